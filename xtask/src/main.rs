@@ -1,2 +1,114 @@
-//! xtask
-fn main(){}
+//! The development commands, run as `cargo xtask <command>`: the same words on a desk and in CI.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool talks to a person"
+)]
+
+mod fuzz;
+mod peers;
+mod shell;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::shell::Step;
+
+const HELP: &str = "\
+usage: cargo xtask <command>
+
+  check           lint, then test: what CI runs
+  lint            format, clippy and documentation, each warning an error
+  test [ARGS]     bring what the tests need, then `cargo test --workspace ARGS`, where nothing may be skipped
+  peers           bring the programs that judge us to target/peers: the real Pushgateway, Prometheus
+  fuzz [--minutes N] [TARGET...]
+                  run the fuzz targets (all by default), N minutes each (1 by default)
+  tidy            print the longest files and functions, for a look; never fails
+  help            print this
+
+environment:
+  WHARF_PEERS     folder of the peers, if they are already somewhere else
+  WHARF_PYTHON    a Python that can import prometheus_client, likewise
+  WHARF_SEED      repeats the random conversation that a failing test names
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<()> {
+    let (command, args) = args
+        .split_first()
+        .map_or(("help", args), |(command, args)| (command.as_str(), args));
+    if args
+        .iter()
+        .take_while(|arg| *arg != "--")
+        .any(|arg| arg == "--help" || arg == "-h")
+    {
+        print!("{HELP}");
+        return Ok(());
+    }
+    match command {
+        "test" => test(args),
+        "fuzz" => fuzz::run(args),
+        _ if !args.is_empty() => bail!(
+            "expected no arguments after `{command}`, found `{}`\n\n{HELP}",
+            args.join(" ")
+        ),
+        "check" => lint().and_then(|()| test(&[])),
+        "lint" => lint(),
+        "peers" => peers::bring().map(drop),
+        "tidy" => {
+            tidy::run();
+            Ok(())
+        }
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => bail!("unknown command `{command}`\n\n{HELP}"),
+    }
+}
+
+fn lint() -> Result<()> {
+    Step::cargo(&["fmt", "--all", "--check"]).run()?;
+    Step::cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "--deny",
+        "warnings",
+    ])
+    .run()?;
+    Step::cargo(&[
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+        "--locked",
+    ])
+    .env("RUSTDOCFLAGS", "--deny warnings")
+    .run()
+}
+
+fn test(args: &[String]) -> Result<()> {
+    let peers = peers::bring()?;
+    Step::cargo(&["test", "--workspace", "--locked"])
+        .args(args)
+        .env("WHARF_PEERS", &peers.folder)
+        .env("WHARF_PYTHON", &peers.python)
+        .env("WHARF_REQUIRE_PEERS", "1")
+        .run()
+}

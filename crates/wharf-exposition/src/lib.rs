@@ -10,7 +10,10 @@
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
+mod head;
 pub mod number;
 pub mod openmetrics;
 pub mod protobuf;
 pub mod text;
+
+pub use head::Head;

@@ -1,1 +1,31 @@
-//! wharf-http
+//! The HTTP side of Wharf, and the only crate that knows HTTP: routes, negotiation, limits, status codes, the
+//! JSON API. It speaks to the store through its public functions and knows nothing of its inside.
+//!
+//! ```text
+//! listener -> connection (timeouts, limits) -> router -> handler -> response
+//!                                                |- push    grouping key, body, decoder, store
+//!                                                |- scrape  own metrics + snapshot -> encoder
+//!                                                |- api     snapshot -> JSON
+//!                                                '- page    static files
+//! ```
+
+mod api;
+mod body;
+mod chunks;
+mod connection;
+mod content;
+mod error;
+mod gateway;
+mod grouping;
+mod json;
+mod negotiate;
+mod path;
+mod push;
+mod respond;
+mod router;
+mod scrape;
+mod server;
+pub mod telemetry;
+
+pub use gateway::{BuildInformation, Gateway, Settings, Status};
+pub use server::{Shutdown, serve};

@@ -90,7 +90,10 @@ impl Run {
     /// # Errors
     /// [`TooLarge`] if an index does not fit into 31 bits.
     pub fn new(start: usize, end: usize) -> Result<Self, TooLarge> {
-        Ok(Self { start: index(start)?, end: index(end)? })
+        Ok(Self {
+            start: index(start)?,
+            end: index(end)?,
+        })
     }
 
     /// The indices.
@@ -110,7 +113,10 @@ impl Run {
 }
 
 fn index(value: usize) -> Result<u32, TooLarge> {
-    u32::try_from(value).ok().filter(|value| value & SIDE == 0).ok_or(TooLarge)
+    u32::try_from(value)
+        .ok()
+        .filter(|value| value & SIDE == 0)
+        .ok_or(TooLarge)
 }
 
 /// A metric family: all metrics of one name.
@@ -308,7 +314,10 @@ impl<'a> Exposition<'a> {
     /// [`TooLarge`] from 2 GiB on.
     pub fn new(source: &'a str) -> Result<Self, TooLarge> {
         index(source.len())?;
-        Ok(Self { source, ..Self::default() })
+        Ok(Self {
+            source,
+            ..Self::default()
+        })
     }
 
     /// The text that the decoder reads; empty if it copies every string.
@@ -324,7 +333,10 @@ impl<'a> Exposition<'a> {
         if range.start > range.end || range.end > self.source.len() {
             return Err(TooLarge);
         }
-        Ok(Text { start: index(range.start)?, len: index(range.len())? })
+        Ok(Text {
+            start: index(range.start)?,
+            len: index(range.len())?,
+        })
     }
 
     /// Copies `text` into the side buffer.
@@ -335,21 +347,30 @@ impl<'a> Exposition<'a> {
         let start = index(self.side.len())?;
         let len = index(text.len())?;
         self.side.push_str(text);
-        Ok(Text { start: start | SIDE, len })
+        Ok(Text {
+            start: start | SIDE,
+            len,
+        })
     }
 
     /// The string behind a reference; empty for a reference of another exposition that points nowhere here.
     pub fn text(&self, text: Text) -> &str {
         let start = (text.start & !SIDE) as usize;
         let range = start..start + text.len as usize;
-        let buffer = if text.start & SIDE == 0 { self.source } else { &self.side };
+        let buffer = if text.start & SIDE == 0 {
+            self.source
+        } else {
+            &self.side
+        };
         buffer.get(range).unwrap_or_default()
     }
 
     /// The labels of a metric or exemplar as name and value, in the order they came.
     pub fn labels(&self, run: Run) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
         let labels = self.labels.get(run.range()).unwrap_or_default();
-        labels.iter().map(|label| (self.text(label.name), self.text(label.value)))
+        labels
+            .iter()
+            .map(|label| (self.text(label.name), self.text(label.value)))
     }
 
     /// The summary at `index`; an empty one if there is none.
@@ -413,7 +434,9 @@ impl Exposition<'_> {
                 }
             }
             Value::Histogram(index) => {
-                let Some(histogram) = self.histogram(index) else { return Err(fmt::Error) };
+                let Some(histogram) = self.histogram(index) else {
+                    return Err(fmt::Error);
+                };
                 write!(f, " sum={:?} count={:?}", histogram.sum, histogram.count)?;
                 for bucket in self.buckets(histogram.buckets) {
                     write!(f, " le{:?}={:?}", bucket.upper_bound, bucket.cumulative_count)?;
@@ -451,7 +474,9 @@ impl Exposition<'_> {
     }
 
     fn fmt_exemplar(&self, index: Option<u32>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(exemplar) = index.and_then(|index| self.exemplar(index)) else { return Ok(()) };
+        let Some(exemplar) = index.and_then(|index| self.exemplar(index)) else {
+            return Ok(());
+        };
         f.write_str(" # ")?;
         self.fmt_labels(exemplar.labels, f)?;
         write!(f, " {:?}", exemplar.value)?;

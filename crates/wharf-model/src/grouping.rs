@@ -1,21 +1,22 @@
 //! The identity of a group.
 
-use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::name;
 
 /// The labels that name a group: `job`, never empty, and any others, sorted by name, each name once.
 ///
-/// Valid by construction: names are those that the `UTF-8` or legacy rule of the caller allows and do not start
-/// with `__`, values are any `UTF-8` text, also empty.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct GroupingKey {
-    /// All names and values, one after the other.
-    text: Box<str>,
-    /// Where each of them ends in `text`.
-    ends: Box<[u32]>,
-}
+/// Valid by construction: names are those that the caller's name rule allows and do not start with `__`, values
+/// are any UTF-8 text, also empty.
+///
+/// Kept as one shared string of bytes, `name 0xFF value` joined by `0xFF`, a byte that no UTF-8 text contains:
+/// cheap to clone, and equality, hash and order are those of the bytes. It is also the key under which the
+/// original Pushgateway files a group in its state file.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupingKey(Arc<[u8]>);
+
+const SEPARATOR: u8 = 0xFF;
 
 /// Why label pairs are no grouping key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +28,6 @@ pub enum GroupingKeyError {
     ReservedName(String),
     /// A label name stands twice.
     DuplicateName(String),
-    /// Names and values together pass 2 GiB.
-    TooLarge,
 }
 
 impl fmt::Display for GroupingKeyError {
@@ -37,7 +36,6 @@ impl fmt::Display for GroupingKeyError {
             Self::MissingJob => f.write_str("job name is required"),
             Self::ReservedName(name) => write!(f, "improper label name {name:?}"),
             Self::DuplicateName(name) => write!(f, "expected each label name once, found `{name}` twice"),
-            Self::TooLarge => f.write_str("expected a grouping key of less than 2 GiB"),
         }
     }
 }
@@ -52,56 +50,61 @@ impl GroupingKey {
     pub fn new<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, GroupingKeyError> {
         let mut labels: Vec<(&str, &str)> = labels.into_iter().collect();
         labels.sort_unstable();
-        if let Some(pair) = labels.windows(2).find(|pair| matches!(pair, [a, b] if a.0 == b.0)) {
+        if let Some(pair) = labels
+            .windows(2)
+            .find(|pair| matches!(pair, [a, b] if a.0 == b.0))
+        {
             return Err(GroupingKeyError::DuplicateName(pair[0].0.to_owned()));
         }
         if let Some((name, _)) = labels.iter().find(|(name, _)| name::is_reserved_label_name(name)) {
             return Err(GroupingKeyError::ReservedName((*name).to_owned()));
         }
-        if !labels.iter().any(|(name, value)| *name == "job" && !value.is_empty()) {
+        if !labels
+            .iter()
+            .any(|(name, value)| *name == "job" && !value.is_empty())
+        {
             return Err(GroupingKeyError::MissingJob);
         }
-        let mut text = String::with_capacity(labels.iter().map(|(name, value)| name.len() + value.len()).sum());
-        let mut ends = Vec::with_capacity(labels.len() * 2);
-        for part in labels.iter().flat_map(|(name, value)| [name, value]) {
-            text.push_str(part);
-            ends.push(u32::try_from(text.len()).map_err(|_| GroupingKeyError::TooLarge)?);
+        let mut bytes = Vec::with_capacity(
+            labels
+                .iter()
+                .map(|(name, value)| name.len() + value.len() + 2)
+                .sum(),
+        );
+        for (name, value) in labels {
+            if !bytes.is_empty() {
+                bytes.push(SEPARATOR);
+            }
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.push(SEPARATOR);
+            bytes.extend_from_slice(value.as_bytes());
         }
-        Ok(Self { text: text.into_boxed_str(), ends: ends.into_boxed_slice() })
+        Ok(Self(bytes.into()))
     }
 
     /// The labels as name and value, sorted by name.
-    pub fn labels(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
-        (0..self.ends.len() / 2).map(|index| (self.part(index * 2), self.part(index * 2 + 1)))
+    pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        let mut parts = self.0.split(|byte| *byte == SEPARATOR).map(|part| {
+            // Built from UTF-8 only, see `new`.
+            std::str::from_utf8(part).unwrap_or_default()
+        });
+        std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
+    }
+
+    /// The bytes described at the type: `name 0xFF value`, joined by `0xFF`.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 
     /// The value of the label `name`.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.labels().find_map(|(label, value)| (label == name).then_some(value))
+        self.labels()
+            .find_map(|(label, value)| (label == name).then_some(value))
     }
 
     /// The job.
     pub fn job(&self) -> &str {
         self.value("job").unwrap_or_default()
-    }
-
-    fn part(&self, index: usize) -> &str {
-        let end_of = |index: usize| self.ends.get(index).map_or(0, |end| *end as usize);
-        let start = index.checked_sub(1).map_or(0, end_of);
-        self.text.get(start..end_of(index)).unwrap_or_default()
-    }
-}
-
-/// By label pairs: `{env="a",job="z"}` before `{job="a"}` before `{job="b"}`.
-impl Ord for GroupingKey {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.labels().cmp(other.labels())
-    }
-}
-
-impl PartialOrd for GroupingKey {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
     }
 }
 
@@ -132,7 +135,10 @@ mod tests {
         let key = GroupingKey::new([("job", "a"), ("env", "dev")]).unwrap();
         assert_eq!(key, GroupingKey::new([("env", "dev"), ("job", "a")]).unwrap());
         assert_eq!(key.to_string(), r#"{env="dev",job="a"}"#);
-        assert_eq!((key.job(), key.value("env"), key.value("x")), ("a", Some("dev"), None));
+        assert_eq!(
+            (key.job(), key.value("env"), key.value("x")),
+            ("a", Some("dev"), None)
+        );
     }
 
     #[test]
@@ -145,8 +151,11 @@ mod tests {
     #[test]
     fn keys_sort_by_label_pairs() {
         let key = |labels: &[(&'static str, &'static str)]| GroupingKey::new(labels.iter().copied()).unwrap();
-        let mut keys =
-            [key(&[("job", "b")]), key(&[("job", "a")]), key(&[("job", "z"), ("env", "a")])];
+        let mut keys = [
+            key(&[("job", "b")]),
+            key(&[("job", "a")]),
+            key(&[("job", "z"), ("env", "a")]),
+        ];
         keys.sort();
         let texts: Vec<String> = keys.iter().map(ToString::to_string).collect();
         assert_eq!(texts, [r#"{env="a",job="z"}"#, r#"{job="a"}"#, r#"{job="b"}"#]);

@@ -1,7 +1,7 @@
 //! Metric and label names: which are valid, and how others are escaped.
 //!
 //! Legacy names are those of Prometheus 2: ASCII letters, digits, `_`, and `:` in metric names. Prometheus 3
-//! allows any `UTF-8`; who cannot read that asks for an [`EscapingScheme`] in the `Accept` header.
+//! allows any UTF-8; who cannot read that asks for an [`EscapingScheme`] in the `Accept` header.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -39,7 +39,9 @@ impl NameRule {
 pub fn is_legacy_metric_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':')
 }
 
 /// Whether `name` matches `[a-zA-Z_][a-zA-Z0-9_]*`.
@@ -88,22 +90,36 @@ impl EscapingScheme {
         }
     }
 
-    /// Writes `name` by this scheme. Names that are valid metric names stay as they are in every scheme; the
-    /// rule is the same for label names, as in Prometheus' own libraries.
-    pub fn escape(self, name: &str) -> Cow<'_, str> {
+    /// Writes a metric name by this scheme. Legacy metric names stay as they are in every scheme.
+    pub fn escape_metric_name(self, name: &str) -> Cow<'_, str> {
         if self == Self::AllowUtf8 || name.is_empty() || is_legacy_metric_name(name) {
             return Cow::Borrowed(name);
         }
+        self.escape(name, true)
+    }
+
+    /// Writes a label name by this scheme. Legacy label names stay as they are in every scheme. A colon is not
+    /// legal in them; the original lets it pass, and Prometheus cannot read such a line.
+    pub fn escape_label_name(self, name: &str) -> Cow<'_, str> {
+        if self == Self::AllowUtf8 || name.is_empty() || is_legacy_label_name(name) {
+            return Cow::Borrowed(name);
+        }
+        self.escape(name, false)
+    }
+
+    fn escape(self, name: &str, colon_is_legal: bool) -> Cow<'_, str> {
         let mut escaped = String::with_capacity(name.len() * 2);
         if self == Self::Values {
             escaped.push_str("U__");
         }
         for (index, c) in name.chars().enumerate() {
-            let legal = c.is_ascii_alphabetic() || c == '_' || c == ':' || (c.is_ascii_digit() && index > 0);
+            let legal = c.is_ascii_alphabetic()
+                || c == '_'
+                || (c == ':' && colon_is_legal)
+                || (c.is_ascii_digit() && index > 0);
             match self {
-                Self::Dots if c == '_' => escaped.push_str("__"),
+                Self::Dots | Self::Values if c == '_' => escaped.push_str("__"),
                 Self::Dots if c == '.' => escaped.push_str("_dot_"),
-                Self::Values if c == '_' => escaped.push_str("__"),
                 _ if legal => escaped.push(c),
                 Self::Dots => escaped.push_str("__"),
                 Self::Values => {
@@ -139,7 +155,8 @@ fn unescape_value_body(mut rest: &str) -> Option<String> {
             rest = after;
         } else {
             let (digits, after) = rest.split_once('_')?;
-            let plain = !digits.is_empty() && digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+            let plain =
+                !digits.is_empty() && digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_hexdigit());
             let code_point = plain.then(|| u32::from_str_radix(digits, 16).ok()).flatten()?;
             decoded.push(char::from_u32(code_point)?);
             rest = after;
@@ -166,7 +183,10 @@ mod tests {
     #[test]
     fn each_scheme_escapes_its_own_way() {
         let cases = [
-            ("my.metric", ["my.metric", "my_metric", "my_dot_metric", "U__my_2e_metric"]),
+            (
+                "my.metric",
+                ["my.metric", "my_metric", "my_dot_metric", "U__my_2e_metric"],
+            ),
             ("a_b.c", ["a_b.c", "a_b_c", "a__b_dot_c", "U__a__b_2e_c"]),
             ("1abc", ["1abc", "_abc", "__abc", "U___31_abc"]),
             ("é😊", ["é😊", "__", "____", "U___e9__1f60a_"]),
@@ -179,9 +199,17 @@ mod tests {
             EscapingScheme::Values,
         ];
         for (name, expected) in cases {
-            let escaped = schemes.map(|scheme| scheme.escape(name).to_lowercase());
-            assert_eq!(escaped, expected.map(str::to_lowercase), "{name}");
+            let escaped = schemes.map(|scheme| scheme.escape_metric_name(name).into_owned());
+            assert_eq!(escaped, expected.map(str::to_owned), "{name}");
         }
+    }
+
+    #[test]
+    fn a_colon_is_escaped_in_label_names_only() {
+        assert_eq!(EscapingScheme::Underscores.escape_label_name("a:b"), "a_b");
+        assert_eq!(EscapingScheme::Values.escape_label_name("a:b"), "U__a_3a_b");
+        assert_eq!(EscapingScheme::Underscores.escape_metric_name("a:b"), "a:b");
+        assert_eq!(EscapingScheme::AllowUtf8.escape_label_name("a:b"), "a:b");
     }
 
     #[test]

@@ -1,1 +1,44 @@
-//! wharf-store
+//! Groups in memory.
+//!
+//! Work is done once, when a push comes, so that a scrape has none left:
+//!
+//! ```text
+//! push    Exposition -> prepare: label rules, order, checks of its own, rendered lines      (no lock)
+//!                    -> state:   consistency index, fragments into leaves                   (short lock)
+//! scrape  snapshot = clone of the root of the family map                                    (short lock)
+//!                    -> families -> leaves -> text, or its cached compressed form           (no lock)
+//! ```
+//!
+//! * A **fragment** is one family of one group: the lines of its series, rendered, with name, type, help and
+//!   unit beside them; and in protobuf form what text cannot say.
+//! * A **leaf** holds the fragments of neighbouring groups of one family in one buffer. It is immutable as soon
+//!   as a snapshot shares it: a push copies the leaf then, and changes it in place otherwise.
+//! * The **index** knows every series' fingerprint and owner, so a push costs what it carries, not what is
+//!   stored.
+//!
+//! Two rules always hold: a refused push changes nothing but the failure time of its group, and whatever is
+//! stored can be scraped, in every format.
+
+mod clock;
+mod error;
+mod family;
+mod index;
+mod leaf;
+mod piece;
+mod prepare;
+mod reserved;
+mod state;
+mod store;
+
+pub use clock::{Clock, SystemClock, UnixNanos};
+pub use error::{Inconsistency, PushError};
+pub use family::{FamilyMeta, FamilyView};
+pub use leaf::{FragmentView, Leaf};
+pub use piece::{Compressed, Piece};
+pub use reserved::{Reserved, ReservedFamily};
+pub use store::{PushMode, Snapshot, Store, Totals};
+
+/// The family that says when a group was last changed.
+pub const PUSH_TIME: &str = "push_time_seconds";
+/// The family that says when changing a group last failed.
+pub const PUSH_FAILURE_TIME: &str = "push_failure_time_seconds";

@@ -1,1 +1,34 @@
-//! wharf-testkit
+//! Development only: what the tests of a gateway are made of.
+//!
+//! - [`Gateway`] runs a gateway in a process of its own, the real Pushgateway or Wharf, and stops it with the
+//!   test; [`peers`] finds the real one and the other programs that judge us.
+//! - [`http`] is a client that sends exactly the bytes it is told to, [`body`] and [`protobuf`] build the bodies.
+//! - [`Scrape`] reads the text format on its own, so that Wharf's encoder is not judged by Wharf's decoder.
+//! - [`contract`] is the language in which the tests say what a gateway answers, once for both gateways.
+//!
+//! Everything here fails the test that uses it by a panic with a message made for a person.
+
+#![expect(clippy::panic, reason = "a helper of tests fails the test")]
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "said once, in the documentation of the crate"
+)]
+
+pub mod body;
+pub mod contract;
+mod gateway;
+pub mod http;
+pub mod peers;
+mod process;
+mod prometheus;
+pub mod protobuf;
+mod random;
+mod scrape;
+mod wait;
+
+pub use gateway::{Gateway, Kind, Spawn};
+pub use process::{Exit, Process};
+pub use prometheus::{Answer, Prometheus};
+pub use random::Random;
+pub use scrape::{Family, Sample, Scrape, ScrapeError};
+pub use wait::{DEADLINE, until};

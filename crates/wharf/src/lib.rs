@@ -1,1 +1,16 @@
-//! wharf
+//! The parts of the `wharf` binary: what was typed, what it means, who we are, and how we log.
+//!
+//! * [`args`]: the command line and the environment, exactly as users of the original know them.
+//! * [`config`]: the checked settings that everything else works with.
+//! * [`logging`]: log lines in the original's shape.
+//! * [`version`]: which build this is.
+//! * [`run`]: from checked settings to a gateway that serves, and its end.
+
+pub mod args;
+pub mod config;
+pub mod logging;
+mod quote;
+mod serve;
+pub mod version;
+
+pub use serve::run;

@@ -1,0 +1,312 @@
+//! From the arenas into lines.
+
+use wharf_model::name::{EscapingScheme, is_legacy_label_name, is_legacy_metric_name};
+use wharf_model::{Count, Exemplar, Exposition, Family, Histogram, Metric, MetricType, Run, Summary, Value};
+
+use super::timestamp;
+use crate::head::is_unit_of;
+use crate::{Head, number};
+
+/// Appends the `# HELP`, `# TYPE` and `# UNIT` lines of a family.
+///
+/// A unit that is not the last word of the name is left out: Prometheus would refuse the scrape.
+pub fn write_head(out: &mut Vec<u8>, head: &Head<'_>, escaping: EscapingScheme) {
+    let name = escaping.escape_metric_name(head.name);
+    let name = short_name(&name, head.metric_type);
+    if let Some(help) = head.help {
+        out.extend_from_slice(b"# HELP ");
+        write_metric_name(out, name);
+        out.push(b' ');
+        write_escaped(out, help);
+        out.push(b'\n');
+    }
+    out.extend_from_slice(b"# TYPE ");
+    write_metric_name(out, name);
+    out.push(b' ');
+    out.extend_from_slice(head.metric_type.as_openmetrics().as_bytes());
+    out.push(b'\n');
+    if is_unit_of(name, head.unit) {
+        out.extend_from_slice(b"# UNIT ");
+        write_metric_name(out, name);
+        out.push(b' ');
+        write_escaped(out, head.unit);
+        out.push(b'\n');
+    }
+}
+
+/// Appends the samples of `family`, metrics and labels in the order in which they stand.
+///
+/// A counter whose name lacks `_total` gets it at its samples, and an info `_info`. A histogram without a bucket
+/// `+Inf` gets one. What the format cannot say, native histograms above all, is left out.
+pub fn write_metrics(
+    out: &mut Vec<u8>,
+    exposition: &Exposition<'_>,
+    family: &Family,
+    escaping: EscapingScheme,
+) {
+    let name = escaping.escape_metric_name(exposition.text(family.name));
+    let name = short_name(&name, family.metric_type);
+    let encoder = Encoder {
+        exposition,
+        escaping,
+        name,
+        metric_type: family.metric_type,
+    };
+    for metric in &family.metrics {
+        encoder.metric(out, metric);
+    }
+}
+
+/// Appends the last line of an exposition.
+pub fn write_eof(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"# EOF\n");
+}
+
+/// Encodes all families, those without metrics too.
+pub fn encode(exposition: &Exposition<'_>, escaping: EscapingScheme) -> Vec<u8> {
+    let mut out = Vec::new();
+    for family in &exposition.families {
+        write_head(&mut out, &Head::of(exposition, family), escaping);
+        write_metrics(&mut out, exposition, family, escaping);
+    }
+    write_eof(&mut out);
+    out
+}
+
+/// The name in the metadata: that of the text format without the suffix that `OpenMetrics` adds to samples.
+fn short_name(name: &str, metric_type: MetricType) -> &str {
+    let suffix = match metric_type {
+        MetricType::Counter => "_total",
+        MetricType::Info => "_info",
+        _ => "",
+    };
+    match name.strip_suffix(suffix) {
+        Some("") | None => name,
+        Some(short) => short,
+    }
+}
+
+struct Encoder<'a> {
+    exposition: &'a Exposition<'a>,
+    escaping: EscapingScheme,
+    name: &'a str,
+    metric_type: MetricType,
+}
+
+impl Encoder<'_> {
+    fn metric(&self, out: &mut Vec<u8>, metric: &Metric) {
+        match metric.value {
+            Value::Number(number) => {
+                let suffix = match self.metric_type {
+                    MetricType::Counter => "_total",
+                    MetricType::Info => "_info",
+                    _ => "",
+                };
+                self.series(out, suffix, metric.labels, None);
+                write_float(out, number);
+                let is_counter = self.metric_type == MetricType::Counter;
+                let exemplar = metric
+                    .extra
+                    .as_ref()
+                    .and_then(|extra| extra.exemplar)
+                    .filter(|_| is_counter);
+                self.end_sample(out, metric, exemplar);
+            }
+            Value::Summary(index) => self.summary(out, metric, self.exposition.summary(index)),
+            Value::Histogram(index) => {
+                if let Some(histogram) = self.exposition.histogram(index) {
+                    self.histogram(out, metric, histogram);
+                }
+            }
+            Value::Missing => return,
+        }
+        self.created(out, metric);
+    }
+
+    fn summary(&self, out: &mut Vec<u8>, metric: &Metric, summary: Summary) {
+        for quantile in self.exposition.quantiles(summary.quantiles) {
+            self.series(out, "", metric.labels, Some(("quantile", quantile.quantile)));
+            write_float(out, quantile.value);
+            self.end_sample(out, metric, None);
+        }
+        self.sum_and_count(
+            out,
+            metric,
+            ["_sum", "_count"],
+            summary.sum,
+            Count::Int(summary.count),
+        );
+    }
+
+    fn histogram(&self, out: &mut Vec<u8>, metric: &Metric, histogram: &Histogram) {
+        let mut has_infinity = false;
+        for bucket in self.exposition.buckets(histogram.buckets) {
+            self.series(out, "_bucket", metric.labels, Some(("le", bucket.upper_bound)));
+            write_count(out, bucket.cumulative_count);
+            self.end_sample(out, metric, bucket.exemplar);
+            has_infinity |= bucket.upper_bound == f64::INFINITY;
+        }
+        if !has_infinity {
+            self.series(out, "_bucket", metric.labels, Some(("le", f64::INFINITY)));
+            write_count(out, histogram.count);
+            self.end_sample(out, metric, None);
+        }
+        let is_gauge = self.metric_type == MetricType::GaugeHistogram;
+        let suffixes = if is_gauge {
+            ["_gsum", "_gcount"]
+        } else {
+            ["_sum", "_count"]
+        };
+        self.sum_and_count(out, metric, suffixes, histogram.sum, histogram.count);
+    }
+
+    fn sum_and_count(
+        &self,
+        out: &mut Vec<u8>,
+        metric: &Metric,
+        [sum_suffix, count_suffix]: [&str; 2],
+        sum: f64,
+        count: Count,
+    ) {
+        self.series(out, sum_suffix, metric.labels, None);
+        write_float(out, sum);
+        self.end_sample(out, metric, None);
+        self.series(out, count_suffix, metric.labels, None);
+        write_count(out, count);
+        self.end_sample(out, metric, None);
+    }
+
+    fn created(&self, out: &mut Vec<u8>, metric: &Metric) {
+        let has_created = matches!(
+            self.metric_type,
+            MetricType::Counter | MetricType::Summary | MetricType::Histogram | MetricType::GaugeHistogram
+        );
+        let created = metric
+            .extra
+            .as_ref()
+            .and_then(|extra| extra.created)
+            .filter(|_| has_created);
+        if let Some(created) = created {
+            self.series(out, "_created", metric.labels, None);
+            timestamp::write(out, created);
+            out.push(b'\n');
+        }
+    }
+
+    /// The line up to the blank before the value.
+    fn series(&self, out: &mut Vec<u8>, suffix: &str, labels: Run, bound: Option<(&str, f64)>) {
+        let is_legacy = is_legacy_metric_name(self.name);
+        let mut opening = b'{';
+        if is_legacy {
+            out.extend_from_slice(self.name.as_bytes());
+            out.extend_from_slice(suffix.as_bytes());
+        } else {
+            out.extend_from_slice(b"{\"");
+            write_escaped(out, self.name);
+            out.extend_from_slice(suffix.as_bytes());
+            out.push(b'"');
+            opening = b',';
+        }
+        self.labels(out, labels, &mut opening);
+        if let Some((name, bound)) = bound {
+            out.push(opening);
+            opening = b',';
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b"=\"");
+            write_float(out, bound);
+            out.push(b'"');
+        }
+        if opening == b',' {
+            out.push(b'}');
+        }
+        out.push(b' ');
+    }
+
+    fn labels(&self, out: &mut Vec<u8>, labels: Run, opening: &mut u8) {
+        for (name, value) in self.exposition.labels(labels) {
+            out.push(*opening);
+            *opening = b',';
+            let name = self.escaping.escape_label_name(name);
+            if is_legacy_label_name(&name) {
+                out.extend_from_slice(name.as_bytes());
+            } else {
+                write_quoted(out, &name);
+            }
+            out.push(b'=');
+            write_quoted(out, value);
+        }
+    }
+
+    /// The line from the blank behind the value on.
+    fn end_sample(&self, out: &mut Vec<u8>, metric: &Metric, exemplar: Option<u32>) {
+        if let Some(timestamp_ms) = metric.extra.as_ref().and_then(|extra| extra.timestamp_ms) {
+            out.push(b' ');
+            timestamp::write_millis(out, timestamp_ms);
+        }
+        if let Some(exemplar) = exemplar.and_then(|index| self.exposition.exemplar(index)) {
+            self.exemplar(out, exemplar);
+        }
+        out.push(b'\n');
+    }
+
+    fn exemplar(&self, out: &mut Vec<u8>, exemplar: &Exemplar) {
+        out.extend_from_slice(b" # ");
+        let mut opening = b'{';
+        self.labels(out, exemplar.labels, &mut opening);
+        if opening == b'{' {
+            out.push(b'{');
+        }
+        out.extend_from_slice(b"} ");
+        write_float(out, exemplar.value);
+        if let Some(timestamp) = exemplar.timestamp {
+            out.push(b' ');
+            timestamp::write(out, timestamp);
+        }
+    }
+}
+
+fn write_metric_name(out: &mut Vec<u8>, name: &str) {
+    if is_legacy_metric_name(name) {
+        out.extend_from_slice(name.as_bytes());
+    } else {
+        write_quoted(out, name);
+    }
+}
+
+fn write_quoted(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    write_escaped(out, text);
+    out.push(b'"');
+}
+
+fn write_escaped(out: &mut Vec<u8>, text: &str) {
+    let mut rest = text.as_bytes();
+    while let Some(index) = memchr::memchr3(b'\\', b'"', b'\n', rest) {
+        let (plain, special) = rest.split_at_checked(index).unwrap_or((rest, &[]));
+        out.extend_from_slice(plain);
+        match special.first() {
+            Some(b'\n') => out.extend_from_slice(b"\\n"),
+            Some(other) => out.extend_from_slice(&[b'\\', *other]),
+            None => {}
+        }
+        rest = special.get(1..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+}
+
+fn write_count(out: &mut Vec<u8>, count: Count) {
+    match count {
+        Count::Int(count) => number::write_u64(out, count),
+        Count::Float(count) => write_float(out, count),
+    }
+}
+
+/// As the text format prints it, but recognisable as a float: `1.0`, not `1`.
+fn write_float(out: &mut Vec<u8>, value: f64) {
+    let start = out.len();
+    number::write_f64(out, value);
+    let is_whole = |text: &[u8]| text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
+    if out.get(start..).is_some_and(is_whole) {
+        out.extend_from_slice(b".0");
+    }
+}

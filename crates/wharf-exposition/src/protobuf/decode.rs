@@ -1,0 +1,552 @@
+//! From bytes into the arenas.
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+use wharf_model::{
+    Bucket, BucketSpan, Count, Exemplar, Exposition, Extra, Family, Histogram, Label, Metric, MetricType,
+    NativeBuckets, NativeHistogram, Quantile, Run, Summary, Text, Timestamp, TooLarge, Value,
+};
+
+use super::native::{self, NativeProblem};
+use super::wire::{Once, Reader, Wire, unzigzag};
+use super::{DecodeError, ErrorKind, Malformed};
+
+/// Decodes delimited `io.prometheus.client.MetricFamily` messages.
+///
+/// * Names are not held against any rule except that a family needs one: any UTF-8 will do.
+/// * Of two families with one name the later replaces the earlier, in the earlier one's place.
+/// * A family without a type is a counter. A family without metrics is kept.
+/// * Help that is not UTF-8 is made so, with U+FFFD in place of what is not.
+/// * A metric without a value of its family's type gets [`Value::Missing`].
+/// * A float count of a histogram goes before the integer if it is not 0, or if there is no integer.
+/// * Histograms are native where Prometheus takes them for that: those with a span, a width of the zero bucket,
+///   or observations in it. Fields of native histograms in other ones are ignored.
+///
+/// # Errors
+/// [`DecodeError`] if the body is cut short or is not protobuf, if a family has no name or an unknown type, if a
+/// name or label value is not UTF-8, or if Prometheus would refuse a native histogram.
+pub fn decode(body: &[u8]) -> Result<Exposition<'static>, DecodeError> {
+    let mut decoder = Decoder {
+        exposition: Exposition::default(),
+        previous_labels: Run::default(),
+    };
+    let mut places = HashMap::new();
+    let mut rest = Reader::new(body);
+    while let Some(message) = rest.delimited()? {
+        let head = Head::read(message)?;
+        let family = decoder.family(message, &head)?;
+        let families = &mut decoder.exposition.families;
+        match places.entry(head.name) {
+            Entry::Vacant(place) => {
+                place.insert(families.len());
+                families.push(family);
+            }
+            Entry::Occupied(place) => {
+                if let Some(earlier) = families.get_mut(*place.get()) {
+                    *earlier = family;
+                }
+            }
+        }
+    }
+    Ok(decoder.exposition)
+}
+
+/// What a family says beside its metrics. It is read in a pass of its own, since the type, which says how to
+/// read the metrics, may stand behind them.
+struct Head<'b> {
+    name: &'b str,
+    help: Option<&'b [u8]>,
+    unit: &'b str,
+    metric_type: MetricType,
+    metric_count: usize,
+}
+
+impl<'b> Head<'b> {
+    fn read(message: Reader<'b>) -> Result<Self, DecodeError> {
+        let mut name = None;
+        let mut head = Self {
+            name: "",
+            help: None,
+            unit: "",
+            metric_type: MetricType::Counter,
+            metric_count: 0,
+        };
+        let mut fields = message;
+        while let Some(field) = fields.field()? {
+            match field {
+                (1, Wire::Bytes(value)) => name = Some(value),
+                (2, Wire::Bytes(value)) => head.help = Some(value.bytes()),
+                (3, Wire::Varint(number)) => head.metric_type = metric_type(number, fields)?,
+                (4, Wire::Bytes(_)) => head.metric_count += 1,
+                (5, Wire::Bytes(value)) => head.unit = utf8(value, "unit")?,
+                _ => {}
+            }
+        }
+        let name = name.filter(|name| !name.is_empty());
+        head.name = utf8(
+            name.ok_or_else(|| message.error(ErrorKind::NamelessFamily))?,
+            "metric name",
+        )?;
+        Ok(head)
+    }
+}
+
+fn metric_type(number: u64, behind: Reader<'_>) -> Result<MetricType, DecodeError> {
+    match number {
+        0 => Ok(MetricType::Counter),
+        1 => Ok(MetricType::Gauge),
+        2 => Ok(MetricType::Summary),
+        3 => Ok(MetricType::Untyped),
+        4 => Ok(MetricType::Histogram),
+        5 => Ok(MetricType::GaugeHistogram),
+        _ => Err(behind.error(ErrorKind::UnknownType(number))),
+    }
+}
+
+/// The field of a metric in which the value of its family's type lies.
+fn value_field(metric_type: MetricType) -> u64 {
+    match metric_type {
+        MetricType::Gauge | MetricType::Info | MetricType::StateSet => 2,
+        MetricType::Counter => 3,
+        MetricType::Summary => 4,
+        MetricType::Untyped => 5,
+        MetricType::Histogram | MetricType::GaugeHistogram => 7,
+    }
+}
+
+struct Decoder {
+    exposition: Exposition<'static>,
+    /// The labels of the metric before. Most are the same again, and then need neither check nor copy.
+    previous_labels: Run,
+}
+
+impl Decoder {
+    fn family(&mut self, message: Reader<'_>, head: &Head<'_>) -> Result<Family, DecodeError> {
+        let mut family = Family {
+            name: self.exposition.intern(head.name)?,
+            help: head
+                .help
+                .map(|help| self.exposition.intern(&String::from_utf8_lossy(help)))
+                .transpose()?,
+            unit: self.exposition.intern(head.unit)?,
+            metric_type: head.metric_type,
+            metrics: Vec::with_capacity(head.metric_count),
+        };
+        let mut fields = message;
+        while let Some(field) = fields.field()? {
+            if let (4, Wire::Bytes(metric)) = field {
+                family.metrics.push(self.metric(metric, head)?);
+            }
+        }
+        Ok(family)
+    }
+
+    fn metric(&mut self, message: Reader<'_>, head: &Head<'_>) -> Result<Metric, DecodeError> {
+        let start = self.exposition.labels.len();
+        let value_field = value_field(head.metric_type);
+        let mut alike = self.previous_labels.range();
+        let mut values = Once::default();
+        let mut timestamp_ms = None;
+        let mut fields = message;
+        while let Some(field) = fields.field()? {
+            match field {
+                (1, Wire::Bytes(label)) => self.label(label, alike.next())?,
+                (6, Wire::Varint(ms)) => timestamp_ms = Some(ms.cast_signed()),
+                (number, Wire::Bytes(value)) if number == value_field => values.push(value),
+                _ => {}
+            }
+        }
+        // Exemplars have labels too: values are read only now, so that the labels of the metric lie together.
+        let labels = Run::new(start, self.exposition.labels.len())?;
+        self.previous_labels = labels;
+        let mut extra = Extra {
+            timestamp_ms,
+            ..Extra::default()
+        };
+        let value = if values.is_empty() {
+            Value::Missing
+        } else {
+            match head.metric_type {
+                MetricType::Counter => self.counter(&values, &mut extra)?,
+                MetricType::Summary => self.summary(&values, &mut extra)?,
+                MetricType::Histogram | MetricType::GaugeHistogram => {
+                    self.histogram(&values, &mut extra, message, head.name)?
+                }
+                MetricType::Gauge | MetricType::Untyped | MetricType::Info | MetricType::StateSet => {
+                    number(&values)?
+                }
+            }
+        };
+        let extra = (extra != Extra::default()).then(|| Box::new(extra));
+        Ok(Metric { labels, value, extra })
+    }
+
+    fn label(&mut self, message: Reader<'_>, alike: Option<usize>) -> Result<(), DecodeError> {
+        let alike = alike.and_then(|index| self.exposition.labels.get(index).copied());
+        let mut label = Label {
+            name: Text::EMPTY,
+            value: Text::EMPTY,
+        };
+        let mut fields = message;
+        while let Some(field) = fields.field()? {
+            match field {
+                (1, Wire::Bytes(name)) => {
+                    label.name = self.text(name, "label name", alike.map(|l| l.name))?;
+                }
+                (2, Wire::Bytes(value)) => {
+                    label.value = self.text(value, "label value", alike.map(|l| l.value))?;
+                }
+                _ => {}
+            }
+        }
+        self.exposition.labels.push(label);
+        Ok(())
+    }
+
+    fn text(
+        &mut self,
+        bytes: Reader<'_>,
+        what: &'static str,
+        alike: Option<Text>,
+    ) -> Result<Text, DecodeError> {
+        if let Some(alike) = alike
+            && self.exposition.text(alike).as_bytes() == bytes.bytes()
+        {
+            return Ok(alike);
+        }
+        Ok(self.exposition.intern(utf8(bytes, what)?)?)
+    }
+
+    fn counter(&mut self, values: &Once<'_>, extra: &mut Extra) -> Result<Value, DecodeError> {
+        let mut number = 0.0;
+        let (mut exemplar, mut created) = (Once::default(), Once::default());
+        for mut fields in values.messages() {
+            while let Some(field) = fields.field()? {
+                match field {
+                    (1, Wire::Fixed64(bits)) => number = f64::from_bits(bits),
+                    (2, Wire::Bytes(message)) => exemplar.push(message),
+                    (3, Wire::Bytes(message)) => created.push(message),
+                    _ => {}
+                }
+            }
+        }
+        extra.exemplar = self.exemplar(&exemplar)?;
+        extra.created = timestamp(&created)?;
+        Ok(Value::Number(number))
+    }
+
+    fn summary(&mut self, values: &Once<'_>, extra: &mut Extra) -> Result<Value, DecodeError> {
+        let start = self.exposition.quantiles.len();
+        let mut summary = Summary::default();
+        let mut created = Once::default();
+        for mut fields in values.messages() {
+            while let Some(field) = fields.field()? {
+                match field {
+                    (1, Wire::Varint(count)) => summary.count = count,
+                    (2, Wire::Fixed64(bits)) => summary.sum = f64::from_bits(bits),
+                    (3, Wire::Bytes(message)) => self.exposition.quantiles.push(quantile(message)?),
+                    (4, Wire::Bytes(message)) => created.push(message),
+                    _ => {}
+                }
+            }
+        }
+        extra.created = timestamp(&created)?;
+        summary.quantiles = Run::new(start, self.exposition.quantiles.len())?;
+        let index = index(self.exposition.summaries.len())?;
+        self.exposition.summaries.push(summary);
+        Ok(Value::Summary(index))
+    }
+
+    fn histogram(
+        &mut self,
+        values: &Once<'_>,
+        extra: &mut Extra,
+        metric: Reader<'_>,
+        family: &str,
+    ) -> Result<Value, DecodeError> {
+        let start = self.exposition.buckets.len();
+        let mut histogram = Histogram::default();
+        let mut counts = Counts::default();
+        let mut native = Native::default();
+        let mut created = Once::default();
+        for mut fields in values.messages() {
+            while let Some(field) = fields.field()? {
+                match field {
+                    (1, Wire::Varint(count)) => counts.int = Some(count),
+                    (2, Wire::Fixed64(bits)) => histogram.sum = f64::from_bits(bits),
+                    (3, Wire::Bytes(message)) => {
+                        let bucket = self.bucket(message)?;
+                        self.exposition.buckets.push(bucket);
+                    }
+                    (4, Wire::Fixed64(bits)) => counts.float = Some(f64::from_bits(bits)),
+                    (15, Wire::Bytes(message)) => created.push(message),
+                    other => native.field(other, fields)?,
+                }
+            }
+        }
+        extra.created = timestamp(&created)?;
+        histogram.buckets = Run::new(start, self.exposition.buckets.len())?;
+        histogram.count = counts.count();
+        if native.is_native() {
+            let exemplars = self.exemplars(&native.exemplars)?;
+            native
+                .complete(&mut histogram, counts, exemplars)
+                .map_err(|problem| {
+                    metric.error(ErrorKind::NativeHistogram {
+                        family: family.to_owned(),
+                        problem,
+                    })
+                })?;
+        }
+        let index = index(self.exposition.histograms.len())?;
+        self.exposition.histograms.push(histogram);
+        Ok(Value::Histogram(index))
+    }
+
+    fn bucket(&mut self, mut fields: Reader<'_>) -> Result<Bucket, DecodeError> {
+        let mut upper_bound = 0.0;
+        let mut counts = Counts::default();
+        let mut exemplar = Once::default();
+        while let Some(field) = fields.field()? {
+            match field {
+                (1, Wire::Varint(count)) => counts.int = Some(count),
+                (2, Wire::Fixed64(bits)) => upper_bound = f64::from_bits(bits),
+                (3, Wire::Bytes(message)) => exemplar.push(message),
+                (4, Wire::Fixed64(bits)) => counts.float = Some(f64::from_bits(bits)),
+                _ => {}
+            }
+        }
+        let exemplar = self.exemplar(&exemplar)?;
+        Ok(Bucket {
+            upper_bound,
+            cumulative_count: counts.count(),
+            exemplar,
+        })
+    }
+
+    fn exemplars(&mut self, messages: &[Reader<'_>]) -> Result<Run, DecodeError> {
+        let start = self.exposition.exemplars.len();
+        for message in messages {
+            let mut once = Once::default();
+            once.push(*message);
+            self.exemplar(&once)?;
+        }
+        Ok(Run::new(start, self.exposition.exemplars.len())?)
+    }
+
+    fn exemplar(&mut self, exemplar: &Once<'_>) -> Result<Option<u32>, DecodeError> {
+        if exemplar.is_empty() {
+            return Ok(None);
+        }
+        let start = self.exposition.labels.len();
+        let mut value = 0.0;
+        let mut time = Once::default();
+        for mut fields in exemplar.messages() {
+            while let Some(field) = fields.field()? {
+                match field {
+                    (1, Wire::Bytes(message)) => self.label(message, None)?,
+                    (2, Wire::Fixed64(bits)) => value = f64::from_bits(bits),
+                    (3, Wire::Bytes(message)) => time.push(message),
+                    _ => {}
+                }
+            }
+        }
+        let labels = Run::new(start, self.exposition.labels.len())?;
+        let index = index(self.exposition.exemplars.len())?;
+        self.exposition.exemplars.push(Exemplar {
+            labels,
+            value,
+            timestamp: timestamp(&time)?,
+        });
+        Ok(Some(index))
+    }
+}
+
+/// A count in its two fields.
+#[derive(Debug, Default, Clone, Copy)]
+struct Counts {
+    int: Option<u64>,
+    float: Option<f64>,
+}
+
+impl Counts {
+    fn count(self) -> Count {
+        match (self.int, self.float) {
+            (Some(int), Some(0.0) | None) => Count::Int(int),
+            (_, Some(float)) => Count::Float(float),
+            (None, None) => Count::Int(0),
+        }
+    }
+
+    fn is_float(self) -> bool {
+        self.float.is_some_and(|float| float > 0.0)
+    }
+}
+
+/// The fields of a native histogram, before it is known whether the histogram is one.
+#[derive(Debug, Default)]
+struct Native<'b> {
+    schema: i32,
+    zero_threshold: f64,
+    zero_counts: Counts,
+    negative: NativeBuckets,
+    positive: NativeBuckets,
+    exemplars: Vec<Reader<'b>>,
+}
+
+impl<'b> Native<'b> {
+    fn field(&mut self, field: (u64, Wire<'b>), behind: Reader<'_>) -> Result<(), DecodeError> {
+        match field {
+            (5, Wire::Varint(schema)) => self.schema = narrow(unzigzag(schema), behind)?,
+            (6, Wire::Fixed64(bits)) => self.zero_threshold = f64::from_bits(bits),
+            (7, Wire::Varint(count)) => self.zero_counts.int = Some(count),
+            (8, Wire::Fixed64(bits)) => self.zero_counts.float = Some(f64::from_bits(bits)),
+            (9, Wire::Bytes(message)) => self.negative.spans.push(span(message)?),
+            (10, deltas) => push_deltas(&mut self.negative.deltas, deltas)?,
+            (11, counts) => push_counts(&mut self.negative.counts, counts)?,
+            (12, Wire::Bytes(message)) => self.positive.spans.push(span(message)?),
+            (13, deltas) => push_deltas(&mut self.positive.deltas, deltas)?,
+            (14, counts) => push_counts(&mut self.positive.counts, counts)?,
+            (16, Wire::Bytes(message)) => self.exemplars.push(message),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What Prometheus asks. Libraries give a native histogram that has no observations yet an empty span.
+    fn is_native(&self) -> bool {
+        !self.positive.spans.is_empty()
+            || !self.negative.spans.is_empty()
+            || self.zero_threshold > 0.0
+            || self.zero_counts.int.is_some_and(|count| count > 0)
+            || self.zero_counts.is_float()
+    }
+
+    /// Makes `histogram` a native one, of integers or of floats alone. As in Prometheus it is one of floats if
+    /// its count or that of its zero bucket is a float above 0.
+    fn complete(
+        mut self,
+        histogram: &mut Histogram,
+        counts: Counts,
+        exemplars: Run,
+    ) -> Result<(), NativeProblem> {
+        let zero_count = if counts.is_float() || self.zero_counts.is_float() {
+            self.negative.deltas.clear();
+            self.positive.deltas.clear();
+            histogram.count = Count::Float(counts.float.unwrap_or_default());
+            Count::Float(self.zero_counts.float.unwrap_or_default())
+        } else {
+            self.negative.counts.clear();
+            self.positive.counts.clear();
+            histogram.count = Count::Int(counts.int.unwrap_or_default());
+            Count::Int(self.zero_counts.int.unwrap_or_default())
+        };
+        let native = NativeHistogram {
+            schema: self.schema,
+            zero_threshold: self.zero_threshold,
+            zero_count,
+            negative: self.negative,
+            positive: self.positive,
+            exemplars,
+        };
+        native::check(histogram, &native)?;
+        histogram.native = Some(Box::new(native));
+        Ok(())
+    }
+}
+
+/// The value of a gauge or untyped metric.
+fn number(values: &Once<'_>) -> Result<Value, DecodeError> {
+    let mut number = 0.0;
+    for mut fields in values.messages() {
+        while let Some(field) = fields.field()? {
+            if let (1, Wire::Fixed64(bits)) = field {
+                number = f64::from_bits(bits);
+            }
+        }
+    }
+    Ok(Value::Number(number))
+}
+
+fn quantile(mut fields: Reader<'_>) -> Result<Quantile, DecodeError> {
+    let mut quantile = Quantile {
+        quantile: 0.0,
+        value: 0.0,
+    };
+    while let Some(field) = fields.field()? {
+        match field {
+            (1, Wire::Fixed64(bits)) => quantile.quantile = f64::from_bits(bits),
+            (2, Wire::Fixed64(bits)) => quantile.value = f64::from_bits(bits),
+            _ => {}
+        }
+    }
+    Ok(quantile)
+}
+
+fn span(mut fields: Reader<'_>) -> Result<BucketSpan, DecodeError> {
+    let mut span = BucketSpan { offset: 0, length: 0 };
+    while let Some(field) = fields.field()? {
+        match field {
+            (1, Wire::Varint(offset)) => span.offset = narrow(unzigzag(offset), fields)?,
+            (2, Wire::Varint(length)) => span.length = narrow(length.cast_signed(), fields)?,
+            _ => {}
+        }
+    }
+    Ok(span)
+}
+
+fn timestamp(messages: &Once<'_>) -> Result<Option<Timestamp>, DecodeError> {
+    if messages.is_empty() {
+        return Ok(None);
+    }
+    let mut timestamp = Timestamp { seconds: 0, nanos: 0 };
+    for mut fields in messages.messages() {
+        while let Some(field) = fields.field()? {
+            match field {
+                (1, Wire::Varint(seconds)) => timestamp.seconds = seconds.cast_signed(),
+                (2, Wire::Varint(nanos)) => timestamp.nanos = narrow(nanos.cast_signed(), fields)?,
+                _ => {}
+            }
+        }
+    }
+    Ok(Some(timestamp))
+}
+
+/// Repeated numbers come one a field, or packed into one field.
+fn push_deltas(deltas: &mut Vec<i64>, value: Wire<'_>) -> Result<(), DecodeError> {
+    match value {
+        Wire::Varint(delta) => deltas.push(unzigzag(delta)),
+        Wire::Bytes(mut packed) => {
+            while !packed.is_empty() {
+                deltas.push(unzigzag(packed.varint()?));
+            }
+        }
+        Wire::Fixed64(_) | Wire::Other => {}
+    }
+    Ok(())
+}
+
+fn push_counts(counts: &mut Vec<f64>, value: Wire<'_>) -> Result<(), DecodeError> {
+    match value {
+        Wire::Fixed64(bits) => counts.push(f64::from_bits(bits)),
+        Wire::Bytes(mut packed) => {
+            while !packed.is_empty() {
+                counts.push(f64::from_bits(packed.fixed64()?));
+            }
+        }
+        Wire::Varint(_) | Wire::Other => {}
+    }
+    Ok(())
+}
+
+fn narrow<T: TryFrom<i64>>(number: i64, behind: Reader<'_>) -> Result<T, DecodeError> {
+    T::try_from(number).map_err(|_| behind.malformed(Malformed::Narrow(number)))
+}
+
+fn utf8<'b>(bytes: Reader<'b>, what: &'static str) -> Result<&'b str, DecodeError> {
+    std::str::from_utf8(bytes.bytes()).map_err(|_| bytes.error(ErrorKind::InvalidUtf8 { what }))
+}
+
+fn index(length: usize) -> Result<u32, TooLarge> {
+    u32::try_from(length).map_err(|_| TooLarge)
+}

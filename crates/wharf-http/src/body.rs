@@ -1,0 +1,237 @@
+//! Reading a request body: as sent, then decompressed, both bounded.
+
+use std::io::Read;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use crate::error::ApiError;
+
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ContentEncoding {
+    Identity,
+    Gzip,
+    Snappy,
+    Zstd,
+    Deflate,
+}
+
+impl ContentEncoding {
+    /// Of the `Content-Encoding` header, as one word. Unknown ones count as none, as the original has it.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let value = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let is = |word: &str| value.eq_ignore_ascii_case(word);
+        match () {
+            () if is("gzip") => Self::Gzip,
+            () if is("snappy") => Self::Snappy,
+            () if is("zstd") => Self::Zstd,
+            () if is("deflate") => Self::Deflate,
+            () => Self::Identity,
+        }
+    }
+}
+
+/// Reads the whole body as it was sent.
+///
+/// # Errors
+/// 413 beyond `limit_bytes`, 408 beyond `timeout`, 400 if the client stops in the middle.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    mut body: Incoming,
+    limit_bytes: usize,
+    timeout: Duration,
+) -> Result<Bytes, ApiError> {
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|declared| declared > limit_bytes as u64) {
+        return Err(ApiError::too_large(limit_bytes, false));
+    }
+    let read = async {
+        let mut first = Bytes::new();
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|error| ApiError::aborted(&error))?.into_data() else { continue };
+            if first.len() + whole.len() + data.len() > limit_bytes {
+                return Err(ApiError::too_large(limit_bytes, false));
+            }
+            if first.is_empty() && whole.is_empty() {
+                // Most bodies come in one frame and need no copy.
+                first = data;
+                continue;
+            }
+            if !first.is_empty() {
+                let expected = declared.and_then(|declared| usize::try_from(declared).ok());
+                whole.reserve(expected.unwrap_or(first.len() + data.len()).min(limit_bytes));
+                whole.extend_from_slice(&std::mem::take(&mut first));
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok(if whole.is_empty() { first } else { whole.freeze() })
+    };
+    tokio::time::timeout(timeout, read).await.unwrap_or_else(|_| Err(ApiError::body_timeout()))
+}
+
+/// Expands a body.
+///
+/// # Errors
+/// 413 if it expands beyond `limit_bytes`; 400 with the original's words where it has any.
+pub(crate) fn expand(encoding: ContentEncoding, body: Bytes, limit_bytes: usize) -> Result<Bytes, ApiError> {
+    match encoding {
+        ContentEncoding::Identity => Ok(body),
+        ContentEncoding::Gzip => expand_gzip(&body, limit_bytes),
+        ContentEncoding::Snappy => expand_snappy(&body, limit_bytes),
+        ContentEncoding::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(&*body).map_err(|e| ApiError::encoding(&e))?;
+            // A frame may ask for a window of gigabytes; no pusher needs more than the body may have.
+            decoder.window_log_max(27).map_err(|error| ApiError::encoding(&error))?;
+            read_bounded(decoder, body.len(), limit_bytes, |error| format!("zstd: {error}"))
+        }
+        ContentEncoding::Deflate => {
+            read_bounded(ZlibDecoder::new(&*body), body.len(), limit_bytes, |error| format!("zlib: {error}"))
+        }
+    }
+}
+
+fn expand_gzip(body: &[u8], limit_bytes: usize) -> Result<Bytes, ApiError> {
+    let text = match body {
+        [] => "EOF",
+        [0x1f, 0x8b, ..] if body.len() < 10 => "unexpected EOF",
+        [0x1f, 0x8b, 8, ..] => {
+            return read_bounded(MultiGzDecoder::new(body), body.len(), limit_bytes, |error| {
+                match error.kind() {
+                    std::io::ErrorKind::UnexpectedEof => "unexpected EOF",
+                    _ if error.to_string().contains("checksum") => "gzip: invalid checksum",
+                    _ if error.to_string().contains("header") => "gzip: invalid header",
+                    _ => "gzip: corrupt input",
+                }
+                .to_owned()
+            });
+        }
+        _ if body.len() < 10 => "unexpected EOF",
+        _ => "gzip: invalid header",
+    };
+    Err(ApiError::encoding(&text))
+}
+
+/// Framed snappy begins with a stream identifier; without one the body is taken for the block format, which
+/// remote-write clients use. An empty body is an empty push.
+fn expand_snappy(body: &[u8], limit_bytes: usize) -> Result<Bytes, ApiError> {
+    const STREAM_IDENTIFIER: &[u8] = b"\xff\x06\x00\x00sNaPpY";
+    let corrupt = || ApiError::encoding(&"snappy: corrupt input");
+    if body.is_empty() {
+        return Ok(Bytes::new());
+    }
+    if body.starts_with(STREAM_IDENTIFIER) {
+        return read_bounded(snap::read::FrameDecoder::new(body), body.len(), limit_bytes, |error| {
+            let unsupported = error.to_string().contains("unsupported");
+            if unsupported { "snappy: unsupported input" } else { "snappy: corrupt input" }.to_owned()
+        });
+    }
+    let expanded = snap::raw::decompress_len(body).map_err(|_| corrupt())?;
+    if expanded > limit_bytes {
+        return Err(ApiError::too_large(limit_bytes, true));
+    }
+    // A block cannot expand more than some twenty times; a larger promise is not worth an allocation.
+    if expanded / 64 > body.len() {
+        return Err(corrupt());
+    }
+    snap::raw::Decoder::new().decompress_vec(body).map(Bytes::from).map_err(|_| corrupt())
+}
+
+fn read_bounded(
+    reader: impl Read,
+    compressed_len: usize,
+    limit_bytes: usize,
+    describe: impl FnOnce(&std::io::Error) -> String,
+) -> Result<Bytes, ApiError> {
+    let mut expanded = Vec::with_capacity(compressed_len.saturating_mul(4).min(limit_bytes));
+    let mut bounded = reader.take(limit_bytes as u64 + 1);
+    bounded.read_to_end(&mut expanded).map_err(|error| ApiError::encoding(&describe(&error)))?;
+    if expanded.len() > limit_bytes {
+        return Err(ApiError::too_large(limit_bytes, true));
+    }
+    Ok(expanded.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn framed(text: &[u8]) -> Vec<u8> {
+        let mut encoder = snap::write::FrameEncoder::new(Vec::new());
+        encoder.write_all(text).unwrap();
+        encoder.into_inner().unwrap()
+    }
+
+    fn check(encoding: ContentEncoding, body: &[u8], expected: Result<&str, &str>) {
+        let expanded = expand(encoding, Bytes::copy_from_slice(body), 1000);
+        let expanded = expanded.map_err(|error| error.text().to_owned());
+        assert_eq!(expanded, expected.map(|text| Bytes::copy_from_slice(text.as_bytes())).map_err(str::to_owned));
+    }
+
+    #[test]
+    fn every_encoding_expands() {
+        let text = "m 1\n";
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        zlib.write_all(text.as_bytes()).unwrap();
+        check(ContentEncoding::Identity, text.as_bytes(), Ok(text));
+        check(ContentEncoding::Gzip, &gzip(text.as_bytes()), Ok(text));
+        check(ContentEncoding::Gzip, &[gzip(b"a 1\n"), gzip(b"b 2\n")].concat(), Ok("a 1\nb 2\n"));
+        check(ContentEncoding::Snappy, &framed(text.as_bytes()), Ok(text));
+        check(ContentEncoding::Snappy, &snap::raw::Encoder::new().compress_vec(text.as_bytes()).unwrap(), Ok(text));
+        check(ContentEncoding::Snappy, b"", Ok(""));
+        check(ContentEncoding::Zstd, &zstd::encode_all(text.as_bytes(), 1).unwrap(), Ok(text));
+        check(ContentEncoding::Deflate, &zlib.finish().unwrap(), Ok(text));
+    }
+
+    #[test]
+    fn broken_bodies_are_refused_in_the_original_words() {
+        let whole = gzip(b"m 1\n");
+        check(ContentEncoding::Gzip, b"", Err("EOF"));
+        check(ContentEncoding::Gzip, b"hello world\n", Err("gzip: invalid header"));
+        check(ContentEncoding::Gzip, &whole[..whole.len() - 4], Err("unexpected EOF"));
+        let mut wrong_checksum = whole.clone();
+        let at = wrong_checksum.len() - 8;
+        wrong_checksum[at] ^= 1;
+        check(ContentEncoding::Gzip, &wrong_checksum, Err("gzip: invalid checksum"));
+        check(ContentEncoding::Snappy, b"m 1\n", Err("snappy: corrupt input"));
+    }
+
+    #[test]
+    fn a_small_body_that_expands_beyond_the_limit_is_refused() {
+        let bomb = vec![b'a'; 100_000];
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        zlib.write_all(&bomb).unwrap();
+        let bodies = [
+            (ContentEncoding::Gzip, gzip(&bomb)),
+            (ContentEncoding::Snappy, framed(&bomb)),
+            (ContentEncoding::Snappy, snap::raw::Encoder::new().compress_vec(&bomb).unwrap()),
+            (ContentEncoding::Zstd, zstd::encode_all(bomb.as_slice(), 1).unwrap()),
+            (ContentEncoding::Deflate, zlib.finish().unwrap()),
+        ];
+        for (encoding, body) in bodies {
+            let refused = expand(encoding, body.into(), 1000).unwrap_err();
+            assert_eq!(refused.status(), http::StatusCode::PAYLOAD_TOO_LARGE, "{encoding:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_promises_gigabytes_is_refused_before_anything_is_allocated() {
+        let promise = b"\xff\xff\xff\xff\x0f\x00";
+        let refused = expand(ContentEncoding::Snappy, Bytes::from_static(promise), usize::MAX - 1).unwrap_err();
+        assert_eq!(refused.text(), "snappy: corrupt input");
+    }
+}

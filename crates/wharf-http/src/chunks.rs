@@ -1,0 +1,155 @@
+//! Response bodies of many parts that nobody copies.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use http_body::{Body, Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// A buffer of many parts. It goes out by vectored writes, so that a scrape of a hundred thousand lines costs
+/// some hundred system calls and no copy.
+#[derive(Debug, Default)]
+pub(crate) struct Chunks {
+    parts: VecDeque<Bytes>,
+    remaining: usize,
+    held: Option<Held>,
+}
+
+impl Chunks {
+    /// Appends a part.
+    pub(crate) fn push(&mut self, part: Bytes) {
+        if !part.is_empty() {
+            self.remaining += part.len();
+            self.parts.push_back(part);
+        }
+    }
+}
+
+impl Buf for Chunks {
+    fn remaining(&self) -> usize {
+        self.remaining
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.parts.front().map_or(&[], |part| part)
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        assert!(count <= self.remaining, "a buffer cannot advance past its end");
+        self.remaining -= count;
+        while let Some(part) = self.parts.front_mut() {
+            if count < part.len() {
+                part.advance(count);
+                return;
+            }
+            count -= part.len();
+            self.parts.pop_front();
+        }
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut filled = 0;
+        for (slice, part) in slices.iter_mut().zip(&self.parts) {
+            *slice = IoSlice::new(part);
+            filled += 1;
+        }
+        filled
+    }
+}
+
+/// A body of known length, sent as one frame.
+#[derive(Debug, Default)]
+pub(crate) struct ResponseBody {
+    data: Option<Chunks>,
+}
+
+/// A permit that is given back when the buffer has been sent, or its reader has gone.
+#[derive(Debug)]
+pub(crate) struct Held(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+impl From<Chunks> for ResponseBody {
+    fn from(chunks: Chunks) -> Self {
+        Self { data: (chunks.remaining > 0).then_some(chunks) }
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for ResponseBody {
+    fn from(bytes: T) -> Self {
+        let mut chunks = Chunks::default();
+        chunks.push(bytes.into());
+        chunks.into()
+    }
+}
+
+impl ResponseBody {
+    /// This body, which gives the permit back when it has been sent.
+    pub(crate) fn holding(mut self, permit: OwnedSemaphorePermit) -> Self {
+        if let Some(data) = &mut self.data {
+            data.held = Some(Held(permit));
+        }
+        self
+    }
+
+    /// Length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.data.as_ref().map_or(0, Buf::remaining)
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Chunks;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Chunks>, Infallible>>> {
+        Poll::Ready(self.data.take().map(|chunks| Ok(Frame::data(chunks))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.data.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_read_in_order_whatever_the_steps() {
+        for step in 1..12 {
+            let mut chunks = Chunks::default();
+            for part in ["abc", "", "d", "efghi"] {
+                chunks.push(Bytes::from_static(part.as_bytes()));
+            }
+            let mut read = Vec::new();
+            while chunks.has_remaining() {
+                let count = step.min(chunks.chunk().len());
+                read.extend_from_slice(&chunks.chunk()[..count]);
+                chunks.advance(count);
+            }
+            assert_eq!(read, b"abcdefghi");
+        }
+    }
+
+    #[test]
+    fn advancing_may_cross_several_parts() {
+        let mut chunks = Chunks::default();
+        for part in ["ab", "cd", "ef"] {
+            chunks.push(Bytes::from_static(part.as_bytes()));
+        }
+        chunks.advance(5);
+        assert_eq!((chunks.remaining(), chunks.chunk()), (1, &b"f"[..]));
+        let mut slices = [IoSlice::new(&[]); 4];
+        assert_eq!(chunks.chunks_vectored(&mut slices), 1);
+    }
+}

@@ -1,0 +1,249 @@
+//! One connection: its requests, its deadlines, its end.
+
+use std::convert::Infallible;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use http::{Request, Version};
+use hyper::body::Incoming;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpStream;
+
+use crate::gateway::Gateway;
+
+/// How often a connection looks at its deadlines.
+const TICK: Duration = Duration::from_secs(1);
+/// The original's limit on a request's head, and the slack that Go adds.
+const MAX_HEAD_BYTES: usize = (1 << 20) + 4096;
+
+/// Serves a connection until either side ends it, a deadline passes, or the gateway stops.
+pub(crate) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, peer: SocketAddr) {
+    let progress = Arc::new(Progress::new());
+    let io = Watched { io: TokioIo::new(stream), progress: Arc::clone(&progress) };
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let request_progress = Arc::clone(&progress);
+        let gateway = Arc::clone(&gateway);
+        async move {
+            request.extensions_mut().insert(peer);
+            let _request = request_progress.begin(request.version());
+            Ok::<_, Infallible>(gateway.handle(request).await)
+        }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().title_case_headers(true).writev(true).max_buf_size(MAX_HEAD_BYTES).half_close(false);
+    builder.http2().max_concurrent_streams(250).max_header_list_size(1 << 20);
+    let connection = builder.serve_connection(io, service);
+    tokio::pin!(connection);
+
+    let stopping = gateway.shutdown.wait();
+    tokio::pin!(stopping);
+    let mut is_stopping = false;
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(source = %peer, err = %error, "connection ended");
+                }
+                return;
+            }
+            () = &mut stopping, if !is_stopping => {
+                is_stopping = true;
+                if progress.is_waiting() {
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+            }
+            _ = tick.tick() => {
+                let settings = &gateway.settings;
+                if let Some(what) = progress.overdue(settings.header_timeout, settings.idle_timeout) {
+                    tracing::debug!(source = %peer, what, "connection closed");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// What a connection is doing, and since when.
+#[derive(Debug)]
+struct Progress {
+    epoch: Instant,
+    /// Requests being handled.
+    in_flight: AtomicUsize,
+    /// Some bytes of a request's head have come.
+    reading_head: AtomicBool,
+    /// Milliseconds from the epoch to the last byte that moved; while a head is read, to its first byte.
+    since_ms: AtomicU64,
+    /// HTTP/2 connections have frames without requests, so heads are not timed there.
+    is_http2: AtomicBool,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self {
+            epoch: Instant::now(),
+            in_flight: AtomicUsize::new(0),
+            reading_head: AtomicBool::new(false),
+            since_ms: AtomicU64::new(0),
+            is_http2: AtomicBool::new(false),
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn touch(&self) {
+        self.since_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    fn bytes_read(&self) {
+        if self.in_flight.load(Ordering::Relaxed) == 0 && !self.reading_head.swap(true, Ordering::Relaxed) {
+            self.touch();
+        }
+    }
+
+    fn begin(self: &Arc<Self>, version: Version) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.reading_head.store(false, Ordering::Relaxed);
+        if version == Version::HTTP_2 {
+            self.is_http2.store(true, Ordering::Relaxed);
+        }
+        InFlight(Arc::clone(self))
+    }
+
+    /// Whether the connection waits for a request, or for the rest of one's head.
+    fn is_waiting(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) == 0 && !self.is_http2.load(Ordering::Relaxed)
+    }
+
+    fn overdue(&self, header_timeout: Duration, idle_timeout: Duration) -> Option<&'static str> {
+        if self.in_flight.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
+        let since = Duration::from_millis(self.now_ms().saturating_sub(self.since_ms.load(Ordering::Relaxed)));
+        let reads_head = self.reading_head.load(Ordering::Relaxed) && !self.is_http2.load(Ordering::Relaxed);
+        if reads_head && since > header_timeout {
+            Some("request head took too long")
+        } else if since > idle_timeout {
+            Some("idle for too long")
+        } else {
+            None
+        }
+    }
+}
+
+/// A request being handled, until it is dropped.
+struct InFlight(Arc<Progress>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.touch();
+    }
+}
+
+/// A stream that tells [`Progress`] when bytes move.
+struct Watched {
+    io: TokioIo<TcpStream>,
+    progress: Arc<Progress>,
+}
+
+impl Read for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
+        if polled.is_ready() {
+            self.progress.bytes_read();
+        }
+        polled
+    }
+}
+
+impl Watched {
+    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+        if polled.is_ready() {
+            self.progress.touch();
+        }
+    }
+}
+
+impl Write for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.wrote(&polled);
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.wrote(&polled);
+        polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: Duration = Duration::from_millis(200);
+    const IDLE: Duration = Duration::from_secs(500);
+
+    /// A connection that began `ago`.
+    fn connection(ago: Duration) -> Arc<Progress> {
+        Arc::new(Progress { epoch: Instant::now().checked_sub(ago).unwrap(), ..Progress::new() })
+    }
+
+    #[test]
+    fn a_head_is_timed_from_its_first_byte_and_a_request_not_at_all() {
+        let progress = connection(Duration::from_secs(100));
+        assert_eq!(progress.overdue(HEADER, IDLE), None);
+        progress.reading_head.store(true, Ordering::Relaxed);
+        assert_eq!(progress.overdue(HEADER, IDLE), Some("request head took too long"));
+        let request = progress.begin(Version::HTTP_11);
+        assert_eq!(progress.overdue(HEADER, IDLE), None);
+        drop(request);
+        assert_eq!(progress.overdue(HEADER, IDLE), None);
+    }
+
+    #[test]
+    fn a_silent_connection_is_closed_in_the_end() {
+        let progress = connection(Duration::from_secs(600));
+        assert_eq!(progress.overdue(HEADER, IDLE), Some("idle for too long"));
+        progress.touch();
+        assert_eq!(progress.overdue(HEADER, IDLE), None);
+    }
+
+    #[test]
+    fn frames_of_http2_are_no_request_head() {
+        let progress = connection(Duration::from_secs(100));
+        drop(progress.begin(Version::HTTP_2));
+        progress.since_ms.store(0, Ordering::Relaxed);
+        progress.reading_head.store(true, Ordering::Relaxed);
+        assert_eq!(progress.overdue(HEADER, IDLE), None);
+    }
+}

@@ -1,0 +1,304 @@
+//! The gateway: store, settings, telemetry and limits, shared by all connections.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+use wharf_model::name::NameRule;
+use wharf_store::{Clock, Reserved, Store, UnixNanos};
+
+use crate::body::{self, ContentEncoding};
+use crate::chunks::ResponseBody;
+use crate::error::ApiError;
+use crate::path::{clean, percent_decode, percent_encode};
+use crate::router::{Route, Routed, Router};
+use crate::server::Shutdown;
+use crate::telemetry::{self, Telemetry};
+use crate::{api, push, respond, scrape};
+
+/// What the flags decide about the HTTP side. Paths are checked and normalised by who makes them.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Settings {
+    /// In front of every route: empty, or with a slash in front and none behind.
+    pub route_prefix: String,
+    /// In front of the page's links, as users see the gateway: empty, or as above.
+    pub external_prefix: String,
+    /// The scrape path, with a slash in front.
+    pub telemetry_path: String,
+    /// Whether `/-/quit` ends the process.
+    pub lifecycle: bool,
+    /// Whether everything may be wiped.
+    pub admin_api: bool,
+    /// Whether pushes are answered 202 even if they are inconsistent (and then dropped).
+    pub unchecked: bool,
+    /// Which names pushes may use.
+    pub names: NameRule,
+    /// Whether the text format is read as strictly as the original reads it.
+    pub strict_text: bool,
+    /// The status of an accepted push: 200, or 202 for clients that know no other.
+    pub success_status: StatusCode,
+    /// Whether scrapers that prefer `OpenMetrics` get it.
+    pub openmetrics: bool,
+    /// Limit on a pushed body, as sent and expanded.
+    pub max_body_bytes: usize,
+    /// Limit on requests being served at once; more get 503.
+    pub max_requests_in_flight: usize,
+    /// Limit on scrapes being rendered or sent at once; more get 503.
+    pub max_scrapes_in_flight: usize,
+    /// Limit on connections; more wait in the listener's queue.
+    pub max_connections: usize,
+    /// For a request's head, from its first byte on.
+    pub header_timeout: Duration,
+    /// For a request's body.
+    pub body_timeout: Duration,
+    /// For a connection without a request, and for a reader that takes nothing.
+    pub idle_timeout: Duration,
+}
+
+/// How the binary was built.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the fields are the keys of the JSON API")]
+pub struct BuildInformation {
+    pub branch: String,
+    pub build_date: String,
+    pub build_user: String,
+    pub go_version: String,
+    pub revision: String,
+    pub version: String,
+}
+
+/// What `/api/v1/status` shows of the process.
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    /// How the binary was built.
+    pub build_information: BuildInformation,
+    /// Every flag with its value.
+    pub flags: BTreeMap<String, String>,
+}
+
+/// The gateway behind all connections.
+pub struct Gateway {
+    pub(crate) settings: Settings,
+    pub(crate) status: Status,
+    pub(crate) store: Store,
+    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) started_at: UnixNanos,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) scrapes: Arc<Semaphore>,
+    requests: Semaphore,
+    router: Router,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// How much larger than its body a push may become with the labels of its group on every line.
+const LABEL_GROWTH: usize = 8;
+
+impl Gateway {
+    /// A gateway with an empty store.
+    pub fn new(
+        settings: Settings,
+        status: Status,
+        telemetry: Telemetry,
+        clock: Box<dyn Clock>,
+        shutdown: Shutdown,
+    ) -> Self {
+        let reserved = Reserved::new(telemetry::reserved());
+        Self {
+            store: Store::new(reserved, settings.max_body_bytes.saturating_mul(LABEL_GROWTH).min(1 << 31)),
+            started_at: clock.now(),
+            clock,
+            telemetry,
+            shutdown,
+            scrapes: Arc::new(Semaphore::new(settings.max_scrapes_in_flight)),
+            requests: Semaphore::new(settings.max_requests_in_flight),
+            router: Router {
+                prefix: settings.route_prefix.clone(),
+                telemetry_path: settings.telemetry_path.clone(),
+                admin_api: settings.admin_api,
+            },
+            settings,
+            status,
+        }
+    }
+
+    /// Answers one request.
+    pub(crate) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<ResponseBody> {
+        let Ok(_permit) = self.requests.try_acquire() else {
+            let error = ApiError::overloaded("requests", self.settings.max_requests_in_flight);
+            self.telemetry.record_refusal(error.reason());
+            return error.into_response();
+        };
+        let _counted = self.telemetry.request_started();
+        if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
+            return respond::unreadable("400 Bad Request: missing required Host header");
+        }
+        let Some(path) = percent_decode(request.uri().path()) else {
+            return respond::unreadable("400 Bad Request");
+        };
+        let cleaned = clean(request.uri().path());
+        if cleaned != request.uri().path() && request.uri().path() != "*" {
+            return redirect(StatusCode::MOVED_PERMANENTLY, &request, &cleaned);
+        }
+        let started = Instant::now();
+        let summary = RequestSummary::of(&request);
+        match self.router.route(request.method(), &path) {
+            Routed::To(route) => {
+                let response = Arc::clone(&self).dispatch(route, &path, request).await;
+                if let Some(handler) = handler_label(route, &summary.method) {
+                    self.telemetry.record_request(response.status().as_u16(), handler, &summary.method);
+                }
+                if let Route::Group { .. } = route
+                    && summary.method != Method::DELETE
+                {
+                    self.telemetry.record_push(&summary.method, summary.size_bytes, started.elapsed());
+                }
+                response
+            }
+            Routed::Redirect(target) => {
+                let get = matches!(*request.method(), Method::GET | Method::HEAD);
+                let status = if get { StatusCode::MOVED_PERMANENTLY } else { StatusCode::TEMPORARY_REDIRECT };
+                redirect(status, &request, &percent_encode(&target))
+            }
+            Routed::Options(allow) => respond::options(allow),
+            Routed::MethodNotAllowed(allow) => respond::method_not_allowed(allow),
+            Routed::NotFound if *request.method() == Method::OPTIONS && request.uri().path() == "*" => {
+                respond::empty(StatusCode::OK)
+            }
+            Routed::NotFound => respond::not_found(),
+        }
+    }
+
+    async fn dispatch(
+        self: Arc<Self>,
+        route: Route,
+        path: &[u8],
+        request: Request<Incoming>,
+    ) -> Response<ResponseBody> {
+        if let Route::Group { key_at } = route {
+            let key_at = self.settings.route_prefix.len() + key_at;
+            return push::handle(self, path.get(key_at..).unwrap_or_default(), request).await;
+        }
+        let outside_api = !matches!(
+            route,
+            Route::ApiStatus | Route::ApiMetrics | Route::ApiOptions | Route::ApiWipe | Route::QuitByGet
+        );
+        // The original unpacks the body of every request outside the API, even if nobody reads it.
+        if outside_api && ContentEncoding::of(request.headers()) == ContentEncoding::Gzip {
+            let (parts, incoming) = request.into_parts();
+            let limit = self.settings.max_body_bytes;
+            let read = body::read(&parts.headers, incoming, limit, self.settings.body_timeout).await;
+            if let Err(error) = read.and_then(|bytes| body::expand(ContentEncoding::Gzip, bytes, limit)) {
+                return error.into_response();
+            }
+            return self.answer(route, path, &parts.headers).await;
+        }
+        self.answer(route, path, request.headers()).await
+    }
+
+    /// Routes whose body does not matter.
+    async fn answer(
+        self: Arc<Self>,
+        route: Route,
+        path: &[u8],
+        headers: &HeaderMap,
+    ) -> Response<ResponseBody> {
+        match route {
+            Route::Scrape => scrape::handle(self, headers).await,
+            // Its body does matter; `dispatch` has sent it elsewhere.
+            Route::Group { .. } => respond::not_found(),
+            Route::Healthy | Route::Ready => respond::plain("OK"),
+            Route::Page => page(&self.settings.external_prefix),
+            Route::Static => static_file(path.get(self.settings.route_prefix.len()..).unwrap_or_default()),
+            Route::Quit => self.quit(),
+            Route::QuitByGet => {
+                let text = "Only POST or PUT requests allowed.";
+                respond::with_type(StatusCode::METHOD_NOT_ALLOWED, "text/plain; charset=utf-8", text)
+            }
+            Route::ApiStatus => api::status(&self),
+            Route::ApiMetrics => api::metrics(self).await,
+            Route::ApiOptions => api::options(),
+            Route::ApiWipe => {
+                let groups = self.store.wipe();
+                tracing::info!(groups, "all groups wiped");
+                respond::empty(StatusCode::ACCEPTED)
+            }
+        }
+    }
+
+    fn quit(&self) -> Response<ResponseBody> {
+        if !self.settings.lifecycle {
+            let text = "Lifecycle API is not enabled.";
+            return respond::with_type(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", text);
+        }
+        tracing::warn!("received termination request via web service, exiting gracefully...");
+        self.shutdown.trigger();
+        respond::plain("Requesting termination... Goodbye!")
+    }
+
+}
+
+/// To another path, the query kept.
+fn redirect(status: StatusCode, request: &Request<Incoming>, path: &str) -> Response<ResponseBody> {
+    let target = match request.uri().query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    respond::redirect(status, request.method(), &target)
+}
+
+/// What telemetry wants to know of a request after it is gone.
+struct RequestSummary {
+    method: Method,
+    size_bytes: u64,
+}
+
+impl RequestSummary {
+    /// The size counts what the original counts: URL, method, protocol, headers, host and declared body.
+    fn of(request: &Request<Incoming>) -> Self {
+        let url = request.uri().path_and_query().map_or(0, |url| url.as_str().len());
+        let protocol = "HTTP/1.1".len();
+        let headers = request.headers().iter();
+        let headers: usize = headers.map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let body = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let size = url + request.method().as_str().len() + protocol + headers;
+        Self { method: request.method().clone(), size_bytes: size as u64 + body.unwrap_or(0) }
+    }
+}
+
+/// The `handler` label of `pushgateway_http_requests_total`; none for requests that are not counted.
+fn handler_label(route: Route, method: &Method) -> Option<&'static str> {
+    match route {
+        Route::Group { .. } if *method == Method::DELETE => Some("delete"),
+        Route::Group { .. } => Some("push"),
+        Route::Page => Some("status"),
+        Route::Static => Some("static"),
+        Route::Healthy => Some("healthy"),
+        Route::Ready => Some("ready"),
+        Route::ApiStatus => Some("api/v1/status"),
+        Route::ApiMetrics => Some("api/v1/metrics"),
+        Route::ApiOptions => Some("api/v1/options"),
+        Route::ApiWipe => Some("wipe"),
+        Route::Scrape | Route::Quit | Route::QuitByGet => None,
+    }
+}
+
+fn page(external_prefix: &str) -> Response<ResponseBody> {
+    respond::with_type(StatusCode::OK, "text/html; charset=utf-8", wharf_ui::page(external_prefix))
+}
+
+fn static_file(path: &[u8]) -> Response<ResponseBody> {
+    let file = wharf_ui::FILES.iter().find(|file| path == file.path.as_bytes());
+    file.map_or_else(respond::not_found, |file| respond::with_type(StatusCode::OK, file.content_type, file.bytes))
+}

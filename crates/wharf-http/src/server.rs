@@ -1,0 +1,104 @@
+//! Listening, accepting, and stopping in bounded time.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::connection;
+use crate::gateway::Gateway;
+
+/// A switch that stops the gateway, for whoever asks first: a signal or a request.
+#[derive(Debug, Clone)]
+pub struct Shutdown {
+    stopping: watch::Sender<bool>,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { stopping: watch::Sender::new(false) }
+    }
+}
+
+impl Shutdown {
+    /// Begins to stop. Nothing more happens the second time.
+    pub fn trigger(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Returns when [`Self::trigger`] has been called.
+    pub fn wait(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stopping = self.stopping.subscribe();
+        async move {
+            // The sender cannot be gone before its subscribers, and if so, it is time to stop.
+            let _stopped_either_way = stopping.wait_for(|stopping| *stopping).await;
+        }
+    }
+}
+
+/// Serves connections of all listeners until the gateway is told to stop; then closes the listeners and gives
+/// requests in flight `grace` to finish.
+///
+/// # Errors
+/// If a listener cannot be registered with the runtime.
+pub async fn serve(
+    listeners: Vec<std::net::TcpListener>,
+    gateway: Arc<Gateway>,
+    grace: Duration,
+) -> io::Result<()> {
+    let connections = Arc::new(Semaphore::new(gateway.settings.max_connections));
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        accepting.spawn(accept(listener, Arc::clone(&gateway), Arc::clone(&connections)));
+    }
+    while accepting.join_next().await.is_some() {}
+
+    // Each connection holds a permit; all of them back means that all have ended.
+    let all = u32::try_from(gateway.settings.max_connections).unwrap_or(u32::MAX);
+    if tokio::time::timeout(grace, connections.acquire_many(all)).await.is_err() {
+        let open = gateway.settings.max_connections - connections.available_permits();
+        tracing::warn!(connections = open, "requests in flight were cut off after --shutdown.timeout");
+    }
+    Ok(())
+}
+
+/// Accepts connections until the gateway is told to stop.
+async fn accept(listener: TcpListener, gateway: Arc<Gateway>, connections: Arc<Semaphore>) {
+    let stopping = gateway.shutdown.wait();
+    tokio::pin!(stopping);
+    loop {
+        // Beyond the limit connections wait in the listener's queue, which is bounded too.
+        let permit = tokio::select! {
+            permit = Arc::clone(&connections).acquire_owned() => permit,
+            () = &mut stopping => return,
+        };
+        let Ok(permit) = permit else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stopping => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(source = %peer, err = %error, "cannot send without delay");
+                }
+                let gateway = Arc::clone(&gateway);
+                tokio::spawn(async move {
+                    let _permit = permit;
+                    let _open = gateway.telemetry.connection_opened();
+                    connection::serve(Arc::clone(&gateway), stream, peer).await;
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, mostly: others may close theirs soon.
+                tracing::warn!(err = %error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}

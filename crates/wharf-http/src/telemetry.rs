@@ -1,0 +1,436 @@
+//! The gateway's metrics about itself. Every one of them is defined here.
+//!
+//! Recording takes a short lock or one atomic operation. [`Telemetry::exposition`] then makes ordinary families of
+//! it all, so that every encoder knows what to do with them.
+//!
+//! The `pushgateway_` families and those of the process have the names, types and help texts of the original, since
+//! dashboards and alerts know them. Those of Wharf itself start with `wharf_`.
+
+mod assemble;
+mod histogram;
+mod process;
+mod sketch;
+mod window;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::Method;
+use wharf_model::{Exposition, MetricType};
+use wharf_store::ReservedFamily;
+
+use self::assemble::Assembly;
+use self::histogram::Histogram;
+use self::process::Process;
+use self::window::WindowedSummary;
+
+/// What was counted and measured since the start of the process.
+#[derive(Debug)]
+pub struct Telemetry {
+    build: BuildLabels,
+    process: Process,
+    requests: Mutex<BTreeMap<RequestLabels, u64>>,
+    pushes: Mutex<BTreeMap<&'static str, PushSummaries>>,
+    refusals: Mutex<BTreeMap<&'static str, u64>>,
+    scrapes: Mutex<Scrapes>,
+    connections: AtomicU64,
+    requests_in_flight: AtomicU64,
+}
+
+/// The labels of `pushgateway_build_info`. `goversion` carries the version of the Rust compiler.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the fields are the labels")]
+pub struct BuildLabels {
+    pub branch: &'static str,
+    pub goarch: &'static str,
+    pub goos: &'static str,
+    pub goversion: &'static str,
+    pub revision: &'static str,
+    pub tags: &'static str,
+    pub version: &'static str,
+}
+
+/// How much the store holds at the moment of a scrape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreGauges {
+    /// Number of groups.
+    pub groups: u64,
+    /// Number of series.
+    pub series: u64,
+    /// Bytes of their text.
+    pub bytes: u64,
+}
+
+/// Counts something that is going on, until it is dropped.
+#[derive(Debug)]
+#[must_use = "it counts until it is dropped"]
+pub struct InFlight<'a>(&'a AtomicU64);
+
+impl<'a> InFlight<'a> {
+    fn new(gauge: &'a AtomicU64) -> Self {
+        gauge.fetch_add(1, Relaxed);
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The order is that of an exposition: by label name, then value.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct RequestLabels {
+    code: u16,
+    handler: &'static str,
+    method: &'static str,
+}
+
+#[derive(Debug)]
+struct PushSummaries {
+    size_bytes: WindowedSummary,
+    duration_seconds: WindowedSummary,
+}
+
+#[derive(Debug)]
+struct Scrapes {
+    count: u64,
+    leaves_recompressed: u64,
+    duration_seconds: Histogram,
+    size_bytes: Histogram,
+}
+
+/// The quantiles of the push summaries, as the original shows them.
+const QUANTILES: [f64; 3] = [0.1, 0.5, 0.9];
+
+const SCRAPE_DURATION_BOUNDS: [f64; 12] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
+
+/// Powers of four from 4 KiB to 1 GiB.
+const SCRAPE_SIZE_BOUNDS: [f64; 10] = [
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+    268_435_456.0,
+    1_073_741_824.0,
+];
+
+const BUILD_INFO: ReservedFamily = own(
+    "pushgateway_build_info",
+    MetricType::Gauge,
+    "A metric with a constant '1' value labeled by version, revision, branch, goversion from which pushgateway was \
+     built, and the goos and goarch for the build.",
+);
+const REQUESTS: ReservedFamily = with_fixed_help(
+    "pushgateway_http_requests_total",
+    MetricType::Counter,
+    "Total HTTP requests processed by the Pushgateway, excluding scrapes.",
+);
+const PUSH_SIZE: ReservedFamily = with_fixed_help(
+    "pushgateway_http_push_size_bytes",
+    MetricType::Summary,
+    "HTTP request size for pushes to the Pushgateway.",
+);
+const PUSH_DURATION: ReservedFamily = with_fixed_help(
+    "pushgateway_http_push_duration_seconds",
+    MetricType::Summary,
+    "HTTP request duration for pushes to the Pushgateway.",
+);
+const GROUPS: ReservedFamily = own("wharf_groups", MetricType::Gauge, "Groups that are stored.");
+const SERIES: ReservedFamily = own(
+    "wharf_series",
+    MetricType::Gauge,
+    "Series that are stored: sample lines of a scrape, own metrics aside.",
+);
+const STORED_BYTES: ReservedFamily = own(
+    "wharf_stored_bytes",
+    MetricType::Gauge,
+    "Bytes of the text of everything that is stored.",
+);
+const SCRAPES: ReservedFamily = own(
+    "wharf_scrapes_total",
+    MetricType::Counter,
+    "Scrapes that were answered.",
+);
+const SCRAPE_DURATION: ReservedFamily = own(
+    "wharf_scrape_duration_seconds",
+    MetricType::Histogram,
+    "How long scrapes took to render, without their way to the scraper.",
+);
+const SCRAPE_SIZE: ReservedFamily = own(
+    "wharf_scrape_size_bytes",
+    MetricType::Histogram,
+    "How many bytes the bodies of scrapes had, compressed if the scraper asked for it.",
+);
+const LEAVES_RECOMPRESSED: ReservedFamily = own(
+    "wharf_leaves_recompressed_total",
+    MetricType::Counter,
+    "Parts of the exposition that had changed and were compressed anew for a scrape.",
+);
+const REFUSALS: ReservedFamily = own(
+    "wharf_pushes_refused_total",
+    MetricType::Counter,
+    "Pushes that were not stored, by reason.",
+);
+const CONNECTIONS: ReservedFamily = own("wharf_http_connections", MetricType::Gauge, "Open connections.");
+const REQUESTS_IN_FLIGHT: ReservedFamily = own(
+    "wharf_http_requests_in_flight",
+    MetricType::Gauge,
+    "Requests being answered.",
+);
+
+static RESERVED: [ReservedFamily; 23] = [
+    process::CPU_SECONDS,
+    process::MAX_FDS,
+    process::NETWORK_RECEIVE,
+    process::NETWORK_TRANSMIT,
+    process::OPEN_FDS,
+    process::RESIDENT_MEMORY,
+    process::START_TIME,
+    process::VIRTUAL_MEMORY,
+    process::VIRTUAL_MEMORY_MAX,
+    BUILD_INFO,
+    PUSH_DURATION,
+    PUSH_SIZE,
+    REQUESTS,
+    GROUPS,
+    CONNECTIONS,
+    REQUESTS_IN_FLIGHT,
+    LEAVES_RECOMPRESSED,
+    REFUSALS,
+    SCRAPE_DURATION,
+    SCRAPE_SIZE,
+    SCRAPES,
+    SERIES,
+    STORED_BYTES,
+];
+
+/// All families that the gateway may show of itself, whether they have samples yet or not.
+pub fn reserved() -> &'static [ReservedFamily] {
+    &RESERVED
+}
+
+/// A family that pushes may join with a help of their own, which is then not shown. Clients push `process_`
+/// families all the time.
+const fn own(name: &'static str, metric_type: MetricType, help: &'static str) -> ReservedFamily {
+    ReservedFamily {
+        name,
+        metric_type,
+        help,
+        help_is_fixed: false,
+    }
+}
+
+/// A family that pushes may join with the same help only, as the original demands.
+const fn with_fixed_help(name: &'static str, metric_type: MetricType, help: &'static str) -> ReservedFamily {
+    ReservedFamily {
+        name,
+        metric_type,
+        help,
+        help_is_fixed: true,
+    }
+}
+
+impl Telemetry {
+    /// Nothing has happened yet.
+    pub fn new(build: BuildLabels) -> Self {
+        Self {
+            build,
+            process: Process::this(),
+            requests: Mutex::default(),
+            pushes: Mutex::default(),
+            refusals: Mutex::default(),
+            scrapes: Mutex::new(Scrapes {
+                count: 0,
+                leaves_recompressed: 0,
+                duration_seconds: Histogram::new(&SCRAPE_DURATION_BOUNDS),
+                size_bytes: Histogram::new(&SCRAPE_SIZE_BOUNDS),
+            }),
+            connections: AtomicU64::new(0),
+            requests_in_flight: AtomicU64::new(0),
+        }
+    }
+
+    /// A request to `handler` was answered with status `code`.
+    pub fn record_request(&self, code: u16, handler: &'static str, method: &Method) {
+        let labels = RequestLabels {
+            code,
+            handler,
+            method: method_label(method),
+        };
+        *lock(&self.requests).entry(labels).or_default() += 1;
+    }
+
+    /// A push was answered, be it with success or not. `size_bytes` is the size of the whole request as the original
+    /// reckons it: header and body.
+    pub fn record_push(&self, method: &Method, size_bytes: u64, duration: Duration) {
+        self.record_push_at(Instant::now(), method, size_bytes, duration);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a size above 2^53 may be rounded")]
+    fn record_push_at(&self, now: Instant, method: &Method, size_bytes: u64, duration: Duration) {
+        let mut pushes = lock(&self.pushes);
+        let summaries = pushes
+            .entry(method_label(method))
+            .or_insert_with(|| PushSummaries {
+                size_bytes: WindowedSummary::new(now),
+                duration_seconds: WindowedSummary::new(now),
+            });
+        summaries.size_bytes.observe(now, size_bytes as f64);
+        summaries.duration_seconds.observe(now, duration.as_secs_f64());
+    }
+
+    /// A push was not stored. There must be few different reasons: each is a series for ever.
+    pub fn record_refusal(&self, reason: &'static str) {
+        *lock(&self.refusals).entry(reason).or_default() += 1;
+    }
+
+    /// A scrape was rendered: how long that took, how large the body is, and how many leaves of the store had to be
+    /// compressed for it.
+    #[expect(clippy::cast_precision_loss, reason = "a size above 2^53 may be rounded")]
+    pub fn record_scrape(&self, duration: Duration, size_bytes: u64, leaves_recompressed: u64) {
+        let mut scrapes = lock(&self.scrapes);
+        scrapes.count += 1;
+        scrapes.leaves_recompressed += leaves_recompressed;
+        scrapes.duration_seconds.observe(duration.as_secs_f64());
+        scrapes.size_bytes.observe(size_bytes as f64);
+    }
+
+    /// A connection is open until the result is dropped.
+    pub fn connection_opened(&self) -> InFlight<'_> {
+        InFlight::new(&self.connections)
+    }
+
+    /// A request is being answered until the result is dropped.
+    pub fn request_started(&self) -> InFlight<'_> {
+        InFlight::new(&self.requests_in_flight)
+    }
+
+    /// The families of the gateway itself, sorted by name, their metrics and labels sorted as in every exposition.
+    /// Families without samples are left out.
+    pub fn exposition(&self, gauges: &StoreGauges) -> Exposition<'static> {
+        self.exposition_at(Instant::now(), gauges)
+    }
+
+    fn exposition_at(&self, now: Instant, gauges: &StoreGauges) -> Exposition<'static> {
+        let mut assembly = Assembly::default();
+        self.process.assemble(&mut assembly);
+        self.assemble_build_info(&mut assembly);
+        self.assemble_pushes(&mut assembly, now);
+        self.assemble_requests(&mut assembly);
+        assembly.single(GROUPS, assemble::float(gauges.groups));
+        assembly.single(CONNECTIONS, assemble::float(self.connections.load(Relaxed)));
+        assembly.single(
+            REQUESTS_IN_FLIGHT,
+            assemble::float(self.requests_in_flight.load(Relaxed)),
+        );
+        self.assemble_scrapes_and_refusals(&mut assembly);
+        assembly.single(SERIES, assemble::float(gauges.series));
+        assembly.single(STORED_BYTES, assemble::float(gauges.bytes));
+        assembly.finish()
+    }
+
+    fn assemble_build_info(&self, assembly: &mut Assembly) {
+        let BuildLabels {
+            branch,
+            goarch,
+            goos,
+            goversion,
+            revision,
+            tags,
+            version,
+        } = self.build;
+        let labels = [
+            ("branch", branch),
+            ("goarch", goarch),
+            ("goos", goos),
+            ("goversion", goversion),
+            ("revision", revision),
+            ("tags", tags),
+            ("version", version),
+        ];
+        let metric = assembly.number(&labels, 1.0);
+        assembly.family(BUILD_INFO, vec![metric]);
+    }
+
+    fn assemble_pushes(&self, assembly: &mut Assembly, now: Instant) {
+        let mut sizes = Vec::new();
+        let mut durations = Vec::new();
+        for (method, summaries) in lock(&self.pushes).iter_mut() {
+            let labels = [("method", *method)];
+            let mut size = summaries.size_bytes.read(now, QUANTILES);
+            // Estimates need not be whole; sizes are.
+            size.quantiles
+                .iter_mut()
+                .for_each(|(_, value)| *value = value.round());
+            sizes.push(assembly.summary(&labels, &size));
+            durations.push(assembly.summary(&labels, &summaries.duration_seconds.read(now, QUANTILES)));
+        }
+        assembly.family(PUSH_DURATION, durations);
+        assembly.family(PUSH_SIZE, sizes);
+    }
+
+    fn assemble_requests(&self, assembly: &mut Assembly) {
+        let mut metrics = Vec::new();
+        for (
+            RequestLabels {
+                code,
+                handler,
+                method,
+            },
+            count,
+        ) in lock(&self.requests).iter()
+        {
+            let code = code.to_string();
+            let labels = [("code", code.as_str()), ("handler", handler), ("method", method)];
+            metrics.push(assembly.number(&labels, assemble::float(*count)));
+        }
+        assembly.family(REQUESTS, metrics);
+    }
+
+    fn assemble_scrapes_and_refusals(&self, assembly: &mut Assembly) {
+        let scrapes = lock(&self.scrapes);
+        let refusals = lock(&self.refusals);
+        assembly.single(LEAVES_RECOMPRESSED, assemble::float(scrapes.leaves_recompressed));
+        let refused = refusals.iter();
+        let refused =
+            refused.map(|(reason, count)| assembly.number(&[("reason", reason)], assemble::float(*count)));
+        let refused = refused.collect();
+        assembly.family(REFUSALS, refused);
+        let duration = assembly.histogram(&scrapes.duration_seconds);
+        assembly.family(SCRAPE_DURATION, vec![duration]);
+        let size = assembly.histogram(&scrapes.size_bytes);
+        assembly.family(SCRAPE_SIZE, vec![size]);
+        assembly.single(SCRAPES, assemble::float(scrapes.count));
+    }
+}
+
+/// Numbers have no state in between: a thread that panicked with the lock held has left nothing half done that
+/// would be worse than a wrong count.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// In lower case, and from a small set, whatever clients invent.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::DELETE => "delete",
+        Method::GET => "get",
+        Method::OPTIONS => "options",
+        Method::POST => "post",
+        Method::PUT => "put",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests;

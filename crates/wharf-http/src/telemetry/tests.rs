@@ -1,0 +1,189 @@
+use super::*;
+
+const BUILD: BuildLabels = BuildLabels {
+    branch: "HEAD",
+    goarch: "amd64",
+    goos: "linux",
+    goversion: "rustc1.95.0",
+    revision: "abc",
+    tags: "unknown",
+    version: "0.1.0",
+};
+
+/// A day in the life.
+fn busy(now: Instant) -> Telemetry {
+    let telemetry = Telemetry::new(BUILD);
+    telemetry.record_request(200, "push", &Method::PUT);
+    telemetry.record_request(200, "push", &Method::POST);
+    telemetry.record_request(200, "api/v1/status", &Method::GET);
+    telemetry.record_request(400, "push", &Method::POST);
+    telemetry.record_request(200, "push", &Method::POST);
+    telemetry.record_push_at(now, &Method::POST, 146, Duration::from_millis(1));
+    telemetry.record_push_at(now, &Method::POST, 146, Duration::from_millis(3));
+    telemetry.record_push_at(now, &Method::PUT, 500, Duration::from_millis(2));
+    telemetry.record_refusal("syntax");
+    telemetry.record_refusal("inconsistent");
+    telemetry.record_refusal("syntax");
+    telemetry.record_scrape(Duration::from_millis(2), 5000, 3);
+    telemetry.record_scrape(Duration::from_secs(60), 100, 0);
+    telemetry
+}
+
+/// The families with these starts of names, in the debug notation.
+fn shown(exposition: &Exposition<'_>, prefix: &str) -> String {
+    let text = format!("{exposition:?}");
+    let mut keep = false;
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        if !line.starts_with(' ') {
+            let name = line.split('"').nth(1).unwrap_or_default();
+            keep = name.starts_with(prefix);
+        }
+        if keep {
+            lines.push(line.split(" help=").next().unwrap_or_default());
+        }
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn a_fresh_server_shows_no_http_families() {
+    let telemetry = Telemetry::new(BUILD);
+    let exposition = telemetry.exposition(&StoreGauges::default());
+    let expected = r#"gauge "pushgateway_build_info"
+  {branch="HEAD",goarch="amd64",goos="linux",goversion="rustc1.95.0",revision="abc",tags="unknown",version="0.1.0"} 1.0"#;
+    assert_eq!(shown(&exposition, "pushgateway_"), expected);
+    assert_eq!(shown(&exposition, "wharf_pushes_refused_total"), "");
+}
+
+#[test]
+fn requests_are_counted_by_code_handler_and_method() {
+    let now = Instant::now();
+    let exposition = busy(now).exposition_at(now, &StoreGauges::default());
+    let expected = r#"counter "pushgateway_http_requests_total"
+  {code="200",handler="api/v1/status",method="get"} 1.0
+  {code="200",handler="push",method="post"} 2.0
+  {code="200",handler="push",method="put"} 1.0
+  {code="400",handler="push",method="post"} 1.0"#;
+    assert_eq!(shown(&exposition, "pushgateway_http_requests_total"), expected);
+}
+
+#[test]
+fn pushes_are_summed_up_by_method() {
+    let now = Instant::now();
+    let telemetry = busy(now);
+    let expected = r#"summary "pushgateway_http_push_size_bytes"
+  {method="post"} sum=292.0 count=2 q0.1=146.0 q0.5=146.0 q0.9=146.0
+  {method="put"} sum=500.0 count=1 q0.1=500.0 q0.5=500.0 q0.9=500.0"#;
+    let exposition = telemetry.exposition_at(now, &StoreGauges::default());
+    assert_eq!(shown(&exposition, "pushgateway_http_push_size_bytes"), expected);
+
+    let expected = r#"summary "pushgateway_http_push_duration_seconds"
+  {method="post"} sum=0.004 count=2 q0.1=NaN q0.5=NaN q0.9=NaN
+  {method="put"} sum=0.002 count=1 q0.1=NaN q0.5=NaN q0.9=NaN"#;
+    let exposition = telemetry.exposition_at(now + Duration::from_secs(600), &StoreGauges::default());
+    assert_eq!(
+        shown(&exposition, "pushgateway_http_push_duration_seconds"),
+        expected
+    );
+}
+
+#[test]
+fn own_families_show_store_scrapes_and_refusals() {
+    let now = Instant::now();
+    let telemetry = busy(now);
+    let open = telemetry.connection_opened();
+    let also_open = telemetry.connection_opened();
+    drop(open);
+    drop(telemetry.request_started());
+    let gauges = StoreGauges {
+        groups: 2,
+        series: 30,
+        bytes: 4000,
+    };
+    let exposition = telemetry.exposition_at(now, &gauges);
+    drop(also_open);
+    expect_test::expect![[r#"
+        gauge "wharf_groups"
+          {} 2.0
+        gauge "wharf_http_connections"
+          {} 1.0
+        gauge "wharf_http_requests_in_flight"
+          {} 0.0
+        counter "wharf_leaves_recompressed_total"
+          {} 3.0
+        counter "wharf_pushes_refused_total"
+          {reason="inconsistent"} 1.0
+          {reason="syntax"} 2.0
+        histogram "wharf_scrape_duration_seconds"
+          {} sum=60.002 count=Int(2) le0.0005=Int(0) le0.001=Int(0) le0.0025=Int(1) le0.005=Int(1) le0.01=Int(1) le0.025=Int(1) le0.05=Int(1) le0.1=Int(1) le0.25=Int(1) le0.5=Int(1) le1.0=Int(1) le5.0=Int(1)
+        histogram "wharf_scrape_size_bytes"
+          {} sum=5100.0 count=Int(2) le4096.0=Int(1) le16384.0=Int(2) le65536.0=Int(2) le262144.0=Int(2) le1048576.0=Int(2) le4194304.0=Int(2) le16777216.0=Int(2) le67108864.0=Int(2) le268435456.0=Int(2) le1073741824.0=Int(2)
+        counter "wharf_scrapes_total"
+          {} 2.0
+        gauge "wharf_series"
+          {} 30.0
+        gauge "wharf_stored_bytes"
+          {} 4000.0"#]].assert_eq(&shown(&exposition, "wharf_"));
+}
+
+#[test]
+fn families_and_labels_are_sorted_and_reserved() {
+    let now = Instant::now();
+    let exposition = busy(now).exposition_at(now, &StoreGauges::default());
+    let names: Vec<&str> = exposition
+        .families
+        .iter()
+        .map(|family| exposition.text(family.name))
+        .collect();
+    assert!(names.is_sorted(), "{names:?}");
+    for family in &exposition.families {
+        let name = exposition.text(family.name);
+        let known = reserved().iter().find(|known| known.name == name).unwrap();
+        assert_eq!(
+            (family.metric_type, family.help),
+            (known.metric_type, family.help)
+        );
+        assert_eq!(family.help.map(|help| exposition.text(help)), Some(known.help));
+        for metric in &family.metrics {
+            assert!(
+                exposition.labels(metric.labels).map(|(name, _)| name).is_sorted(),
+                "{name}"
+            );
+        }
+    }
+    #[cfg(target_os = "linux")]
+    assert_eq!(
+        names.len(),
+        reserved().len(),
+        "every reserved family is shown once something has happened"
+    );
+}
+
+#[test]
+fn the_table_of_families_is_sorted_and_has_each_once() {
+    let names: Vec<&str> = reserved().iter().map(|family| family.name).collect();
+    assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+    let fixed = reserved()
+        .iter()
+        .filter(|family| family.help_is_fixed)
+        .map(|family| family.name);
+    assert!(
+        fixed.eq(names
+            .iter()
+            .copied()
+            .filter(|name| name.starts_with("pushgateway_http_")))
+    );
+}
+
+#[test]
+fn methods_of_clients_imagination_share_a_label() {
+    let telemetry = Telemetry::new(BUILD);
+    for name in ["BREW", "put", "PROPFIND"] {
+        telemetry.record_request(405, "push", &Method::from_bytes(name.as_bytes()).unwrap());
+    }
+    let exposition = telemetry.exposition(&StoreGauges::default());
+    let expected =
+        "counter \"pushgateway_http_requests_total\"\n  {code=\"405\",handler=\"push\",method=\"other\"} 3.0";
+    assert_eq!(shown(&exposition, "pushgateway_http_requests"), expected);
+}

@@ -1,0 +1,333 @@
+//! One family name across all groups.
+
+use std::cmp::Ordering;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use wharf_exposition::text;
+use wharf_model::name::{EscapingScheme, is_legacy_metric_name};
+use wharf_model::{GroupingKey, MetricType};
+
+use crate::UnixNanos;
+use crate::leaf::{Fragment, FragmentView, Leaf};
+use crate::piece::Piece;
+use crate::prepare::{Prepared, PreparedFamily};
+
+/// What a family has beside its series.
+///
+/// The order decides what the exposition shows when groups disagree: the smallest, with no help last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FamilyMeta {
+    /// The help, if one was pushed; it may be empty.
+    pub help: Option<Box<str>>,
+    /// The type.
+    pub metric_type: MetricType,
+    /// The unit; empty if none was pushed.
+    pub unit: Box<str>,
+}
+
+impl Ord for FamilyMeta {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let order = |meta: &Self| (meta.help.as_deref().is_none_or(str::is_empty), meta.help.is_none());
+        order(self)
+            .cmp(&order(other))
+            .then_with(|| self.help.cmp(&other.help))
+            .then_with(|| self.metric_type.cmp(&other.metric_type))
+            .then_with(|| self.unit.cmp(&other.unit))
+    }
+}
+
+impl PartialOrd for FamilyMeta {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl FamilyMeta {
+    fn of(family: &PreparedFamily<'_>) -> Self {
+        Self {
+            help: family.help.map(Box::from),
+            metric_type: family.metric_type,
+            unit: family.unit.into(),
+        }
+    }
+
+    fn is_of(&self, family: &PreparedFamily<'_>) -> bool {
+        self.metric_type == family.metric_type && self.help.as_deref() == family.help && *self.unit == *family.unit
+    }
+}
+
+/// A family: its leaves in the order of grouping keys, and what its groups say of type, help and unit.
+#[derive(Debug, Clone)]
+pub(crate) struct Family {
+    name: Arc<str>,
+    /// `# HELP` and `# TYPE`, as the exposition shows them.
+    header: Arc<Piece>,
+    /// The metas in use by groups with metrics, with the number of those groups.
+    metas: OrdMap<Arc<FamilyMeta>, u32>,
+    /// The leaves under the key of their first fragment, or a smaller one.
+    leaves: OrdMap<GroupingKey, Arc<Leaf>>,
+    /// Number of groups with metrics.
+    holders: u32,
+    size: Size,
+}
+
+/// How much a family, or the whole store, holds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Size {
+    /// Lines.
+    pub(crate) series: u64,
+    /// Bytes of text, and of the protobuf form where it is kept.
+    pub(crate) bytes: u64,
+}
+
+impl Size {
+    /// This size after a part of it went from `before` to `after`.
+    pub(crate) fn moved(self, before: Self, after: Self) -> Self {
+        Self {
+            series: self.series + after.series - before.series,
+            bytes: self.bytes + after.bytes - before.bytes,
+        }
+    }
+}
+
+impl Family {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            header: Arc::default(),
+            metas: OrdMap::new(),
+            leaves: OrdMap::new(),
+            holders: 0,
+            size: Size::default(),
+        }
+    }
+
+    pub(crate) fn size(&self) -> Size {
+        self.size
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.leaves.is_empty()
+    }
+
+    /// Number of groups with metrics of this family.
+    pub(crate) fn holders(&self) -> u32 {
+        self.holders
+    }
+
+    /// The type, as the consistency rules see it; none while no group has metrics.
+    pub(crate) fn base_type(&self) -> Option<MetricType> {
+        self.metas.get_min().map(|(meta, _)| meta.metric_type.base())
+    }
+
+    /// A group with metrics of this family, other than `except`.
+    pub(crate) fn some_holder(&self, except: &GroupingKey) -> Option<GroupingKey> {
+        let mut fragments = self.leaves.values().flat_map(|leaf| leaf.fragments(&self.name));
+        let holder = fragments.find(|view| view.key() != except && view.series() > 0)?;
+        Some(holder.key().clone())
+    }
+
+    pub(crate) fn find(&self, key: &GroupingKey) -> Option<(&Leaf, usize)> {
+        let (_, leaf) = self.leaves.get_prev(key)?;
+        let position = leaf.find(key).ok()?;
+        Some((leaf, position))
+    }
+
+    /// Stores the fragment of a group in place of its former one.
+    pub(crate) fn put(
+        &mut self,
+        key: &GroupingKey,
+        prepared: &Prepared<'_>,
+        family: &mut PreparedFamily<'_>,
+        pushed_at: UnixNanos,
+    ) {
+        let text = prepared.text(family);
+        let metrics = u32::try_from(prepared.fingerprints(family).len()).unwrap_or(u32::MAX);
+        let lines = memchr::memchr_iter(b'\n', text).count();
+        let lines = u32::try_from(lines).unwrap_or(u32::MAX);
+
+        self.make_room(key);
+        let Some((_, leaf)) = self.leaves.get_prev_mut(key) else { return };
+        let leaf = Arc::make_mut(leaf);
+        let position = leaf.find(key);
+        let old = position.ok().map(|position| leaf.get(position).clone_counts());
+        let meta = match &old {
+            Some(old) if old.meta.is_of(family) => Arc::clone(&old.meta),
+            _ => intern(&self.metas, FamilyMeta::of(family)),
+        };
+        let mut fragment = Fragment::new(key.clone(), Arc::clone(&meta), pushed_at, family.digest);
+        fragment.metrics = metrics;
+        fragment.lines = lines;
+        fragment.shape = family.shape;
+        fragment.exact = family.exact.take();
+        leaf.put(position, fragment, text);
+        let at = position.unwrap_or_else(|at| at);
+        let after = leaf.get(at).size();
+        if let Some(upper) = leaf.split()
+            && let Some(first) = upper.first_key()
+        {
+            self.leaves.insert(first.clone(), Arc::new(upper));
+        }
+        self.size = self.size.moved(old.as_ref().map_or(Size::default(), |old| old.size), after);
+        let counted = old.as_ref().is_some_and(|old| old.metrics > 0 && metrics > 0 && old.meta == meta);
+        if !counted {
+            self.count(old.as_ref(), (metrics > 0).then_some(&meta));
+        }
+    }
+
+    /// Removes the fragment of a group.
+    pub(crate) fn remove(&mut self, key: &GroupingKey) {
+        let Some((bound, leaf)) = self.leaves.get_prev_mut(key) else { return };
+        let bound = bound.clone();
+        let leaf = Arc::make_mut(leaf);
+        let Ok(position) = leaf.find(key) else { return };
+        let old = leaf.remove(position).clone_counts();
+        self.size = self.size.moved(old.size, Size::default());
+        if leaf.len() == 0 {
+            self.leaves.remove(&bound);
+        } else {
+            self.join_neighbours(&bound);
+        }
+        self.count(Some(&old), None);
+    }
+
+    /// Makes sure that there is a leaf at or below `key`.
+    fn make_room(&mut self, key: &GroupingKey) {
+        if self.leaves.get_prev(key).is_some() {
+            return;
+        }
+        let first = match self.leaves.get_min().map(|(bound, _)| bound.clone()) {
+            Some(bound) => self.leaves.remove(&bound).unwrap_or_default(),
+            None => Arc::default(),
+        };
+        self.leaves.insert(key.clone(), first);
+    }
+
+    fn join_neighbours(&mut self, bound: &GroupingKey) {
+        let above = (Bound::Excluded(bound), Bound::<&GroupingKey>::Unbounded);
+        let upper = self.leaves.range::<_, GroupingKey>(above).next();
+        let Some((upper_bound, upper)) = upper.map(|(bound, leaf)| (bound.clone(), Arc::clone(leaf))) else {
+            return;
+        };
+        if let Some(leaf) = self.leaves.get_mut(bound)
+            && leaf.should_join(&upper)
+        {
+            Arc::make_mut(leaf).join(&upper);
+            self.leaves.remove(&upper_bound);
+        }
+    }
+
+    /// Books a group's change from one meta to another, and renders the header anew if that shows.
+    fn count(&mut self, old: Option<&Counts>, new: Option<&Arc<FamilyMeta>>) {
+        let shown = self.metas.get_min().map(|(meta, _)| Arc::clone(meta));
+        if let Some(old) = old.filter(|old| old.metrics > 0) {
+            self.holders -= 1;
+            let left = self.metas.get(&old.meta).map_or(0, |count| count - 1);
+            if left == 0 {
+                self.metas.remove(&old.meta);
+            } else {
+                self.metas.insert(Arc::clone(&old.meta), left);
+            }
+        }
+        if let Some(new) = new {
+            self.holders += 1;
+            let count = self.metas.get(new).map_or(0, |count| *count);
+            self.metas.insert(Arc::clone(new), count + 1);
+        }
+        let show = self.metas.get_min().map(|(meta, _)| meta);
+        if show != shown.as_ref() {
+            self.header = Arc::new(Piece::new(self.render_header(EscapingScheme::AllowUtf8)));
+        }
+    }
+
+    fn render_header(&self, escaping: EscapingScheme) -> Vec<u8> {
+        let mut header = Vec::new();
+        if let Some((meta, _)) = self.metas.get_min() {
+            text::write_header(&mut header, &self.name, meta.help.as_deref(), meta.metric_type, escaping);
+        }
+        header
+    }
+}
+
+/// Groups that say the same share one meta.
+fn intern(metas: &OrdMap<Arc<FamilyMeta>, u32>, meta: FamilyMeta) -> Arc<FamilyMeta> {
+    let shared = metas.get_key_value(&meta).map(|(shared, _)| Arc::clone(shared));
+    shared.unwrap_or_else(|| Arc::new(meta))
+}
+
+/// What the books need to know of a fragment.
+struct Counts {
+    meta: Arc<FamilyMeta>,
+    metrics: u32,
+    size: Size,
+}
+
+impl Fragment {
+    fn clone_counts(&self) -> Counts {
+        Counts { meta: Arc::clone(&self.meta), metrics: self.metrics, size: self.size() }
+    }
+
+    fn size(&self) -> Size {
+        Size { series: u64::from(self.lines), bytes: self.bytes() }
+    }
+}
+
+/// A family in a snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct FamilyView<'a> {
+    family: &'a Family,
+}
+
+impl<'a> FamilyView<'a> {
+    pub(crate) fn new(family: &'a Family) -> Self {
+        Self { family }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &'a str {
+        &self.family.name
+    }
+
+    /// Type, help and unit as the exposition shows them: of those that the groups say the smallest, so that
+    /// every scrape shows the same. None if the family has no metrics.
+    pub fn meta(&self) -> Option<&'a FamilyMeta> {
+        self.family.metas.get_min().map(|(meta, _)| &**meta)
+    }
+
+    /// `# HELP` and `# TYPE`, the name quoted if it is not legacy-valid.
+    pub fn header(&self) -> &'a Arc<Piece> {
+        &self.family.header
+    }
+
+    /// The header under any scheme.
+    pub fn render_header(&self, escaping: EscapingScheme) -> Vec<u8> {
+        self.family.render_header(escaping)
+    }
+
+    /// Whether [`Self::header`] is right for the scheme `allow-utf-8` only.
+    pub fn has_utf8_name(&self) -> bool {
+        !is_legacy_metric_name(self.name())
+    }
+
+    /// The leaves, in the order of the exposition.
+    pub fn leaves(&self) -> impl Iterator<Item = &'a Arc<Leaf>> {
+        self.family.leaves.values()
+    }
+
+    /// The fragments of all groups, ordered by grouping key.
+    pub fn fragments(&self) -> impl Iterator<Item = FragmentView<'a>> {
+        let name: &'a str = &self.family.name;
+        self.leaves().flat_map(move |leaf| leaf.fragments(name))
+    }
+
+    /// Number of series.
+    pub fn series(&self) -> u64 {
+        self.family.size.series
+    }
+}

@@ -1,0 +1,129 @@
+//! Who owns which series.
+//!
+//! One entry of eight bytes a series: 32 bits of its fingerprint and the number of the group that owns it. The
+//! other fingerprint bits choose the shard. A hit is a hint only, since fingerprints collide: the caller looks
+//! at the owner's series before it refuses anything. Shards grow one by one, so that no push pays for moving
+//! the whole table.
+
+use hashbrown::HashTable;
+
+/// Number of a group, reused after the group is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct GroupId(pub(crate) u32);
+
+/// A keyed hash of a series' name and labels, see [`crate::prepare`].
+pub(crate) type Fingerprint = u64;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    fingerprint: u32,
+    owner: GroupId,
+}
+
+const SHARDS: usize = 256;
+
+#[derive(Debug)]
+pub(crate) struct SeriesIndex {
+    shards: Vec<HashTable<Entry>>,
+}
+
+impl Default for SeriesIndex {
+    fn default() -> Self {
+        Self { shards: (0..SHARDS).map(|_| HashTable::new()).collect() }
+    }
+}
+
+impl SeriesIndex {
+    pub(crate) fn insert(&mut self, fingerprint: Fingerprint, owner: GroupId) {
+        let (shard, fingerprint) = split(fingerprint);
+        if let Some(table) = self.shards.get_mut(shard) {
+            table.insert_unique(spread(fingerprint), Entry { fingerprint, owner }, |entry| spread(entry.fingerprint));
+        }
+    }
+
+    /// Removes one entry; two series of a group may share their 32 bits, then one entry stays for the other.
+    pub(crate) fn remove(&mut self, fingerprint: Fingerprint, owner: GroupId) {
+        let (shard, fingerprint) = split(fingerprint);
+        let entry = Entry { fingerprint, owner };
+        if let Some(table) = self.shards.get_mut(shard)
+            && let Ok(occupied) = table.find_entry(spread(fingerprint), |candidate| *candidate == entry)
+        {
+            occupied.remove();
+        }
+    }
+
+    /// The groups that may own a series of this fingerprint.
+    pub(crate) fn owners(&self, fingerprint: Fingerprint) -> impl Iterator<Item = GroupId> {
+        let (shard, fingerprint) = split(fingerprint);
+        let table = self.shards.get(shard);
+        table
+            .into_iter()
+            .flat_map(move |table| table.iter_hash(spread(fingerprint)))
+            .filter(move |entry| entry.fingerprint == fingerprint)
+            .map(|entry| entry.owner)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(HashTable::len).sum()
+    }
+
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the two halves of the fingerprint are what is wanted")]
+fn split(fingerprint: Fingerprint) -> (usize, u32) {
+    ((fingerprint >> 32) as usize % SHARDS, fingerprint as u32)
+}
+
+/// The table takes its position from the low bits and its tags from the high ones.
+fn spread(fingerprint: u32) -> u64 {
+    u64::from(fingerprint).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owners(index: &SeriesIndex, fingerprint: u64) -> Vec<u32> {
+        let mut owners: Vec<u32> = index.owners(fingerprint).map(|owner| owner.0).collect();
+        owners.sort_unstable();
+        owners
+    }
+
+    #[test]
+    fn every_owner_of_a_fingerprint_is_found() {
+        let mut index = SeriesIndex::default();
+        for owner in [3, 1, 2] {
+            index.insert(77, GroupId(owner));
+        }
+        index.insert(78, GroupId(9));
+        assert_eq!(owners(&index, 77), [1, 2, 3]);
+        index.remove(77, GroupId(2));
+        index.remove(77, GroupId(8));
+        assert_eq!((owners(&index, 77), owners(&index, 78), index.len()), (vec![1, 3], vec![9], 3));
+    }
+
+    #[test]
+    fn equal_entries_of_one_group_go_one_by_one() {
+        let mut index = SeriesIndex::default();
+        index.insert(5, GroupId(1));
+        index.insert(5, GroupId(1));
+        index.remove(5, GroupId(1));
+        assert_eq!(owners(&index, 5), [1]);
+    }
+
+    #[test]
+    fn a_hundred_thousand_entries_come_and_go() {
+        let mut index = SeriesIndex::default();
+        let fingerprint = |n: u64| n.wrapping_mul(0x2545_F491_4F6C_DD1D);
+        for n in 0..100_000u64 {
+            index.insert(fingerprint(n), GroupId(u32::try_from(n % 100).unwrap()));
+        }
+        assert_eq!(index.len(), 100_000);
+        for n in 0..100_000u64 {
+            assert!(index.owners(fingerprint(n)).any(|owner| u64::from(owner.0) == n % 100));
+            index.remove(fingerprint(n), GroupId(u32::try_from(n % 100).unwrap()));
+        }
+        assert_eq!(index.len(), 0);
+    }
+}

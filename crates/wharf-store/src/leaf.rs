@@ -1,0 +1,347 @@
+//! Leaves: the fragments of neighbouring groups of one family, in one buffer.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use wharf_exposition::{protobuf, text};
+use wharf_model::name::{EscapingScheme, NameRule};
+use wharf_model::{Exposition, Family, GroupingKey, MetricType, Text, Value};
+
+use crate::family::FamilyMeta;
+use crate::piece::Piece;
+use crate::prepare::Shape;
+use crate::UnixNanos;
+
+/// A leaf is split in two when its text passes this many bytes, unless one group fills it alone. Smaller leaves
+/// make a changed one cheaper to compress anew, larger ones compress better and are fewer to send.
+const MAX_TEXT_BYTES: usize = 16 * 1024;
+/// The same for leaves whose fragments have no or little text.
+const MAX_FRAGMENTS: usize = 256;
+/// Neighbours that together have no more text than this are joined.
+const JOIN_TEXT_BYTES: usize = 6 * 1024;
+
+/// The fragments of neighbouring groups of one family: their lines in one buffer, ordered by grouping key.
+#[derive(Debug, Clone, Default)]
+pub struct Leaf {
+    piece: Piece,
+    fragments: Vec<Fragment>,
+    utf8_names: bool,
+}
+
+/// What a leaf knows of one group's lines.
+#[derive(Debug, Clone)]
+pub(crate) struct Fragment {
+    pub(crate) key: GroupingKey,
+    pub(crate) meta: Arc<FamilyMeta>,
+    pub(crate) pushed_at: UnixNanos,
+    /// Hash over the fingerprints of its metrics.
+    pub(crate) digest: u64,
+    /// Number of metrics: a histogram is one.
+    pub(crate) metrics: u32,
+    /// Number of lines: the series that a scrape sees.
+    pub(crate) lines: u32,
+    text_len: u32,
+    pub(crate) shape: Shape,
+    /// The family in protobuf form, if the text cannot say all of it.
+    pub(crate) exact: Option<Box<[u8]>>,
+}
+
+impl Leaf {
+    /// Lines of text, names quoted where they are not legacy-valid, and their compressed form.
+    pub fn piece(&self) -> &Piece {
+        &self.piece
+    }
+
+    /// Whether some name is not legacy-valid, so that [`Self::piece`] is right for the scheme `allow-utf-8` only.
+    pub fn has_utf8_names(&self) -> bool {
+        self.utf8_names
+    }
+
+    /// The fragments, ordered by grouping key.
+    pub fn fragments<'a>(&'a self, name: &'a str) -> impl Iterator<Item = FragmentView<'a>> {
+        let mut start = 0;
+        self.fragments.iter().map(move |fragment| {
+            let text = &self.piece.text()[start..start + fragment.text_len as usize];
+            start += fragment.text_len as usize;
+            FragmentView { name, fragment, text }
+        })
+    }
+
+    pub(crate) fn find(&self, key: &GroupingKey) -> Result<usize, usize> {
+        self.fragments.binary_search_by(|fragment| fragment.key.cmp(key))
+    }
+
+    pub(crate) fn get(&self, position: usize) -> &Fragment {
+        &self.fragments[position]
+    }
+
+    pub(crate) fn text_of(&self, position: usize) -> &[u8] {
+        &self.piece.text()[self.range_of(position)]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.fragments.len()
+    }
+
+    pub(crate) fn first_key(&self) -> Option<&GroupingKey> {
+        self.fragments.first().map(|fragment| &fragment.key)
+    }
+
+    /// Puts a fragment where [`Self::find`] said: over the one it found, or between its neighbours.
+    ///
+    /// `text` must be shorter than 4 GiB; the limit on a push sees to that.
+    pub(crate) fn put(&mut self, position: Result<usize, usize>, mut fragment: Fragment, text: &[u8]) {
+        fragment.text_len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let utf8_names = fragment.shape.utf8_names;
+        match position {
+            Ok(position) => {
+                let range = self.range_of(position);
+                replace_range(self.piece.text_mut(), range, text);
+                self.fragments[position] = fragment;
+            }
+            Err(position) => {
+                let start = self.start_of(position);
+                replace_range(self.piece.text_mut(), start..start, text);
+                self.fragments.insert(position, fragment);
+            }
+        }
+        if utf8_names || self.utf8_names {
+            self.find_utf8_names();
+        }
+    }
+
+    pub(crate) fn remove(&mut self, position: usize) -> Fragment {
+        let range = self.range_of(position);
+        replace_range(self.piece.text_mut(), range, &[]);
+        let removed = self.fragments.remove(position);
+        self.find_utf8_names();
+        removed
+    }
+
+    /// Splits the upper half off if the leaf has grown too large.
+    pub(crate) fn split(&mut self) -> Option<Self> {
+        let text_len = self.piece.text().len();
+        let too_large = text_len > MAX_TEXT_BYTES || self.len() > MAX_FRAGMENTS;
+        if !too_large || self.len() < 2 {
+            return None;
+        }
+        let mut position = self.len() / 2;
+        if text_len > MAX_TEXT_BYTES {
+            let mut before = 0;
+            position = self.fragments.iter().position(|fragment| {
+                before += fragment.text_len as usize;
+                before > text_len / 2
+            })?;
+        }
+        let position = position.clamp(1, self.len() - 1);
+        let start = self.start_of(position);
+        let mut upper = Self {
+            piece: Piece::new(self.piece.text()[start..].to_vec()),
+            fragments: self.fragments.split_off(position),
+            utf8_names: false,
+        };
+        upper.find_utf8_names();
+        self.find_utf8_names();
+        let text = self.piece.text_mut();
+        text.truncate(start);
+        text.shrink_to(start + start / 8);
+        self.fragments.shrink_to(self.fragments.len() + 4);
+        Some(upper)
+    }
+
+    /// Whether this leaf and its upper neighbour are better off as one.
+    pub(crate) fn should_join(&self, upper: &Self) -> bool {
+        self.piece.text().len() + upper.piece.text().len() <= JOIN_TEXT_BYTES
+            && self.len() + upper.len() <= MAX_FRAGMENTS / 2
+    }
+
+    /// Appends the fragments of the upper neighbour.
+    pub(crate) fn join(&mut self, upper: &Self) {
+        self.piece.text_mut().extend_from_slice(upper.piece.text());
+        self.fragments.extend_from_slice(&upper.fragments);
+        self.utf8_names |= upper.utf8_names;
+    }
+
+    fn find_utf8_names(&mut self) {
+        self.utf8_names = self.fragments.iter().any(|fragment| fragment.shape.utf8_names);
+    }
+
+    fn start_of(&self, position: usize) -> usize {
+        self.fragments[..position].iter().map(|fragment| fragment.text_len as usize).sum()
+    }
+
+    fn range_of(&self, position: usize) -> Range<usize> {
+        let start = self.start_of(position);
+        start..start + self.fragments[position].text_len as usize
+    }
+}
+
+impl Fragment {
+    /// Bytes of its text and of its protobuf form.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.text_len) + self.exact.as_ref().map_or(0, |exact| exact.len() as u64)
+    }
+
+    /// A fragment that [`Leaf::put`] completes with its text.
+    pub(crate) fn new(key: GroupingKey, meta: Arc<FamilyMeta>, pushed_at: UnixNanos, digest: u64) -> Self {
+        Self {
+            key,
+            meta,
+            pushed_at,
+            digest,
+            metrics: 0,
+            lines: 0,
+            text_len: 0,
+            shape: Shape::default(),
+            exact: None,
+        }
+    }
+}
+
+/// Replaces bytes in the middle of a buffer without an allocation, if there is room.
+fn replace_range(buffer: &mut Vec<u8>, range: Range<usize>, new: &[u8]) {
+    let (old_len, end) = (buffer.len(), range.start + new.len());
+    if new.len() > range.len() {
+        let grow = new.len() - range.len();
+        if buffer.capacity() - old_len < grow {
+            buffer.reserve_exact(grow + old_len / 8);
+        }
+        buffer.resize(old_len + grow, 0);
+    }
+    buffer.copy_within(range.end..old_len, end);
+    buffer[range.start..end].copy_from_slice(new);
+    buffer.truncate(old_len - range.len() + new.len());
+}
+
+/// One family of one group, in a snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct FragmentView<'a> {
+    name: &'a str,
+    fragment: &'a Fragment,
+    text: &'a [u8],
+}
+
+impl<'a> FragmentView<'a> {
+    /// The family's name.
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// The group.
+    pub fn key(&self) -> &'a GroupingKey {
+        &self.fragment.key
+    }
+
+    /// Type, help and unit as this group pushed them.
+    pub fn meta(&self) -> &'a FamilyMeta {
+        &self.fragment.meta
+    }
+
+    /// When this family was pushed to this group.
+    pub fn pushed_at(&self) -> UnixNanos {
+        self.fragment.pushed_at
+    }
+
+    /// The lines, names quoted where they are not legacy-valid.
+    pub fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
+    /// Number of lines.
+    pub fn series(&self) -> u32 {
+        self.fragment.lines
+    }
+
+    /// Reads the metrics back, with their final labels, and hands them to `read`.
+    ///
+    /// Nothing that was pushed is lost on the way: what the text cannot say was kept in protobuf form.
+    pub fn decode<R>(&self, read: impl FnOnce(&Exposition<'_>, &Family) -> R) -> R {
+        let metric_type = self.fragment.meta.metric_type;
+        let decoded = match &self.fragment.exact {
+            Some(message) => {
+                let mut delimited = Vec::with_capacity(message.len() + 10);
+                protobuf::write_length(&mut delimited, message.len());
+                delimited.extend_from_slice(message);
+                protobuf::decode(&delimited).ok()
+            }
+            None => None,
+        };
+        if let Some(mut exposition) = decoded {
+            return with_family(&mut exposition, metric_type, read);
+        }
+        let mut body = Vec::with_capacity(self.text.len() + self.name.len() + 64);
+        text::write_header(&mut body, self.name, None, metric_type, EscapingScheme::AllowUtf8);
+        body.extend_from_slice(self.text);
+        let options = text::Options { names: NameRule::Utf8, strict: true };
+        // What the encoder wrote the decoder reads; should it not, the fragment reads as empty.
+        let mut exposition = text::decode(&body, options).unwrap_or_default();
+        if self.fragment.shape.infinity_added {
+            drop_infinities(&mut exposition);
+        }
+        with_family(&mut exposition, metric_type, read)
+    }
+
+    /// The lines under another escaping scheme than `allow-utf-8`.
+    pub fn render(&self, out: &mut Vec<u8>, escaping: EscapingScheme) {
+        if !self.fragment.shape.utf8_names {
+            out.extend_from_slice(self.text);
+            return;
+        }
+        self.decode(|exposition, family| {
+            for metric in &family.metrics {
+                let labels: Vec<_> = exposition.labels(metric.labels).collect();
+                text::write_metric(out, exposition, self.name, &labels, metric.value, escaping);
+            }
+        });
+    }
+
+    /// The value of a family with one number, such as the push time families.
+    pub fn number(&self) -> Option<f64> {
+        self.decode(|_, family| match family.metrics.as_slice() {
+            [metric] => match metric.value {
+                Value::Number(value) => Some(value),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+}
+
+fn with_family<R>(
+    exposition: &mut Exposition<'_>,
+    metric_type: MetricType,
+    read: impl FnOnce(&Exposition<'_>, &Family) -> R,
+) -> R {
+    let empty = Family { name: Text::EMPTY, help: None, unit: Text::EMPTY, metric_type, metrics: Vec::new() };
+    let mut family = exposition.families.pop().unwrap_or(empty);
+    family.metric_type = metric_type;
+    read(exposition, &family)
+}
+
+/// Takes away the `+Inf` buckets that the encoder added.
+fn drop_infinities(exposition: &mut Exposition<'_>) {
+    for histogram in &mut exposition.histograms {
+        let run = histogram.buckets.range();
+        if let Ok(shorter) = wharf_model::Run::new(run.start, run.end.saturating_sub(1).max(run.start)) {
+            histogram.buckets = shorter;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_in_the_middle_are_replaced() {
+        for new in ["", "x", "12345", "123456789012345678901234567890"] {
+            for range in [0..0, 0..3, 3..8, 5..10, 10..10] {
+                let mut buffer = b"0123456789".to_vec();
+                let mut expected = buffer.clone();
+                expected.splice(range.clone(), new.bytes());
+                replace_range(&mut buffer, range, new.as_bytes());
+                assert_eq!(buffer, expected);
+            }
+        }
+    }
+}

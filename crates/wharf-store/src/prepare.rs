@@ -1,0 +1,521 @@
+//! From a decoded push to fragments: label rules, checks that need no other group, rendered lines.
+//!
+//! All of it happens before the store is locked.
+
+use std::hash::BuildHasher;
+use std::ops::Range;
+
+use hashbrown::DefaultHashBuilder;
+use memchr::{memchr_iter, memmem};
+use wharf_exposition::{Head, protobuf, text};
+use wharf_model::name::{EscapingScheme, is_legacy_label_name, is_legacy_metric_name, is_reserved_label_name};
+use wharf_model::{Count, Exposition, Extra, Family, GroupingKey, Histogram, Label, Metric, MetricType, Run, Value};
+
+use crate::error::describe_labels;
+use crate::index::Fingerprint;
+use crate::reserved::Reserved;
+use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, PushError, UnixNanos};
+
+/// A label as name and value.
+type LabelPair<'a> = (&'a str, &'a str);
+
+/// The fragments that a push makes, sorted by family name, each name once.
+#[derive(Debug)]
+pub(crate) struct Prepared<'a> {
+    pub(crate) families: Vec<PreparedFamily<'a>>,
+    text: Vec<u8>,
+    fingerprints: Vec<Fingerprint>,
+}
+
+/// One fragment in the making.
+#[derive(Debug)]
+pub(crate) struct PreparedFamily<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) help: Option<&'a str>,
+    pub(crate) unit: &'a str,
+    pub(crate) metric_type: MetricType,
+    text: Range<usize>,
+    fingerprints: Range<usize>,
+    /// Hash over all fingerprints: equal digests mean the same series.
+    pub(crate) digest: u64,
+    pub(crate) shape: Shape,
+    /// The family as a protobuf message, if the text lost something.
+    pub(crate) exact: Option<Box<[u8]>>,
+}
+
+/// What must be known about a fragment's text to read it back, or to serve it under another escaping scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Shape {
+    /// Some name is not legacy-valid.
+    pub(crate) utf8_names: bool,
+    /// The `+Inf` buckets were added by the encoder.
+    pub(crate) infinity_added: bool,
+}
+
+impl Prepared<'_> {
+    /// The lines of one of [`Self::families`].
+    pub(crate) fn text(&self, family: &PreparedFamily<'_>) -> &[u8] {
+        &self.text[family.text.clone()]
+    }
+
+    /// The fingerprints of its metrics, in the order of the lines.
+    pub(crate) fn fingerprints(&self, family: &PreparedFamily<'_>) -> &[Fingerprint] {
+        &self.fingerprints[family.fingerprints.clone()]
+    }
+
+    /// The family of that name.
+    pub(crate) fn get(&self, name: &str) -> Option<&PreparedFamily<'_>> {
+        let position = self.families.binary_search_by(|family| family.name.cmp(name)).ok()?;
+        self.families.get(position)
+    }
+}
+
+/// What preparing needs to know of the store.
+#[derive(Debug)]
+pub(crate) struct Preparer {
+    /// Seeded anew by each process, so that nobody can make fingerprints collide.
+    hasher: DefaultHashBuilder,
+    pub(crate) reserved: Reserved,
+    /// Limit on the rendered text of one push, in bytes.
+    max_text_bytes: usize,
+}
+
+/// A metric with its final labels: those at `labels` of the scratch list.
+struct Row<'e> {
+    labels: Range<usize>,
+    metric: &'e Metric,
+}
+
+impl Preparer {
+    pub(crate) fn new(reserved: Reserved, max_text_bytes: usize) -> Self {
+        Self { hasher: DefaultHashBuilder::default(), reserved, max_text_bytes }
+    }
+
+    /// Applies the label rules of a push, checks all that needs no other group, and renders the lines.
+    ///
+    /// The push time family is added; pushed families of the two push time names are left out.
+    pub(crate) fn prepare<'a>(
+        &self,
+        key: &'a GroupingKey,
+        exposition: &'a Exposition<'_>,
+        now: UnixNanos,
+    ) -> Result<Prepared<'a>, PushError> {
+        let mut metrics = exposition.families.iter().flat_map(|family| &family.metrics);
+        if metrics.any(|metric| metric.extra.as_deref().is_some_and(|extra| extra.timestamp_ms.is_some())) {
+            return Err(PushError::Timestamps);
+        }
+        let grouping: Vec<LabelPair<'_>> = key.labels().collect();
+        let mut work = Work {
+            preparer: self,
+            exposition,
+            grouping: &grouping,
+            labels: Vec::new(),
+            prepared: Prepared {
+                families: Vec::with_capacity(exposition.families.len() + 1),
+                text: Vec::with_capacity(exposition.source().len() + exposition.source().len() / 2 + 256),
+                fingerprints: Vec::new(),
+            },
+            exact: None,
+        };
+        for family in &exposition.families {
+            let name = exposition.text(family.name);
+            if name != PUSH_TIME && name != PUSH_FAILURE_TIME {
+                work.family(family, name)?;
+            }
+        }
+        let mut prepared = work.prepared;
+        self.add_time(&mut prepared, &grouping, PUSH_TIME, now.as_seconds());
+        prepared.families.sort_by(|a, b| a.name.cmp(b.name));
+        Ok(prepared)
+    }
+
+    /// The push time families of a group: `push_time_seconds` if a value is given, likewise the failure time.
+    pub(crate) fn times<'a>(&self, key: &'a GroupingKey, push: Option<f64>, failure: Option<f64>) -> Prepared<'a> {
+        let mut prepared = Prepared { families: Vec::with_capacity(2), text: Vec::new(), fingerprints: Vec::new() };
+        let grouping: Vec<LabelPair<'_>> = key.labels().collect();
+        if let Some(value) = failure {
+            self.add_time(&mut prepared, &grouping, PUSH_FAILURE_TIME, value);
+        }
+        if let Some(value) = push {
+            self.add_time(&mut prepared, &grouping, PUSH_TIME, value);
+        }
+        prepared
+    }
+
+    fn add_time(&self, prepared: &mut Prepared<'_>, grouping: &[LabelPair<'_>], name: &'static str, value: f64) {
+        let mut labels = grouping.to_vec();
+        if !labels.iter().any(|(name, _)| *name == "instance") {
+            labels.push(("instance", ""));
+            labels.sort_unstable();
+        }
+        let (text_start, first) = (prepared.text.len(), prepared.fingerprints.len());
+        let help = if name == PUSH_TIME {
+            "Last Unix time when changing this group in the Pushgateway succeeded."
+        } else {
+            "Last Unix time when changing this group in the Pushgateway failed."
+        };
+        let none = Exposition::default();
+        let scheme = EscapingScheme::AllowUtf8;
+        text::write_metric(&mut prepared.text, &none, name, &labels, Value::Number(value), scheme);
+        prepared.fingerprints.push(self.fingerprint(last_series(&prepared.text[text_start..])));
+        prepared.families.push(PreparedFamily {
+            name,
+            help: Some(help),
+            unit: "",
+            metric_type: MetricType::Gauge,
+            text: text_start..prepared.text.len(),
+            fingerprints: first..first + 1,
+            digest: self.digest(&prepared.fingerprints[first..]),
+            shape: Shape {
+                utf8_names: labels.iter().any(|(name, _)| !is_legacy_label_name(name)),
+                infinity_added: false,
+            },
+            exact: None,
+        });
+    }
+
+    fn fingerprint(&self, series: &[u8]) -> Fingerprint {
+        self.hasher.hash_one(series)
+    }
+
+    fn digest(&self, fingerprints: &[Fingerprint]) -> u64 {
+        self.hasher.hash_one(fingerprints)
+    }
+
+    /// Calls `visit` with the fingerprint of each metric of a stored fragment.
+    pub(crate) fn each_fingerprint(
+        &self,
+        name: &str,
+        metric_type: MetricType,
+        text: &[u8],
+        mut visit: impl FnMut(Fingerprint),
+    ) {
+        each_series(name, metric_type, text, |series| visit(self.fingerprint(series)));
+    }
+}
+
+/// Whether a stored fragment of the family has a metric of exactly this fingerprint's series; `series` are the
+/// bytes that [`last_series`] found.
+pub(crate) fn has_series(name: &str, metric_type: MetricType, text: &[u8], series: &[u8]) -> bool {
+    let mut found = false;
+    each_series(name, metric_type, text, |candidate| found |= candidate == series);
+    found
+}
+
+/// The bytes that identify each metric of a prepared fragment, in the order of its fingerprints.
+pub(crate) fn series_of<'t>(name: &str, metric_type: MetricType, text: &'t [u8]) -> Vec<&'t [u8]> {
+    let mut all = Vec::new();
+    each_series(name, metric_type, text, |series| all.push(series));
+    all
+}
+
+/// What identifies a metric: its last line up to the value. That is the only line of most types, and the
+/// `_count` line of summaries and histograms.
+fn last_series(lines: &[u8]) -> &[u8] {
+    let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
+    let line = memchr::memrchr(b'\n', lines).map_or(lines, |end| &lines[end + 1..]);
+    memchr::memrchr(b' ', line).map_or(line, |end| &line[..end])
+}
+
+fn each_series<'t>(name: &str, metric_type: MetricType, text: &'t [u8], mut visit: impl FnMut(&'t [u8])) {
+    let counted = metric_type == MetricType::Summary || metric_type.is_histogram();
+    let count_prefix = counted.then(|| count_line_prefix(name));
+    let mut start = 0;
+    for end in memchr_iter(b'\n', text) {
+        let line = &text[start..end];
+        start = end + 1;
+        if count_prefix.as_ref().is_none_or(|prefix| line.starts_with(prefix)) {
+            visit(last_series(line));
+        }
+    }
+}
+
+/// How the `_count` lines of a family begin. Every stored series has labels, so the name is always delimited.
+fn count_line_prefix(name: &str) -> Vec<u8> {
+    let mut line = Vec::new();
+    let count = format!("{name}_count");
+    let none = Exposition::default();
+    text::write_metric(&mut line, &none, &count, &[("a", "")], Value::Number(0.0), EscapingScheme::AllowUtf8);
+    let labels_start = memmem::rfind(&line, b"a=").unwrap_or(line.len());
+    line.truncate(labels_start);
+    line
+}
+
+/// The state of one [`Preparer::prepare`].
+struct Work<'a, 'w> {
+    preparer: &'w Preparer,
+    exposition: &'a Exposition<'a>,
+    grouping: &'w [LabelPair<'a>],
+    /// The final labels of the current family's metrics.
+    labels: Vec<LabelPair<'a>>,
+    prepared: Prepared<'a>,
+    /// A copy of the exposition to which relabelled metrics are added, made when the first fragment needs its
+    /// exact form.
+    exact: Option<Exposition<'a>>,
+}
+
+impl<'a> Work<'a, '_> {
+    fn family(&mut self, family: &'a Family, name: &'a str) -> Result<(), PushError> {
+        self.check_reserved(family, name)?;
+        self.labels.clear();
+        let mut rows = Vec::with_capacity(family.metrics.len());
+        for metric in &family.metrics {
+            let labels = self.relabel(family, name, metric)?;
+            rows.push(Row { labels, metric });
+        }
+        self.sort(&mut rows);
+        self.check_unique(&rows, name)?;
+
+        let (text_start, first) = (self.prepared.text.len(), self.prepared.fingerprints.len());
+        for row in &rows {
+            let line_start = self.prepared.text.len();
+            let labels = &self.labels[row.labels.clone()];
+            let scheme = EscapingScheme::AllowUtf8;
+            text::write_metric(&mut self.prepared.text, self.exposition, name, labels, row.metric.value, scheme);
+            let series = last_series(&self.prepared.text[line_start..]);
+            self.prepared.fingerprints.push(self.preparer.fingerprint(series));
+            if self.prepared.text.len() > self.preparer.max_text_bytes {
+                return Err(PushError::TooLarge { limit_bytes: self.preparer.max_text_bytes });
+            }
+        }
+        let fingerprints = first..self.prepared.fingerprints.len();
+        let infinities = self.infinities(family);
+        let exact = infinities.is_none() || !family.metrics.iter().all(|metric| text_keeps(self.exposition, metric));
+        let exact = if exact { Some(self.exact_form(family, &rows)?) } else { None };
+        self.prepared.families.push(PreparedFamily {
+            name,
+            help: family.help.map(|help| self.exposition.text(help)),
+            unit: self.exposition.text(family.unit),
+            metric_type: family.metric_type,
+            text: text_start..self.prepared.text.len(),
+            digest: self.preparer.digest(&self.prepared.fingerprints[fingerprints.clone()]),
+            fingerprints,
+            shape: Shape {
+                utf8_names: !is_legacy_metric_name(name)
+                    || !self.labels.iter().all(|(name, _)| is_legacy_label_name(name)),
+                infinity_added: infinities == Some(false),
+            },
+            exact,
+        });
+        Ok(())
+    }
+
+    /// The final labels of a metric: those of the group over those of the push, an empty `instance` if there is
+    /// none, sorted by name.
+    fn relabel(&mut self, family: &Family, name: &str, metric: &Metric) -> Result<Range<usize>, PushError> {
+        let start = self.labels.len();
+        self.labels.extend_from_slice(self.grouping);
+        let is_grouping = |name: &str| self.grouping.iter().any(|(grouping, _)| *grouping == name);
+        self.labels.extend(self.exposition.labels(metric.labels).filter(|(name, _)| !is_grouping(name)));
+        if !self.labels[start..].iter().any(|(name, _)| *name == "instance") {
+            self.labels.push(("instance", ""));
+        }
+        let labels = &mut self.labels[start..];
+        labels.sort_unstable();
+        check_labels(family, name, metric, labels)?;
+        Ok(start..self.labels.len())
+    }
+
+    /// Order of the exposition within a family: by number of labels, then by their values position by position.
+    /// Names decide last, so that equal label sets become neighbours.
+    fn sort(&self, rows: &mut [Row<'_>]) {
+        let order = |a: &Row<'_>, b: &Row<'_>| {
+            let (a, b) = (&self.labels[a.labels.clone()], &self.labels[b.labels.clone()]);
+            let by_values = || a.iter().map(|label| label.1).cmp(b.iter().map(|label| label.1));
+            let by_names = || a.iter().map(|label| label.0).cmp(b.iter().map(|label| label.0));
+            a.len().cmp(&b.len()).then_with(by_values).then_with(by_names)
+        };
+        if !rows.is_sorted_by(|a, b| order(a, b).is_le()) {
+            rows.sort_by(order);
+        }
+    }
+
+    fn check_unique(&self, rows: &[Row<'_>], family: &str) -> Result<(), Inconsistency> {
+        for pair in rows.windows(2) {
+            let [a, b] = pair else { continue };
+            let labels = &self.labels[a.labels.clone()];
+            if labels == &self.labels[b.labels.clone()] {
+                let (family, series) = (family.to_owned(), describe_labels(labels));
+                return Err(Inconsistency::DuplicateSeries { family, series, holder: None });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_reserved(&self, family: &Family, name: &str) -> Result<(), Inconsistency> {
+        let Some(reserved) = self.preparer.reserved.get(name) else { return Ok(()) };
+        let pushed = family.metric_type.base();
+        if pushed != reserved.metric_type {
+            return Err(Inconsistency::ReservedType {
+                family: name.to_owned(),
+                pushed,
+                expected: reserved.metric_type,
+            });
+        }
+        let help = family.help.map(|help| self.exposition.text(help)).unwrap_or_default();
+        if reserved.help_is_fixed && help != reserved.help {
+            return Err(Inconsistency::ReservedHelp {
+                family: name.to_owned(),
+                pushed: help.to_owned(),
+                expected: reserved.help,
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether the family's classic histograms have a `+Inf` bucket of their own: all, none, or (`None`) some.
+    /// `Some(true)` for families without histograms.
+    fn infinities(&self, family: &Family) -> Option<bool> {
+        let mut all = None;
+        for metric in &family.metrics {
+            let Value::Histogram(index) = metric.value else { continue };
+            let buckets = self.exposition.histogram(index).map_or(Run::default(), |histogram| histogram.buckets);
+            let mut bounds = self.exposition.buckets(buckets).iter().map(|bucket| bucket.upper_bound);
+            let has = bounds.any(|bound| bound == f64::INFINITY);
+            if *all.get_or_insert(has) != has {
+                return None;
+            }
+        }
+        Some(all.unwrap_or(true))
+    }
+
+    /// The family as a protobuf message, with the final labels and in the final order.
+    fn exact_form(&mut self, family: &Family, rows: &[Row<'_>]) -> Result<Box<[u8]>, PushError> {
+        let too_large = |_| PushError::TooLarge { limit_bytes: self.preparer.max_text_bytes };
+        let exact = self.exact.get_or_insert_with(|| self.exposition.clone());
+        let mut relabelled = Family { metrics: Vec::with_capacity(rows.len()), ..family.clone() };
+        for row in rows {
+            let start = exact.labels.len();
+            for (name, value) in &self.labels[row.labels.clone()] {
+                let label = Label {
+                    name: exact.intern(name).map_err(too_large)?,
+                    value: exact.intern(value).map_err(too_large)?,
+                };
+                exact.labels.push(label);
+            }
+            let labels = Run::new(start, exact.labels.len()).map_err(too_large)?;
+            relabelled.metrics.push(Metric { labels, ..row.metric.clone() });
+        }
+        let mut message = Vec::new();
+        let head = Head {
+            name: exact.text(family.name),
+            help: family.help.map(|help| exact.text(help)),
+            unit: exact.text(family.unit),
+            metric_type: family.metric_type,
+        };
+        protobuf::write_head(&mut message, &head, EscapingScheme::AllowUtf8);
+        protobuf::write_metrics(&mut message, exact, &relabelled, EscapingScheme::AllowUtf8);
+        if message.len() > self.preparer.max_text_bytes {
+            return Err(PushError::TooLarge { limit_bytes: self.preparer.max_text_bytes });
+        }
+        Ok(message.into_boxed_slice())
+    }
+}
+
+/// The checks of one metric; `labels` are its final ones, sorted.
+fn check_labels(
+    family: &Family,
+    name: &str,
+    metric: &Metric,
+    labels: &[LabelPair<'_>],
+) -> Result<(), Inconsistency> {
+    let (name, series) = (|| name.to_owned(), || describe_labels(labels));
+    if metric.value == Value::Missing {
+        let metric_type = family.metric_type;
+        return Err(Inconsistency::MissingValue { family: name(), metric_type, series: series() });
+    }
+    let explicit = match family.metric_type {
+        MetricType::Summary => "quantile",
+        MetricType::Histogram | MetricType::GaugeHistogram => "le",
+        _ => "",
+    };
+    let mut legacy = true;
+    let mut previous = "";
+    for (label, _) in labels {
+        if *label == previous {
+            return Err(Inconsistency::DuplicateLabel {
+                family: name(),
+                label: (*label).to_owned(),
+                series: series(),
+            });
+        }
+        if is_reserved_label_name(label) {
+            return Err(Inconsistency::LabelName { family: name(), label: (*label).to_owned(), series: series() });
+        }
+        if *label == explicit {
+            let label = if explicit == "le" { "le" } else { "quantile" };
+            return Err(Inconsistency::ExplicitLabel { family: name(), label, series: series() });
+        }
+        legacy &= is_legacy_label_name(label);
+        previous = label;
+    }
+    if legacy { Ok(()) } else { check_escaped_labels(&name(), labels) }
+}
+
+/// A scraper that knows legacy names only must not get a label name twice: Prometheus refuses the whole scrape
+/// then.
+fn check_escaped_labels(family: &str, labels: &[LabelPair<'_>]) -> Result<(), Inconsistency> {
+    for scheme in [EscapingScheme::Underscores, EscapingScheme::Dots, EscapingScheme::Values] {
+        let mut escaped: Vec<_> =
+            labels.iter().map(|(label, _)| (scheme.escape_label_name(label), *label)).collect();
+        escaped.sort_unstable();
+        for pair in escaped.windows(2) {
+            let [(a, first), (b, second)] = pair else { continue };
+            if a == b {
+                return Err(Inconsistency::EscapedLabel {
+                    family: family.to_owned(),
+                    first: (*first).to_owned(),
+                    second: (*second).to_owned(),
+                    series: describe_labels(labels),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the text form of a metric says all there is to know about it; added `+Inf` buckets aside.
+fn text_keeps(exposition: &Exposition<'_>, metric: &Metric) -> bool {
+    let extra = |extra: &Extra| extra.created.is_none() && extra.exemplar.is_none();
+    if !metric.extra.as_deref().is_none_or(extra) {
+        return false;
+    }
+    match metric.value {
+        Value::Number(value) => text_keeps_number(value),
+        Value::Missing => false,
+        Value::Summary(index) => {
+            let summary = exposition.summary(index);
+            let mut quantiles = exposition.quantiles(summary.quantiles).iter();
+            text_keeps_number(summary.sum)
+                && text_keeps_count(Count::Int(summary.count))
+                && quantiles.all(|q| !q.quantile.is_nan() && text_keeps_number(q.quantile) && text_keeps_number(q.value))
+        }
+        Value::Histogram(index) => {
+            exposition.histogram(index).is_some_and(|histogram| text_keeps_histogram(exposition, histogram))
+        }
+    }
+}
+
+fn text_keeps_histogram(exposition: &Exposition<'_>, histogram: &Histogram) -> bool {
+    let buckets = exposition.buckets(histogram.buckets);
+    let mut counts = buckets.iter().map(|bucket| bucket.cumulative_count).chain([histogram.count]);
+    let all_int = counts.clone().all(|count| matches!(count, Count::Int(_)));
+    histogram.native.is_none()
+        && text_keeps_number(histogram.sum)
+        && all_int
+        && counts.all(text_keeps_count)
+        && buckets.iter().all(|bucket| {
+            bucket.exemplar.is_none() && !bucket.upper_bound.is_nan() && text_keeps_number(bucket.upper_bound)
+        })
+}
+
+/// The text formats print -0 as `0`.
+fn text_keeps_number(value: f64) -> bool {
+    !(value == 0.0 && value.is_sign_negative())
+}
+
+/// Integer counts above 2^53 are rounded. Float counts are always kept beside the text: a whole number among
+/// them would read back as an integer.
+fn text_keeps_count(count: Count) -> bool {
+    matches!(count, Count::Int(count) if count <= 1 << 53)
+}

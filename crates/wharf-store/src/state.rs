@@ -1,0 +1,365 @@
+//! What the store's lock guards: families, groups, index. All rules that need more than one group are here.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use imbl::OrdMap;
+use wharf_model::{GroupingKey, MetricType};
+
+use crate::error::describe_labels;
+use crate::family::{Family, Size};
+use crate::index::{Fingerprint, GroupId, SeriesIndex};
+use crate::prepare::{Prepared, PreparedFamily, Preparer, has_series, series_of};
+use crate::store::PushMode;
+use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, UnixNanos};
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// Persistent: a snapshot is a clone of the root.
+    families: OrdMap<Arc<str>, Arc<Family>>,
+    groups: HashMap<GroupingKey, Group>,
+    ids: GroupIds,
+    index: SeriesIndex,
+    size: Size,
+}
+
+#[derive(Debug)]
+struct Group {
+    id: GroupId,
+    /// Names of its families, sorted.
+    families: Vec<Arc<str>>,
+}
+
+/// A push on its way in.
+pub(crate) struct Incoming<'p> {
+    pub(crate) key: &'p GroupingKey,
+    pub(crate) mode: PushMode,
+    pub(crate) prepared: Prepared<'p>,
+    pub(crate) now: UnixNanos,
+}
+
+impl State {
+    pub(crate) fn families(&self) -> &OrdMap<Arc<str>, Arc<Family>> {
+        &self.families
+    }
+
+    pub(crate) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    pub(crate) fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Checks a push against what is stored and then stores it; nothing changes if it is refused.
+    pub(crate) fn push(&mut self, preparer: &Preparer, mut incoming: Incoming<'_>) -> Result<(), Inconsistency> {
+        let is_new = !self.groups.contains_key(incoming.key);
+        self.admit(preparer, &incoming)?;
+        let key = incoming.key;
+        if incoming.mode == PushMode::ReplaceGroup && !is_new {
+            self.remove_missing(preparer, key, &incoming.prepared);
+        }
+        self.apply(preparer, key, &mut incoming.prepared, incoming.now);
+        if is_new {
+            let mut failure = preparer.times(key, None, Some(0.0));
+            self.apply(preparer, key, &mut failure, incoming.now);
+        }
+        Ok(())
+    }
+
+    /// Books a refused push: the failure time moves. A group that does not exist is made, with a push time of 0,
+    /// unless its times would clash with those of another group.
+    pub(crate) fn record_failure(&mut self, preparer: &Preparer, key: &GroupingKey, now: UnixNanos) {
+        let is_new = !self.groups.contains_key(key);
+        let prepared = preparer.times(key, is_new.then_some(0.0), Some(now.as_seconds()));
+        let mut incoming = Incoming { key, mode: PushMode::ReplaceFamilies, prepared, now };
+        if self.admit(preparer, &incoming).is_ok() {
+            self.apply(preparer, key, &mut incoming.prepared, now);
+        }
+    }
+
+    /// Removes a group; whether there was one.
+    pub(crate) fn delete(&mut self, preparer: &Preparer, key: &GroupingKey) -> bool {
+        let Some(group) = self.groups.remove(key) else { return false };
+        for name in &group.families {
+            self.remove_fragment(preparer, key, group.id, name);
+        }
+        self.ids.release(group.id);
+        true
+    }
+
+    // ---- checks -------------------------------------------------------------------------------------------
+
+    fn admit(&self, preparer: &Preparer, incoming: &Incoming<'_>) -> Result<(), Inconsistency> {
+        let group = self.groups.get(incoming.key);
+        for family in &incoming.prepared.families {
+            if incoming.prepared.fingerprints(family).is_empty() {
+                continue;
+            }
+            let stored = self.families.get(family.name);
+            let old = group.and_then(|_| stored?.find(incoming.key)).map(|(leaf, position)| leaf.get(position));
+            let old = old.filter(|old| old.metrics > 0);
+            if let Some(stored) = stored {
+                check_type(incoming.key, family, stored, old.is_some())?;
+            }
+            // A name and type that is stored already collides with nothing stored, for that was checked before.
+            let is_known = stored.and_then(|stored| stored.base_type()) == Some(family.metric_type.base());
+            if !is_known {
+                self.check_collisions(preparer, incoming, group, family)?;
+            }
+            if old.is_none_or(|old| old.digest != family.digest) {
+                self.check_series(incoming, group, family)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses names that are lines of a summary or histogram, and summaries and histograms one of whose lines
+    /// is another family's name.
+    fn check_collisions(
+        &self,
+        preparer: &Preparer,
+        incoming: &Incoming<'_>,
+        group: Option<&Group>,
+        family: &PreparedFamily<'_>,
+    ) -> Result<(), Inconsistency> {
+        let suffixes_of = |metric_type: MetricType| -> &[&str] {
+            match metric_type {
+                MetricType::Summary => &["_count", "_sum"],
+                MetricType::Histogram | MetricType::GaugeHistogram => &["_count", "_sum", "_bucket"],
+                _ => &[],
+            }
+        };
+        let refuse = |other: &str, present: Present| {
+            let (family, other) = (family.name.to_owned(), other.to_owned());
+            let Present { metric_type, own, holder } = present;
+            Err(Inconsistency::Collision { family, other, other_type: metric_type, own, holder })
+        };
+        for suffix in ["_count", "_sum", "_bucket"] {
+            let Some(base) = family.name.strip_suffix(suffix) else { continue };
+            if let Some(present) = self.present(preparer, incoming, group, base)
+                && suffixes_of(present.metric_type).contains(&suffix)
+            {
+                return refuse(base, present);
+            }
+        }
+        for suffix in suffixes_of(family.metric_type) {
+            let other = format!("{}{suffix}", family.name);
+            if let Some(present) = self.present(preparer, incoming, group, &other) {
+                return refuse(&other, present);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a family of that name will have metrics once the push is stored.
+    fn present(
+        &self,
+        preparer: &Preparer,
+        incoming: &Incoming<'_>,
+        group: Option<&Group>,
+        name: &str,
+    ) -> Option<Present> {
+        let present = |metric_type: MetricType, own, holder| {
+            Some(Present { metric_type: metric_type.base(), own, holder })
+        };
+        if let Some(reserved) = preparer.reserved.get(name) {
+            return present(reserved.metric_type, true, None);
+        }
+        if let Some(pushed) = incoming.prepared.get(name)
+            && !incoming.prepared.fingerprints(pushed).is_empty()
+        {
+            return present(pushed.metric_type, false, None);
+        }
+        let family = self.families.get(name)?;
+        let metric_type = family.base_type()?;
+        if let Some(holder) = family.some_holder(incoming.key) {
+            return present(metric_type, false, Some(holder));
+        }
+        // Only this group holds it: the push replaces it, or leaves it where it is.
+        let replaced = incoming.mode == PushMode::ReplaceGroup || incoming.prepared.get(name).is_some();
+        if group.is_none() || replaced {
+            return None;
+        }
+        present(metric_type, false, Some(incoming.key.clone()))
+    }
+
+    fn check_series(
+        &self,
+        incoming: &Incoming<'_>,
+        group: Option<&Group>,
+        family: &PreparedFamily<'_>,
+    ) -> Result<(), Inconsistency> {
+        let own = group.map(|group| group.id);
+        for (position, fingerprint) in incoming.prepared.fingerprints(family).iter().enumerate() {
+            for owner in self.index.owners(*fingerprint).filter(|owner| Some(*owner) != own) {
+                let Some(holder) = self.ids.key(owner) else { continue };
+                let text = incoming.prepared.text(family);
+                let series = series_of(family.name, family.metric_type, text).get(position).copied();
+                if let Some(series) = series
+                    && self.holds(holder, family.name, series)
+                {
+                    return Err(Inconsistency::DuplicateSeries {
+                        family: family.name.to_owned(),
+                        series: describe_series(series),
+                        holder: Some(holder.clone()),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the group really has the series that its fingerprint hints at.
+    fn holds(&self, holder: &GroupingKey, name: &str, series: &[u8]) -> bool {
+        let Some((leaf, position)) = self.families.get(name).and_then(|family| family.find(holder)) else {
+            return false;
+        };
+        has_series(name, leaf.get(position).meta.metric_type, leaf.text_of(position), series)
+    }
+
+    // ---- changes ------------------------------------------------------------------------------------------
+
+    /// Stores admitted families.
+    fn apply(&mut self, preparer: &Preparer, key: &GroupingKey, prepared: &mut Prepared<'_>, now: UnixNanos) {
+        let ids = &mut self.ids;
+        let group = self.groups.entry_ref(key).or_insert_with(|| Group { id: ids.take(key), families: Vec::new() });
+        let mut families = std::mem::take(&mut prepared.families);
+        for family in &mut families {
+            if !self.families.contains_key(family.name) {
+                let new = Family::new(family.name);
+                self.families.insert(Arc::clone(new.name()), Arc::new(new));
+            }
+            let Some(stored) = self.families.get_mut(family.name) else { continue };
+            let stored = Arc::make_mut(stored);
+            reindex(&mut self.index, preparer, group.id, key, stored, prepared, family);
+            let before = stored.size();
+            stored.put(key, prepared, family, now);
+            self.size = self.size.moved(before, stored.size());
+            if let Err(position) = group.families.binary_search_by(|name| (**name).cmp(family.name)) {
+                group.families.insert(position, Arc::clone(stored.name()));
+            }
+        }
+        prepared.families = families;
+    }
+
+    /// Removes the families of a group that a push of the whole group does not have.
+    fn remove_missing(&mut self, preparer: &Preparer, key: &GroupingKey, prepared: &Prepared<'_>) {
+        let Some(group) = self.groups.get_mut(key) else { return };
+        let stays = |name: &str| name == PUSH_TIME || name == PUSH_FAILURE_TIME || prepared.get(name).is_some();
+        if group.families.iter().all(|name| stays(name)) {
+            return;
+        }
+        let id = group.id;
+        let (stay, gone) = std::mem::take(&mut group.families).into_iter().partition(|name| stays(name));
+        group.families = stay;
+        let gone: Vec<Arc<str>> = gone;
+        for name in &gone {
+            self.remove_fragment(preparer, key, id, name);
+        }
+    }
+
+    fn remove_fragment(&mut self, preparer: &Preparer, key: &GroupingKey, id: GroupId, name: &str) {
+        let Some(family) = self.families.get_mut(name) else { return };
+        let family = Arc::make_mut(family);
+        if let Some((leaf, position)) = family.find(key) {
+            let metric_type = leaf.get(position).meta.metric_type;
+            preparer.each_fingerprint(name, metric_type, leaf.text_of(position), |fingerprint| {
+                self.index.remove(fingerprint, id);
+            });
+        }
+        let before = family.size();
+        family.remove(key);
+        self.size = self.size.moved(before, family.size());
+        if family.is_empty() {
+            self.families.remove(name);
+        }
+    }
+}
+
+/// A family that is there.
+struct Present {
+    metric_type: MetricType,
+    own: bool,
+    holder: Option<GroupingKey>,
+}
+
+fn check_type(
+    key: &GroupingKey,
+    family: &PreparedFamily<'_>,
+    stored: &Family,
+    held_by_group: bool,
+) -> Result<(), Inconsistency> {
+    let Some(stored_type) = stored.base_type() else { return Ok(()) };
+    let others = stored.holders() - u32::from(held_by_group);
+    if others == 0 || stored_type == family.metric_type.base() {
+        return Ok(());
+    }
+    Err(Inconsistency::Type {
+        family: family.name.to_owned(),
+        pushed: family.metric_type.base(),
+        stored: stored_type,
+        holder: stored.some_holder(key),
+    })
+}
+
+/// Brings the index up to date with a fragment that is about to be replaced. Nothing to do if the series are
+/// the same as before, which is what most pushes bring.
+fn reindex(
+    index: &mut SeriesIndex,
+    preparer: &Preparer,
+    id: GroupId,
+    key: &GroupingKey,
+    stored: &Family,
+    prepared: &Prepared<'_>,
+    family: &PreparedFamily<'_>,
+) {
+    if let Some((leaf, position)) = stored.find(key) {
+        let old = leaf.get(position);
+        if old.digest == family.digest {
+            return;
+        }
+        let text = leaf.text_of(position);
+        preparer.each_fingerprint(family.name, old.meta.metric_type, text, |fingerprint| index.remove(fingerprint, id));
+    }
+    let new: &[Fingerprint] = prepared.fingerprints(family);
+    for fingerprint in new {
+        index.insert(*fingerprint, id);
+    }
+}
+
+/// The label part of a series as it stands in the text, for an error text.
+fn describe_series(series: &[u8]) -> String {
+    let text = String::from_utf8_lossy(series);
+    let labels = text.find('{').and_then(|start| text.get(start..)).unwrap_or("{}");
+    let short: String = labels.chars().take(512).collect();
+    if short.is_empty() { describe_labels(&[]) } else { short }
+}
+
+/// Numbers of groups, so that the index needs four bytes for an owner.
+#[derive(Debug, Default)]
+struct GroupIds {
+    keys: Vec<Option<GroupingKey>>,
+    free: Vec<GroupId>,
+}
+
+impl GroupIds {
+    fn take(&mut self, key: &GroupingKey) -> GroupId {
+        if let Some(id) = self.free.pop() {
+            self.keys[id.0 as usize] = Some(key.clone());
+            return id;
+        }
+        let id = GroupId(u32::try_from(self.keys.len()).expect("4 billion groups do not fit into memory"));
+        self.keys.push(Some(key.clone()));
+        id
+    }
+
+    fn release(&mut self, id: GroupId) {
+        self.keys[id.0 as usize] = None;
+        self.free.push(id);
+    }
+
+    fn key(&self, id: GroupId) -> Option<&GroupingKey> {
+        self.keys.get(id.0 as usize)?.as_ref()
+    }
+}

@@ -1,0 +1,58 @@
+//! The store as its users see it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod concurrency;
+mod exact;
+mod model;
+mod rules;
+
+use wharf_exposition::text;
+use wharf_model::GroupingKey;
+use wharf_model::name::NameRule;
+use wharf_store::{PushError, PushMode, Reserved, Snapshot, Store, UnixNanos};
+
+/// A store without families of its own.
+fn store() -> Store {
+    Store::new(Reserved::default(), 1 << 24)
+}
+
+/// The key of `job/a/instance/i` and the like.
+fn key(path: &str) -> GroupingKey {
+    let parts: Vec<&str> = path.split('/').collect();
+    GroupingKey::new(parts.chunks(2).map(|pair| (pair[0], pair[1]))).unwrap()
+}
+
+/// Pushes a body of the text format at a time in seconds.
+fn push(store: &Store, mode: PushMode, path: &str, body: &str, seconds: i64) -> Result<(), PushError> {
+    let options = text::Options { names: NameRule::Utf8, strict: false };
+    let exposition = text::decode(body.as_bytes(), options).unwrap();
+    store.push(&key(path), mode, &exposition, UnixNanos(seconds * 1_000_000_000))
+}
+
+fn post(store: &Store, path: &str, body: &str) -> Result<(), PushError> {
+    push(store, PushMode::ReplaceFamilies, path, body, 100)
+}
+
+fn put(store: &Store, path: &str, body: &str) -> Result<(), PushError> {
+    push(store, PushMode::ReplaceGroup, path, body, 100)
+}
+
+/// The whole exposition of a snapshot.
+fn exposition(snapshot: &Snapshot) -> String {
+    let mut all = Vec::new();
+    for family in snapshot.families() {
+        all.extend_from_slice(family.header().text());
+        for leaf in family.leaves() {
+            all.extend_from_slice(leaf.piece().text());
+        }
+    }
+    String::from_utf8(all).unwrap()
+}
+
+/// The lines of samples, without those of the push times.
+fn samples(store: &Store) -> Vec<String> {
+    let text = exposition(&store.snapshot());
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.starts_with("push_"));
+    lines.map(str::to_owned).collect()
+}

@@ -1,0 +1,335 @@
+//! What a push does, and what it is refused for.
+
+use expect_test::expect;
+use wharf_model::MetricType;
+use wharf_store::{PushMode, Reserved, ReservedFamily, Store};
+
+use crate::{exposition, key, post, push, put, samples, store};
+
+#[track_caller]
+fn refused(store: &Store, path: &str, body: &str, expected: &expect_test::Expect) {
+    let before = samples(store);
+    let error = post(store, path, body).unwrap_err().to_string();
+    let prefix = "pushed metrics are invalid or inconsistent with existing metrics: ";
+    expected.assert_eq(error.strip_prefix(prefix).unwrap_or(&error));
+    assert_eq!(samples(store), before, "a refused push changes no sample");
+}
+
+#[test]
+fn a_push_carries_the_labels_of_its_group_and_an_instance() {
+    let store = store();
+    put(&store, "job/a", "m{x=\"1\",job=\"other\"} 2\n").unwrap();
+    put(&store, "job/b/instance/i", "m{instance=\"other\"} 3\n").unwrap();
+    put(&store, "job/c", "m{instance=\"kept\"} 4\n").unwrap();
+    expect![[r#"
+        # TYPE m untyped
+        m{instance="i",job="b"} 3
+        m{instance="",job="a",x="1"} 2
+        m{instance="kept",job="c"} 4
+        # HELP push_failure_time_seconds Last Unix time when changing this group in the Pushgateway failed.
+        # TYPE push_failure_time_seconds gauge
+        push_failure_time_seconds{instance="i",job="b"} 0
+        push_failure_time_seconds{instance="",job="a"} 0
+        push_failure_time_seconds{instance="",job="c"} 0
+        # HELP push_time_seconds Last Unix time when changing this group in the Pushgateway succeeded.
+        # TYPE push_time_seconds gauge
+        push_time_seconds{instance="i",job="b"} 100
+        push_time_seconds{instance="",job="a"} 100
+        push_time_seconds{instance="",job="c"} 100
+    "#]]
+    .assert_eq(&exposition(&store.snapshot()));
+}
+
+#[test]
+fn put_replaces_the_group_and_post_its_families() {
+    let store = store();
+    post(&store, "job/a", "m{x=\"1\"} 1\nm{x=\"2\"} 2\nn 1\n").unwrap();
+    post(&store, "job/a", "m{x=\"3\"} 3\n").unwrap();
+    assert_eq!(samples(&store), [r#"m{instance="",job="a",x="3"} 3"#, r#"n{instance="",job="a"} 1"#]);
+    put(&store, "job/a", "k 1\n").unwrap();
+    assert_eq!(samples(&store), [r#"k{instance="",job="a"} 1"#]);
+    put(&store, "job/a", "").unwrap();
+    assert_eq!(samples(&store), [""; 0]);
+    assert_eq!(store.totals().groups, 1);
+}
+
+#[test]
+fn series_are_ordered_by_number_of_labels_and_then_by_values() {
+    let store = store();
+    put(&store, "job/t", "m{z=\"1\"} 1\nm{a=\"9\"} 2\nm 3\n").unwrap();
+    let expected = [
+        r#"m{instance="",job="t"} 3"#,
+        r#"m{instance="",job="t",z="1"} 1"#,
+        r#"m{a="9",instance="",job="t"} 2"#,
+    ];
+    assert_eq!(samples(&store), expected);
+}
+
+#[test]
+fn a_deleted_group_is_gone_and_no_other() {
+    let store = store();
+    post(&store, "job/a", "m 1\n").unwrap();
+    post(&store, "job/a/instance/i", "n 1\n").unwrap();
+    assert!(store.delete(&key("job/a")));
+    assert!(!store.delete(&key("job/a")));
+    assert_eq!(samples(&store), [r#"n{instance="i",job="a"} 1"#]);
+    post(&store, "job/b", "m 2\n").unwrap();
+    assert_eq!(store.wipe(), 2);
+    assert_eq!(exposition(&store.snapshot()), "");
+    post(&store, "job/a", "m 1\n").unwrap();
+    assert_eq!(samples(&store), [r#"m{instance="",job="a"} 1"#]);
+}
+
+#[test]
+fn a_refused_push_moves_the_failure_time_only() {
+    let store = store();
+    post(&store, "job/a", "m 1\n").unwrap();
+    push(&store, PushMode::ReplaceGroup, "job/a", "m 2\nn 3 0\n", 200).unwrap_err();
+    push(&store, PushMode::ReplaceGroup, "job/new", "m 2 1\n", 300).unwrap_err();
+    let text = exposition(&store.snapshot());
+    for line in [
+        r#"m{instance="",job="a"} 1"#,
+        r#"push_time_seconds{instance="",job="a"} 100"#,
+        r#"push_failure_time_seconds{instance="",job="a"} 200"#,
+        r#"push_time_seconds{instance="",job="new"} 0"#,
+        r#"push_failure_time_seconds{instance="",job="new"} 300"#,
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in {text}");
+    }
+    post(&store, "job/new", "m 5\n").unwrap();
+    let text = exposition(&store.snapshot());
+    assert!(text.contains("push_failure_time_seconds{instance=\"\",job=\"new\"} 300\n"), "{text}");
+    assert!(text.contains("push_time_seconds{instance=\"\",job=\"new\"} 100\n"), "{text}");
+}
+
+#[test]
+fn pushed_push_times_are_left_out() {
+    let store = store();
+    let body = "# TYPE push_time_seconds counter\npush_time_seconds 4\npush_failure_time_seconds 5\n";
+    post(&store, "job/a", body).unwrap();
+    post(&store, "job/a", body).unwrap();
+    let text = exposition(&store.snapshot());
+    assert!(text.contains("# TYPE push_time_seconds gauge\npush_time_seconds{instance=\"\",job=\"a\"} 100\n"));
+    assert!(text.contains("push_failure_time_seconds{instance=\"\",job=\"a\"} 0\n"));
+}
+
+#[test]
+fn a_type_belongs_to_all_groups() {
+    let store = store();
+    post(&store, "job/a", "# TYPE m counter\nm 1\n").unwrap();
+    refused(
+        &store,
+        "job/b",
+        "# TYPE m gauge\nm 1\n",
+        &expect![[r#"collected metric "m" is not a COUNTER: it was pushed as GAUGE (stored in group {job="a"})"#]],
+    );
+    post(&store, "job/a", "# TYPE m gauge\nm 1\n").unwrap();
+    post(&store, "job/b", "# TYPE m gauge\nm 1\n").unwrap();
+    refused(
+        &store,
+        "job/a",
+        "# TYPE m counter\nm 1\n",
+        &expect![[r#"collected metric "m" is not a GAUGE: it was pushed as COUNTER (stored in group {job="b"})"#]],
+    );
+}
+
+#[test]
+fn a_series_belongs_to_one_group() {
+    let store = store();
+    post(&store, "job/q", "n{instance=\"i1\"} 1\n").unwrap();
+    refused(
+        &store,
+        "job/q/instance/i1",
+        "n 2\n",
+        &expect![[
+            r#"collected metric "n" {instance="i1",job="q"} was collected before with the same name and label values (stored in group {job="q"})"#
+        ]],
+    );
+    refused(
+        &store,
+        "job/d",
+        "d{job=\"1\"} 1\nd{job=\"2\"} 1\n",
+        &expect![[
+            r#"collected metric "d" {instance="",job="d"} was collected before with the same name and label values"#
+        ]],
+    );
+    post(&store, "job/q", "n{instance=\"i2\"} 1\n").unwrap();
+    post(&store, "job/q/instance/i1", "n 2\n").unwrap();
+}
+
+#[test]
+fn groups_that_differ_by_an_empty_instance_cannot_both_be() {
+    let store = store();
+    post(&store, "job/a", "m 1\n").unwrap();
+    refused(
+        &store,
+        "job/a/instance/",
+        "x 1\n",
+        &expect![[
+            r#"collected metric "push_time_seconds" {instance="",job="a"} was collected before with the same name and label values (stored in group {job="a"})"#
+        ]],
+    );
+    assert_eq!(store.totals().groups, 1, "the refused push made no group");
+    store.delete(&key("job/a"));
+    post(&store, "job/a/instance/", "x 1\n").unwrap();
+}
+
+#[test]
+fn names_of_lines_belong_to_their_summary_or_histogram() {
+    let store = store();
+    post(&store, "job/a", "# TYPE s summary\ns_sum 1\n").unwrap();
+    post(&store, "job/a", "# TYPE h histogram\nh_count 1\n").unwrap();
+    post(&store, "job/b", "s_bucket 1\nx_count 1\n").unwrap();
+    refused(
+        &store,
+        "job/a",
+        "s_count 1\n",
+        &expect![[
+            r#"collected metric named "s_count" collides with previously collected summary named "s" (stored in group {job="a"})"#
+        ]],
+    );
+    refused(
+        &store,
+        "job/b",
+        "h_bucket 1\n",
+        &expect![[
+            r#"collected metric named "h_bucket" collides with previously collected histogram named "h" (stored in group {job="a"})"#
+        ]],
+    );
+    refused(
+        &store,
+        "job/c",
+        "# TYPE x histogram\nx_sum 1\n",
+        &expect![[
+            r#"collected histogram or summary named "x" collides with previously collected metric named "x_count" (stored in group {job="b"})"#
+        ]],
+    );
+    refused(
+        &store,
+        "job/c",
+        "y_count 1\n# TYPE y histogram\ny_sum 1\n",
+        &expect![[r#"collected histogram or summary named "y" collides with previously collected metric named "y_count""#]],
+    );
+    // What the push replaces is not in its way.
+    put(&store, "job/a", "s_count 1\nh_bucket 1\n").unwrap();
+}
+
+#[test]
+fn labels_that_the_format_needs_are_refused() {
+    let store = store();
+    refused(
+        &store,
+        "job/a/quantile/0.3",
+        "# TYPE t summary\nt{quantile=\"0.5\"} 1\n",
+        &expect![[r#"collected metric "t" {instance="",job="a",quantile="0.3"} must not have an explicit "quantile" label"#]],
+    );
+    refused(
+        &store,
+        "job/a/le/1",
+        "# TYPE t histogram\nt_bucket{le=\"0.5\"} 1\n",
+        &expect![[r#"collected metric "t" {instance="",job="a",le="1"} must not have an explicit "le" label"#]],
+    );
+    refused(
+        &store,
+        "job/a",
+        "x{__foo=\"1\"} 1\n",
+        &expect![[r#"collected metric "x" {__foo="1",instance="",job="a"} has a label with an invalid name: __foo"#]],
+    );
+    refused(
+        &store,
+        "job/a",
+        "{\"x\",\"a.b\"=\"1\",a_b=\"2\"} 1\n",
+        &expect![[
+            r#"collected metric "x" {a.b="1",a_b="2",instance="",job="a"} has two labels with the same name once they are escaped for scrapers of legacy names: "a.b" and "a_b""#
+        ]],
+    );
+}
+
+#[test]
+fn families_of_the_gateway_keep_type_and_help() {
+    let own = |name, metric_type, help_is_fixed| ReservedFamily { name, metric_type, help: "Own.", help_is_fixed };
+    let reserved = Reserved::new(&[
+        own("own_total", MetricType::Counter, true),
+        own("process_x", MetricType::Gauge, false),
+        own("own_size", MetricType::Summary, true),
+    ]);
+    let store = Store::new(reserved, 1 << 20);
+    refused(
+        &store,
+        "job/a",
+        "# TYPE own_total gauge\nown_total 1\n",
+        &expect!["gathered metric family own_total has type GAUGE but should have COUNTER"],
+    );
+    refused(
+        &store,
+        "job/a",
+        "# TYPE own_total counter\nown_total 1\n",
+        &expect![[r#"gathered metric family own_total has help "" but should have "Own.""#]],
+    );
+    refused(
+        &store,
+        "job/a",
+        "own_size_count 1\n",
+        &expect![[
+            r#"collected metric named "own_size_count" collides with previously collected summary named "own_size" (one of the gateway's own)"#
+        ]],
+    );
+    post(&store, "job/a", "# HELP own_total Own.\n# TYPE own_total counter\nown_total 1\n").unwrap();
+    post(&store, "job/a", "# HELP process_x Mine.\n# TYPE process_x gauge\nprocess_x 1\n").unwrap();
+}
+
+#[test]
+fn of_several_helps_every_scrape_shows_the_same() {
+    let store = store();
+    post(&store, "job/a", "# HELP m two\nm 1\n").unwrap();
+    post(&store, "job/b", "m 1\n").unwrap();
+    post(&store, "job/c", "# HELP m one\nm 1\n").unwrap();
+    assert!(exposition(&store.snapshot()).starts_with("# HELP m one\n"));
+    store.delete(&key("job/c"));
+    assert!(exposition(&store.snapshot()).starts_with("# HELP m two\n"));
+    put(&store, "job/a", "").unwrap();
+    assert!(exposition(&store.snapshot()).starts_with("# TYPE m untyped\n"));
+}
+
+#[test]
+fn a_push_too_large_with_its_labels_is_refused_without_a_trace() {
+    let store = Store::new(Reserved::default(), 1000);
+    let long = format!("job/{}", "a".repeat(600));
+    let error = post(&store, &long, "m 1\nn 1\n").unwrap_err();
+    expect!["expected a push of at most 1000 bytes with the group's labels on each line, found more"]
+        .assert_eq(&error.to_string());
+    assert_eq!(store.totals(), wharf_store::Totals::default());
+}
+
+#[test]
+fn a_snapshot_does_not_change() {
+    let store = store();
+    for n in 0..500 {
+        post(&store, &format!("job/j{n}"), "m 1\n").unwrap();
+    }
+    let snapshot = store.snapshot();
+    let before = exposition(&snapshot);
+    for n in 0..500 {
+        match n % 3 {
+            0 => post(&store, &format!("job/j{n}"), "m 2222\n").unwrap(),
+            1 => assert!(store.delete(&key(&format!("job/j{n}")))),
+            _ => post(&store, &format!("job/new{n}"), "m 1\n").unwrap(),
+        }
+    }
+    assert_eq!(exposition(&snapshot), before);
+    assert_ne!(exposition(&store.snapshot()), before);
+}
+
+#[test]
+fn totals_count_groups_and_lines() {
+    let store = store();
+    post(&store, "job/a", "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_count 1\nh_sum 1\n").unwrap();
+    let totals = store.totals();
+    // Two buckets, sum, count, and the two push times.
+    assert_eq!((totals.groups, totals.series), (1, 6));
+    let text = exposition(&store.snapshot());
+    let lines: usize = text.lines().filter(|line| !line.starts_with('#')).map(|line| line.len() + 1).sum();
+    assert_eq!(totals.bytes, lines as u64);
+    store.delete(&key("job/a"));
+    assert_eq!(store.totals(), wharf_store::Totals::default());
+}

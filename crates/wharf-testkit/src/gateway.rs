@@ -1,0 +1,227 @@
+//! A gateway in a process of its own.
+
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::net::{SocketAddr, TcpListener};
+use std::ops::{Deref, DerefMut};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::http::{Connection, Request, Response, get, post, put};
+use crate::{Exit, Process, Scrape, peers};
+
+/// Which gateway it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The real Pushgateway 1.11.2.
+    Real,
+    /// Ours.
+    Wharf,
+}
+
+/// How to start a gateway.
+#[derive(Debug)]
+pub struct Spawn {
+    kind: Kind,
+    program: PathBuf,
+    args: Vec<OsString>,
+    sockets: Option<[TcpListener; 2]>,
+}
+
+impl Spawn {
+    /// The real Pushgateway; `None` if it is not there and not required.
+    pub fn real() -> Option<Self> {
+        Some(Self::new(Kind::Real, peers::pushgateway()?))
+    }
+
+    /// Wharf, from the given executable.
+    pub fn wharf(program: impl Into<PathBuf>) -> Self {
+        Self::new(Kind::Wharf, program.into())
+    }
+
+    fn new(kind: Kind, program: PathBuf) -> Self {
+        Self {
+            kind,
+            program,
+            args: Vec::new(),
+            sockets: None,
+        }
+    }
+
+    /// Which gateway it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Appends one argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Appends arguments.
+    #[must_use]
+    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Hands the sockets over as systemd does: as file descriptors 3 and 4.
+    #[must_use]
+    pub fn sockets(mut self, sockets: [TcpListener; 2]) -> Self {
+        self.sockets = Some(sockets);
+        self
+    }
+
+    /// Starts the gateway and waits until it listens: on a free port, unless an argument says where.
+    #[track_caller]
+    pub fn start(mut self) -> Gateway {
+        let listeners = match &self.sockets {
+            Some(sockets) => sockets.len(),
+            None => self.count("--web.listen-address"),
+        };
+        // An arguments file (`@file`) may name the address too.
+        if listeners == 0 && self.count("@") == 0 {
+            self.args.push("--web.listen-address=127.0.0.1:0".into());
+        }
+        let kind = self.kind;
+        let mut process = Process::start(self.command(Stdio::null()));
+        let addresses = process.listening(listeners.max(1));
+        Gateway {
+            kind,
+            process,
+            addresses,
+        }
+    }
+
+    /// Runs the gateway to its end, as with `--version` or a flag that it refuses.
+    #[track_caller]
+    pub fn run(self) -> Exit {
+        let mut process = Process::start(self.command(Stdio::piped()));
+        let mut exit = process.wait();
+        if let Some(mut stdout) = process.take_stdout() {
+            stdout
+                .read_to_string(&mut exit.stdout)
+                .expect("read standard output");
+        }
+        exit
+    }
+
+    fn command(mut self, stdout: Stdio) -> Command {
+        if self.kind == Kind::Real {
+            // The packaged build writes to one system folder and reads its pages from another.
+            if self.count("--persistence.file") == 0 {
+                self.args.push("--persistence.file=".into());
+            }
+            let assets = peers::pushgateway_assets();
+            self.args
+                .extend(assets.map(|assets| format!("--web.local-assets={}", assets.display()).into()));
+        }
+        let mut command = Command::new(&self.program);
+        command.stdin(Stdio::null()).stdout(stdout);
+        if let Some([first, second]) = self.sockets {
+            // The shell moves what it got as its standard streams, and knows the process id before the exec.
+            let script = "LISTEN_FDS=2 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 4<&1 </dev/null >/dev/null";
+            command = Command::new("sh");
+            command.args(["-c", script]).arg(&self.program);
+            command.stdin(OwnedFd::from(first)).stdout(OwnedFd::from(second));
+        }
+        command.args(&self.args);
+        command
+    }
+
+    fn count(&self, prefix: &str) -> usize {
+        self.args
+            .iter()
+            .filter(|arg| arg.to_string_lossy().starts_with(prefix))
+            .count()
+    }
+}
+
+/// A running gateway, killed when it goes out of scope. Its process is what it dereferences to.
+#[derive(Debug)]
+pub struct Gateway {
+    kind: Kind,
+    process: Process,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Gateway {
+    /// Which gateway it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Where it listens first.
+    pub fn address(&self) -> SocketAddr {
+        *self.addresses.first().expect("a started gateway listens")
+    }
+
+    /// Everywhere it listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// A new connection.
+    #[track_caller]
+    pub fn connect(&self) -> Connection {
+        match Connection::open(self.address()) {
+            Ok(connection) => connection,
+            Err(error) => panic!("connect to the gateway: {error}\n{}", self.log()),
+        }
+    }
+
+    /// Sends a request on a connection of its own.
+    #[track_caller]
+    pub fn send(&self, request: &Request) -> Response {
+        match self.connect().send(request) {
+            Ok(response) => response,
+            Err(error) => panic!("{request}: {error}\n{}", self.log()),
+        }
+    }
+
+    /// Pushes text with `POST`, which has to be accepted.
+    #[track_caller]
+    pub fn push(&self, path: &str, body: &str) {
+        self.accept(&post(path).body(body));
+    }
+
+    /// Pushes text with `PUT`, which has to be accepted.
+    #[track_caller]
+    pub fn replace(&self, path: &str, body: &str) {
+        self.accept(&put(path).body(body));
+    }
+
+    #[track_caller]
+    fn accept(&self, request: &Request) {
+        let response = self.send(request);
+        assert_eq!(response.status, 200, "{request}: {}", response.text());
+    }
+
+    /// Scrapes `/metrics` and reads it.
+    #[track_caller]
+    pub fn scrape(&self) -> Scrape {
+        let response = self.send(&get("/metrics"));
+        assert_eq!(response.status, 200, "{}", response.text());
+        match Scrape::parse(&response.text()) {
+            Ok(scrape) => scrape,
+            Err(error) => panic!("{error}, in\n{}", response.text()),
+        }
+    }
+}
+
+impl Deref for Gateway {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl DerefMut for Gateway {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}

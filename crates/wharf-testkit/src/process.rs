@@ -1,0 +1,166 @@
+//! A server program under test: started, its log read, stopped with the test.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use regex_lite::Regex;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::wait::until;
+
+/// How a process ended.
+#[derive(Debug, Clone)]
+pub struct Exit {
+    /// The exit code, unless a signal ended it.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Standard output, if it was kept.
+    pub stdout: String,
+    /// Standard error: the log.
+    pub stderr: String,
+}
+
+/// A running process with a folder of its own, killed when it goes out of scope.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+    folder: TempDir,
+}
+
+impl Process {
+    /// Starts `command` in a new, empty folder.
+    #[track_caller]
+    pub fn start(mut command: Command) -> Self {
+        let folder = tempfile::tempdir().expect("create a folder for the process");
+        let mut child = match command.current_dir(folder.path()).stderr(Stdio::piped()).spawn() {
+            Ok(child) => child,
+            Err(error) => panic!("start {command:?}: {error}"),
+        };
+        let stderr = child.stderr.take().expect("standard error is a pipe");
+        let log = Arc::new(Mutex::new(String::new()));
+        let reader = std::thread::spawn({
+            let log = Arc::clone(&log);
+            move || collect(stderr, &log)
+        });
+        Self {
+            child,
+            log,
+            reader: Some(reader),
+            folder,
+        }
+    }
+
+    /// The folder it runs in, which goes away with it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Standard output, if it was piped and not taken before.
+    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for a line of the log that holds `needle`.
+    #[track_caller]
+    pub fn log_line(&self, needle: &str) -> String {
+        until(&format!("a log line with `{needle}`"), || {
+            self.log()
+                .lines()
+                .find(|line| line.contains(needle))
+                .map(str::to_owned)
+        })
+    }
+
+    /// Waits until the log names at least `count` addresses that the process listens on.
+    ///
+    /// Port 0 and the log together are the only way to a port that no other test can take first.
+    #[track_caller]
+    pub fn listening(&mut self, count: usize) -> Vec<SocketAddr> {
+        let address =
+            Regex::new(r#"Listening on"?,? ?"?address"?[=:]"?([0-9.]+:[0-9]+)"#).expect("a constant");
+        until("the process to listen", || {
+            if let Some(exit) = self.exited() {
+                panic!("the process stopped at once, {exit:?}");
+            }
+            let log = self.log();
+            let found = address
+                .captures_iter(&log)
+                .filter_map(|captures| captures.get(1)?.as_str().parse().ok());
+            Some(found.collect::<Vec<_>>()).filter(|found| found.len() >= count)
+        })
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends SIGINT.
+    pub fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    /// Sends SIGHUP.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    /// Sends SIGKILL.
+    pub fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("signal a child that was not waited for");
+    }
+
+    /// Waits for the end of the process.
+    #[track_caller]
+    pub fn wait(&mut self) -> Exit {
+        until("the process to stop", || self.exited())
+    }
+
+    /// How it ended, if it has.
+    pub fn exited(&mut self) -> Option<Exit> {
+        let status: ExitStatus = self.child.try_wait().expect("wait for a child of our own")?;
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the reader of the log does not panic");
+        }
+        Some(Exit {
+            code: status.code(),
+            signal: status.signal(),
+            stdout: String::new(),
+            stderr: self.log(),
+        })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only for a process that has already gone.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn collect(stderr: impl Read, log: &Mutex<String>) {
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.push_str(&line);
+        log.push('\n');
+    }
+}

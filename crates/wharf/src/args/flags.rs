@@ -1,0 +1,436 @@
+//! The flags, one table.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use wharf_model::name::NameRule;
+
+use crate::config::{Config, FlagDuration, ValueError};
+
+/// A setting that can be given on the command line or in the environment.
+pub(crate) struct Flag {
+    /// The name, without dashes. Those of the original keep their name and meaning for ever.
+    pub(crate) name: &'static str,
+    /// Under which heading the help lists it.
+    pub(super) section: Section,
+    /// What stands behind it.
+    pub(super) takes: Takes,
+    /// For a flag that may be repeated: takes the default away, before the first value is set.
+    pub(crate) repeats: Option<fn(&mut Config)>,
+    /// One or two sentences for the help.
+    pub(super) help: &'static str,
+    /// Puts a value into the settings.
+    pub(crate) set: fn(&mut Config, &str) -> Result<(), ValueError>,
+    /// The value in the settings, as it could have been typed.
+    pub(crate) show: fn(&Config) -> String,
+}
+
+/// A heading of the help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Listening,
+    Routes,
+    Pushes,
+    Persistence,
+    Limits,
+    Logging,
+}
+
+/// What stands behind a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// A switch: nothing.
+    Nothing,
+    /// An address to listen on.
+    Address,
+    /// The path of a file.
+    File,
+    /// A path of a URL.
+    Path,
+    /// A URL.
+    Url,
+    /// A duration.
+    Duration,
+    /// A number of bytes.
+    Size,
+    /// A number from one on.
+    Count,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+}
+
+/// Something that is asked of the program instead of serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Request {
+    /// The help, unless something else on the command line is wrong.
+    Help,
+    /// The help in any case.
+    LongHelp,
+    Man,
+    Version,
+    /// The words that complete a command line.
+    Complete,
+    CompletionScriptBash,
+    CompletionScriptZsh,
+}
+
+/// Every request with the flag that makes it.
+pub(super) static REQUESTS: [(&str, Request); 7] = [
+    ("help", Request::Help),
+    ("help-long", Request::LongHelp),
+    ("help-man", Request::Man),
+    ("version", Request::Version),
+    ("completion-bash", Request::Complete),
+    ("completion-script-bash", Request::CompletionScriptBash),
+    ("completion-script-zsh", Request::CompletionScriptZsh),
+];
+
+/// The requests that the help lists: name, short form, help.
+pub(super) static VISIBLE_REQUESTS: [(&str, &str, &str); 2] = [
+    ("help", "-h, ", "Show this help (--help-man: as a manual page)."),
+    ("version", "    ", "Show which version this is."),
+];
+
+impl Flag {
+    /// The environment variable of the flag.
+    pub(super) fn variable(&self) -> String {
+        format!(
+            "WHARF_{}",
+            self.name.to_ascii_uppercase().replace(['.', '-'], "_")
+        )
+    }
+}
+
+impl Section {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Listening,
+        Self::Routes,
+        Self::Pushes,
+        Self::Persistence,
+        Self::Limits,
+        Self::Logging,
+    ];
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Listening => "Listening",
+            Self::Routes => "Routes",
+            Self::Pushes => "Pushes",
+            Self::Persistence => "Persistence",
+            Self::Limits => "Limits (what comes beyond is refused with 503)",
+            Self::Logging => "Logging",
+        }
+    }
+}
+
+impl Takes {
+    /// The end of a sentence that starts with the flag.
+    pub(super) fn described(self) -> String {
+        let what = match self {
+            Self::Nothing => "true or false",
+            Self::Address => "an address such as :9091, 127.0.0.1:9091 or [::1]:9091",
+            Self::File => "the path of a file",
+            Self::Path => "a path such as /metrics",
+            Self::Url => "a URL such as https://example.org/gateway/",
+            Self::Duration => "a duration such as 300ms, 90s or 1h30m",
+            Self::Size => "a size such as 1048576, 512KiB or 64MiB",
+            Self::Count => "a number from 1 on",
+            Self::OneOf(words) => return format!("takes one of: {}", words.join(", ")),
+        };
+        format!("takes {what}")
+    }
+}
+
+/// All flags, in the order of the help.
+pub(crate) static FLAGS: [Flag; 25] = [
+    Flag {
+        name: "web.systemd-socket",
+        section: Section::Listening,
+        takes: Takes::Nothing,
+        repeats: None,
+        help: "Listen on the sockets that systemd hands over, instead of addresses (Linux).",
+        set: |config, value| set(&mut config.listen.systemd_socket, switch(value)),
+        show: |config| config.listen.systemd_socket.to_string(),
+    },
+    Flag {
+        name: "web.listen-address",
+        section: Section::Listening,
+        takes: Takes::Address,
+        repeats: Some(|config| config.listen.addresses.clear()),
+        help: "Where to listen: host:port, :port or [v6]:port. May be repeated.",
+        set: |config, value| {
+            config.listen.addresses.push(value.parse()?);
+            Ok(())
+        },
+        show: |config| {
+            let addresses: Vec<String> = config.listen.addresses.iter().map(ToString::to_string).collect();
+            addresses.join(",")
+        },
+    },
+    Flag {
+        name: "web.config.file",
+        section: Section::Listening,
+        takes: Takes::File,
+        repeats: None,
+        help: "File with TLS, authentication, header and rate limit settings, in the format that all Prometheus \
+               servers share.",
+        set: |config, value| set(&mut config.listen.config_file, Ok(optional_path(value))),
+        show: |config| show_path(config.listen.config_file.as_deref()),
+    },
+    Flag {
+        name: "web.header-timeout",
+        section: Section::Listening,
+        takes: Takes::Duration,
+        repeats: None,
+        help: "For how long a client may take to send the header of a request; 0 for ever.",
+        set: |config, value| set(&mut config.listen.header_timeout, timeout(value)),
+        show: |config| show_timeout(config.listen.header_timeout),
+    },
+    Flag {
+        name: "web.body-timeout",
+        section: Section::Listening,
+        takes: Takes::Duration,
+        repeats: None,
+        help: "For how long a client may take to send the body of a request; 0 for ever.",
+        set: |config, value| set(&mut config.listen.body_timeout, timeout(value)),
+        show: |config| show_timeout(config.listen.body_timeout),
+    },
+    Flag {
+        name: "web.idle-timeout",
+        section: Section::Listening,
+        takes: Takes::Duration,
+        repeats: None,
+        help: "For how long a connection may wait for its next request; 0 for ever.",
+        set: |config, value| set(&mut config.listen.idle_timeout, timeout(value)),
+        show: |config| show_timeout(config.listen.idle_timeout),
+    },
+    Flag {
+        name: "shutdown.timeout",
+        section: Section::Listening,
+        takes: Takes::Duration,
+        repeats: None,
+        help: "For how long requests in flight may go on after the signal to end; 0 cuts them.",
+        set: |config, value| set(&mut config.shutdown.timeout, unsigned(value)),
+        show: |config| FlagDuration::from(config.shutdown.timeout).to_string(),
+    },
+    Flag {
+        name: "web.telemetry-path",
+        section: Section::Routes,
+        takes: Takes::Path,
+        repeats: None,
+        help: "Path of the exposition. Pushes go to /metrics/job/... whatever it is.",
+        set: |config, value| set(&mut config.web.telemetry_path, Ok(value.to_owned())),
+        show: |config| config.web.telemetry_path.clone(),
+    },
+    Flag {
+        name: "web.external-url",
+        section: Section::Routes,
+        takes: Takes::Url,
+        repeats: None,
+        help: "Where users reach the server, if a proxy stands before it. Only the path is used.",
+        set: |config, value| set(&mut config.web.external_url, value.parse()),
+        show: |config| config.web.external_url.to_string(),
+    },
+    Flag {
+        name: "web.route-prefix",
+        section: Section::Routes,
+        takes: Takes::Path,
+        repeats: None,
+        help: "Prefix of all routes. Without it, the path of --web.external-url.",
+        set: |config, value| set(&mut config.web.route_prefix, Ok(value.to_owned())),
+        show: |config| config.web.route_prefix.clone(),
+    },
+    Flag {
+        name: "web.enable-lifecycle",
+        section: Section::Routes,
+        takes: Takes::Nothing,
+        repeats: None,
+        help: "Let PUT and POST requests to /-/quit end the process.",
+        set: |config, value| set(&mut config.web.enable_lifecycle, switch(value)),
+        show: |config| config.web.enable_lifecycle.to_string(),
+    },
+    Flag {
+        name: "web.enable-admin-api",
+        section: Section::Routes,
+        takes: Takes::Nothing,
+        repeats: None,
+        help: "Let requests to /api/v1/admin delete everything.",
+        set: |config, value| set(&mut config.web.enable_admin_api, switch(value)),
+        show: |config| config.web.enable_admin_api.to_string(),
+    },
+    Flag {
+        name: "web.enable-openmetrics",
+        section: Section::Routes,
+        takes: Takes::Nothing,
+        repeats: None,
+        help: "Answer in OpenMetrics to scrapers that prefer it. The original never does.",
+        set: |config, value| set(&mut config.web.enable_openmetrics, switch(value)),
+        show: |config| config.web.enable_openmetrics.to_string(),
+    },
+    Flag {
+        name: "push.disable-consistency-check",
+        section: Section::Pushes,
+        takes: Takes::Nothing,
+        repeats: None,
+        help: "Accept pushes without a check. DANGEROUS: they are answered with 202 before it is known whether they \
+               fit.",
+        set: |config, value| set(&mut config.push.check_consistency, switch(value).map(|off| !off)),
+        show: |config| (!config.push.check_consistency).to_string(),
+    },
+    Flag {
+        name: "push.enable-utf8-names",
+        section: Section::Pushes,
+        takes: Takes::Nothing,
+        repeats: None,
+        help: "Allow any UTF-8 text as a metric or label name.",
+        set: |config, value| {
+            let names = |enabled| if enabled { NameRule::Utf8 } else { NameRule::Legacy };
+            set(&mut config.push.names, switch(value).map(names))
+        },
+        show: |config| (config.push.names == NameRule::Utf8).to_string(),
+    },
+    Flag {
+        name: "push.strict-text",
+        section: Section::Pushes,
+        takes: Takes::Nothing,
+        repeats: None,
+        help: "Refuse text with CRLF, with blanks at the end of a line, or without a last newline, as the original \
+               does.",
+        set: |config, value| set(&mut config.push.strict_text, switch(value)),
+        show: |config| config.push.strict_text.to_string(),
+    },
+    Flag {
+        name: "push.success-status",
+        section: Section::Pushes,
+        takes: Takes::OneOf(&["200", "202"]),
+        repeats: None,
+        help: "Status of an accepted push. Very old clients expect 202.",
+        set: |config, value| set(&mut config.push.success_status, value.parse()),
+        show: |config| config.push.success_status.code().to_string(),
+    },
+    Flag {
+        name: "push.max-body-bytes",
+        section: Section::Pushes,
+        takes: Takes::Size,
+        repeats: None,
+        help: "Largest body of a push, before and after decompression; a larger one is refused with 413.",
+        set: |config, value| set(&mut config.push.max_body, value.parse()),
+        show: |config| config.push.max_body.to_string(),
+    },
+    Flag {
+        name: "persistence.file",
+        section: Section::Persistence,
+        takes: Takes::File,
+        repeats: None,
+        help: "File to keep the groups in over a restart. Without it they are in memory only.",
+        set: |config, value| set(&mut config.persistence.file, Ok(optional_path(value))),
+        show: |config| show_path(config.persistence.file.as_deref()),
+    },
+    Flag {
+        name: "persistence.interval",
+        section: Section::Persistence,
+        takes: Takes::Duration,
+        repeats: None,
+        help: "Shortest time between two writes of the file.",
+        set: |config, value| set(&mut config.persistence.interval, value.parse()),
+        show: |config| config.persistence.interval.to_string(),
+    },
+    Flag {
+        name: "limits.max-connections",
+        section: Section::Limits,
+        takes: Takes::Count,
+        repeats: None,
+        help: "Open connections.",
+        set: |config, value| set(&mut config.limits.max_connections, count(value)),
+        show: |config| config.limits.max_connections.to_string(),
+    },
+    Flag {
+        name: "limits.max-requests-in-flight",
+        section: Section::Limits,
+        takes: Takes::Count,
+        repeats: None,
+        help: "Requests being answered, scrapes included.",
+        set: |config, value| set(&mut config.limits.max_requests_in_flight, count(value)),
+        show: |config| config.limits.max_requests_in_flight.to_string(),
+    },
+    Flag {
+        name: "limits.max-scrapes-in-flight",
+        section: Section::Limits,
+        takes: Takes::Count,
+        repeats: None,
+        help: "Scrapes being answered.",
+        set: |config, value| set(&mut config.limits.max_scrapes_in_flight, count(value)),
+        show: |config| config.limits.max_scrapes_in_flight.to_string(),
+    },
+    Flag {
+        name: "log.level",
+        section: Section::Logging,
+        takes: Takes::OneOf(&["debug", "info", "warn", "error"]),
+        repeats: None,
+        help: "Least severe level that is logged.",
+        set: |config, value| set(&mut config.log.level, value.parse()),
+        show: |config| config.log.level.as_str().to_owned(),
+    },
+    Flag {
+        name: "log.format",
+        section: Section::Logging,
+        takes: Takes::OneOf(&["logfmt", "json"]),
+        repeats: None,
+        help: "Shape of a log line.",
+        set: |config, value| set(&mut config.log.format, value.parse()),
+        show: |config| config.log.format.as_str().to_owned(),
+    },
+];
+
+fn set<T>(place: &mut T, value: Result<T, ValueError>) -> Result<(), ValueError> {
+    *place = value?;
+    Ok(())
+}
+
+/// A switch from the environment; the command line has only `true` and `false` to give.
+fn switch(value: &str) -> Result<bool, ValueError> {
+    match value {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(ValueError::new(format!(
+            "expected true or false, found `{value}`"
+        ))),
+    }
+}
+
+fn optional_path(value: &str) -> Option<PathBuf> {
+    (!value.is_empty()).then(|| PathBuf::from(value))
+}
+
+fn show_path(path: Option<&Path>) -> String {
+    path.map(|path| path.display().to_string()).unwrap_or_default()
+}
+
+fn unsigned(value: &str) -> Result<Duration, ValueError> {
+    let duration: FlagDuration = value.parse()?;
+    if duration.is_negative() {
+        return Err(ValueError::new(format!(
+            "expected a duration from 0 on, found `{value}`"
+        )));
+    }
+    Ok(duration.to_duration())
+}
+
+/// Zero means none.
+fn timeout(value: &str) -> Result<Option<Duration>, ValueError> {
+    unsigned(value).map(|duration| Some(duration).filter(|duration| !duration.is_zero()))
+}
+
+fn show_timeout(timeout: Option<Duration>) -> String {
+    FlagDuration::from(timeout.unwrap_or_default()).to_string()
+}
+
+fn count(value: &str) -> Result<NonZeroUsize, ValueError> {
+    let plain = value
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| value.parse().ok())
+        .flatten();
+    plain.ok_or_else(|| ValueError::new(format!("expected a number from 1 on, found `{value}`")))
+}

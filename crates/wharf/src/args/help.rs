@@ -1,0 +1,236 @@
+//! The help, on the terminal and as a manual page.
+
+use super::flags::{FLAGS, Flag, Section, Takes, VISIBLE_REQUESTS};
+use crate::config::Config;
+use crate::quote::Quoted;
+use crate::version::BUILD;
+
+/// The longest line.
+const WIDTH: usize = 100;
+
+/// Where the right column starts.
+const COLUMN: usize = 45;
+
+const ABOUT: &str = "Wharf holds the metrics of batch jobs until Prometheus scrapes them. It takes the place of a \
+                     Prometheus Pushgateway: flags, URLs and formats are the same.";
+
+const FLAG_NOTES: &str = "Each flag may be given as an environment variable as well, in capitals and with underscores: \
+                          --web.listen-address is WHARF_WEB_LISTEN_ADDRESS (with commas between several addresses), \
+                          and a switch takes true or false there. The command line goes first. An argument @file \
+                          stands for the lines of that file, one argument each.";
+
+/// What `--help` prints.
+pub(super) fn text(program: &str) -> String {
+    let mut text = format!("usage: {program} [<flags>]\n\n");
+    write_wrapped(&mut text, ABOUT, 0);
+    let defaults = Config::default();
+    for section in Section::ALL {
+        text.extend(["\n", section.title(), ":\n"]);
+        for flag in FLAGS.iter().filter(|flag| flag.section == section) {
+            write_columns(
+                &mut text,
+                &format!("      {}", usage(flag, &defaults)),
+                &help(flag),
+            );
+        }
+    }
+    text.push_str("\nAbout:\n");
+    for (name, short, help) in VISIBLE_REQUESTS {
+        write_columns(&mut text, &format!("  {short}--{name}"), help);
+    }
+    text.push('\n');
+    write_wrapped(&mut text, FLAG_NOTES, 0);
+    text
+}
+
+/// What `--help-man` prints: a page for `man`.
+pub(super) fn man_page(program: &str) -> String {
+    let mut page = String::new();
+    let mut line = |line: String| {
+        page.push_str(&line);
+        page.push('\n');
+    };
+    line(format!(".TH {program} 1 \"\" \"wharf {}\"", BUILD.version));
+    line(format!(
+        ".SH NAME\n{program} \\- {}",
+        roff("holds the metrics of batch jobs for Prometheus")
+    ));
+    line(format!(".SH SYNOPSIS\n\\fB{program} [<flags>]\\fR"));
+    line(format!(
+        ".SH DESCRIPTION\n{}\n.PP\n{}",
+        roff(ABOUT),
+        roff(FLAG_NOTES)
+    ));
+    line(".SH OPTIONS".to_owned());
+    let defaults = Config::default();
+    for section in Section::ALL {
+        line(format!(".SS {}", roff(section.title())));
+        for flag in FLAGS.iter().filter(|flag| flag.section == section) {
+            let usage = roff(&usage(flag, &defaults));
+            line(format!(".TP\n\\fB{usage}\\fR\n{}", roff(&help(flag))));
+        }
+    }
+    line(".SS About".to_owned());
+    for (name, short, help) in VISIBLE_REQUESTS {
+        let usage = roff(&format!("{}--{name}", short.trim_start()));
+        line(format!(".TP\n\\fB{usage}\\fR\n{}", roff(help)));
+    }
+    page
+}
+
+/// The flag with its default: `--log.level=info`, `--[no-]web.enable-lifecycle`.
+fn usage(flag: &Flag, defaults: &Config) -> String {
+    let name = flag.name;
+    let default = (flag.show)(defaults);
+    let more = if flag.repeats.is_some() { " ..." } else { "" };
+    match flag.takes {
+        Takes::Nothing => format!("--[no-]{name}"),
+        _ if default.is_empty() => format!("--{name}={}{more}", Quoted(&default)),
+        _ => format!("--{name}={default}{more}"),
+    }
+}
+
+fn help(flag: &Flag) -> String {
+    match flag.takes {
+        Takes::OneOf(words) => format!("{} One of: {}.", flag.help, words.join(", ")),
+        _ => flag.help.to_owned(),
+    }
+}
+
+/// Escapes a text for the formatter of manual pages.
+fn roff(text: &str) -> String {
+    text.replace('\\', "\\e").replace('-', "\\-")
+}
+
+/// Writes a flag with its help beside it, or below it where the flag is long.
+fn write_columns(text: &mut String, left: &str, right: &str) {
+    text.push_str(left);
+    let room = COLUMN.saturating_sub(left.chars().count());
+    if room < 2 {
+        text.push('\n');
+        text.push_str(&" ".repeat(COLUMN));
+    } else {
+        text.push_str(&" ".repeat(room));
+    }
+    write_wrapped(text, right, COLUMN);
+}
+
+/// Writes words in lines of at most [`WIDTH`]; the cursor stands in `column`, and so does every further line start.
+fn write_wrapped(text: &mut String, words: &str, column: usize) {
+    let mut used = column;
+    for word in words.split_whitespace() {
+        let length = word.chars().count();
+        if used > column && used + 1 + length > WIDTH {
+            text.push('\n');
+            text.push_str(&" ".repeat(column));
+            used = column;
+        } else if used > column {
+            text.push(' ');
+            used += 1;
+        }
+        text.push_str(word);
+        used += length;
+    }
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn help_lists_every_flag_in_a_readable_width() {
+        let help = text("wharf");
+        assert!(help.starts_with("usage: wharf [<flags>]\n\n"));
+        for flag in &FLAGS {
+            let found =
+                help.contains(&format!("--{}", flag.name)) || help.contains(&format!("]{}", flag.name));
+            assert!(found, "{}", flag.name);
+        }
+        let longest = help.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(WIDTH), "{longest:?}");
+        expect![[r#"
+            usage: wharf [<flags>]
+
+            Wharf holds the metrics of batch jobs until Prometheus scrapes them. It takes the place of a
+            Prometheus Pushgateway: flags, URLs and formats are the same.
+
+            Listening:
+                  --[no-]web.systemd-socket              Listen on the sockets that systemd hands over, instead
+                                                         of addresses (Linux).
+                  --web.listen-address=:9091 ...         Where to listen: host:port, :port or [v6]:port. May be
+                                                         repeated.
+                  --web.config.file=""                   File with TLS, authentication, header and rate limit
+                                                         settings, in the format that all Prometheus servers
+                                                         share.
+                  --web.header-timeout=10s               For how long a client may take to send the header of a
+                                                         request; 0 for ever.
+                  --web.body-timeout=1m0s                For how long a client may take to send the body of a
+                                                         request; 0 for ever.
+                  --web.idle-timeout=5m0s                For how long a connection may wait for its next
+                                                         request; 0 for ever.
+                  --shutdown.timeout=15s                 For how long requests in flight may go on after the
+                                                         signal to end; 0 cuts them.
+
+            Routes:
+                  --web.telemetry-path=/metrics          Path of the exposition. Pushes go to /metrics/job/...
+                                                         whatever it is.
+                  --web.external-url=""                  Where users reach the server, if a proxy stands before
+                                                         it. Only the path is used.
+                  --web.route-prefix=""                  Prefix of all routes. Without it, the path of
+                                                         --web.external-url.
+                  --[no-]web.enable-lifecycle            Let PUT and POST requests to /-/quit end the process.
+                  --[no-]web.enable-admin-api            Let requests to /api/v1/admin delete everything.
+                  --[no-]web.enable-openmetrics          Answer in OpenMetrics to scrapers that prefer it. The
+                                                         original never does.
+
+            Pushes:
+                  --[no-]push.disable-consistency-check  Accept pushes without a check. DANGEROUS: they are
+                                                         answered with 202 before it is known whether they fit.
+                  --[no-]push.enable-utf8-names          Allow any UTF-8 text as a metric or label name.
+                  --[no-]push.strict-text                Refuse text with CRLF, with blanks at the end of a
+                                                         line, or without a last newline, as the original does.
+                  --push.success-status=200              Status of an accepted push. Very old clients expect
+                                                         202. One of: 200, 202.
+                  --push.max-body-bytes=64MiB            Largest body of a push, before and after decompression;
+                                                         a larger one is refused with 413.
+
+            Persistence:
+                  --persistence.file=""                  File to keep the groups in over a restart. Without it
+                                                         they are in memory only.
+                  --persistence.interval=5m0s            Shortest time between two writes of the file.
+
+            Limits (what comes beyond is refused with 503):
+                  --limits.max-connections=8192          Open connections.
+                  --limits.max-requests-in-flight=1024   Requests being answered, scrapes included.
+                  --limits.max-scrapes-in-flight=40      Scrapes being answered.
+
+            Logging:
+                  --log.level=info                       Least severe level that is logged. One of: debug, info,
+                                                         warn, error.
+                  --log.format=logfmt                    Shape of a log line. One of: logfmt, json.
+
+            About:
+              -h, --help                                 Show this help (--help-man: as a manual page).
+                  --version                              Show which version this is.
+
+            Each flag may be given as an environment variable as well, in capitals and with underscores:
+            --web.listen-address is WHARF_WEB_LISTEN_ADDRESS (with commas between several addresses), and a
+            switch takes true or false there. The command line goes first. An argument @file stands for the
+            lines of that file, one argument each.
+        "#]].assert_eq(&help);
+    }
+
+    #[test]
+    fn manual_pages_escape_what_has_a_meaning_there() {
+        let page = man_page("wharf");
+        assert!(page.starts_with(".TH wharf 1 \"\" \"wharf "));
+        assert!(
+            page.contains(".TP\n\\fB\\-\\-[no\\-]web.enable\\-lifecycle\\fR\nLet PUT and POST "),
+            "{page}"
+        );
+        assert_eq!(roff("a-b\\c"), "a\\-b\\ec");
+    }
+}

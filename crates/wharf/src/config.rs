@@ -1,0 +1,399 @@
+//! The checked settings that everything else works with.
+//!
+//! [`Config::new`] makes them from what was typed. Nobody asks again afterwards whether an address is an address.
+//! The defaults stand in [`Config::default`] and nowhere else: the help reads them from there.
+
+mod address;
+mod bytes;
+mod duration;
+mod prefix;
+mod url;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use wharf_model::name::NameRule;
+
+pub use self::address::ListenAddress;
+pub use self::bytes::ByteSize;
+pub use self::duration::FlagDuration;
+pub use self::prefix::Prefix;
+pub use self::url::ExternalUrl;
+use crate::args::{Args, FLAGS, Mistake, UsageError};
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Config {
+    /// Sockets and connections.
+    pub listen: Listen,
+    /// Routes.
+    pub web: Web,
+    /// What is kept over a restart.
+    pub persistence: Persistence,
+    /// What is accepted as a push.
+    pub push: Push,
+    /// How much at once.
+    pub limits: Limits,
+    /// Log lines.
+    pub log: Log,
+    /// The end.
+    pub shutdown: Shutdown,
+}
+
+/// Sockets and connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// Whether to use the sockets that systemd hands over, instead of the addresses.
+    pub systemd_socket: bool,
+    /// Where to listen; at least one.
+    pub addresses: Vec<ListenAddress>,
+    /// The file with TLS, authentication and header settings.
+    pub config_file: Option<PathBuf>,
+    /// For how long a client may take to send the header of a request; none: for ever.
+    pub header_timeout: Option<Duration>,
+    /// For how long a client may take to send the body of a request; none: for ever.
+    pub body_timeout: Option<Duration>,
+    /// For how long a connection may wait for its next request; none: for ever.
+    pub idle_timeout: Option<Duration>,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            systemd_socket: false,
+            addresses: vec![ListenAddress::any(9091)],
+            config_file: None,
+            header_timeout: Some(Duration::from_secs(10)),
+            body_timeout: Some(Duration::from_secs(60)),
+            idle_timeout: Some(Duration::from_secs(5 * 60)),
+        }
+    }
+}
+
+/// Routes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Web {
+    /// The path of the exposition, below the route prefix. Pushes go to `/metrics/job/...` whatever it is.
+    pub telemetry_path: String,
+    /// Where users reach the server.
+    pub external_url: ExternalUrl,
+    /// The prefix that was typed, empty for that of the external URL. See [`Web::internal_prefix`].
+    pub route_prefix: String,
+    /// Whether `/-/quit` ends the process.
+    pub enable_lifecycle: bool,
+    /// Whether `/api/v1/admin` exists.
+    pub enable_admin_api: bool,
+    /// Whether scrapers that ask for `OpenMetrics` get it.
+    pub enable_openmetrics: bool,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            telemetry_path: "/metrics".to_owned(),
+            external_url: ExternalUrl::default(),
+            route_prefix: String::new(),
+            enable_lifecycle: false,
+            enable_admin_api: false,
+            enable_openmetrics: false,
+        }
+    }
+}
+
+impl Web {
+    /// What users put before each path: the path of the external URL. It belongs into links only.
+    pub fn external_prefix(&self) -> Prefix {
+        Prefix::new(self.external_url.path())
+    }
+
+    /// What stands before each path of a request that reaches us. It differs from the external prefix where a
+    /// proxy strips or adds something.
+    pub fn internal_prefix(&self) -> Prefix {
+        if self.route_prefix.is_empty() {
+            self.external_prefix()
+        } else {
+            Prefix::new(&self.route_prefix)
+        }
+    }
+}
+
+/// What is kept over a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Persistence {
+    /// The file to keep the groups in; none: in memory only.
+    pub file: Option<PathBuf>,
+    /// The shortest time between two writes of the file. Zero and negative durations mean at once.
+    pub interval: FlagDuration,
+}
+
+impl Default for Persistence {
+    fn default() -> Self {
+        Self {
+            file: None,
+            interval: FlagDuration::from_secs(5 * 60),
+        }
+    }
+}
+
+/// What is accepted as a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// Whether a push is refused that would make the exposition inconsistent.
+    pub check_consistency: bool,
+    /// Which metric and label names are allowed.
+    pub names: NameRule,
+    /// Whether the text format is read to the letter: no CRLF, no trailing blanks, no missing last newline.
+    pub strict_text: bool,
+    /// How an accepted push is answered.
+    pub success_status: SuccessStatus,
+    /// The largest body, after decompression. A compressed body is bounded by it too.
+    pub max_body: ByteSize,
+}
+
+impl Default for Push {
+    fn default() -> Self {
+        Self {
+            check_consistency: true,
+            names: NameRule::Legacy,
+            strict_text: false,
+            success_status: SuccessStatus::Ok,
+            max_body: ByteSize::from_mib(64),
+        }
+    }
+}
+
+/// How an accepted push is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SuccessStatus {
+    /// 200, as clients know it.
+    #[default]
+    Ok,
+    /// 202, which very old clients expect.
+    Accepted,
+}
+
+impl SuccessStatus {
+    /// The status code.
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Ok => 200,
+            Self::Accepted => 202,
+        }
+    }
+}
+
+impl FromStr for SuccessStatus {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "200" => Ok(Self::Ok),
+            "202" => Ok(Self::Accepted),
+            _ => Err(ValueError::new(format!("expected 200 or 202, found `{text}`"))),
+        }
+    }
+}
+
+/// How much at once. What comes beyond a limit is refused with 503, not queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections.
+    pub max_connections: NonZeroUsize,
+    /// Requests being answered, scrapes included.
+    pub max_requests_in_flight: NonZeroUsize,
+    /// Scrapes being answered.
+    pub max_scrapes_in_flight: NonZeroUsize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let limit = |count| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            max_connections: limit(8192),
+            max_requests_in_flight: limit(1024),
+            max_scrapes_in_flight: limit(40),
+        }
+    }
+}
+
+/// Log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Log {
+    /// The least severe level that is logged.
+    pub level: LogLevel,
+    /// The shape of a line.
+    pub format: LogFormat,
+}
+
+/// The severity of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogLevel {
+    /// Each request that is odd.
+    Debug,
+    /// The life of the process.
+    #[default]
+    Info,
+    /// Odd, but it went on.
+    Warn,
+    /// Someone must act.
+    Error,
+}
+
+impl LogLevel {
+    /// As flags and log lines write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// In any case.
+impl FromStr for LogLevel {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let levels = [Self::Debug, Self::Info, Self::Warn, Self::Error];
+        let level = levels
+            .into_iter()
+            .find(|level| level.as_str().eq_ignore_ascii_case(text));
+        level.ok_or_else(|| ValueError::new(format!("unrecognized log level {text}")))
+    }
+}
+
+/// The shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// `key=value` pairs.
+    #[default]
+    Logfmt,
+    /// One object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// As the flag writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Logfmt => "logfmt",
+            Self::Json => "json",
+        }
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let formats = [Self::Logfmt, Self::Json];
+        let format = formats.into_iter().find(|format| format.as_str() == text);
+        format.ok_or_else(|| ValueError::new(format!("unrecognized log format {text}")))
+    }
+}
+
+/// The end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shutdown {
+    /// For how long requests in flight may go on; zero cuts them.
+    pub timeout: Duration,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(15),
+        }
+    }
+}
+
+/// A value that its flag cannot take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValueError(String);
+
+impl ValueError {
+    /// An error with this text, which names what was expected and what was found.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ValueError {}
+
+impl Config {
+    /// The settings that `args` mean: the defaults with everything given put over them.
+    ///
+    /// # Errors
+    /// Every value that its flag cannot take, in the order typed.
+    pub fn new(args: &Args) -> Result<Self, UsageError> {
+        let mut config = Self::default();
+        let mut mistakes = Vec::new();
+        let mut seen = HashSet::new();
+        for given in args.given() {
+            let flag = given.flag();
+            let is_first = seen.insert(flag.name);
+            match flag.repeats {
+                Some(clear) if is_first => clear(&mut config),
+                None if !is_first => {
+                    mistakes.push(Mistake::new(format!("flag '{}' cannot be repeated", flag.name)));
+                    continue;
+                }
+                _ => {}
+            }
+            if let Err(error) = given
+                .values()
+                .try_for_each(|value| (flag.set)(&mut config, value))
+            {
+                mistakes.push(given.mistake(&error));
+            }
+        }
+        if mistakes.is_empty() {
+            mistakes.extend(config.check_telemetry_path());
+        }
+        UsageError::if_any(mistakes).map_or(Ok(config), Err)
+    }
+
+    /// The value of every flag, as the JSON API shows them.
+    pub fn flags(&self) -> BTreeMap<&'static str, String> {
+        let mut flags: BTreeMap<_, _> = FLAGS.iter().map(|flag| (flag.name, (flag.show)(self))).collect();
+        // The original shows the prefix that is in force, not the one that was typed.
+        flags.insert("web.route-prefix", self.web.internal_prefix().as_str().to_owned());
+        flags
+    }
+
+    /// The exposition must have a path of its own.
+    fn check_telemetry_path(&self) -> Option<Mistake> {
+        let path = self.web.telemetry_path.as_str();
+        let mistake = |what: String| Some(Mistake::new(format!("flag '--web.telemetry-path': {what}")));
+        if !path.starts_with('/') || path == "/" {
+            return mistake(format!("expected a path such as /metrics, found `{path}`"));
+        }
+        let pages = ["/status", "/-/healthy", "/-/ready", "/-/quit"];
+        let trees = ["/api", "/static", "/debug/pprof"];
+        let below = |tree: &str| {
+            path.strip_prefix(tree)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if pages.contains(&path.trim_end_matches('/')) || trees.into_iter().any(below) {
+            return mistake(format!(
+                "expected a path that is free, found `{path}`, which is taken"
+            ));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

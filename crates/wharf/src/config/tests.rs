@@ -1,0 +1,151 @@
+use std::ffi::OsString;
+
+use super::*;
+use crate::args::Invocation;
+
+#[track_caller]
+fn config(arguments: &[&str]) -> Result<Config, UsageError> {
+    match Invocation::parse("wharf", arguments.iter().map(OsString::from), |_| None)? {
+        Invocation::Serve(args) => Config::new(&args),
+        Invocation::Print(text) => panic!("{text}"),
+    }
+}
+
+#[test]
+fn without_arguments_every_default_holds() {
+    assert_eq!(config(&[]), Ok(Config::default()));
+}
+
+#[test]
+fn flags_have_the_keys_of_the_original_and_our_own() {
+    let flags = Config::default().flags();
+    let original = [
+        ("log.format", "logfmt"),
+        ("log.level", "info"),
+        ("persistence.file", ""),
+        ("persistence.interval", "5m0s"),
+        ("push.disable-consistency-check", "false"),
+        ("push.enable-utf8-names", "false"),
+        ("web.config.file", ""),
+        ("web.enable-admin-api", "false"),
+        ("web.enable-lifecycle", "false"),
+        ("web.external-url", ""),
+        ("web.listen-address", ":9091"),
+        ("web.route-prefix", ""),
+        ("web.systemd-socket", "false"),
+        ("web.telemetry-path", "/metrics"),
+    ];
+    for (name, value) in original {
+        assert_eq!(flags.get(name).map(String::as_str), Some(value), "{name}");
+    }
+    let ours: Vec<&str> = flags
+        .into_keys()
+        .filter(|name| !original.iter().any(|(known, _)| known == name))
+        .collect();
+    let expected = [
+        "limits.max-connections",
+        "limits.max-requests-in-flight",
+        "limits.max-scrapes-in-flight",
+        "push.max-body-bytes",
+        "push.strict-text",
+        "push.success-status",
+        "shutdown.timeout",
+        "web.body-timeout",
+        "web.enable-openmetrics",
+        "web.header-timeout",
+        "web.idle-timeout",
+    ];
+    assert_eq!(ours, expected);
+}
+
+#[test]
+fn values_are_checked_and_typed() {
+    let config = config(&[
+        "--web.systemd-socket",
+        "--web.config.file=/etc/web.yml",
+        "--web.header-timeout=0",
+        "--web.idle-timeout=1m30s",
+        "--persistence.file=groups",
+        "--persistence.interval=-1s",
+        "--push.disable-consistency-check",
+        "--push.enable-utf8-names",
+        "--push.success-status=202",
+        "--push.max-body-bytes=1KiB",
+        "--limits.max-connections=7",
+        "--log.level=WARN",
+        "--log.format=json",
+        "--shutdown.timeout=0",
+    ])
+    .unwrap();
+    assert!(config.listen.systemd_socket);
+    assert_eq!(config.listen.config_file, Some(PathBuf::from("/etc/web.yml")));
+    assert_eq!(config.listen.header_timeout, None);
+    assert_eq!(config.listen.body_timeout, Some(Duration::from_secs(60)));
+    assert_eq!(config.listen.idle_timeout, Some(Duration::from_secs(90)));
+    assert_eq!(config.persistence.file, Some(PathBuf::from("groups")));
+    assert_eq!(config.persistence.interval.to_duration(), Duration::ZERO);
+    assert!(!config.push.check_consistency);
+    assert_eq!(config.push.names, NameRule::Utf8);
+    assert_eq!(config.push.success_status.code(), 202);
+    assert_eq!(config.push.max_body.to_usize(), 1024);
+    assert_eq!(config.limits.max_connections.get(), 7);
+    assert_eq!(
+        config.log,
+        Log {
+            level: LogLevel::Warn,
+            format: LogFormat::Json
+        }
+    );
+    assert_eq!(config.shutdown.timeout, Duration::ZERO);
+}
+
+#[test]
+fn prefixes_come_from_the_external_url_unless_one_is_given() {
+    let cases = [
+        (&[][..], "", ""),
+        (&["--web.external-url=http://h/ext/"], "/ext", "/ext"),
+        (
+            &["--web.external-url=http://h/ext", "--web.route-prefix=/"],
+            "/ext",
+            "",
+        ),
+        (
+            &["--web.external-url=http://h/ext", "--web.route-prefix=int/"],
+            "/ext",
+            "/int",
+        ),
+        (&["--web.route-prefix=/int"], "", "/int"),
+    ];
+    for (arguments, external, internal) in cases {
+        let config = config(arguments).unwrap();
+        assert_eq!(config.web.external_prefix().as_str(), external, "{arguments:?}");
+        assert_eq!(config.web.internal_prefix().as_str(), internal, "{arguments:?}");
+        assert_eq!(
+            config.flags().get("web.route-prefix").map(String::as_str),
+            Some(internal)
+        );
+    }
+}
+
+#[test]
+fn the_exposition_needs_a_path_of_its_own() {
+    for path in [
+        "",
+        "/",
+        "metrics",
+        "/status",
+        "/status/",
+        "/-/quit",
+        "/static",
+        "/api/v1/status",
+        "/debug/pprof/heap",
+    ] {
+        let error = config(&[&format!("--web.telemetry-path={path}")]).unwrap_err();
+        let expected = "flag '--web.telemetry-path': expected a path ";
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+    for path in ["/metrics", "/metrics/", "/prom", "/statistics", "/apis", "/debug"] {
+        let config = config(&[&format!("--web.telemetry-path={path}")]).unwrap();
+        assert_eq!(config.web.telemetry_path, path);
+    }
+}

@@ -1,0 +1,214 @@
+//! From checked settings to a gateway that serves, and its end.
+
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, anyhow, bail};
+use http::StatusCode;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::signal::unix::{SignalKind, signal};
+use wharf_http::telemetry::{BuildLabels, Telemetry};
+use wharf_http::{BuildInformation, Gateway, Settings, Shutdown, Status, serve};
+use wharf_store::{Clock, SystemClock};
+
+use crate::config::{Config, ListenAddress};
+use crate::logging;
+use crate::version::BUILD;
+
+/// Serves until a signal or a request ends it. Everything that goes wrong is in the log.
+pub fn run(config: &Config) -> ExitCode {
+    if logging::install(config.log, log_time).is_err() {
+        return ExitCode::FAILURE;
+    }
+    tracing::info!(version = BUILD.info(), "starting wharf");
+    tracing::info!(build_context = BUILD.context(), "Build context");
+    match try_run(config) {
+        Ok(()) => {
+            tracing::info!("HTTP server stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            tracing::error!(err = format!("{error:#}"), "HTTP server stopped");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_time() -> SystemTime {
+    let since_epoch = u64::try_from(SystemClock.now().0).unwrap_or(0);
+    SystemTime::UNIX_EPOCH + Duration::from_nanos(since_epoch)
+}
+
+fn try_run(config: &Config) -> anyhow::Result<()> {
+    refuse_what_is_missing(config)?;
+    let (external, internal) = (config.web.external_prefix(), config.web.internal_prefix());
+    tracing::debug!(url = %config.web.external_url, "external URL");
+    tracing::debug!(path = external.as_str(), "path prefix used externally");
+    tracing::debug!(path = internal.as_str(), "path prefix for internal routing");
+
+    let listeners = listen(config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(async {
+        let shutdown = Shutdown::default();
+        watch_signals(&shutdown)?;
+        let gateway = Arc::new(Gateway::new(
+            settings(config),
+            status(config),
+            Telemetry::new(build_labels()),
+            Box::new(SystemClock),
+            shutdown,
+        ));
+        serve(listeners, gateway, config.shutdown.timeout).await.context("serve")
+    })
+}
+
+/// A flag that does nothing would be worse than one that stops the start: the user counts on what it promises.
+fn refuse_what_is_missing(config: &Config) -> anyhow::Result<()> {
+    if config.listen.config_file.is_some() {
+        bail!("--web.config.file: TLS, basic authentication and rate limits are not built yet; see CHANGELOG.md");
+    }
+    if config.persistence.file.is_some() {
+        bail!("--persistence.file: storage on disk is not built yet, all data is in memory; see CHANGELOG.md");
+    }
+    Ok(())
+}
+
+fn settings(config: &Config) -> Settings {
+    let forever = Duration::from_secs(u64::from(u32::MAX));
+    Settings {
+        route_prefix: config.web.internal_prefix().as_str().to_owned(),
+        external_prefix: config.web.external_prefix().as_str().to_owned(),
+        telemetry_path: config.web.telemetry_path.clone(),
+        lifecycle: config.web.enable_lifecycle,
+        admin_api: config.web.enable_admin_api,
+        unchecked: !config.push.check_consistency,
+        names: config.push.names,
+        strict_text: config.push.strict_text,
+        success_status: StatusCode::from_u16(config.push.success_status.code()).unwrap_or(StatusCode::OK),
+        openmetrics: config.web.enable_openmetrics,
+        max_body_bytes: config.push.max_body.to_usize(),
+        max_requests_in_flight: config.limits.max_requests_in_flight.get(),
+        max_scrapes_in_flight: config.limits.max_scrapes_in_flight.get(),
+        max_connections: config.limits.max_connections.get(),
+        header_timeout: config.listen.header_timeout.unwrap_or(forever),
+        body_timeout: config.listen.body_timeout.unwrap_or(forever),
+        idle_timeout: config.listen.idle_timeout.unwrap_or(forever),
+    }
+}
+
+fn status(config: &Config) -> Status {
+    Status {
+        build_information: BuildInformation {
+            branch: BUILD.branch.to_owned(),
+            build_date: BUILD.build_date.to_owned(),
+            build_user: BUILD.build_user.to_owned(),
+            go_version: BUILD.compiler.to_owned(),
+            revision: BUILD.revision.to_owned(),
+            version: BUILD.version.to_owned(),
+        },
+        flags: config.flags().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+    }
+}
+
+fn build_labels() -> BuildLabels {
+    BuildLabels {
+        branch: BUILD.branch,
+        goarch: BUILD.arch,
+        goos: BUILD.os,
+        goversion: BUILD.compiler,
+        revision: BUILD.revision,
+        tags: BUILD.tags,
+        version: BUILD.version,
+    }
+}
+
+/// Ends on SIGINT and SIGTERM; SIGHUP, with which service managers ask for a reload, does nothing.
+fn watch_signals(shutdown: &Shutdown) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("watch for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("watch for SIGTERM")?;
+    let mut hangup = signal(SignalKind::hangup()).context("watch for SIGHUP")?;
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                _ = hangup.recv() => tracing::info!("received SIGHUP; there is nothing to reload"),
+            }
+        }
+        tracing::info!("received SIGINT/SIGTERM; exiting gracefully...");
+        shutdown.trigger();
+    });
+    Ok(())
+}
+
+fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
+    let listeners = if config.listen.systemd_socket {
+        tracing::info!("Listening on systemd activated listeners instead of port listeners.");
+        inherited()?
+    } else {
+        config.listen.addresses.iter().map(bind).collect::<anyhow::Result<_>>()?
+    };
+    for listener in &listeners {
+        let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+        tracing::info!(address, "Listening on");
+        tracing::info!(http2 = false, address, "TLS is disabled.");
+    }
+    Ok(listeners)
+}
+
+/// The sockets that systemd has opened for us.
+fn inherited() -> anyhow::Result<Vec<TcpListener>> {
+    let mut inherited = listenfd::ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for index in 0..inherited.len() {
+        let listener = inherited.take_tcp_listener(index).context("take an inherited socket")?;
+        listeners.extend(listener);
+    }
+    if listeners.is_empty() {
+        return Err(anyhow!("no socket activation file descriptors found"));
+    }
+    Ok(listeners)
+}
+
+/// Connections that wait to be accepted; the system may allow fewer.
+const BACKLOG: i32 = 4096;
+
+fn bind(address: &ListenAddress) -> anyhow::Result<TcpListener> {
+    let candidates: Vec<SocketAddr> = if address.host().is_empty() {
+        // All interfaces: IPv6 takes IPv4 as well where there is IPv6.
+        vec![([0u16; 8], address.port()).into(), ([0u8; 4], address.port()).into()]
+    } else {
+        let resolved = (address.host(), address.port()).to_socket_addrs();
+        resolved.with_context(|| format!("listen tcp: lookup {}", address.host()))?.collect()
+    };
+    let mut last = anyhow!("listen tcp {address}: no such address");
+    for candidate in candidates {
+        match bind_one(candidate) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => {
+                let taken = error.kind() == std::io::ErrorKind::AddrInUse;
+                let why = if taken { "address already in use".to_owned() } else { error.to_string() };
+                last = anyhow!("listen tcp {address}: bind: {why}");
+                if taken {
+                    break;
+                }
+            }
+        }
+    }
+    Err(last)
+}
+
+fn bind_one(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A port whose last connections still linger can be taken again at once.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}

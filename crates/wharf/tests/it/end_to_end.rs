@@ -1,0 +1,219 @@
+//! From a batch job through the gateway to an answer of Prometheus.
+
+use std::process::{Command, Output};
+
+use wharf_testkit::http::{delete, post, put};
+use wharf_testkit::protobuf::{
+    self, Message, Type, delimited, family, gauge, labelled, native_histogram, varint,
+};
+use wharf_testkit::{Gateway, Prometheus, body, peers, until};
+
+use crate::{gateways, wharf};
+
+#[track_caller]
+fn succeeds(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    output
+}
+
+#[test]
+fn a_python_batch_job_is_seen_by_prometheus_and_its_delete_too() {
+    let Some(python) = peers::python() else { return };
+    let job = |gateway: &Gateway, action| {
+        let mut command = Command::new(&python);
+        command.args([
+            "-c",
+            include_str!("batch_job.py"),
+            &gateway.address().to_string(),
+            action,
+        ]);
+        succeeds(&mut command);
+    };
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        job(&gateway, "push");
+        let Some(prometheus) = Prometheus::scraping(gateway.address()) else {
+            return;
+        };
+        let group = r#"{job="daily_report_job",instance="worker-1",path="/var/lib/reports"}"#;
+
+        let duration = prometheus.one("batch_job_duration_seconds");
+        assert_eq!(duration.value, "12.5");
+        assert_eq!(duration.labels["job"], "daily_report_job");
+        assert_eq!(duration.labels["instance"], "worker-1");
+        assert_eq!(duration.labels["path"], "/var/lib/reports");
+        let errors = r#"sum by (job) (batch_job_records_processed_total{status="error"})"#;
+        assert_eq!(prometheus.one(errors).value, "10");
+        let buckets = "batch_job_record_processing_seconds_bucket";
+        assert_eq!(prometheus.one(&format!(r#"{buckets}{{le="0.001"}}"#)).value, "0");
+        assert_eq!(prometheus.one(&format!(r#"{buckets}{{le="0.01"}}"#)).value, "100");
+        assert_eq!(
+            prometheus.one("batch_job_last_success_timestamp").value,
+            "1600000000"
+        );
+        assert_eq!(
+            prometheus.one(&format!("push_failure_time_seconds{group}")).value,
+            "0"
+        );
+
+        job(&gateway, "delete");
+        until("the series to go stale", || {
+            prometheus
+                .query(r#"{job="daily_report_job"}"#)
+                .is_empty()
+                .then_some(())
+        });
+        assert_eq!(prometheus.target().0, "up");
+    }
+}
+
+#[test]
+fn a_push_from_the_shell_is_seen_by_prometheus() {
+    let body = concat!(
+        "# TYPE my_job_duration_seconds gauge\nmy_job_duration_seconds 42.5\n",
+        "# TYPE my_job_records_processed counter\nmy_job_records_processed 1000\n",
+    );
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let url = |path| format!("http://{}/metrics/job/my_batch_job{path}", gateway.address());
+        let curl = |args: &[&str]| {
+            succeeds(
+                Command::new("curl")
+                    .args(["--silent", "--show-error", "--fail"])
+                    .args(args),
+            )
+        };
+        curl(&["--data-binary", body, &url("")]);
+        curl(&[
+            "--data-binary",
+            "batch_job_success 1\n",
+            &url("/instance/worker-1"),
+        ]);
+        let Some(prometheus) = Prometheus::scraping(gateway.address()) else {
+            return;
+        };
+
+        let duration = prometheus.one("my_job_duration_seconds");
+        assert_eq!(duration.value, "42.5");
+        assert_eq!(duration.labels["job"], "my_batch_job");
+        // An empty label is no label for Prometheus: the job is the same on whatever machine it runs.
+        assert_eq!(duration.labels.get("instance"), None);
+        assert_eq!(prometheus.one("my_job_records_processed").value, "1000");
+        assert_eq!(prometheus.one("batch_job_success").labels["instance"], "worker-1");
+
+        curl(&["--request", "DELETE", &url("")]);
+        until("the series to go stale", || {
+            prometheus
+                .query("my_job_duration_seconds")
+                .is_empty()
+                .then_some(())
+        });
+        assert_eq!(prometheus.one("batch_job_success").value, "1");
+    }
+}
+
+#[test]
+fn a_native_histogram_is_seen_by_prometheus() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let push = put("/metrics/job/native")
+            .header("Content-Type", protobuf::CONTENT_TYPE)
+            .body(delimited(&[native_histogram("nh")]));
+        assert_eq!(gateway.send(&push).status, 200);
+        let Some(prometheus) = Prometheus::scraping(gateway.address()) else {
+            return;
+        };
+        assert_eq!(prometheus.one("histogram_count(nh)").value, "10");
+        assert_eq!(prometheus.one("histogram_sum(nh)").value, "5.5");
+        assert_eq!(prometheus.one("histogram_count(nh)").labels["job"], "native");
+        // Three of ten observations lie below the positive buckets: (2^-1/8, 1] with four and (1, 2^1/8] with three.
+        let quantile: f64 = prometheus
+            .one("histogram_quantile(0.9, nh)")
+            .value
+            .parse()
+            .unwrap();
+        assert!(quantile > 1.0 && quantile < 1.1, "{quantile}");
+    }
+}
+
+#[test]
+fn the_target_stays_healthy_whatever_is_pushed() {
+    let gateway = wharf().arg("--push.enable-utf8-names").start();
+    gateway.push("/metrics/job/good", "good 1\n");
+    let binary = |families: &[Message]| {
+        post("/metrics/job/binary")
+            .header("Content-Type", protobuf::CONTENT_TYPE)
+            .body(delimited(families))
+    };
+    let text = |path: &str, body: &str| post(path).body(body);
+    let hostile = [
+        text("/metrics/job/good/instance@base64/=", "good 1\n"),
+        text("/metrics/job/%FF", "m 1\n"),
+        text("/metrics/job/a/l/%FF", "m 1\n"),
+        text("/metrics/job/a/U______x/v", "m 1\n"),
+        text(
+            "/metrics/job/a/le/1",
+            "# TYPE h histogram\nh_bucket{le=\"2\"} 1\n",
+        ),
+        text(
+            "/metrics/job/a/quantile/1",
+            "# TYPE s summary\ns{quantile=\"0.5\"} 1\n",
+        ),
+        text("/metrics/job/a", "m 1\nm 1\n"),
+        text("/metrics/job/a", "# TYPE good counter\ngood 1\n"),
+        text(
+            "/metrics/job/a",
+            "# TYPE pushgateway_http_requests_total gauge\npushgateway_http_requests_total 1\n",
+        ),
+        text(
+            "/metrics/job/a",
+            "# TYPE process_open_fds counter\nprocess_open_fds 1\n",
+        ),
+        text("/metrics/job/a", "{\"a b\",\"\"=\"1\"} 1\n{} 1\n"),
+        text("/metrics/job/a", "# HELP nul a\0b\nnul{a=\"\0\r\t\"} 1\n"),
+        text("/metrics/job/a", &format!("{} 1\n", "x".repeat(1 << 20))),
+        text(
+            "/metrics/job/a",
+            &format!("m{{a=\"{}\"}} 1\n", "x".repeat(1 << 20)),
+        ),
+        binary(&[family("", Type::Gauge, &[gauge(Message::new(), 1.0)])]),
+        binary(&[family("u", Type::Gauge, &[]).varint(3, 99)]),
+        binary(&[family(
+            "a b",
+            Type::Gauge,
+            &[gauge(labelled(&[("x", "1"), ("x", "2")]), 1.0)],
+        )]),
+        binary(&[family("l", Type::Gauge, &[gauge(labelled(&[("", "1")]), 1.0)])]),
+        binary(&[family("v", Type::Gauge, &[gauge(Message::new(), f64::NAN)])]),
+        post("/metrics/job/b")
+            .header("Content-Type", protobuf::CONTENT_TYPE)
+            .body(varint(1 << 40)),
+        post("/metrics/job/b")
+            .header("Content-Encoding", "gzip")
+            .body(body::gzip(&vec![b'\n'; 8 << 20])),
+        post("/metrics/job/b")
+            .header("Content-Encoding", "snappy")
+            .body(varint(1 << 31)),
+        delete("/metrics/job/a/l/%FF"),
+    ];
+    for request in &hostile {
+        let response = gateway.send(request);
+        assert!(
+            response.status < 500,
+            "{request}: {} {}",
+            response.status,
+            response.text()
+        );
+        // Each is followed by a scrape of the strict reader, which names the one that broke it.
+        gateway.scrape();
+    }
+    let Some(prometheus) = Prometheus::scraping(gateway.address()) else {
+        return;
+    };
+    assert_eq!(prometheus.one("good").value, "1");
+    until("the first scrape", || {
+        Some(prometheus.target()).filter(|(health, _)| health != "unknown")
+    });
+    assert_eq!(prometheus.target(), ("up".to_owned(), String::new()));
+}

@@ -1,0 +1,26 @@
+//! The `wharf` program as its users meet it: over HTTP, by its flags, behind Prometheus.
+//!
+//! Where the real Pushgateway, Prometheus or Prometheus' Python client take part, `cargo xtask test` brings them.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod contract;
+mod differential;
+mod documentation;
+mod end_to_end;
+mod process;
+
+use wharf_testkit::Spawn;
+
+/// The program under test.
+const WHARF: &str = env!("CARGO_BIN_EXE_wharf");
+
+/// Wharf, ready to be started.
+fn wharf() -> Spawn {
+    Spawn::wharf(WHARF)
+}
+
+/// The real Pushgateway, if it is there, and Wharf.
+fn gateways() -> impl Iterator<Item = Spawn> {
+    Spawn::real().into_iter().chain([wharf()])
+}

@@ -1,0 +1,494 @@
+//! The program as a process: flags, logs, signals, the edges of HTTP.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use wharf_testkit::http::{Connection, Request, delete, get, post, put};
+use wharf_testkit::protobuf::{self, Message, Type, delimited, family, gauge, varint};
+use wharf_testkit::{Gateway, Kind, Spawn, until};
+
+use crate::{gateways, wharf};
+
+fn push_protobuf(body: Vec<u8>) -> Request {
+    post("/metrics/job/a")
+        .header("Content-Type", protobuf::CONTENT_TYPE)
+        .body(body)
+}
+
+/// A second instance of the spawn, since each is used up by its start.
+fn again(spawn: &Spawn) -> Spawn {
+    match spawn.kind() {
+        Kind::Real => Spawn::real().unwrap(),
+        Kind::Wharf => wharf(),
+    }
+}
+
+#[test]
+fn case_108_the_version_is_one_line_and_more() {
+    for spawn in gateways() {
+        let start = match spawn.kind() {
+            Kind::Real => "pushgateway, version 1.11.2 (branch: ",
+            Kind::Wharf => "wharf, version ",
+        };
+        let exit = spawn.arg("--version").run();
+        assert_eq!(exit.code, Some(0), "{exit:?}");
+        assert!(exit.stdout.starts_with(start), "{exit:?}");
+        assert_eq!(exit.stderr, "");
+    }
+}
+
+#[test]
+fn case_109_help_goes_to_standard_output() {
+    for spawn in gateways() {
+        let exit = spawn.arg("--help").run();
+        assert_eq!(exit.code, Some(0), "{exit:?}");
+        assert!(exit.stdout.starts_with("usage: "), "{exit:?}");
+        assert_eq!(exit.stderr, "");
+    }
+}
+
+#[test]
+fn case_110_an_unknown_flag_is_refused() {
+    for spawn in gateways() {
+        let exit = spawn.arg("--bogus").run();
+        assert_eq!((exit.code, exit.stdout.as_str()), (Some(1), ""), "{exit:?}");
+        let error = exit.stderr.lines().next().unwrap();
+        assert!(
+            error.ends_with("error: unknown long flag '--bogus', try --help"),
+            "{exit:?}"
+        );
+    }
+}
+
+#[test]
+fn case_111_a_flag_is_not_repeated() {
+    for spawn in gateways() {
+        let exit = spawn
+            .args(["--web.route-prefix=/a", "--web.route-prefix=/b"])
+            .run();
+        assert_eq!(exit.code, Some(1), "{exit:?}");
+        assert!(
+            exit.stderr.contains("flag 'web.route-prefix' cannot be repeated"),
+            "{exit:?}"
+        );
+    }
+}
+
+#[test]
+fn case_112_a_switch_can_be_turned_off_once() {
+    for spawn in gateways() {
+        let both = again(&spawn)
+            .args(["--no-web.enable-lifecycle", "--web.enable-lifecycle"])
+            .run();
+        assert_eq!(both.code, Some(1), "{both:?}");
+        assert!(
+            both.stderr
+                .contains("flag 'web.enable-lifecycle' cannot be repeated"),
+            "{both:?}"
+        );
+
+        let gateway = spawn.arg("--no-web.enable-lifecycle").start();
+        assert_eq!(gateway.send(&put("/-/quit")).status, 403);
+    }
+}
+
+#[test]
+fn case_113_arguments_can_come_from_a_file() {
+    for spawn in gateways() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "--web.listen-address=127.0.0.1:0\n--log.level=debug").unwrap();
+        let gateway = spawn.arg(format!("@{}", file.path().display())).start();
+        assert_eq!(gateway.send(&get("/-/healthy")).status, 200);
+        gateway.send(&post("/metrics/job/a").body("m x\n"));
+        gateway.log_line("level=debug");
+    }
+}
+
+#[test]
+fn case_114_several_addresses_are_all_listened_on() {
+    for spawn in gateways() {
+        let gateway = spawn.args(["--web.listen-address=127.0.0.1:0"; 2]).start();
+        for &address in gateway.addresses() {
+            let response = Connection::open(address)
+                .unwrap()
+                .send(&get("/-/healthy"))
+                .unwrap();
+            assert_eq!(response.status, 200);
+        }
+        let status = gateway.send(&get("/api/v1/status")).json();
+        assert_eq!(
+            status["data"]["flags"]["web.listen-address"],
+            "127.0.0.1:0,127.0.0.1:0"
+        );
+    }
+}
+
+#[test]
+fn case_115_a_busy_port_stops_the_start() {
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap();
+    for spawn in gateways() {
+        // A service manager has to see the failure, so Wharf does not exit with 0 as the real one does.
+        let code = i32::from(spawn.kind() == Kind::Wharf);
+        let exit = spawn.arg(format!("--web.listen-address={address}")).run();
+        assert_eq!(exit.code, Some(code), "{exit:?}");
+        let message = format!(
+            "level=error caller=CALLER msg=\"HTTP server stopped\" \
+             err=\"listen tcp {address}: bind: address already in use\""
+        );
+        let (before, after) = message.split_once("CALLER").unwrap();
+        let said = |line: &str| line.contains(before) && line.ends_with(after);
+        assert!(exit.stderr.lines().any(said), "{exit:?}");
+    }
+}
+
+#[test]
+fn case_116_systemd_hands_over_the_sockets() {
+    for spawn in gateways() {
+        let sockets = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let addresses = [&sockets[0], &sockets[1]].map(|socket| socket.local_addr().unwrap());
+        let none = again(&spawn).arg("--web.systemd-socket").run();
+        assert!(
+            none.stderr
+                .contains("no socket activation file descriptors found"),
+            "{none:?}"
+        );
+
+        let _gateway = spawn.arg("--web.systemd-socket").sockets(sockets).start();
+        for address in addresses {
+            let response = Connection::open(address)
+                .unwrap()
+                .send(&get("/-/healthy"))
+                .unwrap();
+            assert_eq!(response.status, 200);
+        }
+    }
+}
+
+#[test]
+fn case_117_logs_can_be_json() {
+    for spawn in gateways() {
+        let gateway = spawn.arg("--log.format=json").start();
+        let log = gateway.log();
+        assert!(log.lines().count() >= 2, "{log}");
+        for line in log.lines() {
+            let keys = [
+                "{\"ts\":\"",
+                "\",\"level\":\"",
+                "\",\"caller\":\"",
+                "\",\"msg\":\"",
+            ];
+            let rest = keys
+                .iter()
+                .try_fold(line, |rest, key| rest.split_once(key).map(|(_, rest)| rest));
+            assert!(rest.is_some(), "ts, level, caller, msg, in this order: {line}");
+            assert!(serde_json::from_str::<Value>(line).unwrap().is_object());
+        }
+    }
+}
+
+#[test]
+fn case_118_syntax_errors_are_logged_at_debug() {
+    for spawn in gateways() {
+        let quiet = again(&spawn).start();
+        let gateway = spawn.arg("--log.level=debug").start();
+        for gateway in [&quiet, &gateway] {
+            assert_eq!(gateway.send(&post("/metrics/job/a").body("m x\n")).status, 400);
+        }
+        let line = gateway.log_line("failed to parse text");
+        assert!(line.contains("level=debug"), "{line}");
+        assert!(
+            line.contains("msg=\"failed to parse text\" logged_source=127.0.0.1:"),
+            "{line}"
+        );
+        let error = r#" err="text format parsing error in line 1: expected float as value, got \"x\""#;
+        assert!(line.contains(error), "{line}");
+        assert!(!quiet.log().contains("failed to parse"), "{}", quiet.log());
+    }
+}
+
+#[test]
+fn case_119_a_refused_push_is_an_error_in_the_log() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        assert_eq!(gateway.send(&post("/metrics/job/a").body("m 1 5\n")).status, 400);
+        let line = gateway.log_line("pushed metrics are invalid or inconsistent");
+        assert!(line.contains("level=error"), "{line}");
+        assert!(line.contains("method=POST logged_source=127.0.0.1:"), "{line}");
+        assert!(
+            line.contains("err=\"pushed metrics must not have timestamps\""),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn case_120_quitting_over_http_is_graceful() {
+    for method in ["PUT", "POST"] {
+        for spawn in gateways() {
+            let mut gateway = spawn.arg("--web.enable-lifecycle").start();
+            let response = gateway.send(&Request::new(method, "/-/quit"));
+            assert_eq!(
+                (response.status, response.text().as_str()),
+                (200, "Requesting termination... Goodbye!")
+            );
+            let exit = gateway.wait();
+            assert_eq!(exit.code, Some(0), "{exit:?}");
+            assert!(
+                exit.stderr
+                    .contains("received termination request via web service"),
+                "{exit:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn case_121_signals_stop_the_program_although_connections_are_idle() {
+    for stop in [
+        |gateway: &Gateway| gateway.terminate(),
+        |gateway: &Gateway| gateway.interrupt(),
+    ] {
+        for spawn in gateways() {
+            let mut gateway = spawn.start();
+            let mut idle = gateway.connect();
+            assert_eq!(idle.send(&get("/-/healthy")).unwrap().status, 200);
+            let start = Instant::now();
+            stop(&gateway);
+            let exit = gateway.wait();
+            assert_eq!(exit.code, Some(0), "{exit:?}");
+            assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+            assert!(
+                exit.stderr
+                    .contains("received SIGINT/SIGTERM; exiting gracefully..."),
+                "{exit:?}"
+            );
+            assert_eq!(idle.read_to_end().unwrap(), b"");
+        }
+    }
+}
+
+#[test]
+fn a_request_in_flight_is_finished_before_the_program_stops() {
+    let mut gateway = wharf().start();
+    let mut connection = half_a_push(&gateway);
+    gateway.terminate();
+    gateway.log_line("exiting gracefully");
+    connection.write(b"m 1\n").unwrap();
+    assert_eq!(connection.read_response("POST").unwrap().status, 200);
+    assert_eq!(gateway.wait().code, Some(0));
+}
+
+#[test]
+fn a_request_that_never_ends_is_cut_after_the_shutdown_timeout() {
+    let mut gateway = wharf().arg("--shutdown.timeout=200ms").start();
+    let mut connection = half_a_push(&gateway);
+    gateway.terminate();
+    assert_eq!(gateway.wait().code, Some(0));
+    assert_eq!(connection.read_to_end().unwrap(), b"");
+}
+
+/// Sends the head of a push and none of its body, and waits until the gateway is reading it.
+fn half_a_push(gateway: &Gateway) -> Connection {
+    let mut connection = gateway.connect();
+    let request = post("/metrics/job/a")
+        .header("Expect", "100-continue")
+        .header("Content-Length", "4");
+    connection.write(&request.to_bytes()).unwrap();
+    // The interim response comes when the handler asks for the body.
+    connection.read_interim().unwrap();
+    connection
+}
+
+#[test]
+fn case_122_a_hang_up_is_survived() {
+    for spawn in gateways() {
+        let mut gateway = spawn.start();
+        gateway.hang_up();
+        match gateway.kind() {
+            Kind::Real => assert_eq!(gateway.wait().signal, Some(1)),
+            Kind::Wharf => {
+                // The packaged service files send it to reload, which must not stop anything.
+                gateway.push("/metrics/job/a", "m 1\n");
+                assert!(gateway.exited().is_none());
+            }
+        }
+    }
+}
+
+#[test]
+fn case_140_the_help_of_a_family_does_not_change_from_scrape_to_scrape() {
+    let gateway = wharf().start();
+    gateway.push("/metrics/job/a", "# HELP m one\nm 1\n");
+    gateway.push("/metrics/job/b", "# HELP m two\nm 1\n");
+    gateway.push("/metrics/job/c", "m 1\n");
+    let help = || gateway.scrape().families["m"].help.clone();
+    let first = help();
+    assert!(first.is_some());
+    for _ in 0..10 {
+        assert_eq!(help(), first);
+    }
+}
+
+#[test]
+fn case_141_own_names_are_reserved_before_their_first_sample() {
+    let body = "# TYPE pushgateway_http_requests_total gauge\npushgateway_http_requests_total 7\n";
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let response = gateway.send(&post("/metrics/job/a").body(body));
+        let scrape = gateway.send(&get("/metrics"));
+        match gateway.kind() {
+            Kind::Real => assert_eq!((response.status, scrape.status), (200, 500)),
+            Kind::Wharf => assert_eq!(
+                (response.status, scrape.status),
+                (400, 200),
+                "{}",
+                response.text()
+            ),
+        }
+        assert_eq!(gateway.send(&delete("/metrics/job/a")).status, 202);
+        until("the scrape to be healed", || {
+            Some(gateway.send(&get("/metrics"))).filter(|r| r.status == 200)
+        });
+    }
+}
+
+#[test]
+fn case_142_a_family_without_a_name_cannot_cut_the_scrape() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let nameless = family("", Type::Gauge, &[gauge(Message::new(), 1.0)]);
+        let response = gateway.send(&push_protobuf(delimited(&[nameless])));
+        let scrape = gateway.send(&get("/metrics"));
+        assert_eq!(scrape.status, 200);
+        match gateway.kind() {
+            Kind::Real => assert_eq!((response.status, scrape.text().as_str()), (200, "")),
+            Kind::Wharf => {
+                assert_eq!(response.status, 400, "{}", response.text());
+                assert!(
+                    scrape.text().contains("process_start_time_seconds "),
+                    "{}",
+                    scrape.text()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unknown_type_number_cannot_cut_the_scrape() {
+    let gateway = wharf().start();
+    gateway.push("/metrics/job/b", "z 1\n");
+    let strange = protobuf::with_metrics(
+        Message::new().bytes(1, "m").varint(3, 17),
+        &[gauge(Message::new(), 1.0)],
+    );
+    let response = gateway.send(&push_protobuf(delimited(&[strange])));
+    assert_eq!(response.status, 400, "{}", response.text());
+    assert_eq!(gateway.scrape().value("z", &[("job", "b")]), Some("1"));
+}
+
+#[test]
+fn case_143_a_length_beyond_the_body_is_refused_whatever_it_is() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let response = gateway.send(&push_protobuf([varint(1 << 31), vec![1, 2, 3]].concat()));
+        assert_eq!(
+            (response.status, response.text().lines().next()),
+            (400, Some("unexpected EOF"))
+        );
+        if gateway.kind() == Kind::Wharf {
+            // The real one dies of the first of these, out of memory.
+            for length in [1 << 36, 1 << 40, 1 << 62, u64::MAX] {
+                let response = gateway.send(&push_protobuf([varint(length), vec![1, 2, 3]].concat()));
+                assert_eq!(response.status, 400, "{length}: {}", response.text());
+            }
+            gateway.push("/metrics/job/a", "m 1\n");
+        }
+    }
+}
+
+#[test]
+fn case_144_headers_may_be_long_but_not_endless() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let healthy = |length| get("/-/healthy").header("X-Long", &"x".repeat(length));
+        assert_eq!(gateway.send(&healthy(1024 * 1024)).status, 200);
+        assert_eq!(gateway.send(&healthy(2 * 1024 * 1024)).status, 431);
+    }
+}
+
+#[test]
+fn case_145_old_and_unusual_http_is_understood() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let push = || post("/metrics/job/a");
+        assert_eq!(
+            gateway
+                .send(&push().http_1_0().without_host().body("m 1\n"))
+                .status,
+            200
+        );
+        assert_eq!(gateway.send(&push().without_host().body("m 1\n")).status, 400);
+        assert_eq!(
+            gateway.send(&push().chunked(&["m{a=\"", "1\"} 2\nn 3\n"])).status,
+            200
+        );
+        assert_eq!(gateway.scrape().value("m", &[("a", "1")]), Some("2"));
+
+        let response = gateway.send(&push().header("Expect", "100-continue").body("m 1\n"));
+        assert_eq!(
+            (response.interim.as_slice(), response.status),
+            ([100].as_slice(), 200)
+        );
+
+        let mut garbage = gateway.connect();
+        garbage.write(b"garbage\r\n\r\n").unwrap();
+        assert_eq!(garbage.read_response("GET").unwrap().status, 400);
+    }
+}
+
+#[test]
+fn case_145_requests_may_be_pipelined() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let mut connection = gateway.connect();
+        let two = [
+            put("/metrics/job/a").body("m 1\n"),
+            put("/metrics/job/a").body("m 2\n"),
+        ];
+        connection
+            .write(&two.map(|request| request.to_bytes()).concat())
+            .unwrap();
+        for _ in 0..2 {
+            assert_eq!(connection.read_response("PUT").unwrap().status, 200);
+        }
+        assert_eq!(gateway.scrape().value("m", &[]), Some("2"));
+    }
+}
+
+#[test]
+fn case_145_http_2_needs_no_upgrade() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let url = format!("http://{}/-/healthy", gateway.address());
+        let output = Command::new("curl")
+            .args([
+                "--silent",
+                "--http2-prior-knowledge",
+                "--write-out",
+                " %{http_code} %{http_version}",
+                &url,
+            ])
+            .output()
+            .unwrap();
+        let answer = String::from_utf8(output.stdout).unwrap();
+        match gateway.kind() {
+            Kind::Real => assert!(!output.status.success(), "{answer}"),
+            Kind::Wharf => assert_eq!(answer, "OK 200 2"),
+        }
+    }
+}

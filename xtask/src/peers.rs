@@ -1,0 +1,259 @@
+//! Bringing the programs that judge us.
+//!
+//! The real Pushgateway and Prometheus come from Debian packages of newer suites than the machine may have. They are
+//! unpacked into a folder, not installed: the machine's own package source is copied with the suite changed, and
+//! apt works on lists and caches of that folder. Python's client goes into a virtual environment.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::shell::{Step, root, variable};
+
+/// A package: its name, the suite that has it, the folder it is unpacked into, the program inside.
+const PACKAGES: [(&str, &str, &str, &str); 2] = [
+    (
+        "prometheus-pushgateway",
+        "sid",
+        "pgw",
+        "usr/bin/prometheus-pushgateway",
+    ),
+    ("prometheus", "trixie", "prom", "usr/bin/prometheus"),
+];
+/// Wharf's behaviour is compared with this version; others differ in texts.
+const PUSHGATEWAY: &str = "pushgateway, version 1.11.2 ";
+const PYTHON_CLIENT: &str = "prometheus-client>=0.22";
+/// What the tests call from the machine itself, and the packages that have it.
+const TOOLS: [(&str, &[&str], &str); 3] = [
+    ("curl", &["--version"], "curl"),
+    ("python3", &["-c", "import ensurepip, venv"], "python3-venv"),
+    ("sh", &["-c", ":"], "dash"),
+];
+
+/// Where the peers are.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    pub(crate) folder: PathBuf,
+    pub(crate) python: PathBuf,
+}
+
+/// Finds the peers, and downloads those that are missing.
+pub(crate) fn bring() -> Result<Peers> {
+    install_tools()?;
+    let folder = match variable("WHARF_PEERS") {
+        Some(folder) => PathBuf::from(folder),
+        None => download(&target()?.join("peers"))?,
+    };
+    for (package, _, place, program) in PACKAGES {
+        let program = folder.join(place).join(program);
+        ensure!(program.exists(), "{package} is not at {}", program.display());
+    }
+    let version = Step::new(folder.join("pgw/usr/bin/prometheus-pushgateway"), &["--version"]).output();
+    let version = version
+        .as_deref()
+        .and_then(|text| text.lines().next())
+        .unwrap_or_default();
+    ensure!(
+        version.starts_with(PUSHGATEWAY),
+        "expected `{PUSHGATEWAY}...`, found `{version}`\nhint: set WHARF_PEERS to a folder that has \
+         pgw/usr/bin/prometheus-pushgateway of that version and prom/usr/bin/prometheus"
+    );
+    let python = match variable("WHARF_PYTHON") {
+        Some(python) => PathBuf::from(python),
+        None => virtual_environment(&target()?.join("python"))?,
+    };
+    eprintln!("peers: {}, {}", folder.display(), python.display());
+    Ok(Peers { folder, python })
+}
+
+fn target() -> Result<PathBuf> {
+    let target = root().join("target");
+    fs::create_dir_all(&target).with_context(|| format!("create {}", target.display()))?;
+    Ok(target)
+}
+
+fn install_tools() -> Result<()> {
+    let missing: Vec<_> = TOOLS
+        .iter()
+        .filter(|(program, args, _)| Step::new(program, args).output().is_none())
+        .map(|&(_, _, package)| package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let user = Step::new("id", &["-u"]).output().unwrap_or_default();
+    if user.trim() != "0" {
+        bail!(
+            "missing programs\nhint: run `apt-get install {}` as root",
+            missing.join(" ")
+        );
+    }
+    Step::new("apt-get", &["--quiet", "--quiet", "update"]).run()?;
+    Step::new(
+        "apt-get",
+        &["--quiet", "--yes", "install", "--no-install-recommends"],
+    )
+    .args(missing)
+    .run()
+}
+
+fn virtual_environment(folder: &Path) -> Result<PathBuf> {
+    let python = folder.join("bin/python");
+    let imports = || {
+        Step::new(&python, &["-c", "import prometheus_client"])
+            .output()
+            .is_some()
+    };
+    if !imports() {
+        Step::new("python3", &["-m", "venv"]).args([folder]).run()?;
+        Step::new(&python, &["-m", "pip", "install", "--quiet", PYTHON_CLIENT]).run()?;
+        ensure!(
+            imports(),
+            "prometheus_client cannot be imported by {}",
+            python.display()
+        );
+    }
+    Ok(python)
+}
+
+fn download(folder: &Path) -> Result<PathBuf> {
+    let missing: Vec<_> = PACKAGES
+        .iter()
+        .filter(|(_, _, place, program)| !folder.join(place).join(program).exists())
+        .collect();
+    if missing.is_empty() {
+        return Ok(folder.to_owned());
+    }
+    for part in ["debs", "lists/partial", "cache/archives/partial"] {
+        let part = folder.join(part);
+        fs::create_dir_all(&part).with_context(|| format!("create {}", part.display()))?;
+    }
+    let sources = folder.join("suite.sources");
+    fs::write(&sources, newer_suites()?).with_context(|| format!("write {}", sources.display()))?;
+    let apt = |command: &[&str]| {
+        Step::new("apt-get", &["--quiet", "--quiet"])
+            .args([
+                format!("-oDir::Etc::sourcelist={}", sources.display()),
+                "-oDir::Etc::sourceparts=/dev/null".to_owned(),
+                format!("-oDir::State::Lists={}", folder.join("lists").display()),
+                format!("-oDir::Cache={}", folder.join("cache").display()),
+                "-oAPT::Sandbox::User=root".to_owned(),
+            ])
+            .args(command)
+            .folder(&folder.join("debs"))
+    };
+    apt(&["update"]).run()?;
+    for (package, suite, place, _) in missing {
+        apt(&["download", &format!("{package}/{suite}")]).run()?;
+        let archive = archive(&folder.join("debs"), package)?;
+        Step::new("dpkg", &["--extract"])
+            .args([archive, folder.join(place)])
+            .run()?;
+    }
+    Ok(folder.to_owned())
+}
+
+/// The downloaded archive of a package.
+fn archive(folder: &Path, package: &str) -> Result<PathBuf> {
+    let prefix = format!("{package}_");
+    for entry in fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            return Ok(entry.path());
+        }
+    }
+    bail!("apt has left no archive of {package} in {}", folder.display())
+}
+
+/// The machine's own source of Debian packages, as a source of the suites that have ours.
+fn newer_suites() -> Result<String> {
+    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
+    let parts = Path::new("/etc/apt/sources.list.d");
+    files.extend(
+        fs::read_dir(parts)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path()),
+    );
+    let source = files
+        .iter()
+        .filter_map(|file| fs::read_to_string(file).ok())
+        .find_map(|text| {
+            let stanza = text.split("\n\n").find_map(deb822);
+            stanza.or_else(|| text.lines().find_map(one_line))
+        });
+    source.context(
+        "expected a source of Debian packages in /etc/apt, to fetch the real Pushgateway and Prometheus from\n\
+         hint: set WHARF_PEERS to a folder that has pgw/usr/bin/prometheus-pushgateway and prom/usr/bin/prometheus",
+    )
+}
+
+fn stanza(uri: &str, signed_by: Option<&str>) -> String {
+    let key = signed_by
+        .map(|key| format!("Signed-By: {key}\n"))
+        .unwrap_or_default();
+    format!("Types: deb\nURIs: {uri}\nSuites: trixie sid\nComponents: main\n{key}")
+}
+
+/// Takes a stanza of a `.sources` file, unless it is of something else than Debian's main archive.
+fn deb822(text: &str) -> Option<String> {
+    let field = |name: &str| {
+        text.lines()
+            .find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
+    };
+    let uri = field("URIs")?;
+    (field("Types")?.split(' ').any(|kind| kind == "deb") && is_main_archive(uri))
+        .then(|| stanza(uri, field("Signed-By")))
+}
+
+/// Takes a line of a `.list` file, likewise.
+fn one_line(line: &str) -> Option<String> {
+    let rest = line.trim().strip_prefix("deb ")?;
+    let options = rest.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
+    let (options, rest) = options.unwrap_or(("", rest));
+    let uri = rest.split_whitespace().next()?;
+    let key = options
+        .split_whitespace()
+        .find_map(|option| option.strip_prefix("signed-by="));
+    is_main_archive(uri).then(|| stanza(uri, key))
+}
+
+fn is_main_archive(uri: &str) -> bool {
+    uri.trim_end_matches('/').ends_with("/debian")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXPECTED: &str = "Types: deb\nURIs: http://mirror.example/debian\nSuites: trixie sid\nComponents: main\nSigned-By: /key.gpg\n";
+
+    #[test]
+    fn a_stanza_gets_other_suites() {
+        let text = "Types: deb deb-src\n# a comment\nURIs: http://mirror.example/debian\nSuites: old old-updates\n\
+                    Components: main contrib\nSigned-By: /key.gpg";
+        assert_eq!(deb822(text).as_deref(), Some(EXPECTED));
+    }
+
+    #[test]
+    fn a_line_gets_other_suites() {
+        let line = "deb [arch=amd64 signed-by=/key.gpg] http://mirror.example/debian old main contrib";
+        assert_eq!(one_line(line).as_deref(), Some(EXPECTED));
+        assert!(one_line("deb http://mirror.example/debian/ old main").is_some());
+    }
+
+    #[test]
+    fn other_archives_are_left_alone() {
+        assert_eq!(
+            one_line("deb http://mirror.example/debian-security old-security main"),
+            None
+        );
+        assert_eq!(one_line("# deb http://mirror.example/debian old main"), None);
+        assert_eq!(
+            deb822("Types: deb-src\nURIs: http://mirror.example/debian\nSuites: old"),
+            None
+        );
+    }
+}
