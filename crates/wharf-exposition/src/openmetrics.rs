@@ -18,6 +18,7 @@
 //! * samples without metadata, which begin a family of unknown type, and the type `untyped` for `unknown`;
 //! * counters whose family or sample names have one `_total` too many or too few, and infos likewise with
 //!   `_info`;
+//! * a counter `m` beside another family `m`, which the text format tells apart;
 //! * histograms without a bucket `+Inf`, sum or count, and gauge histograms that write `_sum` and `_count`;
 //! * exemplars at samples that must not have one, which are dropped, and exemplars of any length;
 //! * values that the standard forbids, like a negative counter.

@@ -10,9 +10,12 @@ use http::{HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use wharf_exposition::number;
-use wharf_model::{Count, Exposition, Family, Histogram, Metric, NativeBuckets, NativeHistogram, Summary, Value};
+use wharf_model::{
+    Count, Exposition, Family, Histogram, Metric, NativeBuckets, NativeHistogram, Summary, Value,
+};
 use wharf_store::{FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, Snapshot, UnixNanos};
 
+use crate::bounds;
 use crate::chunks::ResponseBody;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
@@ -33,7 +36,11 @@ pub(crate) fn status(gateway: &Gateway) -> Response<ResponseBody> {
             ("version", &build.version),
         ];
         write_strings(data.key("build_information"), information);
-        let flags = gateway.status.flags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let flags = gateway
+            .status
+            .flags
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
         write_strings(data.key("flags"), flags);
         data.string("start_time", &rfc3339(gateway.started_at));
         data.end();
@@ -50,7 +57,9 @@ pub(crate) async fn metrics(gateway: Arc<Gateway>) -> Response<ResponseBody> {
         let _permit = permit;
         success(|out| write_groups(out, &snapshot))
     });
-    rendered.await.unwrap_or_else(|_| ApiError::internal().into_response())
+    rendered
+        .await
+        .unwrap_or_else(|_| ApiError::internal().into_response())
 }
 
 /// `OPTIONS` on anything below `/api/v1/`.
@@ -73,14 +82,19 @@ fn success(write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
 
 fn add_cors(response: &mut Response<ResponseBody>) {
     let headers = [
-        (ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Origin"),
+        (
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            "Accept, Authorization, Content-Type, Origin",
+        ),
         (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE, OPTIONS"),
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
         (CACHE_CONTROL, "no-cache, no-store, must-revalidate"),
     ];
     for (name, value) in headers {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
 }
 
@@ -98,7 +112,9 @@ fn write_groups(out: &mut Vec<u8>, snapshot: &Snapshot) {
         let mut own = own.into_iter().peekable();
         let write_own = |name: &str, group: &mut Members<'_>| match name {
             "labels" => write_strings(group.key("labels"), key.labels()),
-            _ => group.key(name).extend_from_slice(if successful { b"true" } else { b"false" }),
+            _ => group
+                .key(name)
+                .extend_from_slice(if successful { b"true" } else { b"false" }),
         };
         for fragment in &fragments {
             while let Some(name) = own.next_if(|name| *name < fragment.name()) {
@@ -134,7 +150,9 @@ fn write_metrics(out: &mut Vec<u8>, exposition: &Exposition<'_>, family: &Family
                 write_labels(&mut object, exposition, metric);
                 write_number(object.key("value"), value);
             }
-            Value::Summary(index) => write_summary(&mut object, exposition, metric, exposition.summary(index)),
+            Value::Summary(index) => {
+                write_summary(&mut object, exposition, metric, exposition.summary(index))
+            }
             Value::Histogram(index) => {
                 if let Some(histogram) = exposition.histogram(index) {
                     write_histogram(&mut object, exposition, metric, histogram);
@@ -154,19 +172,39 @@ fn write_labels(object: &mut Members<'_>, exposition: &Exposition<'_>, metric: &
 fn write_summary(object: &mut Members<'_>, exposition: &Exposition<'_>, metric: &Metric, summary: Summary) {
     write_count(object.key("count"), Count::Int(summary.count));
     write_labels(object, exposition, metric);
-    let quantiles = exposition.quantiles(summary.quantiles).iter().map(|q| (q.quantile, Count::Float(q.value)));
+    let quantiles = exposition
+        .quantiles(summary.quantiles)
+        .iter()
+        .map(|q| (q.quantile, Count::Float(q.value)));
     write_by_bound(object.key("quantiles"), quantiles);
     write_number(object.key("sum"), summary.sum);
 }
 
-fn write_histogram(object: &mut Members<'_>, exposition: &Exposition<'_>, metric: &Metric, histogram: &Histogram) {
+fn write_histogram(
+    object: &mut Members<'_>,
+    exposition: &Exposition<'_>,
+    metric: &Metric,
+    histogram: &Histogram,
+) {
     if let Some(native) = &histogram.native {
         write_native_buckets(object.key("buckets"), native);
     } else {
         let buckets = exposition.buckets(histogram.buckets).iter();
-        write_by_bound(object.key("buckets"), buckets.map(|bucket| (bucket.upper_bound, bucket.cumulative_count)));
+        write_by_bound(
+            object.key("buckets"),
+            buckets.map(|bucket| (bucket.upper_bound, bucket.cumulative_count)),
+        );
     }
-    write_count(object.key("count"), histogram.count);
+    // The original takes a float count only if it is above 0, and its integer count is 0 then.
+    let is_positive = histogram.count.as_f64() > 0.0;
+    write_count(
+        object.key("count"),
+        if is_positive {
+            histogram.count
+        } else {
+            Count::Int(0)
+        },
+    );
     write_labels(object, exposition, metric);
     write_number(object.key("sum"), histogram.sum);
 }
@@ -189,17 +227,29 @@ fn write_by_bound(out: &mut Vec<u8>, values: impl Iterator<Item = (f64, Count)>)
 /// `[boundaries, lower, upper, count]` for each bucket that is not empty, from the lowest to the highest.
 /// Boundaries: 0 `(lower, upper]`, 1 `[lower, upper)`, 3 `[lower, upper]`.
 fn write_native_buckets(out: &mut Vec<u8>, native: &NativeHistogram) {
-    let bound = |index: i32| native_bound(native.schema, index);
+    let bound = |index: i32| bounds::upper(native.schema, index);
     let mut array = Members::array(out);
     for (index, count) in native_counts(&native.negative).into_iter().rev() {
-        write_native_bucket(array.next(), 1, -bound(index), -bound(index.saturating_sub(1)), count);
+        write_native_bucket(
+            array.next(),
+            1,
+            -bound(index),
+            -bound(index.saturating_sub(1)),
+            count,
+        );
     }
     if native.zero_count.as_f64() > 0.0 {
         let width = native.zero_threshold;
         write_native_bucket(array.next(), 3, -width, width, native.zero_count);
     }
     for (index, count) in native_counts(&native.positive) {
-        write_native_bucket(array.next(), 0, bound(index.saturating_sub(1)), bound(index), count);
+        write_native_bucket(
+            array.next(),
+            0,
+            bound(index.saturating_sub(1)),
+            bound(index),
+            count,
+        );
     }
     array.end();
 }
@@ -238,17 +288,6 @@ fn native_counts(side: &NativeBuckets) -> Vec<(i32, Count)> {
     counts
 }
 
-/// The upper bound of bucket `index`: 2^(index * 2^-schema).
-fn native_bound(schema: i32, index: i32) -> f64 {
-    if schema <= 0 {
-        return f64::from(index).mul_add(f64::from(-schema).exp2(), 0.0).exp2();
-    }
-    // Whole powers of two apart, so that the fraction keeps its precision.
-    let steps = 1i32 << schema.min(30);
-    let fraction = f64::from(index.rem_euclid(steps)) / f64::from(steps);
-    fraction.exp2() * f64::from(index.div_euclid(steps)).exp2()
-}
-
 fn write_number(out: &mut Vec<u8>, value: f64) {
     out.push(b'"');
     number::write_f64_signed_zero(out, value);
@@ -268,12 +307,18 @@ fn write_count(out: &mut Vec<u8>, count: Count) {
 
 /// A time as Go's JSON encoder writes it: local offset, up to nine digits of fraction without trailing zeros.
 fn rfc3339(time: UnixNanos) -> String {
-    let Ok(timestamp) = Timestamp::from_nanosecond(i128::from(time.0)) else { return String::new() };
+    let Ok(timestamp) = Timestamp::from_nanosecond(i128::from(time.0)) else {
+        return String::new();
+    };
     let zoned = timestamp.to_zoned(TimeZone::system());
     let fraction = format!("{:09}", timestamp.subsec_nanosecond());
     let fraction = fraction.trim_end_matches('0');
     let dot = if fraction.is_empty() { "" } else { "." };
-    let offset = if zoned.offset().seconds() == 0 { "Z".to_owned() } else { zoned.strftime("%:z").to_string() };
+    let offset = if zoned.offset().seconds() == 0 {
+        "Z".to_owned()
+    } else {
+        zoned.strftime("%:z").to_string()
+    };
     format!("{}{dot}{fraction}{offset}", zoned.strftime("%Y-%m-%dT%H:%M:%S"))
 }
 

@@ -25,7 +25,10 @@ pub(crate) enum ContentEncoding {
 impl ContentEncoding {
     /// Of the `Content-Encoding` header, as one word. Unknown ones count as none, as the original has it.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let value = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let value = headers
+            .get(CONTENT_ENCODING)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         let is = |word: &str| value.eq_ignore_ascii_case(word);
         match () {
             () if is("gzip") => Self::Gzip,
@@ -47,7 +50,9 @@ pub(crate) async fn read(
     limit_bytes: usize,
     timeout: Duration,
 ) -> Result<Bytes, ApiError> {
-    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let declared = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|declared| declared > limit_bytes as u64) {
         return Err(ApiError::too_large(limit_bytes, false));
     }
@@ -55,7 +60,9 @@ pub(crate) async fn read(
         let mut first = Bytes::new();
         let mut whole = BytesMut::new();
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|error| ApiError::aborted(&error))?.into_data() else { continue };
+            let Ok(data) = frame.map_err(|error| ApiError::aborted(&error))?.into_data() else {
+                continue;
+            };
             if first.len() + whole.len() + data.len() > limit_bytes {
                 return Err(ApiError::too_large(limit_bytes, false));
             }
@@ -73,7 +80,9 @@ pub(crate) async fn read(
         }
         Ok(if whole.is_empty() { first } else { whole.freeze() })
     };
-    tokio::time::timeout(timeout, read).await.unwrap_or_else(|_| Err(ApiError::body_timeout()))
+    tokio::time::timeout(timeout, read)
+        .await
+        .unwrap_or_else(|_| Err(ApiError::body_timeout()))
 }
 
 /// Expands a body.
@@ -86,13 +95,18 @@ pub(crate) fn expand(encoding: ContentEncoding, body: Bytes, limit_bytes: usize)
         ContentEncoding::Gzip => expand_gzip(&body, limit_bytes),
         ContentEncoding::Snappy => expand_snappy(&body, limit_bytes),
         ContentEncoding::Zstd => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(&*body).map_err(|e| ApiError::encoding(&e))?;
+            let mut decoder =
+                zstd::stream::read::Decoder::with_buffer(&*body).map_err(|e| ApiError::encoding(&e))?;
             // A frame may ask for a window of gigabytes; no pusher needs more than the body may have.
-            decoder.window_log_max(27).map_err(|error| ApiError::encoding(&error))?;
+            decoder
+                .window_log_max(27)
+                .map_err(|error| ApiError::encoding(&error))?;
             read_bounded(decoder, body.len(), limit_bytes, |error| format!("zstd: {error}"))
         }
         ContentEncoding::Deflate => {
-            read_bounded(ZlibDecoder::new(&*body), body.len(), limit_bytes, |error| format!("zlib: {error}"))
+            read_bounded(ZlibDecoder::new(&*body), body.len(), limit_bytes, |error| {
+                format!("zlib: {error}")
+            })
         }
     }
 }
@@ -127,10 +141,20 @@ fn expand_snappy(body: &[u8], limit_bytes: usize) -> Result<Bytes, ApiError> {
         return Ok(Bytes::new());
     }
     if body.starts_with(STREAM_IDENTIFIER) {
-        return read_bounded(snap::read::FrameDecoder::new(body), body.len(), limit_bytes, |error| {
-            let unsupported = error.to_string().contains("unsupported");
-            if unsupported { "snappy: unsupported input" } else { "snappy: corrupt input" }.to_owned()
-        });
+        return read_bounded(
+            snap::read::FrameDecoder::new(body),
+            body.len(),
+            limit_bytes,
+            |error| {
+                let unsupported = error.to_string().contains("unsupported");
+                if unsupported {
+                    "snappy: unsupported input"
+                } else {
+                    "snappy: corrupt input"
+                }
+                .to_owned()
+            },
+        );
     }
     let expanded = snap::raw::decompress_len(body).map_err(|_| corrupt())?;
     if expanded > limit_bytes {
@@ -140,7 +164,10 @@ fn expand_snappy(body: &[u8], limit_bytes: usize) -> Result<Bytes, ApiError> {
     if expanded / 64 > body.len() {
         return Err(corrupt());
     }
-    snap::raw::Decoder::new().decompress_vec(body).map(Bytes::from).map_err(|_| corrupt())
+    snap::raw::Decoder::new()
+        .decompress_vec(body)
+        .map(Bytes::from)
+        .map_err(|_| corrupt())
 }
 
 fn read_bounded(
@@ -151,7 +178,9 @@ fn read_bounded(
 ) -> Result<Bytes, ApiError> {
     let mut expanded = Vec::with_capacity(compressed_len.saturating_mul(4).min(limit_bytes));
     let mut bounded = reader.take(limit_bytes as u64 + 1);
-    bounded.read_to_end(&mut expanded).map_err(|error| ApiError::encoding(&describe(&error)))?;
+    bounded
+        .read_to_end(&mut expanded)
+        .map_err(|error| ApiError::encoding(&describe(&error)))?;
     if expanded.len() > limit_bytes {
         return Err(ApiError::too_large(limit_bytes, true));
     }
@@ -179,7 +208,12 @@ mod tests {
     fn check(encoding: ContentEncoding, body: &[u8], expected: Result<&str, &str>) {
         let expanded = expand(encoding, Bytes::copy_from_slice(body), 1000);
         let expanded = expanded.map_err(|error| error.text().to_owned());
-        assert_eq!(expanded, expected.map(|text| Bytes::copy_from_slice(text.as_bytes())).map_err(str::to_owned));
+        assert_eq!(
+            expanded,
+            expected
+                .map(|text| Bytes::copy_from_slice(text.as_bytes()))
+                .map_err(str::to_owned)
+        );
     }
 
     #[test]
@@ -189,11 +223,23 @@ mod tests {
         zlib.write_all(text.as_bytes()).unwrap();
         check(ContentEncoding::Identity, text.as_bytes(), Ok(text));
         check(ContentEncoding::Gzip, &gzip(text.as_bytes()), Ok(text));
-        check(ContentEncoding::Gzip, &[gzip(b"a 1\n"), gzip(b"b 2\n")].concat(), Ok("a 1\nb 2\n"));
+        check(
+            ContentEncoding::Gzip,
+            &[gzip(b"a 1\n"), gzip(b"b 2\n")].concat(),
+            Ok("a 1\nb 2\n"),
+        );
         check(ContentEncoding::Snappy, &framed(text.as_bytes()), Ok(text));
-        check(ContentEncoding::Snappy, &snap::raw::Encoder::new().compress_vec(text.as_bytes()).unwrap(), Ok(text));
+        check(
+            ContentEncoding::Snappy,
+            &snap::raw::Encoder::new().compress_vec(text.as_bytes()).unwrap(),
+            Ok(text),
+        );
         check(ContentEncoding::Snappy, b"", Ok(""));
-        check(ContentEncoding::Zstd, &zstd::encode_all(text.as_bytes(), 1).unwrap(), Ok(text));
+        check(
+            ContentEncoding::Zstd,
+            &zstd::encode_all(text.as_bytes(), 1).unwrap(),
+            Ok(text),
+        );
         check(ContentEncoding::Deflate, &zlib.finish().unwrap(), Ok(text));
     }
 
@@ -201,12 +247,24 @@ mod tests {
     fn broken_bodies_are_refused_in_the_original_words() {
         let whole = gzip(b"m 1\n");
         check(ContentEncoding::Gzip, b"", Err("EOF"));
-        check(ContentEncoding::Gzip, b"hello world\n", Err("gzip: invalid header"));
-        check(ContentEncoding::Gzip, &whole[..whole.len() - 4], Err("unexpected EOF"));
+        check(
+            ContentEncoding::Gzip,
+            b"hello world\n",
+            Err("gzip: invalid header"),
+        );
+        check(
+            ContentEncoding::Gzip,
+            &whole[..whole.len() - 4],
+            Err("unexpected EOF"),
+        );
         let mut wrong_checksum = whole.clone();
         let at = wrong_checksum.len() - 8;
         wrong_checksum[at] ^= 1;
-        check(ContentEncoding::Gzip, &wrong_checksum, Err("gzip: invalid checksum"));
+        check(
+            ContentEncoding::Gzip,
+            &wrong_checksum,
+            Err("gzip: invalid checksum"),
+        );
         check(ContentEncoding::Snappy, b"m 1\n", Err("snappy: corrupt input"));
     }
 
@@ -218,20 +276,35 @@ mod tests {
         let bodies = [
             (ContentEncoding::Gzip, gzip(&bomb)),
             (ContentEncoding::Snappy, framed(&bomb)),
-            (ContentEncoding::Snappy, snap::raw::Encoder::new().compress_vec(&bomb).unwrap()),
-            (ContentEncoding::Zstd, zstd::encode_all(bomb.as_slice(), 1).unwrap()),
+            (
+                ContentEncoding::Snappy,
+                snap::raw::Encoder::new().compress_vec(&bomb).unwrap(),
+            ),
+            (
+                ContentEncoding::Zstd,
+                zstd::encode_all(bomb.as_slice(), 1).unwrap(),
+            ),
             (ContentEncoding::Deflate, zlib.finish().unwrap()),
         ];
         for (encoding, body) in bodies {
             let refused = expand(encoding, body.into(), 1000).unwrap_err();
-            assert_eq!(refused.status(), http::StatusCode::PAYLOAD_TOO_LARGE, "{encoding:?}");
+            assert_eq!(
+                refused.status(),
+                http::StatusCode::PAYLOAD_TOO_LARGE,
+                "{encoding:?}"
+            );
         }
     }
 
     #[test]
     fn a_block_that_promises_gigabytes_is_refused_before_anything_is_allocated() {
         let promise = b"\xff\xff\xff\xff\x0f\x00";
-        let refused = expand(ContentEncoding::Snappy, Bytes::from_static(promise), usize::MAX - 1).unwrap_err();
+        let refused = expand(
+            ContentEncoding::Snappy,
+            Bytes::from_static(promise),
+            usize::MAX - 1,
+        )
+        .unwrap_err();
         assert_eq!(refused.text(), "snappy: corrupt input");
     }
 }

@@ -73,7 +73,9 @@ pub(crate) struct Held(#[expect(dead_code, reason = "held for its drop")] OwnedS
 
 impl From<Chunks> for ResponseBody {
     fn from(chunks: Chunks) -> Self {
-        Self { data: (chunks.remaining > 0).then_some(chunks) }
+        Self {
+            data: (chunks.remaining > 0).then_some(chunks),
+        }
     }
 }
 

@@ -27,7 +27,10 @@ const MAX_HEAD_BYTES: usize = (1 << 20) + 4096;
 /// Serves a connection until either side ends it, a deadline passes, or the gateway stops.
 pub(crate) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, peer: SocketAddr) {
     let progress = Arc::new(Progress::new());
-    let io = Watched { io: TokioIo::new(stream), progress: Arc::clone(&progress) };
+    let io = Watched {
+        io: TokioIo::new(stream),
+        progress: Arc::clone(&progress),
+    };
     let service = service_fn(|mut request: Request<Incoming>| {
         let request_progress = Arc::clone(&progress);
         let gateway = Arc::clone(&gateway);
@@ -38,8 +41,16 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, peer: Socket
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().title_case_headers(true).writev(true).max_buf_size(MAX_HEAD_BYTES).half_close(false);
-    builder.http2().max_concurrent_streams(250).max_header_list_size(1 << 20);
+    builder
+        .http1()
+        .title_case_headers(true)
+        .writev(true)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .half_close(false);
+    builder
+        .http2()
+        .max_concurrent_streams(250)
+        .max_header_list_size(1 << 20);
     let connection = builder.serve_connection(io, service);
     tokio::pin!(connection);
 
@@ -130,7 +141,10 @@ impl Progress {
         if self.in_flight.load(Ordering::Relaxed) > 0 {
             return None;
         }
-        let since = Duration::from_millis(self.now_ms().saturating_sub(self.since_ms.load(Ordering::Relaxed)));
+        let since = Duration::from_millis(
+            self.now_ms()
+                .saturating_sub(self.since_ms.load(Ordering::Relaxed)),
+        );
         let reads_head = self.reading_head.load(Ordering::Relaxed) && !self.is_http2.load(Ordering::Relaxed);
         if reads_head && since > header_timeout {
             Some("request head took too long")
@@ -159,7 +173,11 @@ struct Watched {
 }
 
 impl Read for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.io).poll_read(cx, buf);
         if polled.is_ready() {
             self.progress.bytes_read();
@@ -215,7 +233,10 @@ mod tests {
 
     /// A connection that began `ago`.
     fn connection(ago: Duration) -> Arc<Progress> {
-        Arc::new(Progress { epoch: Instant::now().checked_sub(ago).unwrap(), ..Progress::new() })
+        Arc::new(Progress {
+            epoch: Instant::now().checked_sub(ago).unwrap(),
+            ..Progress::new()
+        })
     }
 
     #[test]

@@ -14,7 +14,10 @@ pub(crate) enum BodyFormat {
 /// The format that the `Content-Type` names. Everything unknown, malformed or missing is text, as the original
 /// has it.
 pub(crate) fn format(headers: &HeaderMap) -> BodyFormat {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let mut parts = value.split(';');
     let media_type = parts.next().unwrap_or_default().trim();
     if media_type.eq_ignore_ascii_case("application/openmetrics-text") {
@@ -48,7 +51,10 @@ mod tests {
             ("", BodyFormat::Text),
             ("text/plain; version=0.0.4", BodyFormat::Text),
             ("application/json", BodyFormat::Text),
-            ("application/openmetrics-text; version=1.0.0; charset=utf-8", BodyFormat::OpenMetrics),
+            (
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                BodyFormat::OpenMetrics,
+            ),
             (
                 "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
                 BodyFormat::Protobuf,
@@ -57,7 +63,10 @@ mod tests {
                 "Application/vnd.google.protobuf;ENCODING=\"delimited\" ; x=y; proto=io.prometheus.client.MetricFamily",
                 BodyFormat::Protobuf,
             ),
-            ("application/vnd.google.protobuf; encoding=delimited", BodyFormat::Text),
+            (
+                "application/vnd.google.protobuf; encoding=delimited",
+                BodyFormat::Text,
+            ),
             (
                 "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=text",
                 BodyFormat::Text,

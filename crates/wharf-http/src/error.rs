@@ -45,7 +45,10 @@ impl ApiError {
 
     /// The client stopped sending.
     pub(crate) fn aborted(error: &impl Display) -> Self {
-        Self { close: true, ..Self::bad_request("aborted", error) }
+        Self {
+            close: true,
+            ..Self::bad_request("aborted", error)
+        }
     }
 
     /// The body is larger than allowed, as sent or when expanded.
@@ -113,10 +116,14 @@ impl ApiError {
     pub(crate) fn into_response(self) -> Response<ResponseBody> {
         let mut response = respond::error_text(self.status, &format!("{}\n", self.text));
         if let Some(seconds) = self.retry_after_seconds {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.close {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
@@ -137,7 +144,10 @@ impl From<PushError> for ApiError {
         };
         let refused = Self::bad_request(reason, &error);
         match error {
-            PushError::TooLarge { .. } => Self { status: StatusCode::PAYLOAD_TOO_LARGE, ..refused },
+            PushError::TooLarge { .. } => Self {
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+                ..refused
+            },
             _ => refused,
         }
     }

@@ -98,7 +98,9 @@ pub struct Gateway {
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gateway").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Gateway")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,7 +118,10 @@ impl Gateway {
     ) -> Self {
         let reserved = Reserved::new(telemetry::reserved());
         Self {
-            store: Store::new(reserved, settings.max_body_bytes.saturating_mul(LABEL_GROWTH).min(1 << 31)),
+            store: Store::new(
+                reserved,
+                settings.max_body_bytes.saturating_mul(LABEL_GROWTH).min(1 << 31),
+            ),
             started_at: clock.now(),
             clock,
             telemetry,
@@ -157,18 +162,24 @@ impl Gateway {
             Routed::To(route) => {
                 let response = Arc::clone(&self).dispatch(route, &path, request).await;
                 if let Some(handler) = handler_label(route, &summary.method) {
-                    self.telemetry.record_request(response.status().as_u16(), handler, &summary.method);
+                    self.telemetry
+                        .record_request(response.status().as_u16(), handler, &summary.method);
                 }
                 if let Route::Group { .. } = route
                     && summary.method != Method::DELETE
                 {
-                    self.telemetry.record_push(&summary.method, summary.size_bytes, started.elapsed());
+                    self.telemetry
+                        .record_push(&summary.method, summary.size_bytes, started.elapsed());
                 }
                 response
             }
             Routed::Redirect(target) => {
                 let get = matches!(*request.method(), Method::GET | Method::HEAD);
-                let status = if get { StatusCode::MOVED_PERMANENTLY } else { StatusCode::TEMPORARY_REDIRECT };
+                let status = if get {
+                    StatusCode::MOVED_PERMANENTLY
+                } else {
+                    StatusCode::TEMPORARY_REDIRECT
+                };
                 redirect(status, &request, &percent_encode(&target))
             }
             Routed::Options(allow) => respond::options(allow),
@@ -246,7 +257,6 @@ impl Gateway {
         self.shutdown.trigger();
         respond::plain("Requesting termination... Goodbye!")
     }
-
 }
 
 /// To another path, the query kept.
@@ -270,10 +280,18 @@ impl RequestSummary {
         let url = request.uri().path_and_query().map_or(0, |url| url.as_str().len());
         let protocol = "HTTP/1.1".len();
         let headers = request.headers().iter();
-        let headers: usize = headers.map(|(name, value)| name.as_str().len() + value.len()).sum();
-        let body = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let headers: usize = headers
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum();
+        let body = request
+            .headers()
+            .get(CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let size = url + request.method().as_str().len() + protocol + headers;
-        Self { method: request.method().clone(), size_bytes: size as u64 + body.unwrap_or(0) }
+        Self {
+            method: request.method().clone(),
+            size_bytes: size as u64 + body.unwrap_or(0),
+        }
     }
 }
 
@@ -295,10 +313,16 @@ fn handler_label(route: Route, method: &Method) -> Option<&'static str> {
 }
 
 fn page(external_prefix: &str) -> Response<ResponseBody> {
-    respond::with_type(StatusCode::OK, "text/html; charset=utf-8", wharf_ui::page(external_prefix))
+    respond::with_type(
+        StatusCode::OK,
+        "text/html; charset=utf-8",
+        wharf_ui::page(external_prefix),
+    )
 }
 
 fn static_file(path: &[u8]) -> Response<ResponseBody> {
     let file = wharf_ui::FILES.iter().find(|file| path == file.path.as_bytes());
-    file.map_or_else(respond::not_found, |file| respond::with_type(StatusCode::OK, file.content_type, file.bytes))
+    file.map_or_else(respond::not_found, |file| {
+        respond::with_type(StatusCode::OK, file.content_type, file.bytes)
+    })
 }

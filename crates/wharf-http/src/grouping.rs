@@ -8,13 +8,23 @@ use wharf_model::{GroupingKey, GroupingKeyError};
 /// Why a push URL names no group. The texts are those of the original.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum UrlError {
-    JobEncoding { decoded: Vec<u8>, at: usize },
+    JobEncoding {
+        decoded: Vec<u8>,
+        at: usize,
+    },
     OddComponents(Vec<u8>),
     LabelName(Vec<u8>),
-    LabelEncoding { name: String, raw: Vec<u8>, at: usize },
+    LabelEncoding {
+        name: String,
+        raw: Vec<u8>,
+        at: usize,
+    },
     JobRequired,
     /// Not a mistake of the URL's form: the value is not UTF-8, which no exposition could show.
-    NotUtf8 { name: String, value: Vec<u8> },
+    NotUtf8 {
+        name: String,
+        value: Vec<u8>,
+    },
     /// Two names of the URL decode to one, or to a reserved one.
     Key(GroupingKeyError),
 }
@@ -24,7 +34,10 @@ impl fmt::Display for UrlError {
         match self {
             Self::JobEncoding { decoded, at } => {
                 let job = GoQuoted(decoded);
-                write!(f, "invalid base64 encoding in job name {job}: illegal base64 data at input byte {at}")
+                write!(
+                    f,
+                    "invalid base64 encoding in job name {job}: illegal base64 data at input byte {at}"
+                )
             }
             Self::OddComponents(rest) => {
                 write!(f, "odd number of components in label string {}", GoQuoted(rest))
@@ -32,12 +45,21 @@ impl fmt::Display for UrlError {
             Self::LabelName(name) => write!(f, "improper label name {}", GoQuoted(name)),
             Self::LabelEncoding { name, raw, at } => {
                 let raw = GoQuoted(raw);
-                write!(f, "invalid base64 encoding for label {name}={raw}: illegal base64 data at input byte {at}")
+                write!(
+                    f,
+                    "invalid base64 encoding for label {name}={raw}: illegal base64 data at input byte {at}"
+                )
             }
             Self::JobRequired => f.write_str("job name is required"),
             Self::NotUtf8 { name, value } => {
-                f.write_str("pushed metrics are invalid or inconsistent with existing metrics: the grouping key ")?;
-                write!(f, "has a label named {name:?} whose value is not utf8: {}", GoQuoted(value))
+                f.write_str(
+                    "pushed metrics are invalid or inconsistent with existing metrics: the grouping key ",
+                )?;
+                write!(
+                    f,
+                    "has a label named {name:?} whose value is not utf8: {}",
+                    GoQuoted(value)
+                )
             }
             Self::Key(error) => error.fmt(f),
         }
@@ -83,7 +105,10 @@ pub(crate) fn parse(rest: &[u8], names: NameRule) -> Result<GroupingKey, UrlErro
     pairs.push(("job".to_owned(), job));
     let mut labels = Vec::with_capacity(pairs.len());
     for (name, value) in &pairs {
-        let not_utf8 = |_| UrlError::NotUtf8 { name: name.clone(), value: value.clone() };
+        let not_utf8 = |_| UrlError::NotUtf8 {
+            name: name.clone(),
+            value: value.clone(),
+        };
         labels.push((name.as_str(), std::str::from_utf8(value).map_err(not_utf8)?));
     }
     GroupingKey::new(labels).map_err(UrlError::Key)
@@ -104,7 +129,11 @@ fn parse_label(name: &[u8], value: &[u8], names: NameRule) -> Result<(String, Ve
         return Err(improper());
     }
     let value = if is_base64 {
-        let error = |at| UrlError::LabelEncoding { name: name.to_string(), raw: value.to_vec(), at };
+        let error = |at| UrlError::LabelEncoding {
+            name: name.to_string(),
+            raw: value.to_vec(),
+            at,
+        };
         decode_base64(value).map_err(|(_, at)| error(at))?
     } else {
         value.to_vec()
@@ -115,7 +144,10 @@ fn parse_label(name: &[u8], value: &[u8], names: NameRule) -> Result<(String, Ve
 /// Decodes URL-safe base64 (RFC 4648, section 5) as leniently as the original: padding is optional, line breaks
 /// are skipped, bits beyond the last byte are ignored. The error has what was decoded, and where it stopped.
 fn decode_base64(text: &[u8]) -> Result<Vec<u8>, (Vec<u8>, usize)> {
-    let end = text.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
+    let end = text
+        .iter()
+        .rposition(|byte| *byte != b'=')
+        .map_or(0, |last| last + 1);
     let text = &text[..end];
     let mut decoded = Vec::with_capacity(text.len() / 4 * 3 + 2);
     let (mut bits, mut digits) = (0u32, 0u32);
@@ -195,7 +227,10 @@ mod tests {
             ("/a/x/", r#"{job="a",x=""}"#),
             ("/a/x@base64/=", r#"{job="a",x=""}"#),
             ("@base64/YWJj/p@base64/L3Zhci90bXA", r#"{job="abc",p="/var/tmp"}"#),
-            ("@base64/YWJj/p@base64/L3Zhci90bXA=", r#"{job="abc",p="/var/tmp"}"#),
+            (
+                "@base64/YWJj/p@base64/L3Zhci90bXA=",
+                r#"{job="abc",p="/var/tmp"}"#,
+            ),
             ("@base64/YR", r#"{job="a"}"#),
             ("@base64/YW%0AJj", r#"{job="abc"}"#),
             ("/a/x/1/x/2/job/zz", r#"{job="a",x="2"}"#),

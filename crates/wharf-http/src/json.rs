@@ -46,12 +46,20 @@ pub(crate) struct Members<'o> {
 impl<'o> Members<'o> {
     pub(crate) fn object(out: &'o mut Vec<u8>) -> Self {
         out.push(b'{');
-        Self { out, close: b'}', is_first: true }
+        Self {
+            out,
+            close: b'}',
+            is_first: true,
+        }
     }
 
     pub(crate) fn array(out: &'o mut Vec<u8>) -> Self {
         out.push(b'[');
-        Self { out, close: b']', is_first: true }
+        Self {
+            out,
+            close: b']',
+            is_first: true,
+        }
     }
 
     /// The next element of an array; the caller writes the value.
@@ -110,6 +118,9 @@ mod tests {
         write_strings(object.key("b"), [("x", "y"), ("z", "")]);
         Members::array(object.key("c")).end();
         object.end();
-        assert_eq!(String::from_utf8(out).unwrap(), r#"{"a":"1","b":{"x":"y","z":""},"c":[]}"#);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#"{"a":"1","b":{"x":"y","z":""},"c":[]}"#
+        );
     }
 }

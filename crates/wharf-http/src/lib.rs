@@ -11,6 +11,7 @@
 
 mod api;
 mod body;
+mod bounds;
 mod chunks;
 mod connection;
 mod content;

@@ -55,7 +55,9 @@ struct Entry<'a> {
 
 impl Entry<'_> {
     fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find_map(|(key, value)| (*key == name).then_some(*value))
+        self.parameters
+            .iter()
+            .find_map(|(key, value)| (*key == name).then_some(*value))
     }
 
     fn format(&self, openmetrics: bool) -> Option<Format> {
@@ -87,10 +89,16 @@ impl Entry<'_> {
 
 /// The format and escaping scheme for a scraper; `openmetrics` says whether it may get `OpenMetrics`.
 pub(crate) fn format(headers: &HeaderMap, openmetrics: bool) -> (Format, EscapingScheme) {
-    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept = headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let mut escaping = EscapingScheme::default();
     for entry in entries(accept) {
-        if let Some(scheme) = entry.parameter("escaping").and_then(EscapingScheme::from_parameter) {
+        if let Some(scheme) = entry
+            .parameter("escaping")
+            .and_then(EscapingScheme::from_parameter)
+        {
             escaping = scheme;
         }
         if let Some(format) = entry.format(openmetrics) {
@@ -116,7 +124,11 @@ fn entry(text: &str) -> Entry<'_> {
     let quality = parameters.iter().find(|(name, _)| *name == "q");
     let quality = quality.map_or(1.0, |(_, value)| value.parse().unwrap_or(1.0));
     parameters.retain(|(name, _)| *name != "q");
-    Entry { media_type, parameters, quality }
+    Entry {
+        media_type,
+        parameters,
+        quality,
+    }
 }
 
 /// How the body of a scrape is compressed.
@@ -130,7 +142,10 @@ pub(crate) enum Compression {
 /// The compression for a scraper. At equal quality: none before gzip, as the original chooses, and gzip, whose
 /// compressed leaves are there already, before zstd.
 pub(crate) fn compression(headers: &HeaderMap) -> Compression {
-    let accept = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept = headers
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let entries = entries(accept);
     let quality = |name: &str| {
         let named = entries.iter().find(|entry| entry.media_type == name);
@@ -182,7 +197,12 @@ mod tests {
             (PROMETHEUS_2, true, Format::OpenMetrics100, "underscores"),
             (PROMETHEUS_3, false, Format::Text100, "allow-utf-8"),
             (PROMETHEUS_3, true, Format::OpenMetrics100, "allow-utf-8"),
-            ("application/openmetrics-text;version=1.0.0", false, Format::Text004, "underscores"),
+            (
+                "application/openmetrics-text;version=1.0.0",
+                false,
+                Format::Text004,
+                "underscores",
+            ),
             (
                 "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8,text/plain;version=0.0.4;q=0.2",
                 false,
@@ -191,7 +211,12 @@ mod tests {
             ),
             ("text/plain;escaping=dots", false, Format::Text004, "dots"),
             ("text/plain;escaping=what", false, Format::Text004, "underscores"),
-            ("text/plain;q=0.1,application/vnd.google.protobuf;encoding=delimited", false, Format::Text004, "underscores"),
+            (
+                "text/plain;q=0.1,application/vnd.google.protobuf;encoding=delimited",
+                false,
+                Format::Text004,
+                "underscores",
+            ),
         ];
         for (accept, openmetrics, expected, scheme) in cases {
             let (chosen, escaping) = format(&with(ACCEPT, accept), openmetrics);

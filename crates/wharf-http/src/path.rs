@@ -17,7 +17,9 @@ pub(crate) fn percent_decode(path: &str) -> Option<Vec<u8>> {
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// Percent-encodes what may not stand in the path of a `Location` header.
@@ -64,7 +66,10 @@ mod tests {
 
     #[test]
     fn escapes_decode_and_plus_stays() {
-        assert_eq!(percent_decode("/a%2Fb+c%20%C3%bc").as_deref(), Some("/a/b+c ü".as_bytes()));
+        assert_eq!(
+            percent_decode("/a%2Fb+c%20%C3%bc").as_deref(),
+            Some("/a/b+c ü".as_bytes())
+        );
         assert_eq!(percent_decode("%FF").as_deref(), Some(&[0xFF][..]));
         for malformed in ["%", "%2", "%zz", "%+1", "a%2"] {
             assert_eq!(percent_decode(malformed), None, "{malformed}");

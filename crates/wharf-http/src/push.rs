@@ -21,7 +21,11 @@ use crate::respond;
 const LARGE_BODY_BYTES: usize = 64 * 1024;
 
 /// Answers a request for the group whose key is `rest`, the path behind `/metrics/job`.
-pub(crate) async fn handle(gateway: Arc<Gateway>, rest: &[u8], request: Request<Incoming>) -> Response<ResponseBody> {
+pub(crate) async fn handle(
+    gateway: Arc<Gateway>,
+    rest: &[u8],
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
     let key = grouping::parse(rest, gateway.settings.names);
     let is_delete = *request.method() == Method::DELETE;
     let answered = if is_delete {
@@ -73,9 +77,19 @@ async fn push(
 ) -> Result<Response<ResponseBody>, ApiError> {
     let (parts, incoming) = request.into_parts();
     let settings = &gateway.settings;
-    let body = body::read(&parts.headers, incoming, settings.max_body_bytes, settings.body_timeout).await?;
+    let body = body::read(
+        &parts.headers,
+        incoming,
+        settings.max_body_bytes,
+        settings.body_timeout,
+    )
+    .await?;
     let job = PushJob {
-        mode: if parts.method == Method::PUT { PushMode::ReplaceGroup } else { PushMode::ReplaceFamilies },
+        mode: if parts.method == Method::PUT {
+            PushMode::ReplaceGroup
+        } else {
+            PushMode::ReplaceFamilies
+        },
         key,
         encoding: ContentEncoding::of(&parts.headers),
         format: content::format(&parts.headers),
@@ -83,7 +97,11 @@ async fn push(
         method: parts.method,
         peer: parts.extensions.get::<std::net::SocketAddr>().copied(),
     };
-    let status = if settings.unchecked { StatusCode::ACCEPTED } else { settings.success_status };
+    let status = if settings.unchecked {
+        StatusCode::ACCEPTED
+    } else {
+        settings.success_status
+    };
     if job.body.len() < LARGE_BODY_BYTES {
         job.run(&gateway)?;
     } else {
@@ -109,12 +127,17 @@ impl PushJob {
         let settings = &gateway.settings;
         let body = body::expand(self.encoding, self.body.clone(), settings.max_body_bytes)?;
         let exposition = self.decode(gateway, &body)?;
-        let pushed = gateway.store.push(&self.key, self.mode, &exposition, gateway.clock.now());
+        let pushed = gateway
+            .store
+            .push(&self.key, self.mode, &exposition, gateway.clock.now());
         let Err(error) = pushed else { return Ok(()) };
         let (source, method) = (self.source(), &self.method);
         let message = "pushed metrics are invalid or inconsistent with existing metrics";
         let cause = error.to_string();
-        let cause = cause.strip_prefix(message).and_then(|cause| cause.strip_prefix(": ")).unwrap_or(&cause);
+        let cause = cause
+            .strip_prefix(message)
+            .and_then(|cause| cause.strip_prefix(": "))
+            .unwrap_or(&cause);
         tracing::error!(%method, source, err = cause, group = %self.key, "{message}");
         let too_large = matches!(error, PushError::TooLarge { .. });
         let refused = ApiError::from(error);
@@ -130,7 +153,10 @@ impl PushJob {
         let names = gateway.settings.names;
         let decoded = match self.format {
             BodyFormat::Text => {
-                let options = text::Options { names, strict: gateway.settings.strict_text };
+                let options = text::Options {
+                    names,
+                    strict: gateway.settings.strict_text,
+                };
                 text::decode(body, options).map_err(|error| ApiError::syntax(&error))
             }
             BodyFormat::OpenMetrics => openmetrics::decode(body, openmetrics::Options { names })

@@ -25,14 +25,18 @@ pub(crate) fn with_type(
 ) -> Response<ResponseBody> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
 /// An error with its text, which browsers must not take for anything else.
 pub(crate) fn error_text(status: StatusCode, text: &str) -> Response<ResponseBody> {
     let mut response = with_type(status, "text/plain; charset=utf-8", text.as_bytes().to_vec());
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+        .headers_mut()
+        .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -42,29 +46,41 @@ pub(crate) fn not_found() -> Response<ResponseBody> {
 
 pub(crate) fn method_not_allowed(allow: &'static str) -> Response<ResponseBody> {
     let mut response = error_text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allow));
     response
 }
 
 pub(crate) fn options(allow: &'static str) -> Response<ResponseBody> {
     let mut response = empty(StatusCode::OK);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allow));
     response
 }
 
 /// What Go's HTTP library says to a request that it cannot read; the connection is closed.
 pub(crate) fn unreadable(why: &'static str) -> Response<ResponseBody> {
     let mut response = with_type(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", why);
-    response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(http::header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
 /// A redirect with the body that Go gives it: a link for GET, nothing for other methods.
 pub(crate) fn redirect(status: StatusCode, method: &Method, target: &str) -> Response<ResponseBody> {
-    let Ok(location) = HeaderValue::from_str(target) else { return not_found() };
+    let Ok(location) = HeaderValue::from_str(target) else {
+        return not_found();
+    };
     let mut response = if *method == Method::GET || *method == Method::HEAD {
         let reason = status.canonical_reason().unwrap_or_default();
-        let escaped = target.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&#34;").replace('\'', "&#39;");
+        let escaped = target
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('"', "&#34;")
+            .replace('\'', "&#39;");
         let body = format!("<a href=\"{escaped}\">{reason}</a>.\n\n");
         with_type(status, "text/html; charset=utf-8", body.into_bytes())
     } else {

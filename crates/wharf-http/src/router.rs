@@ -10,7 +10,9 @@ use http::Method;
 pub(crate) enum Route {
     Scrape,
     /// PUT, POST or DELETE of a group; the grouping key begins at this byte of the path inside the prefix.
-    Group { key_at: usize },
+    Group {
+        key_at: usize,
+    },
     Page,
     Static,
     Healthy,
@@ -55,7 +57,11 @@ const PUT_POST_DELETE: &[Method] = &[Method::PUT, Method::POST, Method::DELETE];
 impl Router {
     /// Routes a percent-decoded path. HEAD counts as GET.
     pub(crate) fn route(&self, method: &Method, path: &[u8]) -> Routed {
-        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        let method = if *method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
         if path == b"/-/quit" && *method == Method::GET {
             return Routed::To(Route::QuitByGet);
         }
@@ -79,14 +85,20 @@ impl Router {
         if let Some(target) = self.nearly(method, inside) {
             return Routed::Redirect([self.prefix.as_bytes(), &target].concat());
         }
-        let Some((route, _)) = methods else { return Routed::NotFound };
+        let Some((route, _)) = methods else {
+            return Routed::NotFound;
+        };
         let allow = match route {
             Route::Group { .. } => "DELETE, OPTIONS, POST, PUT",
             Route::Quit if self.prefix.is_empty() => "GET, OPTIONS, POST, PUT",
             Route::Quit => "OPTIONS, POST, PUT",
             _ => "GET, OPTIONS",
         };
-        if *method == Method::OPTIONS { Routed::Options(allow) } else { Routed::MethodNotAllowed(allow) }
+        if *method == Method::OPTIONS {
+            Routed::Options(allow)
+        } else {
+            Routed::MethodNotAllowed(allow)
+        }
     }
 
     fn route_api(&self, method: &Method, path: &[u8], api: &[u8]) -> Routed {
@@ -102,7 +114,11 @@ impl Router {
             }
             _ => return Routed::NotFound,
         };
-        if *method == allowed { Routed::To(route) } else { Routed::MethodNotAllowed(allow) }
+        if *method == allowed {
+            Routed::To(route)
+        } else {
+            Routed::MethodNotAllowed(allow)
+        }
     }
 
     /// The route of a path, whatever the method.
@@ -131,8 +147,10 @@ impl Router {
         if path == b"/" {
             return None;
         }
-        let serves =
-            |path: &[u8]| self.find(path).is_some_and(|(_, methods)| methods.contains(method));
+        let serves = |path: &[u8]| {
+            self.find(path)
+                .is_some_and(|(_, methods)| methods.contains(method))
+        };
         if PUT_POST_DELETE.contains(method) && path.eq_ignore_ascii_case(b"/metrics/job/") {
             return Some(b"/metrics/job".to_vec());
         }
@@ -158,9 +176,19 @@ impl Router {
         if path.eq_ignore_ascii_case(self.telemetry_path.as_bytes()) {
             return self.telemetry_path.clone().into_bytes();
         }
-        let words = ["/metrics/job@base64/", "/metrics/job/", "/status", "/-/healthy", "/-/ready", "/-/quit", "/static/"];
+        let words = [
+            "/metrics/job@base64/",
+            "/metrics/job/",
+            "/status",
+            "/-/healthy",
+            "/-/ready",
+            "/-/quit",
+            "/static/",
+        ];
         for word in words {
-            let (Some(head), Some(rest)) = (path.get(..word.len()), path.get(word.len()..)) else { continue };
+            let (Some(head), Some(rest)) = (path.get(..word.len()), path.get(word.len()..)) else {
+                continue;
+            };
             if head.eq_ignore_ascii_case(word.as_bytes()) && (rest.is_empty() || word.ends_with('/')) {
                 return [word.as_bytes(), rest].concat();
             }

@@ -33,9 +33,16 @@ pub(crate) async fn handle(gateway: Arc<Gateway>, headers: &HeaderMap) -> Respon
         return ApiError::overloaded("scrapes", gateway.settings.max_scrapes_in_flight).into_response();
     };
     let worker = Arc::clone(&gateway);
-    let rendered = tokio::task::spawn_blocking(move || render(&worker, format, escaping, compression, permit));
-    let Ok(rendered) = rendered.await else { return ApiError::internal().into_response() };
-    gateway.telemetry.record_scrape(started.elapsed(), rendered.body.len() as u64, rendered.recompressed);
+    let rendered =
+        tokio::task::spawn_blocking(move || render(&worker, format, escaping, compression, permit));
+    let Ok(rendered) = rendered.await else {
+        return ApiError::internal().into_response();
+    };
+    gateway.telemetry.record_scrape(
+        started.elapsed(),
+        rendered.body.len() as u64,
+        rendered.recompressed,
+    );
     let mut response = Response::new(rendered.body);
     let content_type = HeaderValue::from_str(&format.content_type(escaping));
     if let Ok(content_type) = content_type {
@@ -47,7 +54,9 @@ pub(crate) async fn handle(gateway: Arc<Gateway>, headers: &HeaderMap) -> Respon
         Compression::Zstd => Some("zstd"),
     };
     if let Some(encoding) = encoding {
-        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        response
+            .headers_mut()
+            .insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }
     response
 }
@@ -67,18 +76,36 @@ fn render(
 ) -> Rendered {
     let snapshot = gateway.store.snapshot();
     let totals = snapshot.totals();
-    let gauges = StoreGauges { groups: totals.groups as u64, series: totals.series, bytes: totals.bytes };
+    let gauges = StoreGauges {
+        groups: totals.groups as u64,
+        series: totals.series,
+        bytes: totals.bytes,
+    };
     let own = gateway.telemetry.exposition(&gauges);
     let mut sink = Sink::new(compression);
     match format {
         Format::Text004 | Format::Text100 => render_text(&own, &snapshot, escaping, &mut sink),
-        Format::OpenMetrics001 | Format::OpenMetrics100 => render_openmetrics(&own, &snapshot, escaping, &mut sink),
+        Format::OpenMetrics001 | Format::OpenMetrics100 => {
+            render_openmetrics(&own, &snapshot, escaping, &mut sink)
+        }
         Format::ProtobufDelimited => render_protobuf(&own, &snapshot, escaping, &mut sink, None),
         Format::ProtobufText => {
-            render_protobuf(&own, &snapshot, escaping, &mut sink, Some(protobuf::TextStyle::MultiLine));
+            render_protobuf(
+                &own,
+                &snapshot,
+                escaping,
+                &mut sink,
+                Some(protobuf::TextStyle::MultiLine),
+            );
         }
         Format::ProtobufCompact => {
-            render_protobuf(&own, &snapshot, escaping, &mut sink, Some(protobuf::TextStyle::Compact));
+            render_protobuf(
+                &own,
+                &snapshot,
+                escaping,
+                &mut sink,
+                Some(protobuf::TextStyle::Compact),
+            );
         }
     }
     sink.finish(permit)
@@ -93,7 +120,10 @@ struct Merged<'a> {
 /// Both lists are sorted by name; so is the merged one. Families without metrics are left out.
 fn merge<'a>(own: &'a Exposition<'_>, snapshot: &'a Snapshot) -> impl Iterator<Item = Merged<'a>> {
     let mut own_families = own.families.iter().peekable();
-    let mut pushed_families = snapshot.families().filter(|family| family.meta().is_some()).peekable();
+    let mut pushed_families = snapshot
+        .families()
+        .filter(|family| family.meta().is_some())
+        .peekable();
     std::iter::from_fn(move || {
         let order = match (own_families.peek(), pushed_families.peek()) {
             (Some(family), Some(view)) => own.text(family.name).cmp(view.name()),
@@ -103,7 +133,11 @@ fn merge<'a>(own: &'a Exposition<'_>, snapshot: &'a Snapshot) -> impl Iterator<I
         };
         Some(Merged {
             own: if order.is_le() { own_families.next() } else { None },
-            pushed: if order.is_ge() { pushed_families.next() } else { None },
+            pushed: if order.is_ge() {
+                pushed_families.next()
+            } else {
+                None
+            },
         })
     })
 }
@@ -147,7 +181,9 @@ fn render_text(own: &Exposition<'_>, snapshot: &Snapshot, escaping: EscapingSche
 fn render_openmetrics(own: &Exposition<'_>, snapshot: &Snapshot, escaping: EscapingScheme, sink: &mut Sink) {
     let mut lines = Vec::new();
     for merged in merge(own, snapshot) {
-        let Some(head) = head_of(own, &merged) else { continue };
+        let Some(head) = head_of(own, &merged) else {
+            continue;
+        };
         openmetrics::write_head(&mut lines, &head, escaping);
         if let Some(family) = merged.own {
             openmetrics::write_metrics(&mut lines, own, family, escaping);
@@ -155,7 +191,10 @@ fn render_openmetrics(own: &Exposition<'_>, snapshot: &Snapshot, escaping: Escap
         for fragment in merged.pushed.iter().flat_map(FamilyView::fragments) {
             fragment.decode(|exposition, family| {
                 // Groups may disagree on gauge, info and state set; a family has one type.
-                let family = Family { metric_type: head.metric_type, ..family.clone() };
+                let family = Family {
+                    metric_type: head.metric_type,
+                    ..family.clone()
+                };
                 openmetrics::write_metrics(&mut lines, exposition, &family, escaping);
             });
             sink.text(&lines);
@@ -178,7 +217,9 @@ fn render_protobuf(
     let mut message = Vec::new();
     let mut out = Vec::new();
     for merged in merge(own, snapshot) {
-        let Some(head) = head_of(own, &merged) else { continue };
+        let Some(head) = head_of(own, &merged) else {
+            continue;
+        };
         protobuf::write_head(&mut message, &head, escaping);
         if let Some(family) = merged.own {
             protobuf::write_metrics(&mut message, own, family, escaping);
@@ -216,7 +257,12 @@ fn head_of<'a>(own: &'a Exposition<'_>, merged: &Merged<'a>) -> Option<Head<'a>>
     }
     let view = merged.pushed?;
     let meta = view.meta()?;
-    Some(Head { name: view.name(), help: meta.help.as_deref(), unit: &meta.unit, metric_type: meta.metric_type })
+    Some(Head {
+        name: view.name(),
+        help: meta.help.as_deref(),
+        unit: &meta.unit,
+        metric_type: meta.metric_type,
+    })
 }
 
 /// A piece of text that the store shares with this response.
@@ -345,7 +391,8 @@ impl GzipSink {
     fn append(&mut self, piece: &Piece) -> bool {
         let (compressed, is_new) = piece.compressed();
         let len = piece.text().len() as u64;
-        self.checksum.combine(&crc32fast::Hasher::new_with_initial_len(compressed.crc, len));
+        self.checksum
+            .combine(&crc32fast::Hasher::new_with_initial_len(compressed.crc, len));
         self.text_bytes += len;
         if compressed.bytes.len() < SHARE_BYTES {
             self.output.copy(&compressed.bytes);
@@ -403,6 +450,9 @@ impl Sink {
                 (output.into_chunks(), 0)
             }
         };
-        Rendered { body: ResponseBody::from(chunks).holding(permit), recompressed }
+        Rendered {
+            body: ResponseBody::from(chunks).holding(permit),
+            recompressed,
+        }
     }
 }

@@ -19,7 +19,9 @@ pub struct Shutdown {
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { stopping: watch::Sender::new(false) }
+        Self {
+            stopping: watch::Sender::new(false),
+        }
     }
 }
 
@@ -60,9 +62,15 @@ pub async fn serve(
 
     // Each connection holds a permit; all of them back means that all have ended.
     let all = u32::try_from(gateway.settings.max_connections).unwrap_or(u32::MAX);
-    if tokio::time::timeout(grace, connections.acquire_many(all)).await.is_err() {
+    if tokio::time::timeout(grace, connections.acquire_many(all))
+        .await
+        .is_err()
+    {
         let open = gateway.settings.max_connections - connections.available_permits();
-        tracing::warn!(connections = open, "requests in flight were cut off after --shutdown.timeout");
+        tracing::warn!(
+            connections = open,
+            "requests in flight were cut off after --shutdown.timeout"
+        );
     }
     Ok(())
 }

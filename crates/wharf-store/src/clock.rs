@@ -8,7 +8,10 @@ pub struct UnixNanos(pub i64);
 
 impl UnixNanos {
     /// Seconds since the Unix epoch, as the push time families show them.
-    #[expect(clippy::cast_precision_loss, reason = "a double keeps a microsecond, which the original shows too")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a double keeps a microsecond, which the original shows too"
+    )]
     pub fn as_seconds(self) -> f64 {
         self.0 as f64 / 1e9
     }
@@ -27,7 +30,9 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     fn now(&self) -> UnixNanos {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         UnixNanos(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
     }
 }

@@ -16,7 +16,9 @@ pub enum PushError {
     Timestamps,
     /// The push, with the labels of its group on each line, takes more memory than one push may. Only this
     /// refusal leaves no failure time.
-    #[error("expected a push of at most {limit_bytes} bytes with the group's labels on each line, found more")]
+    #[error(
+        "expected a push of at most {limit_bytes} bytes with the group's labels on each line, found more"
+    )]
     TooLarge {
         /// The limit on the rendered text.
         limit_bytes: usize,
@@ -36,28 +38,75 @@ impl From<Inconsistency> for PushError {
 /// the push itself, or the gateway's own metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the fields are what their names say, and the texts below say the rest")]
+#[expect(
+    missing_docs,
+    reason = "the fields are what their names say, and the texts below say the rest"
+)]
 pub enum Inconsistency {
     /// The family is one of the gateway's own, with another type.
-    ReservedType { family: String, pushed: MetricType, expected: MetricType },
+    ReservedType {
+        family: String,
+        pushed: MetricType,
+        expected: MetricType,
+    },
     /// The family is one of the gateway's own, with another help.
-    ReservedHelp { family: String, pushed: String, expected: &'static str },
+    ReservedHelp {
+        family: String,
+        pushed: String,
+        expected: &'static str,
+    },
     /// Another group holds the family with another type.
-    Type { family: String, pushed: MetricType, stored: MetricType, holder: Option<GroupingKey> },
+    Type {
+        family: String,
+        pushed: MetricType,
+        stored: MetricType,
+        holder: Option<GroupingKey>,
+    },
     /// A metric has no value of its family's type.
-    MissingValue { family: String, metric_type: MetricType, series: String },
+    MissingValue {
+        family: String,
+        metric_type: MetricType,
+        series: String,
+    },
     /// A label name stands twice in one metric.
-    DuplicateLabel { family: String, label: String, series: String },
+    DuplicateLabel {
+        family: String,
+        label: String,
+        series: String,
+    },
     /// A label name is reserved.
-    LabelName { family: String, label: String, series: String },
+    LabelName {
+        family: String,
+        label: String,
+        series: String,
+    },
     /// Two label names of one metric become the same when they are escaped for scrapers that know legacy names.
-    EscapedLabel { family: String, first: String, second: String, series: String },
+    EscapedLabel {
+        family: String,
+        first: String,
+        second: String,
+        series: String,
+    },
     /// `le` on a histogram, `quantile` on a summary: the format needs the label for itself.
-    ExplicitLabel { family: String, label: &'static str, series: String },
+    ExplicitLabel {
+        family: String,
+        label: &'static str,
+        series: String,
+    },
     /// The series stands twice in the push, or another group holds it.
-    DuplicateSeries { family: String, series: String, holder: Option<GroupingKey> },
+    DuplicateSeries {
+        family: String,
+        series: String,
+        holder: Option<GroupingKey>,
+    },
     /// The name is that of a line of a stored or pushed summary or histogram, or the other way round.
-    Collision { family: String, other: String, other_type: MetricType, own: bool, holder: Option<GroupingKey> },
+    Collision {
+        family: String,
+        other: String,
+        other_type: MetricType,
+        own: bool,
+        holder: Option<GroupingKey>,
+    },
 }
 
 impl Inconsistency {
@@ -80,47 +129,124 @@ impl Inconsistency {
 impl fmt::Display for Inconsistency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ReservedType { family, pushed, expected } => {
+            Self::ReservedType {
+                family,
+                pushed,
+                expected,
+            } => {
                 let (pushed, expected) = (pushed.as_protobuf(), expected.as_protobuf());
-                write!(f, "gathered metric family {family} has type {pushed} but should have {expected}")
+                write!(
+                    f,
+                    "gathered metric family {family} has type {pushed} but should have {expected}"
+                )
             }
-            Self::ReservedHelp { family, pushed, expected } => {
-                write!(f, "gathered metric family {family} has help {pushed:?} but should have {expected:?}")
+            Self::ReservedHelp {
+                family,
+                pushed,
+                expected,
+            } => {
+                write!(
+                    f,
+                    "gathered metric family {family} has help {pushed:?} but should have {expected:?}"
+                )
             }
-            Self::Type { family, pushed, stored, holder } => {
+            Self::Type {
+                family,
+                pushed,
+                stored,
+                holder,
+            } => {
                 let (pushed, stored) = (pushed.as_protobuf(), stored.as_protobuf());
-                write!(f, "collected metric {family:?} is not a {stored}: it was pushed as {pushed}")?;
+                write!(
+                    f,
+                    "collected metric {family:?} is not a {stored}: it was pushed as {pushed}"
+                )?;
                 fmt_holder(holder.as_ref(), "stored", f)
             }
-            Self::MissingValue { family, metric_type, series } => {
+            Self::MissingValue {
+                family,
+                metric_type,
+                series,
+            } => {
                 let expected = metric_type.as_protobuf();
                 write!(f, "collected metric {family:?} {series} is not a {expected}")
             }
-            Self::DuplicateLabel { family, label, series } => {
-                write!(f, "collected metric {family:?} {series} has two or more labels with the same name: {label}")
+            Self::DuplicateLabel {
+                family,
+                label,
+                series,
+            } => {
+                write!(
+                    f,
+                    "collected metric {family:?} {series} has two or more labels with the same name: {label}"
+                )
             }
-            Self::LabelName { family, label, series } => {
-                write!(f, "collected metric {family:?} {series} has a label with an invalid name: {label}")
+            Self::LabelName {
+                family,
+                label,
+                series,
+            } => {
+                write!(
+                    f,
+                    "collected metric {family:?} {series} has a label with an invalid name: {label}"
+                )
             }
-            Self::EscapedLabel { family, first, second, series } => {
-                write!(f, "collected metric {family:?} {series} has two labels with the same name once they are ")?;
-                write!(f, "escaped for scrapers of legacy names: {first:?} and {second:?}")
+            Self::EscapedLabel {
+                family,
+                first,
+                second,
+                series,
+            } => {
+                write!(
+                    f,
+                    "collected metric {family:?} {series} has two labels with the same name once they are "
+                )?;
+                write!(
+                    f,
+                    "escaped for scrapers of legacy names: {first:?} and {second:?}"
+                )
             }
-            Self::ExplicitLabel { family, label, series } => {
-                write!(f, "collected metric {family:?} {series} must not have an explicit {label:?} label")
+            Self::ExplicitLabel {
+                family,
+                label,
+                series,
+            } => {
+                write!(
+                    f,
+                    "collected metric {family:?} {series} must not have an explicit {label:?} label"
+                )
             }
-            Self::DuplicateSeries { family, series, holder } => {
-                write!(f, "collected metric {family:?} {series} was collected before with the same name and ")?;
+            Self::DuplicateSeries {
+                family,
+                series,
+                holder,
+            } => {
+                write!(
+                    f,
+                    "collected metric {family:?} {series} was collected before with the same name and "
+                )?;
                 f.write_str("label values")?;
                 fmt_holder(holder.as_ref(), "stored", f)
             }
-            Self::Collision { family, other, other_type, own, holder } => {
+            Self::Collision {
+                family,
+                other,
+                other_type,
+                own,
+                holder,
+            } => {
                 let kind = other_type.as_text();
                 if other_type.base() == MetricType::Summary || other_type.is_histogram() {
-                    write!(f, "collected metric named {family:?} collides with previously collected {kind} ")?;
+                    write!(
+                        f,
+                        "collected metric named {family:?} collides with previously collected {kind} "
+                    )?;
                     write!(f, "named {other:?}")?;
                 } else {
-                    write!(f, "collected histogram or summary named {family:?} collides with previously ")?;
+                    write!(
+                        f,
+                        "collected histogram or summary named {family:?} collides with previously "
+                    )?;
                     write!(f, "collected metric named {other:?}")?;
                 }
                 if *own {

@@ -29,7 +29,12 @@ pub struct FamilyMeta {
 
 impl Ord for FamilyMeta {
     fn cmp(&self, other: &Self) -> Ordering {
-        let order = |meta: &Self| (meta.help.as_deref().is_none_or(str::is_empty), meta.help.is_none());
+        let order = |meta: &Self| {
+            (
+                meta.help.as_deref().is_none_or(str::is_empty),
+                meta.help.is_none(),
+            )
+        };
         order(self)
             .cmp(&order(other))
             .then_with(|| self.help.cmp(&other.help))
@@ -54,7 +59,9 @@ impl FamilyMeta {
     }
 
     fn is_of(&self, family: &PreparedFamily<'_>) -> bool {
-        self.metric_type == family.metric_type && self.help.as_deref() == family.help && *self.unit == *family.unit
+        self.metric_type == family.metric_type
+            && self.help.as_deref() == family.help
+            && *self.unit == *family.unit
     }
 }
 
@@ -153,7 +160,9 @@ impl Family {
         let lines = u32::try_from(lines).unwrap_or(u32::MAX);
 
         self.make_room(key);
-        let Some((_, leaf)) = self.leaves.get_prev_mut(key) else { return };
+        let Some((_, leaf)) = self.leaves.get_prev_mut(key) else {
+            return;
+        };
         let leaf = Arc::make_mut(leaf);
         let position = leaf.find(key);
         let old = position.ok().map(|position| leaf.get(position).clone_counts());
@@ -174,8 +183,12 @@ impl Family {
         {
             self.leaves.insert(first.clone(), Arc::new(upper));
         }
-        self.size = self.size.moved(old.as_ref().map_or(Size::default(), |old| old.size), after);
-        let counted = old.as_ref().is_some_and(|old| old.metrics > 0 && metrics > 0 && old.meta == meta);
+        self.size = self
+            .size
+            .moved(old.as_ref().map_or(Size::default(), |old| old.size), after);
+        let counted = old
+            .as_ref()
+            .is_some_and(|old| old.metrics > 0 && metrics > 0 && old.meta == meta);
         if !counted {
             self.count(old.as_ref(), (metrics > 0).then_some(&meta));
         }
@@ -183,7 +196,9 @@ impl Family {
 
     /// Removes the fragment of a group.
     pub(crate) fn remove(&mut self, key: &GroupingKey) {
-        let Some((bound, leaf)) = self.leaves.get_prev_mut(key) else { return };
+        let Some((bound, leaf)) = self.leaves.get_prev_mut(key) else {
+            return;
+        };
         let bound = bound.clone();
         let leaf = Arc::make_mut(leaf);
         let Ok(position) = leaf.find(key) else { return };
@@ -249,7 +264,13 @@ impl Family {
     fn render_header(&self, escaping: EscapingScheme) -> Vec<u8> {
         let mut header = Vec::new();
         if let Some((meta, _)) = self.metas.get_min() {
-            text::write_header(&mut header, &self.name, meta.help.as_deref(), meta.metric_type, escaping);
+            text::write_header(
+                &mut header,
+                &self.name,
+                meta.help.as_deref(),
+                meta.metric_type,
+                escaping,
+            );
         }
         header
     }
@@ -270,11 +291,18 @@ struct Counts {
 
 impl Fragment {
     fn clone_counts(&self) -> Counts {
-        Counts { meta: Arc::clone(&self.meta), metrics: self.metrics, size: self.size() }
+        Counts {
+            meta: Arc::clone(&self.meta),
+            metrics: self.metrics,
+            size: self.size(),
+        }
     }
 
     fn size(&self) -> Size {
-        Size { series: u64::from(self.lines), bytes: self.bytes() }
+        Size {
+            series: u64::from(self.lines),
+            bytes: self.bytes(),
+        }
     }
 }
 

@@ -29,7 +29,9 @@ pub(crate) struct SeriesIndex {
 
 impl Default for SeriesIndex {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| HashTable::new()).collect() }
+        Self {
+            shards: (0..SHARDS).map(|_| HashTable::new()).collect(),
+        }
     }
 }
 
@@ -37,7 +39,9 @@ impl SeriesIndex {
     pub(crate) fn insert(&mut self, fingerprint: Fingerprint, owner: GroupId) {
         let (shard, fingerprint) = split(fingerprint);
         if let Some(table) = self.shards.get_mut(shard) {
-            table.insert_unique(spread(fingerprint), Entry { fingerprint, owner }, |entry| spread(entry.fingerprint));
+            table.insert_unique(spread(fingerprint), Entry { fingerprint, owner }, |entry| {
+                spread(entry.fingerprint)
+            });
         }
     }
 
@@ -67,10 +71,12 @@ impl SeriesIndex {
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(HashTable::len).sum()
     }
-
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the two halves of the fingerprint are what is wanted")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the two halves of the fingerprint are what is wanted"
+)]
 fn split(fingerprint: Fingerprint) -> (usize, u32) {
     ((fingerprint >> 32) as usize % SHARDS, fingerprint as u32)
 }
@@ -100,7 +106,10 @@ mod tests {
         assert_eq!(owners(&index, 77), [1, 2, 3]);
         index.remove(77, GroupId(2));
         index.remove(77, GroupId(8));
-        assert_eq!((owners(&index, 77), owners(&index, 78), index.len()), (vec![1, 3], vec![9], 3));
+        assert_eq!(
+            (owners(&index, 77), owners(&index, 78), index.len()),
+            (vec![1, 3], vec![9], 3)
+        );
     }
 
     #[test]
@@ -121,7 +130,11 @@ mod tests {
         }
         assert_eq!(index.len(), 100_000);
         for n in 0..100_000u64 {
-            assert!(index.owners(fingerprint(n)).any(|owner| u64::from(owner.0) == n % 100));
+            assert!(
+                index
+                    .owners(fingerprint(n))
+                    .any(|owner| u64::from(owner.0) == n % 100)
+            );
             index.remove(fingerprint(n), GroupId(u32::try_from(n % 100).unwrap()));
         }
         assert_eq!(index.len(), 0);

@@ -7,10 +7,10 @@ use wharf_exposition::{protobuf, text};
 use wharf_model::name::{EscapingScheme, NameRule};
 use wharf_model::{Exposition, Family, GroupingKey, MetricType, Text, Value};
 
+use crate::UnixNanos;
 use crate::family::FamilyMeta;
 use crate::piece::Piece;
 use crate::prepare::Shape;
-use crate::UnixNanos;
 
 /// A leaf is split in two when its text passes this many bytes, unless one group fills it alone. Smaller leaves
 /// make a changed one cheaper to compress anew, larger ones compress better and are fewer to send.
@@ -167,7 +167,10 @@ impl Leaf {
     }
 
     fn start_of(&self, position: usize) -> usize {
-        self.fragments[..position].iter().map(|fragment| fragment.text_len as usize).sum()
+        self.fragments[..position]
+            .iter()
+            .map(|fragment| fragment.text_len as usize)
+            .sum()
     }
 
     fn range_of(&self, position: usize) -> Range<usize> {
@@ -272,7 +275,10 @@ impl<'a> FragmentView<'a> {
         let mut body = Vec::with_capacity(self.text.len() + self.name.len() + 64);
         text::write_header(&mut body, self.name, None, metric_type, EscapingScheme::AllowUtf8);
         body.extend_from_slice(self.text);
-        let options = text::Options { names: NameRule::Utf8, strict: true };
+        let options = text::Options {
+            names: NameRule::Utf8,
+            strict: true,
+        };
         // What the encoder wrote the decoder reads; should it not, the fragment reads as empty.
         let mut exposition = text::decode(&body, options).unwrap_or_default();
         if self.fragment.shape.infinity_added {
@@ -312,7 +318,13 @@ fn with_family<R>(
     metric_type: MetricType,
     read: impl FnOnce(&Exposition<'_>, &Family) -> R,
 ) -> R {
-    let empty = Family { name: Text::EMPTY, help: None, unit: Text::EMPTY, metric_type, metrics: Vec::new() };
+    let empty = Family {
+        name: Text::EMPTY,
+        help: None,
+        unit: Text::EMPTY,
+        metric_type,
+        metrics: Vec::new(),
+    };
     let mut family = exposition.families.pop().unwrap_or(empty);
     family.metric_type = metric_type;
     read(exposition, &family)

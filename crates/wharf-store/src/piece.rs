@@ -26,7 +26,10 @@ pub struct Compressed {
 impl Piece {
     /// A piece of this text.
     pub fn new(text: Vec<u8>) -> Self {
-        Self { text, compressed: OnceLock::new() }
+        Self {
+            text,
+            compressed: OnceLock::new(),
+        }
     }
 
     /// The text.
@@ -73,7 +76,10 @@ pub(crate) fn compress(text: &[u8]) -> Compressed {
         compressor.reset();
         deflate(compressor, text)
     });
-    Compressed { bytes: bytes.into(), crc }
+    Compressed {
+        bytes: bytes.into(),
+        crc,
+    }
 }
 
 fn deflate(compressor: &mut Compress, mut text: &[u8]) -> Vec<u8> {
@@ -110,7 +116,9 @@ mod tests {
         }
         stream.extend_from_slice(&[0x03, 0x00]); // an empty last block
         let mut text = Vec::new();
-        DeflateDecoder::new(stream.as_slice()).read_to_end(&mut text).unwrap();
+        DeflateDecoder::new(stream.as_slice())
+            .read_to_end(&mut text)
+            .unwrap();
         text
     }
 

@@ -8,8 +8,12 @@ use std::ops::Range;
 use hashbrown::DefaultHashBuilder;
 use memchr::{memchr_iter, memmem};
 use wharf_exposition::{Head, protobuf, text};
-use wharf_model::name::{EscapingScheme, is_legacy_label_name, is_legacy_metric_name, is_reserved_label_name};
-use wharf_model::{Count, Exposition, Extra, Family, GroupingKey, Histogram, Label, Metric, MetricType, Run, Value};
+use wharf_model::name::{
+    EscapingScheme, is_legacy_label_name, is_legacy_metric_name, is_reserved_label_name,
+};
+use wharf_model::{
+    Count, Exposition, Extra, Family, GroupingKey, Histogram, Label, Metric, MetricType, Run, Value,
+};
 
 use crate::error::describe_labels;
 use crate::index::Fingerprint;
@@ -65,7 +69,10 @@ impl Prepared<'_> {
 
     /// The family of that name.
     pub(crate) fn get(&self, name: &str) -> Option<&PreparedFamily<'_>> {
-        let position = self.families.binary_search_by(|family| family.name.cmp(name)).ok()?;
+        let position = self
+            .families
+            .binary_search_by(|family| family.name.cmp(name))
+            .ok()?;
         self.families.get(position)
     }
 }
@@ -88,7 +95,11 @@ struct Row<'e> {
 
 impl Preparer {
     pub(crate) fn new(reserved: Reserved, max_text_bytes: usize) -> Self {
-        Self { hasher: DefaultHashBuilder::default(), reserved, max_text_bytes }
+        Self {
+            hasher: DefaultHashBuilder::default(),
+            reserved,
+            max_text_bytes,
+        }
     }
 
     /// Applies the label rules of a push, checks all that needs no other group, and renders the lines.
@@ -101,7 +112,12 @@ impl Preparer {
         now: UnixNanos,
     ) -> Result<Prepared<'a>, PushError> {
         let mut metrics = exposition.families.iter().flat_map(|family| &family.metrics);
-        if metrics.any(|metric| metric.extra.as_deref().is_some_and(|extra| extra.timestamp_ms.is_some())) {
+        if metrics.any(|metric| {
+            metric
+                .extra
+                .as_deref()
+                .is_some_and(|extra| extra.timestamp_ms.is_some())
+        }) {
             return Err(PushError::Timestamps);
         }
         let grouping: Vec<LabelPair<'_>> = key.labels().collect();
@@ -130,8 +146,17 @@ impl Preparer {
     }
 
     /// The push time families of a group: `push_time_seconds` if a value is given, likewise the failure time.
-    pub(crate) fn times<'a>(&self, key: &'a GroupingKey, push: Option<f64>, failure: Option<f64>) -> Prepared<'a> {
-        let mut prepared = Prepared { families: Vec::with_capacity(2), text: Vec::new(), fingerprints: Vec::new() };
+    pub(crate) fn times<'a>(
+        &self,
+        key: &'a GroupingKey,
+        push: Option<f64>,
+        failure: Option<f64>,
+    ) -> Prepared<'a> {
+        let mut prepared = Prepared {
+            families: Vec::with_capacity(2),
+            text: Vec::new(),
+            fingerprints: Vec::new(),
+        };
         let grouping: Vec<LabelPair<'_>> = key.labels().collect();
         if let Some(value) = failure {
             self.add_time(&mut prepared, &grouping, PUSH_FAILURE_TIME, value);
@@ -142,7 +167,13 @@ impl Preparer {
         prepared
     }
 
-    fn add_time(&self, prepared: &mut Prepared<'_>, grouping: &[LabelPair<'_>], name: &'static str, value: f64) {
+    fn add_time(
+        &self,
+        prepared: &mut Prepared<'_>,
+        grouping: &[LabelPair<'_>],
+        name: &'static str,
+        value: f64,
+    ) {
         let mut labels = grouping.to_vec();
         if !labels.iter().any(|(name, _)| *name == "instance") {
             labels.push(("instance", ""));
@@ -156,8 +187,17 @@ impl Preparer {
         };
         let none = Exposition::default();
         let scheme = EscapingScheme::AllowUtf8;
-        text::write_metric(&mut prepared.text, &none, name, &labels, Value::Number(value), scheme);
-        prepared.fingerprints.push(self.fingerprint(last_series(&prepared.text[text_start..])));
+        text::write_metric(
+            &mut prepared.text,
+            &none,
+            name,
+            &labels,
+            Value::Number(value),
+            scheme,
+        );
+        prepared
+            .fingerprints
+            .push(self.fingerprint(last_series(&prepared.text[text_start..])));
         prepared.families.push(PreparedFamily {
             name,
             help: Some(help),
@@ -224,7 +264,10 @@ fn each_series<'t>(name: &str, metric_type: MetricType, text: &'t [u8], mut visi
     for end in memchr_iter(b'\n', text) {
         let line = &text[start..end];
         start = end + 1;
-        if count_prefix.as_ref().is_none_or(|prefix| line.starts_with(prefix)) {
+        if count_prefix
+            .as_ref()
+            .is_none_or(|prefix| line.starts_with(prefix))
+        {
             visit(last_series(line));
         }
     }
@@ -235,7 +278,14 @@ fn count_line_prefix(name: &str) -> Vec<u8> {
     let mut line = Vec::new();
     let count = format!("{name}_count");
     let none = Exposition::default();
-    text::write_metric(&mut line, &none, &count, &[("a", "")], Value::Number(0.0), EscapingScheme::AllowUtf8);
+    text::write_metric(
+        &mut line,
+        &none,
+        &count,
+        &[("a", "")],
+        Value::Number(0.0),
+        EscapingScheme::AllowUtf8,
+    );
     let labels_start = memmem::rfind(&line, b"a=").unwrap_or(line.len());
     line.truncate(labels_start);
     line
@@ -271,24 +321,43 @@ impl<'a> Work<'a, '_> {
             let line_start = self.prepared.text.len();
             let labels = &self.labels[row.labels.clone()];
             let scheme = EscapingScheme::AllowUtf8;
-            text::write_metric(&mut self.prepared.text, self.exposition, name, labels, row.metric.value, scheme);
+            text::write_metric(
+                &mut self.prepared.text,
+                self.exposition,
+                name,
+                labels,
+                row.metric.value,
+                scheme,
+            );
             let series = last_series(&self.prepared.text[line_start..]);
             self.prepared.fingerprints.push(self.preparer.fingerprint(series));
             if self.prepared.text.len() > self.preparer.max_text_bytes {
-                return Err(PushError::TooLarge { limit_bytes: self.preparer.max_text_bytes });
+                return Err(PushError::TooLarge {
+                    limit_bytes: self.preparer.max_text_bytes,
+                });
             }
         }
         let fingerprints = first..self.prepared.fingerprints.len();
         let infinities = self.infinities(family);
-        let exact = infinities.is_none() || !family.metrics.iter().all(|metric| text_keeps(self.exposition, metric));
-        let exact = if exact { Some(self.exact_form(family, &rows)?) } else { None };
+        let exact = infinities.is_none()
+            || !family
+                .metrics
+                .iter()
+                .all(|metric| text_keeps(self.exposition, metric));
+        let exact = if exact {
+            Some(self.exact_form(family, &rows)?)
+        } else {
+            None
+        };
         self.prepared.families.push(PreparedFamily {
             name,
             help: family.help.map(|help| self.exposition.text(help)),
             unit: self.exposition.text(family.unit),
             metric_type: family.metric_type,
             text: text_start..self.prepared.text.len(),
-            digest: self.preparer.digest(&self.prepared.fingerprints[fingerprints.clone()]),
+            digest: self
+                .preparer
+                .digest(&self.prepared.fingerprints[fingerprints.clone()]),
             fingerprints,
             shape: Shape {
                 utf8_names: !is_legacy_metric_name(name)
@@ -306,7 +375,11 @@ impl<'a> Work<'a, '_> {
         let start = self.labels.len();
         self.labels.extend_from_slice(self.grouping);
         let is_grouping = |name: &str| self.grouping.iter().any(|(grouping, _)| *grouping == name);
-        self.labels.extend(self.exposition.labels(metric.labels).filter(|(name, _)| !is_grouping(name)));
+        self.labels.extend(
+            self.exposition
+                .labels(metric.labels)
+                .filter(|(name, _)| !is_grouping(name)),
+        );
         if !self.labels[start..].iter().any(|(name, _)| *name == "instance") {
             self.labels.push(("instance", ""));
         }
@@ -336,14 +409,20 @@ impl<'a> Work<'a, '_> {
             let labels = &self.labels[a.labels.clone()];
             if labels == &self.labels[b.labels.clone()] {
                 let (family, series) = (family.to_owned(), describe_labels(labels));
-                return Err(Inconsistency::DuplicateSeries { family, series, holder: None });
+                return Err(Inconsistency::DuplicateSeries {
+                    family,
+                    series,
+                    holder: None,
+                });
             }
         }
         Ok(())
     }
 
     fn check_reserved(&self, family: &Family, name: &str) -> Result<(), Inconsistency> {
-        let Some(reserved) = self.preparer.reserved.get(name) else { return Ok(()) };
+        let Some(reserved) = self.preparer.reserved.get(name) else {
+            return Ok(());
+        };
         let pushed = family.metric_type.base();
         if pushed != reserved.metric_type {
             return Err(Inconsistency::ReservedType {
@@ -352,7 +431,10 @@ impl<'a> Work<'a, '_> {
                 expected: reserved.metric_type,
             });
         }
-        let help = family.help.map(|help| self.exposition.text(help)).unwrap_or_default();
+        let help = family
+            .help
+            .map(|help| self.exposition.text(help))
+            .unwrap_or_default();
         if reserved.help_is_fixed && help != reserved.help {
             return Err(Inconsistency::ReservedHelp {
                 family: name.to_owned(),
@@ -368,9 +450,18 @@ impl<'a> Work<'a, '_> {
     fn infinities(&self, family: &Family) -> Option<bool> {
         let mut all = None;
         for metric in &family.metrics {
-            let Value::Histogram(index) = metric.value else { continue };
-            let buckets = self.exposition.histogram(index).map_or(Run::default(), |histogram| histogram.buckets);
-            let mut bounds = self.exposition.buckets(buckets).iter().map(|bucket| bucket.upper_bound);
+            let Value::Histogram(index) = metric.value else {
+                continue;
+            };
+            let buckets = self
+                .exposition
+                .histogram(index)
+                .map_or(Run::default(), |histogram| histogram.buckets);
+            let mut bounds = self
+                .exposition
+                .buckets(buckets)
+                .iter()
+                .map(|bucket| bucket.upper_bound);
             let has = bounds.any(|bound| bound == f64::INFINITY);
             if *all.get_or_insert(has) != has {
                 return None;
@@ -381,9 +472,14 @@ impl<'a> Work<'a, '_> {
 
     /// The family as a protobuf message, with the final labels and in the final order.
     fn exact_form(&mut self, family: &Family, rows: &[Row<'_>]) -> Result<Box<[u8]>, PushError> {
-        let too_large = |_| PushError::TooLarge { limit_bytes: self.preparer.max_text_bytes };
+        let too_large = |_| PushError::TooLarge {
+            limit_bytes: self.preparer.max_text_bytes,
+        };
         let exact = self.exact.get_or_insert_with(|| self.exposition.clone());
-        let mut relabelled = Family { metrics: Vec::with_capacity(rows.len()), ..family.clone() };
+        let mut relabelled = Family {
+            metrics: Vec::with_capacity(rows.len()),
+            ..family.clone()
+        };
         for row in rows {
             let start = exact.labels.len();
             for (name, value) in &self.labels[row.labels.clone()] {
@@ -394,7 +490,10 @@ impl<'a> Work<'a, '_> {
                 exact.labels.push(label);
             }
             let labels = Run::new(start, exact.labels.len()).map_err(too_large)?;
-            relabelled.metrics.push(Metric { labels, ..row.metric.clone() });
+            relabelled.metrics.push(Metric {
+                labels,
+                ..row.metric.clone()
+            });
         }
         let mut message = Vec::new();
         let head = Head {
@@ -406,7 +505,9 @@ impl<'a> Work<'a, '_> {
         protobuf::write_head(&mut message, &head, EscapingScheme::AllowUtf8);
         protobuf::write_metrics(&mut message, exact, &relabelled, EscapingScheme::AllowUtf8);
         if message.len() > self.preparer.max_text_bytes {
-            return Err(PushError::TooLarge { limit_bytes: self.preparer.max_text_bytes });
+            return Err(PushError::TooLarge {
+                limit_bytes: self.preparer.max_text_bytes,
+            });
         }
         Ok(message.into_boxed_slice())
     }
@@ -422,7 +523,11 @@ fn check_labels(
     let (name, series) = (|| name.to_owned(), || describe_labels(labels));
     if metric.value == Value::Missing {
         let metric_type = family.metric_type;
-        return Err(Inconsistency::MissingValue { family: name(), metric_type, series: series() });
+        return Err(Inconsistency::MissingValue {
+            family: name(),
+            metric_type,
+            series: series(),
+        });
     }
     let explicit = match family.metric_type {
         MetricType::Summary => "quantile",
@@ -440,24 +545,42 @@ fn check_labels(
             });
         }
         if is_reserved_label_name(label) {
-            return Err(Inconsistency::LabelName { family: name(), label: (*label).to_owned(), series: series() });
+            return Err(Inconsistency::LabelName {
+                family: name(),
+                label: (*label).to_owned(),
+                series: series(),
+            });
         }
         if *label == explicit {
             let label = if explicit == "le" { "le" } else { "quantile" };
-            return Err(Inconsistency::ExplicitLabel { family: name(), label, series: series() });
+            return Err(Inconsistency::ExplicitLabel {
+                family: name(),
+                label,
+                series: series(),
+            });
         }
         legacy &= is_legacy_label_name(label);
         previous = label;
     }
-    if legacy { Ok(()) } else { check_escaped_labels(&name(), labels) }
+    if legacy {
+        Ok(())
+    } else {
+        check_escaped_labels(&name(), labels)
+    }
 }
 
 /// A scraper that knows legacy names only must not get a label name twice: Prometheus refuses the whole scrape
 /// then.
 fn check_escaped_labels(family: &str, labels: &[LabelPair<'_>]) -> Result<(), Inconsistency> {
-    for scheme in [EscapingScheme::Underscores, EscapingScheme::Dots, EscapingScheme::Values] {
-        let mut escaped: Vec<_> =
-            labels.iter().map(|(label, _)| (scheme.escape_label_name(label), *label)).collect();
+    for scheme in [
+        EscapingScheme::Underscores,
+        EscapingScheme::Dots,
+        EscapingScheme::Values,
+    ] {
+        let mut escaped: Vec<_> = labels
+            .iter()
+            .map(|(label, _)| (scheme.escape_label_name(label), *label))
+            .collect();
         escaped.sort_unstable();
         for pair in escaped.windows(2) {
             let [(a, first), (b, second)] = pair else { continue };
@@ -488,17 +611,22 @@ fn text_keeps(exposition: &Exposition<'_>, metric: &Metric) -> bool {
             let mut quantiles = exposition.quantiles(summary.quantiles).iter();
             text_keeps_number(summary.sum)
                 && text_keeps_count(Count::Int(summary.count))
-                && quantiles.all(|q| !q.quantile.is_nan() && text_keeps_number(q.quantile) && text_keeps_number(q.value))
+                && quantiles.all(|q| {
+                    !q.quantile.is_nan() && text_keeps_number(q.quantile) && text_keeps_number(q.value)
+                })
         }
-        Value::Histogram(index) => {
-            exposition.histogram(index).is_some_and(|histogram| text_keeps_histogram(exposition, histogram))
-        }
+        Value::Histogram(index) => exposition
+            .histogram(index)
+            .is_some_and(|histogram| text_keeps_histogram(exposition, histogram)),
     }
 }
 
 fn text_keeps_histogram(exposition: &Exposition<'_>, histogram: &Histogram) -> bool {
     let buckets = exposition.buckets(histogram.buckets);
-    let mut counts = buckets.iter().map(|bucket| bucket.cumulative_count).chain([histogram.count]);
+    let mut counts = buckets
+        .iter()
+        .map(|bucket| bucket.cumulative_count)
+        .chain([histogram.count]);
     let all_int = counts.clone().all(|count| matches!(count, Count::Int(_)));
     histogram.native.is_none()
         && text_keeps_number(histogram.sum)

@@ -26,7 +26,9 @@ pub struct Reserved {
 impl Reserved {
     /// The table of these families.
     pub fn new(families: &[ReservedFamily]) -> Self {
-        Self { by_name: families.iter().map(|family| (family.name, *family)).collect() }
+        Self {
+            by_name: families.iter().map(|family| (family.name, *family)).collect(),
+        }
     }
 
     /// The family of that name.

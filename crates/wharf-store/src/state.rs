@@ -52,7 +52,11 @@ impl State {
     }
 
     /// Checks a push against what is stored and then stores it; nothing changes if it is refused.
-    pub(crate) fn push(&mut self, preparer: &Preparer, mut incoming: Incoming<'_>) -> Result<(), Inconsistency> {
+    pub(crate) fn push(
+        &mut self,
+        preparer: &Preparer,
+        mut incoming: Incoming<'_>,
+    ) -> Result<(), Inconsistency> {
         let is_new = !self.groups.contains_key(incoming.key);
         self.admit(preparer, &incoming)?;
         let key = incoming.key;
@@ -72,7 +76,12 @@ impl State {
     pub(crate) fn record_failure(&mut self, preparer: &Preparer, key: &GroupingKey, now: UnixNanos) {
         let is_new = !self.groups.contains_key(key);
         let prepared = preparer.times(key, is_new.then_some(0.0), Some(now.as_seconds()));
-        let mut incoming = Incoming { key, mode: PushMode::ReplaceFamilies, prepared, now };
+        let mut incoming = Incoming {
+            key,
+            mode: PushMode::ReplaceFamilies,
+            prepared,
+            now,
+        };
         if self.admit(preparer, &incoming).is_ok() {
             self.apply(preparer, key, &mut incoming.prepared, now);
         }
@@ -80,7 +89,9 @@ impl State {
 
     /// Removes a group; whether there was one.
     pub(crate) fn delete(&mut self, preparer: &Preparer, key: &GroupingKey) -> bool {
-        let Some(group) = self.groups.remove(key) else { return false };
+        let Some(group) = self.groups.remove(key) else {
+            return false;
+        };
         for name in &group.families {
             self.remove_fragment(preparer, key, group.id, name);
         }
@@ -97,7 +108,9 @@ impl State {
                 continue;
             }
             let stored = self.families.get(family.name);
-            let old = group.and_then(|_| stored?.find(incoming.key)).map(|(leaf, position)| leaf.get(position));
+            let old = group
+                .and_then(|_| stored?.find(incoming.key))
+                .map(|(leaf, position)| leaf.get(position));
             let old = old.filter(|old| old.metrics > 0);
             if let Some(stored) = stored {
                 check_type(incoming.key, family, stored, old.is_some())?;
@@ -132,11 +145,23 @@ impl State {
         };
         let refuse = |other: &str, present: Present| {
             let (family, other) = (family.name.to_owned(), other.to_owned());
-            let Present { metric_type, own, holder } = present;
-            Err(Inconsistency::Collision { family, other, other_type: metric_type, own, holder })
+            let Present {
+                metric_type,
+                own,
+                holder,
+            } = present;
+            Err(Inconsistency::Collision {
+                family,
+                other,
+                other_type: metric_type,
+                own,
+                holder,
+            })
         };
         for suffix in ["_count", "_sum", "_bucket"] {
-            let Some(base) = family.name.strip_suffix(suffix) else { continue };
+            let Some(base) = family.name.strip_suffix(suffix) else {
+                continue;
+            };
             if let Some(present) = self.present(preparer, incoming, group, base)
                 && suffixes_of(present.metric_type).contains(&suffix)
             {
@@ -161,7 +186,11 @@ impl State {
         name: &str,
     ) -> Option<Present> {
         let present = |metric_type: MetricType, own, holder| {
-            Some(Present { metric_type: metric_type.base(), own, holder })
+            Some(Present {
+                metric_type: metric_type.base(),
+                own,
+                holder,
+            })
         };
         if let Some(reserved) = preparer.reserved.get(name) {
             return present(reserved.metric_type, true, None);
@@ -192,10 +221,18 @@ impl State {
     ) -> Result<(), Inconsistency> {
         let own = group.map(|group| group.id);
         for (position, fingerprint) in incoming.prepared.fingerprints(family).iter().enumerate() {
-            for owner in self.index.owners(*fingerprint).filter(|owner| Some(*owner) != own) {
-                let Some(holder) = self.ids.key(owner) else { continue };
+            for owner in self
+                .index
+                .owners(*fingerprint)
+                .filter(|owner| Some(*owner) != own)
+            {
+                let Some(holder) = self.ids.key(owner) else {
+                    continue;
+                };
                 let text = incoming.prepared.text(family);
-                let series = series_of(family.name, family.metric_type, text).get(position).copied();
+                let series = series_of(family.name, family.metric_type, text)
+                    .get(position)
+                    .copied();
                 if let Some(series) = series
                     && self.holds(holder, family.name, series)
                 {
@@ -215,7 +252,12 @@ impl State {
         let Some((leaf, position)) = self.families.get(name).and_then(|family| family.find(holder)) else {
             return false;
         };
-        has_series(name, leaf.get(position).meta.metric_type, leaf.text_of(position), series)
+        has_series(
+            name,
+            leaf.get(position).meta.metric_type,
+            leaf.text_of(position),
+            series,
+        )
     }
 
     // ---- changes ------------------------------------------------------------------------------------------
@@ -223,14 +265,19 @@ impl State {
     /// Stores admitted families.
     fn apply(&mut self, preparer: &Preparer, key: &GroupingKey, prepared: &mut Prepared<'_>, now: UnixNanos) {
         let ids = &mut self.ids;
-        let group = self.groups.entry_ref(key).or_insert_with(|| Group { id: ids.take(key), families: Vec::new() });
+        let group = self.groups.entry_ref(key).or_insert_with(|| Group {
+            id: ids.take(key),
+            families: Vec::new(),
+        });
         let mut families = std::mem::take(&mut prepared.families);
         for family in &mut families {
             if !self.families.contains_key(family.name) {
                 let new = Family::new(family.name);
                 self.families.insert(Arc::clone(new.name()), Arc::new(new));
             }
-            let Some(stored) = self.families.get_mut(family.name) else { continue };
+            let Some(stored) = self.families.get_mut(family.name) else {
+                continue;
+            };
             let stored = Arc::make_mut(stored);
             reindex(&mut self.index, preparer, group.id, key, stored, prepared, family);
             let before = stored.size();
@@ -245,13 +292,18 @@ impl State {
 
     /// Removes the families of a group that a push of the whole group does not have.
     fn remove_missing(&mut self, preparer: &Preparer, key: &GroupingKey, prepared: &Prepared<'_>) {
-        let Some(group) = self.groups.get_mut(key) else { return };
-        let stays = |name: &str| name == PUSH_TIME || name == PUSH_FAILURE_TIME || prepared.get(name).is_some();
+        let Some(group) = self.groups.get_mut(key) else {
+            return;
+        };
+        let stays =
+            |name: &str| name == PUSH_TIME || name == PUSH_FAILURE_TIME || prepared.get(name).is_some();
         if group.families.iter().all(|name| stays(name)) {
             return;
         }
         let id = group.id;
-        let (stay, gone) = std::mem::take(&mut group.families).into_iter().partition(|name| stays(name));
+        let (stay, gone) = std::mem::take(&mut group.families)
+            .into_iter()
+            .partition(|name| stays(name));
         group.families = stay;
         let gone: Vec<Arc<str>> = gone;
         for name in &gone {
@@ -260,7 +312,9 @@ impl State {
     }
 
     fn remove_fragment(&mut self, preparer: &Preparer, key: &GroupingKey, id: GroupId, name: &str) {
-        let Some(family) = self.families.get_mut(name) else { return };
+        let Some(family) = self.families.get_mut(name) else {
+            return;
+        };
         let family = Arc::make_mut(family);
         if let Some((leaf, position)) = family.find(key) {
             let metric_type = leaf.get(position).meta.metric_type;
@@ -290,7 +344,9 @@ fn check_type(
     stored: &Family,
     held_by_group: bool,
 ) -> Result<(), Inconsistency> {
-    let Some(stored_type) = stored.base_type() else { return Ok(()) };
+    let Some(stored_type) = stored.base_type() else {
+        return Ok(());
+    };
     let others = stored.holders() - u32::from(held_by_group);
     if others == 0 || stored_type == family.metric_type.base() {
         return Ok(());
@@ -320,7 +376,9 @@ fn reindex(
             return;
         }
         let text = leaf.text_of(position);
-        preparer.each_fingerprint(family.name, old.meta.metric_type, text, |fingerprint| index.remove(fingerprint, id));
+        preparer.each_fingerprint(family.name, old.meta.metric_type, text, |fingerprint| {
+            index.remove(fingerprint, id)
+        });
     }
     let new: &[Fingerprint] = prepared.fingerprints(family);
     for fingerprint in new {
@@ -333,7 +391,11 @@ fn describe_series(series: &[u8]) -> String {
     let text = String::from_utf8_lossy(series);
     let labels = text.find('{').and_then(|start| text.get(start..)).unwrap_or("{}");
     let short: String = labels.chars().take(512).collect();
-    if short.is_empty() { describe_labels(&[]) } else { short }
+    if short.is_empty() {
+        describe_labels(&[])
+    } else {
+        short
+    }
 }
 
 /// Numbers of groups, so that the index needs four bytes for an owner.

@@ -43,7 +43,10 @@ impl Store {
     /// An empty store beside these families of the gateway itself. `max_push_bytes` bounds the text of one push
     /// once the group's labels stand on each of its lines.
     pub fn new(reserved: Reserved, max_push_bytes: usize) -> Self {
-        Self { preparer: Preparer::new(reserved, max_push_bytes), state: Mutex::default() }
+        Self {
+            preparer: Preparer::new(reserved, max_push_bytes),
+            state: Mutex::default(),
+        }
     }
 
     /// Replaces the group `key`, or the pushed families in it, by `exposition`.
@@ -63,7 +66,12 @@ impl Store {
         now: UnixNanos,
     ) -> Result<(), PushError> {
         let pushed = self.preparer.prepare(key, exposition, now).and_then(|prepared| {
-            let incoming = Incoming { key, mode, prepared, now };
+            let incoming = Incoming {
+                key,
+                mode,
+                prepared,
+                now,
+            };
             Ok(self.lock().push(&self.preparer, incoming)?)
         });
         if matches!(pushed, Err(PushError::Timestamps | PushError::Inconsistent(_))) {
@@ -88,7 +96,10 @@ impl Store {
     /// pushed meanwhile adds to it.
     pub fn snapshot(&self) -> Snapshot {
         let state = self.lock();
-        Snapshot { families: state.families().clone(), totals: totals_of(&state) }
+        Snapshot {
+            families: state.families().clone(),
+            totals: totals_of(&state),
+        }
     }
 
     /// How much is stored now.
@@ -104,7 +115,11 @@ impl Store {
 }
 
 fn totals_of(state: &State) -> Totals {
-    Totals { groups: state.groups(), series: state.size().series, bytes: state.size().bytes }
+    Totals {
+        groups: state.groups(),
+        series: state.size().series,
+        bytes: state.size().bytes,
+    }
 }
 
 /// What was stored at one moment: whole pushes only.
@@ -134,10 +149,20 @@ impl Snapshot {
     pub fn groups(&self) -> Vec<(&GroupingKey, Vec<FragmentView<'_>>)> {
         // Every group has a push time.
         let times = self.family(PUSH_TIME);
-        let keys = times.iter().flat_map(FamilyView::fragments).map(|fragment| fragment.key());
+        let keys = times
+            .iter()
+            .flat_map(FamilyView::fragments)
+            .map(|fragment| fragment.key());
         let mut groups: Vec<_> = keys.map(|key| (key, Vec::new())).collect();
-        let positions: HashMap<_, _> = groups.iter().enumerate().map(|(at, (key, _))| (*key, at)).collect();
-        for fragment in self.families().flat_map(|family| family.fragments().collect::<Vec<_>>()) {
+        let positions: HashMap<_, _> = groups
+            .iter()
+            .enumerate()
+            .map(|(at, (key, _))| (*key, at))
+            .collect();
+        for fragment in self
+            .families()
+            .flat_map(|family| family.fragments().collect::<Vec<_>>())
+        {
             if let Some((_, fragments)) = positions.get(fragment.key()).and_then(|at| groups.get_mut(*at)) {
                 fragments.push(fragment);
             }

@@ -33,7 +33,10 @@ pub const FILES: &[StaticFile] = &[
 /// The page, with links below `prefix` as users see the gateway: `/ext`, or empty for relative links.
 pub fn page(prefix: &str) -> String {
     let base = if prefix.is_empty() { "." } else { prefix };
-    let escaped = base.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
+    let escaped = base
+        .replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('<', "&lt;");
     include_str!("../static/index.html").replace("{base}", &escaped)
 }
 

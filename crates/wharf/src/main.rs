@@ -25,11 +25,17 @@ fn main() -> ExitCode {
 
 fn print(text: &str) -> ExitCode {
     let written = std::io::stdout().lock().write_all(text.as_bytes());
-    if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if written.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn refuse(error: &UsageError, program: &str) -> ExitCode {
     // If standard error is closed, the exit code says it alone.
-    let _unwritten = std::io::stderr().lock().write_all(error.report(program).as_bytes());
+    let _unwritten = std::io::stderr()
+        .lock()
+        .write_all(error.report(program).as_bytes());
     ExitCode::from(UsageError::EXIT_CODE)
 }

@@ -49,7 +49,10 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
     tracing::debug!(path = internal.as_str(), "path prefix for internal routing");
 
     let listeners = listen(config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
     runtime.block_on(async {
         let shutdown = Shutdown::default();
         watch_signals(&shutdown)?;
@@ -60,17 +63,23 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
             Box::new(SystemClock),
             shutdown,
         ));
-        serve(listeners, gateway, config.shutdown.timeout).await.context("serve")
+        serve(listeners, gateway, config.shutdown.timeout)
+            .await
+            .context("serve")
     })
 }
 
 /// A flag that does nothing would be worse than one that stops the start: the user counts on what it promises.
 fn refuse_what_is_missing(config: &Config) -> anyhow::Result<()> {
     if config.listen.config_file.is_some() {
-        bail!("--web.config.file: TLS, basic authentication and rate limits are not built yet; see CHANGELOG.md");
+        bail!(
+            "--web.config.file: TLS, basic authentication and rate limits are not built yet; see CHANGELOG.md"
+        );
     }
     if config.persistence.file.is_some() {
-        bail!("--persistence.file: storage on disk is not built yet, all data is in memory; see CHANGELOG.md");
+        bail!(
+            "--persistence.file: storage on disk is not built yet, all data is in memory; see CHANGELOG.md"
+        );
     }
     Ok(())
 }
@@ -108,7 +117,11 @@ fn status(config: &Config) -> Status {
             revision: BUILD.revision.to_owned(),
             version: BUILD.version.to_owned(),
         },
-        flags: config.flags().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        flags: config
+            .flags()
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
     }
 }
 
@@ -149,10 +162,18 @@ fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
         tracing::info!("Listening on systemd activated listeners instead of port listeners.");
         inherited()?
     } else {
-        config.listen.addresses.iter().map(bind).collect::<anyhow::Result<_>>()?
+        config
+            .listen
+            .addresses
+            .iter()
+            .map(bind)
+            .collect::<anyhow::Result<_>>()?
     };
     for listener in &listeners {
-        let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+        let address = listener
+            .local_addr()
+            .map(|address| address.to_string())
+            .unwrap_or_default();
         tracing::info!(address, "Listening on");
         tracing::info!(http2 = false, address, "TLS is disabled.");
     }
@@ -164,7 +185,9 @@ fn inherited() -> anyhow::Result<Vec<TcpListener>> {
     let mut inherited = listenfd::ListenFd::from_env();
     let mut listeners = Vec::new();
     for index in 0..inherited.len() {
-        let listener = inherited.take_tcp_listener(index).context("take an inherited socket")?;
+        let listener = inherited
+            .take_tcp_listener(index)
+            .context("take an inherited socket")?;
         listeners.extend(listener);
     }
     if listeners.is_empty() {
@@ -179,10 +202,15 @@ const BACKLOG: i32 = 4096;
 fn bind(address: &ListenAddress) -> anyhow::Result<TcpListener> {
     let candidates: Vec<SocketAddr> = if address.host().is_empty() {
         // All interfaces: IPv6 takes IPv4 as well where there is IPv6.
-        vec![([0u16; 8], address.port()).into(), ([0u8; 4], address.port()).into()]
+        vec![
+            ([0u16; 8], address.port()).into(),
+            ([0u8; 4], address.port()).into(),
+        ]
     } else {
         let resolved = (address.host(), address.port()).to_socket_addrs();
-        resolved.with_context(|| format!("listen tcp: lookup {}", address.host()))?.collect()
+        resolved
+            .with_context(|| format!("listen tcp: lookup {}", address.host()))?
+            .collect()
     };
     let mut last = anyhow!("listen tcp {address}: no such address");
     for candidate in candidates {
@@ -190,7 +218,11 @@ fn bind(address: &ListenAddress) -> anyhow::Result<TcpListener> {
             Ok(listener) => return Ok(listener),
             Err(error) => {
                 let taken = error.kind() == std::io::ErrorKind::AddrInUse;
-                let why = if taken { "address already in use".to_owned() } else { error.to_string() };
+                let why = if taken {
+                    "address already in use".to_owned()
+                } else {
+                    error.to_string()
+                };
                 last = anyhow!("listen tcp {address}: bind: {why}");
                 if taken {
                     break;

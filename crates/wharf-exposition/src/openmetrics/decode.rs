@@ -22,9 +22,12 @@ use crate::number;
 /// A sample `_created` becomes the creation time of its metric. Counts that are whole numbers are
 /// [`Count::Int`], however they are written. A histogram without a count has that of its bucket `+Inf`.
 ///
+/// Samples of one metric have to stand together. Where they do not, they make several metrics of the same labels:
+/// no series is lost, and it is for the store to refuse the second one.
+///
 /// # Errors
 /// [`DecodeError`] if the body does not follow the grammar, does not end in `# EOF`, has a name that the rule
-/// does not allow, or spreads the lines of a family or metric so that they do not stand together.
+/// does not allow, or spreads the lines of a family so that they do not stand together.
 pub fn decode(body: &[u8], options: Options) -> Result<Exposition<'_>, DecodeError> {
     decode_lines(body, options).map_err(|problem| DecodeError::locate(body, problem))
 }

@@ -76,40 +76,46 @@ impl<'b> Reader<'b> {
     ///
     /// Values whose wire type is not the one of the schema are returned like any other; who does not expect
     /// them ignores them, as it does unknown fields.
-    #[expect(clippy::inline_always, reason = "the callers know which fields to expect: twice as fast for buckets")]
+    #[expect(
+        clippy::inline_always,
+        reason = "callers know which fields to expect: decoding is half again as fast"
+    )]
     #[inline(always)]
     pub(super) fn field(&mut self) -> Result<Option<(u64, Wire<'b>)>, DecodeError> {
         if self.rest.is_empty() {
             return Ok(None);
         }
-        // Nearly all strings and messages of the schema are shorter than 128 bytes, and their field numbers
-        // below 16: two bytes say it all.
-        if let [tag @ 8..0x80, length @ ..0x80, rest @ ..] = self.rest
-            && tag & 7 == 2
-            && let Some((chunk, rest)) = rest.split_at_checked(usize::from(*length))
-        {
-            self.rest = rest;
-            return Ok(Some((
-                u64::from(tag >> 3),
-                Wire::Bytes(Self {
-                    rest: chunk,
-                    end: self.offset(),
-                }),
-            )));
+        // Nearly all fields of the schema have numbers below 16 and lengths and integers below 128.
+        if let [tag @ 8..0x80, rest @ ..] = self.rest {
+            let short = match (tag & 7, rest) {
+                (0, [value @ ..0x80, rest @ ..]) => Some((Wire::Varint(u64::from(*value)), rest)),
+                (1, rest) => rest
+                    .split_first_chunk()
+                    .map(|(bits, rest)| (Wire::Fixed64(u64::from_le_bytes(*bits)), rest)),
+                (2, [length @ ..0x80, rest @ ..]) => {
+                    rest.split_at_checked(usize::from(*length)).map(|(chunk, rest)| {
+                        (
+                            Wire::Bytes(Self {
+                                rest: chunk,
+                                end: self.end - rest.len(),
+                            }),
+                            rest,
+                        )
+                    })
+                }
+                _ => None,
+            };
+            if let Some((value, rest)) = short {
+                self.rest = rest;
+                return Ok(Some((u64::from(tag >> 3), value)));
+            }
         }
-        let before = *self;
-        let (number, wire_type) = self.tag()?;
-        match wire_type {
-            0 => Ok(Some((number, Wire::Varint(self.varint()?)))),
-            1 => Ok(Some((number, Wire::Fixed64(self.fixed64()?)))),
-            _ => before.other_field(self).map(Some),
-        }
+        self.any_field().map(Some)
     }
 
-    /// Reads the field at which the reader stands, and leaves `behind` behind it.
-    #[cold]
-    fn other_field(mut self, behind: &mut Self) -> Result<(u64, Wire<'b>), DecodeError> {
-        let before = self;
+    #[inline(never)]
+    fn any_field(&mut self) -> Result<(u64, Wire<'b>), DecodeError> {
+        let before = *self;
         let (number, wire_type) = self.tag()?;
         let value = match wire_type {
             0 => Wire::Varint(self.varint()?),
@@ -119,14 +125,13 @@ impl<'b> Reader<'b> {
                 self.skip_group(number)?;
                 Wire::Other
             }
-            4 => return Err(before.malformed(Malformed::Group)),
             5 => {
                 self.fixed::<4>()?;
                 Wire::Other
             }
+            4 => return Err(before.malformed(Malformed::Group)),
             other => return Err(before.malformed(Malformed::WireType(other))),
         };
-        *behind = self;
         Ok((number, value))
     }
 

@@ -1,6 +1,9 @@
 //! The formats from outside, one module each.
 
-#![expect(clippy::unwrap_used, reason = "the relaxation for tests does not cover their helpers")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "the relaxation for tests does not cover their helpers"
+)]
 
 mod generate;
 mod openmetrics;

@@ -101,7 +101,7 @@ fn each(bodies: &[&str]) -> String {
         let meaning = show(format!("{body}\n# EOF\n").as_bytes(), Options::default());
         format!("{body}\n    {meaning}")
     };
-    bodies.iter().map(lines).collect()
+    bodies.iter().map(lines).collect::<Vec<_>>().concat()
 }
 
 /// What the lines mean has to be what `plain` means.
@@ -669,14 +669,11 @@ fn every_prefix_is_refused() {
 #[test]
 fn hostile_bodies_take_linear_time() {
     let many = 100_000;
-    let labels: String = (0..many).map(|index| format!("a{index}=\"\",")).collect();
-    let families: String = (0..many).map(|index| format!("m{index} 1\n")).collect();
-    let metrics: String = (0..many)
-        .map(|index| format!("h_bucket{{a=\"{index}\",le=\"1\"}} 1\n"))
-        .collect();
-    let bounds: String = (0..many)
-        .map(|index| format!("h_bucket{{le=\"{index}\"}} 1\n"))
-        .collect();
+    let repeat = |line: fn(usize) -> String| (0..many).map(line).collect::<Vec<_>>().concat();
+    let labels = repeat(|index| format!("a{index}=\"\","));
+    let families = repeat(|index| format!("m{index} 1\n"));
+    let metrics = repeat(|index| format!("h_bucket{{a=\"{index}\",le=\"1\"}} 1\n"));
+    let bounds = repeat(|index| format!("h_bucket{{le=\"{index}\"}} 1\n"));
     let escapes = "\\\\".repeat(many);
     for body in [
         format!("m{{{labels}}} 1\n# EOF\n"),

@@ -1,7 +1,5 @@
 //! The schema `io.prometheus.client`, for a protobuf library that shares nothing with ours.
 
-#![expect(clippy::struct_field_names, reason = "the names of the schema")]
-
 use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]

@@ -19,7 +19,11 @@ fn every_scrape_shows_each_group_whole() {
                     for n in 0..PUSHES {
                         for group in (pusher..GROUPS).step_by(2) {
                             // Odd pushes have a family more, so that groups grow and shrink.
-                            let more = if n % 2 == 1 { format!("c {n}\n") } else { String::new() };
+                            let more = if n % 2 == 1 {
+                                format!("c {n}\n")
+                            } else {
+                                String::new()
+                            };
                             let body = format!("a {n}\nb{{x=\"{n}\"}} {n}\n{more}");
                             put(store, &format!("job/j{group}"), &body).unwrap();
                         }
@@ -48,16 +52,25 @@ fn every_scrape_shows_each_group_whole() {
 /// All families of a group must be of the same push: value n everywhere, and `c` if n is odd.
 fn check_whole(text: &str) {
     let mut groups: HashMap<&str, Vec<(&str, usize)>> = HashMap::new();
-    for line in text.lines().filter(|line| !line.starts_with('#') && !line.starts_with("push_")) {
+    for line in text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.starts_with("push_"))
+    {
         let (series, value) = line.rsplit_once(' ').unwrap();
         let job = series.split("job=\"").nth(1).unwrap().split('"').next().unwrap();
-        groups.entry(job).or_default().push((&series[..1], value.parse().unwrap()));
+        groups
+            .entry(job)
+            .or_default()
+            .push((&series[..1], value.parse().unwrap()));
     }
     for (job, found) in groups {
         let n = found[0].1;
         let names: Vec<&str> = found.iter().map(|(name, _)| *name).collect();
         let expected: &[&str] = if n % 2 == 1 { &["a", "b", "c"] } else { &["a", "b"] };
         assert_eq!(names, expected, "group {job}: {found:?}");
-        assert!(found.iter().all(|(_, value)| *value == n), "group {job}: {found:?}");
+        assert!(
+            found.iter().all(|(_, value)| *value == n),
+            "group {job}: {found:?}"
+        );
     }
 }

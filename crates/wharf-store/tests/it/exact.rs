@@ -10,10 +10,19 @@ use crate::{key, store};
 /// that was pushed.
 #[track_caller]
 fn check_round_trip(body: &[u8], is_protobuf: bool) {
-    let options = text::Options { names: NameRule::Utf8, strict: false };
-    let pushed = if is_protobuf { protobuf::decode(body).unwrap() } else { text::decode(body, options).unwrap() };
+    let options = text::Options {
+        names: NameRule::Utf8,
+        strict: false,
+    };
+    let pushed = if is_protobuf {
+        protobuf::decode(body).unwrap()
+    } else {
+        text::decode(body, options).unwrap()
+    };
     let store: Store = store();
-    store.push(&key("job/a"), PushMode::ReplaceGroup, &pushed, UnixNanos(1)).unwrap();
+    store
+        .push(&key("job/a"), PushMode::ReplaceGroup, &pushed, UnixNanos(1))
+        .unwrap();
     let snapshot = store.snapshot();
     let mut seen = 0;
     for family in &pushed.families {
@@ -33,7 +42,10 @@ fn check_round_trip(body: &[u8], is_protobuf: bool) {
                 }
                 assert_eq!(format!("{only:?}"), format!("{expected:?}"));
             });
-            assert_eq!(fragment.meta().help.as_deref(), family.help.map(|help| pushed.text(help)));
+            assert_eq!(
+                fragment.meta().help.as_deref(),
+                family.help.map(|help| pushed.text(help))
+            );
             assert_eq!(&*fragment.meta().unit, pushed.text(family.unit));
         }
     }
@@ -78,7 +90,9 @@ fn what_only_protobuf_says_is_read_back() {
         "g_gcount{instance=\"\",job=\"a\"} 5\ng_gsum{instance=\"\",job=\"a\"} 5\n",
         "# EOF\n"
     );
-    let options = wharf_exposition::openmetrics::Options { names: NameRule::Legacy };
+    let options = wharf_exposition::openmetrics::Options {
+        names: NameRule::Legacy,
+    };
     let decoded = wharf_exposition::openmetrics::decode(text.as_bytes(), options).unwrap();
     let message = protobuf::encode(&decoded, wharf_model::name::EscapingScheme::AllowUtf8);
     check_round_trip(&message, true);

@@ -25,7 +25,10 @@ fn key(path: &str) -> GroupingKey {
 
 /// Pushes a body of the text format at a time in seconds.
 fn push(store: &Store, mode: PushMode, path: &str, body: &str, seconds: i64) -> Result<(), PushError> {
-    let options = text::Options { names: NameRule::Utf8, strict: false };
+    let options = text::Options {
+        names: NameRule::Utf8,
+        strict: false,
+    };
     let exposition = text::decode(body.as_bytes(), options).unwrap();
     store.push(&key(path), mode, &exposition, UnixNanos(seconds * 1_000_000_000))
 }
@@ -53,6 +56,8 @@ fn exposition(snapshot: &Snapshot) -> String {
 /// The lines of samples, without those of the push times.
 fn samples(store: &Store) -> Vec<String> {
     let text = exposition(&store.snapshot());
-    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.starts_with("push_"));
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.starts_with("push_"));
     lines.map(str::to_owned).collect()
 }

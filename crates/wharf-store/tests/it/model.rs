@@ -23,8 +23,15 @@ type Families = BTreeMap<String, Family>;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Push { mode: PushMode, group: Labels, families: Families, timestamp: bool },
-    Delete { group: Labels },
+    Push {
+        mode: PushMode,
+        group: Labels,
+        families: Families,
+        timestamp: bool,
+    },
+    Delete {
+        group: Labels,
+    },
     Wipe,
 }
 
@@ -48,9 +55,18 @@ impl Model {
             Step::Delete { group } => {
                 self.groups.remove(group);
             }
-            Step::Push { mode, group, families, timestamp } => {
+            Step::Push {
+                mode,
+                group,
+                families,
+                timestamp,
+            } => {
                 let mut candidate = self.clone();
-                let new = Group { families: Families::new(), pushed: 0, failed: 0 };
+                let new = Group {
+                    families: Families::new(),
+                    pushed: 0,
+                    failed: 0,
+                };
                 let entry = candidate.groups.entry(group.clone()).or_insert(new);
                 if *mode == PushMode::ReplaceGroup {
                     entry.families.clear();
@@ -58,15 +74,27 @@ impl Model {
                 entry.pushed = now;
                 for (name, family) in families {
                     let metrics = family.metrics.iter();
-                    let metrics = metrics.map(|(labels, value)| (relabel(group, labels), *value)).collect();
-                    entry.families.insert(name.clone(), Family { metrics, ..family.clone() });
+                    let metrics = metrics
+                        .map(|(labels, value)| (relabel(group, labels), *value))
+                        .collect();
+                    entry.families.insert(
+                        name.clone(),
+                        Family {
+                            metrics,
+                            ..family.clone()
+                        },
+                    );
                 }
                 if !timestamp && candidate.is_consistent() {
                     *self = candidate;
                     return true;
                 }
                 let mut failed = self.clone();
-                let new = Group { families: Families::new(), pushed: 0, failed: 0 };
+                let new = Group {
+                    families: Families::new(),
+                    pushed: 0,
+                    failed: 0,
+                };
                 failed.groups.entry(group.clone()).or_insert(new).failed = now;
                 if failed.is_consistent() {
                     *self = failed;
@@ -108,7 +136,9 @@ impl Model {
                 "histogram" => &["_count", "_sum", "_bucket"],
                 _ => &[],
             };
-            suffixes.iter().all(|suffix| !kinds.contains_key(format!("{name}{suffix}").as_str()))
+            suffixes
+                .iter()
+                .all(|suffix| !kinds.contains_key(format!("{name}{suffix}").as_str()))
         })
     }
 
@@ -126,7 +156,12 @@ impl Model {
             }
             let labels = relabel(key, &Labels::new());
             lines.extend(metric_lines("push_time_seconds", "gauge", &labels, group.pushed));
-            lines.extend(metric_lines("push_failure_time_seconds", "gauge", &labels, group.failed));
+            lines.extend(metric_lines(
+                "push_failure_time_seconds",
+                "gauge",
+                &labels,
+                group.failed,
+            ));
         }
         for (name, helps) in helps {
             lines.extend(helps.first().map(|help| format!("# HELP {name} {help}")));
@@ -145,17 +180,28 @@ fn relabel(group: &Labels, labels: &Labels) -> Labels {
 /// The lines of a metric as the text format has them.
 fn metric_lines(name: &str, kind: &str, labels: &Labels, value: u32) -> Vec<String> {
     let line = |suffix: &str, extra: &str, value: u32| {
-        let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(name, value)| format!("{name}=\"{value}\""))
+            .collect();
         let mut labels = labels.join(",");
         if !extra.is_empty() {
             labels.push_str(if labels.is_empty() { "" } else { "," });
             labels.push_str(extra);
         }
-        let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+        let labels = if labels.is_empty() {
+            String::new()
+        } else {
+            format!("{{{labels}}}")
+        };
         format!("{name}{suffix}{labels} {value}")
     };
     match kind {
-        "summary" => vec![line("", "quantile=\"0.5\"", value), line("_sum", "", value), line("_count", "", value)],
+        "summary" => vec![
+            line("", "quantile=\"0.5\"", value),
+            line("_sum", "", value),
+            line("_count", "", value),
+        ],
         "histogram" => vec![
             line("_bucket", "le=\"1\"", value),
             line("_bucket", "le=\"+Inf\"", value),
@@ -201,7 +247,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         prop::sample::select(vec!["", "1", "i"]).prop_map(str::to_owned),
         0..3,
     );
-    let kinds = vec!["counter", "gauge", "gauge", "gauge", "untyped", "summary", "histogram"];
+    let kinds = vec![
+        "counter",
+        "gauge",
+        "gauge",
+        "gauge",
+        "untyped",
+        "summary",
+        "histogram",
+    ];
     // Two metrics of one body with the same labels are possible for plain types only: the decoder merges the
     // lines of summaries and histograms by labels.
     let family = (
@@ -224,14 +278,22 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
                 let lines_of_others: Vec<String> = families
                     .iter()
                     .filter(|(_, family)| family.kind == "histogram" || family.kind == "summary")
-                    .flat_map(|(name, _)| ["_count", "_sum", "_bucket"].map(|suffix| format!("{name}{suffix}")))
+                    .flat_map(|(name, _)| {
+                        ["_count", "_sum", "_bucket"].map(|suffix| format!("{name}{suffix}"))
+                    })
                     .collect();
                 families.retain(|name, _| !lines_of_others.contains(name));
                 families
             });
     let mode = prop::sample::select(vec![PushMode::ReplaceGroup, PushMode::ReplaceFamilies]);
-    let push = (mode, group.clone(), families, prop::bool::weighted(0.05))
-        .prop_map(|(mode, group, families, timestamp)| Step::Push { mode, group, families, timestamp });
+    let push = (mode, group.clone(), families, prop::bool::weighted(0.05)).prop_map(
+        |(mode, group, families, timestamp)| Step::Push {
+            mode,
+            group,
+            families,
+            timestamp,
+        },
+    );
     let step = prop_oneof![
         20 => push,
         4 => group.prop_map(|group| Step::Delete { group }),
@@ -242,7 +304,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn apply(store: &Store, step: &Step, now: u32) -> bool {
     let path = |group: &Labels| {
-        let parts: Vec<String> = group.iter().map(|(name, value)| format!("{name}/{value}")).collect();
+        let parts: Vec<String> = group
+            .iter()
+            .map(|(name, value)| format!("{name}/{value}"))
+            .collect();
         parts.join("/")
     };
     match step {
@@ -254,7 +319,12 @@ fn apply(store: &Store, step: &Step, now: u32) -> bool {
             store.delete(&key(&path(group)));
             true
         }
-        Step::Push { mode, group, families, timestamp } => {
+        Step::Push {
+            mode,
+            group,
+            families,
+            timestamp,
+        } => {
             // A push without samples has no timestamps.
             let body = body(families, *timestamp);
             push(store, *mode, &path(group), &body, i64::from(now)).is_ok()

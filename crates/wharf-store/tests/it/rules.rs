@@ -45,7 +45,10 @@ fn put_replaces_the_group_and_post_its_families() {
     let store = store();
     post(&store, "job/a", "m{x=\"1\"} 1\nm{x=\"2\"} 2\nn 1\n").unwrap();
     post(&store, "job/a", "m{x=\"3\"} 3\n").unwrap();
-    assert_eq!(samples(&store), [r#"m{instance="",job="a",x="3"} 3"#, r#"n{instance="",job="a"} 1"#]);
+    assert_eq!(
+        samples(&store),
+        [r#"m{instance="",job="a",x="3"} 3"#, r#"n{instance="",job="a"} 1"#]
+    );
     put(&store, "job/a", "k 1\n").unwrap();
     assert_eq!(samples(&store), [r#"k{instance="",job="a"} 1"#]);
     put(&store, "job/a", "").unwrap();
@@ -98,8 +101,14 @@ fn a_refused_push_moves_the_failure_time_only() {
     }
     post(&store, "job/new", "m 5\n").unwrap();
     let text = exposition(&store.snapshot());
-    assert!(text.contains("push_failure_time_seconds{instance=\"\",job=\"new\"} 300\n"), "{text}");
-    assert!(text.contains("push_time_seconds{instance=\"\",job=\"new\"} 100\n"), "{text}");
+    assert!(
+        text.contains("push_failure_time_seconds{instance=\"\",job=\"new\"} 300\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("push_time_seconds{instance=\"\",job=\"new\"} 100\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -109,7 +118,9 @@ fn pushed_push_times_are_left_out() {
     post(&store, "job/a", body).unwrap();
     post(&store, "job/a", body).unwrap();
     let text = exposition(&store.snapshot());
-    assert!(text.contains("# TYPE push_time_seconds gauge\npush_time_seconds{instance=\"\",job=\"a\"} 100\n"));
+    assert!(
+        text.contains("# TYPE push_time_seconds gauge\npush_time_seconds{instance=\"\",job=\"a\"} 100\n")
+    );
     assert!(text.contains("push_failure_time_seconds{instance=\"\",job=\"a\"} 0\n"));
 }
 
@@ -121,7 +132,9 @@ fn a_type_belongs_to_all_groups() {
         &store,
         "job/b",
         "# TYPE m gauge\nm 1\n",
-        &expect![[r#"collected metric "m" is not a COUNTER: it was pushed as GAUGE (stored in group {job="a"})"#]],
+        &expect![[
+            r#"collected metric "m" is not a COUNTER: it was pushed as GAUGE (stored in group {job="a"})"#
+        ]],
     );
     post(&store, "job/a", "# TYPE m gauge\nm 1\n").unwrap();
     post(&store, "job/b", "# TYPE m gauge\nm 1\n").unwrap();
@@ -129,7 +142,9 @@ fn a_type_belongs_to_all_groups() {
         &store,
         "job/a",
         "# TYPE m counter\nm 1\n",
-        &expect![[r#"collected metric "m" is not a GAUGE: it was pushed as COUNTER (stored in group {job="b"})"#]],
+        &expect![[
+            r#"collected metric "m" is not a GAUGE: it was pushed as COUNTER (stored in group {job="b"})"#
+        ]],
     );
 }
 
@@ -208,7 +223,9 @@ fn names_of_lines_belong_to_their_summary_or_histogram() {
         &store,
         "job/c",
         "y_count 1\n# TYPE y histogram\ny_sum 1\n",
-        &expect![[r#"collected histogram or summary named "y" collides with previously collected metric named "y_count""#]],
+        &expect![[
+            r#"collected histogram or summary named "y" collides with previously collected metric named "y_count""#
+        ]],
     );
     // What the push replaces is not in its way.
     put(&store, "job/a", "s_count 1\nh_bucket 1\n").unwrap();
@@ -221,19 +238,25 @@ fn labels_that_the_format_needs_are_refused() {
         &store,
         "job/a/quantile/0.3",
         "# TYPE t summary\nt{quantile=\"0.5\"} 1\n",
-        &expect![[r#"collected metric "t" {instance="",job="a",quantile="0.3"} must not have an explicit "quantile" label"#]],
+        &expect![[
+            r#"collected metric "t" {instance="",job="a",quantile="0.3"} must not have an explicit "quantile" label"#
+        ]],
     );
     refused(
         &store,
         "job/a/le/1",
         "# TYPE t histogram\nt_bucket{le=\"0.5\"} 1\n",
-        &expect![[r#"collected metric "t" {instance="",job="a",le="1"} must not have an explicit "le" label"#]],
+        &expect![[
+            r#"collected metric "t" {instance="",job="a",le="1"} must not have an explicit "le" label"#
+        ]],
     );
     refused(
         &store,
         "job/a",
         "x{__foo=\"1\"} 1\n",
-        &expect![[r#"collected metric "x" {__foo="1",instance="",job="a"} has a label with an invalid name: __foo"#]],
+        &expect![[
+            r#"collected metric "x" {__foo="1",instance="",job="a"} has a label with an invalid name: __foo"#
+        ]],
     );
     refused(
         &store,
@@ -247,7 +270,12 @@ fn labels_that_the_format_needs_are_refused() {
 
 #[test]
 fn families_of_the_gateway_keep_type_and_help() {
-    let own = |name, metric_type, help_is_fixed| ReservedFamily { name, metric_type, help: "Own.", help_is_fixed };
+    let own = |name, metric_type, help_is_fixed| ReservedFamily {
+        name,
+        metric_type,
+        help: "Own.",
+        help_is_fixed,
+    };
     let reserved = Reserved::new(&[
         own("own_total", MetricType::Counter, true),
         own("process_x", MetricType::Gauge, false),
@@ -274,8 +302,18 @@ fn families_of_the_gateway_keep_type_and_help() {
             r#"collected metric named "own_size_count" collides with previously collected summary named "own_size" (one of the gateway's own)"#
         ]],
     );
-    post(&store, "job/a", "# HELP own_total Own.\n# TYPE own_total counter\nown_total 1\n").unwrap();
-    post(&store, "job/a", "# HELP process_x Mine.\n# TYPE process_x gauge\nprocess_x 1\n").unwrap();
+    post(
+        &store,
+        "job/a",
+        "# HELP own_total Own.\n# TYPE own_total counter\nown_total 1\n",
+    )
+    .unwrap();
+    post(
+        &store,
+        "job/a",
+        "# HELP process_x Mine.\n# TYPE process_x gauge\nprocess_x 1\n",
+    )
+    .unwrap();
 }
 
 #[test]
@@ -323,12 +361,21 @@ fn a_snapshot_does_not_change() {
 #[test]
 fn totals_count_groups_and_lines() {
     let store = store();
-    post(&store, "job/a", "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_count 1\nh_sum 1\n").unwrap();
+    post(
+        &store,
+        "job/a",
+        "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_count 1\nh_sum 1\n",
+    )
+    .unwrap();
     let totals = store.totals();
     // Two buckets, sum, count, and the two push times.
     assert_eq!((totals.groups, totals.series), (1, 6));
     let text = exposition(&store.snapshot());
-    let lines: usize = text.lines().filter(|line| !line.starts_with('#')).map(|line| line.len() + 1).sum();
+    let lines: usize = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.len() + 1)
+        .sum();
     assert_eq!(totals.bytes, lines as u64);
     store.delete(&key("job/a"));
     assert_eq!(store.totals(), wharf_store::Totals::default());

@@ -111,3 +111,20 @@ fn openmetrics_is_served_where_the_flag_says_so() {
         .wharf_flags(&["--web.enable-openmetrics"])
         .run(WHARF);
 }
+
+#[test]
+fn a_help_that_is_not_utf8_is_repaired() {
+    case()
+        .step(
+            put("/metrics/job/t").body(b"# HELP m a\xffb\nm 1\n".to_vec()),
+            ok(),
+        )
+        .scrape(differs(
+            "Prometheus refuses a scrape with a help text that is not UTF-8",
+            status(200),
+            scraped()
+                .line("# HELP m a\u{fffd}b")
+                .line(r#"m{instance="",job="t"} 1"#),
+        ))
+        .run(WHARF);
+}

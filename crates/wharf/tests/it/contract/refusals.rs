@@ -1,7 +1,8 @@
 //! Pushes that are refused, and what a refusal leaves behind.
 
 use wharf_testkit::contract::{accepted, case, differs, ok, refused, refused_like, scraped, status};
-use wharf_testkit::http::{delete, get, post, put};
+use wharf_testkit::http::{Request, delete, get, post, put};
+use wharf_testkit::protobuf::{self, Message, Type, delimited};
 
 use crate::WHARF;
 
@@ -247,5 +248,55 @@ fn an_empty_braced_name_is_refused() {
             )
         })
         .scrape(scraped().no_line("push_"))
+        .run(WHARF);
+}
+
+fn push_protobuf(message: Message) -> Request {
+    post("/metrics/job/a")
+        .header("Content-Type", protobuf::CONTENT_TYPE)
+        .body(delimited(&[message]))
+}
+
+#[test]
+fn a_native_histogram_must_make_sense() {
+    // A span of one bucket, and no count for it.
+    let span = Message::new().sint(1, 0).varint(2, 1);
+    let histogram = Message::new().varint(1, 1).sint(5, 3).message(12, &span);
+    let message = protobuf::family("nh", Type::Histogram, &[Message::new().message(7, &histogram)]);
+    case()
+        .step(
+            push_protobuf(message),
+            differs(
+                "Prometheus refuses the whole scrape because of it",
+                ok(),
+                refused_like("native histogram"),
+            ),
+        )
+        .scrape(differs(
+            "nothing of it is stored",
+            scraped().line(r#"nh_count{instance="",job="a"} 1"#),
+            scraped().no_line("nh"),
+        ))
+        .run(WHARF);
+}
+
+#[test]
+fn escaped_label_names_must_differ() {
+    let metric = protobuf::gauge(protobuf::labelled(&[("a.b", "1"), ("a_b", "2")]), 3.0);
+    let message = protobuf::family("m", Type::Gauge, &[metric]);
+    case()
+        .step(
+            push_protobuf(message),
+            differs(
+                "Prometheus refuses a scrape with a label name that stands twice in a line",
+                ok(),
+                inconsistent("has two labels with the same name once they are escaped"),
+            ),
+        )
+        .scrape(differs(
+            "nothing of it is stored",
+            status(200),
+            scraped().no_line("m{"),
+        ))
         .run(WHARF);
 }

@@ -1,6 +1,6 @@
 //! The text format as pushes bring it.
 
-use wharf_testkit::contract::{Case, case, ok, refused, scraped};
+use wharf_testkit::contract::{Case, case, differs, ok, refused, refused_like, scraped};
 use wharf_testkit::http::put;
 
 use crate::WHARF;
@@ -192,4 +192,27 @@ fn case_069_openmetrics_is_not_understood_as_text() {
             .no_line("# UNIT"),
     )
     .run(WHARF);
+}
+
+#[test]
+fn a_name_ends_before_a_quote() {
+    let reason = "it is no line of the format, and what it means is a guess";
+    case()
+        .step(
+            put("/metrics/job/t").body("m\"x\" 1\n"),
+            differs(reason, ok(), refused_like("in line 1: ")),
+        )
+        .run(WHARF);
+}
+
+#[test]
+fn a_bound_stands_once() {
+    let body = "# TYPE h histogram\nh_bucket{le=\"1\",le=\"2\"} 1\n";
+    let reason = "any other label name that stands twice is refused by both";
+    case()
+        .step(
+            put("/metrics/job/t").body(body),
+            differs(reason, ok(), refused_like("in line 2: duplicate label names")),
+        )
+        .run(WHARF);
 }

@@ -105,3 +105,18 @@ fn an_escaped_reserved_name_in_the_path_cannot_break_the_scrape() {
         ))
         .run(WHARF);
 }
+
+#[test]
+fn a_colon_in_a_label_name_is_escaped() {
+    let reason = "Prometheus cannot read a label name with a colon unless it is quoted";
+    let shown = |label: &str| scraped().line(&format!(r#"m{{{label}="1",instance="",job="a"}} 1"#));
+    case()
+        .flags(FLAG)
+        .step(post("/metrics/job/a").body("{\"m\",\"a:b\"=\"1\"} 1\n"), ok())
+        .step(escaped("underscores"), differs(reason, status(200), shown("a_b")))
+        .step(
+            escaped("allow-utf-8"),
+            differs(reason, status(200), shown("\"a:b\"")),
+        )
+        .run(WHARF);
+}
