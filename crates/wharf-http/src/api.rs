@@ -151,7 +151,7 @@ fn write_metrics(out: &mut Vec<u8>, exposition: &Exposition<'_>, family: &Family
                 write_number(object.key("value"), value);
             }
             Value::Summary(index) => {
-                write_summary(&mut object, exposition, metric, exposition.summary(index))
+                write_summary(&mut object, exposition, metric, exposition.summary(index));
             }
             Value::Histogram(index) => {
                 if let Some(histogram) = exposition.histogram(index) {
@@ -356,9 +356,9 @@ mod tests {
     #[test]
     fn times_have_no_trailing_zeros() {
         let cases = [
-            (1_767_323_045_123_456_789, "45.123456789"),
-            (1_767_323_045_100_000_000, "45.1"),
-            (1_767_323_045_000_000_000, "45"),
+            (1_767_323_045_123_456_789, "05.123456789"),
+            (1_767_323_045_100_000_000, "05.1"),
+            (1_767_323_045_000_000_000, "05"),
         ];
         for (nanos, seconds) in cases {
             let text = rfc3339(UnixNanos(nanos));

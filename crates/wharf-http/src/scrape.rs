@@ -86,7 +86,7 @@ fn render(
     match format {
         Format::Text004 | Format::Text100 => render_text(&own, &snapshot, escaping, &mut sink),
         Format::OpenMetrics001 | Format::OpenMetrics100 => {
-            render_openmetrics(&own, &snapshot, escaping, &mut sink)
+            render_openmetrics(&own, &snapshot, escaping, &mut sink);
         }
         Format::ProtobufDelimited => render_protobuf(&own, &snapshot, escaping, &mut sink, None),
         Format::ProtobufText => {

@@ -377,7 +377,7 @@ fn reindex(
         }
         let text = leaf.text_of(position);
         preparer.each_fingerprint(family.name, old.meta.metric_type, text, |fingerprint| {
-            index.remove(fingerprint, id)
+            index.remove(fingerprint, id);
         });
     }
     let new: &[Fingerprint] = prepared.fingerprints(family);
