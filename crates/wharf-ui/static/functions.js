@@ -48,11 +48,14 @@ const showGroup = (group) => {
   const families = Object.entries(group).filter(([, value]) => isFamily(value));
   const details = element("details");
   const summary = element("summary");
-  for (const [name, value] of Object.entries(group.labels)) {
+  const { job, ...labels } = group.labels;
+  for (const [name, value] of Object.entries({ job, ...labels })) {
     summary.append(element("span", `${name}=${JSON.stringify(value)}`, "label"));
   }
   if (group.last_push_successful === false) summary.append(element("span", "last push failed", "failed"));
-  const pushed = group.push_time_seconds?.time_stamp;
+  // A group that was made for a refused push has the push time 0.
+  const times = group.push_time_seconds;
+  const pushed = times?.metrics[0]?.value !== "0" && times?.time_stamp;
   if (pushed) summary.append(element("time", `pushed ${new Date(pushed).toLocaleString()}`, "time"));
   details.append(summary);
   details.addEventListener("toggle", () => details.open && showFamilies(details, families), { once: true });
