@@ -54,8 +54,7 @@ pub(crate) async fn metrics(gateway: Arc<Gateway>) -> Response<ResponseBody> {
     };
     let snapshot = gateway.store.snapshot();
     let rendered = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        success(|out| write_groups(out, &snapshot))
+        success(|out| write_groups(out, &snapshot)).map(|body| body.holding(permit))
     });
     rendered
         .await

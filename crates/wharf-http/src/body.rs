@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
@@ -54,6 +54,7 @@ pub(crate) async fn read(
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|declared| declared > limit_bytes as u64) {
+        discard(headers, body, timeout).await;
         return Err(ApiError::too_large(limit_bytes, false));
     }
     let read = async {
@@ -64,6 +65,8 @@ pub(crate) async fn read(
                 continue;
             };
             if first.len() + whole.len() + data.len() > limit_bytes {
+                drop((first, whole));
+                discard(headers, body, timeout).await;
                 return Err(ApiError::too_large(limit_bytes, false));
             }
             if first.is_empty() && whole.is_empty() {
@@ -83,6 +86,22 @@ pub(crate) async fn read(
     tokio::time::timeout(timeout, read)
         .await
         .unwrap_or_else(|_| Err(ApiError::body_timeout()))
+}
+
+/// A client that pauses for so long while its body is discarded waits for the answer.
+const DISCARD_PAUSE: Duration = Duration::from_millis(500);
+
+/// Takes the rest of a body that is refused. Many clients send all of it before they look for the answer, and see
+/// a broken connection instead of it if nobody takes what they send.
+pub(crate) async fn discard(headers: &HeaderMap, mut body: Incoming, timeout: Duration) {
+    if headers.contains_key(EXPECT) {
+        // The client asks before it sends; the answer is no.
+        return;
+    }
+    let all =
+        async { while let Ok(Some(Ok(_))) = tokio::time::timeout(DISCARD_PAUSE, body.frame()).await {} };
+    // After the timeout the client gets its answer, if it still looks for one.
+    let _in_time = tokio::time::timeout(timeout, all).await;
 }
 
 /// Expands a body.

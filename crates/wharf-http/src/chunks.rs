@@ -10,13 +10,15 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::connection::Sending;
+
 /// A buffer of many parts. It goes out by vectored writes, so that a scrape of a hundred thousand lines costs
 /// some hundred system calls and no copy.
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
     parts: VecDeque<Bytes>,
     remaining: usize,
-    held: Option<Held>,
+    held: Held,
 }
 
 impl Chunks {
@@ -67,9 +69,12 @@ pub(crate) struct ResponseBody {
     data: Option<Chunks>,
 }
 
-/// A permit that is given back when the buffer has been sent, or its reader has gone.
-#[derive(Debug)]
-pub(crate) struct Held(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+/// What ends when the buffer has been sent, or its reader has gone.
+#[derive(Debug, Default)]
+struct Held {
+    permit: Option<OwnedSemaphorePermit>,
+    sending: Option<Sending>,
+}
 
 impl From<Chunks> for ResponseBody {
     fn from(chunks: Chunks) -> Self {
@@ -91,7 +96,15 @@ impl ResponseBody {
     /// This body, which gives the permit back when it has been sent.
     pub(crate) fn holding(mut self, permit: OwnedSemaphorePermit) -> Self {
         if let Some(data) = &mut self.data {
-            data.held = Some(Held(permit));
+            data.held.permit = Some(permit);
+        }
+        self
+    }
+
+    /// This body, which counts as being sent until it has been.
+    pub(crate) fn sending(mut self, sending: Sending) -> Self {
+        if let Some(data) = &mut self.data {
+            data.held.sending = Some(sending);
         }
         self
     }

@@ -37,7 +37,8 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, peer: Socket
         async move {
             request.extensions_mut().insert(peer);
             let _request = request_progress.begin(request.version());
-            Ok::<_, Infallible>(gateway.handle(request).await)
+            let response = gateway.handle(request).await;
+            Ok::<_, Infallible>(response.map(|body| body.sending(Sending::new(&request_progress))))
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -46,7 +47,8 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, peer: Socket
         .title_case_headers(true)
         .writev(true)
         .max_buf_size(MAX_HEAD_BYTES)
-        .half_close(false);
+        // A client that has said all it has to say may still listen.
+        .half_close(true);
     builder
         .http2()
         .max_concurrent_streams(250)
@@ -90,6 +92,8 @@ struct Progress {
     epoch: Instant,
     /// Requests being handled.
     in_flight: AtomicUsize,
+    /// Bodies of responses on their way.
+    sending: AtomicUsize,
     /// Some bytes of a request's head have come.
     reading_head: AtomicBool,
     /// Milliseconds from the epoch to the last byte that moved; while a head is read, to its first byte.
@@ -103,6 +107,7 @@ impl Progress {
         Self {
             epoch: Instant::now(),
             in_flight: AtomicUsize::new(0),
+            sending: AtomicUsize::new(0),
             reading_head: AtomicBool::new(false),
             since_ms: AtomicU64::new(0),
             is_http2: AtomicBool::new(false),
@@ -134,7 +139,9 @@ impl Progress {
 
     /// Whether the connection waits for a request, or for the rest of one's head.
     fn is_waiting(&self) -> bool {
-        self.in_flight.load(Ordering::Relaxed) == 0 && !self.is_http2.load(Ordering::Relaxed)
+        self.in_flight.load(Ordering::Relaxed) == 0
+            && self.sending.load(Ordering::Relaxed) == 0
+            && !self.is_http2.load(Ordering::Relaxed)
     }
 
     fn overdue(&self, header_timeout: Duration, idle_timeout: Duration) -> Option<&'static str> {
@@ -163,6 +170,23 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.0.touch();
+    }
+}
+
+/// The body of a response on its way, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Sending(Arc<Progress>);
+
+impl Sending {
+    fn new(progress: &Arc<Progress>) -> Self {
+        progress.sending.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(progress))
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.sending.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

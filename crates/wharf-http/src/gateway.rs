@@ -49,7 +49,7 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// Limit on requests being served at once; more get 503.
     pub max_requests_in_flight: usize,
-    /// Limit on scrapes being rendered or sent at once; more get 503.
+    /// Limit on scrapes, and on requests for all metrics as JSON, being rendered or sent at once; more get 503.
     pub max_scrapes_in_flight: usize,
     /// Limit on connections; more wait in the listener's queue.
     pub max_connections: usize,
@@ -126,8 +126,10 @@ impl Gateway {
             clock,
             telemetry,
             shutdown,
-            scrapes: Arc::new(Semaphore::new(settings.max_scrapes_in_flight)),
-            requests: Semaphore::new(settings.max_requests_in_flight),
+            scrapes: Arc::new(Semaphore::new(
+                settings.max_scrapes_in_flight.min(Semaphore::MAX_PERMITS),
+            )),
+            requests: Semaphore::new(settings.max_requests_in_flight.min(Semaphore::MAX_PERMITS)),
             router: Router {
                 prefix: settings.route_prefix.clone(),
                 telemetry_path: settings.telemetry_path.clone(),

@@ -35,6 +35,8 @@ pub(crate) async fn handle(
             Ok(key) => push(Arc::clone(&gateway), key, request).await,
             Err(error) => {
                 tracing::debug!(url = %grouping::GoQuoted(rest), err = %error, "failed to parse URL");
+                let (parts, body) = request.into_parts();
+                body::discard(&parts.headers, body, gateway.settings.body_timeout).await;
                 Err(error.into())
             }
         }

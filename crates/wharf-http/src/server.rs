@@ -51,7 +51,9 @@ pub async fn serve(
     gateway: Arc<Gateway>,
     grace: Duration,
 ) -> io::Result<()> {
-    let connections = Arc::new(Semaphore::new(gateway.settings.max_connections));
+    // As many permits as can be waited for at once.
+    let all = u32::try_from(gateway.settings.max_connections).unwrap_or(u32::MAX);
+    let connections = Arc::new(Semaphore::new(all as usize));
     let mut accepting = JoinSet::new();
     for listener in listeners {
         listener.set_nonblocking(true)?;
@@ -61,12 +63,11 @@ pub async fn serve(
     while accepting.join_next().await.is_some() {}
 
     // Each connection holds a permit; all of them back means that all have ended.
-    let all = u32::try_from(gateway.settings.max_connections).unwrap_or(u32::MAX);
     if tokio::time::timeout(grace, connections.acquire_many(all))
         .await
         .is_err()
     {
-        let open = gateway.settings.max_connections - connections.available_permits();
+        let open = all as usize - connections.available_permits();
         tracing::warn!(
             connections = open,
             "requests in flight were cut off after --shutdown.timeout"

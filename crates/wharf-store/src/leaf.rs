@@ -108,6 +108,7 @@ impl Leaf {
         if utf8_names || self.utf8_names {
             self.find_utf8_names();
         }
+        self.give_back();
     }
 
     pub(crate) fn remove(&mut self, position: usize) -> Fragment {
@@ -115,7 +116,16 @@ impl Leaf {
         replace_range(self.piece.text_mut(), range, &[]);
         let removed = self.fragments.remove(position);
         self.find_utf8_names();
+        self.give_back();
         removed
+    }
+
+    /// Frees what a large fragment has left behind. Leaves of usual size keep their room for the next push.
+    fn give_back(&mut self) {
+        let text = self.piece.text_mut();
+        if text.capacity() > 2 * MAX_TEXT_BYTES && text.len() < text.capacity() / 2 {
+            text.shrink_to_fit();
+        }
     }
 
     /// Splits the upper half off if the leaf has grown too large.
@@ -343,6 +353,28 @@ fn drop_infinities(exposition: &mut Exposition<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_leaf_does_not_keep_the_memory_of_a_fragment_that_is_gone() {
+        let fragment = |job| {
+            let meta = FamilyMeta {
+                help: None,
+                metric_type: MetricType::Gauge,
+                unit: "".into(),
+            };
+            let key = GroupingKey::new([("job", job)]).unwrap();
+            Fragment::new(key, Arc::new(meta), UnixNanos(0), 0)
+        };
+        let large = vec![b'\n'; 1 << 20];
+        let mut leaf = Leaf::default();
+        leaf.put(Err(0), fragment("a"), &large);
+        leaf.put(Ok(0), fragment("a"), b"\n");
+        assert!(leaf.piece.text_mut().capacity() < large.len());
+        leaf.put(Err(1), fragment("b"), &large);
+        leaf.remove(1);
+        assert!(leaf.piece.text_mut().capacity() < large.len());
+        assert_eq!(leaf.piece.text(), b"\n");
+    }
 
     #[test]
     fn bytes_in_the_middle_are_replaced() {

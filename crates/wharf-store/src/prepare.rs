@@ -307,7 +307,7 @@ struct Work<'a, 'w> {
 impl<'a> Work<'a, '_> {
     fn family(&mut self, family: &'a Family, name: &'a str) -> Result<(), PushError> {
         self.check_reserved(family, name)?;
-        self.labels.clear();
+        self.make_room(family)?;
         let mut rows = Vec::with_capacity(family.metrics.len());
         for metric in &family.metrics {
             let labels = self.relabel(family, name, metric)?;
@@ -366,6 +366,22 @@ impl<'a> Work<'a, '_> {
             },
             exact,
         });
+        Ok(())
+    }
+
+    /// Makes room for the final labels of a family. A URL of thousands of labels, repeated for each of a million
+    /// metrics, must not fill the memory, so it is refused before the first is laid out.
+    fn make_room(&mut self, family: &Family) -> Result<(), PushError> {
+        let with_instance = self.grouping.len() + 1;
+        let of_metric = |metric: &Metric| with_instance + metric.labels.len();
+        let labels: usize = family.metrics.iter().map(of_metric).sum();
+        let limit_bytes = self.preparer.max_text_bytes;
+        // Twice the limit on the text: a reference to a short label is larger than the label.
+        if labels.saturating_mul(size_of::<LabelPair<'_>>() / 2) > limit_bytes {
+            return Err(PushError::TooLarge { limit_bytes });
+        }
+        self.labels.clear();
+        self.labels.reserve(labels);
         Ok(())
     }
 

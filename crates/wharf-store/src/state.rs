@@ -269,6 +269,7 @@ impl State {
             id: ids.take(key),
             families: Vec::new(),
         });
+        let known = group.families.len();
         let mut families = std::mem::take(&mut prepared.families);
         for family in &mut families {
             if !self.families.contains_key(family.name) {
@@ -283,9 +284,16 @@ impl State {
             let before = stored.size();
             stored.put(key, prepared, family, now);
             self.size = self.size.moved(before, stored.size());
-            if let Err(position) = group.families.binary_search_by(|name| (**name).cmp(family.name)) {
-                group.families.insert(position, Arc::clone(stored.name()));
+            if group.families[..known]
+                .binary_search_by(|name| (**name).cmp(family.name))
+                .is_err()
+            {
+                group.families.push(Arc::clone(stored.name()));
             }
+        }
+        if group.families.len() > known {
+            // Two sorted runs, which this sort merges; an insertion each would be quadratic.
+            group.families.sort();
         }
         prepared.families = families;
     }

@@ -198,14 +198,14 @@ impl FromStr for SuccessStatus {
     }
 }
 
-/// How much at once. What comes beyond a limit is refused with 503, not queued.
+/// How much at once. Requests beyond a limit are refused with 503, not queued; connections wait to be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Open connections.
     pub max_connections: NonZeroUsize,
     /// Requests being answered, scrapes included.
     pub max_requests_in_flight: NonZeroUsize,
-    /// Scrapes being answered.
+    /// Scrapes, and requests for all metrics as JSON, being answered.
     pub max_scrapes_in_flight: NonZeroUsize,
 }
 

@@ -1,8 +1,9 @@
 //! What a push does, and what it is refused for.
 
 use expect_test::expect;
-use wharf_model::MetricType;
-use wharf_store::{PushMode, Reserved, ReservedFamily, Store};
+use wharf_exposition::text;
+use wharf_model::{GroupingKey, MetricType};
+use wharf_store::{PushError, PushMode, Reserved, ReservedFamily, Store, UnixNanos};
 
 use crate::{exposition, key, post, push, put, samples, store};
 
@@ -38,6 +39,21 @@ fn a_push_carries_the_labels_of_its_group_and_an_instance() {
         push_time_seconds{instance="",job="c"} 100
     "#]]
     .assert_eq(&exposition(&store.snapshot()));
+}
+
+#[test]
+fn the_labels_of_a_group_are_not_repeated_without_bound() {
+    let names: Vec<String> = (0..1000).map(|n| format!("l{n}")).collect();
+    let labels = names.iter().map(|name| (name.as_str(), ""));
+    let key = GroupingKey::new(labels.chain([("job", "a")])).unwrap();
+    let store = Store::new(Reserved::default(), 1 << 16);
+    // Were all labels laid out before the limit is looked at, the label of the last line would be found wrong.
+    let lines: Vec<String> = (0..1000).map(|n| format!("m{{a=\"{n}\"}} 1\n")).collect();
+    let body = format!("{}m{{__a=\"1\"}} 1\n", lines.concat());
+    let exposition = text::decode(body.as_bytes(), text::Options::default()).unwrap();
+    let refused = store.push(&key, PushMode::ReplaceGroup, &exposition, UnixNanos(0));
+    assert_eq!(refused, Err(PushError::TooLarge { limit_bytes: 1 << 16 }));
+    assert_eq!(store.totals().groups, 0);
 }
 
 #[test]

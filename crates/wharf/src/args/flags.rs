@@ -118,7 +118,7 @@ impl Section {
             Self::Routes => "Routes",
             Self::Pushes => "Pushes",
             Self::Persistence => "Persistence",
-            Self::Limits => "Limits (what comes beyond is refused with 503)",
+            Self::Limits => "Limits (requests beyond them are refused with 503)",
             Self::Logging => "Logging",
         }
     }
@@ -341,7 +341,7 @@ pub(crate) static FLAGS: [Flag; 25] = [
         section: Section::Limits,
         takes: Takes::Count,
         repeats: None,
-        help: "Open connections.",
+        help: "Open connections. More wait in the queue of the system.",
         set: |config, value| set(&mut config.limits.max_connections, count(value)),
         show: |config| config.limits.max_connections.to_string(),
     },
@@ -359,7 +359,7 @@ pub(crate) static FLAGS: [Flag; 25] = [
         section: Section::Limits,
         takes: Takes::Count,
         repeats: None,
-        help: "Scrapes being answered.",
+        help: "Scrapes, and requests for all metrics as JSON, being answered.",
         set: |config, value| set(&mut config.limits.max_scrapes_in_flight, count(value)),
         show: |config| config.limits.max_scrapes_in_flight.to_string(),
     },

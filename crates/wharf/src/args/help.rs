@@ -202,10 +202,11 @@ mod tests {
                                                          they are in memory only.
                   --persistence.interval=5m0s            Shortest time between two writes of the file.
 
-            Limits (what comes beyond is refused with 503):
-                  --limits.max-connections=8192          Open connections.
+            Limits (requests beyond them are refused with 503):
+                  --limits.max-connections=8192          Open connections. More wait in the queue of the system.
                   --limits.max-requests-in-flight=1024   Requests being answered, scrapes included.
-                  --limits.max-scrapes-in-flight=40      Scrapes being answered.
+                  --limits.max-scrapes-in-flight=40      Scrapes, and requests for all metrics as JSON, being
+                                                         answered.
 
             Logging:
                   --log.level=info                       Least severe level that is logged. One of: debug, info,

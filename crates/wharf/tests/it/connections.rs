@@ -1,0 +1,105 @@
+//! Clients that are slow, hang up halfway, or send too much.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use wharf_testkit::Gateway;
+use wharf_testkit::http::{Request, get, post, put};
+
+use crate::{gateways, wharf};
+
+/// More than the buffers between a server and a client that does not read can hold.
+const MORE_THAN_SOCKETS_HOLD: usize = 40 << 20;
+
+fn open(gateway: &Gateway) -> TcpStream {
+    let stream = TcpStream::connect(gateway.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream
+}
+
+/// Fills a gateway with so much that its exposition does not fit into the buffers.
+fn fill(gateway: &Gateway) {
+    let value = "v".repeat(MORE_THAN_SOCKETS_HOLD / 8);
+    for job in 0..8 {
+        gateway.push(&format!("/metrics/job/{job}"), &format!("m{{a=\"{value}\"}} 1\n"));
+    }
+}
+
+/// Sends a request and reads the first byte of the answer, so that the rest is on its way.
+fn begin_to_read(gateway: &Gateway, request: &Request) -> TcpStream {
+    let mut stream = open(gateway);
+    stream.write_all(&request.to_bytes()).unwrap();
+    stream.read_exact(&mut [0]).unwrap();
+    stream
+}
+
+#[test]
+fn a_client_that_is_done_with_writing_gets_its_answer() {
+    let lines: Vec<String> = (0..20_000).map(|n| format!("m{n} 1\n")).collect();
+    let large = lines.concat();
+    let requests = [
+        get("/metrics"),
+        get("/api/v1/metrics"),
+        put("/metrics/job/a").body("m 1\n"),
+        put("/metrics/job/a").body(large),
+    ];
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        for request in &requests {
+            let mut stream = open(&gateway);
+            stream.write_all(&request.to_bytes()).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).unwrap();
+            assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{request}");
+        }
+    }
+}
+
+#[test]
+fn a_body_on_its_way_is_finished_before_the_program_stops() {
+    let mut gateway = wharf().start();
+    fill(&gateway);
+    let mut stream = begin_to_read(&gateway, &get("/metrics"));
+    gateway.terminate();
+    gateway.log_line("exiting gracefully");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(
+        answer.len() > MORE_THAN_SOCKETS_HOLD,
+        "cut after {} bytes",
+        answer.len()
+    );
+    drop(stream);
+    assert_eq!(gateway.wait().code, Some(0));
+}
+
+#[test]
+fn slow_readers_of_the_json_api_are_bounded_in_number() {
+    let gateway = wharf().arg("--limits.max-scrapes-in-flight=1").start();
+    fill(&gateway);
+    let slow = begin_to_read(&gateway, &get("/api/v1/metrics"));
+    assert_eq!(gateway.send(&get("/api/v1/metrics")).status, 503);
+    drop(slow);
+}
+
+#[test]
+fn who_sends_too_much_is_told_so_even_if_it_sends_all_of_it_first() {
+    let gateway = wharf().arg("--push.max-body-bytes=1MiB").start();
+    let body = "m 1\n".repeat(MORE_THAN_SOCKETS_HOLD / 4);
+    let answer = gateway.send(&post("/metrics/job/a").body(body.as_str()));
+    assert_eq!(answer.status, 413, "{}", answer.text());
+    let answer = gateway.send(&post("/metrics/job/a").chunked(&[body.as_str(), "n 1\n"]));
+    assert_eq!(answer.status, 413, "{}", answer.text());
+    let answer = gateway.send(&post("/metrics/job/a/odd").body(body.as_str()));
+    assert_eq!(answer.status, 400, "{}", answer.text());
+}
+
+#[test]
+fn limits_may_be_as_large_as_numbers_get() {
+    let limits = ["connections", "requests-in-flight", "scrapes-in-flight"];
+    let args = limits.map(|limit| format!("--limits.max-{limit}={}", usize::MAX));
+    let gateway = wharf().args(args).start();
+    assert_eq!(gateway.send(&get("/metrics")).status, 200);
+}
