@@ -2,12 +2,14 @@
 //!
 //! * [`args`]: the command line and the environment, exactly as users of the original know them.
 //! * [`config`]: the checked settings that everything else works with.
+//! * [`import`]: the state file of the real Pushgateway.
 //! * [`logging`]: log lines in the original's shape.
 //! * [`version`]: which build this is.
 //! * [`run`]: from checked settings to a gateway that serves, and its end.
 
 pub mod args;
 pub mod config;
+pub mod import;
 pub mod logging;
 mod quote;
 mod serve;

@@ -1,0 +1,124 @@
+//! Tools for a ledger that nobody has open, and the backup of one that somebody has.
+
+mod backup;
+mod repair;
+
+pub use backup::{BackupError, backup};
+pub use repair::{RepairError, Repaired, repair};
+
+use crate::{
+    BoxError, Damage, OpenError, Recovery, Sequence,
+    disk::Disk,
+    error::During,
+    format::{FILE_HEADER_BYTES, FileKind},
+    recover::{self, Place, Stopped, Survey},
+};
+
+/// What [`check`] has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Every file of the ledger, in the order of their names.
+    pub files: Vec<FileReport>,
+    /// What opening the ledger would find, if it can be opened.
+    pub recovery: Option<Recovery>,
+    /// Why it cannot be opened: the first damaged place.
+    pub damage: Option<Damage>,
+}
+
+/// A file of a ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileReport {
+    /// Its name.
+    pub name: String,
+    /// What it is: `log segment`, `checkpoint`, `spare segment`, `leftover`, `lock`, `not part of the ledger`.
+    pub kind: &'static str,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// A record that [`scan`] has found.
+#[derive(Debug, Clone, Copy)]
+pub struct FoundRecord<'a> {
+    /// The file.
+    pub file: &'a str,
+    /// Where in the file the record begins, in bytes.
+    pub offset: u64,
+    /// Whether it is part of a checkpoint.
+    pub checkpoint: bool,
+    /// Its number; for a record of a checkpoint, that of the checkpoint.
+    pub sequence: Sequence,
+    /// What was appended.
+    pub record: &'a [u8],
+}
+
+/// Reads everything that opening the ledger would read, changes nothing, and says what is there.
+///
+/// # Errors
+/// The disk fails, or a newer version has written a file. Damage is not an error but in the report.
+pub fn check(disk: &dyn Disk) -> Result<Report, OpenError> {
+    let mut files = Vec::new();
+    let mut names = disk.list().during("list ledger folder", &disk.describe())?;
+    names.sort_unstable();
+    for name in names {
+        let kind = match FileKind::of(&name) {
+            FileKind::Segment(_) => "log segment",
+            FileKind::Checkpoint(_) => "checkpoint",
+            FileKind::Spare => "spare segment",
+            FileKind::Temporary => "leftover",
+            FileKind::Other if name == "lock" => "lock",
+            FileKind::Other => "not part of the ledger",
+        };
+        let bytes = disk
+            .open(&name)
+            .and_then(|file| file.length())
+            .during("look at", &name)?;
+        files.push(FileReport { name, kind, bytes });
+    }
+    match scan(disk, &mut |_| Ok(())) {
+        Ok(recovery) => Ok(Report {
+            files,
+            recovery: Some(recovery),
+            damage: None,
+        }),
+        Err(OpenError::Damaged { damage, .. }) => Ok(Report {
+            files,
+            recovery: None,
+            damage: Some(damage),
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Calls `visit` with each record that opening the ledger would replay, and changes nothing.
+///
+/// # Errors
+/// As [`Ledger::open`](crate::Ledger::open), without the lock; the records before a damaged place are visited first.
+pub fn scan(
+    disk: &dyn Disk,
+    visit: &mut dyn FnMut(FoundRecord<'_>) -> Result<(), BoxError>,
+) -> Result<Recovery, OpenError> {
+    let mut survey = Survey::of(disk)?;
+    let mut visit = |place: Place<'_>| {
+        visit(FoundRecord {
+            file: place.file,
+            offset: place.offset,
+            checkpoint: place.checkpoint,
+            sequence: Sequence(place.sequence),
+            record: place.record,
+        })
+    };
+    recover::recover(disk, &mut survey, &mut visit).map_err(|stopped| stopped.at(disk))
+}
+
+/// The first block of a file.
+const FIRST_BLOCK: u64 = FILE_HEADER_BYTES as u64;
+
+/// What is damaged, or `None` if all is well.
+fn damage(disk: &dyn Disk) -> Result<Option<Damage>, OpenError> {
+    let mut survey = Survey::of(disk)?;
+    match recover::recover(disk, &mut survey, &mut |_| Ok(())) {
+        Ok(_) => Ok(None),
+        Err(Stopped::Damaged(damage)) => Ok(Some(damage)),
+        Err(stopped) => Err(stopped.at(disk)),
+    }
+}

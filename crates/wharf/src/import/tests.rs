@@ -1,0 +1,590 @@
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use expect_test::{Expect, expect, expect_file};
+use jiff::Timestamp;
+use serde_json::Value;
+use wharf_testkit::http::{Request, get, post};
+use wharf_testkit::protobuf::{self, Message, Type, delimited, family, gauge, labelled, native_histogram};
+use wharf_testkit::{Gateway, Random, Spawn, until};
+
+use super::*;
+
+/// Written by the real Pushgateway 1.11.2 after [`pushes`], see [`write_the_fixture`].
+const REAL: &[u8] = include_bytes!("../../tests/fixtures/pushgateway-state/1.11.2.gob");
+
+/// Written by Go's own encoder: the shape of a state file with fields of every kind around the known ones.
+const MORE_FIELDS: &[u8] = include_bytes!("../../tests/fixtures/pushgateway-state/more-fields.gob");
+
+/// What a group is filed under, and what is pushed to it.
+struct Push {
+    path: &'static str,
+    key: &'static str,
+    body: Vec<u8>,
+    protobuf: bool,
+}
+
+fn pushes() -> Vec<Push> {
+    let text = |path, key, body: &str| Push {
+        path,
+        key,
+        body: body.as_bytes().to_owned(),
+        protobuf: false,
+    };
+    let messages = |path, key, messages: &[Message]| Push {
+        path,
+        key,
+        body: delimited(messages),
+        protobuf: true,
+    };
+    vec![
+        text(
+            "/metrics/job/backup",
+            r#"{job="backup"}"#,
+            "# HELP files_total Files, \\\"all\\\" of\\nthem.\n# TYPE files_total counter\n\
+             files_total{disk=\"a\\\\b\"} 3\nfiles_total{disk=\"é\"} NaN\nplain -1e300\n",
+        ),
+        text(
+            "/metrics/job/backup/instance/host%201",
+            r#"{instance="host 1",job="backup"}"#,
+            "# TYPE seconds histogram\nseconds_bucket{le=\"0.5\"} 1\nseconds_bucket{le=\"+Inf\"} 3\n\
+             seconds_sum 7.5\nseconds_count 3\n# TYPE sizes summary\nsizes{quantile=\"0.9\"} 12\n\
+             sizes_sum 20\nsizes_count 2\n",
+        ),
+        text(
+            "/metrics/job@base64/YS_DnCDwn5iK/path@base64/L3Zhci90bXA",
+            r#"{job="a/Ü 😊",path="/var/tmp"}"#,
+            "m 1\n",
+        ),
+        text(
+            "/metrics/job/utf8/U__a_2e_b/c",
+            r#"{a.b="c",job="utf8"}"#,
+            "{\"my.metric\",\"x y\"=\"z\"} 42\n",
+        ),
+        messages(
+            "/metrics/job/native/zone@base64/=",
+            r#"{job="native",zone=""}"#,
+            &[
+                native_histogram("latency"),
+                family(
+                    "temperature",
+                    Type::Gauge,
+                    &[gauge(labelled(&[("room", "attic")]), 31.5)],
+                ),
+            ],
+        ),
+        text("/metrics/job/empty", r#"{job="empty"}"#, ""),
+        // Refused for its timestamp, which leaves a group with the time of the failure.
+        text("/metrics/job/refused", r#"{job="refused"}"#, "m 1 5\n"),
+        text("/metrics/job/not%FFtext", r#"{job="not�text"}"#, "m 1\n"),
+    ]
+}
+
+fn push(path: &str, protobuf: bool, body: impl Into<Vec<u8>>) -> Request {
+    let content_type = if protobuf {
+        protobuf::CONTENT_TYPE
+    } else {
+        "text/plain"
+    };
+    post(path).header("Content-Type", content_type).body(body)
+}
+
+/// What the API of a gateway shows.
+fn groups(gateway: &Gateway) -> Vec<Value> {
+    let mut response = gateway.send(&get("/api/v1/metrics")).json();
+    match response["data"].take() {
+        Value::Array(groups) => groups,
+        other => panic!("expected an array of groups, found {other}"),
+    }
+}
+
+/// Pushes everything to the real Pushgateway, stops it, and returns what it showed, and its state.
+fn push_and_stop(file: &Path) -> Option<(Vec<Value>, Vec<u8>)> {
+    let spawn = Spawn::real()?.args([
+        "--push.enable-utf8-names",
+        // Without its check it also keeps groups that Wharf cannot.
+        "--push.disable-consistency-check",
+    ]);
+    let mut gateway = spawn
+        .arg(format!("--persistence.file={}", file.display()))
+        .start();
+    let pushes = pushes();
+    for case in &pushes {
+        let response = gateway.send(&push(case.path, case.protobuf, case.body.as_slice()));
+        assert_eq!(response.status, 202, "{}: {}", case.path, response.text());
+    }
+    // Unchecked pushes are done in the background, one after the other.
+    let shown = until("the last group", || {
+        Some(groups(&gateway)).filter(|groups| groups.len() == pushes.len())
+    });
+    gateway.terminate();
+    assert_eq!(gateway.wait().code, Some(0), "{}", gateway.log());
+    Some((shown, fs::read(file).unwrap()))
+}
+
+#[test]
+#[ignore = "writes the fixture anew: afterwards run the tests with UPDATE_EXPECT=1"]
+fn write_the_fixture() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, state) = push_and_stop(&folder.path().join("state")).expect("the real Pushgateway");
+    fs::write(fixture("1.11.2.gob"), state).unwrap();
+}
+
+fn fixture(name: &str) -> PathBuf {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    crate_folder.join("tests/fixtures/pushgateway-state").join(name)
+}
+
+fn dump(imported: &Imported) -> String {
+    let mut text = String::new();
+    for group in &imported.groups {
+        writeln!(text, "{}", group.key).unwrap();
+        for family in &group.families {
+            writeln!(text, "  {} at {}", family.name, time(family)).unwrap();
+            writeln!(text, "    {}", family.message.escape_ascii()).unwrap();
+        }
+    }
+    for skipped in &imported.skipped {
+        writeln!(text, "skipped {skipped}").unwrap();
+    }
+    text
+}
+
+fn time(family: &ImportedFamily) -> Timestamp {
+    Timestamp::from_nanosecond(family.pushed_at.0.into()).unwrap()
+}
+
+#[track_caller]
+fn check(bytes: &[u8], expected: &Expect) {
+    expected.assert_eq(&match read(bytes) {
+        Ok(imported) => dump(&imported),
+        Err(error) => error.to_string(),
+    });
+}
+
+/// Checks the part of the error that differs.
+#[track_caller]
+fn refuse(bytes: &[u8], expected: &Expect) {
+    let error = read(bytes).expect_err("no state file").to_string();
+    let told = error.strip_prefix("not a state file of the Pushgateway, or a damaged one: ");
+    expected.assert_eq(told.unwrap());
+}
+
+#[test]
+fn a_file_of_the_real_pushgateway_is_read() {
+    let imported = read(REAL).unwrap();
+    expect_file![fixture("1.11.2.dump")].assert_eq(&dump(&imported));
+}
+
+#[test]
+fn what_is_read_is_what_the_real_pushgateway_showed() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((shown, state)) = push_and_stop(&folder.path().join("state")) else {
+        return;
+    };
+    let imported = read(&state).unwrap();
+    assert_eq!(imported.groups.len() + imported.skipped.len(), shown.len());
+
+    // The families, pushed to a second one, must look the same there.
+    let copy = Spawn::real().unwrap().arg("--push.enable-utf8-names").start();
+    let cases = pushes();
+    for group in &imported.groups {
+        let key = group.key.to_string();
+        let case = cases.iter().find(|case| case.key == key).expect(&key);
+        for family in &group.families {
+            let mut body = protobuf::varint(u64::try_from(family.message.len()).unwrap());
+            body.extend_from_slice(&family.message);
+            let response = copy.send(&push(case.path, true, body));
+            assert_eq!(response.status, 200, "{key}: {}", response.text());
+        }
+    }
+    let copied = groups(&copy);
+    let mut compared = 0;
+    for before in &shown {
+        let labels = before["labels"].as_object().unwrap();
+        let labels = labels
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str().unwrap()));
+        let key = GroupingKey::new(labels).unwrap();
+        let Some(group) = imported.groups.iter().find(|group| group.key == key) else {
+            assert_eq!(key.job(), "not\u{FFFD}text", "the only group that is left out");
+            continue;
+        };
+        let after = copied
+            .iter()
+            .find(|after| after["labels"] == before["labels"])
+            .unwrap();
+        let families = before.as_object().unwrap().iter();
+        let families =
+            families.filter(|(name, _)| !["labels", "last_push_successful"].contains(&name.as_str()));
+        assert_eq!(families.clone().count(), group.families.len(), "{key}");
+        for (name, before) in families {
+            let family = group.families.iter().find(|family| family.name == *name).unwrap();
+            assert_eq!(before["time_stamp"], time(family).to_string(), "{name} of {key}");
+            // The gateways write these themselves.
+            if !["push_time_seconds", "push_failure_time_seconds"].contains(&name.as_str()) {
+                for field in ["type", "help", "metrics"] {
+                    assert_eq!(before[field], after[name][field], "{name} of {key}");
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(compared, 3 * 8);
+}
+
+#[test]
+fn fields_that_are_not_known_are_passed_over() {
+    check(
+        MORE_FIELDS,
+        &expect![[r#"
+        {job="later",zone=""}
+          m at 2031-02-03T00:39:21.000000789Z
+            \n\x01m
+    "#]],
+    );
+}
+
+/// A stream under construction.
+#[derive(Clone, Default)]
+struct Gob(Vec<u8>);
+
+impl Gob {
+    fn unsigned(mut self, value: u64) -> Self {
+        if let Some(byte) = u8::try_from(value).ok().filter(|byte| *byte < 0x80) {
+            self.0.push(byte);
+            return self;
+        }
+        let digits = value.to_be_bytes();
+        let zeros = digits.iter().take_while(|digit| **digit == 0).count();
+        self.0.push(u8::try_from(8 - zeros).unwrap().wrapping_neg());
+        self.0.extend_from_slice(&digits[zeros..]);
+        self
+    }
+
+    fn signed(self, value: i64) -> Self {
+        self.unsigned(((value << 1) ^ (value >> 63)).cast_unsigned())
+    }
+
+    fn bytes(self, bytes: impl AsRef<[u8]>) -> Self {
+        let mut gob = self.unsigned(u64::try_from(bytes.as_ref().len()).unwrap());
+        gob.0.extend_from_slice(bytes.as_ref());
+        gob
+    }
+
+    fn append(mut self, other: &Self) -> Self {
+        self.0.extend_from_slice(&other.0);
+        self
+    }
+
+    fn message(self, message: &Self) -> Self {
+        self.bytes(&message.0)
+    }
+
+    /// The definition of type `id`, of kind `field`: the common part without a name, and then `rest`.
+    fn define(self, id: i64, field: u64, rest: &Self) -> Self {
+        let common = Self::default().unsigned(1).unsigned(2).signed(id).unsigned(0);
+        let definition = Self::default().signed(-id).unsigned(field + 1).append(&common);
+        self.message(&definition.append(rest).unsigned(0).unsigned(0))
+    }
+
+    fn define_map(self, id: i64, element: i64) -> Self {
+        let rest = Self::default().unsigned(1).signed(6).unsigned(1).signed(element);
+        self.define(id, 3, &rest)
+    }
+
+    fn define_struct(self, id: i64, fields: &[(&str, i64)]) -> Self {
+        let mut rest = Self::default()
+            .unsigned(1)
+            .unsigned(u64::try_from(fields.len()).unwrap());
+        for (name, id) in fields {
+            rest = rest.unsigned(1).bytes(name).unsigned(1).signed(*id).unsigned(0);
+        }
+        self.define(id, 2, &rest)
+    }
+
+    fn define_opaque(self, id: i64) -> Self {
+        self.define(id, 4, &Self::default())
+    }
+
+    /// The seven definitions that a state file needs.
+    fn with_definitions() -> Self {
+        Self::default()
+            .define_map(65, 66)
+            .define_struct(66, &[("Labels", 67), ("Metrics", 68)])
+            .define_map(67, 6)
+            .define_map(68, 69)
+            .define_struct(69, &[("Timestamp", 70), ("GobbableMetricFamily", 71)])
+            .define_opaque(70)
+            .define_opaque(71)
+    }
+
+    /// The beginning of the value's message, up to the number of groups.
+    fn value(groups: u64) -> Self {
+        Self::default().signed(65).unsigned(0).unsigned(groups)
+    }
+
+    /// A group with a key that nobody reads, labels, and already coded families.
+    fn group(self, labels: &[(&[u8], &[u8])], families: &[Self]) -> Self {
+        let count = |count: usize| u64::try_from(count).unwrap();
+        let mut gob = self.bytes("a key").unsigned(1).unsigned(count(labels.len()));
+        for (name, value) in labels {
+            gob = gob.bytes(name).bytes(value);
+        }
+        gob = gob.unsigned(1).unsigned(count(families.len()));
+        for family in families {
+            gob = gob.append(family);
+        }
+        gob.unsigned(0)
+    }
+
+    fn family(name: impl AsRef<[u8]>, time: &[u8], message: impl AsRef<[u8]>) -> Self {
+        let named = Self::default().bytes(name).unsigned(1).bytes(time);
+        named.unsigned(1).bytes(message).unsigned(0)
+    }
+}
+
+/// A whole stream with `value`.
+fn stream(value: &Gob) -> Vec<u8> {
+    Gob::with_definitions().message(value).0
+}
+
+/// Seven nanoseconds past noon on the first day of 2026, in version 1.
+const NOON: &[u8] = b"\x01\0\0\0\x0e\xe0\xe8\x58\xc0\0\0\0\x07\xff\xff";
+
+/// The stream of the contract: one group `{job="imp"}` with the gauge `m` of 42.
+fn seven_definitions() -> Vec<u8> {
+    let message = family(
+        "m",
+        Type::Gauge,
+        &[gauge(labelled(&[("instance", ""), ("job", "imp")]), 42.0)],
+    );
+    let family = Gob::family("m", NOON, message.as_bytes());
+    let value = Gob::value(1).group(&[(b"job", b"imp")], &[family]);
+    stream(&value)
+}
+
+#[test]
+fn seven_definitions_are_enough() {
+    check(
+        &seven_definitions(),
+        &expect![[r#"
+            {job="imp"}
+              m at 2026-01-01T12:00:00.000000007Z
+                \n\x01m\x18\x01\"%\n\x0c\n\x08instance\x12\x00\n\n\n\x03job\x12\x03imp\x12\t\t\x00\x00\x00\x00\x00\x00E@
+        "#]],
+    );
+}
+
+#[test]
+fn case_130_the_real_pushgateway_reads_the_stream_of_these_tests_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    // It ignores what is behind the state, too.
+    fs::write(&file, [&seven_definitions(), &b"anything"[..]].concat()).unwrap();
+    if let Some(spawn) = Spawn::real() {
+        let gateway = spawn
+            .arg(format!("--persistence.file={}", file.display()))
+            .start();
+        let scrape = gateway.scrape();
+        assert_eq!(scrape.value("m", &[("instance", ""), ("job", "imp")]), Some("42"));
+    }
+}
+
+#[test]
+fn missing_parts_are_empty() {
+    let no_time = Gob::default().bytes("m").unsigned(2).bytes("message").unsigned(0);
+    let no_message = Gob::default().bytes("n").unsigned(1).bytes(NOON).unsigned(0);
+    let value = Gob::value(2)
+        .group(&[(b"job", b"a")], &[no_time, no_message])
+        .append(&Gob::default().bytes("a key").unsigned(0));
+    check(
+        &stream(&value),
+        &expect![[r#"
+        {job="a"}
+          m at 1970-01-01T00:00:00Z
+            message
+        skipped family "n" of group {job="a"}: expected a metric family, found none
+        skipped group {}: job name is required
+    "#]],
+    );
+}
+
+#[test]
+fn a_state_without_groups_is_read() {
+    assert_eq!(read(&stream(&Gob::value(0))), Ok(Imported::default()));
+}
+
+#[test]
+fn what_wharf_cannot_hold_is_left_out_and_listed() {
+    let family = || [Gob::family("m", NOON, ""), Gob::family(b"m\xff\n", NOON, "")];
+    let long = "ü".repeat(1000);
+    let many: Vec<String> = (0..20).map(|index| format!("label{index:02}")).collect();
+    let many: Vec<(&[u8], &[u8])> = many.iter().map(|name| (name.as_bytes(), &b"x"[..])).collect();
+    let value = Gob::value(7)
+        .group(&[(b"job", b"a")], &family())
+        .group(&[(b"job", b"a\xff")], &family())
+        .group(&[(b"job", b"a"), (b"\xff", b"\n\"")], &family())
+        .group(&[(b"job", long.as_bytes()), (b"__x", b"")], &[])
+        .group(&[], &[])
+        .group(&many, &[])
+        .group(&[(b"job", b"a")], &[]);
+    check(
+        &stream(&value),
+        &expect![[r#"
+        {job="a"}
+        skipped family "m\xff\n" of group {job="a"}: expected a name in UTF-8, found other bytes
+        skipped group {job="a\xff"}: expected grouping labels in UTF-8, found other bytes
+        skipped group {job="a",\xff="\n\""}: expected grouping labels in UTF-8, found other bytes
+        skipped group {__x="",job="üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü..."}: improper label name "__x"
+        skipped group {}: job name is required
+        skipped group {label00="x",label01="x",label02="x",label03="x",label04="x",label05="x",label06="x",label07="x",...}: job name is required
+        skipped group {job="a"}: expected each group once, found it again; the last one is kept
+    "#]],
+    );
+}
+
+#[test]
+fn times_are_read_in_both_versions_and_kept_in_range() {
+    let time = |version: u8, seconds: i64, nanos: u32, zone: &[u8]| {
+        let mut payload = vec![version];
+        payload.extend_from_slice(&seconds.to_be_bytes());
+        payload.extend_from_slice(&nanos.to_be_bytes());
+        payload.extend_from_slice(zone);
+        unix_nanos(&payload).map(|time| time.0)
+    };
+    let epoch = 62_135_596_800;
+    assert_eq!(time(1, epoch, 0, &[0xff, 0xff]), Some(0));
+    assert_eq!(time(1, epoch + 1, 5, &[0, 60]), Some(1_000_000_005));
+    assert_eq!(time(2, epoch + 1, 5, &[0, 60, 30]), Some(1_000_000_005));
+    assert_eq!(time(1, 0, 0, &[0xff, 0xff]), Some(0));
+    assert_eq!(time(1, i64::MIN, 0, &[0xff, 0xff]), Some(0));
+    assert_eq!(time(1, i64::MAX, u32::MAX, &[0xff, 0xff]), Some(i64::MAX));
+    assert_eq!(time(1, epoch, 0, &[0, 60, 30]), None);
+    assert_eq!(time(2, epoch, 0, &[0, 60]), None);
+    assert_eq!(time(3, epoch, 0, &[0, 60]), None);
+    assert_eq!(unix_nanos(b""), None);
+}
+
+#[test]
+fn an_empty_file_is_refused() {
+    check(
+        b"",
+        &expect![
+            "not a state file of the Pushgateway, or a damaged one: byte 0: expected the groups, found an empty file"
+        ],
+    );
+}
+
+#[test]
+fn a_file_of_something_else_is_refused() {
+    refuse(
+        b"# TYPE m counter\nm 1\n",
+        &expect!["byte 0: expected a message of 35 bytes, found 20 bytes"],
+    );
+    refuse(
+        b"\n",
+        &expect!["byte 0: expected a message of 10 bytes, found 0 bytes"],
+    );
+    refuse(
+        b"{\"status\":\"success\",\"data\":[]}",
+        &expect!["byte 0: expected a message of 123 bytes, found 29 bytes"],
+    );
+    refuse(
+        &[0; 64],
+        &expect!["byte 1: expected the number of a type, found the end of the message"],
+    );
+    refuse(
+        &[0xff; 64],
+        &expect!["byte 0: expected a message of 255 bytes, found 62 bytes"],
+    );
+    refuse(
+        &[0x80; 64],
+        &expect!["byte 0: expected a message, an integer of up to 8 bytes, found one of 128 bytes"],
+    );
+}
+
+#[test]
+fn a_stream_of_something_else_is_refused() {
+    // A string instead of the map.
+    refuse(
+        &stream(&Gob::default().signed(6).unsigned(0).bytes("text")),
+        &expect!["byte 164: expected a map of groups, found a string"],
+    );
+    // A struct, which has no zero byte in front.
+    refuse(
+        &stream(&Gob::default().signed(66).unsigned(0)),
+        &expect!["byte 164: expected a map of groups, found a struct"],
+    );
+    // A map of strings.
+    let labels = Gob::default().signed(67).unsigned(0).unsigned(1);
+    refuse(
+        &stream(&labels.bytes("a").bytes("b")),
+        &expect!["byte 168: expected a group, found a string"],
+    );
+    // A type that nobody defined.
+    refuse(
+        &stream(&Gob::default().signed(99).unsigned(0)),
+        &expect!["byte 162: expected a type that is defined, found type 99"],
+    );
+    // Definitions and no value.
+    refuse(
+        &Gob::with_definitions().0,
+        &expect!["byte 161: expected the groups, found the end of the file"],
+    );
+    // A time that is none.
+    let value = Gob::value(1).group(&[(b"job", b"a")], &[Gob::family("m", b"now", "")]);
+    refuse(
+        &stream(&value),
+        &expect!["byte 185: expected a time of version 1 or 2, found `now`"],
+    );
+}
+
+#[test]
+fn every_shorter_file_is_refused() {
+    for whole in [REAL, MORE_FIELDS, &seven_definitions()] {
+        for length in 0..whole.len() {
+            let error = read(&whole[..length]).expect_err("a part is not the whole");
+            assert!(error.offset() <= length, "{length}: {error}");
+        }
+    }
+}
+
+#[test]
+fn bytes_behind_the_state_are_ignored() {
+    let mut bytes = seven_definitions();
+    let imported = read(&bytes);
+    bytes.extend_from_slice(b"anything");
+    assert_eq!(read(&bytes), imported);
+}
+
+#[test]
+fn no_flipped_bit_causes_a_panic() {
+    let mut random = Random::new(1);
+    for whole in [REAL, MORE_FIELDS, &seven_definitions()] {
+        let mut bytes = whole.to_owned();
+        for index in 0..whole.len() {
+            let other = random.below(whole.len());
+            bytes[index] ^= 1 << random.below(8);
+            drop(read(&bytes));
+            bytes[other] ^= 1 << random.below(8);
+            drop(read(&bytes));
+            bytes[index] = whole[index];
+            bytes[other] = whole[other];
+        }
+    }
+}
+
+#[test]
+fn no_other_byte_in_the_shortest_stream_causes_a_panic() {
+    let whole = seven_definitions();
+    let mut bytes = whole.clone();
+    for index in 0..whole.len() {
+        for value in 0..=u8::MAX {
+            bytes[index] = value;
+            drop(read(&bytes));
+        }
+        bytes[index] = whole[index];
+    }
+}
