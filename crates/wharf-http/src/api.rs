@@ -43,6 +43,17 @@ pub(crate) fn status(gateway: &Gateway) -> Response<ResponseBody> {
             .map(|(key, value)| (key.as_str(), value.as_str()));
         write_strings(data.key("flags"), flags);
         data.string("start_time", &rfc3339(gateway.started_at));
+        // Beyond the original: whether pushes can be stored.
+        let state = match (gateway.store.failure(), gateway.store.ledger_statistics()) {
+            (Some(_), _) => "failed",
+            (None, Some(_)) => "ok",
+            (None, None) => "memory only",
+        };
+        let reason = gateway.store.failure().unwrap_or_default();
+        write_strings(
+            data.key("storage"),
+            [("reason", reason.as_str()), ("state", state)],
+        );
         data.end();
     })
 }

@@ -1,6 +1,7 @@
 //! Reading a request body: as sent, then decompressed, both bounded.
 
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -9,6 +10,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
 
@@ -40,7 +42,15 @@ impl ContentEncoding {
     }
 }
 
+/// Bodies above this size count as large.
+const LARGE_BYTES: usize = 1 << 20;
+/// How many large bodies are read and dealt with at once.
+pub(crate) const MAX_LARGE: usize = 16;
+
 /// Reads the whole body as it was sent.
+///
+/// A body that grows large, or is going to when it is expanded, needs a place in `large`, so that many at once
+/// cannot take all memory; it waits for one. The place is to be held until the body has been dealt with.
 ///
 /// # Errors
 /// 413 beyond `limit_bytes`, 408 beyond `timeout`, 400 if the client stops in the middle.
@@ -49,7 +59,8 @@ pub(crate) async fn read(
     mut body: Incoming,
     limit_bytes: usize,
     timeout: Duration,
-) -> Result<Bytes, ApiError> {
+    large: &Arc<Semaphore>,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
     let declared = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -60,6 +71,10 @@ pub(crate) async fn read(
     let read = async {
         let mut first = Bytes::new();
         let mut whole = BytesMut::new();
+        let mut place = None;
+        if ContentEncoding::of(headers) != ContentEncoding::Identity {
+            place = Arc::clone(large).acquire_owned().await.ok();
+        }
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|error| ApiError::aborted(&error))?.into_data() else {
                 continue;
@@ -69,6 +84,9 @@ pub(crate) async fn read(
                 discard(headers, body, timeout).await;
                 return Err(ApiError::too_large(limit_bytes, false));
             }
+            if place.is_none() && first.len() + whole.len() + data.len() > LARGE_BYTES {
+                place = Arc::clone(large).acquire_owned().await.ok();
+            }
             if first.is_empty() && whole.is_empty() {
                 // Most bodies come in one frame and need no copy.
                 first = data;
@@ -76,12 +94,18 @@ pub(crate) async fn read(
             }
             if !first.is_empty() {
                 let expected = declared.and_then(|declared| usize::try_from(declared).ok());
-                whole.reserve(expected.unwrap_or(first.len() + data.len()).min(limit_bytes));
+                // What is declared may never come; a small part of it is no risk.
+                let expected = expected.unwrap_or(first.len() + data.len()).min(limit_bytes);
+                whole.reserve(if place.is_some() {
+                    expected
+                } else {
+                    expected.min(LARGE_BYTES)
+                });
                 whole.extend_from_slice(&std::mem::take(&mut first));
             }
             whole.extend_from_slice(&data);
         }
-        Ok(if whole.is_empty() { first } else { whole.freeze() })
+        Ok((if whole.is_empty() { first } else { whole.freeze() }, place))
     };
     tokio::time::timeout(timeout, read)
         .await

@@ -88,6 +88,15 @@ impl ApiError {
         }
     }
 
+    /// The gateway cannot do this now, but will again.
+    pub(crate) fn unavailable(why: &impl Display) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            retry_after_seconds: Some(1),
+            ..Self::bad_request("unavailable", why)
+        }
+    }
+
     /// A bug stopped a handler.
     pub(crate) fn internal() -> Self {
         Self {
@@ -137,18 +146,15 @@ impl From<UrlError> for ApiError {
 
 impl From<PushError> for ApiError {
     fn from(error: PushError) -> Self {
-        let reason = match &error {
-            PushError::Inconsistent(inconsistency) => inconsistency.reason(),
-            PushError::Timestamps => "timestamps",
-            _ => "too_large",
+        let (status, reason) = match &error {
+            PushError::Unavailable { .. } => return Self::unavailable(&error),
+            PushError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            PushError::Inconsistent(inconsistency) => (StatusCode::BAD_REQUEST, inconsistency.reason()),
+            _ => (StatusCode::BAD_REQUEST, "timestamps"),
         };
-        let refused = Self::bad_request(reason, &error);
-        match error {
-            PushError::TooLarge { .. } => Self {
-                status: StatusCode::PAYLOAD_TOO_LARGE,
-                ..refused
-            },
-            _ => refused,
+        Self {
+            status,
+            ..Self::bad_request(reason, &error)
         }
     }
 }

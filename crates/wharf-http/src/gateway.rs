@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_LENGTH, HOST};
@@ -86,12 +87,16 @@ pub struct Status {
 pub struct Gateway {
     pub(crate) settings: Settings,
     pub(crate) status: Status,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
+    /// Whether the store has what its ledger has.
+    is_loaded: AtomicBool,
     pub(crate) clock: Box<dyn Clock>,
     pub(crate) started_at: UnixNanos,
     pub(crate) telemetry: Telemetry,
     pub(crate) shutdown: Shutdown,
     pub(crate) scrapes: Arc<Semaphore>,
+    /// Places for large bodies.
+    pub(crate) large: Arc<Semaphore>,
     requests: Semaphore,
     router: Router,
 }
@@ -108,7 +113,7 @@ impl fmt::Debug for Gateway {
 const LABEL_GROWTH: usize = 8;
 
 impl Gateway {
-    /// A gateway with an empty store.
+    /// A gateway with an empty store. It answers 503 to pushes and scrapes until [`Self::set_loaded`].
     pub fn new(
         settings: Settings,
         status: Status,
@@ -118,10 +123,11 @@ impl Gateway {
     ) -> Self {
         let reserved = Reserved::new(telemetry::reserved());
         Self {
-            store: Store::new(
+            store: Arc::new(Store::new(
                 reserved,
                 settings.max_body_bytes.saturating_mul(LABEL_GROWTH).min(1 << 31),
-            ),
+            )),
+            is_loaded: AtomicBool::new(false),
             started_at: clock.now(),
             clock,
             telemetry,
@@ -129,6 +135,7 @@ impl Gateway {
             scrapes: Arc::new(Semaphore::new(
                 settings.max_scrapes_in_flight.min(Semaphore::MAX_PERMITS),
             )),
+            large: Arc::new(Semaphore::new(body::MAX_LARGE)),
             requests: Semaphore::new(settings.max_requests_in_flight.min(Semaphore::MAX_PERMITS)),
             router: Router {
                 prefix: settings.route_prefix.clone(),
@@ -138,6 +145,26 @@ impl Gateway {
             settings,
             status,
         }
+    }
+
+    /// The store, to load it and to look after its ledger.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The store has what its ledger has: pushes and scrapes are welcome.
+    pub fn set_loaded(&self) {
+        self.is_loaded.store(true, Ordering::Release);
+    }
+
+    /// Why the gateway is not ready, if it is not.
+    fn not_ready(&self) -> Option<String> {
+        if !self.is_loaded.load(Ordering::Acquire) {
+            return Some("the stored groups are still being loaded".to_owned());
+        }
+        self.store
+            .failure()
+            .map(|reason| format!("cannot store pushes now: {reason}"))
     }
 
     /// Answers one request.
@@ -199,6 +226,13 @@ impl Gateway {
         path: &[u8],
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
+        let needs_store = matches!(
+            route,
+            Route::Group { .. } | Route::Scrape | Route::ApiMetrics | Route::ApiWipe
+        );
+        if needs_store && !self.is_loaded.load(Ordering::Acquire) {
+            return ApiError::unavailable(&"the stored groups are still being loaded").into_response();
+        }
         if let Route::Group { key_at } = route {
             let key_at = self.settings.route_prefix.len() + key_at;
             return push::handle(self, path.get(key_at..).unwrap_or_default(), request).await;
@@ -211,8 +245,11 @@ impl Gateway {
         if outside_api && ContentEncoding::of(request.headers()) == ContentEncoding::Gzip {
             let (parts, incoming) = request.into_parts();
             let limit = self.settings.max_body_bytes;
-            let read = body::read(&parts.headers, incoming, limit, self.settings.body_timeout).await;
-            if let Err(error) = read.and_then(|bytes| body::expand(ContentEncoding::Gzip, bytes, limit)) {
+            let timeout = self.settings.body_timeout;
+            let read = body::read(&parts.headers, incoming, limit, timeout, &self.large).await;
+            if let Err(error) =
+                read.and_then(|(bytes, _place)| body::expand(ContentEncoding::Gzip, bytes, limit))
+            {
                 return error.into_response();
             }
             return self.answer(route, path, &parts.headers).await;
@@ -231,7 +268,11 @@ impl Gateway {
             Route::Scrape => scrape::handle(self, headers).await,
             // Its body does matter; `dispatch` has sent it elsewhere.
             Route::Group { .. } => respond::not_found(),
-            Route::Healthy | Route::Ready => respond::plain("OK"),
+            Route::Healthy => respond::plain("OK"),
+            Route::Ready => match self.not_ready() {
+                None => respond::plain("OK"),
+                Some(why) => ApiError::unavailable(&why).into_response(),
+            },
             Route::Page => page(&self.settings.external_prefix),
             Route::Static => static_file(path.get(self.settings.route_prefix.len()..).unwrap_or_default()),
             Route::Quit => self.quit(),
@@ -242,12 +283,15 @@ impl Gateway {
             Route::ApiStatus => api::status(&self),
             Route::ApiMetrics => api::metrics(self).await,
             Route::ApiOptions => api::options(),
-            Route::ApiWipe => {
-                let groups = self.store.wipe();
-                tracing::info!(groups, "all groups wiped");
-                respond::empty(StatusCode::ACCEPTED)
-            }
+            Route::ApiWipe => self.wipe().await.unwrap_or_else(ApiError::into_response),
         }
+    }
+
+    async fn wipe(&self) -> Result<Response<ResponseBody>, ApiError> {
+        let (groups, commit) = self.store.wipe()?;
+        commit.wait().await?;
+        tracing::info!(groups, "all groups wiped");
+        Ok(respond::empty(StatusCode::ACCEPTED))
     }
 
     fn quit(&self) -> Response<ResponseBody> {

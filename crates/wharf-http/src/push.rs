@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
 use wharf_exposition::{openmetrics, protobuf, text};
 use wharf_model::{Exposition, GroupingKey};
-use wharf_store::{PushError, PushMode};
+use wharf_store::{Commit, PushError, PushMode};
 
 use crate::body::{self, ContentEncoding};
 use crate::chunks::ResponseBody;
@@ -58,12 +59,14 @@ async fn delete(
         // Nobody reads the body, but the original unpacks it.
         let (parts, incoming) = request.into_parts();
         let limit = gateway.settings.max_body_bytes;
-        let body = body::read(&parts.headers, incoming, limit, gateway.settings.body_timeout).await?;
+        let timeout = gateway.settings.body_timeout;
+        let (body, _place) = body::read(&parts.headers, incoming, limit, timeout, &gateway.large).await?;
         body::expand(ContentEncoding::Gzip, body, limit)?;
     }
     match key {
         Ok(key) => {
-            gateway.store.delete(&key);
+            let (_, commit) = gateway.store.delete(&key)?;
+            commit.wait().await?;
         }
         // Such a group cannot exist, and deleting what does not exist succeeds.
         Err(UrlError::NotUtf8 { .. }) => {}
@@ -79,13 +82,8 @@ async fn push(
 ) -> Result<Response<ResponseBody>, ApiError> {
     let (parts, incoming) = request.into_parts();
     let settings = &gateway.settings;
-    let body = body::read(
-        &parts.headers,
-        incoming,
-        settings.max_body_bytes,
-        settings.body_timeout,
-    )
-    .await?;
+    let (limit, timeout) = (settings.max_body_bytes, settings.body_timeout);
+    let (body, place) = body::read(&parts.headers, incoming, limit, timeout, &gateway.large).await?;
     let job = PushJob {
         mode: if parts.method == Method::PUT {
             PushMode::ReplaceGroup
@@ -96,6 +94,7 @@ async fn push(
         encoding: ContentEncoding::of(&parts.headers),
         format: content::format(&parts.headers),
         body,
+        _place: place,
         method: parts.method,
         peer: parts.extensions.get::<std::net::SocketAddr>().copied(),
     };
@@ -104,11 +103,14 @@ async fn push(
     } else {
         settings.success_status
     };
-    if job.body.len() < LARGE_BODY_BYTES {
-        job.run(&gateway)?;
+    let commit = if job.body.len() < LARGE_BODY_BYTES {
+        job.run(&gateway)?
     } else {
         let run = tokio::task::spawn_blocking(move || job.run(&gateway));
-        run.await.unwrap_or_else(|_| Err(ApiError::internal()))?;
+        run.await.unwrap_or_else(|_| Err(ApiError::internal()))?
+    };
+    if let Some(commit) = commit {
+        commit.wait().await?;
     }
     Ok(respond::empty(status))
 }
@@ -120,35 +122,45 @@ struct PushJob {
     encoding: ContentEncoding,
     format: BodyFormat,
     body: Bytes,
+    /// Held until the push is stored.
+    _place: Option<OwnedSemaphorePermit>,
     method: Method,
     peer: Option<std::net::SocketAddr>,
 }
 
 impl PushJob {
-    fn run(self, gateway: &Gateway) -> Result<(), ApiError> {
+    /// What is left to wait for; nothing for a push that was dropped although it is answered with success.
+    fn run(self, gateway: &Gateway) -> Result<Option<Commit>, ApiError> {
         let settings = &gateway.settings;
         let body = body::expand(self.encoding, self.body.clone(), settings.max_body_bytes)?;
         let exposition = self.decode(gateway, &body)?;
-        let pushed = gateway
-            .store
-            .push(&self.key, self.mode, &exposition, gateway.clock.now());
-        let Err(error) = pushed else { return Ok(()) };
-        let (source, method) = (self.source(), &self.method);
+        let now = gateway.clock.now();
+        let error = match gateway.store.push(&self.key, self.mode, &exposition, now) {
+            Ok(commit) => return Ok(Some(commit)),
+            Err(error) => error,
+        };
+        let is_inconsistent = matches!(error, PushError::Timestamps | PushError::Inconsistent(_));
+        if is_inconsistent {
+            self.log(&error);
+        }
+        let refused = ApiError::from(error);
+        if settings.unchecked && is_inconsistent {
+            // Who switched the check off expects 202; what would break scrapes is dropped all the same.
+            gateway.telemetry.record_refusal(refused.reason());
+            return Ok(None);
+        }
+        Err(refused)
+    }
+
+    fn log(&self, error: &PushError) {
         let message = "pushed metrics are invalid or inconsistent with existing metrics";
+        let (source, method) = (self.source(), &self.method);
         let cause = error.to_string();
         let cause = cause
             .strip_prefix(message)
             .and_then(|cause| cause.strip_prefix(": "))
             .unwrap_or(&cause);
         tracing::error!(%method, source, err = cause, group = %self.key, "{message}");
-        let too_large = matches!(error, PushError::TooLarge { .. });
-        let refused = ApiError::from(error);
-        if settings.unchecked && !too_large {
-            // Who switched the check off expects 202; what would break scrapes is dropped all the same.
-            gateway.telemetry.record_refusal(refused.reason());
-            return Ok(());
-        }
-        Err(refused)
     }
 
     fn decode<'b>(&self, gateway: &Gateway, body: &'b [u8]) -> Result<Exposition<'b>, ApiError> {

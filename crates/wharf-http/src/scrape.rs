@@ -80,6 +80,7 @@ fn render(
         groups: totals.groups as u64,
         series: totals.series,
         bytes: totals.bytes,
+        ledger: gateway.store.ledger_statistics(),
     };
     let own = gateway.telemetry.exposition(&gauges);
     let mut sink = Sink::new(compression);

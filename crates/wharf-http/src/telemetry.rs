@@ -8,6 +8,7 @@
 
 mod assemble;
 mod histogram;
+mod ledger;
 mod process;
 mod sketch;
 mod window;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use wharf_model::{Exposition, MetricType};
-use wharf_store::ReservedFamily;
+use wharf_store::{LedgerStatistics, ReservedFamily};
 
 use self::assemble::Assembly;
 use self::histogram::Histogram;
@@ -61,6 +62,8 @@ pub struct StoreGauges {
     pub series: u64,
     /// Bytes of their text.
     pub bytes: u64,
+    /// What the ledger has done, if there is one.
+    pub ledger: Option<LedgerStatistics>,
 }
 
 /// Counts something that is going on, until it is dropped.
@@ -188,7 +191,7 @@ const REQUESTS_IN_FLIGHT: ReservedFamily = own(
     "Requests being answered.",
 );
 
-static RESERVED: [ReservedFamily; 23] = [
+static RESERVED: [ReservedFamily; 32] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -206,6 +209,15 @@ static RESERVED: [ReservedFamily; 23] = [
     CONNECTIONS,
     REQUESTS_IN_FLIGHT,
     LEAVES_RECOMPRESSED,
+    ledger::CHECKPOINTS,
+    ledger::FAILURES,
+    ledger::LOG_BYTES,
+    ledger::RECORDS,
+    ledger::SEGMENTS,
+    ledger::SYNC_SECONDS,
+    ledger::SYNCS,
+    ledger::UP,
+    ledger::WRITTEN_BYTES,
     REFUSALS,
     SCRAPE_DURATION,
     SCRAPE_SIZE,
@@ -333,7 +345,7 @@ impl Telemetry {
             REQUESTS_IN_FLIGHT,
             assemble::float(self.requests_in_flight.load(Relaxed)),
         );
-        self.assemble_scrapes_and_refusals(&mut assembly);
+        self.assemble_scrapes_and_refusals(&mut assembly, gauges.ledger.as_ref());
         assembly.single(SERIES, assemble::float(gauges.series));
         assembly.single(STORED_BYTES, assemble::float(gauges.bytes));
         assembly.finish()
@@ -397,10 +409,13 @@ impl Telemetry {
         assembly.family(REQUESTS, metrics);
     }
 
-    fn assemble_scrapes_and_refusals(&self, assembly: &mut Assembly) {
+    fn assemble_scrapes_and_refusals(&self, assembly: &mut Assembly, ledger: Option<&LedgerStatistics>) {
         let scrapes = lock(&self.scrapes);
         let refusals = lock(&self.refusals);
         assembly.single(LEAVES_RECOMPRESSED, assemble::float(scrapes.leaves_recompressed));
+        if let Some(statistics) = ledger {
+            ledger::assemble(assembly, statistics);
+        }
         let refused = refusals.iter();
         let refused =
             refused.map(|(reason, count)| assembly.number(&[("reason", reason)], assemble::float(*count)));

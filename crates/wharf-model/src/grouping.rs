@@ -28,6 +28,8 @@ pub enum GroupingKeyError {
     ReservedName(String),
     /// A label name stands twice.
     DuplicateName(String),
+    /// The bytes are not those of a key.
+    Malformed,
 }
 
 impl fmt::Display for GroupingKeyError {
@@ -35,6 +37,7 @@ impl fmt::Display for GroupingKeyError {
         match self {
             Self::MissingJob => f.write_str("job name is required"),
             Self::ReservedName(name) => write!(f, "improper label name {name:?}"),
+            Self::Malformed => f.write_str("expected the bytes of a grouping key"),
             Self::DuplicateName(name) => write!(f, "expected each label name once, found `{name}` twice"),
         }
     }
@@ -80,6 +83,27 @@ impl GroupingKey {
             bytes.extend_from_slice(value.as_bytes());
         }
         Ok(Self(bytes.into()))
+    }
+
+    /// The key that [`Self::as_bytes`] gave.
+    ///
+    /// # Errors
+    /// If the bytes are not those of a key: not UTF-8 between the separators, not sorted, and the like.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, GroupingKeyError> {
+        let parts = bytes.split(|byte| *byte == SEPARATOR).map(std::str::from_utf8);
+        let parts: Vec<&str> = parts
+            .collect::<Result<_, _>>()
+            .map_err(|_| GroupingKeyError::Malformed)?;
+        let pairs = parts.chunks(2).map(|pair| match pair {
+            [name, value] => Ok((*name, *value)),
+            _ => Err(GroupingKeyError::Malformed),
+        });
+        let key = Self::new(pairs.collect::<Result<Vec<_>, _>>()?)?;
+        if key.as_bytes() == bytes {
+            Ok(key)
+        } else {
+            Err(GroupingKeyError::Malformed)
+        }
     }
 
     /// The labels as name and value, sorted by name.
@@ -159,6 +183,22 @@ mod tests {
         keys.sort();
         let texts: Vec<String> = keys.iter().map(ToString::to_string).collect();
         assert_eq!(texts, [r#"{env="a",job="z"}"#, r#"{job="a"}"#, r#"{job="b"}"#]);
+    }
+
+    #[test]
+    fn a_key_is_read_back_from_its_bytes_and_from_no_others() {
+        let key = GroupingKey::new([("job", "a"), ("env", "")]).unwrap();
+        assert_eq!(GroupingKey::from_bytes(key.as_bytes()), Ok(key));
+        for bytes in [
+            &b""[..],
+            b"job",
+            b"job\xffa\xff",
+            b"job\xffa\xffenv\xffb",
+            b"job\xff\xfe",
+            b"x\xffy",
+        ] {
+            assert!(GroupingKey::from_bytes(bytes).is_err(), "{bytes:?}");
+        }
     }
 
     #[test]

@@ -23,6 +23,12 @@ pub enum PushError {
         /// The limit on the rendered text.
         limit_bytes: usize,
     },
+    /// The ledger takes nothing: the disk is full, or fails.
+    #[error("cannot store this now: {reason}")]
+    Unavailable {
+        /// What the ledger said.
+        reason: String,
+    },
     /// The push contradicts itself or what is stored.
     #[error("pushed metrics are invalid or inconsistent with existing metrics: {0}")]
     Inconsistent(Inconsistency),
@@ -262,6 +268,15 @@ fn fmt_holder(holder: Option<&GroupingKey>, verb: &str, f: &mut fmt::Formatter<'
     holder.map_or(Ok(()), |key| write!(f, " ({verb} in group {key})"))
 }
 
+/// A name for an error text, cut short beyond some hundred characters.
+pub(crate) fn short(name: &str) -> String {
+    const LIMIT: usize = 256;
+    match name.char_indices().nth(LIMIT) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
+}
+
 /// A label set for an error text: `{a="1",b="2"}`, cut short beyond some hundred bytes.
 pub(crate) fn describe_labels(labels: &[(&str, &str)]) -> String {
     const LIMIT: usize = 512;
@@ -272,9 +287,9 @@ pub(crate) fn describe_labels(labels: &[(&str, &str)]) -> String {
             break;
         }
         let comma = if index == 0 { "" } else { "," };
-        let short: String = value.chars().take(LIMIT).collect();
+        let value: String = value.chars().take(LIMIT).collect();
         // Writing to a string cannot fail.
-        let _infallible = write!(text, "{comma}{name}={short:?}");
+        let _infallible = write!(text, "{comma}{}={value:?}", short(name));
     }
     text.push('}');
     text

@@ -9,7 +9,6 @@ use wharf_exposition::text;
 use wharf_model::name::{EscapingScheme, is_legacy_metric_name};
 use wharf_model::{GroupingKey, MetricType};
 
-use crate::UnixNanos;
 use crate::leaf::{Fragment, FragmentView, Leaf};
 use crate::piece::Piece;
 use crate::prepare::{Prepared, PreparedFamily};
@@ -152,7 +151,6 @@ impl Family {
         key: &GroupingKey,
         prepared: &Prepared<'_>,
         family: &mut PreparedFamily<'_>,
-        pushed_at: UnixNanos,
     ) {
         let text = prepared.text(family);
         let metrics = u32::try_from(prepared.fingerprints(family).len()).unwrap_or(u32::MAX);
@@ -170,7 +168,7 @@ impl Family {
             Some(old) if old.meta.is_of(family) => Arc::clone(&old.meta),
             _ => intern(&self.metas, FamilyMeta::of(family)),
         };
-        let mut fragment = Fragment::new(key.clone(), Arc::clone(&meta), pushed_at, family.digest);
+        let mut fragment = Fragment::new(key.clone(), Arc::clone(&meta), family.pushed_at, family.digest);
         fragment.metrics = metrics;
         fragment.lines = lines;
         fragment.shape = family.shape;

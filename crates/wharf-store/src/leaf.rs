@@ -11,6 +11,7 @@ use crate::UnixNanos;
 use crate::family::FamilyMeta;
 use crate::piece::Piece;
 use crate::prepare::Shape;
+use crate::record::FamilyParts;
 
 /// A leaf is split in two when its text passes this many bytes, unless one group fills it alone. Smaller leaves
 /// make a changed one cheaper to compress anew, larger ones compress better and are fewer to send.
@@ -69,6 +70,15 @@ impl Leaf {
 
     pub(crate) fn find(&self, key: &GroupingKey) -> Result<usize, usize> {
         self.fragments.binary_search_by(|fragment| fragment.key.cmp(key))
+    }
+
+    /// The fragment at a position that [`Self::find`] found.
+    pub(crate) fn view<'a>(&'a self, name: &'a str, position: usize) -> FragmentView<'a> {
+        FragmentView {
+            name,
+            fragment: &self.fragments[position],
+            text: self.text_of(position),
+        }
     }
 
     pub(crate) fn get(&self, position: usize) -> &Fragment {
@@ -309,6 +319,27 @@ impl<'a> FragmentView<'a> {
                 text::write_metric(out, exposition, self.name, &labels, metric.value, escaping);
             }
         });
+    }
+
+    /// The fragment as a record has it.
+    pub(crate) fn parts(&self) -> FamilyParts<'a> {
+        let Fragment {
+            meta,
+            shape,
+            pushed_at,
+            exact,
+            ..
+        } = self.fragment;
+        FamilyParts {
+            name: self.name,
+            help: meta.help.as_deref(),
+            unit: &meta.unit,
+            metric_type: meta.metric_type,
+            shape: *shape,
+            pushed_at: *pushed_at,
+            text: self.text,
+            exact: exact.as_deref(),
+        }
     }
 
     /// The value of a family with one number, such as the push time families.

@@ -26,6 +26,7 @@ mod index;
 mod leaf;
 mod piece;
 mod prepare;
+mod record;
 mod reserved;
 mod state;
 mod store;
@@ -35,8 +36,9 @@ pub use error::{Inconsistency, PushError};
 pub use family::{FamilyMeta, FamilyView};
 pub use leaf::{FragmentView, Leaf};
 pub use piece::{Compressed, Piece};
+pub use record::{RecordError, describe_record};
 pub use reserved::{Reserved, ReservedFamily};
-pub use store::{PushMode, Snapshot, Store, Totals};
+pub use store::{Commit, Kept, LedgerStatistics, PushMode, Snapshot, Store, Totals};
 
 /// The family that says when a group was last changed.
 pub const PUSH_TIME: &str = "push_time_seconds";

@@ -2,6 +2,7 @@
 //!
 //! All of it happens before the store is locked.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 use std::ops::Range;
 
@@ -15,8 +16,9 @@ use wharf_model::{
     Count, Exposition, Extra, Family, GroupingKey, Histogram, Label, Metric, MetricType, Run, Value,
 };
 
-use crate::error::describe_labels;
+use crate::error::{describe_labels, short};
 use crate::index::Fingerprint;
+use crate::record::FamilyParts;
 use crate::reserved::Reserved;
 use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, PushError, UnixNanos};
 
@@ -27,7 +29,8 @@ type LabelPair<'a> = (&'a str, &'a str);
 #[derive(Debug)]
 pub(crate) struct Prepared<'a> {
     pub(crate) families: Vec<PreparedFamily<'a>>,
-    text: Vec<u8>,
+    /// Lines that were rendered, or the record that they stand in.
+    text: Cow<'a, [u8]>,
     fingerprints: Vec<Fingerprint>,
 }
 
@@ -38,6 +41,7 @@ pub(crate) struct PreparedFamily<'a> {
     pub(crate) help: Option<&'a str>,
     pub(crate) unit: &'a str,
     pub(crate) metric_type: MetricType,
+    pub(crate) pushed_at: UnixNanos,
     text: Range<usize>,
     fingerprints: Range<usize>,
     /// Hash over all fingerprints: equal digests mean the same series.
@@ -56,7 +60,30 @@ pub(crate) struct Shape {
     pub(crate) infinity_added: bool,
 }
 
-impl Prepared<'_> {
+impl<'a> Prepared<'a> {
+    /// Nothing yet; fragments are going to lie in this text.
+    pub(crate) fn empty(text: Cow<'a, [u8]>) -> Self {
+        Self {
+            families: Vec::new(),
+            text,
+            fingerprints: Vec::new(),
+        }
+    }
+
+    /// Its families, as a record has them.
+    pub(crate) fn parts(&self) -> impl ExactSizeIterator<Item = FamilyParts<'_>> + Clone {
+        self.families.iter().map(|family| FamilyParts {
+            name: family.name,
+            help: family.help,
+            unit: family.unit,
+            metric_type: family.metric_type,
+            shape: family.shape,
+            pushed_at: family.pushed_at,
+            text: self.text(family),
+            exact: family.exact.as_deref(),
+        })
+    }
+
     /// The lines of one of [`Self::families`].
     pub(crate) fn text(&self, family: &PreparedFamily<'_>) -> &[u8] {
         &self.text[family.text.clone()]
@@ -128,10 +155,11 @@ impl Preparer {
             labels: Vec::new(),
             prepared: Prepared {
                 families: Vec::with_capacity(exposition.families.len() + 1),
-                text: Vec::with_capacity(exposition.source().len() + exposition.source().len() / 2 + 256),
+                text: Cow::Owned(Vec::with_capacity(exposition.source().len() * 3 / 2 + 256)),
                 fingerprints: Vec::new(),
             },
             exact: None,
+            now,
         };
         for family in &exposition.families {
             let name = exposition.text(family.name);
@@ -140,7 +168,7 @@ impl Preparer {
             }
         }
         let mut prepared = work.prepared;
-        self.add_time(&mut prepared, &grouping, PUSH_TIME, now.as_seconds());
+        self.add_time(&mut prepared, &grouping, PUSH_TIME, now.as_seconds(), now);
         prepared.families.sort_by(|a, b| a.name.cmp(b.name));
         Ok(prepared)
     }
@@ -151,20 +179,43 @@ impl Preparer {
         key: &'a GroupingKey,
         push: Option<f64>,
         failure: Option<f64>,
+        now: UnixNanos,
     ) -> Prepared<'a> {
-        let mut prepared = Prepared {
-            families: Vec::with_capacity(2),
-            text: Vec::new(),
-            fingerprints: Vec::new(),
-        };
+        let mut prepared = Prepared::empty(Cow::Owned(Vec::new()));
         let grouping: Vec<LabelPair<'_>> = key.labels().collect();
         if let Some(value) = failure {
-            self.add_time(&mut prepared, &grouping, PUSH_FAILURE_TIME, value);
+            self.add_time(&mut prepared, &grouping, PUSH_FAILURE_TIME, value, now);
         }
         if let Some(value) = push {
-            self.add_time(&mut prepared, &grouping, PUSH_TIME, value);
+            self.add_time(&mut prepared, &grouping, PUSH_TIME, value, now);
         }
         prepared
+    }
+
+    /// Adds a fragment as it was stored once; `text` is where its lines lie in the text of `prepared`.
+    pub(crate) fn add_stored<'a>(
+        &self,
+        prepared: &mut Prepared<'a>,
+        parts: &FamilyParts<'a>,
+        text: Range<usize>,
+    ) {
+        let first = prepared.fingerprints.len();
+        self.each_fingerprint(parts.name, parts.metric_type, parts.text, |fingerprint| {
+            prepared.fingerprints.push(fingerprint);
+        });
+        let fingerprints = first..prepared.fingerprints.len();
+        prepared.families.push(PreparedFamily {
+            name: parts.name,
+            help: parts.help,
+            unit: parts.unit,
+            metric_type: parts.metric_type,
+            pushed_at: parts.pushed_at,
+            text,
+            digest: self.digest(&prepared.fingerprints[fingerprints.clone()]),
+            fingerprints,
+            shape: parts.shape,
+            exact: parts.exact.map(Box::from),
+        });
     }
 
     fn add_time(
@@ -173,6 +224,7 @@ impl Preparer {
         grouping: &[LabelPair<'_>],
         name: &'static str,
         value: f64,
+        now: UnixNanos,
     ) {
         let mut labels = grouping.to_vec();
         if !labels.iter().any(|(name, _)| *name == "instance") {
@@ -188,7 +240,7 @@ impl Preparer {
         let none = Exposition::default();
         let scheme = EscapingScheme::AllowUtf8;
         text::write_metric(
-            &mut prepared.text,
+            prepared.text.to_mut(),
             &none,
             name,
             &labels,
@@ -203,6 +255,7 @@ impl Preparer {
             help: Some(help),
             unit: "",
             metric_type: MetricType::Gauge,
+            pushed_at: now,
             text: text_start..prepared.text.len(),
             fingerprints: first..first + 1,
             digest: self.digest(&prepared.fingerprints[first..]),
@@ -302,6 +355,7 @@ struct Work<'a, 'w> {
     /// A copy of the exposition to which relabelled metrics are added, made when the first fragment needs its
     /// exact form.
     exact: Option<Exposition<'a>>,
+    now: UnixNanos,
 }
 
 impl<'a> Work<'a, '_> {
@@ -322,7 +376,7 @@ impl<'a> Work<'a, '_> {
             let labels = &self.labels[row.labels.clone()];
             let scheme = EscapingScheme::AllowUtf8;
             text::write_metric(
-                &mut self.prepared.text,
+                self.prepared.text.to_mut(),
                 self.exposition,
                 name,
                 labels,
@@ -354,6 +408,7 @@ impl<'a> Work<'a, '_> {
             help: family.help.map(|help| self.exposition.text(help)),
             unit: self.exposition.text(family.unit),
             metric_type: family.metric_type,
+            pushed_at: self.now,
             text: text_start..self.prepared.text.len(),
             digest: self
                 .preparer
@@ -424,7 +479,7 @@ impl<'a> Work<'a, '_> {
             let [a, b] = pair else { continue };
             let labels = &self.labels[a.labels.clone()];
             if labels == &self.labels[b.labels.clone()] {
-                let (family, series) = (family.to_owned(), describe_labels(labels));
+                let (family, series) = (short(family), describe_labels(labels));
                 return Err(Inconsistency::DuplicateSeries {
                     family,
                     series,
@@ -442,7 +497,7 @@ impl<'a> Work<'a, '_> {
         let pushed = family.metric_type.base();
         if pushed != reserved.metric_type {
             return Err(Inconsistency::ReservedType {
-                family: name.to_owned(),
+                family: short(name),
                 pushed,
                 expected: reserved.metric_type,
             });
@@ -453,8 +508,8 @@ impl<'a> Work<'a, '_> {
             .unwrap_or_default();
         if reserved.help_is_fixed && help != reserved.help {
             return Err(Inconsistency::ReservedHelp {
-                family: name.to_owned(),
-                pushed: help.to_owned(),
+                family: short(name),
+                pushed: short(help),
                 expected: reserved.help,
             });
         }
@@ -536,7 +591,7 @@ fn check_labels(
     metric: &Metric,
     labels: &[LabelPair<'_>],
 ) -> Result<(), Inconsistency> {
-    let (name, series) = (|| name.to_owned(), || describe_labels(labels));
+    let (name, series) = (|| short(name), || describe_labels(labels));
     if metric.value == Value::Missing {
         let metric_type = family.metric_type;
         return Err(Inconsistency::MissingValue {
@@ -556,14 +611,14 @@ fn check_labels(
         if *label == previous {
             return Err(Inconsistency::DuplicateLabel {
                 family: name(),
-                label: (*label).to_owned(),
+                label: short(label),
                 series: series(),
             });
         }
         if is_reserved_label_name(label) {
             return Err(Inconsistency::LabelName {
                 family: name(),
-                label: (*label).to_owned(),
+                label: short(label),
                 series: series(),
             });
         }
@@ -602,9 +657,9 @@ fn check_escaped_labels(family: &str, labels: &[LabelPair<'_>]) -> Result<(), In
             let [(a, first), (b, second)] = pair else { continue };
             if a == b {
                 return Err(Inconsistency::EscapedLabel {
-                    family: family.to_owned(),
-                    first: (*first).to_owned(),
-                    second: (*second).to_owned(),
+                    family: short(family),
+                    first: short(first),
+                    second: short(second),
                     series: describe_labels(labels),
                 });
             }

@@ -6,10 +6,11 @@ use hashbrown::HashMap;
 use imbl::OrdMap;
 use wharf_model::{GroupingKey, MetricType};
 
-use crate::error::describe_labels;
+use crate::error::{describe_labels, short};
 use crate::family::{Family, Size};
 use crate::index::{Fingerprint, GroupId, SeriesIndex};
 use crate::prepare::{Prepared, PreparedFamily, Preparer, has_series, series_of};
+use crate::record::{self, Record};
 use crate::store::PushMode;
 use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, UnixNanos};
 
@@ -30,12 +31,29 @@ struct Group {
     families: Vec<Arc<str>>,
 }
 
-/// A push on its way in.
-pub(crate) struct Incoming<'p> {
-    pub(crate) key: &'p GroupingKey,
-    pub(crate) mode: PushMode,
-    pub(crate) prepared: Prepared<'p>,
-    pub(crate) now: UnixNanos,
+/// How to take back a change that did not reach stable storage.
+#[derive(Debug)]
+pub(crate) enum Undo {
+    /// The group did not exist before.
+    Delete { key: GroupingKey },
+    /// These fragments (a put record) were replaced or removed, and these families were not there.
+    Restore {
+        key: GroupingKey,
+        image: Vec<u8>,
+        created: Vec<String>,
+    },
+    /// Nobody is going to.
+    Nothing,
+    /// Everything was there.
+    Unwipe { state: Box<State> },
+}
+
+/// A push as the checks see it.
+#[derive(Clone, Copy)]
+struct Incoming<'p> {
+    key: &'p GroupingKey,
+    mode: PushMode,
+    prepared: &'p Prepared<'p>,
 }
 
 impl State {
@@ -51,39 +69,109 @@ impl State {
         self.size
     }
 
-    /// Checks a push against what is stored and then stores it; nothing changes if it is refused.
-    pub(crate) fn push(
+    /// Stores an admitted push.
+    pub(crate) fn put(
         &mut self,
         preparer: &Preparer,
-        mut incoming: Incoming<'_>,
-    ) -> Result<(), Inconsistency> {
-        let is_new = !self.groups.contains_key(incoming.key);
-        self.admit(preparer, &incoming)?;
-        let key = incoming.key;
-        if incoming.mode == PushMode::ReplaceGroup && !is_new {
-            self.remove_missing(preparer, key, &incoming.prepared);
+        key: &GroupingKey,
+        mode: PushMode,
+        mut prepared: Prepared<'_>,
+    ) {
+        let is_new = !self.groups.contains_key(key);
+        if mode == PushMode::ReplaceGroup && !is_new {
+            self.remove_missing(preparer, key, &prepared);
         }
-        self.apply(preparer, key, &mut incoming.prepared, incoming.now);
-        if is_new {
-            let mut failure = preparer.times(key, None, Some(0.0));
-            self.apply(preparer, key, &mut failure, incoming.now);
+        self.apply(preparer, key, &mut prepared);
+        if is_new && prepared.get(PUSH_FAILURE_TIME).is_none() {
+            let now = prepared
+                .get(PUSH_TIME)
+                .map_or_else(UnixNanos::default, |family| family.pushed_at);
+            let mut failure = preparer.times(key, None, Some(0.0), now);
+            self.apply(preparer, key, &mut failure);
         }
-        Ok(())
     }
 
-    /// Books a refused push: the failure time moves. A group that does not exist is made, with a push time of 0,
-    /// unless its times would clash with those of another group.
-    pub(crate) fn record_failure(&mut self, preparer: &Preparer, key: &GroupingKey, now: UnixNanos) {
+    /// What books a refused push: the failure time moves. A group that does not exist is made, with a push time
+    /// of 0, unless its times would clash with those of another group; then there is nothing to book.
+    pub(crate) fn failure<'k>(
+        &self,
+        preparer: &Preparer,
+        key: &'k GroupingKey,
+        now: UnixNanos,
+    ) -> Option<Prepared<'k>> {
         let is_new = !self.groups.contains_key(key);
-        let prepared = preparer.times(key, is_new.then_some(0.0), Some(now.as_seconds()));
-        let mut incoming = Incoming {
-            key,
-            mode: PushMode::ReplaceFamilies,
-            prepared,
-            now,
+        let prepared = preparer.times(key, is_new.then_some(0.0), Some(now.as_seconds()), now);
+        self.admit(preparer, key, PushMode::ReplaceFamilies, &prepared)
+            .is_ok()
+            .then_some(prepared)
+    }
+
+    /// How to take back a push that is about to be stored.
+    pub(crate) fn undo_of_put(&self, key: &GroupingKey, mode: PushMode, prepared: &Prepared<'_>) -> Undo {
+        let Some(group) = self.groups.get(key) else {
+            return Undo::Delete { key: key.clone() };
         };
-        if self.admit(preparer, &incoming).is_ok() {
-            self.apply(preparer, key, &mut incoming.prepared, now);
+        let replaced = |name: &str| mode == PushMode::ReplaceGroup || prepared.get(name).is_some();
+        let image = self.image(key, group.families.iter().filter(|name| replaced(name)));
+        let names = prepared.families.iter().map(|family| family.name);
+        let is_new = |name: &&str| {
+            group
+                .families
+                .binary_search_by(|known| (**known).cmp(name))
+                .is_err()
+        };
+        Undo::Restore {
+            key: key.clone(),
+            image,
+            created: names.filter(is_new).map(str::to_owned).collect(),
+        }
+    }
+
+    /// How to take back the end of a group. Without `waits` nobody is going to.
+    pub(crate) fn undo_of_delete(&self, key: &GroupingKey, waits: bool) -> Undo {
+        let Some(group) = self.groups.get(key).filter(|_| waits) else {
+            return Undo::Nothing;
+        };
+        let image = self.image(key, group.families.iter());
+        Undo::Restore {
+            key: key.clone(),
+            image,
+            created: Vec::new(),
+        }
+    }
+
+    /// The record of some families of a group as they are now.
+    fn image<'a>(&'a self, key: &GroupingKey, names: impl Iterator<Item = &'a Arc<str>>) -> Vec<u8> {
+        let fragments = names.filter_map(|name| {
+            let (leaf, position) = self.families.get(name)?.find(key)?;
+            Some(leaf.view(name, position).parts())
+        });
+        let parts: Vec<_> = fragments.collect();
+        record::put(key, PushMode::ReplaceFamilies, parts.into_iter())
+    }
+
+    /// Takes a change back. Changes are taken back from the last one on.
+    pub(crate) fn undo(&mut self, preparer: &Preparer, undo: Undo) {
+        match undo {
+            Undo::Delete { key } => {
+                self.delete(preparer, &key);
+            }
+            Undo::Restore { key, image, created } => {
+                if let Some(group) = self.groups.get_mut(&key) {
+                    let id = group.id;
+                    group
+                        .families
+                        .retain(|name| !created.iter().any(|created| **created == **name));
+                    for name in &created {
+                        self.remove_fragment(preparer, &key, id, name);
+                    }
+                }
+                if let Ok(Record::Put { mut prepared, .. }) = record::decode(&image, preparer) {
+                    self.apply(preparer, &key, &mut prepared);
+                }
+            }
+            Undo::Nothing => {}
+            Undo::Unwipe { state } => *self = *state,
         }
     }
 
@@ -101,7 +189,15 @@ impl State {
 
     // ---- checks -------------------------------------------------------------------------------------------
 
-    fn admit(&self, preparer: &Preparer, incoming: &Incoming<'_>) -> Result<(), Inconsistency> {
+    /// Checks a push against what is stored.
+    pub(crate) fn admit(
+        &self,
+        preparer: &Preparer,
+        key: &GroupingKey,
+        mode: PushMode,
+        prepared: &Prepared<'_>,
+    ) -> Result<(), Inconsistency> {
+        let incoming = Incoming { key, mode, prepared };
         let group = self.groups.get(incoming.key);
         for family in &incoming.prepared.families {
             if incoming.prepared.fingerprints(family).is_empty() {
@@ -118,10 +214,10 @@ impl State {
             // A name and type that is stored already collides with nothing stored, for that was checked before.
             let is_known = stored.and_then(|stored| stored.base_type()) == Some(family.metric_type.base());
             if !is_known {
-                self.check_collisions(preparer, incoming, group, family)?;
+                self.check_collisions(preparer, &incoming, group, family)?;
             }
             if old.is_none_or(|old| old.digest != family.digest) {
-                self.check_series(incoming, group, family)?;
+                self.check_series(&incoming, group, family)?;
             }
         }
         Ok(())
@@ -144,7 +240,7 @@ impl State {
             }
         };
         let refuse = |other: &str, present: Present| {
-            let (family, other) = (family.name.to_owned(), other.to_owned());
+            let (family, other) = (short(family.name), short(other));
             let Present {
                 metric_type,
                 own,
@@ -237,7 +333,7 @@ impl State {
                     && self.holds(holder, family.name, series)
                 {
                     return Err(Inconsistency::DuplicateSeries {
-                        family: family.name.to_owned(),
+                        family: short(family.name),
                         series: describe_series(series),
                         holder: Some(holder.clone()),
                     });
@@ -263,7 +359,7 @@ impl State {
     // ---- changes ------------------------------------------------------------------------------------------
 
     /// Stores admitted families.
-    fn apply(&mut self, preparer: &Preparer, key: &GroupingKey, prepared: &mut Prepared<'_>, now: UnixNanos) {
+    fn apply(&mut self, preparer: &Preparer, key: &GroupingKey, prepared: &mut Prepared<'_>) {
         let ids = &mut self.ids;
         let group = self.groups.entry_ref(key).or_insert_with(|| Group {
             id: ids.take(key),
@@ -282,7 +378,7 @@ impl State {
             let stored = Arc::make_mut(stored);
             reindex(&mut self.index, preparer, group.id, key, stored, prepared, family);
             let before = stored.size();
-            stored.put(key, prepared, family, now);
+            stored.put(key, prepared, family);
             self.size = self.size.moved(before, stored.size());
             if group.families[..known]
                 .binary_search_by(|name| (**name).cmp(family.name))
@@ -360,7 +456,7 @@ fn check_type(
         return Ok(());
     }
     Err(Inconsistency::Type {
-        family: family.name.to_owned(),
+        family: short(family.name),
         pushed: family.metric_type.base(),
         stored: stored_type,
         holder: stored.some_holder(key),

@@ -1,15 +1,20 @@
 //! The store: one lock around the state, and snapshots for readers.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
 
 use imbl::OrdMap;
-use wharf_model::{Exposition, GroupingKey};
+use wharf_ledger::{CheckpointError, Health, Ledger, Sequence, Ticket};
+use wharf_model::{Exposition, GroupingKey, Value};
 
 use crate::family::Family;
-use crate::prepare::Preparer;
-use crate::state::{Incoming, State};
-use crate::{FamilyView, FragmentView, PUSH_TIME, PushError, Reserved, UnixNanos};
+use crate::prepare::{Prepared, Preparer};
+use crate::record::{self, Record};
+use crate::state::{State, Undo};
+use crate::{
+    FamilyView, FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, PushError, RecordError, Reserved, UnixNanos,
+};
 
 /// What a push replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,12 +25,57 @@ pub enum PushMode {
     ReplaceFamilies,
 }
 
-/// Groups in memory. Shared between threads by reference.
+/// Groups in memory, and in a ledger if there is one. Shared between threads by reference.
 #[derive(Debug)]
 pub struct Store {
     preparer: Preparer,
     /// A plain lock: it is held for some microseconds a push, and for a clone of a pointer a scrape.
-    state: Mutex<State>,
+    guarded: Mutex<Guarded>,
+    journal: OnceLock<Journal>,
+}
+
+#[derive(Debug, Default)]
+struct Guarded {
+    state: State,
+    /// The last change that went to the ledger.
+    last: Sequence,
+    /// How to take back the changes that are not on stable storage yet, oldest first.
+    undos: VecDeque<(Sequence, Undo)>,
+}
+
+/// The ledger, and how changes depend on it.
+#[derive(Debug)]
+struct Journal {
+    ledger: Ledger,
+    /// Whether a change counts only when it is on stable storage, so that one which does not get there is taken
+    /// back.
+    waits: bool,
+}
+
+/// A change that is visible, and about to be on stable storage.
+#[derive(Debug)]
+#[must_use = "a change is safe only when this has been waited for"]
+pub struct Commit {
+    ticket: Option<Ticket>,
+}
+
+impl Commit {
+    /// Waits until the change is as safe as the ledger's mode promises.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if it did not get to stable storage; it has been taken back then.
+    pub async fn wait(self) -> Result<(), PushError> {
+        match self.ticket {
+            None => Ok(()),
+            Some(ticket) => ticket.await.map_err(|error| unavailable(&error)),
+        }
+    }
+}
+
+fn unavailable(reason: &impl ToString) -> PushError {
+    PushError::Unavailable {
+        reason: reason.to_string(),
+    }
 }
 
 /// How much is stored.
@@ -45,7 +95,8 @@ impl Store {
     pub fn new(reserved: Reserved, max_push_bytes: usize) -> Self {
         Self {
             preparer: Preparer::new(reserved, max_push_bytes),
-            state: Mutex::default(),
+            guarded: Mutex::default(),
+            journal: OnceLock::new(),
         }
     }
 
@@ -54,63 +105,360 @@ impl Store {
     /// A snapshot taken after this returns has the whole push, one taken before has nothing of it. `now` becomes
     /// the group's push time.
     ///
+    /// # Durability
+    /// With a ledger, the push is safe when the returned [`Commit`] has been waited for.
+    ///
     /// # Errors
     /// [`PushError`] if the push contradicts itself or what other groups hold. Nothing of it is stored then; the
     /// group's failure time becomes `now`, and a group that does not exist is made for it where its times clash
-    /// with no other group's.
+    /// with no other group's. [`PushError::Unavailable`] if the ledger takes nothing: then nothing changes at all.
     pub fn push(
         &self,
         key: &GroupingKey,
         mode: PushMode,
         exposition: &Exposition<'_>,
         now: UnixNanos,
-    ) -> Result<(), PushError> {
+    ) -> Result<Commit, PushError> {
         let pushed = self.preparer.prepare(key, exposition, now).and_then(|prepared| {
-            let incoming = Incoming {
-                key,
-                mode,
-                prepared,
-                now,
-            };
-            Ok(self.lock().push(&self.preparer, incoming)?)
+            let record = self
+                .journal
+                .get()
+                .map(|_| record::put(key, mode, prepared.parts()));
+            let mut guarded = self.lock();
+            guarded.state.admit(&self.preparer, key, mode, &prepared)?;
+            self.put(&mut guarded, key, mode, prepared, record)
         });
         if matches!(pushed, Err(PushError::Timestamps | PushError::Inconsistent(_))) {
-            self.lock().record_failure(&self.preparer, key, now);
+            self.record_failure(key, now);
         }
         pushed
     }
 
+    /// Books a refused push.
+    fn record_failure(&self, key: &GroupingKey, now: UnixNanos) {
+        let mut guarded = self.lock();
+        let mode = PushMode::ReplaceFamilies;
+        if let Some(prepared) = guarded.state.failure(&self.preparer, key, now) {
+            let record = self
+                .journal
+                .get()
+                .map(|_| record::put(key, mode, prepared.parts()));
+            // The refusal is the answer; nobody waits for its trace, and a ledger that takes nothing loses it.
+            drop(self.put(&mut guarded, key, mode, prepared, record));
+        }
+    }
+
+    fn put(
+        &self,
+        guarded: &mut Guarded,
+        key: &GroupingKey,
+        mode: PushMode,
+        prepared: Prepared<'_>,
+        record: Option<Vec<u8>>,
+    ) -> Result<Commit, PushError> {
+        let undo = |state: &State| state.undo_of_put(key, mode, &prepared);
+        let commit = self.append(guarded, record, undo)?;
+        guarded.state.put(&self.preparer, key, mode, prepared);
+        Ok(commit)
+    }
+
     /// Removes the group of exactly this key; whether there was one.
-    pub fn delete(&self, key: &GroupingKey) -> bool {
-        self.lock().delete(&self.preparer, key)
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing.
+    pub fn delete(&self, key: &GroupingKey) -> Result<(bool, Commit), PushError> {
+        let mut guarded = self.lock();
+        // Also for a group that is not there: its end may still be on the way to the disk, and this answer must not
+        // overtake it.
+        let record = self.journal.get().map(|_| record::delete(key));
+        let waits = self.waits();
+        let commit = self.append(&mut guarded, record, |state| state.undo_of_delete(key, waits))?;
+        let existed = guarded.state.delete(&self.preparer, key);
+        Ok((existed, commit))
     }
 
     /// Removes all groups at once; how many there were.
-    pub fn wipe(&self) -> usize {
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing.
+    pub fn wipe(&self) -> Result<(usize, Commit), PushError> {
+        let mut guarded = self.lock();
+        let record = self.journal.get().map(|_| record::wipe());
+        // The undo takes the state as soon as it is known that there will be a record.
+        let commit = self.append(&mut guarded, record, |_| Undo::Nothing)?;
+        let old = std::mem::take(&mut guarded.state);
+        let groups = old.groups();
+        if self.waits() {
+            if let Some((_, undo)) = guarded.undos.back_mut() {
+                *undo = Undo::Unwipe { state: Box::new(old) };
+            }
+            return Ok((groups, commit));
+        }
         // Dropped after the lock is released: freeing a million series takes a while.
-        let old = std::mem::take(&mut *self.lock());
-        old.groups()
+        drop(guarded);
+        drop(old);
+        Ok((groups, commit))
     }
 
     /// What is stored now. Takes no time, and keeps nobody waiting however long it is held; memory of what is
     /// pushed meanwhile adds to it.
     pub fn snapshot(&self) -> Snapshot {
-        let state = self.lock();
-        Snapshot {
-            families: state.families().clone(),
-            totals: totals_of(&state),
-        }
+        snapshot_of(&self.lock().state)
     }
 
     /// How much is stored now.
     pub fn totals(&self) -> Totals {
-        totals_of(&self.lock())
+        totals_of(&self.lock().state)
+    }
+
+    // ---- the ledger ---------------------------------------------------------------------------------------
+
+    /// Applies a record that a ledger has kept. Nothing is checked: it was, when it was written.
+    ///
+    /// # Errors
+    /// If the bytes are no record, or one of a later version.
+    pub fn replay(&self, record: &[u8]) -> Result<(), RecordError> {
+        let record = record::decode(record, &self.preparer)?;
+        let state = &mut self.lock().state;
+        match record {
+            Record::Put { key, mode, prepared } => state.put(&self.preparer, &key, mode, prepared),
+            Record::Delete { key } => {
+                state.delete(&self.preparer, &key);
+            }
+            Record::Wipe => *state = State::default(),
+        }
+        Ok(())
+    }
+
+    /// Stores a group as another gateway had it: with the times of its families and the values of its push times.
+    /// A new group only; nothing goes to a ledger, so a checkpoint has to follow.
+    ///
+    /// # Errors
+    /// As [`Self::push`]; nothing of the group is stored then.
+    pub fn import(
+        &self,
+        key: &GroupingKey,
+        exposition: &Exposition<'_>,
+        pushed_at: impl Fn(&str) -> UnixNanos,
+    ) -> Result<(), PushError> {
+        let now = pushed_at(PUSH_TIME);
+        let mut prepared = self.preparer.prepare(key, exposition, now)?;
+        let time = |name: &str| {
+            let mut families = exposition.families.iter();
+            let family = families.find(|family| exposition.text(family.name) == name)?;
+            match family.metrics.first()?.value {
+                Value::Number(value) => Some(value),
+                _ => None,
+            }
+        };
+        let push = time(PUSH_TIME).unwrap_or_else(|| now.as_seconds());
+        let mut times =
+            self.preparer
+                .times(key, Some(push), Some(time(PUSH_FAILURE_TIME).unwrap_or(0.0)), now);
+        for family in prepared.families.iter_mut().chain(&mut times.families) {
+            family.pushed_at = pushed_at(family.name);
+        }
+        let state = &mut self.lock().state;
+        state.admit(&self.preparer, key, PushMode::ReplaceGroup, &prepared)?;
+        state.put(&self.preparer, key, PushMode::ReplaceGroup, prepared);
+        state.put(&self.preparer, key, PushMode::ReplaceFamilies, times);
+        Ok(())
+    }
+
+    /// From now on every change goes to this ledger; `last` is the last record that was replayed from it. With
+    /// `waits`, a change counts only when it is on stable storage, and is taken back if it does not get there.
+    pub fn attach(self: &Arc<Self>, ledger: Ledger, last: Sequence, waits: bool) {
+        if waits {
+            let store = Arc::downgrade(self);
+            ledger.on_failure(Box::new(move |_| {
+                if let Some(store) = store.upgrade() {
+                    store.take_back(&mut store.lock());
+                }
+            }));
+        }
+        self.lock().last = last;
+        // A second ledger would be a mistake of the caller's; the first one stays.
+        let _first_stays = self.journal.set(Journal { ledger, waits });
+    }
+
+    /// Why the ledger takes nothing, if it does not.
+    pub fn failure(&self) -> Option<String> {
+        let journal = self.journal.get()?;
+        match journal.ledger.health() {
+            Health::Ok => None,
+            Health::Failed { reason, .. } => Some(reason.to_string()),
+        }
+    }
+
+    /// What the ledger has done since the start, and how it is.
+    pub fn ledger_statistics(&self) -> Option<LedgerStatistics> {
+        let Journal { ledger, .. } = self.journal.get()?;
+        let statistics = ledger.statistics();
+        Some(LedgerStatistics {
+            is_up: !ledger.failed(),
+            records: statistics.records,
+            syncs: statistics.commits,
+            sync_time: statistics.sync_time,
+            written_bytes: statistics.bytes + statistics.checkpoint_bytes,
+            log_bytes: ledger.log_bytes(),
+            segments: statistics.segments,
+            failures: statistics.failures,
+            checkpoints: statistics.checkpoints,
+        })
+    }
+
+    /// Looks after the ledger, once: begins it anew after a failure, or writes a checkpoint when `log_bytes` have
+    /// been logged since the last one, or more than the stored state has if that is more. What was done, if
+    /// anything. Blocks while it writes; call it from a thread of its own, a few times a second.
+    ///
+    /// # Errors
+    /// If the disk still fails.
+    pub fn keep(&self, log_bytes: u64) -> Result<Kept, CheckpointError> {
+        let Some(Journal { ledger, .. }) = self.journal.get() else {
+            return Ok(Kept::Nothing);
+        };
+        let failed = ledger.failed();
+        if !failed && ledger.log_bytes() < log_bytes.max(self.totals().bytes) {
+            return Ok(Kept::Nothing);
+        }
+        self.checkpoint(failed)
+    }
+
+    /// Writes a checkpoint now.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn checkpoint(&self, restart: bool) -> Result<Kept, CheckpointError> {
+        let Some(Journal { ledger, .. }) = self.journal.get() else {
+            return Ok(Kept::Nothing);
+        };
+        let (snapshot, last) = {
+            let mut guarded = self.lock();
+            if restart {
+                // The committer is about to do the same; what it would take back must not get into the checkpoint.
+                self.take_back(&mut guarded);
+            }
+            (snapshot_of(&guarded.state), guarded.last)
+        };
+        let groups = snapshot.groups();
+        let mut records = groups.iter().map(|(key, fragments)| {
+            record::put(
+                key,
+                PushMode::ReplaceGroup,
+                fragments.iter().map(FragmentView::parts),
+            )
+        });
+        if restart {
+            ledger.restart(last, &mut records)?;
+            return Ok(Kept::Restarted);
+        }
+        ledger.checkpoint(last, &mut records)?;
+        Ok(Kept::Checkpointed)
+    }
+
+    fn waits(&self) -> bool {
+        self.journal.get().is_some_and(|journal| journal.waits)
+    }
+
+    /// Hands a change to the ledger, before it is made. Under the lock, so that the ledger's order is that in
+    /// which changes become visible.
+    fn append(
+        &self,
+        guarded: &mut Guarded,
+        record: Option<Vec<u8>>,
+        undo: impl FnOnce(&State) -> Undo,
+    ) -> Result<Commit, PushError> {
+        let (Some(journal), Some(record)) = (self.journal.get(), record) else {
+            return Ok(Commit { ticket: None });
+        };
+        let (sequence, ticket) = journal
+            .ledger
+            .append(&record)
+            .map_err(|error| unavailable(&error))?;
+        guarded.last = sequence;
+        if journal.waits {
+            let durable = journal.ledger.durable();
+            while guarded
+                .undos
+                .front()
+                .is_some_and(|(sequence, _)| *sequence <= durable)
+            {
+                guarded.undos.pop_front();
+            }
+            let undo = undo(&guarded.state);
+            guarded.undos.push_back((sequence, undo));
+        }
+        Ok(Commit { ticket: Some(ticket) })
+    }
+
+    /// Takes every change back that is not on stable storage, from the last one on, where changes wait for it. The
+    /// ledger has failed and takes no more.
+    fn take_back(&self, guarded: &mut Guarded) {
+        let Some(Journal { ledger, waits: true }) = self.journal.get() else {
+            return;
+        };
+        if !ledger.failed() {
+            // The ledger has been begun anew before its committer got here, and has new changes already.
+            return;
+        }
+        let durable = ledger.durable();
+        while guarded
+            .undos
+            .back()
+            .is_some_and(|(sequence, _)| *sequence > durable)
+        {
+            if let Some((_, undo)) = guarded.undos.pop_back() {
+                guarded.state.undo(&self.preparer, undo);
+            }
+        }
+        guarded.last = durable;
     }
 
     /// A panic under the lock is a bug that may have left a push half stored. The panic's message is in the log;
     /// going on would show that half to every scrape, so the process ends.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|_| std::process::abort())
+    fn lock(&self) -> MutexGuard<'_, Guarded> {
+        self.guarded.lock().unwrap_or_else(|_| std::process::abort())
+    }
+}
+
+/// What the ledger has done since the start, and how it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LedgerStatistics {
+    /// Whether changes can be stored.
+    pub is_up: bool,
+    /// Changes that were written.
+    pub records: u64,
+    /// How often the disk was asked to keep what was written.
+    pub syncs: u64,
+    /// The time that took.
+    pub sync_time: Duration,
+    /// Bytes of the log and of checkpoints that were written.
+    pub written_bytes: u64,
+    /// Bytes of the log since the last checkpoint.
+    pub log_bytes: u64,
+    /// Files of the log that are in use.
+    pub segments: u64,
+    /// How often the disk has failed.
+    pub failures: u64,
+    /// Checkpoints that were written.
+    pub checkpoints: u64,
+}
+
+/// What [`Store::keep`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// There was nothing to do.
+    Nothing,
+    /// It wrote a checkpoint.
+    Checkpointed,
+    /// It began the ledger anew after a failure.
+    Restarted,
+}
+
+fn snapshot_of(state: &State) -> Snapshot {
+    Snapshot {
+        families: state.families().clone(),
+        totals: totals_of(state),
     }
 }
 

@@ -100,6 +100,17 @@ fn own_families_show_store_scrapes_and_refusals() {
         groups: 2,
         series: 30,
         bytes: 4000,
+        ledger: Some(LedgerStatistics {
+            is_up: true,
+            records: 5,
+            syncs: 3,
+            sync_time: Duration::from_millis(1500),
+            written_bytes: 6000,
+            log_bytes: 700,
+            segments: 2,
+            failures: 1,
+            checkpoints: 4,
+        }),
     };
     let exposition = telemetry.exposition_at(now, &gauges);
     drop(also_open);
@@ -112,6 +123,24 @@ fn own_families_show_store_scrapes_and_refusals() {
           {} 0.0
         counter "wharf_leaves_recompressed_total"
           {} 3.0
+        counter "wharf_ledger_checkpoints_total"
+          {} 4.0
+        counter "wharf_ledger_failures_total"
+          {} 1.0
+        gauge "wharf_ledger_log_bytes"
+          {} 700.0
+        counter "wharf_ledger_records_total"
+          {} 5.0
+        gauge "wharf_ledger_segments"
+          {} 2.0
+        counter "wharf_ledger_sync_seconds_total"
+          {} 1.5
+        counter "wharf_ledger_syncs_total"
+          {} 3.0
+        gauge "wharf_ledger_up"
+          {} 1.0
+        counter "wharf_ledger_written_bytes_total"
+          {} 6000.0
         counter "wharf_pushes_refused_total"
           {reason="inconsistent"} 1.0
           {reason="syntax"} 2.0
@@ -130,7 +159,11 @@ fn own_families_show_store_scrapes_and_refusals() {
 #[test]
 fn families_and_labels_are_sorted_and_reserved() {
     let now = Instant::now();
-    let exposition = busy(now).exposition_at(now, &StoreGauges::default());
+    let gauges = StoreGauges {
+        ledger: Some(LedgerStatistics::default()),
+        ..StoreGauges::default()
+    };
+    let exposition = busy(now).exposition_at(now, &gauges);
     let names: Vec<&str> = exposition
         .families
         .iter()

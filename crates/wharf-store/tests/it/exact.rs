@@ -20,9 +20,8 @@ fn check_round_trip(body: &[u8], is_protobuf: bool) {
         text::decode(body, options).unwrap()
     };
     let store: Store = store();
-    store
-        .push(&key("job/a"), PushMode::ReplaceGroup, &pushed, UnixNanos(1))
-        .unwrap();
+    let commit = store.push(&key("job/a"), PushMode::ReplaceGroup, &pushed, UnixNanos(1));
+    drop(commit.unwrap());
     let snapshot = store.snapshot();
     let mut seen = 0;
     for family in &pushed.families {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod concurrency;
+mod durable;
 mod exact;
 mod model;
 mod rules;
@@ -30,7 +31,17 @@ fn push(store: &Store, mode: PushMode, path: &str, body: &str, seconds: i64) -> 
         strict: false,
     };
     let exposition = text::decode(body.as_bytes(), options).unwrap();
-    store.push(&key(path), mode, &exposition, UnixNanos(seconds * 1_000_000_000))
+    store
+        .push(&key(path), mode, &exposition, UnixNanos(seconds * 1_000_000_000))
+        .map(drop)
+}
+
+fn delete(store: &Store, path: &str) -> bool {
+    store.delete(&key(path)).unwrap().0
+}
+
+fn wipe(store: &Store) -> usize {
+    store.wipe().unwrap().0
 }
 
 fn post(store: &Store, path: &str, body: &str) -> Result<(), PushError> {

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use proptest::prelude::*;
 use wharf_store::{PushMode, Store};
 
-use crate::{exposition, key, push, store};
+use crate::{delete, exposition, push, store, wipe};
 
 type Labels = BTreeMap<String, String>;
 
@@ -312,11 +312,11 @@ fn apply(store: &Store, step: &Step, now: u32) -> bool {
     };
     match step {
         Step::Wipe => {
-            store.wipe();
+            wipe(store);
             true
         }
         Step::Delete { group } => {
-            store.delete(&key(&path(group)));
+            delete(store, &path(group));
             true
         }
         Step::Push {
