@@ -6,6 +6,7 @@
     reason = "a command line tool talks to a person"
 )]
 
+mod crash;
 mod fuzz;
 mod peers;
 mod shell;
@@ -26,12 +27,15 @@ usage: cargo xtask <command>
   peers           bring the programs that judge us to target/peers: the real Pushgateway, Prometheus
   fuzz [--minutes N] [TARGET...]
                   run the fuzz targets (all by default), N minutes each (1 by default)
+  crash [--minutes N]
+                  cut the power and kill the process over and over, for N minutes (1 by default)
   tidy            print the longest files and functions, for a look; never fails
   help            print this
 
 environment:
   WHARF_PEERS     folder of the peers, if they are already somewhere else
   WHARF_PYTHON    a Python that can import prometheus_client, likewise
+  WHARF_KILLS     how often the process is killed in the test of that
   WHARF_SEED      repeats the random conversation that a failing test names
 ";
 
@@ -61,6 +65,7 @@ fn run(args: &[String]) -> Result<()> {
     match command {
         "test" => test(args),
         "fuzz" => fuzz::run(args),
+        "crash" => crash::run(args),
         _ if !args.is_empty() => bail!(
             "expected no arguments after `{command}`, found `{}`\n\n{HELP}",
             args.join(" ")

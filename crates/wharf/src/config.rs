@@ -12,7 +12,7 @@ mod url;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub struct Config {
     pub web: Web,
     /// What is kept over a restart.
     pub persistence: Persistence,
+    /// Where the groups are kept.
+    pub storage: Storage,
     /// What is accepted as a push.
     pub push: Push,
     /// How much at once.
@@ -135,6 +137,81 @@ impl Default for Persistence {
         Self {
             file: None,
             interval: FlagDuration::from_secs(5 * 60),
+        }
+    }
+}
+
+/// Where and how the groups are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// The folder; empty for none at all.
+    pub path: PathBuf,
+    /// When a change is on stable storage.
+    pub sync: StorageSync,
+    /// Size of a file of the log.
+    pub segment: ByteSize,
+    /// Length of the log after which a checkpoint is written.
+    pub checkpoint: ByteSize,
+}
+
+/// Where the groups are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In memory only.
+    Memory,
+    /// In this folder; if it is new, a state file of the original may be read first.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The state file of the original.
+        import: Option<PathBuf>,
+    },
+}
+
+/// When a change is on stable storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageSync {
+    /// Before it is answered.
+    Always,
+    /// At most this long after.
+    Every(Duration),
+}
+
+const DEFAULT_STORAGE: &str = "wharf-data/";
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            path: DEFAULT_STORAGE.into(),
+            sync: StorageSync::Always,
+            segment: ByteSize::from_mib(32),
+            checkpoint: ByteSize::from_mib(128),
+        }
+    }
+}
+
+impl FromStr for StorageSync {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        if text == "always" {
+            return Ok(Self::Always);
+        }
+        let duration: FlagDuration = text.parse()?;
+        if duration.is_negative() || duration.to_duration().is_zero() {
+            return Err(ValueError::new(format!(
+                "expected always or a duration above 0, found `{text}`"
+            )));
+        }
+        Ok(Self::Every(duration.to_duration()))
+    }
+}
+
+impl fmt::Display for StorageSync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Always => f.write_str("always"),
+            Self::Every(duration) => FlagDuration::from(*duration).fmt(f),
         }
     }
 }
@@ -361,8 +438,29 @@ impl Config {
         }
         if mistakes.is_empty() {
             mistakes.extend(config.check_telemetry_path());
+            mistakes.extend(config.check_storage());
         }
         UsageError::if_any(mistakes).map_or(Ok(config), Err)
+    }
+
+    /// Where the groups are kept: beside the original's file if one is named, otherwise in the folder.
+    pub fn place(&self) -> Place {
+        if let Some(file) = &self.persistence.file {
+            let mut folder = file.clone().into_os_string();
+            folder.push(".wharf");
+            return Place::Folder {
+                path: folder.into(),
+                import: Some(file.clone()),
+            };
+        }
+        let path = &self.storage.path;
+        if path.as_os_str().is_empty() {
+            return Place::Memory;
+        }
+        Place::Folder {
+            path: path.clone(),
+            import: None,
+        }
     }
 
     /// The value of every flag, as the JSON API shows them.
@@ -371,6 +469,20 @@ impl Config {
         // The original shows the prefix that is in force, not the one that was typed.
         flags.insert("web.route-prefix", self.web.internal_prefix().as_str().to_owned());
         flags
+    }
+
+    /// The groups are kept in one place.
+    fn check_storage(&self) -> Option<Mistake> {
+        let path = &self.storage.path;
+        let file = self.persistence.file.as_ref()?;
+        if path.as_os_str().is_empty() || path == Path::new(DEFAULT_STORAGE) {
+            return None;
+        }
+        Some(Mistake::new(format!(
+            "expected either --storage.path or --persistence.file, found both: `{}` and `{}`",
+            path.display(),
+            file.display()
+        )))
     }
 
     /// The exposition must have a path of its own.

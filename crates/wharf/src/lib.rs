@@ -3,6 +3,7 @@
 //! * [`args`]: the command line and the environment, exactly as users of the original know them.
 //! * [`config`]: the checked settings that everything else works with.
 //! * [`import`]: the state file of the real Pushgateway.
+//! * [`ledger_tool`]: `wharf ledger`.
 //! * [`logging`]: log lines in the original's shape.
 //! * [`version`]: which build this is.
 //! * [`run`]: from checked settings to a gateway that serves, and its end.
@@ -10,9 +11,11 @@
 pub mod args;
 pub mod config;
 pub mod import;
+pub mod ledger_tool;
 pub mod logging;
 mod quote;
 mod serve;
+mod storage;
 pub mod version;
 
 pub use serve::run;

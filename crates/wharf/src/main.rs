@@ -11,6 +11,14 @@ use wharf::config::Config;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Tools are told apart by the first argument; everything else is the original's command line.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == "ledger") {
+        let arguments: Vec<String> = arguments
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect();
+        return wharf::ledger_tool::run(&arguments);
+    }
     let (invocation, program) = Invocation::from_process();
     let config = match invocation {
         Ok(Invocation::Print(text)) => return print(&text),

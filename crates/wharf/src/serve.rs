@@ -11,10 +11,12 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
 use wharf_http::telemetry::{BuildLabels, Telemetry};
 use wharf_http::{BuildInformation, Gateway, Settings, Shutdown, Status, serve};
-use wharf_store::{Clock, SystemClock};
+use wharf_ledger::Ledger;
+use wharf_store::{Clock, Store, SystemClock};
 
 use crate::config::{Config, ListenAddress};
 use crate::logging;
+use crate::storage::{self, Keeper};
 use crate::version::BUILD;
 
 /// Serves until a signal or a request ends it. Everything that goes wrong is in the log.
@@ -61,12 +63,65 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
             status(config),
             Telemetry::new(build_labels()),
             Box::new(SystemClock),
-            shutdown,
+            shutdown.clone(),
         ));
-        serve(listeners, gateway, config.shutdown.timeout)
+        let mut loading = tokio::spawn(load(config.clone(), Arc::clone(&gateway), shutdown));
+        // Mostly that is done before anybody notices. If it takes longer, requests are answered meanwhile: with
+        // 503, but for health checks.
+        let loaded = tokio::time::timeout(QUIET_LOADING, &mut loading).await;
+        serve(listeners, Arc::clone(&gateway), config.shutdown.timeout)
             .await
-            .context("serve")
+            .context("serve")?;
+        let storage = match loaded {
+            Ok(loaded) => loaded,
+            Err(_) => loading.await,
+        };
+        let storage = storage.context("load the stored groups").flatten();
+        storage?.close(gateway.store())
     })
+}
+
+/// For how long connections wait for the stored groups before they are answered without.
+const QUIET_LOADING: Duration = Duration::from_secs(1);
+
+/// The storage while the gateway serves.
+#[derive(Default)]
+struct Storage {
+    ledger: Option<Ledger>,
+    keeper: Option<Keeper>,
+}
+
+/// Loads the stored groups; if that fails, the gateway stops.
+async fn load(config: Config, gateway: Arc<Gateway>, shutdown: Shutdown) -> anyhow::Result<Storage> {
+    let checkpoint_bytes = config.storage.checkpoint.0;
+    let store = Arc::clone(gateway.store());
+    let opened = tokio::task::spawn_blocking(move || storage::open(&config, &store)).await;
+    let ledger = match opened.context("load the stored groups").flatten() {
+        Ok(ledger) => ledger,
+        Err(error) => {
+            shutdown.trigger();
+            return Err(error);
+        }
+    };
+    let mut keeper = None;
+    if ledger.is_some() {
+        keeper =
+            Some(Keeper::start(Arc::clone(gateway.store()), checkpoint_bytes).context("start the keeper")?);
+    }
+    gateway.set_loaded();
+    Ok(Storage { ledger, keeper })
+}
+
+impl Storage {
+    /// Leaves a short log behind, so that the next start is quick.
+    fn close(self, store: &Store) -> anyhow::Result<()> {
+        drop(self.keeper);
+        let Some(ledger) = self.ledger else { return Ok(()) };
+        if !ledger.failed() {
+            store.checkpoint(false).context("write the last checkpoint")?;
+        }
+        ledger.close().context("close the ledger")
+    }
 }
 
 /// A flag that does nothing would be worse than one that stops the start: the user counts on what it promises.
@@ -74,11 +129,6 @@ fn refuse_what_is_missing(config: &Config) -> anyhow::Result<()> {
     if config.listen.config_file.is_some() {
         bail!(
             "--web.config.file: TLS, basic authentication and rate limits are not built yet; see CHANGELOG.md"
-        );
-    }
-    if config.persistence.file.is_some() {
-        bail!(
-            "--persistence.file: storage on disk is not built yet, all data is in memory; see CHANGELOG.md"
         );
     }
     Ok(())

@@ -32,7 +32,7 @@ pub(super) enum Section {
     Listening,
     Routes,
     Pushes,
-    Persistence,
+    Storage,
     Limits,
     Logging,
 }
@@ -46,6 +46,10 @@ pub(super) enum Takes {
     Address,
     /// The path of a file.
     File,
+    /// The path of a folder.
+    Folder,
+    /// `always` or a duration.
+    Sync,
     /// A path of a URL.
     Path,
     /// A URL.
@@ -107,7 +111,7 @@ impl Section {
         Self::Listening,
         Self::Routes,
         Self::Pushes,
-        Self::Persistence,
+        Self::Storage,
         Self::Limits,
         Self::Logging,
     ];
@@ -117,7 +121,7 @@ impl Section {
             Self::Listening => "Listening",
             Self::Routes => "Routes",
             Self::Pushes => "Pushes",
-            Self::Persistence => "Persistence",
+            Self::Storage => "Storage",
             Self::Limits => "Limits (requests beyond them are refused with 503)",
             Self::Logging => "Logging",
         }
@@ -131,6 +135,8 @@ impl Takes {
             Self::Nothing => "true or false",
             Self::Address => "an address such as :9091, 127.0.0.1:9091 or [::1]:9091",
             Self::File => "the path of a file",
+            Self::Folder => "the path of a folder, or nothing",
+            Self::Sync => "always, or a duration such as 100ms",
             Self::Path => "a path such as /metrics",
             Self::Url => "a URL such as https://example.org/gateway/",
             Self::Duration => "a duration such as 300ms, 90s or 1h30m",
@@ -143,7 +149,7 @@ impl Takes {
 }
 
 /// All flags, in the order of the help.
-pub(crate) static FLAGS: [Flag; 25] = [
+pub(crate) static FLAGS: [Flag; 29] = [
     Flag {
         name: "web.systemd-socket",
         section: Section::Listening,
@@ -273,8 +279,8 @@ pub(crate) static FLAGS: [Flag; 25] = [
         section: Section::Pushes,
         takes: Takes::Nothing,
         repeats: None,
-        help: "Accept pushes without a check. DANGEROUS: they are answered with 202 before it is known whether they \
-               fit.",
+        help: "Answer every push that can be read with 202. One that does not fit to what is stored is dropped all \
+               the same, and only the log and the group's failure time say so.",
         set: |config, value| set(&mut config.push.check_consistency, switch(value).map(|off| !off)),
         show: |config| (!config.push.check_consistency).to_string(),
     },
@@ -319,20 +325,59 @@ pub(crate) static FLAGS: [Flag; 25] = [
         show: |config| config.push.max_body.to_string(),
     },
     Flag {
+        name: "storage.path",
+        section: Section::Storage,
+        takes: Takes::Folder,
+        repeats: None,
+        help: "Folder to keep the groups in; made if it is not there. Empty: in memory only.",
+        set: |config, value| set(&mut config.storage.path, Ok(value.into())),
+        show: |config| config.storage.path.display().to_string(),
+    },
+    Flag {
+        name: "storage.sync",
+        section: Section::Storage,
+        takes: Takes::Sync,
+        repeats: None,
+        help: "When a push is on stable storage: always before it is answered, or at most this long after.",
+        set: |config, value| set(&mut config.storage.sync, value.parse()),
+        show: |config| config.storage.sync.to_string(),
+    },
+    Flag {
+        name: "storage.segment-bytes",
+        section: Section::Storage,
+        takes: Takes::Size,
+        repeats: None,
+        help: "Size of a file of the log.",
+        set: |config, value| set(&mut config.storage.segment, value.parse()),
+        show: |config| config.storage.segment.to_string(),
+    },
+    Flag {
+        name: "storage.checkpoint-bytes",
+        section: Section::Storage,
+        takes: Takes::Size,
+        repeats: None,
+        help: "Length of the log after which the stored groups are written out and the log begins anew; if more is \
+               stored than this, then as much as is stored.",
+        set: |config, value| set(&mut config.storage.checkpoint, value.parse()),
+        show: |config| config.storage.checkpoint.to_string(),
+    },
+    Flag {
         name: "persistence.file",
-        section: Section::Persistence,
+        section: Section::Storage,
         takes: Takes::File,
         repeats: None,
-        help: "File to keep the groups in over a restart. Without it they are in memory only.",
+        help: "As the original's: keeps the groups in the folder of this name with .wharf behind it, instead of \
+               --storage.path. A state file that the original has written is read once, and left as it is.",
         set: |config, value| set(&mut config.persistence.file, Ok(optional_path(value))),
         show: |config| show_path(config.persistence.file.as_deref()),
     },
     Flag {
         name: "persistence.interval",
-        section: Section::Persistence,
+        section: Section::Storage,
         takes: Takes::Duration,
         repeats: None,
-        help: "Shortest time between two writes of the file.",
+        help: "The original's pause between two writes. It changes nothing here: --storage.sync says when a push is \
+               safe.",
         set: |config, value| set(&mut config.persistence.interval, value.parse()),
         show: |config| config.persistence.interval.to_string(),
     },

@@ -23,6 +23,12 @@ const FLAG_NOTES: &str = "Each flag may be given as an environment variable as w
 pub(super) fn text(program: &str) -> String {
     let mut text = format!("usage: {program} [<flags>]\n\n");
     write_wrapped(&mut text, ABOUT, 0);
+    text.push_str("\nTools:\n");
+    write_columns(
+        &mut text,
+        "      ledger",
+        "Look into the storage folder, copy it, mend it; see wharf ledger --help.",
+    );
     let defaults = Config::default();
     for section in Section::ALL {
         text.extend(["\n", section.title(), ":\n"]);
@@ -157,6 +163,10 @@ mod tests {
             Wharf holds the metrics of batch jobs until Prometheus scrapes them. It takes the place of a
             Prometheus Pushgateway: flags, URLs and formats are the same.
 
+            Tools:
+                  ledger                                 Look into the storage folder, copy it, mend it; see
+                                                         wharf ledger --help.
+
             Listening:
                   --[no-]web.systemd-socket              Listen on the sockets that systemd hands over, instead
                                                          of addresses (Linux).
@@ -187,8 +197,9 @@ mod tests {
                                                          original never does.
 
             Pushes:
-                  --[no-]push.disable-consistency-check  Accept pushes without a check. DANGEROUS: they are
-                                                         answered with 202 before it is known whether they fit.
+                  --[no-]push.disable-consistency-check  Answer every push that can be read with 202. One that
+                                                         does not fit to what is stored is dropped all the same,
+                                                         and only the log and the group's failure time say so.
                   --[no-]push.enable-utf8-names          Allow any UTF-8 text as a metric or label name.
                   --[no-]push.strict-text                Refuse text with CRLF, with blanks at the end of a
                                                          line, or without a last newline, as the original does.
@@ -197,10 +208,21 @@ mod tests {
                   --push.max-body-bytes=64MiB            Largest body of a push, before and after decompression;
                                                          a larger one is refused with 413.
 
-            Persistence:
-                  --persistence.file=""                  File to keep the groups in over a restart. Without it
-                                                         they are in memory only.
-                  --persistence.interval=5m0s            Shortest time between two writes of the file.
+            Storage:
+                  --storage.path=wharf-data/             Folder to keep the groups in; made if it is not there.
+                                                         Empty: in memory only.
+                  --storage.sync=always                  When a push is on stable storage: always before it is
+                                                         answered, or at most this long after.
+                  --storage.segment-bytes=32MiB          Size of a file of the log.
+                  --storage.checkpoint-bytes=128MiB      Length of the log after which the stored groups are
+                                                         written out and the log begins anew; if more is stored
+                                                         than this, then as much as is stored.
+                  --persistence.file=""                  As the original's: keeps the groups in the folder of
+                                                         this name with .wharf behind it, instead of
+                                                         --storage.path. A state file that the original has
+                                                         written is read once, and left as it is.
+                  --persistence.interval=5m0s            The original's pause between two writes. It changes
+                                                         nothing here: --storage.sync says when a push is safe.
 
             Limits (requests beyond them are refused with 503):
                   --limits.max-connections=8192          Open connections. More wait in the queue of the system.

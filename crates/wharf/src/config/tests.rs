@@ -50,6 +50,10 @@ fn flags_have_the_keys_of_the_original_and_our_own() {
         "push.strict-text",
         "push.success-status",
         "shutdown.timeout",
+        "storage.checkpoint-bytes",
+        "storage.path",
+        "storage.segment-bytes",
+        "storage.sync",
         "web.body-timeout",
         "web.enable-openmetrics",
         "web.header-timeout",
@@ -148,4 +152,37 @@ fn the_exposition_needs_a_path_of_its_own() {
         let config = config(&[&format!("--web.telemetry-path={path}")]).unwrap();
         assert_eq!(config.web.telemetry_path, path);
     }
+}
+
+#[test]
+fn groups_are_kept_in_one_place() {
+    let place = |args: &[&str]| config(args).unwrap().place();
+    let folder = |path: &str, import: Option<&str>| Place::Folder {
+        path: path.into(),
+        import: import.map(PathBuf::from),
+    };
+    assert_eq!(place(&[]), folder("wharf-data/", None));
+    assert_eq!(place(&["--storage.path=x"]), folder("x", None));
+    assert_eq!(place(&["--storage.path="]), Place::Memory);
+    assert_eq!(place(&["--persistence.file=f"]), folder("f.wharf", Some("f")));
+    let refused = config(&["--persistence.file=f", "--storage.path=x"])
+        .unwrap_err()
+        .report("wharf");
+    let expected = "expected either --storage.path or --persistence.file, found both: `x` and `f`";
+    assert!(refused.contains(expected), "{refused}");
+}
+
+#[test]
+fn changes_are_safe_at_once_or_after_a_while() {
+    let sync = |args: &[&str]| config(args).unwrap().storage.sync;
+    assert_eq!(sync(&[]), StorageSync::Always);
+    assert_eq!(
+        sync(&["--storage.sync=100ms"]),
+        StorageSync::Every(Duration::from_millis(100))
+    );
+    let refused = config(&["--storage.sync=0"]).unwrap_err().report("wharf");
+    assert!(
+        refused.contains("expected always or a duration above 0, found `0`"),
+        "{refused}"
+    );
 }

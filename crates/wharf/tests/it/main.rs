@@ -10,6 +10,7 @@ mod differential;
 mod documentation;
 mod end_to_end;
 mod process;
+mod storage;
 
 use wharf_testkit::Spawn;
 

@@ -1,0 +1,185 @@
+//! The folder in which the groups are kept: opening it, importing what the original left, looking after it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use wharf_exposition::protobuf;
+use wharf_ledger::{Ledger, Options, RealDisk, Sequence, SyncMode};
+use wharf_store::{Kept, Store};
+
+use crate::config::{Config, Place, StorageSync};
+use crate::import;
+
+/// How often the ledger is looked after.
+const KEEP_EVERY: Duration = Duration::from_millis(200);
+/// Loading that takes longer than this is reported.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// Loads what the folder has into an empty store, and makes the store keep its changes there. Blocks; a folder of
+/// a million series takes a second or two.
+///
+/// # Errors
+/// If the folder cannot be used, or what is in it cannot be read. Nothing in it has changed then.
+pub(crate) fn open(config: &Config, store: &Arc<Store>) -> anyhow::Result<Option<Ledger>> {
+    let Place::Folder { path, import } = config.place() else {
+        tracing::warn!("all groups are in memory only, and gone after a restart; see --storage.path");
+        return Ok(None);
+    };
+    let started = Instant::now();
+    let disk = RealDisk::new(&path).with_context(|| format!("open the folder {}", path.display()))?;
+    let sync = match config.storage.sync {
+        StorageSync::Always => SyncMode::Always,
+        StorageSync::Every(interval) => SyncMode::Every(interval),
+    };
+    let options = Options {
+        segment_bytes: config.storage.segment.0,
+        sync,
+        ..Options::default()
+    };
+    let (mut records, mut reported) = (0u64, started);
+    let mut replay = |replayed: wharf_ledger::Replayed<'_>| {
+        store.replay(replayed.record)?;
+        records += 1;
+        if reported.elapsed() > REPORT_EVERY {
+            reported = Instant::now();
+            tracing::info!(
+                records,
+                series = store.totals().series,
+                "loading the stored groups"
+            );
+        }
+        Ok(())
+    };
+    let (ledger, recovery) = Ledger::open(Arc::new(disk), options, &mut replay)
+        .with_context(|| format!("read the ledger in {}", path.display()))?;
+    let is_new = recovery.last == Sequence(0) && recovery.checkpoint_records == 0;
+    store.attach(
+        ledger.clone(),
+        recovery.last,
+        config.storage.sync == StorageSync::Always,
+    );
+    let totals = store.totals();
+    let seconds = started.elapsed().as_secs_f64();
+    tracing::info!(path = %path.display(), groups = totals.groups, series = totals.series, records, seconds, "stored groups loaded");
+    tracing::debug!(recovery = ?recovery, "how the ledger was found");
+    if let Some(file) = import.filter(|_| is_new) {
+        import_file(&file, store)?;
+    }
+    Ok(Some(ledger))
+}
+
+/// Reads a state file of the original into the store, and writes a checkpoint, so that it is read only once.
+fn import_file(file: &Path, store: &Store) -> anyhow::Result<()> {
+    let bytes = match std::fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| how_to_go_on(file)),
+    };
+    let imported = import::read(&bytes).with_context(|| how_to_go_on(file))?;
+    let mut left_out = imported.skipped.len();
+    for skipped in &imported.skipped {
+        tracing::warn!(file = %file.display(), what = %skipped, "left out of the import");
+    }
+    for group in &imported.groups {
+        if let Err(error) = import_group(group, store) {
+            left_out += 1;
+            tracing::warn!(file = %file.display(), group = %group.key, err = format!("{error:#}"), "left out of the import");
+        }
+    }
+    store.checkpoint(false).context("write what was imported")?;
+    let totals = store.totals();
+    tracing::info!(file = %file.display(), groups = totals.groups, series = totals.series, left_out, "state file of the Pushgateway imported; it is left as it is");
+    Ok(())
+}
+
+fn how_to_go_on(file: &Path) -> String {
+    format!(
+        "import the state file {file}: to start without what is in it, move it away; it has not been changed",
+        file = file.display()
+    )
+}
+
+fn import_group(group: &import::ImportedGroup, store: &Store) -> anyhow::Result<()> {
+    let mut body = Vec::new();
+    for family in &group.families {
+        protobuf::write_length(&mut body, family.message.len());
+        body.extend_from_slice(&family.message);
+    }
+    let exposition = protobuf::decode(&body).map_err(|error| anyhow!("{error}"))?;
+    let newest = group
+        .families
+        .iter()
+        .map(|family| family.pushed_at)
+        .max()
+        .unwrap_or_default();
+    let pushed_at = |name: &str| {
+        let family = group.families.iter().find(|family| family.name == name);
+        family.map_or(newest, |family| family.pushed_at)
+    };
+    store.import(&group.key, &exposition, pushed_at)?;
+    Ok(())
+}
+
+/// A thread that looks after the ledger until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    pub(crate) fn start(store: Arc<Store>, checkpoint_bytes: u64) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopping = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("keeper".to_owned())
+            .spawn(move || {
+                let mut failing = false;
+                while !stopping.load(Ordering::Acquire) {
+                    keep(&store, checkpoint_bytes, &mut failing);
+                    std::thread::park_timeout(KEEP_EVERY);
+                }
+            })?;
+        Ok(Self {
+            stop,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // If it has panicked, the panic is in the log.
+            let _ended = thread.join();
+        }
+    }
+}
+
+fn keep(store: &Store, checkpoint_bytes: u64, failing: &mut bool) {
+    if let Some(reason) = store.failure()
+        && !*failing
+    {
+        *failing = true;
+        tracing::error!(
+            err = reason,
+            "pushes cannot be stored and are refused until they can"
+        );
+    }
+    match store.keep(checkpoint_bytes) {
+        Ok(Kept::Nothing) => {}
+        Ok(Kept::Checkpointed) => tracing::debug!(groups = store.totals().groups, "checkpoint written"),
+        Ok(Kept::Restarted) => {
+            *failing = false;
+            tracing::info!("pushes are stored again");
+        }
+        Err(error) if *failing => tracing::debug!(err = %error, "the disk still fails"),
+        Err(error) => tracing::error!(err = %error, "cannot write a checkpoint; the log grows until it can"),
+    }
+}

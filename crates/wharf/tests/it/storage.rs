@@ -1,0 +1,410 @@
+//! What Wharf has acknowledged is there after whatever happens to it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use wharf_testkit::http::{Connection, delete, get, post, put};
+use wharf_testkit::{Gateway, Random, Spawn, peers, until};
+
+use crate::wharf;
+
+fn on(folder: &Path) -> Spawn {
+    wharf().arg(format!("--storage.path={}", folder.display()))
+}
+
+/// All groups by their labels, as the JSON API lists them.
+fn listed(gateway: &Gateway) -> BTreeMap<String, Value> {
+    let answer = gateway.send(&get("/api/v1/metrics")).json();
+    let groups = answer["data"].as_array().unwrap();
+    groups
+        .iter()
+        .map(|group| (group["labels"].to_string(), group.clone()))
+        .collect()
+}
+
+fn stop(mut gateway: Gateway) {
+    gateway.terminate();
+    assert_eq!(gateway.wait().code, Some(0));
+}
+
+/// Pushes of every kind: replaced, added to, refused, deleted, in protobuf and with names beyond ASCII.
+fn push_all_kinds(gateway: &Gateway) {
+    gateway.replace(
+        "/metrics/job/a",
+        "# HELP m help\n# TYPE m gauge\nm 1\nn{x=\"1\"} 2\n",
+    );
+    gateway.push("/metrics/job/a", "m 3\nk 4\n");
+    gateway.push(
+        "/metrics/job/a/instance/i",
+        "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_count 2\n",
+    );
+    gateway.push("/metrics/job/gone", "m{y=\"1\"} 1\n");
+    assert_eq!(gateway.send(&delete("/metrics/job/gone")).status, 202);
+    assert_eq!(
+        gateway.send(&post("/metrics/job/refused").body("m 1 5\n")).status,
+        400
+    );
+    let native = wharf_testkit::protobuf::delimited(&[wharf_testkit::protobuf::native_histogram("nh")]);
+    let push = put("/metrics/job/native").header("Content-Type", wharf_testkit::protobuf::CONTENT_TYPE);
+    assert_eq!(gateway.send(&push.body(native)).status, 200);
+}
+
+#[test]
+fn groups_are_the_same_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = on(folder.path()).start();
+    push_all_kinds(&gateway);
+    let before = listed(&gateway);
+    assert_eq!(before.len(), 4);
+    stop(gateway);
+    let gateway = on(folder.path()).start();
+    assert_eq!(listed(&gateway), before);
+    stop(gateway);
+    let gateway = on(folder.path()).start();
+    assert_eq!(listed(&gateway), before);
+}
+
+#[test]
+fn groups_are_the_same_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut gateway = on(folder.path()).start();
+    push_all_kinds(&gateway);
+    let before = listed(&gateway);
+    gateway.kill();
+    gateway.wait();
+    let gateway = on(folder.path()).start();
+    assert_eq!(listed(&gateway), before);
+}
+
+#[test]
+fn a_wipe_is_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut gateway = on(folder.path()).arg("--web.enable-admin-api").start();
+    push_all_kinds(&gateway);
+    assert_eq!(gateway.send(&put("/api/v1/admin/wipe")).status, 202);
+    gateway.push("/metrics/job/after", "m 1\n");
+    gateway.kill();
+    gateway.wait();
+    assert_eq!(listed(&on(folder.path()).start()).len(), 1);
+}
+
+#[test]
+fn without_a_folder_nothing_is_written() {
+    let mut gateway = wharf().arg("--storage.path=").start();
+    gateway.push("/metrics/job/a", "m 1\n");
+    assert!(gateway.log().contains("in memory only"));
+    assert_eq!(std::fs::read_dir(gateway.folder()).unwrap().count(), 0);
+    gateway.terminate();
+    gateway.wait();
+}
+
+#[test]
+fn a_folder_is_for_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = on(folder.path()).start();
+    let exit = on(folder.path()).arg("--web.listen-address=127.0.0.1:0").run();
+    assert_eq!(exit.code, Some(1));
+    assert!(exit.stderr.contains("process"), "{}", exit.stderr);
+    first.push("/metrics/job/a", "m 1\n");
+}
+
+#[test]
+fn files_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("made/for/it");
+    let gateway = on(&path).start();
+    gateway.push("/metrics/job/a", "m 1\n");
+    stop(gateway);
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o700);
+    let files: Vec<_> = std::fs::read_dir(&path)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    assert!(!files.is_empty());
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[test]
+fn the_state_of_the_original_is_taken_over_once() {
+    let Some(real) = Spawn::real() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    let flag = format!("--persistence.file={}", file.display());
+    let real = real.arg(&flag).start();
+    push_all_kinds(&real);
+    let before = listed(&real);
+    let mut real = real;
+    real.terminate();
+    real.wait();
+    let bytes = std::fs::read(&file).unwrap();
+
+    let gateway = wharf().arg(&flag).start();
+    let imported = listed(&gateway);
+    assert_eq!(
+        imported.keys().collect::<Vec<_>>(),
+        before.keys().collect::<Vec<_>>()
+    );
+    for (labels, group) in &before {
+        for (name, family) in group.as_object().unwrap() {
+            let mut found = imported[labels][name].clone();
+            let mut family = family.clone();
+            for value in [&mut found, &mut family] {
+                // A family is sorted once, when it is stored.
+                if let Some(metrics) = value.get_mut("metrics").and_then(Value::as_array_mut) {
+                    metrics.sort_by_key(Value::to_string);
+                }
+            }
+            assert_eq!(found, family, "{labels} {name}");
+        }
+    }
+    gateway.push("/metrics/job/later", "m{z=\"1\"} 1\n");
+    stop(gateway);
+    assert_eq!(std::fs::read(&file).unwrap(), bytes, "the file is left as it was");
+    assert_eq!(listed(&wharf().arg(&flag).start()).len(), before.len() + 1);
+}
+
+#[test]
+fn a_state_file_that_cannot_be_read_stops_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    std::fs::write(&file, "garbage").unwrap();
+    let flag = format!("--persistence.file={}", file.display());
+    let exit = wharf().arg(&flag).arg("--web.listen-address=127.0.0.1:0").run();
+    assert_eq!(exit.code, Some(1));
+    assert!(exit.stderr.contains("move it away"), "{}", exit.stderr);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "garbage");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(listed(&wharf().arg(&flag).start()).len(), 0);
+}
+
+/// One group's history: the values that were sent, and the last that was acknowledged.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct History {
+    /// Value of the last push sent; 0 stands for a delete.
+    sent: u64,
+    /// Value of the last request that was answered with success.
+    acknowledged: u64,
+}
+
+/// How often the process is killed: a few times among the other tests, `WHARF_KILLS` times if that is set.
+const KILLS: u64 = 12;
+
+#[test]
+fn what_was_acknowledged_survives_every_kill() {
+    let kills = peers::number_from_environment("WHARF_KILLS").unwrap_or(KILLS);
+    let folder = tempfile::tempdir().unwrap();
+    let histories: Arc<Mutex<BTreeMap<String, History>>> = Arc::default();
+    let mut random = Random::new(7);
+    for kill in 0..kills {
+        // Small segments and checkpoints, so that kills meet those too.
+        let flags = [
+            "--storage.segment-bytes=256KiB",
+            "--storage.checkpoint-bytes=64KiB",
+        ];
+        let mut gateway = on(folder.path()).args(flags).start();
+        check_histories(&gateway, &histories, kill);
+        let address = gateway.address();
+        let killed = Arc::new(AtomicBool::new(false));
+        let pushers: Vec<_> = (0..4u64)
+            .map(|pusher| {
+                let (histories, killed) = (Arc::clone(&histories), Arc::clone(&killed));
+                let mut random = Random::new(kill * 100 + pusher);
+                std::thread::spawn(move || {
+                    let Ok(mut connection) = Connection::open(address) else {
+                        return;
+                    };
+                    while !killed.load(Ordering::Relaxed) {
+                        let group = format!("/metrics/job/p{pusher}/instance/{}", random.below(20));
+                        if !step(&mut connection, &group, &histories, &mut random) {
+                            return;
+                        }
+                    }
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(50 + random.below(250) as u64));
+        gateway.kill();
+        gateway.wait();
+        killed.store(true, Ordering::Relaxed);
+        for pusher in pushers {
+            pusher.join().unwrap();
+        }
+    }
+    let gateway = on(folder.path()).start();
+    check_histories(&gateway, &histories, kills);
+    let total: u64 = histories
+        .lock()
+        .unwrap()
+        .values()
+        .map(|history| history.acknowledged)
+        .sum();
+    assert!(total > 0);
+}
+
+/// One request to a group; false if it was not answered.
+fn step(
+    connection: &mut Connection,
+    group: &str,
+    histories: &Mutex<BTreeMap<String, History>>,
+    random: &mut Random,
+) -> bool {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    let is_delete = random.one_in(10);
+    let value = if is_delete {
+        0
+    } else {
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    };
+    let body = format!("a {value}\nb{{x=\"{value}\"}} {value}\n");
+    let request = match random.below(2) {
+        _ if is_delete => delete(group),
+        0 => put(group).body(body),
+        _ => post(group).body(body),
+    };
+    histories
+        .lock()
+        .unwrap()
+        .entry(group.to_owned())
+        .or_default()
+        .sent = value;
+    let Ok(answer) = connection.send(&request) else {
+        return false;
+    };
+    assert!(answer.status == 200 || answer.status == 202, "{answer:?}");
+    histories
+        .lock()
+        .unwrap()
+        .entry(group.to_owned())
+        .or_default()
+        .acknowledged = value;
+    true
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the values are whole numbers that this test has pushed"
+)]
+fn whole(value: &str) -> u64 {
+    value.parse::<f64>().unwrap() as u64
+}
+
+/// Each group is as its last acknowledged request left it, or as the one after that, which nobody answered.
+#[track_caller]
+fn check_histories(gateway: &Gateway, histories: &Mutex<BTreeMap<String, History>>, kill: u64) {
+    let scrape = gateway.scrape();
+    for (group, history) in histories.lock().unwrap().iter_mut() {
+        let parts: Vec<&str> = group.split('/').collect();
+        let labels = [("instance", parts[5]), ("job", parts[3])];
+        let value = scrape.value("a", &labels).map_or(0, whole);
+        let text = value.to_string();
+        let labels = [("instance", parts[5]), ("job", parts[3]), ("x", text.as_str())];
+        let other = scrape.value("b", &labels);
+        assert_eq!(
+            other.is_some(),
+            value != 0,
+            "kill {kill}: {group} is torn at {value}"
+        );
+        assert!(
+            value == history.acknowledged || value == history.sent,
+            "kill {kill}: {group} has {value} after {history:?}"
+        );
+        *history = History {
+            sent: value,
+            acknowledged: value,
+        };
+    }
+}
+
+/// A small disk of its own, if this process may mount one.
+struct SmallDisk {
+    folder: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    fn mount(size: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let options = format!("size={size}");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "none"])
+            .arg(folder.path())
+            .status();
+        mounted
+            .is_ok_and(|status| status.success())
+            .then_some(Self { folder })
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _unmounted = Command::new("umount").arg("-l").arg(self.folder.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_pushes_until_there_is_room_and_loses_nothing() {
+    let Some(disk) = SmallDisk::mount("6m") else {
+        return;
+    };
+    let path = disk.folder.path().join("data");
+    let flags = [
+        "--storage.segment-bytes=512KiB",
+        "--storage.checkpoint-bytes=1MiB",
+    ];
+    let gateway = on(&path).args(flags).start();
+    gateway.push("/metrics/job/before", "m 1\n");
+    let ballast = disk.folder.path().join("ballast");
+    std::fs::write(&ballast, vec![1; 16 << 20]).unwrap_err();
+
+    let mut acknowledged = BTreeMap::new();
+    let big = "x".repeat(2000);
+    let mut refused = None;
+    for n in 0..20_000 {
+        let path = format!("/metrics/job/full/instance/i{n}");
+        let answer = gateway.send(&put(&path).body(format!("n{{pad=\"{big}\"}} {n}\n")));
+        if answer.status != 200 {
+            refused = Some(answer);
+            break;
+        }
+        acknowledged.insert(format!("i{n}"), n);
+    }
+    let refused = refused.expect("a disk of 6 MiB cannot take 40 MiB");
+    assert_eq!(refused.status, 503);
+    assert!(refused.header("Retry-After").is_some());
+    assert_eq!(gateway.send(&get("/-/ready")).status, 503);
+    assert_eq!(gateway.send(&get("/-/healthy")).status, 200);
+    let count = |gateway: &Gateway| {
+        let text = gateway.send(&get("/metrics")).text();
+        text.lines().filter(|line| line.starts_with("n{")).count()
+    };
+    assert_eq!(
+        count(&gateway),
+        acknowledged.len(),
+        "what was refused is not shown"
+    );
+
+    std::fs::remove_file(&ballast).unwrap();
+    until("pushes are taken again", || {
+        (gateway
+            .send(&put("/metrics/job/after").body("m{z=\"1\"} 1\n"))
+            .status
+            == 200)
+            .then_some(())
+    });
+    assert_eq!(gateway.send(&get("/-/ready")).status, 200);
+    assert_eq!(count(&gateway), acknowledged.len());
+    let before = listed(&gateway);
+    let mut gateway = gateway;
+    gateway.kill();
+    gateway.wait();
+    assert_eq!(listed(&on(&path).args(flags).start()), before);
+}
