@@ -11,7 +11,7 @@
 //!
 //! # What is tolerated
 //! Clients err, and bodies that the text format takes should not be refused for trifles. Beyond the standard,
-//! [`decode`] accepts
+//! [`decode()`] accepts
 //!
 //! * line ends of CR LF, empty lines, comments, and several blanks where one should be;
 //! * no line end behind `# EOF`;

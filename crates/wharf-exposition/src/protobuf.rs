@@ -6,7 +6,7 @@
 //! Metric        label=1* gauge=2 counter=3 summary=4 untyped=5 timestamp_ms=6 histogram=7
 //! ```
 //!
-//! [`decode`] walks the bytes of the schema's messages straight into the arenas of an [`Exposition`]; no message
+//! [`decode()`] walks the bytes of the schema's messages straight into the arenas of an [`Exposition`]; no message
 //! tree is built in between, nothing is allocated from a length that the body merely claims, and the depth of
 //! the walk is that of the schema.
 //!

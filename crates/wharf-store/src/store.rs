@@ -308,8 +308,8 @@ impl Store {
     }
 
     /// Looks after the ledger, once: begins it anew after a failure, or writes a checkpoint when `log_bytes` have
-    /// been logged since the last one, or more than the stored state has if that is more. What was done, if
-    /// anything. Blocks while it writes; call it from a thread of its own, a few times a second.
+    /// been logged since the last one, or half of what is stored if that is more. What was done, if
+    /// anything. Blocks while it writes; call it from a thread of its own, many times a second.
     ///
     /// # Errors
     /// If the disk still fails.
@@ -318,7 +318,10 @@ impl Store {
             return Ok(Kept::Nothing);
         };
         let failed = ledger.failed();
-        if !failed && ledger.log_bytes() < log_bytes.max(self.totals().bytes) {
+        let stored = self.totals().bytes;
+        // A checkpoint, the log, and the next checkpoint while it is written: together below three times what is
+        // stored, if that is much.
+        if !failed && ledger.log_bytes() < log_bytes.max(stored / 2) {
             return Ok(Kept::Nothing);
         }
         self.checkpoint(failed)

@@ -15,7 +15,7 @@ use crate::config::{Config, Place, StorageSync};
 use crate::import;
 
 /// How often the ledger is looked after.
-const KEEP_EVERY: Duration = Duration::from_millis(200);
+const KEEP_EVERY: Duration = Duration::from_millis(50);
 /// Loading that takes longer than this is reported.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 

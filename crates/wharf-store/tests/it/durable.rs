@@ -164,6 +164,40 @@ proptest! {
     }
 }
 
+#[test]
+fn the_disk_holds_less_than_three_times_what_is_stored() {
+    let disk = SimulatedDisk::new(1);
+    let durable = Durable::open(&disk);
+    let pad = "x".repeat(20_000);
+    let size = || disk.contents().values().map(Vec::len).sum::<usize>() as u64;
+    let mut checkpoints = 0;
+    for round in 0..20 {
+        for group in 0..30 {
+            let key = crate::key(&format!("job/j{group}"));
+            let body = format!("m{{pad=\"{pad}\"}} {round}\n");
+            let decoded = text::decode(body.as_bytes(), text::Options::default()).unwrap();
+            let commit = durable
+                .store
+                .push(&key, PushMode::ReplaceGroup, &decoded, UnixNanos(1))
+                .unwrap();
+            block_on(commit).unwrap();
+            checkpoints += u32::from(durable.store.keep(4096).unwrap() == Kept::Checkpointed);
+        }
+        // Segments that are not needed any more go a moment later.
+        let limit = 3 * durable.store.totals().bytes;
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while size() > limit && std::time::Instant::now() < end {
+            std::thread::yield_now();
+        }
+        assert!(
+            size() <= limit,
+            "{} bytes on disk, {limit} at most, in round {round}",
+            size()
+        );
+    }
+    assert!(checkpoints > 10, "{checkpoints} checkpoints");
+}
+
 fn last() -> Step {
     Step::Push {
         mode: PushMode::ReplaceGroup,

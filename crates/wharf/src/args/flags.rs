@@ -356,8 +356,8 @@ pub(crate) static FLAGS: [Flag; 29] = [
         section: Section::Storage,
         takes: Takes::Size,
         repeats: None,
-        help: "Length of the log after which the stored groups are written out and the log begins anew; if more is \
-               stored than this, then as much as is stored.",
+        help: "Length of the log after which the stored groups are written out and the log begins anew; or half \
+               of what is stored, if that is more.",
         set: |config, value| set(&mut config.storage.checkpoint, value.parse()),
         show: |config| config.storage.checkpoint.to_string(),
     },

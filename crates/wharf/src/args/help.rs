@@ -215,8 +215,8 @@ mod tests {
                                                          answered, or at most this long after.
                   --storage.segment-bytes=32MiB          Size of a file of the log.
                   --storage.checkpoint-bytes=128MiB      Length of the log after which the stored groups are
-                                                         written out and the log begins anew; if more is stored
-                                                         than this, then as much as is stored.
+                                                         written out and the log begins anew; or half of what is
+                                                         stored, if that is more.
                   --persistence.file=""                  As the original's: keeps the groups in the folder of
                                                          this name with .wharf behind it, instead of
                                                          --storage.path. A state file that the original has

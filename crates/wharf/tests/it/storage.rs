@@ -382,6 +382,12 @@ fn a_full_disk_refuses_pushes_until_there_is_room_and_loses_nothing() {
     assert!(refused.header("Retry-After").is_some());
     assert_eq!(gateway.send(&get("/-/ready")).status, 503);
     assert_eq!(gateway.send(&get("/-/healthy")).status, 200);
+    let status = gateway.send(&get("/api/v1/status")).json();
+    assert_eq!(status["data"]["storage"]["state"], "failed", "{status}");
+    assert_eq!(gateway.scrape().value("wharf_ledger_up", &[]), Some("0"));
+    until("the log says so", || {
+        gateway.log().contains("pushes cannot be stored").then_some(())
+    });
     let count = |gateway: &Gateway| {
         let text = gateway.send(&get("/metrics")).text();
         text.lines().filter(|line| line.starts_with("n{")).count()
@@ -401,10 +407,113 @@ fn a_full_disk_refuses_pushes_until_there_is_room_and_loses_nothing() {
             .then_some(())
     });
     assert_eq!(gateway.send(&get("/-/ready")).status, 200);
+    assert_eq!(gateway.scrape().value("wharf_ledger_up", &[]), Some("1"));
     assert_eq!(count(&gateway), acknowledged.len());
     let before = listed(&gateway);
     let mut gateway = gateway;
     gateway.kill();
     gateway.wait();
     assert_eq!(listed(&on(&path).args(flags).start()), before);
+}
+
+#[test]
+fn requests_are_told_to_wait_while_groups_are_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    // A state file that does not end as long as nobody writes it: loading takes as long as this test wants.
+    let pipe = folder.path().join("state");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let gateway = wharf()
+        .arg(format!("--persistence.file={}", pipe.display()))
+        .start();
+    assert_eq!(gateway.send(&get("/-/healthy")).status, 200);
+    let unready = gateway.send(&get("/-/ready"));
+    assert_eq!(
+        (unready.status, unready.text().contains("being loaded")),
+        (503, true)
+    );
+    for request in [
+        put("/metrics/job/a").body("m 1\n"),
+        delete("/metrics/job/a"),
+        get("/metrics"),
+        get("/api/v1/metrics"),
+    ] {
+        let answer = gateway.send(&request);
+        assert_eq!(
+            (answer.status, answer.header("Retry-After")),
+            (503, Some("1")),
+            "{request}"
+        );
+    }
+    let state = include_bytes!("../fixtures/pushgateway-state/1.11.2.gob");
+    std::fs::write(&pipe, state).unwrap();
+    until("the groups are loaded", || {
+        (gateway.send(&get("/-/ready")).status == 200).then_some(())
+    });
+    assert!(!listed(&gateway).is_empty());
+}
+
+fn ledger(args: &[&std::ffi::OsStr]) -> (bool, String) {
+    let output = Command::new(crate::WHARF)
+        .arg("ledger")
+        .args(args)
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn the_folder_can_be_looked_into_and_copied_while_it_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("data"), folder.path().join("copy"));
+    let gateway = on(&path).start();
+    push_all_kinds(&gateway);
+    let before = listed(&gateway);
+    let (is_done, text) = ledger(&["dump".as_ref(), path.as_os_str()]);
+    assert!(is_done && text.contains("delete {job=\"gone\"}"), "{text}");
+    assert!(
+        text.contains("put group {job=\"a\"}: m (gauge, 1 lines), n (unknown, 1 lines)"),
+        "{text}"
+    );
+    let (is_done, text) = ledger(&["backup".as_ref(), path.as_os_str(), copy.as_os_str()]);
+    assert!(is_done, "{text}");
+    gateway.push("/metrics/job/later", "m{z=\"1\"} 1\n");
+    let (is_sound, text) = ledger(&["check".as_ref(), path.as_os_str()]);
+    assert!(is_sound, "{text}");
+    stop(gateway);
+    assert_eq!(listed(&on(&copy).start()), before);
+}
+
+#[test]
+fn damage_stops_the_start_and_can_be_repaired() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut gateway = on(folder.path()).start();
+    for n in 0..20 {
+        gateway.push(&format!("/metrics/job/j{n}"), "m 1\n");
+    }
+    gateway.kill();
+    gateway.wait();
+    let files = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let segment = files
+        .filter(|path| path.to_string_lossy().contains("log-"))
+        .min()
+        .unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(2).position(|pair| pair == b"j5").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+
+    let exit = on(folder.path()).arg("--web.listen-address=127.0.0.1:0").run();
+    assert_eq!(exit.code, Some(1));
+    assert!(exit.stderr.contains("log-"), "{}", exit.stderr);
+    let (is_sound, text) = ledger(&["check".as_ref(), folder.path().as_os_str()]);
+    assert!(!is_sound && text.contains("damaged"), "{text}");
+    let (is_repaired, text) = ledger(&["repair".as_ref(), folder.path().as_os_str()]);
+    assert!(is_repaired && text.contains("kept beside"), "{text}");
+    let (is_sound, text) = ledger(&["check".as_ref(), folder.path().as_os_str()]);
+    assert!(is_sound, "{text}");
+    let left = listed(&on(folder.path()).start());
+    assert_eq!(left.len(), 19, "all but the damaged one");
 }
