@@ -173,7 +173,7 @@ fn the_disk_holds_less_than_three_times_what_is_stored() {
     let mut checkpoints = 0;
     for round in 0..20 {
         for group in 0..30 {
-            let key = crate::key(&format!("job/j{group}"));
+            let key = key(&format!("job/j{group}"));
             let body = format!("m{{pad=\"{pad}\"}} {round}\n");
             let decoded = text::decode(body.as_bytes(), text::Options::default()).unwrap();
             let commit = durable
