@@ -4,8 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use wharf_testkit::Gateway;
 use wharf_testkit::http::{Request, get, post, put};
+use wharf_testkit::{Gateway, Kind, until};
 
 use crate::{gateways, wharf};
 
@@ -102,4 +102,47 @@ fn limits_may_be_as_large_as_numbers_get() {
     let args = limits.map(|limit| format!("--limits.max-{limit}={}", usize::MAX));
     let gateway = wharf().args(args).start();
     assert_eq!(gateway.send(&get("/metrics")).status, 200);
+}
+
+#[test]
+fn heads_have_a_size_that_no_client_needs() {
+    for spawn in gateways() {
+        let is_wharf = spawn.kind() == Kind::Wharf;
+        let gateway = spawn.start();
+        let long = put(&format!("/metrics/job/{}", "a".repeat(70_000))).body("m 1\n");
+        assert_eq!(gateway.send(&long).status, if is_wharf { 414 } else { 200 });
+        let many = (0..150).fold(get("/-/healthy"), |request, n| {
+            request.header(&format!("X-{n}"), "x")
+        });
+        assert_eq!(gateway.send(&many).status, if is_wharf { 431 } else { 200 });
+    }
+}
+
+#[test]
+fn a_body_that_stops_coming_is_given_up() {
+    let gateway = wharf().arg("--web.body-timeout=200ms").start();
+    let mut stream = open(&gateway);
+    let head = "PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nm 1";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    assert_eq!(gateway.scrape().value("push_time_seconds", &[]), None);
+}
+
+#[test]
+fn requests_beyond_the_limit_are_told_to_come_again() {
+    let gateway = wharf().args(["--limits.max-requests-in-flight=1"]).start();
+    let mut waiting = open(&gateway);
+    let head = "PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n";
+    waiting.write_all(head.as_bytes()).unwrap();
+    let refused = until("the first request is in flight", || {
+        let answer = gateway.send(&get("/-/healthy"));
+        (answer.status == 503).then_some(answer)
+    });
+    assert_eq!(refused.header("Retry-After"), Some("1"));
+    drop(waiting);
+    until("it is over", || {
+        (gateway.send(&get("/-/healthy")).status == 200).then_some(())
+    });
 }
