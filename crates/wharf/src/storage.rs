@@ -30,7 +30,12 @@ pub(crate) fn open(config: &Config, store: &Arc<Store>) -> anyhow::Result<Option
         return Ok(None);
     };
     let started = Instant::now();
-    let disk = RealDisk::new(&path).with_context(|| format!("open the folder {}", path.display()))?;
+    let disk = RealDisk::new(&path).with_context(|| {
+        format!(
+            "open the folder {} (another one can be named with --storage.path; none, with --storage.path=)",
+            path.display()
+        )
+    })?;
     let sync = match config.storage.sync {
         StorageSync::Always => SyncMode::Always,
         StorageSync::Every(interval) => SyncMode::Every(interval),
