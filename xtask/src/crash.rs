@@ -15,8 +15,8 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let mut rounds = 0;
     while rounds == 0 || Instant::now() < end {
         rounds += 1;
-        // Power cuts on a simulated disk, under the ledger and under the store.
-        Step::cargo(&[
+        // Power cuts on a simulated disk, under the ledger and under the store; other ones in each round.
+        let ledger = [
             "test",
             "--release",
             "--locked",
@@ -25,9 +25,12 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
             "--test",
             "it",
             "crash",
-        ])
-        .run()?;
-        Step::cargo(&[
+        ];
+        Step::cargo(&ledger)
+            .env("WHARF_CRASH_SECONDS", "30")
+            .env("WHARF_SEED", (rounds * 1_000_000).to_string())
+            .run()?;
+        let store = [
             "test",
             "--release",
             "--locked",
@@ -36,9 +39,8 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
             "--test",
             "it",
             "durable",
-        ])
-        .env("PROPTEST_CASES", "5000")
-        .run()?;
+        ];
+        Step::cargo(&store).env("PROPTEST_CASES", "5000").run()?;
         // Kills of the real program on the real disk.
         Step::cargo(&[
             "test",

@@ -140,9 +140,14 @@ impl Ledger {
             survey.last_id + 1,
             spares.next(),
         );
-        for name in survey.temporaries.into_iter().chain(spares) {
+        let leftovers: Vec<_> = survey.temporaries.into_iter().chain(spares).collect();
+        for name in &leftovers {
             // What stays costs room, and is found again at the next start.
-            drop(disk.remove(&name));
+            drop(disk.remove(name));
+        }
+        if !leftovers.is_empty() {
+            // A segment may get the name of a leftover on its way; the two must not be mixed up.
+            disk.sync_dir().during("sync ledger folder", &describe)?;
         }
         let segment = pool.create(Start {
             follows: last,

@@ -184,7 +184,7 @@ impl Store {
     pub fn wipe(&self) -> Result<(usize, Commit), PushError> {
         let mut guarded = self.lock();
         let record = self.journal.get().map(|_| record::wipe());
-        // The undo takes the state as soon as it is known that there will be a record.
+        // The undo takes the state when it is known that the ledger has the record.
         let commit = self.append(&mut guarded, record, |_| Undo::Nothing)?;
         let old = std::mem::take(&mut guarded.state);
         let groups = old.groups();
@@ -307,7 +307,7 @@ impl Store {
         })
     }
 
-    /// Looks after the ledger, once: begins it anew after a failure, or writes a checkpoint when `log_bytes` have
+    /// Looks after the ledger, once: forgets how to take settled changes back, begins the ledger anew after a failure, or writes a checkpoint when `log_bytes` have
     /// been logged since the last one, or half of what is stored if that is more. What was done, if
     /// anything. Blocks while it writes; call it from a thread of its own, many times a second.
     ///
@@ -317,6 +317,8 @@ impl Store {
         let Some(Journal { ledger, .. }) = self.journal.get() else {
             return Ok(Kept::Nothing);
         };
+        // Dropped here, outside the lock: one of them may be all that was wiped.
+        drop(self.take_settled(ledger.durable()));
         let failed = ledger.failed();
         let stored = self.totals().bytes;
         // A checkpoint, the log, and the next checkpoint while it is written: together below three times what is
@@ -359,6 +361,13 @@ impl Store {
         Ok(Kept::Checkpointed)
     }
 
+    /// The undos of changes up to `durable`, which nobody is going to take back.
+    fn take_settled(&self, durable: Sequence) -> Vec<(Sequence, Undo)> {
+        let undos = &mut self.lock().undos;
+        let settled = undos.partition_point(|(sequence, _)| *sequence <= durable);
+        undos.drain(..settled).collect()
+    }
+
     fn waits(&self) -> bool {
         self.journal.get().is_some_and(|journal| journal.waits)
     }
@@ -380,14 +389,6 @@ impl Store {
             .map_err(|error| unavailable(&error))?;
         guarded.last = sequence;
         if journal.waits {
-            let durable = journal.ledger.durable();
-            while guarded
-                .undos
-                .front()
-                .is_some_and(|(sequence, _)| *sequence <= durable)
-            {
-                guarded.undos.pop_front();
-            }
             let undo = undo(&guarded.state);
             guarded.undos.push_back((sequence, undo));
         }

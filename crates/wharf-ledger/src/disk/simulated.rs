@@ -65,7 +65,9 @@ enum Change {
 #[derive(Debug, Clone)]
 enum NameChange {
     Create(String, usize),
-    Rename(String, String),
+    /// From a name to another, and the file that had it: an entry of a folder names a file, whatever becomes of the
+    /// entries before it.
+    Rename(String, String, usize),
     Remove(String),
 }
 
@@ -299,10 +301,11 @@ impl NameChange {
     fn apply(&self, names: &mut BTreeMap<String, usize>) {
         match self {
             Self::Create(name, id) => drop(names.insert(name.clone(), *id)),
-            Self::Rename(from, to) => {
-                if let Some(id) = names.remove(from) {
-                    names.insert(to.clone(), id);
+            Self::Rename(from, to, id) => {
+                if names.get(from) == Some(id) {
+                    names.remove(from);
                 }
+                names.insert(to.clone(), *id);
             }
             Self::Remove(name) => drop(names.remove(name)),
         }
@@ -401,9 +404,15 @@ impl Disk for SimulatedDisk {
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let mut world = lock(&self.world);
         world.call(true)?;
-        let id = world.files.len();
-        world.files.push(Contents::default());
-        world.change_names(NameChange::Create(name.to_owned(), id));
+        let known = world.names.get(name).copied();
+        let id = known.unwrap_or(world.files.len());
+        if let Some(file) = world.files.get_mut(id) {
+            // As on a real disk: the file stays the same, and is emptied.
+            file.apply(Change::Length(0));
+        } else {
+            world.files.push(Contents::default());
+            world.change_names(NameChange::Create(name.to_owned(), id));
+        }
         Ok(Box::new(SimulatedFile {
             world: Arc::clone(&self.world),
             id,
@@ -423,10 +432,8 @@ impl Disk for SimulatedDisk {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut world = lock(&self.world);
         world.call(true)?;
-        if !world.names.contains_key(from) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        world.change_names(NameChange::Rename(from.to_owned(), to.to_owned()));
+        let id = *world.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        world.change_names(NameChange::Rename(from.to_owned(), to.to_owned(), id));
         Ok(())
     }
 

@@ -260,24 +260,35 @@ fn a_fault_at_any_call_to_the_disk_loses_nothing() {
     }
 }
 
-fn lives(sync: SyncMode, time: Duration) {
+/// A number from the environment, with which `cargo xtask crash` makes more of these tests.
+#[expect(clippy::disallowed_methods, reason = "tests have no flags")]
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable)
+        .ok()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(default)
+}
+
+fn lives(sync: SyncMode, seconds: u64) {
+    let time = Duration::from_secs(number("WHARF_CRASH_SECONDS", seconds));
+    let first = number("WHARF_SEED", 1);
     let begun = Instant::now();
     let mut cuts = 0;
-    let mut seed = 0;
+    let mut seed = first;
     while begun.elapsed() < time {
-        seed += 1;
         cuts += live(seed, sync);
+        seed += 1;
     }
-    println!("{cuts} power cuts in {seed} lives");
+    println!("{cuts} power cuts in {} lives", seed - first);
     assert!(cuts > 100, "only {cuts} power cuts");
 }
 
 #[test]
 fn what_was_acknowledged_survives_every_power_cut() {
-    lives(SyncMode::Always, Duration::from_secs(8));
+    lives(SyncMode::Always, 8);
 }
 
 #[test]
 fn without_a_sync_before_each_answer_only_the_newest_records_are_lost() {
-    lives(SyncMode::Every(Duration::from_millis(1)), Duration::from_secs(4));
+    lives(SyncMode::Every(Duration::from_millis(1)), 4);
 }
