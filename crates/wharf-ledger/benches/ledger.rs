@@ -41,6 +41,9 @@ fn main() {
     if "ledger/replay".contains(&filter) {
         replay();
     }
+    if "ledger/overwrite".contains(&filter) {
+        overwrite();
+    }
 }
 
 fn open(disk: &Arc<RealDisk>, bytes: &mut usize) -> Ledger {
@@ -141,5 +144,59 @@ fn replay() {
     println!(
         "ledger/replay: {:.0} MB/s of 5 KB records",
         read as f64 / begun.elapsed().as_secs_f64() / 1e6
+    );
+}
+
+/// Twenty thousand keys of 11 KB are overwritten ten times in turn, with a checkpoint whenever the log is half as long
+/// as the state: how much more is written than was appended, and how much room that takes.
+fn overwrite() {
+    const KEYS: usize = 20_000;
+    const BYTES: usize = 11_000;
+    const LIVE: u64 = (KEYS * BYTES) as u64;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    let disk = Arc::new(RealDisk::new(&path).unwrap());
+    let ledger = open(&disk, &mut 0);
+    let record = vec![b'x'; BYTES];
+    let size = || -> u64 {
+        let files = std::fs::read_dir(&path).unwrap();
+        // A file may go between being listed and being looked at.
+        files
+            .filter_map(|file| file.ok()?.metadata().ok())
+            .map(|file| file.len())
+            .sum()
+    };
+    let done = AtomicBool::new(false);
+    let most = AtomicU64::new(0);
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                most.fetch_max(size(), Ordering::Relaxed);
+                if ledger.log_bytes() > LIVE / 2 {
+                    let mut state = (0..KEYS).map(|_| record.clone());
+                    ledger.checkpoint(ledger.durable(), &mut state).unwrap();
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        for _ in 0..10 * KEYS / 64 {
+            let tickets: Vec<_> = (0..64).map(|_| ledger.append(&record).unwrap().1).collect();
+            for ticket in tickets {
+                ticket.wait().unwrap();
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let statistics = ledger.statistics();
+    let appended = statistics.records as f64 * BYTES as f64;
+    let written = (statistics.bytes + statistics.checkpoint_bytes) as f64;
+    println!(
+        "ledger/overwrite: {:.0} records/s, {:.2} bytes written for each appended, {} checkpoints, at most {:.2} times \
+         the state on disk",
+        statistics.records as f64 / begun.elapsed().as_secs_f64(),
+        written / appended,
+        statistics.checkpoints,
+        most.load(Ordering::Relaxed) as f64 / LIVE as f64,
     );
 }

@@ -94,7 +94,7 @@ pub struct Statistics {
     pub failures: u64,
     /// Checkpoints written.
     pub checkpoints: u64,
-    /// Size of the last checkpoint on disk.
+    /// Bytes of all checkpoints written.
     pub checkpoint_bytes: u64,
     /// How long the last checkpoint took.
     pub checkpoint_time: Duration,
@@ -419,7 +419,7 @@ impl Inner {
         let duration = begun.elapsed();
         let counters = &shared.counters;
         counters.checkpoints.fetch_add(1, Ordering::Relaxed);
-        counters.checkpoint_bytes.store(bytes, Ordering::Relaxed);
+        counters.checkpoint_bytes.fetch_add(bytes, Ordering::Relaxed);
         counters
             .checkpoint_nanoseconds
             .store(nanoseconds(duration), Ordering::Relaxed);
