@@ -50,14 +50,15 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
     tracing::debug!(path = external.as_str(), "path prefix used externally");
     tracing::debug!(path = internal.as_str(), "path prefix for internal routing");
 
-    let listeners = listen(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("start the runtime")?;
     runtime.block_on(async {
         let shutdown = Shutdown::default();
+        // Signals first: whoever sees that we listen may send one.
         watch_signals(&shutdown)?;
+        let listeners = listen(config)?;
         let gateway = Arc::new(Gateway::new(
             settings(config),
             status(config),
