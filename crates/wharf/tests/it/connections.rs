@@ -133,13 +133,15 @@ fn a_body_that_stops_coming_is_given_up() {
 #[test]
 fn requests_beyond_the_limit_are_told_to_come_again() {
     let gateway = wharf().args(["--limits.max-requests-in-flight=1"]).start();
-    let mut waiting = open(&gateway);
-    let head = "PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n";
-    waiting.write_all(head.as_bytes()).unwrap();
-    let refused = until("the first request is in flight", || {
-        let answer = gateway.send(&get("/-/healthy"));
-        (answer.status == 503).then_some(answer)
-    });
+    let mut waiting = gateway.connect();
+    let head = put("/metrics/job/a")
+        .header("Expect", "100-continue")
+        .header("Content-Length", "10");
+    waiting.write(&head.to_bytes()).unwrap();
+    // The interim response comes when the handler asks for the body: the request is in flight.
+    waiting.read_interim().unwrap();
+    let refused = gateway.send(&get("/-/healthy"));
+    assert_eq!(refused.status, 503);
     assert_eq!(refused.header("Retry-After"), Some("1"));
     drop(waiting);
     until("it is over", || {
