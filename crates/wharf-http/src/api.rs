@@ -44,12 +44,13 @@ pub(crate) fn status(gateway: &Gateway) -> Response<ResponseBody> {
         write_strings(data.key("flags"), flags);
         data.string("start_time", &rfc3339(gateway.started_at));
         // Beyond the original: whether pushes can be stored.
-        let state = match (gateway.store.failure(), gateway.store.ledger_statistics()) {
+        let failure = gateway.store.failure();
+        let state = match (&failure, gateway.store.ledger_statistics()) {
             (Some(_), _) => "failed",
             (None, Some(_)) => "ok",
             (None, None) => "memory only",
         };
-        let reason = gateway.store.failure().unwrap_or_default();
+        let reason = failure.unwrap_or_default();
         write_strings(
             data.key("storage"),
             [("reason", reason.as_str()), ("state", state)],

@@ -112,6 +112,26 @@ pub(crate) async fn read(
         .unwrap_or_else(|_| Err(ApiError::body_timeout()))
 }
 
+/// Reads and expands a gzip body that nobody looks at. The original does so with every request outside the API, and
+/// refuses a request whose body does not expand; other encodings it leaves alone.
+///
+/// # Errors
+/// Those of [`read`] and [`expand`].
+pub(crate) async fn check_unread(
+    headers: &HeaderMap,
+    body: Incoming,
+    limit_bytes: usize,
+    timeout: Duration,
+    large: &Arc<Semaphore>,
+) -> Result<(), ApiError> {
+    let encoding = ContentEncoding::of(headers);
+    if encoding != ContentEncoding::Gzip {
+        return Ok(());
+    }
+    let (body, _place) = read(headers, body, limit_bytes, timeout, large).await?;
+    expand(encoding, body, limit_bytes).map(drop)
+}
+
 /// A client that pauses for so long while its body is discarded waits for the answer.
 const DISCARD_PAUSE: Duration = Duration::from_millis(500);
 

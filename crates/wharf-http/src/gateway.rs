@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use wharf_model::name::NameRule;
 use wharf_store::{Clock, Reserved, Store, UnixNanos};
 
-use crate::body::{self, ContentEncoding};
+use crate::body;
 use crate::chunks::ResponseBody;
 use crate::error::ApiError;
 use crate::path::{clean, percent_decode, percent_encode};
@@ -157,10 +157,16 @@ impl Gateway {
         self.is_loaded.store(true, Ordering::Release);
     }
 
+    /// What to say while the store does not have yet what its ledger has.
+    fn loading(&self) -> Option<&'static str> {
+        let is_loaded = self.is_loaded.load(Ordering::Acquire);
+        (!is_loaded).then_some("the stored groups are still being loaded")
+    }
+
     /// Why the gateway is not ready, if it is not.
     fn not_ready(&self) -> Option<String> {
-        if !self.is_loaded.load(Ordering::Acquire) {
-            return Some("the stored groups are still being loaded".to_owned());
+        if let Some(loading) = self.loading() {
+            return Some(loading.to_owned());
         }
         self.store
             .failure()
@@ -230,8 +236,8 @@ impl Gateway {
             route,
             Route::Group { .. } | Route::Scrape | Route::ApiMetrics | Route::ApiWipe
         );
-        if needs_store && !self.is_loaded.load(Ordering::Acquire) {
-            return ApiError::unavailable(&"the stored groups are still being loaded").into_response();
+        if needs_store && let Some(loading) = self.loading() {
+            return ApiError::unavailable(&loading).into_response();
         }
         if let Route::Group { key_at } = route {
             let key_at = self.settings.route_prefix.len() + key_at;
@@ -241,20 +247,29 @@ impl Gateway {
             route,
             Route::ApiStatus | Route::ApiMetrics | Route::ApiOptions | Route::ApiWipe | Route::QuitByGet
         );
-        // The original unpacks the body of every request outside the API, even if nobody reads it.
-        if outside_api && ContentEncoding::of(request.headers()) == ContentEncoding::Gzip {
-            let (parts, incoming) = request.into_parts();
-            let limit = self.settings.max_body_bytes;
-            let timeout = self.settings.body_timeout;
-            let read = body::read(&parts.headers, incoming, limit, timeout, &self.large).await;
-            if let Err(error) =
-                read.and_then(|(bytes, _place)| body::expand(ContentEncoding::Gzip, bytes, limit))
-            {
-                return error.into_response();
-            }
-            return self.answer(route, path, &parts.headers).await;
+        let headers = request.headers().clone();
+        if outside_api && let Err(error) = self.check_unread(request).await {
+            return error.into_response();
         }
-        self.answer(route, path, request.headers()).await
+        self.answer(route, path, &headers).await
+    }
+
+    /// Looks at a body that no handler wants, see [`body::check_unread`].
+    pub(crate) async fn check_unread(&self, request: Request<Incoming>) -> Result<(), ApiError> {
+        let (parts, incoming) = request.into_parts();
+        let Settings {
+            max_body_bytes,
+            body_timeout,
+            ..
+        } = self.settings;
+        body::check_unread(
+            &parts.headers,
+            incoming,
+            max_body_bytes,
+            body_timeout,
+            &self.large,
+        )
+        .await
     }
 
     /// Routes whose body does not matter.

@@ -55,14 +55,7 @@ async fn delete(
     key: Result<GroupingKey, UrlError>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, ApiError> {
-    if ContentEncoding::of(request.headers()) == ContentEncoding::Gzip {
-        // Nobody reads the body, but the original unpacks it.
-        let (parts, incoming) = request.into_parts();
-        let limit = gateway.settings.max_body_bytes;
-        let timeout = gateway.settings.body_timeout;
-        let (body, _place) = body::read(&parts.headers, incoming, limit, timeout, &gateway.large).await?;
-        body::expand(ContentEncoding::Gzip, body, limit)?;
-    }
+    gateway.check_unread(request).await?;
     match key {
         Ok(key) => {
             let (_, commit) = gateway.store.delete(&key)?;

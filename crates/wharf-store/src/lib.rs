@@ -1,10 +1,11 @@
-//! Groups in memory.
+//! Groups in memory, and the records of their changes for the ledger.
 //!
 //! Work is done once, when a push comes, so that a scrape has none left:
 //!
 //! ```text
 //! push    Exposition -> prepare: label rules, order, checks of its own, rendered lines      (no lock)
-//!                    -> state:   consistency index, fragments into leaves                   (short lock)
+//!                    -> state:   consistency index, record to the ledger, fragments into leaves (short lock)
+//!                    -> Commit:  the record is on disk                                      (no lock)
 //! scrape  snapshot = clone of the root of the family map                                    (short lock)
 //!                    -> families -> leaves -> text, or its cached compressed form           (no lock)
 //! ```

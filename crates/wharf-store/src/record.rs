@@ -333,3 +333,34 @@ impl<'a> Reader<'a> {
         Ok(Record::Put { key, mode, prepared })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_has_a_code_of_its_own() {
+        for code in 0..8 {
+            assert_eq!(type_of(code).map(type_code), Some(code));
+        }
+        assert_eq!(type_of(8), None);
+    }
+
+    #[test]
+    fn a_record_of_a_later_version_or_with_bytes_behind_it_is_refused() {
+        let preparer = Preparer::new(Reserved::default(), 1 << 20);
+        let mut record = wipe();
+        assert!(decode(&record, &preparer).is_ok());
+        record.push(0);
+        let refused = decode(&record, &preparer).unwrap_err();
+        assert_eq!(
+            refused,
+            RecordError::Malformed {
+                at: 2,
+                expected: "the end"
+            }
+        );
+        let refused = decode(&[VERSION + 1, WIPE], &preparer).unwrap_err();
+        assert_eq!(refused, RecordError::Version(VERSION + 1));
+    }
+}

@@ -307,9 +307,11 @@ impl Store {
         })
     }
 
-    /// Looks after the ledger, once: forgets how to take settled changes back, begins the ledger anew after a failure, or writes a checkpoint when `log_bytes` have
-    /// been logged since the last one, or half of what is stored if that is more. What was done, if
-    /// anything. Blocks while it writes; call it from a thread of its own, many times a second.
+    /// Looks after the ledger, once: forgets how to take settled changes back, begins the ledger anew after a
+    /// failure, or writes a checkpoint when `log_bytes` have been logged since the last one, or half of what is
+    /// stored if that is more. Blocks while it writes; call it from a thread of its own, many times a second.
+    ///
+    /// Says what was done of the last two.
     ///
     /// # Errors
     /// If the disk still fails.
