@@ -145,6 +145,62 @@ impl Family {
         Some((leaf, position))
     }
 
+    /// The fragments beyond a key, in the order of keys; all, without one.
+    pub(crate) fn fragments_above(&self, key: Option<GroupingKey>) -> impl Iterator<Item = FragmentView<'_>> {
+        let bound = key.as_ref().and_then(|key| self.leaves.get_prev(key));
+        let bound = bound.map_or(Bound::Unbounded, |(bound, _)| Bound::Included(bound));
+        let leaves = self.leaves.range::<_, GroupingKey>((bound, Bound::Unbounded));
+        leaves
+            .flat_map(|(_, leaf)| leaf.fragments(&self.name))
+            .filter(move |fragment| key.as_ref().is_none_or(|key| fragment.key() > key))
+    }
+
+    /// The fragments before a key, the last one first; all, without one.
+    pub(crate) fn fragments_below(&self, key: Option<GroupingKey>) -> impl Iterator<Item = FragmentView<'_>> {
+        let bound = key.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let leaves = self.leaves.range::<_, GroupingKey>((Bound::Unbounded, bound));
+        let fragments = leaves.rev().flat_map(|(_, leaf)| {
+            let fragments: Vec<_> = leaf.fragments(&self.name).collect();
+            fragments.into_iter().rev()
+        });
+        fragments.filter(move |fragment| key.as_ref().is_none_or(|key| fragment.key() < key))
+    }
+
+    /// The fragments of these groups, sorted by key, as if they were all there is; none if there are none.
+    pub(crate) fn only(&self, keys: &[GroupingKey]) -> Option<Self> {
+        let mut part = Self::new(&self.name);
+        for leaf in self.leaves.values() {
+            let (Some(first), Some(last)) = (leaf.first_key(), leaf.last_key()) else {
+                continue;
+            };
+            let start = keys.partition_point(|key| key < first);
+            let end = keys.partition_point(|key| key <= last);
+            let Some(keys) = keys.get(start..end).filter(|keys| !keys.is_empty()) else {
+                continue;
+            };
+            let kept = leaf.only(|key| keys.binary_search(key).is_ok());
+            if kept.len() == 0 {
+                continue;
+            }
+            // A whole leaf is shared, and with it its compressed form.
+            let is_whole = kept.len() == leaf.len();
+            let kept = if is_whole {
+                Arc::clone(leaf)
+            } else {
+                Arc::new(kept)
+            };
+            for position in 0..kept.len() {
+                let counts = kept.get(position).clone_counts();
+                part.size = part.size.moved(Size::default(), counts.size);
+                part.count(None, Some(&counts.meta).filter(|_| counts.metrics > 0));
+            }
+            if let Some(first) = kept.first_key() {
+                part.leaves.insert(first.clone(), Arc::clone(&kept));
+            }
+        }
+        (!part.is_empty()).then_some(part)
+    }
+
     /// Stores the fragment of a group in place of its former one.
     pub(crate) fn put(
         &mut self,
@@ -296,7 +352,7 @@ impl Fragment {
         }
     }
 
-    fn size(&self) -> Size {
+    pub(crate) fn size(&self) -> Size {
         Size {
             series: u64::from(self.lines),
             bytes: self.bytes(),

@@ -97,6 +97,19 @@ impl Leaf {
         self.fragments.first().map(|fragment| &fragment.key)
     }
 
+    pub(crate) fn last_key(&self) -> Option<&GroupingKey> {
+        self.fragments.last().map(|fragment| &fragment.key)
+    }
+
+    /// The fragments of some groups.
+    pub(crate) fn only(&self, keep: impl Fn(&GroupingKey) -> bool) -> Self {
+        let mut part = Self::default();
+        for view in self.fragments("").filter(|view| keep(view.key())) {
+            part.put(Err(part.len()), view.fragment.clone(), view.text);
+        }
+        part
+    }
+
     /// Puts a fragment where [`Self::find`] said: over the one it found, or between its neighbours.
     ///
     /// `text` must be shorter than 4 GiB; the limit on a push sees to that.

@@ -20,25 +20,38 @@
 //! Two rules always hold: a refused push changes nothing but the failure time of its group, and whatever is
 //! stored can be scraped, in every format.
 
+mod bulk;
 mod clock;
 mod error;
 mod family;
 mod index;
 mod leaf;
+mod lifetime;
+mod limits;
+mod listing;
+mod matching;
+mod merge;
 mod piece;
 mod prepare;
 mod record;
 mod reserved;
+mod split;
 mod state;
 mod store;
 
+pub use bulk::{Expired, GroupPush, GroupRefused};
 pub use clock::{Clock, SystemClock, UnixNanos};
 pub use error::{Inconsistency, PushError};
 pub use family::{FamilyMeta, FamilyView};
 pub use leaf::{FragmentView, Leaf};
+pub use lifetime::{Lifetime, Ttl};
+pub use limits::{Exceeded, Limited, Limits, Quota, Usage};
+pub use listing::{Cursor, GroupInfo, Listing, Page, SortBy};
 pub use piece::{Compressed, Piece};
+pub use prepare::InstanceLabel;
 pub use record::{RecordError, describe_record};
 pub use reserved::{Reserved, ReservedFamily};
+pub use split::{SplitError, split};
 pub use store::{Commit, Kept, LedgerStatistics, PushMode, Snapshot, Store, Totals};
 
 /// The family that says when a group was last changed.

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use imbl::OrdMap;
 use wharf_model::{GroupingKey, MetricType};
 
 use crate::error::{describe_labels, short};
 use crate::family::{Family, Size};
 use crate::index::{Fingerprint, GroupId, SeriesIndex};
+use crate::lifetime::{Lifetime, Lifetimes};
+use crate::limits::{Accounts, Exceeded, Growth, Limited, Limits, Membership};
 use crate::prepare::{Prepared, PreparedFamily, Preparer, has_series, series_of};
-use crate::record::{self, Record};
+use crate::record::{self, Change};
 use crate::store::PushMode;
 use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, UnixNanos};
 
@@ -21,6 +23,8 @@ pub(crate) struct State {
     groups: HashMap<GroupingKey, Group>,
     ids: GroupIds,
     index: SeriesIndex,
+    lifetimes: Lifetimes,
+    accounts: Accounts,
     size: Size,
 }
 
@@ -29,6 +33,9 @@ struct Group {
     id: GroupId,
     /// Names of its families, sorted.
     families: Vec<Arc<str>>,
+    size: Size,
+    /// The quotas that it is under; none while there are no quotas.
+    membership: Option<Box<Membership>>,
 }
 
 /// How to take back a change that did not reach stable storage.
@@ -42,6 +49,8 @@ pub(crate) enum Undo {
         image: Vec<u8>,
         created: Vec<String>,
     },
+    /// The last of these first.
+    Several(Vec<Undo>),
     /// Nobody is going to.
     Nothing,
     /// Everything was there.
@@ -69,41 +78,87 @@ impl State {
         self.size
     }
 
+    pub(crate) fn lifetimes(&self) -> &Lifetimes {
+        &self.lifetimes
+    }
+
+    /// The size of a group, and the number of its families.
+    pub(crate) fn group(&self, key: &GroupingKey) -> Option<(Size, usize)> {
+        let group = self.groups.get(key)?;
+        Some((group.size, group.families.len()))
+    }
+
+    /// When a group was pushed last with success; or made, by a push that was refused.
+    pub(crate) fn pushed_at(&self, key: &GroupingKey) -> Option<UnixNanos> {
+        let (leaf, position) = self.families.get(PUSH_TIME)?.find(key)?;
+        Some(leaf.get(position).pushed_at)
+    }
+
+    /// Makes a change that a ledger has kept.
+    pub(crate) fn replay(&mut self, preparer: &Preparer, change: Change<'_>) {
+        match change {
+            Change::Put {
+                key,
+                mode,
+                lifetime,
+                prepared,
+            } => self.put(preparer, &key, mode, lifetime, prepared),
+            Change::Delete { key } => {
+                self.delete(preparer, &key);
+            }
+            Change::DeleteFamilies { key, names } => {
+                self.delete_families(preparer, &key, &names);
+            }
+            Change::Wipe => {
+                self.wipe();
+            }
+        }
+    }
+
     /// Stores an admitted push.
     pub(crate) fn put(
         &mut self,
         preparer: &Preparer,
         key: &GroupingKey,
         mode: PushMode,
+        lifetime: Option<Lifetime>,
         mut prepared: Prepared<'_>,
     ) {
+        self.uncount(key);
         let is_new = !self.groups.contains_key(key);
         if mode == PushMode::ReplaceGroup && !is_new {
-            self.remove_missing(preparer, key, &prepared);
+            let stays = |name: &str| is_time(name) || prepared.get(name).is_some();
+            self.remove_unless(preparer, key, stays);
         }
         self.apply(preparer, key, &mut prepared);
         if is_new && prepared.get(PUSH_FAILURE_TIME).is_none() {
-            let now = prepared
-                .get(PUSH_TIME)
-                .map_or_else(UnixNanos::default, |family| family.pushed_at);
-            let mut failure = preparer.times(key, None, Some(0.0), now);
-            self.apply(preparer, key, &mut failure);
+            self.apply(preparer, key, &mut first_failure(preparer, key, &prepared));
         }
+        self.lifetimes.set(key, lifetime);
+        self.recount(key);
     }
 
-    /// What books a refused push: the failure time moves. A group that does not exist is made, with a push time
-    /// of 0, unless its times would clash with those of another group; then there is nothing to book.
+    /// What books a refused push: the failure time moves. With `makes`, a group that does not exist is made, with a
+    /// push time of 0, unless its times would clash with those of another group or a limit forbids it; then there
+    /// is nothing to book.
     pub(crate) fn failure<'k>(
         &self,
         preparer: &Preparer,
         key: &'k GroupingKey,
+        makes: bool,
         now: UnixNanos,
     ) -> Option<Prepared<'k>> {
         let is_new = !self.groups.contains_key(key);
+        if is_new && !makes {
+            return None;
+        }
+        let mode = PushMode::ReplaceFamilies;
         let prepared = preparer.times(key, is_new.then_some(0.0), Some(now.as_seconds()), now);
-        self.admit(preparer, key, PushMode::ReplaceFamilies, &prepared)
-            .is_ok()
-            .then_some(prepared)
+        self.admit(preparer, key, mode, &prepared).ok()?;
+        if is_new {
+            self.check_limits(preparer, key, mode, &prepared).ok()?;
+        }
+        Some(prepared)
     }
 
     /// How to take back a push that is about to be stored.
@@ -140,14 +195,35 @@ impl State {
         }
     }
 
+    /// How to take back the end of some families of a group.
+    pub(crate) fn undo_of_delete_families(&self, key: &GroupingKey, names: &[&str]) -> Undo {
+        if !self.groups.contains_key(key) {
+            return Undo::Nothing;
+        }
+        Undo::Restore {
+            key: key.clone(),
+            image: self.image_of(key, names.iter().copied()),
+            created: Vec::new(),
+        }
+    }
+
     /// The record of some families of a group as they are now.
     fn image<'a>(&'a self, key: &GroupingKey, names: impl Iterator<Item = &'a Arc<str>>) -> Vec<u8> {
         let fragments = names.filter_map(|name| {
             let (leaf, position) = self.families.get(name)?.find(key)?;
             Some(leaf.view(name, position).parts())
         });
-        let parts: Vec<_> = fragments.collect();
-        record::put(key, PushMode::ReplaceFamilies, parts.into_iter())
+        let mut parts: Vec<_> = fragments.collect();
+        parts.sort_unstable_by_key(|parts| parts.name);
+        parts.dedup_by_key(|parts| parts.name);
+        let lifetime = self.lifetimes.get(key);
+        record::put(key, PushMode::ReplaceFamilies, lifetime, parts.into_iter())
+    }
+
+    /// The record of the families of these names that a group has, as they are now.
+    pub(crate) fn image_of<'n>(&self, key: &GroupingKey, names: impl Iterator<Item = &'n str>) -> Vec<u8> {
+        let known = |name| Some(self.families.get(name)?.name());
+        self.image(key, names.filter_map(known))
     }
 
     /// Takes a change back. Changes are taken back from the last one on.
@@ -157,26 +233,48 @@ impl State {
                 self.delete(preparer, &key);
             }
             Undo::Restore { key, image, created } => {
-                if let Some(group) = self.groups.get_mut(&key) {
-                    let id = group.id;
-                    group
-                        .families
-                        .retain(|name| !created.iter().any(|created| **created == **name));
-                    for name in &created {
-                        self.remove_fragment(preparer, &key, id, name);
+                self.uncount(&key);
+                let created: HashSet<String> = created.into_iter().collect();
+                if !created.is_empty() {
+                    self.remove_unless(preparer, &key, |name| !created.contains(name));
+                }
+                let changes = record::decode(&image, preparer).unwrap_or_default();
+                for change in changes {
+                    if let Change::Put {
+                        lifetime,
+                        mut prepared,
+                        ..
+                    } = change
+                    {
+                        self.apply(preparer, &key, &mut prepared);
+                        self.lifetimes.set(&key, lifetime);
                     }
                 }
-                if let Ok(Record::Put { mut prepared, .. }) = record::decode(&image, preparer) {
-                    self.apply(preparer, &key, &mut prepared);
+                self.recount(&key);
+            }
+            Undo::Several(undos) => {
+                for undo in undos.into_iter().rev() {
+                    self.undo(preparer, undo);
                 }
             }
             Undo::Nothing => {}
-            Undo::Unwipe { state } => *self = *state,
+            Undo::Unwipe { state } => {
+                let now = std::mem::replace(self, *state).accounts;
+                if self.accounts.generation() != now.generation() {
+                    // The limits have changed meanwhile.
+                    self.accounts = now.emptied();
+                    let keys: Vec<GroupingKey> = self.groups.keys().cloned().collect();
+                    for key in &keys {
+                        self.enlist(key);
+                    }
+                }
+            }
         }
     }
 
     /// Removes a group; whether there was one.
     pub(crate) fn delete(&mut self, preparer: &Preparer, key: &GroupingKey) -> bool {
+        self.uncount(key);
         let Some(group) = self.groups.remove(key) else {
             return false;
         };
@@ -184,7 +282,32 @@ impl State {
             self.remove_fragment(preparer, key, group.id, name);
         }
         self.ids.release(group.id);
+        self.lifetimes.set(key, None);
         true
+    }
+
+    /// Removes families of a group, but not its push times; how many there were.
+    pub(crate) fn delete_families(
+        &mut self,
+        preparer: &Preparer,
+        key: &GroupingKey,
+        names: &[&str],
+    ) -> usize {
+        let names: HashSet<&str> = names.iter().copied().collect();
+        self.uncount(key);
+        let removed = self.remove_unless(preparer, key, |name| is_time(name) || !names.contains(name));
+        self.recount(key);
+        removed
+    }
+
+    /// Removes everything but the limits; what it was.
+    pub(crate) fn wipe(&mut self) -> Self {
+        let accounts = self.accounts.emptied();
+        let empty = Self {
+            accounts,
+            ..Self::default()
+        };
+        std::mem::replace(self, empty)
     }
 
     // ---- checks -------------------------------------------------------------------------------------------
@@ -364,6 +487,8 @@ impl State {
         let group = self.groups.entry_ref(key).or_insert_with(|| Group {
             id: ids.take(key),
             families: Vec::new(),
+            size: Size::default(),
+            membership: None,
         });
         let known = group.families.len();
         let mut families = std::mem::take(&mut prepared.families);
@@ -380,6 +505,7 @@ impl State {
             let before = stored.size();
             stored.put(key, prepared, family);
             self.size = self.size.moved(before, stored.size());
+            group.size = group.size.moved(before, stored.size());
             if group.families[..known]
                 .binary_search_by(|name| (**name).cmp(family.name))
                 .is_err()
@@ -394,15 +520,18 @@ impl State {
         prepared.families = families;
     }
 
-    /// Removes the families of a group that a push of the whole group does not have.
-    fn remove_missing(&mut self, preparer: &Preparer, key: &GroupingKey, prepared: &Prepared<'_>) {
+    /// Removes the families of a group whose names do not stay; how many there were.
+    fn remove_unless(
+        &mut self,
+        preparer: &Preparer,
+        key: &GroupingKey,
+        stays: impl Fn(&str) -> bool,
+    ) -> usize {
         let Some(group) = self.groups.get_mut(key) else {
-            return;
+            return 0;
         };
-        let stays =
-            |name: &str| name == PUSH_TIME || name == PUSH_FAILURE_TIME || prepared.get(name).is_some();
         if group.families.iter().all(|name| stays(name)) {
-            return;
+            return 0;
         }
         let id = group.id;
         let (stay, gone) = std::mem::take(&mut group.families)
@@ -410,14 +539,20 @@ impl State {
             .partition(|name| stays(name));
         group.families = stay;
         let gone: Vec<Arc<str>> = gone;
+        let mut removed = Size::default();
         for name in &gone {
-            self.remove_fragment(preparer, key, id, name);
+            removed = removed.moved(Size::default(), self.remove_fragment(preparer, key, id, name));
         }
+        if let Some(group) = self.groups.get_mut(key) {
+            group.size = group.size.moved(removed, Size::default());
+        }
+        gone.len()
     }
 
-    fn remove_fragment(&mut self, preparer: &Preparer, key: &GroupingKey, id: GroupId, name: &str) {
+    /// Removes a fragment; its size.
+    fn remove_fragment(&mut self, preparer: &Preparer, key: &GroupingKey, id: GroupId, name: &str) -> Size {
         let Some(family) = self.families.get_mut(name) else {
-            return;
+            return Size::default();
         };
         let family = Arc::make_mut(family);
         if let Some((leaf, position)) = family.find(key) {
@@ -428,11 +563,151 @@ impl State {
         }
         let before = family.size();
         family.remove(key);
-        self.size = self.size.moved(before, family.size());
+        let removed = before.moved(family.size(), Size::default());
+        self.size = self.size.moved(removed, Size::default());
         if family.is_empty() {
             self.families.remove(name);
         }
+        removed
     }
+
+    // ---- limits -------------------------------------------------------------------------------------------
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Sets other limits. The quotas count a group from its next change on, or from [`Self::enlist`].
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.accounts.set(limits);
+    }
+
+    /// Counts a group that was there before the quotas were.
+    pub(crate) fn enlist(&mut self, key: &GroupingKey) {
+        if self.accounts.has_quotas()
+            && let Some(group) = self.groups.get_mut(key)
+            && !self.accounts.counts(group.membership.as_deref())
+        {
+            group.membership = self.accounts.membership(key);
+            self.accounts.count(group.membership.as_deref(), group.size, true);
+        }
+    }
+
+    /// Takes a group out of the quotas, before it changes.
+    fn uncount(&mut self, key: &GroupingKey) {
+        if self.accounts.has_quotas()
+            && let Some(group) = self.groups.get(key)
+        {
+            self.accounts
+                .count(group.membership.as_deref(), group.size, false);
+        }
+    }
+
+    /// Counts a group in again, after it has changed.
+    fn recount(&mut self, key: &GroupingKey) {
+        if self.accounts.has_quotas()
+            && let Some(group) = self.groups.get_mut(key)
+        {
+            if !self.accounts.counts(group.membership.as_deref()) {
+                group.membership = self.accounts.membership(key);
+            }
+            self.accounts.count(group.membership.as_deref(), group.size, true);
+        }
+    }
+
+    /// Checks what a push brings against the limit on one push.
+    pub(crate) fn check_push(&self, prepared: &Prepared<'_>) -> Result<(), Exceeded> {
+        let Some(max) = self.accounts.limits().max_push_series else {
+            return Ok(());
+        };
+        // Without the push time, which no push brings.
+        let found = prepared.size().series.saturating_sub(1);
+        if found <= max {
+            return Ok(());
+        }
+        Err(Exceeded {
+            limited: Limited::PushSeries,
+            max,
+            found,
+            selector: None,
+        })
+    }
+
+    /// Checks what a push is going to store against the limits.
+    pub(crate) fn check_limits(
+        &self,
+        preparer: &Preparer,
+        key: &GroupingKey,
+        mode: PushMode,
+        prepared: &Prepared<'_>,
+    ) -> Result<(), Exceeded> {
+        if !self.accounts.are_set() {
+            return Ok(());
+        }
+        let group = self.groups.get(key);
+        let groups = self.groups.len() as u64;
+        let computed;
+        let membership = match group {
+            Some(group) => group.membership.as_deref(),
+            None => {
+                computed = self.accounts.membership(key);
+                computed.as_deref()
+            }
+        };
+        if self
+            .accounts
+            .has_room(groups, self.size, membership, prepared.size())
+        {
+            return Ok(());
+        }
+        let growth = Growth {
+            before: group.map(|group| group.size),
+            after: self.size_after(preparer, key, mode, prepared),
+        };
+        self.accounts.check(groups, self.size, membership, growth)
+    }
+
+    /// What a group is going to hold after a push.
+    fn size_after(
+        &self,
+        preparer: &Preparer,
+        key: &GroupingKey,
+        mode: PushMode,
+        prepared: &Prepared<'_>,
+    ) -> Size {
+        let stored = |name: &str| {
+            let fragment = self.families.get(name).and_then(|family| family.find(key));
+            fragment.map_or(Size::default(), |(leaf, position)| leaf.get(position).size())
+        };
+        let Some(group) = self.groups.get(key) else {
+            let failure = first_failure(preparer, key, prepared).size();
+            return prepared.size().moved(Size::default(), failure);
+        };
+        let mut size = group.size;
+        for family in &prepared.families {
+            size = size.moved(stored(family.name), prepared.size_of(family));
+        }
+        if mode == PushMode::ReplaceGroup {
+            let gone = |name: &&Arc<str>| !is_time(name) && prepared.get(name).is_none();
+            for name in group.families.iter().filter(gone) {
+                size = size.moved(stored(name), Size::default());
+            }
+        }
+        size
+    }
+}
+
+/// Whether the family is one of the two that every group has.
+fn is_time(name: &str) -> bool {
+    name == PUSH_TIME || name == PUSH_FAILURE_TIME
+}
+
+/// The failure time of a group that is new with this push: never.
+fn first_failure<'k>(preparer: &Preparer, key: &'k GroupingKey, prepared: &Prepared<'_>) -> Prepared<'k> {
+    let now = prepared
+        .get(PUSH_TIME)
+        .map_or_else(UnixNanos::default, |family| family.pushed_at);
+    preparer.times(key, None, Some(0.0), now)
 }
 
 /// A family that is there.

@@ -1,0 +1,304 @@
+//! How much may be stored: in all, and in the groups that a selector selects.
+
+use std::fmt;
+
+use wharf_model::{GroupingKey, Selector};
+
+use crate::family::Size;
+
+/// Limits on what is stored; none, by default.
+///
+/// A push is refused that would add to what is limited and go beyond the limit. One that adds nothing is never
+/// refused for a limit, even if there is more than a new limit allows.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    /// Most groups.
+    pub max_groups: Option<u64>,
+    /// Most series: lines of a text scrape, the gateway's own aside.
+    pub max_series: Option<u64>,
+    /// Most series that one push may bring to one group.
+    pub max_push_series: Option<u64>,
+    /// Limits on some of the groups. A group that several of them select is under all of these.
+    pub quotas: Vec<Quota>,
+}
+
+/// Limits on the groups that a selector selects, all of them together.
+#[derive(Debug, Clone)]
+pub struct Quota {
+    /// Which groups.
+    pub selector: Selector,
+    /// Most groups.
+    pub max_groups: Option<u64>,
+    /// Most series.
+    pub max_series: Option<u64>,
+    /// Most bytes: of text, and of the protobuf form of what text cannot say.
+    pub max_bytes: Option<u64>,
+}
+
+/// What is stored under a quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Number of groups.
+    pub groups: u64,
+    /// Number of series.
+    pub series: u64,
+    /// Number of bytes.
+    pub bytes: u64,
+}
+
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limited {
+    /// Groups that are stored.
+    Groups,
+    /// Series that are stored.
+    Series,
+    /// Bytes that are stored.
+    Bytes,
+    /// Series of one push.
+    PushSeries,
+}
+
+impl Limited {
+    /// A short name for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Groups => "groups",
+            Self::Series => "series",
+            Self::Bytes => "bytes",
+            Self::PushSeries => "push_series",
+        }
+    }
+}
+
+/// A limit that a push would pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exceeded {
+    /// What it counts.
+    pub limited: Limited,
+    /// The limit.
+    pub max: u64,
+    /// How many there would be.
+    pub found: u64,
+    /// The selector of the quota; none for a limit on everything.
+    pub selector: Option<String>,
+}
+
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { max, found, .. } = self;
+        let what = match self.limited {
+            Limited::Groups => "groups",
+            Limited::Bytes => "bytes",
+            Limited::Series | Limited::PushSeries => "series",
+        };
+        write!(f, "expected at most {max} {what}")?;
+        match (&self.selector, self.limited) {
+            (Some(selector), Limited::Groups) => write!(f, " of `{selector}`")?,
+            (Some(selector), _) => write!(f, " in the groups of `{selector}`")?,
+            (None, Limited::PushSeries) => f.write_str(" in one push")?,
+            (None, _) => f.write_str(" in all groups")?,
+        }
+        write!(f, ", found {found} with this push")
+    }
+}
+
+/// The quotas that select a group. A group of an earlier generation is not counted yet.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    generation: u64,
+    quotas: Box<[usize]>,
+}
+
+/// The limits, and what is stored under each quota.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    limits: Limits,
+    usage: Vec<Usage>,
+    /// Counts the changes of the limits.
+    generation: u64,
+}
+
+/// What a push would make of a group.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Growth {
+    /// What the group holds; none if it is new.
+    pub(crate) before: Option<Size>,
+    /// What it would hold.
+    pub(crate) after: Size,
+}
+
+impl Accounts {
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn usage(&self) -> &[Usage] {
+        &self.usage
+    }
+
+    pub(crate) fn has_quotas(&self) -> bool {
+        !self.limits.quotas.is_empty()
+    }
+
+    /// The same limits over an empty store.
+    pub(crate) fn emptied(&self) -> Self {
+        Self {
+            limits: self.limits.clone(),
+            usage: vec![Usage::default(); self.usage.len()],
+            generation: self.generation,
+        }
+    }
+
+    /// Other limits from now on; no group is counted yet.
+    pub(crate) fn set(&mut self, limits: Limits) {
+        self.usage = vec![Usage::default(); limits.quotas.len()];
+        self.limits = limits;
+        self.generation += 1;
+    }
+
+    /// Whether there is any limit at all.
+    pub(crate) fn are_set(&self) -> bool {
+        self.limits.max_groups.is_some() || self.limits.max_series.is_some() || self.has_quotas()
+    }
+
+    /// The quotas that select a group; none, without an allocation, if there are no quotas.
+    pub(crate) fn membership(&self, key: &GroupingKey) -> Option<Box<Membership>> {
+        if !self.has_quotas() {
+            return None;
+        }
+        let quotas = self.limits.quotas.iter().enumerate();
+        let quotas = quotas.filter_map(|(index, quota)| quota.selector.matches(key).then_some(index));
+        Some(Box::new(Membership {
+            generation: self.generation,
+            quotas: quotas.collect(),
+        }))
+    }
+
+    /// Whether a group with this membership is counted.
+    pub(crate) fn counts(&self, membership: Option<&Membership>) -> bool {
+        membership.is_some_and(|membership| membership.generation == self.generation)
+    }
+
+    /// Counts a group in that has `size`, or out with `is_in` false.
+    pub(crate) fn count(&mut self, membership: Option<&Membership>, size: Size, is_in: bool) {
+        let Some(membership) = membership.filter(|_| self.counts(membership)) else {
+            return;
+        };
+        for quota in &membership.quotas {
+            let Some(usage) = self.usage.get_mut(*quota) else {
+                continue;
+            };
+            let change = |total: &mut u64, part: u64| {
+                *total = if is_in { *total + part } else { *total - part };
+            };
+            change(&mut usage.groups, 1);
+            change(&mut usage.series, size.series);
+            change(&mut usage.bytes, size.bytes);
+        }
+    }
+
+    /// Whether a push of so many series and bytes stays below every limit, whatever it replaces: then nothing
+    /// needs to be looked up.
+    pub(crate) fn has_room(
+        &self,
+        groups: u64,
+        total: Size,
+        membership: Option<&Membership>,
+        push: Size,
+    ) -> bool {
+        let fits = |max: Option<u64>, used: u64, more: u64| max.is_none_or(|max| used + more <= max);
+        // A new group gets a push time and a failure time, of a line each; the bytes of these are not known here.
+        let series = push.series + 2;
+        let Limits {
+            max_groups,
+            max_series,
+            ..
+        } = self.limits;
+        fits(max_groups, groups, 1)
+            && fits(max_series, total.series, series)
+            && membership.is_none_or(|membership| {
+                membership.quotas.iter().all(|index| {
+                    let (Some(quota), Some(usage)) = (self.limits.quotas.get(*index), self.usage.get(*index))
+                    else {
+                        return true;
+                    };
+                    quota.max_bytes.is_none()
+                        && fits(quota.max_groups, usage.groups, 1)
+                        && fits(quota.max_series, usage.series, series)
+                })
+            })
+    }
+
+    /// Checks what a push would make of a group against the limits on what is stored.
+    pub(crate) fn check(
+        &self,
+        groups: u64,
+        total: Size,
+        membership: Option<&Membership>,
+        growth: Growth,
+    ) -> Result<(), Exceeded> {
+        let usage = Usage {
+            groups,
+            series: total.series,
+            bytes: total.bytes,
+        };
+        let Limits {
+            max_groups,
+            max_series,
+            ref quotas,
+            ..
+        } = self.limits;
+        growth.check([max_groups, max_series, None], usage, None)?;
+        for index in membership.iter().flat_map(|membership| &membership.quotas) {
+            if let (Some(quota), Some(usage)) = (quotas.get(*index), self.usage.get(*index)) {
+                let max = [quota.max_groups, quota.max_series, quota.max_bytes];
+                growth.check(max, *usage, Some(&quota.selector))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Growth {
+    fn check(self, max: [Option<u64>; 3], usage: Usage, selector: Option<&Selector>) -> Result<(), Exceeded> {
+        let Size { series, bytes } = self.before.unwrap_or_default();
+        let [max_groups, max_series, max_bytes] = max;
+        for (limited, max, used, before, after) in [
+            (
+                Limited::Groups,
+                max_groups,
+                usage.groups,
+                u64::from(self.before.is_some()),
+                1,
+            ),
+            (
+                Limited::Series,
+                max_series,
+                usage.series,
+                series,
+                self.after.series,
+            ),
+            (Limited::Bytes, max_bytes, usage.bytes, bytes, self.after.bytes),
+        ] {
+            let found = used.saturating_sub(before) + after;
+            if let Some(max) = max
+                && after > before
+                && found > max
+            {
+                return Err(Exceeded {
+                    limited,
+                    max,
+                    found,
+                    selector: selector.map(Selector::to_string),
+                });
+            }
+        }
+        Ok(())
+    }
+}
