@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use wharf_model::{Exposition, MetricType};
-use wharf_store::{LedgerStatistics, ReservedFamily};
+use wharf_store::{LedgerStatistics, ReservedFamily, UnixNanos};
 
 use self::assemble::Assembly;
 use self::histogram::Histogram;
@@ -38,6 +38,18 @@ pub struct Telemetry {
     scrapes: Mutex<Scrapes>,
     connections: AtomicU64,
     requests_in_flight: AtomicU64,
+    groups_deleted: AtomicU64,
+    /// Those that are gone altogether, and those whose push times stay.
+    groups_expired: [AtomicU64; 2],
+    metrics_dropped: AtomicU64,
+    reload: Mutex<Option<Reload>>,
+}
+
+/// The last time that the configuration file was read.
+#[derive(Debug, Clone, Copy)]
+struct Reload {
+    is_successful: bool,
+    success_time: UnixNanos,
 }
 
 /// The labels of `pushgateway_build_info`. `goversion` carries the version of the Rust compiler.
@@ -58,6 +70,8 @@ pub struct BuildLabels {
 pub struct StoreGauges {
     /// Number of groups.
     pub groups: u64,
+    /// How many of them have a time to live.
+    pub expiring: u64,
     /// Number of series.
     pub series: u64,
     /// Bytes of their text.
@@ -149,6 +163,36 @@ const PUSH_DURATION: ReservedFamily = with_fixed_help(
     "HTTP request duration for pushes to the Pushgateway.",
 );
 const GROUPS: ReservedFamily = own("wharf_groups", MetricType::Gauge, "Groups that are stored.");
+const GROUPS_DELETED: ReservedFamily = own(
+    "wharf_groups_deleted_total",
+    MetricType::Counter,
+    "Groups that were deleted by selector.",
+);
+const GROUPS_EXPIRED: ReservedFamily = own(
+    "wharf_groups_expired_total",
+    MetricType::Counter,
+    "Groups whose time to live was over, by whether their push times stayed.",
+);
+const GROUPS_EXPIRING: ReservedFamily = own(
+    "wharf_groups_expiring",
+    MetricType::Gauge,
+    "Groups that are stored and have a time to live.",
+);
+const METRICS_DROPPED: ReservedFamily = own(
+    "wharf_relabel_metrics_dropped_total",
+    MetricType::Counter,
+    "Pushed metrics that relabelling rules have dropped.",
+);
+const RELOAD_SUCCESSFUL: ReservedFamily = own(
+    "wharf_config_last_reload_successful",
+    MetricType::Gauge,
+    "1 if the configuration file was used when it was read last, 0 if it had mistakes.",
+);
+const RELOAD_TIME: ReservedFamily = own(
+    "wharf_config_last_reload_success_timestamp_seconds",
+    MetricType::Gauge,
+    "Unix time when the configuration file was read last and used.",
+);
 const SERIES: ReservedFamily = own(
     "wharf_series",
     MetricType::Gauge,
@@ -191,7 +235,7 @@ const REQUESTS_IN_FLIGHT: ReservedFamily = own(
     "Requests being answered.",
 );
 
-static RESERVED: [ReservedFamily; 32] = [
+static RESERVED: [ReservedFamily; 38] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -205,7 +249,12 @@ static RESERVED: [ReservedFamily; 32] = [
     PUSH_DURATION,
     PUSH_SIZE,
     REQUESTS,
+    RELOAD_TIME,
+    RELOAD_SUCCESSFUL,
     GROUPS,
+    GROUPS_DELETED,
+    GROUPS_EXPIRED,
+    GROUPS_EXPIRING,
     CONNECTIONS,
     REQUESTS_IN_FLIGHT,
     LEAVES_RECOMPRESSED,
@@ -219,6 +268,7 @@ static RESERVED: [ReservedFamily; 32] = [
     ledger::UP,
     ledger::WRITTEN_BYTES,
     REFUSALS,
+    METRICS_DROPPED,
     SCRAPE_DURATION,
     SCRAPE_SIZE,
     SCRAPES,
@@ -269,6 +319,10 @@ impl Telemetry {
             }),
             connections: AtomicU64::new(0),
             requests_in_flight: AtomicU64::new(0),
+            groups_deleted: AtomicU64::new(0),
+            groups_expired: [const { AtomicU64::new(0) }; 2],
+            metrics_dropped: AtomicU64::new(0),
+            reload: Mutex::new(None),
         }
     }
 
@@ -317,6 +371,35 @@ impl Telemetry {
         scrapes.size_bytes.observe(size_bytes as f64);
     }
 
+    /// So many groups were deleted by selector.
+    pub fn record_deleted(&self, groups: u64) {
+        self.groups_deleted.fetch_add(groups, Relaxed);
+    }
+
+    /// So many groups have expired: `gone` altogether, and others but for their push times.
+    pub fn record_expired(&self, gone: u64, kept_times: u64) {
+        let [all, but_times] = &self.groups_expired;
+        all.fetch_add(gone, Relaxed);
+        but_times.fetch_add(kept_times, Relaxed);
+    }
+
+    /// So many pushed metrics were dropped by rules.
+    pub fn record_dropped(&self, metrics: u64) {
+        if metrics > 0 {
+            self.metrics_dropped.fetch_add(metrics, Relaxed);
+        }
+    }
+
+    /// The configuration file was read: at this time, or it could not be used.
+    pub fn record_reload(&self, success: Option<UnixNanos>) {
+        let mut reload = lock(&self.reload);
+        let before = reload.map(|reload| reload.success_time);
+        *reload = Some(Reload {
+            is_successful: success.is_some(),
+            success_time: success.or(before).unwrap_or_default(),
+        });
+    }
+
     /// A connection is open until the result is dropped.
     pub fn connection_opened(&self) -> InFlight<'_> {
         InFlight::new(&self.connections)
@@ -339,7 +422,9 @@ impl Telemetry {
         self.assemble_build_info(&mut assembly);
         self.assemble_pushes(&mut assembly, now);
         self.assemble_requests(&mut assembly);
+        self.assemble_reload(&mut assembly);
         assembly.single(GROUPS, assemble::float(gauges.groups));
+        self.assemble_groups(&mut assembly, gauges);
         assembly.single(CONNECTIONS, assemble::float(self.connections.load(Relaxed)));
         assembly.single(
             REQUESTS_IN_FLIGHT,
@@ -407,6 +492,24 @@ impl Telemetry {
             metrics.push(assembly.number(&labels, assemble::float(*count)));
         }
         assembly.family(REQUESTS, metrics);
+    }
+
+    /// Only where there is a file.
+    fn assemble_reload(&self, assembly: &mut Assembly) {
+        let Some(reload) = *lock(&self.reload) else { return };
+        assembly.single(RELOAD_TIME, reload.success_time.as_seconds());
+        assembly.single(RELOAD_SUCCESSFUL, if reload.is_successful { 1.0 } else { 0.0 });
+    }
+
+    fn assemble_groups(&self, assembly: &mut Assembly, gauges: &StoreGauges) {
+        let [gone, kept_times] = &self.groups_expired;
+        let expired = [("false", gone), ("true", kept_times)].map(|(kept, count)| {
+            assembly.number(&[("kept_times", kept)], assemble::float(count.load(Relaxed)))
+        });
+        assembly.single(GROUPS_DELETED, assemble::float(self.groups_deleted.load(Relaxed)));
+        assembly.family(GROUPS_EXPIRED, expired.into());
+        assembly.single(GROUPS_EXPIRING, assemble::float(gauges.expiring));
+        assembly.single(METRICS_DROPPED, assemble::float(self.metrics_dropped.load(Relaxed)));
     }
 
     fn assemble_scrapes_and_refusals(&self, assembly: &mut Assembly, ledger: Option<&LedgerStatistics>) {

@@ -276,10 +276,6 @@ mod tests {
         }
     }
 
-    fn text(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
     #[track_caller]
     fn refused(source: RuleSource, expected: &Expect) {
         let error = Rule::new(source, NameRule::Legacy).unwrap_err();
@@ -315,7 +311,7 @@ mod tests {
         }
         refused(
             RuleSource {
-                target_label: text("shard"),
+                target_label: Some("shard".to_owned()),
                 modulus: Some(0),
                 ..source(Action::HashMod)
             },
@@ -327,23 +323,23 @@ mod tests {
     fn fields_that_an_action_does_not_use_are_refused() {
         refused(
             RuleSource {
-                target_label: text("x"),
+                target_label: Some("x".to_owned()),
                 ..source(Action::LabelDrop)
             },
             &expect!["expected no `target_label` for the action labeldrop, which does not use it"],
         );
         refused(
             RuleSource {
-                target_label: text("x"),
-                regex: text("a"),
+                target_label: Some("x".to_owned()),
+                regex: Some("a".to_owned()),
                 ..source(Action::KeepEqual)
             },
             &expect!["expected no `regex` for the action keepequal, which does not use it"],
         );
         refused(
             RuleSource {
-                target_label: text("x"),
-                replacement: text("a"),
+                target_label: Some("x".to_owned()),
+                replacement: Some("a".to_owned()),
                 ..source(Action::Lowercase)
             },
             &expect!["expected no `replacement` for the action lowercase, which does not use it"],
@@ -354,14 +350,14 @@ mod tests {
     fn label_names_are_checked() {
         refused(
             RuleSource {
-                target_label: text("a-b"),
+                target_label: Some("a-b".to_owned()),
                 ..RuleSource::default()
             },
             &expect!["expected a label name as `target_label`, found `a-b`"],
         );
         refused(
             RuleSource {
-                replacement: text("a-$1"),
+                replacement: Some("a-$1".to_owned()),
                 ..source(Action::LabelMap)
             },
             &expect!["expected a label name as `replacement`, found `a-$1`"],
@@ -369,13 +365,13 @@ mod tests {
         refused(
             RuleSource {
                 source_labels: Some(vec!["a b".to_owned()]),
-                target_label: text("x"),
+                target_label: Some("x".to_owned()),
                 ..RuleSource::default()
             },
             &expect!["expected a label name as `source_labels`, found `a b`"],
         );
         let utf8 = RuleSource {
-            target_label: text("a-b"),
+            target_label: Some("a-b".to_owned()),
             ..RuleSource::default()
         };
         assert!(Rule::new(utf8, NameRule::Utf8).is_ok());
@@ -385,7 +381,7 @@ mod tests {
     fn expressions_are_checked() {
         refused(
             RuleSource {
-                regex: text("a)(b"),
+                regex: Some("a)(b".to_owned()),
                 ..source(Action::Drop)
             },
             &expect!["expected a regular expression, found `a)(b`: unopened group"],
@@ -396,21 +392,21 @@ mod tests {
     fn rules_that_could_never_do_what_they_say_are_refused() {
         refused(
             RuleSource {
-                target_label: text("job"),
+                target_label: Some("job".to_owned()),
                 ..RuleSource::default()
             },
-            &expect![[r#"
+            &expect![[r"
                 expected a label that rules may write as `target_label`, found `job`
-                hint: the job is part of the group's identity, which the push URL names"#]],
+                hint: the job is part of the group's identity, which the push URL names"]],
         );
         refused(
             RuleSource {
-                regex: text("a|b"),
+                regex: Some("a|b".to_owned()),
                 ..source(Action::LabelKeep)
             },
-            &expect![[r#"
+            &expect![[r"
                 expected a rule that leaves `__name__` alone, found a labelkeep of it
-                hint: add `__name__` to what is kept, or take it from what is dropped"#]],
+                hint: add `__name__` to what is kept, or take it from what is dropped"]],
         );
     }
 }

@@ -31,11 +31,18 @@ impl Prometheus {
     /// with the labels of the pushes honoured. `None` if there is no Prometheus and none is required.
     #[track_caller]
     pub fn scraping(target: SocketAddr) -> Option<Self> {
+        Self::relabelling(target, "[]")
+    }
+
+    /// As [`Self::scraping`], with these rules (a list in YAML, on one line) for what is scraped.
+    #[track_caller]
+    pub fn relabelling(target: SocketAddr, rules: &str) -> Option<Self> {
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
              scrape_configs:\n\
              - job_name: gateway\n  \
                honor_labels: true\n  \
+               metric_relabel_configs: {rules}\n  \
                static_configs: [{{targets: ['{target}']}}]\n"
         );
         let folder = tempfile::tempdir().expect("create a folder for the configuration");

@@ -26,6 +26,11 @@ fn busy(now: Instant) -> Telemetry {
     telemetry.record_refusal("syntax");
     telemetry.record_scrape(Duration::from_millis(2), 5000, 3);
     telemetry.record_scrape(Duration::from_secs(60), 100, 0);
+    telemetry.record_deleted(2);
+    telemetry.record_expired(3, 1);
+    telemetry.record_dropped(7);
+    telemetry.record_reload(Some(UnixNanos(1_500_000_000)));
+    telemetry.record_reload(None);
     telemetry
 }
 
@@ -98,6 +103,7 @@ fn own_families_show_store_scrapes_and_refusals() {
     drop(telemetry.request_started());
     let gauges = StoreGauges {
         groups: 2,
+        expiring: 1,
         series: 30,
         bytes: 4000,
         ledger: Some(LedgerStatistics {
@@ -115,8 +121,19 @@ fn own_families_show_store_scrapes_and_refusals() {
     let exposition = telemetry.exposition_at(now, &gauges);
     drop(also_open);
     expect_test::expect![[r#"
+        gauge "wharf_config_last_reload_success_timestamp_seconds"
+          {} 1.5
+        gauge "wharf_config_last_reload_successful"
+          {} 0.0
         gauge "wharf_groups"
           {} 2.0
+        counter "wharf_groups_deleted_total"
+          {} 2.0
+        counter "wharf_groups_expired_total"
+          {kept_times="false"} 3.0
+          {kept_times="true"} 1.0
+        gauge "wharf_groups_expiring"
+          {} 1.0
         gauge "wharf_http_connections"
           {} 1.0
         gauge "wharf_http_requests_in_flight"
@@ -144,6 +161,8 @@ fn own_families_show_store_scrapes_and_refusals() {
         counter "wharf_pushes_refused_total"
           {reason="inconsistent"} 1.0
           {reason="syntax"} 2.0
+        counter "wharf_relabel_metrics_dropped_total"
+          {} 7.0
         histogram "wharf_scrape_duration_seconds"
           {} sum=60.002 count=Int(2) le0.0005=Int(0) le0.001=Int(0) le0.0025=Int(1) le0.005=Int(1) le0.01=Int(1) le0.025=Int(1) le0.05=Int(1) le0.1=Int(1) le0.25=Int(1) le0.5=Int(1) le1.0=Int(1) le5.0=Int(1)
         histogram "wharf_scrape_size_bytes"

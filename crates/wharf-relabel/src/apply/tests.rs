@@ -106,9 +106,9 @@ fn keep_and_drop_see_the_labels_of_the_group() {
     check(
         &["keep source_labels=job regex=backup"],
         "m 1\n",
-        expect![[r#"
+        expect![[r"
             dropped: 1
-        "#]],
+        "]],
     );
 }
 

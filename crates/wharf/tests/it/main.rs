@@ -9,7 +9,9 @@ mod contract;
 mod differential;
 mod documentation;
 mod end_to_end;
+mod groups;
 mod process;
+mod rules;
 mod storage;
 
 use wharf_testkit::Spawn;
