@@ -408,10 +408,7 @@ impl<'a> Exposition<'a> {
             let mut exemplars = Vec::with_capacity(native.exemplars.len());
             for exemplar in other.exemplars.get(native.exemplars.range()).unwrap_or_default() {
                 let labels = self.adopt_labels(other, exemplar.labels)?;
-                exemplars.push(Exemplar {
-                    labels,
-                    ..exemplar.clone()
-                });
+                exemplars.push(Exemplar { labels, ..*exemplar });
             }
             let start = self.exemplars.len();
             self.exemplars.append(&mut exemplars);
@@ -425,10 +422,7 @@ impl<'a> Exposition<'a> {
             return Ok(None);
         };
         let labels = self.adopt_labels(other, exemplar.labels)?;
-        self.exemplars.push(Exemplar {
-            labels,
-            ..exemplar.clone()
-        });
+        self.exemplars.push(Exemplar { labels, ..*exemplar });
         Ok(Some(index(self.exemplars.len() - 1)?))
     }
 

@@ -89,16 +89,20 @@ impl Store {
         mode: PushMode,
         now: UnixNanos,
     ) -> Result<Commit, (Option<&'p GroupPush<'p>>, PushError)> {
+        // Without the lock. What comes after a push that is refused is not looked at.
         let mut prepared = Vec::with_capacity(pushes.len());
         for push in pushes {
-            let this = self.preparer.prepare(&push.key, &push.exposition, now);
-            prepared.push(this.map_err(|error| (Some(push), error))?);
+            prepared.push(self.preparer.prepare(&push.key, &push.exposition, now));
+            if prepared.last().is_some_and(Result::is_err) {
+                break;
+            }
         }
         let mut record = self.has_ledger().then(Several::new);
         let mut guarded = self.lock();
         let mut undos = Vec::with_capacity(pushes.len());
         for (push, prepared) in pushes.iter().zip(prepared) {
-            let done = self.put_one(&mut guarded, push, prepared, mode, now, record.as_mut());
+            let done = prepared
+                .and_then(|prepared| self.put_one(&mut guarded, push, prepared, mode, now, record.as_mut()));
             match done {
                 Ok(undo) => undos.push(undo),
                 Err(error) => {

@@ -32,22 +32,23 @@ impl Store {
         let names = || pushed.families.iter().map(|family| family.name);
         let mut guarded = self.lock();
         guarded.state.check_push(&pushed)?;
-        for attempt in 1.. {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
             let stored = guarded.state.image_of(key, names());
             // Reading what is stored and rendering it again takes long if it is much, so it is done without the
             // lock. If somebody else pushes to these families meanwhile, it has to be done again.
-            let mut held = Some(guarded).filter(|_| attempt > ATTEMPTS);
+            let held = Some(guarded).filter(|_| attempt > ATTEMPTS);
             let merged = merge(&self.preparer, key, exposition, &pushed, &stored)?;
             let prepared = self.preparer.prepare(key, &merged, now)?;
             let record = self.record_of(key, mode, lifetime, &prepared);
             let is_current = held.is_some();
-            guarded = held.take().unwrap_or_else(|| self.lock());
+            guarded = held.unwrap_or_else(|| self.lock());
             if is_current || guarded.state.image_of(key, names()) == stored {
                 guarded.admit(&self.preparer, key, mode, &prepared)?;
                 return self.put(&mut guarded, key, mode, lifetime, prepared, record);
             }
         }
-        unreachable!("the last attempt holds the lock")
     }
 }
 

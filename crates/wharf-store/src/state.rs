@@ -50,7 +50,7 @@ pub(crate) enum Undo {
         created: Vec<String>,
     },
     /// The last of these first.
-    Several(Vec<Undo>),
+    Several(Vec<Self>),
     /// Nobody is going to.
     Nothing,
     /// Everything was there.
@@ -131,8 +131,8 @@ impl State {
             self.remove_unless(preparer, key, stays);
         }
         self.apply(preparer, key, &mut prepared);
-        if is_new && prepared.get(PUSH_FAILURE_TIME).is_none() {
-            self.apply(preparer, key, &mut first_failure(preparer, key, &prepared));
+        if is_new && let Some(mut failure) = first_failure(preparer, key, &prepared) {
+            self.apply(preparer, key, &mut failure);
         }
         self.lifetimes.set(key, lifetime);
         self.recount(key);
@@ -647,12 +647,11 @@ impl State {
         let group = self.groups.get(key);
         let groups = self.groups.len() as u64;
         let computed;
-        let membership = match group {
-            Some(group) => group.membership.as_deref(),
-            None => {
-                computed = self.accounts.membership(key);
-                computed.as_deref()
-            }
+        let membership = if let Some(group) = group {
+            group.membership.as_deref()
+        } else {
+            computed = self.accounts.membership(key);
+            computed.as_deref()
         };
         if self
             .accounts
@@ -680,7 +679,8 @@ impl State {
             fragment.map_or(Size::default(), |(leaf, position)| leaf.get(position).size())
         };
         let Some(group) = self.groups.get(key) else {
-            let failure = first_failure(preparer, key, prepared).size();
+            let failure = first_failure(preparer, key, prepared);
+            let failure = failure.map_or(Size::default(), |failure| failure.size());
             return prepared.size().moved(Size::default(), failure);
         };
         let mut size = group.size;
@@ -702,12 +702,19 @@ fn is_time(name: &str) -> bool {
     name == PUSH_TIME || name == PUSH_FAILURE_TIME
 }
 
-/// The failure time of a group that is new with this push: never.
-fn first_failure<'k>(preparer: &Preparer, key: &'k GroupingKey, prepared: &Prepared<'_>) -> Prepared<'k> {
+/// The failure time of a group that is new with this push: never, unless the push says when.
+fn first_failure<'k>(
+    preparer: &Preparer,
+    key: &'k GroupingKey,
+    prepared: &Prepared<'_>,
+) -> Option<Prepared<'k>> {
+    if prepared.get(PUSH_FAILURE_TIME).is_some() {
+        return None;
+    }
     let now = prepared
         .get(PUSH_TIME)
         .map_or_else(UnixNanos::default, |family| family.pushed_at);
-    preparer.times(key, None, Some(0.0), now)
+    Some(preparer.times(key, None, Some(0.0), now))
 }
 
 /// A family that is there.

@@ -5,6 +5,10 @@
 mod concurrency;
 mod durable;
 mod exact;
+mod groups;
+mod lifetimes;
+mod limits;
+mod merge;
 mod model;
 mod rules;
 
