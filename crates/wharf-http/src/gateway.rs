@@ -139,8 +139,7 @@ impl Gateway {
     ) -> Self {
         let reserved = Reserved::new(telemetry::reserved());
         let max_push_bytes = settings.max_body_bytes.saturating_mul(LABEL_GROWTH).min(1 << 31);
-        let store =
-            Store::new(reserved, max_push_bytes).with_instance_label(settings.instance_label.clone());
+        let store = Store::new(reserved, max_push_bytes).with_instance_label(settings.instance_label.clone());
         let policies = Policies::new(policy, loader);
         store.set_limits(policies.current().limits(&settings.store_limits));
         if policies.can_reload() {
@@ -201,7 +200,10 @@ impl Gateway {
             Err(ReloadError::NoFile) => tracing::info!("there is nothing to reload without --config.file"),
             Err(ReloadError::Refused(why)) => {
                 self.telemetry.record_reload(None);
-                tracing::error!(err = why, "the configuration file is not used, the old rules stay");
+                tracing::error!(
+                    err = why,
+                    "the configuration file is not used, the old rules stay"
+                );
             }
         }
         reloaded

@@ -63,11 +63,16 @@ pub(crate) async fn delete(gateway: Arc<Gateway>, query: Option<&str>) -> Respon
     }
     if !request.dry_run {
         gateway.telemetry.record_deleted(deleted.keys.len() as u64);
-        tracing::info!(groups = deleted.keys.len(), selector = request.describe(), "deleted by selector");
+        tracing::info!(
+            groups = deleted.keys.len(),
+            selector = request.describe(),
+            "deleted by selector"
+        );
     }
     api::answer(StatusCode::OK, |out| {
         let mut data = Members::object(out);
-        data.key("count").extend_from_slice(deleted.keys.len().to_string().as_bytes());
+        data.key("count")
+            .extend_from_slice(deleted.keys.len().to_string().as_bytes());
         data.key("dry_run")
             .extend_from_slice(if request.dry_run { b"true" } else { b"false" });
         let mut groups = Members::array(data.key("groups"));
@@ -115,14 +120,19 @@ fn check_count(selectors: &[Selector]) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// What a listing shows of each group, under these names and in this order.
-const FIELDS: [(&str, fn(&GroupInfo, &mut Vec<u8>)); 10] = [
+/// A member of a listed group: its name, and how its value is written.
+type Field = (&'static str, fn(&GroupInfo, &mut Vec<u8>));
+
+/// What a listing shows of each group, in this order.
+const FIELDS: [Field; 10] = [
     ("labels", |group, out| write_strings(out, group.key.labels())),
     ("last_push_successful", |group, out| {
         let is_successful = group.failure_time <= group.push_time;
         out.extend_from_slice(if is_successful { b"true" } else { b"false" });
     }),
-    ("push_time_seconds", |group, out| write_seconds(out, group.push_time)),
+    ("push_time_seconds", |group, out| {
+        write_seconds(out, group.push_time);
+    }),
     ("push_failure_time_seconds", |group, out| {
         write_seconds(out, group.failure_time);
     }),
@@ -309,7 +319,10 @@ impl DeleteRequest {
             return self.run_for_family(gateway, family, pushed_before);
         }
         if self.dry_run {
-            return Ok(deleted(store.matching(&self.selectors, pushed_before), Vec::new()));
+            return Ok(deleted(
+                store.matching(&self.selectors, pushed_before),
+                Vec::new(),
+            ));
         }
         let (keys, commit) = store.delete_matching(&self.selectors, pushed_before)?;
         Ok(deleted(keys, vec![commit]))
@@ -378,7 +391,10 @@ mod tests {
     #[test]
     fn a_listing_is_by_labels_unless_it_says_otherwise() {
         let request = listing("").ok().unwrap();
-        assert_eq!((request.listing.limit, request.fields.len()), (DEFAULT_LIMIT, FIELDS.len()));
+        assert_eq!(
+            (request.listing.limit, request.fields.len()),
+            (DEFAULT_LIMIT, FIELDS.len())
+        );
         let request = listing("sort=-series&limit=5&fields=series,labels,series&match[]={job=\"a\"}");
         let request = request.ok().unwrap();
         assert!(matches!(request.listing.sort, SortBy::Series));
@@ -396,14 +412,20 @@ mod tests {
             "sort: expected one of labels, push_time, failure_time, series, bytes, expires_at, perhaps with - \
              in front, found `size`"
         );
-        assert_eq!(refused("limit=0"), "limit: expected a number from 1 to 1000, found `0`");
+        assert_eq!(
+            refused("limit=0"),
+            "limit: expected a number from 1 to 1000, found `0`"
+        );
         assert_eq!(
             refused("match=x"),
             "expected a parameter of match[], sort, limit, cursor, fields, found `match`"
         );
         assert!(refused("fields=label").starts_with("fields: expected some of labels, "));
         assert!(refused("match[]=job").starts_with("match[]: column 1: "));
-        assert_eq!(refused("cursor=!"), "cursor: expected what an earlier page gave, found `!`");
+        assert_eq!(
+            refused("cursor=!"),
+            "cursor: expected what an earlier page gave, found `!`"
+        );
         let many = "match[]={}&".repeat(MAX_SELECTORS + 1);
         assert_eq!(refused(&many), "expected at most 32 match[], found more");
     }
@@ -418,12 +440,19 @@ mod tests {
             deleting("match[]={}&olderthan=7d").err().unwrap(),
             "expected a parameter of match[], older_than, family, dry_run, found `olderthan`"
         );
-        assert!(deleting("match[]={}&older_than=old").err().unwrap().starts_with("older_than: "));
+        assert!(
+            deleting("match[]={}&older_than=old")
+                .err()
+                .unwrap()
+                .starts_with("older_than: ")
+        );
         assert_eq!(
             deleting("match[]={}&dry_run=perhaps").err().unwrap(),
             "dry_run: expected true or false, found `perhaps`"
         );
-        let request = deleting("match[]={job=\"a\"}&match[]={job=\"b\"}&older_than=7d&dry_run").ok().unwrap();
+        let request = deleting("match[]={job=\"a\"}&match[]={job=\"b\"}&older_than=7d&dry_run")
+            .ok()
+            .unwrap();
         assert_eq!(request.older_than, Some(Duration::from_secs(7 * 86_400)));
         assert!(request.dry_run);
         assert_eq!(request.describe(), "{job=\"a\"} or {job=\"b\"}");

@@ -99,7 +99,11 @@ mod tests {
     #[test]
     fn what_is_within_the_limits_passes() {
         assert_eq!(check("m{abc=\"1234\",b=\"\"} 1\nlong_metric_names 2\n"), Ok(()));
-        assert!(PushLimits::default().check_key(&GroupingKey::new([("job", "12345")]).unwrap()).is_ok());
+        assert!(
+            PushLimits::default()
+                .check_key(&GroupingKey::new([("job", "12345")]).unwrap())
+                .is_ok()
+        );
     }
 
     #[test]
@@ -107,15 +111,24 @@ mod tests {
         let text = |what: &str, flag: &str| Err(format!("expected {what}\nhint: raise --limits.{flag}"));
         assert_eq!(
             check("m{a=\"\",b=\"\",c=\"\"} 1\n"),
-            text("a number of labels of at most 2, found 3", "max-labels-per-series")
+            text(
+                "a number of labels of at most 2, found 3",
+                "max-labels-per-series"
+            )
         );
         assert_eq!(
             check("m{abcd=\"1\"} 1\n"),
-            text("a label name, in bytes, of at most 3, found 4", "max-label-name-bytes")
+            text(
+                "a label name, in bytes, of at most 3, found 4",
+                "max-label-name-bytes"
+            )
         );
         assert_eq!(
             check("m{a=\"12345\"} 1\n"),
-            text("a label value, in bytes, of at most 4, found 5", "max-label-value-bytes")
+            text(
+                "a label value, in bytes, of at most 4, found 5",
+                "max-label-value-bytes"
+            )
         );
         let key = GroupingKey::new([("job", "12345")]).unwrap();
         let refused = LIMITS.check_key(&key).unwrap_err();

@@ -58,7 +58,10 @@ fn single(
         values.push(String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
     }
     if values.len() > 1 {
-        let text = format!("expected one `{parameter}`, in the query or the header, found {}", values.len());
+        let text = format!(
+            "expected one `{parameter}`, in the query or the header, found {}",
+            values.len()
+        );
         return Err(ApiError::parameter(&text));
     }
     Ok(values.pop())
@@ -74,7 +77,9 @@ fn mode(method: &Method, merge: Option<&str>) -> Result<PushMode, ApiError> {
             Err(ApiError::parameter(&text))
         }
         Some("series") => Ok(PushMode::ReplaceSeries),
-        Some(other) => Err(ApiError::parameter(&format!("expected merge=series, found `{other}`"))),
+        Some(other) => Err(ApiError::parameter(&format!(
+            "expected merge=series, found `{other}`"
+        ))),
     }
 }
 
@@ -101,17 +106,21 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn read(method: Method, query: &str, headers: &[(&'static str, &'static str)]) -> Result<PushOptions, String> {
+    fn read(
+        method: &Method,
+        query: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> Result<PushOptions, String> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, http::HeaderValue::from_static(value));
         }
-        PushOptions::of(&method, Some(query), &map, Some(24 * HOUR)).map_err(|error| error.text().to_owned())
+        PushOptions::of(method, Some(query), &map, Some(24 * HOUR)).map_err(|error| error.text().to_owned())
     }
 
     #[test]
     fn a_time_to_live_comes_in_the_query_or_in_a_header() {
-        let ttl = |query, headers| read(Method::POST, query, headers).map(|options| options.ttl);
+        let ttl = |query, headers| read(&Method::POST, query, headers).map(|options| options.ttl);
         let two_hours = Ok(Some(Lifespan::Limited(2 * HOUR)));
         assert_eq!(ttl("", &[]), Ok(None));
         assert_eq!(ttl("ttl=2h", &[]), two_hours);
@@ -122,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_time_to_live_that_is_none_is_refused() {
-        let ttl = |query, headers| read(Method::POST, query, headers).unwrap_err();
+        let ttl = |query, headers| read(&Method::POST, query, headers).unwrap_err();
         assert!(ttl("ttl=soon", &[]).starts_with("ttl: "));
         assert_eq!(
             ttl("ttl=1h", &[("wharf-ttl", "1h")]),
@@ -142,19 +151,22 @@ mod tests {
     #[test]
     fn the_method_and_the_parameter_say_what_is_replaced() {
         let mode = |method, query, headers| read(method, query, headers).map(|options| options.mode);
-        assert_eq!(mode(Method::PUT, "", &[]), Ok(PushMode::ReplaceGroup));
-        assert_eq!(mode(Method::POST, "", &[]), Ok(PushMode::ReplaceFamilies));
-        assert_eq!(mode(Method::POST, "merge=series", &[]), Ok(PushMode::ReplaceSeries));
+        assert_eq!(mode(&Method::PUT, "", &[]), Ok(PushMode::ReplaceGroup));
+        assert_eq!(mode(&Method::POST, "", &[]), Ok(PushMode::ReplaceFamilies));
         assert_eq!(
-            mode(Method::POST, "", &[("wharf-merge", "series")]),
+            mode(&Method::POST, "merge=series", &[]),
             Ok(PushMode::ReplaceSeries)
         );
         assert_eq!(
-            mode(Method::PUT, "merge=series", &[]),
+            mode(&Method::POST, "", &[("wharf-merge", "series")]),
+            Ok(PushMode::ReplaceSeries)
+        );
+        assert_eq!(
+            mode(&Method::PUT, "merge=series", &[]),
             Err("expected POST to merge series, found PUT, which replaces the whole group".to_owned())
         );
         assert_eq!(
-            mode(Method::POST, "merge=groups", &[]),
+            mode(&Method::POST, "merge=groups", &[]),
             Err("expected merge=series, found `groups`".to_owned())
         );
     }

@@ -208,7 +208,9 @@ impl Active {
                 continue;
             }
             if let Err(wait) = bucket.take(now) {
-                taken.iter().for_each(|bucket| bucket.give_back());
+                for bucket in taken {
+                    bucket.give_back();
+                }
                 return Err(TooFast {
                     selector: quota.selector.to_string(),
                     rate: bucket.rate(),
@@ -320,7 +322,10 @@ mod tests {
             Some(Box::new(|| Err("line 1, column 1: wrong".to_owned()))),
         );
         let error = policies.reload(|_| ()).unwrap_err();
-        assert_eq!(error.to_string(), "failed to reload config: line 1, column 1: wrong");
+        assert_eq!(
+            error.to_string(),
+            "failed to reload config: line 1, column 1: wrong"
+        );
         let ttl = policies.current().ttl(&key("a"), None, Lifespan::Unlimited);
         assert_eq!(ttl.map(|ttl| ttl.after), Some(Duration::from_secs(5)));
     }

@@ -213,7 +213,10 @@ impl Received {
         })?;
         settings.push_limits.check(&exposition)?;
         if settings.strip_timestamps {
-            let metrics = exposition.families.iter_mut().flat_map(|family| &mut family.metrics);
+            let metrics = exposition
+                .families
+                .iter_mut()
+                .flat_map(|family| &mut family.metrics);
             metrics
                 .filter_map(|metric| metric.extra.as_deref_mut())
                 .for_each(|extra| extra.timestamp_ms = None);

@@ -11,7 +11,11 @@ pub(crate) struct BadQuery(String);
 
 impl std::fmt::Display for BadQuery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "expected percent-encoded UTF-8 in the query, found `{}`", self.0)
+        write!(
+            f,
+            "expected percent-encoded UTF-8 in the query, found `{}`",
+            self.0
+        )
     }
 }
 
@@ -73,8 +77,16 @@ mod tests {
     #[test]
     fn pairs_are_decoded() {
         let found = read("match[]=%7Bjob%3D%22a+b%22%7D&&dry_run&x=1=2&%6datch%5B%5D=").unwrap();
-        let expected = [("match[]", "{job=\"a b\"}"), ("dry_run", ""), ("x", "1=2"), ("match[]", "")];
-        assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let expected = [
+            ("match[]", "{job=\"a b\"}"),
+            ("dry_run", ""),
+            ("x", "1=2"),
+            ("match[]", ""),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
         assert_eq!(pairs(None).count(), 0);
     }
 

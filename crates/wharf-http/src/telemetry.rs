@@ -509,7 +509,10 @@ impl Telemetry {
         assembly.single(GROUPS_DELETED, assemble::float(self.groups_deleted.load(Relaxed)));
         assembly.family(GROUPS_EXPIRED, expired.into());
         assembly.single(GROUPS_EXPIRING, assemble::float(gauges.expiring));
-        assembly.single(METRICS_DROPPED, assemble::float(self.metrics_dropped.load(Relaxed)));
+        assembly.single(
+            METRICS_DROPPED,
+            assemble::float(self.metrics_dropped.load(Relaxed)),
+        );
     }
 
     fn assemble_scrapes_and_refusals(&self, assembly: &mut Assembly, ledger: Option<&LedgerStatistics>) {

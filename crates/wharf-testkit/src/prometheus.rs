@@ -31,20 +31,23 @@ impl Prometheus {
     /// with the labels of the pushes honoured. `None` if there is no Prometheus and none is required.
     #[track_caller]
     pub fn scraping(target: SocketAddr) -> Option<Self> {
-        Self::relabelling(target, "[]")
+        Self::relabelling(&[(target, "[]".to_owned())])
     }
 
-    /// As [`Self::scraping`], with these rules (a list in YAML, on one line) for what is scraped.
+    /// As [`Self::scraping`], with several targets, and rules (a list in YAML, on one line) for what is scraped from
+    /// each.
     #[track_caller]
-    pub fn relabelling(target: SocketAddr, rules: &str) -> Option<Self> {
-        let config = format!(
-            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
-             scrape_configs:\n\
-             - job_name: gateway\n  \
-               honor_labels: true\n  \
-               metric_relabel_configs: {rules}\n  \
-               static_configs: [{{targets: ['{target}']}}]\n"
-        );
+    pub fn relabelling(targets: &[(SocketAddr, String)]) -> Option<Self> {
+        let jobs = targets.iter().enumerate().map(|(at, (target, rules))| {
+            format!(
+                "- job_name: gateway-{at}\n  \
+                   honor_labels: true\n  \
+                   metric_relabel_configs: {rules}\n  \
+                   static_configs: [{{targets: ['{target}']}}]\n"
+            )
+        });
+        let jobs: String = jobs.collect();
+        let config = format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}");
         let folder = tempfile::tempdir().expect("create a folder for the configuration");
         let file = folder.path().join("prometheus.yml");
         std::fs::write(&file, config).expect("write the configuration");

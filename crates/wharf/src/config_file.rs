@@ -114,14 +114,34 @@ fn each<S, T>(rules: Option<Vec<S>>, make: impl FnMut(S) -> Option<T>) -> Vec<T>
 
 /// The library's text ends in the place; ours begins with it.
 fn syntax(error: &serde_saphyr::Error) -> Mistake {
-    let at = error.location().map(|location| (location.line(), location.column()));
+    let at = error
+        .location()
+        .map(|location| (location.line(), location.column()));
     let text = error.without_snippet().to_string();
     let place = at.map(|(line, column)| format!(" at line {line}, column {column}"));
     let bare = place.and_then(|place| text.strip_suffix(&place).map(str::to_owned));
     Mistake {
         at,
-        text: bare.unwrap_or(text),
+        text: in_our_words(bare.unwrap_or(text)),
     }
+}
+
+/// What the library says of a value of the wrong kind is about its own types.
+fn in_our_words(text: String) -> String {
+    if let Some(key) = text.strip_prefix("duplicate mapping key: ") {
+        let key = key.split(',').next().unwrap_or_default();
+        return format!("expected each key once, found `{key}` twice");
+    }
+    let expected = match text.as_str() {
+        "expected sequence start" => "expected a list, found something else",
+        "expected mapping start" => "expected keys with values, found something else",
+        "expected string scalar" => "expected a text, found something else",
+        "invalid u64" | "invalid u32" => "expected a whole number from 0 on, found something else",
+        "invalid f64" => "expected a number, found something else",
+        "invalid bool" => "expected true or false, found something else",
+        _ => return text,
+    };
+    expected.to_owned()
 }
 
 /// Turns what stands in the file into rules, and gathers what is wrong.
@@ -133,7 +153,7 @@ struct Check {
 impl Check {
     fn expiry(&mut self, rule: &Expiry) -> Option<ExpiryRule> {
         let selector = self.selector(&rule.selector);
-        let ttl = rule.ttl.as_ref().map(|ttl| self.read(ttl, |text| duration::parse(text)));
+        let ttl = rule.ttl.as_ref().map(|ttl| self.read(ttl, duration::parse));
         if rule.ttl.is_none() && rule.keep_times.is_none() {
             let text = "expected `ttl` or `keep_times` in the rule, found neither".to_owned();
             self.mistake(&rule.selector.referenced, text);
@@ -148,11 +168,12 @@ impl Check {
     fn quota(&mut self, rule: &Quota) -> Option<QuotaRule> {
         let selector = self.selector(&rule.selector);
         let bytes = rule.bytes.as_ref();
-        let bytes = bytes.and_then(|bytes| self.read(bytes, |text| text.parse::<ByteSize>()));
+        let bytes = bytes.and_then(|bytes| self.read(bytes, str::parse::<ByteSize>));
         let rate = self.rate(rule);
         let limits = [rule.groups, rule.series];
         if limits == [None; 2] && rule.bytes.is_none() && rule.pushes_per_second.is_none() {
-            let text = "expected one of `groups`, `series`, `bytes`, `pushes_per_second` in the quota, found none";
+            let text =
+                "expected one of `groups`, `series`, `bytes`, `pushes_per_second` in the quota, found none";
             self.mistake(&rule.selector.referenced, text.to_owned());
         }
         Some(QuotaRule {
@@ -180,7 +201,10 @@ impl Check {
         }
         let burst = match &rule.burst {
             Some(burst) if burst.value == 0 => {
-                self.mistake(&burst.referenced, "expected a number from 1 on, found `0`".to_owned());
+                self.mistake(
+                    &burst.referenced,
+                    "expected a number from 1 on, found `0`".to_owned(),
+                );
                 return None;
             }
             Some(burst) => burst.value,
@@ -205,7 +229,7 @@ impl Check {
         let at = rule.referenced;
         let rule = rule.value;
         let action = match &rule.action {
-            Some(action) => Some(self.read(action, |text| text.parse())?),
+            Some(action) => Some(self.read(action, str::parse)?),
             None => None,
         };
         let source = RuleSource {
@@ -227,7 +251,7 @@ impl Check {
     }
 
     fn selector(&mut self, text: &Spanned<String>) -> Option<Selector> {
-        self.read(text, |text| text.parse())
+        self.read(text, str::parse)
     }
 
     fn read<T, E: fmt::Display>(

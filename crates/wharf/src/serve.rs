@@ -164,7 +164,10 @@ fn settings(config: &Config) -> Settings {
             InstanceLabel::Omit => wharf_store::InstanceLabel::Omit,
             InstanceLabel::Value(value) => wharf_store::InstanceLabel::Value(value.as_str().into()),
         },
-        default_ttl: config.push.default_ttl.map_or(Lifespan::Unlimited, Lifespan::from),
+        default_ttl: config
+            .push
+            .default_ttl
+            .map_or(Lifespan::Unlimited, Lifespan::from),
         max_ttl: config.push.max_ttl,
         push_limits: PushLimits {
             max_labels_per_series: config.limits.max_labels_per_series,

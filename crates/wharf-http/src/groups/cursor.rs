@@ -20,7 +20,9 @@ pub(super) fn write(cursor: &Cursor) -> String {
 pub(super) fn read(text: &str) -> Result<Cursor, ApiError> {
     parse(text).ok_or_else(|| {
         let start: String = text.chars().take(100).collect();
-        ApiError::parameter(&format!("cursor: expected what an earlier page gave, found `{start}`"))
+        ApiError::parameter(&format!(
+            "cursor: expected what an earlier page gave, found `{start}`"
+        ))
     })
 }
 
@@ -43,7 +45,10 @@ mod tests {
     #[test]
     fn a_cursor_is_read_back() {
         let key = GroupingKey::new([("job", "ü"), ("x", "")]).unwrap();
-        let cursor = Cursor { rank: u64::MAX - 1, key };
+        let cursor = Cursor {
+            rank: u64::MAX - 1,
+            key,
+        };
         let found = read(&write(&cursor)).ok().unwrap();
         assert_eq!((found.rank, found.key), (cursor.rank, cursor.key));
     }
@@ -54,7 +59,14 @@ mod tests {
             rank: 0,
             key: GroupingKey::new([("job", "a")]).unwrap(),
         });
-        for text in ["", "x", "+000000000000000", &whole[..20], &whole[..whole.len() - 1], "é0000000000000000"] {
+        for text in [
+            "",
+            "x",
+            "+000000000000000",
+            &whole[..20],
+            &whole[..whole.len() - 1],
+            "é0000000000000000",
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
     }

@@ -66,7 +66,8 @@ impl Parameters {
                 other => return Err(query::unknown(other, "group_by, partial, ttl, merge")),
             }
         }
-        let missing = "expected `group_by`, the labels that make a group, found none\nhint: ?group_by=job,instance";
+        let missing =
+            "expected `group_by`, the labels that make a group, found none\nhint: ?group_by=job,instance";
         Ok(Self {
             group_by: group_by.ok_or_else(|| ApiError::parameter(&missing))?,
             partial,
@@ -125,7 +126,8 @@ async fn push(
     let status = status.map_or(gateway.settings.success_status, |(_, error)| error.status());
     Ok(api::answer(status, |out| {
         let mut data = Members::object(out);
-        data.key("groups").extend_from_slice(groups.to_string().as_bytes());
+        data.key("groups")
+            .extend_from_slice(groups.to_string().as_bytes());
         let mut list = Members::array(data.key("refused"));
         for (key, error) in &refused {
             let mut object = Members::object(list.next());
@@ -163,14 +165,20 @@ impl Parameters {
         if self.partial {
             return Ok(self.store_each(gateway, received, &groups, refused));
         }
-        match gateway.store.push_all(&groups, self.options.mode, gateway.clock.now()) {
+        match gateway
+            .store
+            .push_all(&groups, self.options.mode, gateway.clock.now())
+        {
             Ok(commit) => Ok(Stored {
                 groups: groups.len(),
                 commits: vec![commit],
                 refused,
             }),
             Err(GroupRefused { key: None, error }) => Err(error.into()),
-            Err(GroupRefused { key: Some(key), error }) => {
+            Err(GroupRefused {
+                key: Some(key),
+                error,
+            }) => {
                 received.log_inconsistent(&key, &error);
                 Err(ApiError::from(error).of_group(&key))
             }
@@ -178,7 +186,11 @@ impl Parameters {
     }
 
     fn max_groups(&self) -> usize {
-        if self.partial { MAX_GROUPS } else { MAX_GROUPS_AT_ONCE }
+        if self.partial {
+            MAX_GROUPS
+        } else {
+            MAX_GROUPS_AT_ONCE
+        }
     }
 
     /// One group as it is to be stored.

@@ -7,7 +7,14 @@ use wharf_testkit::{Gateway, Spawn, body};
 use crate::wharf;
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+    let bytes: Vec<String> = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    bytes.concat()
+}
+
+/// So many series of one family, told apart by the label.
+fn series(count: usize, label: &str) -> String {
+    let lines: Vec<String> = (0..count).map(|n| format!("m{{{label}=\"{n}\"}} 1\n")).collect();
+    lines.concat()
 }
 
 /// `path?match[]=selector`, and more behind it.
@@ -29,7 +36,9 @@ fn list(gateway: &Gateway, query: &str) -> Value {
 /// The jobs of a listing.
 fn jobs(data: &Value) -> Vec<&str> {
     let groups = data["groups"].as_array().unwrap().iter();
-    groups.map(|group| group["labels"]["job"].as_str().unwrap()).collect()
+    groups
+        .map(|group| group["labels"]["job"].as_str().unwrap())
+        .collect()
 }
 
 fn refused(gateway: &Gateway, request: &Request, status: u16, text: &str) {
@@ -56,28 +65,39 @@ fn samples(gateway: &Gateway, name: &str) -> Vec<String> {
 #[test]
 fn a_listing_says_what_a_group_has_and_when_it_leaves() {
     let gateway = wharf().start();
-    gateway.push("/metrics/job/a/env/dev?ttl=1h", "m{x=\"1\"} 1\nm{x=\"2\"} 1\nn 1\n");
+    gateway.push(
+        "/metrics/job/a/env/dev?ttl=1h",
+        "m{x=\"1\"} 1\nm{x=\"2\"} 1\nn 1\n",
+    );
     let data = list(&gateway, "");
     let group = &data["groups"][0];
     assert_eq!(group["labels"], json!({"env": "dev", "job": "a"}));
-    assert_eq!((&group["last_push_successful"], &group["series"]), (&json!(true), &json!(5)));
+    assert_eq!(
+        (&group["last_push_successful"], &group["series"]),
+        (&json!(true), &json!(5))
+    );
     assert_eq!((&group["families"], &group["ttl"]), (&json!(4), &json!("1h")));
     assert_eq!(group["push_failure_time_seconds"], json!(0));
     assert!(group["bytes"].as_u64().unwrap() > 50);
     let expires_at: jiff::Timestamp = group["expires_at"].as_str().unwrap().parse().unwrap();
     let pushed_at = group["push_time_seconds"].as_f64().unwrap();
-    assert!((expires_at.as_duration().as_secs_f64() - pushed_at - 3600.0).abs() < 1e-3, "{group}");
+    assert!(
+        (expires_at.as_duration().as_secs_f64() - pushed_at - 3600.0).abs() < 1e-3,
+        "{group}"
+    );
     assert_eq!((&data["total"], &data["next_cursor"]), (&json!(1), &Value::Null));
     let some = list(&gateway, "?fields=series,labels");
-    assert_eq!(some["groups"][0], json!({"series": 5, "labels": {"env": "dev", "job": "a"}}));
+    assert_eq!(
+        some["groups"][0],
+        json!({"series": 5, "labels": {"env": "dev", "job": "a"}})
+    );
 }
 
 #[test]
 fn a_listing_is_filtered_sorted_and_cut_into_pages() {
     let gateway = wharf().start();
     for (at, job) in ["c", "a", "d", "b"].iter().enumerate() {
-        let body: String = (0..=at).map(|n| format!("m{{n=\"{n}\"}} 1\n")).collect();
-        gateway.push(&format!("/metrics/job/{job}"), &body);
+        gateway.push(&format!("/metrics/job/{job}"), &series(at + 1, "n"));
     }
     assert_eq!(jobs(&list(&gateway, "")), ["a", "b", "c", "d"]);
     assert_eq!(jobs(&list(&gateway, "?sort=-labels")), ["d", "c", "b", "a"]);
@@ -102,8 +122,18 @@ fn a_listing_is_filtered_sorted_and_cut_into_pages() {
 #[test]
 fn a_listing_refuses_what_it_does_not_know() {
     let gateway = wharf().start();
-    refused(&gateway, &get("/api/v1/groups?match=a"), 400, "expected a parameter of match[], ");
-    refused(&gateway, &get("/api/v1/groups?limit=1001"), 400, "limit: expected a number");
+    refused(
+        &gateway,
+        &get("/api/v1/groups?match=a"),
+        400,
+        "expected a parameter of match[], ",
+    );
+    refused(
+        &gateway,
+        &get("/api/v1/groups?limit=1001"),
+        400,
+        "limit: expected a number",
+    );
     let selector = matching("/api/v1/groups", &["{job=a}"], "");
     refused(&gateway, &get(&selector), 400, "match[]: column 6: ");
     refused(&gateway, &get("/api/v1/groups?cursor=zz"), 400, "cursor: ");
@@ -117,11 +147,21 @@ fn deleting_by_selector_needs_the_flag_and_a_selector() {
     let gateway = wharf().start();
     gateway.push("/metrics/job/a", "m 1\n");
     let all = delete(&matching("/api/v1/groups", &["{}"], ""));
-    refused(&gateway, &all, 403, "deleting by selector is not enabled\nhint: start Wharf with --web.enable-admin-api");
+    refused(
+        &gateway,
+        &all,
+        403,
+        "deleting by selector is not enabled\nhint: start Wharf with --web.enable-admin-api",
+    );
     assert_eq!(jobs(&list(&gateway, "")), ["a"]);
     let gateway = admin().start();
     gateway.push("/metrics/job/a", "m 1\n");
-    refused(&gateway, &delete("/api/v1/groups"), 400, "expected at least one match[], found none");
+    refused(
+        &gateway,
+        &delete("/api/v1/groups"),
+        400,
+        "expected at least one match[], found none",
+    );
     let misspelt = delete(&matching("/api/v1/groups", &["{}"], "&older=7d"));
     refused(&gateway, &misspelt, 400, "expected a parameter of ");
     assert_eq!(jobs(&list(&gateway, "")), ["a"]);
@@ -161,7 +201,13 @@ fn deleting_takes_what_the_selectors_name_and_says_so_beforehand() {
 fn deleting_by_age_leaves_what_is_fresh() {
     let gateway = admin().start();
     gateway.push("/metrics/job/a", "m 1\n");
-    let aged = |age: &str| delete(&matching("/api/v1/groups", &["{}"], &format!("&older_than={age}")));
+    let aged = |age: &str| {
+        delete(&matching(
+            "/api/v1/groups",
+            &["{}"],
+            &format!("&older_than={age}"),
+        ))
+    };
     let count = |age| gateway.send(&aged(age)).json()["data"]["count"].clone();
     assert_eq!(count("7d"), 0);
     assert_eq!(count("0s"), 1);
@@ -193,7 +239,10 @@ fn a_scrape_can_be_of_some_groups_in_every_format() {
     let gateway = wharf().arg("--web.enable-openmetrics").start();
     gateway.push("/metrics/job/a/team/web", "# TYPE m gauge\nm 1\n");
     gateway.push("/metrics/job/b/team/web", "m_other 2\n");
-    gateway.push("/metrics/job/c/team/db", "# TYPE m gauge\nm 3\n# TYPE only_db gauge\nonly_db 4\n");
+    gateway.push(
+        "/metrics/job/c/team/db",
+        "# TYPE m gauge\nm 3\n# TYPE only_db gauge\nonly_db 4\n",
+    );
     let path = matching("/metrics", &["{team=\"web\",job!=\"b\"}"], "");
     let text = gateway.send(&get(&path)).text();
     let expected = "# TYPE m gauge\nm{instance=\"\",job=\"a\",team=\"web\"} 1\n";
@@ -204,7 +253,10 @@ fn a_scrape_can_be_of_some_groups_in_every_format() {
     assert!(!text.contains("only_db") && !text.contains("wharf_"), "{text}");
     let gzip = gateway.send(&get(&path).header("Accept-Encoding", "gzip"));
     assert_eq!(body::decompress("gzip", &gzip.body).unwrap(), text.as_bytes());
-    for accept in ["application/openmetrics-text", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text"] {
+    for accept in [
+        "application/openmetrics-text",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text",
+    ] {
         let text = gateway.send(&get(&path).header("Accept", accept)).text();
         assert!(text.contains("web") && !text.contains("db"), "{text}");
     }
@@ -227,11 +279,16 @@ fn a_push_may_replace_series_of_the_same_labels_only() {
     let mut gateway = on().start();
     gateway.push("/metrics/job/a", "m{x=\"1\"} 1\nm{x=\"2\"} 2\nn 5\n");
     gateway.push("/metrics/job/a?merge=series", "m{x=\"2\"} 20\nm{x=\"3\"} 30\n");
-    let with_header = post("/metrics/job/a").header("Wharf-Merge", "series").body("m{x=\"1\"} 10\n");
+    let with_header = post("/metrics/job/a")
+        .header("Wharf-Merge", "series")
+        .body("m{x=\"1\"} 10\n");
     assert_eq!(gateway.send(&with_header).status, 200);
     let values = |gateway: &Gateway| -> Vec<String> {
         let samples = samples(gateway, "m");
-        samples.iter().map(|text| text.split(' ').next().unwrap().to_owned()).collect()
+        samples
+            .iter()
+            .map(|text| text.split(' ').next().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(values(&gateway), ["10", "20", "30"]);
     assert_eq!(samples(&gateway, "n").len(), 1);
@@ -241,9 +298,24 @@ fn a_push_may_replace_series_of_the_same_labels_only() {
     assert_eq!(values(&gateway), ["10", "20", "30"]);
     gateway.push("/metrics/job/a", "m{x=\"9\"} 9\n");
     assert_eq!(values(&gateway), ["9"]);
-    refused(&gateway, &put("/metrics/job/a?merge=series").body("m 1\n"), 400, "expected POST to merge series");
-    refused(&gateway, &post("/metrics/job/a?merge=sum").body("m 1\n"), 400, "expected merge=series, found `sum`");
-    refused(&gateway, &post("/metrics/job/a?merge=series").body("# TYPE m counter\nm 1\n"), 400, "pushed metrics are invalid");
+    refused(
+        &gateway,
+        &put("/metrics/job/a?merge=series").body("m 1\n"),
+        400,
+        "expected POST to merge series",
+    );
+    refused(
+        &gateway,
+        &post("/metrics/job/a?merge=sum").body("m 1\n"),
+        400,
+        "expected merge=series, found `sum`",
+    );
+    refused(
+        &gateway,
+        &post("/metrics/job/a?merge=series").body("# TYPE m counter\nm 1\n"),
+        400,
+        "pushed metrics are invalid",
+    );
 }
 
 // ---- many groups ------------------------------------------------------------------------------------------
@@ -261,7 +333,10 @@ fn a_push_may_carry_many_groups() {
     let gateway = wharf().start();
     let answer = gateway.send(&post("/api/v1/push?group_by=job,instance&ttl=1h").body(TWO_GROUPS));
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(answer.json(), json!({"status": "success", "data": {"groups": 2, "refused": []}}));
+    assert_eq!(
+        answer.json(),
+        json!({"status": "success", "data": {"groups": 2, "refused": []}})
+    );
     let data = list(&gateway, "?fields=labels,series,ttl");
     assert_eq!(
         data["groups"],
@@ -272,13 +347,18 @@ fn a_push_may_carry_many_groups() {
     );
     assert_eq!(
         samples(&gateway, "m"),
-        [r#"1 {"instance": "1", "job": "a", "x": "y"}"#, r#"2 {"instance": "", "job": "b"}"#]
+        [
+            r#"1 {"instance": "1", "job": "a", "x": "y"}"#,
+            r#"2 {"instance": "", "job": "b"}"#
+        ]
     );
     // PUT replaces each of the groups.
     let answer = gateway.send(&put("/api/v1/push?group_by=job").body("k{job=\"b\"} 1\n"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(samples(&gateway, "m").len(), 1);
-    assert_eq!(samples(&gateway, "pushgateway_http_requests_total").len(), 4);
+    let requests = samples(&gateway, "pushgateway_http_requests_total");
+    let counted = r#"1 {"code": "200", "handler": "api/v1/push", "method": "put"}"#;
+    assert!(requests.iter().any(|sample| sample == counted), "{requests:?}");
 }
 
 #[test]
@@ -288,7 +368,13 @@ fn many_groups_are_stored_whole_or_in_part() {
     let body = "# TYPE m gauge\nm{job=\"a\"} 1\n# TYPE taken counter\ntaken{job=\"b\"} 1\n";
     let whole = gateway.send(&post("/api/v1/push?group_by=job").body(body));
     assert_eq!(whole.status, 400);
-    assert!(whole.text().starts_with("group {job=\"b\"}: pushed metrics are invalid"), "{}", whole.text());
+    assert!(
+        whole
+            .text()
+            .starts_with("group {job=\"b\"}: pushed metrics are invalid"),
+        "{}",
+        whole.text()
+    );
     assert!(samples(&gateway, "m").is_empty());
 
     let part = gateway.send(&post("/api/v1/push?group_by=job&partial=true").body(body));
@@ -300,7 +386,9 @@ fn many_groups_are_stored_whole_or_in_part() {
     assert!(error.contains("\"taken\" is not a GAUGE"), "{error}");
     assert_eq!(samples(&gateway, "m").len(), 1);
 
-    let none = gateway.send(&post("/api/v1/push?group_by=job&partial=true").body("# TYPE taken counter\ntaken{job=\"b\"} 1\n"));
+    let none = gateway.send(
+        &post("/api/v1/push?group_by=job&partial=true").body("# TYPE taken counter\ntaken{job=\"b\"} 1\n"),
+    );
     assert_eq!((none.status, &none.json()["status"]), (400, &json!("error")));
 }
 
@@ -309,13 +397,46 @@ fn groups_of_a_push_need_their_labels() {
     let gateway = wharf().start();
     let push = |query: &str| post(&format!("/api/v1/push{query}")).body("m{job=\"a\"} 1\nm{env=\"b\"} 1\n");
     refused(&gateway, &push(""), 400, "expected `group_by`");
-    refused(&gateway, &push("?group_by=instance"), 400, "group_by: expected `job` among the labels");
-    refused(&gateway, &push("?group_by=job,job"), 400, "group_by: expected each label once");
-    refused(&gateway, &push("?group_by=job,"), 400, "group_by: expected label names");
-    refused(&gateway, &push("?group_by=job&groupby=x"), 400, "expected a parameter of group_by, ");
-    refused(&gateway, &push("?group_by=job"), 400, "metric `m` {env=\"b\"}: job name is required");
-    let many: String = (0..10_001).map(|n| format!("m{{job=\"{n}\"}} 1\n")).collect();
-    refused(&gateway, &post("/api/v1/push?group_by=job").body(many.clone()), 413, "expected at most 10000 groups");
+    refused(
+        &gateway,
+        &push("?group_by=instance"),
+        400,
+        "group_by: expected `job` among the labels",
+    );
+    refused(
+        &gateway,
+        &push("?group_by=job,job"),
+        400,
+        "group_by: expected each label once",
+    );
+    refused(
+        &gateway,
+        &push("?group_by=job,"),
+        400,
+        "group_by: expected label names",
+    );
+    refused(
+        &gateway,
+        &push("?group_by=job&groupby=x"),
+        400,
+        "expected a parameter of group_by, ",
+    );
+    refused(
+        &gateway,
+        &push("?group_by=job"),
+        400,
+        "metric `m` {env=\"b\"}: job name is required",
+    );
+    let many = series(10_001, "job");
+    refused(
+        &gateway,
+        &post("/api/v1/push?group_by=job").body(many.clone()),
+        413,
+        "expected at most 10000 groups",
+    );
     let partial = gateway.send(&post("/api/v1/push?group_by=job&partial=true").body(many));
-    assert_eq!((partial.status, &partial.json()["data"]["groups"]), (200, &json!(10_001)));
+    assert_eq!(
+        (partial.status, &partial.json()["data"]["groups"]),
+        (200, &json!(10_001))
+    );
 }

@@ -1,6 +1,6 @@
 //! The configuration file: expiry, quotas, relabelling, and reading it again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 use wharf_testkit::http::{delete, get, post, put};
-use wharf_testkit::{Gateway, Prometheus, Spawn, until};
+use wharf_testkit::{Gateway, Prometheus, Sample, Spawn, until};
 
 use crate::{WHARF, gateways, wharf};
 
@@ -41,7 +41,7 @@ fn ttl(gateway: &Gateway, job: &str) -> Option<String> {
 fn own_metric(gateway: &Gateway, name: &str) -> f64 {
     let scrape = gateway.scrape();
     let sample = scrape.samples.iter().find(|sample| sample.name == name);
-    sample.unwrap_or_else(|| panic!("no {name}")).number()
+    sample.map_or(f64::NAN, Sample::number)
 }
 
 // ---- the file ---------------------------------------------------------------------------------------------
@@ -55,13 +55,20 @@ fn a_file_with_mistakes_stops_the_start_and_is_explained() {
     assert!(exit.stderr.contains(expected), "{exit:?}");
     let exit = wharf().arg("--config.file=/nonexistent/wharf.yml").run();
     assert_eq!(exit.code, Some(1));
-    assert!(exit.stderr.contains("/nonexistent/wharf.yml: No such file"), "{exit:?}");
+    assert!(
+        exit.stderr.contains("/nonexistent/wharf.yml: No such file"),
+        "{exit:?}"
+    );
 }
 
 #[test]
 fn a_file_can_be_checked_without_a_start() {
     let check = |path: &Path| {
-        let output = Command::new(WHARF).args(["config", "check"]).arg(path).output().unwrap();
+        let output = Command::new(WHARF)
+            .args(["config", "check"])
+            .arg(path)
+            .output()
+            .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.code(), text(output.stdout), text(output.stderr))
     };
@@ -70,7 +77,11 @@ fn a_file_can_be_checked_without_a_start() {
     fs::write(&file, "expiry:\n  - {match: '{}', ttl: 1h}\n").unwrap();
     let sound = "sound: 1 expiry rules, 0 quotas, 0 relabelling rules\n";
     assert_eq!(check(&file), (Some(0), sound.to_owned(), String::new()));
-    fs::write(&file, "expiry:\n  - {match: '{job}', ttl: 1}\nquotas:\n  - match: '{}'\n").unwrap();
+    fs::write(
+        &file,
+        "expiry:\n  - {match: '{job}', ttl: 1}\nquotas:\n  - match: '{}'\n",
+    )
+    .unwrap();
     let (code, stdout, stderr) = check(&file);
     assert_eq!((code, stdout.as_str()), (Some(1), ""));
     assert_eq!(stderr.matches("wharf.yml: line ").count(), 3, "{stderr}");
@@ -79,7 +90,13 @@ fn a_file_can_be_checked_without_a_start() {
 #[test]
 fn the_rules_of_the_documentation_are_sound() {
     let page = include_str!("../../../../docs/configuration.md");
-    let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let example = page
+        .split("```yaml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
     let (_folder, spawn) = with_rules(example);
     let gateway = spawn.start();
     gateway.push("/metrics/job/ci-a", "m{pod_name=\"x\"} 1\n");
@@ -122,8 +139,16 @@ fn a_bad_file_keeps_the_old_rules() {
     rewrite(&folder, "expiry:\n  - {match: '{}', ttl: never}\n");
     let answer = gateway.send(&post("/-/reload"));
     assert_eq!(answer.status, 500);
-    assert!(answer.text().starts_with("failed to reload config: "), "{}", answer.text());
-    assert!(answer.text().contains("wharf.yml: line 2, column 25: "), "{}", answer.text());
+    assert!(
+        answer.text().starts_with("failed to reload config: "),
+        "{}",
+        answer.text()
+    );
+    assert!(
+        answer.text().contains("wharf.yml: line 2, column 24: "),
+        "{}",
+        answer.text()
+    );
     gateway.log_line("the old rules stay");
     assert!(own_metric(&gateway, "wharf_config_last_reload_successful") < 0.5);
     assert!(own_metric(&gateway, "wharf_config_last_reload_success_timestamp_seconds") > 0.0);
@@ -163,7 +188,16 @@ fn the_push_decides_on_its_time_to_live_before_rules_and_flags() {
         let refused = gateway.send(&post(&format!("/metrics/job/b?{query}")).body("n 2\n"));
         assert_eq!(refused.status, 400, "{query}: {}", refused.text());
     }
-    assert_eq!(gateway.scrape().samples.iter().find(|s| s.name == "n").unwrap().value, "1");
+    assert_eq!(
+        gateway
+            .scrape()
+            .samples
+            .iter()
+            .find(|s| s.name == "n")
+            .unwrap()
+            .value,
+        "1"
+    );
 }
 
 #[test]
@@ -205,7 +239,10 @@ fn a_group_leaves_when_its_time_is_over_and_leaves_its_times_where_the_rule_says
         });
         sample.unwrap().value.clone()
     };
-    assert_eq!((expired("true"), expired("false")), ("1".to_owned(), "1".to_owned()));
+    assert_eq!(
+        (expired("true"), expired("false")),
+        ("1".to_owned(), "1".to_owned())
+    );
     assert!((own_metric(&gateway, "wharf_groups_expiring") - 1.0).abs() < 0.1);
 }
 
@@ -221,9 +258,17 @@ fn what_has_expired_while_nothing_ran_is_not_seen_again() {
     gateway.kill();
     gateway.wait();
     let now = || jiff::Timestamp::now().as_duration().as_secs_f64();
-    until("the time to be over", || (now() > pushed_at.unwrap_or(0.0) + 1.0).then_some(()));
+    until("the time to be over", || {
+        (now() > pushed_at.unwrap_or(0.0) + 1.0).then_some(())
+    });
     let gateway = on().start();
-    let names: Vec<_> = gateway.scrape().samples.iter().filter(|s| s.name == "m").cloned().collect();
+    let names: Vec<_> = gateway
+        .scrape()
+        .samples
+        .iter()
+        .filter(|s| s.name == "m")
+        .cloned()
+        .collect();
     assert_eq!(names.len(), 1, "{names:?}");
     assert_eq!(group(&gateway, "long").unwrap(), long);
 }
@@ -233,7 +278,12 @@ fn a_refused_push_changes_no_deadline() {
     let gateway = wharf().start();
     gateway.push("/metrics/job/a?ttl=1h", "m 1\n");
     let before = group(&gateway, "a").unwrap()["expires_at"].clone();
-    assert_eq!(gateway.send(&post("/metrics/job/a?ttl=9h").body("m 1 5\n")).status, 400);
+    assert_eq!(
+        gateway
+            .send(&post("/metrics/job/a?ttl=9h").body("m 1 5\n"))
+            .status,
+        400
+    );
     assert_eq!(group(&gateway, "a").unwrap()["expires_at"], before);
     gateway.push("/metrics/job/a?ttl=1h", "m 1\n");
     assert_ne!(group(&gateway, "a").unwrap()["expires_at"], before);
@@ -252,14 +302,25 @@ fn a_quota_refuses_what_is_beyond_it_and_names_itself() {
     let refused = gateway.send(&post("/metrics/job/c/team/web").body("m 1\n"));
     assert_eq!(refused.status, 429);
     assert!(refused.header("Retry-After").is_some());
-    assert!(refused.text().contains("at most 2 groups of `{team=\"web\"}`, found 3"), "{}", refused.text());
-    let refused = gateway.send(&post("/metrics/job/b/team/web").body("n{a=\"1\"} 1\nn{a=\"2\"} 1\nn{a=\"3\"} 1\n"));
+    assert!(
+        refused
+            .text()
+            .contains("at most 2 groups of `{team=\"web\"}`, found 3"),
+        "{}",
+        refused.text()
+    );
+    let refused =
+        gateway.send(&post("/metrics/job/b/team/web").body("n{a=\"1\"} 1\nn{a=\"2\"} 1\nn{a=\"3\"} 1\n"));
     assert_eq!(refused.status, 429);
     assert!(refused.text().contains("at most 8 series"), "{}", refused.text());
     let body = format!("m{{a=\"{}\"}} 1\n", "x".repeat(1100));
     let refused = gateway.send(&post("/metrics/job/a/team/big").body(body));
     assert_eq!(refused.status, 429);
-    assert!(refused.text().contains("at most 1024 bytes"), "{}", refused.text());
+    assert!(
+        refused.text().contains("at most 1024 bytes"),
+        "{}",
+        refused.text()
+    );
     // Others are not concerned, and what is there may be pushed again.
     gateway.push("/metrics/job/c", "m 1\n");
     gateway.push("/metrics/job/a/team/web", "m 2\n");
@@ -271,7 +332,12 @@ fn a_quota_refuses_what_is_beyond_it_and_names_itself() {
     rewrite(&folder, "quotas:\n  - {match: '{team=\"web\"}', groups: 3}\n");
     assert_eq!(gateway.send(&post("/-/reload")).status, 200);
     gateway.push("/metrics/job/c/team/web", "m 1\n");
-    assert_eq!(gateway.send(&post("/metrics/job/d/team/web").body("m 1\n")).status, 429);
+    assert_eq!(
+        gateway
+            .send(&post("/metrics/job/d/team/web").body("m 1\n"))
+            .status,
+        429
+    );
     assert_eq!(gateway.send(&delete("/metrics/job/a/team/web")).status, 202);
     gateway.push("/metrics/job/d/team/web", "m 1\n");
 }
@@ -279,8 +345,13 @@ fn a_quota_refuses_what_is_beyond_it_and_names_itself() {
 /// `wharf_pushes_refused_total` by reason.
 fn refusals(gateway: &Gateway) -> BTreeMap<String, String> {
     let scrape = gateway.scrape();
-    let refused = scrape.samples.iter().filter(|sample| sample.name == "wharf_pushes_refused_total");
-    refused.map(|sample| (sample.labels["reason"].clone(), sample.value.clone())).collect()
+    let refused = scrape
+        .samples
+        .iter()
+        .filter(|sample| sample.name == "wharf_pushes_refused_total");
+    refused
+        .map(|sample| (sample.labels["reason"].clone(), sample.value.clone()))
+        .collect()
 }
 
 #[test]
@@ -327,13 +398,43 @@ fn limits_of_the_flags_refuse_with_their_name_and_value() {
     check("/metrics/job/c", "m 1\n", 503, "at most 2 groups");
     let series = "n{a=\"1\"} 1\nn{a=\"2\"} 1\nn{a=\"3\"} 1\n";
     gateway.push("/metrics/job/a", series);
-    check("/metrics/job/b", "k{a=\"1\"} 1\nk{a=\"2\"} 1\nk{a=\"3\"} 1\nk{a=\"4\"} 1\n", 503, "at most 12 series");
-    let five: String = (0..5).map(|n| format!("k{{a=\"{n}\"}} 1\n")).collect();
-    check("/metrics/job/b", &five, 413, "at most 4 series in one push");
-    check("/metrics/job/b", "m{a=\"\",b=\"\",c=\"\"} 1\n", 413, "at most 2, found 3");
-    check("/metrics/job/b", "m{abcdefghi=\"\"} 1\n", 413, "--limits.max-label-name-bytes");
-    check("/metrics/job/b", "m{a=\"12345678901\"} 1\n", 413, "--limits.max-label-value-bytes");
-    check("/metrics/job/12345678901", "m 1\n", 413, "--limits.max-label-value-bytes");
+    check(
+        "/metrics/job/b",
+        "k{a=\"1\"} 1\nk{a=\"2\"} 1\nk{a=\"3\"} 1\nk{a=\"4\"} 1\n",
+        503,
+        "at most 12 series",
+    );
+    let five: Vec<String> = (0..5).map(|n| format!("k{{a=\"{n}\"}} 1\n")).collect();
+    check(
+        "/metrics/job/b",
+        &five.concat(),
+        413,
+        "at most 4 series in one push",
+    );
+    check(
+        "/metrics/job/b",
+        "m{a=\"\",b=\"\",c=\"\"} 1\n",
+        413,
+        "at most 2, found 3",
+    );
+    check(
+        "/metrics/job/b",
+        "m{abcdefghi=\"\"} 1\n",
+        413,
+        "--limits.max-label-name-bytes",
+    );
+    check(
+        "/metrics/job/b",
+        "m{a=\"12345678901\"} 1\n",
+        413,
+        "--limits.max-label-value-bytes",
+    );
+    check(
+        "/metrics/job/12345678901",
+        "m 1\n",
+        413,
+        "--limits.max-label-value-bytes",
+    );
 }
 
 // ---- relabelling ------------------------------------------------------------------------------------------
@@ -372,40 +473,54 @@ const RULES: [&str; 12] = [
     "[{source_labels: [__name__], regex: 'old_(.+)', target_label: __name__}, {target_label: path, replacement: ''}, {target_label: set, replacement: fix}, {action: drop, source_labels: [__name__], regex: 'requests|noise'}]",
 ];
 
-/// Everything of the job that Prometheus has, but for the times of the push.
-fn all_series(prometheus: &Prometheus) -> BTreeMap<String, String> {
-    let times = "__name__!~\"push_.*\"";
-    let answers = prometheus.query(&format!("{{job=\"batch\",{times}}}"));
-    answers
-        .into_iter()
-        .map(|answer| (format!("{:?}", answer.labels), answer.value))
-        .collect()
+/// Everything of the job that Prometheus has under this mark, but for the times of the push.
+fn series_of(prometheus: &Prometheus, side: &str) -> BTreeMap<String, String> {
+    let answers = prometheus.query(&format!(
+        "{{job=\"batch\",side=\"{side}\",__name__!~\"push_.*\"}}"
+    ));
+    let series = answers.into_iter().map(|mut answer| {
+        answer.labels.remove("side");
+        (format!("{:?}", answer.labels), answer.value)
+    });
+    series.collect()
 }
 
 #[test]
 fn rules_do_to_a_push_what_prometheus_does_to_a_scrape() {
-    for rules in RULES {
-        let plain = wharf().start();
-        let (_folder, spawn) = with_rules(&format!("relabel_configs: {rules}\n"));
-        let relabelling = spawn.start();
-        for gateway in [&plain, &relabelling] {
-            gateway.push("/metrics/job/batch/instance/i", EXPOSITION);
-            // The last to be read tells that a scrape has everything.
-            gateway.push("/metrics/job/end/instance/i", "end{path=\"/a\",a=\"1\",b=\"1\"} 1\n");
-        }
-        let Some(judge) = Prometheus::relabelling(plain.address(), rules) else {
-            return;
-        };
-        let Some(judged) = Prometheus::scraping(relabelling.address()) else {
-            return;
-        };
-        for prometheus in [&judge, &judged] {
-            until("a scrape", || {
-                (!prometheus.query("up{job=\"gateway\"} == 1").is_empty()).then_some(())
-            });
-        }
-        assert_eq!(all_series(&judged), all_series(&judge), "{rules}");
+    let push = |gateway: &Gateway| gateway.push("/metrics/job/batch/instance/i", EXPOSITION);
+    let plain = wharf().start();
+    push(&plain);
+    // One Prometheus scrapes the plain gateway with each of the rules, and gateways that have them without.
+    let (mut relabelling, mut targets) = (Vec::new(), Vec::new());
+    for (at, rules) in RULES.iter().enumerate() {
+        let (folder, spawn) = with_rules(&format!("relabel_configs: {rules}\n"));
+        let gateway = spawn.start();
+        push(&gateway);
+        let marked =
+            |rules: &str, side: &str| format!("{rules}{{target_label: side, replacement: {side}-{at}}}]");
+        let rules = rules.strip_suffix(']').unwrap();
+        targets.push((plain.address(), marked(&format!("{rules}, "), "judge")));
+        targets.push((gateway.address(), marked("[", "judged")));
+        relabelling.push((folder, gateway));
     }
+    let Some(prometheus) = Prometheus::relabelling(&targets) else {
+        return;
+    };
+    until("a scrape of every target", || {
+        let up = prometheus.query("up{job=~\"gateway.*\"} == 1");
+        (up.len() == targets.len()).then_some(())
+    });
+    let mut distinct = BTreeSet::new();
+    for (at, rules) in RULES.iter().enumerate() {
+        let judge = series_of(&prometheus, &format!("judge-{at}"));
+        assert_eq!(series_of(&prometheus, &format!("judged-{at}")), judge, "{rules}");
+        distinct.insert(judge);
+    }
+    assert_eq!(
+        distinct.len(),
+        RULES.len(),
+        "each of the rules changes something else"
+    );
 }
 
 #[test]
@@ -418,7 +533,12 @@ fn labels_of_the_group_are_seen_and_not_changed_by_rules() {
     gateway.push("/metrics/job/web-x/instance/i/env/prod", "m{instance=\"j\"} 1\n");
     gateway.push("/metrics/job/web-y", "m{instance=\"j\"} 1\n");
     let scrape = gateway.scrape();
-    let mut found: Vec<_> = scrape.samples.iter().filter(|s| s.name == "m").map(|s| format!("{:?}", s.labels)).collect();
+    let mut found: Vec<_> = scrape
+        .samples
+        .iter()
+        .filter(|s| s.name == "m")
+        .map(|s| format!("{:?}", s.labels))
+        .collect();
     found.sort();
     assert_eq!(
         found,
@@ -459,19 +579,44 @@ fn timestamps_can_be_left_out() {
         .body("n 2 1600000000\n# EOF\n");
     assert_eq!(gateway.send(&openmetrics).status, 200);
     let scrape = gateway.scrape();
-    let value = |name: &str| scrape.samples.iter().find(|s| s.name == name).unwrap().value.clone();
+    let value = |name: &str| {
+        scrape
+            .samples
+            .iter()
+            .find(|s| s.name == name)
+            .unwrap()
+            .value
+            .clone()
+    };
     assert_eq!((value("m"), value("n")), ("1".to_owned(), "2".to_owned()));
 }
 
 #[test]
 fn a_missing_instance_is_empty_or_left_out_or_a_value() {
-    for (flag, expected) in [("empty", Some("")), ("omit", None), ("gateway-1", Some("gateway-1"))] {
+    for (flag, expected) in [
+        ("empty", Some("")),
+        ("omit", None),
+        ("gateway-1", Some("gateway-1")),
+    ] {
         let gateway = wharf().arg(format!("--push.instance-label={flag}")).start();
         gateway.push("/metrics/job/a", "m 1\n");
         gateway.push("/metrics/job/b/instance/own", "m 1\n");
-        for sample in gateway.scrape().samples.iter().filter(|s| s.name == "m" || s.name.starts_with("push_")) {
-            let expected = if sample.labels["job"] == "a" { expected } else { Some("own") };
-            assert_eq!(sample.labels.get("instance").map(String::as_str), expected, "{flag} {sample:?}");
+        for sample in gateway
+            .scrape()
+            .samples
+            .iter()
+            .filter(|s| s.name == "m" || s.name.starts_with("push_"))
+        {
+            let expected = if sample.labels["job"] == "a" {
+                expected
+            } else {
+                Some("own")
+            };
+            assert_eq!(
+                sample.labels.get("instance").map(String::as_str),
+                expected,
+                "{flag} {sample:?}"
+            );
         }
         // Groups that a scraper could not tell apart still cannot both be there.
         let twin = gateway.send(&post("/metrics/job/a/instance/").body("m 1\n"));
