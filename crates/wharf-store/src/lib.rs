@@ -25,10 +25,12 @@ mod error;
 mod family;
 mod index;
 mod leaf;
+mod leaves;
 mod piece;
 mod prepare;
 mod record;
 mod reserved;
+mod roster;
 mod state;
 mod store;
 

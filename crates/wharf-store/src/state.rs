@@ -1,5 +1,6 @@
 //! What the store's lock guards: families, groups, index. All rules that need more than one group are here.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -11,6 +12,7 @@ use crate::family::{Family, Size};
 use crate::index::{Fingerprint, GroupId, SeriesIndex};
 use crate::prepare::{Prepared, PreparedFamily, Preparer, has_series, series_of};
 use crate::record::{self, Record};
+use crate::roster::{Roster, Rosters};
 use crate::store::PushMode;
 use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, UnixNanos};
 
@@ -20,6 +22,7 @@ pub(crate) struct State {
     families: OrdMap<Arc<str>, Arc<Family>>,
     groups: HashMap<GroupingKey, Group>,
     ids: GroupIds,
+    rosters: Rosters,
     index: SeriesIndex,
     size: Size,
 }
@@ -27,8 +30,31 @@ pub(crate) struct State {
 #[derive(Debug)]
 struct Group {
     id: GroupId,
-    /// Names of its families, sorted.
-    families: Vec<Arc<str>>,
+    /// Names of its families.
+    families: Roster,
+    /// The last push, if nothing else has changed the group since.
+    last_push: Option<Trace>,
+}
+
+/// What a push leaves behind to know its like by: a hash over what it replaced, and over the series it brought
+/// with their types. A push of the trace of the last one passes all checks and leaves the index as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Trace(NonZeroU64);
+
+fn trace(mode: PushMode, prepared: &Prepared<'_>) -> Option<Trace> {
+    let digest = prepared.digest?;
+    let digest = match mode {
+        PushMode::ReplaceGroup => digest,
+        PushMode::ReplaceFamilies => !digest,
+    };
+    NonZeroU64::new(digest).map(Trace)
+}
+
+impl Group {
+    /// Whether this push is like the last one.
+    fn expects(&self, trace: Option<Trace>) -> bool {
+        trace.is_some() && self.last_push == trace
+    }
 }
 
 /// How to take back a change that did not reach stable storage.
@@ -77,18 +103,18 @@ impl State {
         mode: PushMode,
         mut prepared: Prepared<'_>,
     ) {
-        let is_new = !self.groups.contains_key(key);
-        if mode == PushMode::ReplaceGroup && !is_new {
-            self.remove_missing(preparer, key, &prepared);
-        }
-        self.apply(preparer, key, &mut prepared);
-        if is_new && prepared.get(PUSH_FAILURE_TIME).is_none() {
+        let trace = trace(mode, &prepared);
+        let group = self.groups.get(key);
+        if group.is_none() && prepared.get(PUSH_FAILURE_TIME).is_none() {
             let now = prepared
                 .get(PUSH_TIME)
                 .map_or_else(UnixNanos::default, |family| family.pushed_at);
             let mut failure = preparer.times(key, None, Some(0.0), now);
-            self.apply(preparer, key, &mut failure);
+            self.apply(preparer, key, &mut failure, None);
+        } else if mode == PushMode::ReplaceGroup && group.is_some_and(|group| !group.expects(trace)) {
+            self.remove_missing(preparer, key, &prepared);
         }
+        self.apply(preparer, key, &mut prepared, trace);
     }
 
     /// What books a refused push: the failure time moves. A group that does not exist is made, with a push time
@@ -114,12 +140,7 @@ impl State {
         let replaced = |name: &str| mode == PushMode::ReplaceGroup || prepared.get(name).is_some();
         let image = self.image(key, group.families.iter().filter(|name| replaced(name)));
         let names = prepared.families.iter().map(|family| family.name);
-        let is_new = |name: &&str| {
-            group
-                .families
-                .binary_search_by(|known| (**known).cmp(name))
-                .is_err()
-        };
+        let is_new = |name: &&str| !group.families.has(name);
         Undo::Restore {
             key: key.clone(),
             image,
@@ -157,17 +178,11 @@ impl State {
                 self.delete(preparer, &key);
             }
             Undo::Restore { key, image, created } => {
-                if let Some(group) = self.groups.get_mut(&key) {
-                    let id = group.id;
-                    group
-                        .families
-                        .retain(|name| !created.iter().any(|created| **created == **name));
-                    for name in &created {
-                        self.remove_fragment(preparer, &key, id, name);
-                    }
-                }
+                self.remove_families(preparer, &key, |name| {
+                    created.iter().any(|created| *created == *name)
+                });
                 if let Ok(Record::Put { mut prepared, .. }) = record::decode(&image, preparer) {
-                    self.apply(preparer, &key, &mut prepared);
+                    self.apply(preparer, &key, &mut prepared, None);
                 }
             }
             Undo::Nothing => {}
@@ -180,9 +195,10 @@ impl State {
         let Some(group) = self.groups.remove(key) else {
             return false;
         };
-        for name in &group.families {
+        for name in &*group.families {
             self.remove_fragment(preparer, key, group.id, name);
         }
+        self.rosters.release(group.families);
         self.ids.release(group.id);
         true
     }
@@ -199,6 +215,9 @@ impl State {
     ) -> Result<(), Inconsistency> {
         let incoming = Incoming { key, mode, prepared };
         let group = self.groups.get(incoming.key);
+        if group.is_some_and(|group| group.expects(trace(mode, prepared))) {
+            return Ok(());
+        }
         for family in &incoming.prepared.families {
             if incoming.prepared.fingerprints(family).is_empty() {
                 continue;
@@ -358,17 +377,26 @@ impl State {
 
     // ---- changes ------------------------------------------------------------------------------------------
 
-    /// Stores admitted families.
-    fn apply(&mut self, preparer: &Preparer, key: &GroupingKey, prepared: &mut Prepared<'_>) {
+    /// Stores admitted families. With a trace, they are all that the push brings.
+    fn apply(
+        &mut self,
+        preparer: &Preparer,
+        key: &GroupingKey,
+        prepared: &mut Prepared<'_>,
+        trace: Option<Trace>,
+    ) {
         let ids = &mut self.ids;
         let group = self.groups.entry_ref(key).or_insert_with(|| Group {
             id: ids.take(key),
-            families: Vec::new(),
+            families: Roster::default(),
+            last_push: None,
         });
-        let known = group.families.len();
+        let repeats = group.expects(trace);
+        group.last_push = trace;
+        let mut new = Vec::new();
         let mut families = std::mem::take(&mut prepared.families);
         for family in &mut families {
-            if !self.families.contains_key(family.name) {
+            if !repeats && !self.families.contains_key(family.name) {
                 let new = Family::new(family.name);
                 self.families.insert(Arc::clone(new.name()), Arc::new(new));
             }
@@ -376,40 +404,44 @@ impl State {
                 continue;
             };
             let stored = Arc::make_mut(stored);
-            reindex(&mut self.index, preparer, group.id, key, stored, prepared, family);
+            if !repeats {
+                reindex(&mut self.index, preparer, group.id, key, stored, prepared, family);
+                if !group.families.has(family.name) {
+                    new.push(Arc::clone(stored.name()));
+                }
+            }
             let before = stored.size();
             stored.put(key, prepared, family);
             self.size = self.size.moved(before, stored.size());
-            if group.families[..known]
-                .binary_search_by(|name| (**name).cmp(family.name))
-                .is_err()
-            {
-                group.families.push(Arc::clone(stored.name()));
-            }
         }
-        if group.families.len() > known {
+        if !new.is_empty() {
             // Two sorted runs, which this sort merges; an insertion each would be quadratic.
-            group.families.sort();
+            new.splice(..0, group.families.iter().cloned());
+            new.sort();
+            self.rosters.replace(&mut group.families, new);
         }
         prepared.families = families;
     }
 
     /// Removes the families of a group that a push of the whole group does not have.
     fn remove_missing(&mut self, preparer: &Preparer, key: &GroupingKey, prepared: &Prepared<'_>) {
+        let stays =
+            |name: &str| name == PUSH_TIME || name == PUSH_FAILURE_TIME || prepared.get(name).is_some();
+        self.remove_families(preparer, key, |name| !stays(name));
+    }
+
+    /// Removes some families of a group.
+    fn remove_families(&mut self, preparer: &Preparer, key: &GroupingKey, goes: impl Fn(&str) -> bool) {
         let Some(group) = self.groups.get_mut(key) else {
             return;
         };
-        let stays =
-            |name: &str| name == PUSH_TIME || name == PUSH_FAILURE_TIME || prepared.get(name).is_some();
-        if group.families.iter().all(|name| stays(name)) {
+        if !group.families.iter().any(|name| goes(name)) {
             return;
         }
+        let (gone, stay): (Vec<_>, Vec<_>) = group.families.iter().cloned().partition(|name| goes(name));
+        self.rosters.replace(&mut group.families, stay);
+        group.last_push = None;
         let id = group.id;
-        let (stay, gone) = std::mem::take(&mut group.families)
-            .into_iter()
-            .partition(|name| stays(name));
-        group.families = stay;
-        let gone: Vec<Arc<str>> = gone;
         for name in &gone {
             self.remove_fragment(preparer, key, id, name);
         }
