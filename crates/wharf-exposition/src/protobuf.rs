@@ -23,7 +23,7 @@ mod text;
 mod wire;
 
 pub use decode::decode;
-pub use encode::{encode, write_head, write_length, write_metrics};
+pub use encode::{encode, write_head, write_length, write_metric, write_metrics};
 pub use error::{DecodeError, ErrorKind, Malformed};
 pub use native::NativeProblem;
 pub use text::{TextStyle, write_text};

@@ -119,11 +119,24 @@ pub(crate) struct Queue {
     since: Option<Instant>,
     /// Somebody waits for a record to become durable.
     hurry: bool,
+    committer: Committer,
     closing: bool,
     stopped: bool,
     /// The segment to go on with after a restart.
     writer: Option<Writer>,
     buffers: Vec<Vec<u8>>,
+}
+
+/// What the committer is doing, so that it is not woken for nothing: waking a thread costs more than queueing a
+/// record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Committer {
+    /// It works, or is about to: it looks at the queue again before it sleeps.
+    Busy,
+    /// It sleeps until there is a record.
+    Idle,
+    /// It sleeps until the time for the next sync has come, or much has been queued.
+    Patient,
 }
 
 /// A block that is not on disk yet.
@@ -225,6 +238,7 @@ impl Shared {
             health: Health::Ok,
             since: None,
             hurry: false,
+            committer: Committer::Busy,
             closing: false,
             stopped: false,
             writer: None,
@@ -288,8 +302,11 @@ impl Shared {
                 Ticket::resolved()
             }
         };
+        let wakes = queue.wakes_committer();
         drop(queue);
-        self.wake.notify_one();
+        if wakes {
+            self.wake.notify_one();
+        }
         Ok((Sequence(sequence), ticket))
     }
 
@@ -373,13 +390,15 @@ impl Shared {
                 if queue.closing {
                     return Work::Close;
                 }
+                queue.committer = Committer::Idle;
                 queue = wait(&self.wake, queue);
-                continue;
+            } else if let Some(left) = self.patience(&queue) {
+                queue.committer = Committer::Patient;
+                queue = wait_timeout(&self.wake, queue, left);
+            } else {
+                return Work::Commit(queue.take_group());
             }
-            match self.patience(&queue) {
-                None => return Work::Commit(queue.take_group()),
-                Some(left) => queue = wait_timeout(&self.wake, queue, left),
-            }
+            queue.committer = Committer::Busy;
         }
     }
 
@@ -567,6 +586,19 @@ impl Queue {
         pending.queued += framed_bytes(record);
         self.queued += framed_bytes(record);
         Arc::clone(&pending.outcome)
+    }
+
+    /// Whether a record that was just queued has to wake the committer. Says so once.
+    fn wakes_committer(&mut self) -> bool {
+        let wakes = match self.committer {
+            Committer::Busy => false,
+            Committer::Idle => true,
+            Committer::Patient => self.queued >= EARLY_COMMIT_BYTES,
+        };
+        if wakes {
+            self.committer = Committer::Busy;
+        }
+        wakes
     }
 
     /// The blocks that share the next sync.

@@ -1,7 +1,6 @@
 //! One family name across all groups.
 
 use std::cmp::Ordering;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -10,6 +9,7 @@ use wharf_model::name::{EscapingScheme, is_legacy_metric_name};
 use wharf_model::{GroupingKey, MetricType};
 
 use crate::leaf::{Fragment, FragmentView, Leaf};
+use crate::leaves::Leaves;
 use crate::piece::Piece;
 use crate::prepare::{Prepared, PreparedFamily};
 
@@ -72,8 +72,7 @@ pub(crate) struct Family {
     header: Arc<Piece>,
     /// The metas in use by groups with metrics, with the number of those groups.
     metas: OrdMap<Arc<FamilyMeta>, u32>,
-    /// The leaves under the key of their first fragment, or a smaller one.
-    leaves: OrdMap<GroupingKey, Arc<Leaf>>,
+    leaves: Leaves,
     /// Number of groups with metrics.
     holders: u32,
     size: Size,
@@ -104,7 +103,7 @@ impl Family {
             name: name.into(),
             header: Arc::default(),
             metas: OrdMap::new(),
-            leaves: OrdMap::new(),
+            leaves: Leaves::default(),
             holders: 0,
             size: Size::default(),
         }
@@ -134,32 +133,27 @@ impl Family {
 
     /// A group with metrics of this family, other than `except`.
     pub(crate) fn some_holder(&self, except: &GroupingKey) -> Option<GroupingKey> {
-        let mut fragments = self.leaves.values().flat_map(|leaf| leaf.fragments(&self.name));
+        let mut fragments = self.leaves.iter().flat_map(|leaf| leaf.fragments(&self.name));
         let holder = fragments.find(|view| view.key() != except && view.series() > 0)?;
         Some(holder.key().clone())
     }
 
     pub(crate) fn find(&self, key: &GroupingKey) -> Option<(&Leaf, usize)> {
-        let (_, leaf) = self.leaves.get_prev(key)?;
-        let position = leaf.find(key).ok()?;
-        Some((leaf, position))
+        self.leaves.find(key)
     }
 
     /// The fragments beyond a key, in the order of keys; all, without one.
     pub(crate) fn fragments_above(&self, key: Option<GroupingKey>) -> impl Iterator<Item = FragmentView<'_>> {
-        let bound = key.as_ref().and_then(|key| self.leaves.get_prev(key));
-        let bound = bound.map_or(Bound::Unbounded, |(bound, _)| Bound::Included(bound));
-        let leaves = self.leaves.range::<_, GroupingKey>((bound, Bound::Unbounded));
+        let leaves = self.leaves.from(key.as_ref());
         leaves
-            .flat_map(|(_, leaf)| leaf.fragments(&self.name))
+            .flat_map(|leaf| leaf.fragments(&self.name))
             .filter(move |fragment| key.as_ref().is_none_or(|key| fragment.key() > key))
     }
 
     /// The fragments before a key, the last one first; all, without one.
     pub(crate) fn fragments_below(&self, key: Option<GroupingKey>) -> impl Iterator<Item = FragmentView<'_>> {
-        let bound = key.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        let leaves = self.leaves.range::<_, GroupingKey>((Bound::Unbounded, bound));
-        let fragments = leaves.rev().flat_map(|(_, leaf)| {
+        let leaves = self.leaves.back_from(key.as_ref());
+        let fragments = leaves.flat_map(|leaf| {
             let fragments: Vec<_> = leaf.fragments(&self.name).collect();
             fragments.into_iter().rev()
         });
@@ -169,7 +163,7 @@ impl Family {
     /// The fragments of these groups, sorted by key, as if they were all there is; none if there are none.
     pub(crate) fn only(&self, keys: &[GroupingKey]) -> Option<Self> {
         let mut part = Self::new(&self.name);
-        for leaf in self.leaves.values() {
+        for leaf in self.leaves.iter() {
             let (Some(first), Some(last)) = (leaf.first_key(), leaf.last_key()) else {
                 continue;
             };
@@ -179,9 +173,6 @@ impl Family {
                 continue;
             };
             let kept = leaf.only(|key| keys.binary_search(key).is_ok());
-            if kept.len() == 0 {
-                continue;
-            }
             // A whole leaf is shared, and with it its compressed form.
             let is_whole = kept.len() == leaf.len();
             let kept = if is_whole {
@@ -194,9 +185,7 @@ impl Family {
                 part.size = part.size.moved(Size::default(), counts.size);
                 part.count(None, Some(&counts.meta).filter(|_| counts.metrics > 0));
             }
-            if let Some(first) = kept.first_key() {
-                part.leaves.insert(first.clone(), Arc::clone(&kept));
-            }
+            part.leaves.push(kept);
         }
         (!part.is_empty()).then_some(part)
     }
@@ -213,29 +202,30 @@ impl Family {
         let lines = memchr::memchr_iter(b'\n', text).count();
         let lines = u32::try_from(lines).unwrap_or(u32::MAX);
 
-        self.make_room(key);
-        let Some((_, leaf)) = self.leaves.get_prev_mut(key) else {
-            return;
-        };
-        let leaf = Arc::make_mut(leaf);
+        let place = self.leaves.place(key);
+        let leaf = self.leaves.leaf_mut(place);
         let position = leaf.find(key);
         let old = position.ok().map(|position| leaf.get(position).clone_counts());
         let meta = match &old {
             Some(old) if old.meta.is_of(family) => Arc::clone(&old.meta),
             _ => intern(&self.metas, FamilyMeta::of(family)),
         };
-        let mut fragment = Fragment::new(key.clone(), Arc::clone(&meta), family.pushed_at, family.digest);
+        let at = position.unwrap_or_else(|at| {
+            leaf.insert(at, Fragment::new(key.clone(), Arc::clone(&meta)));
+            at
+        });
+        let fragment = leaf.get_mut(at);
+        fragment.meta = Arc::clone(&meta);
+        fragment.pushed_at = family.pushed_at;
+        fragment.digest = family.digest;
         fragment.metrics = metrics;
         fragment.lines = lines;
         fragment.shape = family.shape;
         fragment.exact = family.exact.take();
-        leaf.put(position, fragment, text);
-        let at = position.unwrap_or_else(|at| at);
+        leaf.set_text(at, text);
         let after = leaf.get(at).size();
-        if let Some(upper) = leaf.split()
-            && let Some(first) = upper.first_key()
-        {
-            self.leaves.insert(first.clone(), Arc::new(upper));
+        if let Some(upper) = leaf.split() {
+            self.leaves.insert_after(place, upper);
         }
         self.size = self
             .size
@@ -250,46 +240,16 @@ impl Family {
 
     /// Removes the fragment of a group.
     pub(crate) fn remove(&mut self, key: &GroupingKey) {
-        let Some((bound, leaf)) = self.leaves.get_prev_mut(key) else {
+        if self.leaves.find(key).is_none() {
             return;
-        };
-        let bound = bound.clone();
-        let leaf = Arc::make_mut(leaf);
+        }
+        let place = self.leaves.place(key);
+        let leaf = self.leaves.leaf_mut(place);
         let Ok(position) = leaf.find(key) else { return };
         let old = leaf.remove(position).clone_counts();
         self.size = self.size.moved(old.size, Size::default());
-        if leaf.len() == 0 {
-            self.leaves.remove(&bound);
-        } else {
-            self.join_neighbours(&bound);
-        }
+        self.leaves.tidy(place);
         self.count(Some(&old), None);
-    }
-
-    /// Makes sure that there is a leaf at or below `key`.
-    fn make_room(&mut self, key: &GroupingKey) {
-        if self.leaves.get_prev(key).is_some() {
-            return;
-        }
-        let first = match self.leaves.get_min().map(|(bound, _)| bound.clone()) {
-            Some(bound) => self.leaves.remove(&bound).unwrap_or_default(),
-            None => Arc::default(),
-        };
-        self.leaves.insert(key.clone(), first);
-    }
-
-    fn join_neighbours(&mut self, bound: &GroupingKey) {
-        let above = (Bound::Excluded(bound), Bound::<&GroupingKey>::Unbounded);
-        let upper = self.leaves.range::<_, GroupingKey>(above).next();
-        let Some((upper_bound, upper)) = upper.map(|(bound, leaf)| (bound.clone(), Arc::clone(leaf))) else {
-            return;
-        };
-        if let Some(leaf) = self.leaves.get_mut(bound)
-            && leaf.should_join(&upper)
-        {
-            Arc::make_mut(leaf).join(&upper);
-            self.leaves.remove(&upper_bound);
-        }
     }
 
     /// Books a group's change from one meta to another, and renders the header anew if that shows.
@@ -399,7 +359,7 @@ impl<'a> FamilyView<'a> {
 
     /// The leaves, in the order of the exposition.
     pub fn leaves(&self) -> impl Iterator<Item = &'a Arc<Leaf>> {
-        self.family.leaves.values()
+        self.family.leaves.iter()
     }
 
     /// The fragments of all groups, ordered by grouping key.

@@ -44,7 +44,7 @@ pub(crate) struct Fragment {
     text_len: u32,
     pub(crate) shape: Shape,
     /// The family in protobuf form, if the text cannot say all of it.
-    pub(crate) exact: Option<Box<[u8]>>,
+    pub(crate) exact: Option<Arc<Vec<u8>>>,
 }
 
 impl Leaf {
@@ -93,6 +93,10 @@ impl Leaf {
         self.fragments.len()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fragments.is_empty()
+    }
+
     pub(crate) fn first_key(&self) -> Option<&GroupingKey> {
         self.fragments.first().map(|fragment| &fragment.key)
     }
@@ -104,31 +108,37 @@ impl Leaf {
     /// The fragments of some groups.
     pub(crate) fn only(&self, keep: impl Fn(&GroupingKey) -> bool) -> Self {
         let mut part = Self::default();
+        let text = part.piece.text_mut();
         for view in self.fragments("").filter(|view| keep(view.key())) {
-            part.put(Err(part.len()), view.fragment.clone(), view.text);
+            text.extend_from_slice(view.text);
+            part.fragments.push(view.fragment.clone());
         }
+        part.find_utf8_names();
         part
     }
 
-    /// Puts a fragment where [`Self::find`] said: over the one it found, or between its neighbours.
+    /// Puts a fragment without lines between its neighbours, where [`Self::find`] said that it belongs.
+    pub(crate) fn insert(&mut self, position: usize, fragment: Fragment) {
+        if self.fragments.len() == self.fragments.capacity() {
+            self.fragments.reserve_exact(self.fragments.len() / 8 + 2);
+        }
+        self.fragments.insert(position, fragment);
+    }
+
+    /// The fragment at a position, to change it; [`Self::set_text`] has to follow.
+    pub(crate) fn get_mut(&mut self, position: usize) -> &mut Fragment {
+        &mut self.fragments[position]
+    }
+
+    /// Puts other lines in the place of a fragment's.
     ///
     /// `text` must be shorter than 4 GiB; the limit on a push sees to that.
-    pub(crate) fn put(&mut self, position: Result<usize, usize>, mut fragment: Fragment, text: &[u8]) {
+    pub(crate) fn set_text(&mut self, position: usize, text: &[u8]) {
+        let range = self.range_of(position);
+        replace_range(self.piece.text_mut(), range, text);
+        let fragment = &mut self.fragments[position];
         fragment.text_len = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        let utf8_names = fragment.shape.utf8_names;
-        match position {
-            Ok(position) => {
-                let range = self.range_of(position);
-                replace_range(self.piece.text_mut(), range, text);
-                self.fragments[position] = fragment;
-            }
-            Err(position) => {
-                let start = self.start_of(position);
-                replace_range(self.piece.text_mut(), start..start, text);
-                self.fragments.insert(position, fragment);
-            }
-        }
-        if utf8_names || self.utf8_names {
+        if fragment.shape.utf8_names || self.utf8_names {
             self.find_utf8_names();
         }
         self.give_back();
@@ -177,8 +187,8 @@ impl Leaf {
         self.find_utf8_names();
         let text = self.piece.text_mut();
         text.truncate(start);
-        text.shrink_to(start + start / 8);
-        self.fragments.shrink_to(self.fragments.len() + 4);
+        text.shrink_to(roomy(start));
+        self.fragments.shrink_to_fit();
         Some(upper)
     }
 
@@ -190,7 +200,8 @@ impl Leaf {
 
     /// Appends the fragments of the upper neighbour.
     pub(crate) fn join(&mut self, upper: &Self) {
-        self.piece.text_mut().extend_from_slice(upper.piece.text());
+        let end = self.piece.text().len();
+        replace_range(self.piece.text_mut(), end..end, upper.piece.text());
         self.fragments.extend_from_slice(&upper.fragments);
         self.utf8_names |= upper.utf8_names;
     }
@@ -218,13 +229,13 @@ impl Fragment {
         u64::from(self.text_len) + self.exact.as_ref().map_or(0, |exact| exact.len() as u64)
     }
 
-    /// A fragment that [`Leaf::put`] completes with its text.
-    pub(crate) fn new(key: GroupingKey, meta: Arc<FamilyMeta>, pushed_at: UnixNanos, digest: u64) -> Self {
+    /// A fragment of nothing yet.
+    pub(crate) fn new(key: GroupingKey, meta: Arc<FamilyMeta>) -> Self {
         Self {
             key,
             meta,
-            pushed_at,
-            digest,
+            pushed_at: UnixNanos::default(),
+            digest: 0,
             metrics: 0,
             lines: 0,
             text_len: 0,
@@ -240,13 +251,19 @@ fn replace_range(buffer: &mut Vec<u8>, range: Range<usize>, new: &[u8]) {
     if new.len() > range.len() {
         let grow = new.len() - range.len();
         if buffer.capacity() - old_len < grow {
-            buffer.reserve_exact(grow + old_len / 8);
+            buffer.reserve_exact(roomy(old_len + grow) - old_len);
         }
         buffer.resize(old_len + grow, 0);
     }
     buffer.copy_within(range.end..old_len, end);
     buffer[range.start..end].copy_from_slice(new);
     buffer.truncate(old_len - range.len() + new.len());
+}
+
+/// The capacity for so many bytes: as much as allocators set aside for them anyway, which is the next quarter of a
+/// power of two.
+pub(crate) fn roomy(length: usize) -> usize {
+    length.next_multiple_of((length.next_power_of_two() / 8).max(64))
 }
 
 /// One family of one group, in a snapshot.
@@ -351,7 +368,7 @@ impl<'a> FragmentView<'a> {
             shape: *shape,
             pushed_at: *pushed_at,
             text: self.text,
-            exact: exact.as_deref(),
+            exact: exact.as_ref().map(|exact| exact.as_slice()),
         }
     }
 
@@ -407,14 +424,16 @@ mod tests {
                 unit: "".into(),
             };
             let key = GroupingKey::new([("job", job)]).unwrap();
-            Fragment::new(key, Arc::new(meta), UnixNanos(0), 0)
+            Fragment::new(key, Arc::new(meta))
         };
         let large = vec![b'\n'; 1 << 20];
         let mut leaf = Leaf::default();
-        leaf.put(Err(0), fragment("a"), &large);
-        leaf.put(Ok(0), fragment("a"), b"\n");
+        leaf.insert(0, fragment("a"));
+        leaf.set_text(0, &large);
+        leaf.set_text(0, b"\n");
         assert!(leaf.piece.text_mut().capacity() < large.len());
-        leaf.put(Err(1), fragment("b"), &large);
+        leaf.insert(1, fragment("b"));
+        leaf.set_text(1, &large);
         leaf.remove(1);
         assert!(leaf.piece.text_mut().capacity() < large.len());
         assert_eq!(leaf.piece.text(), b"\n");

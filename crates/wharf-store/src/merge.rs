@@ -106,11 +106,12 @@ fn add_stored(
         metric_type: parts.metric_type,
         unit: parts.unit.into(),
     };
-    let mut fragment = Fragment::new(key.clone(), Arc::new(meta), parts.pushed_at, 0);
+    let mut fragment = Fragment::new(key.clone(), Arc::new(meta));
     fragment.shape = parts.shape;
-    fragment.exact = parts.exact.map(Box::from);
+    fragment.exact = parts.exact.map(|exact| Arc::new(exact.to_vec()));
     let mut leaf = Leaf::default();
-    leaf.put(Err(0), fragment, parts.text);
+    leaf.insert(0, fragment);
+    leaf.set_text(0, parts.text);
     let stored = series_of(parts.name, parts.metric_type, parts.text);
     let mut staying = leaf.view(parts.name, 0).decode(|exposition, family| {
         let metrics = family.metrics.iter().zip(stored);

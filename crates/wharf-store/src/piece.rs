@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress, Status};
 
+use crate::leaf::roomy;
+
 /// A part of the exposition: lines of text, and their compressed form once a scrape has needed it.
 #[derive(Debug, Default)]
 pub struct Piece {
@@ -57,7 +59,9 @@ impl Piece {
 /// A copy is made to be changed, so it starts without the compressed form.
 impl Clone for Piece {
     fn clone(&self) -> Self {
-        Self::new(self.text.clone())
+        let mut text = Vec::with_capacity(roomy(self.text.len()));
+        text.extend_from_slice(&self.text);
+        Self::new(text)
     }
 }
 

@@ -3,8 +3,9 @@
 //! All of it happens before the store is locked.
 
 use std::borrow::Cow;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
+use std::sync::Arc;
 
 use hashbrown::DefaultHashBuilder;
 use memchr::{memchr_iter, memmem};
@@ -12,9 +13,7 @@ use wharf_exposition::{Head, protobuf, text};
 use wharf_model::name::{
     EscapingScheme, is_legacy_label_name, is_legacy_metric_name, is_reserved_label_name,
 };
-use wharf_model::{
-    Count, Exposition, Extra, Family, GroupingKey, Histogram, Label, Metric, MetricType, Run, Value,
-};
+use wharf_model::{Count, Exposition, Extra, Family, GroupingKey, Histogram, Metric, MetricType, Run, Value};
 
 use crate::error::{describe_labels, short};
 use crate::family::Size;
@@ -30,6 +29,8 @@ type LabelPair<'a> = (&'a str, &'a str);
 #[derive(Debug)]
 pub(crate) struct Prepared<'a> {
     pub(crate) families: Vec<PreparedFamily<'a>>,
+    /// Hash over names, types and series of a whole push.
+    pub(crate) digest: Option<u64>,
     /// Lines that were rendered, or the record that they stand in.
     text: Cow<'a, [u8]>,
     fingerprints: Vec<Fingerprint>,
@@ -49,7 +50,9 @@ pub(crate) struct PreparedFamily<'a> {
     pub(crate) digest: u64,
     pub(crate) shape: Shape,
     /// The family as a protobuf message, if the text lost something.
-    pub(crate) exact: Option<Box<[u8]>>,
+    ///
+    /// Shared with the fragment, and thin, since most fragments have none.
+    pub(crate) exact: Option<Arc<Vec<u8>>>,
 }
 
 /// What must be known about a fragment's text to read it back, or to serve it under another escaping scheme.
@@ -66,6 +69,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn empty(text: Cow<'a, [u8]>) -> Self {
         Self {
             families: Vec::new(),
+            digest: None,
             text,
             fingerprints: Vec::new(),
         }
@@ -81,7 +85,7 @@ impl<'a> Prepared<'a> {
             shape: family.shape,
             pushed_at: family.pushed_at,
             text: self.text(family),
-            exact: family.exact.as_deref(),
+            exact: family.exact.as_ref().map(|exact| exact.as_slice()),
         })
     }
 
@@ -212,10 +216,10 @@ impl Preparer {
             labels: Vec::new(),
             prepared: Prepared {
                 families: Vec::with_capacity(exposition.families.len() + 1),
+                digest: None,
                 text: Cow::Owned(Vec::with_capacity(exposition.source().len() * 3 / 2 + 256)),
                 fingerprints: Vec::new(),
             },
-            exact: None,
             now,
         };
         for family in &exposition.families {
@@ -227,6 +231,11 @@ impl Preparer {
         let mut prepared = work.prepared;
         self.add_time(&mut prepared, &grouping, PUSH_TIME, now.as_seconds(), now);
         prepared.families.sort_by(|a, b| a.name.cmp(b.name));
+        let mut digest = self.hasher.build_hasher();
+        for family in &prepared.families {
+            (family.name, family.metric_type, family.digest).hash(&mut digest);
+        }
+        prepared.digest = Some(digest.finish());
         Ok(prepared)
     }
 
@@ -271,7 +280,7 @@ impl Preparer {
             digest: self.digest(&prepared.fingerprints[fingerprints.clone()]),
             fingerprints,
             shape: parts.shape,
-            exact: parts.exact.map(Box::from),
+            exact: parts.exact.map(|exact| Arc::new(exact.to_vec())),
         });
     }
 
@@ -407,9 +416,6 @@ struct Work<'a, 'w> {
     /// The final labels of the current family's metrics.
     labels: Vec<LabelPair<'w>>,
     prepared: Prepared<'a>,
-    /// A copy of the exposition to which relabelled metrics are added, made when the first fragment needs its
-    /// exact form.
-    exact: Option<Exposition<'a>>,
     now: UnixNanos,
 }
 
@@ -595,45 +601,22 @@ impl<'a> Work<'a, '_> {
     }
 
     /// The family as a protobuf message, with the final labels and in the final order.
-    fn exact_form(&mut self, family: &Family, rows: &[Row<'_>]) -> Result<Box<[u8]>, PushError> {
-        let too_large = |_| PushError::TooLarge {
-            limit_bytes: self.preparer.max_text_bytes,
-        };
-        let exact = self.exact.get_or_insert_with(|| self.exposition.clone());
-        let mut relabelled = Family {
-            metrics: Vec::with_capacity(rows.len()),
-            ..family.clone()
-        };
-        for row in rows {
-            let start = exact.labels.len();
-            for (name, value) in &self.labels[row.labels.clone()] {
-                let label = Label {
-                    name: exact.intern(name).map_err(too_large)?,
-                    value: exact.intern(value).map_err(too_large)?,
-                };
-                exact.labels.push(label);
-            }
-            let labels = Run::new(start, exact.labels.len()).map_err(too_large)?;
-            relabelled.metrics.push(Metric {
-                labels,
-                ..row.metric.clone()
-            });
-        }
+    fn exact_form(&self, family: &Family, rows: &[Row<'_>]) -> Result<Arc<Vec<u8>>, PushError> {
         let mut message = Vec::new();
-        let head = Head {
-            name: exact.text(family.name),
-            help: family.help.map(|help| exact.text(help)),
-            unit: exact.text(family.unit),
-            metric_type: family.metric_type,
-        };
-        protobuf::write_head(&mut message, &head, EscapingScheme::AllowUtf8);
-        protobuf::write_metrics(&mut message, exact, &relabelled, EscapingScheme::AllowUtf8);
+        let scheme = EscapingScheme::AllowUtf8;
+        protobuf::write_head(&mut message, &Head::of(self.exposition, family), scheme);
+        for Row { labels, metric } in rows {
+            let labels = self.labels[labels.clone()].iter().copied();
+            let metric_type = family.metric_type;
+            protobuf::write_metric(&mut message, self.exposition, metric_type, labels, metric, scheme);
+        }
         if message.len() > self.preparer.max_text_bytes {
             return Err(PushError::TooLarge {
                 limit_bytes: self.preparer.max_text_bytes,
             });
         }
-        Ok(message.into_boxed_slice())
+        message.shrink_to_fit();
+        Ok(Arc::new(message))
     }
 }
 

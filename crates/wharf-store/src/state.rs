@@ -1,5 +1,6 @@
 //! What the store's lock guards: families, groups, index. All rules that need more than one group are here.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -13,6 +14,7 @@ use crate::lifetime::{Lifetime, Lifetimes};
 use crate::limits::{Accounts, Exceeded, Growth, Limited, Limits, Membership};
 use crate::prepare::{Prepared, PreparedFamily, Preparer, has_series, series_of};
 use crate::record::{self, Change};
+use crate::roster::{Roster, Rosters};
 use crate::store::PushMode;
 use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, UnixNanos};
 
@@ -22,6 +24,7 @@ pub(crate) struct State {
     families: OrdMap<Arc<str>, Arc<Family>>,
     groups: HashMap<GroupingKey, Group>,
     ids: GroupIds,
+    rosters: Rosters,
     index: SeriesIndex,
     lifetimes: Lifetimes,
     accounts: Accounts,
@@ -31,11 +34,34 @@ pub(crate) struct State {
 #[derive(Debug)]
 struct Group {
     id: GroupId,
-    /// Names of its families, sorted.
-    families: Vec<Arc<str>>,
+    /// Names of its families.
+    families: Roster,
+    /// The last push, if nothing else has changed the group since.
+    last_push: Option<Trace>,
     size: Size,
     /// The quotas that it is under; none while there are no quotas.
     membership: Option<Box<Membership>>,
+}
+
+/// What a push leaves behind to know its like by: a hash over what it replaced, and over the series it brought
+/// with their types. A push of the trace of the last one passes all checks and leaves the index as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Trace(NonZeroU64);
+
+fn trace(mode: PushMode, prepared: &Prepared<'_>) -> Option<Trace> {
+    let digest = prepared.digest?;
+    let digest = match mode {
+        PushMode::ReplaceGroup => digest,
+        PushMode::ReplaceFamilies | PushMode::ReplaceSeries => !digest,
+    };
+    NonZeroU64::new(digest).map(Trace)
+}
+
+impl Group {
+    /// Whether this push is like the last one.
+    fn expects(&self, trace: Option<Trace>) -> bool {
+        trace.is_some() && self.last_push == trace
+    }
 }
 
 /// How to take back a change that did not reach stable storage.
@@ -125,15 +151,17 @@ impl State {
         mut prepared: Prepared<'_>,
     ) {
         self.uncount(key);
-        let is_new = !self.groups.contains_key(key);
-        if mode == PushMode::ReplaceGroup && !is_new {
+        let trace = trace(mode, &prepared);
+        let group = self.groups.get(key);
+        if group.is_none() {
+            if let Some(mut failure) = first_failure(preparer, key, &prepared) {
+                self.apply(preparer, key, &mut failure, None);
+            }
+        } else if mode == PushMode::ReplaceGroup && group.is_some_and(|group| !group.expects(trace)) {
             let stays = |name: &str| is_time(name) || prepared.get(name).is_some();
-            self.remove_unless(preparer, key, stays);
+            self.remove_families(preparer, key, |name| !stays(name));
         }
-        self.apply(preparer, key, &mut prepared);
-        if is_new && let Some(mut failure) = first_failure(preparer, key, &prepared) {
-            self.apply(preparer, key, &mut failure);
-        }
+        self.apply(preparer, key, &mut prepared, trace);
         self.lifetimes.set(key, lifetime);
         self.recount(key);
     }
@@ -169,12 +197,7 @@ impl State {
         let replaced = |name: &str| mode == PushMode::ReplaceGroup || prepared.get(name).is_some();
         let image = self.image(key, group.families.iter().filter(|name| replaced(name)));
         let names = prepared.families.iter().map(|family| family.name);
-        let is_new = |name: &&str| {
-            group
-                .families
-                .binary_search_by(|known| (**known).cmp(name))
-                .is_err()
-        };
+        let is_new = |name: &&str| !group.families.has(name);
         Undo::Restore {
             key: key.clone(),
             image,
@@ -236,7 +259,7 @@ impl State {
                 self.uncount(&key);
                 let created: HashSet<String> = created.into_iter().collect();
                 if !created.is_empty() {
-                    self.remove_unless(preparer, &key, |name| !created.contains(name));
+                    self.remove_families(preparer, &key, |name| created.contains(name));
                 }
                 let changes = record::decode(&image, preparer).unwrap_or_default();
                 for change in changes {
@@ -246,7 +269,7 @@ impl State {
                         ..
                     } = change
                     {
-                        self.apply(preparer, &key, &mut prepared);
+                        self.apply(preparer, &key, &mut prepared, None);
                         self.lifetimes.set(&key, lifetime);
                     }
                 }
@@ -278,9 +301,10 @@ impl State {
         let Some(group) = self.groups.remove(key) else {
             return false;
         };
-        for name in &group.families {
+        for name in &*group.families {
             self.remove_fragment(preparer, key, group.id, name);
         }
+        self.rosters.release(group.families);
         self.ids.release(group.id);
         self.lifetimes.set(key, None);
         true
@@ -295,7 +319,7 @@ impl State {
     ) -> usize {
         let names: HashSet<&str> = names.iter().copied().collect();
         self.uncount(key);
-        let removed = self.remove_unless(preparer, key, |name| is_time(name) || !names.contains(name));
+        let removed = self.remove_families(preparer, key, |name| !is_time(name) && names.contains(name));
         self.recount(key);
         removed
     }
@@ -322,6 +346,9 @@ impl State {
     ) -> Result<(), Inconsistency> {
         let incoming = Incoming { key, mode, prepared };
         let group = self.groups.get(incoming.key);
+        if group.is_some_and(|group| group.expects(trace(mode, prepared))) {
+            return Ok(());
+        }
         for family in &incoming.prepared.families {
             if incoming.prepared.fingerprints(family).is_empty() {
                 continue;
@@ -481,19 +508,28 @@ impl State {
 
     // ---- changes ------------------------------------------------------------------------------------------
 
-    /// Stores admitted families.
-    fn apply(&mut self, preparer: &Preparer, key: &GroupingKey, prepared: &mut Prepared<'_>) {
+    /// Stores admitted families. With a trace, they are all that the push brings.
+    fn apply(
+        &mut self,
+        preparer: &Preparer,
+        key: &GroupingKey,
+        prepared: &mut Prepared<'_>,
+        trace: Option<Trace>,
+    ) {
         let ids = &mut self.ids;
         let group = self.groups.entry_ref(key).or_insert_with(|| Group {
             id: ids.take(key),
-            families: Vec::new(),
+            families: Roster::default(),
+            last_push: None,
             size: Size::default(),
             membership: None,
         });
-        let known = group.families.len();
+        let repeats = group.expects(trace);
+        group.last_push = trace;
+        let mut new = Vec::new();
         let mut families = std::mem::take(&mut prepared.families);
         for family in &mut families {
-            if !self.families.contains_key(family.name) {
+            if !repeats && !self.families.contains_key(family.name) {
                 let new = Family::new(family.name);
                 self.families.insert(Arc::clone(new.name()), Arc::new(new));
             }
@@ -501,44 +537,43 @@ impl State {
                 continue;
             };
             let stored = Arc::make_mut(stored);
-            reindex(&mut self.index, preparer, group.id, key, stored, prepared, family);
+            if !repeats {
+                reindex(&mut self.index, preparer, group.id, key, stored, prepared, family);
+                if !group.families.has(family.name) {
+                    new.push(Arc::clone(stored.name()));
+                }
+            }
             let before = stored.size();
             stored.put(key, prepared, family);
             self.size = self.size.moved(before, stored.size());
             group.size = group.size.moved(before, stored.size());
-            if group.families[..known]
-                .binary_search_by(|name| (**name).cmp(family.name))
-                .is_err()
-            {
-                group.families.push(Arc::clone(stored.name()));
-            }
         }
-        if group.families.len() > known {
+        if !new.is_empty() {
             // Two sorted runs, which this sort merges; an insertion each would be quadratic.
-            group.families.sort();
+            new.splice(..0, group.families.iter().cloned());
+            new.sort();
+            self.rosters.replace(&mut group.families, new);
         }
         prepared.families = families;
     }
 
-    /// Removes the families of a group whose names do not stay; how many there were.
-    fn remove_unless(
+    /// Removes some families of a group; how many there were.
+    fn remove_families(
         &mut self,
         preparer: &Preparer,
         key: &GroupingKey,
-        stays: impl Fn(&str) -> bool,
+        goes: impl Fn(&str) -> bool,
     ) -> usize {
         let Some(group) = self.groups.get_mut(key) else {
             return 0;
         };
-        if group.families.iter().all(|name| stays(name)) {
+        if !group.families.iter().any(|name| goes(name)) {
             return 0;
         }
+        let (gone, stay): (Vec<_>, Vec<_>) = group.families.iter().cloned().partition(|name| goes(name));
+        self.rosters.replace(&mut group.families, stay);
+        group.last_push = None;
         let id = group.id;
-        let (stay, gone) = std::mem::take(&mut group.families)
-            .into_iter()
-            .partition(|name| stays(name));
-        group.families = stay;
-        let gone: Vec<Arc<str>> = gone;
         let mut removed = Size::default();
         for name in &gone {
             removed = removed.moved(Size::default(), self.remove_fragment(preparer, key, id, name));

@@ -3,7 +3,7 @@
 use wharf_model::name::EscapingScheme;
 use wharf_model::{
     Bucket, BucketSpan, Count, Exemplar, Exposition, Family, Histogram, Metric, MetricType, NativeBuckets,
-    NativeHistogram, Run, Summary, Timestamp, Value,
+    NativeHistogram, Summary, Timestamp, Value,
 };
 
 use super::wire::{write_varint, zigzag};
@@ -46,14 +46,30 @@ pub fn write_metrics(
     family: &Family,
     escaping: EscapingScheme,
 ) {
+    for metric in &family.metrics {
+        let labels = exposition.labels(metric.labels);
+        write_metric(out, exposition, family.metric_type, labels, metric, escaping);
+    }
+}
+
+/// The same for one metric of a family of this type, with these labels instead of its own.
+pub fn write_metric<'l>(
+    out: &mut Vec<u8>,
+    exposition: &Exposition<'_>,
+    metric_type: MetricType,
+    labels: impl Iterator<Item = (&'l str, &'l str)>,
+    metric: &Metric,
+    escaping: EscapingScheme,
+) {
     let encoder = Encoder {
         exposition,
         escaping,
-        metric_type: family.metric_type,
+        metric_type,
     };
-    for metric in &family.metrics {
-        write_message(out, 4, |out| encoder.metric(out, metric));
-    }
+    write_message(out, 4, |out| {
+        encoder.labels(out, labels);
+        encoder.metric(out, metric);
+    });
 }
 
 /// Appends the length that stands before a message in the delimited format.
@@ -85,8 +101,8 @@ struct Encoder<'a> {
 }
 
 impl Encoder<'_> {
+    /// All of a metric but its labels.
     fn metric(&self, out: &mut Vec<u8>, metric: &Metric) {
-        self.labels(out, metric.labels);
         let created = metric.extra.as_ref().and_then(|extra| extra.created);
         match metric.value {
             Value::Number(number) => match self.metric_type.base() {
@@ -115,8 +131,8 @@ impl Encoder<'_> {
         }
     }
 
-    fn labels(&self, out: &mut Vec<u8>, labels: Run) {
-        for (name, value) in self.exposition.labels(labels) {
+    fn labels<'l>(&self, out: &mut Vec<u8>, labels: impl Iterator<Item = (&'l str, &'l str)>) {
+        for (name, value) in labels {
             write_message(out, 1, |out| {
                 write_bytes(out, 1, self.escaping.escape_label_name(name).as_bytes());
                 write_bytes(out, 2, value.as_bytes());
@@ -177,7 +193,7 @@ impl Encoder<'_> {
     fn exemplar(&self, out: &mut Vec<u8>, field: u64, exemplar: Option<&Exemplar>) {
         let Some(exemplar) = exemplar else { return };
         write_message(out, field, |out| {
-            self.labels(out, exemplar.labels);
+            self.labels(out, self.exposition.labels(exemplar.labels));
             write_double(out, 2, exemplar.value);
             write_timestamp(out, 3, exemplar.timestamp);
         });

@@ -1,0 +1,292 @@
+//! The leaves of one family, in the order of grouping keys.
+//!
+//! A tree of two levels, copied where a snapshot shares it: a list of branches, each with some tens of leaves. A
+//! search compares with bounds that lie side by side, and touches one leaf only.
+
+use std::sync::Arc;
+
+use wharf_model::GroupingKey;
+
+use crate::leaf::Leaf;
+
+/// A branch is split in two when it has more leaves than this.
+const MAX_LEAVES: usize = 64;
+/// Neighbouring branches that together have no more leaves than this are joined.
+const JOIN_LEAVES: usize = MAX_LEAVES / 4;
+
+/// The leaves, each under a bound: not above the key of its first fragment, and above all keys of the leaf before.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Leaves {
+    branches: Vec<Entry<Branch>>,
+}
+
+type Branch = Vec<Entry<Leaf>>;
+
+#[derive(Debug, Clone)]
+struct Entry<T> {
+    bound: GroupingKey,
+    below: Arc<T>,
+}
+
+/// Where a leaf stands. Good until leaves are added or removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    branch: usize,
+    leaf: usize,
+}
+
+/// The last entry whose bound is not above the key; the first one if all are.
+fn position<T>(entries: &[Entry<T>], key: &GroupingKey) -> usize {
+    entries
+        .partition_point(|entry| entry.bound <= *key)
+        .saturating_sub(1)
+}
+
+impl Leaves {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.branches.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Leaf>> {
+        let branches = self.branches.iter();
+        branches.flat_map(|branch| branch.below.iter().map(|entry| &entry.below))
+    }
+
+    /// The leaves from that on in which a key is or belongs; all of them, without a key.
+    pub(crate) fn from<'l>(
+        &'l self,
+        key: Option<&GroupingKey>,
+    ) -> impl Iterator<Item = &'l Arc<Leaf>> + use<'l> {
+        let first = key.map_or(0, |key| position(&self.branches, key));
+        let branches = self.branches.get(first..).unwrap_or_default();
+        let passed = match (key, branches.first()) {
+            (Some(key), Some(branch)) => position(&branch.below, key),
+            _ => 0,
+        };
+        let leaves = branches.iter().flat_map(|branch| &*branch.below);
+        leaves.skip(passed).map(|entry| &entry.below)
+    }
+
+    /// The leaves from that on, the other way, in which a key is or belongs; all of them, without a key.
+    pub(crate) fn back_from<'l>(
+        &'l self,
+        key: Option<&GroupingKey>,
+    ) -> impl Iterator<Item = &'l Arc<Leaf>> + use<'l> {
+        let last = key.map_or(self.branches.len(), |key| position(&self.branches, key) + 1);
+        let branches = self.branches.get(..last).unwrap_or_default();
+        let passed = match (key, branches.last()) {
+            (Some(key), Some(branch)) => branch.below.len() - position(&branch.below, key) - 1,
+            _ => 0,
+        };
+        let leaves = branches.iter().rev().flat_map(|branch| branch.below.iter().rev());
+        leaves.skip(passed).map(|entry| &entry.below)
+    }
+
+    /// Adds a leaf whose fragments come after all others, and which is not empty.
+    pub(crate) fn push(&mut self, leaf: Arc<Leaf>) {
+        let Some(bound) = leaf.first_key().cloned() else {
+            return;
+        };
+        let entry = Entry {
+            bound: bound.clone(),
+            below: leaf,
+        };
+        match self
+            .branches
+            .last_mut()
+            .filter(|branch| branch.below.len() < MAX_LEAVES)
+        {
+            Some(branch) => Arc::make_mut(&mut branch.below).push(entry),
+            None => self.branches.push(Entry {
+                bound,
+                below: Arc::new(vec![entry]),
+            }),
+        }
+    }
+
+    /// The leaf that has the fragment of a group if any has, and the fragment's position in it.
+    pub(crate) fn find(&self, key: &GroupingKey) -> Option<(&Leaf, usize)> {
+        let branch = &self.branches.get(position(&self.branches, key))?.below;
+        let leaf = &branch.get(position(branch, key))?.below;
+        Some((leaf, leaf.find(key).ok()?))
+    }
+
+    /// Where the fragment of a group is or belongs. Makes a first leaf if there is none.
+    pub(crate) fn place(&mut self, key: &GroupingKey) -> Place {
+        if self.branches.is_empty() {
+            let entry = |below| Entry {
+                bound: key.clone(),
+                below,
+            };
+            let leaf = entry(Arc::default());
+            self.branches.push(Entry {
+                bound: key.clone(),
+                below: Arc::new(vec![leaf]),
+            });
+        }
+        let branch = position(&self.branches, key);
+        let leaf = position(&self.branches[branch].below, key);
+        let place = Place { branch, leaf };
+        if *key < self.branches[branch].bound {
+            self.branches[branch].bound = key.clone();
+            self.branch_mut(place)[leaf].bound = key.clone();
+        }
+        place
+    }
+
+    /// The leaf at a place, to change it. What a snapshot shares is copied first.
+    pub(crate) fn leaf_mut(&mut self, place: Place) -> &mut Leaf {
+        Arc::make_mut(&mut self.branch_mut(place)[place.leaf].below)
+    }
+
+    /// Adds the upper part that was split off the leaf at a place.
+    pub(crate) fn insert_after(&mut self, place: Place, upper: Leaf) {
+        let Some(bound) = upper.first_key().cloned() else {
+            return;
+        };
+        let branch = self.branch_mut(place);
+        branch.insert(
+            place.leaf + 1,
+            Entry {
+                bound,
+                below: Arc::new(upper),
+            },
+        );
+        if branch.len() > MAX_LEAVES {
+            let upper = branch.split_off(branch.len() / 2);
+            let bound = upper[0].bound.clone();
+            let entry = Entry {
+                bound,
+                below: Arc::new(upper),
+            };
+            self.branches.insert(place.branch + 1, entry);
+        }
+    }
+
+    /// Removes the leaf at a place, which is empty, or joins it with its upper neighbour where both are small.
+    pub(crate) fn tidy(&mut self, place: Place) {
+        let branch = self.branch_mut(place);
+        if branch[place.leaf].below.is_empty() {
+            branch.remove(place.leaf);
+        } else if let [lower, upper, ..] = &mut branch[place.leaf..]
+            && lower.below.should_join(&upper.below)
+        {
+            Arc::make_mut(&mut lower.below).join(&upper.below);
+            branch.remove(place.leaf + 1);
+        }
+        let is_empty = branch.is_empty();
+        if is_empty {
+            self.branches.remove(place.branch);
+        } else if let [lower, upper, ..] = &mut self.branches[place.branch..]
+            && lower.below.len() + upper.below.len() <= JOIN_LEAVES
+        {
+            Arc::make_mut(&mut lower.below).extend_from_slice(&upper.below);
+            self.branches.remove(place.branch + 1);
+        }
+    }
+
+    fn branch_mut(&mut self, place: Place) -> &mut Branch {
+        Arc::make_mut(&mut self.branches[place.branch].below)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use wharf_model::MetricType;
+
+    use super::*;
+    use crate::FamilyMeta;
+    use crate::leaf::Fragment;
+
+    fn key(number: u16) -> GroupingKey {
+        GroupingKey::new([("job", number.to_string().as_str())]).unwrap()
+    }
+
+    fn fragment(key: &GroupingKey) -> Fragment {
+        let meta = FamilyMeta {
+            help: None,
+            metric_type: MetricType::Gauge,
+            unit: "".into(),
+        };
+        Fragment::new(key.clone(), Arc::new(meta))
+    }
+
+    fn put(leaves: &mut Leaves, number: u16, text: &[u8]) {
+        let key = key(number);
+        let place = leaves.place(&key);
+        let leaf = leaves.leaf_mut(place);
+        let at = leaf.find(&key).unwrap_or_else(|at| {
+            leaf.insert(at, fragment(&key));
+            at
+        });
+        leaf.set_text(at, text);
+        if let Some(upper) = leaf.split() {
+            leaves.insert_after(place, upper);
+        }
+    }
+
+    fn remove(leaves: &mut Leaves, number: u16) {
+        let key = key(number);
+        if leaves.find(&key).is_some() {
+            let place = leaves.place(&key);
+            let leaf = leaves.leaf_mut(place);
+            let at = leaf.find(&key).unwrap();
+            leaf.remove(at);
+            leaves.tidy(place);
+        }
+    }
+
+    fn contents(leaves: &Leaves) -> Vec<(GroupingKey, Vec<u8>)> {
+        let fragments = leaves.iter().flat_map(|leaf| leaf.fragments("a"));
+        fragments
+            .map(|view| (view.key().clone(), view.text().to_vec()))
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn leaves_are_an_ordered_map_and_a_copy_stays_as_it_was(
+            changes in prop::collection::vec((0u16..2000, 0usize..4000), 0..1500),
+            copied_after in 0usize..1500,
+        ) {
+            let mut leaves = Leaves::default();
+            let mut expected = BTreeMap::new();
+            let mut copy = None;
+            for (done, (number, length)) in changes.into_iter().enumerate() {
+                if done == copied_after {
+                    copy = Some((leaves.clone(), contents(&leaves)));
+                }
+                // Three of four are put.
+                if length < 1000 {
+                    remove(&mut leaves, number);
+                    expected.remove(&key(number));
+                } else {
+                    put(&mut leaves, number, &vec![b'\n'; length - 1000]);
+                    expected.insert(key(number), vec![b'\n'; length - 1000]);
+                }
+            }
+            prop_assert_eq!(contents(&leaves), expected.into_iter().collect::<Vec<_>>());
+            if let Some((copy, contents_then)) = copy {
+                prop_assert_eq!(contents(&copy), contents_then);
+            }
+        }
+    }
+
+    #[test]
+    fn leaves_that_come_and_go_leave_nothing_behind() {
+        let mut leaves = Leaves::default();
+        for number in 0..3000 {
+            put(&mut leaves, number, &[b'\n'; 3000]);
+        }
+        assert!(leaves.branches.len() > 2);
+        for number in (0..3000).rev() {
+            assert!(leaves.find(&key(number)).is_some());
+            remove(&mut leaves, number);
+            assert!(leaves.find(&key(number)).is_none());
+        }
+        assert!(leaves.is_empty());
+    }
+}
