@@ -169,6 +169,7 @@ impl Store {
             state.undo_of_delete_families(key, names)
         })?;
         let removed = guarded.state.delete_families(&self.preparer, key, names);
+        Self::unlock(guarded);
         Ok((removed, commit))
     }
 
@@ -211,9 +212,8 @@ impl Store {
         let commit = self.append(&mut guarded, record, |state| {
             Undo::Several(keys.iter().map(|key| state.undo_of_delete(key, true)).collect())
         })?;
-        for key in &keys {
-            guarded.state.delete(&self.preparer, key);
-        }
+        guarded.state.delete_all(&self.preparer, &keys);
+        Self::unlock(guarded);
         Ok((keys, commit))
     }
 
@@ -264,15 +264,20 @@ impl Store {
             let undo = |(key, _): &(GroupingKey, _)| state.undo_of_delete(key, true);
             Undo::Several(due.iter().map(undo).collect())
         })?);
-        for (key, lifetime) in &due {
+        let has_more = due.len() == EXPIRED_AT_ONCE;
+        let mut gone = Vec::with_capacity(due.len());
+        for (key, lifetime) in due {
             if lifetime.ttl.keep_times {
-                guarded.state.put(&self.preparer, key, mode, None, nothing());
+                guarded.state.put(&self.preparer, &key, mode, None, nothing());
                 expired.kept_times += 1;
             } else {
-                guarded.state.delete(&self.preparer, key);
+                gone.push(key);
                 expired.deleted += 1;
             }
         }
-        Ok(due.len() == EXPIRED_AT_ONCE)
+        gone.sort_unstable();
+        guarded.state.delete_all(&self.preparer, &gone);
+        Self::unlock(guarded);
+        Ok(has_more)
     }
 }

@@ -121,6 +121,15 @@ impl Family {
         self.leaves.is_empty()
     }
 
+    /// Whether there is no fragment but that of this group.
+    pub(crate) fn is_only_of(&self, key: &GroupingKey) -> bool {
+        let mut leaves = self.leaves.iter();
+        leaves
+            .next()
+            .is_some_and(|leaf| leaf.len() == 1 && leaf.first_key() == Some(key))
+            && leaves.next().is_none()
+    }
+
     /// Number of groups with metrics of this family.
     pub(crate) fn holders(&self) -> u32 {
         self.holders
@@ -252,12 +261,55 @@ impl Family {
         self.count(Some(&old), None);
     }
 
+    /// Removes the fragments of these groups, sorted by key, and shows them before. A leaf that several of them
+    /// share is written anew once.
+    pub(crate) fn remove_all(&mut self, keys: &[&GroupingKey], mut removed: impl FnMut(FragmentView<'_>)) {
+        let name = Arc::clone(&self.name);
+        let mut rest = keys;
+        while let Some((first, others)) = rest.split_first() {
+            rest = others;
+            let Some((leaf, _)) = self.leaves.find(first) else {
+                continue;
+            };
+            let beyond = others.partition_point(|key| leaf.last_key().is_some_and(|last| *key <= last));
+            let here = keys.get(keys.len() - others.len() - 1..).unwrap_or_default();
+            let here = here.get(..=beyond).unwrap_or_default();
+            rest = others.get(beyond..).unwrap_or_default();
+            let goes = |key: &GroupingKey| here.binary_search(&key).is_ok();
+            let mut gone: Vec<Counts> = Vec::with_capacity(here.len());
+            for (position, view) in leaf.fragments(&name).enumerate() {
+                if goes(view.key()) {
+                    gone.push(leaf.get(position).clone_counts());
+                    removed(view);
+                }
+            }
+            let kept = leaf.only(|key| !goes(key));
+            let place = self.leaves.place(first);
+            self.leaves.replace(place, kept);
+            self.leaves.tidy(place);
+            for gone in gone.chunk_by(|a, b| a.metrics > 0 && b.metrics > 0 && Arc::ptr_eq(&a.meta, &b.meta))
+            {
+                for counts in gone {
+                    self.size = self.size.moved(counts.size, Size::default());
+                }
+                if let Some(counts) = gone.first() {
+                    self.count_many(Some(counts), None, u32::try_from(gone.len()).unwrap_or(u32::MAX));
+                }
+            }
+        }
+    }
+
     /// Books a group's change from one meta to another, and renders the header anew if that shows.
     fn count(&mut self, old: Option<&Counts>, new: Option<&Arc<FamilyMeta>>) {
+        self.count_many(old, new, 1);
+    }
+
+    /// The same for so many groups that make the same change.
+    fn count_many(&mut self, old: Option<&Counts>, new: Option<&Arc<FamilyMeta>>, groups: u32) {
         let shown = self.metas.get_min().map(|(meta, _)| Arc::clone(meta));
         if let Some(old) = old.filter(|old| old.metrics > 0) {
-            self.holders -= 1;
-            let left = self.metas.get(&old.meta).map_or(0, |count| count - 1);
+            self.holders -= groups;
+            let left = self.metas.get(&old.meta).map_or(0, |count| count - groups);
             if left == 0 {
                 self.metas.remove(&old.meta);
             } else {
@@ -265,9 +317,9 @@ impl Family {
             }
         }
         if let Some(new) = new {
-            self.holders += 1;
+            self.holders += groups;
             let count = self.metas.get(new).map_or(0, |count| *count);
-            self.metas.insert(Arc::clone(new), count + 1);
+            self.metas.insert(Arc::clone(new), count + groups);
         }
         let show = self.metas.get_min().map(|(meta, _)| meta);
         if show != shown.as_ref() {

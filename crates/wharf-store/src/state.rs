@@ -29,6 +29,8 @@ pub(crate) struct State {
     lifetimes: Lifetimes,
     accounts: Accounts,
     size: Size,
+    /// Families that are gone, see [`Self::take_litter`].
+    litter: Vec<Arc<Family>>,
 }
 
 #[derive(Debug)]
@@ -310,6 +312,55 @@ impl State {
         true
     }
 
+    /// Removes groups, sorted by key. Costs less than one after the other, where they are neighbours.
+    pub(crate) fn delete_all(&mut self, preparer: &Preparer, keys: &[GroupingKey]) {
+        let mut groups = Vec::with_capacity(keys.len());
+        let mut by_family: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
+        for key in keys {
+            self.uncount(key);
+            let Some(group) = self.groups.remove(key) else {
+                continue;
+            };
+            for name in &*group.families {
+                by_family.entry(Arc::clone(name)).or_default().push(groups.len());
+            }
+            self.rosters.release(group.families);
+            self.lifetimes.set(key, None);
+            groups.push((key, group.id));
+        }
+        for (name, members) in by_family {
+            let Some(family) = self.families.get_mut(&name) else {
+                continue;
+            };
+            let family = Arc::make_mut(family);
+            let keys: Vec<&GroupingKey> = members.iter().map(|member| groups[*member].0).collect();
+            let before = family.size();
+            family.remove_all(&keys, |fragment| {
+                let Ok(member) = keys.binary_search(&fragment.key()) else {
+                    return;
+                };
+                let id = groups[members[member]].1;
+                let metric_type = fragment.meta().metric_type;
+                preparer.each_fingerprint(&name, metric_type, fragment.text(), |fingerprint| {
+                    self.index.remove(fingerprint, id);
+                });
+            });
+            self.size = self.size.moved(before, family.size());
+            if family.is_empty() {
+                self.litter.extend(self.families.remove(&name));
+            }
+        }
+        for (_, id) in groups {
+            self.ids.release(id);
+        }
+    }
+
+    /// What the last changes have left to be freed. It takes a while where it is much, so it is for the caller to
+    /// drop it when nobody waits for the lock any more.
+    pub(crate) fn take_litter(&mut self) -> Vec<Arc<Family>> {
+        std::mem::take(&mut self.litter)
+    }
+
     /// Removes families of a group, but not its push times; how many there were.
     pub(crate) fn delete_families(
         &mut self,
@@ -586,10 +637,9 @@ impl State {
 
     /// Removes a fragment; its size.
     fn remove_fragment(&mut self, preparer: &Preparer, key: &GroupingKey, id: GroupId, name: &str) -> Size {
-        let Some(family) = self.families.get_mut(name) else {
+        let Some(family) = self.families.get(name) else {
             return Size::default();
         };
-        let family = Arc::make_mut(family);
         if let Some((leaf, position)) = family.find(key) {
             let metric_type = leaf.get(position).meta.metric_type;
             preparer.each_fingerprint(name, metric_type, leaf.text_of(position), |fingerprint| {
@@ -597,12 +647,16 @@ impl State {
             });
         }
         let before = family.size();
-        family.remove(key);
-        let removed = before.moved(family.size(), Size::default());
-        self.size = self.size.moved(removed, Size::default());
-        if family.is_empty() {
-            self.families.remove(name);
+        let mut after = Size::default();
+        if family.is_only_of(key) {
+            self.litter.extend(self.families.remove(name));
+        } else if let Some(family) = self.families.get_mut(name) {
+            let family = Arc::make_mut(family);
+            family.remove(key);
+            after = family.size();
         }
+        let removed = before.moved(after, Size::default());
+        self.size = self.size.moved(removed, Size::default());
         removed
     }
 

@@ -173,7 +173,9 @@ impl Store {
                 let mut guarded = self.lock();
                 guarded.state.check_push(&prepared)?;
                 guarded.admit(&self.preparer, key, mode, &prepared)?;
-                self.put(&mut guarded, key, mode, lifetime, prepared, record)
+                let commit = self.put(&mut guarded, key, mode, lifetime, prepared, record)?;
+                Self::unlock(guarded);
+                Ok(commit)
             })
         };
         if let Err(error) = &pushed {
@@ -249,6 +251,7 @@ impl Store {
         let waits = self.waits();
         let commit = self.append(&mut guarded, record, |state| state.undo_of_delete(key, waits))?;
         let existed = guarded.state.delete(&self.preparer, key);
+        Self::unlock(guarded);
         Ok((existed, commit))
     }
 
@@ -529,6 +532,13 @@ impl Store {
             }
         }
         guarded.last = durable;
+    }
+
+    /// Gives the lock away, and then frees what the change has left.
+    pub(crate) fn unlock(mut guarded: MutexGuard<'_, Guarded>) {
+        let litter = guarded.state.take_litter();
+        drop(guarded);
+        drop(litter);
     }
 
     /// A panic under the lock is a bug that may have left a push half stored. The panic's message is in the log;
