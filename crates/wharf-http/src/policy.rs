@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use wharf_model::{GroupingKey, Selector};
 use wharf_relabel::Rule;
-use wharf_store::{Limits, Quota, Ttl};
+use wharf_store::{Limits, Quota, Ttl, Usage};
 
-use crate::rate::{Rate, TokenBucket};
+use crate::rate::{Rate, TokenBuckets};
+use crate::telemetry::QuotaGauge;
 
 /// All rules. None, by default.
 #[derive(Debug, Clone, Default)]
@@ -55,7 +56,7 @@ impl From<Duration> for Lifespan {
     }
 }
 
-/// How much groups may store and push, all that a selector matches together.
+/// How much groups may store and push: all that a selector matches together, but for the rate where it says so.
 #[derive(Debug, Clone)]
 pub struct QuotaRule {
     /// Which groups.
@@ -68,6 +69,19 @@ pub struct QuotaRule {
     pub max_bytes: Option<u64>,
     /// How often they may be pushed to.
     pub rate: Option<Rate>,
+    /// The rate is for groups that have the same values of these labels. None: for all of them together.
+    pub rate_per: Vec<String>,
+}
+
+impl QuotaRule {
+    /// What has to be the same of groups that share the rate: the values with a byte between that none has.
+    fn rate_key(&self, key: &GroupingKey) -> Vec<u8> {
+        let values = self
+            .rate_per
+            .iter()
+            .map(|label| key.value(label).unwrap_or_default());
+        values.map(str::as_bytes).collect::<Vec<_>>().join(&0xFF)
+    }
 }
 
 /// Reads the rules anew. Blocks. The error is a text for people: what is wrong, and where.
@@ -86,7 +100,7 @@ pub(crate) struct Policies {
 pub(crate) struct Active {
     policy: Policy,
     /// Those of the quotas that have a rate, with the index of the quota.
-    buckets: Vec<(usize, TokenBucket)>,
+    buckets: Vec<(usize, TokenBuckets)>,
 }
 
 /// Why the rules were not read again.
@@ -168,7 +182,7 @@ impl Policies {
 impl Active {
     fn new(policy: Policy, now: Instant) -> Self {
         let rates = policy.quotas.iter().enumerate();
-        let buckets = rates.filter_map(|(at, quota)| Some((at, TokenBucket::new(quota.rate?, now))));
+        let buckets = rates.filter_map(|(at, quota)| Some((at, TokenBuckets::new(quota.rate?, now))));
         Self {
             buckets: buckets.collect(),
             policy,
@@ -199,27 +213,51 @@ impl Active {
     /// # Errors
     /// If a quota has no room for it. It counts in no quota then.
     pub(crate) fn admit(&self, key: &GroupingKey, now: Instant) -> Result<(), TooFast> {
-        let mut taken: Vec<&TokenBucket> = Vec::new();
-        for (at, bucket) in &self.buckets {
+        let mut taken: Vec<(&TokenBuckets, Vec<u8>)> = Vec::new();
+        for (at, buckets) in &self.buckets {
             let Some(quota) = self.policy.quotas.get(*at) else {
                 continue;
             };
             if !quota.selector.matches(key) {
                 continue;
             }
-            if let Err(wait) = bucket.take(now) {
-                for bucket in taken {
-                    bucket.give_back();
+            let bucket = quota.rate_key(key);
+            if let Err(wait) = buckets.take(&bucket, now) {
+                for (buckets, bucket) in taken {
+                    buckets.give_back(&bucket);
                 }
                 return Err(TooFast {
                     selector: quota.selector.to_string(),
-                    rate: bucket.rate(),
+                    rate: buckets.rate(),
                     wait,
                 });
             }
-            taken.push(bucket);
+            taken.push((buckets, bucket));
         }
         Ok(())
+    }
+
+    /// What the quotas allow of what is stored, and how much of it is taken; `usage` is in their order.
+    pub(crate) fn quota_gauges(&self, usage: &[Usage]) -> Vec<QuotaGauge> {
+        let mut gauges = Vec::new();
+        for ((number, rule), usage) in (1..).zip(&self.policy.quotas).zip(usage) {
+            let resources = [
+                ("groups", rule.max_groups, usage.groups),
+                ("series", rule.max_series, usage.series),
+                ("bytes", rule.max_bytes, usage.bytes),
+            ];
+            let limited = resources.into_iter().filter_map(|(resource, limit, used)| {
+                Some(QuotaGauge {
+                    number: u32::to_string(&number),
+                    selector: rule.selector.to_string(),
+                    resource,
+                    limit: limit?,
+                    used,
+                })
+            });
+            gauges.extend(limited);
+        }
+        gauges
     }
 
     /// What the store has to hold, beside these limits of the flags.
@@ -293,6 +331,7 @@ mod tests {
                 per_second: 1.0,
                 burst,
             }),
+            rate_per: Vec::new(),
         };
         let policy = Policy {
             quotas: vec![quota("{}", 2), quota("{job=\"a\"}", 1)],
@@ -310,6 +349,33 @@ mod tests {
         assert_eq!(active.admit(&key("b"), now), Ok(()));
         assert!(active.admit(&key("b"), now).is_err());
         assert_eq!(active.admit(&key("a"), now + Duration::from_secs(1)), Ok(()));
+    }
+
+    #[test]
+    fn a_rate_may_be_for_each_job() {
+        let rule = QuotaRule {
+            selector: "{}".parse().unwrap(),
+            max_groups: None,
+            max_series: None,
+            max_bytes: None,
+            rate: Some(Rate {
+                per_second: 1.0,
+                burst: 1,
+            }),
+            rate_per: vec!["job".to_owned(), "env".to_owned()],
+        };
+        let policy = Policy {
+            quotas: vec![rule],
+            ..Policy::default()
+        };
+        let now = Instant::now();
+        let active = Active::new(policy, now);
+        let group = |job, env| GroupingKey::new([("job", job), ("env", env), ("x", "1")]).unwrap();
+        assert_eq!(active.admit(&group("a", "dev"), now), Ok(()));
+        assert!(active.admit(&group("a", "dev"), now).is_err());
+        assert_eq!(active.admit(&group("a", "prod"), now), Ok(()));
+        assert_eq!(active.admit(&key("a"), now), Ok(()));
+        assert!(active.admit(&group("a", ""), now).is_err());
     }
 
     #[test]

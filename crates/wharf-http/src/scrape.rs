@@ -129,6 +129,7 @@ fn own(gateway: &Gateway, snapshot: &Snapshot) -> Exposition<'static> {
         expiring: snapshot.expiring() as u64,
         series: totals.series,
         bytes: totals.bytes,
+        quotas: gateway.policy().quota_gauges(&gateway.store.quota_usage()),
         ledger: gateway.store.ledger_statistics(),
     };
     gateway.telemetry.exposition(&gauges)

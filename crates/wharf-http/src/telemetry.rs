@@ -19,7 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::Method;
-use wharf_model::{Exposition, MetricType};
+use wharf_model::{Exposition, Metric, MetricType};
 use wharf_store::{LedgerStatistics, ReservedFamily, UnixNanos};
 
 use self::assemble::Assembly;
@@ -66,7 +66,7 @@ pub struct BuildLabels {
 }
 
 /// How much the store holds at the moment of a scrape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoreGauges {
     /// Number of groups.
     pub groups: u64,
@@ -76,8 +76,25 @@ pub struct StoreGauges {
     pub series: u64,
     /// Bytes of their text.
     pub bytes: u64,
+    /// What the quotas allow, and how much of it is taken, in their order.
+    pub quotas: Vec<QuotaGauge>,
     /// What the ledger has done, if there is one.
     pub ledger: Option<LedgerStatistics>,
+}
+
+/// A quota at the moment of a scrape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaGauge {
+    /// Its place in the file, from 1 on: two may have one selector.
+    pub number: String,
+    /// Which groups it is about.
+    pub selector: String,
+    /// The name of what is counted: `groups`, `series` or `bytes`.
+    pub resource: &'static str,
+    /// How much there may be.
+    pub limit: u64,
+    /// How much there is.
+    pub used: u64,
 }
 
 /// Counts something that is going on, until it is dropped.
@@ -178,6 +195,16 @@ const GROUPS_EXPIRING: ReservedFamily = own(
     MetricType::Gauge,
     "Groups that are stored and have a time to live.",
 );
+const QUOTA_LIMIT: ReservedFamily = own(
+    "wharf_quota_limit",
+    MetricType::Gauge,
+    "How much a quota allows. Quotas are numbered as in the configuration file.",
+);
+const QUOTA_USED: ReservedFamily = own(
+    "wharf_quota_used",
+    MetricType::Gauge,
+    "How much of a quota is taken.",
+);
 const METRICS_DROPPED: ReservedFamily = own(
     "wharf_relabel_metrics_dropped_total",
     MetricType::Counter,
@@ -235,7 +262,7 @@ const REQUESTS_IN_FLIGHT: ReservedFamily = own(
     "Requests being answered.",
 );
 
-static RESERVED: [ReservedFamily; 38] = [
+static RESERVED: [ReservedFamily; 40] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -268,6 +295,8 @@ static RESERVED: [ReservedFamily; 38] = [
     ledger::UP,
     ledger::WRITTEN_BYTES,
     REFUSALS,
+    QUOTA_LIMIT,
+    QUOTA_USED,
     METRICS_DROPPED,
     SCRAPE_DURATION,
     SCRAPE_SIZE,
@@ -513,6 +542,10 @@ impl Telemetry {
             METRICS_DROPPED,
             assemble::float(self.metrics_dropped.load(Relaxed)),
         );
+        let limits = quota_metrics(assembly, &gauges.quotas, |quota| quota.limit);
+        assembly.family(QUOTA_LIMIT, limits);
+        let used = quota_metrics(assembly, &gauges.quotas, |quota| quota.used);
+        assembly.family(QUOTA_USED, used);
     }
 
     fn assemble_scrapes_and_refusals(&self, assembly: &mut Assembly, ledger: Option<&LedgerStatistics>) {
@@ -533,6 +566,22 @@ impl Telemetry {
         assembly.family(SCRAPE_SIZE, vec![size]);
         assembly.single(SCRAPES, assemble::float(scrapes.count));
     }
+}
+
+fn quota_metrics(
+    assembly: &mut Assembly,
+    quotas: &[QuotaGauge],
+    value: impl Fn(&QuotaGauge) -> u64,
+) -> Vec<Metric> {
+    let metrics = quotas.iter().map(|quota| {
+        let labels = [
+            ("match", quota.selector.as_str()),
+            ("quota", quota.number.as_str()),
+            ("resource", quota.resource),
+        ];
+        assembly.number(&labels, assemble::float(value(quota)))
+    });
+    metrics.collect()
 }
 
 /// Numbers have no state in between: a thread that panicked with the lock held has left nothing half done that

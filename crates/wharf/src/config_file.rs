@@ -182,14 +182,19 @@ impl Check {
             max_series: rule.series,
             max_bytes: bytes.map(|bytes| bytes.0),
             rate,
+            rate_per: rule.per.as_ref().map(|per| per.value.clone()).unwrap_or_default(),
         })
     }
 
     fn rate(&mut self, rule: &Quota) -> Option<Rate> {
         let Some(per_second) = &rule.pushes_per_second else {
-            if let Some(burst) = &rule.burst {
-                let text = "expected `pushes_per_second` beside `burst`, found none".to_owned();
-                self.mistake(&burst.referenced, text);
+            let burst = rule.burst.as_ref().map(|burst| (burst.referenced, "burst"));
+            let per = rule.per.as_ref().map(|per| (per.referenced, "per"));
+            for (at, key) in burst.into_iter().chain(per) {
+                self.mistake(
+                    &at,
+                    format!("expected `pushes_per_second` beside `{key}`, found none"),
+                );
             }
             return None;
         };

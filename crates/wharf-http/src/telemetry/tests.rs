@@ -34,6 +34,16 @@ fn busy(now: Instant) -> Telemetry {
     telemetry
 }
 
+fn quota() -> QuotaGauge {
+    QuotaGauge {
+        number: "1".to_owned(),
+        selector: "{job=\"a\"}".to_owned(),
+        resource: "series",
+        limit: 100,
+        used: 30,
+    }
+}
+
 /// The families with these starts of names, in the debug notation.
 fn shown(exposition: &Exposition<'_>, prefix: &str) -> String {
     let text = format!("{exposition:?}");
@@ -106,6 +116,7 @@ fn own_families_show_store_scrapes_and_refusals() {
         expiring: 1,
         series: 30,
         bytes: 4000,
+        quotas: vec![quota()],
         ledger: Some(LedgerStatistics {
             is_up: true,
             records: 5,
@@ -161,6 +172,10 @@ fn own_families_show_store_scrapes_and_refusals() {
         counter "wharf_pushes_refused_total"
           {reason="inconsistent"} 1.0
           {reason="syntax"} 2.0
+        gauge "wharf_quota_limit"
+          {match="{job=\"a\"}",quota="1",resource="series"} 100.0
+        gauge "wharf_quota_used"
+          {match="{job=\"a\"}",quota="1",resource="series"} 30.0
         counter "wharf_relabel_metrics_dropped_total"
           {} 7.0
         histogram "wharf_scrape_duration_seconds"
@@ -179,6 +194,7 @@ fn own_families_show_store_scrapes_and_refusals() {
 fn families_and_labels_are_sorted_and_reserved() {
     let now = Instant::now();
     let gauges = StoreGauges {
+        quotas: vec![quota()],
         ledger: Some(LedgerStatistics::default()),
         ..StoreGauges::default()
     };

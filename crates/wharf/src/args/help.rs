@@ -29,6 +29,11 @@ pub(super) fn text(program: &str) -> String {
         "      ledger",
         "Look into the storage folder, copy it, mend it; see wharf ledger --help.",
     );
+    write_columns(
+        &mut text,
+        "      config",
+        "Check a file for --config.file; see wharf config --help.",
+    );
     let defaults = Config::default();
     for section in Section::ALL {
         text.extend(["\n", section.title(), ":\n"]);
@@ -166,6 +171,8 @@ mod tests {
             Tools:
                   ledger                                 Look into the storage folder, copy it, mend it; see
                                                          wharf ledger --help.
+                  config                                 Check a file for --config.file; see wharf config
+                                                         --help.
 
             Listening:
                   --[no-]web.systemd-socket              Listen on the sockets that systemd hands over, instead

@@ -30,6 +30,7 @@ pub(super) struct Quota {
     pub(super) bytes: Option<Spanned<String>>,
     pub(super) pushes_per_second: Option<Spanned<f64>>,
     pub(super) burst: Option<Spanned<u32>>,
+    pub(super) per: Option<Spanned<Vec<String>>>,
 }
 
 /// As in Prometheus' configuration.

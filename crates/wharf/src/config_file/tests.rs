@@ -17,8 +17,13 @@ fn read_text(text: &str) -> String {
             }
             for quota in policy.quotas {
                 lines.push(format!(
-                    "quota {} groups={:?} series={:?} bytes={:?} rate={:?}",
-                    quota.selector, quota.max_groups, quota.max_series, quota.max_bytes, quota.rate
+                    "quota {} groups={:?} series={:?} bytes={:?} rate={:?} per={:?}",
+                    quota.selector,
+                    quota.max_groups,
+                    quota.max_series,
+                    quota.max_bytes,
+                    quota.rate,
+                    quota.rate_per
                 ));
             }
             lines.push(format!("{} relabelling rules", policy.relabelling.len()));
@@ -61,7 +66,7 @@ quotas:
     bytes: 64MiB
     pushes_per_second: 2.5
     burst: 20
-  - {match: "{}", pushes_per_second: 2.5}
+  - {match: "{}", pushes_per_second: 2.5, per: [job]}
 relabel_configs:
   - source_labels: [a, b]
     separator: '-'
@@ -74,8 +79,8 @@ relabel_configs:
         expect![[r#"
             expiry {job=~"ci-.*",env!="prod"} ttl=Some(Limited(93600s)) keep_times=true
             expiry {job="kept"} ttl=Some(Unlimited) keep_times=false
-            quota {team="web"} groups=Some(10) series=Some(1000) bytes=Some(67108864) rate=Some(Rate { per_second: 2.5, burst: 20 })
-            quota {} groups=None series=None bytes=None rate=Some(Rate { per_second: 2.5, burst: 3 })
+            quota {team="web"} groups=Some(10) series=Some(1000) bytes=Some(67108864) rate=Some(Rate { per_second: 2.5, burst: 20 }) per=[]
+            quota {} groups=None series=None bytes=None rate=Some(Rate { per_second: 2.5, burst: 3 }) per=["job"]
             2 relabelling rules"#]],
     );
 }
@@ -112,6 +117,7 @@ quotas:
   - match: '{}'
   - {match: '{}', bytes: lots, pushes_per_second: 0}
   - {match: '{}', burst: 3, groups: 1}
+  - {match: '{}', per: [job], groups: 1}
 relabel_configs:
   - action: remove
   - action: replace
@@ -125,9 +131,10 @@ relabel_configs:
             f.yml: line 8, column 26: expected a number of bytes, found `lots`
             f.yml: line 8, column 51: expected a number above 0, found `0`
             f.yml: line 9, column 26: expected `pushes_per_second` beside `burst`, found none
-            f.yml: line 11, column 13: expected one of replace, keep, drop, keepequal, dropequal, hashmod, labelmap, labeldrop, labelkeep, lowercase, uppercase, found `remove`
-            f.yml: line 12, column 5: expected `target_label` for the action replace, found none
-            f.yml: line 13, column 5: expected a regular expression, found `a(`: unclosed group"]],
+            f.yml: line 10, column 24: expected `pushes_per_second` beside `per`, found none
+            f.yml: line 12, column 13: expected one of replace, keep, drop, keepequal, dropequal, hashmod, labelmap, labeldrop, labelkeep, lowercase, uppercase, found `remove`
+            f.yml: line 13, column 5: expected `target_label` for the action replace, found none
+            f.yml: line 14, column 5: expected a regular expression, found `a(`: unclosed group"]],
     );
 }
 
@@ -204,7 +211,7 @@ fn the_examples_of_the_schema_are_read() {
             let examples = property["examples"].as_array();
             for example in examples.unwrap_or_else(|| panic!("{list}.{name} has no examples")) {
                 let companion = match name.as_str() {
-                    "burst" => ", \"pushes_per_second\": 1",
+                    "burst" | "per" => ", \"pushes_per_second\": 1",
                     "match" if list == "expiry" => ", \"ttl\": \"1h\"",
                     "match" => ", \"groups\": 1",
                     _ => "",

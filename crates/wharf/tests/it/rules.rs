@@ -324,6 +324,21 @@ fn a_quota_refuses_what_is_beyond_it_and_names_itself() {
     // Others are not concerned, and what is there may be pushed again.
     gateway.push("/metrics/job/c", "m 1\n");
     gateway.push("/metrics/job/a/team/web", "m 2\n");
+    let scrape = gateway.scrape();
+    let quotas = scrape
+        .samples
+        .iter()
+        .filter(|sample| sample.name == "wharf_quota_used");
+    let used: Vec<String> = quotas
+        .map(|sample| {
+            format!(
+                "{} {} {}",
+                sample.labels["quota"], sample.labels["resource"], sample.value
+            )
+        })
+        .collect();
+    // A metric and two times of each group; the order is that of all series.
+    assert_eq!(used, ["1 groups 2", "1 series 6", "2 bytes 0"]);
     let reasons = refusals(&gateway);
     assert_eq!(reasons["quota_groups"], "1");
     assert_eq!(reasons["quota_series"], "1");
@@ -373,6 +388,24 @@ fn a_noisy_job_is_slowed_down_and_others_are_not() {
         assert_eq!(push("quiet").status, 200);
     }
     assert_eq!(refusals(&gateway)["rate"], "3");
+}
+
+#[test]
+fn a_rate_may_be_for_each_job_alone() {
+    let (_folder, spawn) =
+        with_rules("quotas:\n  - {match: '{}', pushes_per_second: 0.001, burst: 2, per: [job]}\n");
+    let gateway = spawn.start();
+    let push = |path: &str| gateway.send(&post(path).body("m 1\n")).status;
+    for job in ["a", "b"] {
+        let statuses = [1, 2, 3].map(|instance| push(&format!("/metrics/job/{job}/instance/{instance}")));
+        assert_eq!(statuses, [200, 200, 429], "{job}");
+    }
+    let many = post("/api/v1/push?group_by=job,instance&partial=true");
+    let report = gateway
+        .send(&many.body("m{job=\"a\",instance=\"1\"} 1\nm{job=\"c\"} 1\n"))
+        .json();
+    assert_eq!(report["data"]["groups"], 1);
+    assert_eq!(report["data"]["refused"][0]["labels"]["job"], "a");
 }
 
 #[test]
