@@ -114,13 +114,10 @@ impl ApiError {
     }
 
     /// The push has a series or a label that is larger than allowed.
-    pub(crate) fn label_limit(what: &str, limit: u64, found: u64, flag: &str) -> Self {
+    pub(crate) fn label_limit(text: &str, flag: &str) -> Self {
         Self {
             status: StatusCode::PAYLOAD_TOO_LARGE,
-            ..Self::bad_request(
-                "label_limit",
-                &format!("expected {what} of at most {limit}, found {found}\nhint: raise --{flag}"),
-            )
+            ..Self::bad_request("label_limit", &format!("{text}\nhint: raise --{flag}"))
         }
     }
 
@@ -160,18 +157,25 @@ impl ApiError {
     /// There is no room for what is pushed. A push that is too large by itself is never going to fit; others may,
     /// when something has expired or was deleted.
     fn limit(exceeded: &Exceeded) -> Self {
-        let (status, reason) = match (&exceeded.selector, exceeded.limited) {
-            (_, Limited::PushSeries) => (StatusCode::PAYLOAD_TOO_LARGE, "series_per_push"),
-            (None, Limited::Groups) => (StatusCode::SERVICE_UNAVAILABLE, "groups"),
-            (None, _) => (StatusCode::SERVICE_UNAVAILABLE, "series"),
-            (Some(_), Limited::Groups) => (StatusCode::TOO_MANY_REQUESTS, "quota_groups"),
-            (Some(_), Limited::Bytes) => (StatusCode::TOO_MANY_REQUESTS, "quota_bytes"),
-            (Some(_), _) => (StatusCode::TOO_MANY_REQUESTS, "quota_series"),
+        use StatusCode as Status;
+        let (status, reason, flag) = match (&exceeded.selector, exceeded.limited) {
+            (_, Limited::PushSeries) => (
+                Status::PAYLOAD_TOO_LARGE,
+                "series_per_push",
+                Some("limits.max-series-per-push"),
+            ),
+            (None, Limited::Groups) => (Status::SERVICE_UNAVAILABLE, "groups", Some("limits.max-groups")),
+            (None, _) => (Status::SERVICE_UNAVAILABLE, "series", Some("limits.max-series")),
+            (Some(_), Limited::Groups) => (Status::TOO_MANY_REQUESTS, "quota_groups", None),
+            (Some(_), Limited::Bytes) => (Status::TOO_MANY_REQUESTS, "quota_bytes", None),
+            (Some(_), _) => (Status::TOO_MANY_REQUESTS, "quota_series", None),
         };
+        let hint = flag.map(|flag| format!("\nhint: raise --{flag}"));
+        let text = format!("{exceeded}{}", hint.unwrap_or_default());
         Self {
             status,
             retry_after_seconds: (exceeded.limited != Limited::PushSeries).then_some(FULL_RETRY_SECONDS),
-            ..Self::bad_request(reason, exceeded)
+            ..Self::bad_request(reason, &text)
         }
     }
 

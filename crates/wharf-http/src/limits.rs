@@ -43,33 +43,29 @@ impl PushLimits {
     }
 
     fn check_count(&self, labels: usize) -> Result<(), ApiError> {
-        within(
-            self.max_labels_per_series,
-            labels,
-            "a number of labels",
-            "limits.max-labels-per-series",
-        )
+        let flag = "limits.max-labels-per-series";
+        within(self.max_labels_per_series, labels, ("a series", "labels", flag))
     }
 
     fn check_lengths(&self, names: usize, values: usize) -> Result<(), ApiError> {
-        within(
-            self.max_label_name_bytes,
-            names,
-            "a label name, in bytes,",
-            "limits.max-label-name-bytes",
-        )?;
+        let flag = "limits.max-label-name-bytes";
+        within(self.max_label_name_bytes, names, ("a label name", "bytes", flag))?;
+        let flag = "limits.max-label-value-bytes";
         within(
             self.max_label_value_bytes,
             values,
-            "a label value, in bytes,",
-            "limits.max-label-value-bytes",
+            ("a label value", "bytes", flag),
         )
     }
 }
 
-fn within(limit: Option<u64>, found: usize, what: &str, flag: &str) -> Result<(), ApiError> {
+fn within(limit: Option<u64>, found: usize, (what, unit, flag): (&str, &str, &str)) -> Result<(), ApiError> {
+    let found = found as u64;
     match limit {
-        Some(limit) if found as u64 > limit => Err(ApiError::label_limit(what, limit, found as u64, flag)),
+        Some(limit) if found > limit => {
+            let text = format!("expected {what} of at most {limit} {unit}, found {found}");
+            Err(ApiError::label_limit(&text, flag))
+        }
         _ => Ok(()),
     }
 }
@@ -111,22 +107,16 @@ mod tests {
         let text = |what: &str, flag: &str| Err(format!("expected {what}\nhint: raise --limits.{flag}"));
         assert_eq!(
             check("m{a=\"\",b=\"\",c=\"\"} 1\n"),
-            text(
-                "a number of labels of at most 2, found 3",
-                "max-labels-per-series"
-            )
+            text("a series of at most 2 labels, found 3", "max-labels-per-series")
         );
         assert_eq!(
             check("m{abcd=\"1\"} 1\n"),
-            text(
-                "a label name, in bytes, of at most 3, found 4",
-                "max-label-name-bytes"
-            )
+            text("a label name of at most 3 bytes, found 4", "max-label-name-bytes")
         );
         assert_eq!(
             check("m{a=\"12345\"} 1\n"),
             text(
-                "a label value, in bytes, of at most 4, found 5",
+                "a label value of at most 4 bytes, found 5",
                 "max-label-value-bytes"
             )
         );

@@ -391,7 +391,7 @@ impl Default for Limits {
             max_series_per_push: Some(10_000_000),
             max_labels_per_series: Some(1_000),
             max_label_name_bytes: Some(4 << 10),
-            max_label_value_bytes: Some(1 << 20),
+            max_label_value_bytes: Some(16 << 20),
         }
     }
 }

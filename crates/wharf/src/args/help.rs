@@ -255,7 +255,7 @@ mod tests {
                   --limits.max-series-per-push=10000000  Series of one push.
                   --limits.max-labels-per-series=1000    Labels of one pushed series.
                   --limits.max-label-name-bytes=4096     Length of a label name.
-                  --limits.max-label-value-bytes=1048576
+                  --limits.max-label-value-bytes=16777216
                                                          Length of a label value.
 
             Logging:

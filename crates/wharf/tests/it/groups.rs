@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wharf_testkit::http::{Request, delete, get, post, put};
 use wharf_testkit::{Gateway, Spawn, body};
 
-use crate::wharf;
+use crate::{loaded, wharf};
 
 fn encoded(text: &str) -> String {
     let bytes: Vec<String> = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
@@ -194,7 +194,7 @@ fn deleting_takes_what_the_selectors_name_and_says_so_beforehand() {
     assert_eq!(samples(&gateway, "wharf_groups_deleted_total"), ["3 {}"]);
     gateway.kill();
     gateway.wait();
-    assert_eq!(jobs(&list(&on().start(), "")), ["web", "ci-3"]);
+    assert_eq!(jobs(&list(&loaded(on()), "")), ["web", "ci-3"]);
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn a_push_may_replace_series_of_the_same_labels_only() {
     assert_eq!(samples(&gateway, "n").len(), 1);
     gateway.kill();
     gateway.wait();
-    let gateway = on().start();
+    let gateway = loaded(on());
     assert_eq!(values(&gateway), ["10", "20", "30"]);
     gateway.push("/metrics/job/a", "m{x=\"9\"} 9\n");
     assert_eq!(values(&gateway), ["9"]);

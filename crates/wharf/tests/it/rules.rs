@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use wharf_testkit::http::{delete, get, post, put};
 use wharf_testkit::{Gateway, Prometheus, Sample, Spawn, until};
 
-use crate::{WHARF, gateways, wharf};
+use crate::{WHARF, gateways, loaded, wharf};
 
 /// A folder with a configuration file, and Wharf that reads it.
 fn with_rules(rules: &str) -> (TempDir, Spawn) {
@@ -261,7 +261,7 @@ fn what_has_expired_while_nothing_ran_is_not_seen_again() {
     until("the time to be over", || {
         (now() > pushed_at.unwrap_or(0.0) + 1.0).then_some(())
     });
-    let gateway = on().start();
+    let gateway = loaded(on());
     let names: Vec<_> = gateway
         .scrape()
         .samples
@@ -448,7 +448,7 @@ fn limits_of_the_flags_refuse_with_their_name_and_value() {
         "/metrics/job/b",
         "m{a=\"\",b=\"\",c=\"\"} 1\n",
         413,
-        "at most 2, found 3",
+        "a series of at most 2 labels, found 3",
     );
     check(
         "/metrics/job/b",
