@@ -25,12 +25,15 @@ use wharf_ledger::{Ledger, Options, RealDisk};
 use wharf_model::{Exposition, GroupingKey, Selector};
 use wharf_store::{Commit, Limits, Listing, PushMode, Quota, Reserved, SortBy, Store, Ttl, UnixNanos};
 
+/// A name, and what prints the answer.
+type Question = (&'static str, fn(&str));
+
 fn main() {
     let filter = env::args()
         .skip(1)
         .find(|argument| !argument.starts_with('-'))
         .unwrap_or_default();
-    let questions: [(&str, fn(&str)); 7] = [
+    let questions: [Question; 7] = [
         ("groups/push", push),
         ("groups/push_series", push_series),
         ("groups/delete_10k_of_100k", delete_matching),
@@ -141,7 +144,7 @@ fn measure(name: &str, store: &Store, change: impl FnOnce()) {
         });
         let (started, on_processor) = (Instant::now(), processor_time());
         change();
-        let (took, worked) = (started.elapsed(), processor_time() - on_processor);
+        let (took, worked) = (started.elapsed(), processor_time().saturating_sub(on_processor));
         is_over.store(true, Ordering::Relaxed);
         let longest = waits.join().unwrap();
         println!("{name}: {took:.1?} ({worked:.1?} on the processor), longest wait {longest:.1?}");
@@ -187,7 +190,7 @@ fn push(name: &str) {
             drop(store.push_with_ttl(&key, mode, &exposition, ttl, UnixNanos(0)));
             n += 1;
         }
-        let worked = processor_time() - on_processor;
+        let worked = processor_time().saturating_sub(on_processor);
         println!("{name}/{what}: {:.2?} on the processor a push", worked / n);
     }
 }
@@ -208,7 +211,7 @@ fn push_series(name: &str) {
     for _ in 0..500 {
         push(&exposition);
     }
-    let worked = processor_time() - on_processor;
+    let worked = processor_time().saturating_sub(on_processor);
     println!("{name}: {:.2?} on the processor a push", worked / 500);
 }
 
@@ -320,11 +323,11 @@ fn block_on(commit: Commit) {
     }
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut waiting = pin!(commit.wait());
-    while let Poll::Pending = waiting
-        .as_mut()
-        .poll(&mut Context::from_waker(&waker))
-        .map(Result::unwrap)
-    {
-        thread::park();
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match waiting.as_mut().poll(&mut context) {
+            Poll::Ready(stored) => return stored.unwrap(),
+            Poll::Pending => thread::park(),
+        }
     }
 }

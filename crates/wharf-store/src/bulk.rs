@@ -209,10 +209,10 @@ impl Store {
             }
             record.finish()
         });
-        let commit = self.append(&mut guarded, record, |state| {
-            Undo::Several(keys.iter().map(|key| state.undo_of_delete(key, true)).collect())
-        })?;
-        guarded.state.delete_all(&self.preparer, &keys);
+        // How to take it back is known when it is done.
+        let commit = self.append(&mut guarded, record, |_| Undo::Nothing)?;
+        let undo = guarded.state.delete_all(&self.preparer, &keys, self.waits());
+        guarded.amend_undo(self.waits(), undo);
         Self::unlock(guarded);
         Ok((keys, commit))
     }
@@ -259,15 +259,14 @@ impl Store {
             }
             record.finish()
         });
-        // Who drops it is whom the ledger tells that it is safe.
-        drop(self.append(&mut guarded, record, |state| {
-            let undo = |(key, _): &(GroupingKey, _)| state.undo_of_delete(key, true);
-            Undo::Several(due.iter().map(undo).collect())
-        })?);
+        // Nobody waits for it.
+        drop(self.append(&mut guarded, record, |_| Undo::Nothing)?);
+        let mut undos = Vec::new();
         let has_more = due.len() == EXPIRED_AT_ONCE;
         let mut gone = Vec::with_capacity(due.len());
         for (key, lifetime) in due {
             if lifetime.ttl.keep_times {
+                undos.push(guarded.state.undo_of_delete(&key, self.waits()));
                 guarded.state.put(&self.preparer, &key, mode, None, nothing());
                 expired.kept_times += 1;
             } else {
@@ -276,7 +275,8 @@ impl Store {
             }
         }
         gone.sort_unstable();
-        guarded.state.delete_all(&self.preparer, &gone);
+        undos.push(guarded.state.delete_all(&self.preparer, &gone, self.waits()));
+        guarded.amend_undo(self.waits(), Undo::Several(undos));
         Self::unlock(guarded);
         Ok(has_more)
     }

@@ -261,40 +261,43 @@ impl Family {
         self.count(Some(&old), None);
     }
 
-    /// Removes the fragments of these groups, sorted by key, and shows them before. A leaf that several of them
-    /// share is written anew once.
-    pub(crate) fn remove_all(&mut self, keys: &[&GroupingKey], mut removed: impl FnMut(FragmentView<'_>)) {
-        let name = Arc::clone(&self.name);
-        let mut rest = keys;
-        while let Some((first, others)) = rest.split_first() {
-            rest = others;
-            let Some((leaf, _)) = self.leaves.find(first) else {
+    /// Removes the fragments of these groups, sorted by key, and shows each before, with the position of its group.
+    /// A leaf is changed once, whatever number of them it has.
+    pub(crate) fn remove_all(
+        &mut self,
+        keys: &[&GroupingKey],
+        mut removed: impl FnMut(usize, FragmentView<'_>),
+    ) {
+        let mut start = 0;
+        while let Some(first) = keys.get(start) {
+            if self.leaves.find(first).is_none() {
+                start += 1;
                 continue;
-            };
-            let beyond = others.partition_point(|key| leaf.last_key().is_some_and(|last| *key <= last));
-            let here = keys.get(keys.len() - others.len() - 1..).unwrap_or_default();
-            let here = here.get(..=beyond).unwrap_or_default();
-            rest = others.get(beyond..).unwrap_or_default();
-            let goes = |key: &GroupingKey| here.binary_search(&key).is_ok();
-            let mut gone: Vec<Counts> = Vec::with_capacity(here.len());
-            for (position, view) in leaf.fragments(&name).enumerate() {
-                if goes(view.key()) {
-                    gone.push(leaf.get(position).clone_counts());
-                    removed(view);
-                }
             }
-            let kept = leaf.only(|key| !goes(key));
             let place = self.leaves.place(first);
-            self.leaves.replace(place, kept);
+            let leaf = self.leaves.leaf_mut(place);
+            let last = leaf.last_key().unwrap_or(first);
+            let rest = keys.get(start..).unwrap_or_default();
+            let here = rest.partition_point(|key| *key <= last).max(1);
+            let rest = rest.get(..here).unwrap_or_default();
+            let mut gone: Vec<Counts> = Vec::with_capacity(here);
+            leaf.retain(&self.name, |fragment, view| {
+                let Ok(position) = rest.binary_search(&view.key()) else {
+                    return true;
+                };
+                gone.push(fragment.clone_counts());
+                removed(start + position, view);
+                false
+            });
             self.leaves.tidy(place);
-            for gone in gone.chunk_by(|a, b| a.metrics > 0 && b.metrics > 0 && Arc::ptr_eq(&a.meta, &b.meta))
+            start += here;
+            for same in gone.chunk_by(|a, b| a.metrics > 0 && b.metrics > 0 && Arc::ptr_eq(&a.meta, &b.meta))
             {
-                for counts in gone {
+                for counts in same {
                     self.size = self.size.moved(counts.size, Size::default());
                 }
-                if let Some(counts) = gone.first() {
-                    self.count_many(Some(counts), None, u32::try_from(gone.len()).unwrap_or(u32::MAX));
-                }
+                let groups = u32::try_from(same.len()).unwrap_or(u32::MAX);
+                self.count_many(same.first(), None, groups);
             }
         }
     }

@@ -139,11 +139,6 @@ impl Leaves {
         Arc::make_mut(&mut self.branch_mut(place)[place.leaf].below)
     }
 
-    /// Puts another leaf in the place of one, whose fragments it has or some of them; [`Self::tidy`] has to follow.
-    pub(crate) fn replace(&mut self, place: Place, leaf: Leaf) {
-        self.branch_mut(place)[place.leaf].below = Arc::new(leaf);
-    }
-
     /// Adds the upper part that was split off the leaf at a place.
     pub(crate) fn insert_after(&mut self, place: Place, upper: Leaf) {
         let Some(bound) = upper.first_key().cloned() else {

@@ -1,10 +1,13 @@
 //! How much may be stored: in all, and in the groups that a selector selects.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use hashbrown::HashMap;
 use wharf_model::{GroupingKey, Selector};
 
 use crate::family::Size;
+use crate::index::GroupId;
 
 /// Limits on what is stored; none, by default.
 ///
@@ -44,6 +47,14 @@ pub struct Usage {
     pub series: u64,
     /// Number of bytes.
     pub bytes: u64,
+}
+
+impl Usage {
+    /// Moves series and bytes by as much as went from `before` to `after`.
+    fn change(&mut self, before: Size, after: Size) {
+        self.series = self.series + after.series - before.series;
+        self.bytes = self.bytes + after.bytes - before.bytes;
+    }
 }
 
 /// What a limit counts.
@@ -104,18 +115,15 @@ impl fmt::Display for Exceeded {
     }
 }
 
-/// The quotas that select a group. A group of an earlier generation is not counted yet.
-#[derive(Debug)]
-pub(crate) struct Membership {
-    generation: u64,
-    quotas: Box<[usize]>,
-}
-
 /// The limits, and what is stored under each quota.
+///
+/// A group is counted from its next change on, or when it is asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     limits: Limits,
     usage: Vec<Usage>,
+    /// Which quotas select the groups that are counted.
+    members: HashMap<GroupId, Box<[usize]>>,
     /// Counts the changes of the limits.
     generation: u64,
 }
@@ -151,6 +159,7 @@ impl Accounts {
         Self {
             limits: self.limits.clone(),
             usage: vec![Usage::default(); self.usage.len()],
+            members: HashMap::new(),
             generation: self.generation,
         }
     }
@@ -159,6 +168,7 @@ impl Accounts {
     pub(crate) fn set(&mut self, limits: Limits) {
         self.usage = vec![Usage::default(); limits.quotas.len()];
         self.limits = limits;
+        self.members = HashMap::new();
         self.generation += 1;
     }
 
@@ -167,51 +177,54 @@ impl Accounts {
         self.limits.max_groups.is_some() || self.limits.max_series.is_some() || self.has_quotas()
     }
 
-    /// The quotas that select a group; none, without an allocation, if there are no quotas.
-    pub(crate) fn membership(&self, key: &GroupingKey) -> Option<Box<Membership>> {
-        if !self.has_quotas() {
-            return None;
+    /// The quotas that select a group. Reads patterns, unless the group is counted already.
+    pub(crate) fn quotas_of(&self, id: Option<GroupId>, key: &GroupingKey) -> Cow<'_, [usize]> {
+        if let Some(quotas) = id.and_then(|id| self.members.get(&id)) {
+            return Cow::Borrowed(quotas);
         }
         let quotas = self.limits.quotas.iter().enumerate();
-        let quotas = quotas.filter_map(|(index, quota)| quota.selector.matches(key).then_some(index));
-        Some(Box::new(Membership {
-            generation: self.generation,
-            quotas: quotas.collect(),
-        }))
+        let selecting = quotas.filter_map(|(index, quota)| quota.selector.matches(key).then_some(index));
+        Cow::Owned(selecting.collect())
     }
 
-    /// Whether a group with this membership is counted.
-    pub(crate) fn counts(&self, membership: Option<&Membership>) -> bool {
-        membership.is_some_and(|membership| membership.generation == self.generation)
+    pub(crate) fn counts(&self, id: GroupId) -> bool {
+        self.members.contains_key(&id)
     }
 
-    /// Counts a group in that has `size`, or out with `is_in` false.
-    pub(crate) fn count(&mut self, membership: Option<&Membership>, size: Size, is_in: bool) {
-        let Some(membership) = membership.filter(|_| self.counts(membership)) else {
-            return;
-        };
-        for quota in &membership.quotas {
-            let Some(usage) = self.usage.get_mut(*quota) else {
-                continue;
-            };
-            let change = |total: &mut u64, part: u64| {
-                *total = if is_in { *total + part } else { *total - part };
-            };
-            change(&mut usage.groups, 1);
-            change(&mut usage.series, size.series);
-            change(&mut usage.bytes, size.bytes);
+    /// Counts a group that was not counted.
+    pub(crate) fn enter(&mut self, id: GroupId, key: &GroupingKey, size: Size) {
+        let quotas = self.quotas_of(None, key).into_owned();
+        for quota in &quotas {
+            if let Some(usage) = self.usage.get_mut(*quota) {
+                usage.groups += 1;
+                usage.change(Size::default(), size);
+            }
+        }
+        self.members.insert(id, quotas.into());
+    }
+
+    /// Counts that a group has changed, if it is counted: by as much as went from `before` to `after`.
+    pub(crate) fn change(&mut self, id: GroupId, before: Size, after: Size) {
+        for quota in self.members.get(&id).into_iter().flatten() {
+            if let Some(usage) = self.usage.get_mut(*quota) {
+                usage.change(before, after);
+            }
+        }
+    }
+
+    /// Counts that a group of this size is gone, if it is counted.
+    pub(crate) fn leave(&mut self, id: GroupId, size: Size) {
+        for quota in self.members.remove(&id).into_iter().flatten() {
+            if let Some(usage) = self.usage.get_mut(quota) {
+                usage.groups -= 1;
+                usage.change(size, Size::default());
+            }
         }
     }
 
     /// Whether a push of so many series and bytes stays below every limit, whatever it replaces: then nothing
     /// needs to be looked up.
-    pub(crate) fn has_room(
-        &self,
-        groups: u64,
-        total: Size,
-        membership: Option<&Membership>,
-        push: Size,
-    ) -> bool {
+    pub(crate) fn has_room(&self, groups: u64, total: Size, quotas: &[usize], push: Size) -> bool {
         let fits = |max: Option<u64>, used: u64, more: u64| max.is_none_or(|max| used + more <= max);
         // A new group gets a push time and a failure time, of a line each; the bytes of these are not known here.
         let series = push.series + 2;
@@ -222,16 +235,14 @@ impl Accounts {
         } = self.limits;
         fits(max_groups, groups, 1)
             && fits(max_series, total.series, series)
-            && membership.is_none_or(|membership| {
-                membership.quotas.iter().all(|index| {
-                    let (Some(quota), Some(usage)) = (self.limits.quotas.get(*index), self.usage.get(*index))
-                    else {
-                        return true;
-                    };
-                    quota.max_bytes.is_none()
-                        && fits(quota.max_groups, usage.groups, 1)
-                        && fits(quota.max_series, usage.series, series)
-                })
+            && quotas.iter().all(|index| {
+                let (Some(quota), Some(usage)) = (self.limits.quotas.get(*index), self.usage.get(*index))
+                else {
+                    return true;
+                };
+                quota.max_bytes.is_none()
+                    && fits(quota.max_groups, usage.groups, 1)
+                    && fits(quota.max_series, usage.series, series)
             })
     }
 
@@ -240,7 +251,7 @@ impl Accounts {
         &self,
         groups: u64,
         total: Size,
-        membership: Option<&Membership>,
+        quotas: &[usize],
         growth: Growth,
     ) -> Result<(), Exceeded> {
         let usage = Usage {
@@ -251,12 +262,11 @@ impl Accounts {
         let Limits {
             max_groups,
             max_series,
-            ref quotas,
             ..
         } = self.limits;
         growth.check([max_groups, max_series, None], usage, None)?;
-        for index in membership.iter().flat_map(|membership| &membership.quotas) {
-            if let (Some(quota), Some(usage)) = (quotas.get(*index), self.usage.get(*index)) {
+        for index in quotas {
+            if let (Some(quota), Some(usage)) = (self.limits.quotas.get(*index), self.usage.get(*index)) {
                 let max = [quota.max_groups, quota.max_series, quota.max_bytes];
                 growth.check(max, *usage, Some(&quota.selector))?;
             }

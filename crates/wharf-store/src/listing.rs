@@ -2,8 +2,10 @@
 
 use std::collections::BinaryHeap;
 
+use hashbrown::HashMap;
 use wharf_model::{GroupingKey, Selector};
 
+use crate::family::Size;
 use crate::leaf::FragmentView;
 use crate::lifetime::Lifetime;
 use crate::store::{Snapshot, Store};
@@ -95,7 +97,7 @@ impl Store {
         let mut page = if listing.sort == SortBy::Key {
             by_key(&snapshot, listing)
         } else {
-            self.by_rank(&snapshot, listing)
+            by_rank(&snapshot, listing)
         };
         if listing.selectors.is_empty() {
             page.total = Some(snapshot.totals().groups);
@@ -107,83 +109,25 @@ impl Store {
         }
     }
 
-    /// The groups of a page that is not ordered by key.
-    fn by_rank(&self, snapshot: &Snapshot, listing: &Listing) -> Keys {
-        let after = listing.after.as_ref();
-        // The lowest ones so far, the highest of them on top.
-        let mut lowest: BinaryHeap<(u64, GroupingKey)> = BinaryHeap::new();
-        let mut total = 0;
-        let mut times = snapshot
-            .times(None, false)
-            .filter(|time| selects(listing, time.key()));
-        loop {
-            let chunk: Vec<FragmentView<'_>> = times.by_ref().take(CHUNK).collect();
-            if chunk.is_empty() {
-                break;
-            }
-            total += chunk.len();
-            for (time, rank) in chunk.iter().zip(self.ranks(snapshot, listing, &chunk)) {
-                let place = (rank, time.key());
-                let is_passed = after.is_some_and(|after| place <= (after.rank, &after.key));
-                let is_beyond = lowest.len() > listing.limit
-                    && lowest.peek().is_some_and(|(rank, key)| place >= (*rank, key));
-                if is_passed || is_beyond {
-                    continue;
-                }
-                lowest.push((rank, time.key().clone()));
-                if lowest.len() > listing.limit + 1 {
-                    lowest.pop();
-                }
-            }
-        }
-        let places = lowest.into_sorted_vec();
-        let mut page = Keys::of(places, listing.limit);
-        page.total = Some(total);
-        page
-    }
-
-    /// The places of groups in the order; higher ones come later.
-    fn ranks(&self, snapshot: &Snapshot, listing: &Listing, times: &[FragmentView<'_>]) -> Vec<u64> {
-        let guarded = matches!(listing.sort, SortBy::Series | SortBy::Bytes).then(|| self.lock());
-        let size = |time: &FragmentView<'_>| {
-            let group = guarded
-                .as_ref()
-                .and_then(|guarded| guarded.state.group(time.key()));
-            group.map(|(size, _)| size).unwrap_or_default()
-        };
-        let rank = |time: &FragmentView<'_>| match listing.sort {
-            SortBy::Key => 0,
-            SortBy::PushTime => rank_of(value(time)),
-            SortBy::FailureTime => rank_of(failure_time(snapshot, time.key())),
-            SortBy::Series => size(time).series,
-            SortBy::Bytes => size(time).bytes,
-            // Those that do not expire come last in both directions.
-            SortBy::Expiry => match snapshot.lifetime(time.key()) {
-                Some(lifetime) => u64::try_from(lifetime.expires_at.0).unwrap_or(0),
-                None if listing.descending => 0,
-                None => u64::MAX,
-            },
-        };
-        let ranks = times.iter().map(rank);
-        ranks
-            .map(|rank| if listing.descending { !rank } else { rank })
-            .collect()
-    }
-
     /// What is to be said of groups; those that are gone meanwhile are left out.
     fn describe(&self, snapshot: &Snapshot, keys: &[GroupingKey]) -> Vec<GroupInfo> {
         let mut infos = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(CHUNK) {
             let guarded = self.lock();
-            let sizes: Vec<_> = chunk.iter().map(|key| guarded.state.group(key)).collect();
+            let rosters: Vec<_> = chunk.iter().map(|key| guarded.state.roster(key)).collect();
             drop(guarded);
-            for (key, size) in chunk.iter().zip(sizes) {
-                let Some((size, families)) = size else { continue };
-                let time = snapshot.fragment(PUSH_TIME, key);
+            for (key, roster) in chunk.iter().zip(rosters) {
+                let Some(roster) = roster else { continue };
+                let fragments = roster.iter().filter_map(|name| snapshot.fragment(name, key));
+                let (mut families, mut size) = (0, Size::default());
+                for fragment in fragments {
+                    families += 1;
+                    size = size.moved(Size::default(), fragment.size());
+                }
                 infos.push(GroupInfo {
                     key: key.clone(),
-                    push_time: time.as_ref().map(value).unwrap_or_default(),
-                    failure_time: failure_time(snapshot, key),
+                    push_time: time(snapshot, PUSH_TIME, key),
+                    failure_time: time(snapshot, PUSH_FAILURE_TIME, key),
                     families,
                     series: size.series,
                     bytes: size.bytes,
@@ -193,6 +137,52 @@ impl Store {
         }
         infos
     }
+}
+
+/// The groups of a page that is not ordered by key.
+fn by_rank(snapshot: &Snapshot, listing: &Listing) -> Keys {
+    let after = listing.after.as_ref();
+    let by_size = matches!(listing.sort, SortBy::Series | SortBy::Bytes);
+    let sizes = if by_size { snapshot.sizes() } else { HashMap::new() };
+    // The lowest ones so far, the highest of them on top.
+    let mut lowest: BinaryHeap<(u64, &GroupingKey)> = BinaryHeap::new();
+    let mut total = 0;
+    for pushed in snapshot
+        .times(None, false)
+        .filter(|time| selects(listing, time.key()))
+    {
+        total += 1;
+        let key = pushed.key();
+        let size = sizes.get(key).copied().unwrap_or_default();
+        let rank = match listing.sort {
+            SortBy::Key => 0,
+            SortBy::PushTime => rank_of(value(&pushed)),
+            SortBy::FailureTime => rank_of(time(snapshot, PUSH_FAILURE_TIME, key)),
+            SortBy::Series => size.series,
+            SortBy::Bytes => size.bytes,
+            // Those that do not expire come last in both directions.
+            SortBy::Expiry => match snapshot.lifetime(key) {
+                Some(lifetime) => u64::try_from(lifetime.expires_at.0).unwrap_or(0),
+                None if listing.descending => 0,
+                None => u64::MAX,
+            },
+        };
+        let place = (if listing.descending { !rank } else { rank }, key);
+        if after.is_none_or(|after| place > (after.rank, &after.key)) {
+            lowest.push(place);
+        }
+        // One more than the page has, to know whether there is another.
+        if lowest.len() > listing.limit.saturating_add(1) {
+            lowest.pop();
+        }
+    }
+    let places = lowest.into_sorted_vec().into_iter();
+    let mut page = Keys::of(
+        places.map(|(rank, key)| (rank, key.clone())).collect(),
+        listing.limit,
+    );
+    page.total = Some(total);
+    page
 }
 
 /// The groups of a page, before anything is known of them.
@@ -234,8 +224,9 @@ fn selects(listing: &Listing, key: &GroupingKey) -> bool {
     listing.selectors.is_empty() || Selector::any(&listing.selectors, key)
 }
 
-fn failure_time(snapshot: &Snapshot, key: &GroupingKey) -> f64 {
-    let time = snapshot.fragment(PUSH_FAILURE_TIME, key);
+/// The value of one of the times of a group.
+fn time(snapshot: &Snapshot, name: &str, key: &GroupingKey) -> f64 {
+    let time = snapshot.fragment(name, key);
     time.as_ref().map(value).unwrap_or_default()
 }
 
@@ -274,8 +265,22 @@ impl Snapshot {
         }
     }
 
-    fn fragment(&self, name: &'static str, key: &GroupingKey) -> Option<FragmentView<'_>> {
+    fn fragment<'s>(&'s self, name: &'s str, key: &GroupingKey) -> Option<FragmentView<'s>> {
         let (leaf, position) = self.families.get(name)?.find(key)?;
         Some(leaf.view(name, position))
+    }
+
+    /// How much each group holds.
+    fn sizes(&self) -> HashMap<&GroupingKey, Size> {
+        let mut sizes = HashMap::with_capacity(self.totals.groups);
+        for fragment in self
+            .families
+            .values()
+            .flat_map(|family| family.fragments_above(None))
+        {
+            let size: &mut Size = sizes.entry(fragment.key()).or_default();
+            *size = size.moved(Size::default(), fragment.size());
+        }
+        sizes
     }
 }

@@ -133,6 +133,31 @@ pub(crate) fn wipe() -> Vec<u8> {
     vec![SINGLE, WIPE]
 }
 
+/// The record of what a group holds, in the making: families have to come in the order of their names.
+#[derive(Debug)]
+pub(crate) struct Image(Vec<u8>);
+
+impl Image {
+    pub(crate) fn new(key: &GroupingKey, lifetime: Option<Lifetime>, families: usize) -> Self {
+        let mut out = Vec::new();
+        out.extend_from_slice(&[version_of(lifetime), PUT, mode_code(PushMode::ReplaceFamilies)]);
+        write_bytes(&mut out, key.as_bytes());
+        if lifetime.is_some() {
+            write_lifetime(&mut out, lifetime);
+        }
+        write_length(&mut out, families);
+        Self(out)
+    }
+
+    pub(crate) fn add(&mut self, family: &FamilyParts<'_>) {
+        write_family(&mut self.0, family);
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.0
+    }
+}
+
 /// A record of several changes in the making.
 #[derive(Debug)]
 pub(crate) struct Several(Vec<u8>);

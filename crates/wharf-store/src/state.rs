@@ -1,5 +1,6 @@
 //! What the store's lock guards: families, groups, index. All rules that need more than one group are here.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::error::{describe_labels, short};
 use crate::family::{Family, Size};
 use crate::index::{Fingerprint, GroupId, SeriesIndex};
 use crate::lifetime::{Lifetime, Lifetimes};
-use crate::limits::{Accounts, Exceeded, Growth, Limited, Limits, Membership};
+use crate::limits::{Accounts, Exceeded, Growth, Limited, Limits};
 use crate::prepare::{Prepared, PreparedFamily, Preparer, has_series, series_of};
 use crate::record::{self, Change};
 use crate::roster::{Roster, Rosters};
@@ -40,9 +41,6 @@ struct Group {
     families: Roster,
     /// The last push, if nothing else has changed the group since.
     last_push: Option<Trace>,
-    size: Size,
-    /// The quotas that it is under; none while there are no quotas.
-    membership: Option<Box<Membership>>,
 }
 
 /// What a push leaves behind to know its like by: a hash over what it replaced, and over the series it brought
@@ -85,6 +83,15 @@ pub(crate) enum Undo {
     Unwipe { state: Box<State> },
 }
 
+/// A group on its way out.
+struct Leaving<'k> {
+    key: &'k GroupingKey,
+    id: GroupId,
+    size: Size,
+    /// What it held.
+    image: Option<record::Image>,
+}
+
 /// A push as the checks see it.
 #[derive(Clone, Copy)]
 struct Incoming<'p> {
@@ -110,10 +117,9 @@ impl State {
         &self.lifetimes
     }
 
-    /// The size of a group, and the number of its families.
-    pub(crate) fn group(&self, key: &GroupingKey) -> Option<(Size, usize)> {
-        let group = self.groups.get(key)?;
-        Some((group.size, group.families.len()))
+    /// The families of a group, if it is there.
+    pub(crate) fn roster(&self, key: &GroupingKey) -> Option<Roster> {
+        self.groups.get(key).map(|group| group.families.clone())
     }
 
     /// When a group was pushed last with success; or made, by a push that was refused.
@@ -152,7 +158,7 @@ impl State {
         lifetime: Option<Lifetime>,
         mut prepared: Prepared<'_>,
     ) {
-        self.uncount(key);
+        let total = self.size;
         let trace = trace(mode, &prepared);
         let group = self.groups.get(key);
         if group.is_none() {
@@ -165,7 +171,7 @@ impl State {
         }
         self.apply(preparer, key, &mut prepared, trace);
         self.lifetimes.set(key, lifetime);
-        self.recount(key);
+        self.book(key, total);
     }
 
     /// What books a refused push: the failure time moves. With `makes`, a group that does not exist is made, with a
@@ -258,7 +264,7 @@ impl State {
                 self.delete(preparer, &key);
             }
             Undo::Restore { key, image, created } => {
-                self.uncount(&key);
+                let total = self.size;
                 let created: HashSet<String> = created.into_iter().collect();
                 if !created.is_empty() {
                     self.remove_families(preparer, &key, |name| created.contains(name));
@@ -275,7 +281,7 @@ impl State {
                         self.lifetimes.set(&key, lifetime);
                     }
                 }
-                self.recount(&key);
+                self.book(&key, total);
             }
             Undo::Several(undos) => {
                 for undo in undos.into_iter().rev() {
@@ -299,50 +305,63 @@ impl State {
 
     /// Removes a group; whether there was one.
     pub(crate) fn delete(&mut self, preparer: &Preparer, key: &GroupingKey) -> bool {
-        self.uncount(key);
         let Some(group) = self.groups.remove(key) else {
             return false;
         };
+        let total = self.size;
         for name in &*group.families {
             self.remove_fragment(preparer, key, group.id, name);
         }
+        self.accounts
+            .leave(group.id, total.moved(self.size, Size::default()));
         self.rosters.release(group.families);
         self.ids.release(group.id);
         self.lifetimes.set(key, None);
         true
     }
 
-    /// Removes groups, sorted by key. Costs less than one after the other, where they are neighbours.
-    pub(crate) fn delete_all(&mut self, preparer: &Preparer, keys: &[GroupingKey]) {
-        let mut groups = Vec::with_capacity(keys.len());
-        let mut by_family: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
+    /// Removes groups, sorted by key; with `undoable`, says how to take that back. Costs less than one after the
+    /// other: a leaf is changed once, whatever number of groups goes from it.
+    pub(crate) fn delete_all(&mut self, preparer: &Preparer, keys: &[GroupingKey], undoable: bool) -> Undo {
+        let mut leaving = Vec::with_capacity(keys.len());
+        // In the order of names, for that is the order in a record.
+        let mut by_family: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
         for key in keys {
-            self.uncount(key);
             let Some(group) = self.groups.remove(key) else {
                 continue;
             };
             for name in &*group.families {
-                by_family.entry(Arc::clone(name)).or_default().push(groups.len());
+                match by_family.get_mut(&**name) {
+                    Some(members) => members.push(leaving.len()),
+                    None => drop(by_family.insert(Arc::clone(name), vec![leaving.len()])),
+                }
             }
+            let lifetime = self.lifetimes.get(key);
+            leaving.push(Leaving {
+                key,
+                id: group.id,
+                size: Size::default(),
+                image: undoable.then(|| record::Image::new(key, lifetime, group.families.len())),
+            });
             self.rosters.release(group.families);
             self.lifetimes.set(key, None);
-            groups.push((key, group.id));
         }
         for (name, members) in by_family {
             let Some(family) = self.families.get_mut(&name) else {
                 continue;
             };
             let family = Arc::make_mut(family);
-            let keys: Vec<&GroupingKey> = members.iter().map(|member| groups[*member].0).collect();
+            let keys: Vec<&GroupingKey> = members.iter().map(|member| leaving[*member].key).collect();
             let before = family.size();
-            family.remove_all(&keys, |fragment| {
-                let Ok(member) = keys.binary_search(&fragment.key()) else {
-                    return;
-                };
-                let id = groups[members[member]].1;
-                let metric_type = fragment.meta().metric_type;
-                preparer.each_fingerprint(&name, metric_type, fragment.text(), |fingerprint| {
-                    self.index.remove(fingerprint, id);
+            family.remove_all(&keys, |position, fragment| {
+                let group = &mut leaving[members[position]];
+                group.size = group.size.moved(Size::default(), fragment.size());
+                if let Some(image) = &mut group.image {
+                    image.add(&fragment.parts());
+                }
+                let (metric_type, text) = (fragment.meta().metric_type, fragment.text());
+                preparer.each_fingerprint(&name, metric_type, text, |fingerprint| {
+                    self.index.remove(fingerprint, group.id);
                 });
             });
             self.size = self.size.moved(before, family.size());
@@ -350,9 +369,17 @@ impl State {
                 self.litter.extend(self.families.remove(&name));
             }
         }
-        for (_, id) in groups {
-            self.ids.release(id);
+        let mut undos = Vec::new();
+        for group in leaving {
+            self.accounts.leave(group.id, group.size);
+            self.ids.release(group.id);
+            undos.extend(group.image.map(|image| Undo::Restore {
+                key: group.key.clone(),
+                image: image.finish(),
+                created: Vec::new(),
+            }));
         }
+        Undo::Several(undos)
     }
 
     /// What the last changes have left to be freed. It takes a while where it is much, so it is for the caller to
@@ -369,9 +396,9 @@ impl State {
         names: &[&str],
     ) -> usize {
         let names: HashSet<&str> = names.iter().copied().collect();
-        self.uncount(key);
+        let total = self.size;
         let removed = self.remove_families(preparer, key, |name| !is_time(name) && names.contains(name));
-        self.recount(key);
+        self.book(key, total);
         removed
     }
 
@@ -572,8 +599,6 @@ impl State {
             id: ids.take(key),
             families: Roster::default(),
             last_push: None,
-            size: Size::default(),
-            membership: None,
         });
         let repeats = group.expects(trace);
         group.last_push = trace;
@@ -597,7 +622,6 @@ impl State {
             let before = stored.size();
             stored.put(key, prepared, family);
             self.size = self.size.moved(before, stored.size());
-            group.size = group.size.moved(before, stored.size());
         }
         if !new.is_empty() {
             // Two sorted runs, which this sort merges; an insertion each would be quadratic.
@@ -625,20 +649,15 @@ impl State {
         self.rosters.replace(&mut group.families, stay);
         group.last_push = None;
         let id = group.id;
-        let mut removed = Size::default();
         for name in &gone {
-            removed = removed.moved(Size::default(), self.remove_fragment(preparer, key, id, name));
-        }
-        if let Some(group) = self.groups.get_mut(key) {
-            group.size = group.size.moved(removed, Size::default());
+            self.remove_fragment(preparer, key, id, name);
         }
         gone.len()
     }
 
-    /// Removes a fragment; its size.
-    fn remove_fragment(&mut self, preparer: &Preparer, key: &GroupingKey, id: GroupId, name: &str) -> Size {
+    fn remove_fragment(&mut self, preparer: &Preparer, key: &GroupingKey, id: GroupId, name: &str) {
         let Some(family) = self.families.get(name) else {
-            return Size::default();
+            return;
         };
         if let Some((leaf, position)) = family.find(key) {
             let metric_type = leaf.get(position).meta.metric_type;
@@ -655,9 +674,7 @@ impl State {
             family.remove(key);
             after = family.size();
         }
-        let removed = before.moved(after, Size::default());
-        self.size = self.size.moved(removed, Size::default());
-        removed
+        self.size = self.size.moved(before, after);
     }
 
     // ---- limits -------------------------------------------------------------------------------------------
@@ -674,34 +691,31 @@ impl State {
     /// Counts a group that was there before the quotas were.
     pub(crate) fn enlist(&mut self, key: &GroupingKey) {
         if self.accounts.has_quotas()
-            && let Some(group) = self.groups.get_mut(key)
-            && !self.accounts.counts(group.membership.as_deref())
+            && let Some(group) = self.groups.get(key)
+            && !self.accounts.counts(group.id)
         {
-            group.membership = self.accounts.membership(key);
-            self.accounts.count(group.membership.as_deref(), group.size, true);
+            self.accounts.enter(group.id, key, self.size_of(key, group));
         }
     }
 
-    /// Takes a group out of the quotas, before it changes.
-    fn uncount(&mut self, key: &GroupingKey) {
+    /// Counts that a group, and nothing else, has changed since this was the size of all.
+    fn book(&mut self, key: &GroupingKey, total: Size) {
         if self.accounts.has_quotas()
             && let Some(group) = self.groups.get(key)
         {
-            self.accounts
-                .count(group.membership.as_deref(), group.size, false);
+            self.accounts.change(group.id, total, self.size);
+            self.enlist(key);
         }
     }
 
-    /// Counts a group in again, after it has changed.
-    fn recount(&mut self, key: &GroupingKey) {
-        if self.accounts.has_quotas()
-            && let Some(group) = self.groups.get_mut(key)
-        {
-            if !self.accounts.counts(group.membership.as_deref()) {
-                group.membership = self.accounts.membership(key);
-            }
-            self.accounts.count(group.membership.as_deref(), group.size, true);
-        }
+    fn size_of(&self, key: &GroupingKey, group: &Group) -> Size {
+        let sizes = group.families.iter().map(|name| self.size_of_fragment(key, name));
+        sizes.fold(Size::default(), |sum, size| sum.moved(Size::default(), size))
+    }
+
+    fn size_of_fragment(&self, key: &GroupingKey, name: &str) -> Size {
+        let fragment = self.families.get(name).and_then(|family| family.find(key));
+        fragment.map_or(Size::default(), |(leaf, position)| leaf.get(position).size())
     }
 
     /// Checks what a push brings against the limit on one push.
@@ -735,24 +749,18 @@ impl State {
         }
         let group = self.groups.get(key);
         let groups = self.groups.len() as u64;
-        let computed;
-        let membership = if let Some(group) = group {
-            group.membership.as_deref()
-        } else {
-            computed = self.accounts.membership(key);
-            computed.as_deref()
-        };
+        let quotas = self.accounts.quotas_of(group.map(|group| group.id), key);
         if self
             .accounts
-            .has_room(groups, self.size, membership, prepared.size())
+            .has_room(groups, self.size, &quotas, prepared.size())
         {
             return Ok(());
         }
         let growth = Growth {
-            before: group.map(|group| group.size),
+            before: group.map(|group| self.size_of(key, group)),
             after: self.size_after(preparer, key, mode, prepared),
         };
-        self.accounts.check(groups, self.size, membership, growth)
+        self.accounts.check(groups, self.size, &quotas, growth)
     }
 
     /// What a group is going to hold after a push.
@@ -763,23 +771,19 @@ impl State {
         mode: PushMode,
         prepared: &Prepared<'_>,
     ) -> Size {
-        let stored = |name: &str| {
-            let fragment = self.families.get(name).and_then(|family| family.find(key));
-            fragment.map_or(Size::default(), |(leaf, position)| leaf.get(position).size())
-        };
         let Some(group) = self.groups.get(key) else {
             let failure = first_failure(preparer, key, prepared);
             let failure = failure.map_or(Size::default(), |failure| failure.size());
             return prepared.size().moved(Size::default(), failure);
         };
-        let mut size = group.size;
+        let mut size = self.size_of(key, group);
         for family in &prepared.families {
-            size = size.moved(stored(family.name), prepared.size_of(family));
+            size = size.moved(self.size_of_fragment(key, family.name), prepared.size_of(family));
         }
         if mode == PushMode::ReplaceGroup {
             let gone = |name: &&Arc<str>| !is_time(name) && prepared.get(name).is_none();
             for name in group.families.iter().filter(gone) {
-                size = size.moved(stored(name), Size::default());
+                size = size.moved(self.size_of_fragment(key, name), Size::default());
             }
         }
         size

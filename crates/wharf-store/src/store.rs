@@ -51,6 +51,13 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
+    /// Says how to take the last change back, where that was not known before it was made.
+    pub(crate) fn amend_undo(&mut self, waits: bool, undo: Undo) {
+        if let Some((_, last)) = self.undos.back_mut().filter(|_| waits) {
+            *last = undo;
+        }
+    }
+
     /// Checks a push against what is stored, and against the limits.
     pub(crate) fn admit(
         &mut self,
@@ -200,7 +207,7 @@ impl Store {
         let mut guarded = self.lock();
         let mode = PushMode::ReplaceFamilies;
         if let Some(prepared) = guarded.state.failure(&self.preparer, key, makes, now) {
-            let is_new = guarded.state.group(key).is_none();
+            let is_new = guarded.state.roster(key).is_none();
             let lifetime = if is_new {
                 lifetime
             } else {
@@ -267,9 +274,7 @@ impl Store {
         let old = guarded.state.wipe();
         let groups = old.groups();
         if self.waits() {
-            if let Some((_, undo)) = guarded.undos.back_mut() {
-                *undo = Undo::Unwipe { state: Box::new(old) };
-            }
+            guarded.amend_undo(true, Undo::Unwipe { state: Box::new(old) });
             return Ok((groups, commit));
         }
         // Dropped after the lock is released: freeing a million series takes a while.

@@ -282,3 +282,42 @@ fn of_group(store: &Store, job: &str) -> String {
     let line = lines.next().unwrap();
     line[1..line.rfind(' ').unwrap()].to_owned()
 }
+
+#[test]
+fn groups_that_go_together_leave_what_they_leave_when_they_go_one_by_one() {
+    let bodies = [
+        "m{x=\"1\"} 1\nm{x=\"2\"} 1\nn 1\n",
+        "# HELP m other\nm 1\n",
+        "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_sum 1\nh_count 1\n# TYPE empty gauge\n",
+    ];
+    let filled = || {
+        let store = store();
+        for n in 0..1500 {
+            put(&store, &format!("job/{}/n/{n}", n % 7), bodies[n % 3]).unwrap();
+        }
+        // Families of one group.
+        put(&store, "job/3/own/1", "only 1\nonly_too 1\n").unwrap();
+        store
+    };
+    let (together, alone) = (filled(), filled());
+    // A snapshot that shares the leaves stays as it is.
+    let before = together.snapshot();
+    let text_before = exposition(&before);
+    let selectors = selectors(&[r#"{job=~"[13]"}"#, r#"{n=~"[0-9]*7"}"#]);
+    let (deleted, commit) = together.delete_matching(&selectors, None).unwrap();
+    drop(commit);
+    assert!(deleted.len() > 500, "{}", deleted.len());
+    for key in &deleted {
+        drop(alone.delete(key).unwrap());
+    }
+    assert_eq!(exposition(&together.snapshot()), exposition(&alone.snapshot()));
+    assert_eq!(together.totals(), alone.totals());
+    assert_eq!(exposition(&before), text_before);
+    // The index has forgotten them: other groups may have their series now.
+    let taken_over = "m{n=\"3\",x=\"1\"} 1\nonly{own=\"1\"} 1\n";
+    put(&filled(), "job/3", taken_over).unwrap_err();
+    for store in [&together, &alone] {
+        put(store, "job/3", taken_over).unwrap();
+    }
+    assert_eq!(exposition(&together.snapshot()), exposition(&alone.snapshot()));
+}
