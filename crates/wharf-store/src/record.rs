@@ -340,7 +340,12 @@ fn describe(change: &Change<'_>) -> String {
                 format!("{} ({}, {lines} lines{exact})", family.name, family.metric_type)
             });
             let families: Vec<_> = families.collect();
-            format!("put {what} {key}{lifetime}: {}", families.join(", "))
+            let families = if families.is_empty() {
+                "no families".to_owned()
+            } else {
+                families.join(", ")
+            };
+            format!("put {what} {key}{lifetime}: {families}")
         }
     }
 }

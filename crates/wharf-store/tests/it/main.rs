@@ -10,6 +10,7 @@ mod lifetimes;
 mod limits;
 mod merge;
 mod model;
+mod records;
 mod rules;
 
 use wharf_exposition::text;
