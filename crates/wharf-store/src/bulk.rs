@@ -115,12 +115,11 @@ impl Store {
         let commit = self.append(&mut guarded, record.map(Several::finish), |_| {
             undo.take().unwrap_or(Undo::Nothing)
         });
-        commit.map_err(|error| {
-            if let Some(undo) = undo {
-                guarded.state.undo(&self.preparer, undo);
-            }
-            (None, error)
-        })
+        if let Some(undo) = undo.filter(|_| commit.is_err()) {
+            guarded.state.undo(&self.preparer, undo);
+        }
+        Self::unlock(guarded);
+        commit.map_err(|error| (None, error))
     }
 
     /// Stores one of several groups, adds it to the record, and says how to take it back.

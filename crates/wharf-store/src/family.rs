@@ -142,7 +142,9 @@ impl Family {
 
     /// A group with metrics of this family, other than `except`.
     pub(crate) fn some_holder(&self, except: &GroupingKey) -> Option<GroupingKey> {
-        let mut fragments = self.leaves.iter().flat_map(|leaf| leaf.fragments(&self.name));
+        // Leaves without text are passed over as a whole: very many groups may have the family without metrics.
+        let leaves = self.leaves.iter().filter(|leaf| !leaf.piece().text().is_empty());
+        let mut fragments = leaves.flat_map(|leaf| leaf.fragments(&self.name));
         let holder = fragments.find(|view| view.key() != except && view.series() > 0)?;
         Some(holder.key().clone())
     }

@@ -138,7 +138,7 @@ impl State {
                 prepared,
             } => self.put(preparer, &key, mode, lifetime, prepared),
             Change::Delete { key } => {
-                self.delete(preparer, &key);
+                self.delete(preparer, &key, false);
             }
             Change::DeleteFamilies { key, names } => {
                 self.delete_families(preparer, &key, &names);
@@ -213,7 +213,7 @@ impl State {
         }
     }
 
-    /// How to take back the end of a group. Without `waits` nobody is going to.
+    /// How to take back the end of what a group has. Without `waits` nobody is going to.
     pub(crate) fn undo_of_delete(&self, key: &GroupingKey, waits: bool) -> Undo {
         let Some(group) = self.groups.get(key).filter(|_| waits) else {
             return Undo::Nothing;
@@ -261,7 +261,7 @@ impl State {
     pub(crate) fn undo(&mut self, preparer: &Preparer, undo: Undo) {
         match undo {
             Undo::Delete { key } => {
-                self.delete(preparer, &key);
+                self.delete(preparer, &key, false);
             }
             Undo::Restore { key, image, created } => {
                 let total = self.size;
@@ -303,21 +303,25 @@ impl State {
         }
     }
 
-    /// Removes a group; whether there was one.
-    pub(crate) fn delete(&mut self, preparer: &Preparer, key: &GroupingKey) -> bool {
-        let Some(group) = self.groups.remove(key) else {
-            return false;
-        };
+    /// Removes a group, if there is one; with `undoable`, says how to take that back.
+    pub(crate) fn delete(&mut self, preparer: &Preparer, key: &GroupingKey, undoable: bool) -> Option<Undo> {
+        let group = self.groups.remove(key)?;
+        let lifetime = self.lifetimes.get(key);
+        let mut image = undoable.then(|| record::Image::new(key, lifetime, group.families.len()));
         let total = self.size;
         for name in &*group.families {
-            self.remove_fragment(preparer, key, group.id, name);
+            self.remove_fragment(preparer, key, group.id, name, image.as_mut());
         }
         self.accounts
             .leave(group.id, total.moved(self.size, Size::default()));
         self.rosters.release(group.families);
         self.ids.release(group.id);
         self.lifetimes.set(key, None);
-        true
+        Some(image.map_or(Undo::Nothing, |image| Undo::Restore {
+            key: key.clone(),
+            image: image.finish(),
+            created: Vec::new(),
+        }))
     }
 
     /// Removes groups, sorted by key; with `undoable`, says how to take that back. Costs less than one after the
@@ -650,12 +654,19 @@ impl State {
         group.last_push = None;
         let id = group.id;
         for name in &gone {
-            self.remove_fragment(preparer, key, id, name);
+            self.remove_fragment(preparer, key, id, name, None);
         }
         gone.len()
     }
 
-    fn remove_fragment(&mut self, preparer: &Preparer, key: &GroupingKey, id: GroupId, name: &str) {
+    fn remove_fragment(
+        &mut self,
+        preparer: &Preparer,
+        key: &GroupingKey,
+        id: GroupId,
+        name: &str,
+        image: Option<&mut record::Image>,
+    ) {
         let Some(family) = self.families.get(name) else {
             return;
         };
@@ -664,6 +675,9 @@ impl State {
             preparer.each_fingerprint(name, metric_type, leaf.text_of(position), |fingerprint| {
                 self.index.remove(fingerprint, id);
             });
+            if let Some(image) = image {
+                image.add(&leaf.view(name, position).parts());
+            }
         }
         let before = family.size();
         let mut after = Size::default();

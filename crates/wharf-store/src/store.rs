@@ -255,9 +255,11 @@ impl Store {
         // Also for a group that is not there: its end may still be on the way to the disk, and this answer must not
         // overtake it.
         let record = self.journal.get().map(|_| record::delete(key));
-        let waits = self.waits();
-        let commit = self.append(&mut guarded, record, |state| state.undo_of_delete(key, waits))?;
-        let existed = guarded.state.delete(&self.preparer, key);
+        // How to take it back is known when it is done.
+        let commit = self.append(&mut guarded, record, |_| Undo::Nothing)?;
+        let undo = guarded.state.delete(&self.preparer, key, self.waits());
+        let existed = undo.is_some();
+        guarded.amend_undo(self.waits(), undo.unwrap_or(Undo::Nothing));
         Self::unlock(guarded);
         Ok((existed, commit))
     }
