@@ -222,27 +222,17 @@ impl Accounts {
         }
     }
 
-    /// Whether a push of so many series and bytes stays below every limit, whatever it replaces: then nothing
-    /// needs to be looked up.
-    pub(crate) fn has_room(&self, groups: u64, total: Size, quotas: &[usize], push: Size) -> bool {
+    /// Whether a push of this size to a group that is there stays below every limit, whatever it replaces: then
+    /// nothing needs to be looked up.
+    pub(crate) fn has_room(&self, total: Size, quotas: &[usize], push: Size) -> bool {
         let fits = |max: Option<u64>, used: u64, more: u64| max.is_none_or(|max| used + more <= max);
-        // A new group gets a push time and a failure time, of a line each; the bytes of these are not known here.
-        let series = push.series + 2;
-        let Limits {
-            max_groups,
-            max_series,
-            ..
-        } = self.limits;
-        fits(max_groups, groups, 1)
-            && fits(max_series, total.series, series)
+        fits(self.limits.max_series, total.series, push.series)
             && quotas.iter().all(|index| {
-                let (Some(quota), Some(usage)) = (self.limits.quotas.get(*index), self.usage.get(*index))
-                else {
-                    return true;
-                };
-                quota.max_bytes.is_none()
-                    && fits(quota.max_groups, usage.groups, 1)
-                    && fits(quota.max_series, usage.series, series)
+                let (quota, usage) = (self.limits.quotas.get(*index), self.usage.get(*index));
+                quota.zip(usage).is_none_or(|(quota, usage)| {
+                    fits(quota.max_series, usage.series, push.series)
+                        && fits(quota.max_bytes, usage.bytes, push.bytes)
+                })
             })
     }
 

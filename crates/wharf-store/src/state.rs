@@ -764,10 +764,7 @@ impl State {
         let group = self.groups.get(key);
         let groups = self.groups.len() as u64;
         let quotas = self.accounts.quotas_of(group.map(|group| group.id), key);
-        if self
-            .accounts
-            .has_room(groups, self.size, &quotas, prepared.size())
-        {
+        if group.is_some() && self.accounts.has_room(self.size, &quotas, prepared.size()) {
             return Ok(());
         }
         let growth = Growth {
