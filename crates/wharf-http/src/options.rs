@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use wharf_model::duration;
 use wharf_store::PushMode;
 
@@ -10,8 +10,8 @@ use crate::error::ApiError;
 use crate::policy::Lifespan;
 use crate::query;
 
-const TTL_HEADER: &str = "wharf-ttl";
-const MERGE_HEADER: &str = "wharf-merge";
+static TTL_HEADER: HeaderName = HeaderName::from_static("wharf-ttl");
+static MERGE_HEADER: HeaderName = HeaderName::from_static("wharf-merge");
 
 /// What a push asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +33,8 @@ impl PushOptions {
         headers: &HeaderMap,
         max_ttl: Option<Duration>,
     ) -> Result<Self, ApiError> {
-        let ttl = single(query, headers, "ttl", TTL_HEADER)?;
-        let merge = single(query, headers, "merge", MERGE_HEADER)?;
+        let ttl = single(query, headers, "ttl", &TTL_HEADER)?;
+        let merge = single(query, headers, "merge", &MERGE_HEADER)?;
         Ok(Self {
             mode: mode(method, merge.as_deref())?,
             ttl: ttl.map(|text| lifespan(&text, max_ttl)).transpose()?,
@@ -47,7 +47,7 @@ fn single(
     query: Option<&str>,
     headers: &HeaderMap,
     parameter: &str,
-    header: &str,
+    header: &HeaderName,
 ) -> Result<Option<String>, ApiError> {
     let mut values = Vec::new();
     // Most pushes have no query, and none of the headers.

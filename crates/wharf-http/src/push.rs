@@ -98,7 +98,7 @@ fn admit(gateway: &Gateway, key: GroupingKey, request: &Request<Incoming>) -> Re
     settings.push_limits.check_key(&key)?;
     let rules = gateway.policy();
     rules
-        .admit(&key, Instant::now())
+        .admit(&key, Instant::now)
         .map_err(|error| ApiError::too_fast(&error))?;
     Ok(Admitted { key, options, rules })
 }

@@ -203,7 +203,7 @@ impl Parameters {
         let settings = &gateway.settings;
         settings.push_limits.check_key(&key)?;
         self.rules
-            .admit(&key, Instant::now())
+            .admit(&key, Instant::now)
             .map_err(|error| ApiError::too_fast(&error))?;
         let relabelled =
             wharf_relabel::relabel(self.rules.relabelling(), &key, &mut exposition, settings.names)
