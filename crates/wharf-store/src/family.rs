@@ -271,24 +271,22 @@ impl Family {
         mut removed: impl FnMut(usize, FragmentView<'_>),
     ) {
         let mut start = 0;
-        while let Some(first) = keys.get(start) {
-            if self.leaves.find(first).is_none() {
-                start += 1;
-                continue;
-            }
+        while let Some(first) = keys.get(start).filter(|_| !self.leaves.is_empty()) {
             let place = self.leaves.place(first);
             let leaf = self.leaves.leaf_mut(place);
             let last = leaf.last_key().unwrap_or(first);
             let rest = keys.get(start..).unwrap_or_default();
             let here = rest.partition_point(|key| *key <= last).max(1);
-            let rest = rest.get(..here).unwrap_or_default();
+            let mut next = (start..).zip(rest.iter().take(here)).peekable();
             let mut gone: Vec<Counts> = Vec::with_capacity(here);
+            // Both are in the order of keys, so one look at each is enough.
             leaf.retain(&self.name, |fragment, view| {
-                let Ok(position) = rest.binary_search(&view.key()) else {
+                while next.next_if(|(_, key)| *key < &view.key()).is_some() {}
+                let Some((position, _)) = next.next_if(|(_, key)| *key == &view.key()) else {
                     return true;
                 };
                 gone.push(fragment.clone_counts());
-                removed(start + position, view);
+                removed(position, view);
                 false
             });
             self.leaves.tidy(place);
