@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use http::StatusCode;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
 use wharf_http::telemetry::{BuildLabels, Telemetry};
-use wharf_http::{BuildInformation, Gateway, Settings, Shutdown, Status, serve};
+use wharf_http::{BuildInformation, Fixed, Gateway, Settings, Shutdown, Status, serve};
 use wharf_ledger::Ledger;
 use wharf_store::{Clock, Store, SystemClock};
 
@@ -18,6 +18,7 @@ use crate::config::{Config, ListenAddress};
 use crate::logging;
 use crate::storage::{self, Keeper};
 use crate::version::BUILD;
+use crate::web_config;
 
 /// Serves until a signal or a request ends it. Everything that goes wrong is in the log.
 pub fn run(config: &Config) -> ExitCode {
@@ -44,7 +45,6 @@ fn log_time() -> SystemTime {
 }
 
 fn try_run(config: &Config) -> anyhow::Result<()> {
-    refuse_what_is_missing(config)?;
     let (external, internal) = (config.web.external_prefix(), config.web.internal_prefix());
     tracing::debug!(url = %config.web.external_url, "external URL");
     tracing::debug!(path = external.as_str(), "path prefix used externally");
@@ -54,18 +54,24 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("start the runtime")?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let shutdown = Shutdown::default();
         // Signals first: whoever sees that we listen may send one.
         watch_signals(&shutdown)?;
-        let listeners = listen(config)?;
-        let gateway = Arc::new(Gateway::new(
+        let front = config.listen.config_file.as_deref().map(web_config::open);
+        let front = front.transpose()?;
+        let listeners = listen(config, front.as_ref().map(|(_, fixed)| fixed))?;
+        let mut gateway = Gateway::new(
             settings(config),
             status(config),
             Telemetry::new(build_labels()),
             Box::new(SystemClock),
             shutdown.clone(),
-        ));
+        );
+        if let Some((front, _)) = front {
+            gateway = gateway.behind(front);
+        }
+        let gateway = Arc::new(gateway);
         let mut loading = tokio::spawn(load(config.clone(), Arc::clone(&gateway), shutdown));
         // Mostly that is done before anybody notices. If it takes longer, requests are answered meanwhile: with
         // 503, but for health checks.
@@ -79,7 +85,10 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         };
         let storage = storage.context("load the stored groups").flatten();
         storage?.close(gateway.store())
-    })
+    });
+    // Nobody waits any more for the passwords that are still being checked.
+    runtime.shutdown_background();
+    served
 }
 
 /// For how long connections wait for the stored groups before they are answered without.
@@ -123,16 +132,6 @@ impl Storage {
         }
         ledger.close().context("close the ledger")
     }
-}
-
-/// A flag that does nothing would be worse than one that stops the start: the user counts on what it promises.
-fn refuse_what_is_missing(config: &Config) -> anyhow::Result<()> {
-    if config.listen.config_file.is_some() {
-        bail!(
-            "--web.config.file: TLS, basic authentication and rate limits are not built yet; see CHANGELOG.md"
-        );
-    }
-    Ok(())
 }
 
 fn settings(config: &Config) -> Settings {
@@ -199,7 +198,7 @@ fn watch_signals(shutdown: &Shutdown) -> anyhow::Result<()> {
             tokio::select! {
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
-                _ = hangup.recv() => tracing::info!("received SIGHUP; there is nothing to reload"),
+                _ = hangup.recv() => tracing::info!("received SIGHUP; what can be reloaded is reloaded without it"),
             }
         }
         tracing::info!("received SIGINT/SIGTERM; exiting gracefully...");
@@ -208,7 +207,7 @@ fn watch_signals(shutdown: &Shutdown) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
+fn listen(config: &Config, front: Option<&Fixed>) -> anyhow::Result<Vec<TcpListener>> {
     let listeners = if config.listen.systemd_socket {
         tracing::info!("Listening on systemd activated listeners instead of port listeners.");
         inherited()?
@@ -226,7 +225,11 @@ fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
             .map(|address| address.to_string())
             .unwrap_or_default();
         tracing::info!(address, "Listening on");
-        tracing::info!(http2 = false, address, "TLS is disabled.");
+        if let Some(Fixed { tls: true, http2, .. }) = front {
+            tracing::info!(http2, address, "TLS is enabled.");
+        } else {
+            tracing::info!(http2 = false, address, "TLS is disabled.");
+        }
     }
     Ok(listeners)
 }

@@ -11,6 +11,7 @@ mod documentation;
 mod end_to_end;
 mod process;
 mod storage;
+mod web_config;
 
 use wharf_testkit::Spawn;
 
