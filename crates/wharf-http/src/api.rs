@@ -81,12 +81,18 @@ pub(crate) fn options() -> Response<ResponseBody> {
 }
 
 fn success(write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
+    answer(StatusCode::OK, write_data)
+}
+
+/// An answer of the API: the data in its envelope.
+pub(crate) fn answer(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
     let mut body = Vec::new();
     let mut envelope = Members::object(&mut body);
-    envelope.string("status", "success");
+    let is_success = status.is_success();
+    envelope.string("status", if is_success { "success" } else { "error" });
     write_data(envelope.key("data"));
     envelope.end();
-    let mut response = respond::with_type(StatusCode::OK, "application/json", body);
+    let mut response = respond::with_type(status, "application/json", body);
     add_cors(&mut response);
     response
 }
@@ -317,7 +323,7 @@ fn write_count(out: &mut Vec<u8>, count: Count) {
 }
 
 /// A time as Go's JSON encoder writes it: local offset, up to nine digits of fraction without trailing zeros.
-fn rfc3339(time: UnixNanos) -> String {
+pub(crate) fn rfc3339(time: UnixNanos) -> String {
     let Ok(timestamp) = Timestamp::from_nanosecond(i128::from(time.0)) else {
         return String::new();
     };

@@ -4,11 +4,17 @@ use std::fmt::Display;
 
 use http::header::{CONNECTION, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
-use wharf_store::PushError;
+use wharf_model::GroupingKey;
+use wharf_relabel::RelabelError;
+use wharf_store::{Exceeded, Limited, PushError, SplitError};
 
 use crate::chunks::ResponseBody;
 use crate::grouping::UrlError;
+use crate::policy::{ReloadError, TooFast};
 use crate::respond;
+
+/// What is full does not empty itself from one moment to the next.
+const FULL_RETRY_SECONDS: u32 = 60;
 
 /// A refused request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +103,88 @@ impl ApiError {
         }
     }
 
+    /// The query or a header of the request is not what it has to be.
+    pub(crate) fn parameter(error: &impl Display) -> Self {
+        Self::bad_request("parameter", error)
+    }
+
+    /// The relabelling rules make nothing of the push that could be stored.
+    pub(crate) fn relabelling(error: &RelabelError) -> Self {
+        Self::bad_request("relabelling", error)
+    }
+
+    /// The push has a series or a label that is larger than allowed.
+    pub(crate) fn label_limit(text: &str, flag: &str) -> Self {
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            ..Self::bad_request("label_limit", &format!("{text}\nhint: raise --{flag}"))
+        }
+    }
+
+    /// A quota allows fewer pushes.
+    pub(crate) fn too_fast(error: &TooFast) -> Self {
+        let whole_seconds = error.wait.as_secs() + u64::from(error.wait.subsec_nanos() > 0);
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            retry_after_seconds: Some(u32::try_from(whole_seconds.max(1)).unwrap_or(u32::MAX)),
+            ..Self::bad_request("rate", error)
+        }
+    }
+
+    /// A flag would allow this.
+    pub(crate) fn needs_flag(what: &str, flag: &str) -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            ..Self::bad_request(
+                "forbidden",
+                &format!("{what} is not enabled\nhint: start Wharf with --{flag}"),
+            )
+        }
+    }
+
+    /// The rules could not be read again, and the old ones stay.
+    pub(crate) fn reload(error: &ReloadError) -> Self {
+        let status = match error {
+            ReloadError::NoFile => StatusCode::BAD_REQUEST,
+            ReloadError::Refused(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self {
+            status,
+            ..Self::bad_request("reload", error)
+        }
+    }
+
+    /// There is no room for what is pushed. A push that is too large by itself is never going to fit; others may,
+    /// when something has expired or was deleted.
+    fn limit(exceeded: &Exceeded) -> Self {
+        use StatusCode as Status;
+        let (status, reason, flag) = match (&exceeded.selector, exceeded.limited) {
+            (_, Limited::PushSeries) => (
+                Status::PAYLOAD_TOO_LARGE,
+                "series_per_push",
+                Some("limits.max-series-per-push"),
+            ),
+            (None, Limited::Groups) => (Status::SERVICE_UNAVAILABLE, "groups", Some("limits.max-groups")),
+            (None, _) => (Status::SERVICE_UNAVAILABLE, "series", Some("limits.max-series")),
+            (Some(_), Limited::Groups) => (Status::TOO_MANY_REQUESTS, "quota_groups", None),
+            (Some(_), Limited::Bytes) => (Status::TOO_MANY_REQUESTS, "quota_bytes", None),
+            (Some(_), _) => (Status::TOO_MANY_REQUESTS, "quota_series", None),
+        };
+        let hint = flag.map(|flag| format!("\nhint: raise --{flag}"));
+        let text = format!("{exceeded}{}", hint.unwrap_or_default());
+        Self {
+            status,
+            retry_after_seconds: (exceeded.limited != Limited::PushSeries).then_some(FULL_RETRY_SECONDS),
+            ..Self::bad_request(reason, &text)
+        }
+    }
+
+    /// The same refusal, for one group of several.
+    pub(crate) fn of_group(mut self, key: &GroupingKey) -> Self {
+        self.text = format!("group {key}: {}", self.text);
+        self
+    }
+
     /// A bug stopped a handler.
     pub(crate) fn internal() -> Self {
         Self {
@@ -108,7 +196,6 @@ impl ApiError {
         }
     }
 
-    #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
@@ -144,11 +231,26 @@ impl From<UrlError> for ApiError {
     }
 }
 
+impl From<SplitError> for ApiError {
+    fn from(error: SplitError) -> Self {
+        let (status, reason) = match &error {
+            SplitError::TooManyGroups { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "groups_per_push"),
+            SplitError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            _ => (StatusCode::BAD_REQUEST, "group"),
+        };
+        Self {
+            status,
+            ..Self::bad_request(reason, &error)
+        }
+    }
+}
+
 impl From<PushError> for ApiError {
     fn from(error: PushError) -> Self {
         let (status, reason) = match &error {
             PushError::Unavailable { .. } => return Self::unavailable(&error),
             PushError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            PushError::Limit(exceeded) => return Self::limit(exceeded),
             PushError::Inconsistent(inconsistency) => (StatusCode::BAD_REQUEST, inconsistency.reason()),
             _ => (StatusCode::BAD_REQUEST, "timestamps"),
         };

@@ -12,17 +12,19 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use wharf_model::name::NameRule;
-use wharf_store::{Clock, Reserved, Store, UnixNanos};
+use wharf_store::{Clock, Expired, InstanceLabel, Limits, Reserved, Store, UnixNanos};
 
 use crate::access::Front;
 use crate::body;
 use crate::chunks::ResponseBody;
 use crate::error::ApiError;
+use crate::limits::PushLimits;
 use crate::path::{clean, percent_decode, percent_encode};
+use crate::policy::{Active, Lifespan, Loader, Policies, Policy, ReloadError};
 use crate::router::{Route, Routed, Router};
 use crate::server::Shutdown;
 use crate::telemetry::{self, Telemetry};
-use crate::{api, push, respond, scrape};
+use crate::{api, groups, push, respond, scrape};
 
 /// What the flags decide about the HTTP side. Paths are checked and normalised by who makes them.
 #[derive(Debug, Clone)]
@@ -36,7 +38,7 @@ pub struct Settings {
     pub telemetry_path: String,
     /// Whether `/-/quit` ends the process.
     pub lifecycle: bool,
-    /// Whether everything may be wiped.
+    /// Whether everything may be wiped, and groups deleted by selector.
     pub admin_api: bool,
     /// Whether pushes are answered 202 even if they are inconsistent (and then dropped).
     pub unchecked: bool,
@@ -44,6 +46,18 @@ pub struct Settings {
     pub names: NameRule,
     /// Whether the text format is read as strictly as the original reads it.
     pub strict_text: bool,
+    /// Whether timestamps are left out of pushes, instead of the push being refused.
+    pub strip_timestamps: bool,
+    /// What series without an `instance` label get.
+    pub instance_label: InstanceLabel,
+    /// How long groups stay for which neither the push nor a rule says it.
+    pub default_ttl: Lifespan,
+    /// The longest time to live that a push may ask for; none: any.
+    pub max_ttl: Option<Duration>,
+    /// Limits on the labels of a push.
+    pub push_limits: PushLimits,
+    /// Limits on what is stored, without quotas.
+    pub store_limits: Limits,
     /// The status of an accepted push: 200, or 202 for clients that know no other.
     pub success_status: StatusCode,
     /// Whether scrapers that prefer `OpenMetrics` get it.
@@ -102,6 +116,7 @@ pub struct Gateway {
     pub(crate) large: Arc<Semaphore>,
     requests: Semaphore,
     router: Router,
+    policies: Policies,
 }
 
 impl fmt::Debug for Gateway {
@@ -116,20 +131,25 @@ impl fmt::Debug for Gateway {
 const LABEL_GROWTH: usize = 8;
 
 impl Gateway {
-    /// A gateway with an empty store. It answers 503 to pushes and scrapes until [`Self::set_loaded`].
+    /// A gateway with an empty store, under these rules until `loader` gives others. It answers 503 to pushes and scrapes until [`Self::set_loaded`].
     pub fn new(
         settings: Settings,
         status: Status,
         telemetry: Telemetry,
         clock: Box<dyn Clock>,
         shutdown: Shutdown,
+        (policy, loader): (Policy, Option<Loader>),
     ) -> Self {
         let reserved = Reserved::new(telemetry::reserved());
+        let max_push_bytes = settings.max_body_bytes.saturating_mul(LABEL_GROWTH).min(1 << 31);
+        let store = Store::new(reserved, max_push_bytes).with_instance_label(settings.instance_label.clone());
+        let policies = Policies::new(policy, loader);
+        store.set_limits(policies.current().limits(&settings.store_limits));
+        if policies.can_reload() {
+            telemetry.record_reload(Some(clock.now()));
+        }
         Self {
-            store: Arc::new(Store::new(
-                reserved,
-                settings.max_body_bytes.saturating_mul(LABEL_GROWTH).min(1 << 31),
-            )),
+            store: Arc::new(store),
             is_loaded: AtomicBool::new(false),
             started_at: clock.now(),
             clock,
@@ -145,7 +165,9 @@ impl Gateway {
                 prefix: settings.route_prefix.clone(),
                 telemetry_path: settings.telemetry_path.clone(),
                 admin_api: settings.admin_api,
+                lifecycle: settings.lifecycle,
             },
+            policies,
             settings,
             status,
         }
@@ -166,6 +188,53 @@ impl Gateway {
     /// The store has what its ledger has: pushes and scrapes are welcome.
     pub fn set_loaded(&self) {
         self.is_loaded.store(true, Ordering::Release);
+    }
+
+    /// The rules in force.
+    pub(crate) fn policy(&self) -> Arc<Active> {
+        self.policies.current()
+    }
+
+    /// Reads the rules again. What a reload has made of them is in the log and in the metrics. Blocks.
+    ///
+    /// # Errors
+    /// If there is nothing to read, or it cannot be read; the old rules stay in force.
+    pub fn reload(&self) -> Result<(), ReloadError> {
+        let reloaded = self.policies.reload(|rules| {
+            self.store.set_limits(rules.limits(&self.settings.store_limits));
+        });
+        match &reloaded {
+            Ok(()) => {
+                self.telemetry.record_reload(Some(self.clock.now()));
+                tracing::info!("configuration file read again");
+            }
+            Err(ReloadError::NoFile) => tracing::info!("there is nothing to reload without --config.file"),
+            Err(ReloadError::Refused(why)) => {
+                self.telemetry.record_reload(None);
+                tracing::error!(
+                    err = why,
+                    "the configuration file is not used, the old rules stay"
+                );
+            }
+        }
+        reloaded
+    }
+
+    /// Takes groups away whose time is over. To be called many times a second, from one thread, once the store is
+    /// loaded; costs what expires.
+    pub fn expire(&self) {
+        match self.store.expire(self.clock.now()) {
+            Ok(Expired {
+                deleted: 0,
+                kept_times: 0,
+            }) => {}
+            Ok(Expired { deleted, kept_times }) => {
+                self.telemetry.record_expired(deleted as u64, kept_times as u64);
+                tracing::info!(groups = deleted + kept_times, kept_times, "groups expired");
+            }
+            // The disk takes nothing; that is in the log already, and they expire when it does again.
+            Err(error) => tracing::debug!(err = %error, "groups cannot expire now"),
+        }
     }
 
     /// What to say while the store does not have yet what its ledger has.
@@ -246,7 +315,7 @@ impl Gateway {
             self.telemetry
                 .record_request(response.status().as_u16(), handler, &summary.method);
         }
-        if let Route::Group { .. } = route
+        if let Route::Group { .. } | Route::ApiPush = route
             && summary.method != Method::DELETE
         {
             self.telemetry
@@ -270,7 +339,13 @@ impl Gateway {
     ) -> Response<ResponseBody> {
         let needs_store = matches!(
             route,
-            Route::Group { .. } | Route::Scrape | Route::ApiMetrics | Route::ApiWipe
+            Route::Group { .. }
+                | Route::Scrape
+                | Route::ApiMetrics
+                | Route::ApiWipe
+                | Route::ApiGroups
+                | Route::ApiDeleteGroups
+                | Route::ApiPush
         );
         if needs_store && let Some(loading) = self.loading() {
             return ApiError::unavailable(&loading).into_response();
@@ -279,17 +354,27 @@ impl Gateway {
             let key_at = self.settings.route_prefix.len() + key_at;
             return push::handle(self, path.get(key_at..).unwrap_or_default(), request).await;
         }
+        if route == Route::ApiPush {
+            return push::handle_many(self, request).await;
+        }
         let outside_api = !matches!(
             route,
-            Route::ApiStatus | Route::ApiMetrics | Route::ApiOptions | Route::ApiWipe | Route::QuitByGet
+            Route::ApiStatus
+                | Route::ApiMetrics
+                | Route::ApiOptions
+                | Route::ApiWipe
+                | Route::ApiGroups
+                | Route::ApiDeleteGroups
+                | Route::QuitByGet
         );
         let headers = request.headers().clone();
+        let query = request.uri().query().map(str::to_owned);
         if !outside_api {
             self.without_body(request).await;
         } else if let Err(error) = self.check_unread(request).await {
             return error.into_response();
         }
-        self.answer(route, path, &headers).await
+        self.answer(route, path, query.as_deref(), &headers).await
     }
 
     /// Looks at a body that no handler wants, see [`body::check_unread`].
@@ -315,12 +400,13 @@ impl Gateway {
         self: Arc<Self>,
         route: Route,
         path: &[u8],
+        query: Option<&str>,
         headers: &HeaderMap,
     ) -> Response<ResponseBody> {
         match route {
-            Route::Scrape => scrape::handle(self, headers).await,
-            // Its body does matter; `dispatch` has sent it elsewhere.
-            Route::Group { .. } => respond::not_found(),
+            Route::Scrape => scrape::handle(self, query, headers).await,
+            // Their bodies do matter; `dispatch` has sent them elsewhere.
+            Route::Group { .. } | Route::ApiPush => respond::not_found(),
             Route::Healthy => respond::plain("OK"),
             Route::Ready => match self.not_ready() {
                 None => respond::plain("OK"),
@@ -336,6 +422,9 @@ impl Gateway {
             Route::ApiStatus => api::status(&self),
             Route::ApiMetrics => api::metrics(self).await,
             Route::ApiOptions => api::options(),
+            Route::ApiGroups => groups::list(self, query).await,
+            Route::ApiDeleteGroups => groups::delete(self, query).await,
+            Route::Reload => self.reload_by_request().await,
             Route::ApiWipe => self.wipe().await.unwrap_or_else(ApiError::into_response),
         }
     }
@@ -345,6 +434,14 @@ impl Gateway {
         commit.wait().await?;
         tracing::info!(groups, "all groups wiped");
         Ok(respond::empty(StatusCode::ACCEPTED))
+    }
+
+    async fn reload_by_request(self: Arc<Self>) -> Response<ResponseBody> {
+        match tokio::task::spawn_blocking(move || self.reload()).await {
+            Ok(Ok(())) => respond::empty(StatusCode::OK),
+            Ok(Err(error)) => ApiError::reload(&error).into_response(),
+            Err(_) => ApiError::internal().into_response(),
+        }
     }
 
     fn quit(&self) -> Response<ResponseBody> {
@@ -426,6 +523,9 @@ fn handler_label(route: Route, method: &Method) -> Option<&'static str> {
         Route::ApiMetrics => Some("api/v1/metrics"),
         Route::ApiOptions => Some("api/v1/options"),
         Route::ApiWipe => Some("wipe"),
+        Route::ApiGroups | Route::ApiDeleteGroups => Some("api/v1/groups"),
+        Route::ApiPush => Some("api/v1/push"),
+        Route::Reload => Some("reload"),
         Route::Scrape | Route::Quit | Route::QuitByGet => None,
     }
 }

@@ -1,6 +1,9 @@
-//! PUT, POST and DELETE of a group.
+//! PUT, POST and DELETE of a group, and a push to many groups at once.
+
+mod many;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -8,7 +11,7 @@ use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use wharf_exposition::{openmetrics, protobuf, text};
 use wharf_model::{Exposition, GroupingKey};
-use wharf_store::{Commit, PushError, PushMode};
+use wharf_store::{Commit, PushError};
 
 use crate::body::{self, ContentEncoding};
 use crate::chunks::ResponseBody;
@@ -16,7 +19,11 @@ use crate::content::{self, BodyFormat};
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::grouping::{self, UrlError};
+use crate::options::PushOptions;
+use crate::policy::Active;
 use crate::respond;
+
+pub(crate) use self::many::handle as handle_many;
 
 /// Bodies from this size on are decoded away from the threads that serve connections.
 const LARGE_BODY_BYTES: usize = 64 * 1024;
@@ -32,13 +39,18 @@ pub(crate) async fn handle(
     let answered = if is_delete {
         delete(&gateway, key, request).await
     } else {
-        match key {
-            Ok(key) => push(Arc::clone(&gateway), key, request).await,
-            Err(error) => {
+        let admitted = key
+            .inspect_err(|error| {
                 tracing::debug!(url = %grouping::GoQuoted(rest), err = %error, "failed to parse URL");
+            })
+            .map_err(ApiError::from)
+            .and_then(|key| admit(&gateway, key, &request));
+        match admitted {
+            Ok(admitted) => push(Arc::clone(&gateway), admitted, request).await,
+            Err(error) => {
                 let (parts, body) = request.into_parts();
                 body::discard(&parts.headers, body, gateway.settings.body_timeout).await;
-                Err(error.into())
+                Err(error)
             }
         }
     };
@@ -68,38 +80,46 @@ async fn delete(
     Ok(respond::empty(StatusCode::ACCEPTED))
 }
 
+/// A push that may go on: what can be known before its body comes is in order.
+struct Admitted {
+    key: GroupingKey,
+    options: PushOptions,
+    rules: Arc<Active>,
+}
+
+fn admit(gateway: &Gateway, key: GroupingKey, request: &Request<Incoming>) -> Result<Admitted, ApiError> {
+    let settings = &gateway.settings;
+    let options = PushOptions::of(
+        request.method(),
+        request.uri().query(),
+        request.headers(),
+        settings.max_ttl,
+    )?;
+    settings.push_limits.check_key(&key)?;
+    let rules = gateway.policy();
+    rules
+        .admit(&key, Instant::now())
+        .map_err(|error| ApiError::too_fast(&error))?;
+    Ok(Admitted { key, options, rules })
+}
+
 async fn push(
     gateway: Arc<Gateway>,
-    key: GroupingKey,
+    admitted: Admitted,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, ApiError> {
-    let (parts, incoming) = request.into_parts();
     let settings = &gateway.settings;
-    let (limit, timeout) = (settings.max_body_bytes, settings.body_timeout);
-    let (body, place) = body::read(&parts.headers, incoming, limit, timeout, &gateway.large).await?;
-    let job = PushJob {
-        mode: if parts.method == Method::PUT {
-            PushMode::ReplaceGroup
-        } else {
-            PushMode::ReplaceFamilies
-        },
-        key,
-        encoding: ContentEncoding::of(&parts.headers),
-        format: content::format(&parts.headers),
-        body,
-        _place: place,
-        method: parts.method,
-        peer: parts.extensions.get::<std::net::SocketAddr>().copied(),
-    };
     let status = if settings.unchecked {
         StatusCode::ACCEPTED
     } else {
         settings.success_status
     };
-    let commit = if job.body.len() < LARGE_BODY_BYTES {
-        job.run(&gateway)?
+    let received = Received::read(&gateway, request).await?;
+    let worker = Arc::clone(&gateway);
+    let commit = if received.body.len() < LARGE_BODY_BYTES {
+        admitted.run(&received, &worker)?
     } else {
-        let run = tokio::task::spawn_blocking(move || job.run(&gateway));
+        let run = tokio::task::spawn_blocking(move || admitted.run(&received, &worker));
         run.await.unwrap_or_else(|_| Err(ApiError::internal()))?
     };
     if let Some(commit) = commit {
@@ -108,10 +128,38 @@ async fn push(
     Ok(respond::empty(status))
 }
 
-/// A push whose body has come.
-struct PushJob {
-    key: GroupingKey,
-    mode: PushMode,
+impl Admitted {
+    /// What is left to wait for; nothing for a push that was dropped although it is answered with success.
+    fn run(&self, received: &Received, gateway: &Gateway) -> Result<Option<Commit>, ApiError> {
+        let Self { key, options, rules } = self;
+        let settings = &gateway.settings;
+        let body = received.expand(settings.max_body_bytes)?;
+        let mut exposition = received.decode(gateway, &body)?;
+        let relabelled = wharf_relabel::relabel(rules.relabelling(), key, &mut exposition, settings.names)
+            .map_err(|error| ApiError::relabelling(&error))?;
+        gateway.telemetry.record_dropped(relabelled.dropped);
+        let ttl = rules.ttl(key, options.ttl, settings.default_ttl);
+        let now = gateway.clock.now();
+        let error = match gateway
+            .store
+            .push_with_ttl(key, options.mode, &exposition, ttl, now)
+        {
+            Ok(commit) => return Ok(Some(commit)),
+            Err(error) => error,
+        };
+        let is_inconsistent = received.log_inconsistent(key, &error);
+        let refused = ApiError::from(error);
+        if settings.unchecked && is_inconsistent {
+            // Who switched the check off expects 202; what would break scrapes is dropped all the same.
+            gateway.telemetry.record_refusal(refused.reason());
+            return Ok(None);
+        }
+        Err(refused)
+    }
+}
+
+/// The body of a push, and what its request says about it.
+struct Received {
     encoding: ContentEncoding,
     format: BodyFormat,
     body: Bytes,
@@ -121,48 +169,36 @@ struct PushJob {
     peer: Option<std::net::SocketAddr>,
 }
 
-impl PushJob {
-    /// What is left to wait for; nothing for a push that was dropped although it is answered with success.
-    fn run(self, gateway: &Gateway) -> Result<Option<Commit>, ApiError> {
+impl Received {
+    /// Reads the body of a request as it was sent.
+    async fn read(gateway: &Gateway, request: Request<Incoming>) -> Result<Self, ApiError> {
+        let (parts, incoming) = request.into_parts();
         let settings = &gateway.settings;
-        let body = body::expand(self.encoding, self.body.clone(), settings.max_body_bytes)?;
-        let exposition = self.decode(gateway, &body)?;
-        let now = gateway.clock.now();
-        let error = match gateway.store.push(&self.key, self.mode, &exposition, now) {
-            Ok(commit) => return Ok(Some(commit)),
-            Err(error) => error,
-        };
-        let is_inconsistent = matches!(error, PushError::Timestamps | PushError::Inconsistent(_));
-        if is_inconsistent {
-            self.log(&error);
-        }
-        let refused = ApiError::from(error);
-        if settings.unchecked && is_inconsistent {
-            // Who switched the check off expects 202; what would break scrapes is dropped all the same.
-            gateway.telemetry.record_refusal(refused.reason());
-            return Ok(None);
-        }
-        Err(refused)
+        let (limit, timeout) = (settings.max_body_bytes, settings.body_timeout);
+        let (body, place) = body::read(&parts.headers, incoming, limit, timeout, &gateway.large).await?;
+        Ok(Self {
+            encoding: ContentEncoding::of(&parts.headers),
+            format: content::format(&parts.headers),
+            body,
+            _place: place,
+            method: parts.method,
+            peer: parts.extensions.get::<std::net::SocketAddr>().copied(),
+        })
     }
 
-    fn log(&self, error: &PushError) {
-        let message = "pushed metrics are invalid or inconsistent with existing metrics";
-        let (source, method) = (self.source(), &self.method);
-        let cause = error.to_string();
-        let cause = cause
-            .strip_prefix(message)
-            .and_then(|cause| cause.strip_prefix(": "))
-            .unwrap_or(&cause);
-        tracing::error!(%method, source, err = cause, group = %self.key, "{message}");
+    fn expand(&self, max_bytes: usize) -> Result<Bytes, ApiError> {
+        body::expand(self.encoding, self.body.clone(), max_bytes)
     }
 
+    /// The expanded body as families, within the limits, and without timestamps if those are to be left out.
     fn decode<'b>(&self, gateway: &Gateway, body: &'b [u8]) -> Result<Exposition<'b>, ApiError> {
-        let names = gateway.settings.names;
+        let settings = &gateway.settings;
+        let names = settings.names;
         let decoded = match self.format {
             BodyFormat::Text => {
                 let options = text::Options {
                     names,
-                    strict: gateway.settings.strict_text,
+                    strict: settings.strict_text,
                 };
                 text::decode(body, options).map_err(|error| ApiError::syntax(&error))
             }
@@ -170,11 +206,38 @@ impl PushJob {
                 .map_err(|error| ApiError::syntax(&error)),
             BodyFormat::Protobuf => protobuf::decode(body).map_err(|error| ApiError::syntax(&error)),
         };
-        decoded.inspect_err(|error| {
+        let mut exposition = decoded.inspect_err(|error| {
             let source = self.source();
             let first_line = error.text().lines().next().unwrap_or_default();
             tracing::debug!(source, err = first_line, "failed to parse text");
-        })
+        })?;
+        settings.push_limits.check(&exposition)?;
+        if settings.strip_timestamps {
+            let metrics = exposition
+                .families
+                .iter_mut()
+                .flat_map(|family| &mut family.metrics);
+            metrics
+                .filter_map(|metric| metric.extra.as_deref_mut())
+                .for_each(|extra| extra.timestamp_ms = None);
+        }
+        Ok(exposition)
+    }
+
+    /// Logs a refusal that is due to what was pushed; whether it is.
+    fn log_inconsistent(&self, key: &GroupingKey, error: &PushError) -> bool {
+        if !matches!(error, PushError::Timestamps | PushError::Inconsistent(_)) {
+            return false;
+        }
+        let message = "pushed metrics are invalid or inconsistent with existing metrics";
+        let (source, method) = (self.source(), &self.method);
+        let cause = error.to_string();
+        let cause = cause
+            .strip_prefix(message)
+            .and_then(|cause| cause.strip_prefix(": "))
+            .unwrap_or(&cause);
+        tracing::error!(%method, source, err = cause, group = %key, "{message}");
+        true
     }
 
     fn source(&self) -> String {

@@ -20,10 +20,14 @@ pub(crate) enum Route {
     Quit,
     /// GET of the quit route outside any prefix.
     QuitByGet,
+    Reload,
     ApiStatus,
     ApiMetrics,
     ApiWipe,
     ApiOptions,
+    ApiGroups,
+    ApiDeleteGroups,
+    ApiPush,
 }
 
 /// What the router makes of a request.
@@ -48,6 +52,7 @@ pub(crate) struct Router {
     /// The scrape path inside the prefix.
     pub(crate) telemetry_path: String,
     pub(crate) admin_api: bool,
+    pub(crate) lifecycle: bool,
 }
 
 const GET: &[Method] = &[Method::GET];
@@ -91,7 +96,7 @@ impl Router {
         let allow = match route {
             Route::Group { .. } => "DELETE, OPTIONS, POST, PUT",
             Route::Quit if self.prefix.is_empty() => "GET, OPTIONS, POST, PUT",
-            Route::Quit => "OPTIONS, POST, PUT",
+            Route::Quit | Route::Reload => "OPTIONS, POST, PUT",
             _ => "GET, OPTIONS",
         };
         if *method == Method::OPTIONS {
@@ -105,7 +110,14 @@ impl Router {
         if *method == Method::OPTIONS {
             return Routed::To(Route::ApiOptions);
         }
+        match (api, method) {
+            (b"groups", &Method::DELETE) => return Routed::To(Route::ApiDeleteGroups),
+            (b"push", &Method::PUT) => return Routed::To(Route::ApiPush),
+            _ => {}
+        }
         let (route, allowed, allow) = match api {
+            b"groups" => (Route::ApiGroups, Method::GET, "DELETE, GET, OPTIONS"),
+            b"push" => (Route::ApiPush, Method::POST, "OPTIONS, POST, PUT"),
             b"status" => (Route::ApiStatus, Method::GET, "GET, OPTIONS"),
             b"metrics" => (Route::ApiMetrics, Method::GET, "GET, OPTIONS"),
             b"admin/wipe" if self.admin_api => (Route::ApiWipe, Method::PUT, "OPTIONS, PUT"),
@@ -131,6 +143,7 @@ impl Router {
             b"/-/healthy" => Some((Route::Healthy, GET)),
             b"/-/ready" => Some((Route::Ready, GET)),
             b"/-/quit" => Some((Route::Quit, PUT_POST)),
+            b"/-/reload" if self.lifecycle => Some((Route::Reload, PUT_POST)),
             _ if path.starts_with(b"/static/") => Some((Route::Static, GET)),
             _ => {
                 let key_at = b"/metrics/job".len();
@@ -206,6 +219,7 @@ mod tests {
             prefix: prefix.to_owned(),
             telemetry_path: "/metrics".to_owned(),
             admin_api: request.contains("admin"),
+            lifecycle: request.contains("reload"),
         };
         let (method, path) = request.split_once(' ').unwrap();
         match router.route(&method.parse().unwrap(), path.as_bytes()) {
@@ -235,6 +249,12 @@ mod tests {
             ("GET /api/v1/metrics", "ApiMetrics"),
             ("PUT /api/v1/admin/wipe", "ApiWipe"),
             ("OPTIONS /api/v1/any/thing", "ApiOptions"),
+            ("GET /api/v1/groups", "ApiGroups"),
+            ("DELETE /api/v1/groups", "ApiDeleteGroups"),
+            ("POST /api/v1/push", "ApiPush"),
+            ("PUT /api/v1/push", "ApiPush"),
+            ("POST /-/reload", "Reload"),
+            ("PUT /-/reload", "Reload"),
         ];
         for (request, expected) in cases {
             assert_eq!(route("", request), expected, "{request}");
@@ -250,6 +270,9 @@ mod tests {
             ("DELETE /-/quit", "405 GET, OPTIONS, POST, PUT"),
             ("POST /api/v1/status", "405 GET, OPTIONS"),
             ("POST /api/v1/admin/wipe", "405 OPTIONS, PUT"),
+            ("GET /api/v1/push", "405 OPTIONS, POST, PUT"),
+            ("POST /api/v1/groups", "405 DELETE, GET, OPTIONS"),
+            ("GET /-/reload", "405 OPTIONS, POST, PUT"),
             ("OPTIONS /metrics", "options GET, OPTIONS"),
             ("OPTIONS /metrics/job/x", "options DELETE, OPTIONS, POST, PUT"),
             ("GET /nope", "404"),

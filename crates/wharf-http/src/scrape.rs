@@ -17,17 +17,22 @@ use http::{HeaderMap, HeaderValue, Response};
 use tokio::sync::OwnedSemaphorePermit;
 use wharf_exposition::{Head, protobuf, text};
 use wharf_model::name::EscapingScheme;
-use wharf_model::{Exposition, Family};
+use wharf_model::{Exposition, Family, Selector};
 use wharf_store::{FamilyView, Leaf, Piece, Snapshot};
 
 use crate::chunks::{Chunks, ResponseBody};
 use crate::error::ApiError;
 use crate::gateway::Gateway;
+use crate::groups;
 use crate::negotiate::{self, Compression, Format};
 use crate::telemetry::StoreGauges;
 
-/// Answers a scrape.
-pub(crate) async fn handle(gateway: Arc<Gateway>, headers: &HeaderMap) -> Response<ResponseBody> {
+/// Answers a scrape; with `match[]` in the query, one of the groups that match, without the gateway's own metrics.
+pub(crate) async fn handle(
+    gateway: Arc<Gateway>,
+    query: Option<&str>,
+    headers: &HeaderMap,
+) -> Response<ResponseBody> {
     let started = Instant::now();
     let (format, escaping) = negotiate::format(headers, gateway.settings.openmetrics);
     let compression = negotiate::compression(headers);
@@ -35,10 +40,15 @@ pub(crate) async fn handle(gateway: Arc<Gateway>, headers: &HeaderMap) -> Respon
         return ApiError::overloaded("scrapes", gateway.settings.max_scrapes_in_flight).into_response();
     };
     let worker = Arc::clone(&gateway);
-    let rendered =
-        tokio::task::spawn_blocking(move || render(&worker, format, escaping, compression, permit));
-    let Ok(rendered) = rendered.await else {
-        return ApiError::internal().into_response();
+    let query = query.map(str::to_owned);
+    let rendered = tokio::task::spawn_blocking(move || {
+        let selectors = groups::selectors(query.as_deref())?;
+        Ok(render(&worker, &selectors, format, escaping, compression, permit))
+    });
+    let rendered = match rendered.await {
+        Ok(Ok(rendered)) => rendered,
+        Ok(Err(error)) => return ApiError::into_response(error),
+        Err(_) => return ApiError::internal().into_response(),
     };
     gateway.telemetry.record_scrape(
         started.elapsed(),
@@ -71,20 +81,19 @@ struct Rendered {
 
 fn render(
     gateway: &Gateway,
+    selectors: &[Selector],
     format: Format,
     escaping: EscapingScheme,
     compression: Compression,
     permit: OwnedSemaphorePermit,
 ) -> Rendered {
-    let snapshot = gateway.store.snapshot();
-    let totals = snapshot.totals();
-    let gauges = StoreGauges {
-        groups: totals.groups as u64,
-        series: totals.series,
-        bytes: totals.bytes,
-        ledger: gateway.store.ledger_statistics(),
+    let mut snapshot = gateway.store.snapshot();
+    let own = if selectors.is_empty() {
+        own(gateway, &snapshot)
+    } else {
+        snapshot = snapshot.matching(selectors);
+        Exposition::default()
     };
-    let own = gateway.telemetry.exposition(&gauges);
     let mut sink = Sink::new(compression);
     match format {
         Format::Text004 | Format::Text100 => render_text(&own, &snapshot, escaping, &mut sink),
@@ -112,6 +121,20 @@ fn render(
         }
     }
     sink.finish(permit)
+}
+
+/// The gateway's own families.
+fn own(gateway: &Gateway, snapshot: &Snapshot) -> Exposition<'static> {
+    let totals = snapshot.totals();
+    let gauges = StoreGauges {
+        groups: totals.groups as u64,
+        expiring: snapshot.expiring() as u64,
+        series: totals.series,
+        bytes: totals.bytes,
+        quotas: gateway.policy().quota_gauges(&gateway.store.quota_usage()),
+        ledger: gateway.store.ledger_statistics(),
+    };
+    gateway.telemetry.exposition(&gauges)
 }
 
 /// A family of the scrape: the gateway's own, a pushed one, or both under one name.

@@ -19,8 +19,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::Method;
-use wharf_model::{Exposition, MetricType};
-use wharf_store::{LedgerStatistics, ReservedFamily};
+use wharf_model::{Exposition, Metric, MetricType};
+use wharf_store::{LedgerStatistics, ReservedFamily, UnixNanos};
 
 use self::assemble::Assembly;
 use self::histogram::Histogram;
@@ -39,6 +39,18 @@ pub struct Telemetry {
     scrapes: Mutex<Scrapes>,
     connections: AtomicU64,
     requests_in_flight: AtomicU64,
+    groups_deleted: AtomicU64,
+    /// Those that are gone altogether, and those whose push times stay.
+    groups_expired: [AtomicU64; 2],
+    metrics_dropped: AtomicU64,
+    reload: Mutex<Option<Reload>>,
+}
+
+/// The last time that the configuration file was read.
+#[derive(Debug, Clone, Copy)]
+struct Reload {
+    is_successful: bool,
+    success_time: UnixNanos,
 }
 
 /// The labels of `pushgateway_build_info`. `goversion` carries the version of the Rust compiler.
@@ -55,16 +67,35 @@ pub struct BuildLabels {
 }
 
 /// How much the store holds at the moment of a scrape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoreGauges {
     /// Number of groups.
     pub groups: u64,
+    /// How many of them have a time to live.
+    pub expiring: u64,
     /// Number of series.
     pub series: u64,
     /// Bytes of their text.
     pub bytes: u64,
+    /// What the quotas allow, and how much of it is taken, in their order.
+    pub quotas: Vec<QuotaGauge>,
     /// What the ledger has done, if there is one.
     pub ledger: Option<LedgerStatistics>,
+}
+
+/// A quota at the moment of a scrape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaGauge {
+    /// Its place in the file, from 1 on: two may have one selector.
+    pub number: String,
+    /// Which groups it is about.
+    pub selector: String,
+    /// The name of what is counted: `groups`, `series` or `bytes`.
+    pub resource: &'static str,
+    /// How much there may be.
+    pub limit: u64,
+    /// How much there is.
+    pub used: u64,
 }
 
 /// Counts something that is going on, until it is dropped.
@@ -150,6 +181,46 @@ const PUSH_DURATION: ReservedFamily = with_fixed_help(
     "HTTP request duration for pushes to the Pushgateway.",
 );
 const GROUPS: ReservedFamily = own("wharf_groups", MetricType::Gauge, "Groups that are stored.");
+const GROUPS_DELETED: ReservedFamily = own(
+    "wharf_groups_deleted_total",
+    MetricType::Counter,
+    "Groups that were deleted by selector.",
+);
+const GROUPS_EXPIRED: ReservedFamily = own(
+    "wharf_groups_expired_total",
+    MetricType::Counter,
+    "Groups whose time to live was over, by whether their push times stayed.",
+);
+const GROUPS_EXPIRING: ReservedFamily = own(
+    "wharf_groups_expiring",
+    MetricType::Gauge,
+    "Groups that are stored and have a time to live.",
+);
+const QUOTA_LIMIT: ReservedFamily = own(
+    "wharf_quota_limit",
+    MetricType::Gauge,
+    "How much a quota allows. Quotas are numbered as in the configuration file.",
+);
+const QUOTA_USED: ReservedFamily = own(
+    "wharf_quota_used",
+    MetricType::Gauge,
+    "How much of a quota is taken.",
+);
+const METRICS_DROPPED: ReservedFamily = own(
+    "wharf_relabel_metrics_dropped_total",
+    MetricType::Counter,
+    "Pushed metrics that relabelling rules have dropped.",
+);
+const RELOAD_SUCCESSFUL: ReservedFamily = own(
+    "wharf_config_last_reload_successful",
+    MetricType::Gauge,
+    "1 if the configuration file was used when it was read last, 0 if it had mistakes.",
+);
+const RELOAD_TIME: ReservedFamily = own(
+    "wharf_config_last_reload_success_timestamp_seconds",
+    MetricType::Gauge,
+    "Unix time when the configuration file was read last and used.",
+);
 const SERIES: ReservedFamily = own(
     "wharf_series",
     MetricType::Gauge,
@@ -197,7 +268,7 @@ const TURNED_AWAY: ReservedFamily = own(
     "Requests that did not get beyond what the web config file demands, by reason.",
 );
 
-static RESERVED: [ReservedFamily; 33] = [
+static RESERVED: [ReservedFamily; 41] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -211,7 +282,12 @@ static RESERVED: [ReservedFamily; 33] = [
     PUSH_DURATION,
     PUSH_SIZE,
     REQUESTS,
+    RELOAD_TIME,
+    RELOAD_SUCCESSFUL,
     GROUPS,
+    GROUPS_DELETED,
+    GROUPS_EXPIRED,
+    GROUPS_EXPIRING,
     CONNECTIONS,
     REQUESTS_IN_FLIGHT,
     TURNED_AWAY,
@@ -226,6 +302,9 @@ static RESERVED: [ReservedFamily; 33] = [
     ledger::UP,
     ledger::WRITTEN_BYTES,
     REFUSALS,
+    QUOTA_LIMIT,
+    QUOTA_USED,
+    METRICS_DROPPED,
     SCRAPE_DURATION,
     SCRAPE_SIZE,
     SCRAPES,
@@ -277,6 +356,10 @@ impl Telemetry {
             }),
             connections: AtomicU64::new(0),
             requests_in_flight: AtomicU64::new(0),
+            groups_deleted: AtomicU64::new(0),
+            groups_expired: [const { AtomicU64::new(0) }; 2],
+            metrics_dropped: AtomicU64::new(0),
+            reload: Mutex::new(None),
         }
     }
 
@@ -330,6 +413,35 @@ impl Telemetry {
         scrapes.size_bytes.observe(size_bytes as f64);
     }
 
+    /// So many groups were deleted by selector.
+    pub fn record_deleted(&self, groups: u64) {
+        self.groups_deleted.fetch_add(groups, Relaxed);
+    }
+
+    /// So many groups have expired: `gone` altogether, and others but for their push times.
+    pub fn record_expired(&self, gone: u64, kept_times: u64) {
+        let [all, but_times] = &self.groups_expired;
+        all.fetch_add(gone, Relaxed);
+        but_times.fetch_add(kept_times, Relaxed);
+    }
+
+    /// So many pushed metrics were dropped by rules.
+    pub fn record_dropped(&self, metrics: u64) {
+        if metrics > 0 {
+            self.metrics_dropped.fetch_add(metrics, Relaxed);
+        }
+    }
+
+    /// The configuration file was read: at this time, or it could not be used.
+    pub fn record_reload(&self, success: Option<UnixNanos>) {
+        let mut reload = lock(&self.reload);
+        let before = reload.map(|reload| reload.success_time);
+        *reload = Some(Reload {
+            is_successful: success.is_some(),
+            success_time: success.or(before).unwrap_or_default(),
+        });
+    }
+
     /// A connection is open until the result is dropped.
     pub fn connection_opened(&self) -> InFlight<'_> {
         InFlight::new(&self.connections)
@@ -352,7 +464,9 @@ impl Telemetry {
         self.assemble_build_info(&mut assembly);
         self.assemble_pushes(&mut assembly, now);
         self.assemble_requests(&mut assembly);
+        self.assemble_reload(&mut assembly);
         assembly.single(GROUPS, assemble::float(gauges.groups));
+        self.assemble_groups(&mut assembly, gauges);
         assembly.single(CONNECTIONS, assemble::float(self.connections.load(Relaxed)));
         assembly.single(
             REQUESTS_IN_FLIGHT,
@@ -432,6 +546,31 @@ impl Telemetry {
         assembly.family(TURNED_AWAY, metrics);
     }
 
+    /// Only where there is a file.
+    fn assemble_reload(&self, assembly: &mut Assembly) {
+        let Some(reload) = *lock(&self.reload) else { return };
+        assembly.single(RELOAD_TIME, reload.success_time.as_seconds());
+        assembly.single(RELOAD_SUCCESSFUL, if reload.is_successful { 1.0 } else { 0.0 });
+    }
+
+    fn assemble_groups(&self, assembly: &mut Assembly, gauges: &StoreGauges) {
+        let [gone, kept_times] = &self.groups_expired;
+        let expired = [("false", gone), ("true", kept_times)].map(|(kept, count)| {
+            assembly.number(&[("kept_times", kept)], assemble::float(count.load(Relaxed)))
+        });
+        assembly.single(GROUPS_DELETED, assemble::float(self.groups_deleted.load(Relaxed)));
+        assembly.family(GROUPS_EXPIRED, expired.into());
+        assembly.single(GROUPS_EXPIRING, assemble::float(gauges.expiring));
+        assembly.single(
+            METRICS_DROPPED,
+            assemble::float(self.metrics_dropped.load(Relaxed)),
+        );
+        let limits = quota_metrics(assembly, &gauges.quotas, |quota| quota.limit);
+        assembly.family(QUOTA_LIMIT, limits);
+        let used = quota_metrics(assembly, &gauges.quotas, |quota| quota.used);
+        assembly.family(QUOTA_USED, used);
+    }
+
     fn assemble_scrapes_and_refusals(&self, assembly: &mut Assembly, ledger: Option<&LedgerStatistics>) {
         let scrapes = lock(&self.scrapes);
         let refusals = lock(&self.refusals);
@@ -450,6 +589,22 @@ impl Telemetry {
         assembly.family(SCRAPE_SIZE, vec![size]);
         assembly.single(SCRAPES, assemble::float(scrapes.count));
     }
+}
+
+fn quota_metrics(
+    assembly: &mut Assembly,
+    quotas: &[QuotaGauge],
+    value: impl Fn(&QuotaGauge) -> u64,
+) -> Vec<Metric> {
+    let metrics = quotas.iter().map(|quota| {
+        let labels = [
+            ("match", quota.selector.as_str()),
+            ("quota", quota.number.as_str()),
+            ("resource", quota.resource),
+        ];
+        assembly.number(&labels, assemble::float(value(quota)))
+    });
+    metrics.collect()
 }
 
 /// Numbers have no state in between: a thread that panicked with the lock held has left nothing half done that

@@ -353,6 +353,91 @@ impl<'a> Exposition<'a> {
         })
     }
 
+    /// Copies a metric of another exposition, with all that it refers to. It still has to be put into a family.
+    ///
+    /// # Errors
+    /// [`TooLarge`] when an array or the side buffer would pass what 31 bits can count.
+    pub fn adopt(&mut self, other: &Exposition<'_>, metric: &Metric) -> Result<Metric, TooLarge> {
+        let value = match metric.value {
+            Value::Summary(of) => {
+                let summary = other.summary(of);
+                let start = self.quantiles.len();
+                self.quantiles
+                    .extend_from_slice(other.quantiles(summary.quantiles));
+                self.summaries.push(Summary {
+                    quantiles: Run::new(start, self.quantiles.len())?,
+                    ..summary
+                });
+                Value::Summary(index(self.summaries.len() - 1)?)
+            }
+            Value::Histogram(of) => {
+                let histogram = other.histogram(of).cloned().unwrap_or_default();
+                let histogram = self.adopt_histogram(other, histogram)?;
+                self.histograms.push(histogram);
+                Value::Histogram(index(self.histograms.len() - 1)?)
+            }
+            number => number,
+        };
+        let extra = match metric.extra.as_deref() {
+            Some(extra) => Some(Box::new(Extra {
+                exemplar: self.adopt_exemplar(other, extra.exemplar)?,
+                ..extra.clone()
+            })),
+            None => None,
+        };
+        Ok(Metric {
+            labels: self.adopt_labels(other, metric.labels)?,
+            value,
+            extra,
+        })
+    }
+
+    fn adopt_histogram(
+        &mut self,
+        other: &Exposition<'_>,
+        mut histogram: Histogram,
+    ) -> Result<Histogram, TooLarge> {
+        let start = self.buckets.len();
+        for bucket in other.buckets(histogram.buckets) {
+            let exemplar = self.adopt_exemplar(other, bucket.exemplar)?;
+            self.buckets.push(Bucket { exemplar, ..*bucket });
+        }
+        histogram.buckets = Run::new(start, self.buckets.len())?;
+        if let Some(native) = &mut histogram.native {
+            // First their labels, then they themselves: they have to be neighbours.
+            let mut exemplars = Vec::with_capacity(native.exemplars.len());
+            for exemplar in other.exemplars.get(native.exemplars.range()).unwrap_or_default() {
+                let labels = self.adopt_labels(other, exemplar.labels)?;
+                exemplars.push(Exemplar { labels, ..*exemplar });
+            }
+            let start = self.exemplars.len();
+            self.exemplars.append(&mut exemplars);
+            native.exemplars = Run::new(start, self.exemplars.len())?;
+        }
+        Ok(histogram)
+    }
+
+    fn adopt_exemplar(&mut self, other: &Exposition<'_>, of: Option<u32>) -> Result<Option<u32>, TooLarge> {
+        let Some(exemplar) = of.and_then(|of| other.exemplar(of)) else {
+            return Ok(None);
+        };
+        let labels = self.adopt_labels(other, exemplar.labels)?;
+        self.exemplars.push(Exemplar { labels, ..*exemplar });
+        Ok(Some(index(self.exemplars.len() - 1)?))
+    }
+
+    fn adopt_labels(&mut self, other: &Exposition<'_>, run: Run) -> Result<Run, TooLarge> {
+        let start = self.labels.len();
+        for (name, value) in other.labels(run) {
+            let label = Label {
+                name: self.intern(name)?,
+                value: self.intern(value)?,
+            };
+            self.labels.push(label);
+        }
+        Run::new(start, self.labels.len())
+    }
+
     /// The string behind a reference; empty for a reference of another exposition that points nowhere here.
     pub fn text(&self, text: Text) -> &str {
         let start = (text.start & !SIDE) as usize;

@@ -6,12 +6,16 @@
 //!   legacy-valid.
 //! * [`Exposition`]: the metric families of one push, as a decoder leaves them: flat arrays instead of a tree,
 //!   so that a push of 100,000 series costs a handful of allocations.
-//! * [`GroupingKey`]: the identity of a group.
+//! * [`GroupingKey`]: the identity of a group; [`Selector`]: a condition on it.
+//! * [`duration`] and [`anchored`]: durations and regular expressions, as people write them for Prometheus.
 
+pub mod duration;
 mod exposition;
 mod grouping;
 mod metric_type;
 pub mod name;
+mod pattern;
+mod selector;
 
 pub use exposition::{
     Bucket, BucketSpan, Count, Exemplar, Exposition, Extra, Family, Histogram, Label, Metric, NativeBuckets,
@@ -19,3 +23,5 @@ pub use exposition::{
 };
 pub use grouping::{GroupingKey, GroupingKeyError};
 pub use metric_type::MetricType;
+pub use pattern::{MAX_PATTERN_BYTES, PatternError, anchored};
+pub use selector::{MAX_MATCHERS, MAX_SELECTOR_BYTES, Selector, SelectorError, SelectorErrorKind};

@@ -5,6 +5,8 @@ use std::fmt::{self, Write};
 use thiserror::Error;
 use wharf_model::{GroupingKey, MetricType};
 
+use crate::limits::Exceeded;
+
 /// Why a decoded push is refused. Nothing of it is stored; the group's failure time moves.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -23,6 +25,9 @@ pub enum PushError {
         /// The limit on the rendered text.
         limit_bytes: usize,
     },
+    /// The push would pass a limit. A group that is there gets its failure time moved; none is made.
+    #[error("{0}")]
+    Limit(Exceeded),
     /// The ledger takes nothing: the disk is full, or fails.
     #[error("cannot store this now: {reason}")]
     Unavailable {
@@ -37,6 +42,12 @@ pub enum PushError {
 impl From<Inconsistency> for PushError {
     fn from(inconsistency: Inconsistency) -> Self {
         Self::Inconsistent(inconsistency)
+    }
+}
+
+impl From<Exceeded> for PushError {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::Limit(exceeded)
     }
 }
 

@@ -121,6 +121,15 @@ impl Family {
         self.leaves.is_empty()
     }
 
+    /// Whether there is no fragment but that of this group.
+    pub(crate) fn is_only_of(&self, key: &GroupingKey) -> bool {
+        let mut leaves = self.leaves.iter();
+        leaves
+            .next()
+            .is_some_and(|leaf| leaf.len() == 1 && leaf.first_key() == Some(key))
+            && leaves.next().is_none()
+    }
+
     /// Number of groups with metrics of this family.
     pub(crate) fn holders(&self) -> u32 {
         self.holders
@@ -133,13 +142,63 @@ impl Family {
 
     /// A group with metrics of this family, other than `except`.
     pub(crate) fn some_holder(&self, except: &GroupingKey) -> Option<GroupingKey> {
-        let mut fragments = self.leaves.iter().flat_map(|leaf| leaf.fragments(&self.name));
+        // Leaves without text are passed over as a whole: very many groups may have the family without metrics.
+        let leaves = self.leaves.iter().filter(|leaf| !leaf.piece().text().is_empty());
+        let mut fragments = leaves.flat_map(|leaf| leaf.fragments(&self.name));
         let holder = fragments.find(|view| view.key() != except && view.series() > 0)?;
         Some(holder.key().clone())
     }
 
     pub(crate) fn find(&self, key: &GroupingKey) -> Option<(&Leaf, usize)> {
         self.leaves.find(key)
+    }
+
+    /// The fragments beyond a key, in the order of keys; all, without one.
+    pub(crate) fn fragments_above(&self, key: Option<GroupingKey>) -> impl Iterator<Item = FragmentView<'_>> {
+        let leaves = self.leaves.from(key.as_ref());
+        leaves
+            .flat_map(|leaf| leaf.fragments(&self.name))
+            .filter(move |fragment| key.as_ref().is_none_or(|key| fragment.key() > key))
+    }
+
+    /// The fragments before a key, the last one first; all, without one.
+    pub(crate) fn fragments_below(&self, key: Option<GroupingKey>) -> impl Iterator<Item = FragmentView<'_>> {
+        let leaves = self.leaves.back_from(key.as_ref());
+        let fragments = leaves.flat_map(|leaf| {
+            let fragments: Vec<_> = leaf.fragments(&self.name).collect();
+            fragments.into_iter().rev()
+        });
+        fragments.filter(move |fragment| key.as_ref().is_none_or(|key| fragment.key() < key))
+    }
+
+    /// The fragments of these groups, sorted by key, as if they were all there is; none if there are none.
+    pub(crate) fn only(&self, keys: &[GroupingKey]) -> Option<Self> {
+        let mut part = Self::new(&self.name);
+        for leaf in self.leaves.iter() {
+            let (Some(first), Some(last)) = (leaf.first_key(), leaf.last_key()) else {
+                continue;
+            };
+            let start = keys.partition_point(|key| key < first);
+            let end = keys.partition_point(|key| key <= last);
+            let Some(keys) = keys.get(start..end).filter(|keys| !keys.is_empty()) else {
+                continue;
+            };
+            let kept = leaf.only(|key| keys.binary_search(key).is_ok());
+            // A whole leaf is shared, and with it its compressed form.
+            let is_whole = kept.len() == leaf.len();
+            let kept = if is_whole {
+                Arc::clone(leaf)
+            } else {
+                Arc::new(kept)
+            };
+            for position in 0..kept.len() {
+                let counts = kept.get(position).clone_counts();
+                part.size = part.size.moved(Size::default(), counts.size);
+                part.count(None, Some(&counts.meta).filter(|_| counts.metrics > 0));
+            }
+            part.leaves.push(kept);
+        }
+        (!part.is_empty()).then_some(part)
     }
 
     /// Stores the fragment of a group in place of its former one.
@@ -204,12 +263,58 @@ impl Family {
         self.count(Some(&old), None);
     }
 
+    /// Removes the fragments of these groups, sorted by key, and shows each before, with the position of its group.
+    /// A leaf is changed once, whatever number of them it has.
+    pub(crate) fn remove_all(
+        &mut self,
+        keys: &[&GroupingKey],
+        mut removed: impl FnMut(usize, FragmentView<'_>),
+    ) {
+        let mut start = 0;
+        while let Some(first) = keys.get(start) {
+            if self.leaves.find(first).is_none() {
+                start += 1;
+                continue;
+            }
+            let place = self.leaves.place(first);
+            let leaf = self.leaves.leaf_mut(place);
+            let last = leaf.last_key().unwrap_or(first);
+            let rest = keys.get(start..).unwrap_or_default();
+            let here = rest.partition_point(|key| *key <= last).max(1);
+            let rest = rest.get(..here).unwrap_or_default();
+            let mut gone: Vec<Counts> = Vec::with_capacity(here);
+            leaf.retain(&self.name, |fragment, view| {
+                let Ok(position) = rest.binary_search(&view.key()) else {
+                    return true;
+                };
+                gone.push(fragment.clone_counts());
+                removed(start + position, view);
+                false
+            });
+            self.leaves.tidy(place);
+            start += here;
+            for same in gone.chunk_by(|a, b| a.metrics > 0 && b.metrics > 0 && Arc::ptr_eq(&a.meta, &b.meta))
+            {
+                for counts in same {
+                    self.size = self.size.moved(counts.size, Size::default());
+                }
+                let groups = u32::try_from(same.len()).unwrap_or(u32::MAX);
+                self.count_many(same.first(), None, groups);
+            }
+        }
+    }
+
     /// Books a group's change from one meta to another, and renders the header anew if that shows.
     fn count(&mut self, old: Option<&Counts>, new: Option<&Arc<FamilyMeta>>) {
+        self.count_many(old, new, 1);
+    }
+
+    /// The same for so many groups that make the same change.
+    fn count_many(&mut self, old: Option<&Counts>, new: Option<&Arc<FamilyMeta>>, groups: u32) {
         let shown = self.metas.get_min().map(|(meta, _)| Arc::clone(meta));
         if let Some(old) = old.filter(|old| old.metrics > 0) {
-            self.holders -= 1;
-            let left = self.metas.get(&old.meta).map_or(0, |count| count - 1);
+            self.holders -= groups;
+            let left = self.metas.get(&old.meta).map_or(0, |count| count - groups);
             if left == 0 {
                 self.metas.remove(&old.meta);
             } else {
@@ -217,9 +322,9 @@ impl Family {
             }
         }
         if let Some(new) = new {
-            self.holders += 1;
+            self.holders += groups;
             let count = self.metas.get(new).map_or(0, |count| *count);
-            self.metas.insert(Arc::clone(new), count + 1);
+            self.metas.insert(Arc::clone(new), count + groups);
         }
         let show = self.metas.get_min().map(|(meta, _)| meta);
         if show != shown.as_ref() {
@@ -264,7 +369,7 @@ impl Fragment {
         }
     }
 
-    fn size(&self) -> Size {
+    pub(crate) fn size(&self) -> Size {
         Size {
             series: u64::from(self.lines),
             bytes: self.bytes(),

@@ -8,7 +8,7 @@ use wharf_model::name::{EscapingScheme, NameRule};
 use wharf_model::{Exposition, Family, GroupingKey, MetricType, Text, Value};
 
 use crate::UnixNanos;
-use crate::family::FamilyMeta;
+use crate::family::{FamilyMeta, Size};
 use crate::piece::Piece;
 use crate::prepare::Shape;
 use crate::record::FamilyParts;
@@ -89,7 +89,7 @@ impl Leaf {
         &self.piece.text()[self.range_of(position)]
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.fragments.len()
     }
 
@@ -99,6 +99,22 @@ impl Leaf {
 
     pub(crate) fn first_key(&self) -> Option<&GroupingKey> {
         self.fragments.first().map(|fragment| &fragment.key)
+    }
+
+    pub(crate) fn last_key(&self) -> Option<&GroupingKey> {
+        self.fragments.last().map(|fragment| &fragment.key)
+    }
+
+    /// The fragments of some groups.
+    pub(crate) fn only(&self, keep: impl Fn(&GroupingKey) -> bool) -> Self {
+        let mut part = Self::default();
+        let text = part.piece.text_mut();
+        for view in self.fragments("").filter(|view| keep(view.key())) {
+            text.extend_from_slice(view.text);
+            part.fragments.push(view.fragment.clone());
+        }
+        part.find_utf8_names();
+        part
     }
 
     /// Puts a fragment without lines between its neighbours, where [`Self::find`] said that it belongs.
@@ -125,6 +141,31 @@ impl Leaf {
         if fragment.shape.utf8_names || self.utf8_names {
             self.find_utf8_names();
         }
+        self.give_back();
+    }
+
+    /// Removes the fragments that do not stay.
+    pub(crate) fn retain(&mut self, name: &str, mut stays: impl FnMut(&Fragment, FragmentView<'_>) -> bool) {
+        let text = self.piece.text_mut();
+        let (mut start, mut kept) = (0, 0);
+        self.fragments.retain(|fragment| {
+            let range = start..start + fragment.text_len as usize;
+            start = range.end;
+            let view = FragmentView {
+                name,
+                fragment,
+                text: &text[range.clone()],
+            };
+            let stays = stays(fragment, view);
+            if stays {
+                let length = range.len();
+                text.copy_within(range, kept);
+                kept += length;
+            }
+            stays
+        });
+        text.truncate(kept);
+        self.find_utf8_names();
         self.give_back();
     }
 
@@ -333,6 +374,11 @@ impl<'a> FragmentView<'a> {
                 text::write_metric(out, exposition, self.name, &labels, metric.value, escaping);
             }
         });
+    }
+
+    /// Lines, and bytes of text and of the protobuf form.
+    pub(crate) fn size(&self) -> Size {
+        self.fragment.size()
     }
 
     /// The fragment as a record has it.

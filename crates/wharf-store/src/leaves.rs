@@ -52,6 +52,58 @@ impl Leaves {
         branches.flat_map(|branch| branch.below.iter().map(|entry| &entry.below))
     }
 
+    /// The leaves from that on in which a key is or belongs; all of them, without a key.
+    pub(crate) fn from<'l>(
+        &'l self,
+        key: Option<&GroupingKey>,
+    ) -> impl Iterator<Item = &'l Arc<Leaf>> + use<'l> {
+        let first = key.map_or(0, |key| position(&self.branches, key));
+        let branches = self.branches.get(first..).unwrap_or_default();
+        let passed = match (key, branches.first()) {
+            (Some(key), Some(branch)) => position(&branch.below, key),
+            _ => 0,
+        };
+        let leaves = branches.iter().flat_map(|branch| &*branch.below);
+        leaves.skip(passed).map(|entry| &entry.below)
+    }
+
+    /// The leaves from that on, the other way, in which a key is or belongs; all of them, without a key.
+    pub(crate) fn back_from<'l>(
+        &'l self,
+        key: Option<&GroupingKey>,
+    ) -> impl Iterator<Item = &'l Arc<Leaf>> + use<'l> {
+        let last = key.map_or(self.branches.len(), |key| position(&self.branches, key) + 1);
+        let branches = self.branches.get(..last).unwrap_or_default();
+        let passed = match (key, branches.last()) {
+            (Some(key), Some(branch)) => branch.below.len() - position(&branch.below, key) - 1,
+            _ => 0,
+        };
+        let leaves = branches.iter().rev().flat_map(|branch| branch.below.iter().rev());
+        leaves.skip(passed).map(|entry| &entry.below)
+    }
+
+    /// Adds a leaf whose fragments come after all others, and which is not empty.
+    pub(crate) fn push(&mut self, leaf: Arc<Leaf>) {
+        let Some(bound) = leaf.first_key().cloned() else {
+            return;
+        };
+        let entry = Entry {
+            bound: bound.clone(),
+            below: leaf,
+        };
+        match self
+            .branches
+            .last_mut()
+            .filter(|branch| branch.below.len() < MAX_LEAVES)
+        {
+            Some(branch) => Arc::make_mut(&mut branch.below).push(entry),
+            None => self.branches.push(Entry {
+                bound,
+                below: Arc::new(vec![entry]),
+            }),
+        }
+    }
+
     /// The leaf that has the fragment of a group if any has, and the fragment's position in it.
     pub(crate) fn find(&self, key: &GroupingKey) -> Option<(&Leaf, usize)> {
         let branch = &self.branches.get(position(&self.branches, key))?.below;

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! push    Exposition -> prepare: label rules, order, checks of its own, rendered lines      (no lock)
-//!                    -> state:   consistency index, record to the ledger, fragments into leaves (short lock)
+//!                    -> state:   consistency index, limits, record to the ledger, leaves    (short lock)
 //!                    -> Commit:  the record is on disk                                      (no lock)
 //! scrape  snapshot = clone of the root of the family map                                    (short lock)
 //!                    -> families -> leaves -> text, or its cached compressed form           (no lock)
@@ -16,31 +16,47 @@
 //!   as a snapshot shares it: a push copies the leaf then, and changes it in place otherwise.
 //! * The **index** knows every series' fingerprint and owner, so a push costs what it carries, not what is
 //!   stored.
+//! * A **lifetime** says when a group expires; a tree of deadlines makes a sweep cost what expires.
+//! * **Limits** and quotas are on what is stored. Quotas keep their own books, of the groups they select.
+//! * Changes of **many groups** are one record and one hold of the lock: all of it happens, or nothing.
 //!
 //! Two rules always hold: a refused push changes nothing but the failure time of its group, and whatever is
 //! stored can be scraped, in every format.
 
+mod bulk;
 mod clock;
 mod error;
 mod family;
 mod index;
 mod leaf;
 mod leaves;
+mod lifetime;
+mod limits;
+mod listing;
+mod matching;
+mod merge;
 mod piece;
 mod prepare;
 mod record;
 mod reserved;
 mod roster;
+mod split;
 mod state;
 mod store;
 
+pub use bulk::{Expired, GroupPush, GroupRefused};
 pub use clock::{Clock, SystemClock, UnixNanos};
 pub use error::{Inconsistency, PushError};
 pub use family::{FamilyMeta, FamilyView};
 pub use leaf::{FragmentView, Leaf};
+pub use lifetime::{Lifetime, Ttl};
+pub use limits::{Exceeded, Limited, Limits, Quota, Usage};
+pub use listing::{Cursor, GroupInfo, Listing, Page, SortBy};
 pub use piece::{Compressed, Piece};
+pub use prepare::InstanceLabel;
 pub use record::{RecordError, describe_record};
 pub use reserved::{Reserved, ReservedFamily};
+pub use split::{SplitError, split};
 pub use store::{Commit, Kept, LedgerStatistics, PushMode, Snapshot, Store, Totals};
 
 /// The family that says when a group was last changed.

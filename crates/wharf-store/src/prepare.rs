@@ -16,6 +16,7 @@ use wharf_model::name::{
 use wharf_model::{Count, Exposition, Extra, Family, GroupingKey, Histogram, Metric, MetricType, Run, Value};
 
 use crate::error::{describe_labels, short};
+use crate::family::Size;
 use crate::index::Fingerprint;
 use crate::record::FamilyParts;
 use crate::reserved::Reserved;
@@ -93,6 +94,22 @@ impl<'a> Prepared<'a> {
         &self.text[family.text.clone()]
     }
 
+    /// How much it is: lines, and bytes of text and of what text cannot say.
+    pub(crate) fn size(&self) -> Size {
+        let sizes = self.families.iter().map(|family| self.size_of(family));
+        sizes.fold(Size::default(), |sum, size| sum.moved(Size::default(), size))
+    }
+
+    /// How much one of [`Self::families`] is.
+    pub(crate) fn size_of(&self, family: &PreparedFamily<'_>) -> Size {
+        let text = self.text(family);
+        let exact = family.exact.as_ref().map_or(0, |exact| exact.len());
+        Size {
+            series: memchr_iter(b'\n', text).count() as u64,
+            bytes: (text.len() + exact) as u64,
+        }
+    }
+
     /// The fingerprints of its metrics, in the order of the lines.
     pub(crate) fn fingerprints(&self, family: &PreparedFamily<'_>) -> &[Fingerprint] {
         &self.fingerprints[family.fingerprints.clone()]
@@ -108,12 +125,25 @@ impl<'a> Prepared<'a> {
     }
 }
 
+/// The `instance` label of pushed series that have none, and whose group has none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum InstanceLabel {
+    /// An empty one, as the Pushgateway writes it: so scrapers that honour labels do not put their own.
+    #[default]
+    Empty,
+    /// None, and an empty one is left out: for scrapers that stumble over it.
+    Omit,
+    /// One of this value; also in place of an empty one.
+    Value(Box<str>),
+}
+
 /// What preparing needs to know of the store.
 #[derive(Debug)]
 pub(crate) struct Preparer {
     /// Seeded anew by each process, so that nobody can make fingerprints collide.
     hasher: DefaultHashBuilder,
     pub(crate) reserved: Reserved,
+    pub(crate) instance: InstanceLabel,
     /// Limit on the rendered text of one push, in bytes.
     max_text_bytes: usize,
 }
@@ -124,12 +154,39 @@ struct Row<'e> {
     metric: &'e Metric,
 }
 
+impl InstanceLabel {
+    /// Completes the labels of a series, which begin at `start` of the list, in no order.
+    fn complete<'a>(&'a self, labels: &mut Vec<LabelPair<'a>>, start: usize) {
+        let position = labels[start..].iter().position(|(name, _)| *name == "instance");
+        let position = position.map(|position| start + position);
+        match (self, position) {
+            (Self::Empty, None) => labels.push(("instance", "")),
+            (Self::Value(value), None) => labels.push(("instance", value)),
+            (Self::Omit, Some(position)) if labels[position].1.is_empty() => {
+                labels.swap_remove(position);
+            }
+            (Self::Value(value), Some(position)) if labels[position].1.is_empty() => {
+                labels[position].1 = value;
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Preparer {
     pub(crate) fn new(reserved: Reserved, max_text_bytes: usize) -> Self {
         Self {
             hasher: DefaultHashBuilder::default(),
             reserved,
+            instance: InstanceLabel::Empty,
             max_text_bytes,
+        }
+    }
+
+    /// The refusal of a push that takes too much memory.
+    pub(crate) fn too_large(&self) -> PushError {
+        PushError::TooLarge {
+            limit_bytes: self.max_text_bytes,
         }
     }
 
@@ -236,10 +293,8 @@ impl Preparer {
         now: UnixNanos,
     ) {
         let mut labels = grouping.to_vec();
-        if !labels.iter().any(|(name, _)| *name == "instance") {
-            labels.push(("instance", ""));
-            labels.sort_unstable();
-        }
+        self.instance.complete(&mut labels, 0);
+        labels.sort_unstable();
         let (text_start, first) = (prepared.text.len(), prepared.fingerprints.len());
         let help = if name == PUSH_TIME {
             "Last Unix time when changing this group in the Pushgateway succeeded."
@@ -359,7 +414,7 @@ struct Work<'a, 'w> {
     exposition: &'a Exposition<'a>,
     grouping: &'w [LabelPair<'a>],
     /// The final labels of the current family's metrics.
-    labels: Vec<LabelPair<'a>>,
+    labels: Vec<LabelPair<'w>>,
     prepared: Prepared<'a>,
     now: UnixNanos,
 }
@@ -457,9 +512,7 @@ impl<'a> Work<'a, '_> {
                 .labels(metric.labels)
                 .filter(|(name, _)| !is_grouping(name)),
         );
-        if !self.labels[start..].iter().any(|(name, _)| *name == "instance") {
-            self.labels.push(("instance", ""));
-        }
+        self.preparer.instance.complete(&mut self.labels, start);
         let labels = &mut self.labels[start..];
         labels.sort_unstable();
         check_labels(family, name, metric, labels)?;

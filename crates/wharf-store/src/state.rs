@@ -1,17 +1,20 @@
 //! What the store's lock guards: families, groups, index. All rules that need more than one group are here.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use imbl::OrdMap;
 use wharf_model::{GroupingKey, MetricType};
 
 use crate::error::{describe_labels, short};
 use crate::family::{Family, Size};
 use crate::index::{Fingerprint, GroupId, SeriesIndex};
+use crate::lifetime::{Lifetime, Lifetimes};
+use crate::limits::{Accounts, Exceeded, Growth, Limited, Limits};
 use crate::prepare::{Prepared, PreparedFamily, Preparer, has_series, series_of};
-use crate::record::{self, Record};
+use crate::record::{self, Change};
 use crate::roster::{Roster, Rosters};
 use crate::store::PushMode;
 use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, UnixNanos};
@@ -24,7 +27,11 @@ pub(crate) struct State {
     ids: GroupIds,
     rosters: Rosters,
     index: SeriesIndex,
+    lifetimes: Lifetimes,
+    accounts: Accounts,
     size: Size,
+    /// Families that are gone, see [`Self::take_litter`].
+    litter: Vec<Arc<Family>>,
 }
 
 #[derive(Debug)]
@@ -45,7 +52,7 @@ fn trace(mode: PushMode, prepared: &Prepared<'_>) -> Option<Trace> {
     let digest = prepared.digest?;
     let digest = match mode {
         PushMode::ReplaceGroup => digest,
-        PushMode::ReplaceFamilies => !digest,
+        PushMode::ReplaceFamilies | PushMode::ReplaceSeries => !digest,
     };
     NonZeroU64::new(digest).map(Trace)
 }
@@ -68,10 +75,21 @@ pub(crate) enum Undo {
         image: Vec<u8>,
         created: Vec<String>,
     },
+    /// The last of these first.
+    Several(Vec<Self>),
     /// Nobody is going to.
     Nothing,
     /// Everything was there.
     Unwipe { state: Box<State> },
+}
+
+/// A group on its way out.
+struct Leaving<'k> {
+    key: &'k GroupingKey,
+    id: GroupId,
+    size: Size,
+    /// What it held.
+    image: Option<record::Image>,
 }
 
 /// A push as the checks see it.
@@ -95,41 +113,88 @@ impl State {
         self.size
     }
 
+    pub(crate) fn lifetimes(&self) -> &Lifetimes {
+        &self.lifetimes
+    }
+
+    /// The families of a group, if it is there.
+    pub(crate) fn roster(&self, key: &GroupingKey) -> Option<Roster> {
+        self.groups.get(key).map(|group| group.families.clone())
+    }
+
+    /// When a group was pushed last with success; or made, by a push that was refused.
+    pub(crate) fn pushed_at(&self, key: &GroupingKey) -> Option<UnixNanos> {
+        let (leaf, position) = self.families.get(PUSH_TIME)?.find(key)?;
+        Some(leaf.get(position).pushed_at)
+    }
+
+    /// Makes a change that a ledger has kept.
+    pub(crate) fn replay(&mut self, preparer: &Preparer, change: Change<'_>) {
+        match change {
+            Change::Put {
+                key,
+                mode,
+                lifetime,
+                prepared,
+            } => self.put(preparer, &key, mode, lifetime, prepared),
+            Change::Delete { key } => {
+                self.delete(preparer, &key, false);
+            }
+            Change::DeleteFamilies { key, names } => {
+                self.delete_families(preparer, &key, &names);
+            }
+            Change::Wipe => {
+                self.wipe();
+            }
+        }
+    }
+
     /// Stores an admitted push.
     pub(crate) fn put(
         &mut self,
         preparer: &Preparer,
         key: &GroupingKey,
         mode: PushMode,
+        lifetime: Option<Lifetime>,
         mut prepared: Prepared<'_>,
     ) {
+        let total = self.size;
         let trace = trace(mode, &prepared);
         let group = self.groups.get(key);
-        if group.is_none() && prepared.get(PUSH_FAILURE_TIME).is_none() {
-            let now = prepared
-                .get(PUSH_TIME)
-                .map_or_else(UnixNanos::default, |family| family.pushed_at);
-            let mut failure = preparer.times(key, None, Some(0.0), now);
-            self.apply(preparer, key, &mut failure, None);
+        if group.is_none() {
+            if let Some(mut failure) = first_failure(preparer, key, &prepared) {
+                self.apply(preparer, key, &mut failure, None);
+            }
         } else if mode == PushMode::ReplaceGroup && group.is_some_and(|group| !group.expects(trace)) {
-            self.remove_missing(preparer, key, &prepared);
+            let stays = |name: &str| is_time(name) || prepared.get(name).is_some();
+            self.remove_families(preparer, key, |name| !stays(name));
         }
         self.apply(preparer, key, &mut prepared, trace);
+        self.lifetimes.set(key, lifetime);
+        self.book(key, total);
     }
 
-    /// What books a refused push: the failure time moves. A group that does not exist is made, with a push time
-    /// of 0, unless its times would clash with those of another group; then there is nothing to book.
+    /// What books a refused push: the failure time moves. With `makes`, a group that does not exist is made, with a
+    /// push time of 0, unless its times would clash with those of another group or a limit forbids it; then there
+    /// is nothing to book.
     pub(crate) fn failure<'k>(
         &self,
         preparer: &Preparer,
         key: &'k GroupingKey,
+        makes: bool,
         now: UnixNanos,
     ) -> Option<Prepared<'k>> {
         let is_new = !self.groups.contains_key(key);
+        if is_new && !makes {
+            return None;
+        }
+        let mode = PushMode::ReplaceFamilies;
         let prepared = preparer.times(key, is_new.then_some(0.0), Some(now.as_seconds()), now);
-        self.admit(preparer, key, PushMode::ReplaceFamilies, &prepared)
-            .is_ok()
-            .then_some(prepared)
+        self.admit(preparer, key, mode, &prepared).ok()?;
+        if is_new {
+            self.check_limits(preparer, key, mode, &prepared).ok()?;
+        }
+        Some(prepared)
     }
 
     /// How to take back a push that is about to be stored.
@@ -148,7 +213,7 @@ impl State {
         }
     }
 
-    /// How to take back the end of a group. Without `waits` nobody is going to.
+    /// How to take back the end of what a group has. Without `waits` nobody is going to.
     pub(crate) fn undo_of_delete(&self, key: &GroupingKey, waits: bool) -> Undo {
         let Some(group) = self.groups.get(key).filter(|_| waits) else {
             return Undo::Nothing;
@@ -161,46 +226,194 @@ impl State {
         }
     }
 
+    /// How to take back the end of some families of a group.
+    pub(crate) fn undo_of_delete_families(&self, key: &GroupingKey, names: &[&str]) -> Undo {
+        if !self.groups.contains_key(key) {
+            return Undo::Nothing;
+        }
+        Undo::Restore {
+            key: key.clone(),
+            image: self.image_of(key, names.iter().copied()),
+            created: Vec::new(),
+        }
+    }
+
     /// The record of some families of a group as they are now.
     fn image<'a>(&'a self, key: &GroupingKey, names: impl Iterator<Item = &'a Arc<str>>) -> Vec<u8> {
         let fragments = names.filter_map(|name| {
             let (leaf, position) = self.families.get(name)?.find(key)?;
             Some(leaf.view(name, position).parts())
         });
-        let parts: Vec<_> = fragments.collect();
-        record::put(key, PushMode::ReplaceFamilies, parts.into_iter())
+        let mut parts: Vec<_> = fragments.collect();
+        parts.sort_unstable_by_key(|parts| parts.name);
+        parts.dedup_by_key(|parts| parts.name);
+        let lifetime = self.lifetimes.get(key);
+        record::put(key, PushMode::ReplaceFamilies, lifetime, parts.into_iter())
+    }
+
+    /// The record of the families of these names that a group has, as they are now.
+    pub(crate) fn image_of<'n>(&self, key: &GroupingKey, names: impl Iterator<Item = &'n str>) -> Vec<u8> {
+        let known = |name| Some(self.families.get(name)?.name());
+        self.image(key, names.filter_map(known))
     }
 
     /// Takes a change back. Changes are taken back from the last one on.
     pub(crate) fn undo(&mut self, preparer: &Preparer, undo: Undo) {
         match undo {
             Undo::Delete { key } => {
-                self.delete(preparer, &key);
+                self.delete(preparer, &key, false);
             }
             Undo::Restore { key, image, created } => {
-                self.remove_families(preparer, &key, |name| {
-                    created.iter().any(|created| *created == *name)
-                });
-                if let Ok(Record::Put { mut prepared, .. }) = record::decode(&image, preparer) {
-                    self.apply(preparer, &key, &mut prepared, None);
+                let total = self.size;
+                let created: HashSet<String> = created.into_iter().collect();
+                if !created.is_empty() {
+                    self.remove_families(preparer, &key, |name| created.contains(name));
+                }
+                let changes = record::decode(&image, preparer).unwrap_or_default();
+                for change in changes {
+                    if let Change::Put {
+                        lifetime,
+                        mut prepared,
+                        ..
+                    } = change
+                    {
+                        self.apply(preparer, &key, &mut prepared, None);
+                        self.lifetimes.set(&key, lifetime);
+                    }
+                }
+                self.book(&key, total);
+            }
+            Undo::Several(undos) => {
+                for undo in undos.into_iter().rev() {
+                    self.undo(preparer, undo);
                 }
             }
             Undo::Nothing => {}
-            Undo::Unwipe { state } => *self = *state,
+            Undo::Unwipe { state } => {
+                let now = std::mem::replace(self, *state).accounts;
+                if self.accounts.generation() != now.generation() {
+                    // The limits have changed meanwhile.
+                    self.accounts = now.emptied();
+                    let keys: Vec<GroupingKey> = self.groups.keys().cloned().collect();
+                    for key in &keys {
+                        self.enlist(key);
+                    }
+                }
+            }
         }
     }
 
-    /// Removes a group; whether there was one.
-    pub(crate) fn delete(&mut self, preparer: &Preparer, key: &GroupingKey) -> bool {
-        let Some(group) = self.groups.remove(key) else {
-            return false;
-        };
+    /// Removes a group, if there is one; with `undoable`, says how to take that back.
+    pub(crate) fn delete(&mut self, preparer: &Preparer, key: &GroupingKey, undoable: bool) -> Option<Undo> {
+        let group = self.groups.remove(key)?;
+        let lifetime = self.lifetimes.get(key);
+        let mut image = undoable.then(|| record::Image::new(key, lifetime, group.families.len()));
+        let total = self.size;
         for name in &*group.families {
-            self.remove_fragment(preparer, key, group.id, name);
+            self.remove_fragment(preparer, key, group.id, name, image.as_mut());
         }
+        self.accounts
+            .leave(group.id, total.moved(self.size, Size::default()));
         self.rosters.release(group.families);
         self.ids.release(group.id);
-        true
+        self.lifetimes.set(key, None);
+        Some(image.map_or(Undo::Nothing, |image| Undo::Restore {
+            key: key.clone(),
+            image: image.finish(),
+            created: Vec::new(),
+        }))
+    }
+
+    /// Removes groups, sorted by key; with `undoable`, says how to take that back. Costs less than one after the
+    /// other: a leaf is changed once, whatever number of groups goes from it.
+    pub(crate) fn delete_all(&mut self, preparer: &Preparer, keys: &[GroupingKey], undoable: bool) -> Undo {
+        let mut leaving = Vec::with_capacity(keys.len());
+        // In the order of names, for that is the order in a record.
+        let mut by_family: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
+        for key in keys {
+            let Some(group) = self.groups.remove(key) else {
+                continue;
+            };
+            for name in &*group.families {
+                match by_family.get_mut(&**name) {
+                    Some(members) => members.push(leaving.len()),
+                    None => drop(by_family.insert(Arc::clone(name), vec![leaving.len()])),
+                }
+            }
+            let lifetime = self.lifetimes.get(key);
+            leaving.push(Leaving {
+                key,
+                id: group.id,
+                size: Size::default(),
+                image: undoable.then(|| record::Image::new(key, lifetime, group.families.len())),
+            });
+            self.rosters.release(group.families);
+            self.lifetimes.set(key, None);
+        }
+        for (name, members) in by_family {
+            let Some(family) = self.families.get_mut(&name) else {
+                continue;
+            };
+            let family = Arc::make_mut(family);
+            let keys: Vec<&GroupingKey> = members.iter().map(|member| leaving[*member].key).collect();
+            let before = family.size();
+            family.remove_all(&keys, |position, fragment| {
+                let group = &mut leaving[members[position]];
+                group.size = group.size.moved(Size::default(), fragment.size());
+                if let Some(image) = &mut group.image {
+                    image.add(&fragment.parts());
+                }
+                let (metric_type, text) = (fragment.meta().metric_type, fragment.text());
+                preparer.each_fingerprint(&name, metric_type, text, |fingerprint| {
+                    self.index.remove(fingerprint, group.id);
+                });
+            });
+            self.size = self.size.moved(before, family.size());
+            if family.is_empty() {
+                self.litter.extend(self.families.remove(&name));
+            }
+        }
+        let mut undos = Vec::new();
+        for group in leaving {
+            self.accounts.leave(group.id, group.size);
+            self.ids.release(group.id);
+            undos.extend(group.image.map(|image| Undo::Restore {
+                key: group.key.clone(),
+                image: image.finish(),
+                created: Vec::new(),
+            }));
+        }
+        Undo::Several(undos)
+    }
+
+    /// What the last changes have left to be freed. It takes a while where it is much, so it is for the caller to
+    /// drop it when nobody waits for the lock any more.
+    pub(crate) fn take_litter(&mut self) -> Vec<Arc<Family>> {
+        std::mem::take(&mut self.litter)
+    }
+
+    /// Removes families of a group, but not its push times; how many there were.
+    pub(crate) fn delete_families(
+        &mut self,
+        preparer: &Preparer,
+        key: &GroupingKey,
+        names: &[&str],
+    ) -> usize {
+        let names: HashSet<&str> = names.iter().copied().collect();
+        let total = self.size;
+        let removed = self.remove_families(preparer, key, |name| !is_time(name) && names.contains(name));
+        self.book(key, total);
+        removed
+    }
+
+    /// Removes everything but the limits; what it was.
+    pub(crate) fn wipe(&mut self) -> Self {
+        let accounts = self.accounts.emptied();
+        let empty = Self {
+            accounts,
+            ..Self::default()
+        };
+        std::mem::replace(self, empty)
     }
 
     // ---- checks -------------------------------------------------------------------------------------------
@@ -423,48 +636,189 @@ impl State {
         prepared.families = families;
     }
 
-    /// Removes the families of a group that a push of the whole group does not have.
-    fn remove_missing(&mut self, preparer: &Preparer, key: &GroupingKey, prepared: &Prepared<'_>) {
-        let stays =
-            |name: &str| name == PUSH_TIME || name == PUSH_FAILURE_TIME || prepared.get(name).is_some();
-        self.remove_families(preparer, key, |name| !stays(name));
-    }
-
-    /// Removes some families of a group.
-    fn remove_families(&mut self, preparer: &Preparer, key: &GroupingKey, goes: impl Fn(&str) -> bool) {
+    /// Removes some families of a group; how many there were.
+    fn remove_families(
+        &mut self,
+        preparer: &Preparer,
+        key: &GroupingKey,
+        goes: impl Fn(&str) -> bool,
+    ) -> usize {
         let Some(group) = self.groups.get_mut(key) else {
-            return;
+            return 0;
         };
         if !group.families.iter().any(|name| goes(name)) {
-            return;
+            return 0;
         }
         let (gone, stay): (Vec<_>, Vec<_>) = group.families.iter().cloned().partition(|name| goes(name));
         self.rosters.replace(&mut group.families, stay);
         group.last_push = None;
         let id = group.id;
         for name in &gone {
-            self.remove_fragment(preparer, key, id, name);
+            self.remove_fragment(preparer, key, id, name, None);
         }
+        gone.len()
     }
 
-    fn remove_fragment(&mut self, preparer: &Preparer, key: &GroupingKey, id: GroupId, name: &str) {
-        let Some(family) = self.families.get_mut(name) else {
+    fn remove_fragment(
+        &mut self,
+        preparer: &Preparer,
+        key: &GroupingKey,
+        id: GroupId,
+        name: &str,
+        image: Option<&mut record::Image>,
+    ) {
+        let Some(family) = self.families.get(name) else {
             return;
         };
-        let family = Arc::make_mut(family);
         if let Some((leaf, position)) = family.find(key) {
             let metric_type = leaf.get(position).meta.metric_type;
             preparer.each_fingerprint(name, metric_type, leaf.text_of(position), |fingerprint| {
                 self.index.remove(fingerprint, id);
             });
+            if let Some(image) = image {
+                image.add(&leaf.view(name, position).parts());
+            }
         }
         let before = family.size();
-        family.remove(key);
-        self.size = self.size.moved(before, family.size());
-        if family.is_empty() {
-            self.families.remove(name);
+        let mut after = Size::default();
+        if family.is_only_of(key) {
+            self.litter.extend(self.families.remove(name));
+        } else if let Some(family) = self.families.get_mut(name) {
+            let family = Arc::make_mut(family);
+            family.remove(key);
+            after = family.size();
+        }
+        self.size = self.size.moved(before, after);
+    }
+
+    // ---- limits -------------------------------------------------------------------------------------------
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Sets other limits. The quotas count a group from its next change on, or from [`Self::enlist`].
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.accounts.set(limits);
+    }
+
+    /// Counts a group that was there before the quotas were.
+    pub(crate) fn enlist(&mut self, key: &GroupingKey) {
+        if self.accounts.has_quotas()
+            && let Some(group) = self.groups.get(key)
+            && !self.accounts.counts(group.id)
+        {
+            self.accounts.enter(group.id, key, self.size_of(key, group));
         }
     }
+
+    /// Counts that a group, and nothing else, has changed since this was the size of all.
+    fn book(&mut self, key: &GroupingKey, total: Size) {
+        if self.accounts.has_quotas()
+            && let Some(group) = self.groups.get(key)
+        {
+            self.accounts.change(group.id, total, self.size);
+            self.enlist(key);
+        }
+    }
+
+    fn size_of(&self, key: &GroupingKey, group: &Group) -> Size {
+        let sizes = group.families.iter().map(|name| self.size_of_fragment(key, name));
+        sizes.fold(Size::default(), |sum, size| sum.moved(Size::default(), size))
+    }
+
+    fn size_of_fragment(&self, key: &GroupingKey, name: &str) -> Size {
+        let fragment = self.families.get(name).and_then(|family| family.find(key));
+        fragment.map_or(Size::default(), |(leaf, position)| leaf.get(position).size())
+    }
+
+    /// Checks what a push brings against the limit on one push.
+    pub(crate) fn check_push(&self, prepared: &Prepared<'_>) -> Result<(), Exceeded> {
+        let Some(max) = self.accounts.limits().max_push_series else {
+            return Ok(());
+        };
+        // Without the push time, which no push brings.
+        let found = prepared.size().series.saturating_sub(1);
+        if found <= max {
+            return Ok(());
+        }
+        Err(Exceeded {
+            limited: Limited::PushSeries,
+            max,
+            found,
+            selector: None,
+        })
+    }
+
+    /// Checks what a push is going to store against the limits.
+    pub(crate) fn check_limits(
+        &self,
+        preparer: &Preparer,
+        key: &GroupingKey,
+        mode: PushMode,
+        prepared: &Prepared<'_>,
+    ) -> Result<(), Exceeded> {
+        if !self.accounts.are_set() {
+            return Ok(());
+        }
+        let group = self.groups.get(key);
+        let groups = self.groups.len() as u64;
+        let quotas = self.accounts.quotas_of(group.map(|group| group.id), key);
+        if group.is_some() && self.accounts.has_room(self.size, &quotas, prepared.size()) {
+            return Ok(());
+        }
+        let growth = Growth {
+            before: group.map(|group| self.size_of(key, group)),
+            after: self.size_after(preparer, key, mode, prepared),
+        };
+        self.accounts.check(groups, self.size, &quotas, growth)
+    }
+
+    /// What a group is going to hold after a push.
+    fn size_after(
+        &self,
+        preparer: &Preparer,
+        key: &GroupingKey,
+        mode: PushMode,
+        prepared: &Prepared<'_>,
+    ) -> Size {
+        let Some(group) = self.groups.get(key) else {
+            let failure = first_failure(preparer, key, prepared);
+            let failure = failure.map_or(Size::default(), |failure| failure.size());
+            return prepared.size().moved(Size::default(), failure);
+        };
+        let mut size = self.size_of(key, group);
+        for family in &prepared.families {
+            size = size.moved(self.size_of_fragment(key, family.name), prepared.size_of(family));
+        }
+        if mode == PushMode::ReplaceGroup {
+            let gone = |name: &&Arc<str>| !is_time(name) && prepared.get(name).is_none();
+            for name in group.families.iter().filter(gone) {
+                size = size.moved(self.size_of_fragment(key, name), Size::default());
+            }
+        }
+        size
+    }
+}
+
+/// Whether the family is one of the two that every group has.
+fn is_time(name: &str) -> bool {
+    name == PUSH_TIME || name == PUSH_FAILURE_TIME
+}
+
+/// The failure time of a group that is new with this push: never, unless the push says when.
+fn first_failure<'k>(
+    preparer: &Preparer,
+    key: &'k GroupingKey,
+    prepared: &Prepared<'_>,
+) -> Option<Prepared<'k>> {
+    if prepared.get(PUSH_FAILURE_TIME).is_some() {
+        return None;
+    }
+    let now = prepared
+        .get(PUSH_TIME)
+        .map_or_else(UnixNanos::default, |family| family.pushed_at);
+    Some(preparer.times(key, None, Some(0.0), now))
 }
 
 /// A family that is there.

@@ -9,8 +9,10 @@ use wharf_ledger::{CheckpointError, Health, Ledger, Sequence, Ticket};
 use wharf_model::{Exposition, GroupingKey, Value};
 
 use crate::family::Family;
-use crate::prepare::{Prepared, Preparer};
-use crate::record::{self, Record};
+use crate::lifetime::{Lifetime, Ttl};
+use crate::limits::{Limits, Usage};
+use crate::prepare::{InstanceLabel, Prepared, Preparer};
+use crate::record;
 use crate::state::{State, Undo};
 use crate::{
     FamilyView, FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, PushError, RecordError, Reserved, UnixNanos,
@@ -23,24 +25,51 @@ pub enum PushMode {
     ReplaceGroup,
     /// The families it brings (POST); others of the group stay.
     ReplaceFamilies,
+    /// The series it brings; others of these families, and other families of the group, stay.
+    ReplaceSeries,
 }
+
+/// Groups that are counted under one hold of the lock.
+const COUNTED_AT_ONCE: usize = 512;
 
 /// Groups in memory, and in a ledger if there is one. Shared between threads by reference.
 #[derive(Debug)]
 pub struct Store {
-    preparer: Preparer,
+    pub(crate) preparer: Preparer,
     /// A plain lock: it is held for some microseconds a push, and for a clone of a pointer a scrape.
     guarded: Mutex<Guarded>,
     journal: OnceLock<Journal>,
 }
 
 #[derive(Debug, Default)]
-struct Guarded {
-    state: State,
+pub(crate) struct Guarded {
+    pub(crate) state: State,
     /// The last change that went to the ledger.
     last: Sequence,
     /// How to take back the changes that are not on stable storage yet, oldest first.
     undos: VecDeque<(Sequence, Undo)>,
+}
+
+impl Guarded {
+    /// Says how to take the last change back, where that was not known before it was made.
+    pub(crate) fn amend_undo(&mut self, waits: bool, undo: Undo) {
+        if let Some((_, last)) = self.undos.back_mut().filter(|_| waits) {
+            *last = undo;
+        }
+    }
+
+    /// Checks a push against what is stored, and against the limits.
+    pub(crate) fn admit(
+        &mut self,
+        preparer: &Preparer,
+        key: &GroupingKey,
+        mode: PushMode,
+        prepared: &Prepared<'_>,
+    ) -> Result<(), PushError> {
+        self.state.admit(preparer, key, mode, prepared)?;
+        self.state.enlist(key);
+        Ok(self.state.check_limits(preparer, key, mode, prepared)?)
+    }
 }
 
 /// The ledger, and how changes depend on it.
@@ -100,18 +129,16 @@ impl Store {
         }
     }
 
-    /// Replaces the group `key`, or the pushed families in it, by `exposition`.
-    ///
-    /// A snapshot taken after this returns has the whole push, one taken before has nothing of it. `now` becomes
-    /// the group's push time.
-    ///
-    /// # Durability
-    /// With a ledger, the push is safe when the returned [`Commit`] has been waited for.
+    /// Writes another `instance` label to pushed series that have none.
+    pub fn with_instance_label(mut self, label: InstanceLabel) -> Self {
+        self.preparer.instance = label;
+        self
+    }
+
+    /// [`Self::push_with_ttl`] without a time to live: the group stays until it is deleted.
     ///
     /// # Errors
-    /// [`PushError`] if the push contradicts itself or what other groups hold. Nothing of it is stored then; the
-    /// group's failure time becomes `now`, and a group that does not exist is made for it where its times clash
-    /// with no other group's. [`PushError::Unavailable`] if the ledger takes nothing: then nothing changes at all.
+    /// As there.
     pub fn push(
         &self,
         key: &GroupingKey,
@@ -119,47 +146,104 @@ impl Store {
         exposition: &Exposition<'_>,
         now: UnixNanos,
     ) -> Result<Commit, PushError> {
-        let pushed = self.preparer.prepare(key, exposition, now).and_then(|prepared| {
-            let record = self
-                .journal
-                .get()
-                .map(|_| record::put(key, mode, prepared.parts()));
-            let mut guarded = self.lock();
-            guarded.state.admit(&self.preparer, key, mode, &prepared)?;
-            self.put(&mut guarded, key, mode, prepared, record)
-        });
-        if matches!(pushed, Err(PushError::Timestamps | PushError::Inconsistent(_))) {
-            self.record_failure(key, now);
+        self.push_with_ttl(key, mode, exposition, None, now)
+    }
+
+    /// Replaces the group `key`, or the pushed families or series in it, by `exposition`.
+    ///
+    /// A snapshot taken after this returns has the whole push, one taken before has nothing of it. `now` becomes
+    /// the group's push time, and `ttl` says how long the group lives from then on; what earlier pushes said of
+    /// that does not count any more.
+    ///
+    /// # Durability
+    /// With a ledger, the push is safe when the returned [`Commit`] has been waited for.
+    ///
+    /// # Errors
+    /// [`PushError`] if the push contradicts itself or what other groups hold, or would pass a limit. Nothing of it
+    /// is stored then; the group's failure time becomes `now`. A group that does not exist is made for that where
+    /// its times clash with no other group's, unless it is a limit that was passed, and lives as long as the push
+    /// said. [`PushError::Unavailable`] if the ledger takes nothing: then nothing changes at all.
+    pub fn push_with_ttl(
+        &self,
+        key: &GroupingKey,
+        mode: PushMode,
+        exposition: &Exposition<'_>,
+        ttl: Option<Ttl>,
+        now: UnixNanos,
+    ) -> Result<Commit, PushError> {
+        let lifetime = ttl.map(|ttl| ttl.from(now));
+        let pushed = if mode == PushMode::ReplaceSeries {
+            self.merge(key, exposition, lifetime, now)
+        } else {
+            self.preparer.prepare(key, exposition, now).and_then(|prepared| {
+                let record = self.record_of(key, mode, lifetime, &prepared);
+                let mut guarded = self.lock();
+                guarded.state.check_push(&prepared)?;
+                guarded.admit(&self.preparer, key, mode, &prepared)?;
+                let commit = self.put(&mut guarded, key, mode, lifetime, prepared, record)?;
+                Self::unlock(guarded);
+                Ok(commit)
+            })
+        };
+        if let Err(error) = &pushed {
+            self.record_failure(key, error, lifetime, now);
         }
         pushed
     }
 
     /// Books a refused push.
-    fn record_failure(&self, key: &GroupingKey, now: UnixNanos) {
+    pub(crate) fn record_failure(
+        &self,
+        key: &GroupingKey,
+        error: &PushError,
+        lifetime: Option<Lifetime>,
+        now: UnixNanos,
+    ) {
+        let makes = match error {
+            PushError::Timestamps | PushError::Inconsistent(_) => true,
+            PushError::Limit(_) => false,
+            PushError::TooLarge { .. } | PushError::Unavailable { .. } => return,
+        };
         let mut guarded = self.lock();
         let mode = PushMode::ReplaceFamilies;
-        if let Some(prepared) = guarded.state.failure(&self.preparer, key, now) {
-            let record = self
-                .journal
-                .get()
-                .map(|_| record::put(key, mode, prepared.parts()));
+        if let Some(prepared) = guarded.state.failure(&self.preparer, key, makes, now) {
+            let is_new = guarded.state.roster(key).is_none();
+            let lifetime = if is_new {
+                lifetime
+            } else {
+                guarded.state.lifetimes().get(key)
+            };
+            let record = self.record_of(key, mode, lifetime, &prepared);
             // The refusal is the answer; nobody waits for its trace, and a ledger that takes nothing loses it.
-            drop(self.put(&mut guarded, key, mode, prepared, record));
+            drop(self.put(&mut guarded, key, mode, lifetime, prepared, record));
         }
     }
 
-    fn put(
+    pub(crate) fn put(
         &self,
         guarded: &mut Guarded,
         key: &GroupingKey,
         mode: PushMode,
+        lifetime: Option<Lifetime>,
         prepared: Prepared<'_>,
         record: Option<Vec<u8>>,
     ) -> Result<Commit, PushError> {
         let undo = |state: &State| state.undo_of_put(key, mode, &prepared);
         let commit = self.append(guarded, record, undo)?;
-        guarded.state.put(&self.preparer, key, mode, prepared);
+        guarded.state.put(&self.preparer, key, mode, lifetime, prepared);
         Ok(commit)
+    }
+
+    /// The record of a push, if there is a ledger for it.
+    pub(crate) fn record_of(
+        &self,
+        key: &GroupingKey,
+        mode: PushMode,
+        lifetime: Option<Lifetime>,
+        prepared: &Prepared<'_>,
+    ) -> Option<Vec<u8>> {
+        self.has_ledger()
+            .then(|| record::put(key, mode, lifetime, prepared.parts()))
     }
 
     /// Removes the group of exactly this key; whether there was one.
@@ -171,9 +255,12 @@ impl Store {
         // Also for a group that is not there: its end may still be on the way to the disk, and this answer must not
         // overtake it.
         let record = self.journal.get().map(|_| record::delete(key));
-        let waits = self.waits();
-        let commit = self.append(&mut guarded, record, |state| state.undo_of_delete(key, waits))?;
-        let existed = guarded.state.delete(&self.preparer, key);
+        // How to take it back is known when it is done.
+        let commit = self.append(&mut guarded, record, |_| Undo::Nothing)?;
+        let undo = guarded.state.delete(&self.preparer, key, self.waits());
+        let existed = undo.is_some();
+        guarded.amend_undo(self.waits(), undo.unwrap_or(Undo::Nothing));
+        Self::unlock(guarded);
         Ok((existed, commit))
     }
 
@@ -186,12 +273,10 @@ impl Store {
         let record = self.journal.get().map(|_| record::wipe());
         // The undo takes the state when it is known that the ledger has the record.
         let commit = self.append(&mut guarded, record, |_| Undo::Nothing)?;
-        let old = std::mem::take(&mut guarded.state);
+        let old = guarded.state.wipe();
         let groups = old.groups();
         if self.waits() {
-            if let Some((_, undo)) = guarded.undos.back_mut() {
-                *undo = Undo::Unwipe { state: Box::new(old) };
-            }
+            guarded.amend_undo(true, Undo::Unwipe { state: Box::new(old) });
             return Ok((groups, commit));
         }
         // Dropped after the lock is released: freeing a million series takes a while.
@@ -211,6 +296,41 @@ impl Store {
         totals_of(&self.lock().state)
     }
 
+    /// Sets the limits, in place of those before. They hold for pushes that come after this; what is stored stays,
+    /// even if there is more of it than they allow.
+    ///
+    /// Returns when all groups are counted. Until then the quotas count some of the groups only, and others from
+    /// their next push on. The lock is given away all the time.
+    pub fn set_limits(&self, limits: Limits) {
+        let has_quotas = !limits.quotas.is_empty();
+        let (snapshot, generation) = {
+            let mut guarded = self.lock();
+            guarded.state.set_limits(limits);
+            (snapshot_of(&guarded.state), guarded.state.accounts().generation())
+        };
+        if !has_quotas {
+            return;
+        }
+        let keys = snapshot.keys();
+        // Nobody should have to copy what he changes because of this.
+        drop(snapshot);
+        for keys in keys.chunks(COUNTED_AT_ONCE) {
+            let mut guarded = self.lock();
+            if guarded.state.accounts().generation() != generation {
+                // Others have set other limits, and count on their own.
+                return;
+            }
+            for key in keys {
+                guarded.state.enlist(key);
+            }
+        }
+    }
+
+    /// What is stored under each quota, in the order of [`Limits::quotas`].
+    pub fn quota_usage(&self) -> Vec<Usage> {
+        self.lock().state.accounts().usage().to_vec()
+    }
+
     // ---- the ledger ---------------------------------------------------------------------------------------
 
     /// Applies a record that a ledger has kept. Nothing is checked: it was, when it was written.
@@ -218,14 +338,10 @@ impl Store {
     /// # Errors
     /// If the bytes are no record, or one of a later version.
     pub fn replay(&self, record: &[u8]) -> Result<(), RecordError> {
-        let record = record::decode(record, &self.preparer)?;
+        let changes = record::decode(record, &self.preparer)?;
         let state = &mut self.lock().state;
-        match record {
-            Record::Put { key, mode, prepared } => state.put(&self.preparer, &key, mode, prepared),
-            Record::Delete { key } => {
-                state.delete(&self.preparer, &key);
-            }
-            Record::Wipe => *state = State::default(),
+        for change in changes {
+            state.replay(&self.preparer, change);
         }
         Ok(())
     }
@@ -260,8 +376,8 @@ impl Store {
         }
         let state = &mut self.lock().state;
         state.admit(&self.preparer, key, PushMode::ReplaceGroup, &prepared)?;
-        state.put(&self.preparer, key, PushMode::ReplaceGroup, prepared);
-        state.put(&self.preparer, key, PushMode::ReplaceFamilies, times);
+        state.put(&self.preparer, key, PushMode::ReplaceGroup, None, prepared);
+        state.put(&self.preparer, key, PushMode::ReplaceFamilies, None, times);
         Ok(())
     }
 
@@ -352,6 +468,7 @@ impl Store {
             record::put(
                 key,
                 PushMode::ReplaceGroup,
+                snapshot.lifetime(key),
                 fragments.iter().map(FragmentView::parts),
             )
         });
@@ -370,13 +487,17 @@ impl Store {
         undos.drain(..settled).collect()
     }
 
-    fn waits(&self) -> bool {
+    pub(crate) fn has_ledger(&self) -> bool {
+        self.journal.get().is_some()
+    }
+
+    pub(crate) fn waits(&self) -> bool {
         self.journal.get().is_some_and(|journal| journal.waits)
     }
 
     /// Hands a change to the ledger, before it is made. Under the lock, so that the ledger's order is that in
     /// which changes become visible.
-    fn append(
+    pub(crate) fn append(
         &self,
         guarded: &mut Guarded,
         record: Option<Vec<u8>>,
@@ -420,9 +541,16 @@ impl Store {
         guarded.last = durable;
     }
 
+    /// Gives the lock away, and then frees what the change has left.
+    pub(crate) fn unlock(mut guarded: MutexGuard<'_, Guarded>) {
+        let litter = guarded.state.take_litter();
+        drop(guarded);
+        drop(litter);
+    }
+
     /// A panic under the lock is a bug that may have left a push half stored. The panic's message is in the log;
     /// going on would show that half to every scrape, so the process ends.
-    fn lock(&self) -> MutexGuard<'_, Guarded> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Guarded> {
         self.guarded.lock().unwrap_or_else(|_| std::process::abort())
     }
 }
@@ -464,6 +592,7 @@ pub enum Kept {
 fn snapshot_of(state: &State) -> Snapshot {
     Snapshot {
         families: state.families().clone(),
+        lifetimes: state.lifetimes().by_key().clone(),
         totals: totals_of(state),
     }
 }
@@ -479,8 +608,9 @@ fn totals_of(state: &State) -> Totals {
 /// What was stored at one moment: whole pushes only.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    families: OrdMap<Arc<str>, Arc<Family>>,
-    totals: Totals,
+    pub(crate) families: OrdMap<Arc<str>, Arc<Family>>,
+    pub(crate) lifetimes: OrdMap<GroupingKey, Lifetime>,
+    pub(crate) totals: Totals,
 }
 
 impl Snapshot {
@@ -494,9 +624,33 @@ impl Snapshot {
         self.families.get(name).map(|family| FamilyView::new(family))
     }
 
+    /// When a group expires; none if it does not.
+    pub fn lifetime(&self, key: &GroupingKey) -> Option<Lifetime> {
+        self.lifetimes.get(key).copied()
+    }
+
+    /// How many groups expire some day.
+    pub fn expiring(&self) -> usize {
+        self.lifetimes.len()
+    }
+
+    /// Whether a group had a family of that name.
+    pub fn has_family(&self, key: &GroupingKey, name: &str) -> bool {
+        let family = self.families.get(name);
+        family.is_some_and(|family| family.find(key).is_some())
+    }
+
     /// How much was stored.
     pub fn totals(&self) -> Totals {
         self.totals
+    }
+
+    /// The keys of all groups, in their order.
+    pub fn keys(&self) -> Vec<GroupingKey> {
+        // Every group has a push time.
+        let times = self.family(PUSH_TIME);
+        let times = times.iter().flat_map(FamilyView::fragments);
+        times.map(|time| time.key().clone()).collect()
     }
 
     /// All groups, ordered by key, each with its families, sorted by name.

@@ -21,13 +21,23 @@ impl Prometheus {
     /// with the labels of the pushes honoured. `None` if there is no Prometheus and none is required.
     #[track_caller]
     pub fn scraping(target: SocketAddr) -> Option<Self> {
-        let config = format!(
-            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
-             scrape_configs:\n\
-             - job_name: gateway\n  \
-               honor_labels: true\n  \
-               static_configs: [{{targets: ['{target}']}}]\n"
-        );
+        Self::relabelling(&[(target, "[]".to_owned())])
+    }
+
+    /// As [`Self::scraping`], with several targets, and rules (a list in YAML, on one line) for what is scraped from
+    /// each.
+    #[track_caller]
+    pub fn relabelling(targets: &[(SocketAddr, String)]) -> Option<Self> {
+        let jobs = targets.iter().enumerate().map(|(at, (target, rules))| {
+            format!(
+                "- job_name: gateway-{at}\n  \
+                   honor_labels: true\n  \
+                   metric_relabel_configs: {rules}\n  \
+                   static_configs: [{{targets: ['{target}']}}]\n"
+            )
+        });
+        let jobs: String = jobs.collect();
+        let config = format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}");
         let flags = ["--enable-feature=native-histograms"];
         Self::start(PrometheusVersion::V2_53, &config, &flags)
     }

@@ -44,7 +44,7 @@ const showFamilies = (details, families) => {
   details.append(table);
 };
 
-const showGroup = (group) => {
+const showGroup = (group, expiresAt) => {
   const families = Object.entries(group).filter(([, value]) => isFamily(value));
   const details = element("details");
   const summary = element("summary");
@@ -57,6 +57,7 @@ const showGroup = (group) => {
   const times = group.push_time_seconds;
   const pushed = times?.metrics[0]?.value !== "0" && times?.time_stamp;
   if (pushed) summary.append(element("time", `pushed ${new Date(pushed).toLocaleString()}`, "time"));
+  if (expiresAt) summary.append(element("time", `expires ${new Date(expiresAt).toLocaleString()}`, "expiry"));
   details.append(summary);
   details.addEventListener("toggle", () => details.open && showFamilies(details, families), { once: true });
   return details;
@@ -65,10 +66,16 @@ const showGroup = (group) => {
 const MOST_SHOWN = 500;
 
 const load = async () => {
-  const [groups, status] = await Promise.all([api("api/v1/metrics"), api("api/v1/status")]);
+  const [groups, status, listing] = await Promise.all([
+    api("api/v1/metrics"),
+    api("api/v1/status"),
+    api(`api/v1/groups?fields=labels,expires_at&limit=${MOST_SHOWN}`),
+  ]);
+  // Both lists come in the order of the labels, and write them in the same order.
+  const expiry = new Map(listing.groups.map((group) => [JSON.stringify(group.labels), group.expires_at]));
   document.getElementById("summary").textContent = `${groups.length} groups`;
   const list = document.getElementById("groups");
-  list.append(...groups.slice(0, MOST_SHOWN).map(showGroup));
+  list.append(...groups.slice(0, MOST_SHOWN).map((group) => showGroup(group, expiry.get(JSON.stringify(group.labels)))));
   if (groups.length === 0) list.append(element("p", "Nothing has been pushed yet.", "empty"));
   if (groups.length > MOST_SHOWN) {
     list.append(element("p", `${groups.length - MOST_SHOWN} more groups are not shown.`, "empty"));

@@ -28,6 +28,8 @@ use crate::args::{Args, FLAGS, Mistake, UsageError};
 /// All settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
+    /// The file with rules: expiry, quotas, relabelling.
+    pub config_file: Option<PathBuf>,
     /// Sockets and connections.
     pub listen: Listen,
     /// Routes.
@@ -229,6 +231,14 @@ pub struct Push {
     pub success_status: SuccessStatus,
     /// The largest body, after decompression. A compressed body is bounded by it too.
     pub max_body: ByteSize,
+    /// What becomes of timestamps.
+    pub timestamps: Timestamps,
+    /// What series without an `instance` label get.
+    pub instance_label: InstanceLabel,
+    /// For how long a group stays after its last push if neither the push nor a rule says so; none: for ever.
+    pub default_ttl: Option<Duration>,
+    /// The longest time to live that a push may ask for; none: any, and for ever.
+    pub max_ttl: Option<Duration>,
 }
 
 impl Default for Push {
@@ -239,7 +249,77 @@ impl Default for Push {
             strict_text: false,
             success_status: SuccessStatus::Ok,
             max_body: ByteSize::from_mib(64),
+            timestamps: Timestamps::Refuse,
+            instance_label: InstanceLabel::Empty,
+            default_ttl: None,
+            max_ttl: None,
         }
+    }
+}
+
+/// What becomes of timestamps in a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Timestamps {
+    /// The push is refused.
+    #[default]
+    Refuse,
+    /// They are left out.
+    Strip,
+}
+
+impl Timestamps {
+    /// As the flag writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Strip => "strip",
+        }
+    }
+}
+
+impl FromStr for Timestamps {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "refuse" => Ok(Self::Refuse),
+            "strip" => Ok(Self::Strip),
+            _ => Err(ValueError::new(format!(
+                "expected refuse or strip, found `{text}`"
+            ))),
+        }
+    }
+}
+
+/// What series get that have no `instance` label, or an empty one, which says the same.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum InstanceLabel {
+    /// An empty one, so that Prometheus does not put the gateway's own there.
+    #[default]
+    Empty,
+    /// None.
+    Omit,
+    /// This one, which is not empty.
+    Value(String),
+}
+
+impl From<&str> for InstanceLabel {
+    fn from(text: &str) -> Self {
+        match text {
+            "empty" | "" => Self::Empty,
+            "omit" => Self::Omit,
+            value => Self::Value(value.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for InstanceLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "empty",
+            Self::Omit => "omit",
+            Self::Value(value) => value,
+        })
     }
 }
 
@@ -275,7 +355,8 @@ impl FromStr for SuccessStatus {
     }
 }
 
-/// How much at once. Requests beyond a limit are refused with 503, not queued; connections wait to be accepted.
+/// How much at once, and how much in all. Requests beyond a limit are refused, not queued; connections wait to be
+/// accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Open connections.
@@ -284,6 +365,18 @@ pub struct Limits {
     pub max_requests_in_flight: NonZeroUsize,
     /// Scrapes, and requests for all metrics as JSON, being answered.
     pub max_scrapes_in_flight: NonZeroUsize,
+    /// Groups that are stored; none: any number.
+    pub max_groups: Option<u64>,
+    /// Series that are stored; none: any number.
+    pub max_series: Option<u64>,
+    /// Series of one push; none: any number.
+    pub max_series_per_push: Option<u64>,
+    /// Labels of one pushed series; none: any number.
+    pub max_labels_per_series: Option<u64>,
+    /// Length of a label name; none: any.
+    pub max_label_name_bytes: Option<u64>,
+    /// Length of a label value; none: any.
+    pub max_label_value_bytes: Option<u64>,
 }
 
 impl Default for Limits {
@@ -293,6 +386,12 @@ impl Default for Limits {
             max_connections: limit(8192),
             max_requests_in_flight: limit(1024),
             max_scrapes_in_flight: limit(40),
+            max_groups: Some(10_000_000),
+            max_series: Some(100_000_000),
+            max_series_per_push: Some(10_000_000),
+            max_labels_per_series: Some(1_000),
+            max_label_name_bytes: Some(4 << 10),
+            max_label_value_bytes: Some(16 << 20),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! * [`args`]: the command line and the environment, exactly as users of the original know them.
 //! * [`config`]: the checked settings that everything else works with.
+//! * [`config_file`]: the rules that `--config.file` names, and `wharf config`.
 //! * [`import`]: the state file of the real Pushgateway.
 //! * [`ledger_tool`]: `wharf ledger`.
 //! * [`logging`]: log lines in the original's shape.
@@ -10,6 +11,7 @@
 
 pub mod args;
 pub mod config;
+pub mod config_file;
 pub mod import;
 pub mod ledger_tool;
 pub mod logging;

@@ -13,11 +13,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // Tools are told apart by the first argument; everything else is the original's command line.
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == "ledger") {
+    let tool: Option<fn(&[String]) -> ExitCode> = match arguments.next().unwrap_or_default().to_str() {
+        Some("ledger") => Some(wharf::ledger_tool::run),
+        Some("config") => Some(wharf::config_file::run_tool),
+        _ => None,
+    };
+    if let Some(tool) = tool {
         let arguments: Vec<String> = arguments
             .map(|argument| argument.to_string_lossy().into_owned())
             .collect();
-        return wharf::ledger_tool::run(&arguments);
+        return tool(&arguments);
     }
     let (invocation, program) = Invocation::from_process();
     let config = match invocation {

@@ -10,11 +10,14 @@ use http::StatusCode;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
 use wharf_http::telemetry::{BuildLabels, Telemetry};
-use wharf_http::{BuildInformation, Fixed, Gateway, Settings, Shutdown, Status, serve};
+use wharf_http::{
+    BuildInformation, Fixed, Gateway, Lifespan, Loader, Policy, PushLimits, Settings, Shutdown, Status, serve,
+};
 use wharf_ledger::Ledger;
 use wharf_store::{Clock, Store, SystemClock};
 
-use crate::config::{Config, ListenAddress};
+use crate::config::{Config, InstanceLabel, ListenAddress, Timestamps};
+use crate::config_file;
 use crate::logging;
 use crate::storage::{self, Keeper};
 use crate::version::BUILD;
@@ -56,22 +59,24 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         .context("start the runtime")?;
     let served = runtime.block_on(async {
         let shutdown = Shutdown::default();
-        // Signals first: whoever sees that we listen may send one.
-        watch_signals(&shutdown)?;
         let front = config.listen.config_file.as_deref().map(web_config::open);
         let front = front.transpose()?;
-        let listeners = listen(config, front.as_ref().map(|(_, fixed)| fixed))?;
         let mut gateway = Gateway::new(
             settings(config),
             status(config),
             Telemetry::new(build_labels()),
             Box::new(SystemClock),
             shutdown.clone(),
+            rules(config)?,
         );
+        let fixed = front.as_ref().map(|(_, fixed)| *fixed);
         if let Some((front, _)) = front {
             gateway = gateway.behind(front);
         }
         let gateway = Arc::new(gateway);
+        // Signals first: whoever sees that we listen may send one.
+        watch_signals(&shutdown, &gateway)?;
+        let listeners = listen(config, fixed.as_ref())?;
         let mut loading = tokio::spawn(load(config.clone(), Arc::clone(&gateway), shutdown));
         // Mostly that is done before anybody notices. If it takes longer, requests are answered meanwhile: with
         // 503, but for health checks.
@@ -95,10 +100,9 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
 const QUIET_LOADING: Duration = Duration::from_secs(1);
 
 /// The storage while the gateway serves.
-#[derive(Default)]
 struct Storage {
     ledger: Option<Ledger>,
-    keeper: Option<Keeper>,
+    keeper: Keeper,
 }
 
 /// Loads the stored groups; if that fails, the gateway stops.
@@ -113,12 +117,10 @@ async fn load(config: Config, gateway: Arc<Gateway>, shutdown: Shutdown) -> anyh
             return Err(error);
         }
     };
-    let mut keeper = None;
-    if ledger.is_some() {
-        keeper =
-            Some(Keeper::start(Arc::clone(gateway.store()), checkpoint_bytes).context("start the keeper")?);
-    }
+    // What has expired while nothing ran must not be seen again.
+    gateway.expire();
     gateway.set_loaded();
+    let keeper = Keeper::start(gateway, checkpoint_bytes).context("start the keeper")?;
     Ok(Storage { ledger, keeper })
 }
 
@@ -134,6 +136,17 @@ impl Storage {
     }
 }
 
+/// The rules of the configuration file, and how to read them again.
+fn rules(config: &Config) -> anyhow::Result<(Policy, Option<Loader>)> {
+    let Some(path) = config.config_file.clone() else {
+        return Ok((Policy::default(), None));
+    };
+    let names = config.push.names;
+    let policy = config_file::read(&path, names).context("--config.file")?;
+    let loader = move || config_file::read(&path, names).map_err(|error| error.to_string());
+    Ok((policy, Some(Box::new(loader))))
+}
+
 fn settings(config: &Config) -> Settings {
     let forever = Duration::from_secs(u64::from(u32::MAX));
     Settings {
@@ -145,6 +158,28 @@ fn settings(config: &Config) -> Settings {
         unchecked: !config.push.check_consistency,
         names: config.push.names,
         strict_text: config.push.strict_text,
+        strip_timestamps: config.push.timestamps == Timestamps::Strip,
+        instance_label: match &config.push.instance_label {
+            InstanceLabel::Empty => wharf_store::InstanceLabel::Empty,
+            InstanceLabel::Omit => wharf_store::InstanceLabel::Omit,
+            InstanceLabel::Value(value) => wharf_store::InstanceLabel::Value(value.as_str().into()),
+        },
+        default_ttl: config
+            .push
+            .default_ttl
+            .map_or(Lifespan::Unlimited, Lifespan::from),
+        max_ttl: config.push.max_ttl,
+        push_limits: PushLimits {
+            max_labels_per_series: config.limits.max_labels_per_series,
+            max_label_name_bytes: config.limits.max_label_name_bytes,
+            max_label_value_bytes: config.limits.max_label_value_bytes,
+        },
+        store_limits: wharf_store::Limits {
+            max_groups: config.limits.max_groups,
+            max_series: config.limits.max_series,
+            max_push_series: config.limits.max_series_per_push,
+            quotas: Vec::new(),
+        },
         success_status: StatusCode::from_u16(config.push.success_status.code()).unwrap_or(StatusCode::OK),
         openmetrics: config.web.enable_openmetrics,
         max_body_bytes: config.push.max_body.to_usize(),
@@ -187,18 +222,22 @@ fn build_labels() -> BuildLabels {
     }
 }
 
-/// Ends on SIGINT and SIGTERM; SIGHUP, with which service managers ask for a reload, does nothing.
-fn watch_signals(shutdown: &Shutdown) -> anyhow::Result<()> {
+/// Ends on SIGINT and SIGTERM; reads the configuration file again on SIGHUP, with which service managers ask for it.
+fn watch_signals(shutdown: &Shutdown, gateway: &Arc<Gateway>) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("watch for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("watch for SIGTERM")?;
     let mut hangup = signal(SignalKind::hangup()).context("watch for SIGHUP")?;
-    let shutdown = shutdown.clone();
+    let (shutdown, gateway) = (shutdown.clone(), Arc::clone(gateway));
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
-                _ = hangup.recv() => tracing::info!("received SIGHUP; what can be reloaded is reloaded without it"),
+                _ = hangup.recv() => {
+                    let gateway = Arc::clone(&gateway);
+                    // The gateway logs and counts what comes of it.
+                    let _reloaded = tokio::task::spawn_blocking(move || gateway.reload()).await;
+                }
             }
         }
         tracing::info!("received SIGINT/SIGTERM; exiting gracefully...");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use wharf_exposition::protobuf;
+use wharf_http::Gateway;
 use wharf_ledger::{Ledger, Options, RealDisk, Sequence, SyncMode};
 use wharf_store::{Kept, Store};
 
@@ -16,6 +17,9 @@ use crate::import;
 
 /// How often the ledger is looked after.
 const KEEP_EVERY: Duration = Duration::from_millis(50);
+/// How often groups are looked for whose time is over. That is within a second of it, as promised, with room to
+/// spare; and there is one line in the log each time that something expires.
+const EXPIRE_EVERY: Duration = Duration::from_millis(250);
 /// Loading that takes longer than this is reported.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
@@ -129,7 +133,7 @@ fn import_group(group: &import::ImportedGroup, store: &Store) -> anyhow::Result<
     Ok(())
 }
 
-/// A thread that looks after the ledger until it is dropped.
+/// A thread that looks after the ledger, and takes away what has expired, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     stop: Arc<AtomicBool>,
@@ -137,15 +141,19 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn start(store: Arc<Store>, checkpoint_bytes: u64) -> std::io::Result<Self> {
+    pub(crate) fn start(gateway: Arc<Gateway>, checkpoint_bytes: u64) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
             .name("keeper".to_owned())
             .spawn(move || {
-                let mut failing = false;
+                let (mut failing, mut expired) = (false, Instant::now());
                 while !stopping.load(Ordering::Acquire) {
-                    keep(&store, checkpoint_bytes, &mut failing);
+                    keep(gateway.store(), checkpoint_bytes, &mut failing);
+                    if expired.elapsed() >= EXPIRE_EVERY {
+                        expired = Instant::now();
+                        gateway.expire();
+                    }
                     std::thread::park_timeout(KEEP_EVERY);
                 }
             })?;

@@ -27,7 +27,22 @@ fn busy(now: Instant) -> Telemetry {
     telemetry.record_turned_away("credentials");
     telemetry.record_scrape(Duration::from_millis(2), 5000, 3);
     telemetry.record_scrape(Duration::from_secs(60), 100, 0);
+    telemetry.record_deleted(2);
+    telemetry.record_expired(3, 1);
+    telemetry.record_dropped(7);
+    telemetry.record_reload(Some(UnixNanos(1_500_000_000)));
+    telemetry.record_reload(None);
     telemetry
+}
+
+fn quota() -> QuotaGauge {
+    QuotaGauge {
+        number: "1".to_owned(),
+        selector: "{job=\"a\"}".to_owned(),
+        resource: "series",
+        limit: 100,
+        used: 30,
+    }
 }
 
 /// The families with these starts of names, in the debug notation.
@@ -99,8 +114,10 @@ fn own_families_show_store_scrapes_and_refusals() {
     drop(telemetry.request_started());
     let gauges = StoreGauges {
         groups: 2,
+        expiring: 1,
         series: 30,
         bytes: 4000,
+        quotas: vec![quota()],
         ledger: Some(LedgerStatistics {
             is_up: true,
             records: 5,
@@ -116,8 +133,19 @@ fn own_families_show_store_scrapes_and_refusals() {
     let exposition = telemetry.exposition_at(now, &gauges);
     drop(also_open);
     expect_test::expect![[r#"
+        gauge "wharf_config_last_reload_success_timestamp_seconds"
+          {} 1.5
+        gauge "wharf_config_last_reload_successful"
+          {} 0.0
         gauge "wharf_groups"
           {} 2.0
+        counter "wharf_groups_deleted_total"
+          {} 2.0
+        counter "wharf_groups_expired_total"
+          {kept_times="false"} 3.0
+          {kept_times="true"} 1.0
+        gauge "wharf_groups_expiring"
+          {} 1.0
         gauge "wharf_http_connections"
           {} 1.0
         gauge "wharf_http_requests_in_flight"
@@ -147,6 +175,12 @@ fn own_families_show_store_scrapes_and_refusals() {
         counter "wharf_pushes_refused_total"
           {reason="inconsistent"} 1.0
           {reason="syntax"} 2.0
+        gauge "wharf_quota_limit"
+          {match="{job=\"a\"}",quota="1",resource="series"} 100.0
+        gauge "wharf_quota_used"
+          {match="{job=\"a\"}",quota="1",resource="series"} 30.0
+        counter "wharf_relabel_metrics_dropped_total"
+          {} 7.0
         histogram "wharf_scrape_duration_seconds"
           {} sum=60.002 count=Int(2) le0.0005=Int(0) le0.001=Int(0) le0.0025=Int(1) le0.005=Int(1) le0.01=Int(1) le0.025=Int(1) le0.05=Int(1) le0.1=Int(1) le0.25=Int(1) le0.5=Int(1) le1.0=Int(1) le5.0=Int(1)
         histogram "wharf_scrape_size_bytes"
@@ -163,6 +197,7 @@ fn own_families_show_store_scrapes_and_refusals() {
 fn families_and_labels_are_sorted_and_reserved() {
     let now = Instant::now();
     let gauges = StoreGauges {
+        quotas: vec![quota()],
         ledger: Some(LedgerStatistics::default()),
         ..StoreGauges::default()
     };

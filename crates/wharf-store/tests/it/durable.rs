@@ -5,11 +5,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
-use wharf_store::{Commit, Kept, PushError, PushMode, Reserved, Store, UnixNanos};
+use wharf_model::Exposition;
+use wharf_store::{
+    Commit, GroupPush, GroupRefused, Kept, Listing, PushError, PushMode, Reserved, Store, Ttl, UnixNanos,
+};
 
 use crate::{exposition, key};
 
@@ -32,21 +36,58 @@ impl Durable {
         Self { store, ledger }
     }
 
-    fn exposition(&self) -> String {
-        exposition(&self.store.snapshot())
+    /// All that is to survive: what a scrape shows, and when each group expires.
+    fn contents(&self) -> String {
+        let listing = Listing {
+            limit: usize::MAX,
+            ..Listing::default()
+        };
+        let groups = self.store.list(&listing).groups.into_iter();
+        let lifetimes = groups.map(|group| format!("{} {:?}\n", group.key, group.lifetime));
+        exposition(&self.store.snapshot()) + &lifetimes.collect::<String>()
     }
 
     /// Whether the step was acknowledged.
     fn apply(&self, step: &Step, now: i64) -> bool {
         let done = match step {
-            Step::Push { mode, group, body } => {
-                let decoded = text::decode(body.as_bytes(), text::Options::default()).unwrap();
-                let now = UnixNanos(now * 1_000_000_000);
-                match self.store.push(&key(group), *mode, &decoded, now) {
+            Step::Push { mode, push } => {
+                let decoded = decode(&push.body);
+                let pushed =
+                    self.store
+                        .push_with_ttl(&key(push.group), *mode, &decoded, push.ttl, seconds(now));
+                match pushed {
                     // A refusal is an answer too, and its trace is in the log with the next change.
                     Err(PushError::Inconsistent(_) | PushError::Timestamps) => return false,
                     pushed => pushed,
                 }
+            }
+            Step::PushAll { mode, pushes } => {
+                let pushes: Vec<_> = pushes
+                    .iter()
+                    .map(|push| GroupPush {
+                        key: key(push.group),
+                        exposition: decode(&push.body),
+                        ttl: push.ttl,
+                    })
+                    .collect();
+                match self.store.push_all(&pushes, *mode, seconds(now)) {
+                    Err(GroupRefused { key: Some(_), .. }) => return false,
+                    pushed => pushed.map_err(|refused| refused.error),
+                }
+            }
+            Step::DeleteFamilies { group, names } => {
+                let deleted = self.store.delete_families(&key(group), names);
+                deleted.map(|(_, commit)| commit)
+            }
+            Step::DeleteMatching { selector } => {
+                let selectors = [selector.parse().unwrap()];
+                let deleted = self.store.delete_matching(&selectors, None);
+                deleted.map(|(_, commit)| commit)
+            }
+            // Nobody waits for it.
+            Step::Expire => {
+                let _expired = self.store.expire(seconds(now));
+                return false;
             }
             Step::Delete { group } => self.store.delete(&key(group)).map(|(_, commit)| commit),
             Step::Wipe => self.store.wipe().map(|(_, commit)| commit),
@@ -62,19 +103,49 @@ impl Durable {
 enum Step {
     Push {
         mode: PushMode,
-        group: &'static str,
-        body: String,
+        push: Push,
+    },
+    PushAll {
+        mode: PushMode,
+        pushes: Vec<Push>,
     },
     Delete {
         group: &'static str,
     },
+    DeleteFamilies {
+        group: &'static str,
+        names: Vec<&'static str>,
+    },
+    DeleteMatching {
+        selector: &'static str,
+    },
+    Expire,
     Wipe,
     Checkpoint,
 }
 
+#[derive(Debug, Clone)]
+struct Push {
+    group: &'static str,
+    body: String,
+    ttl: Option<Ttl>,
+}
+
+fn decode(body: &str) -> Exposition<'_> {
+    text::decode(body.as_bytes(), text::Options::default()).unwrap()
+}
+
+fn seconds(seconds: i64) -> UnixNanos {
+    UnixNanos(seconds * 1_000_000_000)
+}
+
 fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let group = prop::sample::select(vec!["job/a", "job/b", "job/a/instance/i", "job/b/x/1"]);
-    let mode = prop::sample::select(vec![PushMode::ReplaceGroup, PushMode::ReplaceFamilies]);
+    let mode = prop::sample::select(vec![
+        PushMode::ReplaceGroup,
+        PushMode::ReplaceFamilies,
+        PushMode::ReplaceSeries,
+    ]);
     let body =
         prop::collection::vec(("[mnk]", "[xy]", 0..9u8, prop::bool::weighted(0.1)), 0..4).prop_map(|lines| {
             let mut lines: Vec<String> = lines
@@ -97,9 +168,25 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
             });
             lines.concat()
         });
+    let ttl = (0..20u64, any::<bool>()).prop_map(|(seconds, keep_times)| Ttl {
+        after: Duration::from_secs(seconds),
+        keep_times,
+    });
+    let push = (group.clone(), body, prop::option::weighted(0.4, ttl)).prop_map(|(group, body, ttl)| Push {
+        group,
+        body,
+        ttl,
+    });
+    let pushes = (mode.clone(), prop::collection::vec(push.clone(), 0..4));
+    let names = prop::collection::vec(prop::sample::select(vec!["m", "n", "gm"]), 0..3);
+    let selector = prop::sample::select(vec![r#"{job="a"}"#, r#"{x!="1"}"#]);
     let step = prop_oneof![
-        12 => (mode, group.clone(), body).prop_map(|(mode, group, body)| Step::Push { mode, group, body }),
-        3 => group.prop_map(|group| Step::Delete { group }),
+        12 => (mode, push).prop_map(|(mode, push)| Step::Push { mode, push }),
+        3 => pushes.prop_map(|(mode, pushes)| Step::PushAll { mode, pushes }),
+        3 => group.clone().prop_map(|group| Step::Delete { group }),
+        2 => (group, names).prop_map(|(group, names)| Step::DeleteFamilies { group, names }),
+        1 => selector.prop_map(|selector| Step::DeleteMatching { selector }),
+        2 => Just(Step::Expire),
         1 => Just(Step::Wipe),
         1 => Just(Step::Checkpoint),
     ];
@@ -119,9 +206,9 @@ proptest! {
         // The trace of a refusal is not waited for; the next change brings it to the disk.
         let was_stored = durable.apply(&last(), 99);
         prop_assert!(was_stored);
-        let before = durable.exposition();
+        let before = durable.contents();
         let reopened = Durable::open(&disk.crash());
-        prop_assert_eq!(reopened.exposition(), before);
+        prop_assert_eq!(reopened.contents(), before);
         prop_assert_eq!(reopened.store.totals(), durable.store.totals());
     }
 
@@ -139,28 +226,32 @@ proptest! {
         disk.fail_after(fail_after, fault);
         // The states that may be left: that after the last acknowledged step, and those after later refusals, whose
         // traces nobody waits for.
-        let mut allowed = vec![durable.exposition()];
+        let mut allowed = vec![durable.contents()];
         for (step, now) in steps.iter().zip(1..) {
             let done = durable.apply(step, now);
+            if matches!(step, Step::Expire) {
+                // It may be on the disk before that fails.
+                allowed.push(durable.contents());
+            }
             if durable.ledger.failed() {
                 break;
             }
             if done {
                 allowed.clear();
             }
-            allowed.push(durable.exposition());
+            allowed.push(durable.contents());
         }
         if durable.ledger.failed() {
             disk.heal();
             prop_assert_eq!(durable.store.keep(u64::MAX).unwrap(), Kept::Restarted);
-            prop_assert!(allowed.contains(&durable.exposition()), "{}", durable.exposition());
+            prop_assert!(allowed.contains(&durable.contents()), "{}", durable.contents());
         }
         disk.heal();
         let was_stored = durable.apply(&last(), 99);
         prop_assert!(was_stored);
-        let before = durable.exposition();
+        let before = durable.contents();
         let reopened = Durable::open(&disk.crash());
-        prop_assert_eq!(reopened.exposition(), before);
+        prop_assert_eq!(reopened.contents(), before);
     }
 }
 
@@ -185,7 +276,7 @@ fn the_disk_holds_less_than_three_times_what_is_stored() {
         }
         // Segments that are not needed any more go a moment later.
         let limit = 3 * durable.store.totals().bytes;
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let end = std::time::Instant::now() + Duration::from_secs(20);
         while size() > limit && std::time::Instant::now() < end {
             std::thread::yield_now();
         }
@@ -201,8 +292,11 @@ fn the_disk_holds_less_than_three_times_what_is_stored() {
 fn last() -> Step {
     Step::Push {
         mode: PushMode::ReplaceGroup,
-        group: "job/last",
-        body: String::new(),
+        push: Push {
+            group: "job/last",
+            body: String::new(),
+            ttl: None,
+        },
     }
 }
 

@@ -5,7 +5,12 @@
 mod concurrency;
 mod durable;
 mod exact;
+mod groups;
+mod lifetimes;
+mod limits;
+mod merge;
 mod model;
+mod records;
 mod rules;
 
 use wharf_exposition::text;

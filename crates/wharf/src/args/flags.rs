@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use wharf_model::duration;
 use wharf_model::name::NameRule;
 
 use crate::config::{Config, FlagDuration, ValueError};
@@ -60,6 +61,10 @@ pub(super) enum Takes {
     Size,
     /// A number from one on.
     Count,
+    /// A number, 0 for no limit.
+    Limit,
+    /// A value of the label `instance`, or one of two words.
+    Instance,
     /// One of these words.
     OneOf(&'static [&'static str]),
 }
@@ -122,7 +127,7 @@ impl Section {
             Self::Routes => "Routes",
             Self::Pushes => "Pushes",
             Self::Storage => "Storage",
-            Self::Limits => "Limits (requests beyond them are refused with 503)",
+            Self::Limits => "Limits (requests beyond them are refused)",
             Self::Logging => "Logging",
         }
     }
@@ -142,6 +147,8 @@ impl Takes {
             Self::Duration => "a duration such as 300ms, 90s or 1h30m",
             Self::Size => "a size such as 1048576, 512KiB or 64MiB",
             Self::Count => "a number from 1 on",
+            Self::Limit => "a number, 0 for no limit",
+            Self::Instance => "empty, omit, or the value of the label",
             Self::OneOf(words) => return format!("takes one of: {}", words.join(", ")),
         };
         format!("takes {what}")
@@ -149,7 +156,7 @@ impl Takes {
 }
 
 /// All flags, in the order of the help.
-pub(crate) static FLAGS: [Flag; 29] = [
+pub(crate) static FLAGS: [Flag; 40] = [
     Flag {
         name: "web.systemd-socket",
         section: Section::Listening,
@@ -183,6 +190,15 @@ pub(crate) static FLAGS: [Flag; 29] = [
                servers share.",
         set: |config, value| set(&mut config.listen.config_file, Ok(optional_path(value))),
         show: |config| show_path(config.listen.config_file.as_deref()),
+    },
+    Flag {
+        name: "config.file",
+        section: Section::Listening,
+        takes: Takes::File,
+        repeats: None,
+        help: "File with rules about groups: expiry, quotas, relabelling. Read again at SIGHUP.",
+        set: |config, value| set(&mut config.config_file, Ok(optional_path(value))),
+        show: |config| show_path(config.config_file.as_deref()),
     },
     Flag {
         name: "web.header-timeout",
@@ -252,7 +268,7 @@ pub(crate) static FLAGS: [Flag; 29] = [
         section: Section::Routes,
         takes: Takes::Nothing,
         repeats: None,
-        help: "Let PUT and POST requests to /-/quit end the process.",
+        help: "Let PUT and POST requests to /-/quit end the process, and to /-/reload read --config.file again.",
         set: |config, value| set(&mut config.web.enable_lifecycle, switch(value)),
         show: |config| config.web.enable_lifecycle.to_string(),
     },
@@ -261,7 +277,7 @@ pub(crate) static FLAGS: [Flag; 29] = [
         section: Section::Routes,
         takes: Takes::Nothing,
         repeats: None,
-        help: "Let requests to /api/v1/admin delete everything.",
+        help: "Let requests to /api/v1/admin delete everything, and DELETE of /api/v1/groups what a selector names.",
         set: |config, value| set(&mut config.web.enable_admin_api, switch(value)),
         show: |config| config.web.enable_admin_api.to_string(),
     },
@@ -323,6 +339,43 @@ pub(crate) static FLAGS: [Flag; 29] = [
         help: "Largest body of a push, before and after decompression; a larger one is refused with 413.",
         set: |config, value| set(&mut config.push.max_body, value.parse()),
         show: |config| config.push.max_body.to_string(),
+    },
+    Flag {
+        name: "push.default-ttl",
+        section: Section::Pushes,
+        takes: Takes::Duration,
+        repeats: None,
+        help: "For how long a group stays after its last push, if neither the push nor a rule says so; 0 for ever.",
+        set: |config, value| set(&mut config.push.default_ttl, ttl(value)),
+        show: |config| show_timeout(config.push.default_ttl),
+    },
+    Flag {
+        name: "push.max-ttl",
+        section: Section::Pushes,
+        takes: Takes::Duration,
+        repeats: None,
+        help: "Longest time to live that a push may ask for; 0 for any.",
+        set: |config, value| set(&mut config.push.max_ttl, ttl(value)),
+        show: |config| show_timeout(config.push.max_ttl),
+    },
+    Flag {
+        name: "push.timestamps",
+        section: Section::Pushes,
+        takes: Takes::OneOf(&["refuse", "strip"]),
+        repeats: None,
+        help: "Whether a push with timestamps is refused, as the original does, or stored without them.",
+        set: |config, value| set(&mut config.push.timestamps, value.parse()),
+        show: |config| config.push.timestamps.as_str().to_owned(),
+    },
+    Flag {
+        name: "push.instance-label",
+        section: Section::Pushes,
+        takes: Takes::Instance,
+        repeats: None,
+        help: "What a series without an instance gets: an empty label as the original gives it, none (omit), or \
+               this value. Counts from each group's next push on.",
+        set: |config, value| set(&mut config.push.instance_label, Ok(value.into())),
+        show: |config| config.push.instance_label.to_string(),
     },
     Flag {
         name: "storage.path",
@@ -409,6 +462,60 @@ pub(crate) static FLAGS: [Flag; 29] = [
         show: |config| config.limits.max_scrapes_in_flight.to_string(),
     },
     Flag {
+        name: "limits.max-groups",
+        section: Section::Limits,
+        takes: Takes::Limit,
+        repeats: None,
+        help: "Groups that are stored.",
+        set: |config, value| set(&mut config.limits.max_groups, limit(value)),
+        show: |config| show_limit(config.limits.max_groups),
+    },
+    Flag {
+        name: "limits.max-series",
+        section: Section::Limits,
+        takes: Takes::Limit,
+        repeats: None,
+        help: "Series that are stored.",
+        set: |config, value| set(&mut config.limits.max_series, limit(value)),
+        show: |config| show_limit(config.limits.max_series),
+    },
+    Flag {
+        name: "limits.max-series-per-push",
+        section: Section::Limits,
+        takes: Takes::Limit,
+        repeats: None,
+        help: "Series of one push.",
+        set: |config, value| set(&mut config.limits.max_series_per_push, limit(value)),
+        show: |config| show_limit(config.limits.max_series_per_push),
+    },
+    Flag {
+        name: "limits.max-labels-per-series",
+        section: Section::Limits,
+        takes: Takes::Limit,
+        repeats: None,
+        help: "Labels of one pushed series.",
+        set: |config, value| set(&mut config.limits.max_labels_per_series, limit(value)),
+        show: |config| show_limit(config.limits.max_labels_per_series),
+    },
+    Flag {
+        name: "limits.max-label-name-bytes",
+        section: Section::Limits,
+        takes: Takes::Limit,
+        repeats: None,
+        help: "Length of a label name.",
+        set: |config, value| set(&mut config.limits.max_label_name_bytes, limit(value)),
+        show: |config| show_limit(config.limits.max_label_name_bytes),
+    },
+    Flag {
+        name: "limits.max-label-value-bytes",
+        section: Section::Limits,
+        takes: Takes::Limit,
+        repeats: None,
+        help: "Length of a label value.",
+        set: |config, value| set(&mut config.limits.max_label_value_bytes, limit(value)),
+        show: |config| show_limit(config.limits.max_label_value_bytes),
+    },
+    Flag {
         name: "log.level",
         section: Section::Logging,
         takes: Takes::OneOf(&["debug", "info", "warn", "error"]),
@@ -469,6 +576,25 @@ fn timeout(value: &str) -> Result<Option<Duration>, ValueError> {
 
 fn show_timeout(timeout: Option<Duration>) -> String {
     FlagDuration::from(timeout.unwrap_or_default()).to_string()
+}
+
+/// As selectors and rules write durations: Prometheus' `1d2h` besides Go's `1h30m`.
+fn ttl(value: &str) -> Result<Option<Duration>, ValueError> {
+    let ttl = duration::parse(value).map_err(|error| ValueError::new(error.to_string()))?;
+    Ok(Some(ttl).filter(|ttl| !ttl.is_zero()))
+}
+
+/// Zero means none.
+fn limit(value: &str) -> Result<Option<u64>, ValueError> {
+    let plain = value.bytes().all(|byte| byte.is_ascii_digit());
+    let number: Option<u64> = plain.then(|| value.parse().ok()).flatten();
+    let number = number
+        .ok_or_else(|| ValueError::new(format!("expected a number, 0 for no limit, found `{value}`")))?;
+    Ok(Some(number).filter(|number| *number > 0))
+}
+
+fn show_limit(limit: Option<u64>) -> String {
+    limit.unwrap_or(0).to_string()
 }
 
 fn count(value: &str) -> Result<NonZeroUsize, ValueError> {

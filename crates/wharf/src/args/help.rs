@@ -29,6 +29,11 @@ pub(super) fn text(program: &str) -> String {
         "      ledger",
         "Look into the storage folder, copy it, mend it; see wharf ledger --help.",
     );
+    write_columns(
+        &mut text,
+        "      config",
+        "Check a file for --config.file; see wharf config --help.",
+    );
     let defaults = Config::default();
     for section in Section::ALL {
         text.extend(["\n", section.title(), ":\n"]);
@@ -166,6 +171,8 @@ mod tests {
             Tools:
                   ledger                                 Look into the storage folder, copy it, mend it; see
                                                          wharf ledger --help.
+                  config                                 Check a file for --config.file; see wharf config
+                                                         --help.
 
             Listening:
                   --[no-]web.systemd-socket              Listen on the sockets that systemd hands over, instead
@@ -175,6 +182,8 @@ mod tests {
                   --web.config.file=""                   File with TLS, authentication, header and rate limit
                                                          settings, in the format that all Prometheus servers
                                                          share.
+                  --config.file=""                       File with rules about groups: expiry, quotas,
+                                                         relabelling. Read again at SIGHUP.
                   --web.header-timeout=10s               For how long a client may take to send the header of a
                                                          request; 0 for ever.
                   --web.body-timeout=1m0s                For how long a client may take to send the body of a
@@ -191,8 +200,10 @@ mod tests {
                                                          it. Only the path is used.
                   --web.route-prefix=""                  Prefix of all routes. Without it, the path of
                                                          --web.external-url.
-                  --[no-]web.enable-lifecycle            Let PUT and POST requests to /-/quit end the process.
-                  --[no-]web.enable-admin-api            Let requests to /api/v1/admin delete everything.
+                  --[no-]web.enable-lifecycle            Let PUT and POST requests to /-/quit end the process,
+                                                         and to /-/reload read --config.file again.
+                  --[no-]web.enable-admin-api            Let requests to /api/v1/admin delete everything, and
+                                                         DELETE of /api/v1/groups what a selector names.
                   --[no-]web.enable-openmetrics          Answer in OpenMetrics to scrapers that prefer it. The
                                                          original never does.
 
@@ -207,6 +218,16 @@ mod tests {
                                                          202. One of: 200, 202.
                   --push.max-body-bytes=64MiB            Largest body of a push, before and after decompression;
                                                          a larger one is refused with 413.
+                  --push.default-ttl=0s                  For how long a group stays after its last push, if
+                                                         neither the push nor a rule says so; 0 for ever.
+                  --push.max-ttl=0s                      Longest time to live that a push may ask for; 0 for
+                                                         any.
+                  --push.timestamps=refuse               Whether a push with timestamps is refused, as the
+                                                         original does, or stored without them. One of: refuse,
+                                                         strip.
+                  --push.instance-label=empty            What a series without an instance gets: an empty label
+                                                         as the original gives it, none (omit), or this value.
+                                                         Counts from each group's next push on.
 
             Storage:
                   --storage.path=wharf-data/             Folder to keep the groups in; made if it is not there.
@@ -224,11 +245,18 @@ mod tests {
                   --persistence.interval=5m0s            The original's pause between two writes. It changes
                                                          nothing here: --storage.sync says when a push is safe.
 
-            Limits (requests beyond them are refused with 503):
+            Limits (requests beyond them are refused):
                   --limits.max-connections=8192          Open connections. More wait in the queue of the system.
                   --limits.max-requests-in-flight=1024   Requests being answered, scrapes included.
                   --limits.max-scrapes-in-flight=40      Scrapes, and requests for all metrics as JSON, being
                                                          answered.
+                  --limits.max-groups=10000000           Groups that are stored.
+                  --limits.max-series=100000000          Series that are stored.
+                  --limits.max-series-per-push=10000000  Series of one push.
+                  --limits.max-labels-per-series=1000    Labels of one pushed series.
+                  --limits.max-label-name-bytes=4096     Length of a label name.
+                  --limits.max-label-value-bytes=16777216
+                                                         Length of a label value.
 
             Logging:
                   --log.level=info                       Least severe level that is logged. One of: debug, info,

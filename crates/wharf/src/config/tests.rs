@@ -43,12 +43,23 @@ fn flags_have_the_keys_of_the_original_and_our_own() {
         .filter(|name| !original.iter().any(|(known, _)| known == name))
         .collect();
     let expected = [
+        "config.file",
         "limits.max-connections",
+        "limits.max-groups",
+        "limits.max-label-name-bytes",
+        "limits.max-label-value-bytes",
+        "limits.max-labels-per-series",
         "limits.max-requests-in-flight",
         "limits.max-scrapes-in-flight",
+        "limits.max-series",
+        "limits.max-series-per-push",
+        "push.default-ttl",
+        "push.instance-label",
         "push.max-body-bytes",
+        "push.max-ttl",
         "push.strict-text",
         "push.success-status",
+        "push.timestamps",
         "shutdown.timeout",
         "storage.checkpoint-bytes",
         "storage.path",
@@ -75,7 +86,12 @@ fn values_are_checked_and_typed() {
         "--push.enable-utf8-names",
         "--push.success-status=202",
         "--push.max-body-bytes=1KiB",
+        "--push.timestamps=strip",
+        "--push.instance-label=omit",
+        "--push.default-ttl=1d12h",
         "--limits.max-connections=7",
+        "--limits.max-groups=0",
+        "--limits.max-series=1000",
         "--log.level=WARN",
         "--log.format=json",
         "--shutdown.timeout=0",
@@ -92,7 +108,13 @@ fn values_are_checked_and_typed() {
     assert_eq!(config.push.names, NameRule::Utf8);
     assert_eq!(config.push.success_status.code(), 202);
     assert_eq!(config.push.max_body.to_usize(), 1024);
+    assert_eq!(config.push.timestamps, Timestamps::Strip);
+    assert_eq!(config.push.instance_label, InstanceLabel::Omit);
+    assert_eq!(config.push.default_ttl, Some(Duration::from_secs(36 * 3600)));
+    assert_eq!(config.push.max_ttl, None);
     assert_eq!(config.limits.max_connections.get(), 7);
+    assert_eq!(config.limits.max_groups, None);
+    assert_eq!(config.limits.max_series, Some(1000));
     assert_eq!(
         config.log,
         Log {

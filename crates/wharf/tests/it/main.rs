@@ -9,11 +9,14 @@ mod contract;
 mod differential;
 mod documentation;
 mod end_to_end;
+mod groups;
 mod process;
+mod rules;
 mod storage;
 mod web_config;
 
-use wharf_testkit::Spawn;
+use wharf_testkit::http::get;
+use wharf_testkit::{Gateway, Spawn, until};
 
 /// The program under test.
 const WHARF: &str = env!("CARGO_BIN_EXE_wharf");
@@ -21,6 +24,15 @@ const WHARF: &str = env!("CARGO_BIN_EXE_wharf");
 /// Wharf, ready to be started.
 fn wharf() -> Spawn {
     Spawn::wharf(WHARF)
+}
+
+/// Starts it, and waits until it has what it stored before.
+fn loaded(spawn: Spawn) -> Gateway {
+    let gateway = spawn.start();
+    until("the stored groups", || {
+        (gateway.send(&get("/-/ready")).status == 200).then_some(())
+    });
+    gateway
 }
 
 /// The real Pushgateway, if it is there, and Wharf.

@@ -1,0 +1,460 @@
+//! `/api/v1/groups`: which groups there are, and deleting those that selectors name.
+//!
+//! Nothing here has to be ignored for the sake of the original, so a parameter that is not known is refused: a
+//! misspelt `older_than` must not delete more than was meant.
+
+mod cursor;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use wharf_model::{GroupingKey, Selector, duration};
+use wharf_store::{Commit, GroupInfo, Listing, Page, SortBy, UnixNanos};
+
+use crate::api;
+use crate::chunks::ResponseBody;
+use crate::error::ApiError;
+use crate::gateway::Gateway;
+use crate::json::{Members, write_string, write_strings};
+use crate::query;
+
+/// Selectors in one request: each is compiled, and looked at for each group.
+const MAX_SELECTORS: usize = 32;
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1000;
+
+/// `GET /api/v1/groups`.
+pub(crate) async fn list(gateway: Arc<Gateway>, query: Option<&str>) -> Response<ResponseBody> {
+    let Ok(permit) = Arc::clone(&gateway.scrapes).try_acquire_owned() else {
+        return ApiError::overloaded("scrapes", gateway.settings.max_scrapes_in_flight).into_response();
+    };
+    let query = query.map(str::to_owned);
+    let listed = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let request = ListRequest::of(query.as_deref())?;
+        let page = gateway.store.list(&request.listing);
+        Ok(api::answer(StatusCode::OK, |out| request.write(&page, out)))
+    });
+    answered(listed.await)
+}
+
+/// `DELETE /api/v1/groups`.
+pub(crate) async fn delete(gateway: Arc<Gateway>, query: Option<&str>) -> Response<ResponseBody> {
+    if !gateway.settings.admin_api {
+        return ApiError::needs_flag("deleting by selector", "web.enable-admin-api").into_response();
+    }
+    let query = query.map(str::to_owned);
+    let worker = Arc::clone(&gateway);
+    let deleted = tokio::task::spawn_blocking(move || {
+        let request = DeleteRequest::of(query.as_deref())?;
+        let deleted = request.run(&worker)?;
+        Ok((request, deleted))
+    });
+    let (request, deleted) = match deleted.await {
+        Ok(Ok(deleted)) => deleted,
+        Ok(Err(error)) => return ApiError::into_response(error),
+        Err(_) => return ApiError::internal().into_response(),
+    };
+    for commit in deleted.commits {
+        if let Err(error) = commit.wait().await {
+            return ApiError::from(error).into_response();
+        }
+    }
+    if !request.dry_run {
+        gateway.telemetry.record_deleted(deleted.keys.len() as u64);
+        tracing::info!(
+            groups = deleted.keys.len(),
+            selector = request.describe(),
+            "deleted by selector"
+        );
+    }
+    api::answer(StatusCode::OK, |out| {
+        let mut data = Members::object(out);
+        data.key("count")
+            .extend_from_slice(deleted.keys.len().to_string().as_bytes());
+        data.key("dry_run")
+            .extend_from_slice(if request.dry_run { b"true" } else { b"false" });
+        let mut groups = Members::array(data.key("groups"));
+        for key in &deleted.keys {
+            write_strings(groups.next(), key.labels());
+        }
+        groups.end();
+        data.end();
+    })
+}
+
+fn answered(
+    result: Result<Result<Response<ResponseBody>, ApiError>, tokio::task::JoinError>,
+) -> Response<ResponseBody> {
+    match result {
+        Ok(answer) => answer.unwrap_or_else(ApiError::into_response),
+        Err(_) => ApiError::internal().into_response(),
+    }
+}
+
+/// The selectors of `match[]` parameters.
+///
+/// # Errors
+/// 400 if one cannot be read, or there are too many.
+pub(crate) fn selectors(query: Option<&str>) -> Result<Vec<Selector>, ApiError> {
+    let mut selectors = Vec::new();
+    for text in query::values(query, "match[]") {
+        let text = text.map_err(|error| ApiError::parameter(&error))?;
+        selectors.push(selector(&text)?);
+        check_count(&selectors)?;
+    }
+    Ok(selectors)
+}
+
+fn selector(text: &str) -> Result<Selector, ApiError> {
+    text.parse()
+        .map_err(|error| ApiError::parameter(&format!("match[]: {error}")))
+}
+
+fn check_count(selectors: &[Selector]) -> Result<(), ApiError> {
+    if selectors.len() > MAX_SELECTORS {
+        let text = format!("expected at most {MAX_SELECTORS} match[], found more");
+        return Err(ApiError::parameter(&text));
+    }
+    Ok(())
+}
+
+/// A member of a listed group: its name, and how its value is written.
+type Field = (&'static str, fn(&GroupInfo, &mut Vec<u8>));
+
+/// What a listing shows of each group, in this order.
+const FIELDS: [Field; 10] = [
+    ("labels", |group, out| write_strings(out, group.key.labels())),
+    ("last_push_successful", |group, out| {
+        let is_successful = group.failure_time <= group.push_time;
+        out.extend_from_slice(if is_successful { b"true" } else { b"false" });
+    }),
+    ("push_time_seconds", |group, out| {
+        write_seconds(out, group.push_time);
+    }),
+    ("push_failure_time_seconds", |group, out| {
+        write_seconds(out, group.failure_time);
+    }),
+    ("families", |group, out| write_count(out, group.families as u64)),
+    ("series", |group, out| write_count(out, group.series)),
+    ("bytes", |group, out| write_count(out, group.bytes)),
+    ("ttl", |group, out| match group.lifetime {
+        Some(lifetime) => write_string(out, &duration::format(lifetime.ttl.after)),
+        None => out.extend_from_slice(b"null"),
+    }),
+    ("expires_at", |group, out| match group.lifetime {
+        Some(lifetime) => write_string(out, &api::rfc3339(lifetime.expires_at)),
+        None => out.extend_from_slice(b"null"),
+    }),
+    ("keep_times", |group, out| {
+        let keeps = group.lifetime.is_some_and(|lifetime| lifetime.ttl.keep_times);
+        out.extend_from_slice(if keeps { b"true" } else { b"false" });
+    }),
+];
+
+const SORTS: [(&str, SortBy); 6] = [
+    ("labels", SortBy::Key),
+    ("push_time", SortBy::PushTime),
+    ("failure_time", SortBy::FailureTime),
+    ("series", SortBy::Series),
+    ("bytes", SortBy::Bytes),
+    ("expires_at", SortBy::Expiry),
+];
+
+struct ListRequest {
+    listing: Listing,
+    /// As in [`FIELDS`].
+    fields: Vec<usize>,
+}
+
+impl ListRequest {
+    fn of(query: Option<&str>) -> Result<Self, ApiError> {
+        let mut request = Self {
+            listing: Listing {
+                selectors: Vec::new(),
+                sort: SortBy::Key,
+                descending: false,
+                after: None,
+                limit: DEFAULT_LIMIT,
+            },
+            fields: (0..FIELDS.len()).collect(),
+        };
+        let mut after = None;
+        for pair in query::pairs(query) {
+            let (name, value) = pair.map_err(|error| ApiError::parameter(&error))?;
+            let listing = &mut request.listing;
+            match name.as_str() {
+                "match[]" => {
+                    listing.selectors.push(selector(&value)?);
+                    check_count(&listing.selectors)?;
+                }
+                "sort" => (listing.sort, listing.descending) = sort(&value)?,
+                "limit" => listing.limit = limit(&value)?,
+                "cursor" => after = Some(value),
+                "fields" => request.fields = fields(&value)?,
+                other => return Err(query::unknown(other, "match[], sort, limit, cursor, fields")),
+            }
+        }
+        request.listing.after = after.map(|text| cursor::read(&text)).transpose()?;
+        Ok(request)
+    }
+
+    fn write(&self, page: &Page, out: &mut Vec<u8>) {
+        let mut data = Members::object(out);
+        let mut groups = Members::array(data.key("groups"));
+        for group in &page.groups {
+            let mut object = Members::object(groups.next());
+            for (name, write) in self.fields.iter().filter_map(|at| FIELDS.get(*at)) {
+                write(group, object.key(name));
+            }
+            object.end();
+        }
+        groups.end();
+        if let Some(next) = &page.next {
+            data.string("next_cursor", &cursor::write(next));
+        }
+        if let Some(total) = page.total {
+            write_count(data.key("total"), total as u64);
+        }
+        data.end();
+    }
+}
+
+fn sort(text: &str) -> Result<(SortBy, bool), ApiError> {
+    let (name, descending) = match text.strip_prefix('-') {
+        Some(name) => (name, true),
+        None => (text, false),
+    };
+    let found = SORTS.iter().find(|(known, _)| *known == name);
+    found.map(|(_, by)| (*by, descending)).ok_or_else(|| {
+        let known: Vec<&str> = SORTS.iter().map(|(name, _)| *name).collect();
+        let known = known.join(", ");
+        ApiError::parameter(&format!(
+            "sort: expected one of {known}, perhaps with - in front, found `{text}`"
+        ))
+    })
+}
+
+fn limit(text: &str) -> Result<usize, ApiError> {
+    let number = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    number.ok_or_else(|| {
+        ApiError::parameter(&format!(
+            "limit: expected a number from 1 to {MAX_LIMIT}, found `{text}`"
+        ))
+    })
+}
+
+fn fields(text: &str) -> Result<Vec<usize>, ApiError> {
+    let mut fields = Vec::new();
+    for name in text.split(',') {
+        let Some(at) = FIELDS.iter().position(|(known, _)| *known == name) else {
+            let known: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
+            let known = known.join(", ");
+            return Err(ApiError::parameter(&format!(
+                "fields: expected some of {known}, found `{name}`"
+            )));
+        };
+        if !fields.contains(&at) {
+            fields.push(at);
+        }
+    }
+    Ok(fields)
+}
+
+struct DeleteRequest {
+    selectors: Vec<Selector>,
+    older_than: Option<Duration>,
+    /// Only this family of each group.
+    family: Option<String>,
+    dry_run: bool,
+}
+
+/// What was deleted, or would be.
+struct Deleted {
+    keys: Vec<GroupingKey>,
+    commits: Vec<Commit>,
+}
+
+impl DeleteRequest {
+    fn of(query: Option<&str>) -> Result<Self, ApiError> {
+        let mut request = Self {
+            selectors: Vec::new(),
+            older_than: None,
+            family: None,
+            dry_run: false,
+        };
+        for pair in query::pairs(query) {
+            let (name, value) = pair.map_err(|error| ApiError::parameter(&error))?;
+            match name.as_str() {
+                "match[]" => {
+                    request.selectors.push(selector(&value)?);
+                    check_count(&request.selectors)?;
+                }
+                "older_than" => {
+                    let age = duration::parse(&value);
+                    let age = age.map_err(|error| ApiError::parameter(&format!("older_than: {error}")))?;
+                    request.older_than = Some(age);
+                }
+                "family" => request.family = Some(value),
+                "dry_run" => request.dry_run = query::flag(&name, &value)?,
+                other => return Err(query::unknown(other, "match[], older_than, family, dry_run")),
+            }
+        }
+        if request.selectors.is_empty() {
+            let text = "expected at least one match[], found none\nhint: match[]={} is every group";
+            return Err(ApiError::parameter(&text));
+        }
+        Ok(request)
+    }
+
+    fn run(&self, gateway: &Gateway) -> Result<Deleted, ApiError> {
+        let store = &gateway.store;
+        let pushed_before = self.older_than.map(|age| {
+            let age = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
+            UnixNanos(gateway.clock.now().0.saturating_sub(age))
+        });
+        let deleted = |keys, commits| Deleted { keys, commits };
+        if let Some(family) = &self.family {
+            return self.run_for_family(gateway, family, pushed_before);
+        }
+        if self.dry_run {
+            return Ok(deleted(
+                store.matching(&self.selectors, pushed_before),
+                Vec::new(),
+            ));
+        }
+        let (keys, commit) = store.delete_matching(&self.selectors, pushed_before)?;
+        Ok(deleted(keys, vec![commit]))
+    }
+
+    /// One family, group by group.
+    fn run_for_family(
+        &self,
+        gateway: &Gateway,
+        family: &str,
+        pushed_before: Option<UnixNanos>,
+    ) -> Result<Deleted, ApiError> {
+        let mut deleted = Deleted {
+            keys: Vec::new(),
+            commits: Vec::new(),
+        };
+        let snapshot = gateway.store.snapshot();
+        for key in gateway.store.matching(&self.selectors, pushed_before) {
+            if !snapshot.has_family(&key, family) {
+                continue;
+            }
+            if !self.dry_run {
+                let (families, commit) = gateway.store.delete_families(&key, &[family])?;
+                if families == 0 {
+                    continue;
+                }
+                deleted.commits.push(commit);
+            }
+            deleted.keys.push(key);
+        }
+        Ok(deleted)
+    }
+
+    /// For the log.
+    fn describe(&self) -> String {
+        let selectors: Vec<String> = self.selectors.iter().map(ToString::to_string).collect();
+        selectors.join(" or ")
+    }
+}
+
+fn write_count(out: &mut Vec<u8>, count: u64) {
+    out.extend_from_slice(count.to_string().as_bytes());
+}
+
+/// JSON has no infinity; a group that was imported may have any push time.
+fn write_seconds(out: &mut Vec<u8>, seconds: f64) {
+    if seconds.is_finite() {
+        out.extend_from_slice(seconds.to_string().as_bytes());
+    } else {
+        out.extend_from_slice(b"null");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(query: &str) -> Result<ListRequest, String> {
+        ListRequest::of(Some(query)).map_err(|error| error.text().to_owned())
+    }
+
+    fn deleting(query: &str) -> Result<DeleteRequest, String> {
+        DeleteRequest::of(Some(query)).map_err(|error| error.text().to_owned())
+    }
+
+    #[test]
+    fn a_listing_is_by_labels_unless_it_says_otherwise() {
+        let request = listing("").ok().unwrap();
+        assert_eq!(
+            (request.listing.limit, request.fields.len()),
+            (DEFAULT_LIMIT, FIELDS.len())
+        );
+        let request = listing("sort=-series&limit=5&fields=series,labels,series&match[]={job=\"a\"}");
+        let request = request.ok().unwrap();
+        assert!(matches!(request.listing.sort, SortBy::Series));
+        assert!(request.listing.descending);
+        assert_eq!((request.listing.limit, request.listing.selectors.len()), (5, 1));
+        let names: Vec<&str> = request.fields.iter().map(|at| FIELDS[*at].0).collect();
+        assert_eq!(names, ["series", "labels"]);
+    }
+
+    #[test]
+    fn mistakes_in_a_listing_are_refused() {
+        let refused = |query| listing(query).err().unwrap();
+        assert_eq!(
+            refused("sort=size"),
+            "sort: expected one of labels, push_time, failure_time, series, bytes, expires_at, perhaps with - \
+             in front, found `size`"
+        );
+        assert_eq!(
+            refused("limit=0"),
+            "limit: expected a number from 1 to 1000, found `0`"
+        );
+        assert_eq!(
+            refused("match=x"),
+            "expected a parameter of match[], sort, limit, cursor, fields, found `match`"
+        );
+        assert!(refused("fields=label").starts_with("fields: expected some of labels, "));
+        assert!(refused("match[]=job").starts_with("match[]: column 1: "));
+        assert_eq!(
+            refused("cursor=!"),
+            "cursor: expected what an earlier page gave, found `!`"
+        );
+        let many = "match[]={}&".repeat(MAX_SELECTORS + 1);
+        assert_eq!(refused(&many), "expected at most 32 match[], found more");
+    }
+
+    #[test]
+    fn deleting_needs_a_selector_and_knows_its_parameters() {
+        assert_eq!(
+            deleting("older_than=7d").err().unwrap(),
+            "expected at least one match[], found none\nhint: match[]={} is every group"
+        );
+        assert_eq!(
+            deleting("match[]={}&olderthan=7d").err().unwrap(),
+            "expected a parameter of match[], older_than, family, dry_run, found `olderthan`"
+        );
+        assert!(
+            deleting("match[]={}&older_than=old")
+                .err()
+                .unwrap()
+                .starts_with("older_than: ")
+        );
+        assert_eq!(
+            deleting("match[]={}&dry_run=perhaps").err().unwrap(),
+            "dry_run: expected true or false, found `perhaps`"
+        );
+        let request = deleting("match[]={job=\"a\"}&match[]={job=\"b\"}&older_than=7d&dry_run")
+            .ok()
+            .unwrap();
+        assert_eq!(request.older_than, Some(Duration::from_secs(7 * 86_400)));
+        assert!(request.dry_run);
+        assert_eq!(request.describe(), "{job=\"a\"} or {job=\"b\"}");
+    }
+}

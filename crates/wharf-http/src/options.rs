@@ -1,0 +1,173 @@
+//! What a push may say about itself, in its query or in headers: a time to live, and how it merges.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Method};
+use wharf_model::duration;
+use wharf_store::PushMode;
+
+use crate::error::ApiError;
+use crate::policy::Lifespan;
+use crate::query;
+
+const TTL_HEADER: &str = "wharf-ttl";
+const MERGE_HEADER: &str = "wharf-merge";
+
+/// What a push asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PushOptions {
+    pub(crate) mode: PushMode,
+    /// How long the group is to stay; none: what rules or flags say.
+    pub(crate) ttl: Option<Lifespan>,
+}
+
+impl PushOptions {
+    /// Reads `?ttl=` or `Wharf-TTL`, and `?merge=` or `Wharf-Merge`. Other parameters are none of our business: the
+    /// original ignores all of them.
+    ///
+    /// # Errors
+    /// 400 if one of these is not what it has to be, stands in both places, or asks for more than `max_ttl`.
+    pub(crate) fn of(
+        method: &Method,
+        query: Option<&str>,
+        headers: &HeaderMap,
+        max_ttl: Option<Duration>,
+    ) -> Result<Self, ApiError> {
+        let ttl = single(query, headers, "ttl", TTL_HEADER)?;
+        let merge = single(query, headers, "merge", MERGE_HEADER)?;
+        Ok(Self {
+            mode: mode(method, merge.as_deref())?,
+            ttl: ttl.map(|text| lifespan(&text, max_ttl)).transpose()?,
+        })
+    }
+}
+
+/// A parameter that may stand in the query or in a header, and once.
+fn single(
+    query: Option<&str>,
+    headers: &HeaderMap,
+    parameter: &str,
+    header: &str,
+) -> Result<Option<String>, ApiError> {
+    let mut values = Vec::new();
+    // Most pushes have no query, and none of the headers.
+    for value in query::values(query, parameter) {
+        values.push(value.map_err(|error| ApiError::parameter(&error))?);
+    }
+    for value in headers.get_all(header) {
+        values.push(String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
+    }
+    if values.len() > 1 {
+        let text = format!(
+            "expected one `{parameter}`, in the query or the header, found {}",
+            values.len()
+        );
+        return Err(ApiError::parameter(&text));
+    }
+    Ok(values.pop())
+}
+
+fn mode(method: &Method, merge: Option<&str>) -> Result<PushMode, ApiError> {
+    let replaces_group = *method == Method::PUT;
+    match merge {
+        None if replaces_group => Ok(PushMode::ReplaceGroup),
+        None => Ok(PushMode::ReplaceFamilies),
+        Some("series") if replaces_group => {
+            let text = "expected POST to merge series, found PUT, which replaces the whole group";
+            Err(ApiError::parameter(&text))
+        }
+        Some("series") => Ok(PushMode::ReplaceSeries),
+        Some(other) => Err(ApiError::parameter(&format!(
+            "expected merge=series, found `{other}`"
+        ))),
+    }
+}
+
+fn lifespan(text: &str, max_ttl: Option<Duration>) -> Result<Lifespan, ApiError> {
+    let asked = duration::parse(text)
+        .map(Lifespan::from)
+        .map_err(|error| ApiError::parameter(&format!("ttl: {error}")))?;
+    let Some(max) = max_ttl else { return Ok(asked) };
+    if matches!(asked, Lifespan::Limited(asked) if asked <= max) {
+        return Ok(asked);
+    }
+    let found = match asked {
+        Lifespan::Unlimited => "0, which is for ever".to_owned(),
+        Lifespan::Limited(asked) => duration::format(asked),
+    };
+    let max = duration::format(max);
+    let text = format!("expected a ttl of at most {max}, found {found}\nhint: see --push.max-ttl");
+    Err(ApiError::parameter(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn read(
+        method: &Method,
+        query: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> Result<PushOptions, String> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, http::HeaderValue::from_static(value));
+        }
+        PushOptions::of(method, Some(query), &map, Some(24 * HOUR)).map_err(|error| error.text().to_owned())
+    }
+
+    #[test]
+    fn a_time_to_live_comes_in_the_query_or_in_a_header() {
+        let ttl = |query, headers| read(&Method::POST, query, headers).map(|options| options.ttl);
+        let two_hours = Ok(Some(Lifespan::Limited(2 * HOUR)));
+        assert_eq!(ttl("", &[]), Ok(None));
+        assert_eq!(ttl("ttl=2h", &[]), two_hours);
+        assert_eq!(ttl("x=y&ttl=1h60m", &[]), two_hours);
+        assert_eq!(ttl("", &[("wharf-ttl", " 120m ")]), two_hours);
+        assert_eq!(ttl("ttl=1d", &[]), Ok(Some(Lifespan::Limited(24 * HOUR))));
+    }
+
+    #[test]
+    fn a_time_to_live_that_is_none_is_refused() {
+        let ttl = |query, headers| read(&Method::POST, query, headers).unwrap_err();
+        assert!(ttl("ttl=soon", &[]).starts_with("ttl: "));
+        assert_eq!(
+            ttl("ttl=1h", &[("wharf-ttl", "1h")]),
+            "expected one `ttl`, in the query or the header, found 2"
+        );
+        assert_eq!(
+            ttl("ttl=25h", &[]),
+            "expected a ttl of at most 1d, found 1d1h\nhint: see --push.max-ttl"
+        );
+        assert_eq!(
+            ttl("ttl=0", &[]),
+            "expected a ttl of at most 1d, found 0, which is for ever\nhint: see --push.max-ttl"
+        );
+        assert!(ttl("ttl=%zz", &[]).starts_with("expected percent-encoded"));
+    }
+
+    #[test]
+    fn the_method_and_the_parameter_say_what_is_replaced() {
+        let mode = |method, query, headers| read(method, query, headers).map(|options| options.mode);
+        assert_eq!(mode(&Method::PUT, "", &[]), Ok(PushMode::ReplaceGroup));
+        assert_eq!(mode(&Method::POST, "", &[]), Ok(PushMode::ReplaceFamilies));
+        assert_eq!(
+            mode(&Method::POST, "merge=series", &[]),
+            Ok(PushMode::ReplaceSeries)
+        );
+        assert_eq!(
+            mode(&Method::POST, "", &[("wharf-merge", "series")]),
+            Ok(PushMode::ReplaceSeries)
+        );
+        assert_eq!(
+            mode(&Method::PUT, "merge=series", &[]),
+            Err("expected POST to merge series, found PUT, which replaces the whole group".to_owned())
+        );
+        assert_eq!(
+            mode(&Method::POST, "merge=groups", &[]),
+            Err("expected merge=series, found `groups`".to_owned())
+        );
+    }
+}

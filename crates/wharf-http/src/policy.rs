@@ -1,0 +1,398 @@
+//! The rules that may change while the gateway runs: what expires when, who may store how much, relabelling.
+//!
+//! They come from a file that this crate knows nothing of. A [`Loader`] reads it, at the start and whenever
+//! somebody asks; rules that cannot be read leave the old ones in force.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use wharf_model::{GroupingKey, Selector};
+use wharf_relabel::Rule;
+use wharf_store::{Limits, Quota, Ttl, Usage};
+
+use crate::rate::{Rate, TokenBuckets};
+use crate::telemetry::QuotaGauge;
+
+/// All rules. None, by default.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Of these the first whose selector matches a group decides.
+    pub expiry: Vec<ExpiryRule>,
+    /// All of these whose selectors match a group hold.
+    pub quotas: Vec<QuotaRule>,
+    /// Run over each push, in this order.
+    pub relabelling: Vec<Rule>,
+}
+
+/// When groups leave by themselves.
+#[derive(Debug, Clone)]
+pub struct ExpiryRule {
+    /// Which groups.
+    pub selector: Selector,
+    /// How long after the last successful push, if the push itself does not say; none: what is the default.
+    pub ttl: Option<Lifespan>,
+    /// Whether the group's push times stay when its metrics leave.
+    pub keep_times: bool,
+}
+
+/// For how long a group stays after its last successful push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifespan {
+    /// For ever.
+    Unlimited,
+    /// For so long.
+    Limited(Duration),
+}
+
+impl From<Duration> for Lifespan {
+    /// Zero means for ever.
+    fn from(duration: Duration) -> Self {
+        if duration.is_zero() {
+            Self::Unlimited
+        } else {
+            Self::Limited(duration)
+        }
+    }
+}
+
+/// How much groups may store and push: all that a selector matches together, but for the rate where it says so.
+#[derive(Debug, Clone)]
+pub struct QuotaRule {
+    /// Which groups.
+    pub selector: Selector,
+    /// How many such groups there may be.
+    pub max_groups: Option<u64>,
+    /// How many series they may have.
+    pub max_series: Option<u64>,
+    /// How many bytes of text they may have.
+    pub max_bytes: Option<u64>,
+    /// How often they may be pushed to.
+    pub rate: Option<Rate>,
+    /// The rate is for groups that have the same values of these labels. None: for all of them together.
+    pub rate_per: Vec<String>,
+}
+
+impl QuotaRule {
+    /// What has to be the same of groups that share the rate: the values with a byte between that none has.
+    fn rate_key(&self, key: &GroupingKey) -> Vec<u8> {
+        let values = self
+            .rate_per
+            .iter()
+            .map(|label| key.value(label).unwrap_or_default());
+        values.map(str::as_bytes).collect::<Vec<_>>().join(&0xFF)
+    }
+}
+
+/// Reads the rules anew. Blocks. The error is a text for people: what is wrong, and where.
+pub type Loader = Box<dyn Fn() -> Result<Policy, String> + Send + Sync>;
+
+/// The rules in force, and how to get others.
+pub(crate) struct Policies {
+    /// Cloned by each push; written by a reload only.
+    current: RwLock<Arc<Active>>,
+    loader: Option<Loader>,
+    /// One reload at a time.
+    reloading: Mutex<()>,
+}
+
+/// Rules with what they have counted so far.
+pub(crate) struct Active {
+    policy: Policy,
+    /// Those of the quotas that have a rate, with the index of the quota.
+    buckets: Vec<(usize, TokenBuckets)>,
+}
+
+/// Why the rules were not read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReloadError {
+    /// There is no file to read.
+    NoFile,
+    /// What is wrong with the file.
+    Refused(String),
+}
+
+impl fmt::Display for ReloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoFile => f.write_str("expected --config.file, found nothing to reload"),
+            Self::Refused(why) => write!(f, "failed to reload config: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for ReloadError {}
+
+/// A push that comes too early.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TooFast {
+    /// The selector of the quota.
+    pub(crate) selector: String,
+    pub(crate) rate: Rate,
+    /// After this time, a push may go through.
+    pub(crate) wait: Duration,
+}
+
+impl fmt::Display for TooFast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { selector, rate, .. } = self;
+        write!(
+            f,
+            "expected at most {} pushes per second to groups of `{selector}` (in bursts of {}), found more",
+            rate.per_second, rate.burst
+        )
+    }
+}
+
+impl Policies {
+    /// These rules, until `loader` gives others.
+    pub(crate) fn new(policy: Policy, loader: Option<Loader>) -> Self {
+        Self {
+            current: RwLock::new(Arc::new(Active::new(policy, Instant::now()))),
+            loader,
+            reloading: Mutex::new(()),
+        }
+    }
+
+    /// The rules in force.
+    pub(crate) fn current(&self) -> Arc<Active> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether there is something to read again.
+    pub(crate) fn can_reload(&self) -> bool {
+        self.loader.is_some()
+    }
+
+    /// Reads the rules anew, and puts them in force as `install` says.
+    ///
+    /// # Errors
+    /// If they cannot be read; the old ones stay in force.
+    pub(crate) fn reload(&self, install: impl FnOnce(&Active)) -> Result<(), ReloadError> {
+        let loader = self.loader.as_ref().ok_or(ReloadError::NoFile)?;
+        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let policy = loader().map_err(ReloadError::Refused)?;
+        let active = Arc::new(Active::new(policy, Instant::now()));
+        install(&active);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = active;
+        Ok(())
+    }
+}
+
+impl Active {
+    fn new(policy: Policy, now: Instant) -> Self {
+        let rates = policy.quotas.iter().enumerate();
+        let buckets = rates.filter_map(|(at, quota)| Some((at, TokenBuckets::new(quota.rate?, now))));
+        Self {
+            buckets: buckets.collect(),
+            policy,
+        }
+    }
+
+    /// The relabelling rules.
+    pub(crate) fn relabelling(&self) -> &[Rule] {
+        &self.policy.relabelling
+    }
+
+    /// How long a group stays after a push: as the push says, else as the first rule for the group says, else by
+    /// default.
+    pub(crate) fn ttl(&self, key: &GroupingKey, asked: Option<Lifespan>, default: Lifespan) -> Option<Ttl> {
+        let rule = self.policy.expiry.iter().find(|rule| rule.selector.matches(key));
+        let of_rule = rule.and_then(|rule| rule.ttl);
+        match asked.or(of_rule).unwrap_or(default) {
+            Lifespan::Unlimited => None,
+            Lifespan::Limited(after) => Some(Ttl {
+                after,
+                keep_times: rule.is_some_and(|rule| rule.keep_times),
+            }),
+        }
+    }
+
+    /// Counts a push to a group.
+    ///
+    /// # Errors
+    /// If a quota has no room for it. It counts in no quota then.
+    pub(crate) fn admit(&self, key: &GroupingKey, now: Instant) -> Result<(), TooFast> {
+        let mut taken: Vec<(&TokenBuckets, Vec<u8>)> = Vec::new();
+        for (at, buckets) in &self.buckets {
+            let Some(quota) = self.policy.quotas.get(*at) else {
+                continue;
+            };
+            if !quota.selector.matches(key) {
+                continue;
+            }
+            let bucket = quota.rate_key(key);
+            if let Err(wait) = buckets.take(&bucket, now) {
+                for (buckets, bucket) in taken {
+                    buckets.give_back(&bucket);
+                }
+                return Err(TooFast {
+                    selector: quota.selector.to_string(),
+                    rate: buckets.rate(),
+                    wait,
+                });
+            }
+            taken.push((buckets, bucket));
+        }
+        Ok(())
+    }
+
+    /// What the quotas allow of what is stored, and how much of it is taken; `usage` is in their order.
+    pub(crate) fn quota_gauges(&self, usage: &[Usage]) -> Vec<QuotaGauge> {
+        let mut gauges = Vec::new();
+        for ((number, rule), usage) in (1..).zip(&self.policy.quotas).zip(usage) {
+            let resources = [
+                ("groups", rule.max_groups, usage.groups),
+                ("series", rule.max_series, usage.series),
+                ("bytes", rule.max_bytes, usage.bytes),
+            ];
+            let limited = resources.into_iter().filter_map(|(resource, limit, used)| {
+                Some(QuotaGauge {
+                    number: u32::to_string(&number),
+                    selector: rule.selector.to_string(),
+                    resource,
+                    limit: limit?,
+                    used,
+                })
+            });
+            gauges.extend(limited);
+        }
+        gauges
+    }
+
+    /// What the store has to hold, beside these limits of the flags.
+    pub(crate) fn limits(&self, flags: &Limits) -> Limits {
+        let quotas = self.policy.quotas.iter().map(|rule| Quota {
+            selector: rule.selector.clone(),
+            max_groups: rule.max_groups,
+            max_series: rule.max_series,
+            max_bytes: rule.max_bytes,
+        });
+        Limits {
+            quotas: quotas.collect(),
+            ..flags.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(job: &str) -> GroupingKey {
+        GroupingKey::new([("job", job)]).unwrap()
+    }
+
+    fn rule(selector: &str, ttl: Option<Lifespan>, keep_times: bool) -> ExpiryRule {
+        ExpiryRule {
+            selector: selector.parse().unwrap(),
+            ttl,
+            keep_times,
+        }
+    }
+
+    fn seconds(seconds: u64) -> Lifespan {
+        Lifespan::from(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn the_push_decides_before_the_first_rule_and_that_before_the_default() {
+        let policy = Policy {
+            expiry: vec![
+                rule("{job=\"kept\"}", Some(seconds(0)), false),
+                rule("{job=~\"ci-.*\"}", Some(seconds(60)), true),
+                rule("{job=\"ci-a\"}", Some(seconds(1)), false),
+                rule("{job=\"times\"}", None, true),
+            ],
+            ..Policy::default()
+        };
+        let active = Active::new(policy, Instant::now());
+        let ttl = |job, asked, default| {
+            let ttl = active.ttl(&key(job), asked, default);
+            ttl.map(|ttl| (ttl.after.as_secs(), ttl.keep_times))
+        };
+        assert_eq!(ttl("ci-a", None, seconds(9)), Some((60, true)));
+        assert_eq!(ttl("ci-a", Some(seconds(5)), seconds(9)), Some((5, true)));
+        assert_eq!(ttl("ci-a", Some(seconds(0)), seconds(9)), None);
+        assert_eq!(ttl("kept", None, seconds(9)), None);
+        assert_eq!(ttl("times", None, seconds(9)), Some((9, true)));
+        assert_eq!(ttl("other", None, seconds(9)), Some((9, false)));
+        assert_eq!(ttl("other", None, seconds(0)), None);
+    }
+
+    #[test]
+    fn a_push_needs_room_in_all_quotas_and_takes_none_if_one_is_full() {
+        let quota = |selector: &str, burst| QuotaRule {
+            selector: selector.parse().unwrap(),
+            max_groups: None,
+            max_series: None,
+            max_bytes: None,
+            rate: Some(Rate {
+                per_second: 1.0,
+                burst,
+            }),
+            rate_per: Vec::new(),
+        };
+        let policy = Policy {
+            quotas: vec![quota("{}", 2), quota("{job=\"a\"}", 1)],
+            ..Policy::default()
+        };
+        let now = Instant::now();
+        let active = Active::new(policy, now);
+        assert_eq!(active.admit(&key("a"), now), Ok(()));
+        let refused = active.admit(&key("a"), now).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "expected at most 1 pushes per second to groups of `{job=\"a\"}` (in bursts of 1), found more"
+        );
+        // The one that was refused has not used up what there is for all.
+        assert_eq!(active.admit(&key("b"), now), Ok(()));
+        assert!(active.admit(&key("b"), now).is_err());
+        assert_eq!(active.admit(&key("a"), now + Duration::from_secs(1)), Ok(()));
+    }
+
+    #[test]
+    fn a_rate_may_be_for_each_job() {
+        let rule = QuotaRule {
+            selector: "{}".parse().unwrap(),
+            max_groups: None,
+            max_series: None,
+            max_bytes: None,
+            rate: Some(Rate {
+                per_second: 1.0,
+                burst: 1,
+            }),
+            rate_per: vec!["job".to_owned(), "env".to_owned()],
+        };
+        let policy = Policy {
+            quotas: vec![rule],
+            ..Policy::default()
+        };
+        let now = Instant::now();
+        let active = Active::new(policy, now);
+        let group = |job, env| GroupingKey::new([("job", job), ("env", env), ("x", "1")]).unwrap();
+        assert_eq!(active.admit(&group("a", "dev"), now), Ok(()));
+        assert!(active.admit(&group("a", "dev"), now).is_err());
+        assert_eq!(active.admit(&group("a", "prod"), now), Ok(()));
+        assert_eq!(active.admit(&key("a"), now), Ok(()));
+        assert!(active.admit(&group("a", ""), now).is_err());
+    }
+
+    #[test]
+    fn a_reload_that_fails_keeps_the_old_rules() {
+        let policies = Policies::new(
+            Policy {
+                expiry: vec![rule("{}", Some(seconds(5)), false)],
+                ..Policy::default()
+            },
+            Some(Box::new(|| Err("line 1, column 1: wrong".to_owned()))),
+        );
+        let error = policies.reload(|_| ()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "failed to reload config: line 1, column 1: wrong"
+        );
+        let ttl = policies.current().ttl(&key("a"), None, Lifespan::Unlimited);
+        assert_eq!(ttl.map(|ttl| ttl.after), Some(Duration::from_secs(5)));
+    }
+}

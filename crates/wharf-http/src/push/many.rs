@@ -1,0 +1,250 @@
+//! `/api/v1/push`: one exposition for many groups, whose series carry the labels of their group.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use wharf_model::name::{NameRule, is_reserved_label_name};
+use wharf_model::{Exposition, GroupingKey};
+use wharf_store::{Commit, GroupPush, GroupRefused};
+
+use super::Received;
+use crate::api;
+use crate::body;
+use crate::chunks::ResponseBody;
+use crate::error::ApiError;
+use crate::gateway::Gateway;
+use crate::json::{Members, write_strings};
+use crate::options::PushOptions;
+use crate::policy::Active;
+use crate::query;
+
+/// Groups in one push that is stored whole or not at all: nobody else can push or scrape meanwhile.
+const MAX_GROUPS_AT_ONCE: usize = 10_000;
+/// Groups in one push that is stored group by group.
+const MAX_GROUPS: usize = 1_000_000;
+
+/// Answers a push to many groups.
+pub(crate) async fn handle(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {
+    let read = Parameters::of(&gateway, &request);
+    let pushed = match read {
+        Ok(parameters) => push(Arc::clone(&gateway), parameters, request).await,
+        Err(error) => {
+            let (parts, body) = request.into_parts();
+            body::discard(&parts.headers, body, gateway.settings.body_timeout).await;
+            Err(error)
+        }
+    };
+    pushed.unwrap_or_else(|error| {
+        gateway.telemetry.record_refusal(error.reason());
+        error.into_response()
+    })
+}
+
+/// What the query asks for.
+struct Parameters {
+    /// The labels whose values say which group a series belongs to.
+    group_by: Vec<String>,
+    /// Whether groups that can be stored are, although others cannot.
+    partial: bool,
+    options: PushOptions,
+    rules: Arc<Active>,
+}
+
+impl Parameters {
+    /// Here nothing has to be ignored for the sake of the original, so a misspelt parameter is refused.
+    fn of(gateway: &Gateway, request: &Request<Incoming>) -> Result<Self, ApiError> {
+        let (mut group_by, mut partial) = (None, false);
+        for pair in query::pairs(request.uri().query()) {
+            let (name, value) = pair.map_err(|error| ApiError::parameter(&error))?;
+            match name.as_str() {
+                "group_by" => group_by = Some(labels(&value, gateway.settings.names)?),
+                "partial" => partial = query::flag(&name, &value)?,
+                "ttl" | "merge" => {}
+                other => return Err(query::unknown(other, "group_by, partial, ttl, merge")),
+            }
+        }
+        let missing =
+            "expected `group_by`, the labels that make a group, found none\nhint: ?group_by=job,instance";
+        Ok(Self {
+            group_by: group_by.ok_or_else(|| ApiError::parameter(&missing))?,
+            partial,
+            options: PushOptions::of(
+                request.method(),
+                request.uri().query(),
+                request.headers(),
+                gateway.settings.max_ttl,
+            )?,
+            rules: gateway.policy(),
+        })
+    }
+}
+
+/// Label names with commas between them.
+fn labels(text: &str, names: NameRule) -> Result<Vec<String>, ApiError> {
+    let mut seen = BTreeSet::new();
+    for name in text.split(',') {
+        if !names.allows_label_name(name) || is_reserved_label_name(name) {
+            return Err(ApiError::parameter(&format!(
+                "group_by: expected label names with commas between them, found `{name}`"
+            )));
+        }
+        if !seen.insert(name) {
+            return Err(ApiError::parameter(&format!(
+                "group_by: expected each label once, found `{name}` twice"
+            )));
+        }
+    }
+    if !seen.contains("job") {
+        let text = "group_by: expected `job` among the labels, which every group has, found none";
+        return Err(ApiError::parameter(&text));
+    }
+    Ok(seen.into_iter().map(str::to_owned).collect())
+}
+
+async fn push(
+    gateway: Arc<Gateway>,
+    parameters: Parameters,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, ApiError> {
+    let received = Received::read(&gateway, request).await?;
+    let worker = Arc::clone(&gateway);
+    let run = tokio::task::spawn_blocking(move || parameters.run(&received, &worker));
+    let stored = run.await.unwrap_or_else(|_| Err(ApiError::internal()))?;
+    let Stored {
+        groups,
+        commits,
+        refused,
+    } = stored;
+    for commit in commits {
+        commit.wait().await?;
+    }
+    // Nothing of it was stored, so it is no success.
+    let status = refused.first().filter(|_| groups == 0);
+    let status = status.map_or(gateway.settings.success_status, |(_, error)| error.status());
+    Ok(api::answer(status, |out| {
+        let mut data = Members::object(out);
+        data.key("groups")
+            .extend_from_slice(groups.to_string().as_bytes());
+        let mut list = Members::array(data.key("refused"));
+        for (key, error) in &refused {
+            let mut object = Members::object(list.next());
+            write_strings(object.key("labels"), key.labels());
+            object.string("error", error.text());
+            object.end();
+        }
+        list.end();
+        data.end();
+    }))
+}
+
+/// What has become of the groups of a push.
+struct Stored {
+    groups: usize,
+    /// What is left to wait for.
+    commits: Vec<Commit>,
+    refused: Vec<(GroupingKey, ApiError)>,
+}
+
+impl Parameters {
+    fn run(&self, received: &Received, gateway: &Gateway) -> Result<Stored, ApiError> {
+        let body = received.expand(gateway.settings.max_body_bytes)?;
+        let exposition = received.decode(gateway, &body)?;
+        let group_by: Vec<&str> = self.group_by.iter().map(String::as_str).collect();
+        let split = wharf_store::split(&exposition, &group_by, self.max_groups())?;
+        let (mut groups, mut refused) = (Vec::with_capacity(split.len()), Vec::new());
+        for (key, exposition) in split {
+            match self.prepare(gateway, key.clone(), exposition) {
+                Ok(group) => groups.push(group),
+                Err(error) if self.partial => refused.push((key, error)),
+                Err(error) => return Err(error.of_group(&key)),
+            }
+        }
+        if self.partial {
+            return Ok(self.store_each(gateway, received, &groups, refused));
+        }
+        match gateway
+            .store
+            .push_all(&groups, self.options.mode, gateway.clock.now())
+        {
+            Ok(commit) => Ok(Stored {
+                groups: groups.len(),
+                commits: vec![commit],
+                refused,
+            }),
+            Err(GroupRefused { key: None, error }) => Err(error.into()),
+            Err(GroupRefused {
+                key: Some(key),
+                error,
+            }) => {
+                received.log_inconsistent(&key, &error);
+                Err(ApiError::from(error).of_group(&key))
+            }
+        }
+    }
+
+    fn max_groups(&self) -> usize {
+        if self.partial {
+            MAX_GROUPS
+        } else {
+            MAX_GROUPS_AT_ONCE
+        }
+    }
+
+    /// One group as it is to be stored.
+    fn prepare<'e>(
+        &self,
+        gateway: &Gateway,
+        key: GroupingKey,
+        mut exposition: Exposition<'e>,
+    ) -> Result<GroupPush<'e>, ApiError> {
+        let settings = &gateway.settings;
+        settings.push_limits.check_key(&key)?;
+        self.rules
+            .admit(&key, Instant::now())
+            .map_err(|error| ApiError::too_fast(&error))?;
+        let relabelled =
+            wharf_relabel::relabel(self.rules.relabelling(), &key, &mut exposition, settings.names)
+                .map_err(|error| ApiError::relabelling(&error))?;
+        gateway.telemetry.record_dropped(relabelled.dropped);
+        Ok(GroupPush {
+            ttl: self.rules.ttl(&key, self.options.ttl, settings.default_ttl),
+            key,
+            exposition,
+        })
+    }
+
+    fn store_each(
+        &self,
+        gateway: &Gateway,
+        received: &Received,
+        groups: &[GroupPush<'_>],
+        mut refused: Vec<(GroupingKey, ApiError)>,
+    ) -> Stored {
+        let now = gateway.clock.now();
+        let mut commits = Vec::with_capacity(groups.len());
+        for group in groups {
+            let GroupPush { key, exposition, ttl } = group;
+            match gateway
+                .store
+                .push_with_ttl(key, self.options.mode, exposition, *ttl, now)
+            {
+                Ok(commit) => commits.push(commit),
+                Err(error) => {
+                    received.log_inconsistent(key, &error);
+                    refused.push((key.clone(), error.into()));
+                }
+            }
+        }
+        for (_, error) in &refused {
+            gateway.telemetry.record_refusal(error.reason());
+        }
+        Stored {
+            groups: commits.len(),
+            commits,
+            refused,
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! What changes of groups cost, over a ledger in the temporary folder.
+//!
+//! `cargo bench -p wharf-store [-- <part of a name>]`. A group is one of a batch job: 4 families, 13 lines. The longest
+//! wait is that of a reader who asks for the totals all the time, which takes the lock: it says for how long a change
+//! keeps others out. It and the time taken need a machine that does nothing else; the time on the processor does not.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark that cannot go on fails, and prints figures"
+)]
+
+use std::env;
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use wharf_exposition::text;
+use wharf_ledger::{Ledger, Options, RealDisk};
+use wharf_model::{Exposition, GroupingKey, Selector};
+use wharf_store::{Commit, Limits, Listing, PushMode, Quota, Reserved, SortBy, Store, Ttl, UnixNanos};
+
+/// A name, and what prints the answer.
+type Question = (&'static str, fn(&str));
+
+fn main() {
+    let filter = env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'))
+        .unwrap_or_default();
+    let questions: [Question; 7] = [
+        ("groups/push", push),
+        ("groups/push_series", push_series),
+        ("groups/delete_10k_of_100k", delete_matching),
+        ("groups/delete_300k_families", delete_families),
+        ("groups/expire_1m", expire),
+        ("groups/list_1m", list),
+        ("groups/count_1m", count),
+    ];
+    for (name, question) in questions {
+        if name.contains(&filter) {
+            question(name);
+        }
+    }
+}
+
+/// A store over a ledger, which is gone with the folder.
+struct Stored {
+    store: Arc<Store>,
+    _folder: tempfile::TempDir,
+}
+
+impl Stored {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(RealDisk::new(folder.path()).unwrap());
+        let store = Arc::new(Store::new(Reserved::default(), 1 << 30));
+        let (ledger, recovery) = Ledger::open(disk, Options::default(), &mut |_| Ok(())).unwrap();
+        store.attach(ledger, recovery.last, true);
+        Self {
+            store,
+            _folder: folder,
+        }
+    }
+
+    fn with_groups(count: u32, ttl: impl Fn(u32) -> Option<Ttl>) -> Self {
+        let stored = Self::new();
+        for n in 0..count {
+            drop(stored.push(n, &batch_job(), ttl(n)));
+            if n % 10_000 == 0 {
+                stored.store.keep(64 << 20).unwrap();
+            }
+        }
+        block_on(stored.push(0, &batch_job(), ttl(0)));
+        stored.store.keep(64 << 20).unwrap();
+        stored
+    }
+
+    fn push(&self, n: u32, exposition: &Exposition<'_>, ttl: Option<Ttl>) -> Commit {
+        let mode = PushMode::ReplaceGroup;
+        loop {
+            match self
+                .store
+                .push_with_ttl(&key(n), mode, exposition, ttl, UnixNanos(0))
+            {
+                Ok(commit) => return commit,
+                // Filling is faster than the disk.
+                Err(_) => thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+}
+
+fn key(n: u32) -> GroupingKey {
+    let (job, instance) = (format!("job-{}", n % 10), format!("worker-{n}"));
+    GroupingKey::new([("job", job.as_str()), ("instance", &instance)]).unwrap()
+}
+
+const BATCH_JOB: &str = "\
+# TYPE batch_job_duration_seconds gauge
+batch_job_duration_seconds 12.5
+# TYPE batch_job_records_processed_total counter
+batch_job_records_processed_total{status=\"success\"} 990
+batch_job_records_processed_total{status=\"error\"} 10
+# TYPE batch_job_record_processing_seconds histogram
+batch_job_record_processing_seconds_bucket{le=\"0.001\"} 0
+batch_job_record_processing_seconds_bucket{le=\"0.005\"} 100
+batch_job_record_processing_seconds_bucket{le=\"0.01\"} 100
+batch_job_record_processing_seconds_bucket{le=\"0.05\"} 110
+batch_job_record_processing_seconds_bucket{le=\"0.1\"} 110
+batch_job_record_processing_seconds_bucket{le=\"0.5\"} 110
+batch_job_record_processing_seconds_bucket{le=\"+Inf\"} 110
+batch_job_record_processing_seconds_sum 0.5
+batch_job_record_processing_seconds_count 110
+# TYPE batch_job_last_success_timestamp gauge
+batch_job_last_success_timestamp 1.6e9
+";
+
+fn batch_job() -> Exposition<'static> {
+    text::decode(BATCH_JOB.as_bytes(), text::Options::default()).unwrap()
+}
+
+fn selector(text: &str) -> Selector {
+    text.parse().unwrap()
+}
+
+/// Prints how long something takes, and for how long it keeps others waiting.
+fn measure(name: &str, store: &Store, change: impl FnOnce()) {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| {
+            let mut longest = Duration::ZERO;
+            while !is_over.load(Ordering::Relaxed) {
+                let asked = Instant::now();
+                black_box(store.totals());
+                longest = longest.max(asked.elapsed());
+            }
+            longest
+        });
+        let (started, on_processor) = (Instant::now(), processor_time());
+        change();
+        let (took, worked) = (started.elapsed(), processor_time().saturating_sub(on_processor));
+        is_over.store(true, Ordering::Relaxed);
+        let longest = waits.join().unwrap();
+        println!("{name}: {took:.1?} ({worked:.1?} on the processor), longest wait {longest:.1?}");
+    });
+}
+
+/// For how long this thread has been on a processor; zero on systems that do not tell.
+fn processor_time() -> Duration {
+    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = statistics.split(' ').next().and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or(0))
+}
+
+/// Pushes to groups that are there: without anything, with a time to live, under quotas.
+fn push(name: &str) {
+    const GROUPS: u32 = 100_000;
+    let ttl = Ttl {
+        after: Duration::from_secs(3600),
+        keep_times: false,
+    };
+    let quota = |text: &str| Quota {
+        selector: selector(text),
+        max_groups: Some(1_000_000),
+        max_series: Some(100_000_000),
+        max_bytes: None,
+    };
+    for (what, ttl, quotas) in [
+        ("plain", None, vec![]),
+        ("ttl", Some(ttl), vec![]),
+        ("quotas", None, vec![quota(r#"{job=~"job-.*"}"#), quota("{}")]),
+    ] {
+        let Stored { store, .. } = &Stored::with_groups(GROUPS, |_| None);
+        store.set_limits(Limits {
+            quotas,
+            ..Limits::default()
+        });
+        let exposition = batch_job();
+        let (started, on_processor) = (Instant::now(), processor_time());
+        let mut n = 0;
+        while started.elapsed() < Duration::from_secs(2) {
+            let key = key(n * 7919 % GROUPS);
+            let mode = PushMode::ReplaceGroup;
+            drop(store.push_with_ttl(&key, mode, &exposition, ttl, UnixNanos(0)));
+            n += 1;
+        }
+        let worked = processor_time().saturating_sub(on_processor);
+        println!("{name}/{what}: {:.2?} on the processor a push", worked / n);
+    }
+}
+
+/// Pushes of one series into a group of 1,000.
+fn push_series(name: &str) {
+    let Stored { store, .. } = &Stored::new();
+    let lines: Vec<String> = (0..1000).map(|n| format!("m{{n=\"{n}\"}} 1\n")).collect();
+    let body = lines.concat();
+    let exposition = text::decode(body.as_bytes(), text::Options::default()).unwrap();
+    let push = |exposition: &Exposition<'_>| {
+        let commit = store.push(&key(0), PushMode::ReplaceSeries, exposition, UnixNanos(0));
+        drop(commit.unwrap());
+    };
+    push(&exposition);
+    let exposition = text::decode(b"m{n=\"500\"} 2\n", text::Options::default()).unwrap();
+    let on_processor = processor_time();
+    for _ in 0..500 {
+        push(&exposition);
+    }
+    let worked = processor_time().saturating_sub(on_processor);
+    println!("{name}: {:.2?} on the processor a push", worked / 500);
+}
+
+/// One request that deletes every tenth group.
+fn delete_matching(name: &str) {
+    let Stored { store, .. } = &Stored::with_groups(100_000, |_| None);
+    let selectors = [selector(r#"{job=~".*-3"}"#)];
+    measure(name, store, || {
+        let (deleted, commit) = store.delete_matching(&selectors, None).unwrap();
+        block_on(commit);
+        assert_eq!(deleted.len(), 10_000);
+    });
+}
+
+/// The end of a group that has a family of its own for each series.
+fn delete_families(name: &str) {
+    let Stored { store, .. } = &Stored::new();
+    let lines: Vec<String> = (0..300_000).map(|n| format!("m{n} 1\n")).collect();
+    let body = lines.concat();
+    let exposition = text::decode(body.as_bytes(), text::Options::default()).unwrap();
+    block_on(
+        store
+            .push(&key(0), PushMode::ReplaceGroup, &exposition, UnixNanos(0))
+            .unwrap(),
+    );
+    measure(name, store, || block_on(store.delete(&key(0)).unwrap().1));
+}
+
+/// A sweep that finds nothing, one that finds 1,000 groups, and one that finds all others.
+fn expire(name: &str) {
+    let ttl = |n| Ttl {
+        after: Duration::from_secs(if n < 1000 { 10 } else { 20 }),
+        keep_times: false,
+    };
+    let Stored { store, .. } = &Stored::with_groups(1_000_000, |n| Some(ttl(n)));
+    for (what, seconds) in [("nothing", 9), ("1000", 10), ("all", 20)] {
+        measure(&format!("{name}/{what}"), store, || {
+            store.expire(UnixNanos(seconds * 1_000_000_000)).unwrap();
+        });
+    }
+    assert_eq!(store.totals().groups, 0);
+}
+
+/// Pages of 100 groups: in the middle of all, by a selector that few groups meet, by size.
+fn list(name: &str) {
+    let Stored { store, .. } = &Stored::with_groups(1_000_000, |_| None);
+    let middle = store.snapshot().keys().swap_remove(500_000);
+    let page = Listing {
+        limit: 100,
+        ..Listing::default()
+    };
+    let pages = [
+        (
+            "by_key",
+            Listing {
+                after: Some(wharf_store::Cursor { rank: 0, key: middle }),
+                ..page.clone()
+            },
+        ),
+        (
+            "few",
+            Listing {
+                selectors: vec![selector(r#"{instance=~"worker-99999."}"#)],
+                ..page.clone()
+            },
+        ),
+        (
+            "by_bytes",
+            Listing {
+                sort: SortBy::Bytes,
+                ..page
+            },
+        ),
+    ];
+    for (what, listing) in pages {
+        measure(&format!("{name}/{what}"), store, || {
+            assert!(!store.list(&listing).groups.is_empty());
+        });
+    }
+}
+
+/// New quotas.
+fn count(name: &str) {
+    let Stored { store, .. } = &Stored::with_groups(1_000_000, |_| None);
+    let quota = Quota {
+        selector: selector(r#"{job=~"job-[1-5]"}"#),
+        max_groups: None,
+        max_series: None,
+        max_bytes: None,
+    };
+    measure(name, store, || {
+        store.set_limits(Limits {
+            quotas: vec![quota],
+            ..Limits::default()
+        });
+    });
+    assert_eq!(
+        store.quota_usage().first().map(|usage| usage.groups),
+        Some(500_000)
+    );
+}
+
+fn block_on(commit: Commit) {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut waiting = pin!(commit.wait());
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match waiting.as_mut().poll(&mut context) {
+            Poll::Ready(stored) => return stored.unwrap(),
+            Poll::Pending => thread::park(),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Changes of many groups at once: pushes that carry several groups, deletion by selector, expiry.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use wharf_model::{Exposition, GroupingKey, Selector};
+
+use crate::lifetime::Ttl;
+use crate::merge;
+use crate::prepare::Prepared;
+use crate::record::Several;
+use crate::state::{State, Undo};
+use crate::store::{Commit, Guarded, PushMode, Store};
+use crate::{PushError, UnixNanos};
+
+/// What a push of several groups brings to one of them.
+#[derive(Debug)]
+pub struct GroupPush<'a> {
+    /// The group.
+    pub key: GroupingKey,
+    /// What it is to hold.
+    pub exposition: Exposition<'a>,
+    /// For how long it is to live.
+    pub ttl: Option<Ttl>,
+}
+
+/// Why a push of several groups is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRefused {
+    /// The group that is to blame; none if the ledger takes nothing.
+    pub key: Option<GroupingKey>,
+    /// What is wrong with it.
+    pub error: PushError,
+}
+
+impl fmt::Display for GroupRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(key) = &self.key {
+            write!(f, "group {key}: ")?;
+        }
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for GroupRefused {}
+
+/// What [`Store::expire`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Expired {
+    /// Groups that are gone.
+    pub deleted: usize,
+    /// Groups of which the push times are left.
+    pub kept_times: usize,
+}
+
+/// Groups that expire under one hold of the lock: some milliseconds.
+const EXPIRED_AT_ONCE: usize = 512;
+
+impl Store {
+    /// Pushes to several groups: to all of them, or to none.
+    ///
+    /// A snapshot has all of it or nothing, and so has the ledger, where it is one record. The lock is held while
+    /// all is stored, so whoever calls this should bound the number of groups.
+    ///
+    /// # Errors
+    /// The first group that is refused, and why; its failure time moves as after [`Store::push_with_ttl`], and no
+    /// other's.
+    pub fn push_all(
+        &self,
+        pushes: &[GroupPush<'_>],
+        mode: PushMode,
+        now: UnixNanos,
+    ) -> Result<Commit, GroupRefused> {
+        match self.try_push_all(pushes, mode, now) {
+            Ok(commit) => Ok(commit),
+            Err((Some(push), error)) => {
+                let lifetime = push.ttl.map(|ttl| ttl.from(now));
+                self.record_failure(&push.key, &error, lifetime, now);
+                let key = Some(push.key.clone());
+                Err(GroupRefused { key, error })
+            }
+            Err((None, error)) => Err(GroupRefused { key: None, error }),
+        }
+    }
+
+    fn try_push_all<'p>(
+        &self,
+        pushes: &'p [GroupPush<'p>],
+        mode: PushMode,
+        now: UnixNanos,
+    ) -> Result<Commit, (Option<&'p GroupPush<'p>>, PushError)> {
+        // Without the lock. What comes after a push that is refused is not looked at.
+        let mut prepared = Vec::with_capacity(pushes.len());
+        for push in pushes {
+            prepared.push(self.preparer.prepare(&push.key, &push.exposition, now));
+            if prepared.last().is_some_and(Result::is_err) {
+                break;
+            }
+        }
+        let mut record = self.has_ledger().then(Several::new);
+        let mut guarded = self.lock();
+        let mut undos = Vec::with_capacity(pushes.len());
+        for (push, prepared) in pushes.iter().zip(prepared) {
+            let done = prepared
+                .and_then(|prepared| self.put_one(&mut guarded, push, prepared, mode, now, record.as_mut()));
+            match done {
+                Ok(undo) => undos.push(undo),
+                Err(error) => {
+                    guarded.state.undo(&self.preparer, Undo::Several(undos));
+                    return Err((Some(push), error));
+                }
+            }
+        }
+        let mut undo = Some(Undo::Several(undos));
+        let commit = self.append(&mut guarded, record.map(Several::finish), |_| {
+            undo.take().unwrap_or(Undo::Nothing)
+        });
+        if let Some(undo) = undo.filter(|_| commit.is_err()) {
+            guarded.state.undo(&self.preparer, undo);
+        }
+        Self::unlock(guarded);
+        commit.map_err(|error| (None, error))
+    }
+
+    /// Stores one of several groups, adds it to the record, and says how to take it back.
+    fn put_one(
+        &self,
+        guarded: &mut Guarded,
+        push: &GroupPush<'_>,
+        prepared: Prepared<'_>,
+        mode: PushMode,
+        now: UnixNanos,
+        record: Option<&mut Several>,
+    ) -> Result<Undo, PushError> {
+        let (preparer, key) = (&self.preparer, &push.key);
+        guarded.state.check_push(&prepared)?;
+        let merged;
+        let prepared = if mode == PushMode::ReplaceSeries {
+            let names = prepared.families.iter().map(|family| family.name);
+            let stored = guarded.state.image_of(key, names);
+            merged = merge::merge(preparer, key, &push.exposition, &prepared, &stored)?;
+            preparer.prepare(key, &merged, now)?
+        } else {
+            prepared
+        };
+        guarded.admit(preparer, key, mode, &prepared)?;
+        let lifetime = push.ttl.map(|ttl| ttl.from(now));
+        if let Some(record) = record {
+            record.put(key, mode, lifetime, prepared.parts());
+        }
+        let undo = guarded.state.undo_of_put(key, mode, &prepared);
+        guarded.state.put(preparer, key, mode, lifetime, prepared);
+        Ok(undo)
+    }
+
+    /// Removes families of a group; how many there were. The group and its push times stay.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing.
+    pub fn delete_families(&self, key: &GroupingKey, names: &[&str]) -> Result<(usize, Commit), PushError> {
+        let record = self.has_ledger().then(|| {
+            let mut record = Several::new();
+            record.delete_families(key, names.iter().copied());
+            record.finish()
+        });
+        let mut guarded = self.lock();
+        let commit = self.append(&mut guarded, record, |state| {
+            state.undo_of_delete_families(key, names)
+        })?;
+        let removed = guarded.state.delete_families(&self.preparer, key, names);
+        Self::unlock(guarded);
+        Ok((removed, commit))
+    }
+
+    /// The groups that one of the selectors selects, and that were pushed before a time if one is given, sorted by
+    /// key. Looks at every group, without keeping anybody waiting.
+    ///
+    /// Pushed means the last successful push, or the refused one that made the group.
+    pub fn matching(&self, selectors: &[Selector], pushed_before: Option<UnixNanos>) -> Vec<GroupingKey> {
+        self.snapshot().keys_matching(selectors, pushed_before)
+    }
+
+    /// Removes the groups that [`Self::matching`] gives: all of them, or none. The keys of those that are gone.
+    ///
+    /// A group that is pushed meanwhile, so that it is not old enough any more, stays. The lock is held while the
+    /// groups are removed, and the ledger has it as one record.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing.
+    pub fn delete_matching(
+        &self,
+        selectors: &[Selector],
+        pushed_before: Option<UnixNanos>,
+    ) -> Result<(Vec<GroupingKey>, Commit), PushError> {
+        let mut keys = self.matching(selectors, pushed_before);
+        let mut guarded = self.lock();
+        let still = |state: &State, key: &GroupingKey| {
+            let pushed_at = state.pushed_at(key);
+            pushed_at.is_some_and(|at| pushed_before.is_none_or(|before| at < before))
+        };
+        keys.retain(|key| still(&guarded.state, key));
+        // Also if there are none: the end of one may still be on the way to the disk, and this answer must not
+        // overtake it.
+        let record = self.has_ledger().then(|| {
+            let mut record = Several::new();
+            for key in &keys {
+                record.delete(key);
+            }
+            record.finish()
+        });
+        // How to take it back is known when it is done.
+        let commit = self.append(&mut guarded, record, |_| Undo::Nothing)?;
+        let undo = guarded.state.delete_all(&self.preparer, &keys, self.waits());
+        guarded.amend_undo(self.waits(), undo);
+        Self::unlock(guarded);
+        Ok((keys, commit))
+    }
+
+    /// Lets the groups go whose time is over at `now`. Costs a look at the next deadline if there are none, and
+    /// otherwise what they hold; the lock is given away every some hundred groups.
+    ///
+    /// Nobody needs to wait for the ledger: if it loses the record, the groups expire again.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing; the groups stay then.
+    pub fn expire(&self, now: UnixNanos) -> Result<Expired, PushError> {
+        let mut expired = Expired::default();
+        loop {
+            match self.expire_some(now, &mut expired) {
+                Ok(true) => {
+                    // A lock that is taken again at once would keep others waiting for all of them.
+                    std::thread::yield_now();
+                }
+                // What was done before counts; the next call is going to say what is wrong.
+                Err(error) if expired == Expired::default() => return Err(error),
+                Ok(false) | Err(_) => return Ok(expired),
+            }
+        }
+    }
+
+    /// One hold of the lock; whether there may be more to do.
+    fn expire_some(&self, now: UnixNanos, expired: &mut Expired) -> Result<bool, PushError> {
+        let mut guarded = self.lock();
+        let due = guarded.state.lifetimes().due(now, EXPIRED_AT_ONCE);
+        if due.is_empty() {
+            return Ok(false);
+        }
+        let nothing = || Prepared::empty(Cow::Borrowed(&[]));
+        let mode = PushMode::ReplaceGroup;
+        let record = self.has_ledger().then(|| {
+            let mut record = Several::new();
+            for (key, lifetime) in &due {
+                if lifetime.ttl.keep_times {
+                    record.put(key, mode, None, nothing().parts());
+                } else {
+                    record.delete(key);
+                }
+            }
+            record.finish()
+        });
+        // Nobody waits for it.
+        drop(self.append(&mut guarded, record, |_| Undo::Nothing)?);
+        let mut undos = Vec::new();
+        let has_more = due.len() == EXPIRED_AT_ONCE;
+        let mut gone = Vec::with_capacity(due.len());
+        for (key, lifetime) in due {
+            if lifetime.ttl.keep_times {
+                undos.push(guarded.state.undo_of_delete(&key, self.waits()));
+                guarded.state.put(&self.preparer, &key, mode, None, nothing());
+                expired.kept_times += 1;
+            } else {
+                gone.push(key);
+                expired.deleted += 1;
+            }
+        }
+        gone.sort_unstable();
+        undos.push(guarded.state.delete_all(&self.preparer, &gone, self.waits()));
+        guarded.amend_undo(self.waits(), Undo::Several(undos));
+        Self::unlock(guarded);
+        Ok(has_more)
+    }
+}

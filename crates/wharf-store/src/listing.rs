@@ -1,0 +1,286 @@
+//! Lists of groups, page by page.
+
+use std::collections::BinaryHeap;
+
+use hashbrown::HashMap;
+use wharf_model::{GroupingKey, Selector};
+
+use crate::family::Size;
+use crate::leaf::FragmentView;
+use crate::lifetime::Lifetime;
+use crate::store::{Snapshot, Store};
+use crate::{PUSH_FAILURE_TIME, PUSH_TIME};
+
+/// Which groups to list, and in which order.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// Groups that one of these selects; all groups, if there are none.
+    pub selectors: Vec<Selector>,
+    /// By what they are ordered. Groups that are equal in that are ordered by their keys.
+    pub sort: SortBy,
+    /// Whether the largest come first. Keys go up then as well, unless it is them that are ordered by.
+    pub descending: bool,
+    /// The end of the page before; none for the first page.
+    pub after: Option<Cursor>,
+    /// Most groups of this page.
+    pub limit: usize,
+}
+
+/// What groups are ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SortBy {
+    /// Grouping key: the order of the exposition.
+    #[default]
+    Key,
+    /// `push_time_seconds`.
+    PushTime,
+    /// `push_failure_time_seconds`.
+    FailureTime,
+    /// Number of series.
+    Series,
+    /// Number of bytes.
+    Bytes,
+    /// When they expire; those that do not come last.
+    Expiry,
+}
+
+/// A place between two groups of a list. It stays what it is when groups come and go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// The place of the last group in the order; 0 if it is that of keys.
+    pub rank: u64,
+    /// The key of the last group.
+    pub key: GroupingKey,
+}
+
+/// Some groups of a list.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The groups.
+    pub groups: Vec<GroupInfo>,
+    /// Where the next page begins; none after the last group.
+    pub next: Option<Cursor>,
+    /// How many groups the whole list has, where that is known without more work.
+    pub total: Option<usize>,
+}
+
+/// What a list says of a group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupInfo {
+    /// Its key.
+    pub key: GroupingKey,
+    /// The value of its `push_time_seconds`: when a push succeeded last, 0 if none has.
+    pub push_time: f64,
+    /// The value of its `push_failure_time_seconds`: when a push failed last, 0 if none has.
+    pub failure_time: f64,
+    /// Number of its families, the two of its times among them.
+    pub families: usize,
+    /// Number of its series, those of its times among them.
+    pub series: u64,
+    /// Bytes of their text, and of the protobuf form of what text cannot say.
+    pub bytes: u64,
+    /// When it expires; none if it does not.
+    pub lifetime: Option<Lifetime>,
+}
+
+/// Groups that are looked up under one hold of the lock.
+const CHUNK: usize = 256;
+
+impl Store {
+    /// A page of the list of groups.
+    ///
+    /// A page in the order of keys costs the groups on it and those that the selectors leave out on the way. Other
+    /// orders cost a look at every group. Nobody waits meanwhile; so what is said of each group is true at some moment
+    /// of the call, not of all groups at the same.
+    pub fn list(&self, listing: &Listing) -> Page {
+        let snapshot = self.snapshot();
+        let mut page = if listing.sort == SortBy::Key {
+            by_key(&snapshot, listing)
+        } else {
+            by_rank(&snapshot, listing)
+        };
+        if listing.selectors.is_empty() {
+            page.total = Some(snapshot.totals().groups);
+        }
+        Page {
+            groups: self.describe(&snapshot, &page.groups),
+            next: page.next,
+            total: page.total,
+        }
+    }
+
+    /// What is to be said of groups; those that are gone meanwhile are left out.
+    fn describe(&self, snapshot: &Snapshot, keys: &[GroupingKey]) -> Vec<GroupInfo> {
+        let mut infos = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(CHUNK) {
+            let guarded = self.lock();
+            let rosters: Vec<_> = chunk.iter().map(|key| guarded.state.roster(key)).collect();
+            drop(guarded);
+            for (key, roster) in chunk.iter().zip(rosters) {
+                let Some(roster) = roster else { continue };
+                let fragments = roster.iter().filter_map(|name| snapshot.fragment(name, key));
+                let (mut families, mut size) = (0, Size::default());
+                for fragment in fragments {
+                    families += 1;
+                    size = size.moved(Size::default(), fragment.size());
+                }
+                infos.push(GroupInfo {
+                    key: key.clone(),
+                    push_time: time(snapshot, PUSH_TIME, key),
+                    failure_time: time(snapshot, PUSH_FAILURE_TIME, key),
+                    families,
+                    series: size.series,
+                    bytes: size.bytes,
+                    lifetime: snapshot.lifetime(key),
+                });
+            }
+        }
+        infos
+    }
+}
+
+/// The groups of a page that is not ordered by key.
+fn by_rank(snapshot: &Snapshot, listing: &Listing) -> Keys {
+    let after = listing.after.as_ref();
+    let by_size = matches!(listing.sort, SortBy::Series | SortBy::Bytes);
+    let sizes = if by_size { snapshot.sizes() } else { HashMap::new() };
+    // The lowest ones so far, the highest of them on top.
+    let mut lowest: BinaryHeap<(u64, &GroupingKey)> = BinaryHeap::new();
+    let mut total = 0;
+    for pushed in snapshot
+        .times(None, false)
+        .filter(|time| selects(listing, time.key()))
+    {
+        total += 1;
+        let key = pushed.key();
+        let size = sizes.get(key).copied().unwrap_or_default();
+        let rank = match listing.sort {
+            SortBy::Key => 0,
+            SortBy::PushTime => rank_of(value(&pushed)),
+            SortBy::FailureTime => rank_of(time(snapshot, PUSH_FAILURE_TIME, key)),
+            SortBy::Series => size.series,
+            SortBy::Bytes => size.bytes,
+            // Those that do not expire come last in both directions.
+            SortBy::Expiry => match snapshot.lifetime(key) {
+                Some(lifetime) => u64::try_from(lifetime.expires_at.0).unwrap_or(0),
+                None if listing.descending => 0,
+                None => u64::MAX,
+            },
+        };
+        let place = (if listing.descending { !rank } else { rank }, key);
+        if after.is_none_or(|after| place > (after.rank, &after.key)) {
+            lowest.push(place);
+        }
+        // One more than the page has, to know whether there is another.
+        if lowest.len() > listing.limit.saturating_add(1) {
+            lowest.pop();
+        }
+    }
+    let places = lowest.into_sorted_vec().into_iter();
+    let mut page = Keys::of(
+        places.map(|(rank, key)| (rank, key.clone())).collect(),
+        listing.limit,
+    );
+    page.total = Some(total);
+    page
+}
+
+/// The groups of a page, before anything is known of them.
+struct Keys {
+    groups: Vec<GroupingKey>,
+    next: Option<Cursor>,
+    total: Option<usize>,
+}
+
+impl Keys {
+    /// A page of these places, of which one more than `limit` tells that there is another page.
+    fn of(mut places: Vec<(u64, GroupingKey)>, limit: usize) -> Self {
+        let has_more = places.len() > limit;
+        places.truncate(limit);
+        let last = places.last().filter(|_| has_more);
+        Self {
+            next: last.map(|(rank, key)| Cursor {
+                rank: *rank,
+                key: key.clone(),
+            }),
+            groups: places.into_iter().map(|(_, key)| key).collect(),
+            total: None,
+        }
+    }
+}
+
+fn by_key(snapshot: &Snapshot, listing: &Listing) -> Keys {
+    let after = listing.after.as_ref().map(|after| &after.key);
+    let times = snapshot.times(after, listing.descending);
+    let times = times.filter(|time| selects(listing, time.key()));
+    let places = times.take(listing.limit.saturating_add(1));
+    Keys::of(
+        places.map(|time| (0, time.key().clone())).collect(),
+        listing.limit,
+    )
+}
+
+fn selects(listing: &Listing, key: &GroupingKey) -> bool {
+    listing.selectors.is_empty() || Selector::any(&listing.selectors, key)
+}
+
+/// The value of one of the times of a group.
+fn time(snapshot: &Snapshot, name: &str, key: &GroupingKey) -> f64 {
+    let time = snapshot.fragment(name, key);
+    time.as_ref().map(value).unwrap_or_default()
+}
+
+/// The value of a push time: the end of its only line.
+fn value(time: &FragmentView<'_>) -> f64 {
+    let text = time.text().trim_ascii_end();
+    let digits = memchr::memrchr(b' ', text).and_then(|end| text.get(end + 1..));
+    let value = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+    value.unwrap_or_default()
+}
+
+/// Whole numbers in the order of the floats.
+fn rank_of(value: f64) -> u64 {
+    let bits = value.to_bits();
+    if value.is_sign_negative() {
+        !bits
+    } else {
+        bits | 1 << 63
+    }
+}
+
+impl Snapshot {
+    /// The push times of all groups beyond `after`, in the order of their keys or, `descending`, the other way.
+    fn times<'s>(
+        &'s self,
+        after: Option<&GroupingKey>,
+        descending: bool,
+    ) -> Box<dyn Iterator<Item = FragmentView<'s>> + 's> {
+        let Some(times) = self.families.get(PUSH_TIME) else {
+            return Box::new(std::iter::empty());
+        };
+        if descending {
+            Box::new(times.fragments_below(after.cloned()))
+        } else {
+            Box::new(times.fragments_above(after.cloned()))
+        }
+    }
+
+    fn fragment<'s>(&'s self, name: &'s str, key: &GroupingKey) -> Option<FragmentView<'s>> {
+        let (leaf, position) = self.families.get(name)?.find(key)?;
+        Some(leaf.view(name, position))
+    }
+
+    /// How much each group holds.
+    fn sizes(&self) -> HashMap<&GroupingKey, Size> {
+        let mut sizes = HashMap::with_capacity(self.totals.groups);
+        for fragment in self
+            .families
+            .values()
+            .flat_map(|family| family.fragments_above(None))
+        {
+            let size: &mut Size = sizes.entry(fragment.key()).or_default();
+            *size = size.moved(Size::default(), fragment.size());
+        }
+        sizes
+    }
+}

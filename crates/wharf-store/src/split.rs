@@ -1,0 +1,133 @@
+//! One exposition of several groups, taken apart.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+use wharf_model::{Exposition, Family, GroupingKey, GroupingKeyError, Metric, TooLarge};
+
+use crate::error::{describe_labels, short};
+
+/// Why an exposition cannot be taken apart.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SplitError {
+    /// The labels of a series make no grouping key.
+    #[error("metric `{family}` {series}: {error}")]
+    Key {
+        /// The name of the family.
+        family: String,
+        /// The labels of the series.
+        series: String,
+        /// What is wrong with the key.
+        error: GroupingKeyError,
+    },
+    /// There are more groups than one request may have.
+    #[error("expected at most {limit} groups in one push, found more")]
+    TooManyGroups {
+        /// How many it may have.
+        limit: usize,
+    },
+    /// The strings of one group take 2 GiB.
+    #[error("{0}")]
+    TooLarge(TooLarge),
+}
+
+/// Takes an exposition apart into one for each group. The labels of the given names that a series has are those of
+/// its group; a label that it does not have, or that is empty, is none of its group's.
+///
+/// Groups come in the order of their first series. Families without series are in no group.
+///
+/// # Errors
+/// If the labels of a series make no grouping key, for instance because there is no `job` among them; or if there
+/// are more than `max_groups`.
+pub fn split(
+    exposition: &Exposition<'_>,
+    labels: &[&str],
+    max_groups: usize,
+) -> Result<Vec<(GroupingKey, Exposition<'static>)>, SplitError> {
+    let mut groups: Vec<Part> = Vec::new();
+    let mut positions: HashMap<GroupingKey, usize> = HashMap::new();
+    for (source, family) in exposition.families.iter().enumerate() {
+        for metric in &family.metrics {
+            let key = key_of(exposition, family, metric, labels)?;
+            let position = *positions.entry(key).or_insert_with_key(|key| {
+                groups.push(Part::new(key.clone()));
+                groups.len() - 1
+            });
+            if groups.len() > max_groups {
+                return Err(SplitError::TooManyGroups { limit: max_groups });
+            }
+            if let Some(group) = groups.get_mut(position) {
+                group
+                    .add(exposition, (source, family), metric)
+                    .map_err(SplitError::TooLarge)?;
+            }
+        }
+    }
+    Ok(groups
+        .into_iter()
+        .map(|group| (group.key, group.exposition))
+        .collect())
+}
+
+fn key_of(
+    exposition: &Exposition<'_>,
+    family: &Family,
+    metric: &Metric,
+    labels: &[&str],
+) -> Result<GroupingKey, SplitError> {
+    let of_group = exposition
+        .labels(metric.labels)
+        .filter(|(name, value)| !value.is_empty() && labels.contains(name));
+    GroupingKey::new(of_group).map_err(|error| SplitError::Key {
+        family: short(exposition.text(family.name)),
+        series: describe_labels(&exposition.labels(metric.labels).collect::<Vec<_>>()),
+        error,
+    })
+}
+
+/// One group in the making.
+struct Part {
+    key: GroupingKey,
+    exposition: Exposition<'static>,
+    /// Which family of the source the last one of the exposition is.
+    source: Option<usize>,
+}
+
+impl Part {
+    fn new(key: GroupingKey) -> Self {
+        Self {
+            key,
+            exposition: Exposition::default(),
+            source: None,
+        }
+    }
+
+    fn add(
+        &mut self,
+        from: &Exposition<'_>,
+        (source, family): (usize, &Family),
+        metric: &Metric,
+    ) -> Result<(), TooLarge> {
+        let exposition = &mut self.exposition;
+        if self.source != Some(source) {
+            let head = Family {
+                name: exposition.intern(from.text(family.name))?,
+                help: family
+                    .help
+                    .map(|help| exposition.intern(from.text(help)))
+                    .transpose()?,
+                unit: exposition.intern(from.text(family.unit))?,
+                metric_type: family.metric_type,
+                metrics: Vec::new(),
+            };
+            exposition.families.push(head);
+            self.source = Some(source);
+        }
+        let metric = exposition.adopt(from, metric)?;
+        if let Some(family) = exposition.families.last_mut() {
+            family.metrics.push(metric);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,220 @@
+//! Records that released versions have written. They are replayed by every later version, and never written again.
+//!
+//! A fixture is a file of records, each behind its length in four bytes, little endian.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+use wharf_exposition::text;
+use wharf_ledger::{Ledger, Options, SimulatedDisk};
+use wharf_store::{GroupPush, PushMode, RecordError, Store, Ttl, UnixNanos, describe_record};
+
+use crate::{exposition, key, store};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
+fn records(name: &str) -> Vec<Vec<u8>> {
+    let bytes = std::fs::read(fixture(name)).unwrap();
+    let (mut rest, mut records) = (bytes.as_slice(), Vec::new());
+    while let Some((length, after)) = rest.split_first_chunk() {
+        let (record, after) = after.split_at(u32::from_le_bytes(*length) as usize);
+        records.push(record.to_vec());
+        rest = after;
+    }
+    records
+}
+
+#[track_caller]
+fn check(name: &str, described: &Expect, replayed: &Expect) {
+    let store = store();
+    let mut lines = String::new();
+    for record in records(name) {
+        lines.push_str(&describe_record(&record).unwrap().replace("; ", "\n  "));
+        lines.push('\n');
+        store.replay(&record).unwrap();
+    }
+    described.assert_eq(&lines);
+    let snapshot = store.snapshot();
+    let lifetimes = snapshot.keys().into_iter().filter_map(|key| {
+        let lifetime = snapshot.lifetime(&key)?;
+        Some(format!("{key} {lifetime:?}\n"))
+    });
+    replayed.assert_eq(&(exposition(&snapshot) + &lifetimes.collect::<String>()));
+}
+
+#[test]
+fn records_of_version_1_are_replayed() {
+    check(
+        "records-v1",
+        &expect![[r#"
+        put families of {job="wiped"}: push_time_seconds (gauge, 1 lines), wiped (unknown, 1 lines)
+        wipe
+        put group {job="one"}: a (gauge, 2 lines, exact), h (histogram, 4 lines), push_time_seconds (gauge, 1 lines)
+        put families of {instance="i",job="one"}: b (unknown, 1 lines), push_time_seconds (gauge, 1 lines)
+        put families of {job="two"}: push_time_seconds (gauge, 1 lines), s (summary, 3 lines)
+        put families of {job="gone"}: gone (unknown, 1 lines), push_time_seconds (gauge, 1 lines)
+        delete {job="gone"}
+        put families of {job="one"}: push_failure_time_seconds (gauge, 1 lines)
+    "#]],
+        &expect![[r#"
+        # HELP a help
+        # TYPE a gauge
+        a{instance="",job="one",x="1"} 1
+        a{instance="",job="one",x="2"} 0
+        # TYPE b untyped
+        b{instance="i",job="one"} 1
+        # TYPE h histogram
+        h_bucket{instance="",job="one",le="1"} 1
+        h_bucket{instance="",job="one",le="+Inf"} 1
+        h_sum{instance="",job="one"} 1
+        h_count{instance="",job="one"} 1
+        # HELP push_failure_time_seconds Last Unix time when changing this group in the Pushgateway failed.
+        # TYPE push_failure_time_seconds gauge
+        push_failure_time_seconds{instance="i",job="one"} 0
+        push_failure_time_seconds{instance="",job="one"} 1.7952550345943434e+09
+        push_failure_time_seconds{instance="",job="two"} 0
+        # HELP push_time_seconds Last Unix time when changing this group in the Pushgateway succeeded.
+        # TYPE push_time_seconds gauge
+        push_time_seconds{instance="i",job="one"} 1.795255034457876e+09
+        push_time_seconds{instance="",job="one"} 1.7952550344258962e+09
+        push_time_seconds{instance="",job="two"} 1.7952550344792402e+09
+        # TYPE s summary
+        s{instance="",job="two",quantile="0.5"} 1
+        s_sum{instance="",job="two"} 2
+        s_count{instance="",job="two"} 3
+    "#]],
+    );
+}
+
+#[test]
+fn records_of_version_2_are_replayed() {
+    check(
+        "records-v2",
+        &expect![[r#"
+            put group {job="a"} (lives 1m, until 160): m (gauge, 2 lines, exact), push_time_seconds (gauge, 1 lines)
+              put group {job="b"} (lives 5s, until 105, keeps its times): m_b (unknown, 1 lines), n_b (unknown, 1 lines), push_time_seconds (gauge, 1 lines)
+              put group {job="c"}: m_c (unknown, 1 lines), n_c (unknown, 1 lines), push_time_seconds (gauge, 1 lines)
+              put group {job="d"} (lives 6s, until 106): m_d (unknown, 1 lines), push_time_seconds (gauge, 1 lines)
+              put group {job="e"}: m_e (unknown, 1 lines), push_time_seconds (gauge, 1 lines)
+            put families of {job="a"} (lives 1m30s, until 191, keeps its times): m (gauge, 2 lines, exact), push_time_seconds (gauge, 1 lines)
+            delete families of {job="c"}: n_c
+            put group {job="b"}: no families
+              delete {job="d"}
+            delete {job="e"}
+        "#]],
+        &expect![[r#"
+        # TYPE m gauge
+        m{instance="",job="a",x="1"} 0
+        m{instance="",job="a",x="2"} 3
+        # TYPE m_c untyped
+        m_c{instance="",job="c"} 1
+        # HELP push_failure_time_seconds Last Unix time when changing this group in the Pushgateway failed.
+        # TYPE push_failure_time_seconds gauge
+        push_failure_time_seconds{instance="",job="a"} 0
+        push_failure_time_seconds{instance="",job="b"} 0
+        push_failure_time_seconds{instance="",job="c"} 0
+        # HELP push_time_seconds Last Unix time when changing this group in the Pushgateway succeeded.
+        # TYPE push_time_seconds gauge
+        push_time_seconds{instance="",job="a"} 101
+        push_time_seconds{instance="",job="b"} 100
+        push_time_seconds{instance="",job="c"} 100
+        {job="a"} Lifetime { ttl: Ttl { after: 90s, keep_times: true }, expires_at: UnixNanos(191000000000) }
+    "#]],
+    );
+}
+
+#[test]
+fn no_damaged_record_is_replayed_halfway() {
+    for name in ["records-v1", "records-v2"] {
+        for record in records(name) {
+            let store = store();
+            for end in 0..record.len() {
+                // A record of several changes is one also if it ends between two of them.
+                if store.replay(&record[..end]).is_err() {
+                    assert_eq!(
+                        store.totals(),
+                        wharf_store::Totals::default(),
+                        "{name} up to {end}"
+                    );
+                } else {
+                    store.wipe().map(drop).unwrap();
+                }
+            }
+        }
+    }
+    assert_eq!(store().replay(&[3, 1]), Err(RecordError::Version(3)));
+}
+
+#[test]
+#[ignore = "writes the fixture; run it once for a version, before its release"]
+fn write_version_2() {
+    let path = fixture("records-v2");
+    assert!(!path.exists(), "the fixture is there and must not change");
+    let disk = SimulatedDisk::new(1);
+    let (ledger, recovery) =
+        Ledger::open(Arc::new(disk.clone()), Options::default(), &mut |_| Ok(())).unwrap();
+    let store = Arc::new(store());
+    store.attach(ledger.clone(), recovery.last, true);
+    change(&store);
+    ledger.close().unwrap();
+    let mut bytes = Vec::new();
+    let mut collect = |replayed: wharf_ledger::Replayed<'_>| {
+        bytes.extend_from_slice(&u32::try_from(replayed.record.len()).unwrap().to_le_bytes());
+        bytes.extend_from_slice(replayed.record);
+        Ok(())
+    };
+    drop(Ledger::open(Arc::new(disk.crash()), Options::default(), &mut collect).unwrap());
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Every change there is.
+fn change(store: &Store) {
+    let seconds = |seconds: i64| UnixNanos(seconds * 1_000_000_000);
+    let ttl = |seconds, keep_times| {
+        Some(Ttl {
+            after: Duration::from_secs(seconds),
+            keep_times,
+        })
+    };
+    let push = |path: &str, body: &'static str, ttl| GroupPush {
+        key: key(path),
+        exposition: text::decode(body.as_bytes(), text::Options::default()).unwrap(),
+        ttl,
+    };
+    let pushes = [
+        push(
+            "job/a",
+            "# TYPE m gauge\nm{x=\"1\"} -0\nm{x=\"2\"} 2\n",
+            ttl(60, false),
+        ),
+        push("job/b", "m_b 1\nn_b 2\n", ttl(5, true)),
+        push("job/c", "m_c 1\nn_c 2\n", None),
+        push("job/d", "m_d 1\n", ttl(6, false)),
+        push("job/e", "m_e 1\n", None),
+    ];
+    drop(
+        store
+            .push_all(&pushes, PushMode::ReplaceGroup, seconds(100))
+            .unwrap(),
+    );
+    let merged = text::decode(b"# TYPE m gauge\nm{x=\"2\"} 3\n", text::Options::default()).unwrap();
+    let (a, mode) = (key("job/a"), PushMode::ReplaceSeries);
+    drop(
+        store
+            .push_with_ttl(&a, mode, &merged, ttl(90, true), seconds(101))
+            .unwrap(),
+    );
+    drop(store.delete_families(&key("job/c"), &["n_c"]).unwrap());
+    store.expire(seconds(110)).unwrap();
+    drop(
+        store
+            .delete_matching(&[r#"{job="e"}"#.parse().unwrap()], None)
+            .unwrap(),
+    );
+}

@@ -1,0 +1,283 @@
+//! The configuration file: rules about groups, in YAML.
+//!
+//! ```yaml
+//! expiry:
+//!   - match: '{job=~"ci-.*"}'
+//!     ttl: 2h
+//!     keep_times: true
+//! quotas:
+//!   - match: '{team="web"}'
+//!     series: 100000
+//!     pushes_per_second: 20
+//! relabel_configs:
+//!   - action: labeldrop
+//!     regex: pod_.*
+//! ```
+//!
+//! `docs/configuration.md` explains every key, and `docs/config.schema.json` says the same to editors. A key that
+//! is not known is a mistake, so that a rule with a misspelt one cannot do less than it says.
+
+mod source;
+mod tool;
+
+use std::fmt;
+use std::path::Path;
+
+use serde_saphyr::{Location, Spanned};
+use wharf_http::{ExpiryRule, Lifespan, Policy, QuotaRule, Rate};
+use wharf_model::name::NameRule;
+use wharf_model::{Selector, duration};
+use wharf_relabel::{Rule, RuleSource};
+
+use self::source::{Document, Expiry, Quota, Relabelling};
+use crate::config::ByteSize;
+
+pub use self::tool::run as run_tool;
+
+/// A file larger than this is none that a person has written.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// Why a file is no configuration: every mistake that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileError {
+    file: String,
+    mistakes: Vec<Mistake>,
+}
+
+/// One mistake, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mistake {
+    /// Line and column, from 1 on; none if it is not one place.
+    at: Option<(u64, u64)>,
+    text: String,
+}
+
+/// One line a mistake, and the lines of its hint below it.
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mistake) in self.mistakes.iter().enumerate() {
+            let between = if index == 0 { "" } else { "\n" };
+            write!(f, "{between}{}: ", self.file)?;
+            if let Some((line, column)) = mistake.at {
+                write!(f, "line {line}, column {column}: ")?;
+            }
+            f.write_str(&mistake.text)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for FileError {}
+
+/// Reads a configuration file; `names` says which label names relabelling may make.
+///
+/// # Errors
+/// If the file cannot be read, or has mistakes.
+pub fn read(path: &Path, names: NameRule) -> Result<Policy, FileError> {
+    let refused = |mistakes| FileError {
+        file: path.display().to_string(),
+        mistakes,
+    };
+    let text = read_text(path).map_err(|text| refused(vec![Mistake { at: None, text }]))?;
+    parse(&text, names).map_err(refused)
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > MAX_BYTES {
+        return Err(format!("expected at most {MAX_BYTES} bytes, found {size}"));
+    }
+    std::fs::read_to_string(path).map_err(|error| error.to_string())
+}
+
+fn parse(text: &str, names: NameRule) -> Result<Policy, Vec<Mistake>> {
+    let document: Document = serde_saphyr::from_str(text).map_err(|error| vec![syntax(&error)])?;
+    let mut check = Check {
+        names,
+        mistakes: Vec::new(),
+    };
+    let policy = Policy {
+        expiry: each(document.expiry, |rule| check.expiry(&rule)),
+        quotas: each(document.quotas, |rule| check.quota(&rule)),
+        relabelling: each(document.relabel_configs, |rule| check.relabelling(rule)),
+    };
+    if check.mistakes.is_empty() {
+        Ok(policy)
+    } else {
+        Err(check.mistakes)
+    }
+}
+
+fn each<S, T>(rules: Option<Vec<S>>, make: impl FnMut(S) -> Option<T>) -> Vec<T> {
+    rules.into_iter().flatten().filter_map(make).collect()
+}
+
+/// The library's text ends in the place; ours begins with it.
+fn syntax(error: &serde_saphyr::Error) -> Mistake {
+    let at = error
+        .location()
+        .map(|location| (location.line(), location.column()));
+    let text = error.without_snippet().to_string();
+    let place = at.map(|(line, column)| format!(" at line {line}, column {column}"));
+    let bare = place.and_then(|place| text.strip_suffix(&place).map(str::to_owned));
+    Mistake {
+        at,
+        text: in_our_words(bare.unwrap_or(text)),
+    }
+}
+
+/// What the library says of a value of the wrong kind is about its own types.
+fn in_our_words(text: String) -> String {
+    if let Some(key) = text.strip_prefix("duplicate mapping key: ") {
+        let key = key.split(',').next().unwrap_or_default();
+        return format!("expected each key once, found `{key}` twice");
+    }
+    let expected = match text.as_str() {
+        "expected sequence start" => "expected a list, found something else",
+        "expected mapping start" => "expected keys with values, found something else",
+        "expected string scalar" => "expected a text, found something else",
+        "invalid u64" | "invalid u32" => "expected a whole number from 0 on, found something else",
+        "invalid f64" => "expected a number, found something else",
+        "invalid bool" => "expected true or false, found something else",
+        _ => return text,
+    };
+    expected.to_owned()
+}
+
+/// Turns what stands in the file into rules, and gathers what is wrong.
+struct Check {
+    names: NameRule,
+    mistakes: Vec<Mistake>,
+}
+
+impl Check {
+    fn expiry(&mut self, rule: &Expiry) -> Option<ExpiryRule> {
+        let selector = self.selector(&rule.selector);
+        let ttl = rule.ttl.as_ref().map(|ttl| self.read(ttl, duration::parse));
+        if rule.ttl.is_none() && rule.keep_times.is_none() {
+            let text = "expected `ttl` or `keep_times` in the rule, found neither".to_owned();
+            self.mistake(&rule.selector.referenced, text);
+        }
+        Some(ExpiryRule {
+            selector: selector?,
+            ttl: ttl.flatten().map(Lifespan::from),
+            keep_times: rule.keep_times.unwrap_or(false),
+        })
+    }
+
+    fn quota(&mut self, rule: &Quota) -> Option<QuotaRule> {
+        let selector = self.selector(&rule.selector);
+        let bytes = rule.bytes.as_ref();
+        let bytes = bytes.and_then(|bytes| self.read(bytes, str::parse::<ByteSize>));
+        let rate = self.rate(rule);
+        let limits = [rule.groups, rule.series];
+        if limits == [None; 2] && rule.bytes.is_none() && rule.pushes_per_second.is_none() {
+            let text =
+                "expected one of `groups`, `series`, `bytes`, `pushes_per_second` in the quota, found none";
+            self.mistake(&rule.selector.referenced, text.to_owned());
+        }
+        Some(QuotaRule {
+            selector: selector?,
+            max_groups: rule.groups,
+            max_series: rule.series,
+            max_bytes: bytes.map(|bytes| bytes.0),
+            rate,
+            rate_per: rule.per.as_ref().map(|per| per.value.clone()).unwrap_or_default(),
+        })
+    }
+
+    fn rate(&mut self, rule: &Quota) -> Option<Rate> {
+        let Some(per_second) = &rule.pushes_per_second else {
+            let burst = rule.burst.as_ref().map(|burst| (burst.referenced, "burst"));
+            let per = rule.per.as_ref().map(|per| (per.referenced, "per"));
+            for (at, key) in burst.into_iter().chain(per) {
+                self.mistake(
+                    &at,
+                    format!("expected `pushes_per_second` beside `{key}`, found none"),
+                );
+            }
+            return None;
+        };
+        let rate = per_second.value;
+        if !(rate.is_finite() && rate > 0.0) {
+            let text = format!("expected a number above 0, found `{rate}`");
+            self.mistake(&per_second.referenced, text);
+            return None;
+        }
+        let burst = match &rule.burst {
+            Some(burst) if burst.value == 0 => {
+                self.mistake(
+                    &burst.referenced,
+                    "expected a number from 1 on, found `0`".to_owned(),
+                );
+                return None;
+            }
+            Some(burst) => burst.value,
+            // What comes in a second may come at once.
+            None => {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a float becomes the nearest number that there is"
+                )]
+                let in_a_second = rate.ceil() as u32;
+                in_a_second.max(1)
+            }
+        };
+        Some(Rate {
+            per_second: rate,
+            burst,
+        })
+    }
+
+    fn relabelling(&mut self, rule: Spanned<Relabelling>) -> Option<Rule> {
+        let at = rule.referenced;
+        let rule = rule.value;
+        let action = match &rule.action {
+            Some(action) => Some(self.read(action, str::parse)?),
+            None => None,
+        };
+        let source = RuleSource {
+            action,
+            source_labels: rule.source_labels,
+            separator: rule.separator,
+            regex: rule.regex,
+            modulus: rule.modulus,
+            target_label: rule.target_label,
+            replacement: rule.replacement,
+        };
+        match Rule::new(source, self.names) {
+            Ok(rule) => Some(rule),
+            Err(error) => {
+                self.mistake(&at, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn selector(&mut self, text: &Spanned<String>) -> Option<Selector> {
+        self.read(text, str::parse)
+    }
+
+    fn read<T, E: fmt::Display>(
+        &mut self,
+        text: &Spanned<String>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match parse(&text.value) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.mistake(&text.referenced, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn mistake(&mut self, at: &Location, text: String) {
+        let at = Some((at.line(), at.column()));
+        self.mistakes.push(Mistake { at, text });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+use expect_test::{Expect, expect};
+
+use super::*;
+
+/// What the configuration means, or what is wrong with it.
+fn read_text(text: &str) -> String {
+    match parse(text, NameRule::Legacy) {
+        Ok(policy) => {
+            let mut lines = Vec::new();
+            for ExpiryRule {
+                selector,
+                ttl,
+                keep_times,
+            } in policy.expiry
+            {
+                lines.push(format!("expiry {selector} ttl={ttl:?} keep_times={keep_times}"));
+            }
+            for quota in policy.quotas {
+                lines.push(format!(
+                    "quota {} groups={:?} series={:?} bytes={:?} rate={:?} per={:?}",
+                    quota.selector,
+                    quota.max_groups,
+                    quota.max_series,
+                    quota.max_bytes,
+                    quota.rate,
+                    quota.rate_per
+                ));
+            }
+            lines.push(format!("{} relabelling rules", policy.relabelling.len()));
+            lines.join("\n")
+        }
+        Err(mistakes) => FileError {
+            file: "f.yml".to_owned(),
+            mistakes,
+        }
+        .to_string(),
+    }
+}
+
+#[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
+fn check(text: &str, expected: Expect) {
+    expected.assert_eq(&read_text(text));
+}
+
+#[test]
+fn an_empty_file_has_no_rules() {
+    for text in ["", "# nothing\n", "expiry:\nquotas: []\n", "---\n"] {
+        assert_eq!(read_text(text), "0 relabelling rules", "{text:?}");
+    }
+}
+
+#[test]
+fn every_key_is_read() {
+    check(
+        r#"
+expiry:
+  - match: '{job=~"ci-.*",env!="prod"}'
+    ttl: 1d2h
+    keep_times: true
+  - {match: '{job="kept"}', ttl: 0}
+quotas:
+  - match: '{team="web"}'
+    groups: 10
+    series: 1000
+    bytes: 64MiB
+    pushes_per_second: 2.5
+    burst: 20
+  - {match: "{}", pushes_per_second: 2.5, per: [job]}
+relabel_configs:
+  - source_labels: [a, b]
+    separator: '-'
+    regex: (.*)
+    target_label: c
+    replacement: x$1
+    action: Replace
+  - {action: hashmod, source_labels: [a], modulus: 4, target_label: shard}
+"#,
+        expect![[r#"
+            expiry {job=~"ci-.*",env!="prod"} ttl=Some(Limited(93600s)) keep_times=true
+            expiry {job="kept"} ttl=Some(Unlimited) keep_times=false
+            quota {team="web"} groups=Some(10) series=Some(1000) bytes=Some(67108864) rate=Some(Rate { per_second: 2.5, burst: 20 }) per=[]
+            quota {} groups=None series=None bytes=None rate=Some(Rate { per_second: 2.5, burst: 3 }) per=["job"]
+            2 relabelling rules"#]],
+    );
+}
+
+#[test]
+fn unknown_keys_are_mistakes_wherever_they_stand() {
+    check(
+        "expiry:\n  - match: '{}'\n    tll: 2h\n",
+        expect!["f.yml: line 3, column 5: unknown field `tll`, expected one of match, ttl, keep_times"],
+    );
+    check(
+        "quotas: []\nexpire: []\n",
+        expect![
+            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, relabel_configs"
+        ],
+    );
+    check(
+        "relabel_configs:\n- regexp: a\n",
+        expect![
+            "f.yml: line 2, column 3: unknown field `regexp`, expected one of action, source_labels, separator, regex, modulus, target_label, replacement"
+        ],
+    );
+}
+
+#[test]
+fn all_mistakes_are_named_at_once_with_their_places() {
+    check(
+        r"
+expiry:
+  - match: '{job=ci}'
+    ttl: soon
+  - match: '{}'
+quotas:
+  - match: '{}'
+  - {match: '{}', bytes: lots, pushes_per_second: 0}
+  - {match: '{}', burst: 3, groups: 1}
+  - {match: '{}', per: [job], groups: 1}
+relabel_configs:
+  - action: remove
+  - action: replace
+  - {action: drop, regex: 'a('}
+",
+        expect![[r"
+            f.yml: line 3, column 12: column 6: expected a label value in quotes, found `c`
+            f.yml: line 4, column 10: expected a duration such as `1h30m` or `2d`, found `soon`
+            f.yml: line 5, column 12: expected `ttl` or `keep_times` in the rule, found neither
+            f.yml: line 7, column 12: expected one of `groups`, `series`, `bytes`, `pushes_per_second` in the quota, found none
+            f.yml: line 8, column 26: expected a number of bytes, found `lots`
+            f.yml: line 8, column 51: expected a number above 0, found `0`
+            f.yml: line 9, column 26: expected `pushes_per_second` beside `burst`, found none
+            f.yml: line 10, column 24: expected `pushes_per_second` beside `per`, found none
+            f.yml: line 12, column 13: expected one of replace, keep, drop, keepequal, dropequal, hashmod, labelmap, labeldrop, labelkeep, lowercase, uppercase, found `remove`
+            f.yml: line 13, column 5: expected `target_label` for the action replace, found none
+            f.yml: line 14, column 5: expected a regular expression, found `a(`: unclosed group"]],
+    );
+}
+
+#[test]
+fn what_is_no_yaml_is_a_mistake_with_its_place() {
+    check(
+        "expiry:\n  - match: '{}\n",
+        expect!["f.yml: line 3, column 1: invalid indentation in multiline quoted scalar"],
+    );
+    check(
+        "expiry: 3\n",
+        expect!["f.yml: line 1, column 9: expected a list, found something else"],
+    );
+    check(
+        "expiry: []\nexpiry: []\n",
+        expect!["f.yml: line 2, column 1: expected each key once, found `expiry` twice"],
+    );
+    check(
+        "quotas:\n  - {match: '{}', series: -1}\n",
+        expect!["f.yml: line 2, column 27: expected a whole number from 0 on, found something else"],
+    );
+}
+
+// ---- the schema -------------------------------------------------------------------------------------------
+
+const SCHEMA: &str = include_str!("../../../../docs/config.schema.json");
+
+fn schema() -> serde_json::Value {
+    serde_json::from_str(SCHEMA).unwrap()
+}
+
+/// The keys that the parser knows in a place, from what it says of one that it does not know.
+fn known_keys(text_with_unknown: &str) -> Vec<String> {
+    let error = read_text(text_with_unknown);
+    let (_, keys) = error.split_once("expected one of ").unwrap();
+    let mut keys: Vec<String> = keys.split(", ").map(str::to_owned).collect();
+    keys.sort();
+    keys
+}
+
+fn keys_of(object: &serde_json::Value) -> Vec<String> {
+    assert_eq!(object["additionalProperties"], false);
+    object["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn the_schema_has_the_keys_of_the_parser() {
+    let schema = schema();
+    assert_eq!(keys_of(&schema), known_keys("zz: 1\n"));
+    for list in ["expiry", "quotas", "relabel_configs"] {
+        let rule = &schema["properties"][list]["items"];
+        assert_eq!(
+            keys_of(rule),
+            known_keys(&format!("{list}:\n- zz: 1\n")),
+            "{list}"
+        );
+    }
+}
+
+/// Each property has examples: the parser takes them, and the schema's type fits them.
+#[test]
+fn the_examples_of_the_schema_are_read() {
+    let schema = schema();
+    for list in ["expiry", "quotas"] {
+        let properties = schema["properties"][list]["items"]["properties"]
+            .as_object()
+            .unwrap();
+        for (name, property) in properties {
+            let examples = property["examples"].as_array();
+            for example in examples.unwrap_or_else(|| panic!("{list}.{name} has no examples")) {
+                let companion = match name.as_str() {
+                    "burst" | "per" => ", \"pushes_per_second\": 1",
+                    "match" if list == "expiry" => ", \"ttl\": \"1h\"",
+                    "match" => ", \"groups\": 1",
+                    _ => "",
+                };
+                let selector = if name == "match" {
+                    ""
+                } else {
+                    "\"match\": \"{}\", "
+                };
+                let text = format!("{list}:\n- {{{selector}\"{name}\": {example}{companion}}}\n");
+                assert!(
+                    parse(&text, NameRule::Legacy).is_ok(),
+                    "{text}{}",
+                    read_text(&text)
+                );
+            }
+        }
+    }
+    let examples = schema["properties"]["relabel_configs"]["examples"][0].to_string();
+    let text = format!("relabel_configs: {examples}\n");
+    assert!(parse(&text, NameRule::Legacy).is_ok(), "{}", read_text(&text));
+}
+
+#[test]
+fn the_schema_lists_every_action() {
+    let schema = schema();
+    let actions = &schema["properties"]["relabel_configs"]["items"]["properties"]["action"]["enum"];
+    let actions = actions.as_array().unwrap();
+    assert_eq!(actions.len(), 11);
+    for action in actions {
+        assert!(
+            action.as_str().unwrap().parse::<wharf_relabel::Action>().is_ok(),
+            "{action}"
+        );
+    }
+}
