@@ -6,8 +6,10 @@
     reason = "a command line tool talks to a person"
 )]
 
+mod bench;
 mod crash;
 mod fuzz;
+mod interop;
 mod peers;
 mod shell;
 mod tidy;
@@ -24,7 +26,11 @@ usage: cargo xtask <command>
   check           lint, then test: what CI runs
   lint            format, clippy and documentation, each warning an error
   test [ARGS]     bring what the tests need, then `cargo test --workspace ARGS`, where nothing may be skipped
-  peers           bring the programs that judge us to target/peers: the real Pushgateway, Prometheus
+  peers           bring the programs that judge us to target/peers: the real Pushgateway, Prometheus, VictoriaMetrics
+  interop [CLIENT...]
+                  build the clients of the folder interop (all by default), and run them against both gateways
+  bench [list | report | QUESTION...] [--quick] [--rounds N] [--seconds S] [--report] [--dist]
+                  measure Wharf beside its peers: all questions by default; --report writes docs/benchmarks.md
   fuzz [--minutes N] [TARGET...]
                   run the fuzz targets (all by default), N minutes each (1 by default)
   crash [--minutes N]
@@ -35,6 +41,7 @@ usage: cargo xtask <command>
 environment:
   WHARF_PEERS     folder of the peers, if they are already somewhere else
   WHARF_PYTHON    a Python that can import prometheus_client, likewise
+  WHARF_INTEROP   folder to build the clients of `interop` in, instead of target/interop
   WHARF_KILLS     how often the process is killed in the test of that
   WHARF_SEED      repeats the random conversation that a failing test names
 ";
@@ -65,7 +72,9 @@ fn run(args: &[String]) -> Result<()> {
     match command {
         "test" => test(args),
         "fuzz" => fuzz::run(args),
+        "bench" => bench::run(args),
         "crash" => crash::run(args),
+        "interop" => interop::run(args),
         _ if !args.is_empty() => bail!(
             "expected no arguments after `{command}`, found `{}`\n\n{HELP}",
             args.join(" ")
@@ -113,6 +122,7 @@ fn test(args: &[String]) -> Result<()> {
     Step::cargo(&["test", "--workspace", "--locked"])
         .args(args)
         .env("WHARF_PEERS", &peers.folder)
+        .env("WHARF_INTEROP", interop::bring_all()?)
         .env("WHARF_PYTHON", &peers.python)
         .env("WHARF_REQUIRE_PEERS", "1")
         .run()

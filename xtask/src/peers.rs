@@ -1,8 +1,8 @@
 //! Bringing the programs that judge us.
 //!
-//! The real Pushgateway and Prometheus come from Debian packages of newer suites than the machine may have. They are
-//! unpacked into a folder, not installed: the machine's own package source is copied with the suite changed, and
-//! apt works on lists and caches of that folder. Python's client goes into a virtual environment.
+//! The real Pushgateway, Prometheus and `VictoriaMetrics` come from Debian packages of other suites than the machine
+//! has. They are unpacked into a folder, not installed: the machine's own package source is copied with the suite
+//! changed, and apt works on lists and caches of that folder. Python's client goes into a virtual environment.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,23 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::shell::{Step, root, variable};
 
 /// A package: its name, the suite that has it, the folder it is unpacked into, the program inside.
-const PACKAGES: [(&str, &str, &str, &str); 2] = [
+type Package = (&'static str, &'static str, &'static str, &'static str);
+const PACKAGES: [Package; 7] = [
     (
         "prometheus-pushgateway",
         "sid",
         "pgw",
         "usr/bin/prometheus-pushgateway",
     ),
+    ("prometheus", "bookworm", "prom-2.42", "usr/bin/prometheus"),
     ("prometheus", "trixie", "prom", "usr/bin/prometheus"),
+    ("promtool", "trixie", "prom", "usr/bin/promtool"),
+    ("prometheus", "sid", "prom-3", "usr/bin/prometheus"),
+    ("promtool", "sid", "prom-3", "usr/bin/promtool"),
+    ("victoria-metrics", "trixie", "vm", "usr/bin/victoria-metrics"),
 ];
+/// What only the benchmarks need. nginx is not a program of one file: an older suite's runs on newer systems too.
+const BENCHMARK_PACKAGES: [Package; 1] = [("nginx", "bookworm", "nginx", "usr/sbin/nginx")];
 /// Wharf's behaviour is compared with this version; others differ in texts.
 const PUSHGATEWAY: &str = "pushgateway, version 1.11.2 ";
 const PYTHON_CLIENT: &str = "prometheus-client>=0.22";
@@ -41,10 +49,7 @@ pub(crate) struct Peers {
 /// Finds the peers, and downloads those that are missing.
 pub(crate) fn bring() -> Result<Peers> {
     install_tools()?;
-    let folder = match variable("WHARF_PEERS") {
-        Some(folder) => PathBuf::from(folder),
-        None => download(&target()?.join("peers"))?,
-    };
+    let folder = bring_packages(&PACKAGES)?;
     for (package, _, place, program) in PACKAGES {
         let program = folder.join(place).join(program);
         ensure!(program.exists(), "{package} is not at {}", program.display());
@@ -67,7 +72,24 @@ pub(crate) fn bring() -> Result<Peers> {
     Ok(Peers { folder, python })
 }
 
-fn target() -> Result<PathBuf> {
+/// Finds what Wharf is measured beside, and downloads what is missing. Returns the folder of it all; in one that
+/// was named something may be missing, which is then not measured.
+pub(crate) fn bring_for_benchmarks() -> Result<PathBuf> {
+    let shared = PACKAGES
+        .into_iter()
+        .filter(|(_, _, place, _)| ["pgw", "vm"].contains(place));
+    bring_packages(&shared.chain(BENCHMARK_PACKAGES).collect::<Vec<_>>())
+}
+
+fn bring_packages(packages: &[Package]) -> Result<PathBuf> {
+    match variable("WHARF_PEERS") {
+        Some(folder) => Ok(PathBuf::from(folder)),
+        None => download(&target()?.join("peers"), packages),
+    }
+}
+
+/// The folder for everything that is built or downloaded.
+pub(crate) fn target() -> Result<PathBuf> {
     let target = root().join("target");
     fs::create_dir_all(&target).with_context(|| format!("create {}", target.display()))?;
     Ok(target)
@@ -117,15 +139,15 @@ fn virtual_environment(folder: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
-fn download(folder: &Path) -> Result<PathBuf> {
-    let missing: Vec<_> = PACKAGES
+fn download(folder: &Path, packages: &[Package]) -> Result<PathBuf> {
+    let missing: Vec<_> = packages
         .iter()
         .filter(|(_, _, place, program)| !folder.join(place).join(program).exists())
         .collect();
     if missing.is_empty() {
         return Ok(folder.to_owned());
     }
-    for part in ["debs", "lists/partial", "cache/archives/partial"] {
+    for part in ["lists/partial", "cache/archives/partial"] {
         let part = folder.join(part);
         fs::create_dir_all(&part).with_context(|| format!("create {}", part.display()))?;
     }
@@ -141,12 +163,16 @@ fn download(folder: &Path) -> Result<PathBuf> {
                 "-oAPT::Sandbox::User=root".to_owned(),
             ])
             .args(command)
-            .folder(&folder.join("debs"))
     };
     apt(&["update"]).run()?;
     for (package, suite, place, _) in missing {
-        apt(&["download", &format!("{package}/{suite}")]).run()?;
-        let archive = archive(&folder.join("debs"), package)?;
+        // One folder for each place, since there are several versions of one package.
+        let debs = folder.join("debs").join(place);
+        fs::create_dir_all(&debs).with_context(|| format!("create {}", debs.display()))?;
+        apt(&["download", &format!("{package}/{suite}")])
+            .folder(&debs)
+            .run()?;
+        let archive = archive(&debs, package)?;
         Step::new("dpkg", &["--extract"])
             .args([archive, folder.join(place)])
             .run()?;
@@ -194,7 +220,7 @@ fn stanza(uri: &str, signed_by: Option<&str>) -> String {
     let key = signed_by
         .map(|key| format!("Signed-By: {key}\n"))
         .unwrap_or_default();
-    format!("Types: deb\nURIs: {uri}\nSuites: trixie sid\nComponents: main\n{key}")
+    format!("Types: deb\nURIs: {uri}\nSuites: bookworm trixie sid\nComponents: main\n{key}")
 }
 
 /// Takes a stanza of a `.sources` file, unless it is of something else than Debian's main archive.
@@ -228,7 +254,7 @@ fn is_main_archive(uri: &str) -> bool {
 mod tests {
     use super::*;
 
-    const EXPECTED: &str = "Types: deb\nURIs: http://mirror.example/debian\nSuites: trixie sid\nComponents: main\nSigned-By: /key.gpg\n";
+    const EXPECTED: &str = "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm trixie sid\nComponents: main\nSigned-By: /key.gpg\n";
 
     #[test]
     fn a_stanza_gets_other_suites() {

@@ -14,6 +14,7 @@
 //! [`decode()`] accepts
 //!
 //! * line ends of CR LF, empty lines, comments, and several blanks where one should be;
+//! * no `# EOF`, which Go's client leaves out of its pushes, if the last line has its line end;
 //! * no line end behind `# EOF`;
 //! * samples without metadata, which begin a family of unknown type, and the type `untyped` for `unknown`;
 //! * counters whose family or sample names have one `_total` too many or too few, and infos likewise with
@@ -34,7 +35,7 @@ mod timestamp;
 use wharf_model::name::NameRule;
 
 pub use decode::decode;
-pub use encode::{encode, write_eof, write_head, write_metrics};
+pub use encode::{encode, name_and_type, write_eof, write_head, write_metric, write_metrics};
 pub use error::{DecodeError, ErrorKind};
 
 pub use crate::Head;

@@ -113,7 +113,7 @@ pub(crate) async fn read(
 }
 
 /// Reads and expands a gzip body that nobody looks at. The original does so with every request outside the API, and
-/// refuses a request whose body does not expand; other encodings it leaves alone.
+/// refuses a request whose body does not expand; bodies in other encodings are discarded.
 ///
 /// # Errors
 /// Those of [`read`] and [`expand`].
@@ -126,6 +126,7 @@ pub(crate) async fn check_unread(
 ) -> Result<(), ApiError> {
     let encoding = ContentEncoding::of(headers);
     if encoding != ContentEncoding::Gzip {
+        discard(headers, body, timeout).await;
         return Ok(());
     }
     let (body, _place) = read(headers, body, limit_bytes, timeout, large).await?;
@@ -135,8 +136,8 @@ pub(crate) async fn check_unread(
 /// A client that pauses for so long while its body is discarded waits for the answer.
 const DISCARD_PAUSE: Duration = Duration::from_millis(500);
 
-/// Takes the rest of a body that is refused. Many clients send all of it before they look for the answer, and see
-/// a broken connection instead of it if nobody takes what they send.
+/// Takes the rest of a body that nobody looks at. Many clients send all of it before they look for the answer, and
+/// see a broken connection instead of it if nobody takes what they send; others send their next request behind it.
 pub(crate) async fn discard(headers: &HeaderMap, mut body: Incoming, timeout: Duration) {
     if headers.contains_key(EXPECT) {
         // The client asks before it sends; the answer is no.

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http::{Request, Version};
+use http::header::{CONNECTION, EXPECT};
+use http::{HeaderValue, Request, Version};
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::service::service_fn;
@@ -18,6 +19,7 @@ use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 
 use crate::gateway::Gateway;
+use crate::stream::Stream;
 
 /// How often a connection looks at its deadlines.
 const TICK: Duration = Duration::from_secs(1);
@@ -26,6 +28,13 @@ const MAX_HEAD_BYTES: usize = (1 << 20) + 4096;
 
 /// Serves a connection until either side ends it, a deadline passes, or the gateway stops.
 pub(crate) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, peer: SocketAddr) {
+    let stopping = gateway.shutdown.wait();
+    tokio::pin!(stopping);
+    let stream = tokio::select! {
+        stream = Stream::open(stream, peer, gateway.front.as_ref()) => stream,
+        () = &mut stopping => None,
+    };
+    let Some(stream) = stream else { return };
     let progress = Arc::new(Progress::new());
     let io = Watched {
         io: TokioIo::new(stream),
@@ -37,7 +46,14 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, peer: Socket
         async move {
             request.extensions_mut().insert(peer);
             let _request = request_progress.begin(request.version());
-            let response = gateway.handle(request).await;
+            let asks_first = request.headers().contains_key(EXPECT);
+            let mut response = gateway.handle(request).await;
+            if asks_first && !response.status().is_success() {
+                // Its body may not have been asked for. Then it does not come, and nothing can come after it.
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, Infallible>(response.map(|body| body.sending(Sending::new(&request_progress))))
         }
     });
@@ -53,11 +69,12 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, peer: Socket
         .http2()
         .max_concurrent_streams(250)
         .max_header_list_size(1 << 20);
+    if gateway.front.as_ref().is_some_and(|front| !front.fixed().http2) {
+        builder = builder.http1_only();
+    }
     let connection = builder.serve_connection(io, service);
     tokio::pin!(connection);
 
-    let stopping = gateway.shutdown.wait();
-    tokio::pin!(stopping);
     let mut is_stopping = false;
     let mut tick = tokio::time::interval(TICK);
     loop {
@@ -192,7 +209,7 @@ impl Drop for Sending {
 
 /// A stream that tells [`Progress`] when bytes move.
 struct Watched {
-    io: TokioIo<TcpStream>,
+    io: TokioIo<Stream>,
     progress: Arc<Progress>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use tokio::sync::Semaphore;
 use wharf_model::name::NameRule;
 use wharf_store::{Clock, Expired, InstanceLabel, Limits, Reserved, Store, UnixNanos};
 
+use crate::access::Front;
 use crate::body;
 use crate::chunks::ResponseBody;
 use crate::error::ApiError;
@@ -108,6 +110,7 @@ pub struct Gateway {
     pub(crate) started_at: UnixNanos,
     pub(crate) telemetry: Telemetry,
     pub(crate) shutdown: Shutdown,
+    pub(crate) front: Option<Front>,
     pub(crate) scrapes: Arc<Semaphore>,
     /// Places for large bodies.
     pub(crate) large: Arc<Semaphore>,
@@ -152,6 +155,7 @@ impl Gateway {
             clock,
             telemetry,
             shutdown,
+            front: None,
             scrapes: Arc::new(Semaphore::new(
                 settings.max_scrapes_in_flight.min(Semaphore::MAX_PERMITS),
             )),
@@ -167,6 +171,13 @@ impl Gateway {
             settings,
             status,
         }
+    }
+
+    /// The same gateway, for those only whom `front` admits.
+    #[must_use]
+    pub fn behind(mut self, front: Front) -> Self {
+        self.front = Some(front);
+        self
     }
 
     /// The store, to load it and to look after its ledger.
@@ -244,11 +255,6 @@ impl Gateway {
 
     /// Answers one request.
     pub(crate) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<ResponseBody> {
-        let Ok(_permit) = self.requests.try_acquire() else {
-            let error = ApiError::overloaded("requests", self.settings.max_requests_in_flight);
-            self.telemetry.record_refusal(error.reason());
-            return error.into_response();
-        };
         let _counted = self.telemetry.request_started();
         if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
             return respond::unreadable("400 Bad Request: missing required Host header");
@@ -256,43 +262,73 @@ impl Gateway {
         let Some(path) = percent_decode(request.uri().path()) else {
             return respond::unreadable("400 Bad Request");
         };
+        if *request.method() == Method::OPTIONS && request.uri().path() == "*" {
+            // A question to the server as such, which it answers to everybody.
+            self.without_body(request).await;
+            return respond::empty(StatusCode::OK);
+        }
+        let Some(front) = &self.front else {
+            return self.handle_admitted(&path, request).await;
+        };
+        let peer = request.extensions().get().map(SocketAddr::ip);
+        // Every connection puts its peer into its requests.
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let (access, admitted) = front.admit(request.headers(), peer).await;
+        let mut response = match admitted {
+            Ok(()) => self.handle_admitted(&path, request).await,
+            Err(turned) => {
+                self.telemetry.record_turned_away(turned.reason());
+                self.without_body(request).await;
+                turned.into_response()
+            }
+        };
+        if let Some(access) = access {
+            access.put_headers(&mut response);
+        }
+        response
+    }
+
+    async fn handle_admitted(
+        self: &Arc<Self>,
+        path: &[u8],
+        request: Request<Incoming>,
+    ) -> Response<ResponseBody> {
+        let Ok(_permit) = self.requests.try_acquire() else {
+            let error = ApiError::overloaded("requests", self.settings.max_requests_in_flight);
+            self.telemetry.record_refusal(error.reason());
+            return error.into_response();
+        };
         let cleaned = clean(request.uri().path());
         if cleaned != request.uri().path() && request.uri().path() != "*" {
+            let request = self.without_body(request).await;
             return redirect(StatusCode::MOVED_PERMANENTLY, &request, &cleaned);
         }
         let started = Instant::now();
         let summary = RequestSummary::of(&request);
-        match self.router.route(request.method(), &path) {
-            Routed::To(route) => {
-                let response = Arc::clone(&self).dispatch(route, &path, request).await;
-                if let Some(handler) = handler_label(route, &summary.method) {
-                    self.telemetry
-                        .record_request(response.status().as_u16(), handler, &summary.method);
-                }
-                if let Route::Group { .. } | Route::ApiPush = route
-                    && summary.method != Method::DELETE
-                {
-                    self.telemetry
-                        .record_push(&summary.method, summary.size_bytes, started.elapsed());
-                }
-                response
-            }
-            Routed::Redirect(target) => {
-                let get = matches!(*request.method(), Method::GET | Method::HEAD);
-                let status = if get {
-                    StatusCode::MOVED_PERMANENTLY
-                } else {
-                    StatusCode::TEMPORARY_REDIRECT
-                };
-                redirect(status, &request, &percent_encode(&target))
-            }
-            Routed::Options(allow) => respond::options(allow),
-            Routed::MethodNotAllowed(allow) => respond::method_not_allowed(allow),
-            Routed::NotFound if *request.method() == Method::OPTIONS && request.uri().path() == "*" => {
-                respond::empty(StatusCode::OK)
-            }
-            Routed::NotFound => respond::not_found(),
+        let routed = self.router.route(request.method(), path);
+        let Routed::To(route) = routed else {
+            let request = self.without_body(request).await;
+            return unrouted(routed, &request);
+        };
+        let response = Arc::clone(self).dispatch(route, path, request).await;
+        if let Some(handler) = handler_label(route, &summary.method) {
+            self.telemetry
+                .record_request(response.status().as_u16(), handler, &summary.method);
         }
+        if let Route::Group { .. } | Route::ApiPush = route
+            && summary.method != Method::DELETE
+        {
+            self.telemetry
+                .record_push(&summary.method, summary.size_bytes, started.elapsed());
+        }
+        response
+    }
+
+    /// The request without its body, which nobody looks at.
+    async fn without_body(&self, request: Request<Incoming>) -> Request<()> {
+        let (parts, body) = request.into_parts();
+        body::discard(&parts.headers, body, self.settings.body_timeout).await;
+        Request::from_parts(parts, ())
     }
 
     async fn dispatch(
@@ -333,7 +369,9 @@ impl Gateway {
         );
         let headers = request.headers().clone();
         let query = request.uri().query().map(str::to_owned);
-        if outside_api && let Err(error) = self.check_unread(request).await {
+        if !outside_api {
+            self.without_body(request).await;
+        } else if let Err(error) = self.check_unread(request).await {
             return error.into_response();
         }
         self.answer(route, path, query.as_deref(), &headers).await
@@ -417,8 +455,27 @@ impl Gateway {
     }
 }
 
+/// Answers a request that no handler takes.
+fn unrouted(routed: Routed, request: &Request<()>) -> Response<ResponseBody> {
+    match routed {
+        Routed::Redirect(target) => {
+            let get = matches!(*request.method(), Method::GET | Method::HEAD);
+            let status = if get {
+                StatusCode::MOVED_PERMANENTLY
+            } else {
+                StatusCode::TEMPORARY_REDIRECT
+            };
+            redirect(status, request, &percent_encode(&target))
+        }
+        Routed::Options(allow) => respond::options(allow),
+        Routed::MethodNotAllowed(allow) => respond::method_not_allowed(allow),
+        // What a handler takes does not come here.
+        Routed::NotFound | Routed::To(_) => respond::not_found(),
+    }
+}
+
 /// To another path, the query kept.
-fn redirect(status: StatusCode, request: &Request<Incoming>, path: &str) -> Response<ResponseBody> {
+fn redirect(status: StatusCode, request: &Request<()>, path: &str) -> Response<ResponseBody> {
     let target = match request.uri().query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),

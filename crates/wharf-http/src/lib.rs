@@ -2,14 +2,16 @@
 //! JSON API. It speaks to the store through its public functions and knows nothing of its inside.
 //!
 //! ```text
-//! listener -> connection (timeouts, limits) -> router -> handler -> response
-//!                                                |- push    grouping key, body, decoder, store
-//!                                                |- scrape  own metrics + snapshot -> encoder
-//!                                                |- api     snapshot -> JSON
-//!                                                '- page    static files
+//! listener -> connection (TLS, timeouts, limits) -> front (credentials, rate) -> router -> handler -> response
+//!                                                                                  |- push    grouping key, body, decoder, store
+//!                                                                                  |- scrape  own metrics + snapshot -> encoder
+//!                                                                                  |- api     snapshot -> JSON
+//!                                                                                  '- page    static files
 //! ```
 
+mod access;
 mod api;
+mod auth;
 mod body;
 mod bounds;
 mod chunks;
@@ -32,8 +34,12 @@ mod respond;
 mod router;
 mod scrape;
 mod server;
+mod stream;
 pub mod telemetry;
+pub mod tls;
 
+pub use access::{Access, AccessSource, Fixed, Front, RateLimit};
+pub use auth::{HashError, NoRandomness, PasswordHash, Users};
 pub use gateway::{BuildInformation, Gateway, Settings, Status};
 pub use limits::PushLimits;
 pub use policy::{ExpiryRule, Lifespan, Loader, Policy, QuotaRule, ReloadError};

@@ -4,6 +4,8 @@
 //! and, if an earlier scrape has asked, compressed. A gzip body is then a header, the leaves' blocks, and a
 //! trailer whose checksum is combined from theirs.
 
+mod openmetrics;
+
 use std::cmp::Ordering;
 use std::io::Write;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response};
 use tokio::sync::OwnedSemaphorePermit;
-use wharf_exposition::{Head, openmetrics, protobuf, text};
+use wharf_exposition::{Head, protobuf, text};
 use wharf_model::name::EscapingScheme;
 use wharf_model::{Exposition, Family, Selector};
 use wharf_store::{FamilyView, Leaf, Piece, Snapshot};
@@ -96,7 +98,7 @@ fn render(
     match format {
         Format::Text004 | Format::Text100 => render_text(&own, &snapshot, escaping, &mut sink),
         Format::OpenMetrics001 | Format::OpenMetrics100 => {
-            render_openmetrics(&own, &snapshot, escaping, &mut sink);
+            openmetrics::render(&own, &snapshot, escaping, &mut sink);
         }
         Format::ProtobufDelimited => render_protobuf(&own, &snapshot, escaping, &mut sink, None),
         Format::ProtobufText => {
@@ -200,35 +202,6 @@ fn render_text(own: &Exposition<'_>, snapshot: &Snapshot, escaping: EscapingSche
             }
         }
     }
-}
-
-fn render_openmetrics(own: &Exposition<'_>, snapshot: &Snapshot, escaping: EscapingScheme, sink: &mut Sink) {
-    let mut lines = Vec::new();
-    for merged in merge(own, snapshot) {
-        let Some(head) = head_of(own, &merged) else {
-            continue;
-        };
-        openmetrics::write_head(&mut lines, &head, escaping);
-        if let Some(family) = merged.own {
-            openmetrics::write_metrics(&mut lines, own, family, escaping);
-        }
-        for fragment in merged.pushed.iter().flat_map(FamilyView::fragments) {
-            fragment.decode(|exposition, family| {
-                // Groups may disagree on gauge, info and state set; a family has one type.
-                let family = Family {
-                    metric_type: head.metric_type,
-                    ..family.clone()
-                };
-                openmetrics::write_metrics(&mut lines, exposition, &family, escaping);
-            });
-            sink.text(&lines);
-            lines.clear();
-        }
-        sink.text(&lines);
-        lines.clear();
-    }
-    openmetrics::write_eof(&mut lines);
-    sink.text(&lines);
 }
 
 fn render_protobuf(

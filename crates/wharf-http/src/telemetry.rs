@@ -35,6 +35,7 @@ pub struct Telemetry {
     requests: Mutex<BTreeMap<RequestLabels, u64>>,
     pushes: Mutex<BTreeMap<&'static str, PushSummaries>>,
     refusals: Mutex<BTreeMap<&'static str, u64>>,
+    turned_away: Mutex<BTreeMap<&'static str, u64>>,
     scrapes: Mutex<Scrapes>,
     connections: AtomicU64,
     requests_in_flight: AtomicU64,
@@ -261,8 +262,13 @@ const REQUESTS_IN_FLIGHT: ReservedFamily = own(
     MetricType::Gauge,
     "Requests being answered.",
 );
+const TURNED_AWAY: ReservedFamily = own(
+    "wharf_http_requests_turned_away_total",
+    MetricType::Counter,
+    "Requests that did not get beyond what the web config file demands, by reason.",
+);
 
-static RESERVED: [ReservedFamily; 40] = [
+static RESERVED: [ReservedFamily; 41] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -284,6 +290,7 @@ static RESERVED: [ReservedFamily; 40] = [
     GROUPS_EXPIRING,
     CONNECTIONS,
     REQUESTS_IN_FLIGHT,
+    TURNED_AWAY,
     LEAVES_RECOMPRESSED,
     ledger::CHECKPOINTS,
     ledger::FAILURES,
@@ -340,6 +347,7 @@ impl Telemetry {
             requests: Mutex::default(),
             pushes: Mutex::default(),
             refusals: Mutex::default(),
+            turned_away: Mutex::default(),
             scrapes: Mutex::new(Scrapes {
                 count: 0,
                 leaves_recompressed: 0,
@@ -387,6 +395,11 @@ impl Telemetry {
     /// A push was not stored. There must be few different reasons: each is a series for ever.
     pub fn record_refusal(&self, reason: &'static str) {
         *lock(&self.refusals).entry(reason).or_default() += 1;
+    }
+
+    /// A request was not for the gateway. As above, there must be few different reasons.
+    pub fn record_turned_away(&self, reason: &'static str) {
+        *lock(&self.turned_away).entry(reason).or_default() += 1;
     }
 
     /// A scrape was rendered: how long that took, how large the body is, and how many leaves of the store had to be
@@ -459,6 +472,7 @@ impl Telemetry {
             REQUESTS_IN_FLIGHT,
             assemble::float(self.requests_in_flight.load(Relaxed)),
         );
+        self.assemble_turned_away(&mut assembly);
         self.assemble_scrapes_and_refusals(&mut assembly, gauges.ledger.as_ref());
         assembly.single(SERIES, assemble::float(gauges.series));
         assembly.single(STORED_BYTES, assemble::float(gauges.bytes));
@@ -521,6 +535,15 @@ impl Telemetry {
             metrics.push(assembly.number(&labels, assemble::float(*count)));
         }
         assembly.family(REQUESTS, metrics);
+    }
+
+    fn assemble_turned_away(&self, assembly: &mut Assembly) {
+        let turned_away = lock(&self.turned_away);
+        let metrics = turned_away
+            .iter()
+            .map(|(reason, count)| assembly.number(&[("reason", reason)], assemble::float(*count)));
+        let metrics = metrics.collect();
+        assembly.family(TURNED_AWAY, metrics);
     }
 
     /// Only where there is a file.

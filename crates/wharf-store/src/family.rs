@@ -413,7 +413,7 @@ impl<'a> FamilyView<'a> {
     }
 
     /// The leaves, in the order of the exposition.
-    pub fn leaves(&self) -> impl Iterator<Item = &'a Arc<Leaf>> {
+    pub fn leaves(&self) -> impl Iterator<Item = &'a Arc<Leaf>> + use<'a> {
         self.family.leaves.iter()
     }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::http::{Connection, Request, Response, get, post, put};
-use crate::{Exit, Process, Scrape, peers};
+use crate::{Exit, Process, Scrape, peers, until};
 
 /// Which gateway it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,7 @@ impl Spawn {
             kind,
             process,
             addresses,
+            authorization: None,
         }
     }
 
@@ -107,6 +108,20 @@ impl Spawn {
                 .expect("read standard output");
         }
         exit
+    }
+
+    /// Runs the gateway on a free port, either to its end or until a line of its log has `needle`: then there is
+    /// nothing to return.
+    #[track_caller]
+    pub fn run_until(mut self, needle: &str) -> Option<Exit> {
+        self.args.push("--web.listen-address=127.0.0.1:0".into());
+        let mut process = Process::start(self.command(Stdio::null()));
+        until("the gateway to log what it is to log, or to end", || {
+            // What it has logged is complete only once it has ended.
+            let exit = process.exited();
+            let found = process.log().contains(needle);
+            (found || exit.is_some()).then_some(if found { None } else { exit })
+        })
     }
 
     fn command(mut self, stdout: Stdio) -> Command {
@@ -146,6 +161,7 @@ pub struct Gateway {
     kind: Kind,
     process: Process,
     addresses: Vec<SocketAddr>,
+    authorization: Option<String>,
 }
 
 impl Gateway {
@@ -164,6 +180,13 @@ impl Gateway {
         &self.addresses
     }
 
+    /// Lets [`Self::send`], and what is built on it, add this `Authorization` to each request.
+    #[must_use]
+    pub fn authorized_by(mut self, authorization: &str) -> Self {
+        self.authorization = Some(authorization.to_owned());
+        self
+    }
+
     /// A new connection.
     #[track_caller]
     pub fn connect(&self) -> Connection {
@@ -176,7 +199,10 @@ impl Gateway {
     /// Sends a request on a connection of its own.
     #[track_caller]
     pub fn send(&self, request: &Request) -> Response {
-        match self.connect().send(request) {
+        let authorized = self.authorization.iter().fold(request.clone(), |request, value| {
+            request.header("Authorization", value)
+        });
+        match self.connect().send(&authorized) {
             Ok(response) => response,
             Err(error) => panic!("{request}: {error}\n{}", self.log()),
         }

@@ -3,7 +3,8 @@
 //! - [`Gateway`] runs a gateway in a process of its own, the real Pushgateway or Wharf, and stops it with the
 //!   test; [`peers`] finds the real one and the other programs that judge us.
 //! - [`http`] is a client that sends exactly the bytes it is told to, [`body`] and [`protobuf`] build the bodies.
-//! - [`Scrape`] reads the text format on its own, so that Wharf's encoder is not judged by Wharf's decoder.
+//! - [`Scrape`] reads the text format on its own, and [`schema`] the protobuf format, so that Wharf's encoders are not
+//!   judged by Wharf's decoders.
 //! - [`contract`] is the language in which the tests say what a gateway answers, once for both gateways.
 //!
 //! Everything here fails the test that uses it by a panic with a message made for a person.
@@ -15,6 +16,9 @@
 )]
 
 pub mod body;
+mod certificates;
+mod collector;
+mod contents;
 pub mod contract;
 mod gateway;
 pub mod http;
@@ -22,13 +26,21 @@ pub mod peers;
 mod process;
 mod prometheus;
 pub mod protobuf;
+mod query;
 mod random;
+pub mod schema;
 mod scrape;
+mod victoria_metrics;
 mod wait;
 
+pub use certificates::{Authority, Certificate};
+pub use collector::Collector;
+pub use contents::same_contents;
 pub use gateway::{Gateway, Kind, Spawn};
 pub use process::{Exit, Process};
-pub use prometheus::{Answer, Prometheus};
+pub use prometheus::Prometheus;
+pub use query::{Answer, Querier};
 pub use random::Random;
 pub use scrape::{Family, Sample, Scrape, ScrapeError};
+pub use victoria_metrics::VictoriaMetrics;
 pub use wait::{DEADLINE, until};

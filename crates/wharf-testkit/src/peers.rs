@@ -1,4 +1,4 @@
-//! The programs that judge us: the real Pushgateway, Prometheus, Prometheus' Python client.
+//! The programs that judge us: the real Pushgateway, Prometheus, the clients that people push with.
 //!
 //! `cargo xtask test` brings them and says where they are. A bare `cargo test` does without those it cannot find;
 //! with `WHARF_REQUIRE_PEERS` set a missing one fails the test instead, so that no run can pass by skipping.
@@ -16,15 +16,70 @@ pub fn pushgateway_assets() -> Option<PathBuf> {
     in_peers("pgw/usr/share/prometheus/pushgateway")
 }
 
+/// Which Prometheus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrometheusVersion {
+    /// 2.42, of Debian 12: it knows neither `scrape_protocols` nor names in UTF-8.
+    V2_42,
+    /// 2.53, of Debian 13, the last long-term release before 3.
+    V2_53,
+    /// 3, of Debian's unstable suite: 3.5, a long-term release, or later.
+    V3,
+    /// The release that `interop/scrapers` pins.
+    Newest,
+}
+
 /// Prometheus itself.
-pub fn prometheus() -> Option<PathBuf> {
-    in_peers("prom/usr/bin/prometheus")
+pub fn prometheus(version: PrometheusVersion) -> Option<PathBuf> {
+    in_packages(version, "prometheus")
+}
+
+/// Prometheus' own judge of expositions; there is none of the newest version.
+pub fn promtool(version: PrometheusVersion) -> Option<PathBuf> {
+    in_packages(version, "promtool")
+}
+
+fn in_packages(version: PrometheusVersion, program: &str) -> Option<PathBuf> {
+    let package = match version {
+        PrometheusVersion::V2_42 => "prom-2.42",
+        PrometheusVersion::V2_53 => "prom",
+        PrometheusVersion::V3 => "prom-3",
+        PrometheusVersion::Newest => return Some(client("scrapers")?.join(program)),
+    };
+    in_peers(&format!("{package}/usr/bin/{program}"))
+}
+
+/// `VictoriaMetrics`, the single-node server.
+pub fn victoria_metrics() -> Option<PathBuf> {
+    in_peers("vm/usr/bin/victoria-metrics")
+}
+
+/// The collector of `OpenTelemetry`, made of what is needed to scrape.
+pub fn collector() -> Option<PathBuf> {
+    Some(client("scrapers")?.join("otelcol"))
+}
+
+/// The agent of `VictoriaMetrics`.
+pub fn vmagent() -> Option<PathBuf> {
+    in_peers("vm/usr/bin/vmagent")
 }
 
 /// A Python that can import `prometheus_client`.
 pub fn python() -> Option<PathBuf> {
     let python = setting("WHARF_PYTHON").map_or_else(|| target().join("python/bin/python"), PathBuf::from);
-    found("Python with prometheus_client", &python)
+    found("Python with prometheus_client", &python, "peers")
+}
+
+/// The folder that holds the client `interop/NAME`, built.
+pub fn client(name: &str) -> Option<PathBuf> {
+    let clients = setting("WHARF_INTEROP").map_or_else(|| target().join("interop"), PathBuf::from);
+    // The stamp is written last: without it the folder may be half done.
+    found(
+        &format!("the client {name}"),
+        &clients.join(format!("{name}.stamp")),
+        "interop",
+    )?;
+    Some(clients.join(name))
 }
 
 /// A number that a person may set to repeat a run: the seed of the random tests, for instance.
@@ -43,16 +98,17 @@ fn in_peers(path: &str) -> Option<PathBuf> {
     static PEERS: OnceLock<PathBuf> = OnceLock::new();
     let peers =
         PEERS.get_or_init(|| setting("WHARF_PEERS").map_or_else(|| target().join("peers"), PathBuf::from));
-    found(path, &peers.join(path))
+    found(path, &peers.join(path), "peers")
 }
 
-fn found(what: &str, path: &Path) -> Option<PathBuf> {
+/// `command` is the one of `cargo xtask` that brings it.
+fn found(what: &str, path: &Path, command: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path.to_owned());
     }
     assert!(
         setting("WHARF_REQUIRE_PEERS").is_none(),
-        "{what} is required but not at {}: run `cargo xtask peers`",
+        "{what} is required but not at {}: run `cargo xtask {command}`",
         path.display()
     );
     None

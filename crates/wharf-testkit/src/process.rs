@@ -90,8 +90,12 @@ impl Process {
     /// Port 0 and the log together are the only way to a port that no other test can take first.
     #[track_caller]
     pub fn listening(&mut self, count: usize) -> Vec<SocketAddr> {
-        let address =
-            Regex::new(r#"Listening on"?,? ?"?address"?[=:]"?([0-9.]+:[0-9]+)"#).expect("a constant");
+        // Go's servers and Wharf, in logfmt and JSON, or VictoriaMetrics.
+        let address = concat!(
+            r#"(?:Listening on"?(?: component=web)?,? ?"?address"?[=:]"?|started server at http://)"#,
+            "([0-9.]+:[0-9]+)"
+        );
+        let address = Regex::new(address).expect("a constant");
         until("the process to listen", || {
             if let Some(exit) = self.exited() {
                 panic!("the process stopped at once, {exit:?}");

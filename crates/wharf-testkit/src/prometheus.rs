@@ -1,29 +1,19 @@
-//! A real Prometheus that scrapes a gateway: the reader for whom everything is done.
+//! A real Prometheus that scrapes gateways: the reader for whom everything is done.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::http::{Connection, get};
-use crate::wait::until;
-use crate::{Process, peers};
+use crate::Process;
+use crate::peers::{self, PrometheusVersion};
+use crate::query::{Querier, percent_encoded};
 
-/// A running Prometheus with one scrape target, killed when it goes out of scope.
+/// A running Prometheus, killed when it goes out of scope. It is asked as any [`Querier`].
 #[derive(Debug)]
 pub struct Prometheus {
-    process: Process,
-    address: SocketAddr,
-}
-
-/// One series of an instant query.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// All labels, the name among them.
-    pub labels: BTreeMap<String, String>,
-    /// The value as Prometheus prints it.
-    pub value: String,
+    querier: Querier,
 }
 
 impl Prometheus {
@@ -48,87 +38,75 @@ impl Prometheus {
         });
         let jobs: String = jobs.collect();
         let config = format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}");
+        let flags = ["--enable-feature=native-histograms"];
+        Self::start(PrometheusVersion::V2_53, &config, &flags)
+    }
+
+    /// Starts Prometheus with a configuration file of that text. `None` if it is not there and not required.
+    #[track_caller]
+    pub fn start(version: PrometheusVersion, config: &str, flags: &[&str]) -> Option<Self> {
         let folder = tempfile::tempdir().expect("create a folder for the configuration");
         let file = folder.path().join("prometheus.yml");
         std::fs::write(&file, config).expect("write the configuration");
-        let mut command = Command::new(peers::prometheus()?);
+        let mut command = Command::new(peers::prometheus(version)?);
         command
             .arg(format!("--config.file={}", file.display()))
             .args(["--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:0"])
-            .arg("--enable-feature=native-histograms")
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        let mut process = Process::start(command);
-        let address = process
-            .listening(1)
-            .first()
-            .copied()
-            .expect("at least one address");
+        let querier = Querier::new(Process::start(command));
         // From here on the configuration has been read.
-        process.log_line("Server is ready to receive web requests");
-        Some(Self { process, address })
-    }
-
-    /// The result of an instant query.
-    #[track_caller]
-    pub fn query(&self, promql: &str) -> Vec<Answer> {
-        let answer = self.ask(&format!("/api/v1/query?query={}", percent_encoded(promql)));
-        assert_eq!(answer["status"], "success", "{promql}: {answer}");
-        let result = answer["data"]["result"].as_array().cloned().unwrap_or_default();
-        result
-            .iter()
-            .map(|series| Answer {
-                labels: labels(&series["metric"]),
-                value: value(series),
-            })
-            .collect()
-    }
-
-    /// Waits until the query answers with exactly one series and returns it.
-    #[track_caller]
-    pub fn one(&self, promql: &str) -> Answer {
-        until(&format!("one series of `{promql}`"), || {
-            let mut answers = self.query(promql);
-            let only = answers.pop()?;
-            answers.is_empty().then_some(only)
-        })
+        querier
+            .process()
+            .log_line("Server is ready to receive web requests");
+        Some(Self { querier })
     }
 
     /// The state of the target: `up` or `down`, and the error of the last scrape.
     #[track_caller]
     pub fn target(&self) -> (String, String) {
-        let answer = self.ask("/api/v1/targets");
-        let target = &answer["data"]["activeTargets"][0];
-        let text = |key| target[key].as_str().unwrap_or_default().to_owned();
-        (text("health"), text("lastError"))
+        self.targets().swap_remove(0)
     }
 
+    /// The state of each target: `up`, `down` or `unknown`, and the error of the last scrape.
     #[track_caller]
-    fn ask(&self, target: &str) -> Value {
-        let answer = Connection::open(self.address).and_then(|mut connection| connection.send(&get(target)));
-        match answer {
-            Ok(response) => response.json(),
-            Err(error) => panic!("{target}: {error}\n{}", self.process.log()),
-        }
+    pub fn targets(&self) -> Vec<(String, String)> {
+        let answer = self.ask("/api/v1/targets");
+        let targets = answer["data"]["activeTargets"].as_array();
+        let text = |target: &Value, key| target[key].as_str().unwrap_or_default().to_owned();
+        targets
+            .into_iter()
+            .flatten()
+            .map(|target| (text(target, "health"), text(target, "lastError")))
+            .collect()
+    }
+
+    /// Type, help and unit of each metric of the targets that `matcher` selects, as a list of objects.
+    #[track_caller]
+    pub fn metadata(&self, matcher: &str) -> Vec<Value> {
+        let matcher = percent_encoded(matcher);
+        let answer = self.ask(&format!("/api/v1/targets/metadata?match_target={matcher}"));
+        answer["data"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// The exemplars of the series that `promql` selects, as a list of objects.
+    #[track_caller]
+    pub fn exemplars(&self, promql: &str) -> Vec<Value> {
+        let promql = percent_encoded(promql);
+        // All times there are.
+        let answer = self.ask(&format!(
+            "/api/v1/query_exemplars?query={promql}&start=0&end=1e10"
+        ));
+        assert_eq!(answer["status"], "success", "{promql}: {answer}");
+        answer["data"].as_array().cloned().unwrap_or_default()
     }
 }
 
-fn labels(metric: &Value) -> BTreeMap<String, String> {
-    let labels = metric.as_object().into_iter().flatten();
-    labels
-        .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
-        .collect()
-}
+impl Deref for Prometheus {
+    type Target = Querier;
 
-/// The value of a series, or the whole of a native histogram.
-fn value(series: &Value) -> String {
-    match series["value"][1].as_str() {
-        Some(value) => value.to_owned(),
-        None => series["histogram"][1].to_string(),
+    fn deref(&self) -> &Querier {
+        &self.querier
     }
-}
-
-fn percent_encoded(text: &str) -> String {
-    let bytes: Vec<_> = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    bytes.concat()
 }

@@ -19,5 +19,6 @@ mod quote;
 mod serve;
 mod storage;
 pub mod version;
+mod web_config;
 
 pub use serve::run;

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use http::StatusCode;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
 use wharf_http::telemetry::{BuildLabels, Telemetry};
 use wharf_http::{
-    BuildInformation, Gateway, Lifespan, Loader, Policy, PushLimits, Settings, Shutdown, Status, serve,
+    BuildInformation, Fixed, Gateway, Lifespan, Loader, Policy, PushLimits, Settings, Shutdown, Status, serve,
 };
 use wharf_ledger::Ledger;
 use wharf_store::{Clock, Store, SystemClock};
@@ -21,6 +21,7 @@ use crate::config_file;
 use crate::logging;
 use crate::storage::{self, Keeper};
 use crate::version::BUILD;
+use crate::web_config;
 
 /// Serves until a signal or a request ends it. Everything that goes wrong is in the log.
 pub fn run(config: &Config) -> ExitCode {
@@ -47,7 +48,6 @@ fn log_time() -> SystemTime {
 }
 
 fn try_run(config: &Config) -> anyhow::Result<()> {
-    refuse_what_is_missing(config)?;
     let (external, internal) = (config.web.external_prefix(), config.web.internal_prefix());
     tracing::debug!(url = %config.web.external_url, "external URL");
     tracing::debug!(path = external.as_str(), "path prefix used externally");
@@ -57,19 +57,26 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("start the runtime")?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let shutdown = Shutdown::default();
-        let gateway = Arc::new(Gateway::new(
+        let front = config.listen.config_file.as_deref().map(web_config::open);
+        let front = front.transpose()?;
+        let mut gateway = Gateway::new(
             settings(config),
             status(config),
             Telemetry::new(build_labels()),
             Box::new(SystemClock),
             shutdown.clone(),
             rules(config)?,
-        ));
+        );
+        let fixed = front.as_ref().map(|(_, fixed)| *fixed);
+        if let Some((front, _)) = front {
+            gateway = gateway.behind(front);
+        }
+        let gateway = Arc::new(gateway);
         // Signals first: whoever sees that we listen may send one.
         watch_signals(&shutdown, &gateway)?;
-        let listeners = listen(config)?;
+        let listeners = listen(config, fixed.as_ref())?;
         let mut loading = tokio::spawn(load(config.clone(), Arc::clone(&gateway), shutdown));
         // Mostly that is done before anybody notices. If it takes longer, requests are answered meanwhile: with
         // 503, but for health checks.
@@ -83,7 +90,10 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         };
         let storage = storage.context("load the stored groups").flatten();
         storage?.close(gateway.store())
-    })
+    });
+    // Nobody waits any more for the passwords that are still being checked.
+    runtime.shutdown_background();
+    served
 }
 
 /// For how long connections wait for the stored groups before they are answered without.
@@ -124,16 +134,6 @@ impl Storage {
         }
         ledger.close().context("close the ledger")
     }
-}
-
-/// A flag that does nothing would be worse than one that stops the start: the user counts on what it promises.
-fn refuse_what_is_missing(config: &Config) -> anyhow::Result<()> {
-    if config.listen.config_file.is_some() {
-        bail!(
-            "--web.config.file: TLS, basic authentication and rate limits are not built yet; see CHANGELOG.md"
-        );
-    }
-    Ok(())
 }
 
 /// The rules of the configuration file, and how to read them again.
@@ -246,7 +246,7 @@ fn watch_signals(shutdown: &Shutdown, gateway: &Arc<Gateway>) -> anyhow::Result<
     Ok(())
 }
 
-fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
+fn listen(config: &Config, front: Option<&Fixed>) -> anyhow::Result<Vec<TcpListener>> {
     let listeners = if config.listen.systemd_socket {
         tracing::info!("Listening on systemd activated listeners instead of port listeners.");
         inherited()?
@@ -264,7 +264,11 @@ fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
             .map(|address| address.to_string())
             .unwrap_or_default();
         tracing::info!(address, "Listening on");
-        tracing::info!(http2 = false, address, "TLS is disabled.");
+        if let Some(Fixed { tls: true, http2, .. }) = front {
+            tracing::info!(http2, address, "TLS is enabled.");
+        } else {
+            tracing::info!(http2 = false, address, "TLS is disabled.");
+        }
     }
     Ok(listeners)
 }

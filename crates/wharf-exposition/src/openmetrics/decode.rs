@@ -26,8 +26,8 @@ use crate::number;
 /// no series is lost, and it is for the store to refuse the second one.
 ///
 /// # Errors
-/// [`DecodeError`] if the body does not follow the grammar, does not end in `# EOF`, has a name that the rule
-/// does not allow, or spreads the lines of a family so that they do not stand together.
+/// [`DecodeError`] if the body does not follow the grammar, ends within a line, goes on behind `# EOF`, has a name
+/// that the rule does not allow, or spreads the lines of a family so that they do not stand together.
 pub fn decode(body: &[u8], options: Options) -> Result<Exposition<'_>, DecodeError> {
     decode_lines(body, options).map_err(|problem| DecodeError::locate(body, problem))
 }
@@ -47,23 +47,19 @@ fn decode_lines(body: &[u8], options: Options) -> Result<Exposition<'_>, Problem
     let mut start = 0;
     while start < body.len() {
         let (line, next) = Cursor::line(body, start);
-        if decoder.line(line)? == Line::Eof {
-            return if next < body.len() {
-                Err(Problem {
-                    offset: next,
-                    kind: ErrorKind::BehindEof,
-                })
-            } else {
-                decoder.close_family()?;
-                Ok(decoder.exposition)
-            };
+        let is_eof = decoder.line(line)? == Line::Eof;
+        let problem = |kind| Problem { offset: next, kind };
+        if is_eof && next < body.len() {
+            return Err(problem(ErrorKind::BehindEof));
+        }
+        // A number that is cut short is a number too.
+        if !is_eof && next == body.len() && !body.ends_with('\n') {
+            return Err(problem(ErrorKind::MissingLineFeed));
         }
         start = next;
     }
-    Err(Problem {
-        offset: body.len(),
-        kind: ErrorKind::MissingEof,
-    })
+    decoder.close_family()?;
+    Ok(decoder.exposition)
 }
 
 #[derive(PartialEq, Eq)]

@@ -9,10 +9,11 @@ use crate::{Head, number};
 
 /// Appends the `# HELP`, `# TYPE` and `# UNIT` lines of a family.
 ///
-/// A unit that is not the last word of the name is left out: Prometheus would refuse the scrape.
+/// A unit that is not the last word of the name is left out: Prometheus would refuse the scrape. A counter whose
+/// name lacks `_total` is of unknown type.
 pub fn write_head(out: &mut Vec<u8>, head: &Head<'_>, escaping: EscapingScheme) {
     let name = escaping.escape_metric_name(head.name);
-    let name = short_name(&name, head.metric_type);
+    let (name, metric_type) = name_and_type(&name, head.metric_type);
     if let Some(help) = head.help {
         out.extend_from_slice(b"# HELP ");
         write_metric_name(out, name);
@@ -23,7 +24,7 @@ pub fn write_head(out: &mut Vec<u8>, head: &Head<'_>, escaping: EscapingScheme) 
     out.extend_from_slice(b"# TYPE ");
     write_metric_name(out, name);
     out.push(b' ');
-    out.extend_from_slice(head.metric_type.as_openmetrics().as_bytes());
+    out.extend_from_slice(metric_type.as_openmetrics().as_bytes());
     out.push(b'\n');
     if is_unit_of(name, head.unit) {
         out.extend_from_slice(b"# UNIT ");
@@ -36,25 +37,52 @@ pub fn write_head(out: &mut Vec<u8>, head: &Head<'_>, escaping: EscapingScheme) 
 
 /// Appends the samples of `family`, metrics and labels in the order in which they stand.
 ///
-/// A counter whose name lacks `_total` gets it at its samples, and an info `_info`. A histogram without a bucket
-/// `+Inf` gets one. What the format cannot say, native histograms above all, is left out.
+/// Each sample has the name that the text format gives it, but for those of gauge histograms. A histogram without a
+/// bucket `+Inf` gets one. What the format cannot say, native histograms above all, is left out; values that the
+/// standard forbids are written as they are.
 pub fn write_metrics(
     out: &mut Vec<u8>,
     exposition: &Exposition<'_>,
     family: &Family,
     escaping: EscapingScheme,
 ) {
+    with_encoder(exposition, family, escaping, |encoder| {
+        for metric in &family.metrics {
+            encoder.metric(out, metric, None);
+        }
+    });
+}
+
+/// Appends the samples of one metric of `family`.
+///
+/// `created` is the value of its sample `_created`, if that came as a series of its own, in seconds.
+pub fn write_metric(
+    out: &mut Vec<u8>,
+    exposition: &Exposition<'_>,
+    family: &Family,
+    metric: &Metric,
+    created: Option<f64>,
+    escaping: EscapingScheme,
+) {
+    with_encoder(exposition, family, escaping, |encoder| {
+        encoder.metric(out, metric, created);
+    });
+}
+
+fn with_encoder(
+    exposition: &Exposition<'_>,
+    family: &Family,
+    escaping: EscapingScheme,
+    write: impl FnOnce(&Encoder<'_>),
+) {
     let name = escaping.escape_metric_name(exposition.text(family.name));
-    let name = short_name(&name, family.metric_type);
-    let encoder = Encoder {
+    let (name, metric_type) = name_and_type(&name, family.metric_type);
+    write(&Encoder {
         exposition,
         escaping,
         name,
-        metric_type: family.metric_type,
-    };
-    for metric in &family.metrics {
-        encoder.metric(out, metric);
-    }
+        metric_type,
+    });
 }
 
 /// Appends the last line of an exposition.
@@ -73,16 +101,19 @@ pub fn encode(exposition: &Exposition<'_>, escaping: EscapingScheme) -> Vec<u8> 
     out
 }
 
-/// The name in the metadata: that of the text format without the suffix that `OpenMetrics` adds to samples.
-fn short_name(name: &str, metric_type: MetricType) -> &str {
-    let suffix = match metric_type {
-        MetricType::Counter => "_total",
-        MetricType::Info => "_info",
-        _ => "",
+/// The name in the metadata, and the type that a family of that name can have.
+///
+/// The name is that of the text format without the suffix that the type adds to samples. A counter or info whose
+/// name lacks it would have to change the names of its series; it loses its type instead, as in Prometheus' own library.
+pub fn name_and_type(name: &str, metric_type: MetricType) -> (&str, MetricType) {
+    let (suffix, without_suffix) = match metric_type {
+        MetricType::Counter => ("_total", MetricType::Untyped),
+        MetricType::Info => ("_info", MetricType::Gauge),
+        _ => return (name, metric_type),
     };
     match name.strip_suffix(suffix) {
-        Some("") | None => name,
-        Some(short) => short,
+        Some("") | None => (name, without_suffix),
+        Some(short) => (short, metric_type),
     }
 }
 
@@ -94,7 +125,7 @@ struct Encoder<'a> {
 }
 
 impl Encoder<'_> {
-    fn metric(&self, out: &mut Vec<u8>, metric: &Metric) {
+    fn metric(&self, out: &mut Vec<u8>, metric: &Metric, created: Option<f64>) {
         match metric.value {
             Value::Number(number) => {
                 let suffix = match self.metric_type {
@@ -120,7 +151,7 @@ impl Encoder<'_> {
             }
             Value::Missing => return,
         }
-        self.created(out, metric);
+        self.created(out, metric, created);
     }
 
     fn summary(&self, out: &mut Vec<u8>, metric: &Metric, summary: Summary) {
@@ -176,17 +207,21 @@ impl Encoder<'_> {
         self.end_sample(out, metric, None);
     }
 
-    fn created(&self, out: &mut Vec<u8>, metric: &Metric) {
+    fn created(&self, out: &mut Vec<u8>, metric: &Metric, as_series: Option<f64>) {
         let has_created = matches!(
             self.metric_type,
-            MetricType::Counter | MetricType::Summary | MetricType::Histogram | MetricType::GaugeHistogram
+            MetricType::Counter | MetricType::Summary | MetricType::Histogram
         );
         let created = metric
             .extra
             .as_ref()
             .and_then(|extra| extra.created)
             .filter(|_| has_created);
-        if let Some(created) = created {
+        if let Some(seconds) = as_series {
+            self.series(out, "_created", metric.labels, None);
+            write_float(out, seconds);
+            out.push(b'\n');
+        } else if let Some(created) = created {
             self.series(out, "_created", metric.labels, None);
             timestamp::write(out, created);
             out.push(b'\n');

@@ -71,8 +71,8 @@ pub enum ErrorKind {
     },
     /// The bytes are not UTF-8.
     InvalidUtf8,
-    /// The body does not end in `# EOF`.
-    MissingEof,
+    /// The body ends within a line other than `# EOF`.
+    MissingLineFeed,
     /// Something stands behind `# EOF`.
     BehindEof,
     /// A name in quotes is none that the name rule allows.
@@ -139,7 +139,7 @@ impl fmt::Display for ErrorKind {
                 write!(f, "expected {expected}, found `{}`", Short(found))
             }
             Self::InvalidUtf8 => f.write_str("expected UTF-8, found other bytes"),
-            Self::MissingEof => f.write_str("expected `# EOF` as the last line, found the end of the body"),
+            Self::MissingLineFeed => f.write_str("expected a line feed, found the end of the body"),
             Self::BehindEof => f.write_str("expected the end of the body behind `# EOF`, found more"),
             Self::InvalidName(name) => write!(f, "expected a valid name, found `{}`", Short(name)),
             Self::UnknownType(found) => {

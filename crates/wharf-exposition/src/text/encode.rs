@@ -44,9 +44,11 @@ pub fn write_metric(
     value: Value,
     escaping: EscapingScheme,
 ) {
+    let name = escaping.escape_metric_name(name);
     let mut lines = Lines {
         out,
-        name: escaping.escape_metric_name(name),
+        has_legacy_name: is_legacy_metric_name(&name),
+        name,
         labels,
         escaping,
         rendered: None,
@@ -110,6 +112,7 @@ pub fn encode(exposition: &Exposition<'_>, escaping: EscapingScheme) -> Vec<u8> 
 struct Lines<'a> {
     out: &'a mut Vec<u8>,
     name: Cow<'a, str>,
+    has_legacy_name: bool,
     labels: &'a [(&'a str, &'a str)],
     escaping: EscapingScheme,
     /// Where the first line has the labels: the next ones copy them.
@@ -119,7 +122,7 @@ struct Lines<'a> {
 impl Lines<'_> {
     fn write(&mut self, suffix: &str, last_label: Option<(&str, f64)>, value: f64) {
         let mut has_braces = false;
-        if is_legacy_metric_name(&self.name) {
+        if self.has_legacy_name {
             self.out.extend_from_slice(self.name.as_bytes());
             self.out.extend_from_slice(suffix.as_bytes());
         } else {

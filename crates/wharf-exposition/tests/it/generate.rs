@@ -232,9 +232,12 @@ impl Builder {
             timestamp_ms: plan.timestamp_ms,
             ..Extra::default()
         };
-        let has_created = metric_type == MetricType::Summary
-            || metric_type == MetricType::Counter
-            || metric_type.is_histogram();
+        let has_created = match metric_type {
+            MetricType::Counter | MetricType::Summary | MetricType::Histogram => true,
+            // Only there does a gauge histogram have one.
+            MetricType::GaugeHistogram => self.format == Format::Protobuf,
+            _ => false,
+        };
         if has_created {
             extra.created = plan.created;
         }

@@ -7,6 +7,5 @@
 
 mod generate;
 mod openmetrics;
-mod oracle;
 mod protobuf;
 mod text;

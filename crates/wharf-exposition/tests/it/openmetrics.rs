@@ -166,21 +166,35 @@ fn every_type_is_encoded_as_it_came() {
 }
 
 #[test]
-fn the_body_ends_in_eof() {
-    for body in ["# EOF", "# EOF\n", "# EOF\r\n"] {
-        assert!(decode(body.as_bytes(), Options::default()).is_ok());
+fn a_missing_eof_is_forgiven() {
+    for lines in ["", "m 1\n", "# TYPE c counter\nc_total 1\n"] {
+        let meaning = show(format!("{lines}# EOF\n").as_bytes(), Options::default());
+        for end in ["", "# EO\n", "#EOF\n", "# EOF", "# EOF\r\n"] {
+            let body = format!("{lines}{end}");
+            assert_eq!(show(body.as_bytes(), Options::default()), meaning, "{body:?}");
+        }
     }
-    let bodies = ["", "m 1\n", "m 1\n# EO", "#EOF\n", "# EOF\n\n", "# EOF\nm 1\n"];
+}
+
+#[test]
+fn the_body_ends_with_a_line() {
+    let bodies = [
+        "m 1",
+        "m 1\n# EO",
+        "# EOF\n\n",
+        "# EOF\nm 1\n",
+        "m 1\n# EOF\n# EOF\n",
+    ];
     let shown = |body: &&str| show(body.as_bytes(), Options::default());
     let meanings: String = bodies.iter().map(shown).collect();
     expect![[r#"
-        openmetrics parsing error in line 1, column 1: expected `# EOF` as the last line, found the end of the body
-        openmetrics parsing error in line 2, column 1: expected `# EOF` as the last line, found the end of the body
-        openmetrics parsing error in line 2, column 5: expected `# EOF` as the last line, found the end of the body
-        openmetrics parsing error in line 2, column 1: expected `# EOF` as the last line, found the end of the body
+        openmetrics parsing error in line 1, column 4: expected a line feed, found the end of the body
+        openmetrics parsing error in line 2, column 5: expected a line feed, found the end of the body
         openmetrics parsing error in line 2, column 1: expected the end of the body behind `# EOF`, found more
         openmetrics parsing error in line 2, column 1: expected the end of the body behind `# EOF`, found more
-    "#]].assert_eq(&meanings);
+        openmetrics parsing error in line 3, column 1: expected the end of the body behind `# EOF`, found more
+    "#]]
+    .assert_eq(&meanings);
 }
 
 #[test]
@@ -559,7 +573,7 @@ fn names_are_escaped_for_the_reader() {
 }
 
 #[test]
-fn counters_of_other_formats_get_their_suffix() {
+fn counters_without_the_suffix_keep_their_name_and_lose_their_type() {
     let mut message = Vec::new();
     let head = Head {
         name: "m",
@@ -575,8 +589,8 @@ fn counters_of_other_formats_get_their_suffix() {
     let exposition = protobuf::decode(&body).unwrap();
     let encoded = encode(&exposition, EscapingScheme::AllowUtf8);
     expect![[r#"
-        # TYPE m counter
-        m_total 0.0
+        # TYPE m unknown
+        m 0.0
         # EOF
     "#]]
     .assert_eq(&String::from_utf8(encoded).unwrap());
@@ -653,12 +667,13 @@ fn parts_of_a_family_make_one_family() {
 }
 
 #[test]
-fn every_prefix_is_refused() {
+fn a_body_that_is_cut_within_a_line_is_refused() {
     for body in [STANDARD, EVERY_TYPE] {
         let whole = body.trim_end().len();
-        for length in 0..whole {
+        for length in 1..whole {
+            let cut = &body.as_bytes()[..length];
             assert!(
-                decode(&body.as_bytes()[..length], Options::default()).is_err(),
+                cut.ends_with(b"\n") || decode(cut, Options::default()).is_err(),
                 "{length}"
             );
         }

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use wharf_testkit::http::{Request, get, post, put};
+use wharf_testkit::http::{Request, delete, get, options, post, put};
 use wharf_testkit::{Gateway, Kind, until};
 
 use crate::{gateways, wharf};
@@ -32,6 +32,48 @@ fn begin_to_read(gateway: &Gateway, request: &Request) -> TcpStream {
     stream.write_all(&request.to_bytes()).unwrap();
     stream.read_exact(&mut [0]).unwrap();
     stream
+}
+
+#[test]
+fn a_connection_goes_on_after_a_body_that_nobody_reads() {
+    let body = "x".repeat(200_000);
+    let requests = [
+        (404, post("/nowhere")),
+        (405, put("/metrics")),
+        (405, post("/api/v1/status")),
+        (301, put("//metrics/job/a")),
+        (307, post("/METRICS/job/a")),
+        (400, post("/metrics/job@base64/=")),
+        (202, delete("/metrics/job/a")),
+        (200, get("/api/v1/metrics")),
+        (200, options("/api/v1/metrics")),
+    ];
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let mut connection = gateway.connect();
+        for (status, request) in &requests {
+            let answer = connection.send(&request.clone().body(body.clone())).unwrap();
+            assert_eq!(answer.status, *status, "{request}");
+            assert_eq!(answer.header("Connection"), None, "{request}");
+        }
+    }
+}
+
+/// The real one asks nobody for a body that it does not want, and answers only when it has come all the same.
+#[test]
+fn who_asks_before_sending_and_is_refused_learns_that_the_connection_ends() {
+    let gateway = wharf().start();
+    for target in ["/nowhere", "/metrics/job@base64/=", "/metrics"] {
+        let mut connection = gateway.connect();
+        let head =
+            format!("POST {target} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n");
+        connection.write(head.as_bytes()).unwrap();
+        let answer = connection.read_response("POST").unwrap();
+        assert!(answer.status >= 400, "{target}: {}", answer.status);
+        assert!(answer.interim.is_empty(), "{target}");
+        assert_eq!(answer.header("Connection"), Some("close"), "{target}");
+        assert_eq!(connection.read_to_end().unwrap(), b"", "{target}");
+    }
 }
 
 #[test]

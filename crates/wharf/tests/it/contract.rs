@@ -10,6 +10,7 @@ mod grouping;
 mod histograms;
 mod json;
 mod leniency;
+mod openmetrics;
 mod own_metrics;
 mod pushing;
 mod refusals;

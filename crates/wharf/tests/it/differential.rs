@@ -3,14 +3,11 @@
 //! The sequences keep clear of what makes the real one answer 500 for ever; the contract has those, one by one.
 //! `WHARF_SEED` repeats the sequence that a failure names.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
-use wharf_testkit::http::{Request, Response, delete, get, post, put};
+use wharf_testkit::http::{Request, Response, delete, post, put};
 use wharf_testkit::protobuf::{self, Message, Type, delimited};
-use wharf_testkit::{Gateway, Random, Scrape, Spawn, body, peers};
+use wharf_testkit::{Random, Spawn, body, peers, same_contents};
 
 use crate::wharf;
 
@@ -71,94 +68,6 @@ fn same_answer(real: &Response, wharf: &Response) -> Result<(), String> {
 
 fn first_line(response: &Response) -> String {
     response.text().lines().next().unwrap_or_default().to_owned()
-}
-
-/// Compares scrapes and the JSON API. The real one may still be busy with deletes that it has already answered.
-fn same_contents(real: &Gateway, wharf: &Gateway) -> Result<(), String> {
-    let start = Instant::now();
-    loop {
-        let verdict = differences("scrape", &exposed(real), &exposed(wharf))
-            .and_then(|()| differences("JSON", &listed(real), &listed(wharf)));
-        if verdict.is_ok() || start.elapsed() > Duration::from_secs(2) {
-            return verdict;
-        }
-    }
-}
-
-fn differences(
-    what: &str,
-    real: &BTreeMap<String, String>,
-    wharf: &BTreeMap<String, String>,
-) -> Result<(), String> {
-    let missing = real.iter().filter(|(key, value)| wharf.get(*key) != Some(value));
-    let surplus = wharf.iter().filter(|(key, value)| real.get(*key) != Some(value));
-    let mut text = String::new();
-    missing.for_each(|(key, value)| writeln!(text, "  real:  {key} {value}").unwrap());
-    surplus.for_each(|(key, value)| writeln!(text, "  Wharf: {key} {value}").unwrap());
-    if text.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("{what} differs\n{text}"))
-    }
-}
-
-/// The pushed series and the types of their families. Of push times only whether there is one.
-fn exposed(gateway: &Gateway) -> BTreeMap<String, String> {
-    let Scrape { families, samples } = gateway.scrape();
-    let types = families
-        .iter()
-        .map(|(name, family)| (format!("TYPE {name}"), family.metric_type.clone()));
-    let series = samples.iter().map(|sample| {
-        let value = if is_push_time(&sample.name) {
-            (sample.number() > 0.0).to_string()
-        } else {
-            sample.value.clone()
-        };
-        (sample.series(), value)
-    });
-    types
-        .chain(series)
-        .filter(|(key, _)| !is_own(key.trim_start_matches("TYPE ")))
-        .collect()
-}
-
-fn is_own(name: &str) -> bool {
-    ["go_", "process_", "pushgateway_", "wharf_"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
-}
-
-fn is_push_time(name: &str) -> bool {
-    name == "push_time_seconds" || name == "push_failure_time_seconds"
-}
-
-/// The groups of the JSON API, one entry a family, without what depends on the time.
-fn listed(gateway: &Gateway) -> BTreeMap<String, String> {
-    let answer = gateway.send(&get("/api/v1/metrics")).json();
-    let groups = answer["data"].as_array().unwrap();
-    groups
-        .iter()
-        .filter_map(Value::as_object)
-        .flat_map(entries)
-        .collect()
-}
-
-fn entries(group: &Map<String, Value>) -> impl Iterator<Item = (String, String)> + '_ {
-    let labels = group["labels"].to_string();
-    group.iter().map(move |(name, value)| {
-        let mut value = value.clone();
-        if let Some(family) = value.as_object_mut().filter(|_| name != "labels") {
-            assert!(family.remove("time_stamp").is_some(), "{name} has no time stamp");
-            let metrics = family["metrics"].as_array_mut().unwrap();
-            if is_push_time(name) {
-                for metric in &mut *metrics {
-                    metric["value"] = (metric["value"] != "0").into();
-                }
-            }
-            metrics.sort_by_key(Value::to_string);
-        }
-        (format!("{labels} {name}"), value.to_string())
-    })
 }
 
 fn any_request(random: &mut Random) -> Request {

@@ -13,6 +13,7 @@ mod groups;
 mod process;
 mod rules;
 mod storage;
+mod web_config;
 
 use wharf_testkit::http::get;
 use wharf_testkit::{Gateway, Spawn, until};

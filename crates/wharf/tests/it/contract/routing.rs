@@ -172,6 +172,20 @@ fn case_014_the_route_prefix_moves_everything() {
 }
 
 #[test]
+fn odd_characters_of_a_url_are_taken_as_they_are_but_three() {
+    let push = |value: &str| post(&format!("/metrics/job/{value}")).body("m 1\n");
+    let reason = "the HTTP library reads URLs by the standard, which wants these three percent-encoded";
+    let mut case = case()
+        .step(push("!\"$&'()*+,-.:;=@[\\]^_{|}~"), ok())
+        .step(push("ü日本"), ok());
+    for value in ["a<b", "a>b", "a`b"] {
+        let refused = status(400).header("Connection", "close");
+        case = case.step(push(value), differs(reason, ok(), refused));
+    }
+    case.step(push("%3C%3E%60"), ok()).run(WHARF);
+}
+
+#[test]
 fn case_015_the_external_url_is_for_links_only() {
     case()
         .flags(&["--web.external-url=http://h/ext", "--web.route-prefix=/"])

@@ -1,0 +1,223 @@
+//! Who may ask, how often, and what is put on every answer: what stands before the gateway if there is a web config
+//! file.
+//!
+//! The order is that of the original: settings in force, rate, headers, credentials. A request that is refused here
+//! is none of the gateway's: its metrics of requests do not count it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+
+use crate::auth::{Users, Verdict};
+use crate::chunks::ResponseBody;
+use crate::respond;
+use crate::tls::Tls;
+
+/// What a web config file says that may change while the gateway runs.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// Put on every response that does not have them itself.
+    pub headers: HeaderMap,
+    /// Who may ask; nobody in particular: everybody.
+    pub users: Arc<Users>,
+    /// For handshakes; without it they fail.
+    pub tls: Option<Tls>,
+}
+
+/// What a web config file says that stays as it was at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fixed {
+    /// Whether connections begin with a handshake.
+    pub tls: bool,
+    /// Whether HTTP/2 is understood.
+    pub http2: bool,
+    /// How often anybody may ask.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// Where the settings in force come from.
+pub trait AccessSource: fmt::Debug + Send + Sync {
+    /// The settings in force. Every request and every handshake asks for them.
+    ///
+    /// None if they cannot be read: then requests are answered with 500 and handshakes fail. Why is in the log.
+    fn current(&self) -> Option<Arc<Access>>;
+}
+
+/// What stands before the gateway.
+#[derive(Debug)]
+pub struct Front {
+    source: Box<dyn AccessSource>,
+    fixed: Fixed,
+    limiter: Option<Limiter>,
+}
+
+/// At most `burst` requests at once, and one more each `interval`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// The time that one request takes up.
+    pub interval: Duration,
+    /// How many may come together.
+    pub burst: u32,
+}
+
+/// Why a request is not for the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Turned {
+    Unconfigured,
+    TooMany,
+    Unauthorized,
+    Busy,
+}
+
+impl Turned {
+    /// What `wharf_http_requests_turned_away_total` counts it as.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Unconfigured => "web_config",
+            Self::TooMany => "rate_limit",
+            Self::Unauthorized => "credentials",
+            Self::Busy => "overload",
+        }
+    }
+
+    /// The response, as the original has it.
+    pub(crate) fn into_response(self) -> Response<ResponseBody> {
+        let (status, text) = match self {
+            Self::Unconfigured => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n"),
+            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests\n"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "Unauthorized\n"),
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "expected fewer passwords to check at once, found too many; try again\n",
+            ),
+        };
+        let mut response = respond::error_text(status, text);
+        match self {
+            Self::Unauthorized => {
+                let scheme = HeaderValue::from_static("Basic");
+                response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+            }
+            Self::Busy => {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(1));
+            }
+            Self::Unconfigured | Self::TooMany => {}
+        }
+        response
+    }
+}
+
+impl Front {
+    /// With settings from `source`, and those that do not change.
+    pub fn new(source: Box<dyn AccessSource>, fixed: Fixed) -> Self {
+        Self {
+            source,
+            fixed,
+            limiter: fixed.rate_limit.map(Limiter::new),
+        }
+    }
+
+    /// What does not change.
+    pub(crate) fn fixed(&self) -> Fixed {
+        self.fixed
+    }
+
+    /// What the next handshake works with, if anything.
+    pub(crate) fn tls(&self) -> Option<Tls> {
+        self.source.current()?.tls.clone()
+    }
+
+    /// Whether a request with these headers may go on, and what goes onto its response.
+    pub(crate) async fn admit(
+        &self,
+        headers: &HeaderMap,
+        from: IpAddr,
+    ) -> (Option<Arc<Access>>, Result<(), Turned>) {
+        let Some(access) = self.source.current() else {
+            return (None, Err(Turned::Unconfigured));
+        };
+        if let Some(limiter) = &self.limiter
+            && !limiter.admits(Instant::now())
+        {
+            return (None, Err(Turned::TooMany));
+        }
+        let verdict = match access.users.admit(headers, from).await {
+            Verdict::Admitted => Ok(()),
+            Verdict::Refused => Err(Turned::Unauthorized),
+            Verdict::Busy => Err(Turned::Busy),
+        };
+        (Some(access), verdict)
+    }
+}
+
+impl Access {
+    /// Completes a response.
+    pub(crate) fn put_headers(&self, response: &mut Response<ResponseBody>) {
+        for (name, value) in &self.headers {
+            response
+                .headers_mut()
+                .entry(name)
+                .or_insert_with(|| value.clone());
+        }
+    }
+}
+
+/// A bucket that holds `burst` requests and empties itself by one each `interval`.
+#[derive(Debug)]
+struct Limiter {
+    limit: RateLimit,
+    /// When the bucket will be empty.
+    empty_at: Mutex<Option<Instant>>,
+}
+
+impl Limiter {
+    fn new(limit: RateLimit) -> Self {
+        let empty_at = Mutex::default();
+        Self { limit, empty_at }
+    }
+
+    /// Whether there is room for a request, which then is in the bucket.
+    fn admits(&self, now: Instant) -> bool {
+        let RateLimit { interval, burst } = self.limit;
+        let mut empty_at = self.empty_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let filled = empty_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        let would_fill = filled.saturating_add(interval);
+        let Some(next) = now.checked_add(would_fill) else {
+            return false;
+        };
+        let fits = would_fill <= interval.saturating_mul(burst);
+        if fits {
+            *empty_at = Some(next);
+        }
+        fits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_admitted_and_then_one_request_each_interval() {
+        let interval = Duration::from_secs(1);
+        let limiter = Limiter::new(RateLimit { interval, burst: 2 });
+        let start = Instant::now();
+        let admitted = |after_ms| limiter.admits(start + Duration::from_millis(after_ms));
+        let times = [0, 0, 0, 999, 1000, 1001, 2500, 60_000, 60_000, 60_000];
+        let found = times.map(admitted);
+        assert_eq!(
+            found,
+            [true, true, false, false, true, false, true, true, true, false]
+        );
+    }
+
+    #[test]
+    fn an_interval_may_be_as_long_as_time() {
+        let interval = Duration::MAX;
+        let limiter = Limiter::new(RateLimit { interval, burst: 2 });
+        assert!(!limiter.admits(Instant::now()));
+    }
+}

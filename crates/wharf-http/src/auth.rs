@@ -1,0 +1,283 @@
+//! Basic authentication: users with bcrypt hashes, checked in a way that honest pushers hardly notice and that
+//! guessing does not get through.
+//!
+//! * A check costs a processor tens of milliseconds. It runs beside the threads that serve requests, and only on
+//!   some of the processors at once; who asks for the same check shares it.
+//! * A user's last right password is remembered, so that it is checked once. So are some wrong ones, since a
+//!   misconfigured job comes again and again. What is remembered is not the password but its tag, under a key that
+//!   nobody knows: it cannot be read back, and no choice of names and passwords makes two of them the same.
+//! * A name that does not exist costs what one that does would have cost.
+
+mod hash;
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use ring::{hmac, rand};
+use tokio::sync::{Semaphore, watch};
+
+pub use self::hash::{HashError, PasswordHash};
+
+/// Passwords waiting to be checked, of all clients and of one address. More are told to come again.
+const MAX_PENDING: usize = 256;
+const MAX_PENDING_PER_ADDRESS: usize = 32;
+/// Requests that wait for the outcome of these checks.
+const MAX_WAITING: usize = 4096;
+/// Credentials that are longer, as they are sent, are wrong: those that wait for a check are kept in memory.
+const MAX_CREDENTIALS_BYTES: usize = 8 << 10;
+/// Wrong passwords that are remembered.
+const MAX_REFUSED: usize = 256;
+
+/// The users that may do everything, and what is known of their passwords.
+///
+/// Without any, there is no authentication.
+pub struct Users {
+    by_name: HashMap<String, User>,
+    /// The hashes of all users, to check what unknown users send.
+    stand_ins: Vec<PasswordHash>,
+    key: hmac::Key,
+    refused: Mutex<VecDeque<Tag>>,
+    pending: Mutex<HashMap<Tag, Pending>>,
+    waiting: Semaphore,
+    running: Semaphore,
+}
+
+#[derive(Debug)]
+struct User {
+    /// None: no password is right.
+    hash: Option<PasswordHash>,
+    /// What was right last.
+    proven: Mutex<Option<Tag>>,
+}
+
+/// A check that has not ended yet.
+struct Pending {
+    from: IpAddr,
+    outcome: watch::Receiver<Option<bool>>,
+}
+
+/// What stands for a name and a password. Whoever does not know the key learns nothing from tags that differ, so
+/// they may be compared as anything else.
+type Tag = [u8; 32];
+
+/// What became of a request's credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// They are right, or none are needed.
+    Admitted,
+    /// They are wrong, or missing.
+    Refused,
+    /// Too many are being checked already.
+    Busy,
+}
+
+/// The system gives no random numbers.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("expected random numbers from the system, found none")]
+pub struct NoRandomness;
+
+impl fmt::Debug for Users {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Users")
+            .field("count", &self.by_name.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Users {
+    /// The users of these names, with their hashes. Nobody gets in as a user without one.
+    ///
+    /// # Errors
+    /// If the system gives no random numbers.
+    pub fn new(
+        users: impl IntoIterator<Item = (String, Option<PasswordHash>)>,
+    ) -> Result<Self, NoRandomness> {
+        let by_name: HashMap<_, _> = users
+            .into_iter()
+            .map(|(name, hash)| {
+                let proven = Mutex::default();
+                (name, User { hash, proven })
+            })
+            .collect();
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            stand_ins: by_name.values().filter_map(|user| user.hash.clone()).collect(),
+            by_name,
+            key: hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())
+                .map_err(|_| NoRandomness)?,
+            refused: Mutex::default(),
+            pending: Mutex::default(),
+            waiting: Semaphore::new(MAX_WAITING),
+            running: Semaphore::new((processors / 2).max(1)),
+        })
+    }
+
+    /// Whether a request with these headers may go on.
+    pub(crate) async fn admit(self: &Arc<Self>, headers: &HeaderMap, from: IpAddr) -> Verdict {
+        if self.by_name.is_empty() {
+            return Verdict::Admitted;
+        }
+        let Some(credentials) = Credentials::of(headers) else {
+            return Verdict::Refused;
+        };
+        let tag = self.tag(&credentials);
+        if let Some(verdict) = self.remembered(&credentials.name, &tag) {
+            return verdict;
+        }
+        let Ok(_waiting) = self.waiting.try_acquire() else {
+            return Verdict::Busy;
+        };
+        let Some(mut outcome) = self.check(credentials, tag, from) else {
+            return Verdict::Busy;
+        };
+        // Without an outcome the check has panicked.
+        let is_right = outcome
+            .wait_for(Option::is_some)
+            .await
+            .is_ok_and(|outcome| *outcome == Some(true));
+        if is_right {
+            Verdict::Admitted
+        } else {
+            Verdict::Refused
+        }
+    }
+
+    /// Lengths stand before what they are the lengths of, so that no two pairs give the same bytes.
+    fn tag(&self, credentials: &Credentials) -> Tag {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in [credentials.name.as_bytes(), credentials.password.as_slice()] {
+            context.update(&(part.len() as u64).to_le_bytes());
+            context.update(part);
+        }
+        let mut tag = Tag::default();
+        for (to, from) in tag.iter_mut().zip(context.sign().as_ref()) {
+            *to = *from;
+        }
+        tag
+    }
+
+    fn remembered(&self, name: &str, tag: &Tag) -> Option<Verdict> {
+        if let Some(user) = self.by_name.get(name)
+            && lock(&user.proven).as_ref() == Some(tag)
+        {
+            return Some(Verdict::Admitted);
+        }
+        lock(&self.refused).contains(tag).then_some(Verdict::Refused)
+    }
+
+    /// Begins a check, or joins one that is under way. It goes on if nobody waits any more: the next one with the
+    /// same password will.
+    fn check(
+        self: &Arc<Self>,
+        credentials: Credentials,
+        tag: Tag,
+        from: IpAddr,
+    ) -> Option<watch::Receiver<Option<bool>>> {
+        let mut pending = lock(&self.pending);
+        if let Some(same) = pending.get(&tag) {
+            return Some(same.outcome.clone());
+        }
+        // Between the look at what is remembered and this one a check may have ended.
+        if let Some(verdict) = self.remembered(&credentials.name, &tag) {
+            return Some(watch::channel(Some(verdict == Verdict::Admitted)).1);
+        }
+        let of_address = pending.values().filter(|check| check.from == from).count();
+        if pending.len() >= MAX_PENDING || of_address >= MAX_PENDING_PER_ADDRESS {
+            return None;
+        }
+        let (told, outcome) = watch::channel(None);
+        let check = Pending {
+            from,
+            outcome: outcome.clone(),
+        };
+        pending.insert(tag, check);
+        drop(pending);
+        let users = Arc::clone(self);
+        tokio::spawn(async move {
+            let is_right = users.run(credentials, &tag).await;
+            lock(&users.pending).remove(&tag);
+            told.send_replace(Some(is_right));
+        });
+        Some(outcome)
+    }
+
+    async fn run(&self, credentials: Credentials, tag: &Tag) -> bool {
+        let Credentials { name, password } = credentials;
+        let user = self.by_name.get(&name);
+        let own = user.and_then(|user| user.hash.as_ref());
+        let Some(hash) = own.or_else(|| self.stand_in(&name)).cloned() else {
+            return false;
+        };
+        // Nobody closes the semaphore.
+        let _running = self.running.acquire().await;
+        let matches = tokio::task::spawn_blocking(move || hash.matches(&password));
+        let matches = matches.await.unwrap_or(false);
+        match user {
+            Some(user) if matches && own.is_some() => {
+                *lock(&user.proven) = Some(*tag);
+                true
+            }
+            _ => {
+                let mut refused = lock(&self.refused);
+                refused.truncate(MAX_REFUSED - 1);
+                refused.push_front(*tag);
+                false
+            }
+        }
+    }
+
+    /// The hash to check an unknown user's password with. Where hashes differ in cost, unknown names do as well.
+    fn stand_in(&self, name: &str) -> Option<&PasswordHash> {
+        let random = hmac::sign(&self.key, name.as_bytes());
+        let random = random.as_ref().first_chunk().copied().map(u64::from_le_bytes)?;
+        let index = random.checked_rem(self.stand_ins.len() as u64)?;
+        self.stand_ins.get(usize::try_from(index).ok()?)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As Go reads it: with padding, and whatever the bits beyond the last byte are.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+/// What a client says of itself.
+struct Credentials {
+    name: String,
+    password: Vec<u8>,
+}
+
+impl Credentials {
+    /// Of the first `Authorization` header, read as the original reads it.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        const SCHEME: &[u8] = b"basic ";
+        let value = headers.get(AUTHORIZATION)?.as_bytes();
+        let (scheme, encoded) = value.split_at_checked(SCHEME.len())?;
+        if !scheme.eq_ignore_ascii_case(SCHEME) || encoded.len() > MAX_CREDENTIALS_BYTES {
+            return None;
+        }
+        let decoded = BASE64.decode(encoded).ok()?;
+        let colon = memchr::memchr(b':', &decoded)?;
+        let (name, password) = decoded.split_at_checked(colon)?;
+        Some(Self {
+            // A name that is not UTF-8 is nobody's: names come from a YAML file.
+            name: String::from_utf8(name.to_vec()).ok()?,
+            password: password.get(1..)?.to_vec(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+use std::net::Ipv4Addr;
+
+use http::HeaderValue;
+
+use super::*;
+
+/// Of `s3cret`, at the lowest cost.
+const HASH: &str = "$2b$04$EGNYGlakPdNb60roBdlmWuYTRXiJhVh/.whhyXo7LyWUID1a4nLfK";
+
+fn users(names: &[&str]) -> Arc<Users> {
+    let users = names.iter().map(|name| ((*name).to_owned(), HASH.parse().ok()));
+    Arc::new(Users::new(users).unwrap())
+}
+
+fn headers(value: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+    headers
+}
+
+fn basic(name: &str, password: &str) -> HeaderMap {
+    headers(&format!("Basic {}", BASE64.encode(format!("{name}:{password}"))))
+}
+
+fn address(last: u8) -> IpAddr {
+    Ipv4Addr::new(10, 0, 0, last).into()
+}
+
+async fn admit(users: &Arc<Users>, headers: &HeaderMap) -> Verdict {
+    users.admit(headers, address(1)).await
+}
+
+#[tokio::test]
+async fn without_users_everybody_is_admitted() {
+    assert_eq!(admit(&users(&[]), &HeaderMap::new()).await, Verdict::Admitted);
+}
+
+#[tokio::test]
+async fn the_right_password_of_a_user_is_admitted_and_nothing_else_is() {
+    let users = users(&["alice", ""]);
+    for round in 0..2 {
+        for (name, password, expected) in [
+            ("alice", "s3cret", Verdict::Admitted),
+            ("", "s3cret", Verdict::Admitted),
+            ("alice", "s3cre", Verdict::Refused),
+            ("alice", "", Verdict::Refused),
+            ("bob", "s3cret", Verdict::Refused),
+            ("alice:s3cret", "", Verdict::Refused),
+        ] {
+            let found = admit(&users, &basic(name, password)).await;
+            assert_eq!(found, expected, "{name} {password}, round {round}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_without_a_hash_is_not_let_in_and_does_not_let_others_in() {
+    let hashes = [("alice", None), ("bob", HASH.parse().ok())];
+    let users = hashes.map(|(name, hash)| (name.to_owned(), hash));
+    let users = Arc::new(Users::new(users).unwrap());
+    assert_eq!(admit(&users, &basic("alice", "s3cret")).await, Verdict::Refused);
+    assert_eq!(admit(&users, &basic("bob", "s3cret")).await, Verdict::Admitted);
+
+    let nobody = Arc::new(Users::new([("alice".to_owned(), None)]).unwrap());
+    assert_eq!(admit(&nobody, &basic("alice", "s3cret")).await, Verdict::Refused);
+    assert_eq!(admit(&nobody, &HeaderMap::new()).await, Verdict::Refused);
+}
+
+#[tokio::test]
+async fn a_header_is_read_as_the_original_reads_it() {
+    let users = users(&["al"]);
+    for (value, expected) in [
+        ("Basic YWw6czNjcmV0", Verdict::Admitted),
+        ("bASIC YWw6czNjcmV0", Verdict::Admitted),
+        ("Basic  YWw6czNjcmV0", Verdict::Refused),
+        ("Bearer YWw6czNjcmV0", Verdict::Refused),
+        ("Basic", Verdict::Refused),
+        ("Basic ", Verdict::Refused),
+        ("Basic YWw", Verdict::Refused),
+        ("Basic YWw=", Verdict::Refused),
+        ("Basic !!!!", Verdict::Refused),
+        ("", Verdict::Refused),
+    ] {
+        assert_eq!(admit(&users, &headers(value)).await, expected, "{value}");
+    }
+    assert_eq!(admit(&users, &HeaderMap::new()).await, Verdict::Refused);
+}
+
+#[tokio::test]
+async fn credentials_have_a_length_that_nobody_needs() {
+    let users = users(&["alice"]);
+    let long = basic("alice", &"x".repeat(MAX_CREDENTIALS_BYTES));
+    assert_eq!(admit(&users, &long).await, Verdict::Refused);
+    // It was not even checked.
+    assert!(lock(&users.refused).is_empty());
+}
+
+#[test]
+fn no_two_pairs_have_the_same_tag() {
+    let users = users(&["a"]);
+    let tag = |name: &str, password: &[u8]| {
+        users.tag(&Credentials {
+            name: name.to_owned(),
+            password: password.to_owned(),
+        })
+    };
+    let tags = [
+        tag("ab", b"c"),
+        tag("a", b"bc"),
+        tag("", b"abc"),
+        tag("abc", b""),
+        tag("a", b"b\0c"),
+    ];
+    let different: std::collections::HashSet<_> = tags.iter().collect();
+    assert_eq!(different.len(), tags.len());
+    assert_eq!(tag("ab", b"c"), tags[0]);
+}
+
+#[tokio::test]
+async fn a_right_password_is_remembered_whatever_is_guessed_meanwhile() {
+    let users = users(&["alice"]);
+    assert_eq!(admit(&users, &basic("alice", "s3cret")).await, Verdict::Admitted);
+    for guess in 0..MAX_REFUSED + 10 {
+        let guess = basic("alice", &format!("guess {guess}"));
+        assert_eq!(admit(&users, &guess).await, Verdict::Refused);
+    }
+    assert_eq!(lock(&users.refused).len(), MAX_REFUSED);
+    // A check would not be over at once.
+    let right = basic("alice", "s3cret");
+    let remembered = tokio::select! {
+        biased;
+        verdict = admit(&users, &right) => Some(verdict),
+        () = std::future::ready(()) => None,
+    };
+    assert_eq!(remembered, Some(Verdict::Admitted));
+}
+
+#[tokio::test]
+async fn who_asks_for_the_same_check_shares_it_and_each_address_has_few() {
+    let users = users(&["alice"]);
+    let places = users.running.available_permits();
+    let _all = users
+        .running
+        .acquire_many(u32::try_from(places).unwrap())
+        .await
+        .unwrap();
+    // Nothing runs, so everything stays pending.
+    let begin = |name: &str, password: &str, last| {
+        let credentials = Credentials::of(&basic(name, password)).unwrap();
+        let tag = users.tag(&credentials);
+        users.check(credentials, tag, address(last))
+    };
+    for _ in 0..1000 {
+        assert!(begin("alice", "s3cret", 1).is_some());
+    }
+    assert_eq!(lock(&users.pending).len(), 1);
+    for guess in 0..100 {
+        begin("alice", &guess.to_string(), 1);
+    }
+    assert_eq!(lock(&users.pending).len(), MAX_PENDING_PER_ADDRESS);
+    assert!(begin("bob", "his", 2).is_some());
+    for guess in 0..1000 {
+        begin("alice", &guess.to_string(), u8::try_from(guess / 4).unwrap_or(0));
+    }
+    assert_eq!(lock(&users.pending).len(), MAX_PENDING);
+}
+
+#[tokio::test]
+async fn a_check_ends_even_if_nobody_waits_for_it() {
+    let users = users(&["alice"]);
+    let credentials = Credentials::of(&basic("alice", "s3cret")).unwrap();
+    let tag = users.tag(&credentials);
+    let mut outcome = users.check(credentials, tag, address(1)).unwrap();
+    drop(users.admit(&basic("alice", "s3cret"), address(1)));
+    outcome.wait_for(Option::is_some).await.unwrap();
+    assert_eq!(users.remembered("alice", &tag), Some(Verdict::Admitted));
+    assert!(lock(&users.pending).is_empty());
+}
+
+#[test]
+fn an_unknown_name_has_always_the_same_stand_in() {
+    let users = users(&["a", "b", "c"]);
+    for name in ["x", "y", "z"] {
+        let (first, second) = (users.stand_in(name).unwrap(), users.stand_in(name).unwrap());
+        assert!(std::ptr::eq(first, second));
+    }
+}

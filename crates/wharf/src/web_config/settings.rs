@@ -1,0 +1,201 @@
+//! From the text of a web config file to settings: users, headers, the rate limit. TLS has a module of its own.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_saphyr::Location;
+use wharf_http::{Access, Fixed, PasswordHash, RateLimit, Users};
+
+use super::Loaded;
+use super::document::{self, Document, HttpSection, Problem, RateSection, Text};
+use super::inputs::Inputs;
+use crate::config::FlagDuration;
+use crate::quote::Quoted;
+
+/// The headers that a file may set, with their values where not every one is allowed.
+const HEADERS: [(&str, &[&str]); 5] = [
+    ("Content-Security-Policy", &[]),
+    ("Strict-Transport-Security", &[]),
+    ("X-Content-Type-Options", &["nosniff"]),
+    ("X-Frame-Options", &["deny", "sameorigin"]),
+    ("X-XSS-Protection", &[]),
+];
+
+/// Reads a web config file and all files that it names.
+pub(super) fn load(path: &Path, inputs: &mut Inputs) -> Loaded {
+    let contents = inputs.read(path).map_err(Problem::whole);
+    let document = contents.and_then(|contents| document::read(path, &contents));
+    let loading = Loading {
+        path,
+        inputs,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
+    match document {
+        Ok(document) => loading.load(document),
+        Err(problem) => Loaded {
+            access: None,
+            problems: vec![problem],
+            warnings: Vec::new(),
+        },
+    }
+}
+
+/// A file being read, and what is found to be wrong with it.
+pub(super) struct Loading<'a> {
+    pub(super) path: &'a Path,
+    pub(super) inputs: &'a mut Inputs,
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Loading<'_> {
+    fn load(mut self, document: Document) -> Loaded {
+        let http = document.http_server_config.unwrap_or_default();
+        let http2 = http.http2.unwrap_or(true);
+        let headers = self.headers(http);
+        let rate_limit = self.rate_limit(&document.rate_limit.unwrap_or_default());
+        let section = document.tls_server_config.unwrap_or_default();
+        let choices = self.tls_choices(&section);
+        // Others can do without a usable certificate and without the password of one user, but not if the file does
+        // not say what is meant.
+        let is_understood = self.problems.is_empty();
+        let tls = self.tls(&section, choices, http2);
+        let users = self.users(document.basic_auth_users.unwrap_or_default());
+        let fixed = Fixed {
+            tls: section.is_enabled(),
+            http2,
+            rate_limit,
+        };
+        let access = users.filter(|_| is_understood).map(|users| {
+            let users = Arc::new(users);
+            (Access { headers, users, tls }, fixed)
+        });
+        Loaded {
+            access,
+            problems: self.problems,
+            warnings: self.warnings,
+        }
+    }
+
+    pub(super) fn problem(&mut self, key: &str, place: Option<Location>, why: impl fmt::Display) {
+        self.problems.push(Problem::at(self.path, key, place, why));
+    }
+
+    /// A user whose hash is of no use is still one, whom no password lets in.
+    fn users(&mut self, hashes: document::Users) -> Option<Users> {
+        let mut users = Vec::new();
+        for (name, hash) in hashes {
+            let text = hash.as_ref().map_or("", |hash| hash.value.as_str());
+            let parsed = text.parse::<PasswordHash>();
+            if let Err(error) = &parsed {
+                self.problem(
+                    &format!("basic_auth_users.{name}"),
+                    place_of(hash.as_ref()),
+                    error,
+                );
+            }
+            users.push((name, parsed.ok()));
+        }
+        let users = Users::new(users);
+        if let Err(error) = &users {
+            self.problems.push(Problem::whole(error));
+        }
+        users.ok()
+    }
+
+    fn headers(&mut self, section: HttpSection) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in section.headers.into_iter().flatten() {
+            let text = value.as_ref().map_or("", |value| value.value.as_str());
+            match header(&name, text) {
+                Ok((name, value)) => {
+                    headers.insert(name, value);
+                }
+                Err(why) => {
+                    let key = format!("http_server_config.headers.{name}");
+                    self.problem(&key, place_of(value.as_ref()), why);
+                }
+            }
+        }
+        headers
+    }
+
+    fn rate_limit(&mut self, section: &RateSection) -> Option<RateLimit> {
+        let text = section.interval.as_ref()?;
+        // A bare number counts nanoseconds.
+        let interval = match text.value.parse::<i64>() {
+            Ok(nanoseconds) => format!("{nanoseconds}ns").parse(),
+            Err(_) => text.value.parse::<FlagDuration>(),
+        };
+        let interval = match interval {
+            Ok(interval) => interval.to_duration(),
+            Err(error) => {
+                self.problem("rate_limit.interval", Some(text.referenced), error);
+                return None;
+            }
+        };
+        if interval.is_zero() {
+            return None;
+        }
+        let (burst, place) = match &section.burst {
+            Some(burst) => (burst.value, burst.referenced),
+            None => (0, text.referenced),
+        };
+        if burst < 1 {
+            let why = format!("expected at least 1, since otherwise no request is answered, found `{burst}`");
+            self.problem("rate_limit.burst", Some(place), why);
+        }
+        Some(RateLimit {
+            interval,
+            burst: u32::try_from(burst).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// The value that a name stands for, if it is a known one.
+    pub(super) fn named<T: Copy>(
+        &mut self,
+        key: &str,
+        text: Option<&Text>,
+        known: &[(&str, T)],
+    ) -> Option<T> {
+        let text = text?;
+        let found = known.iter().find(|(name, _)| *name == text.value);
+        if found.is_none() {
+            let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+            let why = format!("expected one of {}, found `{}`", list(&names), text.value);
+            self.problem(&format!("tls_server_config.{key}"), Some(text.referenced), why);
+        }
+        found.map(|(_, value)| *value)
+    }
+}
+
+/// A header that may be set, in the words of the original where it may not.
+fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let known = HEADERS.iter().find(|(known, _)| *known == name);
+    let (name, allowed) = known
+        .and_then(|(_, allowed)| Some((HeaderName::try_from(name).ok()?, allowed)))
+        .ok_or_else(|| format!("HTTP header {} can not be configured", Quoted(name)))?;
+    if !allowed.is_empty() && !allowed.contains(&value) {
+        return Err(format!(
+            "expected one of {}, found {}",
+            list(allowed),
+            Quoted(value)
+        ));
+    }
+    let value = HeaderValue::from_str(value)
+        .map_err(|_| format!("expected the value of a header, found {}", Quoted(value)))?;
+    Ok((name, value))
+}
+
+pub(super) fn place_of(text: Option<&Text>) -> Option<Location> {
+    text.map(|text| text.referenced)
+}
+
+fn list(names: &[&str]) -> String {
+    let names = names.iter().filter(|name| !name.is_empty());
+    let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
