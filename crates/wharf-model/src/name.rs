@@ -47,6 +47,10 @@ pub fn is_legacy_label_name(name: &str) -> bool {
 
 /// Goes on after a byte that does not fit: without branches the compiler compares many bytes at once, and almost
 /// every name fits.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "the branches that `&&` and `||` make are what is avoided"
+)]
 fn is_legacy(name: &str, also: impl Fn(u8) -> bool) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'_') | also(byte);
     let all_fit = name.bytes().fold(true, |all, byte| all & fits(byte));
