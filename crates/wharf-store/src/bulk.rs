@@ -107,6 +107,7 @@ impl Store {
                 Ok(undo) => undos.push(undo),
                 Err(error) => {
                     guarded.state.undo(&self.preparer, Undo::Several(undos));
+                    Self::unlock(guarded);
                     return Err((Some(push), error));
                 }
             }

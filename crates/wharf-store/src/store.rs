@@ -339,10 +339,12 @@ impl Store {
     /// If the bytes are no record, or one of a later version.
     pub fn replay(&self, record: &[u8]) -> Result<(), RecordError> {
         let changes = record::decode(record, &self.preparer)?;
-        let state = &mut self.lock().state;
+        let mut guarded = self.lock();
         for change in changes {
-            state.replay(&self.preparer, change);
+            guarded.state.replay(&self.preparer, change);
         }
+        // What a long log has deleted must not pile up until the first change after the start.
+        Self::unlock(guarded);
         Ok(())
     }
 
