@@ -29,6 +29,10 @@ pub enum PushMode {
     ReplaceSeries,
 }
 
+/// The pause of whoever takes the lock again and again. The lock is not fair: taken again at once, it would keep those
+/// waiting who are only just being woken.
+const GIVE_WAY: Duration = Duration::from_micros(50);
+
 /// Groups that are counted under one hold of the lock.
 const COUNTED_AT_ONCE: usize = 512;
 
@@ -323,6 +327,8 @@ impl Store {
             for key in keys {
                 guarded.state.enlist(key);
             }
+            drop(guarded);
+            Self::give_way();
         }
     }
 
@@ -548,6 +554,11 @@ impl Store {
         let litter = guarded.state.take_litter();
         drop(guarded);
         drop(litter);
+    }
+
+    /// Lets others have the lock before it is taken again.
+    pub(crate) fn give_way() {
+        std::thread::sleep(GIVE_WAY);
     }
 
     /// A panic under the lock is a bug that may have left a push half stored. The panic's message is in the log;
