@@ -211,6 +211,12 @@ impl ApiError {
     /// The response: the text, as the original sends its errors.
     pub(crate) fn into_response(self) -> Response<ResponseBody> {
         let mut response = respond::error_text(self.status, &format!("{}\n", self.text));
+        self.add_headers(&mut response);
+        response
+    }
+
+    /// Adds what the response says beside status and text: when to try again, and whether the connection ends.
+    pub(crate) fn add_headers(&self, response: &mut Response<ResponseBody>) {
         if let Some(seconds) = self.retry_after_seconds {
             response
                 .headers_mut()
@@ -221,7 +227,6 @@ impl ApiError {
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        response
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::{Response, StatusCode};
 use wharf_model::{GroupingKey, Selector, duration};
-use wharf_store::{Commit, GroupInfo, Listing, Page, SortBy, UnixNanos};
+use wharf_store::{Commit, GroupInfo, Listing, PUSH_FAILURE_TIME, PUSH_TIME, Page, SortBy, UnixNanos};
 
 use crate::api;
 use crate::chunks::ResponseBody;
@@ -181,8 +181,7 @@ impl ListRequest {
             fields: (0..FIELDS.len()).collect(),
         };
         let mut after = None;
-        for pair in query::pairs(query) {
-            let (name, value) = pair.map_err(|error| ApiError::parameter(&error))?;
+        for (name, value) in query::parameters(query)? {
             let listing = &mut request.listing;
             match name.as_str() {
                 "match[]" => {
@@ -231,7 +230,8 @@ fn sort(text: &str) -> Result<(SortBy, bool), ApiError> {
         let known: Vec<&str> = SORTS.iter().map(|(name, _)| *name).collect();
         let known = known.join(", ");
         ApiError::parameter(&format!(
-            "sort: expected one of {known}, perhaps with - in front, found `{text}`"
+            "sort: expected one of {known}, perhaps with - in front, found `{}`",
+            query::shown(text)
         ))
     })
 }
@@ -240,7 +240,8 @@ fn limit(text: &str) -> Result<usize, ApiError> {
     let number = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
     number.ok_or_else(|| {
         ApiError::parameter(&format!(
-            "limit: expected a number from 1 to {MAX_LIMIT}, found `{text}`"
+            "limit: expected a number from 1 to {MAX_LIMIT}, found `{}`",
+            query::shown(text)
         ))
     })
 }
@@ -252,7 +253,8 @@ fn fields(text: &str) -> Result<Vec<usize>, ApiError> {
             let known: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
             let known = known.join(", ");
             return Err(ApiError::parameter(&format!(
-                "fields: expected some of {known}, found `{name}`"
+                "fields: expected some of {known}, found `{}`",
+                query::shown(name)
             )));
         };
         if !fields.contains(&at) {
@@ -260,6 +262,15 @@ fn fields(text: &str) -> Result<Vec<usize>, ApiError> {
         }
     }
     Ok(fields)
+}
+
+/// The name of a family that can be deleted. A group cannot be without its times, which the gateway writes.
+fn family(name: String) -> Result<String, ApiError> {
+    if name == PUSH_TIME || name == PUSH_FAILURE_TIME {
+        let text = format!("family: expected a family that was pushed, found `{name}`");
+        return Err(ApiError::parameter(&text));
+    }
+    Ok(name)
 }
 
 struct DeleteRequest {
@@ -284,8 +295,7 @@ impl DeleteRequest {
             family: None,
             dry_run: false,
         };
-        for pair in query::pairs(query) {
-            let (name, value) = pair.map_err(|error| ApiError::parameter(&error))?;
+        for (name, value) in query::parameters(query)? {
             match name.as_str() {
                 "match[]" => {
                     request.selectors.push(selector(&value)?);
@@ -296,7 +306,7 @@ impl DeleteRequest {
                     let age = age.map_err(|error| ApiError::parameter(&format!("older_than: {error}")))?;
                     request.older_than = Some(age);
                 }
-                "family" => request.family = Some(value),
+                "family" => request.family = Some(family(value)?),
                 "dry_run" => request.dry_run = query::flag(&name, &value)?,
                 other => return Err(query::unknown(other, "match[], older_than, family, dry_run")),
             }

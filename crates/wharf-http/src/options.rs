@@ -78,7 +78,8 @@ fn mode(method: &Method, merge: Option<&str>) -> Result<PushMode, ApiError> {
         }
         Some("series") => Ok(PushMode::ReplaceSeries),
         Some(other) => Err(ApiError::parameter(&format!(
-            "expected merge=series, found `{other}`"
+            "expected merge=series, found `{}`",
+            query::shown(other)
         ))),
     }
 }

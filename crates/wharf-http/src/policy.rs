@@ -213,32 +213,48 @@ impl Active {
     /// # Errors
     /// If a quota has no room for it. It counts in no quota then.
     pub(crate) fn admit(&self, key: &GroupingKey, clock: impl FnOnce() -> Instant) -> Result<(), TooFast> {
+        self.admit_all([key], clock).map_err(|(_, error)| error)
+    }
+
+    /// Counts a push to each of these groups, which is to be stored as a whole.
+    ///
+    /// # Errors
+    /// The first group for which a quota has no room. The push counts for none of them then: tried again and again,
+    /// it would otherwise take from others what it cannot use.
+    pub(crate) fn admit_all<'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k GroupingKey>,
+        clock: impl FnOnce() -> Instant,
+    ) -> Result<(), (&'k GroupingKey, TooFast)> {
         if self.buckets.is_empty() {
             return Ok(());
         }
         let now = clock();
         let mut taken: Vec<(&TokenBuckets, Vec<u8>)> = Vec::new();
-        for (at, buckets) in &self.buckets {
-            let Some(quota) = self.policy.quotas.get(*at) else {
-                continue;
-            };
-            if !quota.selector.matches(key) {
-                continue;
-            }
-            let bucket = quota.rate_key(key);
-            if let Err(wait) = buckets.take(&bucket, now) {
-                for (buckets, bucket) in taken {
-                    buckets.give_back(&bucket);
+        for key in keys {
+            for (quota, buckets) in self.rates_of(key) {
+                let bucket = quota.rate_key(key);
+                if let Err(wait) = buckets.take(&bucket, now) {
+                    for (buckets, bucket) in taken {
+                        buckets.give_back(&bucket);
+                    }
+                    let selector = quota.selector.to_string();
+                    let rate = buckets.rate();
+                    return Err((key, TooFast { selector, rate, wait }));
                 }
-                return Err(TooFast {
-                    selector: quota.selector.to_string(),
-                    rate: buckets.rate(),
-                    wait,
-                });
+                taken.push((buckets, bucket));
             }
-            taken.push((buckets, bucket));
         }
         Ok(())
+    }
+
+    /// The quotas with a rate that select a group.
+    fn rates_of(&self, key: &GroupingKey) -> impl Iterator<Item = (&QuotaRule, &TokenBuckets)> {
+        let rates = self
+            .buckets
+            .iter()
+            .filter_map(|(at, buckets)| Some((self.policy.quotas.get(*at)?, buckets)));
+        rates.filter(|(quota, _)| quota.selector.matches(key))
     }
 
     /// What the quotas allow of what is stored, and how much of it is taken; `usage` is in their order.

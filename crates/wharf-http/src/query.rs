@@ -1,6 +1,7 @@
 //! The query of a URL: `name=value` pairs with `&` between them.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use crate::error::ApiError;
 use crate::path::percent_decode;
@@ -20,8 +21,39 @@ impl std::fmt::Display for BadQuery {
 }
 
 /// The pairs in their order, decoded; `+` is a blank. A name alone has an empty value.
-pub(crate) fn pairs(query: Option<&str>) -> impl Iterator<Item = Result<(String, String), BadQuery>> {
+fn pairs(query: Option<&str>) -> impl Iterator<Item = Result<(String, String), BadQuery>> {
     raw(query).map(|(name, value)| Ok((decode(name)?, decode(value)?)))
+}
+
+/// The pairs of a query in which each name stands once, but for `match[]`. Of two values that contradict each
+/// other none is what was meant.
+///
+/// # Errors
+/// 400 if a name stands there again, or the query cannot be read.
+pub(crate) fn parameters(query: Option<&str>) -> Result<Vec<(String, String)>, ApiError> {
+    let (mut seen, mut parameters) = (HashSet::new(), Vec::new());
+    for pair in pairs(query) {
+        let (name, value) = pair.map_err(|error| ApiError::parameter(&error))?;
+        if name != "match[]" && !seen.insert(name.clone()) {
+            let text = format!("expected `{}` once, found it twice", shown(&name));
+            return Err(ApiError::parameter(&text));
+        }
+        parameters.push((name, value));
+    }
+    Ok(parameters)
+}
+
+/// What was found in a query as an error text quotes it: cut short, and without control characters.
+pub(crate) fn shown(found: &str) -> String {
+    let mut text = String::new();
+    for c in found.chars().take(100) {
+        if c.is_control() {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 /// The decoded values of one name. What else the query has does not matter, not even whether it can be read.
@@ -40,14 +72,18 @@ pub(crate) fn flag(name: &str, value: &str) -> Result<bool, ApiError> {
         "" | "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
         other => Err(ApiError::parameter(&format!(
-            "{name}: expected true or false, found `{other}`"
+            "{name}: expected true or false, found `{}`",
+            shown(other)
         ))),
     }
 }
 
 /// The refusal of a parameter that does not exist.
 pub(crate) fn unknown(name: &str, known: &str) -> ApiError {
-    ApiError::parameter(&format!("expected a parameter of {known}, found `{name}`"))
+    ApiError::parameter(&format!(
+        "expected a parameter of {known}, found `{}`",
+        shown(name)
+    ))
 }
 
 fn raw(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {

@@ -17,7 +17,12 @@ pub struct DurationError {
 
 impl fmt::Display for DurationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected {}, found `{}`", self.expected, self.text)
+        write!(
+            f,
+            "expected {}, found `{}`",
+            self.expected,
+            self.text.escape_debug()
+        )
     }
 }
 

@@ -107,6 +107,7 @@ impl Store {
                 Ok(undo) => undos.push(undo),
                 Err(error) => {
                     guarded.state.undo(&self.preparer, Undo::Several(undos));
+                    Self::unlock(guarded);
                     return Err((Some(push), error));
                 }
             }
@@ -227,10 +228,7 @@ impl Store {
         let mut expired = Expired::default();
         loop {
             match self.expire_some(now, &mut expired) {
-                Ok(true) => {
-                    // A lock that is taken again at once would keep others waiting for all of them.
-                    std::thread::yield_now();
-                }
+                Ok(true) => Self::give_way(),
                 // What was done before counts; the next call is going to say what is wrong.
                 Err(error) if expired == Expired::default() => return Err(error),
                 Ok(false) | Err(_) => return Ok(expired),

@@ -109,6 +109,7 @@ impl fmt::Display for Exceeded {
             (Some(selector), Limited::Groups) => write!(f, " of `{selector}`")?,
             (Some(selector), _) => write!(f, " in the groups of `{selector}`")?,
             (None, Limited::PushSeries) => f.write_str(" in one push")?,
+            (None, Limited::Groups) => {}
             (None, _) => f.write_str(" in all groups")?,
         }
         write!(f, ", found {found} with this push")

@@ -85,7 +85,7 @@ pub(crate) fn merge<'e>(
                 }
                 let replaced = series_of(family.name, family.metric_type, pushed.text(family));
                 let replaced: HashSet<&[u8]> = replaced.into_iter().collect();
-                add_stored(&mut merged, *position, key, &parts, &replaced)
+                add_stored(preparer, &mut merged, *position, key, &parts, &replaced)
                     .map_err(|_too_large| preparer.too_large())?;
             }
         }
@@ -95,6 +95,7 @@ pub(crate) fn merge<'e>(
 
 /// Adds the stored metrics of a family that are not replaced, and what the push does not say of it.
 fn add_stored(
+    preparer: &Preparer,
     merged: &mut Exposition<'_>,
     position: usize,
     key: &GroupingKey,
@@ -115,7 +116,10 @@ fn add_stored(
     let stored = series_of(parts.name, parts.metric_type, parts.text);
     let mut staying = leaf.view(parts.name, 0).decode(|exposition, family| {
         let metrics = family.metrics.iter().zip(stored);
-        let metrics = metrics.filter(|(_, series)| !replaced.contains(series));
+        let metrics = metrics.filter(|(metric, series)| {
+            let now = preparer.series_now(exposition, parts.name, metric);
+            !replaced.contains(now.as_deref().unwrap_or(series))
+        });
         let metrics = metrics.map(|(metric, _)| merged.adopt(exposition, metric));
         metrics.collect::<Result<Vec<_>, _>>()
     })?;

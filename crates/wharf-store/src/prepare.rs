@@ -155,6 +155,15 @@ struct Row<'e> {
 }
 
 impl InstanceLabel {
+    /// Whether [`Self::complete`] makes another label of this one.
+    fn changes(&self, stored: Option<&str>) -> bool {
+        match self {
+            Self::Empty => stored.is_none(),
+            Self::Omit => stored == Some(""),
+            Self::Value(_) => stored.is_none_or(str::is_empty),
+        }
+    }
+
     /// Completes the labels of a series, which begin at `start` of the list, in no order.
     fn complete<'a>(&'a self, labels: &mut Vec<LabelPair<'a>>, start: usize) {
         let position = labels[start..].iter().position(|(name, _)| *name == "instance");
@@ -337,6 +346,28 @@ impl Preparer {
 
     fn digest(&self, fingerprints: &[Fingerprint]) -> u64 {
         self.hasher.hash_one(fingerprints)
+    }
+
+    /// The series of a stored metric as a push would write it now, if that is another: the instance label may have
+    /// changed since. The bytes are those that [`series_of`] gives.
+    pub(crate) fn series_now(
+        &self,
+        exposition: &Exposition<'_>,
+        name: &str,
+        metric: &Metric,
+    ) -> Option<Vec<u8>> {
+        let mut stored = exposition.labels(metric.labels);
+        let instance = stored.find(|(name, _)| *name == "instance");
+        if !self.instance.changes(instance.map(|(_, value)| value)) {
+            return None;
+        }
+        let mut labels: Vec<LabelPair<'_>> = exposition.labels(metric.labels).collect();
+        self.instance.complete(&mut labels, 0);
+        labels.sort_unstable();
+        let mut lines = Vec::new();
+        let scheme = EscapingScheme::AllowUtf8;
+        text::write_metric(&mut lines, exposition, name, &labels, metric.value, scheme);
+        Some(last_series(&lines).to_vec())
     }
 
     /// Calls `visit` with the fingerprint of each metric of a stored fragment.

@@ -1,6 +1,6 @@
 //! One exposition of several groups, taken apart.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 use wharf_model::{Exposition, Family, GroupingKey, GroupingKeyError, Metric, TooLarge};
@@ -45,11 +45,12 @@ pub fn split(
     labels: &[&str],
     max_groups: usize,
 ) -> Result<Vec<(GroupingKey, Exposition<'static>)>, SplitError> {
+    let labels: HashSet<&str> = labels.iter().copied().collect();
     let mut groups: Vec<Part> = Vec::new();
     let mut positions: HashMap<GroupingKey, usize> = HashMap::new();
     for (source, family) in exposition.families.iter().enumerate() {
         for metric in &family.metrics {
-            let key = key_of(exposition, family, metric, labels)?;
+            let key = key_of(exposition, family, metric, &labels)?;
             let position = *positions.entry(key).or_insert_with_key(|key| {
                 groups.push(Part::new(key.clone()));
                 groups.len() - 1
@@ -74,7 +75,7 @@ fn key_of(
     exposition: &Exposition<'_>,
     family: &Family,
     metric: &Metric,
-    labels: &[&str],
+    labels: &HashSet<&str>,
 ) -> Result<GroupingKey, SplitError> {
     let of_group = exposition
         .labels(metric.labels)

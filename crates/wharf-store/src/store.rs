@@ -29,6 +29,10 @@ pub enum PushMode {
     ReplaceSeries,
 }
 
+/// The pause of whoever takes the lock again and again. The lock is not fair: taken again at once, it would keep those
+/// waiting who are only just being woken.
+const GIVE_WAY: Duration = Duration::from_micros(50);
+
 /// Groups that are counted under one hold of the lock.
 const COUNTED_AT_ONCE: usize = 512;
 
@@ -323,6 +327,8 @@ impl Store {
             for key in keys {
                 guarded.state.enlist(key);
             }
+            drop(guarded);
+            Self::give_way();
         }
     }
 
@@ -339,10 +345,12 @@ impl Store {
     /// If the bytes are no record, or one of a later version.
     pub fn replay(&self, record: &[u8]) -> Result<(), RecordError> {
         let changes = record::decode(record, &self.preparer)?;
-        let state = &mut self.lock().state;
+        let mut guarded = self.lock();
         for change in changes {
-            state.replay(&self.preparer, change);
+            guarded.state.replay(&self.preparer, change);
         }
+        // What a long log has deleted must not pile up until the first change after the start.
+        Self::unlock(guarded);
         Ok(())
     }
 
@@ -546,6 +554,11 @@ impl Store {
         let litter = guarded.state.take_litter();
         drop(guarded);
         drop(litter);
+    }
+
+    /// Lets others have the lock before it is taken again.
+    pub(crate) fn give_way() {
+        std::thread::sleep(GIVE_WAY);
     }
 
     /// A panic under the lock is a bug that may have left a push half stored. The panic's message is in the log;

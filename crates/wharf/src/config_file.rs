@@ -21,6 +21,8 @@ mod source;
 mod tool;
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde_saphyr::{Location, Spanned};
@@ -83,11 +85,14 @@ pub fn read(path: &Path, names: NameRule) -> Result<Policy, FileError> {
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > MAX_BYTES {
-        return Err(format!("expected at most {MAX_BYTES} bytes, found {size}"));
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut text = String::new();
+    // Counted while it is read, for a pipe or a device does not say its size.
+    let read = file.take(MAX_BYTES + 1).read_to_string(&mut text);
+    if read.map_err(|error| error.to_string())? as u64 > MAX_BYTES {
+        return Err(format!("expected at most {MAX_BYTES} bytes, found more"));
     }
-    std::fs::read_to_string(path).map_err(|error| error.to_string())
+    Ok(text)
 }
 
 fn parse(text: &str, names: NameRule) -> Result<Policy, Vec<Mistake>> {

@@ -109,7 +109,14 @@ struct Storage {
 async fn load(config: Config, gateway: Arc<Gateway>, shutdown: Shutdown) -> anyhow::Result<Storage> {
     let checkpoint_bytes = config.storage.checkpoint.0;
     let store = Arc::clone(gateway.store());
-    let opened = tokio::task::spawn_blocking(move || storage::open(&config, &store)).await;
+    let expiring = Arc::clone(&gateway);
+    let opened = tokio::task::spawn_blocking(move || {
+        let ledger = storage::open(&config, &store)?;
+        // What has expired while nothing ran must not be seen again.
+        expiring.expire();
+        anyhow::Ok(ledger)
+    });
+    let opened = opened.await;
     let ledger = match opened.context("load the stored groups").flatten() {
         Ok(ledger) => ledger,
         Err(error) => {
@@ -117,8 +124,6 @@ async fn load(config: Config, gateway: Arc<Gateway>, shutdown: Shutdown) -> anyh
             return Err(error);
         }
     };
-    // What has expired while nothing ran must not be seen again.
-    gateway.expire();
     gateway.set_loaded();
     let keeper = Keeper::start(gateway, checkpoint_bytes).context("start the keeper")?;
     Ok(Storage { ledger, keeper })

@@ -133,41 +133,52 @@ fn import_group(group: &import::ImportedGroup, store: &Store) -> anyhow::Result<
     Ok(())
 }
 
-/// A thread that looks after the ledger, and takes away what has expired, until it is dropped.
+/// Threads that look after the ledger, and take away what has expired, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Keeper {
     pub(crate) fn start(gateway: Arc<Gateway>, checkpoint_bytes: u64) -> std::io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopping = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name("keeper".to_owned())
-            .spawn(move || {
-                let (mut failing, mut expired) = (false, Instant::now());
-                while !stopping.load(Ordering::Acquire) {
-                    keep(gateway.store(), checkpoint_bytes, &mut failing);
-                    if expired.elapsed() >= EXPIRE_EVERY {
-                        expired = Instant::now();
-                        gateway.expire();
-                    }
-                    std::thread::park_timeout(KEEP_EVERY);
-                }
-            })?;
-        Ok(Self {
-            stop,
-            thread: Some(thread),
-        })
+        let mut keeper = Self {
+            stop: Arc::default(),
+            threads: Vec::new(),
+        };
+        let (keeping, mut failing) = (Arc::clone(&gateway), false);
+        keeper.spawn("keeper", KEEP_EVERY, move || {
+            keep(keeping.store(), checkpoint_bytes, &mut failing);
+        })?;
+        // Apart from the other, which is busy for as long as a checkpoint takes.
+        keeper.spawn("expiry", EXPIRE_EVERY, move || gateway.expire())?;
+        Ok(keeper)
+    }
+
+    /// Does something again and again, with this pause between.
+    fn spawn(
+        &mut self,
+        name: &str,
+        pause: Duration,
+        mut work: impl FnMut() + Send + 'static,
+    ) -> std::io::Result<()> {
+        let stop = Arc::clone(&self.stop);
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        let thread = thread.spawn(move || {
+            while !stop.load(Ordering::Acquire) {
+                work();
+                std::thread::park_timeout(pause);
+            }
+        })?;
+        self.threads.push(thread);
+        Ok(())
     }
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             thread.thread().unpark();
             // If it has panicked, the panic is in the log.
             let _ended = thread.join();

@@ -4,6 +4,7 @@ use wharf_model::GroupingKey;
 use wharf_store::Cursor;
 
 use crate::error::ApiError;
+use crate::query;
 
 const RANK_DIGITS: usize = 16;
 
@@ -19,9 +20,9 @@ pub(super) fn write(cursor: &Cursor) -> String {
 
 pub(super) fn read(text: &str) -> Result<Cursor, ApiError> {
     parse(text).ok_or_else(|| {
-        let start: String = text.chars().take(100).collect();
+        let found = query::shown(text);
         ApiError::parameter(&format!(
-            "cursor: expected what an earlier page gave, found `{start}`"
+            "cursor: expected what an earlier page gave, found `{found}`"
         ))
     })
 }

@@ -57,8 +57,7 @@ impl Parameters {
     /// Here nothing has to be ignored for the sake of the original, so a misspelt parameter is refused.
     fn of(gateway: &Gateway, request: &Request<Incoming>) -> Result<Self, ApiError> {
         let (mut group_by, mut partial) = (None, false);
-        for pair in query::pairs(request.uri().query()) {
-            let (name, value) = pair.map_err(|error| ApiError::parameter(&error))?;
+        for (name, value) in query::parameters(request.uri().query())? {
             match name.as_str() {
                 "group_by" => group_by = Some(labels(&value, gateway.settings.names)?),
                 "partial" => partial = query::flag(&name, &value)?,
@@ -88,12 +87,14 @@ fn labels(text: &str, names: NameRule) -> Result<Vec<String>, ApiError> {
     for name in text.split(',') {
         if !names.allows_label_name(name) || is_reserved_label_name(name) {
             return Err(ApiError::parameter(&format!(
-                "group_by: expected label names with commas between them, found `{name}`"
+                "group_by: expected label names with commas between them, found `{}`",
+                query::shown(name)
             )));
         }
         if !seen.insert(name) {
             return Err(ApiError::parameter(&format!(
-                "group_by: expected each label once, found `{name}` twice"
+                "group_by: expected each label once, found `{}` twice",
+                query::shown(name)
             )));
         }
     }
@@ -122,9 +123,9 @@ async fn push(
         commit.wait().await?;
     }
     // Nothing of it was stored, so it is no success.
-    let status = refused.first().filter(|_| groups == 0);
-    let status = status.map_or(gateway.settings.success_status, |(_, error)| error.status());
-    Ok(api::answer(status, |out| {
+    let failure = refused.first().filter(|_| groups == 0).map(|(_, error)| error);
+    let status = failure.map_or(gateway.settings.success_status, ApiError::status);
+    let mut response = api::answer(status, |out| {
         let mut data = Members::object(out);
         data.key("groups")
             .extend_from_slice(groups.to_string().as_bytes());
@@ -137,7 +138,11 @@ async fn push(
         }
         list.end();
         data.end();
-    }))
+    });
+    if let Some(error) = failure {
+        error.add_headers(&mut response);
+    }
+    Ok(response)
 }
 
 /// What has become of the groups of a push.
@@ -154,6 +159,12 @@ impl Parameters {
         let exposition = received.decode(gateway, &body)?;
         let group_by: Vec<&str> = self.group_by.iter().map(String::as_str).collect();
         let split = wharf_store::split(&exposition, &group_by, self.max_groups())?;
+        if !self.partial {
+            let keys = split.iter().map(|(key, _)| key);
+            self.rules
+                .admit_all(keys, Instant::now)
+                .map_err(|(key, error)| ApiError::too_fast(&error).of_group(key))?;
+        }
         let (mut groups, mut refused) = (Vec::with_capacity(split.len()), Vec::new());
         for (key, exposition) in split {
             match self.prepare(gateway, key.clone(), exposition) {
@@ -202,9 +213,11 @@ impl Parameters {
     ) -> Result<GroupPush<'e>, ApiError> {
         let settings = &gateway.settings;
         settings.push_limits.check_key(&key)?;
-        self.rules
-            .admit(&key, Instant::now)
-            .map_err(|error| ApiError::too_fast(&error))?;
+        if self.partial {
+            self.rules
+                .admit(&key, Instant::now)
+                .map_err(|error| ApiError::too_fast(&error))?;
+        }
         let relabelled =
             wharf_relabel::relabel(self.rules.relabelling(), &key, &mut exposition, settings.names)
                 .map_err(|error| ApiError::relabelling(&error))?;

@@ -38,7 +38,7 @@ fn a_limit_on_groups_keeps_new_ones_out_and_lets_old_ones_push() {
     let before = exposition(&store.snapshot());
     refused(
         put(&store, "job/c", "m 1\n"),
-        &expect!["expected at most 2 groups in all groups, found 3 with this push"],
+        &expect!["expected at most 2 groups, found 3 with this push"],
     );
     assert_eq!(
         exposition(&store.snapshot()),

@@ -2,8 +2,9 @@
 //!
 //! A fixture is a file of records, each behind its length in four bytes, little endian.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
@@ -46,6 +47,24 @@ fn check(name: &str, described: &Expect, replayed: &Expect) {
         Some(format!("{key} {lifetime:?}\n"))
     });
     replayed.assert_eq(&(exposition(&snapshot) + &lifetimes.collect::<String>()));
+}
+
+#[test]
+fn what_records_delete_is_freed_while_they_are_replayed() {
+    let store = store();
+    let mut seen = Vec::new();
+    for record in records("records-v1") {
+        store.replay(&record).unwrap();
+        let snapshot = store.snapshot();
+        let leaves = snapshot.families().flat_map(|family| family.leaves());
+        seen.extend(leaves.map(Arc::downgrade));
+    }
+    let snapshot = store.snapshot();
+    let stored = snapshot.families().flat_map(|family| family.leaves()).count();
+    let alive = seen.iter().filter_map(Weak::upgrade);
+    let alive: BTreeSet<_> = alive.map(|leaf| Arc::as_ptr(&leaf)).collect();
+    assert!(seen.len() > stored, "the records delete something");
+    assert_eq!(alive.len(), stored);
 }
 
 #[test]

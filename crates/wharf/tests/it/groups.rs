@@ -318,6 +318,40 @@ fn a_push_may_replace_series_of_the_same_labels_only() {
     );
 }
 
+#[test]
+fn series_are_merged_although_the_instance_label_has_changed_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let on = |instance: &str| {
+        let gateway = wharf()
+            .arg(format!("--storage.path={}", folder.path().display()))
+            .arg(format!("--push.instance-label={instance}"));
+        loaded(gateway)
+    };
+    let body = |value: u32| {
+        format!("# TYPE h histogram\nh_sum {value}\nh_count {value}\n# TYPE m gauge\nm{{x=\"1\"}} {value}\n")
+    };
+    for (value, instance) in (1..).zip(["empty", "omit", "gw", "gw"]) {
+        let mut gateway = on(instance);
+        let pushed = gateway.send(&post("/metrics/job/a?merge=series").body(body(value)));
+        assert_eq!(pushed.status, 200, "{instance}: {}", pushed.text());
+        let label = match instance {
+            "empty" => r#""instance": "", "#,
+            "omit" => "",
+            _ => r#""instance": "gw", "#,
+        };
+        assert_eq!(
+            samples(&gateway, "m"),
+            [format!(r#"{value} {{{label}"job": "a", "x": "1"}}"#)]
+        );
+        assert_eq!(
+            samples(&gateway, "h_count"),
+            [format!(r#"{value} {{{label}"job": "a"}}"#)]
+        );
+        gateway.kill();
+        gateway.wait();
+    }
+}
+
 // ---- many groups ------------------------------------------------------------------------------------------
 
 const TWO_GROUPS: &str = "\
@@ -439,4 +473,64 @@ fn groups_of_a_push_need_their_labels() {
         (partial.status, &partial.json()["data"]["groups"]),
         (200, &json!(10_001))
     );
+}
+
+#[test]
+fn parameters_that_contradict_themselves_or_cannot_hold_change_nothing() {
+    let gateway = admin().start();
+    gateway.push("/metrics/job/a", "m 1\n");
+    for (more, text) in [
+        (
+            "&dry_run=true&dry_run=false",
+            "expected `dry_run` once, found it twice",
+        ),
+        (
+            "&older_than=7d&older_than=0",
+            "expected `older_than` once, found it twice",
+        ),
+        ("&family=k&family=m", "expected `family` once, found it twice"),
+        (
+            "&dry_run&family=push_time_seconds",
+            "family: expected a family that was pushed, found `push_time_seconds`",
+        ),
+        (
+            "&family=push_failure_time_seconds",
+            "family: expected a family that was pushed, found `push_failure_time_seconds`",
+        ),
+    ] {
+        let path = matching("/api/v1/groups", &["{}"], more);
+        refused(&gateway, &delete(&path), 400, text);
+    }
+    refused(
+        &gateway,
+        &get("/api/v1/groups?limit=1&limit=2"),
+        400,
+        "expected `limit` once, found it twice",
+    );
+    refused(
+        &gateway,
+        &post("/api/v1/push?group_by=job&partial=true&partial=false").body("m{job=\"a\"} 1\n"),
+        400,
+        "expected `partial` once, found it twice",
+    );
+    assert_eq!(jobs(&list(&gateway, "")), ["a"]);
+}
+
+#[test]
+fn what_a_refusal_quotes_is_short_and_without_control_characters() {
+    let gateway = wharf().start();
+    for query in ["limit", "sort", "fields", "cursor", "match[]", "x"] {
+        let path = format!("/api/v1/groups?{query}=%00%0a%1b{}", "a".repeat(5_000));
+        let answer = gateway.send(&get(&path));
+        let text = answer.text();
+        assert_eq!(answer.status, 400, "{text}");
+        assert!(text.len() < 400, "{text}");
+        assert!(!text.trim_end().contains(char::is_control), "{text:?}");
+    }
+    for query in ["ttl", "merge"] {
+        let path = format!("/metrics/job/a?{query}=%00%1b{}", "a".repeat(5_000));
+        let text = gateway.send(&post(&path).body("m 1\n")).text();
+        assert!(text.len() < 400, "{text}");
+        assert!(!text.trim_end().contains(char::is_control), "{text:?}");
+    }
 }

@@ -88,6 +88,14 @@ fn a_file_can_be_checked_without_a_start() {
 }
 
 #[test]
+fn a_file_that_never_ends_is_not_read_to_its_end() {
+    let exit = wharf().arg("--config.file=/dev/zero").run();
+    assert_eq!(exit.code, Some(1));
+    let expected = "/dev/zero: expected at most 4194304 bytes, found more";
+    assert!(exit.stderr.contains(expected), "{exit:?}");
+}
+
+#[test]
 fn the_rules_of_the_documentation_are_sound() {
     let page = include_str!("../../../../docs/configuration.md");
     let example = page
@@ -406,6 +414,26 @@ fn a_rate_may_be_for_each_job_alone() {
         .json();
     assert_eq!(report["data"]["groups"], 1);
     assert_eq!(report["data"]["refused"][0]["labels"]["job"], "a");
+}
+
+#[test]
+fn a_push_to_many_groups_that_comes_too_early_leaves_room_for_others() {
+    let rules = "quotas: [{match: '{}', pushes_per_second: 0.001, burst: 3}]\n";
+    let (_folder, spawn) = with_rules(rules);
+    let gateway = spawn.start();
+    let body = "m{job=\"a\"} 1\nm{job=\"b\"} 1\nm{job=\"c\"} 1\nm{job=\"d\"} 1\n";
+    for _ in 0..2 {
+        let refused = gateway.send(&post("/api/v1/push?group_by=job").body(body));
+        assert_eq!(refused.status, 429, "{}", refused.text());
+        assert!(refused.header("Retry-After").is_some());
+    }
+    for _ in 0..3 {
+        gateway.push("/metrics/job/other", "m 1\n");
+    }
+    // Where each group is stored for itself and none could be, the answer is that of the first one.
+    let refused = gateway.send(&post("/api/v1/push?group_by=job&partial=true").body(body));
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    assert!(refused.header("Retry-After").is_some());
 }
 
 #[test]
