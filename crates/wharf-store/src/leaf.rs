@@ -280,7 +280,10 @@ fn replace_range(buffer: &mut Vec<u8>, range: Range<usize>, new: &[u8]) {
         }
         buffer.resize(old_len + grow, 0);
     }
-    buffer.copy_within(range.end..old_len, end);
+    // Values mostly keep their length. Half a leaf that stays where it is need not come from memory and go back.
+    if end != range.end {
+        buffer.copy_within(range.end..old_len, end);
+    }
     buffer[range.start..end].copy_from_slice(new);
     buffer.truncate(old_len - range.len() + new.len());
 }
