@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::bodies::Body;
-use crate::load::{Length, Outcome};
+use crate::bodies::{Body, Format};
+use crate::load::{Groups, Length, Load, Outcome};
 use crate::record::{Figures, Record};
 use crate::subject::{Kind, Programs, Subject};
 use crate::table;
@@ -102,6 +102,32 @@ impl Bench {
             _ => self.lane(record, kind, |subject| subject.fill(body, groups).map(drop)),
         };
         kinds.iter().map(lane).collect()
+    }
+
+    /// Replaces a subject's groups in turn for as long as a round takes, each push a `PUT` in the text format, and
+    /// checks what it holds then. With `fresh_connections`, each push comes over a connection of its own.
+    ///
+    /// # Errors
+    /// If the subject refuses a push, or does not hold what was pushed last.
+    pub fn push(
+        &self,
+        subject: &mut Subject,
+        body: &Body,
+        groups: u32,
+        connections: u32,
+        fresh_connections: bool,
+    ) -> Result<Figures> {
+        subject.server.settle()?;
+        let outcome = subject.load(&Load {
+            request: &subject.kind.request(body, Format::Text),
+            groups: Groups::all(groups),
+            connections: connections.min(groups),
+            fresh_connections,
+            threads: 1,
+            length: self.length(),
+        })?;
+        subject.check(body)?;
+        Ok(push_figures(&outcome))
     }
 
     /// Measures each subject in turn, `rounds` times over. One that fails is left out from then on.

@@ -2,11 +2,11 @@
 //!
 //! The groups of one job mostly have the same families, so groups that do share one list.
 
+use std::hash::BuildHasher;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use std::hash::BuildHasher;
 
 /// Names of families, sorted.
 #[derive(Debug, Clone, Default)]

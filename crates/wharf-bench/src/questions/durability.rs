@@ -7,9 +7,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use super::{Goal, Headline, Question, ratio};
-use crate::bench::{Bench, figure, push_figures};
-use crate::bodies::{self, Format};
-use crate::load::{Groups, Load};
+use crate::bench::{Bench, figure};
+use crate::bodies;
 use crate::record::{Record, Spread};
 use crate::subject::Kind;
 
@@ -39,17 +38,7 @@ fn run(bench: &Bench, record: &mut Record) {
     for round in 0..bench.rounds {
         for lane in &mut lanes {
             bench.once(record, "", round, lane, |subject| {
-                subject.server.settle()?;
-                let outcome = subject.load(&Load {
-                    request: &subject.kind.request(&body, Format::Text),
-                    groups: Groups::all(groups),
-                    connections: CONNECTIONS.min(groups),
-                    fresh_connections: false,
-                    threads: 1,
-                    length: bench.length(),
-                })?;
-                subject.check(&body)?;
-                Ok(push_figures(&outcome))
+                bench.push(subject, &body, groups, CONNECTIONS, false)
             });
         }
         match sync_millis(bench) {

@@ -1,9 +1,8 @@
 //! How many pushes a second?
 
 use super::{Goal, Headline, Question, ratio};
-use crate::bench::{Bench, figure, push_figures};
-use crate::bodies::{self, Format};
-use crate::load::{Groups, Load};
+use crate::bench::{Bench, figure};
+use crate::bodies;
 use crate::record::Record;
 use crate::subject::Kind;
 
@@ -42,17 +41,7 @@ fn run(bench: &Bench, record: &mut Record) {
     ];
     let mut lanes = bench.filled(record, &kinds, &body, groups);
     bench.rounds(record, "", &mut lanes, |subject| {
-        subject.server.settle()?;
-        let outcome = subject.load(&Load {
-            request: &subject.kind.request(&body, Format::Text),
-            groups: Groups::all(groups),
-            connections: CONNECTIONS.min(groups),
-            fresh_connections: false,
-            threads: 1,
-            length: bench.length(),
-        })?;
-        subject.check(&body)?;
-        Ok(push_figures(&outcome))
+        bench.push(subject, &body, groups, CONNECTIONS, false)
     });
 }
 
