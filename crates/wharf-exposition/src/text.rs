@@ -21,12 +21,14 @@ mod encode;
 mod error;
 mod families;
 mod grouped;
+mod outline;
 
 use wharf_model::Exposition;
 use wharf_model::name::NameRule;
 
-pub use self::encode::{encode, write_header, write_metric};
+pub use self::encode::{encode, write_header, write_label_value, write_metric};
 pub use self::error::{DecodeError, DecodeErrorKind, Quoted};
+pub use self::outline::{Outline, Sample};
 
 /// What [`decode`] accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -134,16 +134,19 @@ impl Admitted {
         let Self { key, options, rules } = self;
         let settings = &gateway.settings;
         let body = received.expand(settings.max_body_bytes)?;
-        let mut exposition = received.decode(gateway, &body)?;
-        let relabelled = wharf_relabel::relabel(rules.relabelling(), key, &mut exposition, settings.names)
-            .map_err(|error| ApiError::relabelling(&error))?;
-        gateway.telemetry.record_dropped(relabelled.dropped);
         let ttl = rules.ttl(key, options.ttl, settings.default_ttl);
-        let now = gateway.clock.now();
-        let error = match gateway
-            .store
-            .push_with_ttl(key, options.mode, &exposition, ttl, now)
-        {
+        let (store, mode, now) = (&gateway.store, options.mode, gateway.clock.now());
+        let pushed = if received.format == BodyFormat::Text && rules.relabelling().is_empty() {
+            store.push_text(key, mode, &body, |body| received.decode(gateway, body), ttl, now)?
+        } else {
+            let mut exposition = received.decode(gateway, &body)?;
+            let relabelled =
+                wharf_relabel::relabel(rules.relabelling(), key, &mut exposition, settings.names)
+                    .map_err(|error| ApiError::relabelling(&error))?;
+            gateway.telemetry.record_dropped(relabelled.dropped);
+            store.push_with_ttl(key, mode, &exposition, ttl, now)
+        };
+        let error = match pushed {
             Ok(commit) => return Ok(Some(commit)),
             Err(error) => error,
         };

@@ -192,9 +192,9 @@ impl Family {
                 Arc::new(kept)
             };
             for position in 0..kept.len() {
-                let counts = kept.get(position).clone_counts();
+                let counts = Counts::of(&kept.view("", position));
                 part.size = part.size.moved(Size::default(), counts.size);
-                part.count(None, Some(&counts.meta).filter(|_| counts.metrics > 0));
+                part.count(None, Some(&counts.meta).filter(|_| counts.size.series > 0));
             }
             part.leaves.push(kept);
         }
@@ -209,14 +209,10 @@ impl Family {
         family: &mut PreparedFamily<'_>,
     ) {
         let text = prepared.text(family);
-        let metrics = u32::try_from(prepared.fingerprints(family).len()).unwrap_or(u32::MAX);
-        let lines = memchr::memchr_iter(b'\n', text).count();
-        let lines = u32::try_from(lines).unwrap_or(u32::MAX);
-
         let place = self.leaves.place(key);
         let leaf = self.leaves.leaf_mut(place);
         let position = leaf.find(key);
-        let old = position.ok().map(|position| leaf.get(position).clone_counts());
+        let old = position.ok().map(|position| Counts::of(&leaf.view("", position)));
         let meta = match &old {
             Some(old) if old.meta.is_of(family) => Arc::clone(&old.meta),
             _ => intern(&self.metas, FamilyMeta::of(family)),
@@ -229,12 +225,11 @@ impl Family {
         fragment.meta = Arc::clone(&meta);
         fragment.pushed_at = family.pushed_at;
         fragment.digest = family.digest;
-        fragment.metrics = metrics;
-        fragment.lines = lines;
+        fragment.lines = family.lines;
         fragment.shape = family.shape;
         fragment.exact = family.exact.take();
         leaf.set_text(at, text);
-        let after = leaf.get(at).size();
+        let after = leaf.get(at).size(text.len());
         if let Some(upper) = leaf.split() {
             self.leaves.insert_after(place, upper);
         }
@@ -243,9 +238,9 @@ impl Family {
             .moved(old.as_ref().map_or(Size::default(), |old| old.size), after);
         let counted = old
             .as_ref()
-            .is_some_and(|old| old.metrics > 0 && metrics > 0 && old.meta == meta);
+            .is_some_and(|old| old.size.series > 0 && after.series > 0 && old.meta == meta);
         if !counted {
-            self.count(old.as_ref(), (metrics > 0).then_some(&meta));
+            self.count(old.as_ref(), (after.series > 0).then_some(&meta));
         }
     }
 
@@ -257,7 +252,8 @@ impl Family {
         let place = self.leaves.place(key);
         let leaf = self.leaves.leaf_mut(place);
         let Ok(position) = leaf.find(key) else { return };
-        let old = leaf.remove(position).clone_counts();
+        let old = Counts::of(&leaf.view("", position));
+        leaf.remove(position);
         self.size = self.size.moved(old.size, Size::default());
         self.leaves.tidy(place);
         self.count(Some(&old), None);
@@ -280,19 +276,21 @@ impl Family {
             let mut next = (start..).zip(rest.iter().take(here)).peekable();
             let mut gone: Vec<Counts> = Vec::with_capacity(here);
             // Both are in the order of keys, so one look at each is enough.
-            leaf.retain(&self.name, |fragment, view| {
+            leaf.retain(&self.name, |view| {
                 while next.next_if(|(_, key)| *key < &view.key()).is_some() {}
                 let Some((position, _)) = next.next_if(|(_, key)| *key == &view.key()) else {
                     return true;
                 };
-                gone.push(fragment.clone_counts());
+                gone.push(Counts::of(&view));
                 removed(position, view);
                 false
             });
             self.leaves.tidy(place);
             start += here;
-            for same in gone.chunk_by(|a, b| a.metrics > 0 && b.metrics > 0 && Arc::ptr_eq(&a.meta, &b.meta))
-            {
+            let is_same = |a: &Counts, b: &Counts| {
+                a.size.series > 0 && b.size.series > 0 && Arc::ptr_eq(&a.meta, &b.meta)
+            };
+            for same in gone.chunk_by(is_same) {
                 for counts in same {
                     self.size = self.size.moved(counts.size, Size::default());
                 }
@@ -310,7 +308,7 @@ impl Family {
     /// The same for so many groups that make the same change.
     fn count_many(&mut self, old: Option<&Counts>, new: Option<&Arc<FamilyMeta>>, groups: u32) {
         let shown = self.metas.get_min().map(|(meta, _)| Arc::clone(meta));
-        if let Some(old) = old.filter(|old| old.metrics > 0) {
+        if let Some(old) = old.filter(|old| old.size.series > 0) {
             self.holders -= groups;
             let left = self.metas.get(&old.meta).map_or(0, |count| count - groups);
             if left == 0 {
@@ -351,26 +349,28 @@ fn intern(metas: &OrdMap<Arc<FamilyMeta>, u32>, meta: FamilyMeta) -> Arc<FamilyM
     shared.unwrap_or_else(|| Arc::new(meta))
 }
 
-/// What the books need to know of a fragment.
+/// What the books need to know of a fragment. One without series has no metrics.
 struct Counts {
     meta: Arc<FamilyMeta>,
-    metrics: u32,
     size: Size,
 }
 
-impl Fragment {
-    fn clone_counts(&self) -> Counts {
-        Counts {
-            meta: Arc::clone(&self.meta),
-            metrics: self.metrics,
-            size: self.size(),
+impl Counts {
+    fn of(view: &FragmentView<'_>) -> Self {
+        Self {
+            meta: view.shared_meta(),
+            size: view.size(),
         }
     }
+}
 
-    pub(crate) fn size(&self) -> Size {
+impl Fragment {
+    /// Its lines, and the bytes of its protobuf form and of so much text.
+    pub(crate) fn size(&self, text_len: usize) -> Size {
+        let exact = self.exact.as_ref().map_or(0, |exact| exact.len());
         Size {
             series: u64::from(self.lines),
-            bytes: self.bytes(),
+            bytes: (text_len + exact) as u64,
         }
     }
 }

@@ -26,7 +26,18 @@ const JOIN_TEXT_BYTES: usize = 6 * 1024;
 pub struct Leaf {
     piece: Piece,
     fragments: Vec<Fragment>,
+    /// One for each fragment, side by side: a search that went from fragment to fragment, and from there to the keys,
+    /// would wait for memory at each step.
+    marks: Vec<Mark>,
     utf8_names: bool,
+}
+
+/// What a search for a group's lines needs of each fragment.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    /// Hash of the key: others may have the same.
+    tag: u32,
+    text_len: u32,
 }
 
 /// What a leaf knows of one group's lines.
@@ -37,11 +48,8 @@ pub(crate) struct Fragment {
     pub(crate) pushed_at: UnixNanos,
     /// Hash over the fingerprints of its metrics.
     pub(crate) digest: u64,
-    /// Number of metrics: a histogram is one.
-    pub(crate) metrics: u32,
-    /// Number of lines: the series that a scrape sees.
+    /// Number of lines: the series that a scrape sees. Zero without metrics, for none is without a line.
     pub(crate) lines: u32,
-    text_len: u32,
     pub(crate) shape: Shape,
     /// The family in protobuf form, if the text cannot say all of it.
     pub(crate) exact: Option<Arc<Vec<u8>>>,
@@ -61,15 +69,25 @@ impl Leaf {
     /// The fragments, ordered by grouping key.
     pub fn fragments<'a>(&'a self, name: &'a str) -> impl Iterator<Item = FragmentView<'a>> {
         let mut start = 0;
-        self.fragments.iter().map(move |fragment| {
-            let text = &self.piece.text()[start..start + fragment.text_len as usize];
-            start += fragment.text_len as usize;
-            FragmentView { name, fragment, text }
-        })
+        self.fragments
+            .iter()
+            .zip(&self.marks)
+            .map(move |(fragment, mark)| {
+                let text = &self.piece.text()[start..start + mark.text_len as usize];
+                start += mark.text_len as usize;
+                FragmentView { name, fragment, text }
+            })
     }
 
+    /// The position of a group's fragment, or where it belongs.
     pub(crate) fn find(&self, key: &GroupingKey) -> Result<usize, usize> {
-        self.fragments.binary_search_by(|fragment| fragment.key.cmp(key))
+        let tag = tag_of(key);
+        let tagged = (0..).zip(&self.marks).filter(|(_, mark)| mark.tag == tag);
+        let mut found = tagged.map(|(position, _)| position);
+        match found.find(|position| self.fragments[*position].key == *key) {
+            Some(position) => Ok(position),
+            None => self.fragments.binary_search_by(|fragment| fragment.key.cmp(key)),
+        }
     }
 
     /// The fragment at a position that [`Self::find`] found.
@@ -109,9 +127,14 @@ impl Leaf {
     pub(crate) fn only(&self, keep: impl Fn(&GroupingKey) -> bool) -> Self {
         let mut part = Self::default();
         let text = part.piece.text_mut();
-        for view in self.fragments("").filter(|view| keep(view.key())) {
+        let kept = self
+            .fragments("")
+            .zip(&self.marks)
+            .filter(|(view, _)| keep(view.key()));
+        for (view, mark) in kept {
             text.extend_from_slice(view.text);
             part.fragments.push(view.fragment.clone());
+            part.marks.push(*mark);
         }
         part.find_utf8_names();
         part
@@ -121,7 +144,10 @@ impl Leaf {
     pub(crate) fn insert(&mut self, position: usize, fragment: Fragment) {
         if self.fragments.len() == self.fragments.capacity() {
             self.fragments.reserve_exact(self.fragments.len() / 8 + 2);
+            self.marks.reserve_exact(self.fragments.len() / 8 + 2);
         }
+        let tag = tag_of(&fragment.key);
+        self.marks.insert(position, Mark { tag, text_len: 0 });
         self.fragments.insert(position, fragment);
     }
 
@@ -136,46 +162,50 @@ impl Leaf {
     pub(crate) fn set_text(&mut self, position: usize, text: &[u8]) {
         let range = self.range_of(position);
         replace_range(self.piece.text_mut(), range, text);
-        let fragment = &mut self.fragments[position];
-        fragment.text_len = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        if fragment.shape.utf8_names || self.utf8_names {
+        self.marks[position].text_len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        if self.fragments[position].shape.utf8_names || self.utf8_names {
             self.find_utf8_names();
         }
         self.give_back();
     }
 
     /// Removes the fragments that do not stay.
-    pub(crate) fn retain(&mut self, name: &str, mut stays: impl FnMut(&Fragment, FragmentView<'_>) -> bool) {
+    pub(crate) fn retain(&mut self, name: &str, mut stays: impl FnMut(FragmentView<'_>) -> bool) {
         let text = self.piece.text_mut();
         let (mut start, mut kept) = (0, 0);
+        let mut marks = self.marks.iter();
+        let mut kept_marks = Vec::with_capacity(self.marks.len());
         self.fragments.retain(|fragment| {
-            let range = start..start + fragment.text_len as usize;
+            let Some(mark) = marks.next() else { return false };
+            let range = start..start + mark.text_len as usize;
             start = range.end;
             let view = FragmentView {
                 name,
                 fragment,
                 text: &text[range.clone()],
             };
-            let stays = stays(fragment, view);
+            let stays = stays(view);
             if stays {
                 let length = range.len();
                 text.copy_within(range, kept);
                 kept += length;
+                kept_marks.push(*mark);
             }
             stays
         });
+        self.marks = kept_marks;
         text.truncate(kept);
         self.find_utf8_names();
         self.give_back();
     }
 
-    pub(crate) fn remove(&mut self, position: usize) -> Fragment {
+    pub(crate) fn remove(&mut self, position: usize) {
         let range = self.range_of(position);
         replace_range(self.piece.text_mut(), range, &[]);
-        let removed = self.fragments.remove(position);
+        self.fragments.remove(position);
+        self.marks.remove(position);
         self.find_utf8_names();
         self.give_back();
-        removed
     }
 
     /// Frees what a large fragment has left behind. Leaves of usual size keep their room for the next push.
@@ -196,8 +226,8 @@ impl Leaf {
         let mut position = self.len() / 2;
         if text_len > MAX_TEXT_BYTES {
             let mut before = 0;
-            position = self.fragments.iter().position(|fragment| {
-                before += fragment.text_len as usize;
+            position = self.marks.iter().position(|mark| {
+                before += mark.text_len as usize;
                 before > text_len / 2
             })?;
         }
@@ -206,6 +236,7 @@ impl Leaf {
         let mut upper = Self {
             piece: Piece::new(self.piece.text()[start..].to_vec()),
             fragments: self.fragments.split_off(position),
+            marks: self.marks.split_off(position),
             utf8_names: false,
         };
         upper.find_utf8_names();
@@ -214,6 +245,7 @@ impl Leaf {
         text.truncate(start);
         text.shrink_to(roomy(start));
         self.fragments.shrink_to_fit();
+        self.marks.shrink_to_fit();
         Some(upper)
     }
 
@@ -228,6 +260,7 @@ impl Leaf {
         let end = self.piece.text().len();
         replace_range(self.piece.text_mut(), end..end, upper.piece.text());
         self.fragments.extend_from_slice(&upper.fragments);
+        self.marks.extend_from_slice(&upper.marks);
         self.utf8_names |= upper.utf8_names;
     }
 
@@ -236,24 +269,17 @@ impl Leaf {
     }
 
     fn start_of(&self, position: usize) -> usize {
-        self.fragments[..position]
-            .iter()
-            .map(|fragment| fragment.text_len as usize)
-            .sum()
+        let before = self.marks[..position].iter();
+        before.map(|mark| mark.text_len as usize).sum()
     }
 
     fn range_of(&self, position: usize) -> Range<usize> {
         let start = self.start_of(position);
-        start..start + self.fragments[position].text_len as usize
+        start..start + self.marks[position].text_len as usize
     }
 }
 
 impl Fragment {
-    /// Bytes of its text and of its protobuf form.
-    pub(crate) fn bytes(&self) -> u64 {
-        u64::from(self.text_len) + self.exact.as_ref().map_or(0, |exact| exact.len() as u64)
-    }
-
     /// A fragment of nothing yet.
     pub(crate) fn new(key: GroupingKey, meta: Arc<FamilyMeta>) -> Self {
         Self {
@@ -261,13 +287,16 @@ impl Fragment {
             meta,
             pushed_at: UnixNanos::default(),
             digest: 0,
-            metrics: 0,
             lines: 0,
-            text_len: 0,
             shape: Shape::default(),
             exact: None,
         }
     }
+}
+
+/// A hash that is the same in all leaves; who makes keys of equal tags makes a search as slow as the leaf is long.
+fn tag_of(key: &GroupingKey) -> u32 {
+    crc32fast::hash(key.as_bytes())
 }
 
 /// Replaces bytes in the middle of a buffer without an allocation, if there is room.
@@ -316,6 +345,10 @@ impl<'a> FragmentView<'a> {
     /// Type, help and unit as this group pushed them.
     pub fn meta(&self) -> &'a FamilyMeta {
         &self.fragment.meta
+    }
+
+    pub(crate) fn shared_meta(&self) -> Arc<FamilyMeta> {
+        Arc::clone(&self.fragment.meta)
     }
 
     /// When this family was pushed to this group.
@@ -381,7 +414,7 @@ impl<'a> FragmentView<'a> {
 
     /// Lines, and bytes of text and of the protobuf form.
     pub(crate) fn size(&self) -> Size {
-        self.fragment.size()
+        self.fragment.size(self.text.len())
     }
 
     /// The fragment as a record has it.

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! push    Exposition -> prepare: label rules, order, checks of its own, rendered lines      (no lock)
+//!         or text like that of an earlier push -> stencil: the same, for less               (no lock)
 //!                    -> state:   consistency index, limits, record to the ledger, leaves    (short lock)
 //!                    -> Commit:  the record is on disk                                      (no lock)
 //! scrape  snapshot = clone of the root of the family map                                    (short lock)
@@ -42,6 +43,7 @@ mod reserved;
 mod roster;
 mod split;
 mod state;
+mod stencil;
 mod store;
 
 pub use bulk::{Expired, GroupPush, GroupRefused};

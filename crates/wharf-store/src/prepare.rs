@@ -32,8 +32,8 @@ pub(crate) struct Prepared<'a> {
     /// Hash over names, types and series of a whole push.
     pub(crate) digest: Option<u64>,
     /// Lines that were rendered, or the record that they stand in.
-    text: Cow<'a, [u8]>,
-    fingerprints: Vec<Fingerprint>,
+    pub(crate) text: Cow<'a, [u8]>,
+    pub(crate) fingerprints: Vec<Fingerprint>,
 }
 
 /// One fragment in the making.
@@ -44,8 +44,10 @@ pub(crate) struct PreparedFamily<'a> {
     pub(crate) unit: &'a str,
     pub(crate) metric_type: MetricType,
     pub(crate) pushed_at: UnixNanos,
-    text: Range<usize>,
-    fingerprints: Range<usize>,
+    pub(crate) text: Range<usize>,
+    /// Number of lines in it.
+    pub(crate) lines: u32,
+    pub(crate) fingerprints: Range<usize>,
     /// Hash over all fingerprints: equal digests mean the same series.
     pub(crate) digest: u64,
     pub(crate) shape: Shape,
@@ -62,6 +64,17 @@ pub(crate) struct Shape {
     pub(crate) utf8_names: bool,
     /// The `+Inf` buckets were added by the encoder.
     pub(crate) infinity_added: bool,
+}
+
+impl PreparedFamily<'_> {
+    /// How much it is: lines, and bytes of text and of what text cannot say.
+    pub(crate) fn size(&self) -> Size {
+        let exact = self.exact.as_ref().map_or(0, |exact| exact.len());
+        Size {
+            series: u64::from(self.lines),
+            bytes: (self.text.len() + exact) as u64,
+        }
+    }
 }
 
 impl<'a> Prepared<'a> {
@@ -96,23 +109,25 @@ impl<'a> Prepared<'a> {
 
     /// How much it is: lines, and bytes of text and of what text cannot say.
     pub(crate) fn size(&self) -> Size {
-        let sizes = self.families.iter().map(|family| self.size_of(family));
+        let sizes = self.families.iter().map(PreparedFamily::size);
         sizes.fold(Size::default(), |sum, size| sum.moved(Size::default(), size))
-    }
-
-    /// How much one of [`Self::families`] is.
-    pub(crate) fn size_of(&self, family: &PreparedFamily<'_>) -> Size {
-        let text = self.text(family);
-        let exact = family.exact.as_ref().map_or(0, |exact| exact.len());
-        Size {
-            series: memchr_iter(b'\n', text).count() as u64,
-            bytes: (text.len() + exact) as u64,
-        }
     }
 
     /// The fingerprints of its metrics, in the order of the lines.
     pub(crate) fn fingerprints(&self, family: &PreparedFamily<'_>) -> &[Fingerprint] {
         &self.fingerprints[family.fingerprints.clone()]
+    }
+
+    /// Whether both come to the same.
+    pub(crate) fn is_same(&self, other: &Prepared<'_>) -> bool {
+        let parts = |prepared: &Prepared<'_>| {
+            let families = prepared.families.iter().map(|family| {
+                let fingerprints = prepared.fingerprints(family).to_vec();
+                (family.digest, fingerprints)
+            });
+            families.collect::<Vec<_>>()
+        };
+        self.digest == other.digest && self.parts().eq(other.parts()) && parts(self) == parts(other)
     }
 
     /// The family of that name.
@@ -145,7 +160,7 @@ pub(crate) struct Preparer {
     pub(crate) reserved: Reserved,
     pub(crate) instance: InstanceLabel,
     /// Limit on the rendered text of one push, in bytes.
-    max_text_bytes: usize,
+    pub(crate) max_text_bytes: usize,
 }
 
 /// A metric with its final labels: those at `labels` of the scratch list.
@@ -240,12 +255,17 @@ impl Preparer {
         let mut prepared = work.prepared;
         self.add_time(&mut prepared, &grouping, PUSH_TIME, now.as_seconds(), now);
         prepared.families.sort_by(|a, b| a.name.cmp(b.name));
+        self.set_digest(&mut prepared);
+        Ok(prepared)
+    }
+
+    /// Sums up what a whole push brings; its families are complete, and sorted.
+    pub(crate) fn set_digest(&self, prepared: &mut Prepared<'_>) {
         let mut digest = self.hasher.build_hasher();
         for family in &prepared.families {
             (family.name, family.metric_type, family.digest).hash(&mut digest);
         }
         prepared.digest = Some(digest.finish());
-        Ok(prepared)
     }
 
     /// The push time families of a group: `push_time_seconds` if a value is given, likewise the failure time.
@@ -285,6 +305,7 @@ impl Preparer {
             unit: parts.unit,
             metric_type: parts.metric_type,
             pushed_at: parts.pushed_at,
+            lines: lines_of(parts.text),
             text,
             digest: self.digest(&prepared.fingerprints[fingerprints.clone()]),
             fingerprints,
@@ -330,6 +351,7 @@ impl Preparer {
             metric_type: MetricType::Gauge,
             pushed_at: now,
             text: text_start..prepared.text.len(),
+            lines: 1,
             fingerprints: first..first + 1,
             digest: self.digest(&prepared.fingerprints[first..]),
             shape: Shape {
@@ -340,11 +362,11 @@ impl Preparer {
         });
     }
 
-    fn fingerprint(&self, series: &[u8]) -> Fingerprint {
+    pub(crate) fn fingerprint(&self, series: &[u8]) -> Fingerprint {
         self.hasher.hash_one(series)
     }
 
-    fn digest(&self, fingerprints: &[Fingerprint]) -> u64 {
+    pub(crate) fn digest(&self, fingerprints: &[Fingerprint]) -> u64 {
         self.hasher.hash_one(fingerprints)
     }
 
@@ -403,6 +425,11 @@ fn last_series(lines: &[u8]) -> &[u8] {
     let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
     let line = memchr::memrchr(b'\n', lines).map_or(lines, |end| &lines[end + 1..]);
     memchr::memrchr(b' ', line).map_or(line, |end| &line[..end])
+}
+
+/// Number of lines. The limit on a push keeps it small.
+fn lines_of(text: &[u8]) -> u32 {
+    u32::try_from(memchr_iter(b'\n', text).count()).unwrap_or(u32::MAX)
 }
 
 fn each_series<'t>(name: &str, metric_type: MetricType, text: &'t [u8], mut visit: impl FnMut(&'t [u8])) {
@@ -502,6 +529,7 @@ impl<'a> Work<'a, '_> {
             metric_type: family.metric_type,
             pushed_at: self.now,
             text: text_start..self.prepared.text.len(),
+            lines: lines_of(&self.prepared.text[text_start..]),
             digest: self
                 .preparer
                 .digest(&self.prepared.fingerprints[fingerprints.clone()]),

@@ -88,7 +88,7 @@ pub enum RecordError {
 }
 
 /// One family of a put record.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FamilyParts<'a> {
     pub(crate) name: &'a str,
     pub(crate) help: Option<&'a str>,

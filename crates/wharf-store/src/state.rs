@@ -439,7 +439,7 @@ impl State {
             let old = group
                 .and_then(|_| stored?.find(incoming.key))
                 .map(|(leaf, position)| leaf.get(position));
-            let old = old.filter(|old| old.metrics > 0);
+            let old = old.filter(|old| old.lines > 0);
             if let Some(stored) = stored {
                 check_type(incoming.key, family, stored, old.is_some())?;
             }
@@ -729,7 +729,9 @@ impl State {
 
     fn size_of_fragment(&self, key: &GroupingKey, name: &str) -> Size {
         let fragment = self.families.get(name).and_then(|family| family.find(key));
-        fragment.map_or(Size::default(), |(leaf, position)| leaf.get(position).size())
+        fragment.map_or(Size::default(), |(leaf, position)| {
+            leaf.view(name, position).size()
+        })
     }
 
     /// Checks what a push brings against the limit on one push.
@@ -789,7 +791,7 @@ impl State {
         };
         let mut size = self.size_of(key, group);
         for family in &prepared.families {
-            size = size.moved(self.size_of_fragment(key, family.name), prepared.size_of(family));
+            size = size.moved(self.size_of_fragment(key, family.name), family.size());
         }
         if mode == PushMode::ReplaceGroup {
             let gone = |name: &&Arc<str>| !is_time(name) && prepared.get(name).is_none();

@@ -14,6 +14,7 @@ use crate::limits::{Limits, Usage};
 use crate::prepare::{InstanceLabel, Prepared, Preparer};
 use crate::record;
 use crate::state::{State, Undo};
+use crate::stencil::Stencils;
 use crate::{
     FamilyView, FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, PushError, RecordError, Reserved, UnixNanos,
 };
@@ -40,6 +41,7 @@ const COUNTED_AT_ONCE: usize = 512;
 #[derive(Debug)]
 pub struct Store {
     pub(crate) preparer: Preparer,
+    stencils: Stencils,
     /// A plain lock: it is held for some microseconds a push, and for a clone of a pointer a scrape.
     guarded: Mutex<Guarded>,
     journal: OnceLock<Journal>,
@@ -128,6 +130,7 @@ impl Store {
     pub fn new(reserved: Reserved, max_push_bytes: usize) -> Self {
         Self {
             preparer: Preparer::new(reserved, max_push_bytes),
+            stencils: Stencils::default(),
             guarded: Mutex::default(),
             journal: OnceLock::new(),
         }
@@ -179,20 +182,68 @@ impl Store {
         let pushed = if mode == PushMode::ReplaceSeries {
             self.merge(key, exposition, lifetime, now)
         } else {
-            self.preparer.prepare(key, exposition, now).and_then(|prepared| {
-                let record = self.record_of(key, mode, lifetime, &prepared);
-                let mut guarded = self.lock();
-                guarded.state.check_push(&prepared)?;
-                guarded.admit(&self.preparer, key, mode, &prepared)?;
-                let commit = self.put(&mut guarded, key, mode, lifetime, prepared, record)?;
-                Self::unlock(guarded);
-                Ok(commit)
+            let prepared = self.preparer.prepare(key, exposition, now);
+            prepared.and_then(|prepared| self.push_prepared(key, mode, lifetime, prepared))
+        };
+        pushed.inspect_err(|error| self.record_failure(key, error, lifetime, now))
+    }
+
+    /// [`Self::push_with_ttl`] of a body in the text format, which `decode` reads. A body that is like earlier ones but
+    /// for the values costs less this way, since it need not be read; `decode` has to answer the same for the same
+    /// body, as long as the store is there.
+    ///
+    /// # Errors
+    /// Those of `decode`; then nothing changes. Within, those of [`Self::push_with_ttl`].
+    pub fn push_text<E>(
+        &self,
+        key: &GroupingKey,
+        mode: PushMode,
+        body: &[u8],
+        decode: impl for<'b> Fn(&'b [u8]) -> Result<Exposition<'b>, E>,
+        ttl: Option<Ttl>,
+        now: UnixNanos,
+    ) -> Result<Result<Commit, PushError>, E> {
+        let candidate = match mode {
+            PushMode::ReplaceSeries => None,
+            _ => self.stencils.candidate(key, body),
+        };
+        let Some(candidate) = candidate else {
+            let exposition = decode(body)?;
+            return Ok(self.push_with_ttl(key, mode, &exposition, ttl, now));
+        };
+        let lifetime = ttl.map(|ttl| ttl.from(now));
+        let stencil = self.stencils.get(key, &candidate);
+        let prepared = stencil
+            .as_deref()
+            .and_then(|stencil| candidate.prepare(stencil, &self.preparer, key, now));
+        let pushed = if let Some(prepared) = prepared {
+            self.push_prepared(key, mode, lifetime, prepared)
+        } else {
+            let exposition = decode(body)?;
+            let prepared = self.preparer.prepare(key, &exposition, now);
+            prepared.and_then(|prepared| {
+                self.stencils
+                    .learn(&self.preparer, key, &candidate, &prepared, decode, now);
+                self.push_prepared(key, mode, lifetime, prepared)
             })
         };
-        if let Err(error) = &pushed {
-            self.record_failure(key, error, lifetime, now);
-        }
-        pushed
+        Ok(pushed.inspect_err(|error| self.record_failure(key, error, lifetime, now)))
+    }
+
+    fn push_prepared(
+        &self,
+        key: &GroupingKey,
+        mode: PushMode,
+        lifetime: Option<Lifetime>,
+        prepared: Prepared<'_>,
+    ) -> Result<Commit, PushError> {
+        let record = self.record_of(key, mode, lifetime, &prepared);
+        let mut guarded = self.lock();
+        guarded.state.check_push(&prepared)?;
+        guarded.admit(&self.preparer, key, mode, &prepared)?;
+        let commit = self.put(&mut guarded, key, mode, lifetime, prepared, record)?;
+        Self::unlock(guarded);
+        Ok(commit)
     }
 
     /// Books a refused push.

@@ -180,11 +180,16 @@ fn write_name(out: &mut Vec<u8>, name: &str, is_legacy: bool) {
     }
 }
 
-fn write_quoted(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    write_escaped(out, text.as_bytes(), |bytes| {
+/// Appends the value of a label as it stands between its quotes.
+pub fn write_label_value(out: &mut Vec<u8>, value: &str) {
+    write_escaped(out, value.as_bytes(), |bytes| {
         memchr::memchr3(b'\\', b'\n', b'"', bytes)
     });
+}
+
+fn write_quoted(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    write_label_value(out, text);
     out.push(b'"');
 }
 

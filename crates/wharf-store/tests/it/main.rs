@@ -12,6 +12,7 @@ mod merge;
 mod model;
 mod records;
 mod rules;
+mod stencils;
 
 use wharf_exposition::text;
 use wharf_model::GroupingKey;
