@@ -169,7 +169,7 @@ fn nginx_configuration(address: SocketAddr, folder: &Path) -> String {
         "daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr warn;\n\
          events {{ worker_connections 1024; }}\n\
          http {{\n\
-         access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; keepalive_requests 1000000000;\n\
+         access_log off; gzip_static on; sendfile on; tcp_nopush on; tcp_nodelay on; keepalive_requests 1000000000;\n\
          client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;\n\
          uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;\n\
          server {{ listen {address}; root {folder}/www; default_type text/plain; }}\n\
@@ -200,15 +200,16 @@ impl Subject {
         Self::start_in(programs, kind, folder)
     }
 
-    /// Starts nginx with a file of these bytes at `/metrics`.
+    /// Starts nginx with a file of these bytes at `/metrics`, and what they are compressed.
     ///
     /// # Errors
     /// If it is not there, or does not become ready.
-    pub fn start_nginx(programs: &Programs, file: &[u8]) -> Result<Self> {
+    pub fn start_nginx(programs: &Programs, file: &[u8], compressed: &[u8]) -> Result<Self> {
         let folder = empty_folder(programs, Kind::Nginx)?;
         let www = folder.join("www");
         fs::create_dir(&www).with_context(|| format!("create {}", www.display()))?;
         fs::write(www.join("metrics"), file).context("write the static file")?;
+        fs::write(www.join("metrics.gz"), compressed).context("write the static file")?;
         Self::start_in(programs, Kind::Nginx, folder)
     }
 

@@ -81,7 +81,10 @@ const CASES: &[Case] = &[
         one_of: 1,
         ..case("text, all changed", TEXT, false)
     },
-    case(GZIP, TEXT, true),
+    Case {
+        nginx: true,
+        ..case(GZIP, TEXT, true)
+    },
     Case {
         one_of: 100,
         ..case(GZIP_SOME, TEXT, true)
@@ -110,9 +113,10 @@ fn run(bench: &Bench, record: &mut Record) {
         .first()
         .and_then(|lane| lane.subject.as_ref())
         .context("Wharf did not start")
-        .and_then(plain_scrape);
+        .and_then(|wharf| Ok((scrape_once(wharf, "identity")?, scrape_once(wharf, "gzip")?)));
     lanes.push(bench.lane_of(record, Kind::Nginx, || {
-        Subject::start_nginx(&bench.programs, &file?)
+        let (plain, compressed) = file?;
+        Subject::start_nginx(&bench.programs, &plain, &compressed)
     }));
     for case in CASES {
         for round in 0..bench.rounds {
@@ -136,9 +140,11 @@ fn takes_part(case: &Case, lane: &Lane) -> bool {
     }
 }
 
-fn plain_scrape(subject: &Subject) -> Result<Vec<u8>> {
+/// What a scrape in the text format answers, as it is sent.
+fn scrape_once(subject: &Subject, encoding: &str) -> Result<Vec<u8>> {
     let mut client = Client::connect(subject.server.address(), SCRAPE_TIMEOUT)?;
-    client.send(&get_request("/metrics", &[("Accept", TEXT)]))?;
+    let headers = [("Accept", TEXT), ("Accept-Encoding", encoding)];
+    client.send(&get_request("/metrics", &headers))?;
     Ok(client.body().into_owned())
 }
 
@@ -252,6 +258,14 @@ fn headlines() -> Vec<Headline> {
                 At::new(PLAIN, Kind::Nginx.name(), TIME),
             ),
             goal: Some(Goal::AtMost(2.0)),
+        },
+        Headline {
+            text: "Gzip scrape, nothing changed: time of Wharf over that of nginx with a static file of the same bytes",
+            measure: Measure::Ratio(
+                At::new(GZIP, wharf, TIME),
+                At::new(GZIP, Kind::Nginx.name(), TIME),
+            ),
+            goal: None,
         },
     ]
 }
