@@ -25,6 +25,7 @@ mod grouped;
 use wharf_model::Exposition;
 use wharf_model::name::NameRule;
 
+pub use self::decoder::parse_type;
 pub use self::encode::{encode, write_header, write_metric};
 pub use self::error::{DecodeError, DecodeErrorKind, Quoted};
 

@@ -5,6 +5,7 @@
 //! * [`config_file`]: the rules that `--config.file` names, and `wharf config`.
 //! * [`import`]: the state file of the real Pushgateway.
 //! * [`ledger_tool`]: `wharf ledger`.
+//! * [`lint`]: what is unwise about a text of metrics.
 //! * [`logging`]: log lines in the original's shape.
 //! * [`version`]: which build this is.
 //! * [`run`]: from checked settings to a gateway that serves, and its end.
@@ -14,6 +15,7 @@ pub mod config;
 pub mod config_file;
 pub mod import;
 pub mod ledger_tool;
+pub mod lint;
 pub mod logging;
 mod quote;
 mod serve;
