@@ -22,7 +22,7 @@ fn shown(report: &Report) -> String {
 }
 
 #[track_caller]
-fn finds(body: &str, expected: Expect) {
+fn finds(body: &str, expected: &Expect) {
     expected.assert_eq(&shown(&check(body.as_bytes(), Options::default())));
 }
 
@@ -68,7 +68,7 @@ wait_seconds_count 2
 fn every_syntax_error_has_its_line_and_column() {
     finds(
         "# HELP a h\n# TYPE a gauge\na 1\nb two\n  c{x=1} 1\na{x=\"\\t\"} 1\n",
-        expect![[r#"
+        &expect![[r#"
             4:3 syntax: expected a number, found `two`
                 expected float as value, got "two"
             5:7 syntax: expected a label value in double quotes, found `1} 1`
@@ -123,7 +123,7 @@ fn findings_say_what_to_do() {
          # HELP disk_kilobytes_gauge x\n# TYPE disk_kilobytes_gauge gauge\n\
          disk_kilobytes_gauge{x=\"1\"} 1 1700000000000\ndisk_kilobytes_gauge{x=\"1\"} 2\n\
          # HELP t_ms x\n# TYPE t_ms counter\nt_ms{le=\"1\"} 1\n",
-        expect![[r#"
+        &expect![[r"
             1:1 missing-help: expected a HELP line, found none
                 say what it measures: `# HELP requestCount ...`
             1:1 missing-type: expected a TYPE line, found none
@@ -146,7 +146,7 @@ fn findings_say_what_to_do() {
                 write the base unit out: seconds
             8:6 reserved-label: expected the label `le` on histograms only, found it on a counter
                 choose another label, or another type
-        "#]],
+        "]],
     );
 }
 
@@ -258,10 +258,10 @@ fn series_are_counted_against_a_limit() {
         b"# HELP a h\n# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 1\na{x=\"3\"} 1\n",
         options,
     );
-    expect![[r#"
+    expect![[r"
         5:1 too-many-series: expected at most 2 series, found 3
             fewer labels, or fewer values of each; `--max-series` moves the limit
-    "#]]
+    "]]
     .assert_eq(&shown(&report));
 }
 

@@ -54,7 +54,7 @@ fn counterpart(problem: &str) -> Rule {
         return Rule::CamelCase;
     }
     let found = table.iter().find(|(words, _)| problem.contains(words));
-    found.unwrap_or_else(|| panic!("no rule for `{problem}`")).1
+    found.expect(problem).1
 }
 
 /// The findings of `promtool check metrics` as family and problem; none if it cannot read the text.
