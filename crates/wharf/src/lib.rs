@@ -7,6 +7,7 @@
 //! * [`ledger_tool`]: `wharf ledger`.
 //! * [`lint`]: what is unwise about a text of metrics.
 //! * [`logging`]: log lines in the original's shape.
+//! * [`tools`]: what `wharf` does when its first argument names a tool.
 //! * [`version`]: which build this is.
 //! * [`run`]: from checked settings to a gateway that serves, and its end.
 
@@ -20,6 +21,7 @@ pub mod logging;
 mod quote;
 mod serve;
 mod storage;
+pub mod tools;
 pub mod version;
 mod web_config;
 

@@ -3,6 +3,7 @@
 use super::flags::{FLAGS, Flag, Section, Takes, VISIBLE_REQUESTS};
 use crate::config::Config;
 use crate::quote::Quoted;
+use crate::tools::TOOLS;
 use crate::version::BUILD;
 
 /// The longest line.
@@ -23,17 +24,10 @@ const FLAG_NOTES: &str = "Each flag may be given as an environment variable as w
 pub(super) fn text(program: &str) -> String {
     let mut text = format!("usage: {program} [<flags>]\n\n");
     write_wrapped(&mut text, ABOUT, 0);
-    text.push_str("\nTools:\n");
-    write_columns(
-        &mut text,
-        "      ledger",
-        "Look into the storage folder, copy it, mend it; see wharf ledger --help.",
-    );
-    write_columns(
-        &mut text,
-        "      config",
-        "Check a file for --config.file; see wharf config --help.",
-    );
+    text.push_str("\nTools (wharf help <tool> says more):\n");
+    for tool in &TOOLS {
+        write_columns(&mut text, &format!("      {}", tool.name), tool.about);
+    }
     let defaults = Config::default();
     for section in Section::ALL {
         text.extend(["\n", section.title(), ":\n"]);
@@ -168,11 +162,10 @@ mod tests {
             Wharf holds the metrics of batch jobs until Prometheus scrapes them. It takes the place of a
             Prometheus Pushgateway: flags, URLs and formats are the same.
 
-            Tools:
-                  ledger                                 Look into the storage folder, copy it, mend it; see
-                                                         wharf ledger --help.
-                  config                                 Check a file for --config.file; see wharf config
-                                                         --help.
+            Tools (wharf help <tool> says more):
+                  ledger                                 Look into the storage folder, copy it, mend it.
+                  config                                 Check a file for --config.file.
+                  help                                   Show this help, or that of a tool.
 
             Listening:
                   --[no-]web.systemd-socket              Listen on the sockets that systemd hands over, instead
