@@ -94,6 +94,7 @@ fn admit(gateway: &Gateway, key: GroupingKey, request: &Request<Incoming>) -> Re
         request.uri().query(),
         request.headers(),
         settings.max_ttl,
+        settings.admin_api,
     )?;
     settings.push_limits.check_key(&key)?;
     let rules = gateway.policy();
@@ -139,7 +140,7 @@ impl Admitted {
             .map_err(|error| ApiError::relabelling(&error))?;
         gateway.telemetry.record_dropped(relabelled.dropped);
         let ttl = rules.ttl(key, options.ttl, settings.default_ttl);
-        let now = gateway.clock.now();
+        let now = options.time(gateway.clock.now());
         let error = match gateway
             .store
             .push_with_ttl(key, options.mode, &exposition, ttl, now)
