@@ -49,7 +49,7 @@ pub(super) fn text(program: &str) -> String {
 }
 
 /// What `--help-man` prints: a page for `man`.
-pub(super) fn man_page(program: &str) -> String {
+pub(crate) fn man_page(program: &str) -> String {
     let mut page = String::new();
     let mut line = |line: String| {
         page.push_str(&line);
@@ -66,6 +66,10 @@ pub(super) fn man_page(program: &str) -> String {
         roff(ABOUT),
         roff(FLAG_NOTES)
     ));
+    line(".SH TOOLS".to_owned());
+    for tool in &TOOLS {
+        line(format!(".TP\n\\fB{}\\fR\n{}", roff(tool.name), roff(tool.about)));
+    }
     line(".SH OPTIONS".to_owned());
     let defaults = Config::default();
     for section in Section::ALL {
@@ -163,8 +167,19 @@ mod tests {
             Prometheus Pushgateway: flags, URLs and formats are the same.
 
             Tools (wharf help <tool> says more):
+                  run                                    Run a command and push how that went.
+                  push                                   Push metrics from a file, a pipe or the command line.
+                  check                                  Look for mistakes in a text of metrics.
+                  ls                                     List the groups of a gateway.
+                  get                                    Print the metrics of groups.
+                  rm                                     Remove groups, after having shown which.
+                  wipe                                   Remove all groups.
+                  import                                 Bring groups over from another gateway or from a file.
+                  export                                 Write groups to standard output, for import and push.
                   ledger                                 Look into the storage folder, copy it, mend it.
                   config                                 Check a file for --config.file.
+                  completions                            Print a completion script for a shell.
+                  man                                    Print the manual pages, or write them into a folder.
                   help                                   Show this help, or that of a tool.
 
             Listening:
