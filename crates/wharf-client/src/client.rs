@@ -131,6 +131,17 @@ impl Client {
         &self.address
     }
 
+    /// For how long one attempt may take, unless a request says otherwise.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// How requests prove who sends them: `Basic` or `Bearer`, if at all.
+    pub fn authorization_scheme(&self) -> Option<&str> {
+        let value = self.authorization.as_ref()?.to_str().ok()?;
+        value.split(' ').next()
+    }
+
     /// Pushes once.
     ///
     /// When this returns, every scrape from now on shows the push.
@@ -207,13 +218,13 @@ impl Client {
                 built.body(()).map_err(ureq::Error::from).and_then(|built| {
                     let timed = self.agent.configure_request(built);
                     self.agent
-                        .run(timed.timeout_global(self.timeout(request)).build())
+                        .run(timed.timeout_global(self.time_for(request)).build())
                 })
             }
             body => built.body(body).map_err(ureq::Error::from).and_then(|built| {
                 let timed = self.agent.configure_request(built);
                 self.agent
-                    .run(timed.timeout_global(self.timeout(request)).build())
+                    .run(timed.timeout_global(self.time_for(request)).build())
             }),
         };
         let (head, body) = answer.map_err(|error| self.failed(request, error))?.into_parts();
@@ -223,12 +234,12 @@ impl Client {
         Err(refused(&head, body))
     }
 
-    fn timeout(&self, request: &Request) -> Option<Duration> {
+    fn time_for(&self, request: &Request) -> Option<Duration> {
         Some(request.timeout.unwrap_or(self.timeout)).filter(|timeout| *timeout < Duration::MAX)
     }
 
     fn failed(&self, request: &Request, error: ureq::Error) -> ClientError {
-        let timeout = self.timeout(request).unwrap_or(Duration::MAX);
+        let timeout = self.time_for(request).unwrap_or(Duration::MAX);
         ClientError::new(self.address.as_str(), timeout, error)
     }
 }
