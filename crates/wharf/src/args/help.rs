@@ -174,6 +174,7 @@ mod tests {
                   get                                    Print the metrics of groups.
                   rm                                     Remove groups, after having shown which.
                   wipe                                   Remove all groups.
+                  top                                    Watch a gateway.
                   import                                 Bring groups over from another gateway or from a file.
                   export                                 Write groups to standard output, for import and push.
                   ledger                                 Look into the storage folder, copy it, mend it.
