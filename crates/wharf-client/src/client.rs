@@ -1,17 +1,22 @@
 //! Requests to a gateway, and its answers.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use ureq::http;
-use ureq::{Agent, Body};
+use ureq::{Agent, AsSendBody, Body};
 use wharf_model::GroupingKey;
 
 use crate::error::presentable;
 use crate::{Address, ClientError, Credentials, Push, Retry, Target, TargetError, group_path, tls};
+
+/// From this size on compression pays: a smaller body fits into one packet anyway.
+const COMPRESS_FROM_BYTES: usize = 1400;
 
 /// More of a refusal is not read.
 const MAX_REFUSAL_BYTES: u64 = 64 << 10;
@@ -67,6 +72,8 @@ pub struct Request {
     pub headers: Vec<(&'static str, String)>,
     /// The body; empty for none.
     pub body: Vec<u8>,
+    /// Whether the body may be sent compressed, where that pays; gateways understand it since 1.5.
+    pub compress: bool,
     /// For how long it may take, if not as long as the target says: [`Duration::MAX`] for ever.
     pub timeout: Option<Duration>,
     /// A longer answer is an error ([`Client::send`]).
@@ -81,6 +88,7 @@ impl Request {
             path: path.into(),
             headers: Vec::new(),
             body: Vec::new(),
+            compress: false,
             timeout: None,
             max_answer_bytes: 64 << 20,
         }
@@ -212,26 +220,33 @@ impl Client {
         if let Some(authorization) = &self.authorization {
             built = built.header(http::header::AUTHORIZATION, authorization);
         }
-        let answer = match request.body.as_slice() {
-            // Without a body there is to be no `Content-Length` either.
-            [] if matches!(request.method, Method::Get | Method::Delete) => {
-                built.body(()).map_err(ureq::Error::from).and_then(|built| {
-                    let timed = self.agent.configure_request(built);
-                    self.agent
-                        .run(timed.timeout_global(self.time_for(request)).build())
-                })
-            }
-            body => built.body(body).map_err(ureq::Error::from).and_then(|built| {
-                let timed = self.agent.configure_request(built);
-                self.agent
-                    .run(timed.timeout_global(self.time_for(request)).build())
-            }),
+        let compressed = request.compress.then(|| compressed(&request.body)).flatten();
+        if compressed.is_some() {
+            built = built.header(http::header::CONTENT_ENCODING, "gzip");
+        }
+        let body = compressed.as_ref().unwrap_or(&request.body);
+        let answer = if body.is_empty() && matches!(request.method, Method::Get | Method::Delete) {
+            // There is to be no `Content-Length` either.
+            self.run(built, (), request)
+        } else {
+            self.run(built, body.as_slice(), request)
         };
         let (head, body) = answer.map_err(|error| self.failed(request, error))?.into_parts();
         if head.status.is_success() {
             return Ok((head.status.as_u16(), body));
         }
         Err(refused(&head, body))
+    }
+
+    fn run(
+        &self,
+        built: http::request::Builder,
+        body: impl AsSendBody,
+        request: &Request,
+    ) -> Result<http::Response<Body>, ureq::Error> {
+        let configured = self.agent.configure_request(built.body(body)?);
+        self.agent
+            .run(configured.timeout_global(self.time_for(request)).build())
     }
 
     fn time_for(&self, request: &Request) -> Option<Duration> {
@@ -242,6 +257,18 @@ impl Client {
         let timeout = self.time_for(request).unwrap_or(Duration::MAX);
         ClientError::new(self.address.as_str(), timeout, error)
     }
+}
+
+fn compressed(body: &[u8]) -> Option<Vec<u8>> {
+    if body.len() < COMPRESS_FROM_BYTES {
+        return None;
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body).ok()?;
+    encoder
+        .finish()
+        .ok()
+        .filter(|compressed| compressed.len() < body.len())
 }
 
 fn refused(head: &http::response::Parts, body: Body) -> ClientError {

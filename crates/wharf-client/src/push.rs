@@ -1,17 +1,11 @@
 //! A push, and the request that it makes.
 
-use std::io::Write as _;
 use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use wharf_model::GroupingKey;
 
 use crate::client::{Method, Request};
 use crate::path::group_path;
-
-/// From this size on a body is compressed, if that makes it shorter: below, it fits into one packet anyway.
-const COMPRESS_FROM_BYTES: usize = 1400;
 
 /// The media type of the text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -40,7 +34,7 @@ pub struct Push {
 }
 
 impl Push {
-    /// The request, its body compressed where that pays.
+    /// The request; its body may be sent compressed.
     pub fn request(&self) -> Request {
         let mut request = Request::new(
             match self.how {
@@ -55,24 +49,10 @@ impl Push {
                 .headers
                 .push(("Wharf-TTL", format!("{}ms", ttl.as_millis())));
         }
-        match compressed(&self.text) {
-            Some(body) => {
-                request.headers.push(("Content-Encoding", "gzip".to_owned()));
-                request.body = body;
-            }
-            None => request.body.clone_from(&self.text),
-        }
+        request.body.clone_from(&self.text);
+        request.compress = true;
         request
     }
-}
-
-fn compressed(text: &[u8]) -> Option<Vec<u8>> {
-    if text.len() < COMPRESS_FROM_BYTES {
-        return None;
-    }
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(text).ok()?;
-    encoder.finish().ok().filter(|body| body.len() < text.len())
 }
 
 #[cfg(test)]
@@ -89,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn small_bodies_go_as_they_are() {
+    fn a_push_is_a_request_with_its_time_to_live() {
         let request = push(b"m 1\n").request();
         assert_eq!(
             (request.method, request.path.as_str()),
@@ -103,16 +83,5 @@ mod tests {
                 ("Wharf-TTL", "90000ms".to_owned())
             ]
         );
-    }
-
-    #[test]
-    fn large_bodies_are_compressed() {
-        let text = b"metric_with_a_long_name 1\n".repeat(100);
-        let request = push(&text).request();
-        assert!(request.headers.contains(&("Content-Encoding", "gzip".to_owned())));
-        let mut expanded = Vec::new();
-        let mut decoder = flate2::read::GzDecoder::new(request.body.as_slice());
-        std::io::Read::read_to_end(&mut decoder, &mut expanded).unwrap();
-        assert_eq!(expanded, text);
     }
 }

@@ -42,6 +42,12 @@ fn answer_one(mut stream: &TcpStream, answer: &str) -> String {
     )
     .unwrap();
     stream.write_all(&text.as_bytes()[..length]).unwrap();
+    if head.contains("content-encoding: gzip") {
+        let compressed = std::mem::take(&mut body);
+        flate2::read::GzDecoder::new(compressed.as_slice())
+            .read_to_end(&mut body)
+            .unwrap();
+    }
     head + &String::from_utf8_lossy(&body)
 }
 
@@ -82,6 +88,17 @@ fn a_push_is_one_request_with_its_credentials() {
     assert!(lower.contains("user-agent: wharf/"), "{asked}");
     assert!(asked.contains("Basic bWU6cGFzczp3b3Jk\r\n"), "{asked}");
     assert!(asked.ends_with("\r\n\r\nm 1\n"), "{asked}");
+}
+
+#[test]
+fn a_large_body_is_compressed() {
+    let (target, asked) = gateway(&["200 OK"]);
+    let text = b"metric_with_a_long_name 1\n".repeat(100);
+    let push = Push { text, ..push() };
+    Client::new(&target).unwrap().push(&push).unwrap();
+    let asked = asked.join().unwrap().remove(0);
+    assert!(asked.contains("content-encoding: gzip\r\n"), "{asked:.300}");
+    assert!(asked.ends_with(&String::from_utf8(push.text).unwrap()));
 }
 
 #[test]

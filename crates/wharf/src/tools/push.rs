@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
-use wharf_client::{How, Push};
+use wharf_client::{How, Push, Request};
 use wharf_model::duration;
 
 use self::one_liner::OneLiner;
@@ -87,7 +87,7 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
         Err(code) => return code,
     };
     let prepared = prepare(&arguments);
-    let (push, delivery) = match prepared {
+    let (request, delivery) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             complain(NAME, &error);
@@ -96,15 +96,15 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
     };
     if arguments.dry_run {
         // Whoever closed the output does not want it.
-        let _unwritten = show(&push, &delivery, &mut io::stdout().lock());
+        let _unwritten = show(&request, &delivery, &mut io::stdout().lock());
         return ExitCode::SUCCESS;
     }
     let voice = Voice::new(NAME, arguments.voice);
-    match delivery.deliver(&push.request(), sleep) {
+    match delivery.deliver(&request, sleep) {
         Outcome::Delivered => {
             voice.tell(format_args!(
                 "pushed {} bytes to {}",
-                push.text.len(),
+                request.body.len(),
                 delivery.client().address()
             ));
             ExitCode::SUCCESS
@@ -120,7 +120,7 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
     }
 }
 
-fn prepare(arguments: &Arguments) -> anyhow::Result<(Push, Delivery)> {
+fn prepare(arguments: &Arguments) -> anyhow::Result<(Request, Delivery)> {
     let key = arguments.group.key()?;
     let (source, body) = read(arguments)?;
     let families = Families::read(&body, Format::Text).with_context(|| source.clone())?;
@@ -143,7 +143,7 @@ fn prepare(arguments: &Arguments) -> anyhow::Result<(Push, Delivery)> {
     };
     let voice = Voice::new(NAME, arguments.voice);
     let client = arguments.gateway.client()?;
-    Ok((push, Delivery::new(client, &arguments.delivery, voice)))
+    Ok((push.request(), Delivery::new(client, &arguments.delivery, voice)))
 }
 
 /// The metrics, and what to call the place that they come from.
@@ -172,8 +172,7 @@ fn read(arguments: &Arguments) -> anyhow::Result<(String, Vec<u8>)> {
 }
 
 /// Shows the request as it would be sent, but with its body before compression, and without secrets.
-fn show(push: &Push, delivery: &Delivery, out: &mut dyn Write) -> io::Result<()> {
-    let request = push.request();
+fn show(request: &Request, delivery: &Delivery, out: &mut dyn Write) -> io::Result<()> {
     let url = delivery.client().address().url(&request.path);
     writeln!(out, "{} {url}", request.method)?;
     if let Some(scheme) = delivery.client().authorization_scheme() {
@@ -183,5 +182,5 @@ fn show(push: &Push, delivery: &Delivery, out: &mut dyn Write) -> io::Result<()>
         writeln!(out, "{name}: {value}")?;
     }
     writeln!(out)?;
-    out.write_all(&push.text)
+    out.write_all(&request.body)
 }

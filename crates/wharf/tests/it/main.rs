@@ -11,6 +11,7 @@ mod differential;
 mod documentation;
 mod end_to_end;
 mod groups;
+mod jobs;
 mod process;
 mod rules;
 mod storage;

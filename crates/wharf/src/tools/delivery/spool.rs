@@ -34,7 +34,7 @@ const MAX_BYTES: u64 = 64 << 20;
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// The headers that a request can have there.
-const HEADERS: [&str; 3] = ["Content-Type", "Content-Encoding", "Wharf-TTL"];
+const HEADERS: [&str; 2] = ["Content-Type", "Wharf-TTL"];
 
 /// A folder of requests.
 #[derive(Debug, Clone)]
@@ -272,6 +272,7 @@ fn decode(bytes: &[u8]) -> Option<(Address, Request)> {
         .find(|known| known.as_str() == method)?;
     let mut request = Request::new(method, path);
     request.body = body.get(2..)?.to_vec();
+    request.compress = true;
     let (mut gateway, mut length) = (None, None);
     for line in lines {
         let (name, value) = line.split_once(": ")?;

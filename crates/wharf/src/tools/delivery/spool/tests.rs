@@ -20,6 +20,7 @@ fn request(path: &str, body: &[u8]) -> Request {
     let mut request = Request::new(Method::Post, path);
     request.headers.push(("Content-Type", "text/plain".to_owned()));
     request.body = body.to_vec();
+    request.compress = true;
     request
 }
 
