@@ -39,8 +39,16 @@ pub struct Tool {
     /// One sentence for the list of tools.
     pub about: &'static str,
     run: fn(&[OsString]) -> ExitCode,
-    /// Its command line, for completion scripts and man pages; none for those that read theirs by hand.
-    command: Option<fn() -> clap::Command>,
+    outline: Outline,
+}
+
+/// What completion scripts and manual pages say of a tool's command line.
+#[derive(Debug)]
+enum Outline {
+    /// What it is read by.
+    Clap(fn() -> clap::Command),
+    /// The help of a tool that reads it by hand.
+    Text(&'static str),
 }
 
 /// All tools, in the order of the help.
@@ -49,91 +57,91 @@ pub const TOOLS: [Tool; 15] = [
         name: "run",
         about: "Run a command and push how that went.",
         run: run::run,
-        command: Some(run::Arguments::command),
+        outline: Outline::Clap(run::Arguments::command),
     },
     Tool {
         name: "push",
         about: "Push metrics from a file, a pipe or the command line.",
         run: push::run,
-        command: Some(push::Arguments::command),
+        outline: Outline::Clap(push::Arguments::command),
     },
     Tool {
         name: "check",
         about: "Look for mistakes in a text of metrics.",
         run: check::run,
-        command: Some(check::Arguments::command),
+        outline: Outline::Clap(check::Arguments::command),
     },
     Tool {
         name: "ls",
         about: "List the groups of a gateway.",
         run: ls::run,
-        command: Some(ls::Arguments::command),
+        outline: Outline::Clap(ls::Arguments::command),
     },
     Tool {
         name: "get",
         about: "Print the metrics of groups.",
         run: get::run,
-        command: Some(get::Arguments::command),
+        outline: Outline::Clap(get::Arguments::command),
     },
     Tool {
         name: "rm",
         about: "Remove groups, after having shown which.",
         run: rm::run,
-        command: Some(rm::Arguments::command),
+        outline: Outline::Clap(rm::Arguments::command),
     },
     Tool {
         name: "wipe",
         about: "Remove all groups.",
         run: wipe::run,
-        command: Some(wipe::Arguments::command),
+        outline: Outline::Clap(wipe::Arguments::command),
     },
     Tool {
         name: "top",
         about: "Watch a gateway.",
         run: top::run,
-        command: Some(top::Arguments::command),
+        outline: Outline::Clap(top::Arguments::command),
     },
     Tool {
         name: "import",
         about: "Bring groups over from another gateway or from a file.",
         run: import::run,
-        command: Some(import::Arguments::command),
+        outline: Outline::Clap(import::Arguments::command),
     },
     Tool {
         name: "export",
         about: "Write groups to standard output, for import and push.",
         run: export::run,
-        command: Some(export::Arguments::command),
+        outline: Outline::Clap(export::Arguments::command),
     },
     Tool {
         name: "ledger",
         about: "Look into the storage folder, copy it, mend it.",
         run: |arguments| crate::ledger_tool::run(&lossy(arguments)),
-        command: None,
+        outline: Outline::Text(crate::ledger_tool::USAGE),
     },
     Tool {
         name: "config",
         about: "Check a file for --config.file.",
         run: |arguments| crate::config_file::run_tool(&lossy(arguments)),
-        command: None,
+        outline: Outline::Text(crate::config_file::TOOL_USAGE),
     },
     Tool {
         name: "completions",
         about: "Print a completion script for a shell.",
         run: completions::run,
-        command: Some(completions::Arguments::command),
+        outline: Outline::Clap(completions::Arguments::command),
     },
     Tool {
         name: "man",
         about: "Print the manual pages, or write them into a folder.",
         run: man::run,
-        command: Some(man::Arguments::command),
+        outline: Outline::Clap(man::Arguments::command),
     },
     Tool {
         name: "help",
         about: "Show this help, or that of a tool.",
         run: help::run,
-        command: None,
+        outline: Outline::Text("usage: wharf help [<tool>]\n"),
     },
 ];
 
@@ -148,13 +156,15 @@ impl Tool {
         (self.run)(arguments)
     }
 
-    /// Its command line, for completion scripts and manual pages. Tools that read theirs by hand have a line on what
-    /// they do, and `--help`.
+    /// Its command line, for completion scripts and manual pages.
     fn outline(&self) -> clap::Command {
-        let about = self.about.trim_end_matches('.');
-        let by_hand = || clap::Command::new(self.name).about(about);
-        self.command
-            .map_or_else(by_hand, |command| command().name(self.name))
+        match self.outline {
+            Outline::Clap(command) => command().name(self.name),
+            Outline::Text(text) => {
+                let about = self.about.trim_end_matches('.');
+                clap::Command::new(self.name).about(about).after_help(text)
+            }
+        }
     }
 }
 

@@ -63,8 +63,9 @@ fn of_tool(tool: &Tool) -> anyhow::Result<Vec<u8>> {
         .outline()
         .display_name(format!("wharf-{}", tool.name))
         .bin_name(format!("wharf {}", tool.name))
-        .version(crate::version::BUILD.version);
+        .disable_version_flag(true);
     let mut page = Vec::new();
-    Man::new(command).render(&mut page)?;
+    let source = format!("wharf {}", crate::version::BUILD.version);
+    Man::new(command).source(source).render(&mut page)?;
     Ok(page)
 }

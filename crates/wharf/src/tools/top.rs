@@ -91,6 +91,9 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// How old a picture may become.
+const REDRAW: Duration = Duration::from_secs(1);
+
 /// What was found in one look.
 pub(super) struct Look {
     at: Instant,
@@ -134,30 +137,37 @@ fn watch(remote: Remote, mut screen: Screen, interval: Duration) -> anyhow::Resu
     let _restored = Terminal::take()?;
     // One look at a time, and the next an interval after the last began.
     let (mut under_way, mut next) = (false, Instant::now());
+    let mut drawn = None;
     while !ended.load(Ordering::Relaxed) {
         if !under_way && Instant::now() >= next {
             ask.send(screen.view.clone())?;
             (under_way, next) = (true, Instant::now() + interval);
         }
-        let (width, height) = terminal::size()?;
-        screen.draw(
-            &mut io::stdout().lock(),
-            width.into(),
-            height.into(),
-            output::now(),
-        )?;
-        if event::poll(KEY_PAUSE)?
-            && let Event::Key(key) = event::read()?
-            && key.kind != KeyEventKind::Release
-        {
-            match pressed(&mut screen.view, key) {
-                Pressed::Quit => break,
-                Pressed::Ask => next = Instant::now(),
-                Pressed::Nothing => {}
+        // What has not changed is drawn anew once a second, for the times.
+        if drawn.is_none_or(|at: Instant| at.elapsed() >= REDRAW) {
+            let (width, height) = terminal::size()?;
+            screen.draw(
+                &mut io::stdout().lock(),
+                width.into(),
+                height.into(),
+                output::now(),
+            )?;
+            drawn = Some(Instant::now());
+        }
+        if event::poll(KEY_PAUSE)? {
+            drawn = None;
+            if let Event::Key(key) = event::read()?
+                && key.kind != KeyEventKind::Release
+            {
+                match pressed(&mut screen.view, key) {
+                    Pressed::Quit => break,
+                    Pressed::Ask => next = Instant::now(),
+                    Pressed::Nothing => {}
+                }
             }
         }
         if let Ok(answer) = answers.try_recv() {
-            under_way = false;
+            (under_way, drawn) = (false, None);
             match answer {
                 Ok(look) => screen.show(look),
                 Err(error) => screen.fail(&error),

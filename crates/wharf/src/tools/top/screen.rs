@@ -241,18 +241,13 @@ impl Screen {
         let behind: usize = columns.iter().map(|column| column.width + 1).sum();
         let name_width = width.saturating_sub(behind);
         let mut lines: Vec<(String, bool)> = self.head().map(|line| (line, false)).into();
-        let heading = |column: &Column| {
-            let order = match (column.sort == self.view.sort, self.view.descending) {
+        let heading = |name: &str, sort: Sort| {
+            let order = match (sort == self.view.sort, self.view.descending) {
                 (false, _) => "",
                 (true, true) => "v",
                 (true, false) => "^",
             };
-            format!("{order}{}", column.heading)
-        };
-        let name = if self.view.sort == Sort::Labels {
-            "GROUP *"
-        } else {
-            "GROUP"
+            format!("{order}{name}")
         };
         let row = |name: String, cells: Vec<String>| {
             let mut line = format!("{:<name_width$}", cut(&name, name_width));
@@ -263,10 +258,9 @@ impl Screen {
             }
             line
         };
-        lines.push((
-            row(name.to_owned(), columns.iter().copied().map(heading).collect()),
-            false,
-        ));
+        let headings = columns.iter().map(|column| heading(column.heading, column.sort));
+        let headings = row(heading("GROUP", Sort::Labels), headings.collect());
+        lines.push((headings, false));
         for group in self.groups().iter().skip(self.view.first).take(height) {
             let name = format!("{} {}", clean(group.key.job()), labels(&group.key));
             let cells = columns.iter().map(|column| (column.cell)(group, now)).collect();
