@@ -12,6 +12,7 @@ mod documentation;
 mod end_to_end;
 mod groups;
 mod jobs;
+mod operators;
 mod process;
 mod rules;
 mod storage;
