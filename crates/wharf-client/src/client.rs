@@ -139,11 +139,6 @@ impl Client {
         &self.address
     }
 
-    /// For how long one attempt may take, unless a request says otherwise.
-    pub fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
     /// How requests prove who sends them: `Basic` or `Bearer`, if at all.
     pub fn authorization_scheme(&self) -> Option<&str> {
         let value = self.authorization.as_ref()?.to_str().ok()?;

@@ -54,7 +54,11 @@ it was not found, 126 if it could not be started, 125 for a mistake on this comm
 /// original Pushgateway. The command has the terminal, pipes and signals as if it ran alone, and a gateway that is down
 /// does not change its exit code.
 #[derive(Debug, Parser)]
-#[command(name = "run", after_help = EXAMPLES)]
+#[command(
+    name = "run",
+    after_help = EXAMPLES,
+    override_usage = "wharf run --job <NAME> [OPTIONS] [--] <COMMAND> [ARGUMENTS]..."
+)]
 pub(super) struct Arguments {
     #[command(flatten)]
     group: GroupFlags,

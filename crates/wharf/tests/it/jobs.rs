@@ -1,5 +1,11 @@
 //! `wharf run` and `wharf push`, towards Wharf, the real Pushgateway, and gateways that are not well.
 
+#![expect(
+    clippy::float_cmp,
+    reason = "a gateway gives back the very values that were pushed"
+)]
+
+mod docs;
 mod push;
 mod run;
 mod settings;
@@ -79,7 +85,7 @@ fn ends_with(code: i32, output: &Output) {
 /// The value of the only series of that name.
 #[track_caller]
 fn value(gateway: &Gateway, name: &str) -> f64 {
-    found(&gateway.scrape(), name).unwrap_or_else(|| panic!("no {name}"))
+    found(&gateway.scrape(), name).expect(name)
 }
 
 fn found(scrape: &Scrape, name: &str) -> Option<f64> {

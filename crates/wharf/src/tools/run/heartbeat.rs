@@ -19,7 +19,7 @@ pub(super) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Pushes what `families` says, now and at each interval, each time with one attempt that takes no longer.
+    /// Pushes what `families` says, now and after each interval, each time with one attempt.
     ///
     /// `families` gets false when a gateway refused what the job has pushed, so that it can do without.
     pub(super) fn start(
@@ -40,9 +40,7 @@ impl Heartbeat {
                     text: families(with_others).text(),
                     ttl,
                 };
-                let mut request = push.request();
-                request.timeout = Some(interval.min(delivery.client().timeout()));
-                match delivery.attempt(&request) {
+                match delivery.attempt(&push.request()) {
                     Ok(()) => has_failed = false,
                     // Said once until it has worked again.
                     Err(failure) => {

@@ -54,9 +54,13 @@ fn every_label_value_arrives_as_it_is() {
 
 #[test]
 fn large_bodies_arrive_compressed() {
-    let text: String = (0..5000)
-        .map(|number| format!("m{{n=\"{number}\"}} 1\n"))
-        .collect();
+    let lines = (0..5000).map(|number| {
+        format!(
+            "m{{n=\"{number}\"}} 1
+"
+        )
+    });
+    let text = lines.collect::<Vec<_>>().concat();
     for spawn in gateways() {
         let gateway = spawn.start();
         ends_with(

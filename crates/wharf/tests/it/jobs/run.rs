@@ -7,7 +7,8 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Stdio};
 
 use wharf_testkit::http::{Connection, delete, post, put};
-use wharf_testkit::{Process, until};
+use wharf_testkit::protobuf::{self, Message, Type, delimited};
+use wharf_testkit::{Process, body, peers, until};
 
 use super::stub::{Answer, Stub};
 use super::{ends_with, found, nobody, output, output_with, run_at, stderr, url, value};
@@ -256,6 +257,27 @@ fn signals_reach_the_command() {
 }
 
 #[test]
+fn a_key_on_the_terminal_reaches_the_command_once() {
+    let Some(python) = peers::python() else {
+        return;
+    };
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("terminal.py");
+    fs::write(&script, include_str!("terminal.py")).unwrap();
+    // Two in a row would count as two: the second one comes while the trap waits.
+    let job = "n=0; trap 'n=$((n+1)); sleep 0.2' INT; echo there; \
+               i=0; while [ $i -lt 10 ]; do sleep 0.1; i=$((i+1)); done; test -t 0 && echo times=$n; exit 5";
+    let mut command = std::process::Command::new(python);
+    command.arg(script).arg(crate::WHARF);
+    command.args(["run", "--job", "j", "--gateway", &stub.url, "sh", "-c", job]);
+    let output = output(command);
+    ends_with(5, &output);
+    let seen = String::from_utf8_lossy(&output.stdout);
+    assert!(seen.contains("times=1"), "{seen}");
+}
+
+#[test]
 fn a_signal_that_is_ignored_stays_ignored_for_the_command() {
     let stub = Stub::start(vec![Answer::Head("200 OK")]);
     let script = "echo there; kill -HUP $$; exit 7";
@@ -356,14 +378,28 @@ fn metrics_of_the_command_come_from_a_file_and_a_url() {
         assert_eq!(send(post(&route).body("added x\n")).status, 400);
         assert_eq!(send(post("/metrics/job/j").body("stranger 1\n")).status, 404);
         assert_eq!(send(wharf_testkit::http::get(&route)).status, 405);
+        let family = protobuf::family("binary", Type::Gauge, &[protobuf::gauge(Message::new(), 5.0)]);
+        let binary = post(&route)
+            .header("Content-Type", protobuf::CONTENT_TYPE)
+            .header("Content-Encoding", "gzip")
+            .body(body::gzip(&delimited(&[family])));
+        assert_eq!(send(binary).status, 200);
+        let bomb = post(&route)
+            .header("Content-Encoding", "gzip")
+            .body(body::gzip(&vec![b'\n'; 17_000_000]));
+        assert_eq!(send(bomb).status, 413);
         let snappy = post(&route).header("Content-Encoding", "snappy").body("x");
         assert_eq!(send(snappy).status, 415);
 
         child.stdin.take().unwrap().write_all(b"\n").unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(0));
         let scrape = gateway.scrape();
-        let values = ["rows", "both", "pushed", "added", "gone", "stranger"].map(|name| found(&scrape, name));
-        assert_eq!(values, [Some(7.0), Some(1.0), Some(1.0), Some(1.0), None, None]);
+        let values = ["rows", "both", "pushed", "added", "binary", "gone", "stranger"]
+            .map(|name| found(&scrape, name));
+        assert_eq!(
+            values,
+            [Some(7.0), Some(1.0), Some(1.0), Some(1.0), Some(5.0), None, None]
+        );
         assert_eq!(found(&scrape, "job_run_metrics_accepted"), Some(1.0));
         let rows = scrape
             .samples
