@@ -26,6 +26,7 @@ mod outline;
 use wharf_model::Exposition;
 use wharf_model::name::NameRule;
 
+pub use self::decoder::parse_type;
 pub use self::encode::{encode, write_header, write_label_value, write_metric};
 pub use self::error::{DecodeError, DecodeErrorKind, Quoted};
 pub use self::outline::{Outline, Sample};

@@ -1,10 +1,11 @@
-//! What a push may say about itself, in its query or in headers: a time to live, and how it merges.
+//! What a push may say about itself, in its query or in headers: a time to live, how it merges, and when it happened.
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method};
+use jiff::Timestamp;
 use wharf_model::duration;
-use wharf_store::PushMode;
+use wharf_store::{PushMode, UnixNanos};
 
 use crate::error::ApiError;
 use crate::policy::Lifespan;
@@ -12,6 +13,7 @@ use crate::query;
 
 static TTL_HEADER: HeaderName = HeaderName::from_static("wharf-ttl");
 static MERGE_HEADER: HeaderName = HeaderName::from_static("wharf-merge");
+static TIME_HEADER: HeaderName = HeaderName::from_static("wharf-push-time");
 
 /// What a push asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,26 +21,43 @@ pub(crate) struct PushOptions {
     pub(crate) mode: PushMode,
     /// How long the group is to stay; none: what rules or flags say.
     pub(crate) ttl: Option<Lifespan>,
+    /// When the push happened, if not now: groups that move in from another gateway keep their times.
+    pushed_at: Option<UnixNanos>,
 }
 
 impl PushOptions {
-    /// Reads `?ttl=` or `Wharf-TTL`, and `?merge=` or `Wharf-Merge`. Other parameters are none of our business: the
-    /// original ignores all of them.
+    /// Reads `?ttl=` or `Wharf-TTL`, `?merge=` or `Wharf-Merge`, and `?push_time=` or `Wharf-Push-Time`. Other parameters
+    /// are none of our business: the original ignores all of them.
     ///
     /// # Errors
-    /// 400 if one of these is not what it has to be, stands in both places, or asks for more than `max_ttl`.
+    /// 400 if one of these is not what it has to be, stands in both places, or asks for more than `max_ttl`; 403 for a
+    /// time without the admin API, for it could make a job that has failed look sound.
     pub(crate) fn of(
         method: &Method,
         query: Option<&str>,
         headers: &HeaderMap,
         max_ttl: Option<Duration>,
+        admin_api: bool,
     ) -> Result<Self, ApiError> {
         let ttl = single(query, headers, "ttl", &TTL_HEADER)?;
         let merge = single(query, headers, "merge", &MERGE_HEADER)?;
+        let pushed_at = single(query, headers, "push_time", &TIME_HEADER)?;
+        if pushed_at.is_some() && !admin_api {
+            return Err(ApiError::needs_flag(
+                "a push with a time of its own",
+                "web.enable-admin-api",
+            ));
+        }
         Ok(Self {
             mode: mode(method, merge.as_deref())?,
             ttl: ttl.map(|text| lifespan(&text, max_ttl)).transpose()?,
+            pushed_at: pushed_at.map(|text| push_time(&text)).transpose()?,
         })
+    }
+
+    /// When the push happened. A time that is still to come, by this clock, is now.
+    pub(crate) fn time(&self, now: UnixNanos) -> UnixNanos {
+        self.pushed_at.map_or(now, |at| at.min(now))
     }
 }
 
@@ -84,6 +103,17 @@ fn mode(method: &Method, merge: Option<&str>) -> Result<PushMode, ApiError> {
     }
 }
 
+fn push_time(text: &str) -> Result<UnixNanos, ApiError> {
+    let time = text.parse::<Timestamp>().ok();
+    let nanos = time.and_then(|time| i64::try_from(time.as_nanosecond()).ok());
+    nanos.filter(|nanos| *nanos >= 0).map(UnixNanos).ok_or_else(|| {
+        ApiError::parameter(&format!(
+            "push_time: expected a time such as 2026-01-02T03:04:05.25Z, found `{}`",
+            query::shown(text)
+        ))
+    })
+}
+
 fn lifespan(text: &str, max_ttl: Option<Duration>) -> Result<Lifespan, ApiError> {
     let asked = duration::parse(text)
         .map(Lifespan::from)
@@ -116,7 +146,8 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, http::HeaderValue::from_static(value));
         }
-        PushOptions::of(method, Some(query), &map, Some(24 * HOUR)).map_err(|error| error.text().to_owned())
+        PushOptions::of(method, Some(query), &map, Some(24 * HOUR), true)
+            .map_err(|error| error.text().to_owned())
     }
 
     #[test]
@@ -170,5 +201,45 @@ mod tests {
             mode(&Method::POST, "merge=groups", &[]),
             Err("expected merge=series, found `groups`".to_owned())
         );
+    }
+
+    #[test]
+    fn a_push_may_say_when_it_happened() {
+        let now = UnixNanos(1_800_000_000_000_000_000);
+        let time =
+            |query: &str, headers: &[_]| read(&Method::PUT, query, headers).map(|options| options.time(now));
+        assert_eq!(time("", &[]), Ok(now));
+        assert_eq!(
+            time("push_time=2026-01-02T03:04:05.25Z", &[]),
+            Ok(UnixNanos(1_767_323_045_250_000_000))
+        );
+        assert_eq!(
+            time("", &[("wharf-push-time", "1970-01-01T01:00:00.000000001+01:00")]),
+            Ok(UnixNanos(1))
+        );
+        assert_eq!(time("push_time=2100-01-01T00:00:00Z", &[]), Ok(now));
+        for unfit in [
+            "yesterday",
+            "1767323045",
+            "1969-12-31T23:59:59Z",
+            "9999-01-01T00:00:00Z",
+            "",
+        ] {
+            let query = format!("push_time={unfit}");
+            let refused = time(&query, &[]).unwrap_err();
+            assert!(refused.starts_with("push_time: expected a time"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_time_needs_the_admin_api() {
+        let refused = PushOptions::of(
+            &Method::PUT,
+            Some("push_time=2026-01-02T03:04:05Z"),
+            &HeaderMap::new(),
+            None,
+            false,
+        );
+        assert_eq!(refused.unwrap_err().status(), http::StatusCode::FORBIDDEN);
     }
 }

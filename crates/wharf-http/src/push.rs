@@ -94,6 +94,7 @@ fn admit(gateway: &Gateway, key: GroupingKey, request: &Request<Incoming>) -> Re
         request.uri().query(),
         request.headers(),
         settings.max_ttl,
+        settings.admin_api,
     )?;
     settings.push_limits.check_key(&key)?;
     let rules = gateway.policy();
@@ -135,7 +136,8 @@ impl Admitted {
         let settings = &gateway.settings;
         let body = received.expand(settings.max_body_bytes)?;
         let ttl = rules.ttl(key, options.ttl, settings.default_ttl);
-        let (store, mode, now) = (&gateway.store, options.mode, gateway.clock.now());
+        let (store, mode) = (&gateway.store, options.mode);
+        let now = options.time(gateway.clock.now());
         let pushed = if received.format == BodyFormat::Text && rules.relabelling().is_empty() {
             store.push_text(key, mode, &body, |body| received.decode(gateway, body), ttl, now)?
         } else {

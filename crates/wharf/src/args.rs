@@ -12,6 +12,7 @@ mod completion;
 mod flags;
 mod help;
 mod lexer;
+mod outline;
 mod suggest;
 
 use std::collections::HashSet;
@@ -21,7 +22,9 @@ use std::path::Path;
 
 pub(crate) use self::flags::FLAGS;
 use self::flags::{Flag, REQUESTS, Request, Takes};
+pub(crate) use self::help::man_page;
 use self::lexer::{Lexer, Token};
+pub(crate) use self::outline::command as outline;
 use self::suggest::nearest;
 use crate::config::ValueError;
 use crate::version::BUILD;
@@ -135,7 +138,7 @@ impl Request {
     fn text(self, program: &str) -> String {
         match self {
             Self::Help | Self::LongHelp => help::text(program),
-            Self::Man => help::man_page(program),
+            Self::Man => man_page(program),
             Self::Version => BUILD.report(),
             Self::CompletionScriptBash => completion::bash_script(program),
             Self::CompletionScriptZsh => completion::zsh_script(program),

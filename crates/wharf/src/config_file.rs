@@ -34,6 +34,7 @@ use wharf_relabel::{Rule, RuleSource};
 use self::source::{Document, Expiry, Quota, Relabelling};
 use crate::config::ByteSize;
 
+pub(crate) use self::tool::USAGE as TOOL_USAGE;
 pub use self::tool::run as run_tool;
 
 /// A file larger than this is none that a person has written.

@@ -8,7 +8,8 @@ use anyhow::{Context, anyhow, bail};
 use wharf_ledger::{BoxError, RealDisk, Recovery};
 use wharf_store::describe_record;
 
-const USAGE: &str = "\
+/// What `wharf ledger --help` prints.
+pub(crate) const USAGE: &str = "\
 usage: wharf ledger <command> <folder> [<target>]
 
 Looks into the folder in which Wharf keeps its groups.

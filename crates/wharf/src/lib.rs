@@ -5,7 +5,9 @@
 //! * [`config_file`]: the rules that `--config.file` names, and `wharf config`.
 //! * [`import`]: the state file of the real Pushgateway.
 //! * [`ledger_tool`]: `wharf ledger`.
+//! * [`lint`]: what is unwise about a text of metrics.
 //! * [`logging`]: log lines in the original's shape.
+//! * [`tools`]: what `wharf` does when its first argument names a tool.
 //! * [`version`]: which build this is.
 //! * [`run`]: from checked settings to a gateway that serves, and its end.
 
@@ -14,10 +16,12 @@ pub mod config;
 pub mod config_file;
 pub mod import;
 pub mod ledger_tool;
+pub mod lint;
 pub mod logging;
 mod quote;
 mod serve;
 mod storage;
+pub mod tools;
 pub mod version;
 mod web_config;
 

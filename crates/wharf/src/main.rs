@@ -1,4 +1,4 @@
-//! `wharf`: reads the command line, and serves.
+//! `wharf`: reads the command line, and serves, or runs a tool.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -13,16 +13,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // Tools are told apart by the first argument; everything else is the original's command line.
     let mut arguments = std::env::args_os().skip(1);
-    let tool: Option<fn(&[String]) -> ExitCode> = match arguments.next().unwrap_or_default().to_str() {
-        Some("ledger") => Some(wharf::ledger_tool::run),
-        Some("config") => Some(wharf::config_file::run_tool),
-        _ => None,
-    };
+    let tool = arguments
+        .next()
+        .and_then(|name| wharf::tools::find(name.to_str()?));
     if let Some(tool) = tool {
-        let arguments: Vec<String> = arguments
-            .map(|argument| argument.to_string_lossy().into_owned())
-            .collect();
-        return tool(&arguments);
+        return tool.run(&arguments.collect::<Vec<_>>());
     }
     let (invocation, program) = Invocation::from_process();
     let config = match invocation {

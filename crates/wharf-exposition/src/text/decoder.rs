@@ -633,7 +633,8 @@ fn summary_line(target: Target, rank: Option<f64>, value: f64) -> SummaryLine {
     }
 }
 
-fn parse_type(word: &[u8]) -> Option<MetricType> {
+/// The type that a TYPE line names with this word, in any case.
+pub fn parse_type(word: &[u8]) -> Option<MetricType> {
     let words: [(&[u8], MetricType); 7] = [
         (b"counter", MetricType::Counter),
         (b"gauge", MetricType::Gauge),

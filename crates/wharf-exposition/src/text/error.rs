@@ -289,6 +289,21 @@ impl DecodeError {
         self.0.column
     }
 
+    /// What should have stood there, in words.
+    pub fn expected(&self) -> &'static str {
+        self.0.expected
+    }
+
+    /// What stands there: escaped, cut short and in backticks, or the name of an end.
+    pub fn found(&self) -> &str {
+        &self.0.found
+    }
+
+    /// What to do about it, if that can be told.
+    pub fn advice(&self) -> Option<&'static str> {
+        self.0.advice
+    }
+
     /// What is wrong.
     pub fn kind(&self) -> &DecodeErrorKind {
         &self.0.kind

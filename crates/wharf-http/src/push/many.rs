@@ -61,8 +61,8 @@ impl Parameters {
             match name.as_str() {
                 "group_by" => group_by = Some(labels(&value, gateway.settings.names)?),
                 "partial" => partial = query::flag(&name, &value)?,
-                "ttl" | "merge" => {}
-                other => return Err(query::unknown(other, "group_by, partial, ttl, merge")),
+                "ttl" | "merge" | "push_time" => {}
+                other => return Err(query::unknown(other, "group_by, partial, ttl, merge, push_time")),
             }
         }
         let missing =
@@ -75,6 +75,7 @@ impl Parameters {
                 request.uri().query(),
                 request.headers(),
                 gateway.settings.max_ttl,
+                gateway.settings.admin_api,
             )?,
             rules: gateway.policy(),
         })
@@ -178,7 +179,7 @@ impl Parameters {
         }
         match gateway
             .store
-            .push_all(&groups, self.options.mode, gateway.clock.now())
+            .push_all(&groups, self.options.mode, self.options.time(gateway.clock.now()))
         {
             Ok(commit) => Ok(Stored {
                 groups: groups.len(),
@@ -236,7 +237,7 @@ impl Parameters {
         groups: &[GroupPush<'_>],
         mut refused: Vec<(GroupingKey, ApiError)>,
     ) -> Stored {
-        let now = gateway.clock.now();
+        let now = self.options.time(gateway.clock.now());
         let mut commits = Vec::with_capacity(groups.len());
         for group in groups {
             let GroupPush { key, exposition, ttl } = group;

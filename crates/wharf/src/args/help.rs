@@ -3,6 +3,7 @@
 use super::flags::{FLAGS, Flag, Section, Takes, VISIBLE_REQUESTS};
 use crate::config::Config;
 use crate::quote::Quoted;
+use crate::tools::TOOLS;
 use crate::version::BUILD;
 
 /// The longest line.
@@ -23,17 +24,10 @@ const FLAG_NOTES: &str = "Each flag may be given as an environment variable as w
 pub(super) fn text(program: &str) -> String {
     let mut text = format!("usage: {program} [<flags>]\n\n");
     write_wrapped(&mut text, ABOUT, 0);
-    text.push_str("\nTools:\n");
-    write_columns(
-        &mut text,
-        "      ledger",
-        "Look into the storage folder, copy it, mend it; see wharf ledger --help.",
-    );
-    write_columns(
-        &mut text,
-        "      config",
-        "Check a file for --config.file; see wharf config --help.",
-    );
+    text.push_str("\nTools (wharf help <tool> says more):\n");
+    for tool in &TOOLS {
+        write_columns(&mut text, &format!("      {}", tool.name), tool.about);
+    }
     let defaults = Config::default();
     for section in Section::ALL {
         text.extend(["\n", section.title(), ":\n"]);
@@ -55,7 +49,7 @@ pub(super) fn text(program: &str) -> String {
 }
 
 /// What `--help-man` prints: a page for `man`.
-pub(super) fn man_page(program: &str) -> String {
+pub(crate) fn man_page(program: &str) -> String {
     let mut page = String::new();
     let mut line = |line: String| {
         page.push_str(&line);
@@ -72,6 +66,10 @@ pub(super) fn man_page(program: &str) -> String {
         roff(ABOUT),
         roff(FLAG_NOTES)
     ));
+    line(".SH TOOLS".to_owned());
+    for tool in &TOOLS {
+        line(format!(".TP\n\\fB{}\\fR\n{}", roff(tool.name), roff(tool.about)));
+    }
     line(".SH OPTIONS".to_owned());
     let defaults = Config::default();
     for section in Section::ALL {
@@ -168,11 +166,22 @@ mod tests {
             Wharf holds the metrics of batch jobs until Prometheus scrapes them. It takes the place of a
             Prometheus Pushgateway: flags, URLs and formats are the same.
 
-            Tools:
-                  ledger                                 Look into the storage folder, copy it, mend it; see
-                                                         wharf ledger --help.
-                  config                                 Check a file for --config.file; see wharf config
-                                                         --help.
+            Tools (wharf help <tool> says more):
+                  run                                    Run a command and push how that went.
+                  push                                   Push metrics from a file, a pipe or the command line.
+                  check                                  Look for mistakes in a text of metrics.
+                  ls                                     List the groups of a gateway.
+                  get                                    Print the metrics of groups.
+                  rm                                     Remove groups, after having shown which.
+                  wipe                                   Remove all groups.
+                  top                                    Watch a gateway.
+                  import                                 Bring groups over from another gateway or from a file.
+                  export                                 Write groups to standard output, for import and push.
+                  ledger                                 Look into the storage folder, copy it, mend it.
+                  config                                 Check a file for --config.file.
+                  completions                            Print a completion script for a shell.
+                  man                                    Print the manual pages, or write them into a folder.
+                  help                                   Show this help, or that of a tool.
 
             Listening:
                   --[no-]web.systemd-socket              Listen on the sockets that systemd hands over, instead

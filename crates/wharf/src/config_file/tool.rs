@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 use wharf_model::name::NameRule;
 
-const USAGE: &str = "\
+/// What `wharf config --help` prints.
+pub(crate) const USAGE: &str = "\
 usage: wharf config check [--push.enable-utf8-names] <file>
 
 Reads a configuration file as --config.file does, and says whether it is sound; otherwise every mistake with

@@ -1,0 +1,87 @@
+//! A push, and the request that it makes.
+
+use std::time::Duration;
+
+use wharf_model::GroupingKey;
+
+use crate::client::{Method, Request};
+use crate::path::group_path;
+
+/// The media type of the text format.
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What a push does with what the group has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// Everything in the group leaves (`PUT`).
+    ReplaceGroup,
+    /// Families of the same name leave, others stay (`POST`).
+    ReplaceFamilies,
+}
+
+/// Metrics for one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// The group.
+    pub key: GroupingKey,
+    /// What is replaced.
+    pub how: How,
+    /// The metrics in the text format, every line ended by a line feed.
+    pub text: Vec<u8>,
+    /// For how long the group is to stay after this push; for ever if zero, as the gateway thinks fit if none.
+    /// The original gateway does not know this and keeps groups for ever.
+    pub ttl: Option<Duration>,
+}
+
+impl Push {
+    /// The request; its body may be sent compressed.
+    pub fn request(&self) -> Request {
+        let mut request = Request::new(
+            match self.how {
+                How::ReplaceGroup => Method::Put,
+                How::ReplaceFamilies => Method::Post,
+            },
+            group_path(&self.key),
+        );
+        request.headers.push(("Content-Type", TEXT.to_owned()));
+        if let Some(ttl) = self.ttl {
+            request
+                .headers
+                .push(("Wharf-TTL", format!("{}ms", ttl.as_millis())));
+        }
+        request.body.clone_from(&self.text);
+        request.compress = true;
+        request
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(text: &[u8]) -> Push {
+        Push {
+            key: GroupingKey::new([("job", "a")]).unwrap(),
+            how: How::ReplaceGroup,
+            text: text.to_vec(),
+            ttl: Some(Duration::from_secs(90)),
+        }
+    }
+
+    #[test]
+    fn a_push_is_a_request_with_its_time_to_live() {
+        let request = push(b"m 1\n").request();
+        assert_eq!(
+            (request.method, request.path.as_str()),
+            (Method::Put, "/metrics/job/a")
+        );
+        assert_eq!(request.body, b"m 1\n");
+        assert_eq!(
+            request.headers,
+            [
+                ("Content-Type", TEXT.to_owned()),
+                ("Wharf-TTL", "90000ms".to_owned())
+            ]
+        );
+    }
+}

@@ -1,0 +1,202 @@
+//! Getting requests to a gateway that may be down: again and again for a while, then into a folder for later.
+//!
+//! Nothing in the folder overtakes, and nothing overtakes it: what lies there is sent first, in the order in which
+//! it came, and a request for a group that has older ones lying there waits behind them.
+
+mod spool;
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use wharf_client::{Client, ClientError, Request, Retry};
+use wharf_model::duration;
+
+pub(crate) use self::spool::{Spool, SpoolError};
+use super::voice::Voice;
+
+/// How long a tool tries, and what it does then.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Delivery")]
+pub(crate) struct DeliveryFlags {
+    /// For how long a push is repeated while the gateway is down or busy; 0 for one attempt
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::parse)]
+    pub retry_for: Duration,
+
+    /// Keep in this folder what could not be delivered; the next push or run with the same folder delivers it first
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The gateway has it.
+    Delivered,
+    /// It lies in the folder, because of this.
+    Spooled(Failure),
+    /// Nobody has it, because of this.
+    Lost(Failure),
+}
+
+/// Why a request has not been delivered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The gateway refused it, or could not be reached.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Older requests for the same group wait, because of this.
+    #[error("older pushes of the same group wait: {0}")]
+    Behind(ClientError),
+    /// Another run is busy with the folder.
+    #[error("the spool folder is in use by another run")]
+    Busy,
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+impl Failure {
+    /// Whether the gateway will never take what was sent.
+    pub(crate) fn is_for_good(&self) -> bool {
+        matches!(self, Self::Client(error) if error.is_for_good())
+    }
+}
+
+/// How long another run that is busy with the folder is left alone.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
+/// A way to one gateway.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivery {
+    client: Client,
+    retry: Retry,
+    spool: Option<Spool>,
+    voice: Voice,
+}
+
+impl Delivery {
+    /// A way to the gateway of `client`, as the flags say.
+    pub(crate) fn new(client: Client, flags: &DeliveryFlags, voice: Voice) -> Self {
+        Self {
+            client,
+            retry: Retry::within(flags.retry_for),
+            spool: flags.spool.clone().map(Spool::new),
+            voice,
+        }
+    }
+
+    /// The client of the gateway.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Delivers a request: tries for as long as the flags say, then keeps it in the folder, if there is one.
+    ///
+    /// `pause` waits between two attempts, and breaks off when there should be no further one.
+    pub(crate) fn deliver(
+        &self,
+        request: &Request,
+        mut pause: impl FnMut(Duration) -> ControlFlow<()>,
+    ) -> Outcome {
+        let started = Instant::now();
+        let mut schedule = self.retry.start();
+        loop {
+            let failure = match self.attempt(request) {
+                Ok(()) => return Outcome::Delivered,
+                Err(failure) => failure,
+            };
+            let next = match &failure {
+                Failure::Client(error) | Failure::Behind(error) => schedule.pause_after(error),
+                Failure::Busy => Some(BUSY_PAUSE).filter(|_| started.elapsed() < self.retry.within),
+                Failure::Spool(_) => None,
+            };
+            if let Some(next) = next {
+                self.voice
+                    .tell(format_args!("{failure}; trying again in {next:.1?}"));
+                if pause(next).is_continue() {
+                    continue;
+                }
+            }
+            return self.give_up(request, failure);
+        }
+    }
+
+    fn give_up(&self, request: &Request, failure: Failure) -> Outcome {
+        let Some(spool) = self.spool.as_ref().filter(|_| !failure.is_for_good()) else {
+            return Outcome::Lost(failure);
+        };
+        match spool.append(self.client.address(), request, self.voice) {
+            Ok(()) => Outcome::Spooled(failure),
+            Err(error) => {
+                self.voice.warn(error);
+                Outcome::Lost(failure)
+            }
+        }
+    }
+
+    /// Sends what lies in the folder, and then the request, each once.
+    ///
+    /// # Errors
+    /// Why the request has not been delivered.
+    pub(crate) fn attempt(&self, request: &Request) -> Result<(), Failure> {
+        // Held until the request is sent, so that no other run can put an older one behind it.
+        let _lock = match &self.spool {
+            Some(spool) => match spool.lock() {
+                Ok(Some(lock)) => {
+                    self.empty(spool, request)?;
+                    Some(lock)
+                }
+                Ok(None) => return Err(Failure::Busy),
+                // A folder that is broken keeps nothing back.
+                Err(error) => {
+                    self.voice.warn(&error);
+                    None
+                }
+            },
+            None => None,
+        };
+        self.client.send(request)?;
+        Ok(())
+    }
+
+    /// Sends what lies in the folder.
+    ///
+    /// # Errors
+    /// Why something stays there that `request` must not overtake.
+    fn empty(&self, spool: &Spool, request: &Request) -> Result<(), Failure> {
+        // Groups of which something stays: what came later for them stays too.
+        let mut waiting: Vec<(String, ClientError)> = Vec::new();
+        for entry in spool.entries(self.client.address(), self.voice)? {
+            let path = &entry.request.path;
+            if waiting.iter().any(|(group, _)| group == path) {
+                continue;
+            }
+            match self.client.send(&entry.request) {
+                Ok(_) => {
+                    self.voice.tell(format_args!("delivered {}", entry.name()));
+                    entry.remove()?;
+                }
+                Err(error) if error.is_for_good() => {
+                    self.voice
+                        .warn(format_args!("set aside {}: {error}", entry.name()));
+                    entry.set_aside()?;
+                }
+                // The gateway answers: others may have more luck.
+                Err(error) if error.status().is_some() => waiting.push((path.clone(), error)),
+                Err(error) => return Err(Failure::Client(error)),
+            }
+        }
+        match waiting.into_iter().find(|(group, _)| *group == request.path) {
+            Some((_, error)) => Err(Failure::Behind(error)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Waits, whatever comes.
+pub(crate) fn sleep(pause: Duration) -> ControlFlow<()> {
+    thread::sleep(pause);
+    ControlFlow::Continue(())
+}

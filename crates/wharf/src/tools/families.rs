@@ -1,0 +1,175 @@
+//! Metrics on their way to a gateway: read, checked, and written anew, so that every gateway understands them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::mem;
+
+use wharf_exposition::{openmetrics, protobuf, text};
+use wharf_model::Exposition;
+use wharf_model::name::{EscapingScheme, NameRule};
+
+/// Metric families by name, each as lines of the text format.
+///
+/// Line ends of Windows, blanks at the end of a line and a missing last line feed do not get this far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Families(BTreeMap<String, Vec<u8>>);
+
+/// Which format a text or body has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// The text format.
+    Text,
+    /// `OpenMetrics` 1.0.
+    OpenMetrics,
+    /// Delimited protobuf messages. Native histograms become classic ones, for text cannot say more.
+    Protobuf,
+}
+
+/// Why metrics cannot be pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FamiliesError {
+    /// The text is not of its format; the error says in which line and column, and what helps.
+    Syntax(String),
+    /// A sample of this family has a timestamp.
+    Timestamp(String),
+}
+
+impl fmt::Display for FamiliesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(text) => f.write_str(text),
+            Self::Timestamp(family) => write!(
+                f,
+                "expected samples without timestamps, found one in `{}`\n\
+                 hint: a gateway refuses timestamps; push the time as a metric of its own",
+                family.escape_debug()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for FamiliesError {}
+
+impl Families {
+    /// Reads and checks metrics.
+    ///
+    /// # Errors
+    /// If they are not of that format, or have what no gateway takes.
+    pub(crate) fn read(body: &[u8], format: Format) -> Result<Self, FamiliesError> {
+        let syntax = |error: &dyn fmt::Display| FamiliesError::Syntax(error.to_string());
+        let names = NameRule::Utf8;
+        match format {
+            Format::Text => {
+                let options = text::Options { names, strict: false };
+                text::decode(body, options).map_err(|error| syntax(&error))
+            }
+            Format::OpenMetrics => {
+                let options = openmetrics::Options { names };
+                openmetrics::decode(body, options).map_err(|error| syntax(&error))
+            }
+            Format::Protobuf => protobuf::decode(body).map_err(|error| syntax(&error)),
+        }
+        .and_then(Self::from_exposition)
+    }
+
+    fn from_exposition(mut exposition: Exposition<'_>) -> Result<Self, FamiliesError> {
+        let mut found = BTreeMap::new();
+        for family in mem::take(&mut exposition.families) {
+            let name = exposition.text(family.name).to_owned();
+            let has_timestamp = |metric: &wharf_model::Metric| {
+                let extra = metric.extra.as_ref();
+                extra.is_some_and(|extra| extra.timestamp_ms.is_some())
+            };
+            if family.metrics.iter().any(has_timestamp) {
+                return Err(FamiliesError::Timestamp(name));
+            }
+            // The encoder takes a whole exposition: one of this family alone.
+            exposition.families = vec![family];
+            found.insert(name, text::encode(&exposition, EscapingScheme::AllowUtf8));
+        }
+        Ok(Self(found))
+    }
+
+    /// Takes over all of `others`, in place of those here that have the same name.
+    pub(crate) fn replace_by(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    /// Leaves out those whose name `others` has too, and says which.
+    pub(crate) fn leave_to(&mut self, others: &Self) -> Vec<String> {
+        let taken: Vec<String> = self
+            .0
+            .keys()
+            .filter(|name| others.0.contains_key(*name))
+            .cloned()
+            .collect();
+        self.0.retain(|name, _| !others.0.contains_key(name));
+        taken
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many bytes [`Self::text`] has.
+    pub(crate) fn len_bytes(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
+    }
+
+    /// All of them in the text format, by name.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        self.0.values().flatten().copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn read(text: &str) -> Families {
+        Families::read(text.as_bytes(), Format::Text).unwrap()
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(String::from_utf8(read(text).text()).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_editors_do_to_a_file_is_mended() {
+        check(
+            "b 1 \r\na{x=\"1\",} 2",
+            "# TYPE a untyped\na{x=\"1\"} 2\n# TYPE b untyped\nb 1\n",
+        );
+    }
+
+    #[test]
+    fn names_beyond_the_legacy_ones_stay_in_quotes() {
+        check("{\"a.b\"} 1\n", "# TYPE \"a.b\" untyped\n{\"a.b\"} 1\n");
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_line_and_column() {
+        let error = Families::read(b"a 1\nb x\n", Format::Text)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("line 2") && error.contains("column 3"), "{error}");
+    }
+
+    #[test]
+    fn timestamps_are_refused() {
+        let error = Families::read(b"a 1 1700000000000\n", Format::Text).unwrap_err();
+        assert_eq!(error, FamiliesError::Timestamp("a".to_owned()));
+    }
+
+    #[test]
+    fn families_replace_others_of_their_name_or_give_way() {
+        let mut families = read("a 1\nb 1\n");
+        families.replace_by(read("b 2\nc 2\n"));
+        assert_eq!(families, read("a 1\nb 2\nc 2\n"));
+        assert_eq!(families.leave_to(&read("a 9\nz 9\n")), ["a"]);
+        assert_eq!(families, read("b 2\nc 2\n"));
+    }
+}

@@ -1,0 +1,135 @@
+//! `wharf ls`: which groups there are.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use wharf_model::duration;
+
+use super::gateway::GatewayFlags;
+use super::output::{self, Format, Side, Table};
+use super::remote::{self, Group, Query, Remote, Sort};
+
+/// List the groups of a gateway.
+#[derive(Debug, clap::Parser)]
+#[command(after_help = "Examples:
+  wharf ls --failed
+  wharf ls --sort=series --reverse --limit=10
+  wharf ls '{job=~\"ci-.*\"}' --older-than=7d -o json")]
+pub(super) struct Arguments {
+    /// Only these groups: selectors such as '{job=~"ci-.*",env!="prod"}', or names of jobs
+    #[arg(value_name = "SELECTOR|JOB")]
+    selectors: Vec<String>,
+
+    /// What comes first
+    #[arg(long, value_enum, default_value = "labels")]
+    sort: Sort,
+
+    /// The other way round
+    #[arg(long)]
+    reverse: bool,
+
+    /// At most so many groups
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<usize>,
+
+    /// Only groups whose last push was refused
+    #[arg(long)]
+    failed: bool,
+
+    /// Only groups whose last successful push is so long ago, or never was
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    older_than: Option<Duration>,
+
+    /// Text for people, or an array of objects for scripts
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Format,
+
+    #[command(flatten)]
+    gateway: GatewayFlags,
+}
+
+/// Runs `wharf ls`.
+pub(super) fn run(arguments: &[OsString]) -> ExitCode {
+    super::carry_out("ls", arguments, execute)
+}
+
+fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let remote = Remote {
+        client: arguments.gateway.client()?,
+    };
+    let query = Query {
+        selectors: remote::selectors(&arguments.selectors)?,
+        sort: arguments.sort,
+        descending: arguments.reverse,
+    };
+    let now = output::now();
+    let groups = remote.list(&query, arguments.limit.unwrap_or(usize::MAX), |group| {
+        let is_old = |age: Duration| is_older(group, age, now);
+        (!arguments.failed || !group.last_push_successful) && arguments.older_than.is_none_or(is_old)
+    })?;
+    let mut out = std::io::stdout().lock();
+    match arguments.output {
+        Format::Json => {
+            let groups: Vec<_> = groups.iter().map(remote::json).collect();
+            serde_json::to_writer(&mut out, &groups)?;
+            writeln!(out)?;
+        }
+        Format::Text => {
+            let colours = output::has_colours();
+            let (headings, lines) = lines(&groups, now);
+            writeln!(out, "{headings}")?;
+            for (line, group) in lines.iter().zip(&groups) {
+                let red = colours && !group.last_push_successful;
+                writeln!(out, "{}", output::red(line, red))?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the last successful push of a group is so long ago; one that never was is.
+pub(super) fn is_older(group: &Group, age: Duration, now: f64) -> bool {
+    group.pushed_at <= now - age.as_secs_f64()
+}
+
+/// The table of groups: headings, and a line a group.
+pub(super) fn lines(groups: &[Group], now: f64) -> (String, Vec<String>) {
+    let mut table = Table::new(&[
+        ("JOB", Side::Left),
+        ("LABELS", Side::Left),
+        ("LAST PUSH", Side::Right),
+        ("FAILED", Side::Right),
+        ("SERIES", Side::Right),
+        ("BYTES", Side::Right),
+        ("EXPIRES", Side::Right),
+    ]);
+    for group in groups {
+        table.row(cells(group, now));
+    }
+    let mut lines = table.lines().into_iter();
+    (lines.next().unwrap_or_default(), lines.collect())
+}
+
+fn cells(group: &Group, now: f64) -> [String; 7] {
+    let failed = if group.last_push_successful {
+        "-".to_owned()
+    } else {
+        output::ago(now, group.failed_at)
+    };
+    let expires = group.expires_at.map(|at| {
+        let left = at.as_duration().as_secs_f64() - now;
+        let left = Duration::try_from_secs_f64(left).unwrap_or_default();
+        format!("in {}", output::in_one_unit(left))
+    });
+    [
+        output::clean(group.key.job()),
+        output::labels(&group.key),
+        output::ago(now, group.pushed_at),
+        failed,
+        group.series.to_string(),
+        group.bytes.map_or_else(|| "-".to_owned(), output::size),
+        expires.unwrap_or_else(|| "-".to_owned()),
+    ]
+}

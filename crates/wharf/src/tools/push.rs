@@ -1,0 +1,186 @@
+//! `wharf push`: metrics from a file, a pipe or the command line, to the gateway.
+
+mod one_liner;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use wharf_client::{How, Push, Request};
+use wharf_model::duration;
+
+use self::one_liner::OneLiner;
+use super::delivery::{Delivery, DeliveryFlags, Outcome, sleep};
+use super::families::{Families, Format};
+use super::gateway::GatewayFlags;
+use super::group::GroupFlags;
+use super::voice::{Voice, VoiceFlags};
+use super::{USAGE, complain};
+
+/// More cannot be pushed at once; a gateway takes no more either.
+const MAX_BYTES: u64 = 64 << 20;
+
+const NAME: &str = "push";
+
+const EXAMPLES: &str = "\
+Examples:
+  wharf push --job backup metrics.txt
+  backup-report | wharf push --job backup --label instance=db1 --add
+  wharf push --job backup --metric backup_size_bytes=1234
+  wharf push --job backup --metric 'files{kind=\"new\"}=7,type=gauge,help=Files found.'
+
+The metrics are checked first: if there is a mistake, its line and column are shown and nothing is sent.
+
+Exit codes:
+  0  pushed, or kept in the spool folder for later
+  1  not pushed: the gateway refused it or could not be reached
+  2  a mistake on the command line, in the settings or in the metrics: nothing was sent";
+
+/// Push metrics to a gateway.
+///
+/// Metrics come from a file, from standard input, or from --metric. Works with Wharf and with the original Pushgateway.
+#[derive(Debug, Parser)]
+#[command(name = "push", after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    group: GroupFlags,
+
+    /// Metrics in the text format; - or nothing is standard input
+    #[arg(value_name = "FILE", conflicts_with = "metrics")]
+    file: Option<PathBuf>,
+
+    /// One metric: NAME=VALUE, NAME{LABELS}=VALUE, with ,type=TYPE and at last ,help=TEXT behind it; may be repeated.
+    /// Without a type it is a gauge
+    #[arg(long = "metric", short = 'm', value_name = "METRIC")]
+    metrics: Vec<OneLiner>,
+
+    /// Keep metrics of the group that this push does not have (POST); without it, they leave (PUT)
+    #[arg(long)]
+    add: bool,
+
+    /// For how long the gateway is to keep the group after this push, such as 36h; the original Pushgateway keeps it
+    /// for ever
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    ttl: Option<Duration>,
+
+    /// Show the request and send nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    voice: VoiceFlags,
+    #[command(flatten)]
+    delivery: DeliveryFlags,
+    #[command(flatten)]
+    gateway: GatewayFlags,
+}
+
+/// Runs `wharf push` with the arguments behind it.
+pub(super) fn run(arguments: &[OsString]) -> ExitCode {
+    let arguments = match super::parse::<Arguments>(NAME, arguments, USAGE) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    let prepared = prepare(&arguments);
+    let (request, delivery) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            complain(NAME, &error);
+            return ExitCode::from(USAGE);
+        }
+    };
+    if arguments.dry_run {
+        // Whoever closed the output does not want it.
+        let _unwritten = show(&request, &delivery, &mut io::stdout().lock());
+        return ExitCode::SUCCESS;
+    }
+    let voice = Voice::new(NAME, arguments.voice);
+    match delivery.deliver(&request, sleep) {
+        Outcome::Delivered => {
+            voice.tell(format_args!(
+                "pushed {} bytes to {}",
+                request.body.len(),
+                delivery.client().address()
+            ));
+            ExitCode::SUCCESS
+        }
+        Outcome::Spooled(failure) => {
+            voice.warn(format_args!("kept for later: {failure}"));
+            ExitCode::SUCCESS
+        }
+        Outcome::Lost(failure) => {
+            voice.warn(format_args!("error: not pushed: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn prepare(arguments: &Arguments) -> anyhow::Result<(Request, Delivery)> {
+    let key = arguments.group.key()?;
+    let (source, body) = read(arguments)?;
+    let families = Families::read(&body, Format::Text).with_context(|| source.clone())?;
+    if families.is_empty() && !arguments.add {
+        bail!(
+            "{source}: expected metrics, found none\n\
+             hint: an empty push would leave the group without metrics; to delete it, use `wharf rm`"
+        );
+    }
+    let how = if arguments.add {
+        How::ReplaceFamilies
+    } else {
+        How::ReplaceGroup
+    };
+    let push = Push {
+        key,
+        how,
+        text: families.text(),
+        ttl: arguments.ttl,
+    };
+    let voice = Voice::new(NAME, arguments.voice);
+    let client = arguments.gateway.client()?;
+    Ok((push.request(), Delivery::new(client, &arguments.delivery, voice)))
+}
+
+/// The metrics, and what to call the place that they come from.
+fn read(arguments: &Arguments) -> anyhow::Result<(String, Vec<u8>)> {
+    if !arguments.metrics.is_empty() {
+        return Ok(("--metric".to_owned(), one_liner::text(&arguments.metrics)?));
+    }
+    let (source, reader): (String, Box<dyn Read>) = match &arguments.file {
+        Some(path) if path.as_os_str() != "-" => {
+            let source = path.display().to_string();
+            let file = File::open(path).with_context(|| source.clone())?;
+            (source, Box::new(file))
+        }
+        None if io::stdin().is_terminal() => {
+            bail!("expected a file, --metric, or metrics on standard input, found none of them")
+        }
+        _ => ("standard input".to_owned(), Box::new(io::stdin().lock())),
+    };
+    let mut body = Vec::new();
+    // Counted while it is read, for a pipe does not say its size.
+    let count = reader.take(MAX_BYTES + 1).read_to_end(&mut body);
+    if count.with_context(|| source.clone())? as u64 > MAX_BYTES {
+        bail!("{source}: expected at most {MAX_BYTES} bytes, found more");
+    }
+    Ok((source, body))
+}
+
+/// Shows the request as it would be sent, but with its body before compression, and without secrets.
+fn show(request: &Request, delivery: &Delivery, out: &mut dyn Write) -> io::Result<()> {
+    let url = delivery.client().address().url(&request.path);
+    writeln!(out, "{} {url}", request.method)?;
+    if let Some(scheme) = delivery.client().authorization_scheme() {
+        writeln!(out, "Authorization: {scheme} <hidden>")?;
+    }
+    for (name, value) in &request.headers {
+        writeln!(out, "{name}: {value}")?;
+    }
+    writeln!(out)?;
+    out.write_all(&request.body)
+}

@@ -1,0 +1,351 @@
+//! What the tools for operators ask of a gateway. Wharf has listings and deletes by selector; of the original the same
+//! is pieced together from what it has.
+
+use std::cmp::Ordering;
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use wharf_client::{Client, ClientError, Method, Request, percent_encode};
+use wharf_model::{GroupingKey, Selector};
+
+use super::contents;
+
+/// Groups of one page of a listing, the most that Wharf gives.
+const PAGE: usize = 1_000;
+
+/// A gateway.
+#[derive(Debug)]
+pub(super) struct Remote {
+    pub(super) client: Client,
+}
+
+/// One group, without its metrics. What only Wharf tells is missing for the original.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Group {
+    pub(super) key: GroupingKey,
+    pub(super) last_push_successful: bool,
+    /// Unix time; 0 if it never was.
+    pub(super) pushed_at: f64,
+    /// Unix time; 0 if it never was.
+    pub(super) failed_at: f64,
+    pub(super) families: u64,
+    pub(super) series: u64,
+    pub(super) bytes: Option<u64>,
+    pub(super) ttl: Option<String>,
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+/// The order of a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Sort {
+    Labels,
+    PushTime,
+    FailureTime,
+    Series,
+    Bytes,
+    ExpiresAt,
+}
+
+/// What deleting by selector did, or would do.
+#[derive(Debug, Deserialize)]
+pub(super) struct Deleted {
+    pub(super) count: u64,
+    groups: Vec<std::collections::BTreeMap<String, String>>,
+}
+
+/// Which groups, and in which order.
+#[derive(Debug, Clone)]
+pub(super) struct Query {
+    /// As they were typed; all groups if there are none.
+    pub(super) selectors: Vec<String>,
+    pub(super) sort: Sort,
+    /// The other way round.
+    pub(super) descending: bool,
+}
+
+#[derive(Deserialize)]
+struct Envelope<T> {
+    data: T,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    groups: Vec<Listed>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    labels: std::collections::BTreeMap<String, String>,
+    last_push_successful: bool,
+    push_time_seconds: f64,
+    push_failure_time_seconds: f64,
+    families: u64,
+    series: u64,
+    bytes: u64,
+    ttl: Option<String>,
+    expires_at: Option<String>,
+}
+
+impl Sort {
+    fn parameter(self) -> &'static str {
+        match self {
+            Self::Labels => "labels",
+            Self::PushTime => "push_time",
+            Self::FailureTime => "failure_time",
+            Self::Series => "series",
+            Self::Bytes => "bytes",
+            Self::ExpiresAt => "expires_at",
+        }
+    }
+
+    fn compare(self, a: &Group, b: &Group) -> Ordering {
+        match self {
+            Self::Labels => Ordering::Equal,
+            Self::PushTime => a.pushed_at.total_cmp(&b.pushed_at),
+            Self::FailureTime => a.failed_at.total_cmp(&b.failed_at),
+            Self::Series => a.series.cmp(&b.series),
+            Self::Bytes => a.bytes.cmp(&b.bytes),
+            Self::ExpiresAt => a.expires_at.cmp(&b.expires_at),
+        }
+        .then_with(|| a.key.cmp(&b.key))
+    }
+}
+
+impl Remote {
+    /// The groups that `keep` approves of, at most `limit`.
+    ///
+    /// # Errors
+    /// If the gateway does not answer as it should.
+    pub(super) fn list(
+        &self,
+        query: &Query,
+        limit: usize,
+        mut keep: impl FnMut(&Group) -> bool,
+    ) -> anyhow::Result<Vec<Group>> {
+        let mut found = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page: Page = match self.page(query, limit.min(PAGE), cursor.as_deref()) {
+                Ok(answer) => data(&answer.body)?,
+                Err(error) if error.status() == Some(404) && cursor.is_none() => {
+                    return self.list_original(query, limit, keep);
+                }
+                Err(error) => return Err(error.into()),
+            };
+            for listed in page.groups {
+                let group = listed.group()?;
+                if keep(&group) {
+                    found.push(group);
+                }
+            }
+            cursor = page.next_cursor;
+            if found.len() >= limit || cursor.is_none() {
+                found.truncate(limit);
+                return Ok(found);
+            }
+        }
+    }
+
+    fn page(
+        &self,
+        query: &Query,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<wharf_client::Answer, ClientError> {
+        let minus = if query.descending { "-" } else { "" };
+        let mut path = format!(
+            "/api/v1/groups?limit={limit}&sort={minus}{}",
+            query.sort.parameter()
+        );
+        path.push_str(&matching(&query.selectors));
+        if let Some(cursor) = cursor {
+            path.push_str("&cursor=");
+            path.push_str(&percent_encode(cursor));
+        }
+        self.client.send(&Request::get(path))
+    }
+
+    /// Of the original, everything is read.
+    fn list_original(
+        &self,
+        query: &Query,
+        limit: usize,
+        mut keep: impl FnMut(&Group) -> bool,
+    ) -> anyhow::Result<Vec<Group>> {
+        let selectors = parsed(&query.selectors)?;
+        let mut found = Vec::new();
+        contents::read(&self.client, |group| {
+            let group = group?;
+            if selects(&selectors, &group.key) {
+                let seconds =
+                    |time: Option<Timestamp>| time.map_or(0.0, |time| time.as_duration().as_secs_f64());
+                let group = Group {
+                    last_push_successful: group.is_successful(),
+                    pushed_at: seconds(group.pushed_at),
+                    failed_at: seconds(group.failed_at),
+                    // The two push times count, as in Wharf's listing.
+                    families: group.families.families.len() as u64 + 2,
+                    series: group.series() + 2,
+                    key: group.key,
+                    bytes: None,
+                    ttl: None,
+                    expires_at: None,
+                };
+                found.extend(Some(group).filter(|group| keep(group)));
+            }
+            Ok(())
+        })?;
+        found.sort_by(|a, b| {
+            let order = query.sort.compare(a, b);
+            if query.descending { order.reverse() } else { order }
+        });
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Whether it is the original, which has no listing.
+    ///
+    /// # Errors
+    /// If the gateway does not answer as it should.
+    pub(super) fn is_original(&self) -> Result<bool, ClientError> {
+        match self
+            .client
+            .send(&Request::get("/api/v1/groups?limit=1&fields=labels"))
+        {
+            Ok(_) => Ok(false),
+            Err(error) if error.status() == Some(404) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes by selector, or says what would go.
+    ///
+    /// # Errors
+    /// 403 without the admin API, 404 from the original, which cannot.
+    pub(super) fn delete_matching(
+        &self,
+        selectors: &[String],
+        older_than: Option<&str>,
+        family: Option<&str>,
+        dry_run: bool,
+    ) -> anyhow::Result<Result<Deleted, ClientError>> {
+        let mut path = format!("/api/v1/groups?dry_run={dry_run}{}", matching(selectors));
+        for (name, value) in [("older_than", older_than), ("family", family)] {
+            if let Some(value) = value {
+                path = format!("{path}&{name}={}", percent_encode(value));
+            }
+        }
+        match self.client.send(&Request::new(Method::Delete, path)) {
+            Ok(answer) => Ok(Ok(data(&answer.body)?)),
+            Err(error) if matches!(error.status(), Some(403..=405)) => Ok(Err(error)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Deleted {
+    /// The groups.
+    ///
+    /// # Errors
+    /// If their labels make no key.
+    pub(super) fn keys(&self) -> anyhow::Result<Vec<GroupingKey>> {
+        self.groups.iter().map(key).collect()
+    }
+}
+
+impl Listed {
+    fn group(self) -> anyhow::Result<Group> {
+        Ok(Group {
+            key: key(&self.labels)?,
+            last_push_successful: self.last_push_successful,
+            pushed_at: self.push_time_seconds,
+            failed_at: self.push_failure_time_seconds,
+            families: self.families,
+            series: self.series,
+            bytes: Some(self.bytes),
+            ttl: self.ttl,
+            expires_at: self.expires_at.and_then(|at| at.parse().ok()),
+        })
+    }
+}
+
+fn key(labels: &std::collections::BTreeMap<String, String>) -> anyhow::Result<GroupingKey> {
+    let pairs = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    GroupingKey::new(pairs).context("read the labels of a group")
+}
+
+fn data<T: serde::de::DeserializeOwned>(body: &[u8]) -> anyhow::Result<T> {
+    let envelope: Envelope<T> = serde_json::from_slice(body)
+        .context("expected the answer of a gateway; is it one that answers at this URL?")?;
+    Ok(envelope.data)
+}
+
+fn matching(selectors: &[String]) -> String {
+    let parameters = selectors
+        .iter()
+        .map(|selector| format!("&match[]={}", percent_encode(selector)));
+    parameters.collect()
+}
+
+/// Selectors as they are typed, or jobs: what does not begin with a brace is a job.
+pub(super) fn selectors(typed: &[String]) -> anyhow::Result<Vec<String>> {
+    let selectors: Vec<String> = typed
+        .iter()
+        .map(|typed| {
+            if typed.trim_start().starts_with('{') {
+                typed.clone()
+            } else {
+                let value = typed
+                    .replace('\\', r"\\")
+                    .replace('"', "\\\"")
+                    .replace('\n', "\\n");
+                format!("{{job=\"{value}\"}}")
+            }
+        })
+        .collect();
+    parsed(&selectors)?;
+    Ok(selectors)
+}
+
+/// Reads selectors.
+///
+/// # Errors
+/// The first that is none.
+pub(super) fn parsed(selectors: &[String]) -> anyhow::Result<Vec<Selector>> {
+    let mut parsed = Vec::with_capacity(selectors.len());
+    for text in selectors {
+        match text.parse() {
+            Ok(selector) => parsed.push(selector),
+            Err(error) => bail!("selector `{}`: {error}", super::output::clean(text)),
+        }
+    }
+    Ok(parsed)
+}
+
+/// Whether one of the selectors holds, or there is none.
+pub(super) fn selects(selectors: &[Selector], key: &GroupingKey) -> bool {
+    selectors.is_empty() || Selector::any(selectors, key)
+}
+
+/// A group as JSON of a listing: the shape that `wharf ls -o json` prints.
+pub(super) fn json(group: &Group) -> Value {
+    let labels: serde_json::Map<String, Value> = group
+        .key
+        .labels()
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    serde_json::json!({
+        "labels": labels,
+        "last_push_successful": group.last_push_successful,
+        "push_time_seconds": group.pushed_at,
+        "push_failure_time_seconds": group.failed_at,
+        "families": group.families,
+        "series": group.series,
+        "bytes": group.bytes,
+        "ttl": group.ttl,
+        "expires_at": group.expires_at.map(|time| time.to_string()),
+    })
+}

@@ -1,0 +1,273 @@
+//! The job: a process of its own, signals on their way to it, and what it has used.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::time::TimeVal;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::exfiltrator::WithOrigin;
+use signal_hook::low_level::siginfo::{Cause, Origin};
+
+/// The signals that are passed on to the job.
+const PASSED_ON: [Signal; 7] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGTERM,
+    Signal::SIGWINCH,
+];
+
+/// What happens while a job runs.
+#[derive(Debug)]
+enum Event {
+    Signal(Signal, Cause),
+    /// The process has ended, and is still there to be waited for.
+    Ended,
+}
+
+/// Signals to this process, and the end of the job, in the order in which they come.
+#[derive(Debug)]
+pub(super) struct Events {
+    sender: Sender<Event>,
+    receiver: Receiver<Event>,
+}
+
+impl Events {
+    /// From now on signals that would end this process are told here instead.
+    ///
+    /// A signal that this process ignores stays so, and the job will ignore it too: that is how `nohup` works.
+    pub(super) fn listen() -> io::Result<Self> {
+        let (sender, receiver) = mpsc::channel();
+        let ignored = ignored_signals();
+        let signals = PASSED_ON
+            .into_iter()
+            .map(|signal| signal as i32)
+            .filter(|signal| ignored & (1 << (signal - 1)) == 0);
+        let mut signals = SignalsInfo::<WithOrigin>::new(signals)?;
+        thread::spawn({
+            let sender = sender.clone();
+            move || {
+                for origin in signals.forever() {
+                    let Origin { signal, cause, .. } = origin;
+                    let Ok(signal) = Signal::try_from(signal) else {
+                        continue;
+                    };
+                    if sender.send(Event::Signal(signal, cause)).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Ok(Self { sender, receiver })
+    }
+
+    /// Waits so long, or until somebody wants this process to end.
+    pub(super) fn is_asked_to_end_within(&self, pause: Duration) -> bool {
+        let end = Instant::now() + pause;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.receiver.recv_timeout(left) {
+                Ok(Event::Signal(Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT | Signal::SIGHUP, _)) => {
+                    return true;
+                }
+                Ok(_) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+/// The signals that this process ignores, as bits; none where the system does not say.
+fn ignored_signals() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+/// For how long a job may run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit {
+    /// Then it is asked to end (SIGTERM).
+    pub(super) timeout: Duration,
+    /// So long after that it is made to end (SIGKILL).
+    pub(super) grace: Duration,
+}
+
+/// A running job.
+#[derive(Debug)]
+pub(super) struct Job {
+    child: Child,
+    pid: Pid,
+    /// Whether it leads a process group of its own.
+    has_group: bool,
+    before: Option<Usage>,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Ending {
+    /// The exit code, as a shell would report it: 128 and the number of the signal that ended it.
+    pub(super) code: u8,
+    /// Whether it took longer than it was allowed to.
+    pub(super) timed_out: bool,
+    /// What it used, with all processes that it has waited for.
+    pub(super) used: Option<Used>,
+}
+
+/// What a job used.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Used {
+    /// Processor time in its own code, in seconds.
+    pub(super) user_seconds: f64,
+    /// Processor time in the system's code, in seconds.
+    pub(super) system_seconds: f64,
+    /// The most memory that one of its processes had; nothing if a process before the job had more.
+    pub(super) max_resident_bytes: Option<u64>,
+    /// Read from storage, not from caches.
+    pub(super) read_bytes: u64,
+    /// Written to storage.
+    pub(super) written_bytes: u64,
+}
+
+impl Job {
+    /// Starts a program with the standard streams of this process.
+    ///
+    /// Without a terminal it leads a process group, so that the end of its time reaches all that it has started. On a
+    /// terminal it stays in ours: it could not read from the terminal otherwise.
+    pub(super) fn start(command: &[OsString], variables: &[(&str, OsString)]) -> io::Result<Self> {
+        let (program, arguments) = command.split_first().ok_or(io::ErrorKind::NotFound)?;
+        let before = getrusage(UsageWho::RUSAGE_CHILDREN).ok();
+        let has_group = File::open("/dev/tty").is_err();
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .envs(variables.iter().map(|(name, value)| (name, value)));
+        if has_group {
+            command.process_group(0);
+        }
+        let child = command.spawn()?;
+        let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+        Ok(Self {
+            child,
+            pid,
+            has_group,
+            before,
+        })
+    }
+
+    /// Passes signals on until the job ends.
+    pub(super) fn wait(mut self, events: &Events, limit: Option<Limit>) -> io::Result<Ending> {
+        self.report_the_end_to(&events.sender);
+        let started = Instant::now();
+        let mut deadline = limit.and_then(|limit| started.checked_add(limit.timeout));
+        let mut timed_out = false;
+        loop {
+            let event = match deadline {
+                Some(deadline) => events
+                    .receiver
+                    .recv_timeout(deadline.saturating_duration_since(Instant::now())),
+                None => events.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match event {
+                // What the kernel sends comes from the terminal, and goes to all processes there, the job included.
+                Ok(Event::Signal(_, Cause::Kernel)) => {}
+                Ok(Event::Signal(signal, _)) => {
+                    // Only a job that has just ended does not get it.
+                    let _ended = kill(self.pid, Some(signal));
+                }
+                Ok(Event::Ended) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) if timed_out => {
+                    deadline = None;
+                    self.signal_all(Signal::SIGKILL);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    timed_out = true;
+                    deadline = limit.and_then(|limit| Instant::now().checked_add(limit.grace));
+                    self.signal_all(Signal::SIGTERM);
+                    // A job that is stopped could not act on it.
+                    self.signal_all(Signal::SIGCONT);
+                }
+            }
+        }
+        let status = self.child.wait()?;
+        Ok(Ending {
+            code: code(status),
+            timed_out,
+            used: self.used(),
+        })
+    }
+
+    /// Until the job has been waited for, its process id is taken, so no signal can reach a stranger.
+    fn report_the_end_to(&self, sender: &Sender<Event>) {
+        let (pid, sender) = (self.pid, sender.clone());
+        thread::spawn(move || {
+            let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+            while waitid(Id::Pid(pid), flags) == Err(Errno::EINTR) {}
+            // Nobody listens any more if this process is about to end.
+            let _unheard = sender.send(Event::Ended);
+        });
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        let send = if self.has_group { killpg } else { kill };
+        // Only a job that has just ended does not get it.
+        let _ended = send(self.pid, Some(signal));
+    }
+
+    fn used(&self) -> Option<Used> {
+        let before = self.before?;
+        let after = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+        let seconds = |after: TimeVal, before: TimeVal| (in_seconds(after) - in_seconds(before)).max(0.0);
+        // Blocks of 512 bytes, whatever the disk has.
+        let bytes = |after: i64, before: i64| u64::try_from(after - before).unwrap_or(0).saturating_mul(512);
+        // Only the highest of all children is known: it is the job's if it was not there before.
+        let peak = (after.max_rss() > before.max_rss()).then(|| after.max_rss());
+        Some(Used {
+            user_seconds: seconds(after.user_time(), before.user_time()),
+            system_seconds: seconds(after.system_time(), before.system_time()),
+            max_resident_bytes: peak.and_then(|peak| u64::try_from(peak).ok()?.checked_mul(RESIDENT_UNIT)),
+            read_bytes: bytes(after.block_reads(), before.block_reads()),
+            written_bytes: bytes(after.block_writes(), before.block_writes()),
+        })
+    }
+}
+
+/// In how many bytes the system counts resident memory.
+const RESIDENT_UNIT: u64 = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seconds of processor time are far from 2^53"
+)]
+fn in_seconds(time: TimeVal) -> f64 {
+    time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6
+}
+
+fn code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| Some(128 + status.signal()?));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+/// The exit code of a program that could not be started, as shells have it.
+pub(super) fn code_of_start(error: &io::Error) -> u8 {
+    if error.kind() == io::ErrorKind::NotFound {
+        127
+    } else {
+        126
+    }
+}

@@ -1,0 +1,296 @@
+//! `wharf top`: what goes on in a gateway, while it goes on.
+
+mod sample;
+mod screen;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::terminal::{
+    self, DisableLineWrap, EnableLineWrap, EnterAlternateScreen, LeaveAlternateScreen,
+};
+use crossterm::{cursor, execute};
+use signal_hook::consts::{SIGHUP, SIGTERM};
+
+use self::sample::Sample;
+use self::screen::{Screen, View};
+use super::gateway::{GatewayFlags, positive_duration};
+use super::output;
+use super::remote::{self, Group, Query, Remote, Sort};
+
+/// More groups are not fetched; what comes first, and the filter, decide which.
+const MAX_GROUPS: usize = 1_000;
+
+/// How long a key may go unnoticed.
+const KEY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Watch a gateway: its groups, and how much is pushed and scraped.
+///
+/// Keys: q quits, < and > choose the column to sort by, r turns the order round, / filters by labels, x shows failed groups
+/// only, arrows and page keys scroll, the space bar looks again at once.
+#[derive(Debug, clap::Parser)]
+#[command(after_help = "Examples:
+  wharf top
+  wharf top '{env=\"prod\"}' --sort=series
+  wharf top --once | head")]
+pub(super) struct Arguments {
+    /// Only these groups: selectors such as '{job=~"ci-.*"}', or names of jobs
+    #[arg(value_name = "SELECTOR|JOB")]
+    selectors: Vec<String>,
+
+    /// How often to look
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = positive_duration)]
+    interval: Duration,
+
+    /// What comes first; times and sizes in descending order
+    #[arg(long, value_enum, default_value = "push-time")]
+    sort: Sort,
+
+    /// Look twice, an interval apart, print that, and stop: needs no terminal
+    #[arg(long)]
+    once: bool,
+
+    #[command(flatten)]
+    gateway: GatewayFlags,
+}
+
+/// Runs `wharf top`.
+pub(super) fn run(arguments: &[OsString]) -> ExitCode {
+    super::carry_out("top", arguments, execute)
+}
+
+fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let remote = Remote {
+        client: arguments.gateway.client()?,
+    };
+    let view = View::new(remote::selectors(&arguments.selectors)?, arguments.sort);
+    let mut screen = Screen::new(remote.client.address().to_string(), view, output::has_colours());
+    if arguments.once {
+        screen.show(look(&remote, &screen.view)?);
+        std::thread::sleep(arguments.interval);
+        screen.show(look(&remote, &screen.view)?);
+        let mut out = io::stdout().lock();
+        for line in screen.whole(output::now()) {
+            writeln!(out, "{line}")?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        bail!(
+            "expected a terminal, found none\nhint: --once prints what there is and stops; `wharf ls` lists groups"
+        );
+    }
+    watch(remote, screen, arguments.interval)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How old a picture may become.
+const REDRAW: Duration = Duration::from_secs(1);
+
+/// What was found in one look.
+pub(super) struct Look {
+    at: Instant,
+    groups: Vec<Group>,
+    sample: Sample,
+}
+
+fn look(remote: &Remote, view: &View) -> anyhow::Result<Look> {
+    let query = Query {
+        selectors: view.selectors.clone(),
+        sort: view.sort,
+        descending: view.descending,
+    };
+    Ok(Look {
+        groups: remote.list(&query, MAX_GROUPS, |group| view.shows(group))?,
+        sample: Sample::read(&remote.client)?,
+        at: Instant::now(),
+    })
+}
+
+/// Looks on a thread of its own, so that a slow gateway does not keep keys waiting.
+fn look_again(remote: Remote) -> (Sender<View>, Receiver<anyhow::Result<Look>>) {
+    let (ask, asked) = mpsc::channel::<View>();
+    let (answer, answers) = mpsc::channel();
+    std::thread::spawn(move || {
+        while let Ok(view) = asked.recv() {
+            if answer.send(look(&remote, &view)).is_err() {
+                return;
+            }
+        }
+    });
+    (ask, answers)
+}
+
+fn watch(remote: Remote, mut screen: Screen, interval: Duration) -> anyhow::Result<()> {
+    let ended = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&ended))?;
+    }
+    let (ask, answers) = look_again(remote);
+    let _restored = Terminal::take()?;
+    // One look at a time, and the next an interval after the last began.
+    let (mut under_way, mut next) = (false, Instant::now());
+    let mut drawn = None;
+    while !ended.load(Ordering::Relaxed) {
+        if !under_way && Instant::now() >= next {
+            ask.send(screen.view.clone())?;
+            (under_way, next) = (true, Instant::now() + interval);
+        }
+        // What has not changed is drawn anew once a second, for the times.
+        if drawn.is_none_or(|at: Instant| at.elapsed() >= REDRAW) {
+            let (width, height) = terminal::size()?;
+            screen.draw(
+                &mut io::stdout().lock(),
+                width.into(),
+                height.into(),
+                output::now(),
+            )?;
+            drawn = Some(Instant::now());
+        }
+        if event::poll(KEY_PAUSE)? {
+            drawn = None;
+            if let Event::Key(key) = event::read()?
+                && key.kind != KeyEventKind::Release
+            {
+                match pressed(&mut screen.view, key) {
+                    Pressed::Quit => break,
+                    Pressed::Ask => next = Instant::now(),
+                    Pressed::Nothing => {}
+                }
+            }
+        }
+        if let Ok(answer) = answers.try_recv() {
+            (under_way, drawn) = (false, None);
+            match answer {
+                Ok(look) => screen.show(look),
+                Err(error) => screen.fail(&error),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a key asks for beyond another picture.
+#[derive(Debug, PartialEq, Eq)]
+enum Pressed {
+    Nothing,
+    /// The gateway has to be asked anew.
+    Ask,
+    Quit,
+}
+
+fn pressed(view: &mut View, key: KeyEvent) -> Pressed {
+    if key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c') {
+        return Pressed::Quit;
+    }
+    if view.typing {
+        match key.code {
+            KeyCode::Enter => view.typing = false,
+            KeyCode::Esc => {
+                view.typing = false;
+                view.filter.clear();
+            }
+            KeyCode::Backspace => {
+                view.filter.pop();
+            }
+            KeyCode::Char(c) if view.filter.len() < 100 => view.filter.push(c),
+            _ => return Pressed::Nothing,
+        }
+        return Pressed::Ask;
+    }
+    match key.code {
+        KeyCode::Char('q') | KeyCode::Esc => return Pressed::Quit,
+        KeyCode::Char('/') => view.typing = true,
+        KeyCode::Char('>') => view.sort_by(1),
+        KeyCode::Char('<') => view.sort_by(-1),
+        KeyCode::Char('r') => view.descending = !view.descending,
+        KeyCode::Char('x') => view.failed_only = !view.failed_only,
+        KeyCode::Char(' ') => {}
+        code => {
+            match code {
+                KeyCode::Down => view.scroll(1),
+                KeyCode::Up => view.scroll(-1),
+                KeyCode::PageDown => view.scroll(20),
+                KeyCode::PageUp => view.scroll(-20),
+                KeyCode::Home => view.scroll(isize::MIN),
+                _ => {}
+            }
+            return Pressed::Nothing;
+        }
+    }
+    Pressed::Ask
+}
+
+/// The terminal while it is ours; as it was when this is dropped.
+struct Terminal;
+
+impl Terminal {
+    fn take() -> io::Result<Self> {
+        terminal::enable_raw_mode()?;
+        let taken = Self;
+        execute!(io::stdout(), EnterAlternateScreen, DisableLineWrap, cursor::Hide)?;
+        Ok(taken)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // If the terminal has gone, there is nothing to give back.
+        let _screen = execute!(io::stdout(), cursor::Show, EnableLineWrap, LeaveAlternateScreen);
+        let _mode = terminal::disable_raw_mode();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(view: &mut View, keys: &str) -> Vec<Pressed> {
+        let key = |c| match c {
+            '\n' => KeyCode::Enter,
+            '\u{1b}' => KeyCode::Esc,
+            '\u{8}' => KeyCode::Backspace,
+            c => KeyCode::Char(c),
+        };
+        keys.chars()
+            .map(|c| pressed(view, KeyEvent::new(key(c), KeyModifiers::NONE)))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_typed_behind_a_slash_is_a_filter() {
+        let mut view = View::new(Vec::new(), Sort::PushTime);
+        press(&mut view, "/qx\u{8}1\n");
+        assert_eq!((view.filter.as_str(), view.typing), ("q1", false));
+        press(&mut view, "/2\u{1b}");
+        assert_eq!((view.filter.as_str(), view.typing), ("", false));
+    }
+
+    #[test]
+    fn q_escape_and_control_c_quit() {
+        let mut view = View::new(Vec::new(), Sort::PushTime);
+        assert_eq!(press(&mut view, "q"), [Pressed::Quit]);
+        assert_eq!(press(&mut view, "\u{1b}"), [Pressed::Quit]);
+        press(&mut view, "/");
+        let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert_eq!(pressed(&mut view, control_c), Pressed::Quit);
+    }
+
+    #[test]
+    fn columns_are_chosen_in_a_circle() {
+        let mut view = View::new(Vec::new(), Sort::Labels);
+        press(&mut view, "<");
+        assert_eq!((view.sort, view.descending), (Sort::ExpiresAt, false));
+        press(&mut view, ">>");
+        assert_eq!((view.sort, view.descending), (Sort::PushTime, true));
+        press(&mut view, "rx");
+        assert!(!view.descending && view.failed_only);
+    }
+}

@@ -1,0 +1,500 @@
+//! What `wharf top` shows, as lines of text: no terminal is needed to make them.
+
+use std::io::{self, Write};
+
+use crossterm::cursor::MoveTo;
+use crossterm::queue;
+use crossterm::style::{Attribute, Color, Print, ResetColor, SetAttribute, SetForegroundColor};
+use crossterm::terminal::{Clear, ClearType};
+
+use super::Look;
+use crate::tools::output::{ago, clean, in_one_unit, labels, red, size};
+use crate::tools::remote::{Group, Sort};
+
+const KEYS: &str = "q quit  <> sort  r reverse  / filter  x failed only  arrows scroll";
+
+/// Lines above the groups: three on the gateway, one of headings.
+const HEAD_LINES: usize = 4;
+
+/// The least room for the labels of a group.
+const MIN_NAME_WIDTH: usize = 20;
+
+/// Where nobody says how wide the terminal is.
+const DEFAULT_WIDTH: usize = 100;
+
+/// What the user chose to see.
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    pub(super) selectors: Vec<String>,
+    pub(super) sort: Sort,
+    pub(super) descending: bool,
+    pub(super) failed_only: bool,
+    /// Only groups whose labels contain this.
+    pub(super) filter: String,
+    /// Whether keys go into the filter.
+    pub(super) typing: bool,
+    first: usize,
+}
+
+impl View {
+    pub(super) fn new(selectors: Vec<String>, sort: Sort) -> Self {
+        Self {
+            selectors,
+            sort,
+            descending: starts_descending(sort),
+            failed_only: false,
+            filter: String::new(),
+            typing: false,
+            first: 0,
+        }
+    }
+
+    /// Whether a group is to be seen.
+    pub(super) fn shows(&self, group: &Group) -> bool {
+        let found = || {
+            let text = group.key.to_string().to_lowercase();
+            text.contains(&self.filter.to_lowercase())
+        };
+        (!self.failed_only || !group.last_push_successful) && (self.filter.is_empty() || found())
+    }
+
+    /// Sorts by the column so many steps to the right.
+    pub(super) fn sort_by(&mut self, steps: isize) {
+        const ORDER: [Sort; 6] = [
+            Sort::Labels,
+            Sort::PushTime,
+            Sort::FailureTime,
+            Sort::Series,
+            Sort::Bytes,
+            Sort::ExpiresAt,
+        ];
+        let at = ORDER
+            .iter()
+            .position(|sort| *sort == self.sort)
+            .unwrap_or_default();
+        let at = at.wrapping_add_signed(steps).wrapping_add(ORDER.len()) % ORDER.len();
+        self.sort = ORDER.get(at).copied().unwrap_or(self.sort);
+        self.descending = starts_descending(self.sort);
+    }
+
+    pub(super) fn scroll(&mut self, lines: isize) {
+        self.first = self.first.saturating_add_signed(lines);
+    }
+}
+
+/// The newest and the largest are what one looks for; names, and what is next to expire, begin at the beginning.
+fn starts_descending(sort: Sort) -> bool {
+    !matches!(sort, Sort::Labels | Sort::ExpiresAt)
+}
+
+/// A column behind the labels of a group.
+struct Column {
+    heading: &'static str,
+    sort: Sort,
+    width: usize,
+    cell: fn(&Group, f64) -> String,
+}
+
+/// The columns, the dispensable ones last.
+const COLUMNS: [Column; 5] = [
+    Column {
+        heading: "LAST PUSH",
+        sort: Sort::PushTime,
+        width: 10,
+        cell: |group, now| ago(now, group.pushed_at),
+    },
+    Column {
+        heading: "FAILED",
+        sort: Sort::FailureTime,
+        width: 10,
+        cell: |group, now| {
+            if group.last_push_successful {
+                "-".to_owned()
+            } else {
+                ago(now, group.failed_at)
+            }
+        },
+    },
+    Column {
+        heading: "SERIES",
+        sort: Sort::Series,
+        width: 8,
+        cell: |group, _| group.series.to_string(),
+    },
+    Column {
+        heading: "BYTES",
+        sort: Sort::Bytes,
+        width: 10,
+        cell: |group, _| group.bytes.map_or_else(|| "-".to_owned(), size),
+    },
+    Column {
+        heading: "EXPIRES",
+        sort: Sort::ExpiresAt,
+        width: 8,
+        cell: |group, now| {
+            let left = |at: jiff::Timestamp| at.as_duration().as_secs_f64() - now;
+            let left = group.expires_at.map(left);
+            let left = left.map(|left| std::time::Duration::try_from_secs_f64(left).unwrap_or_default());
+            left.map_or_else(|| "-".to_owned(), in_one_unit)
+        },
+    },
+];
+
+/// The picture.
+pub(super) struct Screen {
+    address: String,
+    pub(super) view: View,
+    colours: bool,
+    before: Option<Look>,
+    last: Option<Look>,
+    /// Why the last look failed.
+    failure: Option<String>,
+}
+
+impl Screen {
+    pub(super) fn new(address: String, view: View, colours: bool) -> Self {
+        Self {
+            address,
+            view,
+            colours,
+            before: None,
+            last: None,
+            failure: None,
+        }
+    }
+
+    /// Takes what a look has found.
+    pub(super) fn show(&mut self, look: Look) {
+        self.before = self.last.replace(look);
+        self.failure = None;
+    }
+
+    /// Takes why a look failed; what was seen before stays.
+    pub(super) fn fail(&mut self, error: &anyhow::Error) {
+        let text = format!("{error:#}");
+        self.failure = text.lines().next().map(str::to_owned);
+    }
+
+    /// Everything, however long it is.
+    pub(super) fn whole(&self, now: f64) -> Vec<String> {
+        let groups = self.groups().len();
+        let lines = self.lines(DEFAULT_WIDTH, HEAD_LINES + groups, now);
+        let shown = lines
+            .into_iter()
+            .map(|(line, failed)| red(&line, failed && self.colours));
+        shown.collect()
+    }
+
+    /// Draws over what the terminal shows.
+    pub(super) fn draw(
+        &mut self,
+        out: &mut impl Write,
+        width: usize,
+        height: usize,
+        now: f64,
+    ) -> io::Result<()> {
+        let room = height.saturating_sub(HEAD_LINES + 1);
+        self.view.first = self.view.first.min(self.groups().len().saturating_sub(room));
+        let lines = self.lines(width, height.saturating_sub(1), now);
+        for (row, (line, failed)) in (0_u16..).zip(&lines) {
+            queue!(out, MoveTo(0, row))?;
+            if usize::from(row) == HEAD_LINES - 1 {
+                queue!(out, SetAttribute(Attribute::Reverse))?;
+            }
+            if *failed && self.colours {
+                queue!(out, SetForegroundColor(Color::Red))?;
+            }
+            queue!(
+                out,
+                Print(line),
+                ResetColor,
+                SetAttribute(Attribute::Reset),
+                Clear(ClearType::UntilNewLine)
+            )?;
+        }
+        let last = u16::try_from(height.saturating_sub(1)).unwrap_or(u16::MAX);
+        queue!(
+            out,
+            Clear(ClearType::FromCursorDown),
+            MoveTo(0, last),
+            Print(cut(&self.foot(), width)),
+            Clear(ClearType::UntilNewLine)
+        )?;
+        out.flush()
+    }
+
+    fn groups(&self) -> &[Group] {
+        self.last.as_ref().map_or(&[], |look| &look.groups)
+    }
+
+    fn foot(&self) -> String {
+        match (&self.view.filter, self.view.typing) {
+            (filter, true) => format!("filter: {}_  (enter keeps it, escape drops it)", clean(filter)),
+            (filter, false) if !filter.is_empty() => format!("filter: {}  {KEYS}", clean(filter)),
+            _ => KEYS.to_owned(),
+        }
+    }
+
+    /// At most `height` lines of at most `width` characters, and of each whether it is a group that failed.
+    fn lines(&self, width: usize, height: usize, now: f64) -> Vec<(String, bool)> {
+        let columns = fitting(width);
+        let behind: usize = columns.iter().map(|column| column.width + 1).sum();
+        let name_width = width.saturating_sub(behind);
+        let mut lines: Vec<(String, bool)> = self.head().map(|line| (line, false)).into();
+        let heading = |name: &str, sort: Sort| {
+            let order = match (sort == self.view.sort, self.view.descending) {
+                (false, _) => "",
+                (true, true) => "v",
+                (true, false) => "^",
+            };
+            format!("{order}{name}")
+        };
+        let row = |name: String, cells: Vec<String>| {
+            let mut line = format!("{:<name_width$}", cut(&name, name_width));
+            for (column, cell) in columns.iter().zip(cells) {
+                let cell = cut(&cell, column.width);
+                let width = column.width;
+                line = format!("{line} {cell:>width$}");
+            }
+            line
+        };
+        let headings = columns.iter().map(|column| heading(column.heading, column.sort));
+        let headings = row(heading("GROUP", Sort::Labels), headings.collect());
+        lines.push((headings, false));
+        for group in self.groups().iter().skip(self.view.first).take(height) {
+            let name = format!("{} {}", clean(group.key.job()), labels(&group.key));
+            let cells = columns.iter().map(|column| (column.cell)(group, now)).collect();
+            lines.push((row(name, cells), !group.last_push_successful));
+        }
+        lines.truncate(height);
+        for (line, _) in &mut lines {
+            *line = cut(line.trim_end(), width);
+        }
+        lines
+    }
+
+    /// Three lines on the gateway as a whole.
+    fn head(&self) -> [String; 3] {
+        let Some(last) = &self.last else {
+            let state = self.failure.as_deref().unwrap_or("connecting");
+            return [clean(&self.address), clean(state), String::new()];
+        };
+        let sample = &last.sample;
+        let whole = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"));
+        let bytes = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), in_bytes);
+        let first = format!(
+            "{}  groups {}  series {}  stored {}  memory {}",
+            clean(&self.address),
+            whole(sample.groups),
+            whole(sample.series),
+            bytes(sample.stored_bytes),
+            bytes(sample.memory_bytes)
+        );
+        if let Some(failure) = &self.failure {
+            return [first, clean(failure), String::new()];
+        }
+        let Some(before) = &self.before else {
+            return [first, String::new(), String::new()];
+        };
+        let seconds = last.at.duration_since(before.at).as_secs_f64().max(1e-3);
+        // A gateway that was started anew counts from 0.
+        let grown = |of: fn(&super::Sample) -> f64| (of(sample) - of(&before.sample)).max(0.0);
+        let pushes = grown(|sample| sample.pushes);
+        let refused = grown(|sample| sample.refused);
+        let pushed = format!(
+            "pushes {:.1}/s  {}/s  {} each  refused {:.1}/s",
+            pushes / seconds,
+            in_bytes(grown(|sample| sample.push_bytes) / seconds),
+            milliseconds(grown(|sample| sample.push_seconds), pushes + refused),
+            refused / seconds
+        );
+        let scraped = if sample.scrapes.is_none() {
+            "scrapes -".to_owned()
+        } else {
+            let scrapes = grown(|sample| sample.scrapes.unwrap_or_default());
+            format!(
+                "scrapes {:.1}/s  {}/s  {} each",
+                scrapes / seconds,
+                in_bytes(grown(|sample| sample.scrape_bytes) / seconds),
+                milliseconds(grown(|sample| sample.scrape_seconds), scrapes)
+            )
+        };
+        [first, pushed, scraped]
+    }
+}
+
+/// The columns for which there is room.
+fn fitting(width: usize) -> Vec<&'static Column> {
+    let mut left = width.saturating_sub(MIN_NAME_WIDTH);
+    let fits = |column: &&Column| match left.checked_sub(column.width + 1) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
+    };
+    COLUMNS.iter().take_while(fits).collect()
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, and a size below zero is none"
+)]
+fn in_bytes(bytes: f64) -> String {
+    size(bytes as u64)
+}
+
+fn milliseconds(seconds: f64, count: f64) -> String {
+    if count > 0.0 {
+        format!("{:.2} ms", seconds / count * 1e3)
+    } else {
+        "- ms".to_owned()
+    }
+}
+
+/// At most so many characters, the last of which says if there were more.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(width.saturating_sub(1)).collect();
+    if width > 0 {
+        cut.push('~');
+    }
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use expect_test::expect;
+    use wharf_model::GroupingKey;
+
+    use super::super::Sample;
+    use super::*;
+
+    fn group(labels: &[(&str, &str)], last_push_successful: bool) -> Group {
+        Group {
+            key: GroupingKey::new(labels.iter().copied()).unwrap(),
+            last_push_successful,
+            pushed_at: 940.0,
+            failed_at: if last_push_successful { 0.0 } else { 990.0 },
+            families: 3,
+            series: 12,
+            bytes: Some(2_048),
+            ttl: None,
+            expires_at: jiff::Timestamp::from_second(4_600).ok(),
+        }
+    }
+
+    fn screen() -> Screen {
+        let mut screen = Screen::new(
+            "http://localhost:9091".to_owned(),
+            View::new(Vec::new(), Sort::PushTime),
+            false,
+        );
+        let groups = || {
+            vec![
+                group(&[("job", "backup"), ("instance", "db1.example.org")], true),
+                group(&[("job", "evil\u{1b}[2J"), ("x", "\u{202e}")], false),
+            ]
+        };
+        let at = Instant::now();
+        let sample = |pushes, scrapes| Sample {
+            pushes,
+            push_bytes: pushes * 1_000.0,
+            push_seconds: pushes / 1_000.0,
+            scrapes: Some(scrapes),
+            scrape_seconds: scrapes / 100.0,
+            groups: Some(2.0),
+            series: Some(24.0),
+            stored_bytes: Some(4_096.0),
+            ..Sample::default()
+        };
+        for (at, sample) in [
+            (at, sample(100.0, 1.0)),
+            (at + Duration::from_secs(2), sample(120.0, 2.0)),
+        ] {
+            screen.show(Look {
+                at,
+                groups: groups(),
+                sample,
+            });
+        }
+        screen
+    }
+
+    fn drawn(screen: &Screen, width: usize, height: usize) -> String {
+        let lines = screen.lines(width, height, 1_000.0);
+        assert!(lines.len() <= height);
+        assert!(
+            lines.iter().all(|(line, _)| line.chars().count() <= width),
+            "{lines:#?}"
+        );
+        lines.into_iter().map(|(line, _)| line + "\n").collect()
+    }
+
+    #[test]
+    fn eighty_columns_have_room_for_everything() {
+        expect![[r#"
+            http://localhost:9091  groups 2  series 24  stored 4.0 KiB  memory -
+            pushes 10.0/s  9.8 KiB/s  1.00 ms each  refused 0.0/s
+            scrapes 0.5/s  0 B/s  10.00 ms each
+            GROUP                         vLAST PUSH     FAILED   SERIES      BYTES  EXPIRES
+            backup instance="db1.example~    60s ago          -       12    2.0 KiB      60m
+            evil\u{1b}[2J x="\u202e"         60s ago    10s ago       12    2.0 KiB      60m
+        "#]]
+        .assert_eq(&drawn(&screen(), 80, 24));
+    }
+
+    #[test]
+    fn narrow_terminals_show_what_matters_most() {
+        expect![[r#"
+            http://localhost:9091  groups 2  series 2~
+            pushes 10.0/s  9.8 KiB/s  1.00 ms each  r~
+            scrapes 0.5/s  0 B/s  10.00 ms each
+            GROUP                vLAST PUSH     FAILED
+            backup instance="db~    60s ago          -
+            evil\u{1b}[2J x="\u~    60s ago    10s ago
+        "#]]
+        .assert_eq(&drawn(&screen(), 42, 24));
+        for (width, height) in [(0, 0), (1, 1), (10, 3), (20, 5)] {
+            drawn(&screen(), width, height);
+        }
+    }
+
+    #[test]
+    fn a_gateway_that_does_not_answer_is_named_and_the_groups_stay() {
+        let mut screen = screen();
+        screen.fail(&anyhow::anyhow!("cannot reach \u{1b}[31m\nhint: x"));
+        let drawn = drawn(&screen, 80, 24);
+        assert!(drawn.contains("cannot reach \\u{1b}[31m\n"), "{drawn}");
+        assert!(drawn.contains("backup"), "{drawn}");
+    }
+
+    #[test]
+    fn scrolling_ends_with_the_last_group() {
+        let mut screen = screen();
+        screen.view.scroll(1_000);
+        let mut out = Vec::new();
+        screen.draw(&mut out, 80, 6, 1_000.0).unwrap();
+        assert_eq!(screen.view.first, 1);
+        let text = String::from_utf8(out).unwrap();
+        assert!(
+            text.contains("evil\\u{1b}[2J") && !text.contains("backup"),
+            "{text:?}"
+        );
+    }
+
+    #[test]
+    fn a_filter_looks_at_all_labels() {
+        let mut view = View::new(Vec::new(), Sort::Labels);
+        view.filter = "DB1.ex".to_owned();
+        assert!(view.shows(&group(&[("job", "a"), ("instance", "db1.example.org")], true)));
+        assert!(!view.shows(&group(&[("job", "a")], true)));
+        view.failed_only = true;
+        assert!(!view.shows(&group(&[("job", "a"), ("instance", "db1.example.org")], true)));
+    }
+}

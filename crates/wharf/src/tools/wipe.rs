@@ -1,0 +1,45 @@
+//! `wharf wipe`: removing everything.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use wharf_client::{Method, Request};
+
+use super::gateway::GatewayFlags;
+use super::output::confirm;
+
+/// Remove all groups of a gateway; it must run with --web.enable-admin-api.
+#[derive(Debug, clap::Parser)]
+pub(super) struct Arguments {
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+
+    #[command(flatten)]
+    gateway: GatewayFlags,
+}
+
+/// Runs `wharf wipe`.
+pub(super) fn run(arguments: &[OsString]) -> ExitCode {
+    super::carry_out("wipe", arguments, execute)
+}
+
+fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let client = arguments.gateway.client()?;
+    let question = format!("Remove all groups of {}? Type `wipe`:", client.address());
+    if !arguments.yes && !confirm(&question, &["wipe"])? {
+        bail!("nothing was removed");
+    }
+    match client.send(&Request::new(Method::Put, "/api/v1/admin/wipe")) {
+        Ok(_) => {
+            writeln!(std::io::stdout(), "removed all groups")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) if error.status() == Some(404) => {
+            bail!("{error}\nhint: start the gateway with --web.enable-admin-api");
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,58 @@
+//! `docs/jobs.md` and the alerts beside it say what is so.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use wharf_testkit::peers::{self, PrometheusVersion};
+
+use super::stub::{Answer, Stub};
+use super::{ends_with, output, run_at};
+
+const PAGE: &str = include_str!("../../../../../docs/jobs.md");
+const ALERTS: &str = include_str!("../../../../../docs/jobs-alerts.yml");
+
+/// The names of a run's metrics in a text.
+fn names(text: &str) -> BTreeSet<&str> {
+    let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+    let words = text.split(|c| !is_part(c));
+    words
+        .filter(|word| word.starts_with("job_run_") && *word != "job_run_")
+        .collect()
+}
+
+#[test]
+fn the_page_lists_the_metrics_of_a_run_and_no_others() {
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    let job = "echo m 1 > $WHARF_METRICS_FILE; sleep 0.3";
+    ends_with(
+        0,
+        &output(run_at(&stub.url, &["--heartbeat=100ms", "sh", "-c", job])),
+    );
+    let mut pushed = String::new();
+    while !pushed.contains("job_run_exit_code") {
+        pushed += &stub.asked();
+    }
+    assert_eq!(names(PAGE), names(&pushed));
+    assert!(names(ALERTS).is_subset(&names(&pushed)));
+}
+
+#[test]
+fn the_alerts_fire_when_they_should() {
+    for version in [PrometheusVersion::V2_53, PrometheusVersion::V3] {
+        let Some(promtool) = peers::promtool(version) else {
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("jobs-alerts.yml"), ALERTS).unwrap();
+        fs::write(folder.path().join("test.yml"), include_str!("alerts-test.yml")).unwrap();
+        for arguments in [
+            ["check", "rules", "jobs-alerts.yml"],
+            ["test", "rules", "test.yml"],
+        ] {
+            let mut command = Command::new(&promtool);
+            command.args(arguments).current_dir(folder.path());
+            ends_with(0, &output(command));
+        }
+    }
+}

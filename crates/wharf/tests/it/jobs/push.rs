@@ -1,0 +1,255 @@
+//! `wharf push`.
+
+use std::fs;
+
+use super::stub::{Answer, Stub};
+use super::{ends_with, found, nobody, output, output_with, push_at, stderr, tool, url, value};
+use crate::{gateways, wharf};
+
+#[test]
+fn a_file_replaces_the_group_and_add_keeps_other_families() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("metrics.txt");
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let url = url(gateway.address());
+        fs::write(&file, "a 1\nb 1\n").unwrap();
+        let file = file.to_str().unwrap();
+        ends_with(0, &output(push_at(&url, &[file])));
+        ends_with(0, &output_with(push_at(&url, &["--add"]), b"b 2\n"));
+        assert_eq!((value(&gateway, "a"), value(&gateway, "b")), (1.0, 2.0));
+        ends_with(0, &output_with(push_at(&url, &["-"]), b"b 3\n"));
+        assert_eq!(found(&gateway.scrape(), "a"), None);
+        assert_eq!(value(&gateway, "b"), 3.0);
+    }
+}
+
+#[test]
+fn every_label_value_arrives_as_it_is() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let url = url(gateway.address());
+        let labels = [
+            ("path", "/var/log"),
+            ("empty", ""),
+            ("blank", "a b+c%2F"),
+            ("dots", ".."),
+            ("word", "grüß?#"),
+        ];
+        let mut command = tool(["push", "--job", "a/b", "--gateway", &url, "--metric", "m=1"]);
+        for (name, value) in labels {
+            command.args(["--label", &format!("{name}={value}")]);
+        }
+        ends_with(0, &output(command));
+        let scrape = gateway.scrape();
+        let sample = scrape.samples.iter().find(|sample| sample.name == "m").unwrap();
+        assert_eq!(sample.labels["job"], "a/b");
+        for (name, value) in labels {
+            // An empty label is none to Prometheus, so gateways may leave it out.
+            let found = sample.labels.get(name).map_or("", String::as_str);
+            assert_eq!(found, value, "{name}");
+        }
+    }
+}
+
+#[test]
+fn large_bodies_arrive_compressed() {
+    let lines = (0..5000).map(|number| {
+        format!(
+            "m{{n=\"{number}\"}} 1
+"
+        )
+    });
+    let text = lines.collect::<Vec<_>>().concat();
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        ends_with(
+            0,
+            &output_with(push_at(&url(gateway.address()), &[]), text.as_bytes()),
+        );
+        let scrape = gateway.scrape();
+        assert_eq!(
+            scrape.samples.iter().filter(|sample| sample.name == "m").count(),
+            5000
+        );
+    }
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    ends_with(0, &output_with(push_at(&stub.url, &[]), text.as_bytes()));
+    let asked = stub.asked().to_lowercase();
+    assert!(asked.contains("content-encoding: gzip\r\n"), "{asked:.300}");
+}
+
+#[test]
+fn one_liners_have_type_help_and_labels() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let metrics = [
+            "--metric",
+            "size_bytes=1.5e6",
+            "--metric",
+            "files_total{kind=\"new\"}=7,type=counter,help=Files, by kind.",
+            "--metric",
+            "files_total{kind=\"old\"}=8,type=counter",
+        ];
+        ends_with(0, &output(push_at(&url(gateway.address()), &metrics)));
+        let scrape = gateway.scrape();
+        assert_eq!(found(&scrape, "size_bytes"), Some(1.5e6));
+        let family = &scrape.families["files_total"];
+        assert_eq!(family.metric_type, "counter");
+        assert_eq!(family.help.as_deref(), Some("Files, by kind."));
+        assert_eq!(scrape.families["size_bytes"].metric_type, "gauge");
+    }
+}
+
+#[test]
+fn what_editors_do_to_a_file_is_no_mistake() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let text = b"# TYPE m gauge\r\nm 1\r\nn 2 ";
+        ends_with(0, &output_with(push_at(&url(gateway.address()), &[]), text));
+        assert_eq!((value(&gateway, "m"), value(&gateway, "n")), (1.0, 2.0));
+    }
+}
+
+#[test]
+fn a_mistake_is_told_with_line_and_column_and_nothing_is_sent() {
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    let cases: [(&[u8], &str); 4] = [
+        (b"a 1\nb 1,5\n", "column 3"),
+        (b"a 1\nb 2 1700000000000\n", "timestamps"),
+        (b"", "expected metrics, found none"),
+        (b"a{x=\"1} 2\n", "line 1"),
+    ];
+    for (text, expected) in cases {
+        let output = output_with(push_at(&stub.url, &[]), text);
+        ends_with(2, &output);
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    }
+    assert!(stub.is_left_alone());
+}
+
+#[test]
+fn mistakes_on_the_command_line_end_with_2() {
+    let cases: [&[&str]; 6] = [
+        &["--metric", "m"],
+        &["--label", "a-b=c", "--metric", "m=1"],
+        &["--label", "a=b", "--label", "a=c", "--metric", "m=1"],
+        &["--job", "", "--metric", "m=1"],
+        &["--gateway", "ftp://x", "--metric", "m=1"],
+        &["--retry-for", "soon", "--metric", "m=1"],
+    ];
+    for arguments in cases {
+        let mut command = tool(["push"]);
+        if !arguments.contains(&"--job") {
+            command.args(["--job", "j"]);
+        }
+        command.args(arguments);
+        let output = output(command);
+        ends_with(2, &output);
+        assert!(stderr(&output).contains("expected") || stderr(&output).contains("job name is required"));
+    }
+}
+
+#[test]
+fn a_dry_run_shows_the_request_without_the_secret_and_sends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    fs::write(&password, "s3cret\n").unwrap();
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    let flags = [
+        "--dry-run",
+        "--add",
+        "--ttl=90m",
+        "--metric=m=1",
+        "--username=me",
+        "--password-file",
+        password.to_str().unwrap(),
+    ];
+    let output = output(push_at(&stub.url, &flags));
+    ends_with(0, &output);
+    let expected = format!(
+        "POST {}/metrics/job/j\n\
+         Authorization: Basic <hidden>\n\
+         Content-Type: text/plain; version=0.0.4; charset=utf-8\n\
+         Wharf-TTL: 5400000ms\n\
+         \n\
+         # TYPE m gauge\n\
+         m 1\n",
+        stub.url
+    );
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    assert!(stub.is_left_alone());
+}
+
+#[test]
+fn the_time_to_live_counts_at_wharf() {
+    let gateway = wharf().start();
+    ends_with(
+        0,
+        &output(push_at(&url(gateway.address()), &["--ttl=90m", "--metric=m=1"])),
+    );
+    let groups = gateway.send(&wharf_testkit::http::get("/api/v1/groups")).text();
+    assert!(groups.contains(r#""ttl":"1h30m""#), "{groups}");
+}
+
+#[test]
+fn a_busy_gateway_is_asked_again() {
+    let stub = Stub::start(vec![
+        Answer::Head("503 Service Unavailable\r\nRetry-After: 0"),
+        Answer::Head("502 Bad Gateway"),
+        Answer::Head("429 Too Many Requests\r\nRetry-After: 1"),
+        Answer::Head("200 OK"),
+    ]);
+    let output = output(push_at(&stub.url, &["--metric=m=1", "--verbose"]));
+    ends_with(0, &output);
+    for _ in 0..4 {
+        assert!(stub.asked().ends_with("\r\n\r\n# TYPE m gauge\nm 1\n"));
+    }
+    assert!(stderr(&output).contains("the gateway answered 502: because; trying again in"));
+}
+
+#[test]
+fn a_gateway_that_wants_to_be_left_alone_for_longer_than_there_is_time_is() {
+    let stub = Stub::start(vec![Answer::Head("503 Service Unavailable\r\nRetry-After: 3600")]);
+    let output = output(push_at(&stub.url, &["--metric=m=1"]));
+    ends_with(1, &output);
+    stub.asked();
+    assert!(stub.is_left_alone());
+}
+
+#[test]
+fn a_refusal_is_told_and_not_repeated() {
+    for (head, expected) in [
+        ("400 Bad Request", "the gateway answered 400: because"),
+        ("401 Unauthorized", "the gateway answered 401: because\nhint: "),
+        ("413 Payload Too Large", "the gateway answered 413: because"),
+        (
+            "301 Moved Permanently\r\nLocation: /x",
+            "the gateway answered 301: because",
+        ),
+    ] {
+        let stub = Stub::start(vec![Answer::Head(head)]);
+        let output = output(push_at(&stub.url, &["--metric=m=1"]));
+        ends_with(1, &output);
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+        stub.asked();
+        assert!(stub.is_left_alone());
+    }
+}
+
+#[test]
+fn a_gateway_that_does_not_answer_is_given_up() {
+    let stub = Stub::start(vec![Answer::Silence]);
+    let flags = ["--metric=m=1", "--retry-for=0", "--request-timeout=100ms"];
+    let silent = output(push_at(&stub.url, &flags));
+    ends_with(1, &silent);
+    assert!(stderr(&silent).contains("no answer from"), "{}", stderr(&silent));
+
+    let absent = output(push_at(&nobody(), &flags));
+    ends_with(1, &absent);
+    assert!(stderr(&absent).contains("cannot reach"), "{}", stderr(&absent));
+
+    let quiet = output(push_at(&nobody(), &[&flags[..], &["--quiet"]].concat()));
+    ends_with(1, &quiet);
+    assert_eq!(stderr(&quiet), "");
+}

@@ -1,0 +1,645 @@
+//! The tools for operators, towards Wharf and the real Pushgateway: `ls`, `get`, `rm`, `wipe`, `top`, `import`,
+//! `export`, `check`, `completions`, `man`.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use wharf_testkit::http::{get, post, put};
+use wharf_testkit::{Gateway, Spawn};
+
+use crate::{WHARF, gateways, loaded, wharf};
+
+/// A tool that knows nothing of the settings of whoever runs the tests, and has no terminal.
+fn tool(arguments: &[&str]) -> Output {
+    Command::new(WHARF)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .env_remove("XDG_CONFIG_HOME")
+        .env("HOME", "/nonexistent")
+        .output()
+        .unwrap()
+}
+
+/// A tool for a gateway.
+fn tool_at(gateway: &Gateway, arguments: &[&str]) -> Output {
+    let url = format!("--gateway=http://{}", gateway.address());
+    tool(&[arguments, &[&url]].concat())
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Standard output of a tool that succeeds.
+#[track_caller]
+fn succeeds(gateway: &Gateway, arguments: &[&str]) -> String {
+    let output = tool_at(gateway, arguments);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{arguments:?}: {}",
+        stderr(&output)
+    );
+    stdout(&output)
+}
+
+/// Standard error of a tool that fails with that code.
+#[track_caller]
+fn fails(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code), "{}", stderr(output));
+    stderr(output)
+}
+
+#[track_caller]
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// The jobs that `wharf ls` lists.
+#[track_caller]
+fn jobs(gateway: &Gateway, arguments: &[&str]) -> Vec<String> {
+    let groups = json(&succeeds(gateway, &[&["ls", "-o", "json"], arguments].concat()));
+    let job = |group: &Value| group["labels"]["job"].as_str().unwrap().to_owned();
+    groups.as_array().unwrap().iter().map(job).collect()
+}
+
+fn admin(spawn: Spawn) -> Spawn {
+    spawn.arg("--web.enable-admin-api")
+}
+
+/// The pushed series of a scrape, without the times of pushes and what is the gateway's own.
+fn pushed(gateway: &Gateway) -> Vec<String> {
+    let text = gateway.send(&get("/metrics")).text();
+    let own = ["push_", "pushgateway_", "process_", "go_", "wharf_", "promhttp_"];
+    let is_pushed = |line: &&str| !own.iter().any(|own| line.starts_with(own)) && !line.starts_with('#');
+    let mut lines: Vec<String> = text.lines().filter(is_pushed).map(str::to_owned).collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// When the job was last pushed, as the gateway tells it.
+fn push_time(gateway: &Gateway, job: &str) -> Value {
+    let groups = json(&succeeds(gateway, &["ls", "-o", "json", job]));
+    groups[0]["push_time_seconds"].clone()
+}
+
+const EVERYTHING: &str = "\
+# HELP c_total counts \\\\ and\\nmore
+# TYPE c_total counter
+c_total{x=\"a\\\"b\\\\c\\nd\"} 12345678.25
+# TYPE g gauge
+g NaN
+# TYPE h histogram
+h_bucket{le=\"0.5\"} 1
+h_bucket{le=\"10\"} 2
+h_bucket{le=\"+Inf\"} 3
+h_sum 1e+300
+h_count 3
+# TYPE s summary
+s{quantile=\"0.5\"} -0.25
+s_sum 4
+s_count 9007199254740993
+u{instance=\"own\"} 1
+";
+
+// ---- ls ---------------------------------------------------------------------------------------------------
+
+#[test]
+fn groups_are_listed_sorted_and_filtered() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        gateway.push("/metrics/job/b/env/dev", "m{x=\"1\"} 1\nm{x=\"2\"} 1\n");
+        gateway.push("/metrics/job/a", "m 1\n");
+        gateway.push("/metrics/job/c/env/prod", "m 1\nn 1\nm{x=\"1\"} 1\n");
+        gateway.send(&post("/metrics/job/a").body("m 1 1700000000000\n"));
+        assert_eq!(jobs(&gateway, &["--sort=push-time"]), ["b", "a", "c"]);
+        assert_eq!(
+            jobs(&gateway, &["--sort=series", "--reverse", "--limit=2"]),
+            ["c", "b"]
+        );
+        assert_eq!(jobs(&gateway, &["--failed"]), ["a"]);
+        assert_eq!(jobs(&gateway, &["{env=~\".+\"}", "--sort=push-time"]), ["b", "c"]);
+        assert_eq!(jobs(&gateway, &["a", "b", "--sort=push-time"]), ["b", "a"]);
+        assert_eq!(jobs(&gateway, &["--older-than=1h"]), [""; 0]);
+        let groups = json(&succeeds(&gateway, &["ls", "-o", "json", "b"]));
+        let group = &groups[0];
+        assert_eq!(
+            (&group["series"], &group["families"]),
+            (&json!(4), &json!(3)),
+            "{group}"
+        );
+        assert_eq!(group["labels"], json!({"job": "b", "env": "dev"}));
+        let table = succeeds(&gateway, &["ls"]);
+        assert!(table.starts_with("JOB"), "{table}");
+        assert!(table.contains("env=\"dev\""), "{table}");
+    }
+}
+
+#[test]
+fn a_group_that_was_never_pushed_with_success_is_old() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        gateway.send(&post("/metrics/job/a").body("m 1 1700000000000\n"));
+        assert_eq!(jobs(&gateway, &["--older-than=1d"]), ["a"]);
+        let table = succeeds(&gateway, &["ls"]);
+        assert!(table.contains(" never "), "{table}");
+    }
+}
+
+#[test]
+fn an_empty_gateway_has_an_empty_list() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        assert_eq!(succeeds(&gateway, &["ls", "-o", "json"]), "[]\n");
+        assert_eq!(succeeds(&gateway, &["ls"]).lines().count(), 1);
+        assert_eq!(succeeds(&gateway, &["export"]), "");
+        assert_eq!(succeeds(&gateway, &["rm", "{}"]), "no group matches\n");
+    }
+}
+
+#[test]
+fn nothing_pushed_reaches_the_table_raw() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        gateway.push("/metrics/job/a%1b%5b31mb/x/%c2%9b2J%e2%80%ae%07", "m 1\n");
+        for arguments in [
+            &["ls"][..],
+            &["top", "--once", "--interval=10ms"],
+            &["rm", "{}", "--dry-run"],
+        ] {
+            let text = succeeds(&gateway, arguments);
+            assert!(text.contains("a\\u{1b}[31mb"), "{text}");
+            let harmless = |c: char| c == '\n' || !(c.is_control() || c == '\u{202e}');
+            assert!(text.chars().all(harmless), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_groups_are_read_page_by_page() {
+    let gateway = wharf().start();
+    let lines: Vec<String> = (0..10_000)
+        .map(|n| format!("m{{job=\"j\",n=\"{n}\"}} 1\n"))
+        .collect();
+    let push = post("/api/v1/push?group_by=job,n").body(lines.concat());
+    assert_eq!(gateway.send(&push).status, 200);
+    assert_eq!(jobs(&gateway, &[]).len(), 10_000);
+    assert_eq!(jobs(&gateway, &["--limit=1500", "--sort=series"]).len(), 1_500);
+    assert_eq!(succeeds(&gateway, &["export"]).lines().count(), 10_000);
+    let removed = succeeds(&gateway, &["rm", "{n=~\"1.*\"}", "--dry-run"]);
+    assert!(
+        removed.ends_with("... and 1091 more\nwould remove 1111 groups\n"),
+        "{removed}"
+    );
+}
+
+// ---- get --------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_metrics_of_groups_are_those_of_a_scrape() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        gateway.push("/metrics/job/a/i/1", EVERYTHING);
+        gateway.push("/metrics/job/a/i/2", EVERYTHING);
+        gateway.push("/metrics/job/b", "m 1\n");
+        let text = succeeds(&gateway, &["get", "a"]);
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let mut samples: Vec<&str> = samples.collect();
+        samples.sort_unstable();
+        let mut expected = pushed(&gateway);
+        expected.retain(|line| line.contains("job=\"a\""));
+        assert_eq!(samples, expected);
+        assert_eq!(text.matches("# TYPE h histogram\n").count(), 1);
+        assert!(text.contains("# HELP c_total counts \\\\ and\\nmore\n"), "{text}");
+        let groups = json(&succeeds(&gateway, &["get", "{job=\"b\"}", "-o", "json"]));
+        assert_eq!(groups[0]["m"]["metrics"][0]["value"], json!("1"));
+        let none = fails(&tool_at(&gateway, &["get", "c"]), 1);
+        assert!(
+            none.contains("expected a group that matches, found none"),
+            "{none}"
+        );
+    }
+}
+
+// ---- rm, wipe ---------------------------------------------------------------------------------------------
+
+#[test]
+fn groups_are_removed_with_and_without_the_admin_api() {
+    for spawn in gateways().chain([admin(wharf())]) {
+        let gateway = spawn.start();
+        for path in ["a/x/1", "a/x@base64/Lw", "a", "b"] {
+            gateway.push(&format!("/metrics/job/{path}"), "m 1\n");
+        }
+        let shown = succeeds(&gateway, &["rm", "a", "--dry-run"]);
+        assert!(shown.ends_with("would remove 3 groups\n"), "{shown}");
+        assert_eq!(jobs(&gateway, &[]).len(), 4);
+        let refused = fails(&tool_at(&gateway, &["rm", "a"]), 1);
+        assert!(
+            refused.contains("hint: --yes goes on without asking"),
+            "{refused}"
+        );
+        assert_eq!(jobs(&gateway, &[]).len(), 4);
+        let kept = succeeds(&gateway, &["rm", "a", "--older-than=1h", "--yes"]);
+        assert_eq!(kept, "no group matches\n");
+        let removed = succeeds(&gateway, &["rm", "a", "--yes"]);
+        assert!(removed.ends_with("removed 3 groups\n"), "{removed}");
+        assert_eq!(jobs(&gateway, &[]), ["b"]);
+    }
+}
+
+#[test]
+fn one_family_is_removed_where_the_gateway_can_do_it() {
+    let gateway = admin(wharf()).start();
+    gateway.push("/metrics/job/a", "m 1\nn 1\n");
+    gateway.push("/metrics/job/b", "n 1\n");
+    let removed = succeeds(&gateway, &["rm", "{}", "--family=m", "--yes"]);
+    assert_eq!(removed, "{job=\"a\"}\nremoved family m of 1 group\n");
+    assert_eq!(pushed(&gateway).len(), 2);
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        gateway.push("/metrics/job/a", "m 1\n");
+        let refused = fails(&tool_at(&gateway, &["rm", "{}", "--family=m", "--yes"]), 1);
+        assert!(refused.contains("\nhint: "), "{refused}");
+        assert_eq!(pushed(&gateway).len(), 1);
+    }
+}
+
+#[test]
+fn a_wipe_asks_unless_told_otherwise() {
+    for spawn in gateways() {
+        let gateway = admin(spawn).start();
+        gateway.push("/metrics/job/a", "m 1\n");
+        fails(&tool_at(&gateway, &["wipe"]), 1);
+        assert_eq!(jobs(&gateway, &[]).len(), 1);
+        assert_eq!(succeeds(&gateway, &["wipe", "--yes"]), "removed all groups\n");
+        assert_eq!(jobs(&gateway, &[]).len(), 0);
+    }
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let refused = fails(&tool_at(&gateway, &["wipe", "--yes"]), 1);
+        assert!(refused.contains("--web.enable-admin-api"), "{refused}");
+    }
+}
+
+// ---- export, import ---------------------------------------------------------------------------------------
+
+#[test]
+fn an_export_comes_back_as_it_was() {
+    for spawn in gateways() {
+        let source = spawn.start();
+        source.push("/metrics/job/a/instance/i", EVERYTHING);
+        source.push("/metrics/job/b/x/%c3%a4", "m{instance=\"own\"} 1\nm 2\n");
+        source.replace("/metrics/job/empty", "");
+        let exported = succeeds(&source, &["export"]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &exported).unwrap();
+        for spawn in gateways().map(admin) {
+            let target = spawn.start();
+            let said = succeeds(&target, &["import", file.path().to_str().unwrap()]);
+            assert!(said.starts_with("imported 3 groups"), "{said}");
+            assert_eq!(pushed(&target), pushed(&source));
+            if target.kind() == wharf_testkit::Kind::Wharf {
+                assert_eq!(succeeds(&target, &["export"]).len(), exported.len());
+                assert_eq!(push_time(&target, "b"), push_time(&source, "b"));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_text_of_one_group_can_be_pushed_to_another() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        gateway.push("/metrics/job/a/x/1", EVERYTHING);
+        let text = succeeds(&gateway, &["export", "-o", "text", "a"]);
+        assert_eq!(gateway.send(&put("/metrics/job/a/x/2").body(text)).status, 200);
+        let moved = |line: &String| line.replace("x=\"2\"", "x=\"1\"");
+        let second: Vec<String> = pushed(&gateway)
+            .into_iter()
+            .filter(|line| line.contains("x=\"2\""))
+            .collect();
+        let first: Vec<String> = pushed(&gateway)
+            .into_iter()
+            .filter(|line| line.contains("x=\"1\""))
+            .collect();
+        assert_eq!(second.iter().map(moved).collect::<Vec<_>>(), first);
+        let refused = fails(&tool_at(&gateway, &["export", "-o", "text"]), 1);
+        assert!(
+            refused.contains("expected one group for the text of it, found 2"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn a_running_gateway_moves_with_its_times_and_again_without_harm() {
+    for spawn in gateways() {
+        let source = spawn.start();
+        source.push("/metrics/job/a/instance/i", EVERYTHING);
+        source.push("/metrics/job/b", "m 1\n");
+        source.send(&post("/metrics/job/failed").body("m 1 1700000000000\n"));
+        let target = admin(wharf()).start();
+        let url = format!("http://{}", source.address());
+        let output = tool_at(&target, &["import", &url]);
+        let said = fails(&output, 1);
+        assert!(
+            said.contains("left out: group {job=\"failed\"}: expected a successful push"),
+            "{said}"
+        );
+        assert_eq!(stdout(&output), "imported 2 groups with 12 series\nleft out 1\n");
+        assert_eq!(pushed(&target), pushed(&source));
+        assert_eq!(push_time(&target, "a"), push_time(&source, "a"));
+        // The job has moved over in the meantime: what it pushed there stays.
+        target.push("/metrics/job/b", "m 2\n");
+        let again = json(&stdout(&tool_at(&target, &["import", &url, "-o", "json"])));
+        assert_eq!(
+            (&again["groups"], &again["already_there"]),
+            (&json!(0), &json!(2)),
+            "{again}"
+        );
+        assert!(pushed(&target).contains(&"m{instance=\"\",job=\"b\"} 2".to_owned()));
+        let forced = json(&stdout(&tool_at(
+            &target,
+            &["import", &url, "-o", "json", "--overwrite"],
+        )));
+        assert_eq!(
+            (&forced["groups"], &forced["times_kept"]),
+            (&json!(2), &json!(true))
+        );
+        assert!(pushed(&target).contains(&"m{instance=\"\",job=\"b\"} 1".to_owned()));
+    }
+}
+
+#[test]
+fn without_the_admin_api_the_groups_count_as_pushed_now() {
+    let source = wharf().start();
+    source.push("/metrics/job/a", "m 1\n");
+    let target = wharf().start();
+    let url = format!("http://{}", source.address());
+    let planned = succeeds(&target, &["import", &url, "--dry-run"]);
+    assert_eq!(planned, "would import 1 groups with 1 series\n");
+    assert_eq!(pushed(&target), [""; 0]);
+    let said = succeeds(&target, &["import", &url]);
+    assert!(said.contains("the groups count as pushed now\nhint: "), "{said}");
+    assert!(push_time(&target, "a").as_f64() > push_time(&source, "a").as_f64());
+}
+
+#[test]
+fn a_time_to_live_moves_too() {
+    let source = wharf().start();
+    source.push("/metrics/job/a?ttl=36h", "m 1\n");
+    let exported = succeeds(&source, &["export"]);
+    assert_eq!(json(&exported)["ttl"], json!("1d12h"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &exported).unwrap();
+    let target = admin(wharf()).start();
+    succeeds(&target, &["import", file.path().to_str().unwrap()]);
+    assert_eq!(succeeds(&target, &["export"]), exported);
+}
+
+#[test]
+fn a_state_file_moves_into_a_running_gateway() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pushgateway-state/1.11.2.gob");
+    let path = path.to_str().unwrap();
+    let target = admin(wharf()).arg("--push.enable-utf8-names").start();
+    let output = tool_at(&target, &["import", path, "-o", "json"]);
+    let said = json(&stdout(&output));
+    // The same as at a start with the file.
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    std::fs::copy(path, &state).unwrap();
+    let started = loaded(
+        wharf()
+            .arg(format!("--persistence.file={}", state.display()))
+            .arg("--push.enable-utf8-names"),
+    );
+    assert_eq!(pushed(&target), pushed(&started), "{said}");
+    let with_push = json(&succeeds(&started, &["ls", "-o", "json"]));
+    let with_push = with_push
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|group| group["push_time_seconds"] != json!(0.0));
+    assert_eq!(said["groups"], json!(with_push.count()), "{said}");
+}
+
+#[test]
+fn what_cannot_be_imported_is_said() {
+    let target = wharf().start();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    for (content, code, expected) in [
+        ("", 1, "not a state file of the Pushgateway"),
+        ("{\"labels\":{}}\n", 1, "line 1: expected a group of an export"),
+        (
+            "{\"labels\":{},\"push_time\":null,\"text\":\"\"}\n",
+            1,
+            "left out: line 1: ",
+        ),
+        (
+            "{\"labels\":{\"job\":\"a\"},\"push_time\":\"soon\",\"text\":\"\"}\n",
+            1,
+            "left out: line 1: ",
+        ),
+        (
+            "{\"labels\":{\"job\":\"a\"},\"push_time\":\"2026-01-02T03:04:05Z\",\"text\":\"m one\\n\"}\n",
+            1,
+            "left out: line 1: text format parsing error in line 1",
+        ),
+        (
+            "{\"labels\":{\"job\":\"a\"},\"push_time\":\"2026-01-02T03:04:05Z\",\"text\":\"m 1 5\\n\"}\n",
+            1,
+            "left out: group {job=\"a\"}: the gateway answered 400: ",
+        ),
+    ] {
+        std::fs::write(file.path(), content).unwrap();
+        let said = fails(&tool_at(&target, &["import", path]), code);
+        assert!(said.contains(expected), "{content}: {said}");
+    }
+    let said = fails(&tool_at(&target, &["import", "/nonexistent/file"]), 1);
+    assert!(said.contains("open /nonexistent/file"), "{said}");
+    let own = format!("http://{}", target.address());
+    let said = fails(&tool_at(&target, &["import", &own]), 1);
+    assert!(
+        said.contains("expected a source that is not the target"),
+        "{said}"
+    );
+}
+
+// ---- gateways that are not well ---------------------------------------------------------------------------
+
+const EACH: [&[&str]; 7] = [
+    &["ls"],
+    &["get", "a"],
+    &["rm", "a", "--yes"],
+    &["wipe", "--yes"],
+    &["export"],
+    &["top", "--once"],
+    &["import", "/dev/null", "--retry-for=1ms"],
+];
+
+#[test]
+fn a_gateway_that_is_down_is_named() {
+    // A port that was free a moment ago.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for arguments in EACH {
+        let url = format!("--gateway=http://{address}");
+        let said = fails(&tool(&[arguments, &[&url]].concat()), 1);
+        assert!(said.contains(&format!("cannot reach http://{address}")), "{said}");
+    }
+}
+
+#[test]
+fn a_gateway_that_lets_nobody_in_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("web.yml");
+    // The password is `secret`, at the least cost that there is.
+    let users = "basic_auth_users:\n  ops: $2y$04$4LSYJ5Hr3rpuNF1PjJTcPuL/m5M12gUSKtwPqkNP3.qu/PIZEFhnG\n";
+    std::fs::write(&config, users).unwrap();
+    let gateway = wharf()
+        .arg(format!("--web.config.file={}", config.display()))
+        .start();
+    for arguments in EACH {
+        let said = fails(&tool_at(&gateway, arguments), 1);
+        assert!(said.contains("the gateway answered 401"), "{said}");
+    }
+}
+
+#[test]
+fn something_else_that_answers_is_told_apart() {
+    let other = wharf().arg("--web.route-prefix=/elsewhere").start();
+    let said = fails(&tool_at(&other, &["ls"]), 1);
+    assert!(said.contains("the gateway answered 404"), "{said}");
+}
+
+#[test]
+fn a_mistake_on_the_command_line_is_told_apart() {
+    for arguments in [
+        &["ls", "--sort=colour"][..],
+        &["get"],
+        &["rm"],
+        &["check", "--max-series=many"],
+        &["completions", "tcsh"],
+        &["man", "nothing"],
+    ] {
+        fails(&tool(arguments), 2);
+    }
+    let said = fails(&tool(&["ls", "{job="]), 1);
+    assert!(said.contains("selector `{job=`: column 6: expected"), "{said}");
+}
+
+#[test]
+fn top_needs_a_terminal_or_is_content_with_once() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        gateway.push("/metrics/job/a", "m 1\n");
+        let said = fails(&tool_at(&gateway, &["top"]), 1);
+        assert!(said.contains("hint: --once"), "{said}");
+        let shown = succeeds(&gateway, &["top", "--once", "--interval=10ms"]);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(
+            lines[0].starts_with(&format!("http://{}", gateway.address())),
+            "{shown}"
+        );
+        assert!(lines[1].starts_with("pushes 0.0/s"), "{shown}");
+        assert!(lines[4].starts_with("a "), "{shown}");
+    }
+}
+
+// ---- check, completions, man ------------------------------------------------------------------------------
+
+#[test]
+fn a_check_ends_with_the_code_of_what_it_found() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let check = |text: &str, more: &[&str]| {
+        std::fs::write(file.path(), text).unwrap();
+        tool(&[&["check", path], more].concat())
+    };
+    let sound = "# HELP a_seconds h\n# TYPE a_seconds gauge\na_seconds 1\n";
+    assert_eq!(check(sound, &["--strict"]).status.code(), Some(0));
+    assert_eq!(check("a 1\n", &[]).status.code(), Some(0));
+    assert_eq!(check("a 1\n", &["--strict"]).status.code(), Some(1));
+    let broken = check("a{x=\"\x1b[31m\"} one\n", &[]);
+    assert_eq!(broken.status.code(), Some(1));
+    let text = stdout(&broken);
+    assert!(
+        text.starts_with(&format!(
+            "{path}:1:14: error: expected a number, found `one` [syntax]\n"
+        )),
+        "{text:?}"
+    );
+    let document = json(&stdout(&check(sound, &["-o", "json"])));
+    assert_eq!(document, json!({"families": 1, "series": 1, "findings": []}));
+    fails(&tool(&["check", "/nonexistent"]), 2);
+}
+
+#[test]
+fn every_flag_of_the_help_is_in_the_manual_page_and_in_the_completions() {
+    let help = stdout(&tool(&["--help"]));
+    let page = stdout(&tool(&["man"])).replace('\\', "").replace("[no-]", "");
+    let script = stdout(&tool(&["completions", "bash"]));
+    let flags: Vec<&str> = help
+        .lines()
+        // What stands further to the right is text.
+        .filter(|line| line.len() - line.trim_start().len() <= 6)
+        .filter_map(|line| {
+            line.trim_start()
+                .split(['=', ' '])
+                .next()
+                .filter(|word| word.starts_with("--"))
+        })
+        .collect();
+    assert!(flags.len() > 30, "{flags:?}");
+    for flag in flags {
+        // A switch shows as `--[no-]name`.
+        let flag = flag.replace("[no-]", "");
+        assert!(page.contains(&flag), "{flag} in the manual page");
+        assert!(script.contains(&flag), "{flag} in the completions");
+    }
+}
+
+#[test]
+fn every_tool_has_a_manual_page_with_all_its_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = tool(&["man", "--out", folder.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for name in [
+        "run", "push", "check", "ls", "get", "rm", "wipe", "top", "import", "export", "man",
+    ] {
+        let page = std::fs::read_to_string(folder.path().join(format!("wharf-{name}.1"))).unwrap();
+        let page = page.replace('\\', "");
+        let help = stdout(&tool(&[name, "--help"]));
+        for word in help.split([' ', ',', '\n', '=', '[', ']', '(', ')']) {
+            if word.starts_with("--") && word.len() > 2 && help.contains(&format!("  {word} ")) {
+                assert!(page.contains(word), "{name}: {word}");
+            }
+        }
+    }
+    assert!(folder.path().join("wharf.1").exists());
+}
+
+#[test]
+fn completion_scripts_are_sound() {
+    for (shell, check) in [
+        ("bash", &["bash", "-n"][..]),
+        ("zsh", &["zsh", "-n"]),
+        ("fish", &["fish", "-n"]),
+    ] {
+        let script = stdout(&tool(&["completions", shell]));
+        assert!(script.contains("import"), "{shell}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), script).unwrap();
+        let checked = Command::new(check[0]).args(&check[1..]).arg(file.path()).status();
+        // Not every machine has every shell.
+        if let Ok(status) = checked {
+            assert!(status.success(), "{shell}");
+        }
+    }
+}
