@@ -4,12 +4,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+mod access;
+mod browsers;
 mod connections;
 mod contract;
 mod differential;
 mod documentation;
 mod end_to_end;
 mod groups;
+mod listeners;
 mod process;
 mod rules;
 mod storage;
