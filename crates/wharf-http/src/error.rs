@@ -154,7 +154,7 @@ impl ApiError {
     }
 
     /// Rules do not allow this to whoever asks.
-    pub(crate) fn denied(right: Right, text: String, challenges: Challenges) -> Self {
+    pub(crate) fn denied(right: Right, text: &str, challenges: Challenges) -> Self {
         Self {
             status: challenges.status(),
             lacks: Some((right, challenges)),

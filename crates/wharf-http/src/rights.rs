@@ -357,7 +357,7 @@ impl Rights {
             "expected the right `{}`, found {found} without it",
             right.as_str()
         );
-        Err(self.denied(right, text))
+        Err(self.denied(right, &text))
     }
 
     /// Lets a request pass that has a right for the group of this key.
@@ -373,7 +373,7 @@ impl Rights {
         let text = format!(
             "expected the right `{name}` for {key}, found {found} without it\nhint: `{name}` is allowed for {scope}"
         );
-        Err(self.denied(right, text))
+        Err(self.denied(right, &text))
     }
 
     fn identified(&self) -> String {
@@ -383,7 +383,7 @@ impl Rights {
         }
     }
 
-    fn denied(&self, right: Right, text: String) -> ApiError {
+    fn denied(&self, right: Right, text: &str) -> ApiError {
         let challenges = self
             .0
             .as_ref()

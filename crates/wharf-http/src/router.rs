@@ -58,10 +58,8 @@ impl Route {
             Self::Page | Self::Static => (None, &[Scrape, Admin]),
             // Answers 405.
             Self::QuitByGet => (None, &[Admin]),
-            // A browser asks without credentials whether it may ask with them.
-            Self::ApiOptions => (None, &Purpose::ALL),
-            // Those who ask have nothing but an address.
-            Self::Healthy | Self::Ready => (None, &Purpose::ALL),
+            // Probes have nothing but an address, and browsers ask without credentials whether they may use them.
+            Self::Healthy | Self::Ready | Self::ApiOptions => (None, &Purpose::ALL),
         };
         Terms { right, at }
     }

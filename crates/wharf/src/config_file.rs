@@ -110,10 +110,7 @@ fn parse(text: &str, names: NameRule) -> Result<Policy, Vec<Mistake>> {
         expiry: each(document.expiry, |rule| check.expiry(&rule)),
         quotas: each(document.quotas, |rule| check.quota(&rule)),
         relabelling: each(document.relabel_configs, |rule| check.relabelling(rule)),
-        access: document
-            .access
-            .and_then(|access| check.access(access))
-            .map(Arc::new),
+        access: check.access(document.access).map(Arc::new),
     };
     if check.mistakes.is_empty() {
         Ok(policy)

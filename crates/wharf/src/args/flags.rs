@@ -195,7 +195,7 @@ pub(crate) static FLAGS: [Flag; 47] = [
         takes: Takes::Address,
         repeats: Some(|config| config.listen.push.addresses.clear()),
         help: "Where to listen for pushes, and no longer at --web.listen-address. May be repeated.",
-        set: |config, value| add(&mut config.listen.push.addresses, value),
+        set: |config, value| add_unless_empty(&mut config.listen.push.addresses, value),
         show: |config| show_addresses(&config.listen.push.addresses),
     },
     Flag {
@@ -214,7 +214,7 @@ pub(crate) static FLAGS: [Flag; 47] = [
         repeats: Some(|config| config.listen.scrape.addresses.clear()),
         help: "Where to listen for scrapes, the page and what it shows, and no longer at --web.listen-address. May be \
                repeated.",
-        set: |config, value| add(&mut config.listen.scrape.addresses, value),
+        set: |config, value| add_unless_empty(&mut config.listen.scrape.addresses, value),
         show: |config| show_addresses(&config.listen.scrape.addresses),
     },
     Flag {
@@ -233,7 +233,7 @@ pub(crate) static FLAGS: [Flag; 47] = [
         repeats: Some(|config| config.listen.admin.addresses.clear()),
         help: "Where to listen for deleting by selector, wiping, reloading and ending, and the page, and no longer at \
                --web.listen-address. May be repeated.",
-        set: |config, value| add(&mut config.listen.admin.addresses, value),
+        set: |config, value| add_unless_empty(&mut config.listen.admin.addresses, value),
         show: |config| show_addresses(&config.listen.admin.addresses),
     },
     Flag {
@@ -622,6 +622,15 @@ fn switch(value: &str) -> Result<bool, ValueError> {
 fn add(addresses: &mut Vec<ListenAddress>, value: &str) -> Result<(), ValueError> {
     addresses.push(value.parse()?);
     Ok(())
+}
+
+/// Without a value the addresses of one purpose are none, which is their default.
+fn add_unless_empty(addresses: &mut Vec<ListenAddress>, value: &str) -> Result<(), ValueError> {
+    if value.is_empty() {
+        Ok(())
+    } else {
+        add(addresses, value)
+    }
 }
 
 fn show_addresses(addresses: &[ListenAddress]) -> String {

@@ -5,18 +5,22 @@ use std::fmt::Display;
 use serde_saphyr::{Location, Spanned};
 use wharf_http::{AccessRules, Role, Scope, TokenHash};
 
-use super::source::{self, Access, Texts};
+use super::source::{self, AccessSection, Texts};
 use super::{Check, Mistake};
 
 /// Selectors of one right: each is looked at for every group that a listing or a scrape goes through.
 const MAX_SELECTORS: usize = 16;
 
 impl Check {
-    pub(super) fn access(&mut self, section: Option<Access>) -> Option<AccessRules> {
-        let Some(section) = section else {
-            let text = "access: expected who may do what, found nothing\n\
-                        hint: leave `access` out if everybody may do everything";
-            return self.nowhere(text.to_owned());
+    pub(super) fn access(&mut self, section: AccessSection) -> Option<AccessRules> {
+        let section = match section {
+            AccessSection::Rules(section) => section,
+            AccessSection::Missing => return None,
+            AccessSection::Empty => {
+                let text = "access: expected who may do what, found nothing\n\
+                            hint: leave `access` out if everybody may do everything";
+                return self.nowhere(text.to_owned());
+            }
         };
         let anonymous = section
             .anonymous

@@ -13,14 +13,23 @@ pub(super) struct Document {
     pub(super) expiry: Option<Vec<Expiry>>,
     pub(super) quotas: Option<Vec<Quota>>,
     pub(super) relabel_configs: Option<Vec<Spanned<Relabelling>>>,
-    /// Without anything behind the key it is a mistake: nobody may mean by it that everything is allowed.
-    #[serde(deserialize_with = "present")]
-    pub(super) access: Option<Option<Access>>,
+    pub(super) access: AccessSection,
 }
 
-/// Tells a key without a value from no key.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(value).map(Some)
+/// A key without a value is told from no key: nobody may mean by it that everything is allowed.
+#[derive(Debug, Default)]
+pub(super) enum AccessSection {
+    #[default]
+    Missing,
+    Empty,
+    Rules(Box<Access>),
+}
+
+impl<'de> Deserialize<'de> for AccessSection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let section = Option::deserialize(deserializer)?;
+        Ok(section.map_or(Self::Empty, Self::Rules))
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -499,6 +499,25 @@ fn mistakes_in_the_rules_are_named_with_their_place() {
 }
 
 #[test]
+fn the_roles_of_the_documentation_are_sound() {
+    let page = include_str!("../../../../docs/configuration.md");
+    let example = |kind: &str| {
+        let fence = format!("```{kind}\n");
+        let blocks = page.split(fence.as_str()).skip(1);
+        let block = blocks.map(|rest| rest.split("```").next().unwrap());
+        block.filter(|block| block.contains("sha256")).collect::<String>()
+    };
+    let console = example("console");
+    let token = console.split("token: ").nth(1).unwrap().lines().next().unwrap();
+    let rules = example("yaml");
+    assert!(rules.contains(&hash_of(token)));
+    let (_folder, spawn) = with(&rules);
+    let gateway = spawn.start();
+    let push = put("/metrics/job/team-a-1").body("m 1\n");
+    assert_eq!(status(&gateway, &format!("Bearer {token}"), &push), 200);
+}
+
+#[test]
 fn a_token_is_made_and_hashed_on_the_command_line() {
     let (code, stdout, _) = tool(&["config", "hash-token", "--generate"], "");
     assert_eq!(code, Some(0));
