@@ -5,16 +5,16 @@
 //! is none of the gateway's: its metrics of requests do not count it.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-use crate::auth::{Users, Verdict};
+use crate::auth::Users;
 use crate::chunks::ResponseBody;
 use crate::respond;
+use crate::rights::Challenges;
 use crate::tls::Tls;
 
 /// What a web config file says that may change while the gateway runs.
@@ -69,8 +69,11 @@ pub struct RateLimit {
 pub(crate) enum Turned {
     Unconfigured,
     TooMany,
-    Unauthorized,
+    /// Its credentials are wrong or missing.
+    Unauthorized(Challenges),
     Busy,
+    /// A page elsewhere has sent it.
+    Foreign,
 }
 
 impl Turned {
@@ -79,8 +82,9 @@ impl Turned {
         match self {
             Self::Unconfigured => "web_config",
             Self::TooMany => "rate_limit",
-            Self::Unauthorized => "credentials",
+            Self::Unauthorized(_) => "credentials",
             Self::Busy => "overload",
+            Self::Foreign => "origin",
         }
     }
 
@@ -89,22 +93,24 @@ impl Turned {
         let (status, text) = match self {
             Self::Unconfigured => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n"),
             Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests\n"),
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "Unauthorized\n"),
+            Self::Unauthorized(challenges) => (challenges.status(), "Unauthorized\n"),
             Self::Busy => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "expected fewer passwords to check at once, found too many; try again\n",
             ),
+            Self::Foreign => (
+                StatusCode::FORBIDDEN,
+                "expected a change from this gateway's own page, found one from a page elsewhere\n\
+                 hint: see --web.cors.origin and --web.external-url\n",
+            ),
         };
         let mut response = respond::error_text(status, text);
         match self {
-            Self::Unauthorized => {
-                let scheme = HeaderValue::from_static("Basic");
-                response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
-            }
+            Self::Unauthorized(challenges) => challenges.put(&mut response),
             Self::Busy => {
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(1));
             }
-            Self::Unconfigured | Self::TooMany => {}
+            Self::Unconfigured | Self::TooMany | Self::Foreign => {}
         }
         response
     }
@@ -130,26 +136,14 @@ impl Front {
         self.source.current()?.tls.clone()
     }
 
-    /// Whether a request with these headers may go on, and what goes onto its response.
-    pub(crate) async fn admit(
-        &self,
-        headers: &HeaderMap,
-        from: IpAddr,
-    ) -> (Option<Arc<Access>>, Result<(), Turned>) {
-        let Some(access) = self.source.current() else {
-            return (None, Err(Turned::Unconfigured));
-        };
-        if let Some(limiter) = &self.limiter
-            && !limiter.admits(Instant::now())
-        {
-            return (None, Err(Turned::TooMany));
+    /// The settings that a request is dealt with by, unless there are none, or it comes too early.
+    pub(crate) fn pass(&self) -> Result<Arc<Access>, Turned> {
+        let access = self.source.current().ok_or(Turned::Unconfigured)?;
+        let is_full = |limiter: &Limiter| !limiter.admits(Instant::now());
+        if self.limiter.as_ref().is_some_and(is_full) {
+            return Err(Turned::TooMany);
         }
-        let verdict = match access.users.admit(headers, from).await {
-            Verdict::Admitted => Ok(()),
-            Verdict::Refused => Err(Turned::Unauthorized),
-            Verdict::Busy => Err(Turned::Busy),
-        };
-        (Some(access), verdict)
+        Ok(access)
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL,
-};
+use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -21,10 +18,12 @@ use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::json::{Members, write_strings};
 use crate::respond;
+use crate::rights::{Right, Rights};
 
-/// `GET /api/v1/status`.
-pub(crate) fn status(gateway: &Gateway) -> Response<ResponseBody> {
+/// `GET /api/v1/status`. How the gateway is set up is for those who look after it.
+pub(crate) fn status(gateway: &Gateway, rights: &Rights) -> Response<ResponseBody> {
     let build = &gateway.status.build_information;
+    let is_admin = rights.have(Right::Admin);
     success(|out| {
         let mut data = Members::object(out);
         let information = [
@@ -40,6 +39,7 @@ pub(crate) fn status(gateway: &Gateway) -> Response<ResponseBody> {
             .status
             .flags
             .iter()
+            .filter(|_| is_admin)
             .map(|(key, value)| (key.as_str(), value.as_str()));
         write_strings(data.key("flags"), flags);
         data.string("start_time", &rfc3339(gateway.started_at));
@@ -50,7 +50,7 @@ pub(crate) fn status(gateway: &Gateway) -> Response<ResponseBody> {
             (None, Some(_)) => "ok",
             (None, None) => "memory only",
         };
-        let reason = failure.unwrap_or_default();
+        let reason = failure.filter(|_| is_admin).unwrap_or_default();
         write_strings(
             data.key("storage"),
             [("reason", reason.as_str()), ("state", state)],
@@ -59,13 +59,17 @@ pub(crate) fn status(gateway: &Gateway) -> Response<ResponseBody> {
     })
 }
 
-/// `GET /api/v1/metrics`.
-pub(crate) async fn metrics(gateway: Arc<Gateway>) -> Response<ResponseBody> {
+/// `GET /api/v1/metrics`: those groups that whoever asks may see.
+pub(crate) async fn metrics(gateway: Arc<Gateway>, rights: &Rights) -> Response<ResponseBody> {
     let Ok(permit) = Arc::clone(&gateway.scrapes).try_acquire_owned() else {
         return ApiError::overloaded("scrapes", gateway.settings.max_scrapes_in_flight).into_response();
     };
-    let snapshot = gateway.store.snapshot();
+    let selectors = rights.scope(Right::Read).narrow(Vec::new());
     let rendered = tokio::task::spawn_blocking(move || {
+        let mut snapshot = gateway.store.snapshot();
+        if !selectors.is_empty() {
+            snapshot = snapshot.matching(&selectors);
+        }
         success(|out| write_groups(out, &snapshot)).map(|body| body.holding(permit))
     });
     rendered
@@ -76,7 +80,7 @@ pub(crate) async fn metrics(gateway: Arc<Gateway>) -> Response<ResponseBody> {
 /// `OPTIONS` on anything below `/api/v1/`.
 pub(crate) fn options() -> Response<ResponseBody> {
     let mut response = respond::empty(StatusCode::OK);
-    add_cors(&mut response);
+    finish(&mut response);
     response
 }
 
@@ -93,26 +97,18 @@ pub(crate) fn answer(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) 
     write_data(envelope.key("data"));
     envelope.end();
     let mut response = respond::with_type(status, "application/json", body);
-    add_cors(&mut response);
+    finish(&mut response);
     response
 }
 
-fn add_cors(response: &mut Response<ResponseBody>) {
-    let headers = [
-        (
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            "Accept, Authorization, Content-Type, Origin",
-        ),
-        (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE, OPTIONS"),
-        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
-        (CACHE_CONTROL, "no-cache, no-store, must-revalidate"),
-    ];
-    for (name, value) in headers {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
-    }
+/// On a response: pages of other origins may read it, if they may read anything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shareable;
+
+fn finish(response: &mut Response<ResponseBody>) {
+    let no_cache = HeaderValue::from_static("no-cache, no-store, must-revalidate");
+    response.headers_mut().insert(CACHE_CONTROL, no_cache);
+    response.extensions_mut().insert(Shareable);
 }
 
 fn write_groups(out: &mut Vec<u8>, snapshot: &Snapshot) {

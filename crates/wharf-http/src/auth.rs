@@ -9,6 +9,7 @@
 //! * A name that does not exist costs what one that does would have cost.
 
 mod hash;
+mod token;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -25,6 +26,8 @@ use ring::{hmac, rand};
 use tokio::sync::{Semaphore, watch};
 
 pub use self::hash::{HashError, PasswordHash};
+pub(crate) use self::token::Tokens;
+pub use self::token::{TokenError, TokenHash, random_token};
 
 /// Passwords waiting to be checked, of all clients and of one address. More are told to come again.
 const MAX_PENDING: usize = 256;
@@ -36,7 +39,7 @@ const MAX_CREDENTIALS_BYTES: usize = 8 << 10;
 /// Wrong passwords that are remembered.
 const MAX_REFUSED: usize = 256;
 
-/// The users that may do everything, and what is known of their passwords.
+/// The users, and what is known of their passwords.
 ///
 /// Without any, there is no authentication.
 pub struct Users {
@@ -118,6 +121,11 @@ impl Users {
             waiting: Semaphore::new(MAX_WAITING),
             running: Semaphore::new((processors / 2).max(1)),
         })
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
     }
 
     /// Whether a request with these headers may go on.
@@ -252,6 +260,37 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
+
+/// What the `Authorization` of a request claims, before anything of it is checked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Claim<'a> {
+    /// Nothing.
+    None,
+    /// To be the user of this name.
+    User(String),
+    /// To have this token.
+    Token(&'a [u8]),
+    /// Something that nobody here understands, or several things at once.
+    Other,
+}
+
+impl<'a> Claim<'a> {
+    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
+        const BEARER: &[u8] = b"bearer ";
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let (value, others) = (values.next(), values.next());
+        let Some(value) = value.map(http::HeaderValue::as_bytes) else {
+            return Self::None;
+        };
+        if others.is_some() {
+            return Self::Other;
+        }
+        match value.split_at_checked(BEARER.len()) {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case(BEARER) => Self::Token(token.trim_ascii()),
+            _ => Credentials::of(headers).map_or(Self::Other, |credentials| Self::User(credentials.name)),
+        }
+    }
+}
 
 /// What a client says of itself.
 struct Credentials {

@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 
+use crate::door::Door;
 use crate::gateway::Gateway;
 use crate::stream::Stream;
 
@@ -26,15 +27,20 @@ const TICK: Duration = Duration::from_secs(1);
 /// The original's limit on a request's head, and the slack that Go adds.
 const MAX_HEAD_BYTES: usize = (1 << 20) + 4096;
 
+/// In the extensions of a request: the names in the certificate of its client, if that was verified.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientNames(pub(crate) Arc<[String]>);
+
 /// Serves a connection until either side ends it, a deadline passes, or the gateway stops.
-pub(crate) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(gateway: Arc<Gateway>, door: Arc<Door>, stream: TcpStream, peer: SocketAddr) {
     let stopping = gateway.shutdown.wait();
     tokio::pin!(stopping);
     let stream = tokio::select! {
-        stream = Stream::open(stream, peer, gateway.front.as_ref()) => stream,
+        stream = Stream::open(stream, peer, door.front()) => stream,
         () = &mut stopping => None,
     };
-    let Some(stream) = stream else { return };
+    let Some((stream, names)) = stream else { return };
+    let names = (!names.is_empty()).then(|| ClientNames(names.into()));
     let progress = Arc::new(Progress::new());
     let io = Watched {
         io: TokioIo::new(stream),
@@ -42,12 +48,15 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, peer: Socket
     };
     let service = service_fn(|mut request: Request<Incoming>| {
         let request_progress = Arc::clone(&progress);
-        let gateway = Arc::clone(&gateway);
+        let (gateway, door) = (Arc::clone(&gateway), Arc::clone(&door));
+        request.extensions_mut().insert(peer);
+        if let Some(names) = &names {
+            request.extensions_mut().insert(names.clone());
+        }
         async move {
-            request.extensions_mut().insert(peer);
             let _request = request_progress.begin(request.version());
             let asks_first = request.headers().contains_key(EXPECT);
-            let mut response = gateway.handle(request).await;
+            let mut response = gateway.handle(request, &door).await;
             if asks_first && !response.status().is_success() {
                 // Its body may not have been asked for. Then it does not come, and nothing can come after it.
                 response
@@ -69,7 +78,7 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, peer: Socket
         .http2()
         .max_concurrent_streams(250)
         .max_header_list_size(1 << 20);
-    if gateway.front.as_ref().is_some_and(|front| !front.fixed().http2) {
+    if door.front().is_some_and(|front| !front.fixed().http2) {
         builder = builder.http1_only();
     }
     let connection = builder.serve_connection(io, service);

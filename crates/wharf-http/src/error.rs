@@ -12,6 +12,7 @@ use crate::chunks::ResponseBody;
 use crate::grouping::UrlError;
 use crate::policy::{ReloadError, TooFast};
 use crate::respond;
+use crate::rights::{Challenges, Right, Rights};
 
 /// What is full does not empty itself from one moment to the next.
 const FULL_RETRY_SECONDS: u32 = 60;
@@ -26,7 +27,13 @@ pub(crate) struct ApiError {
     retry_after_seconds: Option<u32>,
     /// The rest of the request is not worth reading.
     close: bool,
+    /// The right that the request lacks, and how its sender may say who it is.
+    lacks: Option<(Right, Challenges)>,
 }
+
+/// On a response: the right for lack of which the request was refused.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Denied(pub(crate) Right);
 
 impl ApiError {
     fn bad_request(reason: &'static str, error: &impl Display) -> Self {
@@ -36,6 +43,7 @@ impl ApiError {
             reason,
             retry_after_seconds: None,
             close: false,
+            lacks: None,
         }
     }
 
@@ -69,6 +77,7 @@ impl ApiError {
             reason: "too_large",
             retry_after_seconds: None,
             close: true,
+            lacks: None,
         }
     }
 
@@ -80,6 +89,7 @@ impl ApiError {
             reason: "timeout",
             retry_after_seconds: None,
             close: true,
+            lacks: None,
         }
     }
 
@@ -91,6 +101,7 @@ impl ApiError {
             reason: "overload",
             retry_after_seconds: Some(1),
             close: false,
+            lacks: None,
         }
     }
 
@@ -139,6 +150,15 @@ impl ApiError {
                 "forbidden",
                 &format!("{what} is not enabled\nhint: start Wharf with --{flag}"),
             )
+        }
+    }
+
+    /// Rules do not allow this to whoever asks.
+    pub(crate) fn denied(right: Right, text: &str, challenges: Challenges) -> Self {
+        Self {
+            status: challenges.status(),
+            lacks: Some((right, challenges)),
+            ..Self::bad_request("right", &text)
         }
     }
 
@@ -193,6 +213,7 @@ impl ApiError {
             reason: "internal",
             retry_after_seconds: None,
             close: true,
+            lacks: None,
         }
     }
 
@@ -208,10 +229,18 @@ impl ApiError {
         self.reason
     }
 
+    /// The right that the request lacks.
+    pub(crate) fn lacks(&self) -> Option<Right> {
+        self.lacks.map(|(right, _)| right)
+    }
+
     /// The response: the text, as the original sends its errors.
     pub(crate) fn into_response(self) -> Response<ResponseBody> {
         let mut response = respond::error_text(self.status, &format!("{}\n", self.text));
         self.add_headers(&mut response);
+        if let Some((right, _)) = self.lacks {
+            response.extensions_mut().insert(Denied(right));
+        }
         response
     }
 
@@ -221,6 +250,11 @@ impl ApiError {
             response
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some((_, challenges)) = self.lacks
+            && self.status == StatusCode::UNAUTHORIZED
+        {
+            challenges.put(response);
         }
         if self.close {
             response
@@ -247,6 +281,16 @@ impl From<SplitError> for ApiError {
             status,
             ..Self::bad_request(reason, &error)
         }
+    }
+}
+
+impl ApiError {
+    /// A push that does not fit to what is stored. The group in the way is named to those only who may see it.
+    pub(crate) fn push(mut error: PushError, rights: &Rights) -> Self {
+        if let PushError::Inconsistent(inconsistency) = &mut error {
+            inconsistency.name_holder_if(|holder| rights.allow(Right::Read, holder));
+        }
+        Self::from(error)
     }
 }
 

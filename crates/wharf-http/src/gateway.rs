@@ -7,24 +7,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http::header::{CONTENT_LENGTH, ORIGIN};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use wharf_model::name::NameRule;
 use wharf_store::{Clock, Expired, InstanceLabel, Limits, Reserved, Store, UnixNanos};
 
-use crate::access::Front;
+use crate::access::{Access, Front, Turned};
+use crate::api::Shareable;
+use crate::auth::Verdict;
 use crate::body;
 use crate::chunks::ResponseBody;
-use crate::error::ApiError;
+use crate::connection::ClientNames;
+use crate::door::Door;
+use crate::error::{ApiError, Denied};
 use crate::limits::PushLimits;
+use crate::origin::Origins;
 use crate::path::{clean, percent_decode, percent_encode};
 use crate::policy::{Active, Lifespan, Loader, Policies, Policy, ReloadError};
+use crate::rights::{Challenges, Rights};
 use crate::router::{Route, Routed, Router};
 use crate::server::Shutdown;
 use crate::telemetry::{self, Telemetry};
-use crate::{api, groups, push, respond, scrape};
+use crate::{api, groups, push, respond, scrape, shape};
 
 /// What the flags decide about the HTTP side. Paths are checked and normalised by who makes them.
 #[derive(Debug, Clone)]
@@ -62,6 +68,8 @@ pub struct Settings {
     pub success_status: StatusCode,
     /// Whether scrapers that prefer `OpenMetrics` get it.
     pub openmetrics: bool,
+    /// Whose pages may ask for changes, and read answers.
+    pub origins: Origins,
     /// Limit on a pushed body, as sent and expanded.
     pub max_body_bytes: usize,
     /// Limit on requests being served at once; more get 503.
@@ -110,7 +118,6 @@ pub struct Gateway {
     pub(crate) started_at: UnixNanos,
     pub(crate) telemetry: Telemetry,
     pub(crate) shutdown: Shutdown,
-    pub(crate) front: Option<Front>,
     pub(crate) scrapes: Arc<Semaphore>,
     /// Places for large bodies.
     pub(crate) large: Arc<Semaphore>,
@@ -155,7 +162,6 @@ impl Gateway {
             clock,
             telemetry,
             shutdown,
-            front: None,
             scrapes: Arc::new(Semaphore::new(
                 settings.max_scrapes_in_flight.min(Semaphore::MAX_PERMITS),
             )),
@@ -171,13 +177,6 @@ impl Gateway {
             settings,
             status,
         }
-    }
-
-    /// The same gateway, for those only whom `front` admits.
-    #[must_use]
-    pub fn behind(mut self, front: Front) -> Self {
-        self.front = Some(front);
-        self
     }
 
     /// The store, to load it and to look after its ledger.
@@ -253,11 +252,15 @@ impl Gateway {
             .map(|reason| format!("cannot store pushes now: {reason}"))
     }
 
-    /// Answers one request.
-    pub(crate) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<ResponseBody> {
+    /// Answers one request that has come through a door.
+    pub(crate) async fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        door: &Door,
+    ) -> Response<ResponseBody> {
         let _counted = self.telemetry.request_started();
-        if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
-            return respond::unreadable("400 Bad Request: missing required Host header");
+        if let Err(unreadable) = shape::check(&request) {
+            return unreadable.into_response();
         }
         let Some(path) = percent_decode(request.uri().path()) else {
             return respond::unreadable("400 Bad Request");
@@ -267,31 +270,88 @@ impl Gateway {
             self.without_body(request).await;
             return respond::empty(StatusCode::OK);
         }
-        let Some(front) = &self.front else {
-            return self.handle_admitted(&path, request).await;
+        let routed = self.router.route(request.method(), &path);
+        let origin = request.headers().get(ORIGIN).cloned();
+        let (access, passed) = match door.front().map(Front::pass).transpose() {
+            Ok(access) => (access, Ok(())),
+            Err(turned) => (None, Err(turned)),
         };
-        let peer = request.extensions().get().map(SocketAddr::ip);
-        // Every connection puts its peer into its requests.
-        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let (access, admitted) = front.admit(request.headers(), peer).await;
+        let admitted = match passed {
+            Ok(()) => self.admit(&request, &routed, access.as_deref()).await,
+            Err(turned) => Err(turned),
+        };
         let mut response = match admitted {
-            Ok(()) => self.handle_admitted(&path, request).await,
+            Ok(rights) => self.handle_admitted(&path, routed, request, &rights, door).await,
             Err(turned) => {
                 self.telemetry.record_turned_away(turned.reason());
                 self.without_body(request).await;
                 turned.into_response()
             }
         };
+        if let Some(Denied(right)) = response.extensions().get() {
+            self.telemetry.record_denial(*right);
+        }
+        if response.extensions().get::<Shareable>().is_some() {
+            self.settings
+                .origins
+                .share(origin.as_ref(), response.headers_mut());
+        }
         if let Some(access) = access {
             access.put_headers(&mut response);
         }
+        respond::guard(&mut response);
         response
+    }
+
+    /// Finds out who asks, and what that means.
+    ///
+    /// Without access rules nobody gets to know anything who has no credentials, as with the original. With them it is
+    /// the rules that say what is for everybody, and routes that need no right are.
+    fn admit<'r>(
+        &'r self,
+        request: &'r Request<Incoming>,
+        routed: &Routed,
+        access: Option<&'r Access>,
+    ) -> impl Future<Output = Result<Rights, Turned>> + Send + 'r {
+        let (method, headers) = (request.method(), request.headers());
+        let is_foreign = self
+            .settings
+            .origins
+            .is_foreign(method, headers, request.uri().authority());
+        let needs_rights = matches!(routed, Routed::To(route) if route.terms(method).right.is_some());
+        let users = access.map(|access| &access.users);
+        // Every connection puts its peer into its requests.
+        let peer = request.extensions().get().map(SocketAddr::ip);
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let names = request
+            .extensions()
+            .get()
+            .map_or(&[][..], |ClientNames(names)| names);
+        async move {
+            if is_foreign {
+                return Err(Turned::Foreign);
+            }
+            let policy = self.policy();
+            match (policy.access(), users) {
+                (Some(rules), _) if needs_rights => rules.rights(users, headers, peer, names).await,
+                (Some(_), _) => Ok(Rights::none()),
+                (None, None) => Ok(Rights::unlimited()),
+                (None, Some(users)) => match users.admit(headers, peer).await {
+                    Verdict::Admitted => Ok(Rights::unlimited()),
+                    Verdict::Refused => Err(Turned::Unauthorized(Challenges::BASIC)),
+                    Verdict::Busy => Err(Turned::Busy),
+                },
+            }
+        }
     }
 
     async fn handle_admitted(
         self: &Arc<Self>,
         path: &[u8],
+        routed: Routed,
         request: Request<Incoming>,
+        rights: &Rights,
+        door: &Door,
     ) -> Response<ResponseBody> {
         let Ok(_permit) = self.requests.try_acquire() else {
             let error = ApiError::overloaded("requests", self.settings.max_requests_in_flight);
@@ -305,12 +365,16 @@ impl Gateway {
         }
         let started = Instant::now();
         let summary = RequestSummary::of(&request);
-        let routed = self.router.route(request.method(), path);
         let Routed::To(route) = routed else {
             let request = self.without_body(request).await;
             return unrouted(routed, &request);
         };
-        let response = Arc::clone(self).dispatch(route, path, request).await;
+        let purposes = route.terms(&summary.method).at;
+        if !door.serves(purposes) {
+            self.without_body(request).await;
+            return respond::at_another_address(purposes);
+        }
+        let response = Arc::clone(self).dispatch(route, path, request, rights).await;
         if let Some(handler) = handler_label(route, &summary.method) {
             self.telemetry
                 .record_request(response.status().as_u16(), handler, &summary.method);
@@ -336,7 +400,13 @@ impl Gateway {
         route: Route,
         path: &[u8],
         request: Request<Incoming>,
+        rights: &Rights,
     ) -> Response<ResponseBody> {
+        let needed = route.terms(request.method()).right;
+        if let Some(Err(error)) = needed.map(|right| rights.demand(right)) {
+            self.without_body(request).await;
+            return error.into_response();
+        }
         let needs_store = matches!(
             route,
             Route::Group { .. }
@@ -352,10 +422,10 @@ impl Gateway {
         }
         if let Route::Group { key_at } = route {
             let key_at = self.settings.route_prefix.len() + key_at;
-            return push::handle(self, path.get(key_at..).unwrap_or_default(), request).await;
+            return push::handle(self, path.get(key_at..).unwrap_or_default(), request, rights).await;
         }
         if route == Route::ApiPush {
-            return push::handle_many(self, request).await;
+            return push::handle_many(self, request, rights).await;
         }
         let outside_api = !matches!(
             route,
@@ -374,7 +444,7 @@ impl Gateway {
         } else if let Err(error) = self.check_unread(request).await {
             return error.into_response();
         }
-        self.answer(route, path, query.as_deref(), &headers).await
+        self.answer(route, path, query.as_deref(), &headers, rights).await
     }
 
     /// Looks at a body that no handler wants, see [`body::check_unread`].
@@ -402,9 +472,10 @@ impl Gateway {
         path: &[u8],
         query: Option<&str>,
         headers: &HeaderMap,
+        rights: &Rights,
     ) -> Response<ResponseBody> {
         match route {
-            Route::Scrape => scrape::handle(self, query, headers).await,
+            Route::Scrape => scrape::handle(self, query, headers, rights).await,
             // Their bodies do matter; `dispatch` has sent them elsewhere.
             Route::Group { .. } | Route::ApiPush => respond::not_found(),
             Route::Healthy => respond::plain("OK"),
@@ -419,11 +490,11 @@ impl Gateway {
                 let text = "Only POST or PUT requests allowed.";
                 respond::with_type(StatusCode::METHOD_NOT_ALLOWED, "text/plain; charset=utf-8", text)
             }
-            Route::ApiStatus => api::status(&self),
-            Route::ApiMetrics => api::metrics(self).await,
+            Route::ApiStatus => api::status(&self, rights),
+            Route::ApiMetrics => api::metrics(self, rights).await,
             Route::ApiOptions => api::options(),
-            Route::ApiGroups => groups::list(self, query).await,
-            Route::ApiDeleteGroups => groups::delete(self, query).await,
+            Route::ApiGroups => groups::list(self, query, rights).await,
+            Route::ApiDeleteGroups => groups::delete(self, query, rights).await,
             Route::Reload => self.reload_by_request().await,
             Route::ApiWipe => self.wipe().await.unwrap_or_else(ApiError::into_response),
         }

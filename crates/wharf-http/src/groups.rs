@@ -18,21 +18,27 @@ use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::json::{Members, write_string, write_strings};
 use crate::query;
+use crate::rights::{Right, Rights, Scope};
 
 /// Selectors in one request: each is compiled, and looked at for each group.
 const MAX_SELECTORS: usize = 32;
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
-/// `GET /api/v1/groups`.
-pub(crate) async fn list(gateway: Arc<Gateway>, query: Option<&str>) -> Response<ResponseBody> {
+/// `GET /api/v1/groups`: of those groups that whoever asks may see.
+pub(crate) async fn list(
+    gateway: Arc<Gateway>,
+    query: Option<&str>,
+    rights: &Rights,
+) -> Response<ResponseBody> {
     let Ok(permit) = Arc::clone(&gateway.scrapes).try_acquire_owned() else {
         return ApiError::overloaded("scrapes", gateway.settings.max_scrapes_in_flight).into_response();
     };
-    let query = query.map(str::to_owned);
+    let (query, scope) = (query.map(str::to_owned), rights.scope(Right::Read));
     let listed = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let request = ListRequest::of(query.as_deref())?;
+        let mut request = ListRequest::of(query.as_deref())?;
+        request.listing.selectors = scope.narrow(request.listing.selectors);
         let page = gateway.store.list(&request.listing);
         Ok(api::answer(StatusCode::OK, |out| request.write(&page, out)))
     });
@@ -40,14 +46,18 @@ pub(crate) async fn list(gateway: Arc<Gateway>, query: Option<&str>) -> Response
 }
 
 /// `DELETE /api/v1/groups`.
-pub(crate) async fn delete(gateway: Arc<Gateway>, query: Option<&str>) -> Response<ResponseBody> {
+pub(crate) async fn delete(
+    gateway: Arc<Gateway>,
+    query: Option<&str>,
+    rights: &Rights,
+) -> Response<ResponseBody> {
     if !gateway.settings.admin_api {
         return ApiError::needs_flag("deleting by selector", "web.enable-admin-api").into_response();
     }
-    let query = query.map(str::to_owned);
+    let (query, rights) = (query.map(str::to_owned), rights.clone());
     let worker = Arc::clone(&gateway);
     let deleted = tokio::task::spawn_blocking(move || {
-        let request = DeleteRequest::of(query.as_deref())?;
+        let request = DeleteRequest::of(query.as_deref())?.within(&rights, &worker)?;
         let deleted = request.run(&worker)?;
         Ok((request, deleted))
     });
@@ -318,12 +328,35 @@ impl DeleteRequest {
         Ok(request)
     }
 
-    fn run(&self, gateway: &Gateway) -> Result<Deleted, ApiError> {
-        let store = &gateway.store;
-        let pushed_before = self.older_than.map(|age| {
+    /// The same request, of groups that may be deleted.
+    ///
+    /// Groups that may not be seen are as if they were not there.
+    ///
+    /// # Errors
+    /// If a group may be seen that the request names, and may not be deleted: nothing stays behind in silence.
+    fn within(mut self, rights: &Rights, gateway: &Gateway) -> Result<Self, ApiError> {
+        let allowed = rights.scope(Right::Delete);
+        if allowed == Scope::Everything {
+            return Ok(self);
+        }
+        let seen = rights.scope(Right::Read).narrow(self.selectors.clone());
+        let seen = gateway.store.matching(&seen, self.pushed_before(gateway));
+        seen.iter()
+            .try_for_each(|key| rights.demand_for(Right::Delete, key))?;
+        self.selectors = allowed.narrow(self.selectors);
+        Ok(self)
+    }
+
+    fn pushed_before(&self, gateway: &Gateway) -> Option<UnixNanos> {
+        self.older_than.map(|age| {
             let age = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
             UnixNanos(gateway.clock.now().0.saturating_sub(age))
-        });
+        })
+    }
+
+    fn run(&self, gateway: &Gateway) -> Result<Deleted, ApiError> {
+        let store = &gateway.store;
+        let pushed_before = self.pushed_before(gateway);
         let deleted = |keys, commits| Deleted { keys, commits };
         if let Some(family) = &self.family {
             return self.run_for_family(gateway, family, pushed_before);

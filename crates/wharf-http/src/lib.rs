@@ -2,7 +2,7 @@
 //! JSON API. It speaks to the store through its public functions and knows nothing of its inside.
 //!
 //! ```text
-//! listener -> connection (TLS, timeouts, limits) -> front (credentials, rate) -> router -> handler -> response
+//! listener -> connection (TLS, timeouts, limits) -> door (settings, rate) -> router -> rights -> handler -> response
 //!                                                                                  |- push    grouping key, body, decoder, store
 //!                                                                                  |- scrape  own metrics + snapshot -> encoder
 //!                                                                                  |- api     snapshot -> JSON
@@ -17,6 +17,7 @@ mod bounds;
 mod chunks;
 mod connection;
 mod content;
+mod door;
 mod error;
 mod gateway;
 mod grouping;
@@ -25,23 +26,29 @@ mod json;
 mod limits;
 mod negotiate;
 mod options;
+mod origin;
 mod path;
 mod policy;
 mod push;
 mod query;
 mod rate;
 mod respond;
+mod rights;
 mod router;
 mod scrape;
 mod server;
+mod shape;
 mod stream;
 pub mod telemetry;
 pub mod tls;
 
 pub use access::{Access, AccessSource, Fixed, Front, RateLimit};
-pub use auth::{HashError, NoRandomness, PasswordHash, Users};
+pub use auth::{HashError, NoRandomness, PasswordHash, TokenError, TokenHash, Users, random_token};
+pub use door::{Door, Purpose};
 pub use gateway::{BuildInformation, Gateway, Settings, Status};
 pub use limits::PushLimits;
+pub use origin::Origins;
 pub use policy::{ExpiryRule, Lifespan, Loader, Policy, QuotaRule, ReloadError};
 pub use rate::Rate;
+pub use rights::{AccessRules, Right, Rights, Role, Scope};
 pub use server::{Shutdown, serve};

@@ -1,4 +1,4 @@
-//! The rules that may change while the gateway runs: what expires when, who may store how much, relabelling.
+//! The rules that may change while the gateway runs: what expires when, who may store how much, relabelling, rights.
 //!
 //! They come from a file that this crate knows nothing of. A [`Loader`] reads it, at the start and whenever
 //! somebody asks; rules that cannot be read leave the old ones in force.
@@ -12,6 +12,7 @@ use wharf_relabel::Rule;
 use wharf_store::{Limits, Quota, Ttl, Usage};
 
 use crate::rate::{Rate, TokenBuckets};
+use crate::rights::AccessRules;
 use crate::telemetry::QuotaGauge;
 
 /// All rules. None, by default.
@@ -23,6 +24,8 @@ pub struct Policy {
     pub quotas: Vec<QuotaRule>,
     /// Run over each push, in this order.
     pub relabelling: Vec<Rule>,
+    /// Who may do what; none: whoever is admitted may do everything.
+    pub access: Option<Arc<AccessRules>>,
 }
 
 /// When groups leave by themselves.
@@ -187,6 +190,11 @@ impl Active {
             buckets: buckets.collect(),
             policy,
         }
+    }
+
+    /// Who may do what, if anybody has said so.
+    pub(crate) fn access(&self) -> Option<&AccessRules> {
+        self.policy.access.as_deref()
     }
 
     /// The relabelling rules.

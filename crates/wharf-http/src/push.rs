@@ -22,6 +22,7 @@ use crate::grouping::{self, UrlError};
 use crate::options::PushOptions;
 use crate::policy::Active;
 use crate::respond;
+use crate::rights::{Right, Rights};
 
 pub(crate) use self::many::handle as handle_many;
 
@@ -33,18 +34,19 @@ pub(crate) async fn handle(
     gateway: Arc<Gateway>,
     rest: &[u8],
     request: Request<Incoming>,
+    rights: &Rights,
 ) -> Response<ResponseBody> {
     let key = grouping::parse(rest, gateway.settings.names);
     let is_delete = *request.method() == Method::DELETE;
     let answered = if is_delete {
-        delete(&gateway, key, request).await
+        delete(&gateway, key, request, rights).await
     } else {
         let admitted = key
             .inspect_err(|error| {
                 tracing::debug!(url = %grouping::GoQuoted(rest), err = %error, "failed to parse URL");
             })
             .map_err(ApiError::from)
-            .and_then(|key| admit(&gateway, key, &request));
+            .and_then(|key| admit(&gateway, key, &request, rights));
         match admitted {
             Ok(admitted) => push(Arc::clone(&gateway), admitted, request).await,
             Err(error) => {
@@ -66,10 +68,12 @@ async fn delete(
     gateway: &Gateway,
     key: Result<GroupingKey, UrlError>,
     request: Request<Incoming>,
+    rights: &Rights,
 ) -> Result<Response<ResponseBody>, ApiError> {
     gateway.check_unread(request).await?;
     match key {
         Ok(key) => {
+            rights.demand_for(Right::Delete, &key)?;
             let (_, commit) = gateway.store.delete(&key)?;
             commit.wait().await?;
         }
@@ -85,9 +89,17 @@ struct Admitted {
     key: GroupingKey,
     options: PushOptions,
     rules: Arc<Active>,
+    rights: Rights,
 }
 
-fn admit(gateway: &Gateway, key: GroupingKey, request: &Request<Incoming>) -> Result<Admitted, ApiError> {
+/// The key is that of the group as it is stored: nothing that comes later, relabelling neither, can change it.
+fn admit(
+    gateway: &Gateway,
+    key: GroupingKey,
+    request: &Request<Incoming>,
+    rights: &Rights,
+) -> Result<Admitted, ApiError> {
+    rights.demand_for(Right::Push, &key)?;
     let settings = &gateway.settings;
     let options = PushOptions::of(
         request.method(),
@@ -101,7 +113,12 @@ fn admit(gateway: &Gateway, key: GroupingKey, request: &Request<Incoming>) -> Re
     rules
         .admit(&key, Instant::now)
         .map_err(|error| ApiError::too_fast(&error))?;
-    Ok(Admitted { key, options, rules })
+    Ok(Admitted {
+        key,
+        options,
+        rules,
+        rights: rights.clone(),
+    })
 }
 
 async fn push(
@@ -132,7 +149,12 @@ async fn push(
 impl Admitted {
     /// What is left to wait for; nothing for a push that was dropped although it is answered with success.
     fn run(&self, received: &Received, gateway: &Gateway) -> Result<Option<Commit>, ApiError> {
-        let Self { key, options, rules } = self;
+        let Self {
+            key,
+            options,
+            rules,
+            rights,
+        } = self;
         let settings = &gateway.settings;
         let body = received.expand(settings.max_body_bytes)?;
         let ttl = rules.ttl(key, options.ttl, settings.default_ttl);
@@ -153,7 +175,7 @@ impl Admitted {
             Err(error) => error,
         };
         let is_inconsistent = received.log_inconsistent(key, &error);
-        let refused = ApiError::from(error);
+        let refused = ApiError::push(error, rights);
         if settings.unchecked && is_inconsistent {
             // Who switched the check off expects 202; what would break scrapes is dropped all the same.
             gateway.telemetry.record_refusal(refused.reason());

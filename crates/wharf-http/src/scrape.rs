@@ -25,13 +25,16 @@ use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::groups;
 use crate::negotiate::{self, Compression, Format};
+use crate::rights::{Right, Rights};
 use crate::telemetry::StoreGauges;
 
-/// Answers a scrape; with `match[]` in the query, one of the groups that match, without the gateway's own metrics.
+/// Answers a scrape; with `match[]` in the query, one of the groups that match, without the gateway's own metrics. So it
+/// is for those who may not see all groups.
 pub(crate) async fn handle(
     gateway: Arc<Gateway>,
     query: Option<&str>,
     headers: &HeaderMap,
+    rights: &Rights,
 ) -> Response<ResponseBody> {
     let started = Instant::now();
     let (format, escaping) = negotiate::format(headers, gateway.settings.openmetrics);
@@ -40,9 +43,9 @@ pub(crate) async fn handle(
         return ApiError::overloaded("scrapes", gateway.settings.max_scrapes_in_flight).into_response();
     };
     let worker = Arc::clone(&gateway);
-    let query = query.map(str::to_owned);
+    let (query, scope) = (query.map(str::to_owned), rights.scope(Right::Read));
     let rendered = tokio::task::spawn_blocking(move || {
-        let selectors = groups::selectors(query.as_deref())?;
+        let selectors = scope.narrow(groups::selectors(query.as_deref())?);
         Ok(render(&worker, &selectors, format, escaping, compression, permit))
     });
     let rendered = match rendered.await {

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::connection;
+use crate::door::Door;
 use crate::gateway::Gateway;
 
 /// A switch that stops the gateway, for whoever asks first: a signal or a request.
@@ -41,13 +42,13 @@ impl Shutdown {
     }
 }
 
-/// Serves connections of all listeners until the gateway is told to stop; then closes the listeners and gives
+/// Serves connections of all listeners, each behind its door, until the gateway is told to stop; then closes the listeners and gives
 /// requests in flight `grace` to finish.
 ///
 /// # Errors
 /// If a listener cannot be registered with the runtime.
 pub async fn serve(
-    listeners: Vec<std::net::TcpListener>,
+    listeners: Vec<(std::net::TcpListener, Arc<Door>)>,
     gateway: Arc<Gateway>,
     grace: Duration,
 ) -> io::Result<()> {
@@ -55,10 +56,15 @@ pub async fn serve(
     let all = u32::try_from(gateway.settings.max_connections).unwrap_or(u32::MAX);
     let connections = Arc::new(Semaphore::new(all as usize));
     let mut accepting = JoinSet::new();
-    for listener in listeners {
+    for (listener, door) in listeners {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        accepting.spawn(accept(listener, Arc::clone(&gateway), Arc::clone(&connections)));
+        accepting.spawn(accept(
+            listener,
+            door,
+            Arc::clone(&gateway),
+            Arc::clone(&connections),
+        ));
     }
     while accepting.join_next().await.is_some() {}
 
@@ -77,7 +83,7 @@ pub async fn serve(
 }
 
 /// Accepts connections until the gateway is told to stop.
-async fn accept(listener: TcpListener, gateway: Arc<Gateway>, connections: Arc<Semaphore>) {
+async fn accept(listener: TcpListener, door: Arc<Door>, gateway: Arc<Gateway>, connections: Arc<Semaphore>) {
     let stopping = gateway.shutdown.wait();
     tokio::pin!(stopping);
     loop {
@@ -96,11 +102,11 @@ async fn accept(listener: TcpListener, gateway: Arc<Gateway>, connections: Arc<S
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(source = %peer, err = %error, "cannot send without delay");
                 }
-                let gateway = Arc::clone(&gateway);
+                let (gateway, door) = (Arc::clone(&gateway), Arc::clone(&door));
                 tokio::spawn(async move {
                     let _permit = permit;
                     let _open = gateway.telemetry.connection_opened();
-                    connection::serve(Arc::clone(&gateway), stream, peer).await;
+                    connection::serve(Arc::clone(&gateway), door, stream, peer).await;
                 });
             }
             Err(error) => {

@@ -29,8 +29,13 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Makes a connection ready. None if nothing comes of it; then there is nothing left to do.
-    pub(crate) async fn open(stream: TcpStream, peer: SocketAddr, front: Option<&Front>) -> Option<Self> {
+    /// Makes a connection ready, and finds the names in the certificate of its client, if one was verified. None if
+    /// nothing comes of it; then there is nothing left to do.
+    pub(crate) async fn open(
+        stream: TcpStream,
+        peer: SocketAddr,
+        front: Option<&Front>,
+    ) -> Option<(Self, Vec<String>)> {
         match front {
             Some(front) if front.fixed().tls => {
                 let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(stream, front));
@@ -38,7 +43,7 @@ impl Stream {
                     .await
                     .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
                 {
-                    Ok(stream) => Some(Self::Tls(Box::new(stream))),
+                    Ok((stream, names)) => Some((Self::Tls(Box::new(stream)), names)),
                     Err(error) => {
                         if error.kind() == io::ErrorKind::InvalidData {
                             tracing::info!(source = %peer, err = %error, "TLS handshake failed");
@@ -50,12 +55,12 @@ impl Stream {
                     }
                 }
             }
-            _ => Some(Self::Plain(stream)),
+            _ => Some((Self::Plain(stream), Vec::new())),
         }
     }
 }
 
-async fn handshake(mut stream: TcpStream, front: &Front) -> io::Result<TlsStream<TcpStream>> {
+async fn handshake(mut stream: TcpStream, front: &Front) -> io::Result<(TlsStream<TcpStream>, Vec<String>)> {
     let mut first = [0];
     // Records of a handshake begin with 22, requests with a letter.
     if stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
@@ -65,7 +70,9 @@ async fn handshake(mut stream: TcpStream, front: &Front) -> io::Result<TlsStream
     let Some(tls) = front.tls() else {
         return Err(io::Error::other("no usable certificate in the web config file"));
     };
-    TlsAcceptor::from(tls.config()).accept(stream).await
+    let stream = TlsAcceptor::from(tls.config()).accept(stream).await?;
+    let names = tls.client_names(stream.get_ref().1.peer_certificates());
+    Ok((stream, names))
 }
 
 async fn answer_plain_http(stream: &mut TcpStream) -> io::Result<()> {

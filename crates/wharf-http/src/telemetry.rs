@@ -26,6 +26,7 @@ use self::assemble::Assembly;
 use self::histogram::Histogram;
 use self::process::Process;
 use self::window::WindowedSummary;
+use crate::rights::Right;
 
 /// What was counted and measured since the start of the process.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub struct Telemetry {
     pushes: Mutex<BTreeMap<&'static str, PushSummaries>>,
     refusals: Mutex<BTreeMap<&'static str, u64>>,
     turned_away: Mutex<BTreeMap<&'static str, u64>>,
+    denied: Mutex<BTreeMap<Right, u64>>,
     scrapes: Mutex<Scrapes>,
     connections: AtomicU64,
     requests_in_flight: AtomicU64,
@@ -265,10 +267,16 @@ const REQUESTS_IN_FLIGHT: ReservedFamily = own(
 const TURNED_AWAY: ReservedFamily = own(
     "wharf_http_requests_turned_away_total",
     MetricType::Counter,
-    "Requests that did not get beyond what the web config file demands, by reason.",
+    "Requests that were not looked at, for their credentials, their origin or their rate, by reason.",
 );
 
-static RESERVED: [ReservedFamily; 41] = [
+const DENIED: ReservedFamily = own(
+    "wharf_http_requests_denied_total",
+    MetricType::Counter,
+    "Requests that the access rules do not allow, by the right that they lack.",
+);
+
+static RESERVED: [ReservedFamily; 42] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -289,6 +297,7 @@ static RESERVED: [ReservedFamily; 41] = [
     GROUPS_EXPIRED,
     GROUPS_EXPIRING,
     CONNECTIONS,
+    DENIED,
     REQUESTS_IN_FLIGHT,
     TURNED_AWAY,
     LEAVES_RECOMPRESSED,
@@ -348,6 +357,7 @@ impl Telemetry {
             pushes: Mutex::default(),
             refusals: Mutex::default(),
             turned_away: Mutex::default(),
+            denied: Mutex::default(),
             scrapes: Mutex::new(Scrapes {
                 count: 0,
                 leaves_recompressed: 0,
@@ -400,6 +410,11 @@ impl Telemetry {
     /// A request was not for the gateway. As above, there must be few different reasons.
     pub fn record_turned_away(&self, reason: &'static str) {
         *lock(&self.turned_away).entry(reason).or_default() += 1;
+    }
+
+    /// Access rules did not allow a request, or what one asked for a group.
+    pub fn record_denial(&self, right: Right) {
+        *lock(&self.denied).entry(right).or_default() += 1;
     }
 
     /// A scrape was rendered: how long that took, how large the body is, and how many leaves of the store had to be
@@ -468,6 +483,7 @@ impl Telemetry {
         assembly.single(GROUPS, assemble::float(gauges.groups));
         self.assemble_groups(&mut assembly, gauges);
         assembly.single(CONNECTIONS, assemble::float(self.connections.load(Relaxed)));
+        self.assemble_denied(&mut assembly);
         assembly.single(
             REQUESTS_IN_FLIGHT,
             assemble::float(self.requests_in_flight.load(Relaxed)),
@@ -544,6 +560,15 @@ impl Telemetry {
             .map(|(reason, count)| assembly.number(&[("reason", reason)], assemble::float(*count)));
         let metrics = metrics.collect();
         assembly.family(TURNED_AWAY, metrics);
+    }
+
+    fn assemble_denied(&self, assembly: &mut Assembly) {
+        let denied = lock(&self.denied);
+        let metrics = denied
+            .iter()
+            .map(|(right, count)| assembly.number(&[("right", right.as_str())], assemble::float(*count)));
+        let metrics = metrics.collect();
+        assembly.family(DENIED, metrics);
     }
 
     /// Only where there is a file.

@@ -118,7 +118,11 @@ impl ClientAuth {
 
 /// TLS as it is in force.
 #[derive(Clone)]
-pub struct Tls(Arc<ServerConfig>);
+pub struct Tls {
+    config: Arc<ServerConfig>,
+    /// Whether certificates of clients are those of an authority, and say who a client is.
+    verifies_clients: bool,
+}
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,7 +159,16 @@ pub enum TlsError {
 impl Tls {
     /// What handshakes work with.
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.config)
+    }
+
+    /// The names in a client's certificate, which comes first of those that it has sent. None if nobody vouches
+    /// for it.
+    pub(crate) fn client_names(&self, certificates: Option<&[CertificateDer<'_>]>) -> Vec<String> {
+        let certificate = certificates.and_then(|certificates| certificates.first());
+        let certificate = certificate.filter(|_| self.verifies_clients);
+        let names = certificate.and_then(|certificate| Some(Certificate::read(certificate)?.names()));
+        names.unwrap_or_default()
     }
 }
 
@@ -185,7 +198,11 @@ impl TlsSettings {
         if self.http2 {
             config.alpn_protocols.insert(0, b"h2".to_vec());
         }
-        Ok((Tls(Arc::new(config)), left_out))
+        let tls = Tls {
+            config: Arc::new(config),
+            verifies_clients: self.client_auth.verifies(),
+        };
+        Ok((tls, left_out))
     }
 
     /// The versions, and the suites that go with them.

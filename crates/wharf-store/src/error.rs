@@ -140,6 +140,16 @@ impl Inconsistency {
             Self::Collision { .. } => "collision",
         }
     }
+
+    /// Leaves the group in the way unnamed, unless `may_know` says that it may be named.
+    pub fn name_holder_if(&mut self, may_know: impl FnOnce(&GroupingKey) -> bool) {
+        if let Self::Type { holder, .. }
+        | Self::DuplicateSeries { holder, .. }
+        | Self::Collision { holder, .. } = self
+        {
+            *holder = holder.take().filter(may_know);
+        }
+    }
 }
 
 /// The texts begin as the original's do; the group in the way stands in parentheses at the end.

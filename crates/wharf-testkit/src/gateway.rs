@@ -82,13 +82,22 @@ impl Spawn {
             Some(sockets) => sockets.len(),
             None => self.count("--web.listen-address"),
         };
+        let apart = [
+            "--web.push-address",
+            "--web.scrape-address",
+            "--web.admin-address",
+        ];
+        let apart = apart.map(|flag| self.count(flag));
         // An arguments file (`@file`) may name the address too.
-        if listeners == 0 && self.count("@") == 0 {
+        let is_named = listeners > 0 || self.count("@") > 0;
+        let is_needed = apart.contains(&0);
+        if !is_named && is_needed {
             self.args.push("--web.listen-address=127.0.0.1:0".into());
         }
         let kind = self.kind;
         let mut process = Process::start(self.command(Stdio::null()));
-        let addresses = process.listening(listeners.max(1));
+        let addresses =
+            process.listening(listeners.max(usize::from(is_needed)) + apart.iter().sum::<usize>());
         Gateway {
             kind,
             process,

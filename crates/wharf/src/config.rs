@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use wharf_http::Purpose;
 use wharf_model::name::NameRule;
 
 pub use self::address::ListenAddress;
@@ -57,6 +58,12 @@ pub struct Listen {
     pub addresses: Vec<ListenAddress>,
     /// The file with TLS, authentication and header settings.
     pub config_file: Option<PathBuf>,
+    /// Where to listen for pushes, if not where everything else is.
+    pub push: Apart,
+    /// Where to listen for scrapes.
+    pub scrape: Apart,
+    /// Where to listen for those who look after the gateway.
+    pub admin: Apart,
     /// For how long a client may take to send the header of a request; none: for ever.
     pub header_timeout: Option<Duration>,
     /// For how long a client may take to send the body of a request; none: for ever.
@@ -65,12 +72,42 @@ pub struct Listen {
     pub idle_timeout: Option<Duration>,
 }
 
+/// A part of the gateway that may have addresses of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Apart {
+    /// Where to listen; nowhere in particular if there is none.
+    pub addresses: Vec<ListenAddress>,
+    /// Its TLS, authentication and header settings; none: those that count everywhere.
+    pub config_file: Option<PathBuf>,
+}
+
+impl Listen {
+    /// The parts that may have addresses of their own, with the words of their flags.
+    pub fn parts(&self) -> [(Purpose, &Apart); 3] {
+        [
+            (Purpose::Push, &self.push),
+            (Purpose::Scrape, &self.scrape),
+            (Purpose::Admin, &self.admin),
+        ]
+    }
+
+    /// What is served where nothing more particular is said.
+    pub fn remaining(&self) -> Vec<Purpose> {
+        let parts = self.parts().into_iter();
+        let parts = parts.filter(|(_, part)| part.addresses.is_empty());
+        parts.map(|(purpose, _)| purpose).collect()
+    }
+}
+
 impl Default for Listen {
     fn default() -> Self {
         Self {
             systemd_socket: false,
             addresses: vec![ListenAddress::any(9091)],
             config_file: None,
+            push: Apart::default(),
+            scrape: Apart::default(),
+            admin: Apart::default(),
             header_timeout: Some(Duration::from_secs(10)),
             body_timeout: Some(Duration::from_secs(60)),
             idle_timeout: Some(Duration::from_secs(5 * 60)),
@@ -93,6 +130,8 @@ pub struct Web {
     pub enable_admin_api: bool,
     /// Whether scrapers that ask for `OpenMetrics` get it.
     pub enable_openmetrics: bool,
+    /// A pattern of the origins whose pages may use the API; empty for none.
+    pub cors_origin: String,
 }
 
 impl Default for Web {
@@ -104,6 +143,7 @@ impl Default for Web {
             enable_lifecycle: false,
             enable_admin_api: false,
             enable_openmetrics: false,
+            cors_origin: String::new(),
         }
     }
 }
@@ -538,6 +578,7 @@ impl Config {
         if mistakes.is_empty() {
             mistakes.extend(config.check_telemetry_path());
             mistakes.extend(config.check_storage());
+            mistakes.extend(config.check_listeners());
         }
         UsageError::if_any(mistakes).map_or(Ok(config), Err)
     }
@@ -582,6 +623,30 @@ impl Config {
             path.display(),
             file.display()
         )))
+    }
+
+    /// What listens apart has an address, and the rest has something to serve.
+    fn check_listeners(&self) -> Option<Mistake> {
+        let listen = &self.listen;
+        for (purpose, part) in listen.parts() {
+            if part.config_file.is_some() && part.addresses.is_empty() {
+                let text = format!(
+                    "expected --web.{purpose}-address beside --web.{purpose}-config-file, found none"
+                );
+                return Some(Mistake::new(text));
+            }
+        }
+        let remaining = listen.remaining();
+        if listen.systemd_socket && remaining != Purpose::ALL {
+            let text = "expected either --web.systemd-socket or addresses for one purpose, found both";
+            return Some(Mistake::new(text.to_owned()));
+        }
+        if remaining.is_empty() && listen.addresses != Listen::default().addresses {
+            let text = "expected something to serve at --web.listen-address, found push, scrape and admin with \
+                        addresses of their own";
+            return Some(Mistake::new(text.to_owned()));
+        }
+        None
     }
 
     /// The exposition must have a path of its own.

@@ -1,4 +1,4 @@
-//! The configuration file: rules about groups, in YAML.
+//! The configuration file: rules about groups, and about who may do what with them, in YAML.
 //!
 //! ```yaml
 //! expiry:
@@ -12,11 +12,15 @@
 //! relabel_configs:
 //!   - action: labeldrop
 //!     regex: pod_.*
+//! access:
+//!   anonymous:
+//!     read: '{}'
 //! ```
 //!
 //! `docs/configuration.md` explains every key, and `docs/config.schema.json` says the same to editors. A key that
 //! is not known is a mistake, so that a rule with a misspelt one cannot do less than it says.
 
+mod access;
 mod source;
 mod tool;
 
@@ -24,6 +28,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_saphyr::{Location, Spanned};
 use wharf_http::{ExpiryRule, Lifespan, Policy, QuotaRule, Rate};
@@ -106,6 +111,7 @@ fn parse(text: &str, names: NameRule) -> Result<Policy, Vec<Mistake>> {
         expiry: each(document.expiry, |rule| check.expiry(&rule)),
         quotas: each(document.quotas, |rule| check.quota(&rule)),
         relabelling: each(document.relabel_configs, |rule| check.relabelling(rule)),
+        access: check.access(document.access).map(Arc::new),
     };
     if check.mistakes.is_empty() {
         Ok(policy)

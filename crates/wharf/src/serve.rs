@@ -1,6 +1,8 @@
 //! From checked settings to a gateway that serves, and its end.
 
+use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,7 +13,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
 use wharf_http::telemetry::{BuildLabels, Telemetry};
 use wharf_http::{
-    BuildInformation, Fixed, Gateway, Lifespan, Loader, Policy, PushLimits, Settings, Shutdown, Status, serve,
+    BuildInformation, Door, Fixed, Front, Gateway, Lifespan, Loader, Origins, Policy, Purpose, PushLimits,
+    Settings, Shutdown, Status, serve,
 };
 use wharf_ledger::Ledger;
 use wharf_store::{Clock, Store, SystemClock};
@@ -59,24 +62,19 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         .context("start the runtime")?;
     let served = runtime.block_on(async {
         let shutdown = Shutdown::default();
-        let front = config.listen.config_file.as_deref().map(web_config::open);
-        let front = front.transpose()?;
-        let mut gateway = Gateway::new(
-            settings(config),
+        let entrances = entrances(config)?;
+        let gateway = Gateway::new(
+            settings(config)?,
             status(config),
             Telemetry::new(build_labels()),
             Box::new(SystemClock),
             shutdown.clone(),
             rules(config)?,
         );
-        let fixed = front.as_ref().map(|(_, fixed)| *fixed);
-        if let Some((front, _)) = front {
-            gateway = gateway.behind(front);
-        }
         let gateway = Arc::new(gateway);
         // Signals first: whoever sees that we listen may send one.
         watch_signals(&shutdown, &gateway)?;
-        let listeners = listen(config, fixed.as_ref())?;
+        let listeners = listen(config, &entrances)?;
         let mut loading = tokio::spawn(load(config.clone(), Arc::clone(&gateway), shutdown));
         // Mostly that is done before anybody notices. If it takes longer, requests are answered meanwhile: with
         // 503, but for health checks.
@@ -152,9 +150,11 @@ fn rules(config: &Config) -> anyhow::Result<(Policy, Option<Loader>)> {
     Ok((policy, Some(Box::new(loader))))
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config) -> anyhow::Result<Settings> {
     let forever = Duration::from_secs(u64::from(u32::MAX));
-    Settings {
+    let origins = Origins::new(config.web.external_url.origin(), &config.web.cors_origin);
+    Ok(Settings {
+        origins: origins.context("--web.cors.origin")?,
         route_prefix: config.web.internal_prefix().as_str().to_owned(),
         external_prefix: config.web.external_prefix().as_str().to_owned(),
         telemetry_path: config.web.telemetry_path.clone(),
@@ -194,7 +194,7 @@ fn settings(config: &Config) -> Settings {
         header_timeout: config.listen.header_timeout.unwrap_or(forever),
         body_timeout: config.listen.body_timeout.unwrap_or(forever),
         idle_timeout: config.listen.idle_timeout.unwrap_or(forever),
-    }
+    })
 }
 
 fn status(config: &Config) -> Status {
@@ -251,31 +251,87 @@ fn watch_signals(shutdown: &Shutdown, gateway: &Arc<Gateway>) -> anyhow::Result<
     Ok(())
 }
 
-fn listen(config: &Config, front: Option<&Fixed>) -> anyhow::Result<Vec<TcpListener>> {
-    let listeners = if config.listen.systemd_socket {
-        tracing::info!("Listening on systemd activated listeners instead of port listeners.");
-        inherited()?
-    } else {
-        config
-            .listen
-            .addresses
-            .iter()
-            .map(bind)
-            .collect::<anyhow::Result<_>>()?
-    };
-    for listener in &listeners {
+/// Addresses that are behind one door.
+struct Entrance<'c> {
+    addresses: &'c [ListenAddress],
+    door: Arc<Door>,
+    /// What the web config file says that does not change.
+    fixed: Option<Fixed>,
+    /// What it serves, unless that is everything.
+    serves: Option<String>,
+}
+
+/// The entrances: one for everything, or for what has no addresses of its own, and one for each thing that has.
+fn entrances(config: &Config) -> anyhow::Result<Vec<Entrance<'_>>> {
+    let listen = &config.listen;
+    let remaining = listen.remaining();
+    let common = listen.config_file.as_deref();
+    let mut parts = Vec::new();
+    if !remaining.is_empty() {
+        parts.push((remaining, listen.addresses.as_slice(), common));
+    }
+    for (purpose, part) in listen.parts() {
+        if !part.addresses.is_empty() {
+            let file = part.config_file.as_deref().or(common);
+            parts.push((vec![purpose], part.addresses.as_slice(), file));
+        }
+    }
+    // A file that counts for several of them has one rate limit, and one memory for passwords.
+    let mut fronts: HashMap<&Path, (Arc<Front>, Fixed)> = HashMap::new();
+    let mut entrances = Vec::new();
+    for (purposes, addresses, file) in parts {
+        if let Some(file) = file
+            && !fronts.contains_key(file)
+        {
+            let (front, fixed) = web_config::open(file)?;
+            fronts.insert(file, (Arc::new(front), fixed));
+        }
+        let front = file.and_then(|file| fronts.get(file));
+        let serves = purposes.iter().map(ToString::to_string).collect::<Vec<_>>();
+        entrances.push(Entrance {
+            addresses,
+            fixed: front.map(|(_, fixed)| *fixed),
+            serves: (purposes != Purpose::ALL).then(|| serves.join(",")),
+            door: Arc::new(Door::new(front.map(|(front, _)| Arc::clone(front)), purposes)),
+        });
+    }
+    Ok(entrances)
+}
+
+fn listen(config: &Config, entrances: &[Entrance<'_>]) -> anyhow::Result<Vec<(TcpListener, Arc<Door>)>> {
+    let mut listeners = Vec::new();
+    for entrance in entrances {
+        let opened = if config.listen.systemd_socket {
+            tracing::info!("Listening on systemd activated listeners instead of port listeners.");
+            inherited()?
+        } else {
+            let bound = entrance.addresses.iter().map(bind);
+            bound.collect::<anyhow::Result<_>>()?
+        };
+        for listener in opened {
+            entrance.announce(&listener);
+            listeners.push((listener, Arc::clone(&entrance.door)));
+        }
+    }
+    Ok(listeners)
+}
+
+impl Entrance<'_> {
+    fn announce(&self, listener: &TcpListener) {
         let address = listener
             .local_addr()
             .map(|address| address.to_string())
             .unwrap_or_default();
-        tracing::info!(address, "Listening on");
-        if let Some(Fixed { tls: true, http2, .. }) = front {
+        match &self.serves {
+            None => tracing::info!(address, "Listening on"),
+            Some(serves) => tracing::info!(address, serves, "Listening on"),
+        }
+        if let Some(Fixed { tls: true, http2, .. }) = self.fixed {
             tracing::info!(http2, address, "TLS is enabled.");
         } else {
             tracing::info!(http2 = false, address, "TLS is disabled.");
         }
     }
-    Ok(listeners)
 }
 
 /// The sockets that systemd has opened for us.

@@ -20,6 +20,7 @@ use crate::json::{Members, write_strings};
 use crate::options::PushOptions;
 use crate::policy::Active;
 use crate::query;
+use crate::rights::{Right, Rights};
 
 /// Groups in one push that is stored whole or not at all: nobody else can push or scrape meanwhile.
 const MAX_GROUPS_AT_ONCE: usize = 10_000;
@@ -27,8 +28,12 @@ const MAX_GROUPS_AT_ONCE: usize = 10_000;
 const MAX_GROUPS: usize = 1_000_000;
 
 /// Answers a push to many groups.
-pub(crate) async fn handle(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {
-    let read = Parameters::of(&gateway, &request);
+pub(crate) async fn handle(
+    gateway: Arc<Gateway>,
+    request: Request<Incoming>,
+    rights: &Rights,
+) -> Response<ResponseBody> {
+    let read = Parameters::of(&gateway, &request, rights);
     let pushed = match read {
         Ok(parameters) => push(Arc::clone(&gateway), parameters, request).await,
         Err(error) => {
@@ -51,11 +56,12 @@ struct Parameters {
     partial: bool,
     options: PushOptions,
     rules: Arc<Active>,
+    rights: Rights,
 }
 
 impl Parameters {
     /// Here nothing has to be ignored for the sake of the original, so a misspelt parameter is refused.
-    fn of(gateway: &Gateway, request: &Request<Incoming>) -> Result<Self, ApiError> {
+    fn of(gateway: &Gateway, request: &Request<Incoming>, rights: &Rights) -> Result<Self, ApiError> {
         let (mut group_by, mut partial) = (None, false);
         for (name, value) in query::parameters(request.uri().query())? {
             match name.as_str() {
@@ -78,6 +84,7 @@ impl Parameters {
                 gateway.settings.admin_api,
             )?,
             rules: gateway.policy(),
+            rights: rights.clone(),
         })
     }
 }
@@ -162,6 +169,9 @@ impl Parameters {
         let split = wharf_store::split(&exposition, &group_by, self.max_groups())?;
         if !self.partial {
             let keys = split.iter().map(|(key, _)| key);
+            for key in keys.clone() {
+                self.rights.demand_for(Right::Push, key)?;
+            }
             self.rules
                 .admit_all(keys, Instant::now)
                 .map_err(|(key, error)| ApiError::too_fast(&error).of_group(key))?;
@@ -192,7 +202,7 @@ impl Parameters {
                 error,
             }) => {
                 received.log_inconsistent(&key, &error);
-                Err(ApiError::from(error).of_group(&key))
+                Err(ApiError::push(error, &self.rights).of_group(&key))
             }
         }
     }
@@ -215,6 +225,7 @@ impl Parameters {
         let settings = &gateway.settings;
         settings.push_limits.check_key(&key)?;
         if self.partial {
+            self.rights.demand_for(Right::Push, &key)?;
             self.rules
                 .admit(&key, Instant::now)
                 .map_err(|error| ApiError::too_fast(&error))?;
@@ -248,12 +259,15 @@ impl Parameters {
                 Ok(commit) => commits.push(commit),
                 Err(error) => {
                     received.log_inconsistent(key, &error);
-                    refused.push((key.clone(), error.into()));
+                    refused.push((key.clone(), ApiError::push(error, &self.rights)));
                 }
             }
         }
         for (_, error) in &refused {
             gateway.telemetry.record_refusal(error.reason());
+            if let Some(right) = error.lacks() {
+                gateway.telemetry.record_denial(right);
+            }
         }
         Stored {
             groups: commits.len(),

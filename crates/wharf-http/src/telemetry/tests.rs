@@ -25,6 +25,7 @@ fn busy(now: Instant) -> Telemetry {
     telemetry.record_refusal("inconsistent");
     telemetry.record_refusal("syntax");
     telemetry.record_turned_away("credentials");
+    telemetry.record_denial(Right::Push);
     telemetry.record_scrape(Duration::from_millis(2), 5000, 3);
     telemetry.record_scrape(Duration::from_secs(60), 100, 0);
     telemetry.record_deleted(2);
@@ -148,6 +149,8 @@ fn own_families_show_store_scrapes_and_refusals() {
           {} 1.0
         gauge "wharf_http_connections"
           {} 1.0
+        counter "wharf_http_requests_denied_total"
+          {right="push"} 1.0
         gauge "wharf_http_requests_in_flight"
           {} 0.0
         counter "wharf_http_requests_turned_away_total"

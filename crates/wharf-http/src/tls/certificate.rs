@@ -22,6 +22,8 @@ pub(super) struct Certificate<'a> {
     /// Seconds since the Unix epoch, both included.
     not_before: i64,
     not_after: i64,
+    /// The contents of the subject's name.
+    subject: &'a [u8],
     /// The contents of the extension with alternative names, if there is one.
     alternative_names: &'a [u8],
 }
@@ -29,9 +31,13 @@ pub(super) struct Certificate<'a> {
 const BOOLEAN: u8 = 0x01;
 const OCTET_STRING: u8 = 0x04;
 const OBJECT_IDENTIFIER: u8 = 0x06;
+const UTF8_STRING: u8 = 0x0c;
+const PRINTABLE_STRING: u8 = 0x13;
+const IA5_STRING: u8 = 0x16;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
 /// Fields by number, made of other fields.
 const VERSION: u8 = 0xa0;
 const EXTENSIONS: u8 = 0xa3;
@@ -40,6 +46,8 @@ const EMAIL: u8 = 0x81;
 const DNS: u8 = 0x82;
 const URI: u8 = 0x86;
 const IP: u8 = 0x87;
+/// 2.5.4.3
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 /// 2.5.29.17
 const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
@@ -57,7 +65,7 @@ impl<'a> Certificate<'a> {
         let mut validity = Reader(fields.expect(SEQUENCE)?);
         let not_before = time(&mut validity)?;
         let not_after = time(&mut validity)?;
-        let _subject = fields.expect(SEQUENCE)?;
+        let subject = fields.expect(SEQUENCE)?;
         let before = fields.0;
         fields.expect(SEQUENCE)?;
         let public_key = before.get(..before.len() - fields.0.len())?;
@@ -71,6 +79,7 @@ impl<'a> Certificate<'a> {
             public_key,
             not_before,
             not_after,
+            subject,
             alternative_names,
         })
     }
@@ -93,6 +102,36 @@ impl<'a> Certificate<'a> {
                 _ => None,
             })
             .collect()
+    }
+}
+
+/// The names by which a certificate says whose it is.
+impl Certificate<'_> {
+    /// The common names of the subject, and the alternative names.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names = self.common_names();
+        names.extend(self.alternative_names());
+        names
+    }
+
+    /// A subject is a list of sets of attributes, each an identifier with a value.
+    fn common_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut sets = Reader(self.subject);
+        while let Some(set) = sets.expect(SET) {
+            let mut attributes = Reader(set);
+            while let Some(attribute) = attributes.expect(SEQUENCE) {
+                let mut attribute = Reader(attribute);
+                let is_common_name = attribute.expect(OBJECT_IDENTIFIER) == Some(COMMON_NAME);
+                // Other kinds of text are long out of use, and are not what they seem when read as these.
+                if let Some((UTF8_STRING | PRINTABLE_STRING | IA5_STRING, name)) = attribute.next()
+                    && is_common_name
+                {
+                    names.extend(str::from_utf8(name).ok().map(str::to_owned));
+                }
+            }
+        }
+        names
     }
 }
 

@@ -4,10 +4,11 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use wharf_http::Origins;
 use wharf_model::duration;
 use wharf_model::name::NameRule;
 
-use crate::config::{Config, FlagDuration, ValueError};
+use crate::config::{Config, FlagDuration, ListenAddress, ValueError};
 
 /// A setting that can be given on the command line or in the environment.
 pub(crate) struct Flag {
@@ -63,6 +64,8 @@ pub(super) enum Takes {
     Count,
     /// A number, 0 for no limit.
     Limit,
+    /// A regular expression.
+    Pattern,
     /// A value of the label `instance`, or one of two words.
     Instance,
     /// One of these words.
@@ -148,6 +151,7 @@ impl Takes {
             Self::Size => "a size such as 1048576, 512KiB or 64MiB",
             Self::Count => "a number from 1 on",
             Self::Limit => "a number, 0 for no limit",
+            Self::Pattern => r"a regular expression such as https?://ops\.example\.org",
             Self::Instance => "empty, omit, or the value of the label",
             Self::OneOf(words) => return format!("takes one of: {}", words.join(", ")),
         };
@@ -156,7 +160,7 @@ impl Takes {
 }
 
 /// All flags, in the order of the help.
-pub(crate) static FLAGS: [Flag; 40] = [
+pub(crate) static FLAGS: [Flag; 47] = [
     Flag {
         name: "web.systemd-socket",
         section: Section::Listening,
@@ -172,14 +176,8 @@ pub(crate) static FLAGS: [Flag; 40] = [
         takes: Takes::Address,
         repeats: Some(|config| config.listen.addresses.clear()),
         help: "Where to listen: host:port, :port or [v6]:port. May be repeated.",
-        set: |config, value| {
-            config.listen.addresses.push(value.parse()?);
-            Ok(())
-        },
-        show: |config| {
-            let addresses: Vec<String> = config.listen.addresses.iter().map(ToString::to_string).collect();
-            addresses.join(",")
-        },
+        set: |config, value| add(&mut config.listen.addresses, value),
+        show: |config| show_addresses(&config.listen.addresses),
     },
     Flag {
         name: "web.config.file",
@@ -192,11 +190,67 @@ pub(crate) static FLAGS: [Flag; 40] = [
         show: |config| show_path(config.listen.config_file.as_deref()),
     },
     Flag {
+        name: "web.push-address",
+        section: Section::Listening,
+        takes: Takes::Address,
+        repeats: Some(|config| config.listen.push.addresses.clear()),
+        help: "Where to listen for pushes, and no longer at --web.listen-address. May be repeated.",
+        set: |config, value| add_unless_empty(&mut config.listen.push.addresses, value),
+        show: |config| show_addresses(&config.listen.push.addresses),
+    },
+    Flag {
+        name: "web.push-config-file",
+        section: Section::Listening,
+        takes: Takes::File,
+        repeats: None,
+        help: "File as --web.config.file, for --web.push-address only.",
+        set: |config, value| set(&mut config.listen.push.config_file, Ok(optional_path(value))),
+        show: |config| show_path(config.listen.push.config_file.as_deref()),
+    },
+    Flag {
+        name: "web.scrape-address",
+        section: Section::Listening,
+        takes: Takes::Address,
+        repeats: Some(|config| config.listen.scrape.addresses.clear()),
+        help: "Where to listen for scrapes, the page and what it shows, and no longer at --web.listen-address. May be \
+               repeated.",
+        set: |config, value| add_unless_empty(&mut config.listen.scrape.addresses, value),
+        show: |config| show_addresses(&config.listen.scrape.addresses),
+    },
+    Flag {
+        name: "web.scrape-config-file",
+        section: Section::Listening,
+        takes: Takes::File,
+        repeats: None,
+        help: "File as --web.config.file, for --web.scrape-address only.",
+        set: |config, value| set(&mut config.listen.scrape.config_file, Ok(optional_path(value))),
+        show: |config| show_path(config.listen.scrape.config_file.as_deref()),
+    },
+    Flag {
+        name: "web.admin-address",
+        section: Section::Listening,
+        takes: Takes::Address,
+        repeats: Some(|config| config.listen.admin.addresses.clear()),
+        help: "Where to listen for deleting by selector, wiping, reloading and ending, and the page, and no longer at \
+               --web.listen-address. May be repeated.",
+        set: |config, value| add_unless_empty(&mut config.listen.admin.addresses, value),
+        show: |config| show_addresses(&config.listen.admin.addresses),
+    },
+    Flag {
+        name: "web.admin-config-file",
+        section: Section::Listening,
+        takes: Takes::File,
+        repeats: None,
+        help: "File as --web.config.file, for --web.admin-address only.",
+        set: |config, value| set(&mut config.listen.admin.config_file, Ok(optional_path(value))),
+        show: |config| show_path(config.listen.admin.config_file.as_deref()),
+    },
+    Flag {
         name: "config.file",
         section: Section::Listening,
         takes: Takes::File,
         repeats: None,
-        help: "File with rules about groups: expiry, quotas, relabelling. Read again at SIGHUP.",
+        help: "File with rules about groups: expiry, quotas, relabelling, access. Read again at SIGHUP.",
         set: |config, value| set(&mut config.config_file, Ok(optional_path(value))),
         show: |config| show_path(config.config_file.as_deref()),
     },
@@ -250,7 +304,8 @@ pub(crate) static FLAGS: [Flag; 40] = [
         section: Section::Routes,
         takes: Takes::Url,
         repeats: None,
-        help: "Where users reach the server, if a proxy stands before it. Only the path is used.",
+        help: "Where users reach the server, if a proxy stands before it: the path is the prefix of links, and the \
+               gateway's own page is at this origin.",
         set: |config, value| set(&mut config.web.external_url, value.parse()),
         show: |config| config.web.external_url.to_string(),
     },
@@ -289,6 +344,19 @@ pub(crate) static FLAGS: [Flag; 40] = [
         help: "Answer in OpenMetrics to scrapers that prefer it. The original never does.",
         set: |config, value| set(&mut config.web.enable_openmetrics, switch(value)),
         show: |config| config.web.enable_openmetrics.to_string(),
+    },
+    Flag {
+        name: "web.cors.origin",
+        section: Section::Routes,
+        takes: Takes::Pattern,
+        repeats: None,
+        help: "Pages of which origins may ask for changes and read the JSON API: a regular expression for the whole \
+               origin. With '.*' those of any, as for the original.",
+        set: |config, value| {
+            Origins::new(None, value).map_err(|error| ValueError::new(error.to_string()))?;
+            set(&mut config.web.cors_origin, Ok(value.to_owned()))
+        },
+        show: |config| config.web.cors_origin.clone(),
     },
     Flag {
         name: "push.disable-consistency-check",
@@ -549,6 +617,25 @@ fn switch(value: &str) -> Result<bool, ValueError> {
             "expected true or false, found `{value}`"
         ))),
     }
+}
+
+fn add(addresses: &mut Vec<ListenAddress>, value: &str) -> Result<(), ValueError> {
+    addresses.push(value.parse()?);
+    Ok(())
+}
+
+/// Without a value the addresses of one purpose are none, which is their default.
+fn add_unless_empty(addresses: &mut Vec<ListenAddress>, value: &str) -> Result<(), ValueError> {
+    if value.is_empty() {
+        Ok(())
+    } else {
+        add(addresses, value)
+    }
+}
+
+fn show_addresses(addresses: &[ListenAddress]) -> String {
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    addresses.join(",")
 }
 
 fn optional_path(value: &str) -> Option<PathBuf> {

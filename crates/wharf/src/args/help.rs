@@ -191,8 +191,21 @@ mod tests {
                   --web.config.file=""                   File with TLS, authentication, header and rate limit
                                                          settings, in the format that all Prometheus servers
                                                          share.
+                  --web.push-address="" ...              Where to listen for pushes, and no longer at
+                                                         --web.listen-address. May be repeated.
+                  --web.push-config-file=""              File as --web.config.file, for --web.push-address only.
+                  --web.scrape-address="" ...            Where to listen for scrapes, the page and what it
+                                                         shows, and no longer at --web.listen-address. May be
+                                                         repeated.
+                  --web.scrape-config-file=""            File as --web.config.file, for --web.scrape-address
+                                                         only.
+                  --web.admin-address="" ...             Where to listen for deleting by selector, wiping,
+                                                         reloading and ending, and the page, and no longer at
+                                                         --web.listen-address. May be repeated.
+                  --web.admin-config-file=""             File as --web.config.file, for --web.admin-address
+                                                         only.
                   --config.file=""                       File with rules about groups: expiry, quotas,
-                                                         relabelling. Read again at SIGHUP.
+                                                         relabelling, access. Read again at SIGHUP.
                   --web.header-timeout=10s               For how long a client may take to send the header of a
                                                          request; 0 for ever.
                   --web.body-timeout=1m0s                For how long a client may take to send the body of a
@@ -206,7 +219,8 @@ mod tests {
                   --web.telemetry-path=/metrics          Path of the exposition. Pushes go to /metrics/job/...
                                                          whatever it is.
                   --web.external-url=""                  Where users reach the server, if a proxy stands before
-                                                         it. Only the path is used.
+                                                         it: the path is the prefix of links, and the gateway's
+                                                         own page is at this origin.
                   --web.route-prefix=""                  Prefix of all routes. Without it, the path of
                                                          --web.external-url.
                   --[no-]web.enable-lifecycle            Let PUT and POST requests to /-/quit end the process,
@@ -215,6 +229,9 @@ mod tests {
                                                          DELETE of /api/v1/groups what a selector names.
                   --[no-]web.enable-openmetrics          Answer in OpenMetrics to scrapers that prefer it. The
                                                          original never does.
+                  --web.cors.origin=""                   Pages of which origins may ask for changes and read the
+                                                         JSON API: a regular expression for the whole origin.
+                                                         With '.*' those of any, as for the original.
 
             Pushes:
                   --[no-]push.disable-consistency-check  Answer every push that can be read with 202. One that

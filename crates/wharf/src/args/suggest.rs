@@ -86,7 +86,7 @@ mod tests {
             ("web.lisetn-address", Some("web.listen-address")),
             ("web-listen-address", Some("web.listen-address")),
             ("listen-address", Some("web.listen-address")),
-            ("address", Some("web.listen-address")),
+            ("address", None),
             ("no-web.enable-lifecyle", Some("no-web.enable-lifecycle")),
             ("verison", Some("version")),
             ("log-level", Some("log.level")),

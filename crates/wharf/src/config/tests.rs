@@ -65,10 +65,17 @@ fn flags_have_the_keys_of_the_original_and_our_own() {
         "storage.path",
         "storage.segment-bytes",
         "storage.sync",
+        "web.admin-address",
+        "web.admin-config-file",
         "web.body-timeout",
+        "web.cors.origin",
         "web.enable-openmetrics",
         "web.header-timeout",
         "web.idle-timeout",
+        "web.push-address",
+        "web.push-config-file",
+        "web.scrape-address",
+        "web.scrape-config-file",
     ];
     assert_eq!(ours, expected);
 }

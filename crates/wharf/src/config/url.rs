@@ -1,5 +1,5 @@
-//! The URL under which users reach the server. Only its path matters to us, but it is checked as a whole, as the
-//! original does, so that a typing error is found at the start.
+//! The URL under which users reach the server. Its path matters to us, and its origin, but it is checked as a whole,
+//! as the original does, so that a typing error is found at the start.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,6 +19,23 @@ impl ExternalUrl {
     /// The path, percent-decoded; empty if there is none.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The origin, as browsers write it: `https://host` or `https://host:port`. None of a mere path.
+    pub fn origin(&self) -> Option<String> {
+        let (scheme, rest) = self.typed.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_user, host)| host)
+            .to_ascii_lowercase();
+        let port = match scheme.to_ascii_lowercase().as_str() {
+            "http" => ":80",
+            "https" => ":443",
+            _ => return None,
+        };
+        let host = host.strip_suffix(port).unwrap_or(&host);
+        (!host.is_empty()).then(|| format!("{}://{host}", scheme.to_ascii_lowercase()))
     }
 }
 
@@ -215,6 +232,24 @@ fn invalid_escape(escape: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_origin_is_written_as_browsers_do() {
+        for (text, expected) in [
+            (
+                "https://Gateway.example.org:443/pre/?q",
+                Some("https://gateway.example.org"),
+            ),
+            ("HTTP://user:pass@h:9091", Some("http://h:9091")),
+            ("http://[::1]:80/", Some("http://[::1]")),
+            ("/gateway", None),
+            ("", None),
+            ("ftp://h/", None),
+        ] {
+            let url: ExternalUrl = text.parse().unwrap();
+            assert_eq!(url.origin().as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn the_path_is_found_and_decoded() {

@@ -94,7 +94,7 @@ fn unknown_keys_are_mistakes_wherever_they_stand() {
     check(
         "quotas: []\nexpire: []\n",
         expect![
-            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, relabel_configs"
+            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, relabel_configs, access"
         ],
     );
     check(
@@ -197,6 +197,18 @@ fn the_schema_has_the_keys_of_the_parser() {
             "{list}"
         );
     }
+    let access = &schema["properties"]["access"];
+    assert_eq!(keys_of(access), known_keys("access: {zz: 1}\n"));
+    let tokens = &access["properties"]["tokens"]["additionalProperties"];
+    assert_eq!(keys_of(tokens), known_keys("access: {tokens: {a: {zz: 1}}}\n"));
+    let role = &schema["$defs"]["role"];
+    for place in [
+        "anonymous: {zz: 1}",
+        "users: {a: {zz: 1}}",
+        "certificates: {a: {zz: 1}}",
+    ] {
+        assert_eq!(keys_of(role), known_keys(&format!("access: {{{place}}}\n")));
+    }
 }
 
 /// Each property has examples: the parser takes them, and the schema's type fits them.
@@ -230,9 +242,15 @@ fn the_examples_of_the_schema_are_read() {
             }
         }
     }
-    let examples = schema["properties"]["relabel_configs"]["examples"][0].to_string();
-    let text = format!("relabel_configs: {examples}\n");
-    assert!(parse(&text, NameRule::Legacy).is_ok(), "{}", read_text(&text));
+    for section in ["relabel_configs", "access"] {
+        let example = schema["properties"][section]["examples"][0].to_string();
+        let text = format!("{section}: {example}\n");
+        assert!(parse(&text, NameRule::Legacy).is_ok(), "{}", read_text(&text));
+    }
+    for example in schema["$defs"]["selectors"]["examples"].as_array().unwrap() {
+        let text = format!("access: {{anonymous: {{push: {example}}}}}\n");
+        assert!(parse(&text, NameRule::Legacy).is_ok(), "{}", read_text(&text));
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod check;
+mod access;
+mod browsers;
 mod connections;
 mod contract;
 mod differential;
@@ -13,6 +15,7 @@ mod end_to_end;
 mod groups;
 mod jobs;
 mod operators;
+mod listeners;
 mod process;
 mod rules;
 mod storage;

@@ -3,6 +3,7 @@
 mod auth;
 mod files;
 mod reload;
+mod roles;
 mod tls;
 
 use std::fs;

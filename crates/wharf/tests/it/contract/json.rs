@@ -1,11 +1,16 @@
 //! The JSON API.
 
 use serde_json::json;
-use wharf_testkit::contract::{Expect, case, differs, not_found, ok, scraped, status};
+use wharf_testkit::contract::{self, Case, Expect, differs, not_found, ok, scraped, status};
 use wharf_testkit::http::{get, options, post};
 use wharf_testkit::protobuf::{self, delimited, native_histogram};
 
 use crate::WHARF;
+
+/// Pages of any origin may read what is played here. Without the flag no page elsewhere may.
+fn case() -> Case {
+    contract::case().wharf_flags(&["--web.cors.origin=.*"])
+}
 
 fn answer() -> Expect {
     status(200).header("Content-Type", "application/json").cors()

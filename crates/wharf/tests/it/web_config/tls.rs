@@ -216,7 +216,7 @@ fn certificates_may_stand_in_the_file_itself() {
 /// Clients with a certificate of each kind, by the name of its files.
 const CLIENTS: [&str; 4] = ["none", "known", "unknown", "self"];
 
-fn with_clients(more: &str) -> Folder {
+pub(super) fn with_clients(more: &str) -> Folder {
     let folder = folder(more);
     let (known, unknown) = (Authority::new("known"), Authority::new("unknown"));
     let own = Certificate::self_signed("self", &["self.test"]);

@@ -1,0 +1,406 @@
+//! Who may do what.
+//!
+//! Without [`AccessRules`] whoever is admitted may do everything. With them, a request has the rights of everybody,
+//! and those of each identity that it proves: a user, a token, the names in a certificate. A user whom no rule names
+//! has no more rights than everybody.
+//!
+//! Which right a route needs stands in the router's table. Which groups a right is for is asked of [`Rights`], by the
+//! handlers that know the groups.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use wharf_model::{GroupingKey, Selector};
+
+use crate::access::Turned;
+use crate::auth::{Claim, NoRandomness, TokenHash, Tokens, Users, Verdict};
+use crate::chunks::ResponseBody;
+use crate::error::ApiError;
+
+/// What somebody may be allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Right {
+    /// To push.
+    Push,
+    /// To delete groups, one by one or by selector.
+    Delete,
+    /// To see what is stored: scrapes, listings, JSON.
+    Read,
+    /// To wipe, to reload and to end the process, and to see its flags.
+    Admin,
+}
+
+impl Right {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Push, Self::Delete, Self::Read, Self::Admin];
+
+    /// As the configuration file and the metrics have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Delete => "delete",
+            Self::Read => "read",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// For which groups a right holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// For none: the right is not there.
+    #[default]
+    Nothing,
+    /// For those that one of these selects; there is at least one.
+    Groups(Vec<Selector>),
+    /// For all.
+    Everything,
+}
+
+impl From<Vec<Selector>> for Scope {
+    fn from(selectors: Vec<Selector>) -> Self {
+        if selectors.iter().any(Selector::is_unconditional) {
+            Self::Everything
+        } else if selectors.is_empty() {
+            Self::Nothing
+        } else {
+            Self::Groups(selectors)
+        }
+    }
+}
+
+impl Scope {
+    /// Whether the right holds for the group of this key.
+    pub fn has(&self, key: &GroupingKey) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Groups(selectors) => Selector::any(selectors, key),
+            Self::Everything => true,
+        }
+    }
+
+    /// Selectors for the groups of this scope that `asked` selects, which is all groups if it is empty. So is the
+    /// result, and only if that is what was asked for and nothing limits it.
+    pub(crate) fn narrow(&self, asked: Vec<Selector>) -> Vec<Selector> {
+        let allowed = match self {
+            Self::Everything => return asked,
+            Self::Nothing => return vec![Selector::none()],
+            Self::Groups(allowed) => allowed,
+        };
+        if asked.is_empty() {
+            return allowed.clone();
+        }
+        let both = |asked: &Selector| {
+            allowed
+                .iter()
+                .map(|allowed| asked.and(allowed))
+                .collect::<Vec<_>>()
+        };
+        asked.iter().flat_map(both).collect()
+    }
+
+    fn add(&mut self, other: &Self) {
+        match (&mut *self, other) {
+            (Self::Everything, _) | (_, Self::Nothing) => {}
+            (Self::Groups(selectors), Self::Groups(others)) => selectors.extend_from_slice(others),
+            (_, other) => *self = other.clone(),
+        }
+    }
+}
+
+/// For an error text: the selectors that count.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("no group"),
+            Self::Everything => f.write_str("every group"),
+            Self::Groups(selectors) => {
+                for (index, selector) in selectors.iter().enumerate() {
+                    write!(f, "{}`{selector}`", if index == 0 { "" } else { " or " })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The rights that go together with an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Role {
+    /// To which groups it may push.
+    pub push: Scope,
+    /// Which groups it may delete.
+    pub delete: Scope,
+    /// Which groups it may see.
+    pub read: Scope,
+    /// Whether it may do what concerns the gateway as a whole.
+    pub admin: bool,
+}
+
+impl Role {
+    fn scope(&self, right: Right) -> &Scope {
+        match right {
+            Right::Push => &self.push,
+            Right::Delete => &self.delete,
+            Right::Read => &self.read,
+            Right::Admin if self.admin => &Scope::Everything,
+            Right::Admin => &Scope::Nothing,
+        }
+    }
+}
+
+/// Which identities there are, and their roles.
+#[derive(Debug)]
+pub struct AccessRules {
+    everybody: Arc<Role>,
+    users: HashMap<String, Arc<Role>>,
+    certificates: HashMap<String, Arc<Role>>,
+    tokens: Tokens<(String, Arc<Role>)>,
+}
+
+impl AccessRules {
+    /// Rules by which everybody has the rights of `anonymous`, and nobody others.
+    ///
+    /// # Errors
+    /// If the system gives no random numbers, with which tokens are kept.
+    pub fn new(anonymous: Role) -> Result<Self, NoRandomness> {
+        Ok(Self {
+            everybody: Arc::new(anonymous),
+            users: HashMap::new(),
+            certificates: HashMap::new(),
+            tokens: Tokens::new()?,
+        })
+    }
+
+    /// Gives a role to a user of the web config file.
+    pub fn add_user(&mut self, name: String, role: Role) {
+        self.users.insert(name, Arc::new(role));
+    }
+
+    /// Gives a role to those whose certificate has this name: as common name of its subject, or as one of the
+    /// alternative names.
+    pub fn add_certificate(&mut self, name: String, role: Role) {
+        self.certificates.insert(name, Arc::new(role));
+    }
+
+    /// Gives a role to those who have one of these tokens. The hashes that were there already, which should not be.
+    pub fn add_token<'h>(&mut self, name: &str, hashes: &'h [TokenHash], role: Role) -> Vec<&'h TokenHash> {
+        let holder = Arc::new((name.to_owned(), Arc::new(role)));
+        let mut twice = Vec::new();
+        for hash in hashes {
+            if !self.tokens.add(hash, Arc::clone(&holder)) {
+                twice.push(hash);
+            }
+        }
+        twice
+    }
+
+    /// What a request may do, with these headers, from this address, and with these names in a certificate that was
+    /// verified.
+    ///
+    /// # Errors
+    /// Credentials that nobody knows are refused, also where nobody needs any: who sends them expects more than what
+    /// everybody may do.
+    pub(crate) async fn rights(
+        &self,
+        users: Option<&Arc<Users>>,
+        headers: &HeaderMap,
+        from: IpAddr,
+        names: &[String],
+    ) -> Result<Rights, Turned> {
+        let users = users.filter(|users| !users.is_empty());
+        let challenges = Challenges {
+            basic: users.is_some(),
+            bearer: !self.tokens.is_empty(),
+        };
+        let unknown = Turned::Unauthorized(challenges);
+        let mut proven = Proven {
+            identities: Vec::new(),
+            roles: vec![Arc::clone(&self.everybody)],
+            challenges,
+        };
+        match Claim::of(headers) {
+            Claim::None => {}
+            Claim::Other => return Err(unknown),
+            Claim::Token(token) => {
+                let (name, role) = &**self.tokens.find(token).ok_or(unknown)?;
+                proven.add("token", name, Some(role));
+            }
+            Claim::User(name) => {
+                match users.ok_or(unknown)?.admit(headers, from).await {
+                    Verdict::Admitted => {}
+                    Verdict::Refused => return Err(unknown),
+                    Verdict::Busy => return Err(Turned::Busy),
+                }
+                proven.add("user", &name, self.users.get(&name));
+            }
+        }
+        for name in names {
+            if let Some(role) = self.certificates.get(name) {
+                proven.add("certificate", name, Some(role));
+            }
+        }
+        Ok(Rights(Some(Arc::new(proven))))
+    }
+}
+
+/// By which schemes a client may say who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Challenges {
+    pub(crate) basic: bool,
+    pub(crate) bearer: bool,
+}
+
+impl Challenges {
+    /// Of a web config file with users.
+    pub(crate) const BASIC: Self = Self {
+        basic: true,
+        bearer: false,
+    };
+
+    /// Names the schemes in a response.
+    pub(crate) fn put(self, response: &mut Response<ResponseBody>) {
+        for (scheme, is_known) in [("Basic", self.basic), ("Bearer", self.bearer)] {
+            if is_known {
+                let scheme = HeaderValue::from_static(scheme);
+                response.headers_mut().append(WWW_AUTHENTICATE, scheme);
+            }
+        }
+    }
+
+    /// What to answer to those who might be allowed if they said who they are: 401 has to name a scheme.
+    pub(crate) fn status(self) -> StatusCode {
+        if self == Self::default() {
+            StatusCode::FORBIDDEN
+        } else {
+            StatusCode::UNAUTHORIZED
+        }
+    }
+}
+
+/// What a request may do.
+#[derive(Debug, Clone)]
+pub struct Rights(Option<Arc<Proven>>);
+
+/// Rights by rules. Without rules there is nothing to know.
+#[derive(Debug, Default)]
+struct Proven {
+    identities: Vec<String>,
+    roles: Vec<Arc<Role>>,
+    challenges: Challenges,
+}
+
+impl Proven {
+    fn add(&mut self, kind: &str, name: &str, role: Option<&Arc<Role>>) {
+        self.identities.push(format!("{kind} `{name}`"));
+        self.roles.extend(role.cloned());
+    }
+}
+
+impl Rights {
+    /// Everything: there are no rules.
+    pub(crate) fn unlimited() -> Self {
+        Self(None)
+    }
+
+    /// None, for what needs none.
+    pub(crate) fn none() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    /// Who asks, by the rules: ``user `alice` ``. Nobody in particular if it is empty.
+    pub fn identities(&self) -> &[String] {
+        self.0.as_ref().map_or(&[], |proven| &proven.identities)
+    }
+
+    /// For which groups the request has a right.
+    pub fn scope(&self, right: Right) -> Scope {
+        let Some(proven) = &self.0 else {
+            return Scope::Everything;
+        };
+        let mut scope = Scope::Nothing;
+        for role in &proven.roles {
+            scope.add(role.scope(right));
+        }
+        scope
+    }
+
+    /// Whether the request has a right for the group of this key.
+    pub fn allow(&self, right: Right, key: &GroupingKey) -> bool {
+        self.any(|role| role.scope(right).has(key))
+    }
+
+    /// Whether the request has a right for any group.
+    pub fn have(&self, right: Right) -> bool {
+        self.any(|role| *role.scope(right) != Scope::Nothing)
+    }
+
+    fn any(&self, of: impl FnMut(&Role) -> bool) -> bool {
+        let Some(proven) = &self.0 else { return true };
+        proven.roles.iter().map(Arc::as_ref).any(of)
+    }
+
+    /// Lets a request pass that has a right for any group.
+    ///
+    /// # Errors
+    /// 401 for those who have not said who they are and could, otherwise 403.
+    pub(crate) fn demand(&self, right: Right) -> Result<(), ApiError> {
+        if self.have(right) {
+            return Ok(());
+        }
+        let found = self.identified();
+        let text = format!(
+            "expected the right `{}`, found {found} without it",
+            right.as_str()
+        );
+        Err(self.denied(right, &text))
+    }
+
+    /// Lets a request pass that has a right for the group of this key.
+    ///
+    /// # Errors
+    /// As [`Self::demand`].
+    pub(crate) fn demand_for(&self, right: Right, key: &GroupingKey) -> Result<(), ApiError> {
+        if self.allow(right, key) {
+            return Ok(());
+        }
+        let name = right.as_str();
+        let (found, scope) = (self.identified(), self.scope(right));
+        let text = format!(
+            "expected the right `{name}` for {key}, found {found} without it\nhint: `{name}` is allowed for {scope}"
+        );
+        Err(self.denied(right, &text))
+    }
+
+    fn identified(&self) -> String {
+        match self.identities() {
+            [] => "nobody in particular".to_owned(),
+            identities => identities.join(" and "),
+        }
+    }
+
+    fn denied(&self, right: Right, text: &str) -> ApiError {
+        let challenges = self
+            .0
+            .as_ref()
+            .map(|proven| proven.challenges)
+            .unwrap_or_default();
+        let is_known = !self.identities().is_empty();
+        ApiError::denied(
+            right,
+            text,
+            if is_known {
+                Challenges::default()
+            } else {
+                challenges
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

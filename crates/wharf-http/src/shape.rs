@@ -1,0 +1,99 @@
+//! Requests whose shape proxies and servers may read differently. Where one of them stops reading earlier than the other,
+//! what comes next is a request to one and part of a body to the other.
+//!
+//! The library refuses most of these: lengths that differ, folded lines, codings that end in something else than
+//! `chunked`. Here are the others, with the words of the original's library where it has some.
+
+use http::header::{HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, Request, Response, StatusCode, Version};
+
+use crate::chunks::ResponseBody;
+use crate::respond;
+
+/// What is wrong with the shape of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    NoHost,
+    SeveralHosts,
+    Coding,
+}
+
+impl Unreadable {
+    pub(crate) fn into_response(self) -> Response<ResponseBody> {
+        let (status, text) = match self {
+            Self::NoHost => (
+                StatusCode::BAD_REQUEST,
+                "400 Bad Request: missing required Host header",
+            ),
+            Self::SeveralHosts => (StatusCode::BAD_REQUEST, "400 Bad Request: too many Host headers"),
+            Self::Coding => (StatusCode::NOT_IMPLEMENTED, "Unsupported transfer encoding"),
+        };
+        respond::closing(status, text)
+    }
+}
+
+/// Whether there is only one way to read a request.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Unreadable> {
+    let headers = request.headers();
+    match headers.get_all(HOST).iter().count() {
+        0 if request.version() == Version::HTTP_11 => Err(Unreadable::NoHost),
+        0 | 1 if is_chunked_alone(headers) => Ok(()),
+        0 | 1 => Err(Unreadable::Coding),
+        _ => Err(Unreadable::SeveralHosts),
+    }
+}
+
+/// Whether a body is in chunks and nothing besides, or not coded at all.
+fn is_chunked_alone(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_lines(lines: &[(&str, &str)]) -> Result<(), Unreadable> {
+        let request = lines.iter().fold(Request::builder(), |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        check(&request.body(()).unwrap())
+    }
+
+    #[test]
+    fn a_request_has_one_host() {
+        assert_eq!(check_lines(&[("host", "a")]), Ok(()));
+        assert_eq!(check_lines(&[]), Err(Unreadable::NoHost));
+        let twice = [("host", "a"), ("host", "a")];
+        assert_eq!(check_lines(&twice), Err(Unreadable::SeveralHosts));
+    }
+
+    #[test]
+    fn a_body_comes_in_chunks_and_in_nothing_else() {
+        for (coding, expected) in [
+            ("chunked", Ok(())),
+            ("Chunked", Ok(())),
+            ("gzip, chunked", Err(Unreadable::Coding)),
+            ("chunked, chunked", Err(Unreadable::Coding)),
+            ("identity", Err(Unreadable::Coding)),
+            ("", Err(Unreadable::Coding)),
+            ("xchunked", Err(Unreadable::Coding)),
+        ] {
+            let found = check_lines(&[("host", "a"), ("transfer-encoding", coding)]);
+            assert_eq!(found, expected, "{coding}");
+        }
+        let twice = [
+            ("host", "a"),
+            ("transfer-encoding", "chunked"),
+            ("transfer-encoding", "chunked"),
+        ];
+        assert_eq!(check_lines(&twice), Err(Unreadable::Coding));
+    }
+}

@@ -1,0 +1,103 @@
+//! The section `access`: identities and what they may do.
+
+use std::fmt::Display;
+
+use serde_saphyr::{Location, Spanned};
+use wharf_http::{AccessRules, Role, Scope, TokenHash};
+
+use super::source::{self, AccessSection, Texts};
+use super::{Check, Mistake};
+
+/// Selectors of one right: each is looked at for every group that a listing or a scrape goes through.
+const MAX_SELECTORS: usize = 16;
+
+impl Check {
+    pub(super) fn access(&mut self, section: AccessSection) -> Option<AccessRules> {
+        let section = match section {
+            AccessSection::Rules(section) => section,
+            AccessSection::Missing => return None,
+            AccessSection::Empty => {
+                let text = "access: expected who may do what, found nothing\n\
+                            hint: leave `access` out if everybody may do everything";
+                return self.nowhere(text.to_owned());
+            }
+        };
+        let anonymous = section
+            .anonymous
+            .map(|role| self.role(&role.value, &role.referenced));
+        let mut rules = match AccessRules::new(anonymous.unwrap_or_default()) {
+            Ok(rules) => rules,
+            Err(error) => return self.nowhere(error.to_string()),
+        };
+        for (name, role) in section.users.into_iter().flatten() {
+            rules.add_user(name, self.role(&role.value, &role.referenced));
+        }
+        for (name, role) in section.certificates.into_iter().flatten() {
+            rules.add_certificate(name, self.role(&role.value, &role.referenced));
+        }
+        for (name, role) in section.tokens.into_iter().flatten() {
+            let at = role.referenced;
+            let (hashes, role) = role.value.into_parts();
+            let hashes: Vec<TokenHash> = self.texts(&hashes, "hashes");
+            let role = self.role(&role, &at);
+            for hash in rules.add_token(&name, &hashes, role) {
+                let text = format!("expected each token once, found `{hash}` again");
+                self.mistake(&at, text);
+            }
+        }
+        Some(rules)
+    }
+
+    fn role(&mut self, role: &source::Role, at: &Location) -> Role {
+        let source::Role {
+            push,
+            delete,
+            read,
+            admin,
+        } = role;
+        if push.is_none() && delete.is_none() && read.is_none() && admin.is_none() {
+            let text = "expected one of `push`, `delete`, `read`, `admin`, found none";
+            self.mistake(at, text.to_owned());
+        }
+        Role {
+            push: self.scope(push.as_ref()),
+            delete: self.scope(delete.as_ref()),
+            read: self.scope(read.as_ref()),
+            admin: admin.unwrap_or(false),
+        }
+    }
+
+    fn scope(&mut self, texts: Option<&Spanned<Texts>>) -> Scope {
+        texts.map_or(Scope::Nothing, |texts| {
+            Scope::from(self.texts(texts, "selectors"))
+        })
+    }
+
+    /// What one text or each of a list stands for. A mistake leaves it out, and the file is of no use then.
+    fn texts<T: std::str::FromStr<Err: Display>>(&mut self, texts: &Spanned<Texts>, what: &str) -> Vec<T> {
+        match &texts.value {
+            Texts::One(text) => match text.parse() {
+                Ok(value) => vec![value],
+                Err(error) => {
+                    self.mistake(&texts.referenced, format!("{error}"));
+                    Vec::new()
+                }
+            },
+            Texts::List(list) if (1..=MAX_SELECTORS).contains(&list.len()) => list
+                .iter()
+                .filter_map(|text| self.read(text, str::parse))
+                .collect(),
+            Texts::List(list) => {
+                let found = list.len();
+                let text = format!("expected 1 to {MAX_SELECTORS} {what}, found {found}");
+                self.mistake(&texts.referenced, text);
+                Vec::new()
+            }
+        }
+    }
+
+    fn nowhere<T>(&mut self, text: String) -> Option<T> {
+        self.mistakes.push(Mistake { at: None, text });
+        None
+    }
+}

@@ -1,0 +1,549 @@
+//! Roles: who may push, delete, read and administer, and which groups.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+use wharf_testkit::http::{Request, Response, delete, get, options, post, put};
+use wharf_testkit::{Gateway, Spawn};
+
+use crate::{WHARF, wharf};
+
+/// The token of team A.
+const TEAM_A: &str = "Bearer token-of-team-a-0123";
+const TEAM_B: &str = "Bearer token-of-team-b-0123";
+const ADMIN: &str = "Bearer token-of-the-admin-0123";
+const READER: &str = "Bearer token-of-a-reader-0123";
+/// Knows who it is, and may do nothing but ask for health.
+const PUSHER: &str = "Bearer token-of-a-pusher-0123";
+
+/// The teams push, delete and read what is theirs; A reads what is public, too.
+fn rules() -> String {
+    let hash = |authorization: &str| hash_of(authorization.strip_prefix("Bearer ").unwrap());
+    format!(
+        "access:
+  tokens:
+    team-a:
+      sha256: {}
+      push: '{{job=~\"a-.*\"}}'
+      delete: '{{job=~\"a-.*\"}}'
+      read: ['{{job=~\"a-.*\"}}', '{{public=\"yes\"}}']
+    team-b:
+      sha256: [{}]
+      push: '{{job=~\"b-.*\"}}'
+      delete: '{{job=~\"b-.*\"}}'
+    admin: {{sha256: {}, push: '{{}}', delete: '{{}}', read: '{{}}', admin: true}}
+    reader: {{sha256: {}, read: '{{}}'}}
+    pusher: {{sha256: {}, push: '{{}}'}}
+",
+        hash(TEAM_A),
+        hash(TEAM_B),
+        hash(ADMIN),
+        hash(READER),
+        hash(PUSHER)
+    )
+}
+
+fn hash_of(token: &str) -> String {
+    let (code, stdout, stderr) = tool(&["config", "hash-token"], token);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    stdout.trim_end().to_owned()
+}
+
+fn tool(args: &[&str], input: &str) -> (Option<i32>, String, String) {
+    let mut child = Command::new(WHARF)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+fn with(rules: &str) -> (TempDir, Spawn) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wharf.yml");
+    fs::write(&file, rules).unwrap();
+    let spawn = wharf()
+        .arg(format!("--config.file={}", file.display()))
+        .args(["--web.enable-admin-api", "--web.enable-lifecycle"]);
+    (folder, spawn)
+}
+
+fn send(gateway: &Gateway, who: &str, request: &Request) -> Response {
+    let request = if who.is_empty() {
+        request.clone()
+    } else {
+        request.clone().header("Authorization", who)
+    };
+    gateway.send(&request)
+}
+
+fn status(gateway: &Gateway, who: &str, request: &Request) -> u16 {
+    send(gateway, who, request).status
+}
+
+/// Groups of both teams, one of them public.
+fn fill(gateway: &Gateway) {
+    for path in ["job/a-1", "job/a-2", "job/b-1", "job/b-2/public/yes"] {
+        let request = put(&format!("/metrics/{path}")).body("m 1\n");
+        assert_eq!(status(gateway, ADMIN, &request), 200, "{path}");
+    }
+}
+
+/// The jobs that an answer shows, whatever its form.
+fn jobs(text: &str) -> BTreeSet<&str> {
+    let marks = ["job=\"", "\"job\":\""];
+    let after = marks.iter().flat_map(|mark| text.split(mark).skip(1));
+    after.filter_map(|rest| rest.split('"').next()).collect()
+}
+
+fn set<const N: usize>(jobs: [&str; N]) -> BTreeSet<&str> {
+    jobs.into()
+}
+
+const WIPE: &str = "/api/v1/admin/wipe";
+const DELETE_ALL: &str = "/api/v1/groups?match[]=%7B%7D&dry_run=true";
+const PUSH_MANY: &str = "/api/v1/push?group_by=job";
+
+/// Everything that needs a right, with the name of it.
+fn guarded() -> Vec<(&'static str, Request)> {
+    vec![
+        ("push", put("/metrics/job/a-1").body("m 1\n")),
+        ("push", post("/metrics/job/a-1").body("m 1\n")),
+        ("push", post("/metrics/job@base64/YS0x").body("m 1\n")),
+        ("push", post(PUSH_MANY).body("m{job=\"a-1\"} 1\n")),
+        ("push", put(PUSH_MANY).body("m{job=\"a-1\"} 1\n")),
+        ("delete", delete("/metrics/job/a-1")),
+        ("delete", delete(DELETE_ALL)),
+        ("read", get("/metrics")),
+        ("read", Request::new("HEAD", "/metrics")),
+        ("read", get("/metrics?match[]=%7B%7D")),
+        ("read", get("/api/v1/metrics")),
+        ("read", get("/api/v1/groups")),
+        ("read", get("/api/v1/status")),
+        ("admin", put(WIPE)),
+        ("admin", post("/-/reload")),
+        ("admin", post("/-/quit")),
+    ]
+}
+
+#[test]
+fn who_has_no_right_is_refused_by_every_route_that_needs_one() {
+    let (_folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    for (right, request) in guarded() {
+        let answer = send(&gateway, "", &request);
+        assert_eq!(answer.status, 401, "{request}");
+        assert_eq!(answer.header("WWW-Authenticate"), Some("Bearer"), "{request}");
+        if !request.to_bytes().starts_with(b"HEAD") {
+            let expected = format!("expected the right `{right}`, found nobody in particular without it\n");
+            assert_eq!(answer.text(), expected, "{request}");
+        }
+        // Those who have another right are known, and asking them again would not help.
+        let other = if right == "read" { PUSHER } else { READER };
+        let answer = send(&gateway, other, &request);
+        assert_eq!(answer.status, 403, "{request}");
+        assert_eq!(answer.header("WWW-Authenticate"), None, "{request}");
+    }
+    let scrape = send(&gateway, READER, &get("/metrics")).text();
+    for (right, count) in [("push", 10), ("delete", 4), ("read", 12), ("admin", 6)] {
+        let line = format!("wharf_http_requests_denied_total{{right=\"{right}\"}} {count}\n");
+        assert!(scrape.contains(&line), "{line}{scrape}");
+    }
+}
+
+#[test]
+fn health_checks_and_the_files_of_the_page_need_no_right_and_no_credentials() {
+    let (_folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    for who in ["", "Bearer guess", "Basic YWxpY2U6czNjcmV0", READER] {
+        for path in ["/-/healthy", "/-/ready", "/", "/status"] {
+            assert_eq!(status(&gateway, who, &get(path)), 200, "{who} {path}");
+        }
+        assert_eq!(status(&gateway, who, &get("/nope")), 404);
+        assert_eq!(status(&gateway, who, &post("/metrics").body("")), 405);
+        assert_eq!(status(&gateway, who, &options("/metrics/job/a")), 200);
+        assert_eq!(status(&gateway, who, &options("/api/v1/groups")), 200);
+        assert_eq!(status(&gateway, who, &put("//metrics/job/a")), 301);
+    }
+}
+
+#[test]
+fn credentials_that_nobody_knows_are_refused_and_counted() {
+    let (_folder, spawn) = with(&format!("{}  anonymous: {{read: '{{}}'}}\n", rules()));
+    let gateway = spawn.start();
+    assert_eq!(status(&gateway, "", &get("/metrics")), 200);
+    for who in [
+        "Bearer guess",
+        "Bearer ",
+        "Basic YWxpY2U6czNjcmV0",
+        "Digest a",
+        "x",
+    ] {
+        let answer = send(&gateway, who, &get("/metrics"));
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (401, "Unauthorized\n"),
+            "{who}"
+        );
+    }
+    let scrape = send(&gateway, "", &get("/metrics")).text();
+    let line = "wharf_http_requests_turned_away_total{reason=\"credentials\"} 5\n";
+    assert!(scrape.contains(line), "{scrape}");
+}
+
+#[test]
+fn a_push_goes_to_the_groups_of_its_right_however_they_are_written() {
+    let (_folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    for (path, expected) in [
+        ("job/a-1", 200),
+        ("job/a-1/instance/x", 200),
+        ("job@base64/YS0x", 200),
+        ("job/%61-1", 200),
+        ("job/b-1", 403),
+        ("job@base64/Yi0x", 403),
+        // The last value of a label counts, and that of the job never.
+        ("job/b-1/job/a-1", 403),
+        ("job/xa-1", 403),
+        ("job/a-1%0Ab", 200),
+    ] {
+        for request in [put, post] {
+            let request = request(&format!("/metrics/{path}")).body("m 1\n");
+            assert_eq!(status(&gateway, TEAM_A, &request), expected, "{path}");
+        }
+    }
+    // Labels of the body do not say which group it is.
+    let foreign = post("/metrics/job/b-9").body("m{job=\"a-1\"} 1\n");
+    let answer = send(&gateway, TEAM_A, &foreign);
+    assert_eq!(answer.status, 403);
+    let expected = "expected the right `push` for {job=\"b-9\"}, found token `team-a` without it\n\
+                    hint: `push` is allowed for `{job=~\"a-.*\"}`\n";
+    assert_eq!(answer.text(), expected);
+    let scrape = send(&gateway, READER, &get("/metrics")).text();
+    assert!(!jobs(&scrape).contains("b-9"), "{scrape}");
+}
+
+#[test]
+fn relabelling_changes_no_group_and_so_no_right() {
+    let relabelling = "relabel_configs:\n  - {source_labels: [team], target_label: instance}\n\
+                       \x20 - {action: replace, target_label: public, replacement: 'yes'}\n";
+    let (_folder, spawn) = with(&format!("{relabelling}{}", rules()));
+    let gateway = spawn.start();
+    let request = post("/metrics/job/b-1").body("m{team=\"a\"} 1\n");
+    assert_eq!(status(&gateway, TEAM_A, &request), 403);
+    assert_eq!(status(&gateway, TEAM_B, &request), 200);
+    // The series says `public="yes"` now, and the group still does not.
+    let scrape = send(&gateway, TEAM_A, &get("/metrics")).text();
+    assert_eq!(jobs(&scrape), set([]));
+}
+
+#[test]
+fn a_push_to_many_groups_needs_the_right_for_each() {
+    let (_folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    let body = "m{job=\"a-1\"} 1\nm{job=\"b-1\"} 2\n";
+    let answer = send(&gateway, TEAM_A, &post(PUSH_MANY).body(body));
+    assert_eq!(answer.status, 403);
+    assert!(
+        answer
+            .text()
+            .starts_with("expected the right `push` for {job=\"b-1\"}")
+    );
+    let stored = || {
+        let scrape = send(&gateway, READER, &get("/metrics")).text();
+        jobs(&scrape).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(stored().is_empty());
+
+    let partial = format!("{PUSH_MANY}&partial=true");
+    let answer = send(&gateway, TEAM_A, &post(&partial).body(body));
+    assert_eq!(answer.status, 200);
+    let data = &answer.json()["data"];
+    assert_eq!(data["groups"], 1, "{data}");
+    assert_eq!(data["refused"][0]["labels"]["job"], "b-1", "{data}");
+    assert_eq!(stored(), ["a-1"]);
+
+    let answer = send(&gateway, TEAM_A, &post(&partial).body("m{job=\"b-1\"} 2\n"));
+    assert_eq!(answer.status, 403);
+    assert_eq!(stored(), ["a-1"]);
+}
+
+#[test]
+fn what_is_read_is_what_may_be_read() {
+    let (_folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    fill(&gateway);
+    let all = set(["a-1", "a-2", "b-1", "b-2"]);
+    let own = set(["a-1", "a-2", "b-2"]);
+    for path in [
+        "/metrics",
+        "/api/v1/metrics",
+        "/api/v1/groups",
+        "/api/v1/groups?sort=-bytes",
+    ] {
+        let answer = send(&gateway, READER, &get(path)).text();
+        assert_eq!(jobs(&answer), all, "{path}");
+        let answer = send(&gateway, TEAM_A, &get(path)).text();
+        assert_eq!(jobs(&answer), own, "{path}");
+        assert_eq!(status(&gateway, TEAM_B, &get(path)), 403, "{path}");
+    }
+    for (selector, expected) in [
+        ("%7B%7D", own.clone()),
+        ("%7Bjob=%22b-1%22%7D", set([])),
+        ("%7Bjob=~%22.-1%22%7D", set(["a-1"])),
+        ("%7Bpublic=%22yes%22%7D", set(["b-2"])),
+        (
+            "%7Bjob=%22a-1%22%7D&match[]=%7Bjob=~%22b-.*%22%7D",
+            set(["a-1", "b-2"]),
+        ),
+    ] {
+        for path in ["/metrics", "/api/v1/groups"] {
+            let request = get(&format!("{path}?match[]={selector}"));
+            let answer = send(&gateway, TEAM_A, &request).text();
+            assert_eq!(jobs(&answer), expected, "{path} {selector}");
+        }
+    }
+    // The gateway's own metrics count what everybody has stored.
+    assert!(
+        send(&gateway, READER, &get("/metrics"))
+            .text()
+            .contains("wharf_groups ")
+    );
+    assert!(!send(&gateway, TEAM_A, &get("/metrics")).text().contains("wharf_"));
+    for accept in [
+        "application/openmetrics-text",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+    ] {
+        let request = get("/metrics").header("Accept", accept);
+        let answer = send(&gateway, TEAM_A, &request);
+        assert_eq!(answer.status, 200);
+        let body = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(body.contains("a-2") && !body.contains("b-1"), "{accept}: {body}");
+    }
+    let compressed = get("/metrics").header("Accept-Encoding", "gzip");
+    let answer = send(&gateway, TEAM_A, &compressed);
+    assert_eq!(jobs(&answer.plain_text().unwrap()), own);
+}
+
+#[test]
+fn a_refused_push_names_the_group_in_the_way_to_those_only_who_may_see_it() {
+    let (_folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    let request = put("/metrics/job/b-secret").body("# TYPE m counter\nm 1\n");
+    assert_eq!(status(&gateway, TEAM_B, &request), 200);
+    let clash = |who: &str| {
+        let request = post("/metrics/job/a-1").body("# TYPE m gauge\nm 1\n");
+        let answer = send(&gateway, who, &request);
+        assert_eq!(answer.status, 400);
+        answer.text()
+    };
+    assert!(clash(ADMIN).contains("b-secret"));
+    let hidden = clash(TEAM_A);
+    assert!(!hidden.contains("b-secret"), "{hidden}");
+    assert!(hidden.contains("is not a COUNTER"), "{hidden}");
+    let many = format!("{PUSH_MANY}&partial=true");
+    let answer = send(&gateway, TEAM_A, &post(&many).body("m{job=\"a-1\"} 1\n"));
+    assert!(!answer.text().contains("b-secret"), "{}", answer.text());
+}
+
+#[test]
+fn one_group_is_deleted_by_those_who_may() {
+    let (_folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    fill(&gateway);
+    assert_eq!(status(&gateway, TEAM_A, &delete("/metrics/job/b-1")), 403);
+    assert_eq!(status(&gateway, TEAM_A, &delete("/metrics/job/b-none")), 403);
+    assert_eq!(status(&gateway, PUSHER, &delete("/metrics/job/a-1")), 403);
+    assert_eq!(status(&gateway, TEAM_A, &delete("/metrics/job/a-1")), 202);
+    let scrape = send(&gateway, READER, &get("/metrics")).text();
+    assert_eq!(jobs(&scrape), set(["a-2", "b-1", "b-2"]));
+}
+
+#[test]
+fn deleting_by_selector_leaves_nothing_behind_in_silence() {
+    let (_folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    fill(&gateway);
+    let all = "/api/v1/groups?match[]=%7B%7D";
+    let left = || {
+        let scrape = send(&gateway, READER, &get("/metrics")).text();
+        jobs(&scrape).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    // A sees `b-2`, and may not delete it.
+    for request in [
+        all.to_owned(),
+        format!("{all}&dry_run=true"),
+        format!("{all}&family=m"),
+    ] {
+        let answer = send(&gateway, TEAM_A, &delete(&request));
+        assert_eq!(answer.status, 403, "{request}");
+        assert!(
+            answer.text().contains("{job=\"b-2\",public=\"yes\"}"),
+            "{}",
+            answer.text()
+        );
+    }
+    assert_eq!(left().len(), 4);
+    // B sees nothing; what it may not delete is as if it were not there.
+    let answer = send(&gateway, TEAM_B, &delete(&format!("{all}&dry_run=true"))).json();
+    assert_eq!(answer["data"]["count"], 2, "{answer}");
+    let answer = send(
+        &gateway,
+        TEAM_B,
+        &delete("/api/v1/groups?match[]=%7Bjob=%22a-1%22%7D"),
+    )
+    .json();
+    assert_eq!(answer["data"]["count"], 0, "{answer}");
+    let answer = send(&gateway, TEAM_B, &delete(&format!("{all}&family=m"))).json();
+    assert_eq!(answer["data"]["count"], 2, "{answer}");
+    let answer = send(&gateway, TEAM_B, &delete(all)).json();
+    assert_eq!(answer["data"]["count"], 2, "{answer}");
+    assert_eq!(left(), ["a-1", "a-2"]);
+    let own = "/api/v1/groups?match[]=%7Bjob=~%22a-.*%22%7D";
+    let answer = send(&gateway, TEAM_A, &delete(own)).json();
+    assert_eq!(answer["data"]["count"], 2, "{answer}");
+    assert!(left().is_empty());
+}
+
+#[test]
+fn flags_are_for_those_who_look_after_the_gateway() {
+    let (_folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    let flags = |who: &str| {
+        let status = send(&gateway, who, &get("/api/v1/status")).json();
+        assert!(status["data"]["build_information"]["version"].is_string());
+        status["data"]["flags"].as_object().unwrap().len()
+    };
+    assert!(flags(ADMIN) > 20);
+    assert_eq!(flags(READER), 0);
+    assert_eq!(flags(TEAM_A), 0);
+}
+
+#[test]
+fn rights_are_read_again_with_the_file() {
+    let (folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    let rewrite = |text: &str| fs::write(folder.path().join("wharf.yml"), text).unwrap();
+    let push = put("/metrics/job/x").body("m 1\n");
+    assert_eq!(status(&gateway, READER, &push), 403);
+    // A file with mistakes changes nothing, least of all to no rules.
+    for broken in ["access:\n", "access: {}\nx: 1\n", "access: {anonymous: {}}\n"] {
+        rewrite(broken);
+        assert_eq!(status(&gateway, ADMIN, &post("/-/reload")), 500, "{broken}");
+        assert_eq!(status(&gateway, "", &push), 401);
+    }
+    rewrite(&rules().replace("read: '{}'}", "read: '{}', push: '{}'}"));
+    assert_eq!(status(&gateway, ADMIN, &post("/-/reload")), 200);
+    assert_eq!(status(&gateway, READER, &push), 200);
+    rewrite("access: {}\n");
+    assert_eq!(status(&gateway, ADMIN, &post("/-/reload")), 200);
+    // Nobody is known any more.
+    assert_eq!(status(&gateway, ADMIN, &push), 403);
+    assert_eq!(status(&gateway, "", &push), 403);
+}
+
+#[test]
+fn mistakes_in_the_rules_are_named_with_their_place() {
+    let mistakes = |rules: &str| {
+        let (_folder, spawn) = with(rules);
+        let exit = spawn.run();
+        assert_eq!(exit.code, Some(1), "{rules}");
+        exit.stderr
+    };
+    for (rules, expected) in [
+        ("access:\n", "access: expected who may do what, found nothing"),
+        (
+            "access:\n  anonymous: {}\n",
+            "line 2, column 14: expected one of `push`, `delete`, `read`, `admin`, found none",
+        ),
+        ("access:\n  users: {a: {write: '{}'}}\n", "unknown field `write`"),
+        (
+            "access:\n  users: {a: {push: '{x}'}}\n",
+            "line 2, column 21: column 3: expected",
+        ),
+        (
+            "access:\n  users: {a: {push: ['{}', '{x}']}}\n",
+            "line 2, column 28: column 3: expected",
+        ),
+        (
+            "access:\n  users: {a: {push: []}}\n",
+            "expected 1 to 16 selectors, found 0",
+        ),
+        ("access:\n  tokens: {a: {push: '{}'}}\n", "missing field `sha256`"),
+        (
+            "access:\n  tokens: {a: {sha256: secret, push: '{}'}}\n",
+            "expected 64 hexadecimal digits, found something else",
+        ),
+        (
+            "access:\n  users:\n    a: {push: '{}'}\n    a: {read: '{}'}\n",
+            "twice",
+        ),
+    ] {
+        let found = mistakes(rules);
+        assert!(found.contains(expected), "{rules}\n{found}");
+        assert!(!found.contains("secret"), "{found}");
+    }
+    let hash = hash_of("0123456789abcdef");
+    let twice = format!(
+        "access:\n  tokens:\n    a: {{sha256: {hash}, push: '{{}}'}}\n    b: {{sha256: {hash}, read: '{{}}'}}\n"
+    );
+    assert!(mistakes(&twice).contains("line 4, column 8: expected each token once"));
+}
+
+#[test]
+fn the_roles_of_the_documentation_are_sound() {
+    let page = include_str!("../../../../docs/configuration.md");
+    let example = |kind: &str| {
+        let fence = format!("```{kind}\n");
+        let blocks = page.split(fence.as_str()).skip(1);
+        let block = blocks.map(|rest| rest.split("```").next().unwrap());
+        block.filter(|block| block.contains("sha256")).collect::<String>()
+    };
+    let console = example("console");
+    let token = console.split("token: ").nth(1).unwrap().lines().next().unwrap();
+    let rules = example("yaml");
+    assert!(rules.contains(&hash_of(token)));
+    let (_folder, spawn) = with(&rules);
+    let gateway = spawn.start();
+    let push = put("/metrics/job/team-a-1").body("m 1\n");
+    assert_eq!(status(&gateway, &format!("Bearer {token}"), &push), 200);
+}
+
+#[test]
+fn a_token_is_made_and_hashed_on_the_command_line() {
+    let (code, stdout, _) = tool(&["config", "hash-token", "--generate"], "");
+    assert_eq!(code, Some(0));
+    let (token, hash) = stdout.trim_end().split_once('\n').unwrap();
+    let token = token.strip_prefix("token: ").unwrap();
+    assert_eq!(hash, format!("sha256: {}", hash_of(token)));
+    assert_eq!(hash_of(&format!("{token}\n")), hash_of(token));
+    for (input, expected) in [
+        ("short\n", "expected a token of at least 16 characters, found 5"),
+        ("", "expected a token of at least 16 characters, found 0"),
+        (
+            "two words that are long",
+            "expected a token of letters, digits and any of -._~+/=, found ` `",
+        ),
+    ] {
+        let (code, stdout, stderr) = tool(&["config", "hash-token"], input);
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{input}");
+        assert!(stderr.contains(expected), "{stderr}");
+    }
+}
+
+#[test]
+fn without_rules_everybody_may_do_everything() {
+    let gateway = wharf().arg("--web.enable-admin-api").start();
+    for (_, request) in guarded() {
+        let answer = gateway.send(&request);
+        assert!(!matches!(answer.status, 401), "{request}: {}", answer.text());
+    }
+}
