@@ -51,7 +51,7 @@ pub use family::{FamilyMeta, FamilyView};
 pub use leaf::{FragmentView, Leaf};
 pub use lifetime::{Lifetime, Ttl};
 pub use limits::{Exceeded, Limited, Limits, Quota, Usage};
-pub use listing::{Cursor, GroupInfo, Listing, Page, SortBy};
+pub use listing::{Candidate, Cursor, GroupInfo, GroupView, Listing, Page, SortBy};
 pub use piece::{Compressed, Piece};
 pub use prepare::InstanceLabel;
 pub use record::{RecordError, describe_record};

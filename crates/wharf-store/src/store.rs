@@ -602,7 +602,7 @@ pub enum Kept {
     Restarted,
 }
 
-fn snapshot_of(state: &State) -> Snapshot {
+pub(crate) fn snapshot_of(state: &State) -> Snapshot {
     Snapshot {
         families: state.families().clone(),
         lifetimes: state.lifetimes().by_key().clone(),
