@@ -24,7 +24,7 @@ use crate::policy::{Active, Lifespan, Loader, Policies, Policy, ReloadError};
 use crate::router::{Route, Routed, Router};
 use crate::server::Shutdown;
 use crate::telemetry::{self, Telemetry};
-use crate::{api, groups, push, respond, scrape};
+use crate::{api, groups, page, push, respond, scrape};
 
 /// What the flags decide about the HTTP side. Paths are checked and normalised by who makes them.
 #[derive(Debug, Clone)]
@@ -412,8 +412,11 @@ impl Gateway {
                 None => respond::plain("OK"),
                 Some(why) => ApiError::unavailable(&why).into_response(),
             },
-            Route::Page => page(&self.settings.external_prefix),
-            Route::Static => static_file(path.get(self.settings.route_prefix.len()..).unwrap_or_default()),
+            Route::Page => page::page(&self.settings.external_prefix),
+            Route::Static => {
+                let path = path.get(self.settings.route_prefix.len()..);
+                page::static_file(path.unwrap_or_default(), headers)
+            }
             Route::Quit => self.quit(),
             Route::QuitByGet => {
                 let text = "Only POST or PUT requests allowed.";
@@ -528,19 +531,4 @@ fn handler_label(route: Route, method: &Method) -> Option<&'static str> {
         Route::Reload => Some("reload"),
         Route::Scrape | Route::Quit | Route::QuitByGet => None,
     }
-}
-
-fn page(external_prefix: &str) -> Response<ResponseBody> {
-    respond::with_type(
-        StatusCode::OK,
-        "text/html; charset=utf-8",
-        wharf_ui::page(external_prefix),
-    )
-}
-
-fn static_file(path: &[u8]) -> Response<ResponseBody> {
-    let file = wharf_ui::FILES.iter().find(|file| path == file.path.as_bytes());
-    file.map_or_else(respond::not_found, |file| {
-        respond::with_type(StatusCode::OK, file.content_type, file.bytes)
-    })
 }

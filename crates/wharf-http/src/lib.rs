@@ -25,6 +25,7 @@ mod json;
 mod limits;
 mod negotiate;
 mod options;
+mod page;
 mod path;
 mod policy;
 mod push;
