@@ -1,31 +1,32 @@
 // Pictures of numbers: lines over time, and bars for distributions.
 
 import { h, svg } from "./dom.js";
-import { bytes, clock, compact, count, significant } from "./format.js";
+import { clock, compact, count, significant } from "./format.js";
 
 const WIDTH = 600;
 const HEIGHT = 100;
 // More bars than this cannot be told apart.
 const MOST_BARS = 160;
 
-/** The next round number that is no less: 1, 2 or 5 times a power of ten, of bytes within their unit. */
-const ceiling = (value, format) => {
+/** The next round number that is no less: 1, 2 or 5 times a power of ten; of bytes, within their unit. */
+const ceiling = (value, areBytes) => {
   if (!(value > 0)) return 1;
-  const unit = format === bytes && value >= 1 ? 1024 ** Math.floor(Math.log2(value) / 10) : 1;
+  const unit = areBytes && value >= 1 ? 1024 ** Math.floor(Math.log2(value) / 10) : 1;
   const power = 10 ** Math.floor(Math.log10(value / unit));
   return unit * [1, 2, 5, 10].map((factor) => factor * power).find((round) => round >= (value / unit) * 0.999);
 };
 
 /**
  * Values over time. `points` are `[seconds, value or null]` in order; `also` a second line, for what went wrong.
- * `format` writes a value; `from` and `to` are the ends of the time axis.
+ * `format` writes a value; `from` and `to` are the ends of the time axis, and `now` is said until a reader
+ * points somewhere.
  */
-export const timeChart = ({ title, points, also = [], alsoTitle = "", format = significant, from, to, now }) => {
+export const timeChart = ({ title, points, also = [], alsoTitle = "", format = significant, areBytes = false, from, to, now }) => {
   const values = [...points, ...also].map(([, value]) => value).filter((value) => value !== null);
-  const top = ceiling(Math.max(0, ...values), format);
+  const top = ceiling(Math.max(0, ...values) * 1.1, areBytes);
   const x = (seconds) => ((seconds - from) / (to - from)) * WIDTH;
   const y = (value) => HEIGHT - (value / top) * HEIGHT;
-  // A null, and a pause between measurements, interrupt the line.
+  // A null interrupts the line.
   const runs = (line) => line.reduce((found, [seconds, value]) => {
     if (value === null) return [...found, []];
     found.at(-1).push(`${x(seconds).toFixed(1)} ${y(value).toFixed(1)}`);

@@ -123,29 +123,28 @@ export const open = (main) => {
 
   const metricRow = (family, metric) => {
     const own = pairs(ownLabels(metric.labels));
-    const picture = distribution(metric);
     return row({},
       cell({ class: "labels" }, own.length > 0 ? own : h("span", { class: "faint" }, "no further labels")),
-      cell({ class: "value" },
-        metric.value !== undefined && sample(family, metric.value),
-        metric.count !== undefined && h("span", { class: "sample" }, `count ${metric.count} · sum ${metric.sum}`),
-        picture,
-        metric.exemplar && h("small", {}, `exemplar ${plain({ job: "", ...metric.exemplar.labels }).trim()} = ${metric.exemplar.value}`)));
+      cell({ class: "value" }, sample(family, metric), distribution(metric), exemplar(metric)));
   };
 
-  /** A family of one sample without further labels: its value fits beside its name. */
-  const loneSample = ({ metrics, metrics_total: total }) => {
+  /** The only metric of a family, if it has no further labels: what it says fits beside the family's name. */
+  const loneMetric = ({ metrics, metrics_total: total }) => {
     const [metric] = metrics;
-    return total === 1 && metric?.value !== undefined && Object.keys(ownLabels(metric.labels)).length === 0 ? metric : undefined;
+    return total === 1 && metric && Object.keys(ownLabels(metric.labels)).length === 0 ? metric : undefined;
   };
 
-  const sample = (family, text) => {
-    const hint = meaning(family.name, text);
-    return h("span", { class: "sample" }, hint && h("small", {}, hint), text);
+  const sample = (family, { value, count: observations, sum }) => {
+    if (value === undefined) return h("span", { class: "sample" }, `count ${observations} · sum ${sum}`);
+    const hint = meaning(family.name, value);
+    return h("span", { class: "sample" }, hint && h("small", {}, hint), value);
   };
+
+  const exemplar = (metric) => metric.exemplar
+    && h("small", {}, "exemplar ", pairs(metric.exemplar.labels), `= ${metric.exemplar.value}`);
 
   const familySection = (family) => {
-    const lone = loneSample(family);
+    const lone = loneMetric(family);
     const rows = h("tbody", { role: "rowgroup" }, family.metrics.map((metric) => metricRow(family, metric)));
     let shown = family.metrics.length;
     const more = h("button", {
@@ -174,9 +173,9 @@ export const open = (main) => {
         may.delete_group && h("button", {
           type: "button", class: "link danger", "aria-label": `Delete family ${visible(family.name)}`, onclick: () => removeFamily(family.name),
         }, "Delete…"),
-        lone && sample(family, lone.value)),
+        lone && sample(family, lone)),
       family.help && h("p", { class: "help" }, visible(family.help)),
-      !lone && [body, more]);
+      lone ? [distribution(lone), exemplar(lone)] : [body, more]);
   };
 
   const drawFamilies = () => {

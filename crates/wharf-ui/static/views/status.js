@@ -27,17 +27,20 @@ const charts = ({ buckets, now_seconds: to, window_seconds: window, bucket_secon
     return found ? format(value(found)) : "none yet";
   };
   const rate = (value) => `${significant(value)}/s`;
+  const speed = (value) => `${bytes(value)}/s`;
   const pushes = (bucket) => bucket.pushes / width;
+  const pushed = (bucket) => bucket.push_bytes / width;
   const refused = (bucket) => (bucket.refused ?? 0) / width;
   const latency = (bucket) => bucket.push_seconds_p99 ?? null;
   const scrape = (bucket) => bucket.scrape_seconds_max ?? null;
   const axis = { from, to };
   return h("div", { class: "charts" },
     timeChart({ title: "Pushes", points: line(pushes), also: line(refused), alsoTitle: "refused", format: rate, now: last(pushes, rate), ...axis }),
+    timeChart({ title: "Pushed", points: line(pushed), format: speed, areBytes: true, now: last(pushed, speed), ...axis }),
     timeChart({ title: "Push time, 99 of 100", points: line(latency), format: duration, now: last(latency, duration), ...axis }),
     timeChart({ title: "Slowest scrape", points: bridged(line(scrape), 90), format: duration, now: last(scrape, duration), ...axis }),
     timeChart({ title: "Series", points: line((bucket) => bucket.series), format: count, now: last((bucket) => bucket.series, count), ...axis }),
-    timeChart({ title: "Memory", points: line((bucket) => bucket.memory_bytes), format: bytes, now: last((bucket) => bucket.memory_bytes, bytes), ...axis }));
+    timeChart({ title: "Memory", points: line((bucket) => bucket.memory_bytes), format: bytes, areBytes: true, now: last((bucket) => bucket.memory_bytes, bytes), ...axis }));
 };
 
 /** Scrapes come less often than there are buckets: leaves out what is empty, unless for longer than `seconds`. */
