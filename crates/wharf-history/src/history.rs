@@ -14,6 +14,8 @@ use crate::push::Push;
 /// Events that may wait to be settled. Who comes when there is no room settles them himself, and if somebody else is
 /// just doing that, his event is lost: a push does not wait for its history.
 const MAX_WAITING: usize = 64 * 1024;
+/// The same for the bytes of their keys.
+const MAX_WAITING_BYTES: usize = 16 << 20;
 /// Bytes that may wait for the file. When there are more, the disk takes nothing, and the file is written anew as soon
 /// as it does.
 const MAX_UNSAVED_BYTES: usize = 8 << 20;
@@ -31,8 +33,15 @@ pub struct History {
     file: Mutex<Option<Log>>,
     settling: Mutex<Settling>,
     book: Mutex<Book>,
-    inbox: Mutex<Vec<Event>>,
+    inbox: Mutex<Inbox>,
     lost: AtomicU64,
+}
+
+/// Events that nobody has booked yet.
+#[derive(Debug, Default)]
+struct Inbox {
+    events: Vec<Event>,
+    key_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -99,8 +108,12 @@ impl History {
     }
 
     fn post(&self, event: Event) {
+        let key_bytes = match &event {
+            Event::Push(key, _) | Event::Forget(key) => key.as_bytes().len(),
+            Event::ForgetAll => 0,
+        };
         let mut inbox = lock(&self.inbox);
-        if inbox.len() >= MAX_WAITING {
+        if inbox.events.len() >= MAX_WAITING || inbox.key_bytes >= MAX_WAITING_BYTES {
             drop(inbox);
             let Ok(mut settling) = self.settling.try_lock() else {
                 self.lost.fetch_add(1, Relaxed);
@@ -109,7 +122,8 @@ impl History {
             self.settle_with(&mut settling);
             inbox = lock(&self.inbox);
         }
-        inbox.push(event);
+        inbox.key_bytes += key_bytes;
+        inbox.events.push(event);
     }
 
     /// Books what has come. To be called some times a second; looks do it too.
@@ -118,7 +132,11 @@ impl History {
     }
 
     fn settle_with(&self, settling: &mut Settling) {
-        std::mem::swap(&mut *lock(&self.inbox), &mut settling.events);
+        {
+            let mut inbox = lock(&self.inbox);
+            std::mem::swap(&mut inbox.events, &mut settling.events);
+            inbox.key_bytes = 0;
+        }
         for events in settling.events.chunks(BOOKED_AT_ONCE) {
             let mut book = lock(&self.book);
             for event in events {

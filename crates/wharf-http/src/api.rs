@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL,
+    ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
@@ -84,17 +84,30 @@ fn success(write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
     answer(StatusCode::OK, write_data)
 }
 
-/// An answer of the API: the data in its envelope.
+/// An answer of the API: the data in its envelope. Any page may read it.
 pub(crate) fn answer(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
+    let mut response = enveloped(status, write_data);
+    add_cors(&mut response);
+    response
+}
+
+/// The same for the gateway's own page only: no other may read what the original would not show it.
+pub(crate) fn private(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
+    let mut response = enveloped(status, write_data);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn enveloped(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
     let mut body = Vec::new();
     let mut envelope = Members::object(&mut body);
     let is_success = status.is_success();
     envelope.string("status", if is_success { "success" } else { "error" });
     write_data(envelope.key("data"));
     envelope.end();
-    let mut response = respond::with_type(status, "application/json", body);
-    add_cors(&mut response);
-    response
+    respond::with_type(status, "application/json", body)
 }
 
 fn add_cors(response: &mut Response<ResponseBody>) {
@@ -243,7 +256,7 @@ fn write_by_bound(out: &mut Vec<u8>, values: impl Iterator<Item = (f64, Count)>)
 
 /// `[boundaries, lower, upper, count]` for each bucket that is not empty, from the lowest to the highest.
 /// Boundaries: 0 `(lower, upper]`, 1 `[lower, upper)`, 3 `[lower, upper]`.
-fn write_native_buckets(out: &mut Vec<u8>, native: &NativeHistogram) {
+pub(crate) fn write_native_buckets(out: &mut Vec<u8>, native: &NativeHistogram) {
     let bound = |index: i32| bounds::upper(native.schema, index);
     let mut array = Members::array(out);
     for (index, count) in native_counts(&native.negative).into_iter().rev() {
@@ -305,13 +318,13 @@ fn native_counts(side: &NativeBuckets) -> Vec<(i32, Count)> {
     counts
 }
 
-fn write_number(out: &mut Vec<u8>, value: f64) {
+pub(crate) fn write_number(out: &mut Vec<u8>, value: f64) {
     out.push(b'"');
     number::write_f64_signed_zero(out, value);
     out.push(b'"');
 }
 
-fn write_count(out: &mut Vec<u8>, count: Count) {
+pub(crate) fn write_count(out: &mut Vec<u8>, count: Count) {
     match count {
         Count::Int(count) => {
             out.push(b'"');

@@ -26,6 +26,8 @@ pub(crate) struct ApiError {
     retry_after_seconds: Option<u32>,
     /// The rest of the request is not worth reading.
     close: bool,
+    /// The family that a push contradicts itself or others in.
+    family: Option<String>,
 }
 
 impl ApiError {
@@ -36,6 +38,7 @@ impl ApiError {
             reason,
             retry_after_seconds: None,
             close: false,
+            family: None,
         }
     }
 
@@ -69,6 +72,7 @@ impl ApiError {
             reason: "too_large",
             retry_after_seconds: None,
             close: true,
+            family: None,
         }
     }
 
@@ -80,6 +84,7 @@ impl ApiError {
             reason: "timeout",
             retry_after_seconds: None,
             close: true,
+            family: None,
         }
     }
 
@@ -91,6 +96,7 @@ impl ApiError {
             reason: "overload",
             retry_after_seconds: Some(1),
             close: false,
+            family: None,
         }
     }
 
@@ -185,6 +191,22 @@ impl ApiError {
         self
     }
 
+    /// There is no group of that key.
+    pub(crate) fn no_group(key: &GroupingKey) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            ..Self::bad_request("not_found", &format!("there is no group {key}"))
+        }
+    }
+
+    /// More readers than can be kept informed.
+    pub(crate) fn too_many_readers(limit: usize) -> Self {
+        Self {
+            retry_after_seconds: Some(5),
+            ..Self::overloaded("readers of events", limit)
+        }
+    }
+
     /// A bug stopped a handler.
     pub(crate) fn internal() -> Self {
         Self {
@@ -193,6 +215,7 @@ impl ApiError {
             reason: "internal",
             retry_after_seconds: None,
             close: true,
+            family: None,
         }
     }
 
@@ -206,6 +229,10 @@ impl ApiError {
 
     pub(crate) fn reason(&self) -> &'static str {
         self.reason
+    }
+
+    pub(crate) fn family(&self) -> Option<&str> {
+        self.family.as_deref()
     }
 
     /// The response: the text, as the original sends its errors.
@@ -259,8 +286,13 @@ impl From<PushError> for ApiError {
             PushError::Inconsistent(inconsistency) => (StatusCode::BAD_REQUEST, inconsistency.reason()),
             _ => (StatusCode::BAD_REQUEST, "timestamps"),
         };
+        let family = match &error {
+            PushError::Inconsistent(inconsistency) => Some(inconsistency.family().to_owned()),
+            _ => None,
+        };
         Self {
             status,
+            family,
             ..Self::bad_request(reason, &error)
         }
     }

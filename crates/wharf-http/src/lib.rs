@@ -5,11 +5,12 @@
 //! listener -> connection (TLS, timeouts, limits) -> front (credentials, rate) -> router -> handler -> response
 //!                                                                                  |- push    grouping key, body, decoder, store
 //!                                                                                  |- scrape  own metrics + snapshot -> encoder
-//!                                                                                  |- api     snapshot -> JSON
+//!                                                                                  |- api     snapshot, activity -> JSON
 //!                                                                                  '- page    static files
 //! ```
 
 mod access;
+mod activity;
 mod api;
 mod auth;
 mod body;
@@ -17,8 +18,12 @@ mod bounds;
 mod chunks;
 mod connection;
 mod content;
+mod description;
 mod error;
+mod events;
+mod families;
 mod gateway;
+mod group;
 mod grouping;
 mod groups;
 mod json;
@@ -32,9 +37,11 @@ mod push;
 mod query;
 mod rate;
 mod respond;
+mod rights;
 mod router;
 mod scrape;
 mod server;
+mod stats;
 mod stream;
 pub mod telemetry;
 pub mod tls;

@@ -333,6 +333,16 @@ impl<'a> FragmentView<'a> {
         self.fragment.lines
     }
 
+    /// Number of metrics: a histogram is one.
+    pub fn metrics(&self) -> u32 {
+        self.fragment.metrics
+    }
+
+    /// Bytes of its text, and of the protobuf form of what text cannot say.
+    pub fn bytes(&self) -> u64 {
+        self.fragment.bytes()
+    }
+
     /// Reads the metrics back, with their final labels, and hands them to `read`.
     ///
     /// Nothing that was pushed is lost on the way: what the text cannot say was kept in protobuf form.
