@@ -139,8 +139,9 @@ fn check_count(selectors: &[Selector]) -> Result<(), ApiError> {
     Ok(())
 }
 
-const SORTS: [(&str, SortBy); 6] = [
+const SORTS: [(&str, SortBy); 7] = [
     ("labels", SortBy::Key),
+    ("job", SortBy::Job),
     ("push_time", SortBy::PushTime),
     ("failure_time", SortBy::FailureTime),
     ("series", SortBy::Series),
@@ -406,7 +407,7 @@ mod tests {
         let refused = |query| listing(query).err().unwrap();
         assert_eq!(
             refused("sort=size"),
-            "sort: expected one of labels, push_time, failure_time, series, bytes, expires_at, perhaps with - \
+            "sort: expected one of labels, job, push_time, failure_time, series, bytes, expires_at, perhaps with - \
              in front, found `size`"
         );
         assert_eq!(

@@ -1,5 +1,6 @@
 //! Lists of groups, page by page.
 
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
@@ -33,6 +34,8 @@ pub enum SortBy {
     /// Grouping key: the order of the exposition.
     #[default]
     Key,
+    /// Job; groups of one job by their keys.
+    Job,
     /// `push_time_seconds`.
     PushTime,
     /// `push_failure_time_seconds`.
@@ -48,7 +51,7 @@ pub enum SortBy {
 /// A place between two groups of a list. It stays what it is when groups come and go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// The place of the last group in the order; 0 if it is that of keys.
+    /// The place of the last group in the order; 0 if its key says that.
     pub rank: u64,
     /// The key of the last group.
     pub key: GroupingKey,
@@ -156,10 +159,10 @@ impl Store {
 
     fn list_some(&self, listing: &Listing, filter: Option<Filter<'_>>) -> Page {
         let snapshot = self.snapshot();
-        let mut page = if listing.sort == SortBy::Key {
-            by_key(&snapshot, listing, filter)
-        } else {
-            by_rank(&snapshot, listing, filter)
+        let mut page = match listing.sort {
+            SortBy::Key => by_key(&snapshot, listing, filter),
+            SortBy::Job => by_job(&snapshot, listing, filter),
+            _ => by_rank(&snapshot, listing, filter),
         };
         if listing.selectors.is_empty() && filter.is_none() {
             page.total = Some(snapshot.totals().groups);
@@ -226,23 +229,14 @@ fn describe(snapshot: &Snapshot, key: &GroupingKey, roster: &[Arc<str>]) -> Grou
 
 type Filter<'f> = &'f dyn Fn(&Candidate<'_>) -> bool;
 
-/// The groups of a page that is not ordered by key.
+/// The groups of a page that is ordered by a number.
 fn by_rank(snapshot: &Snapshot, listing: &Listing, filter: Option<Filter<'_>>) -> Keys {
-    let after = listing.after.as_ref();
     let by_size = matches!(listing.sort, SortBy::Series | SortBy::Bytes);
     let sizes = if by_size { snapshot.sizes() } else { HashMap::new() };
-    // The lowest ones so far, the highest of them on top.
-    let mut lowest: BinaryHeap<(u64, &GroupingKey)> = BinaryHeap::new();
-    let mut total = 0;
-    for candidate in snapshot
-        .candidates(None, false)
-        .filter(|candidate| selects(listing, filter, candidate))
-    {
-        total += 1;
-        let key = candidate.key();
-        let size = sizes.get(key).copied().unwrap_or_default();
+    let place = |candidate: &Candidate<'_>| {
+        let size = sizes.get(candidate.key()).copied().unwrap_or_default();
         let rank = match listing.sort {
-            SortBy::Key => 0,
+            SortBy::Key | SortBy::Job => 0,
             SortBy::PushTime => rank_of(candidate.push_time()),
             SortBy::FailureTime => rank_of(candidate.failure_time()),
             SortBy::Series => size.series,
@@ -254,8 +248,47 @@ fn by_rank(snapshot: &Snapshot, listing: &Listing, filter: Option<Filter<'_>>) -
                 None => u64::MAX,
             },
         };
-        let place = (if listing.descending { !rank } else { rank }, key);
-        if after.is_none_or(|after| place > (after.rank, &after.key)) {
+        if listing.descending { !rank } else { rank }
+    };
+    let after = listing.after.as_ref().map(|after| (after.rank, &after.key));
+    let (total, places) = lowest(snapshot, listing, filter, after, place);
+    let places = places.into_iter().map(|(rank, key)| (rank, key.clone()));
+    Keys::of(places.collect(), listing.limit).with_total(total)
+}
+
+/// The groups of a page that is ordered by job. The key has the job, so a cursor needs nothing else.
+fn by_job(snapshot: &Snapshot, listing: &Listing, filter: Option<Filter<'_>>) -> Keys {
+    let up = |job| (!listing.descending).then_some(job);
+    let down = |job| listing.descending.then_some(Reverse(job));
+    let after = listing.after.as_ref().map(|after| &after.key);
+    let after = after.map(|key| ((up(key.job()), down(key.job())), key));
+    let (total, places) = lowest(snapshot, listing, filter, after, |candidate| {
+        let job = candidate.key().job();
+        // One of the two is none for all groups.
+        (up(job), down(job))
+    });
+    let places = places.into_iter().map(|(_, key)| (0, key.clone()));
+    Keys::of(places.collect(), listing.limit).with_total(total)
+}
+
+/// The lowest places beyond `after`, one more than the page has, and the number of all groups of the list.
+fn lowest<'s, P: Ord>(
+    snapshot: &'s Snapshot,
+    listing: &Listing,
+    filter: Option<Filter<'_>>,
+    after: Option<(P, &'s GroupingKey)>,
+    place: impl Fn(&Candidate<'s>) -> P,
+) -> (usize, Vec<(P, &'s GroupingKey)>) {
+    // The highest of them is on top.
+    let mut lowest = BinaryHeap::new();
+    let mut total = 0;
+    for candidate in snapshot
+        .candidates(None, false)
+        .filter(|candidate| selects(listing, filter, candidate))
+    {
+        total += 1;
+        let place = (place(&candidate), candidate.key());
+        if after.as_ref().is_none_or(|after| place > *after) {
             lowest.push(place);
         }
         // One more than the page has, to know whether there is another.
@@ -263,13 +296,7 @@ fn by_rank(snapshot: &Snapshot, listing: &Listing, filter: Option<Filter<'_>>) -
             lowest.pop();
         }
     }
-    let places = lowest.into_sorted_vec().into_iter();
-    let mut page = Keys::of(
-        places.map(|(rank, key)| (rank, key.clone())).collect(),
-        listing.limit,
-    );
-    page.total = Some(total);
-    page
+    (total, lowest.into_sorted_vec())
 }
 
 /// The groups of a page, before anything is known of them.
@@ -293,6 +320,11 @@ impl Keys {
             groups: places.into_iter().map(|(_, key)| key).collect(),
             total: None,
         }
+    }
+
+    fn with_total(mut self, total: usize) -> Self {
+        self.total = Some(total);
+        self
     }
 }
 
@@ -322,9 +354,7 @@ fn by_key(snapshot: &Snapshot, listing: &Listing, filter: Option<Filter<'_>>) ->
             places.push(key(candidate));
         }
     }
-    let mut page = Keys::of(places, listing.limit);
-    page.total = Some(total);
-    page
+    Keys::of(places, listing.limit).with_total(total)
 }
 
 fn selects(listing: &Listing, filter: Option<Filter<'_>>, candidate: &Candidate<'_>) -> bool {

@@ -3,11 +3,13 @@
 import { h } from "./dom.js";
 import { visible } from "./format.js";
 
-/** Labels as `name=value`, in order; an empty value is shown as such. */
-export const pairs = (labels) => Object.entries(labels).map(([name, value]) =>
+/** Labels as `name=value`, in order; an empty value is shown as such. The blanks are for those who copy or listen. */
+export const pairs = (labels) => Object.entries(labels).map(([name, value]) => [" ", pair(name, value)]);
+
+const pair = (name, value) =>
   h("span", { class: "pair" },
     h("span", { class: "name" }, visible(name), "="),
-    value === "" ? h("span", { class: "value faint" }, "(empty)") : h("span", { class: "value" }, visible(value))));
+    value === "" ? h("span", { class: "value faint" }, "(empty)") : h("span", { class: "value" }, visible(value)));
 
 /** The labels of a group: its job as the title, the others beside it. */
 export const group = ({ job, ...labels }) => [h("span", { class: "job" }, visible(job ?? "")), pairs(labels)];

@@ -82,7 +82,7 @@ export const open = (main) => {
   };
 
   const sortButton = (by, text, firstDown = true) => {
-    const sort = parameters.sort ?? "labels";
+    const sort = parameters.sort ?? "job";
     const isSorted = sort.replace("-", "") === by;
     const other = sort.startsWith("-") ? by : `-${by}`;
     return h("button", {
@@ -90,7 +90,7 @@ export const open = (main) => {
     }, text, isSorted && h("span", { "aria-hidden": "true" }, sort.startsWith("-") ? " ↓" : " ↑"));
   };
   const sorted = (by) => {
-    const sort = parameters.sort ?? "labels";
+    const sort = parameters.sort ?? "job";
     if (sort.replace("-", "") !== by) return {};
     return { "aria-sort": sort.startsWith("-") ? "descending" : "ascending" };
   };
@@ -161,7 +161,7 @@ export const open = (main) => {
         label: "Groups", className: "groups", empty: "No group matches.",
         head: [
           heading({ class: "check" }, h("span", { class: "unseen" }, "Select")),
-          heading({ class: "group", ...sorted("labels") }, sortButton("labels", "Group", false)),
+          heading({ class: "group", ...sorted("job") }, sortButton("job", "Group", false)),
           heading({ class: "pushes" }, "Last pushes"),
           heading({ class: "when", ...sorted("push_time"), ...sorted("failure_time") },
             sortButton("push_time", "Last push"), sortButton("failure_time", "Refused")),
@@ -265,7 +265,7 @@ export const open = (main) => {
     let answer;
     try {
       answer = await get("groups", {
-        ...asQuery(parameters.q), state: parameters.state, sort: parameters.sort, cursor: parameters.after, limit: PAGE, fields: FIELDS,
+        ...asQuery(parameters.q), state: parameters.state, sort: parameters.sort ?? "job", cursor: parameters.after, limit: PAGE, fields: FIELDS,
       }, signal);
     } catch (error) {
       // A selector is not one before it has been typed to its end; the list of before stays.

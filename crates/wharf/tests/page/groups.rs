@@ -7,10 +7,9 @@ use wharf_testkit::http::{delete, post};
 
 use crate::Page;
 
-// Labels stand beside each other by their margins; their text has no blanks between them.
-const DB1: &str = "backupinstance=db1";
-const DB2: &str = "backupinstance=db2";
-const ETL: &str = "etlenv=dev";
+const DB1: &str = "backup instance=db1";
+const DB2: &str = "backup instance=db2";
+const ETL: &str = "etl env=dev";
 
 fn with_groups() -> Option<Page> {
     let page = Page::new(&[])?;
@@ -86,7 +85,7 @@ fn a_url_that_is_shared_or_reloaded_shows_the_same_and_back_goes_back() {
     page.click("Expiring");
     page.wait_for_rows(&[ETL]);
     page.click("Group");
-    page.wait_for("location.search.includes('sort=-labels')");
+    page.wait_for("location.search.includes('sort=-job')");
     page.call("Page.reload", &json!({}));
     page.wait_for("document.querySelector('.filters .expiring')?.ariaPressed === 'true'");
     page.wait_for_rows(&[ETL]);
@@ -139,13 +138,13 @@ fn a_hundred_thousand_groups_are_filtered_sorted_and_paged() {
     assert_eq!(page.rows().len(), 100);
     page.press("/");
     page.type_text("7-1234");
-    page.wait_for_rows(&["loadinstance=7-1234"]);
+    page.wait_for_rows(&["load instance=7-1234"]);
     page.evaluate("document.querySelector('#search').select()");
     page.press("Backspace");
     page.wait_for("document.querySelectorAll('tr[data-row]').length === 100");
     page.click("Next");
     page.wait_for_text("101 to 200");
-    assert_eq!(page.rows().first().unwrap(), "loadinstance=0-0100");
+    assert_eq!(page.rows().first().unwrap(), "load instance=0-0100");
     page.click("Previous");
     page.wait_for_text("1 to 100");
     assert_eq!(page.complaints(), Vec::<String>::new());

@@ -98,10 +98,9 @@ fn a_phone_shows_all_views_without_scrolling_sideways() {
 fn nothing_moves_for_those_who_do_not_want_it() {
     let Some(page) = with_groups(&[], "") else { return };
     page.wait_for("document.querySelector('#live').dataset.state === 'live'");
-    let moving = "document.getAnimations().length";
-    assert_eq!(page.evaluate(moving), 1);
+    page.wait_for("document.getAnimations().length === 1");
     page.prefer("prefers-reduced-motion", "reduce");
-    assert_eq!(page.evaluate(moving), 0);
+    page.wait_for("document.getAnimations().length === 0");
 }
 
 #[test]
