@@ -166,13 +166,16 @@ impl Browser {
         self.wait_for(&format!("!document.body.innerText.includes({})", json!(text)));
     }
 
-    /// Waits for a button or link with this text, or this accessible name, and clicks it as a mouse does.
+    /// Waits for a button or link with this text or accessible name, or one that begins so, and clicks it as a mouse
+    /// does. An open dialog is all there is.
     #[track_caller]
     pub fn click(&self, name: &str) {
         let find = format!(
-            "[...document.querySelectorAll('dialog[open] button, dialog[open] a')].concat([...document.querySelectorAll(\
-             'button, a, summary, input[type=checkbox]')]).find((one) => !one.disabled && one.checkVisibility() && \
-             [one.textContent.trim(), one.getAttribute('aria-label')].some((text) => text?.startsWith({})))",
+            "((name, shown) => {{ const texts = (one) => [one.textContent.trim(), one.ariaLabel ?? '']; return \
+             shown.find((one) => texts(one).includes(name)) ?? \
+             shown.find((one) => texts(one).some((text) => text.startsWith(name))); }})({}, \
+             [...(document.querySelector('dialog[open]') ?? document)\
+             .querySelectorAll('button:enabled, a, summary, input[type=checkbox]')].filter((one) => one.checkVisibility()))",
             json!(name)
         );
         self.wait_for(&find);

@@ -27,6 +27,28 @@ export const replace = (element, ...children) => {
   fill(element, {}, children);
 };
 
+/**
+ * Makes `children` the children of `parent`, and leaves those alone that stand where they should. What stays untouched
+ * keeps the focus and the selection, and a click that began before ends where it began.
+ */
+export const sync = (parent, children) => {
+  const kept = new Set(children);
+  for (const child of [...parent.childNodes]) if (!kept.has(child)) child.remove();
+  children.forEach((child, at) => {
+    if (parent.childNodes[at] !== child) parent.insertBefore(child, parent.childNodes[at] ?? null);
+  });
+};
+
+const filled = new WeakMap();
+
+/** Fills `element` with what `make` returns, unless it has been filled from the same `facts` before. */
+export const show = (element, facts, make) => {
+  const said = JSON.stringify(facts);
+  if (filled.get(element) === said) return;
+  filled.set(element, said);
+  replace(element, make());
+};
+
 /** A table with explicit roles: on narrow screens rows are laid out as cards, and would lose those they have. */
 export const table = ({ label, head, rows, className = "", empty = "" }) => {
   const body = h("tbody", { role: "rowgroup" }, rows);

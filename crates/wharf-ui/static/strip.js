@@ -19,41 +19,27 @@ const HEIGHT = 26;
 /** A push of the compact form `[time, ok, bytes, series, duration]` as an object. */
 const push = ([time, ok, body, series, took]) => ({ time, isOk: ok === 1, body, series, took });
 
-/**
- * How much later than usual a push may come, in seconds: what the pauses between pushes usually differ by, several times.
- * Nothing if they come at no steady pace; then one that is missing cannot be told from a pause.
- */
-const patience = (pushes, usual) => {
+/** Whether pushes come at a steady pace: then one that is missing is a gap, otherwise there is just a pause. */
+const isSteady = (pushes, usual) => {
   const pauses = pushes.slice(1).map((one, at) => one.time - pushes[at].time);
   const near = pauses.filter((pause) => pause > usual / 2 && pause < usual * 2);
-  if (!(usual > 0) || near.length < 2 || near.length < pauses.length * 0.7) return undefined;
-  const differences = near.map((pause) => Math.abs(pause - usual)).sort((a, b) => a - b);
-  return usual * 0.1 + 4 * differences[Math.floor(differences.length / 2)];
+  return near.length >= 2 && near.length >= pauses.length * 0.7;
 };
-
-/** How many pushes are overdue after the last one, as far as the group's habit tells. */
-const overdue = (pushes, usual, now) => {
-  const patient = patience(pushes, usual);
-  const last = pushes.at(-1);
-  if (patient === undefined || !last) return 0;
-  return Math.max(0, Math.min(MOST_GAP, Math.floor((now - last.time - patient) / usual)));
-};
-
-/** The same of what the API calls history. */
-export const missed = (history, usual, now = Date.now() / 1000) => overdue((history ?? []).map(push), usual, now);
 
 /** The slots of a group, oldest first: a push, `"gap"`, or `"missed"` after the last push. */
-const slots = (history, usual, now) => {
+const slots = (history, { usual, staleAfter }, now) => {
   const pushes = history.map(push);
-  const isSteady = patience(pushes, usual) !== undefined;
-  const missing = (pause) => (isSteady ? Math.min(MOST_GAP, Math.round(pause / usual) - 1) : 0);
+  const steady = usual > 0 && isSteady(pushes, usual);
+  const missing = (pause) => (steady ? Math.min(MOST_GAP, Math.round(pause / usual) - 1) : 0);
   const found = [];
   pushes.forEach((one, at) => {
     const before = pushes[at - 1];
     for (let left = before ? missing(one.time - before.time) : 0; left > 0; left -= 1) found.push("gap");
     found.push(one);
   });
-  for (let left = overdue(pushes, usual, now); left > 0; left -= 1) found.push("missed");
+  const pause = now - pushes.at(-1).time;
+  const late = staleAfter > 0 && pause > staleAfter ? Math.max(1, Math.min(MOST_GAP, Math.floor(pause / usual))) : 0;
+  for (let left = late; left > 0; left -= 1) found.push("missed");
   return found.slice(-SLOTS);
 };
 
@@ -64,10 +50,13 @@ const describe = (one) => [
   one.took !== null && one.took !== undefined ? `the job took ${duration(one.took)}` : "",
 ].filter(Boolean).join("\n");
 
-/** The strip of a group. `history` is the field of the same name, `usual` the usual pause in seconds or null. */
-export const strip = (history, usual, now = Date.now() / 1000) => {
+/**
+ * The strip of a group. `history` is the field of the same name, `pace` the usual pause between pushes and the one from
+ * which on a push is missed, in seconds or null.
+ */
+export const strip = (history, pace, now = Date.now() / 1000) => {
   if (!history || history.length === 0) return h("span", { class: "faint" }, "no history");
-  const all = slots(history, usual, now);
+  const all = slots(history, pace, now);
   const pushes = all.filter((slot) => typeof slot === "object");
   const byDuration = pushes.some((one) => one.took > 0);
   const size = (one) => (byDuration ? one.took ?? 0 : one.body);

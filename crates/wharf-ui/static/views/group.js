@@ -3,7 +3,7 @@
 import { access, deleteGroup, get } from "../api.js";
 import { distribution } from "../chart.js";
 import { confirm, copyButton } from "../dialog.js";
-import { cell, h, heading, replace, row, table } from "../dom.js";
+import { cell, h, heading, row, show, sync, table } from "../dom.js";
 import { bytes, clock, count, duration, exact, meaning, plural, visible } from "../format.js";
 import { group as title, pairs, plain } from "../labels.js";
 import { selector, snippets } from "../quote.js";
@@ -32,11 +32,16 @@ export const open = (main) => {
 
   const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
 
-  const drawHead = (pushes) => {
+  const drawHead = () => {
+    const { families: shownBelow, next_cursor: next, ...facts } = data;
+    show(head, [facts, may.delete_group], () => headContent());
+  };
+
+  const headContent = () => {
     const expires = data.expires_at && Date.parse(data.expires_at) / 1000;
     const states = data.states ?? [];
     const error = data.last_error;
-    replace(head,
+    return [
       h("nav", { class: "crumbs", "aria-label": "Path" }, h("a", { href: href("groups"), data: { view: "groups" } }, "Groups"), " / "),
       h("div", { class: "title" },
         h("h1", {}, title(data.labels)),
@@ -56,15 +61,20 @@ export const open = (main) => {
         fact("Usually every", data.usual_interval_seconds ? duration(data.usual_interval_seconds) : h("span", { class: "faint" }, "not known yet")),
         fact("Expires", expires ? [ago(expires), h("small", {}, `${data.ttl} after each push`)] : h("span", { class: "faint" }, "never")),
         fact("Series", count(data.series), h("small", {}, plural(data.families_total, "family", "families"))),
-        fact("Size", bytes(data.bytes))));
-    drawHistory(pushes);
+        fact("Size", bytes(data.bytes))),
+    ];
   };
 
-  const drawHistory = ({ pushes }) => {
+  // Pushes become overdue while nothing else happens.
+  const drawHistory = ({ pushes }) =>
+    show(history, [data.path, pushes, data.stale_after_seconds, Math.floor(Date.now() / 30_000)], () => historyContent(pushes));
+
+  const historyContent = (pushes) => {
     const compact = pushes.map((one) => [one.time_seconds, one.outcome === "ok" ? 1 : 0, one.body_bytes, one.series, one.duration_seconds]);
     const took = pushes.some((one) => one.duration_seconds !== null);
-    replace(history, h("h2", { id: "history-title" }, "Pushes"),
-      h("div", { class: "large" }, strip(compact, data.usual_interval_seconds),
+    return [
+      h("h2", { id: "history-title" }, "Pushes"),
+      h("div", { class: "large" }, strip(compact, { usual: data.usual_interval_seconds, staleAfter: data.stale_after_seconds }),
         pushes.length > 0 && h("div", { class: "times" }, h("span", {}, clock(pushes[0].time_seconds)), h("span", {}, "now"))),
       h("p", { class: "legend" },
         h("span", { class: "ok" }, took ? "accepted, height: time the job took" : "accepted, height: size of the push"),
@@ -78,18 +88,19 @@ export const open = (main) => {
           cell({}, one.outcome === "ok" ? `accepted (${one.method})` : h("span", { class: "failed" }, `refused: ${one.reason ?? "unknown"}`)),
           cell({ class: "number" }, count(one.series)), cell({ class: "number" }, bytes(one.body_bytes)),
           took && cell({ class: "number" }, one.duration_seconds === null ? "" : duration(one.duration_seconds)))),
-      })));
+      })),
+    ];
   };
 
-  const drawCode = () => {
+  const drawCode = () => show(code, [data.path, data.labels, language], () => {
     const all = snippets(BASE.href, data.path, data.labels);
     const tabs = Object.keys(all).map((name) => h("button", {
       type: "button", role: "tab", "aria-selected": String(name === language), onclick: () => { language = name; drawCode(); },
     }, name));
     const block = (what, text) => h("div", { class: "code" }, h("h3", {}, what), h("pre", { tabindex: 0 }, text), copyButton(text, `${language}: ${what}`));
-    replace(code, h("h2", { id: "code-title" }, "From your code"), h("div", { class: "tabs", role: "tablist" }, tabs),
-      block("Push to this group", all[language].push), block("Delete it", all[language].delete));
-  };
+    return [h("h2", { id: "code-title" }, "From your code"), h("div", { class: "tabs", role: "tablist" }, tabs),
+      block("Push to this group", all[language].push), block("Delete it", all[language].delete)];
+  });
 
   const removeGroup = async () => {
     const isWanted = await confirm({
@@ -189,17 +200,21 @@ export const open = (main) => {
       drawn.set(family.name, { said, section });
       return section;
     });
-    const next = data.next_cursor && h("button", {
-      type: "button",
-      onclick: async () => {
-        const page = await get(`groups/${data.path}`, { metrics: METRICS, limit: FAMILIES, cursor: data.next_cursor });
-        data = { ...page, families: [...data.families, ...page.families] };
-        drawFamilies();
-      },
-    }, "More families");
-    replace(families, h("h2", { id: "families-title" }, "Metrics"), sections,
-      sections.length === 0 && h("p", { class: "faint" }, "No family but the push times."), next);
+    none.hidden = sections.length > 0;
+    next.hidden = !data.next_cursor;
+    sync(families, [familiesTitle, ...sections, none, next]);
   };
+
+  const familiesTitle = h("h2", { id: "families-title" }, "Metrics");
+  const none = h("p", { class: "faint" }, "No family but the push times.");
+  const next = h("button", {
+    type: "button",
+    onclick: async () => {
+      const page = await get(`groups/${data.path}`, { metrics: METRICS, limit: FAMILIES, cursor: data.next_cursor });
+      data = { ...page, families: [...data.families, ...page.families] };
+      drawFamilies();
+    },
+  }, "More families");
 
   return async (parameters, signal) => {
     if (parameters.group !== path) drawn.clear();
@@ -214,15 +229,17 @@ export const open = (main) => {
     } catch (error) {
       if (error.status !== 404) throw error;
       document.title = "No such group · Wharf";
-      [families, history, code].forEach((section) => replace(section));
+      [history, code].forEach((section) => show(section, "gone", () => []));
+      sync(families, []);
       drawn.clear();
-      replace(head, h("section", { class: "welcome" }, h("h1", {}, "This group does not exist, or not any more"),
+      show(head, "gone", () => h("section", { class: "welcome" }, h("h1", {}, "This group does not exist, or not any more"),
         h("p", {}, "It may have been deleted, or its time to live may be over. ",
           h("a", { href: href("groups"), data: { view: "groups" } }, "All groups"))));
       return;
     }
     document.title = `${plain(data.labels)} · Wharf`;
-    drawHead(pushes);
+    drawHead();
+    drawHistory(pushes);
     drawFamilies();
     drawCode();
   };

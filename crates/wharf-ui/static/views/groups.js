@@ -2,18 +2,18 @@
 
 import { access, deleteGroup, deleteMatching, get, wipe } from "../api.js";
 import { confirm, copyButton } from "../dialog.js";
-import { announce, cell, h, heading, replace, row, table } from "../dom.js";
+import { announce, cell, h, heading, replace, row, show, sync, table } from "../dom.js";
 import { bytes, count, duration, exact, plural } from "../format.js";
 import { group as title, plain } from "../labels.js";
 import { BASE, current, go, href } from "../route.js";
-import { missed, strip } from "../strip.js";
+import { strip } from "../strip.js";
 import { ago } from "../time.js";
 import { done, fail, isPending, later } from "../undo.js";
 
 const PAGE = 100;
 const FIELDS = [
   "labels", "path", "last_push_successful", "push_time_seconds", "push_failure_time_seconds", "series", "bytes", "expires_at",
-  "states", "usual_interval_seconds", "last_error", "history",
+  "states", "usual_interval_seconds", "stale_after_seconds", "last_error", "history",
 ].join(",");
 const STATES = [["", "All"], ["failed", "Failed"], ["stale", "Stale"], ["expiring", "Expiring"]];
 const TYPING_MS = 120;
@@ -65,7 +65,7 @@ export const open = (main) => {
     go("groups", { ...kept, ...changes }, options);
   };
 
-  const drawFilters = () => replace(filters, STATES.map(([state, text]) => {
+  const drawFilters = () => show(filters, [counted.totals, parameters.state], () => STATES.map(([state, text]) => {
     const number = counted.totals[state];
     return h("button", {
       type: "button", class: state, "aria-pressed": String((parameters.state ?? "") === state),
@@ -105,12 +105,11 @@ export const open = (main) => {
   const trouble = (group) => {
     const states = group.states ?? [];
     if (!group.last_push_successful) {
-      const why = group.last_error?.error;
-      return h("div", { class: "trouble failed" }, h("strong", {}, "refused "), ago(group.push_failure_time_seconds),
-        why && h("span", { class: "why", title: why }, why));
+      const why = group.last_error?.reason;
+      return h("div", { class: "trouble failed" }, h("strong", {}, "refused "), ago(group.push_failure_time_seconds), why && `: ${why}`);
     }
     const usual = group.usual_interval_seconds;
-    if (states.includes("stale") || missed(group.history, usual) > 0) {
+    if (states.includes("stale")) {
       return h("div", { class: "trouble stale" }, h("strong", {}, "overdue"), usual > 0 && `, usually every ${duration(usual)}`);
     }
     return undefined;
@@ -127,7 +126,7 @@ export const open = (main) => {
     return row({ tabindex: 0, data: { row: path }, class: group.last_push_successful ? "" : "failed" },
       cell({ class: "check" }, box),
       cell({ class: "group" }, h("a", { href: href("group", { group: path }), data: { view: "group" } }, title(labels))),
-      cell({ class: "pushes" }, strip(group.history, group.usual_interval_seconds)),
+      cell({ class: "pushes" }, strip(group.history, pace(group))),
       cell({ class: "when" },
         group.push_time_seconds > 0
           ? h("div", {}, ago(group.push_time_seconds), h("span", { class: "exact" }, exact(group.push_time_seconds)))
@@ -150,15 +149,13 @@ export const open = (main) => {
   };
 
   const drawList = () => {
-    const focused = document.activeElement?.closest?.("tr[data-row]")?.dataset.row;
     const shown = page.groups.filter((group) => !isPending(group.path));
     const kept = new Set(shown.map((group) => group.path));
     for (const path of rows.keys()) if (!kept.has(path)) rows.delete(path);
     const isFiltered = parameters.q || parameters.state;
-    if (shown.length === 0 && !isFiltered && !parameters.after) replace(list, welcome());
-    else {
-      replace(list, table({
-        label: "Groups", className: "groups", empty: "No group matches.",
+    if (shown.length === 0) return show(list, [Boolean(isFiltered)], () => (isFiltered || parameters.after ? h("p", { class: "none" }, "No group matches.") : welcome()));
+    show(list, [parameters.sort], () => table({
+        label: "Groups", className: "groups",
         head: [
           heading({ class: "check" }, h("span", { class: "unseen" }, "Select")),
           heading({ class: "group", ...sorted("job") }, sortButton("job", "Group", false)),
@@ -169,10 +166,9 @@ export const open = (main) => {
           heading({ class: "number bytes", ...sorted("bytes") }, sortButton("bytes", "Bytes")),
           heading({ class: "expiry", ...sorted("expires_at") }, sortButton("expires_at", "Expires", false)),
         ],
-        rows: shown.map(rowOf),
+        rows: [],
       }));
-    }
-    if (focused) [...list.querySelectorAll("tr[data-row]")].find((one) => one.dataset.row === focused)?.focus({ preventScroll: true });
+    return sync(list.querySelector("tbody"), shown.map(rowOf));
   };
 
   const drawPager = () => {
@@ -184,24 +180,26 @@ export const open = (main) => {
       go("groups", { ...parameters, after });
       scrollTo(0, 0);
     };
-    if (!parameters.after && !page.next_cursor) return replace(pager);
-    return replace(pager,
+    show(pager, [parameters.after, page.next_cursor, cursors.length, last], () => (parameters.after || page.next_cursor) && [
       step("First", () => turn(undefined), parameters.after),
       step("Previous", () => turn(cursors.at(-2)), parameters.after && cursors.length > 0),
       h("span", {}, cursors.length > 0 || !parameters.after ? `${count(from)} to ${count(last)}` : ""),
-      step("Next", () => turn(page.next_cursor), page.next_cursor));
+      step("Next", () => turn(page.next_cursor), page.next_cursor),
+    ]);
   };
 
   const drawActions = () => {
     const isSelector = (parameters.q ?? "").trim().startsWith("{");
-    replace(actions,
+    const mayDelete = isSelector && may.delete_by_selector && page.groups.length > 0;
+    show(actions, [selected.size, mayDelete, parameters.q], () => [
       selected.size > 0 && [
         h("span", {}, `${count(selected.size)} selected`),
         h("button", { type: "button", class: "danger", onclick: deleteSelected }, "Delete…"),
         h("button", { type: "button", class: "link", onclick: clear }, "Clear"),
       ],
-      selected.size === 0 && isSelector && may.delete_by_selector && page.groups.length > 0
-        && h("button", { type: "button", class: "danger", onclick: () => deleteBySelector(parameters.q) }, "Delete what the selector names…"));
+      selected.size === 0 && mayDelete
+        && h("button", { type: "button", class: "danger", onclick: () => deleteBySelector(parameters.q) }, "Delete what the selector names…"),
+    ]);
     actions.hidden = !actions.hasChildNodes();
   };
 
@@ -254,7 +252,7 @@ export const open = (main) => {
     await wipe().then(() => done("All groups are wiped"), (error) => fail(error.message));
   };
 
-  const drawFooter = () => replace(footer, may.wipe && h("button", { type: "button", class: "link danger", onclick: wipeAll }, "Wipe everything…"));
+  const drawFooter = () => show(footer, may.wipe, () => may.wipe && h("button", { type: "button", class: "link danger", onclick: wipeAll }, "Wipe everything…"));
 
   return async (now, signal) => {
     parameters = now;
@@ -294,6 +292,8 @@ export const open = (main) => {
     if (current().view !== "groups") clearTimeout(typing);
   };
 };
+
+const pace = (group) => ({ usual: group.usual_interval_seconds, staleAfter: group.stale_after_seconds });
 
 /** For whoever has pushed nothing yet. */
 const welcome = () => {

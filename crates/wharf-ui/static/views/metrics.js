@@ -1,7 +1,7 @@
 // Metric families across groups: what there is, who pushes it, and where groups contradict each other.
 
 import { get } from "../api.js";
-import { announce, cell, h, heading, replace, row, table } from "../dom.js";
+import { announce, cell, h, heading, row, show, table } from "../dom.js";
 import { bytes, count, plural, visible } from "../format.js";
 import { group as title, plain } from "../labels.js";
 import { go, href } from "../route.js";
@@ -65,7 +65,7 @@ export const open = (main) => {
     }
     const unfolded = new Set([...list.querySelectorAll("tr:has(details[open])")].map((one) => one.dataset.row));
     const focused = document.activeElement?.closest?.("tr[data-row]")?.dataset.row;
-    replace(list, table({
+    show(list, [page.families, parameters.q], () => table({
       label: "Metric families", className: "families", empty: parameters.q ? "No family matches." : "Nothing has been pushed yet.",
       head: [heading({}, "Family"), heading({ class: "number groups" }, "Groups"), heading({ class: "number series" }, "Series"),
         heading({ class: "number bytes" }, "Bytes"), heading({}, "Pushed by"), heading({}, "Conflicts")],
@@ -79,7 +79,7 @@ export const open = (main) => {
       go("metrics", { ...parameters, after });
       scrollTo(0, 0);
     };
-    replace(pager, (parameters.after || page.next_cursor) && [
+    show(pager, [parameters.after, page.next_cursor], () => (parameters.after || page.next_cursor) && [
       h("button", { type: "button", disabled: !parameters.after, onclick: () => turn(undefined) }, "First"),
       h("button", { type: "button", disabled: !page.next_cursor, onclick: () => turn(page.next_cursor) }, "Next"),
     ]);

@@ -9,6 +9,7 @@ import { group as title } from "../labels.js";
 import { href } from "../route.js";
 import { ago } from "../time.js";
 
+const HOUR = 3600;
 // Closer than this to a limit is worth a colour.
 const CLOSE = 0.8;
 // Values of flags that name a secret; the gateway has none today, and a page must not be the first to show one.
@@ -17,8 +18,8 @@ const SECRET = /password|secret|token/i;
 const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
 const section = (id, text, ...content) => h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id }, text), content);
 
-const charts = ({ buckets, now_seconds: to, window_seconds: window, bucket_seconds: width }) => {
-  const from = to - window;
+const charts = ({ buckets, now_seconds: to, bucket_seconds: width }) => {
+  const from = to - HOUR;
   // The last bucket is under way, and would show less than there was.
   const whole = buckets.filter((bucket) => bucket.time_seconds + width <= to);
   const line = (value) => whole.map((bucket) => [bucket.time_seconds + width / 2, value(bucket)]);
@@ -73,10 +74,10 @@ const limits = (all) => section("limits", "Limits", table({
     cell({ class: "meter-cell" }, limit === null ? "" : meter(used, limit)))),
 }));
 
-const STATES = { ok: "ok", failed: "failed", "memory only": "in memory only" };
+const STATES = { "memory only": "in memory only" };
 
 const storage = (stored, history) => section("storage", "Storage",
-  stored.state === "failed" && h("p", { class: "problem", role: "alert" }, h("strong", {}, "Pushes cannot be stored: "), stored.reason),
+  stored.reason && h("p", { class: "problem", role: "alert" }, h("strong", {}, "Pushes cannot be stored: "), stored.reason),
   stored.state === "memory only" && h("p", { class: "problem stale" }, "Nothing is written to disk: a restart loses what has been pushed."),
   h("dl", { class: "facts" },
     fact("State", h("span", { class: `state ${stored.state === "failed" ? "failed" : "ok"}` }, STATES[stored.state] ?? stored.state),
@@ -86,9 +87,11 @@ const storage = (stored, history) => section("storage", "Storage",
     stored.log_bytes !== undefined && stored.path && fact("On disk", bytes(stored.log_bytes), h("small", {}, plural(stored.segments, "segment"))),
     stored.sync_seconds_mean !== null && stored.sync_seconds_mean !== undefined
       && fact("A sync takes", duration(stored.sync_seconds_mean), h("small", {}, `${count(stored.syncs)} so far`)),
-    stored.path && fact("Failures", count(stored.failures ?? 0)),
-    history && fact("Push history", history.enabled ? `${bytes(history.bytes)} of ${bytes(history.max_bytes)}` : "off",
-      history.enabled && h("small", { class: history.state === "failed" ? "failed" : "" }, history.state === "failed" ? history.reason : `${plural(history.pushes, "push", "pushes")} of ${plural(history.groups, "group")}`))));
+    stored.path && fact("Failures", count(stored.failures ?? 0),
+      stored.last_error && h("small", {}, "last ", ago(stored.last_error.time_seconds), `: ${visible(stored.last_error.error)}`)),
+    fact("Push history", history.state === "off" ? "off" : `${bytes(history.bytes)} of ${bytes(history.max_bytes)}`,
+      history.state === "failed" && h("small", { class: "failed" }, visible(history.reason)),
+      history.state !== "off" && h("small", {}, `${plural(history.pushes, "push", "pushes")} of ${plural(history.groups, "group")}`))));
 
 const scrapers = (all) => section("scrapers", "Who scrapes", table({
   label: "Who scrapes", empty: "Nobody has scraped since the start. Prometheus is to ask for /metrics, with honor_labels.",

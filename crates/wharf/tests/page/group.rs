@@ -115,7 +115,7 @@ fn hostile_names_help_texts_and_values_are_shown_and_do_nothing() {
     assert_eq!(pushed.status, 200, "{}", pushed.text());
     // The job is `a\u{202e}b\0c</td>"'`, in a form that a path can have.
     page.gateway
-        .push("/metrics/job@base64/YeKArmIAYzwvdGQ-Iic", "m 1\n");
+        .push("/metrics/job@base64/YeKArmIAYzwvdGQ-Iic", "n 1\n");
     let refused = post("/metrics/job/%3Cb%3E").body("<script>alert(3)</script> 1\n");
     assert_eq!(page.gateway.send(&refused).status, 400);
 

@@ -57,7 +57,7 @@ fn filters_show_what_failed_and_what_expires() {
     assert_eq!(refused.status, 400);
     page.click("Failed");
     page.wait_for_rows(&[DB1]);
-    page.wait_for_text("timestamp");
+    page.wait_for_text(": timestamps");
     page.click("Expiring");
     page.wait_for_rows(&[ETL]);
     page.click("All");
@@ -75,8 +75,8 @@ fn the_order_follows_the_column_that_was_clicked() {
     ));
     page.click("Group");
     page.wait_for_rows(&[DB1, DB2, ETL]);
-    page.click("Group");
-    page.wait_for_rows(&[ETL, DB2, DB1]);
+    page.click("Group ↑");
+    page.wait_for_rows(&[ETL, DB1, DB2]);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_url_that_is_shared_or_reloaded_shows_the_same_and_back_goes_back() {
     let Some(page) = with_groups() else { return };
     page.click("Expiring");
     page.wait_for_rows(&[ETL]);
-    page.click("Group");
+    page.click("Group ↑");
     page.wait_for("location.search.includes('sort=-job')");
     page.call("Page.reload", &json!({}));
     page.wait_for("document.querySelector('.filters .expiring')?.ariaPressed === 'true'");
