@@ -34,12 +34,15 @@ pub struct Pace {
 const PACED_PUSHES: usize = 3;
 /// How many medians a pause has to last before it is an unusual one.
 const UNUSUAL: u32 = 3;
+/// A shorter pause is never unusual: nobody looks after jobs by the second.
+const SHORTEST_UNUSUAL: Duration = Duration::from_secs(60);
 
 impl Pace {
     /// The pause from which on a group is not pushed as it used to be: three usual ones, but not less than the
-    /// longest. Jobs that push several times a run have short pauses and a long one.
+    /// longest, or a minute. Jobs that push several times a run have short pauses and a long one.
     pub fn stale_after(&self) -> Duration {
-        self.usual.saturating_mul(UNUSUAL).max(self.longest)
+        let unusual = self.usual.saturating_mul(UNUSUAL);
+        unusual.max(self.longest).max(SHORTEST_UNUSUAL)
     }
 }
 

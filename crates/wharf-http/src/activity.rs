@@ -150,7 +150,7 @@ impl Activity {
 
     /// A family of a group is gone.
     pub(crate) fn changed(&self, key: &GroupingKey) {
-        self.changes.note(key, Change::Pushed);
+        self.changes.note(key, Change::Changed);
     }
 
     /// All groups are gone.

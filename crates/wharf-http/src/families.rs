@@ -71,7 +71,7 @@ impl ListRequest {
         Ok(request)
     }
 
-    fn passes(&self, family: &FamilyView<'_>) -> bool {
+    fn passes(&self, family: FamilyView<'_>) -> bool {
         if self.family.as_ref().is_some_and(|name| family.name() != name) {
             return false;
         }
@@ -93,7 +93,7 @@ impl ListRequest {
         let mut data = Members::object(out);
         let mut list = Members::array(data.key("families"));
         let (mut total, mut shown, mut last, mut has_more) = (0, 0, None, false);
-        for family in families.filter(|family| self.passes(family)) {
+        for family in families.filter(|family| self.passes(*family)) {
             total += 1;
             let is_before = self
                 .cursor
@@ -108,7 +108,7 @@ impl ListRequest {
             }
             shown += 1;
             last = Some(family.name());
-            write_family(list.next(), &family, refused);
+            write_family(list.next(), family, refused);
         }
         list.end();
         if let Some(last) = last.filter(|_| has_more) {
@@ -119,7 +119,7 @@ impl ListRequest {
     }
 }
 
-fn write_family(out: &mut Vec<u8>, family: &FamilyView<'_>, refused: &[RefusedPush]) {
+fn write_family(out: &mut Vec<u8>, family: FamilyView<'_>, refused: &[RefusedPush]) {
     let mut object = Members::object(out);
     let meta = family.meta();
     let help = meta.and_then(|meta| meta.help.as_deref());
@@ -190,12 +190,11 @@ pub(crate) fn write_refused(object: &mut Members<'_>, push: &RefusedPush) {
         "address",
         push.address.map(|address| address.to_string()).as_deref(),
     );
-    match &push.key {
-        Some(key) => write_group(object, key),
-        None => {
-            object.null("labels");
-            object.null("path");
-        }
+    if let Some(key) = &push.key {
+        write_group(object, key);
+    } else {
+        object.null("labels");
+        object.null("path");
     }
     object.string("error", &push.error);
 }

@@ -246,8 +246,8 @@ impl Gateway {
         }
     }
 
-    /// Looks at what goes on, for those who want to know: takes the history down, tells readers of changes, and measures.
-    /// To be called a few times a second, from one thread; costs what has happened.
+    /// Looks at what goes on, for those who want to know: takes the history down, and tells readers of changes. To be
+    /// called a few times a second, from one thread; costs what has happened.
     pub fn observe(&self) {
         if let Some(history) = self.activity.history() {
             history.settle();

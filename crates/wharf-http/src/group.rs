@@ -247,8 +247,11 @@ fn write_metric(out: &mut Vec<u8>, exposition: &Exposition<'_>, metric: &Metric)
 fn write_histogram(object: &mut Members<'_>, exposition: &Exposition<'_>, histogram: &Histogram) {
     api::write_count(object.key("count"), histogram.count);
     api::write_number(object.key("sum"), histogram.sum);
+    // They are stored in the order in which they came.
+    let mut ascending: Vec<_> = exposition.buckets(histogram.buckets).iter().collect();
+    ascending.sort_by(|a, b| a.upper_bound.total_cmp(&b.upper_bound));
     let mut buckets = Members::array(object.key("buckets"));
-    for bucket in exposition.buckets(histogram.buckets) {
+    for bucket in ascending {
         let mut pair = Members::array(buckets.next());
         api::write_number(pair.next(), bucket.upper_bound);
         api::write_count(pair.next(), bucket.cumulative_count);

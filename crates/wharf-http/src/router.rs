@@ -46,8 +46,11 @@ pub(crate) enum Route {
     ApiDescription,
 }
 
+/// A path, its routes by method, and what `Allow` says of them.
+type ApiPath = (&'static str, &'static [(Method, Route)], &'static str);
+
 /// The routes below `/api/v1/` that are one path, but for those of the original.
-const API: [(&str, &[(Method, Route)], &str); 7] = [
+const API: [ApiPath; 7] = [
     (
         "groups",
         &[

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{Response, StatusCode};
-use wharf_store::{LedgerStatistics, Totals};
+use wharf_history::History;
+use wharf_store::{LedgerStatistics, Totals, UnixNanos};
 
 use crate::activity::Disk;
 use crate::activity::hour::{SPAN, Span, Sums};
@@ -49,6 +50,10 @@ fn since(query: Option<&str>) -> Result<f64, ApiError> {
 }
 
 fn write(gateway: &Gateway, since: f64, out: &mut Vec<u8>) {
+    if let Some(history) = gateway.activity.history() {
+        history.settle();
+    }
+    gateway.measure();
     let (spans, sums) = gateway.activity.hour.read(Instant::now());
     let totals = gateway.store.totals();
     let mut data = Members::object(out);
@@ -151,7 +156,7 @@ fn write_storage(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk) {
     )]
     let mean = (syncs > 0).then(|| sync_time.as_secs_f64() / syncs as f64);
     object.number("sync_seconds_mean", mean);
-    object.number("last_sync_seconds", disk.last_sync.map(|at| at.as_seconds()));
+    object.number("last_sync_seconds", disk.last_sync.map(UnixNanos::as_seconds));
     match &disk.last_error {
         None => object.null("last_error"),
         Some((at, reason)) => {
@@ -168,7 +173,7 @@ fn write_storage(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk) {
 
 fn write_history(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk) {
     let history = gateway.activity.history();
-    let statistics = history.map(|history| history.statistics()).unwrap_or_default();
+    let statistics = history.map(History::statistics).unwrap_or_default();
     let mut object = Members::object(data.key("history"));
     let state = match (history, &disk.history_failure) {
         (None, _) => "off",

@@ -251,7 +251,7 @@ fn by_rank(snapshot: &Snapshot, listing: &Listing, filter: Option<Filter<'_>>) -
         if listing.descending { !rank } else { rank }
     };
     let after = listing.after.as_ref().map(|after| (after.rank, &after.key));
-    let (total, places) = lowest(snapshot, listing, filter, after, place);
+    let (total, places) = lowest(snapshot, listing, filter, after.as_ref(), place);
     let places = places.into_iter().map(|(rank, key)| (rank, key.clone()));
     Keys::of(places.collect(), listing.limit).with_total(total)
 }
@@ -262,7 +262,7 @@ fn by_job(snapshot: &Snapshot, listing: &Listing, filter: Option<Filter<'_>>) ->
     let down = |job| listing.descending.then_some(Reverse(job));
     let after = listing.after.as_ref().map(|after| &after.key);
     let after = after.map(|key| ((up(key.job()), down(key.job())), key));
-    let (total, places) = lowest(snapshot, listing, filter, after, |candidate| {
+    let (total, places) = lowest(snapshot, listing, filter, after.as_ref(), |candidate| {
         let job = candidate.key().job();
         // One of the two is none for all groups.
         (up(job), down(job))
@@ -276,7 +276,7 @@ fn lowest<'s, P: Ord>(
     snapshot: &'s Snapshot,
     listing: &Listing,
     filter: Option<Filter<'_>>,
-    after: Option<(P, &'s GroupingKey)>,
+    after: Option<&(P, &'s GroupingKey)>,
     place: impl Fn(&Candidate<'s>) -> P,
 ) -> (usize, Vec<(P, &'s GroupingKey)>) {
     // The highest of them is on top.
@@ -288,7 +288,7 @@ fn lowest<'s, P: Ord>(
     {
         total += 1;
         let place = (place(&candidate), candidate.key());
-        if after.as_ref().is_none_or(|after| place > *after) {
+        if after.is_none_or(|after| place > *after) {
             lowest.push(place);
         }
         // One more than the page has, to know whether there is another.

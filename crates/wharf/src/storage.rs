@@ -158,12 +158,12 @@ impl Keeper {
         let expiring = Arc::clone(&gateway);
         keeper.spawn("expiry", EXPIRE_EVERY, move || expiring.expire())?;
         // And apart from both, which must not wait for a history that is being written.
-        let (observing, mut rounds) = (Arc::clone(&gateway), 0u32);
+        let mut rounds = 0u32;
         keeper.spawn("observer", OBSERVE_EVERY, move || {
-            observing.observe();
+            gateway.observe();
             if rounds.is_multiple_of(SAVE_ROUNDS) {
-                observing.measure();
-                observing.save_history();
+                gateway.measure();
+                gateway.save_history();
             }
             rounds = rounds.wrapping_add(1);
         })?;

@@ -93,9 +93,13 @@ fn a_pace_needs_three_stored_pushes_and_is_the_median() {
     book.push(&key(1), &at(3_000));
     let pace = book.pace(&key(1)).unwrap();
     assert_eq!((pace.usual.as_millis(), pace.longest.as_millis()), (1000, 1500));
-    assert_eq!(pace.stale_after().as_millis(), 3000);
+    assert_eq!(pace.stale_after().as_secs(), 60);
     book.push(&key(1), &at(100_000));
     assert_eq!(book.pace(&key(1)).unwrap().stale_after().as_millis(), 97_000);
+    for n in 0..4 {
+        book.push(&key(2), &at(n * 100_000));
+    }
+    assert_eq!(book.pace(&key(2)).unwrap().stale_after().as_millis(), 300_000);
 }
 
 #[test]

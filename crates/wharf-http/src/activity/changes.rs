@@ -31,6 +31,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 pub(crate) enum Change {
     Pushed,
     Refused,
+    /// It has lost a family.
+    Changed,
     Deleted,
 }
 
@@ -39,6 +41,7 @@ impl Change {
         match self {
             Self::Pushed => "pushed",
             Self::Refused => "refused",
+            Self::Changed => "changed",
             Self::Deleted => "deleted",
         }
     }

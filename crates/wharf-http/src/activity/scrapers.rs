@@ -69,12 +69,8 @@ mod tests {
     fn a_scraper_is_known_by_its_name_and_address() {
         let scrapers = Scrapers::default();
         let address = |last| Some(IpAddr::from([10, 0, 0, last]));
-        for (at, (name, last)) in [("a", 1), ("b", 1), ("a", 2), ("a", 1)].into_iter().enumerate() {
-            scrapers.add(Scraper::named(
-                name.as_bytes(),
-                address(last),
-                UnixNanos(at as i64),
-            ));
+        for (at, (name, last)) in (0..).zip([("a", 1), ("b", 1), ("a", 2), ("a", 1)]) {
+            scrapers.add(Scraper::named(name.as_bytes(), address(last), UnixNanos(at)));
         }
         let list = scrapers.list();
         let found: Vec<_> = list

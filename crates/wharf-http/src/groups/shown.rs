@@ -94,7 +94,7 @@ pub(super) const FIELDS: [Field; 16] = [
         out.extend_from_slice(if keeps { b"true" } else { b"false" });
     }),
     ("path", |group, out| {
-        write_string(out, &grouping::path(&group.info.key))
+        write_string(out, &grouping::path(&group.info.key));
     }),
     ("states", |group, out| {
         let condition = Condition::of(group.info);
