@@ -35,12 +35,14 @@ usage: cargo xtask <command>
                   run the fuzz targets (all by default), N minutes each (1 by default)
   crash [--minutes N]
                   cut the power and kill the process over and over, for N minutes (1 by default)
+  screenshots     take the pictures of docs/page, of a gateway with two months of batch jobs behind it
   tidy            print the longest files and functions, for a look; never fails
   help            print this
 
 environment:
   WHARF_PEERS     folder of the peers, if they are already somewhere else
   WHARF_PYTHON    a Python that can import prometheus_client, likewise
+  WHARF_CHROMIUM  the browser that opens the page in tests, if it is not the machine's own
   WHARF_INTEROP   folder to build the clients of `interop` in, instead of target/interop
   WHARF_KILLS     how often the process is killed in the test of that
   WHARF_SEED      repeats the random conversation that a failing test names
@@ -81,6 +83,7 @@ fn run(args: &[String]) -> Result<()> {
         ),
         "check" => lint().and_then(|()| test(&[])),
         "lint" => lint(),
+        "screenshots" => screenshots(),
         "peers" => peers::bring().map(drop),
         "tidy" => {
             tidy::run();
@@ -115,6 +118,14 @@ fn lint() -> Result<()> {
     ])
     .env("RUSTDOCFLAGS", "--deny warnings")
     .run()
+}
+
+fn screenshots() -> Result<()> {
+    peers::bring_for_screenshots()?;
+    Step::cargo(&["test", "--package", "wharf", "--test", "page", "--locked"])
+        .args(["--", "--ignored", "take_the_screenshots"])
+        .env("WHARF_REQUIRE_PEERS", "1")
+        .run()
 }
 
 fn test(args: &[String]) -> Result<()> {

@@ -32,11 +32,20 @@ const BENCHMARK_PACKAGES: [Package; 1] = [("nginx", "bookworm", "nginx", "usr/sb
 /// Wharf's behaviour is compared with this version; others differ in texts.
 const PUSHGATEWAY: &str = "pushgateway, version 1.11.2 ";
 const PYTHON_CLIENT: &str = "prometheus-client>=0.22";
-/// What the tests call from the machine itself, and the packages that have it.
-const TOOLS: [(&str, &[&str], &str); 3] = [
+/// What is called from the machine itself: a command that fails where it is missing, and the package that has it.
+type Tool = (&'static str, &'static [&'static str], &'static str);
+const TOOLS: [Tool; 4] = [
+    ("chromium", &["--version"], "chromium"),
     ("curl", &["--version"], "curl"),
     ("python3", &["-c", "import ensurepip, venv"], "python3-venv"),
     ("sh", &["-c", ":"], "dash"),
+];
+
+/// What the screenshots need besides: a clock that can be led, and letters.
+const SCREENSHOT_TOOLS: [Tool; 3] = [
+    TOOLS[0],
+    ("faketime", &["--version"], "faketime"),
+    ("sh", &["-c", "fc-list | grep -q DejaVu"], "fonts-dejavu-core"),
 ];
 
 /// Where the peers are.
@@ -48,7 +57,7 @@ pub(crate) struct Peers {
 
 /// Finds the peers, and downloads those that are missing.
 pub(crate) fn bring() -> Result<Peers> {
-    install_tools()?;
+    install(&TOOLS)?;
     let folder = bring_packages(&PACKAGES)?;
     for (package, _, place, program) in PACKAGES {
         let program = folder.join(place).join(program);
@@ -95,8 +104,13 @@ pub(crate) fn target() -> Result<PathBuf> {
     Ok(target)
 }
 
-fn install_tools() -> Result<()> {
-    let missing: Vec<_> = TOOLS
+/// Installs what the screenshots need.
+pub(crate) fn bring_for_screenshots() -> Result<()> {
+    install(&SCREENSHOT_TOOLS)
+}
+
+fn install(tools: &[Tool]) -> Result<()> {
+    let missing: Vec<_> = tools
         .iter()
         .filter(|(program, args, _)| Step::new(program, args).output().is_none())
         .map(|&(_, _, package)| package)

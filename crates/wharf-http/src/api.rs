@@ -90,15 +90,27 @@ fn success(write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
 
 /// An answer of the API: the data in its envelope.
 pub(crate) fn answer(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
+    let mut response = enveloped(status, write_data);
+    finish(&mut response);
+    response
+}
+
+/// The same for the gateway's own page only: no other may read what the original would not show it.
+pub(crate) fn private(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
+    let mut response = enveloped(status, write_data);
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(CACHE_CONTROL, no_store);
+    response
+}
+
+fn enveloped(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
     let mut body = Vec::new();
     let mut envelope = Members::object(&mut body);
     let is_success = status.is_success();
     envelope.string("status", if is_success { "success" } else { "error" });
     write_data(envelope.key("data"));
     envelope.end();
-    let mut response = respond::with_type(status, "application/json", body);
-    finish(&mut response);
-    response
+    respond::with_type(status, "application/json", body)
 }
 
 /// On a response: pages of other origins may read it, if they may read anything.
@@ -239,7 +251,7 @@ fn write_by_bound(out: &mut Vec<u8>, values: impl Iterator<Item = (f64, Count)>)
 
 /// `[boundaries, lower, upper, count]` for each bucket that is not empty, from the lowest to the highest.
 /// Boundaries: 0 `(lower, upper]`, 1 `[lower, upper)`, 3 `[lower, upper]`.
-fn write_native_buckets(out: &mut Vec<u8>, native: &NativeHistogram) {
+pub(crate) fn write_native_buckets(out: &mut Vec<u8>, native: &NativeHistogram) {
     let bound = |index: i32| bounds::upper(native.schema, index);
     let mut array = Members::array(out);
     for (index, count) in native_counts(&native.negative).into_iter().rev() {
@@ -301,13 +313,13 @@ fn native_counts(side: &NativeBuckets) -> Vec<(i32, Count)> {
     counts
 }
 
-fn write_number(out: &mut Vec<u8>, value: f64) {
+pub(crate) fn write_number(out: &mut Vec<u8>, value: f64) {
     out.push(b'"');
     number::write_f64_signed_zero(out, value);
     out.push(b'"');
 }
 
-fn write_count(out: &mut Vec<u8>, count: Count) {
+pub(crate) fn write_count(out: &mut Vec<u8>, count: Count) {
     match count {
         Count::Int(count) => {
             out.push(b'"');

@@ -10,6 +10,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::activity::changes::Reader;
 use crate::connection::Sending;
 
 /// A buffer of many parts. It goes out by vectored writes, so that a scrape of a hundred thousand lines costs
@@ -63,10 +64,35 @@ impl Buf for Chunks {
     }
 }
 
-/// A body of known length, sent as one frame.
+/// A body: of known length and sent as one frame, or a stream of events.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseBody {
     data: Option<Chunks>,
+    events: Option<EventStream>,
+}
+
+type NextEvent = Pin<Box<dyn Future<Output = Option<(Bytes, Reader)>> + Send>>;
+
+/// Events as they come. One is on its way at a time; whoever reads slowly misses some.
+struct EventStream {
+    next: NextEvent,
+    sending: Option<Sending>,
+}
+
+impl std::fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventStream").finish_non_exhaustive()
+    }
+}
+
+impl EventStream {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.next.as_mut().poll(cx).map(|event| {
+            let (text, reader) = event?;
+            self.next = Box::pin(reader.next());
+            Some(text)
+        })
+    }
 }
 
 /// What ends when the buffer has been sent, or its reader has gone.
@@ -80,6 +106,7 @@ impl From<Chunks> for ResponseBody {
     fn from(chunks: Chunks) -> Self {
         Self {
             data: (chunks.remaining > 0).then_some(chunks),
+            events: None,
         }
     }
 }
@@ -93,6 +120,17 @@ impl<T: Into<Bytes>> From<T> for ResponseBody {
 }
 
 impl ResponseBody {
+    /// What this reader is told, until the gateway stops.
+    pub(crate) fn events(reader: Reader) -> Self {
+        Self {
+            data: None,
+            events: Some(EventStream {
+                next: Box::pin(reader.next()),
+                sending: None,
+            }),
+        }
+    }
+
     /// This body, which gives the permit back when it has been sent.
     pub(crate) fn holding(mut self, permit: OwnedSemaphorePermit) -> Self {
         if let Some(data) = &mut self.data {
@@ -105,6 +143,8 @@ impl ResponseBody {
     pub(crate) fn sending(mut self, sending: Sending) -> Self {
         if let Some(data) = &mut self.data {
             data.held.sending = Some(sending);
+        } else if let Some(events) = &mut self.events {
+            events.sending = Some(sending);
         }
         self
     }
@@ -121,16 +161,26 @@ impl Body for ResponseBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Chunks>, Infallible>>> {
+        if let Some(events) = &mut self.events {
+            return events.poll(cx).map(|text| {
+                let mut chunks = Chunks::default();
+                chunks.push(text?);
+                Some(Ok(Frame::data(chunks)))
+            });
+        }
         Poll::Ready(self.data.take().map(|chunks| Ok(Frame::data(chunks))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.data.is_none()
+        self.data.is_none() && self.events.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.events.is_some() {
+            return SizeHint::default();
+        }
         SizeHint::with_exact(self.len() as u64)
     }
 }

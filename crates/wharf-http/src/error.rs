@@ -29,6 +29,8 @@ pub(crate) struct ApiError {
     close: bool,
     /// The right that the request lacks, and how its sender may say who it is.
     lacks: Option<(Right, Challenges)>,
+    /// The family that a push contradicts itself or others in.
+    family: Option<String>,
 }
 
 /// On a response: the right for lack of which the request was refused.
@@ -44,6 +46,7 @@ impl ApiError {
             retry_after_seconds: None,
             close: false,
             lacks: None,
+            family: None,
         }
     }
 
@@ -78,6 +81,7 @@ impl ApiError {
             retry_after_seconds: None,
             close: true,
             lacks: None,
+            family: None,
         }
     }
 
@@ -90,6 +94,7 @@ impl ApiError {
             retry_after_seconds: None,
             close: true,
             lacks: None,
+            family: None,
         }
     }
 
@@ -102,6 +107,7 @@ impl ApiError {
             retry_after_seconds: Some(1),
             close: false,
             lacks: None,
+            family: None,
         }
     }
 
@@ -205,6 +211,22 @@ impl ApiError {
         self
     }
 
+    /// There is no group of that key.
+    pub(crate) fn no_group(key: &GroupingKey) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            ..Self::bad_request("not_found", &format!("there is no group {key}"))
+        }
+    }
+
+    /// More readers than can be kept informed.
+    pub(crate) fn too_many_readers(limit: usize) -> Self {
+        Self {
+            retry_after_seconds: Some(5),
+            ..Self::overloaded("readers of events", limit)
+        }
+    }
+
     /// A bug stopped a handler.
     pub(crate) fn internal() -> Self {
         Self {
@@ -214,6 +236,7 @@ impl ApiError {
             retry_after_seconds: None,
             close: true,
             lacks: None,
+            family: None,
         }
     }
 
@@ -232,6 +255,10 @@ impl ApiError {
     /// The right that the request lacks.
     pub(crate) fn lacks(&self) -> Option<Right> {
         self.lacks.map(|(right, _)| right)
+    }
+
+    pub(crate) fn family(&self) -> Option<&str> {
+        self.family.as_deref()
     }
 
     /// The response: the text, as the original sends its errors.
@@ -303,8 +330,13 @@ impl From<PushError> for ApiError {
             PushError::Inconsistent(inconsistency) => (StatusCode::BAD_REQUEST, inconsistency.reason()),
             _ => (StatusCode::BAD_REQUEST, "timestamps"),
         };
+        let family = match &error {
+            PushError::Inconsistent(inconsistency) => Some(inconsistency.family().to_owned()),
+            _ => None,
+        };
         Self {
             status,
+            family,
             ..Self::bad_request(reason, &error)
         }
     }

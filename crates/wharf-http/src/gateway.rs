@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,10 +12,13 @@ use http::header::{CONTENT_LENGTH, ORIGIN};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
+use wharf_model::GroupingKey;
 use wharf_model::name::NameRule;
 use wharf_store::{Clock, Expired, InstanceLabel, Limits, Reserved, Store, UnixNanos};
 
 use crate::access::{Access, Front, Turned};
+use crate::activity::hour::Level;
+use crate::activity::{Activity, Pushed};
 use crate::api::Shareable;
 use crate::auth::Verdict;
 use crate::body;
@@ -30,7 +34,9 @@ use crate::rights::{Challenges, Rights};
 use crate::router::{Route, Routed, Router};
 use crate::server::Shutdown;
 use crate::telemetry::{self, Telemetry};
-use crate::{api, groups, push, respond, scrape, shape};
+use crate::{
+    api, description, events, families, group, groups, page, push, respond, scrape, shape, stats, visitor,
+};
 
 /// What the flags decide about the HTTP side. Paths are checked and normalised by who makes them.
 #[derive(Debug, Clone)]
@@ -64,6 +70,8 @@ pub struct Settings {
     pub push_limits: PushLimits,
     /// Limits on what is stored, without quotas.
     pub store_limits: Limits,
+    /// How much memory the history of pushes may take; 0: there is none.
+    pub history_bytes: usize,
     /// The status of an accepted push: 200, or 202 for clients that know no other.
     pub success_status: StatusCode,
     /// Whether scrapers that prefer `OpenMetrics` get it.
@@ -105,6 +113,8 @@ pub struct Status {
     pub build_information: BuildInformation,
     /// Every flag with its value.
     pub flags: BTreeMap<String, String>,
+    /// The folder in which groups are kept; none: they are in memory only.
+    pub storage_path: Option<String>,
 }
 
 /// The gateway behind all connections.
@@ -117,6 +127,7 @@ pub struct Gateway {
     pub(crate) clock: Box<dyn Clock>,
     pub(crate) started_at: UnixNanos,
     pub(crate) telemetry: Telemetry,
+    pub(crate) activity: Activity,
     pub(crate) shutdown: Shutdown,
     pub(crate) scrapes: Arc<Semaphore>,
     /// Places for large bodies.
@@ -158,6 +169,7 @@ impl Gateway {
         Self {
             store: Arc::new(store),
             is_loaded: AtomicBool::new(false),
+            activity: Activity::new(settings.history_bytes, clock.now()),
             started_at: clock.now(),
             clock,
             telemetry,
@@ -223,27 +235,141 @@ impl Gateway {
     /// loaded; costs what expires.
     pub fn expire(&self) {
         match self.store.expire(self.clock.now()) {
-            Ok(Expired {
-                deleted: 0,
-                kept_times: 0,
-            }) => {}
+            Ok(expired) if expired == Expired::default() => {}
             Ok(Expired { deleted, kept_times }) => {
-                self.telemetry.record_expired(deleted as u64, kept_times as u64);
-                tracing::info!(groups = deleted + kept_times, kept_times, "groups expired");
+                let gone = deleted.len();
+                self.telemetry.record_expired(gone as u64, kept_times as u64);
+                tracing::info!(groups = gone + kept_times, kept_times, "groups expired");
+                self.activity.deleted(deleted);
             }
             // The disk takes nothing; that is in the log already, and they expire when it does again.
             Err(error) => tracing::debug!(err = %error, "groups cannot expire now"),
         }
     }
 
+    /// Looks at what goes on, for those who want to know: takes the history down, and tells readers of changes. To be
+    /// called a few times a second, from one thread; costs what has happened.
+    pub fn observe(&self) {
+        if let Some(history) = self.activity.history() {
+            history.settle();
+        }
+        self.activity.changes.publish();
+        let now = self.clock.now();
+        if let Some(statistics) = self.store.ledger_statistics() {
+            let mut disk = self.activity.disk();
+            if disk.syncs != statistics.syncs {
+                disk.syncs = statistics.syncs;
+                disk.last_sync = Some(now);
+            }
+            if !statistics.is_up
+                && let Some(reason) = self.store.failure()
+            {
+                disk.last_error = Some((now, reason));
+            }
+        }
+    }
+
+    /// Writes down how much there is now. To be called every second; a look at `/proc` is among it.
+    pub fn measure(&self) {
+        let totals = self.store.totals();
+        let level = Level {
+            groups: totals.groups as u64,
+            series: totals.series,
+            bytes: totals.bytes,
+            memory_bytes: telemetry::resident_bytes().unwrap_or_default(),
+        };
+        self.activity.hour.level(Instant::now(), level);
+    }
+
+    /// Reads the history of a folder, in which it is kept from now on. To be called once the store is loaded. Blocks.
+    pub fn open_history(&self, folder: &Path) {
+        let Some(history) = self.activity.history() else {
+            return;
+        };
+        match history.open(folder) {
+            Ok(opened) => {
+                history.retain(|key| self.store.has_group(key));
+                self.activity.disk().keeps_history = true;
+                if let (Some(aside), Some(damage)) = (opened.set_aside, opened.damage) {
+                    let file = aside.display();
+                    tracing::warn!(%file, err = damage, "a part of the history of pushes cannot be read; its file was set aside");
+                }
+            }
+            Err(error) => {
+                self.activity.disk().history_failure = Some(error.to_string());
+                tracing::warn!(err = %error, "the history of pushes is in memory only");
+            }
+        }
+    }
+
+    /// Writes the history down, if it is kept. To be called about once a second, and at the end. Blocks.
+    pub fn save_history(&self) {
+        let Some(history) = self.activity.history() else {
+            return;
+        };
+        let failure = history.save().err().map(|error| error.to_string());
+        let mut disk = self.activity.disk();
+        if !disk.keeps_history {
+            return;
+        }
+        match (&disk.history_failure, &failure) {
+            (None, Some(error)) => tracing::warn!(err = error, "the history of pushes cannot be written"),
+            (Some(_), None) => tracing::info!("the history of pushes is written again"),
+            _ => {}
+        }
+        disk.history_failure = failure;
+    }
+
+    /// Books a push that was not stored; without a group if it names none.
+    pub(crate) fn record_refusal(&self, error: &ApiError, push: Option<Pushed>, address: Option<IpAddr>) {
+        self.telemetry.record_refusal(error.reason());
+        let now = self.clock.now();
+        match push {
+            Some(push) => {
+                let has_group = |key: &GroupingKey| self.store.has_group(key);
+                self.activity.refused(push, error, has_group, now);
+            }
+            None => self.activity.refused_without_group(error, address, now),
+        }
+    }
+
+    /// Deletes a group; whether there was one.
+    ///
+    /// # Errors
+    /// 503 if that cannot be stored.
+    pub(crate) async fn delete(&self, key: &GroupingKey) -> Result<bool, ApiError> {
+        let (existed, commit) = self.store.delete(key)?;
+        commit.wait().await?;
+        if existed {
+            self.activity.deleted([key.clone()]);
+        }
+        Ok(existed)
+    }
+
+    /// The status of an accepted push.
+    pub(crate) fn success_status(&self) -> StatusCode {
+        if self.settings.unchecked {
+            StatusCode::ACCEPTED
+        } else {
+            self.settings.success_status
+        }
+    }
+
+    /// How many requests are being served.
+    pub(crate) fn requests_in_flight(&self) -> usize {
+        self.settings
+            .max_requests_in_flight
+            .saturating_sub(self.requests.available_permits())
+    }
+
     /// What to say while the store does not have yet what its ledger has.
-    fn loading(&self) -> Option<&'static str> {
+    pub(crate) fn loading(&self) -> Option<&'static str> {
         let is_loaded = self.is_loaded.load(Ordering::Acquire);
         (!is_loaded).then_some("the stored groups are still being loaded")
     }
 
     /// Why the gateway is not ready, if it is not.
-    fn not_ready(&self) -> Option<String> {
+    pub(crate) fn not_ready(&self) -> Option<String> {
         if let Some(loading) = self.loading() {
             return Some(loading.to_owned());
         }
@@ -318,7 +444,7 @@ impl Gateway {
             .settings
             .origins
             .is_foreign(method, headers, request.uri().authority());
-        let needs_rights = matches!(routed, Routed::To(route) if route.terms(method).right.is_some());
+        let identifies = matches!(routed, Routed::To(route) if route.terms(method).identifies);
         let users = access.map(|access| &access.users);
         // Every connection puts its peer into its requests.
         let peer = request.extensions().get().map(SocketAddr::ip);
@@ -333,7 +459,7 @@ impl Gateway {
             }
             let policy = self.policy();
             match (policy.access(), users) {
-                (Some(rules), _) if needs_rights => rules.rights(users, headers, peer, names).await,
+                (Some(rules), _) if identifies => rules.rights(users, headers, peer, names).await,
                 (Some(_), _) => Ok(Rights::none()),
                 (None, None) => Ok(Rights::unlimited()),
                 (None, Some(users)) => match users.admit(headers, peer).await {
@@ -382,8 +508,13 @@ impl Gateway {
         if let Route::Group { .. } | Route::ApiPush = route
             && summary.method != Method::DELETE
         {
+            let (ended, duration) = (Instant::now(), started.elapsed());
             self.telemetry
-                .record_push(&summary.method, summary.size_bytes, started.elapsed());
+                .record_push(&summary.method, summary.size_bytes, duration);
+            let is_stored = response.status().is_success();
+            self.activity
+                .hour
+                .push(is_stored, summary.size_bytes, ended, duration);
         }
         response
     }
@@ -416,6 +547,10 @@ impl Gateway {
                 | Route::ApiGroups
                 | Route::ApiDeleteGroups
                 | Route::ApiPush
+                | Route::ApiGroup { .. }
+                | Route::ApiDeleteGroup { .. }
+                | Route::ApiGroupHistory { .. }
+                | Route::ApiFamilies
         );
         if needs_store && let Some(loading) = self.loading() {
             return ApiError::unavailable(&loading).into_response();
@@ -435,14 +570,26 @@ impl Gateway {
                 | Route::ApiWipe
                 | Route::ApiGroups
                 | Route::ApiDeleteGroups
+                | Route::ApiGroup { .. }
+                | Route::ApiDeleteGroup { .. }
+                | Route::ApiGroupHistory { .. }
+                | Route::ApiFamilies
+                | Route::ApiStats
+                | Route::ApiEvents
+                | Route::ApiAccess
+                | Route::ApiDescription
                 | Route::QuitByGet
         );
         let headers = request.headers().clone();
+        let peer = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
         let query = request.uri().query().map(str::to_owned);
         if !outside_api {
             self.without_body(request).await;
         } else if let Err(error) = self.check_unread(request).await {
             return error.into_response();
+        }
+        if route == Route::Scrape {
+            return scrape::handle(self, query.as_deref(), &headers, rights, peer).await;
         }
         self.answer(route, path, query.as_deref(), &headers, rights).await
     }
@@ -474,17 +621,23 @@ impl Gateway {
         headers: &HeaderMap,
         rights: &Rights,
     ) -> Response<ResponseBody> {
+        let key = |key_at: usize| {
+            let key_at = self.settings.route_prefix.len() + key_at;
+            path.get(key_at..).unwrap_or_default().to_vec()
+        };
         match route {
-            Route::Scrape => scrape::handle(self, query, headers, rights).await,
-            // Their bodies do matter; `dispatch` has sent them elsewhere.
-            Route::Group { .. } | Route::ApiPush => respond::not_found(),
+            // `dispatch` has sent them elsewhere.
+            Route::Group { .. } | Route::ApiPush | Route::Scrape => respond::not_found(),
             Route::Healthy => respond::plain("OK"),
             Route::Ready => match self.not_ready() {
                 None => respond::plain("OK"),
                 Some(why) => ApiError::unavailable(&why).into_response(),
             },
-            Route::Page => page(&self.settings.external_prefix),
-            Route::Static => static_file(path.get(self.settings.route_prefix.len()..).unwrap_or_default()),
+            Route::Page => page::page(&self.settings.external_prefix),
+            Route::Static => {
+                let path = path.get(self.settings.route_prefix.len()..);
+                page::static_file(path.unwrap_or_default(), headers)
+            }
             Route::Quit => self.quit(),
             Route::QuitByGet => {
                 let text = "Only POST or PUT requests allowed.";
@@ -495,6 +648,20 @@ impl Gateway {
             Route::ApiOptions => api::options(),
             Route::ApiGroups => groups::list(self, query, rights).await,
             Route::ApiDeleteGroups => groups::delete(self, query, rights).await,
+            Route::ApiGroup { key_at } => {
+                let key = key(key_at);
+                group::show(self, &key, query, rights).await
+            }
+            Route::ApiGroupHistory { key_at } => group::history(&self, &key(key_at), query, rights),
+            Route::ApiDeleteGroup { key_at } => {
+                let key = key(key_at);
+                group::delete(&self, &key, query, rights).await
+            }
+            Route::ApiFamilies => families::list(self, query, rights).await,
+            Route::ApiStats => stats::show(self, query, rights).await,
+            Route::ApiEvents => events::follow(&self, rights),
+            Route::ApiAccess => visitor::show(&self, rights),
+            Route::ApiDescription => description::show(),
             Route::Reload => self.reload_by_request().await,
             Route::ApiWipe => self.wipe().await.unwrap_or_else(ApiError::into_response),
         }
@@ -503,6 +670,7 @@ impl Gateway {
     async fn wipe(&self) -> Result<Response<ResponseBody>, ApiError> {
         let (groups, commit) = self.store.wipe()?;
         commit.wait().await?;
+        self.activity.wiped();
         tracing::info!(groups, "all groups wiped");
         Ok(respond::empty(StatusCode::ACCEPTED))
     }
@@ -594,24 +762,18 @@ fn handler_label(route: Route, method: &Method) -> Option<&'static str> {
         Route::ApiMetrics => Some("api/v1/metrics"),
         Route::ApiOptions => Some("api/v1/options"),
         Route::ApiWipe => Some("wipe"),
-        Route::ApiGroups | Route::ApiDeleteGroups => Some("api/v1/groups"),
+        Route::ApiGroups
+        | Route::ApiDeleteGroups
+        | Route::ApiGroup { .. }
+        | Route::ApiDeleteGroup { .. }
+        | Route::ApiGroupHistory { .. } => Some("api/v1/groups"),
+        Route::ApiFamilies => Some("api/v1/families"),
+        Route::ApiStats => Some("api/v1/stats"),
+        Route::ApiEvents => Some("api/v1/events"),
+        Route::ApiAccess => Some("api/v1/access"),
+        Route::ApiDescription => Some("api/v1/openapi.json"),
         Route::ApiPush => Some("api/v1/push"),
         Route::Reload => Some("reload"),
         Route::Scrape | Route::Quit | Route::QuitByGet => None,
     }
-}
-
-fn page(external_prefix: &str) -> Response<ResponseBody> {
-    respond::with_type(
-        StatusCode::OK,
-        "text/html; charset=utf-8",
-        wharf_ui::page(external_prefix),
-    )
-}
-
-fn static_file(path: &[u8]) -> Response<ResponseBody> {
-    let file = wharf_ui::FILES.iter().find(|file| path == file.path.as_bytes());
-    file.map_or_else(respond::not_found, |file| {
-        respond::with_type(StatusCode::OK, file.content_type, file.bytes)
-    })
 }

@@ -2,8 +2,12 @@
 
 use std::fmt;
 
-use wharf_model::name::{NameRule, is_reserved_label_name, unescape_values};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use wharf_model::name::{EscapingScheme, NameRule, is_reserved_label_name, unescape_values};
 use wharf_model::{GroupingKey, GroupingKeyError};
+
+use crate::path::percent_encode;
 
 /// Why a push URL names no group. The texts are those of the original.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +116,30 @@ pub(crate) fn parse(rest: &[u8], names: NameRule) -> Result<GroupingKey, UrlErro
         labels.push((name.as_str(), std::str::from_utf8(value).map_err(not_utf8)?));
     }
     GroupingKey::new(labels).map_err(UrlError::Key)
+}
+
+/// The path of a group as [`parse`] reads it, from `job/` on, percent-encoded.
+pub(crate) fn path(key: &GroupingKey) -> String {
+    let others = key.labels().filter(|(name, _)| *name != "job");
+    let mut path = String::new();
+    for (name, value) in std::iter::once(("job", key.job())).chain(others) {
+        if !path.is_empty() {
+            path.push('/');
+        }
+        path.push_str(&percent_encode(
+            EscapingScheme::Values.escape_label_name(name).as_bytes(),
+        ));
+        // A slash separates however it is written, and these segments do not reach the router.
+        if value.contains('/') || matches!(value, "" | "." | "..") {
+            path.push_str("@base64/");
+            let encoded = URL_SAFE_NO_PAD.encode(value);
+            path.push_str(if encoded.is_empty() { "=" } else { &encoded });
+        } else {
+            path.push('/');
+            path.push_str(&percent_encode(value.as_bytes()));
+        }
+    }
+    path
 }
 
 fn parse_label(name: &[u8], value: &[u8], names: NameRule) -> Result<(String, Vec<u8>), UrlError> {

@@ -4,26 +4,33 @@
 //! misspelt `older_than` must not delete more than was meant.
 
 mod cursor;
+mod filter;
+mod shown;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Response, StatusCode};
 use wharf_model::{GroupingKey, Selector, duration};
-use wharf_store::{Commit, GroupInfo, Listing, PUSH_FAILURE_TIME, PUSH_TIME, Page, SortBy, UnixNanos};
+use wharf_store::{Candidate, Commit, Listing, PUSH_FAILURE_TIME, PUSH_TIME, Page, SortBy, UnixNanos};
+
+use self::filter::Filter;
+pub(crate) use self::filter::Words;
+use self::shown::{DEFAULT_FIELDS, FIELDS};
+pub(crate) use self::shown::{Look, write_fields, write_history};
 
 use crate::api;
 use crate::chunks::ResponseBody;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
-use crate::json::{Members, write_string, write_strings};
+use crate::json::{Members, write_strings};
 use crate::query;
 use crate::rights::{Right, Rights, Scope};
 
 /// Selectors in one request: each is compiled, and looked at for each group.
 const MAX_SELECTORS: usize = 32;
-const DEFAULT_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 1000;
+pub(crate) const DEFAULT_LIMIT: usize = 100;
+pub(crate) const MAX_LIMIT: usize = 1000;
 
 /// `GET /api/v1/groups`: of those groups that whoever asks may see.
 pub(crate) async fn list(
@@ -39,8 +46,16 @@ pub(crate) async fn list(
         let _permit = permit;
         let mut request = ListRequest::of(query.as_deref())?;
         request.listing.selectors = scope.narrow(request.listing.selectors);
-        let page = gateway.store.list(&request.listing);
-        Ok(api::answer(StatusCode::OK, |out| request.write(&page, out)))
+        let look = Look::at(&gateway, request.filter.expiring_within);
+        let page = if request.filter.is_empty() {
+            gateway.store.list(&request.listing)
+        } else {
+            let passes = |candidate: &Candidate<'_>| request.filter.passes(&look, candidate);
+            gateway.store.list_where(&request.listing, &passes)
+        };
+        Ok(api::answer(StatusCode::OK, |out| {
+            request.write(&look, &page, out);
+        }))
     });
     answered(listed.await)
 }
@@ -72,6 +87,11 @@ pub(crate) async fn delete(
         }
     }
     if !request.dry_run {
+        if request.family.is_some() {
+            deleted.keys.iter().for_each(|key| gateway.activity.changed(key));
+        } else {
+            gateway.activity.deleted(deleted.keys.iter().cloned());
+        }
         gateway.telemetry.record_deleted(deleted.keys.len() as u64);
         tracing::info!(
             groups = deleted.keys.len(),
@@ -81,10 +101,8 @@ pub(crate) async fn delete(
     }
     api::answer(StatusCode::OK, |out| {
         let mut data = Members::object(out);
-        data.key("count")
-            .extend_from_slice(deleted.keys.len().to_string().as_bytes());
-        data.key("dry_run")
-            .extend_from_slice(if request.dry_run { b"true" } else { b"false" });
+        data.integer("count", deleted.keys.len() as u64);
+        data.flag("dry_run", request.dry_run);
         let mut groups = Members::array(data.key("groups"));
         for key in &deleted.keys {
             write_strings(groups.next(), key.labels());
@@ -94,7 +112,8 @@ pub(crate) async fn delete(
     })
 }
 
-fn answered(
+/// What a worker has made of a request.
+pub(crate) fn answered(
     result: Result<Result<Response<ResponseBody>, ApiError>, tokio::task::JoinError>,
 ) -> Response<ResponseBody> {
     match result {
@@ -130,41 +149,9 @@ fn check_count(selectors: &[Selector]) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// A member of a listed group: its name, and how its value is written.
-type Field = (&'static str, fn(&GroupInfo, &mut Vec<u8>));
-
-/// What a listing shows of each group, in this order.
-const FIELDS: [Field; 10] = [
-    ("labels", |group, out| write_strings(out, group.key.labels())),
-    ("last_push_successful", |group, out| {
-        let is_successful = group.failure_time <= group.push_time;
-        out.extend_from_slice(if is_successful { b"true" } else { b"false" });
-    }),
-    ("push_time_seconds", |group, out| {
-        write_seconds(out, group.push_time);
-    }),
-    ("push_failure_time_seconds", |group, out| {
-        write_seconds(out, group.failure_time);
-    }),
-    ("families", |group, out| write_count(out, group.families as u64)),
-    ("series", |group, out| write_count(out, group.series)),
-    ("bytes", |group, out| write_count(out, group.bytes)),
-    ("ttl", |group, out| match group.lifetime {
-        Some(lifetime) => write_string(out, &duration::format(lifetime.ttl.after)),
-        None => out.extend_from_slice(b"null"),
-    }),
-    ("expires_at", |group, out| match group.lifetime {
-        Some(lifetime) => write_string(out, &api::rfc3339(lifetime.expires_at)),
-        None => out.extend_from_slice(b"null"),
-    }),
-    ("keep_times", |group, out| {
-        let keeps = group.lifetime.is_some_and(|lifetime| lifetime.ttl.keep_times);
-        out.extend_from_slice(if keeps { b"true" } else { b"false" });
-    }),
-];
-
-const SORTS: [(&str, SortBy); 6] = [
+const SORTS: [(&str, SortBy); 7] = [
     ("labels", SortBy::Key),
+    ("job", SortBy::Job),
     ("push_time", SortBy::PushTime),
     ("failure_time", SortBy::FailureTime),
     ("series", SortBy::Series),
@@ -174,6 +161,7 @@ const SORTS: [(&str, SortBy); 6] = [
 
 struct ListRequest {
     listing: Listing,
+    filter: Filter,
     /// As in [`FIELDS`].
     fields: Vec<usize>,
 }
@@ -188,7 +176,8 @@ impl ListRequest {
                 after: None,
                 limit: DEFAULT_LIMIT,
             },
-            fields: (0..FIELDS.len()).collect(),
+            filter: Filter::default(),
+            fields: (0..DEFAULT_FIELDS).collect(),
         };
         let mut after = None;
         for (name, value) in query::parameters(query)? {
@@ -202,20 +191,31 @@ impl ListRequest {
                 "limit" => listing.limit = limit(&value)?,
                 "cursor" => after = Some(value),
                 "fields" => request.fields = fields(&value)?,
-                other => return Err(query::unknown(other, "match[], sort, limit, cursor, fields")),
+                "q" => request.filter.words = Words::of(&value)?,
+                "state" => request.filter.states = filter::states(&value)?,
+                "expiring_within" => {
+                    let within = duration::parse(&value);
+                    request.filter.expiring_within =
+                        within.map_err(|error| ApiError::parameter(&format!("expiring_within: {error}")))?;
+                }
+                other => {
+                    let known = "match[], q, state, expiring_within, sort, limit, cursor, fields";
+                    return Err(query::unknown(other, known));
+                }
             }
         }
         request.listing.after = after.map(|text| cursor::read(&text)).transpose()?;
         Ok(request)
     }
 
-    fn write(&self, page: &Page, out: &mut Vec<u8>) {
+    fn write(&self, look: &Look<'_>, page: &Page, out: &mut Vec<u8>) {
         let mut data = Members::object(out);
         let mut groups = Members::array(data.key("groups"));
-        for group in &page.groups {
+        for info in &page.groups {
+            let group = look.group(info);
             let mut object = Members::object(groups.next());
             for (name, write) in self.fields.iter().filter_map(|at| FIELDS.get(*at)) {
-                write(group, object.key(name));
+                write(&group, object.key(name));
             }
             object.end();
         }
@@ -224,7 +224,7 @@ impl ListRequest {
             data.string("next_cursor", &cursor::write(next));
         }
         if let Some(total) = page.total {
-            write_count(data.key("total"), total as u64);
+            data.integer("total", total as u64);
         }
         data.end();
     }
@@ -246,7 +246,8 @@ fn sort(text: &str) -> Result<(SortBy, bool), ApiError> {
     })
 }
 
-fn limit(text: &str) -> Result<usize, ApiError> {
+/// How many are to be on a page.
+pub(crate) fn limit(text: &str) -> Result<usize, ApiError> {
     let number = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
     number.ok_or_else(|| {
         ApiError::parameter(&format!(
@@ -275,7 +276,7 @@ fn fields(text: &str) -> Result<Vec<usize>, ApiError> {
 }
 
 /// The name of a family that can be deleted. A group cannot be without its times, which the gateway writes.
-fn family(name: String) -> Result<String, ApiError> {
+pub(crate) fn family(name: String) -> Result<String, ApiError> {
     if name == PUSH_TIME || name == PUSH_FAILURE_TIME {
         let text = format!("family: expected a family that was pushed, found `{name}`");
         return Err(ApiError::parameter(&text));
@@ -406,19 +407,6 @@ impl DeleteRequest {
     }
 }
 
-fn write_count(out: &mut Vec<u8>, count: u64) {
-    out.extend_from_slice(count.to_string().as_bytes());
-}
-
-/// JSON has no infinity; a group that was imported may have any push time.
-fn write_seconds(out: &mut Vec<u8>, seconds: f64) {
-    if seconds.is_finite() {
-        out.extend_from_slice(seconds.to_string().as_bytes());
-    } else {
-        out.extend_from_slice(b"null");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -436,7 +424,7 @@ mod tests {
         let request = listing("").ok().unwrap();
         assert_eq!(
             (request.listing.limit, request.fields.len()),
-            (DEFAULT_LIMIT, FIELDS.len())
+            (DEFAULT_LIMIT, DEFAULT_FIELDS)
         );
         let request = listing("sort=-series&limit=5&fields=series,labels,series&match[]={job=\"a\"}");
         let request = request.ok().unwrap();
@@ -452,7 +440,7 @@ mod tests {
         let refused = |query| listing(query).err().unwrap();
         assert_eq!(
             refused("sort=size"),
-            "sort: expected one of labels, push_time, failure_time, series, bytes, expires_at, perhaps with - \
+            "sort: expected one of labels, job, push_time, failure_time, series, bytes, expires_at, perhaps with - \
              in front, found `size`"
         );
         assert_eq!(
@@ -461,7 +449,7 @@ mod tests {
         );
         assert_eq!(
             refused("match=x"),
-            "expected a parameter of match[], sort, limit, cursor, fields, found `match`"
+            "expected a parameter of match[], q, state, expiring_within, sort, limit, cursor, fields, found `match`"
         );
         assert!(refused("fields=label").starts_with("fields: expected some of labels, "));
         assert!(refused("match[]=job").starts_with("match[]: column 1: "));

@@ -2,6 +2,8 @@
 //!
 //! Scripts compare such documents as text, and the page embeds them in HTML, so the escapes are Go's too.
 
+use wharf_exposition::number;
+
 /// Appends `text` as a JSON string, with `<`, `>`, `&` and the line separators of JavaScript escaped.
 pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
@@ -84,8 +86,50 @@ impl<'o> Members<'o> {
         write_string(self.key(key), value);
     }
 
+    /// A member whose value is a string, or `null`.
+    pub(crate) fn text(&mut self, key: &str, value: Option<&str>) {
+        match value {
+            Some(value) => self.string(key, value),
+            None => self.null(key),
+        }
+    }
+
+    /// A member whose value is an integer.
+    pub(crate) fn integer(&mut self, key: &str, value: u64) {
+        write_integer(self.key(key), value);
+    }
+
+    /// A member whose value is a number, or `null`.
+    pub(crate) fn number(&mut self, key: &str, value: Option<f64>) {
+        write_number(self.key(key), value);
+    }
+
+    /// A member whose value is `true` or `false`.
+    pub(crate) fn flag(&mut self, key: &str, value: bool) {
+        self.key(key)
+            .extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
+    /// A member whose value is `null`.
+    pub(crate) fn null(&mut self, key: &str) {
+        self.key(key).extend_from_slice(b"null");
+    }
+
     pub(crate) fn end(self) {
         self.out.push(self.close);
+    }
+}
+
+/// Appends an integer.
+pub(crate) fn write_integer(out: &mut Vec<u8>, value: u64) {
+    number::write_u64(out, value);
+}
+
+/// Appends a number, or `null` where there is none, or one that JSON does not know: infinities, and what is not one.
+pub(crate) fn write_number(out: &mut Vec<u8>, value: Option<f64>) {
+    match value.filter(|value| value.is_finite()) {
+        Some(value) => out.extend_from_slice(value.to_string().as_bytes()),
+        None => out.extend_from_slice(b"null"),
     }
 }
 

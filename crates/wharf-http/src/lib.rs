@@ -5,11 +5,12 @@
 //! listener -> connection (TLS, timeouts, limits) -> door (settings, rate) -> router -> rights -> handler -> response
 //!                                                                                  |- push    grouping key, body, decoder, store
 //!                                                                                  |- scrape  own metrics + snapshot -> encoder
-//!                                                                                  |- api     snapshot -> JSON
+//!                                                                                  |- api     snapshot, activity -> JSON
 //!                                                                                  '- page    static files
 //! ```
 
 mod access;
+mod activity;
 mod api;
 mod auth;
 mod body;
@@ -17,9 +18,13 @@ mod bounds;
 mod chunks;
 mod connection;
 mod content;
+mod description;
 mod door;
 mod error;
+mod events;
+mod families;
 mod gateway;
+mod group;
 mod grouping;
 mod groups;
 mod json;
@@ -27,6 +32,7 @@ mod limits;
 mod negotiate;
 mod options;
 mod origin;
+mod page;
 mod path;
 mod policy;
 mod push;
@@ -38,9 +44,11 @@ mod router;
 mod scrape;
 mod server;
 mod shape;
+mod stats;
 mod stream;
 pub mod telemetry;
 pub mod tls;
+mod visitor;
 
 pub use access::{Access, AccessSource, Fixed, Front, RateLimit};
 pub use auth::{HashError, NoRandomness, PasswordHash, TokenError, TokenHash, Users, random_token};

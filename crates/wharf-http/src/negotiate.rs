@@ -21,6 +21,19 @@ pub(crate) enum Format {
 }
 
 impl Format {
+    /// The format in a few words.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Text004 => "text 0.0.4",
+            Self::Text100 => "text 1.0.0",
+            Self::OpenMetrics001 => "OpenMetrics 0.0.1",
+            Self::OpenMetrics100 => "OpenMetrics 1.0.0",
+            Self::ProtobufDelimited => "protobuf",
+            Self::ProtobufText => "protobuf as text",
+            Self::ProtobufCompact => "protobuf as compact text",
+        }
+    }
+
     /// The `Content-Type`.
     pub(crate) fn content_type(self, escaping: EscapingScheme) -> String {
         let format = match self {

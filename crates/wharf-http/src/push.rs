@@ -2,6 +2,7 @@
 
 mod many;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use wharf_exposition::{openmetrics, protobuf, text};
 use wharf_model::{Exposition, GroupingKey};
 use wharf_store::{Commit, PushError};
 
+use crate::activity::{Brought, Pushed};
 use crate::body::{self, ContentEncoding};
 use crate::chunks::ResponseBody;
 use crate::content::{self, BodyFormat};
@@ -37,31 +39,56 @@ pub(crate) async fn handle(
     rights: &Rights,
 ) -> Response<ResponseBody> {
     let key = grouping::parse(rest, gateway.settings.names);
-    let is_delete = *request.method() == Method::DELETE;
-    let answered = if is_delete {
-        delete(&gateway, key, request, rights).await
-    } else {
-        let admitted = key
-            .inspect_err(|error| {
-                tracing::debug!(url = %grouping::GoQuoted(rest), err = %error, "failed to parse URL");
-            })
-            .map_err(ApiError::from)
-            .and_then(|key| admit(&gateway, key, &request, rights));
-        match admitted {
-            Ok(admitted) => push(Arc::clone(&gateway), admitted, request).await,
-            Err(error) => {
-                let (parts, body) = request.into_parts();
-                body::discard(&parts.headers, body, gateway.settings.body_timeout).await;
-                Err(error)
-            }
+    if *request.method() == Method::DELETE {
+        let deleted = delete(&gateway, key, request, rights).await;
+        return deleted.unwrap_or_else(ApiError::into_response);
+    }
+    let address = address_of(&request).map(|peer| peer.ip());
+    let mut pushed = key.as_ref().ok().map(|key| Pushed {
+        key: key.clone(),
+        method: request.method().clone(),
+        address,
+        brought: Brought::default(),
+    });
+    let admitted = key
+        .inspect_err(|error| {
+            tracing::debug!(url = %grouping::GoQuoted(rest), err = %error, "failed to parse URL");
+        })
+        .map_err(ApiError::from)
+        .and_then(|key| admit(&gateway, key, &request, rights));
+    let answered = match admitted {
+        Ok(admitted) => {
+            let mut unread = Brought::default();
+            let brought = pushed.as_mut().map_or(&mut unread, |pushed| &mut pushed.brought);
+            push(Arc::clone(&gateway), admitted, request, brought).await
+        }
+        Err(error) => {
+            let (parts, body) = request.into_parts();
+            body::discard(&parts.headers, body, gateway.settings.body_timeout).await;
+            Err(error)
         }
     };
-    answered.unwrap_or_else(|error: ApiError| {
-        if !is_delete {
-            gateway.telemetry.record_refusal(error.reason());
+    let now = gateway.clock.now();
+    match (answered, pushed) {
+        (Ok(None), Some(pushed)) => {
+            gateway.activity.stored(pushed, now);
+            respond::empty(gateway.success_status())
         }
-        error.into_response()
-    })
+        (Ok(dropped), pushed) => {
+            if let Some(error) = dropped {
+                gateway.record_refusal(&error, pushed, address);
+            }
+            respond::empty(gateway.success_status())
+        }
+        (Err(error), pushed) => {
+            gateway.record_refusal(&error, pushed, address);
+            error.into_response()
+        }
+    }
+}
+
+fn address_of(request: &Request<Incoming>) -> Option<std::net::SocketAddr> {
+    request.extensions().get::<std::net::SocketAddr>().copied()
 }
 
 async fn delete(
@@ -74,8 +101,7 @@ async fn delete(
     match key {
         Ok(key) => {
             rights.demand_for(Right::Delete, &key)?;
-            let (_, commit) = gateway.store.delete(&key)?;
-            commit.wait().await?;
+            gateway.delete(&key).await?;
         }
         // Such a group cannot exist, and deleting what does not exist succeeds.
         Err(UrlError::NotUtf8 { .. }) => {}
@@ -121,34 +147,46 @@ fn admit(
     })
 }
 
+/// The error is that of a push that is dropped although it is answered with success.
 async fn push(
     gateway: Arc<Gateway>,
     admitted: Admitted,
     request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, ApiError> {
-    let settings = &gateway.settings;
-    let status = if settings.unchecked {
-        StatusCode::ACCEPTED
-    } else {
-        settings.success_status
-    };
+    brought: &mut Brought,
+) -> Result<Option<ApiError>, ApiError> {
     let received = Received::read(&gateway, request).await?;
+    brought.body_bytes = received.body.len() as u64;
     let worker = Arc::clone(&gateway);
-    let commit = if received.body.len() < LARGE_BODY_BYTES {
-        admitted.run(&received, &worker)?
+    let (read, run) = if received.body.len() < LARGE_BODY_BYTES {
+        let mut read = *brought;
+        let run = admitted.run(&received, &worker, &mut read);
+        (read, run)
     } else {
-        let run = tokio::task::spawn_blocking(move || admitted.run(&received, &worker));
-        run.await.unwrap_or_else(|_| Err(ApiError::internal()))?
+        let mut read = *brought;
+        let run = tokio::task::spawn_blocking(move || {
+            let run = admitted.run(&received, &worker, &mut read);
+            (read, run)
+        });
+        run.await
+            .unwrap_or_else(|_| (Brought::default(), Err(ApiError::internal())))
     };
-    if let Some(commit) = commit {
-        commit.wait().await?;
+    *brought = read;
+    match run? {
+        Ran::Stored(commit) => commit.wait().await.map(|()| None).map_err(ApiError::from),
+        Ran::Dropped(error) => Ok(Some(error)),
     }
-    Ok(respond::empty(status))
+}
+
+/// What has become of a push that is answered with success.
+enum Ran {
+    /// It is stored when this has been waited for.
+    Stored(Commit),
+    /// It was dropped all the same.
+    Dropped(ApiError),
 }
 
 impl Admitted {
-    /// What is left to wait for; nothing for a push that was dropped although it is answered with success.
-    fn run(&self, received: &Received, gateway: &Gateway) -> Result<Option<Commit>, ApiError> {
+    fn run(&self, received: &Received, gateway: &Gateway, brought: &mut Brought) -> Result<Ran, ApiError> {
         let Self {
             key,
             options,
@@ -161,9 +199,29 @@ impl Admitted {
         let (store, mode) = (&gateway.store, options.mode);
         let now = options.time(gateway.clock.now());
         let pushed = if received.format == BodyFormat::Text && rules.relabelling().is_empty() {
-            store.push_text(key, mode, &body, |body| received.decode(gateway, body), ttl, now)?
+            let seen = Cell::new(*brought);
+            let see = |read: &dyn Fn(&mut Brought)| {
+                let mut brought = seen.get();
+                read(&mut brought);
+                seen.set(brought);
+            };
+            let pushed = store.push_text(
+                key,
+                mode,
+                &body,
+                |body| {
+                    let decoded = received.decode(gateway, body);
+                    decoded.inspect(|exposition| see(&|brought| brought.read(exposition)))
+                },
+                |gist| see(&|brought| brought.read_gist(gist)),
+                ttl,
+                now,
+            );
+            *brought = seen.get();
+            pushed?
         } else {
             let mut exposition = received.decode(gateway, &body)?;
+            brought.read(&exposition);
             let relabelled =
                 wharf_relabel::relabel(rules.relabelling(), key, &mut exposition, settings.names)
                     .map_err(|error| ApiError::relabelling(&error))?;
@@ -171,15 +229,14 @@ impl Admitted {
             store.push_with_ttl(key, mode, &exposition, ttl, now)
         };
         let error = match pushed {
-            Ok(commit) => return Ok(Some(commit)),
+            Ok(commit) => return Ok(Ran::Stored(commit)),
             Err(error) => error,
         };
         let is_inconsistent = received.log_inconsistent(key, &error);
         let refused = ApiError::push(error, rights);
         if settings.unchecked && is_inconsistent {
             // Who switched the check off expects 202; what would break scrapes is dropped all the same.
-            gateway.telemetry.record_refusal(refused.reason());
-            return Ok(None);
+            return Ok(Ran::Dropped(refused));
         }
         Err(refused)
     }

@@ -376,6 +376,20 @@ impl Rights {
         Err(self.denied(right, &text))
     }
 
+    /// Lets a request pass that has a right for every group.
+    ///
+    /// # Errors
+    /// As [`Self::demand`].
+    pub(crate) fn demand_everywhere(&self, right: Right) -> Result<(), ApiError> {
+        let scope = self.scope(right);
+        if scope == Scope::Everything {
+            return Ok(());
+        }
+        let (name, found) = (right.as_str(), self.identified());
+        let text = format!("expected the right `{name}` for every group, found {found} with it for {scope}");
+        Err(self.denied(right, &text))
+    }
+
     fn identified(&self) -> String {
         match self.identities() {
             [] => "nobody in particular".to_owned(),

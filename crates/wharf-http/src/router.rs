@@ -30,7 +30,23 @@ pub(crate) enum Route {
     ApiOptions,
     ApiGroups,
     ApiDeleteGroups,
+    /// One group; its key begins at this byte of the path inside the prefix, as that of [`Self::Group`].
+    ApiGroup {
+        key_at: usize,
+    },
+    ApiDeleteGroup {
+        key_at: usize,
+    },
+    /// The key ends before `/history`.
+    ApiGroupHistory {
+        key_at: usize,
+    },
     ApiPush,
+    ApiFamilies,
+    ApiStats,
+    ApiEvents,
+    ApiAccess,
+    ApiDescription,
 }
 
 /// What a request has to have to be let in to a route.
@@ -38,6 +54,8 @@ pub(crate) enum Route {
 pub(crate) struct Terms {
     /// The right that rules may withhold; none: everybody is welcome.
     pub(crate) right: Option<Right>,
+    /// Whether it matters who asks.
+    pub(crate) identifies: bool,
     /// At listeners for one of these purposes. Elsewhere there is no such route.
     pub(crate) at: &'static [Purpose],
 }
@@ -47,23 +65,70 @@ impl Route {
     pub(crate) fn terms(self, method: &Method) -> Terms {
         use Purpose::{Admin, Push, Scrape};
         let (right, at): (_, &[Purpose]) = match self {
+            // Says what whoever asks may do, and so is for those who may do nothing, too.
+            Self::ApiAccess => {
+                return Terms {
+                    right: None,
+                    identifies: true,
+                    at: &[Scrape, Admin],
+                };
+            }
             Self::Group { .. } if *method == Method::DELETE => (Some(Right::Delete), &[Push, Admin]),
             Self::Group { .. } | Self::ApiPush => (Some(Right::Push), &[Push]),
-            Self::Scrape | Self::ApiMetrics | Self::ApiGroups | Self::ApiStatus => {
-                (Some(Right::Read), &[Scrape, Admin])
-            }
-            Self::ApiDeleteGroups => (Some(Right::Delete), &[Admin]),
+            Self::Scrape
+            | Self::ApiMetrics
+            | Self::ApiGroups
+            | Self::ApiStatus
+            | Self::ApiGroup { .. }
+            | Self::ApiGroupHistory { .. }
+            | Self::ApiFamilies
+            | Self::ApiStats
+            | Self::ApiEvents => (Some(Right::Read), &[Scrape, Admin]),
+            Self::ApiDeleteGroup { .. } | Self::ApiDeleteGroups => (Some(Right::Delete), &[Admin]),
             Self::ApiWipe | Self::Reload | Self::Quit => (Some(Right::Admin), &[Admin]),
             // Files that anybody can have from elsewhere, without a word about what is stored.
             Self::Page | Self::Static => (None, &[Scrape, Admin]),
+            Self::ApiDescription => (None, &Purpose::ALL),
             // Answers 405.
             Self::QuitByGet => (None, &[Admin]),
             // Probes have nothing but an address, and browsers ask without credentials whether they may use them.
             Self::Healthy | Self::Ready | Self::ApiOptions => (None, &Purpose::ALL),
         };
-        Terms { right, at }
+        Terms {
+            right,
+            identifies: right.is_some(),
+            at,
+        }
     }
 }
+/// A path, its routes by method, and what `Allow` says of them.
+type ApiPath = (&'static str, &'static [(Method, Route)], &'static str);
+
+/// The routes below `/api/v1/` that are one path, but for those of the original.
+const API: [ApiPath; 7] = [
+    (
+        "groups",
+        &[
+            (Method::GET, Route::ApiGroups),
+            (Method::DELETE, Route::ApiDeleteGroups),
+        ],
+        "DELETE, GET, OPTIONS",
+    ),
+    (
+        "push",
+        &[(Method::POST, Route::ApiPush), (Method::PUT, Route::ApiPush)],
+        "OPTIONS, POST, PUT",
+    ),
+    ("families", &[(Method::GET, Route::ApiFamilies)], "GET, OPTIONS"),
+    ("stats", &[(Method::GET, Route::ApiStats)], "GET, OPTIONS"),
+    ("events", &[(Method::GET, Route::ApiEvents)], "GET, OPTIONS"),
+    ("access", &[(Method::GET, Route::ApiAccess)], "GET, OPTIONS"),
+    (
+        "openapi.json",
+        &[(Method::GET, Route::ApiDescription)],
+        "GET, OPTIONS",
+    ),
+];
 
 /// What the router makes of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -145,14 +210,14 @@ impl Router {
         if *method == Method::OPTIONS {
             return Routed::To(Route::ApiOptions);
         }
-        match (api, method) {
-            (b"groups", &Method::DELETE) => return Routed::To(Route::ApiDeleteGroups),
-            (b"push", &Method::PUT) => return Routed::To(Route::ApiPush),
-            _ => {}
+        if let Some((_, methods, allow)) = API.iter().find(|(path, ..)| api == path.as_bytes()) {
+            let found = methods.iter().find(|(known, _)| known == method);
+            return found.map_or(Routed::MethodNotAllowed(allow), |(_, route)| Routed::To(*route));
+        }
+        if let Some(routed) = route_group(method, api) {
+            return routed;
         }
         let (route, allowed, allow) = match api {
-            b"groups" => (Route::ApiGroups, Method::GET, "DELETE, GET, OPTIONS"),
-            b"push" => (Route::ApiPush, Method::POST, "OPTIONS, POST, PUT"),
             b"status" => (Route::ApiStatus, Method::GET, "GET, OPTIONS"),
             b"metrics" => (Route::ApiMetrics, Method::GET, "GET, OPTIONS"),
             b"admin/wipe" if self.admin_api => (Route::ApiWipe, Method::PUT, "OPTIONS, PUT"),
@@ -245,6 +310,24 @@ impl Router {
     }
 }
 
+/// Routes a path below `/api/v1/` that names a group. A label without a value that is called `history` is none.
+fn route_group(method: &Method, api: &[u8]) -> Option<Routed> {
+    let key = api.strip_prefix(b"groups/job")?;
+    let values = key.strip_prefix(b"@base64").unwrap_or(key).strip_prefix(b"/")?;
+    if values.is_empty() || values.starts_with(b"/") {
+        return None;
+    }
+    let key_at = b"/api/v1/groups/job".len();
+    let is_history = values.ends_with(b"/history") && values.split(|byte| *byte == b'/').count() % 2 == 0;
+    Some(match *method {
+        Method::GET if is_history => Routed::To(Route::ApiGroupHistory { key_at }),
+        Method::GET => Routed::To(Route::ApiGroup { key_at }),
+        Method::DELETE if !is_history => Routed::To(Route::ApiDeleteGroup { key_at }),
+        _ if is_history => Routed::MethodNotAllowed("GET, OPTIONS"),
+        _ => Routed::MethodNotAllowed("DELETE, GET, OPTIONS"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,6 +371,23 @@ mod tests {
             ("DELETE /api/v1/groups", "ApiDeleteGroups"),
             ("POST /api/v1/push", "ApiPush"),
             ("PUT /api/v1/push", "ApiPush"),
+            ("GET /api/v1/groups/job/a", "ApiGroup { key_at: 18 }"),
+            ("HEAD /api/v1/groups/job@base64/YQ/x/y", "ApiGroup { key_at: 18 }"),
+            ("DELETE /api/v1/groups/job/a", "ApiDeleteGroup { key_at: 18 }"),
+            (
+                "GET /api/v1/groups/job/a/history",
+                "ApiGroupHistory { key_at: 18 }",
+            ),
+            (
+                "GET /api/v1/groups/job/a/x/y/history",
+                "ApiGroupHistory { key_at: 18 }",
+            ),
+            ("GET /api/v1/groups/job/a/x/history", "ApiGroup { key_at: 18 }"),
+            ("GET /api/v1/families", "ApiFamilies"),
+            ("GET /api/v1/stats", "ApiStats"),
+            ("GET /api/v1/events", "ApiEvents"),
+            ("GET /api/v1/access", "ApiAccess"),
+            ("GET /api/v1/openapi.json", "ApiDescription"),
             ("POST /-/reload", "Reload"),
             ("PUT /-/reload", "Reload"),
         ];
@@ -307,6 +407,13 @@ mod tests {
             ("POST /api/v1/admin/wipe", "405 OPTIONS, PUT"),
             ("GET /api/v1/push", "405 OPTIONS, POST, PUT"),
             ("POST /api/v1/groups", "405 DELETE, GET, OPTIONS"),
+            ("POST /api/v1/stats", "405 GET, OPTIONS"),
+            ("POST /api/v1/groups/job/a", "405 DELETE, GET, OPTIONS"),
+            ("DELETE /api/v1/groups/job/a/history", "405 GET, OPTIONS"),
+            ("GET /api/v1/groups/", "404"),
+            ("GET /api/v1/groups/job/", "404"),
+            ("GET /api/v1/groups/job//x", "404"),
+            ("GET /api/v1/groups/jobs/x", "404"),
             ("GET /-/reload", "405 OPTIONS, POST, PUT"),
             ("OPTIONS /metrics", "options GET, OPTIONS"),
             ("OPTIONS /metrics/job/x", "options DELETE, OPTIONS, POST, PUT"),

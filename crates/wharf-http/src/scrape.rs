@@ -8,11 +8,12 @@ mod openmetrics;
 
 use std::cmp::Ordering;
 use std::io::Write;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Response};
 use tokio::sync::OwnedSemaphorePermit;
 use wharf_exposition::{Head, protobuf, text};
@@ -20,6 +21,7 @@ use wharf_model::name::EscapingScheme;
 use wharf_model::{Exposition, Family, Selector};
 use wharf_store::{FamilyView, Leaf, Piece, Snapshot};
 
+use crate::activity::scrapers::Scraper;
 use crate::chunks::{Chunks, ResponseBody};
 use crate::error::ApiError;
 use crate::gateway::Gateway;
@@ -35,6 +37,7 @@ pub(crate) async fn handle(
     query: Option<&str>,
     headers: &HeaderMap,
     rights: &Rights,
+    address: Option<IpAddr>,
 ) -> Response<ResponseBody> {
     let started = Instant::now();
     let (format, escaping) = negotiate::format(headers, gateway.settings.openmetrics);
@@ -53,11 +56,10 @@ pub(crate) async fn handle(
         Ok(Err(error)) => return ApiError::into_response(error),
         Err(_) => return ApiError::internal().into_response(),
     };
-    gateway.telemetry.record_scrape(
-        started.elapsed(),
-        rendered.body.len() as u64,
-        rendered.recompressed,
-    );
+    let (duration, bytes) = (started.elapsed(), rendered.body.len() as u64);
+    gateway
+        .telemetry
+        .record_scrape(duration, bytes, rendered.recompressed);
     let mut response = Response::new(rendered.body);
     let content_type = HeaderValue::from_str(&format.content_type(escaping));
     if let Ok(content_type) = content_type {
@@ -68,6 +70,15 @@ pub(crate) async fn handle(
         Compression::Gzip => Some("gzip"),
         Compression::Zstd => Some("zstd"),
     };
+    gateway.activity.hour.scrape(bytes, Instant::now(), duration);
+    let user_agent = headers.get(USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
+    gateway.activity.scrapers.add(Scraper {
+        format: format.name(),
+        compression: encoding,
+        bytes,
+        duration,
+        ..Scraper::named(user_agent, address, gateway.clock.now())
+    });
     if let Some(encoding) = encoding {
         response
             .headers_mut()

@@ -321,6 +321,11 @@ static RESERVED: [ReservedFamily; 42] = [
     STORED_BYTES,
 ];
 
+/// Memory that the process has now, in bytes.
+pub(crate) fn resident_bytes() -> Option<u64> {
+    process::resident_bytes_now()
+}
+
 /// All families that the gateway may show of itself, whether they have samples yet or not.
 pub fn reserved() -> &'static [ReservedFamily] {
     &RESERVED
@@ -460,6 +465,11 @@ impl Telemetry {
     /// A connection is open until the result is dropped.
     pub fn connection_opened(&self) -> InFlight<'_> {
         InFlight::new(&self.connections)
+    }
+
+    /// Open connections.
+    pub(crate) fn connections(&self) -> u64 {
+        self.connections.load(Relaxed)
     }
 
     /// A request is being answered until the result is dropped.

@@ -60,6 +60,7 @@ fn push(store: &Store, group: u64, body: &str) -> Result<(), PushError> {
         PushMode::ReplaceGroup,
         body.as_bytes(),
         |body| text::decode(body, text::Options::default()),
+        |_| {},
         None,
         UnixNanos(1_795_220_000_000_000_000),
     );

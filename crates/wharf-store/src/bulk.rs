@@ -45,10 +45,10 @@ impl fmt::Display for GroupRefused {
 impl std::error::Error for GroupRefused {}
 
 /// What [`Store::expire`] did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Expired {
     /// Groups that are gone.
-    pub deleted: usize,
+    pub deleted: Vec<GroupingKey>,
     /// Groups of which the push times are left.
     pub kept_times: usize,
 }
@@ -268,13 +268,13 @@ impl Store {
                 expired.kept_times += 1;
             } else {
                 gone.push(key);
-                expired.deleted += 1;
             }
         }
         gone.sort_unstable();
         undos.push(guarded.state.delete_all(&self.preparer, &gone, self.waits()));
         guarded.amend_undo(self.waits(), Undo::Several(undos));
         Self::unlock(guarded);
+        expired.deleted.append(&mut gone);
         Ok(has_more)
     }
 }

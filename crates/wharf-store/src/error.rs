@@ -127,6 +127,22 @@ pub enum Inconsistency {
 }
 
 impl Inconsistency {
+    /// The name of the family that it is about.
+    pub fn family(&self) -> &str {
+        match self {
+            Self::ReservedType { family, .. }
+            | Self::ReservedHelp { family, .. }
+            | Self::Type { family, .. }
+            | Self::MissingValue { family, .. }
+            | Self::DuplicateLabel { family, .. }
+            | Self::LabelName { family, .. }
+            | Self::EscapedLabel { family, .. }
+            | Self::ExplicitLabel { family, .. }
+            | Self::DuplicateSeries { family, .. }
+            | Self::Collision { family, .. } => family,
+        }
+    }
+
     /// A short name for metrics.
     pub fn reason(&self) -> &'static str {
         match self {

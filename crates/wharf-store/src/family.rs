@@ -427,4 +427,20 @@ impl<'a> FamilyView<'a> {
     pub fn series(&self) -> u64 {
         self.family.size.series
     }
+
+    /// Bytes of their text, and of the protobuf form of what text cannot say.
+    pub fn bytes(&self) -> u64 {
+        self.family.size.bytes
+    }
+
+    /// Number of groups with metrics of this family.
+    pub fn groups(&self) -> u32 {
+        self.family.holders
+    }
+
+    /// What the groups with metrics say of type, help and unit, the one that the exposition shows first, each with the
+    /// number of groups.
+    pub fn metas(&self) -> impl Iterator<Item = (&'a FamilyMeta, u32)> {
+        self.family.metas.iter().map(|(meta, groups)| (&**meta, *groups))
+    }
 }

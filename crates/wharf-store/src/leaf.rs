@@ -10,7 +10,7 @@ use wharf_model::{Exposition, Family, GroupingKey, MetricType, Text, Value};
 use crate::UnixNanos;
 use crate::family::{FamilyMeta, Size};
 use crate::piece::Piece;
-use crate::prepare::Shape;
+use crate::prepare::{Shape, each_series};
 use crate::record::FamilyParts;
 
 /// A leaf is split in two when its text passes this many bytes, unless one group fills it alone. Smaller leaves
@@ -364,6 +364,18 @@ impl<'a> FragmentView<'a> {
     /// Number of lines.
     pub fn series(&self) -> u32 {
         self.fragment.lines
+    }
+
+    /// Number of metrics: a histogram is one. Looks at every line.
+    pub fn metrics(&self) -> usize {
+        let (mut metrics, metric_type) = (0, self.fragment.meta.metric_type);
+        each_series(self.name, metric_type, self.text, |_| metrics += 1);
+        metrics
+    }
+
+    /// Bytes of its text, and of the protobuf form of what text cannot say.
+    pub fn bytes(&self) -> u64 {
+        self.size().bytes
     }
 
     /// Reads the metrics back, with their final labels, and hands them to `read`.

@@ -53,12 +53,13 @@ pub use family::{FamilyMeta, FamilyView};
 pub use leaf::{FragmentView, Leaf};
 pub use lifetime::{Lifetime, Ttl};
 pub use limits::{Exceeded, Limited, Limits, Quota, Usage};
-pub use listing::{Cursor, GroupInfo, Listing, Page, SortBy};
+pub use listing::{Candidate, Cursor, GroupInfo, GroupView, Listing, Page, SortBy};
 pub use piece::{Compressed, Piece};
 pub use prepare::InstanceLabel;
 pub use record::{RecordError, describe_record};
 pub use reserved::{Reserved, ReservedFamily};
 pub use split::{SplitError, split};
+pub use stencil::{FamilyGist, Gist};
 pub use store::{Commit, Kept, LedgerStatistics, PushMode, Snapshot, Store, Totals};
 
 /// The family that says when a group was last changed.

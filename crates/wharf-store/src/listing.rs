@@ -1,6 +1,8 @@
 //! Lists of groups, page by page.
 
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use wharf_model::{GroupingKey, Selector};
@@ -8,7 +10,7 @@ use wharf_model::{GroupingKey, Selector};
 use crate::family::Size;
 use crate::leaf::FragmentView;
 use crate::lifetime::Lifetime;
-use crate::store::{Snapshot, Store};
+use crate::store::{Snapshot, Store, snapshot_of};
 use crate::{PUSH_FAILURE_TIME, PUSH_TIME};
 
 /// Which groups to list, and in which order.
@@ -32,6 +34,8 @@ pub enum SortBy {
     /// Grouping key: the order of the exposition.
     #[default]
     Key,
+    /// Job; groups of one job by their keys.
+    Job,
     /// `push_time_seconds`.
     PushTime,
     /// `push_failure_time_seconds`.
@@ -47,7 +51,7 @@ pub enum SortBy {
 /// A place between two groups of a list. It stays what it is when groups come and go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// The place of the last group in the order; 0 if it is that of keys.
+    /// The place of the last group in the order; 0 if its key says that.
     pub rank: u64,
     /// The key of the last group.
     pub key: GroupingKey,
@@ -83,6 +87,57 @@ pub struct GroupInfo {
     pub lifetime: Option<Lifetime>,
 }
 
+/// A group that a filter may let onto a list. Nothing of it is looked up before the filter asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'s> {
+    snapshot: &'s Snapshot,
+    pushed: FragmentView<'s>,
+    failed: Option<FragmentView<'s>>,
+}
+
+impl<'s> Candidate<'s> {
+    /// Its key.
+    pub fn key(&self) -> &'s GroupingKey {
+        self.pushed.key()
+    }
+
+    /// As [`GroupInfo::push_time`].
+    pub fn push_time(&self) -> f64 {
+        value(&self.pushed)
+    }
+
+    /// As [`GroupInfo::failure_time`].
+    pub fn failure_time(&self) -> f64 {
+        self.failed.as_ref().map(value).unwrap_or_default()
+    }
+
+    /// As [`GroupInfo::lifetime`].
+    pub fn lifetime(&self) -> Option<Lifetime> {
+        self.snapshot.lifetime(self.key())
+    }
+}
+
+/// One group, as it was at one moment.
+#[derive(Debug, Clone)]
+pub struct GroupView {
+    snapshot: Snapshot,
+    roster: Vec<Arc<str>>,
+    info: GroupInfo,
+}
+
+impl GroupView {
+    /// What a list says of it.
+    pub fn info(&self) -> &GroupInfo {
+        &self.info
+    }
+
+    /// Its families, sorted by name.
+    pub fn fragments(&self) -> impl Iterator<Item = FragmentView<'_>> {
+        let names = self.roster.iter();
+        names.filter_map(|name| self.snapshot.fragment(name, &self.info.key))
+    }
+}
+
 /// Groups that are looked up under one hold of the lock.
 const CHUNK: usize = 256;
 
@@ -93,13 +148,23 @@ impl Store {
     /// orders cost a look at every group. Nobody waits meanwhile; so what is said of each group is true at some moment
     /// of the call, not of all groups at the same.
     pub fn list(&self, listing: &Listing) -> Page {
+        self.list_some(listing, None)
+    }
+
+    /// The same of those groups only that `filter` lets pass. The total is known then, because every group is looked
+    /// at.
+    pub fn list_where(&self, listing: &Listing, filter: &dyn Fn(&Candidate<'_>) -> bool) -> Page {
+        self.list_some(listing, Some(filter))
+    }
+
+    fn list_some(&self, listing: &Listing, filter: Option<Filter<'_>>) -> Page {
         let snapshot = self.snapshot();
-        let mut page = if listing.sort == SortBy::Key {
-            by_key(&snapshot, listing)
-        } else {
-            by_rank(&snapshot, listing)
+        let mut page = match listing.sort {
+            SortBy::Key => by_key(&snapshot, listing, filter),
+            SortBy::Job => by_job(&snapshot, listing, filter),
+            _ => by_rank(&snapshot, listing, filter),
         };
-        if listing.selectors.is_empty() {
+        if listing.selectors.is_empty() && filter.is_none() {
             page.total = Some(snapshot.totals().groups);
         }
         Page {
@@ -107,6 +172,25 @@ impl Store {
             next: page.next,
             total: page.total,
         }
+    }
+
+    /// One group, if there is one of this key.
+    pub fn group(&self, key: &GroupingKey) -> Option<GroupView> {
+        let (snapshot, roster) = {
+            let guarded = self.lock();
+            let roster = guarded.state.roster(key)?;
+            (snapshot_of(&guarded.state), roster)
+        };
+        Some(GroupView {
+            info: describe(&snapshot, key, &roster),
+            roster: roster.to_vec(),
+            snapshot,
+        })
+    }
+
+    /// Whether there is a group of this key.
+    pub fn has_group(&self, key: &GroupingKey) -> bool {
+        self.lock().state.roster(key).is_some()
     }
 
     /// What is to be said of groups; those that are gone meanwhile are left out.
@@ -118,57 +202,93 @@ impl Store {
             drop(guarded);
             for (key, roster) in chunk.iter().zip(rosters) {
                 let Some(roster) = roster else { continue };
-                let fragments = roster.iter().filter_map(|name| snapshot.fragment(name, key));
-                let (mut families, mut size) = (0, Size::default());
-                for fragment in fragments {
-                    families += 1;
-                    size = size.moved(Size::default(), fragment.size());
-                }
-                infos.push(GroupInfo {
-                    key: key.clone(),
-                    push_time: time(snapshot, PUSH_TIME, key),
-                    failure_time: time(snapshot, PUSH_FAILURE_TIME, key),
-                    families,
-                    series: size.series,
-                    bytes: size.bytes,
-                    lifetime: snapshot.lifetime(key),
-                });
+                infos.push(describe(snapshot, key, &roster));
             }
         }
         infos
     }
 }
 
-/// The groups of a page that is not ordered by key.
-fn by_rank(snapshot: &Snapshot, listing: &Listing) -> Keys {
-    let after = listing.after.as_ref();
+fn describe(snapshot: &Snapshot, key: &GroupingKey, roster: &[Arc<str>]) -> GroupInfo {
+    let fragments = roster.iter().filter_map(|name| snapshot.fragment(name, key));
+    let (mut families, mut size) = (0, Size::default());
+    for fragment in fragments {
+        families += 1;
+        size = size.moved(Size::default(), fragment.size());
+    }
+    GroupInfo {
+        key: key.clone(),
+        push_time: time(snapshot, PUSH_TIME, key),
+        failure_time: time(snapshot, PUSH_FAILURE_TIME, key),
+        families,
+        series: size.series,
+        bytes: size.bytes,
+        lifetime: snapshot.lifetime(key),
+    }
+}
+
+type Filter<'f> = &'f dyn Fn(&Candidate<'_>) -> bool;
+
+/// The groups of a page that is ordered by a number.
+fn by_rank(snapshot: &Snapshot, listing: &Listing, filter: Option<Filter<'_>>) -> Keys {
     let by_size = matches!(listing.sort, SortBy::Series | SortBy::Bytes);
     let sizes = if by_size { snapshot.sizes() } else { HashMap::new() };
-    // The lowest ones so far, the highest of them on top.
-    let mut lowest: BinaryHeap<(u64, &GroupingKey)> = BinaryHeap::new();
-    let mut total = 0;
-    for pushed in snapshot
-        .times(None, false)
-        .filter(|time| selects(listing, time.key()))
-    {
-        total += 1;
-        let key = pushed.key();
-        let size = sizes.get(key).copied().unwrap_or_default();
+    let place = |candidate: &Candidate<'_>| {
+        let size = sizes.get(candidate.key()).copied().unwrap_or_default();
         let rank = match listing.sort {
-            SortBy::Key => 0,
-            SortBy::PushTime => rank_of(value(&pushed)),
-            SortBy::FailureTime => rank_of(time(snapshot, PUSH_FAILURE_TIME, key)),
+            SortBy::Key | SortBy::Job => 0,
+            SortBy::PushTime => rank_of(candidate.push_time()),
+            SortBy::FailureTime => rank_of(candidate.failure_time()),
             SortBy::Series => size.series,
             SortBy::Bytes => size.bytes,
             // Those that do not expire come last in both directions.
-            SortBy::Expiry => match snapshot.lifetime(key) {
+            SortBy::Expiry => match candidate.lifetime() {
                 Some(lifetime) => u64::try_from(lifetime.expires_at.0).unwrap_or(0),
                 None if listing.descending => 0,
                 None => u64::MAX,
             },
         };
-        let place = (if listing.descending { !rank } else { rank }, key);
-        if after.is_none_or(|after| place > (after.rank, &after.key)) {
+        if listing.descending { !rank } else { rank }
+    };
+    let after = listing.after.as_ref().map(|after| (after.rank, &after.key));
+    let (total, places) = lowest(snapshot, listing, filter, after.as_ref(), place);
+    let places = places.into_iter().map(|(rank, key)| (rank, key.clone()));
+    Keys::of(places.collect(), listing.limit).with_total(total)
+}
+
+/// The groups of a page that is ordered by job. The key has the job, so a cursor needs nothing else.
+fn by_job(snapshot: &Snapshot, listing: &Listing, filter: Option<Filter<'_>>) -> Keys {
+    let up = |job| (!listing.descending).then_some(job);
+    let down = |job| listing.descending.then_some(Reverse(job));
+    let after = listing.after.as_ref().map(|after| &after.key);
+    let after = after.map(|key| ((up(key.job()), down(key.job())), key));
+    let (total, places) = lowest(snapshot, listing, filter, after.as_ref(), |candidate| {
+        let job = candidate.key().job();
+        // One of the two is none for all groups.
+        (up(job), down(job))
+    });
+    let places = places.into_iter().map(|(_, key)| (0, key.clone()));
+    Keys::of(places.collect(), listing.limit).with_total(total)
+}
+
+/// The lowest places beyond `after`, one more than the page has, and the number of all groups of the list.
+fn lowest<'s, P: Ord>(
+    snapshot: &'s Snapshot,
+    listing: &Listing,
+    filter: Option<Filter<'_>>,
+    after: Option<&(P, &'s GroupingKey)>,
+    place: impl Fn(&Candidate<'s>) -> P,
+) -> (usize, Vec<(P, &'s GroupingKey)>) {
+    // The highest of them is on top.
+    let mut lowest = BinaryHeap::new();
+    let mut total = 0;
+    for candidate in snapshot
+        .candidates(None, false)
+        .filter(|candidate| selects(listing, filter, candidate))
+    {
+        total += 1;
+        let place = (place(&candidate), candidate.key());
+        if after.is_none_or(|after| place > *after) {
             lowest.push(place);
         }
         // One more than the page has, to know whether there is another.
@@ -176,13 +296,7 @@ fn by_rank(snapshot: &Snapshot, listing: &Listing) -> Keys {
             lowest.pop();
         }
     }
-    let places = lowest.into_sorted_vec().into_iter();
-    let mut page = Keys::of(
-        places.map(|(rank, key)| (rank, key.clone())).collect(),
-        listing.limit,
-    );
-    page.total = Some(total);
-    page
+    (total, lowest.into_sorted_vec())
 }
 
 /// The groups of a page, before anything is known of them.
@@ -207,21 +321,45 @@ impl Keys {
             total: None,
         }
     }
+
+    fn with_total(mut self, total: usize) -> Self {
+        self.total = Some(total);
+        self
+    }
 }
 
-fn by_key(snapshot: &Snapshot, listing: &Listing) -> Keys {
+fn by_key(snapshot: &Snapshot, listing: &Listing, filter: Option<Filter<'_>>) -> Keys {
     let after = listing.after.as_ref().map(|after| &after.key);
-    let times = snapshot.times(after, listing.descending);
-    let times = times.filter(|time| selects(listing, time.key()));
-    let places = times.take(listing.limit.saturating_add(1));
-    Keys::of(
-        places.map(|time| (0, time.key().clone())).collect(),
-        listing.limit,
-    )
+    // One more than the page has, to know whether there is another.
+    let wanted = listing.limit.saturating_add(1);
+    let passes = |candidate: &Candidate<'_>| selects(listing, filter, candidate);
+    let key = |candidate: Candidate<'_>| (0, candidate.key().clone());
+    if filter.is_none() {
+        let candidates = snapshot.candidates(after, listing.descending).filter(passes);
+        return Keys::of(candidates.take(wanted).map(key).collect(), listing.limit);
+    }
+    let is_beyond = |found: &GroupingKey| {
+        after.is_none_or(|after| {
+            if listing.descending {
+                found < after
+            } else {
+                found > after
+            }
+        })
+    };
+    let (mut total, mut places) = (0, Vec::new());
+    for candidate in snapshot.candidates(None, listing.descending).filter(passes) {
+        total += 1;
+        if places.len() < wanted && is_beyond(candidate.key()) {
+            places.push(key(candidate));
+        }
+    }
+    Keys::of(places, listing.limit).with_total(total)
 }
 
-fn selects(listing: &Listing, key: &GroupingKey) -> bool {
-    listing.selectors.is_empty() || Selector::any(&listing.selectors, key)
+fn selects(listing: &Listing, filter: Option<Filter<'_>>, candidate: &Candidate<'_>) -> bool {
+    (listing.selectors.is_empty() || Selector::any(&listing.selectors, candidate.key()))
+        && filter.is_none_or(|passes| passes(candidate))
 }
 
 /// The value of one of the times of a group.
@@ -249,13 +387,39 @@ fn rank_of(value: f64) -> u64 {
 }
 
 impl Snapshot {
-    /// The push times of all groups beyond `after`, in the order of their keys or, `descending`, the other way.
-    fn times<'s>(
+    /// All groups beyond `after`, in the order of their keys or, `descending`, the other way.
+    fn candidates<'s>(
         &'s self,
         after: Option<&GroupingKey>,
         descending: bool,
+    ) -> impl Iterator<Item = Candidate<'s>> {
+        let mut failed = self.times(PUSH_FAILURE_TIME, after, descending).peekable();
+        self.times(PUSH_TIME, after, descending).map(move |pushed| {
+            // Both are in the same order, and mostly of the same groups.
+            let is_before = |time: &FragmentView<'_>| {
+                if descending {
+                    time.key() > pushed.key()
+                } else {
+                    time.key() < pushed.key()
+                }
+            };
+            while failed.next_if(is_before).is_some() {}
+            Candidate {
+                snapshot: self,
+                pushed,
+                failed: failed.next_if(|time| time.key() == pushed.key()),
+            }
+        })
+    }
+
+    /// One of the times of all groups beyond `after`.
+    fn times<'s>(
+        &'s self,
+        name: &str,
+        after: Option<&GroupingKey>,
+        descending: bool,
     ) -> Box<dyn Iterator<Item = FragmentView<'s>> + 's> {
-        let Some(times) = self.families.get(PUSH_TIME) else {
+        let Some(times) = self.families.get(name) else {
             return Box::new(std::iter::empty());
         };
         if descending {

@@ -432,7 +432,13 @@ fn lines_of(text: &[u8]) -> u32 {
     u32::try_from(memchr_iter(b'\n', text).count()).unwrap_or(u32::MAX)
 }
 
-fn each_series<'t>(name: &str, metric_type: MetricType, text: &'t [u8], mut visit: impl FnMut(&'t [u8])) {
+/// Calls `visit` with the bytes that identify each metric of a fragment.
+pub(crate) fn each_series<'t>(
+    name: &str,
+    metric_type: MetricType,
+    text: &'t [u8],
+    mut visit: impl FnMut(&'t [u8]),
+) {
     let counted = metric_type == MetricType::Summary || metric_type.is_histogram();
     let count_prefix = counted.then(|| count_line_prefix(name));
     let mut start = 0;

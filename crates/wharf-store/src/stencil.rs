@@ -97,6 +97,45 @@ enum Filling {
     PushTime,
 }
 
+/// What a body comes to that was not decoded.
+#[derive(Debug)]
+pub struct Gist<'p>(&'p Prepared<'p>);
+
+/// One of its families.
+#[derive(Debug, Clone, Copy)]
+pub struct FamilyGist<'p> {
+    /// Its name.
+    pub name: &'p str,
+    /// Its type.
+    pub metric_type: MetricType,
+    /// Number of its series.
+    pub lines: u32,
+    /// The lines that a scrape will show.
+    pub text: &'p [u8],
+}
+
+impl<'p> Gist<'p> {
+    pub(crate) fn of(prepared: &'p Prepared<'p>) -> Self {
+        Self(prepared)
+    }
+
+    /// Number of series that the body brings.
+    pub fn series(&self) -> u64 {
+        self.families().map(|family| u64::from(family.lines)).sum()
+    }
+
+    /// The families that the body brings, sorted by name.
+    pub fn families(&self) -> impl Iterator<Item = FamilyGist<'_>> {
+        let brought = self.0.families.iter().filter(|family| family.name != PUSH_TIME);
+        brought.map(|family| FamilyGist {
+            name: family.name,
+            metric_type: family.metric_type,
+            lines: family.lines,
+            text: self.0.text(family),
+        })
+    }
+}
+
 /// A body that may fit a stencil.
 #[derive(Debug)]
 pub(crate) struct Candidate<'a> {

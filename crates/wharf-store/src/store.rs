@@ -14,7 +14,7 @@ use crate::limits::{Limits, Usage};
 use crate::prepare::{InstanceLabel, Prepared, Preparer};
 use crate::record;
 use crate::state::{State, Undo};
-use crate::stencil::Stencils;
+use crate::stencil::{Gist, Stencils};
 use crate::{
     FamilyView, FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, PushError, RecordError, Reserved, UnixNanos,
 };
@@ -190,7 +190,7 @@ impl Store {
 
     /// [`Self::push_with_ttl`] of a body in the text format, which `decode` reads. A body that is like earlier ones but
     /// for the values costs less this way, since it need not be read; `decode` has to answer the same for the same
-    /// body, as long as the store is there.
+    /// body, as long as the store is there. If it was not asked, `known` gets to know what the body comes to.
     ///
     /// # Errors
     /// Those of `decode`; then nothing changes. Within, those of [`Self::push_with_ttl`].
@@ -200,6 +200,7 @@ impl Store {
         mode: PushMode,
         body: &[u8],
         decode: impl for<'b> Fn(&'b [u8]) -> Result<Exposition<'b>, E>,
+        known: impl FnOnce(&Gist<'_>),
         ttl: Option<Ttl>,
         now: UnixNanos,
     ) -> Result<Result<Commit, PushError>, E> {
@@ -217,6 +218,7 @@ impl Store {
             .as_deref()
             .and_then(|stencil| candidate.prepare(stencil, &self.preparer, key, now));
         let pushed = if let Some(prepared) = prepared {
+            known(&Gist::of(&prepared));
             self.push_prepared(key, mode, lifetime, prepared)
         } else {
             let exposition = decode(body)?;
@@ -653,7 +655,7 @@ pub enum Kept {
     Restarted,
 }
 
-fn snapshot_of(state: &State) -> Snapshot {
+pub(crate) fn snapshot_of(state: &State) -> Snapshot {
     Snapshot {
         families: state.families().clone(),
         lifetimes: state.lifetimes().by_key().clone(),

@@ -5,6 +5,7 @@
 //! - [`http`] is a client that sends exactly the bytes it is told to, [`body`] and [`protobuf`] build the bodies.
 //! - [`Scrape`] reads the text format on its own, and [`schema`] the protobuf format, so that Wharf's encoders are not
 //!   judged by Wharf's decoders.
+//! - [`Browser`] is a real browser, for what its readers do with the page.
 //! - [`contract`] is the language in which the tests say what a gateway answers, once for both gateways.
 //!
 //! Everything here fails the test that uses it by a panic with a message made for a person.
@@ -16,6 +17,7 @@
 )]
 
 pub mod body;
+mod browser;
 mod certificates;
 mod collector;
 mod contents;
@@ -33,6 +35,7 @@ mod scrape;
 mod victoria_metrics;
 mod wait;
 
+pub use browser::Browser;
 pub use certificates::{Authority, Certificate};
 pub use collector::Collector;
 pub use contents::same_contents;

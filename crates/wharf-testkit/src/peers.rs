@@ -64,6 +64,32 @@ pub fn vmagent() -> Option<PathBuf> {
     in_peers("vm/usr/bin/vmagent")
 }
 
+/// Chromium, which opens the page as its readers do: the machine's own, or that of `WHARF_CHROMIUM`.
+pub fn chromium() -> Option<PathBuf> {
+    let named = setting("WHARF_CHROMIUM").map(PathBuf::from);
+    let installed = || {
+        let folders = setting("PATH").unwrap_or_default();
+        let programs = std::env::split_paths(&folders).map(|folder| folder.join("chromium"));
+        programs.into_iter().find(|program| program.exists())
+    };
+    let program = named
+        .or_else(installed)
+        .unwrap_or_else(|| PathBuf::from("chromium"));
+    found("Chromium", &program, "test")
+}
+
+/// The library that leads a program's clock, of the package `faketime`; only the screenshots need it.
+pub fn faketime() -> Option<PathBuf> {
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let mut libraries = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    let library = libraries.find(|library| library.exists());
+    found(
+        "libfaketime",
+        &library.unwrap_or_else(|| PathBuf::from("libfaketimeMT.so.1")),
+        "screenshots",
+    )
+}
+
 /// A Python that can import `prometheus_client`.
 pub fn python() -> Option<PathBuf> {
     let python = setting("WHARF_PYTHON").map_or_else(|| target().join("python/bin/python"), PathBuf::from);

@@ -194,6 +194,8 @@ pub struct Storage {
     pub segment: ByteSize,
     /// Length of the log after which a checkpoint is written.
     pub checkpoint: ByteSize,
+    /// Memory for the history of pushes; 0: there is none.
+    pub history: ByteSize,
 }
 
 /// Where the groups are kept.
@@ -228,6 +230,7 @@ impl Default for Storage {
             sync: StorageSync::Always,
             segment: ByteSize::from_mib(32),
             checkpoint: ByteSize::from_mib(128),
+            history: ByteSize::from_mib(64),
         }
     }
 }

@@ -17,9 +17,9 @@ use wharf_http::{
     Settings, Shutdown, Status, serve,
 };
 use wharf_ledger::Ledger;
-use wharf_store::{Clock, Store, SystemClock};
+use wharf_store::{Clock, SystemClock};
 
-use crate::config::{Config, InstanceLabel, ListenAddress, Timestamps};
+use crate::config::{Config, InstanceLabel, ListenAddress, Place, Timestamps};
 use crate::config_file;
 use crate::logging;
 use crate::storage::{self, Keeper};
@@ -87,7 +87,7 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
             Err(_) => loading.await,
         };
         let storage = storage.context("load the stored groups").flatten();
-        storage?.close(gateway.store())
+        storage?.close(&gateway)
     });
     // Nobody waits any more for the passwords that are still being checked.
     runtime.shutdown_background();
@@ -106,6 +106,7 @@ struct Storage {
 /// Loads the stored groups; if that fails, the gateway stops.
 async fn load(config: Config, gateway: Arc<Gateway>, shutdown: Shutdown) -> anyhow::Result<Storage> {
     let checkpoint_bytes = config.storage.checkpoint.0;
+    let place = config.place();
     let store = Arc::clone(gateway.store());
     let expiring = Arc::clone(&gateway);
     let opened = tokio::task::spawn_blocking(move || {
@@ -123,16 +124,24 @@ async fn load(config: Config, gateway: Arc<Gateway>, shutdown: Shutdown) -> anyh
         }
     };
     gateway.set_loaded();
+    if let Place::Folder { path, .. } = place {
+        let remembering = Arc::clone(&gateway);
+        // Nobody waits for it: pushes that come meanwhile are added to what it has.
+        let opened = tokio::task::spawn_blocking(move || remembering.open_history(&path)).await;
+        opened.context("read the history of pushes")?;
+    }
     let keeper = Keeper::start(gateway, checkpoint_bytes).context("start the keeper")?;
     Ok(Storage { ledger, keeper })
 }
 
 impl Storage {
     /// Leaves a short log behind, so that the next start is quick.
-    fn close(self, store: &Store) -> anyhow::Result<()> {
+    fn close(self, gateway: &Gateway) -> anyhow::Result<()> {
         drop(self.keeper);
+        gateway.save_history();
         let Some(ledger) = self.ledger else { return Ok(()) };
         if !ledger.failed() {
+            let store = gateway.store();
             store.checkpoint(false).context("write the last checkpoint")?;
         }
         ledger.close().context("close the ledger")
@@ -185,6 +194,7 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
             max_push_series: config.limits.max_series_per_push,
             quotas: Vec::new(),
         },
+        history_bytes: config.storage.history.to_usize(),
         success_status: StatusCode::from_u16(config.push.success_status.code()).unwrap_or(StatusCode::OK),
         openmetrics: config.web.enable_openmetrics,
         max_body_bytes: config.push.max_body.to_usize(),
@@ -212,6 +222,10 @@ fn status(config: &Config) -> Status {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
+        storage_path: match config.place() {
+            Place::Folder { path, .. } => Some(path.display().to_string()),
+            Place::Memory => None,
+        },
     }
 }
 

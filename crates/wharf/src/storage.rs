@@ -20,6 +20,10 @@ const KEEP_EVERY: Duration = Duration::from_millis(50);
 /// How often groups are looked for whose time is over. That is within a second of it, as promised, with room to
 /// spare; and there is one line in the log each time that something expires.
 const EXPIRE_EVERY: Duration = Duration::from_millis(250);
+/// How often what goes on is taken down, and readers are told of changes.
+const OBSERVE_EVERY: Duration = Duration::from_millis(250);
+/// The history is written each so many times.
+const SAVE_ROUNDS: u32 = 4;
 /// Loading that takes longer than this is reported.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
@@ -133,7 +137,7 @@ fn import_group(group: &import::ImportedGroup, store: &Store) -> anyhow::Result<
     Ok(())
 }
 
-/// Threads that look after the ledger, and take away what has expired, until it is dropped.
+/// Threads that look after the ledger, take away what has expired, and watch what goes on, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     stop: Arc<AtomicBool>,
@@ -151,7 +155,18 @@ impl Keeper {
             keep(keeping.store(), checkpoint_bytes, &mut failing);
         })?;
         // Apart from the other, which is busy for as long as a checkpoint takes.
-        keeper.spawn("expiry", EXPIRE_EVERY, move || gateway.expire())?;
+        let expiring = Arc::clone(&gateway);
+        keeper.spawn("expiry", EXPIRE_EVERY, move || expiring.expire())?;
+        // And apart from both, which must not wait for a history that is being written.
+        let mut rounds = 0u32;
+        keeper.spawn("observer", OBSERVE_EVERY, move || {
+            gateway.observe();
+            if rounds.is_multiple_of(SAVE_ROUNDS) {
+                gateway.measure();
+                gateway.save_history();
+            }
+            rounds = rounds.wrapping_add(1);
+        })?;
         Ok(keeper)
     }
 

@@ -11,6 +11,7 @@ use wharf_model::{Exposition, GroupingKey};
 use wharf_store::{Commit, GroupPush, GroupRefused};
 
 use super::Received;
+use crate::activity::{Brought, Pushed};
 use crate::api;
 use crate::body;
 use crate::chunks::ResponseBody;
@@ -33,6 +34,7 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
     rights: &Rights,
 ) -> Response<ResponseBody> {
+    let address = super::address_of(&request).map(|peer| peer.ip());
     let read = Parameters::of(&gateway, &request, rights);
     let pushed = match read {
         Ok(parameters) => push(Arc::clone(&gateway), parameters, request).await,
@@ -43,7 +45,7 @@ pub(crate) async fn handle(
         }
     };
     pushed.unwrap_or_else(|error| {
-        gateway.telemetry.record_refusal(error.reason());
+        gateway.record_refusal(&error, None, address);
         error.into_response()
     })
 }
@@ -123,12 +125,16 @@ async fn push(
     let run = tokio::task::spawn_blocking(move || parameters.run(&received, &worker));
     let stored = run.await.unwrap_or_else(|_| Err(ApiError::internal()))?;
     let Stored {
-        groups,
+        pushed,
         commits,
         refused,
     } = stored;
     for commit in commits {
         commit.wait().await?;
+    }
+    let (groups, now) = (pushed.len(), gateway.clock.now());
+    for pushed in pushed {
+        gateway.activity.stored(pushed, now);
     }
     // Nothing of it was stored, so it is no success.
     let failure = refused.first().filter(|_| groups == 0).map(|(_, error)| error);
@@ -155,7 +161,8 @@ async fn push(
 
 /// What has become of the groups of a push.
 struct Stored {
-    groups: usize,
+    /// Those that are stored, when the commits have been waited for.
+    pushed: Vec<Pushed>,
     /// What is left to wait for.
     commits: Vec<Commit>,
     refused: Vec<(GroupingKey, ApiError)>,
@@ -192,7 +199,7 @@ impl Parameters {
             .push_all(&groups, self.options.mode, self.options.time(gateway.clock.now()))
         {
             Ok(commit) => Ok(Stored {
-                groups: groups.len(),
+                pushed: groups.iter().map(|group| received.pushed(group)).collect(),
                 commits: vec![commit],
                 refused,
             }),
@@ -250,29 +257,53 @@ impl Parameters {
     ) -> Stored {
         let now = self.options.time(gateway.clock.now());
         let mut commits = Vec::with_capacity(groups.len());
+        let mut pushed = Vec::with_capacity(groups.len());
         for group in groups {
             let GroupPush { key, exposition, ttl } = group;
             match gateway
                 .store
                 .push_with_ttl(key, self.options.mode, exposition, *ttl, now)
             {
-                Ok(commit) => commits.push(commit),
+                Ok(commit) => {
+                    commits.push(commit);
+                    pushed.push(received.pushed(group));
+                }
                 Err(error) => {
                     received.log_inconsistent(key, &error);
                     refused.push((key.clone(), ApiError::push(error, &self.rights)));
                 }
             }
         }
-        for (_, error) in &refused {
-            gateway.telemetry.record_refusal(error.reason());
+        for (key, error) in &refused {
+            let pushed = received.push_to(key.clone(), Brought::default());
+            gateway.record_refusal(error, Some(pushed), received.peer.map(|peer| peer.ip()));
             if let Some(right) = error.lacks() {
                 gateway.telemetry.record_denial(right);
             }
         }
         Stored {
-            groups: commits.len(),
+            pushed,
             commits,
             refused,
+        }
+    }
+}
+
+impl Received {
+    /// A group of this push, for those who look at it. The body is that of all groups, so none of its bytes are
+    /// counted as this one's.
+    fn pushed(&self, group: &GroupPush<'_>) -> Pushed {
+        let mut brought = Brought::default();
+        brought.read(&group.exposition);
+        self.push_to(group.key.clone(), brought)
+    }
+
+    fn push_to(&self, key: GroupingKey, brought: Brought) -> Pushed {
+        Pushed {
+            key,
+            method: self.method.clone(),
+            address: self.peer.map(|peer| peer.ip()),
+            brought,
         }
     }
 }

@@ -112,6 +112,16 @@ impl Process {
     }
 }
 
+/// Resident memory of this process.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a size in bytes that a double has"
+)]
+pub(super) fn resident_bytes_now() -> Option<u64> {
+    resident_bytes(&read("self/status")).map(|bytes| bytes as u64)
+}
+
 fn read(name: &str) -> String {
     fs::read_to_string(Path::new("/proc").join(name)).unwrap_or_default()
 }

@@ -686,6 +686,7 @@ fn check(store: &Store, model: &Model) {
 fn check_lists(store: &Store, model: &Model) {
     for (sort, descending) in [
         SortBy::Key,
+        SortBy::Job,
         SortBy::PushTime,
         SortBy::FailureTime,
         SortBy::Series,
@@ -699,7 +700,7 @@ fn check_lists(store: &Store, model: &Model) {
         expected.sort_by_cached_key(|(labels, group)| {
             let usage = usage([(*labels, *group)].into_iter());
             let rank = i128::from(match sort {
-                SortBy::Key => 0,
+                SortBy::Key | SortBy::Job => 0,
                 SortBy::PushTime => u64::from(group.pushed),
                 SortBy::FailureTime => u64::from(group.failed),
                 SortBy::Series => usage.series,
@@ -714,6 +715,12 @@ fn check_lists(store: &Store, model: &Model) {
         });
         if sort == SortBy::Key && descending {
             expected.reverse();
+        }
+        if sort == SortBy::Job {
+            expected.sort_by(|(a, _), (b, _)| {
+                let order = key_of(a).job().cmp(key_of(b).job());
+                if descending { order.reverse() } else { order }
+            });
         }
         let mut listing = Listing {
             sort,

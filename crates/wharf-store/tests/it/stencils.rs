@@ -31,6 +31,7 @@ fn push_text(
             decoded.set(decoded.get() + 1);
             text::decode(body, OPTIONS)
         },
+        |_| {},
         None,
         now,
     );

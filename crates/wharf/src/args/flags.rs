@@ -160,7 +160,7 @@ impl Takes {
 }
 
 /// All flags, in the order of the help.
-pub(crate) static FLAGS: [Flag; 47] = [
+pub(crate) static FLAGS: [Flag; 48] = [
     Flag {
         name: "web.systemd-socket",
         section: Section::Listening,
@@ -481,6 +481,16 @@ pub(crate) static FLAGS: [Flag; 47] = [
                of what is stored, if that is more.",
         set: |config, value| set(&mut config.storage.checkpoint, value.parse()),
         show: |config| config.storage.checkpoint.to_string(),
+    },
+    Flag {
+        name: "history.max-bytes",
+        section: Section::Storage,
+        takes: Takes::Size,
+        repeats: None,
+        help: "Memory for what has become of the last 60 pushes of each group; beyond it the oldest pushes are \
+               forgotten first. It is kept beside the groups. 0: no history.",
+        set: |config, value| set(&mut config.storage.history, value.parse()),
+        show: |config| config.storage.history.to_string(),
     },
     Flag {
         name: "persistence.file",

@@ -4,9 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-mod check;
 mod access;
+mod api;
 mod browsers;
+mod check;
 mod connections;
 mod contract;
 mod differential;
@@ -14,8 +15,8 @@ mod documentation;
 mod end_to_end;
 mod groups;
 mod jobs;
-mod operators;
 mod listeners;
+mod operators;
 mod process;
 mod rules;
 mod storage;

@@ -1,0 +1,447 @@
+//! The histories in memory, within a number of bytes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use wharf_model::GroupingKey;
+
+use crate::push::{LastError, Method, PastPush, Push, Refusal};
+use crate::{MAX_ERROR_BYTES, MAX_PUSHES};
+
+/// What is known of a group.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GroupHistory {
+    /// Its last pushes, the newest last.
+    pub pushes: Vec<PastPush>,
+    /// Its last refusal, also if later pushes were stored.
+    pub last_error: Option<LastError>,
+    /// How often it is pushed, if that can be told.
+    pub pace: Option<Pace>,
+}
+
+/// How often a group is pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// The median of the pauses between its stored pushes.
+    pub usual: Duration,
+    /// The longest of them.
+    pub longest: Duration,
+}
+
+/// Stored pushes from which on a pace can be told.
+const PACED_PUSHES: usize = 3;
+/// How many medians a pause has to last before it is an unusual one.
+const UNUSUAL: u32 = 3;
+/// A shorter pause is never unusual: nobody looks after jobs by the second.
+const SHORTEST_UNUSUAL: Duration = Duration::from_secs(60);
+
+impl Pace {
+    /// The pause from which on a group is not pushed as it used to be: three usual ones, but not less than the
+    /// longest, or a minute. Jobs that push several times a run have short pauses and a long one.
+    pub fn stale_after(&self) -> Duration {
+        let unusual = self.usual.saturating_mul(UNUSUAL);
+        unusual.max(self.longest).max(SHORTEST_UNUSUAL)
+    }
+}
+
+/// A push in 24 bytes.
+#[derive(Debug, Clone, Copy)]
+struct Packed {
+    at_ms: i64,
+    body_bytes: u32,
+    series: u32,
+    /// NaN if the job did not say it.
+    duration_seconds: f32,
+    method: Method,
+    /// The reason of the refusal, plus 1; 0 if the push was stored.
+    refused: u8,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// None if the slot is free.
+    key: Option<GroupingKey>,
+    pushes: VecDeque<Packed>,
+    last_error: Option<Box<LastError>>,
+    /// How many places in the queue, the first ones of this slot, are of pushes that are gone already.
+    gone: usize,
+    pacing: Pacing,
+}
+
+/// The pace of a group, kept from the first question on until its next push.
+#[derive(Debug, Clone, Copy, Default)]
+enum Pacing {
+    #[default]
+    Unasked,
+    Known(Option<Pace>),
+}
+
+/// What a group costs beside its key, its pushes and the text of its last refusal: its slot, its place in the table
+/// and its allocations.
+const GROUP_BYTES: usize = 192;
+/// Places for pushes come and go by so many.
+const ROOM: usize = 6;
+/// Different reasons that are told apart.
+const MAX_REASONS: usize = 200;
+const MAX_REASON_BYTES: usize = 32;
+
+impl Slot {
+    fn bytes(&self) -> usize {
+        let Some(key) = &self.key else { return 0 };
+        let error = self.last_error.as_ref().map_or(0, |error| error.error.len());
+        GROUP_BYTES + key.as_bytes().len() + error + self.pushes.capacity() * size_of::<Packed>()
+    }
+
+    fn pace(&self) -> Option<Pace> {
+        let stored = || self.pushes.iter().filter(|push| push.refused == 0);
+        if stored().count() < PACED_PUSHES {
+            return None;
+        }
+        let pauses = stored().zip(stored().skip(1));
+        let mut pauses: Vec<u64> = pauses
+            .map(|(before, after)| u64::try_from(after.at_ms.saturating_sub(before.at_ms)).unwrap_or(0))
+            .collect();
+        pauses.sort_unstable();
+        Some(Pace {
+            usual: Duration::from_millis(*pauses.get(pauses.len() / 2)?),
+            longest: Duration::from_millis(*pauses.last()?),
+        })
+    }
+}
+
+/// The histories of all groups.
+#[derive(Debug)]
+pub(crate) struct Book {
+    max_bytes: usize,
+    bytes: usize,
+    by_key: HashMap<GroupingKey, usize>,
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+    /// The slot of each push in the order of the pushes, and of some that are gone already, see [`Slot::gone`].
+    queue: VecDeque<u32>,
+    /// Pushes that are remembered.
+    pushes: usize,
+    reasons: Vec<Arc<str>>,
+}
+
+impl Book {
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self {
+            max_bytes,
+            bytes: 0,
+            by_key: HashMap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            queue: VecDeque::new(),
+            pushes: 0,
+            reasons: Vec::new(),
+        }
+    }
+
+    /// Adds a push, and lets the oldest ones go that there is no room for any more.
+    pub(crate) fn push(&mut self, key: &GroupingKey, push: &Push) {
+        let slot = self.open(key);
+        let error = push
+            .refusal
+            .as_deref()
+            .map(|Refusal { reason, error }| LastError {
+                at_ms: push.at_ms,
+                reason: self.reason(reason).0,
+                error: cut(error, MAX_ERROR_BYTES).into(),
+            });
+        self.add(slot, push);
+        if error.is_some() {
+            self.change(slot, |slot| slot.last_error = error.map(Box::new));
+        }
+        self.shrink(self.max_bytes);
+    }
+
+    /// Puts back what a file says of a group, in place of what was known of it. [`Self::restored`] has to follow.
+    pub(crate) fn restore(
+        &mut self,
+        key: &GroupingKey,
+        last_error: Option<(i64, &Refusal)>,
+        pushes: &[Push],
+    ) {
+        self.forget(key);
+        if pushes.is_empty() {
+            return;
+        }
+        let slot = self.open(key);
+        for push in pushes {
+            self.add(slot, push);
+        }
+        let last_error = last_error.map(|(at_ms, refusal)| {
+            Box::new(LastError {
+                at_ms,
+                reason: self.reason(&refusal.reason).0,
+                error: cut(&refusal.error, MAX_ERROR_BYTES).into(),
+            })
+        });
+        self.change(slot, |slot| slot.last_error = last_error);
+        // The order is not that of time yet, so nothing should go; but a file may be of any size.
+        self.shrink(self.max_bytes.saturating_mul(2));
+    }
+
+    /// Brings the order of all pushes back after [`Self::restore`], and keeps to the bytes.
+    pub(crate) fn restored(&mut self) {
+        let mut order: Vec<(i64, u32)> = Vec::with_capacity(self.pushes);
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            slot.gone = 0;
+            let at = u32::try_from(at).unwrap_or(u32::MAX);
+            order.extend(slot.pushes.iter().map(|push| (push.at_ms, at)));
+        }
+        order.sort_unstable();
+        self.queue = order.into_iter().map(|(_, slot)| slot).collect();
+        self.shrink(self.max_bytes);
+    }
+
+    /// Forgets a group.
+    pub(crate) fn forget(&mut self, key: &GroupingKey) {
+        if let Some(slot) = self.by_key.get(key) {
+            self.close(*slot);
+        }
+    }
+
+    /// Forgets the groups that are not to stay.
+    pub(crate) fn retain(&mut self, stays: impl Fn(&GroupingKey) -> bool) {
+        let gone: Vec<usize> = self
+            .by_key
+            .iter()
+            .filter(|(key, _)| !stays(key))
+            .map(|(_, slot)| *slot)
+            .collect();
+        for slot in gone {
+            self.close(slot);
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.max_bytes);
+    }
+
+    pub(crate) fn group(&mut self, key: &GroupingKey) -> Option<GroupHistory> {
+        let pace = self.pace(key);
+        let slot = self.slots.get(*self.by_key.get(key)?)?;
+        Some(self.describe(slot, pace))
+    }
+
+    /// How often a group is pushed.
+    pub(crate) fn pace(&mut self, key: &GroupingKey) -> Option<Pace> {
+        let slot = self.slots.get_mut(*self.by_key.get(key)?)?;
+        match slot.pacing {
+            Pacing::Known(pace) => pace,
+            Pacing::Unasked => {
+                let pace = slot.pace();
+                slot.pacing = Pacing::Known(pace);
+                pace
+            }
+        }
+    }
+
+    /// The groups in some slots, for the file; none beyond the last slot.
+    pub(crate) fn part(
+        &self,
+        slots: std::ops::Range<usize>,
+    ) -> Option<impl Iterator<Item = (&GroupingKey, GroupHistory)>> {
+        let end = slots.end.min(self.slots.len());
+        let slots = self
+            .slots
+            .get(slots.start..end)
+            .filter(|slots| !slots.is_empty())?;
+        Some(slots.iter().filter_map(|slot| {
+            let key = slot.key.as_ref()?;
+            Some((key, self.describe(slot, None)))
+        }))
+    }
+
+    pub(crate) fn groups(&self) -> usize {
+        self.by_key.len()
+    }
+
+    pub(crate) fn pushes(&self) -> usize {
+        self.pushes
+    }
+
+    /// About how many bytes all of it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes + self.queue.len() * size_of::<u32>()
+    }
+
+    fn describe(&self, slot: &Slot, pace: Option<Pace>) -> GroupHistory {
+        let past = |push: &Packed| PastPush {
+            at_ms: push.at_ms,
+            method: push.method,
+            body_bytes: push.body_bytes,
+            series: push.series,
+            duration_seconds: Some(push.duration_seconds).filter(|seconds| !seconds.is_nan()),
+            refused: usize::from(push.refused)
+                .checked_sub(1)
+                .and_then(|reason| self.reasons.get(reason).map(Arc::clone)),
+        };
+        GroupHistory {
+            pushes: slot.pushes.iter().map(past).collect(),
+            last_error: slot.last_error.as_deref().cloned(),
+            pace,
+        }
+    }
+
+    fn add(&mut self, at: usize, push: &Push) {
+        let refused = push
+            .refusal
+            .as_deref()
+            .map_or(0, |refusal| self.reason(&refusal.reason).1);
+        let packed = Packed {
+            at_ms: push.at_ms,
+            body_bytes: u32::try_from(push.body_bytes).unwrap_or(u32::MAX),
+            series: u32::try_from(push.series).unwrap_or(u32::MAX),
+            duration_seconds: push.duration_seconds.map_or(f32::NAN, narrow),
+            method: push.method,
+            refused,
+        };
+        let mut is_full = false;
+        self.change(at, |slot| {
+            is_full = slot.pushes.len() >= MAX_PUSHES;
+            if is_full {
+                slot.pushes.pop_front();
+                slot.gone += 1;
+            } else if slot.pushes.len() == slot.pushes.capacity() {
+                slot.pushes.reserve_exact(ROOM);
+            }
+            slot.pushes.push_back(packed);
+        });
+        self.pushes += usize::from(!is_full);
+        // There are never that many slots: a group takes more bytes than the largest number has.
+        self.queue.push_back(u32::try_from(at).unwrap_or(u32::MAX));
+        if self.queue.len() > 2 * self.pushes + 1024 {
+            self.tidy();
+        }
+    }
+
+    /// Takes the places out of the queue whose pushes are gone.
+    fn tidy(&mut self) {
+        let slots = &mut self.slots;
+        self.queue.retain(|slot| {
+            let gone = slots.get_mut(*slot as usize).map(|slot| &mut slot.gone);
+            match gone {
+                Some(0) => true,
+                Some(gone) => {
+                    *gone -= 1;
+                    false
+                }
+                None => false,
+            }
+        });
+    }
+
+    /// Lets the oldest pushes go until no more bytes than these are taken.
+    fn shrink(&mut self, max_bytes: usize) {
+        while self.bytes() > max_bytes {
+            let Some(at) = self.queue.pop_front() else { return };
+            let at = at as usize;
+            let Some(slot) = self.slots.get_mut(at) else {
+                continue;
+            };
+            if let Some(gone) = slot.gone.checked_sub(1) {
+                slot.gone = gone;
+                continue;
+            }
+            if slot.pushes.len() <= 1 {
+                // The place of the last push has just gone from the queue.
+                self.close(at);
+                self.reclaim(at);
+                continue;
+            }
+            self.pushes -= 1;
+            self.change(at, |slot| {
+                slot.pushes.pop_front();
+                if slot.pushes.capacity() - slot.pushes.len() >= 2 * ROOM {
+                    slot.pushes.shrink_to(slot.pushes.len() + ROOM);
+                }
+            });
+        }
+    }
+
+    /// One place less of a closed slot is in the queue than [`Self::close`] has assumed.
+    fn reclaim(&mut self, at: usize) {
+        if let Some(slot) = self.slots.get_mut(at) {
+            slot.gone = slot.gone.saturating_sub(1);
+        }
+    }
+
+    /// The slot of a group.
+    fn open(&mut self, key: &GroupingKey) -> usize {
+        if let Some(slot) = self.by_key.get(key) {
+            return *slot;
+        }
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() - 1
+        });
+        self.by_key.insert(key.clone(), at);
+        self.change(at, |slot| slot.key = Some(key.clone()));
+        at
+    }
+
+    fn close(&mut self, at: usize) {
+        let Some(slot) = self.slots.get_mut(at) else {
+            return;
+        };
+        let Some(key) = &slot.key else { return };
+        self.by_key.remove(key);
+        self.bytes -= slot.bytes();
+        self.pushes -= slot.pushes.len();
+        *slot = Slot {
+            gone: slot.gone + slot.pushes.len(),
+            ..Slot::default()
+        };
+        self.free.push(at);
+    }
+
+    /// Changes a slot, and books what that costs.
+    fn change(&mut self, at: usize, change: impl FnOnce(&mut Slot)) {
+        let Some(slot) = self.slots.get_mut(at) else {
+            return;
+        };
+        let before = slot.bytes();
+        change(slot);
+        slot.pacing = Pacing::Unasked;
+        self.bytes = self.bytes + slot.bytes() - before;
+    }
+
+    /// A reason and its number, from 1 on.
+    fn reason(&mut self, reason: &str) -> (Arc<str>, u8) {
+        let reason = cut(reason, MAX_REASON_BYTES);
+        let known = self.reasons.iter().position(|known| **known == *reason);
+        let at = known.unwrap_or_else(|| {
+            match self.reasons.len() {
+                ..MAX_REASONS => self.reasons.push(reason.into()),
+                MAX_REASONS => self.reasons.push("other".into()),
+                _ => {}
+            }
+            self.reasons.len() - 1
+        });
+        let name = self.reasons.get(at).map(Arc::clone).unwrap_or_default();
+        (name, u8::try_from(at + 1).unwrap_or(u8::MAX))
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "seven digits are enough, and what is too large becomes infinite"
+)]
+fn narrow(seconds: f64) -> f32 {
+    seconds as f32
+}
+
+/// At most so many bytes of a text, whole characters only.
+pub(crate) fn cut(text: &str, max_bytes: usize) -> &str {
+    let mut ends = (0..=max_bytes.min(text.len())).rev();
+    ends.find_map(|end| text.get(..end)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn key(job: u8) -> GroupingKey {
+    GroupingKey::new([("job", format!("job-{job}").as_str())]).unwrap()
+}
+
+fn at(at_ms: i64) -> Push {
+    Push {
+        at_ms,
+        method: Method::Put,
+        body_bytes: 1,
+        series: 1,
+        duration_seconds: None,
+        refusal: None,
+    }
+}
+
+fn times(book: &mut Book, job: u8) -> Vec<i64> {
+    let group = book.group(&key(job)).unwrap_or_default();
+    group.pushes.iter().map(|push| push.at_ms).collect()
+}
+
+/// What a book has to be, checked from the outside and the inside.
+fn check(book: &Book) {
+    let pushes: usize = book.slots.iter().map(|slot| slot.pushes.len()).sum();
+    assert_eq!(book.pushes, pushes);
+    let bytes: usize = book.slots.iter().map(Slot::bytes).sum();
+    assert_eq!(book.bytes, bytes);
+    assert_eq!(book.by_key.len() + book.free.len(), book.slots.len());
+    for (at, slot) in book.slots.iter().enumerate() {
+        let places = book.queue.iter().filter(|place| **place as usize == at).count();
+        assert_eq!(places, slot.pushes.len() + slot.gone);
+        assert_eq!(slot.key.is_some(), !slot.pushes.is_empty());
+    }
+}
+
+#[test]
+fn a_group_keeps_its_last_pushes() {
+    let mut book = Book::new(1 << 20);
+    for n in 0..100 {
+        book.push(&key(1), &at(n));
+    }
+    assert_eq!(times(&mut book, 1), (40..100).collect::<Vec<_>>());
+    check(&book);
+}
+
+#[test]
+fn the_oldest_pushes_go_first_whichever_group_they_are_of() {
+    let mut book = Book::new(1200);
+    for n in 0..30 {
+        book.push(&key(u8::try_from(n % 3).unwrap()), &at(n));
+    }
+    assert!(book.bytes() <= 1200);
+    let mut left: Vec<i64> = (0..3).flat_map(|job| times(&mut book, job)).collect();
+    left.sort_unstable();
+    assert!(left.len() > 3 && left.len() < 30);
+    assert_eq!(
+        left,
+        (30 - i64::try_from(left.len()).unwrap()..30).collect::<Vec<_>>()
+    );
+    check(&book);
+}
+
+#[test]
+fn a_group_that_is_pushed_all_the_time_takes_no_more_than_its_share() {
+    let mut book = Book::new(1 << 20);
+    book.push(&key(1), &at(0));
+    for n in 1..100_000 {
+        book.push(&key(2), &at(n));
+    }
+    assert_eq!(times(&mut book, 1), [0]);
+    assert!(book.queue.len() < 2000);
+    check(&book);
+}
+
+#[test]
+fn a_pace_needs_three_stored_pushes_and_is_the_median() {
+    let mut book = Book::new(1 << 20);
+    let refused = Push {
+        refusal: Some(Box::new(Refusal {
+            reason: "syntax".into(),
+            error: String::new(),
+        })),
+        ..at(5)
+    };
+    for push in [at(0), refused, at(1000)] {
+        book.push(&key(1), &push);
+        assert_eq!(book.pace(&key(1)), None);
+    }
+    book.push(&key(1), &at(1_500));
+    book.push(&key(1), &at(3_000));
+    let pace = book.pace(&key(1)).unwrap();
+    assert_eq!((pace.usual.as_millis(), pace.longest.as_millis()), (1000, 1500));
+    assert_eq!(pace.stale_after().as_secs(), 60);
+    book.push(&key(1), &at(100_000));
+    assert_eq!(book.pace(&key(1)).unwrap().stale_after().as_millis(), 97_000);
+    for n in 0..4 {
+        book.push(&key(2), &at(n * 100_000));
+    }
+    assert_eq!(book.pace(&key(2)).unwrap().stale_after().as_millis(), 300_000);
+}
+
+#[test]
+fn times_that_go_back_are_pauses_of_nothing() {
+    let mut book = Book::new(1 << 20);
+    for at_ms in [i64::MAX, i64::MIN, 0] {
+        book.push(&key(1), &at(at_ms));
+    }
+    assert_eq!(
+        book.pace(&key(1)).unwrap().usual,
+        Duration::from_millis(i64::MAX.unsigned_abs())
+    );
+}
+
+#[test]
+fn errors_are_cut_between_characters_and_reasons_are_few() {
+    let mut book = Book::new(1 << 20);
+    for n in 0..300 {
+        let refusal = Refusal {
+            reason: format!("reason-{n}").into(),
+            error: "ü".repeat(MAX_ERROR_BYTES),
+        };
+        let push = Push {
+            refusal: Some(Box::new(refusal)),
+            ..at(n)
+        };
+        book.push(&key(1), &push);
+    }
+    let group = book.group(&key(1)).unwrap();
+    let last = group.last_error.unwrap();
+    assert_eq!((last.error.len(), &*last.reason), (MAX_ERROR_BYTES, "other"));
+    assert_eq!(group.pushes[59].refused.as_deref(), Some("other"));
+    assert_eq!(cut("üü", 3), "ü");
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Push(u8),
+    Refuse(u8, usize),
+    Forget(u8),
+    Restore(u8, u8),
+    Clear,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        20 => (0..6u8).prop_map(Step::Push),
+        4 => (0..6u8, 0..400usize).prop_map(|(job, length)| Step::Refuse(job, length)),
+        2 => (0..6u8).prop_map(Step::Forget),
+        1 => (0..6u8, 0..80u8).prop_map(|(job, count)| Step::Restore(job, count)),
+        1 => Just(Step::Clear),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_book_keeps_to_its_bytes_and_its_order(max_bytes in 0..6000usize, steps in prop::collection::vec(step(), 1..400)) {
+        let mut book = Book::new(max_bytes);
+        // What a book without a limit would have.
+        let mut all: Vec<Vec<i64>> = vec![Vec::new(); 6];
+        for (now, step) in (0..).zip(steps) {
+            match step {
+                Step::Push(job) => {
+                    book.push(&key(job), &at(now));
+                    all[usize::from(job)].push(now);
+                }
+                Step::Refuse(job, length) => {
+                    let refusal = Refusal { reason: "x".into(), error: "e".repeat(length) };
+                    book.push(&key(job), &Push { refusal: Some(Box::new(refusal)), ..at(now) });
+                    all[usize::from(job)].push(now);
+                }
+                Step::Forget(job) => {
+                    book.forget(&key(job));
+                    all[usize::from(job)].clear();
+                }
+                Step::Restore(job, count) => {
+                    let pushes: Vec<Push> = (0..count).map(|_| at(now)).collect();
+                    book.restore(&key(job), None, &pushes);
+                    book.restored();
+                    all[usize::from(job)] = vec![now; usize::from(count)];
+                }
+                Step::Clear => {
+                    book.clear();
+                    all = vec![Vec::new(); 6];
+                }
+            }
+            check(&book);
+            prop_assert!(book.bytes() <= max_bytes || book.queue.is_empty());
+            let mut oldest_kept = i64::MAX;
+            let mut newest_gone = i64::MIN;
+            for job in 0..6u8 {
+                let kept = times(&mut book, job);
+                let pushed = &all[usize::from(job)];
+                prop_assert!(pushed.ends_with(&kept));
+                let last: Vec<i64> = pushed.iter().rev().take(MAX_PUSHES).rev().copied().collect();
+                oldest_kept = oldest_kept.min(kept.first().copied().unwrap_or(i64::MAX));
+                if let Some(gone) = last.len().checked_sub(kept.len() + 1) {
+                    newest_gone = newest_gone.max(last[gone]);
+                }
+            }
+            prop_assert!(newest_gone <= oldest_kept);
+        }
+    }
+}

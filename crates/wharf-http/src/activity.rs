@@ -1,0 +1,294 @@
+//! What goes on at the gateway, for those who look at it: the history of groups, the last hour in numbers, pushes that
+//! were refused, who scrapes, and notices of changes.
+//!
+//! All of it is bounded, and a push pays for it with some short locks that nobody holds for long.
+
+pub(crate) mod changes;
+pub(crate) mod hour;
+pub(crate) mod refused;
+pub(crate) mod scrapers;
+mod visible;
+
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use wharf_exposition::number;
+use wharf_history::{History, Method, Push, Refusal};
+use wharf_model::{Exposition, GroupingKey, MetricType, Value};
+use wharf_store::{Gist, UnixNanos};
+
+use self::changes::{Change, Changes};
+use self::hour::Hour;
+use self::refused::{RefusedPush, RefusedPushes};
+use self::scrapers::Scrapers;
+use crate::error::ApiError;
+
+/// What goes on.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    /// None if it is switched off.
+    history: Option<History>,
+    pub(crate) hour: Hour,
+    pub(crate) refused: RefusedPushes,
+    pub(crate) scrapers: Scrapers,
+    pub(crate) changes: Changes,
+    pub(crate) disk: Mutex<Disk>,
+}
+
+/// What was seen of the storage.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Disk {
+    pub(crate) syncs: u64,
+    /// When the number of syncs was last seen to grow.
+    pub(crate) last_sync: Option<UnixNanos>,
+    /// The last failure, also if it is over.
+    pub(crate) last_error: Option<(UnixNanos, String)>,
+    /// Why the history cannot be kept, if it cannot.
+    pub(crate) history_failure: Option<String>,
+    /// Whether the history is kept beyond the process.
+    pub(crate) keeps_history: bool,
+}
+
+/// A push to one group that was answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Pushed {
+    pub(crate) key: GroupingKey,
+    pub(crate) method: http::Method,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) brought: Brought,
+}
+
+/// What a push has brought, as far as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Brought {
+    pub(crate) body_bytes: u64,
+    pub(crate) series: u64,
+    pub(crate) duration_seconds: Option<f64>,
+}
+
+impl Brought {
+    /// Adds what the decoded body says.
+    pub(crate) fn read(&mut self, exposition: &Exposition<'_>) {
+        self.series = series(exposition);
+        self.duration_seconds = duration_seconds(exposition);
+    }
+
+    /// Adds what is known of a body that was not decoded.
+    pub(crate) fn read_gist(&mut self, gist: &Gist<'_>) {
+        self.series = gist.series();
+        let gauges = gist.families().filter_map(|family| {
+            let value = family
+                .text
+                .strip_suffix(b"\n")?
+                .rsplit(|byte| *byte == b' ')
+                .next()?;
+            let is_one = family.lines == 1;
+            Some((
+                family.name,
+                family.metric_type,
+                is_one.then(|| number::parse_f64(value))??,
+            ))
+        });
+        self.duration_seconds = most_general_duration(gauges);
+    }
+}
+
+impl Activity {
+    pub(crate) fn new(history_bytes: usize, now: UnixNanos) -> Self {
+        Self {
+            history: (history_bytes > 0).then(|| History::new(history_bytes)),
+            hour: Hour::new(now),
+            refused: RefusedPushes::default(),
+            scrapers: Scrapers::default(),
+            changes: Changes::default(),
+            disk: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn history(&self) -> Option<&History> {
+        self.history.as_ref()
+    }
+
+    /// A push was stored.
+    pub(crate) fn stored(&self, push: Pushed, now: UnixNanos) {
+        self.changes.note(&push.key, Change::Pushed);
+        self.remember(push, None, now);
+    }
+
+    /// A push was refused. `has_group` says whether there is a group of its key.
+    ///
+    /// A group without one gets no history: whoever pushes nonsense to ever new groups would push that of others out.
+    pub(crate) fn refused(
+        &self,
+        push: Pushed,
+        error: &ApiError,
+        has_group: impl FnOnce(&GroupingKey) -> bool,
+        now: UnixNanos,
+    ) {
+        self.refused
+            .add(RefusedPush::new(now, error, push.address, Some(&push.key)));
+        if has_group(&push.key) {
+            self.changes.note(&push.key, Change::Refused);
+            let refusal = Refusal {
+                reason: error.reason().into(),
+                error: visible::cut(error.text(), wharf_history::MAX_ERROR_BYTES),
+            };
+            self.remember(push, Some(refusal), now);
+        }
+    }
+
+    /// A push was refused that names no group.
+    pub(crate) fn refused_without_group(&self, error: &ApiError, address: Option<IpAddr>, now: UnixNanos) {
+        self.refused.add(RefusedPush::new(now, error, address, None));
+    }
+
+    fn remember(&self, push: Pushed, refusal: Option<Refusal>, now: UnixNanos) {
+        let Some(history) = &self.history else { return };
+        let is_put = push.method == http::Method::PUT;
+        history.push(
+            push.key,
+            Push {
+                at_ms: now.0 / 1_000_000,
+                method: if is_put { Method::Put } else { Method::Post },
+                body_bytes: push.brought.body_bytes,
+                series: push.brought.series,
+                duration_seconds: push.brought.duration_seconds,
+                refusal: refusal.map(Box::new),
+            },
+        );
+    }
+
+    /// Groups are gone.
+    pub(crate) fn deleted(&self, keys: impl IntoIterator<Item = GroupingKey>) {
+        for key in keys {
+            self.changes.note(&key, Change::Deleted);
+            if let Some(history) = &self.history {
+                history.forget(key);
+            }
+        }
+    }
+
+    /// A family of a group is gone.
+    pub(crate) fn changed(&self, key: &GroupingKey) {
+        self.changes.note(key, Change::Changed);
+    }
+
+    /// All groups are gone.
+    pub(crate) fn wiped(&self) {
+        self.changes.note_many();
+        if let Some(history) = &self.history {
+            history.forget_all();
+        }
+    }
+
+    pub(crate) fn disk(&self) -> MutexGuard<'_, Disk> {
+        lock(&self.disk)
+    }
+}
+
+/// Lines of samples that an exposition makes.
+fn series(exposition: &Exposition<'_>) -> u64 {
+    let metrics = exposition.families.iter().flat_map(|family| &family.metrics);
+    let lines = metrics.map(|metric| match metric.value {
+        Value::Number(_) => 1,
+        Value::Summary(index) => 2 + exposition.summary(index).quantiles.len(),
+        Value::Histogram(index) => {
+            let buckets = exposition.histogram(index).map(|histogram| histogram.buckets);
+            let buckets = exposition.buckets(buckets.unwrap_or_default());
+            let is_whole = buckets
+                .last()
+                .is_some_and(|bucket| bucket.upper_bound == f64::INFINITY);
+            2 + buckets.len() + usize::from(!is_whole)
+        }
+        Value::Missing => 0,
+    });
+    lines.sum::<usize>() as u64
+}
+
+/// How long a job says that it took, see [`most_general_duration`].
+fn duration_seconds(exposition: &Exposition<'_>) -> Option<f64> {
+    let gauges = exposition.families.iter().filter_map(|family| {
+        let name = exposition.text(family.name);
+        match family.metrics.as_slice() {
+            [metric] => match metric.value {
+                Value::Number(value) => Some((name, family.metric_type, value)),
+                _ => None,
+            },
+            _ => None,
+        }
+    });
+    most_general_duration(gauges)
+}
+
+/// The value of a gauge with one metric whose name ends in `duration_seconds`. Of several, the one with the shortest name,
+/// which is the most general: `job_duration_seconds` rather than `job_upload_duration_seconds`.
+fn most_general_duration<'a>(singles: impl Iterator<Item = (&'a str, MetricType, f64)>) -> Option<f64> {
+    let durations = singles.filter(|(name, metric_type, value)| {
+        matches!(metric_type, MetricType::Gauge | MetricType::Untyped)
+            && name.ends_with("duration_seconds")
+            && value.is_finite()
+            && *value >= 0.0
+    });
+    let shortest = durations.min_by_key(|(name, ..)| (name.len(), *name));
+    shortest.map(|(_, _, value)| value)
+}
+
+/// What a thread that panicked has left is good enough to look at.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_exposition::text;
+    use wharf_model::name::NameRule;
+
+    use super::*;
+
+    fn brought(body: &str) -> Brought {
+        let options = text::Options {
+            names: NameRule::Legacy,
+            strict: false,
+        };
+        let mut brought = Brought::default();
+        brought.read(&text::decode(body.as_bytes(), options).unwrap());
+        brought
+    }
+
+    #[test]
+    fn series_are_lines() {
+        let body = "a 1\n# TYPE s summary\ns{quantile=\"0.5\"} 1\ns_sum 1\ns_count 1\n\
+                    # TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_sum 1\nh_count 1\n";
+        // The last bucket of the histogram is added.
+        assert_eq!(brought(body).series, 1 + 3 + 4);
+        assert_eq!(brought("").series, 0);
+    }
+
+    #[test]
+    fn the_duration_of_a_job_is_its_most_general_gauge_of_that_name() {
+        let duration = |body| brought(body).duration_seconds;
+        assert_eq!(
+            duration("backup_upload_duration_seconds 3\nbackup_duration_seconds 5\n"),
+            Some(5.0)
+        );
+        assert_eq!(
+            duration("b_duration_seconds 3\na_duration_seconds 5\n"),
+            Some(5.0)
+        );
+        assert_eq!(
+            duration("# TYPE duration_seconds gauge\nduration_seconds 5\n"),
+            Some(5.0)
+        );
+        assert_eq!(
+            duration("# TYPE duration_seconds counter\nduration_seconds 5\n"),
+            None
+        );
+        assert_eq!(
+            duration("duration_seconds{step=\"1\"} 5\nduration_seconds{step=\"2\"} 5\n"),
+            None
+        );
+        assert_eq!(duration("duration_seconds NaN\n"), None);
+        assert_eq!(duration("duration_seconds -1\n"), None);
+        assert_eq!(duration("duration_seconds_total 1\n"), None);
+    }
+}

@@ -1,0 +1,88 @@
+//! The last pushes that were refused.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+use wharf_model::GroupingKey;
+use wharf_store::UnixNanos;
+
+use super::{lock, visible};
+use crate::error::ApiError;
+
+const MAX_REFUSED: usize = 100;
+const MAX_ERROR_CHARS: usize = 500;
+/// A longer key is left out.
+const MAX_KEY_BYTES: usize = 4096;
+
+/// A push that was refused. Nothing of its headers is here, so no credentials.
+#[derive(Debug, Clone)]
+pub(crate) struct RefusedPush {
+    pub(crate) at: UnixNanos,
+    pub(crate) reason: &'static str,
+    pub(crate) status: u16,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) key: Option<GroupingKey>,
+    /// What its sender was told: cut, and with what cannot be seen escaped.
+    pub(crate) error: String,
+    /// The family in which it contradicted itself or others.
+    pub(crate) family: Option<String>,
+}
+
+impl RefusedPush {
+    pub(crate) fn new(
+        at: UnixNanos,
+        error: &ApiError,
+        address: Option<IpAddr>,
+        key: Option<&GroupingKey>,
+    ) -> Self {
+        Self {
+            at,
+            reason: error.reason(),
+            status: error.status().as_u16(),
+            address,
+            key: key.filter(|key| key.as_bytes().len() <= MAX_KEY_BYTES).cloned(),
+            error: visible::shown(error.text(), MAX_ERROR_CHARS),
+            family: error
+                .family()
+                .filter(|family| family.len() <= MAX_KEY_BYTES)
+                .map(str::to_owned),
+        }
+    }
+}
+
+/// The last pushes that were refused, the newest first.
+#[derive(Debug, Default)]
+pub(crate) struct RefusedPushes(Mutex<VecDeque<RefusedPush>>);
+
+impl RefusedPushes {
+    pub(crate) fn add(&self, push: RefusedPush) {
+        let mut pushes = lock(&self.0);
+        pushes.truncate(MAX_REFUSED - 1);
+        pushes.push_front(push);
+    }
+
+    pub(crate) fn list(&self) -> Vec<RefusedPush> {
+        lock(&self.0).iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_refusals_are_kept_and_long_texts_are_cut() {
+        let refused = RefusedPushes::default();
+        let key = GroupingKey::new([("job", "x".repeat(5000).as_str())]).unwrap();
+        for n in 0..150 {
+            let error = ApiError::parameter(&format!("{n}: {}", "\0".repeat(1000)));
+            refused.add(RefusedPush::new(UnixNanos(n), &error, None, Some(&key)));
+        }
+        let list = refused.list();
+        assert_eq!(list.len(), MAX_REFUSED);
+        assert_eq!((list[0].at, list[99].at), (UnixNanos(149), UnixNanos(50)));
+        assert!(list[0].error.starts_with("149: \\u{0}") && list[0].error.chars().count() <= 501);
+        assert_eq!(list[0].key, None);
+    }
+}

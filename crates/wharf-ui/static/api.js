@@ -1,0 +1,62 @@
+// The gateway's JSON API. Every answer of it has its data in an envelope; every refusal is a line of text.
+
+import { BASE } from "./route.js";
+
+/** What the gateway refused, or why it could not be asked. `message` is the gateway's own text where there is one. */
+export class ApiError extends Error {
+  constructor(status, text) {
+    super(text.trim() || `the gateway answered ${status}`);
+    this.status = status;
+  }
+}
+
+const url = (path, parameters = {}) => {
+  const target = new URL(`api/v1/${path}`, BASE);
+  for (const [name, value] of Object.entries(parameters)) {
+    for (const one of [value].flat()) {
+      if (one !== undefined && one !== "") target.searchParams.append(name, one);
+    }
+  }
+  return target;
+};
+
+const request = async (target, options) => {
+  let response;
+  try {
+    response = await fetch(target, { cache: "no-store", ...options });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "the gateway cannot be reached");
+  }
+  if (!response.ok) throw new ApiError(response.status, (await response.text()).slice(0, 1000));
+  return response;
+};
+
+/** Reads a route below `api/v1/`. `signal` gives up on it. */
+export const get = async (path, parameters, signal) => (await (await request(url(path, parameters), { signal })).json()).data;
+
+/** Deletes a group, or one family of it. The request outlives the page, which may be about to close. */
+export const deleteGroup = (path, family) =>
+  request(url(`groups/${path}`, { family }), { method: "DELETE", keepalive: true });
+
+/** What selectors name: how much, and which groups. Removes it unless `dry_run`. */
+export const deleteMatching = async (parameters) =>
+  (await (await request(url("groups", parameters), { method: "DELETE" })).json()).data;
+
+/** Removes everything. */
+export const wipe = () => request(url("admin/wipe"), { method: "PUT" });
+
+/** The stream of what changes. */
+export const events = () => new EventSource(url("events"));
+
+let allowed;
+
+/** What this visitor may do; nothing, if the gateway does not say. Asked once a page. */
+export const access = () => {
+  allowed ??= get("access").catch(() => {
+    // It may know better in a moment.
+    allowed = undefined;
+    return {};
+  });
+  return allowed;
+};

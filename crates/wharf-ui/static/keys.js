@@ -1,0 +1,61 @@
+// The keyboard. Single letters work unless the reader is typing; all of them have a button or a link besides.
+
+import { h } from "./dom.js";
+import { open } from "./dialog.js";
+
+const KEYS = [
+  ["/", "search"],
+  ["j, k", "next and previous row"],
+  ["Enter", "open the row"],
+  ["x", "select the row"],
+  ["g, m, s", "groups, metrics, status"],
+  ["Esc", "leave the search, close a dialog"],
+  ["?", "this list"],
+];
+
+/** Shows which keys there are. */
+export const help = () => open({
+  title: "Keyboard shortcuts",
+  content: [
+    h("dl", { class: "keys" }, KEYS.map(([key, what]) => [
+      h("dt", {}, key.split(", ").map((one) => h("kbd", {}, one))), h("dd", {}, what)])),
+    h("p", { class: "buttons" }, h("button", { type: "submit" }, "Close")),
+  ],
+});
+
+const move = (step) => {
+  const rows = [...document.querySelectorAll("tr[data-row]")];
+  const at = rows.indexOf(document.activeElement?.closest("tr[data-row]"));
+  const next = rows[at < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, at + step))];
+  next?.focus();
+  next?.scrollIntoView({ block: "nearest" });
+};
+
+const isTyping = (element) => element.matches?.("input:not([type=checkbox]), textarea, select");
+
+/** Listens to the keys. `goTo` changes to a view. */
+export const start = (goTo) => {
+  const row = () => document.activeElement?.closest("tr[data-row]");
+  const actions = {
+    "/": () => document.querySelector("input[type=search]")?.select(),
+    "?": help,
+    j: () => move(1),
+    k: () => move(-1),
+    x: () => row()?.querySelector("input[type=checkbox]")?.click(),
+    g: () => goTo("groups"),
+    m: () => goTo("metrics"),
+    s: () => goTo("status"),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog")) return;
+    if (isTyping(event.target)) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
+    if (event.key === "Enter" && event.target.matches?.("tr[data-row]")) event.target.querySelector("a[data-view]")?.click();
+    else if (Object.hasOwn(actions, event.key)) {
+      event.preventDefault();
+      actions[event.key]();
+    }
+  });
+};

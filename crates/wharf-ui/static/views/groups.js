@@ -1,0 +1,306 @@
+// All groups, one row each: search, filters, order, pages, and what may be deleted.
+
+import { access, deleteGroup, deleteMatching, get, wipe } from "../api.js";
+import { confirm, copyButton } from "../dialog.js";
+import { announce, cell, h, heading, replace, row, show, sync, table } from "../dom.js";
+import { bytes, count, duration, exact, plural } from "../format.js";
+import { group as title, plain } from "../labels.js";
+import { BASE, current, go, href } from "../route.js";
+import { strip } from "../strip.js";
+import { ago } from "../time.js";
+import { done, fail, isPending, later } from "../undo.js";
+
+const PAGE = 100;
+const FIELDS = [
+  "labels", "path", "last_push_successful", "push_time_seconds", "push_failure_time_seconds", "series", "bytes", "expires_at",
+  "states", "usual_interval_seconds", "stale_after_seconds", "last_error", "history",
+].join(",");
+const STATES = [["", "All"], ["failed", "Failed"], ["stale", "Stale"], ["expiring", "Expiring"]];
+const TYPING_MS = 120;
+// Counting asks about every group, so it is done less often than the list is read again.
+const COUNTS_MS = 10_000;
+const MOST_KEYS_SHOWN = 200;
+
+/** What a search means to the API: a selector in braces, or words. */
+const asQuery = (text = "") => (text.trim().startsWith("{") ? { "match[]": text } : { q: text });
+
+export const open = (main) => {
+  let parameters = {};
+  let page = { groups: [] };
+  let may = {};
+  let typing;
+  let counted = { at: 0, totals: {} };
+  const cursors = [];
+  const selected = new Map();
+  const rows = new Map();
+
+  const search = h("input", {
+    type: "search", id: "search", spellcheck: "false", autocomplete: "off",
+    placeholder: 'Search job and labels, or {job=~"back.*",env!="dev"}', "aria-describedby": "search-problem",
+    oninput: () => {
+      clearTimeout(typing);
+      typing = setTimeout(() => change({ q: search.value }, { replacing: true }), TYPING_MS);
+    },
+    onkeydown: (event) => {
+      if (event.key === "Enter") document.querySelector("tr[data-row]")?.focus();
+    },
+  });
+  const problem = h("p", { id: "search-problem", class: "problem", role: "alert", hidden: true });
+  const filters = h("div", { class: "filters", role: "group", "aria-label": "Filter" });
+  const total = h("span", { class: "total" });
+  const actions = h("div", { class: "actions" });
+  const list = h("div", { class: "list" });
+  const pager = h("nav", { class: "pager", "aria-label": "Pages" });
+  const footer = h("div", { class: "footer" });
+  main.append(
+    h("h1", { class: "unseen" }, "Groups"),
+    h("div", { class: "toolbar" },
+      h("label", { class: "search", for: "search" }, h("span", { class: "unseen" }, "Search groups"), search, h("kbd", { "aria-hidden": "true" }, "/")),
+      filters, total),
+    problem, actions, list, pager, footer);
+
+  /** Goes to the same list with other parameters; a new list begins at its first page. */
+  const change = (changes, options) => {
+    const { after, ...kept } = parameters;
+    go("groups", { ...kept, ...changes }, options);
+  };
+
+  const drawFilters = () => show(filters, [counted.totals, parameters.state], () => STATES.map(([state, text]) => {
+    const number = counted.totals[state];
+    return h("button", {
+      type: "button", class: state, "aria-pressed": String((parameters.state ?? "") === state),
+      onclick: () => change({ state }),
+    }, text, number !== undefined && h("span", { class: "number" }, count(number)));
+  }));
+
+  const countStates = async (signal) => {
+    if (Date.now() - counted.at < COUNTS_MS) return;
+    counted.at = Date.now();
+    const answers = await Promise.all(STATES.map(([state]) => get("groups", { state, limit: 1, fields: "path" }, signal)));
+    counted.totals = Object.fromEntries(STATES.map(([state], at) => [state, answers[at].total]));
+    drawFilters();
+  };
+
+  const sortButton = (by, text, firstDown = true) => {
+    const sort = parameters.sort ?? "job";
+    const isSorted = sort.replace("-", "") === by;
+    const other = sort.startsWith("-") ? by : `-${by}`;
+    return h("button", {
+      type: "button", class: isSorted ? "sorted" : "", onclick: () => change({ sort: isSorted ? other : `${firstDown ? "-" : ""}${by}` }),
+    }, text, isSorted && h("span", { "aria-hidden": "true" }, sort.startsWith("-") ? " ↓" : " ↑"));
+  };
+  const sorted = (by) => {
+    const sort = parameters.sort ?? "job";
+    if (sort.replace("-", "") !== by) return {};
+    return { "aria-sort": sort.startsWith("-") ? "descending" : "ascending" };
+  };
+
+  const select = (group, isSelected) => {
+    if (isSelected) selected.set(group.path, group.labels);
+    else selected.delete(group.path);
+    drawActions();
+  };
+
+  /** What is wrong with a group, in words. */
+  const trouble = (group) => {
+    const states = group.states ?? [];
+    if (!group.last_push_successful) {
+      const why = group.last_error?.reason;
+      return h("div", { class: "trouble failed" }, h("strong", {}, "refused "), ago(group.push_failure_time_seconds), why && `: ${why}`);
+    }
+    const usual = group.usual_interval_seconds;
+    if (states.includes("stale")) {
+      return h("div", { class: "trouble stale" }, h("strong", {}, "overdue"), usual > 0 && `, usually every ${duration(usual)}`);
+    }
+    return undefined;
+  };
+
+  const line = (group) => {
+    const { path, labels } = group;
+    const expires = group.expires_at && Date.parse(group.expires_at) / 1000;
+    const isExpiring = (group.states ?? []).includes("expiring");
+    const box = may.delete_group && h("input", {
+      type: "checkbox", "aria-label": `Select ${plain(labels)}`, onchange: (event) => select(group, event.target.checked),
+    });
+    if (box) box.checked = selected.has(path);
+    return row({ tabindex: 0, data: { row: path }, class: group.last_push_successful ? "" : "failed" },
+      cell({ class: "check" }, box),
+      cell({ class: "group" }, h("a", { href: href("group", { group: path }), data: { view: "group" } }, title(labels))),
+      cell({ class: "pushes" }, strip(group.history, pace(group))),
+      cell({ class: "when" },
+        group.push_time_seconds > 0
+          ? h("div", {}, ago(group.push_time_seconds), h("span", { class: "exact" }, exact(group.push_time_seconds)))
+          : h("div", { class: "faint" }, "never accepted"),
+        trouble(group)),
+      cell({ class: "number series" }, count(group.series)),
+      cell({ class: "number bytes" }, bytes(group.bytes)),
+      cell({ class: `expiry ${isExpiring ? "soon" : ""}` }, expires ? ago(expires) : h("span", { class: "faint" }, "never")));
+  };
+
+  /** The row of a group, the same element as long as it would say the same. */
+  const rowOf = (group) => {
+    // What a strip says changes with time too: pushes become overdue.
+    const said = JSON.stringify([group, may.delete_group, selected.has(group.path), Math.floor(Date.now() / 30_000)]);
+    const before = rows.get(group.path);
+    if (before?.said === said) return before.element;
+    const element = line(group);
+    rows.set(group.path, { said, element });
+    return element;
+  };
+
+  const drawList = () => {
+    const shown = page.groups.filter((group) => !isPending(group.path));
+    const kept = new Set(shown.map((group) => group.path));
+    for (const path of rows.keys()) if (!kept.has(path)) rows.delete(path);
+    const isFiltered = parameters.q || parameters.state;
+    if (shown.length === 0) return show(list, [Boolean(isFiltered)], () => (isFiltered || parameters.after ? h("p", { class: "none" }, "No group matches.") : welcome()));
+    show(list, [parameters.sort], () => table({
+        label: "Groups", className: "groups",
+        head: [
+          heading({ class: "check" }, h("span", { class: "unseen" }, "Select")),
+          heading({ class: "group", ...sorted("job") }, sortButton("job", "Group", false)),
+          heading({ class: "pushes" }, "Last pushes"),
+          heading({ class: "when", ...sorted("push_time"), ...sorted("failure_time") },
+            sortButton("push_time", "Last push"), sortButton("failure_time", "Refused")),
+          heading({ class: "number series", ...sorted("series") }, sortButton("series", "Series")),
+          heading({ class: "number bytes", ...sorted("bytes") }, sortButton("bytes", "Bytes")),
+          heading({ class: "expiry", ...sorted("expires_at") }, sortButton("expires_at", "Expires", false)),
+        ],
+        rows: [],
+      }));
+    return sync(list.querySelector("tbody"), shown.map(rowOf));
+  };
+
+  const drawPager = () => {
+    const from = cursors.length * PAGE + 1;
+    const last = cursors.length * PAGE + page.groups.length;
+    const step = (text, target, isPossible) =>
+      h("button", { type: "button", disabled: !isPossible, onclick: target }, text);
+    const turn = (after) => {
+      go("groups", { ...parameters, after });
+      scrollTo(0, 0);
+    };
+    show(pager, [parameters.after, page.next_cursor, cursors.length, last], () => (parameters.after || page.next_cursor) && [
+      step("First", () => turn(undefined), parameters.after),
+      step("Previous", () => turn(cursors.at(-2)), parameters.after && cursors.length > 0),
+      h("span", {}, cursors.length > 0 || !parameters.after ? `${count(from)} to ${count(last)}` : ""),
+      step("Next", () => turn(page.next_cursor), page.next_cursor),
+    ]);
+  };
+
+  const drawActions = () => {
+    const isSelector = (parameters.q ?? "").trim().startsWith("{");
+    const mayDelete = isSelector && may.delete_by_selector && page.groups.length > 0;
+    show(actions, [selected.size, mayDelete, parameters.q], () => [
+      selected.size > 0 && [
+        h("span", {}, `${count(selected.size)} selected`),
+        h("button", { type: "button", class: "danger", onclick: deleteSelected }, "Delete…"),
+        h("button", { type: "button", class: "link", onclick: clear }, "Clear"),
+      ],
+      selected.size === 0 && mayDelete
+        && h("button", { type: "button", class: "danger", onclick: () => deleteBySelector(parameters.q) }, "Delete what the selector names…"),
+    ]);
+    actions.hidden = !actions.hasChildNodes();
+  };
+
+  const clear = () => {
+    selected.clear();
+    drawActions();
+    drawList();
+  };
+
+  const keyList = (keys) => h("ul", { class: "keys-list" }, keys.slice(0, MOST_KEYS_SHOWN).map((labels) => h("li", {}, title(labels))),
+    keys.length > MOST_KEYS_SHOWN && h("li", { class: "faint" }, `and ${count(keys.length - MOST_KEYS_SHOWN)} more`));
+
+  const deleteSelected = async () => {
+    const groups = [...selected];
+    const what = plural(groups.length, "group");
+    const isWanted = await confirm({ title: `Delete ${what}?`, content: keyList(groups.map(([, labels]) => labels)), action: `Delete ${what}` });
+    if (!isWanted) return;
+    selected.clear();
+    later({
+      keys: groups.map(([path]) => path),
+      text: `Deleted ${groups.length === 1 ? plain(groups[0][1]) : what}`,
+      send: () => Promise.all(groups.map(([path]) => deleteGroup(path))),
+      changed: () => { drawActions(); drawList(); },
+    });
+  };
+
+  const deleteBySelector = async (selector) => {
+    try {
+      const { count: found, groups } = await deleteMatching({ "match[]": selector, dry_run: "true" });
+      const what = plural(found, "group");
+      const isWanted = await confirm({
+        title: `Delete ${what}?`,
+        content: [h("p", {}, "What ", h("code", {}, selector), " names goes at once. This cannot be undone."), keyList(groups)],
+        action: `Delete ${what}`,
+      });
+      if (!isWanted) return;
+      const deleted = await deleteMatching({ "match[]": selector });
+      done(`Deleted ${plural(deleted.count, "group")}`);
+    } catch (error) {
+      fail(error.message);
+    }
+  };
+
+  const wipeAll = async () => {
+    const isWanted = await confirm({
+      title: "Wipe everything?", word: "wipe", action: "Wipe all groups",
+      content: h("p", {}, "All groups, with their metrics and their history, go at once. This cannot be undone."),
+    });
+    if (!isWanted) return;
+    await wipe().then(() => done("All groups are wiped"), (error) => fail(error.message));
+  };
+
+  const drawFooter = () => show(footer, may.wipe, () => may.wipe && h("button", { type: "button", class: "link danger", onclick: wipeAll }, "Wipe everything…"));
+
+  return async (now, signal) => {
+    parameters = now;
+    if (document.activeElement !== search) search.value = parameters.q ?? "";
+    document.title = "Groups · Wharf";
+    drawFilters();
+    may = await access();
+    let answer;
+    try {
+      answer = await get("groups", {
+        ...asQuery(parameters.q), state: parameters.state, sort: parameters.sort ?? "job", cursor: parameters.after, limit: PAGE, fields: FIELDS,
+      }, signal);
+    } catch (error) {
+      // A selector is not one before it has been typed to its end; the list of before stays.
+      if (error.status !== 400) throw error;
+      problem.textContent = error.message;
+      problem.hidden = false;
+      return;
+    }
+    problem.hidden = true;
+    // The pages before this one are known as long as the reader came along them.
+    if (!parameters.after) cursors.length = 0;
+    else if (cursors.includes(parameters.after)) cursors.length = cursors.indexOf(parameters.after) + 1;
+    else if (parameters.after === page.next_cursor) cursors.push(parameters.after);
+    page = answer;
+    // Without a search the number stands at the filters already.
+    const found = page.total === undefined || !parameters.q ? "" : plural(page.total, "group");
+    if (total.textContent !== found) {
+      total.textContent = found;
+      announce(found);
+    }
+    drawList();
+    drawPager();
+    drawActions();
+    drawFooter();
+    await countStates(signal).catch(() => {});
+    if (current().view !== "groups") clearTimeout(typing);
+  };
+};
+
+const pace = (group) => ({ usual: group.usual_interval_seconds, staleAfter: group.stale_after_seconds });
+
+/** For whoever has pushed nothing yet. */
+const welcome = () => {
+  const line = `echo "backup_duration_seconds 42.5" | curl --data-binary @- ${BASE}metrics/job/backup/instance/db1`;
+  return h("section", { class: "welcome" },
+    h("h2", {}, "Nothing has been pushed yet"),
+    h("p", {}, "Batch jobs push their metrics here, and Prometheus picks them up. Try it: this line pushes one, and it appears here by itself."),
+    h("div", { class: "code" }, h("pre", {}, line), copyButton(line, "the line")),
+    h("p", { class: "faint" }, "Labels of the URL name the group. Another push to the same URL takes the place of what the group had by those names."));
+};

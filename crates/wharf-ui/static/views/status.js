@@ -1,0 +1,160 @@
+// The gateway itself: its load over the last hour, storage, limits, who scrapes, what was refused, build and flags.
+
+import { get } from "../api.js";
+import { timeChart } from "../chart.js";
+import { copyButton } from "../dialog.js";
+import { cell, h, heading, replace, row, svg, table } from "../dom.js";
+import { bytes, count, duration, exact, plural, significant, visible, visibleLines } from "../format.js";
+import { group as title } from "../labels.js";
+import { href } from "../route.js";
+import { ago } from "../time.js";
+
+const HOUR = 3600;
+// Closer than this to a limit is worth a colour.
+const CLOSE = 0.8;
+// Values of flags that name a secret; the gateway has none today, and a page must not be the first to show one.
+const SECRET = /password|secret|token/i;
+
+const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
+const section = (id, text, ...content) => h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id }, text), content);
+
+const charts = ({ buckets, now_seconds: to, bucket_seconds: width }) => {
+  const from = to - HOUR;
+  // The last bucket is under way, and would show less than there was.
+  const whole = buckets.filter((bucket) => bucket.time_seconds + width <= to);
+  const line = (value) => whole.map((bucket) => [bucket.time_seconds + width / 2, value(bucket)]);
+  const last = (value, format) => {
+    const found = whole.findLast((bucket) => value(bucket) !== null);
+    return found ? format(value(found)) : "none yet";
+  };
+  const rate = (value) => `${significant(value)}/s`;
+  const speed = (value) => `${bytes(value)}/s`;
+  const pushes = (bucket) => bucket.pushes / width;
+  const pushed = (bucket) => bucket.push_bytes / width;
+  const refused = (bucket) => (bucket.refused ?? 0) / width;
+  const latency = (bucket) => bucket.push_seconds_p99 ?? null;
+  const scrape = (bucket) => bucket.scrape_seconds_max ?? null;
+  const axis = { from, to };
+  return h("div", { class: "charts" },
+    timeChart({ title: "Pushes", points: line(pushes), also: line(refused), alsoTitle: "refused", format: rate, now: last(pushes, rate), ...axis }),
+    timeChart({ title: "Pushed", points: line(pushed), format: speed, areBytes: true, now: last(pushed, speed), ...axis }),
+    timeChart({ title: "Push time, 99 of 100", points: line(latency), format: duration, now: last(latency, duration), ...axis }),
+    timeChart({ title: "Slowest scrape", points: bridged(line(scrape), 90), format: duration, now: last(scrape, duration), ...axis }),
+    timeChart({ title: "Series", points: line((bucket) => bucket.series), format: count, now: last((bucket) => bucket.series, count), ...axis }),
+    timeChart({ title: "Memory", points: line((bucket) => bucket.memory_bytes), format: bytes, areBytes: true, now: last((bucket) => bucket.memory_bytes, bytes), ...axis }));
+};
+
+/** Scrapes come less often than there are buckets: leaves out what is empty, unless for longer than `seconds`. */
+const bridged = (points, seconds) => {
+  const found = [];
+  for (const [time, value] of points) {
+    const before = found.at(-1);
+    if (value === null) continue;
+    if (before && time - before[0] > seconds) found.push([before[0], null]);
+    found.push([time, value]);
+  }
+  return found;
+};
+
+const meter = (used, limit) => {
+  const share = limit > 0 ? Math.min(1, used / limit) : 1;
+  return svg("svg", { class: `meter ${share >= CLOSE ? "close" : ""}`, viewBox: "0 0 100 6", preserveAspectRatio: "none", role: "img", "aria-label": `${Math.round(share * 100)} %` },
+    svg("rect", { class: "whole", width: 100, height: 6 }), svg("rect", { class: "used", width: Math.max(share * 100, used > 0 ? 0.5 : 0), height: 6 }));
+};
+
+const amount = (name, number) => (/bytes/.test(name) ? bytes(number) : count(number));
+
+const limits = (all) => section("limits", "Limits", table({
+  label: "Limits", className: "limits", empty: "There are none.",
+  head: [heading({}, "Limit"), heading({ class: "number" }, "Used"), heading({ class: "number" }, "Of"), heading({}, "")],
+  rows: all.map(({ name, selector, limit, used }) => row({},
+    cell({}, visible(name), selector && h("code", {}, visible(selector))),
+    cell({ class: "number" }, amount(name, used)),
+    cell({ class: "number" }, limit === null ? h("span", { class: "faint" }, "no limit") : amount(name, limit)),
+    cell({ class: "meter-cell" }, limit === null ? "" : meter(used, limit)))),
+}));
+
+const STATES = { "memory only": "in memory only" };
+
+const storage = (stored, history) => section("storage", "Storage",
+  stored.reason && h("p", { class: "problem", role: "alert" }, h("strong", {}, "Pushes cannot be stored: "), stored.reason),
+  stored.state === "memory only" && h("p", { class: "problem stale" }, "Nothing is written to disk: a restart loses what has been pushed."),
+  h("dl", { class: "facts" },
+    fact("State", h("span", { class: `state ${stored.state === "failed" ? "failed" : "ok"}` }, STATES[stored.state] ?? stored.state),
+      !stored.ready && h("small", { class: "failed" }, "not ready")),
+    stored.path && fact("Folder", h("code", {}, visible(stored.path))),
+    stored.sync && fact("Synced", stored.sync === "always" ? "before each answer" : `at most every ${stored.sync}`),
+    stored.log_bytes !== undefined && stored.path && fact("On disk", bytes(stored.log_bytes), h("small", {}, plural(stored.segments, "segment"))),
+    stored.sync_seconds_mean !== null && stored.sync_seconds_mean !== undefined
+      && fact("A sync takes", duration(stored.sync_seconds_mean), h("small", {}, `${count(stored.syncs)} so far`)),
+    stored.path && fact("Failures", count(stored.failures ?? 0),
+      stored.last_error && h("small", {}, "last ", ago(stored.last_error.time_seconds), `: ${visible(stored.last_error.error)}`)),
+    fact("Push history", history.state === "off" ? "off" : `${bytes(history.bytes)} of ${bytes(history.max_bytes)}`,
+      history.state === "failed" && h("small", { class: "failed" }, visible(history.reason)),
+      history.state !== "off" && h("small", {}, `${plural(history.pushes, "push", "pushes")} of ${plural(history.groups, "group")}`))));
+
+const scrapers = (all) => section("scrapers", "Who scrapes", table({
+  label: "Who scrapes", empty: "Nobody has scraped since the start. Prometheus is to ask for /metrics, with honor_labels.",
+  head: [heading({}, "Who"), heading({}, "Last"), heading({ class: "number" }, "Scrapes"), heading({ class: "format" }, "Format"), heading({ class: "number" }, "Size"), heading({ class: "number" }, "Took")],
+  rows: all.map((one) => row({},
+    cell({}, visible(one.user_agent ?? "unknown"), h("small", {}, visible(one.address ?? ""))),
+    cell({}, ago(one.last_seconds)),
+    cell({ class: "number" }, count(one.scrapes)),
+    cell({ class: "format" }, visible(one.format ?? ""), one.compression && h("small", {}, visible(one.compression))),
+    cell({ class: "number" }, bytes(one.bytes)), cell({ class: "number" }, duration(one.duration_seconds)))),
+}));
+
+const refusal = (one) => {
+  const text = [
+    `${exact(one.time_seconds)} ${one.status} ${one.reason}`,
+    one.address && `from ${one.address}`, one.path && `to /metrics/${one.path}`, one.error,
+  ].filter(Boolean).join("\n");
+  return h("li", {},
+    h("div", {}, h("strong", {}, one.reason), " ", h("span", { class: "faint" }, `${one.status}`), " ", ago(one.time_seconds),
+      one.address && h("span", { class: "faint" }, ` from ${visible(one.address)}`), copyButton(text, "this refusal")),
+    one.labels && h("div", {}, one.path ? h("a", { href: href("group", { group: one.path }), data: { view: "group" } }, title(one.labels)) : title(one.labels)),
+    h("pre", {}, visibleLines(one.error)));
+};
+
+const refusals = (all) => section("refused", "Refused pushes",
+  all.length === 0 ? h("p", { class: "faint" }, "None since the start.") : h("ul", { class: "refusals" }, all.map(refusal)));
+
+const pairsTable = (id, text, entries) => section(id, text, h("div", { class: "scroll" }, table({
+  label: text, className: "settings", head: [heading({}, "Name"), heading({}, "Value")],
+  rows: entries.map(([name, value]) => row({}, cell({}, name), cell({}, SECRET.test(name) && value ? "(not shown)" : visible(value)))),
+})));
+
+export const open = (main) => {
+  const numbers = h("div", {});
+  const settings = h("div", { class: "columns even" });
+  main.append(h("h1", { class: "unseen" }, "Status"), numbers, settings);
+  let started;
+
+  return async (parameters, signal) => {
+    document.title = "Status · Wharf";
+    const [stats, status] = await Promise.all([get("stats", {}, signal), get("status", {}, signal)]);
+    const { totals } = stats;
+    // What is being read and copied stays as it is while nothing has changed.
+    const refused = numbers.querySelector("#refused")?.closest("section");
+    const said = JSON.stringify(stats.refused);
+    const kept = refused?.dataset.said === said ? refused : refusals(stats.refused);
+    kept.dataset.said = said;
+    replace(numbers,
+      h("dl", { class: "facts tiles" },
+        fact("Groups", count(totals.groups)), fact("Series", count(totals.series)), fact("Stored", bytes(totals.bytes)),
+        fact("Memory", bytes(totals.memory_bytes)), fact("Pushes", count(totals.pushes), h("small", {}, "since the start")),
+        fact("Refused", h("span", { class: totals.refused > 0 ? "failed" : "" }, count(totals.refused)), h("small", {}, "since the start")),
+        fact("Scrapes", count(totals.scrapes), h("small", {}, "since the start")),
+        fact("Started", ago(stats.started_seconds), h("small", {}, `version ${status.build_information.version}`))),
+      section("load", "The last hour", charts(stats)),
+      h("div", { class: "columns even" },
+        h("div", {}, storage(stats.storage, stats.history), scrapers(stats.scrapers)),
+        h("div", {}, limits(stats.limits), kept)));
+    if (started !== status.start_time) {
+      started = status.start_time;
+      replace(settings,
+        pairsTable("flags", "Flags", Object.entries(status.flags)),
+        pairsTable("build", "Build", [...Object.entries(status.build_information), ["started", status.start_time]]));
+    }
+  };
+};

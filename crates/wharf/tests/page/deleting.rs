@@ -1,0 +1,159 @@
+//! Deleting: asked before, undone after, and offered to those only who may.
+
+use wharf_testkit::http::get;
+use wharf_testkit::until;
+
+use crate::Page;
+
+fn with_two_groups(page: &Page) {
+    page.gateway.push("/metrics/job/a", "one 1\ntwo 2\n");
+    page.gateway.push("/metrics/job/b", "one 1\n");
+}
+
+/// Waits, for as long as the time to undo and some more, until the gateway has lost a group.
+#[track_caller]
+fn wait_until_gone(page: &Page, path: &str) {
+    until(&format!("{path} to be deleted"), || {
+        (!page.has_group(path)).then_some(())
+    });
+}
+
+#[test]
+fn a_group_that_is_deleted_goes_when_the_time_to_undo_is_over() {
+    let Some(page) = Page::new(&[]) else { return };
+    with_two_groups(&page);
+    page.go("/?view=group&group=job%2Fa");
+    page.click("Delete group…");
+    page.click("Delete group");
+    page.wait_for_text("Deleted a");
+    page.wait_for_rows(&["b"]);
+    assert!(page.has_group("job/a"));
+    wait_until_gone(&page, "job/a");
+    assert!(page.has_group("job/b"));
+}
+
+#[test]
+fn a_deletion_that_is_undone_never_reaches_the_gateway() {
+    let Some(page) = Page::new(&[]) else { return };
+    with_two_groups(&page);
+    page.go("/?view=group&group=job%2Fa");
+    page.click("Delete group…");
+    page.click("Delete group");
+    page.wait_for_rows(&["b"]);
+    page.click("Undo");
+    page.wait_for_rows(&["a", "b"]);
+    // Leaving sends what is still to be sent: nothing.
+    page.open("about:blank");
+    page.wait_for("location.href === 'about:blank'");
+    assert!(page.has_group("job/a"));
+}
+
+#[test]
+fn leaving_the_page_deletes_at_once() {
+    let Some(page) = Page::new(&[]) else { return };
+    with_two_groups(&page);
+    page.go("/?view=group&group=job%2Fa");
+    page.click("Delete group…");
+    page.click("Delete group");
+    page.wait_for_text("Deleted a");
+    page.open("about:blank");
+    wait_until_gone(&page, "job/a");
+}
+
+#[test]
+fn a_question_that_is_not_answered_deletes_nothing() {
+    let Some(page) = Page::new(&[]) else { return };
+    with_two_groups(&page);
+    page.go("/?view=group&group=job%2Fa");
+    page.click("Delete group…");
+    // The way back has the focus.
+    page.wait_for("document.activeElement.textContent === 'Cancel'");
+    page.press("Enter");
+    page.wait_for("!document.querySelector('dialog')");
+    assert_eq!(page.evaluate("document.querySelectorAll('.notice').length"), 0);
+}
+
+#[test]
+fn one_family_can_be_deleted_alone() {
+    let Some(page) = Page::new(&[]) else { return };
+    with_two_groups(&page);
+    page.go("/?view=group&group=job%2Fa");
+    page.click("Delete family two");
+    page.click("Delete family");
+    page.wait_for("!document.querySelector('[data-family=two]')");
+    page.open("about:blank");
+    until("the family to be deleted", || {
+        let scrape = page.gateway.send(&get("/metrics")).text();
+        (!scrape.contains("two{")).then_some(())
+    });
+    assert!(page.gateway.send(&get("/metrics")).text().contains("one{"));
+}
+
+#[test]
+fn selected_groups_are_deleted_together() {
+    let Some(page) = Page::new(&[]) else { return };
+    with_two_groups(&page);
+    page.gateway.push("/metrics/job/c", "one 1\n");
+    page.go("/");
+    page.wait_for_rows(&["a", "b", "c"]);
+    page.click("Select a");
+    page.click("Select c");
+    page.wait_for_text("2 selected");
+    page.click("Delete…");
+    page.click("Delete 2 groups");
+    page.wait_for_rows(&["b"]);
+    page.open("about:blank");
+    wait_until_gone(&page, "job/a");
+    wait_until_gone(&page, "job/c");
+    assert!(page.has_group("job/b"));
+}
+
+#[test]
+fn a_selector_shows_what_would_go_before_it_goes() {
+    let Some(page) = Page::for_admins() else { return };
+    with_two_groups(&page);
+    page.go("/?q=%7Bjob%3D%22a%22%7D");
+    page.wait_for_rows(&["a"]);
+    page.click("Delete what the selector names…");
+    page.wait_for("document.querySelectorAll('.keys-list li').length === 1");
+    assert!(page.has_group("job/a"));
+    page.click("Delete 1 group");
+    wait_until_gone(&page, "job/a");
+    assert!(page.has_group("job/b"));
+}
+
+#[test]
+fn wiping_needs_the_word() {
+    let Some(page) = Page::for_admins() else { return };
+    with_two_groups(&page);
+    page.go("/");
+    page.wait_for_rows(&["a", "b"]);
+    page.click("Wipe everything…");
+    page.wait_for("document.querySelector('dialog .danger').disabled");
+    page.type_text("wip");
+    assert_eq!(
+        page.evaluate("document.querySelector('dialog .danger').disabled"),
+        true
+    );
+    page.type_text("e");
+    page.click("Wipe all groups");
+    page.wait_for_text("Nothing has been pushed yet");
+    assert!(!page.has_group("job/b"));
+}
+
+#[test]
+fn what_is_not_allowed_is_not_offered_and_refused_if_tried() {
+    let Some(page) = Page::new(&[]) else { return };
+    with_two_groups(&page);
+    page.go("/?q=%7Bjob%3D%22a%22%7D");
+    page.wait_for_rows(&["a"]);
+    page.wait_for("document.querySelector('tr[data-row] input')");
+    page.wait_for_no_text("Wipe everything…");
+    page.wait_for_no_text("Delete what the selector names…");
+    let tried = page.evaluate(
+        "Promise.all([fetch('api/v1/admin/wipe', { method: 'PUT' }), fetch('api/v1/groups?match[]={}', { method: 'DELETE' })])\
+         .then((answers) => answers.map((answer) => answer.status))",
+    );
+    assert_eq!(tried, serde_json::json!([404, 403]));
+    assert!(page.has_group("job/a"));
+}
