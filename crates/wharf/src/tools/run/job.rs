@@ -145,14 +145,18 @@ pub(super) struct Used {
 }
 
 impl Job {
-    /// Starts a program with the standard streams of this process.
+    /// Starts a program with the standard streams of this process, in its process group.
     ///
-    /// Without a terminal it leads a process group, so that the end of its time reaches all that it has started. On a
-    /// terminal it stays in ours: it could not read from the terminal otherwise.
-    pub(super) fn start(command: &[OsString], variables: &[(&str, OsString)]) -> io::Result<Self> {
+    /// One that may run for a limited time only leads a group of its own, so that the end of its time reaches all that
+    /// it has started; but not on a terminal, from which it could not read then.
+    pub(super) fn start(
+        command: &[OsString],
+        variables: &[(&str, OsString)],
+        is_limited: bool,
+    ) -> io::Result<Self> {
         let (program, arguments) = command.split_first().ok_or(io::ErrorKind::NotFound)?;
         let before = getrusage(UsageWho::RUSAGE_CHILDREN).ok();
-        let has_group = File::open("/dev/tty").is_err();
+        let has_group = is_limited && File::open("/dev/tty").is_err();
         let mut command = Command::new(program);
         command
             .args(arguments)
