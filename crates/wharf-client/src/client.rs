@@ -72,7 +72,7 @@ pub struct Request {
     pub headers: Vec<(&'static str, String)>,
     /// The body; empty for none.
     pub body: Vec<u8>,
-    /// Whether the body may be sent compressed, where that pays; gateways understand it since 1.5.
+    /// Whether the body may be sent compressed (gzip), where that pays.
     pub compress: bool,
     /// For how long it may take, if not as long as the target says: [`Duration::MAX`] for ever.
     pub timeout: Option<Duration>,

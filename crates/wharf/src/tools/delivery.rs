@@ -5,6 +5,7 @@
 
 mod spool;
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::thread;
@@ -52,9 +53,6 @@ pub(crate) enum Failure {
     /// Another run is busy with the folder.
     #[error("the spool folder is in use by another run")]
     Busy,
-    /// The folder cannot be used.
-    #[error(transparent)]
-    Spool(#[from] SpoolError),
 }
 
 impl Failure {
@@ -66,6 +64,9 @@ impl Failure {
 
 /// How long another run that is busy with the folder is left alone.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
+/// A gateway that wants none of the requests of so many groups is not asked about others.
+const MAX_WAITING: usize = 10;
 
 /// A way to one gateway.
 #[derive(Debug, Clone)]
@@ -110,7 +111,6 @@ impl Delivery {
             let next = match &failure {
                 Failure::Client(error) | Failure::Behind(error) => schedule.pause_after(error),
                 Failure::Busy => Some(BUSY_PAUSE).filter(|_| started.elapsed() < self.retry.within),
-                Failure::Spool(_) => None,
             };
             if let Some(next) = next {
                 self.voice
@@ -149,16 +149,18 @@ impl Delivery {
                     Some(lock)
                 }
                 Ok(None) => return Err(Failure::Busy),
-                // A folder that is broken keeps nothing back.
-                Err(error) => {
-                    self.voice.warn(&error);
-                    None
-                }
+                Err(error) => self.warn(&error),
             },
             None => None,
         };
         self.client.send(request)?;
         Ok(())
+    }
+
+    /// A folder that is broken keeps nothing back.
+    fn warn<T: Default>(&self, error: &SpoolError) -> T {
+        self.voice.warn(error);
+        T::default()
     }
 
     /// Sends what lies in the folder.
@@ -167,30 +169,36 @@ impl Delivery {
     /// Why something stays there that `request` must not overtake.
     fn empty(&self, spool: &Spool, request: &Request) -> Result<(), Failure> {
         // Groups of which something stays: what came later for them stays too.
-        let mut waiting: Vec<(String, ClientError)> = Vec::new();
-        for entry in spool.entries(self.client.address(), self.voice)? {
+        let mut waiting = BTreeSet::new();
+        let mut reason = None;
+        let entries = spool.entries(self.client.address(), self.voice);
+        for entry in entries.unwrap_or_else(|error| self.warn(&error)) {
             let path = &entry.request.path;
-            if waiting.iter().any(|(group, _)| group == path) {
+            if waiting.contains(path) || waiting.len() >= MAX_WAITING {
+                waiting.insert(path.clone());
                 continue;
             }
             match self.client.send(&entry.request) {
                 Ok(_) => {
                     self.voice.tell(format_args!("delivered {}", entry.name()));
-                    entry.remove()?;
+                    entry.remove().unwrap_or_else(|error| self.warn(&error));
                 }
                 Err(error) if error.is_for_good() => {
                     self.voice
                         .warn(format_args!("set aside {}: {error}", entry.name()));
-                    entry.set_aside()?;
+                    entry.set_aside().unwrap_or_else(|error| self.warn(&error));
                 }
                 // The gateway answers: others may have more luck.
-                Err(error) if error.status().is_some() => waiting.push((path.clone(), error)),
+                Err(error) if error.status().is_some() => {
+                    waiting.insert(path.clone());
+                    reason = Some(error);
+                }
                 Err(error) => return Err(Failure::Client(error)),
             }
         }
-        match waiting.into_iter().find(|(group, _)| *group == request.path) {
-            Some((_, error)) => Err(Failure::Behind(error)),
-            None => Ok(()),
+        match reason {
+            Some(reason) if waiting.contains(&request.path) => Err(Failure::Behind(reason)),
+            _ => Ok(()),
         }
     }
 }

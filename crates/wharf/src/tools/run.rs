@@ -154,7 +154,8 @@ impl Run {
         };
         let inbox = Inbox::open(self.voice);
         let (started, clock) = (now(), Instant::now());
-        let ending = match Job::start(&self.arguments.command, &inbox.variables()) {
+        let is_limited = self.arguments.timeout.is_some();
+        let ending = match Job::start(&self.arguments.command, &inbox.variables(), is_limited) {
             Ok(job) => {
                 let heartbeat = self.heartbeat(started, &inbox);
                 let limit = self.arguments.timeout.map(|timeout| Limit {

@@ -143,7 +143,7 @@ impl Spool {
     /// The requests for this gateway that wait, from the oldest on. A file that is none is set aside.
     ///
     /// # Errors
-    /// If the folder or a file in it cannot be read.
+    /// If the folder cannot be read, or nothing renamed in it.
     pub(crate) fn entries(&self, gateway: &Address, voice: Voice) -> Result<Vec<Entry>, SpoolError> {
         self.read_entries(gateway, voice)
             .map_err(|error| self.failed(error))
@@ -158,8 +158,13 @@ impl Spool {
                 continue;
             }
             let bytes = match fs::read(&file.path) {
+                Ok(bytes) => bytes,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                bytes => bytes?,
+                // That of another user, say.
+                Err(error) => {
+                    voice.warn(format_args!("cannot read {}: {error}", file.path.display()));
+                    continue;
+                }
             };
             match decode(&bytes) {
                 Some((base, request)) if base == *gateway => entries.push(Entry {

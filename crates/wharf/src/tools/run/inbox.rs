@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
+use rustix::fs::OFlags;
 use tempfile::TempDir;
 
 use super::listener;
@@ -81,7 +82,7 @@ impl Inbox {
         // A pipe that somebody has put there must not make us wait for its other end.
         let file = OpenOptions::new()
             .read(true)
-            .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
             .open(&path);
         let file = match file {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Families::default()),

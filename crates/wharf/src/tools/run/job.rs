@@ -1,6 +1,6 @@
 //! The job: a process of its own, signals on their way to it, and what it has used.
 
-use std::ffi::OsString;
+use std::ffi::{OsString, c_long};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -9,25 +9,23 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::sys::resource::{Usage, UsageWho, getrusage};
-use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::time::TimeVal;
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::Pid;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::{Cause, Origin};
 
 /// The signals that are passed on to the job.
 const PASSED_ON: [Signal; 7] = [
-    Signal::SIGHUP,
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-    Signal::SIGTERM,
-    Signal::SIGWINCH,
+    Signal::HUP,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::TERM,
+    Signal::WINCH,
 ];
 
 /// What happens while a job runs.
@@ -54,7 +52,7 @@ impl Events {
         let ignored = ignored_signals();
         let signals = PASSED_ON
             .into_iter()
-            .map(|signal| signal as i32)
+            .map(Signal::as_raw)
             .filter(|signal| ignored & (1 << (signal - 1)) == 0);
         let mut signals = SignalsInfo::<WithOrigin>::new(signals)?;
         thread::spawn({
@@ -62,7 +60,7 @@ impl Events {
             move || {
                 for origin in signals.forever() {
                     let Origin { signal, cause, .. } = origin;
-                    let Ok(signal) = Signal::try_from(signal) else {
+                    let Some(signal) = Signal::from_named_raw(signal) else {
                         continue;
                     };
                     if sender.send(Event::Signal(signal, cause)).is_err() {
@@ -80,7 +78,7 @@ impl Events {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match self.receiver.recv_timeout(left) {
-                Ok(Event::Signal(Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT | Signal::SIGHUP, _)) => {
+                Ok(Event::Signal(Signal::TERM | Signal::INT | Signal::QUIT | Signal::HUP, _)) => {
                     return true;
                 }
                 Ok(_) => {}
@@ -145,14 +143,18 @@ pub(super) struct Used {
 }
 
 impl Job {
-    /// Starts a program with the standard streams of this process.
+    /// Starts a program with the standard streams of this process, in its process group.
     ///
-    /// Without a terminal it leads a process group, so that the end of its time reaches all that it has started. On a
-    /// terminal it stays in ours: it could not read from the terminal otherwise.
-    pub(super) fn start(command: &[OsString], variables: &[(&str, OsString)]) -> io::Result<Self> {
+    /// One that may run for a limited time only leads a group of its own, so that the end of its time reaches all that
+    /// it has started; but not on a terminal, from which it could not read then.
+    pub(super) fn start(
+        command: &[OsString],
+        variables: &[(&str, OsString)],
+        is_limited: bool,
+    ) -> io::Result<Self> {
         let (program, arguments) = command.split_first().ok_or(io::ErrorKind::NotFound)?;
         let before = getrusage(UsageWho::RUSAGE_CHILDREN).ok();
-        let has_group = File::open("/dev/tty").is_err();
+        let has_group = is_limited && File::open("/dev/tty").is_err();
         let mut command = Command::new(program);
         command
             .args(arguments)
@@ -161,7 +163,7 @@ impl Job {
             command.process_group(0);
         }
         let child = command.spawn()?;
-        let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+        let pid = Pid::from_child(&child);
         Ok(Self {
             child,
             pid,
@@ -188,19 +190,19 @@ impl Job {
                 Ok(Event::Signal(_, Cause::Kernel)) => {}
                 Ok(Event::Signal(signal, _)) => {
                     // Only a job that has just ended does not get it.
-                    let _ended = kill(self.pid, Some(signal));
+                    let _ended = kill_process(self.pid, signal);
                 }
                 Ok(Event::Ended) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) if timed_out => {
                     deadline = None;
-                    self.signal_all(Signal::SIGKILL);
+                    self.signal_all(Signal::KILL);
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     timed_out = true;
                     deadline = limit.and_then(|limit| Instant::now().checked_add(limit.grace));
-                    self.signal_all(Signal::SIGTERM);
+                    self.signal_all(Signal::TERM);
                     // A job that is stopped could not act on it.
-                    self.signal_all(Signal::SIGCONT);
+                    self.signal_all(Signal::CONT);
                 }
             }
         }
@@ -216,17 +218,21 @@ impl Job {
     fn report_the_end_to(&self, sender: &Sender<Event>) {
         let (pid, sender) = (self.pid, sender.clone());
         thread::spawn(move || {
-            let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
-            while waitid(Id::Pid(pid), flags) == Err(Errno::EINTR) {}
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
             // Nobody listens any more if this process is about to end.
             let _unheard = sender.send(Event::Ended);
         });
     }
 
     fn signal_all(&self, signal: Signal) {
-        let send = if self.has_group { killpg } else { kill };
+        let send = if self.has_group {
+            kill_process_group
+        } else {
+            kill_process
+        };
         // Only a job that has just ended does not get it.
-        let _ended = send(self.pid, Some(signal));
+        let _ended = send(self.pid, signal);
     }
 
     fn used(&self) -> Option<Used> {
@@ -234,7 +240,8 @@ impl Job {
         let after = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
         let seconds = |after: TimeVal, before: TimeVal| (in_seconds(after) - in_seconds(before)).max(0.0);
         // Blocks of 512 bytes, whatever the disk has.
-        let bytes = |after: i64, before: i64| u64::try_from(after - before).unwrap_or(0).saturating_mul(512);
+        let bytes =
+            |after: c_long, before: c_long| u64::try_from(after - before).unwrap_or(0).saturating_mul(512);
         // Only the highest of all children is known: it is the job's if it was not there before.
         let peak = (after.max_rss() > before.max_rss()).then(|| after.max_rss());
         Some(Used {

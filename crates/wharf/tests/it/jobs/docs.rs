@@ -7,7 +7,7 @@ use std::process::Command;
 use wharf_testkit::peers::{self, PrometheusVersion};
 
 use super::stub::{Answer, Stub};
-use super::{ends_with, output, run_at};
+use super::{ends_with, output, output_with, run_at, stderr};
 
 const PAGE: &str = include_str!("../../../../../docs/jobs.md");
 const ALERTS: &str = include_str!("../../../../../docs/jobs-alerts.yml");
@@ -35,6 +35,22 @@ fn the_page_lists_the_metrics_of_a_run_and_no_others() {
     }
     assert_eq!(names(PAGE), names(&pushed));
     assert!(names(ALERTS).is_subset(&names(&pushed)));
+}
+
+#[test]
+fn promtool_has_nothing_to_say_about_the_metrics_of_a_run() {
+    let Some(promtool) = peers::promtool(PrometheusVersion::V2_53) else {
+        return;
+    };
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    ends_with(0, &output(run_at(&stub.url, &["true"])));
+    let asked = stub.asked();
+    let (_, text) = asked.split_once("\r\n\r\n").unwrap();
+    let mut command = Command::new(promtool);
+    command.args(["check", "metrics"]);
+    let output = output_with(command, text.as_bytes());
+    ends_with(0, &output);
+    assert_eq!((stderr(&output).as_str(), output.stdout.len()), ("", 0));
 }
 
 #[test]

@@ -302,6 +302,19 @@ fn a_command_that_takes_too_long_is_ended_with_all_that_it_started() {
 }
 
 #[test]
+fn a_command_leads_a_process_group_only_if_its_time_is_limited() {
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    for (flags, leads) in [(&[][..], false), (&["--timeout=1h"], true)] {
+        let script = ["sh", "-c", "cut -d ' ' -f 5 /proc/$$/stat; echo $$"];
+        let output = output(run_at(&stub.url, &[flags, &script].concat()));
+        ends_with(0, &output);
+        let numbers = String::from_utf8(output.stdout).unwrap();
+        let (group, process) = numbers.trim().split_once('\n').unwrap();
+        assert_eq!(group == process, leads);
+    }
+}
+
+#[test]
 fn a_command_that_does_not_want_to_end_is_killed() {
     let stub = Stub::start(vec![Answer::Head("200 OK")]);
     let job = [

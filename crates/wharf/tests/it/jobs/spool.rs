@@ -123,6 +123,30 @@ fn a_group_that_has_to_wait_does_not_keep_back_others() {
 }
 
 #[test]
+fn a_gateway_that_wants_nothing_is_not_asked_about_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let down = nobody();
+    for number in 0..20 {
+        let label = format!("--label=x={number}");
+        ends_with(0, &push(&down, folder.path(), &[&label, "--metric=m=1"]));
+    }
+    let stub = Stub::start(vec![Answer::Head("503 Service Unavailable")]);
+    was_down(folder.path(), &down, &stub.url);
+    let output = push(&stub.url, folder.path(), &["--label=x=19", "--metric=m=2"]);
+    ends_with(0, &output);
+    assert!(
+        stderr(&output).contains("older pushes of the same group wait"),
+        "{}",
+        stderr(&output)
+    );
+    for _ in 0..10 {
+        stub.asked();
+    }
+    assert!(stub.is_left_alone());
+    assert_eq!(kept(folder.path()).len(), 21);
+}
+
+#[test]
 fn what_a_gateway_refuses_for_good_is_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let gateway = wharf().start();

@@ -1,5 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::tools::voice::VoiceFlags;
 
@@ -163,4 +165,24 @@ fn the_folder_is_locked_for_one_at_a_time() {
     assert!(spool.lock().unwrap().is_none());
     drop(lock);
     assert!(spool.lock().unwrap().is_some());
+}
+
+proptest! {
+    #[test]
+    fn every_request_is_read_back_as_it_was(
+        path in "/metrics/job/[a-z%/@=~.-]{0,40}",
+        body in prop::collection::vec(any::<u8>(), 0..200),
+        is_put in any::<bool>(),
+    ) {
+        let mut kept = request(&path, &body);
+        kept.method = if is_put { Method::Put } else { Method::Post };
+        let read = decode(&encode(&gateway(), &kept));
+        prop_assert_eq!(read, Some((gateway(), kept)));
+    }
+
+    #[test]
+    fn no_file_can_harm_who_reads_it(text in "(PUT|POST|DELETE|GET)? ?(/x)?\n?((Gateway|Content-Length|Wharf-TTL|X): ?[0-9a-z:/]{0,20}\n){0,4}\n?\n?.{0,9}") {
+        // Either a request or nothing.
+        let _read = decode(text.as_bytes());
+    }
 }
