@@ -12,6 +12,7 @@ mod differential;
 mod documentation;
 mod end_to_end;
 mod groups;
+mod hostile;
 mod listeners;
 mod process;
 mod rules;
