@@ -362,7 +362,7 @@ mod tests {
         let slow = Some("an answer is read too slowly");
         assert_eq!(began(20), None);
         assert_eq!(began(40), slow);
-        progress.wrote(40 * 64 << 10);
+        progress.wrote((40 * 64) << 10);
         assert_eq!(began(40), None);
         assert_eq!(began(60), slow);
         // Also while there is a request.
