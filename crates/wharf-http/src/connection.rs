@@ -112,6 +112,12 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, door: Arc<Door>, stream: TcpStr
     }
 }
 
+/// What a reader has to take of an answer, on average. Who takes less holds a place that others wait for, with an answer in
+/// memory that may be large.
+const MIN_READ_BYTES_PER_SECOND: u64 = 64 << 10;
+/// From this time on.
+const MIN_READ_AFTER: Duration = Duration::from_secs(30);
+
 /// What a connection is doing, and since when.
 #[derive(Debug)]
 struct Progress {
@@ -120,6 +126,9 @@ struct Progress {
     in_flight: AtomicUsize,
     /// Bodies of responses on their way.
     sending: AtomicUsize,
+    /// Milliseconds from the epoch to the beginning of that, and the bytes that have gone out since then.
+    sending_since_ms: AtomicU64,
+    sent_bytes: AtomicU64,
     /// Some bytes of a request's head have come.
     reading_head: AtomicBool,
     /// Milliseconds from the epoch to the last byte that moved; while a head is read, to its first byte.
@@ -134,6 +143,8 @@ impl Progress {
             epoch: Instant::now(),
             in_flight: AtomicUsize::new(0),
             sending: AtomicUsize::new(0),
+            sending_since_ms: AtomicU64::new(0),
+            sent_bytes: AtomicU64::new(0),
             reading_head: AtomicBool::new(false),
             since_ms: AtomicU64::new(0),
             is_http2: AtomicBool::new(false),
@@ -170,14 +181,36 @@ impl Progress {
             && !self.is_http2.load(Ordering::Relaxed)
     }
 
+    /// Some bytes have gone out.
+    fn wrote(&self, bytes: usize) {
+        self.touch();
+        self.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// How long ago a time is that was kept in milliseconds from the epoch.
+    fn elapsed(&self, since_ms: &AtomicU64) -> Duration {
+        Duration::from_millis(self.now_ms().saturating_sub(since_ms.load(Ordering::Relaxed)))
+    }
+
+    /// Whether an answer goes out too slowly, be it that its reader takes nothing or a byte now and then.
+    fn is_read_too_slowly(&self, patience: Duration) -> bool {
+        if self.sending.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let elapsed = self.elapsed(&self.sending_since_ms);
+        let expected = elapsed.as_secs().saturating_mul(MIN_READ_BYTES_PER_SECOND);
+        elapsed > patience && self.sent_bytes.load(Ordering::Relaxed) < expected
+    }
+
     fn overdue(&self, header_timeout: Duration, idle_timeout: Duration) -> Option<&'static str> {
+        // Whatever else goes on: over HTTP/2 there may always be another request.
+        if self.is_read_too_slowly(idle_timeout.min(MIN_READ_AFTER)) {
+            return Some("an answer is read too slowly");
+        }
         if self.in_flight.load(Ordering::Relaxed) > 0 {
             return None;
         }
-        let since = Duration::from_millis(
-            self.now_ms()
-                .saturating_sub(self.since_ms.load(Ordering::Relaxed)),
-        );
+        let since = self.elapsed(&self.since_ms);
         let reads_head = self.reading_head.load(Ordering::Relaxed) && !self.is_http2.load(Ordering::Relaxed);
         if reads_head && since > header_timeout {
             Some("request head took too long")
@@ -205,7 +238,12 @@ pub(crate) struct Sending(Arc<Progress>);
 
 impl Sending {
     fn new(progress: &Arc<Progress>) -> Self {
-        progress.sending.fetch_add(1, Ordering::Relaxed);
+        if progress.sending.fetch_add(1, Ordering::Relaxed) == 0 {
+            progress
+                .sending_since_ms
+                .store(progress.now_ms(), Ordering::Relaxed);
+            progress.sent_bytes.store(0, Ordering::Relaxed);
+        }
         Self(Arc::clone(progress))
     }
 }
@@ -238,8 +276,8 @@ impl Read for Watched {
 
 impl Watched {
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
-        if polled.is_ready() {
-            self.progress.touch();
+        if let Poll::Ready(written) = polled {
+            self.progress.wrote(written.as_ref().map_or(0, |bytes| *bytes));
         }
     }
 }
@@ -306,6 +344,34 @@ mod tests {
         let progress = connection(Duration::from_secs(600));
         assert_eq!(progress.overdue(HEADER, IDLE), Some("idle for too long"));
         progress.touch();
+        assert_eq!(progress.overdue(HEADER, IDLE), None);
+    }
+
+    #[test]
+    fn an_answer_has_to_be_read_at_a_rate() {
+        let progress = connection(Duration::from_secs(100));
+        let sending = Sending::new(&progress);
+        let began = |seconds_ago: u64| {
+            let now = progress.now_ms();
+            progress
+                .sending_since_ms
+                .store(now - 1000 * seconds_ago - 1, Ordering::Relaxed);
+            progress.touch();
+            progress.overdue(HEADER, IDLE)
+        };
+        let slow = Some("an answer is read too slowly");
+        assert_eq!(began(20), None);
+        assert_eq!(began(40), slow);
+        progress.wrote((40 * 64) << 10);
+        assert_eq!(began(40), None);
+        assert_eq!(began(60), slow);
+        // Also while there is a request.
+        let request = progress.begin(Version::HTTP_2);
+        assert_eq!(began(60), slow);
+        drop((request, sending));
+        assert_eq!(began(60), None);
+        let _next = Sending::new(&progress);
+        assert_eq!(progress.sent_bytes.load(Ordering::Relaxed), 0);
         assert_eq!(progress.overdue(HEADER, IDLE), None);
     }
 

@@ -15,6 +15,7 @@ use crate::respond;
 pub(crate) enum Unreadable {
     NoHost,
     SeveralHosts,
+    Host,
     Coding,
 }
 
@@ -25,7 +26,8 @@ impl Unreadable {
                 StatusCode::BAD_REQUEST,
                 "400 Bad Request: missing required Host header",
             ),
-            Self::SeveralHosts => (StatusCode::BAD_REQUEST, "400 Bad Request: too many Host headers"),
+            Self::SeveralHosts => (StatusCode::BAD_REQUEST, "400 Bad Request"),
+            Self::Host => (StatusCode::BAD_REQUEST, "400 Bad Request: malformed Host header"),
             Self::Coding => (StatusCode::NOT_IMPLEMENTED, "Unsupported transfer encoding"),
         };
         respond::closing(status, text)
@@ -38,12 +40,19 @@ impl Unreadable {
 /// What is wrong with it.
 pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Unreadable> {
     let headers = request.headers();
-    match headers.get_all(HOST).iter().count() {
-        0 if request.version() == Version::HTTP_11 => Err(Unreadable::NoHost),
-        0 | 1 if is_chunked_alone(headers) => Ok(()),
-        0 | 1 => Err(Unreadable::Coding),
-        _ => Err(Unreadable::SeveralHosts),
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() == Version::HTTP_11 => Err(Unreadable::NoHost),
+        (Some(_), Some(_)) => Err(Unreadable::SeveralHosts),
+        (Some(host), None) if !host.as_bytes().iter().copied().all(is_of_host) => Err(Unreadable::Host),
+        _ if is_chunked_alone(headers) => Ok(()),
+        _ => Err(Unreadable::Coding),
     }
+}
+
+/// What may stand in a host with its port: what the standard allows in names and addresses, and nothing that ends one.
+fn is_of_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=[]_~".contains(&byte)
 }
 
 /// Whether a body is in chunks and nothing besides, or not coded at all.
@@ -73,6 +82,12 @@ mod tests {
         assert_eq!(check_lines(&[]), Err(Unreadable::NoHost));
         let twice = [("host", "a"), ("host", "a")];
         assert_eq!(check_lines(&twice), Err(Unreadable::SeveralHosts));
+        for host in ["a b", "a/b", "a@b", "a\u{fc}", "a?b", "a#b"] {
+            assert_eq!(check_lines(&[("host", host)]), Err(Unreadable::Host), "{host}");
+        }
+        for host in ["", "[::1]:9091", "a.b-c_d:80", "%41"] {
+            assert_eq!(check_lines(&[("host", host)]), Ok(()), "{host}");
+        }
     }
 
     #[test]

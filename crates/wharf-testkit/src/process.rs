@@ -133,6 +133,15 @@ impl Process {
         self.signal(Signal::KILL);
     }
 
+    /// The most memory that it has had at any time, in bytes. Linux tells it.
+    pub fn peak_memory_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("read what the system knows of a child");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kilobytes.expect("a number of kilobytes") * 1024
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("signal a child that was not waited for");
     }

@@ -15,6 +15,7 @@ mod documentation;
 mod end_to_end;
 mod groups;
 mod jobs;
+mod hostile;
 mod listeners;
 mod operators;
 mod process;

@@ -1,0 +1,351 @@
+//! Who wants to do harm: requests of odd shapes, bodies that grow, clients that hold on to what they have. Meanwhile an
+//! honest pusher gets its answers, and memory stays within bounds.
+
+mod http2;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use wharf_testkit::http::{get, post, put};
+use wharf_testkit::{Gateway, Kind, body, until};
+
+use crate::{gateways, wharf};
+
+/// More than an honest day's work needs, and far less than an attack could take.
+const MUCH_MEMORY: u64 = 600 << 20;
+
+/// What an honest client does, and gets.
+#[track_caller]
+fn check_honest(gateway: &Gateway) {
+    gateway.push("/metrics/job/honest", "honest 1\n");
+    assert_eq!(gateway.send(&get("/-/healthy")).status, 200);
+}
+
+#[track_caller]
+fn check_memory(gateway: &Gateway) {
+    let peak = gateway.peak_memory_bytes();
+    assert!(peak < MUCH_MEMORY, "{peak} bytes");
+}
+
+fn open(gateway: &Gateway) -> TcpStream {
+    let stream = TcpStream::connect(gateway.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+/// The statuses of what comes back for these bytes, until the connection ends.
+fn statuses(gateway: &Gateway, bytes: &[u8]) -> Vec<u16> {
+    let mut stream = open(gateway);
+    // Who is refused early may be cut off while it sends; what it reads counts.
+    drop(stream.write_all(bytes));
+    let mut answer = Vec::new();
+    drop(stream.read_to_end(&mut answer));
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let lines = text.split("HTTP/1.1 ").skip(1);
+    lines.filter_map(|line| line.get(..3)?.parse().ok()).collect()
+}
+
+const LAST: &str = "GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+const CHUNKS: &str = "4\r\nm 1\n\r\n0\r\n\r\n";
+
+/// A push with these lines and this body, and an ordinary request behind it: where the two disagree about the end of the
+/// push, the second is not what is answered.
+fn with_lines(lines: &str, body: &str) -> Vec<u8> {
+    format!("PUT /metrics/job/a HTTP/1.1\r\n{lines}\r\n{body}{LAST}").into_bytes()
+}
+
+#[test]
+fn what_could_be_read_in_two_ways_is_refused_and_ends_the_connection() {
+    let host = "Host: x\r\n";
+    let refused = [
+        // Lengths that are none, or contradict each other.
+        (400, "Content-Length: 4\r\nContent-Length: 5\r\n", "m 1\n"),
+        (400, "Content-Length: 4, 4\r\n", "m 1\n"),
+        (400, "Content-Length: +4\r\n", "m 1\n"),
+        (400, "Content-Length: -4\r\n", "m 1\n"),
+        (400, "Content-Length: 99999999999999999999\r\n", "m 1\n"),
+        (400, "Content-Length : 4\r\n", "m 1\n"),
+        // Codings that hide the end of the body.
+        (501, "Transfer-Encoding: gzip, chunked\r\n", CHUNKS),
+        (501, "Transfer-Encoding: chunked, chunked\r\n", CHUNKS),
+        (
+            501,
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            CHUNKS,
+        ),
+        (400, "Transfer-Encoding: \x0bchunked\r\n", CHUNKS),
+        // Which site is meant.
+        (400, "Host: y\r\nContent-Length: 4\r\n", "m 1\n"),
+        // Lines that end elsewhere for others.
+        (400, "X: a\rb\r\nContent-Length: 4\r\n", "m 1\n"),
+        (400, "X: a\0b\r\nContent-Length: 4\r\n", "m 1\n"),
+        (400, "X y: a\r\nContent-Length: 4\r\n", "m 1\n"),
+        (400, "Xy\r\nContent-Length: 4\r\n", "m 1\n"),
+        // Chunks whose sizes are none.
+        (
+            400,
+            "Transfer-Encoding: chunked\r\n",
+            "ffffffffffffffff0\r\nm 1\n\r\n0\r\n\r\n",
+        ),
+        (400, "Transfer-Encoding: chunked\r\n", "0x4\r\nm 1\n\r\n0\r\n\r\n"),
+        (400, "Transfer-Encoding: chunked\r\n", "-4\r\nm 1\n\r\n0\r\n\r\n"),
+        (400, "Transfer-Encoding: chunked\r\n", "4\nm 1\n\n0\n\n"),
+        (400, "Transfer-Encoding: chunked\r\n", "4\r\nm 1\n0\r\n\r\n"),
+    ];
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        for (status, lines, body) in refused {
+            let found = statuses(&gateway, &with_lines(&format!("{host}{lines}"), body));
+            assert_eq!(found, [status], "{lines:?} {body:?}");
+        }
+        for host in ["Host: a b\r\n", "Host: a/b\r\n"] {
+            let lines = format!("{host}Content-Length: 4\r\n");
+            assert_eq!(statuses(&gateway, &with_lines(&lines, "m 1\n")), [400], "{host}");
+        }
+        assert_eq!(gateway.scrape().value("m", &[]), None);
+        for (lines, body) in [
+            ("Content-Length: 4\r\nContent-Length: 4\r\n", "m 1\n"),
+            (
+                "Transfer-Encoding: chunked\r\n",
+                "4;a=b\r\nm 1\n\r\n0\r\nHost: z\r\nContent-Length: 9\r\n\r\n",
+            ),
+        ] {
+            let found = statuses(&gateway, &with_lines(&format!("{host}{lines}"), body));
+            assert_eq!(found, [200, 200], "{lines:?}");
+        }
+        check_honest(&gateway);
+    }
+}
+
+/// The real one reads them as its library does; no client of today sends them.
+#[test]
+fn heads_that_the_standard_has_given_up_are_refused() {
+    let heads = [
+        ("X: a\r\n b\r\nContent-Length: 4\r\n", "m 1\n", [200, 400]),
+        ("Transfer-Encoding:\r\n chunked\r\n", CHUNKS, [200, 400]),
+        ("Transfer-Encoding: chunked, gzip\r\n", CHUNKS, [501, 400]),
+        (
+            "Transfer-Encoding: identity\r\nContent-Length: 4\r\n",
+            "m 1\n",
+            [501, 400],
+        ),
+    ];
+    for spawn in gateways() {
+        let is_wharf = spawn.kind() == Kind::Wharf;
+        let gateway = spawn.start();
+        for (lines, body, expected) in heads {
+            let found = statuses(&gateway, &with_lines(&format!("Host: x\r\n{lines}"), body));
+            assert_eq!(found.first(), Some(&expected[usize::from(is_wharf)]), "{lines:?}");
+        }
+        // With both, the length does not count, and nothing behind is trusted.
+        for lines in [
+            "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+        ] {
+            let found = statuses(&gateway, &with_lines(&format!("Host: x\r\n{lines}"), CHUNKS));
+            let expected: &[u16] = if is_wharf { &[200] } else { &[200, 200] };
+            assert_eq!(found, expected, "{lines:?}");
+        }
+    }
+}
+
+#[test]
+fn connections_that_say_nothing_or_little_hold_nobody_up() {
+    let gateway = wharf().arg("--web.header-timeout=2s").start();
+    let starts = ["", "P", "PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nX: "];
+    let mut streams = Vec::new();
+    for number in 0..900 {
+        let mut stream = open(&gateway);
+        stream.write_all(starts[number % 3].as_bytes()).unwrap();
+        streams.push(stream);
+    }
+    check_honest(&gateway);
+    // Those with a part of a head are cut off, and those without are let be.
+    for (number, mut stream) in streams.into_iter().enumerate() {
+        if number % 3 > 0 {
+            let mut answer = Vec::new();
+            drop(stream.read_to_end(&mut answer));
+            assert!(answer.is_empty());
+        } else if number < 30 {
+            stream.write_all(LAST.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+    }
+    check_memory(&gateway);
+}
+
+#[test]
+fn bodies_that_come_slowly_hold_nobody_up() {
+    let gateway = wharf().arg("--web.body-timeout=3s").start();
+    let head = "PUT /metrics/job/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\nm 1";
+    let mut streams: Vec<_> = (0..500).map(|_| open(&gateway)).collect();
+    for stream in &mut streams {
+        stream.write_all(head.as_bytes()).unwrap();
+    }
+    check_honest(&gateway);
+    for stream in &mut streams {
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 408");
+    }
+    check_honest(&gateway);
+    check_memory(&gateway);
+}
+
+#[test]
+fn readers_that_take_a_byte_now_and_then_give_their_places_back() {
+    let gateway = wharf()
+        .args(["--limits.max-scrapes-in-flight=3", "--web.idle-timeout=2s"])
+        .start();
+    let value = "v".repeat(8 << 20);
+    for job in 0..5 {
+        gateway.push(&format!("/metrics/job/{job}"), &format!("m{{a=\"{value}\"}} 1\n"));
+    }
+    let mut readers: Vec<_> = (0..3).map(|_| open(&gateway)).collect();
+    for reader in &mut readers {
+        reader.write_all(&get("/metrics").to_bytes()).unwrap();
+        reader.read_exact(&mut [0]).unwrap();
+    }
+    assert_eq!(gateway.send(&get("/metrics")).status, 503);
+    until("a place among the scrapes", || {
+        for reader in &mut readers {
+            drop(reader.read(&mut [0]));
+        }
+        (gateway.send(&get("/metrics")).status == 200).then_some(())
+    });
+    check_honest(&gateway);
+}
+
+/// So many bytes of one letter, compressed.
+fn bombs(bytes: usize) -> [(&'static str, Vec<u8>); 5] {
+    let plain = vec![b'a'; bytes];
+    [
+        ("gzip", body::gzip(&plain)),
+        ("deflate", body::deflate(&plain)),
+        ("zstd", body::zstd(&plain)),
+        ("snappy", body::snappy_framed(&plain)),
+        ("snappy", body::snappy_block(&plain)),
+    ]
+}
+
+#[test]
+fn small_bodies_that_grow_large_are_refused_and_take_little_memory() {
+    let gateway = wharf().arg("--push.max-body-bytes=8MiB").start();
+    let bombs = bombs(64 << 20);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for (encoding, body) in &bombs {
+                    let request = put("/metrics/job/bomb").header("Content-Encoding", encoding);
+                    let answer = gateway.send(&request.body(body.clone()));
+                    assert_eq!(answer.status, 413, "{encoding}");
+                    check_honest(&gateway);
+                }
+            });
+        }
+    });
+    // Bombs for routes that want no body, and one inside another.
+    let (_, gzip) = &bombs[0];
+    let unread = get("/metrics").header("Content-Encoding", "gzip");
+    assert_eq!(gateway.send(&unread.body(gzip.clone())).status, 413);
+    for encodings in ["gzip, gzip", "gzip,deflate", "zstd, gzip"] {
+        let nested = put("/metrics/job/bomb").header("Content-Encoding", encodings);
+        assert_eq!(
+            gateway.send(&nested.body(gzip.clone())).status,
+            400,
+            "{encodings}"
+        );
+    }
+    check_memory(&gateway);
+    assert_eq!(
+        gateway.scrape().value("push_time_seconds", &[("job", "bomb")]),
+        None
+    );
+}
+
+#[test]
+fn very_many_families_of_one_series_are_taken_and_scraped() {
+    let gateway = wharf().start();
+    let families: String = (0..100_000).map(|number| format!("f{number} 1\n")).collect();
+    let compressed = body::gzip(families.as_bytes());
+    let request = post("/metrics/job/many").header("Content-Encoding", "gzip");
+    std::thread::scope(|scope| {
+        let pushed = scope.spawn(|| gateway.send(&request.clone().body(compressed.clone())).status);
+        for _ in 0..20 {
+            check_honest(&gateway);
+        }
+        assert_eq!(pushed.join().unwrap(), 200);
+    });
+    let scrape = gateway.send(&get("/metrics")).text();
+    assert!(scrape.contains("f99999{instance=\"\",job=\"many\"} 1\n"));
+    check_honest(&gateway);
+    check_memory(&gateway);
+}
+
+/// Whatever is made of these, both make the same of it, and the scrape can be read after it.
+#[test]
+fn odd_texts_are_taken_or_refused_as_the_original_does() {
+    let values: [&[u8]; 12] = [
+        b"\0",
+        b"a\0b",
+        b"\x01\x02\x1b[31m\x7f",
+        "\u{85}\u{2028}\u{2029}".as_bytes(),
+        "\u{feff}x".as_bytes(),
+        "\u{202e}txt.exe".as_bytes(),
+        "e\u{301}\u{fffd}\u{10ffff}".as_bytes(),
+        // Not UTF-8: too long, half a pair, beyond the last character, cut short, a lone byte.
+        b"\xc0\x80",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xe2\x82",
+        b"\xff",
+    ];
+    let mut found = Vec::new();
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let mut statuses = Vec::new();
+        for (number, value) in values.iter().enumerate() {
+            let value = *value;
+            let label = [b"m{a=\"", value, b"\"} 1\n"].concat();
+            let help = [b"# HELP n ", value, b"\nn 1\n"].concat();
+            let name = [b"x", value, b" 1\n"].concat();
+            for (kind, body) in [("label", label), ("name", name), ("help", help)] {
+                // What is no UTF-8 in a help breaks the scrapes of the original.
+                if kind == "help" && str::from_utf8(value).is_err() {
+                    continue;
+                }
+                let request = put(&format!("/metrics/job/{kind}{number}")).body(body);
+                statuses.push((kind, number, gateway.send(&request).status));
+            }
+            let escaped: String = value.iter().map(|byte| format!("%{byte:02X}")).collect();
+            if str::from_utf8(value).is_ok() {
+                let request = put(&format!("/metrics/job/u{number}/a/{escaped}")).body("o 1\n");
+                statuses.push(("url", number, gateway.send(&request).status));
+            }
+        }
+        gateway.scrape();
+        check_honest(&gateway);
+        found.push(statuses);
+    }
+    let first = found.first().unwrap();
+    assert!(found.iter().all(|other| other == first), "{found:#?}");
+    let taken = first.iter().filter(|(_, _, status)| *status == 200).count();
+    assert!(taken > 10 && taken < first.len(), "{first:?}");
+}
+
+#[test]
+fn a_value_as_long_as_a_body_may_be_is_refused_or_scraped() {
+    let gateway = wharf().start();
+    for (megabytes, expected) in [(15, 200), (17, 413), (65, 413)] {
+        let value = "v".repeat(megabytes << 20);
+        let request = put("/metrics/job/long").body(format!("m{{a=\"{value}\"}} 1\n"));
+        assert_eq!(gateway.send(&request).status, expected, "{megabytes}");
+        check_honest(&gateway);
+    }
+    let scrape = gateway.send(&get("/metrics")).text();
+    assert!(scrape.len() > 15 << 20);
+    check_memory(&gateway);
+}
