@@ -21,6 +21,25 @@ pub struct GroupHistory {
     pub pace: Option<Pace>,
 }
 
+impl GroupHistory {
+    /// What tells how the group is doing.
+    pub fn pulse(&self) -> Pulse {
+        Pulse {
+            pace: self.pace,
+            refused_at_ms: self.last_error.as_ref().map(|error| error.at_ms),
+        }
+    }
+}
+
+/// What tells how a group is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pulse {
+    /// How often it is pushed, if that can be told.
+    pub pace: Option<Pace>,
+    /// When a push of it was refused last, in milliseconds since the Unix epoch.
+    pub refused_at_ms: Option<i64>,
+}
+
 /// How often a group is pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
@@ -32,17 +51,28 @@ pub struct Pace {
 
 /// Stored pushes from which on a pace can be told.
 const PACED_PUSHES: usize = 3;
-/// How many medians a pause has to last before it is an unusual one.
+/// Pauses of an even pace are all shorter than so many medians.
+const EVEN: u32 = 2;
+/// How much of a median the next push may be later than any before, at an even pace.
+const PATIENCE: u32 = 10;
+/// How many medians a pause has to last before it is an unusual one, at an uneven pace.
 const UNUSUAL: u32 = 3;
 /// A shorter pause is never unusual: nobody looks after jobs by the second.
 const SHORTEST_UNUSUAL: Duration = Duration::from_secs(60);
 
 impl Pace {
-    /// The pause from which on a group is not pushed as it used to be: three usual ones, but not less than the
-    /// longest, or a minute. Jobs that push several times a run have short pauses and a long one.
+    /// The pause from which on a group is not pushed as it used to be, at least a minute.
+    ///
+    /// A backup that comes each night is missed in the first night without it: at an even pace, the longest pause and
+    /// a tenth of the usual one. Otherwise, as for jobs that push several times a run and then rest, three usual
+    /// pauses, but not less than the longest.
     pub fn stale_after(&self) -> Duration {
-        let unusual = self.usual.saturating_mul(UNUSUAL);
-        unusual.max(self.longest).max(SHORTEST_UNUSUAL)
+        let unusual = if self.longest < self.usual.saturating_mul(EVEN) {
+            self.longest.saturating_add(self.usual / PATIENCE)
+        } else {
+            self.usual.saturating_mul(UNUSUAL).max(self.longest)
+        };
+        unusual.max(SHORTEST_UNUSUAL)
     }
 }
 
@@ -224,21 +254,22 @@ impl Book {
     }
 
     pub(crate) fn group(&mut self, key: &GroupingKey) -> Option<GroupHistory> {
-        let pace = self.pace(key);
+        let pace = self.pulse(key).pace;
         let slot = self.slots.get(*self.by_key.get(key)?)?;
         Some(self.describe(slot, pace))
     }
 
-    /// How often a group is pushed.
-    pub(crate) fn pace(&mut self, key: &GroupingKey) -> Option<Pace> {
-        let slot = self.slots.get_mut(*self.by_key.get(key)?)?;
-        match slot.pacing {
+    pub(crate) fn pulse(&mut self, key: &GroupingKey) -> Pulse {
+        let slot = self.by_key.get(key).and_then(|slot| self.slots.get_mut(*slot));
+        let Some(slot) = slot else { return Pulse::default() };
+        let pace = match slot.pacing {
             Pacing::Known(pace) => pace,
-            Pacing::Unasked => {
-                let pace = slot.pace();
-                slot.pacing = Pacing::Known(pace);
-                pace
-            }
+            Pacing::Unasked => slot.pace(),
+        };
+        slot.pacing = Pacing::Known(pace);
+        Pulse {
+            pace,
+            refused_at_ms: slot.last_error.as_ref().map(|error| error.at_ms),
         }
     }
 

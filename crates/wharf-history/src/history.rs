@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wharf_model::GroupingKey;
 
-use crate::book::{Book, GroupHistory, Pace};
+use crate::book::{Book, GroupHistory, Pulse};
 use crate::file::{Log, NewFile, Opened, SaveError};
 use crate::format::{self, Record};
 use crate::push::Push;
@@ -170,9 +170,9 @@ impl History {
         lock(&self.book).group(key)
     }
 
-    /// How often a group is pushed, if that can be told.
-    pub fn pace(&self, key: &GroupingKey) -> Option<Pace> {
-        lock(&self.book).pace(key)
+    /// What tells how a group is doing.
+    pub fn pulse(&self, key: &GroupingKey) -> Pulse {
+        lock(&self.book).pulse(key)
     }
 
     /// How much is remembered.

@@ -20,7 +20,7 @@ mod format;
 mod history;
 mod push;
 
-pub use book::{GroupHistory, Pace};
+pub use book::{GroupHistory, Pace, Pulse};
 pub use file::{Opened, SaveError};
 pub use history::{History, Statistics};
 pub use push::{LastError, Method, PastPush, Push, Refusal};

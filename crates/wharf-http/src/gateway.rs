@@ -342,6 +342,9 @@ impl Gateway {
         commit.wait().await?;
         if existed {
             self.activity.deleted([key.clone()]);
+        } else if let Some(history) = self.activity.history() {
+            // A push that was answered while its group was deleted may have left some.
+            history.forget(key.clone());
         }
         Ok(existed)
     }
@@ -520,7 +523,7 @@ impl Gateway {
     }
 
     /// The request without its body, which nobody looks at.
-    async fn without_body(&self, request: Request<Incoming>) -> Request<()> {
+    pub(crate) async fn without_body(&self, request: Request<Incoming>) -> Request<()> {
         let (parts, body) = request.into_parts();
         body::discard(&parts.headers, body, self.settings.body_timeout).await;
         Request::from_parts(parts, ())
@@ -652,7 +655,10 @@ impl Gateway {
                 let key = key(key_at);
                 group::show(self, &key, query, rights).await
             }
-            Route::ApiGroupHistory { key_at } => group::history(&self, &key(key_at), query, rights),
+            Route::ApiGroupHistory { key_at } => {
+                let key = key(key_at);
+                group::history(self, &key, query, rights).await
+            }
             Route::ApiDeleteGroup { key_at } => {
                 let key = key(key_at);
                 group::delete(&self, &key, query, rights).await

@@ -59,29 +59,31 @@ pub(crate) async fn show(
 }
 
 /// `GET` of a group's history.
-pub(crate) fn history(
-    gateway: &Gateway,
+pub(crate) async fn history(
+    gateway: Arc<Gateway>,
     rest: &[u8],
     query: Option<&str>,
     rights: &Rights,
 ) -> Response<ResponseBody> {
     let rest = rest.strip_suffix(b"/history").unwrap_or(rest);
-    let find = || {
-        let key = key(gateway, rest)?;
+    let key = key(&gateway, rest).and_then(|key| {
         rights.demand_for(Right::Read, &key)?;
-        if let Some((name, _)) = query::parameters(query)?.first() {
-            return Err(query::unknown(name, "nothing"));
+        match query::parameters(query)?.first() {
+            Some((name, _)) => Err(query::unknown(name, "nothing")),
+            None => Ok(key),
         }
-        let past = Look::at(gateway, EXPIRING_WITHIN).past(&key);
-        match past {
-            None if !gateway.store.has_group(&key) => Err(ApiError::no_group(&key)),
-            past => Ok(past.unwrap_or_default()),
+    });
+    let shown = tokio::task::spawn_blocking(move || {
+        let key = key?;
+        let past = Look::at(&gateway, EXPIRING_WITHIN).past(&key);
+        if past.is_none() && !gateway.store.has_group(&key) {
+            return Err(ApiError::no_group(&key));
         }
-    };
-    match find() {
-        Ok(past) => api::private(StatusCode::OK, |out| groups::write_history(out, &past)),
-        Err(error) => error.into_response(),
-    }
+        Ok(api::private(StatusCode::OK, |out| {
+            groups::write_history(out, &past.unwrap_or_default());
+        }))
+    });
+    groups::answered(shown.await)
 }
 
 /// `DELETE` of a group, or of one of its families. Who may delete the group may do so here too.

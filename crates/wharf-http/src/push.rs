@@ -44,46 +44,36 @@ pub(crate) async fn handle(
         return deleted.unwrap_or_else(ApiError::into_response);
     }
     let address = address_of(&request).map(|peer| peer.ip());
-    let mut pushed = key.as_ref().ok().map(|key| Pushed {
+    let key = match key {
+        Ok(key) => key,
+        Err(error) => {
+            tracing::debug!(url = %grouping::GoQuoted(rest), err = %error, "failed to parse URL");
+            gateway.without_body(request).await;
+            let error = ApiError::from(error);
+            gateway.record_refusal(&error, None, address);
+            return error.into_response();
+        }
+    };
+    let mut pushed = Pushed {
         key: key.clone(),
         method: request.method().clone(),
         address,
         brought: Brought::default(),
-    });
-    let admitted = key
-        .inspect_err(|error| {
-            tracing::debug!(url = %grouping::GoQuoted(rest), err = %error, "failed to parse URL");
-        })
-        .map_err(ApiError::from)
-        .and_then(|key| admit(&gateway, key, &request, rights));
-    let answered = match admitted {
-        Ok(admitted) => {
-            let mut unread = Brought::default();
-            let brought = pushed.as_mut().map_or(&mut unread, |pushed| &mut pushed.brought);
-            push(Arc::clone(&gateway), admitted, request, brought).await
-        }
+    };
+    let answered = match admit(&gateway, key, &request, rights) {
+        Ok(admitted) => push(Arc::clone(&gateway), admitted, request, &mut pushed.brought).await,
         Err(error) => {
-            let (parts, body) = request.into_parts();
-            body::discard(&parts.headers, body, gateway.settings.body_timeout).await;
+            gateway.without_body(request).await;
             Err(error)
         }
     };
-    let now = gateway.clock.now();
-    match (answered, pushed) {
-        (Ok(None), Some(pushed)) => {
-            gateway.activity.stored(pushed, now);
-            respond::empty(gateway.success_status())
-        }
-        (Ok(dropped), pushed) => {
-            if let Some(error) = dropped {
-                gateway.record_refusal(&error, pushed, address);
-            }
-            respond::empty(gateway.success_status())
-        }
-        (Err(error), pushed) => {
-            gateway.record_refusal(&error, pushed, address);
-            error.into_response()
-        }
+    match &answered {
+        Ok(None) => gateway.activity.stored(pushed, gateway.clock.now()),
+        Ok(Some(error)) | Err(error) => gateway.record_refusal(error, Some(pushed), address),
+    }
+    match answered {
+        Ok(_) => respond::empty(gateway.success_status()),
+        Err(error) => error.into_response(),
     }
 }
 
@@ -157,20 +147,18 @@ async fn push(
     let received = Received::read(&gateway, request).await?;
     brought.body_bytes = received.body.len() as u64;
     let worker = Arc::clone(&gateway);
-    let (read, run) = if received.body.len() < LARGE_BODY_BYTES {
-        let mut read = *brought;
-        let run = admitted.run(&received, &worker, &mut read);
-        (read, run)
+    let run = if received.body.len() < LARGE_BODY_BYTES {
+        admitted.run(&received, &worker, brought)
     } else {
         let mut read = *brought;
         let run = tokio::task::spawn_blocking(move || {
             let run = admitted.run(&received, &worker, &mut read);
-            (read, run)
+            (run, read)
         });
-        run.await
-            .unwrap_or_else(|_| (Brought::default(), Err(ApiError::internal())))
+        let (run, read) = run.await.unwrap_or((Err(ApiError::internal()), *brought));
+        *brought = read;
+        run
     };
-    *brought = read;
     match run? {
         Ran::Stored(commit) => commit.wait().await.map(|()| None).map_err(ApiError::from),
         Ran::Dropped(error) => Ok(Some(error)),

@@ -87,19 +87,31 @@ fn a_pace_needs_three_stored_pushes_and_is_the_median() {
     };
     for push in [at(0), refused, at(1000)] {
         book.push(&key(1), &push);
-        assert_eq!(book.pace(&key(1)), None);
+        assert_eq!(book.pulse(&key(1)).pace, None);
     }
     book.push(&key(1), &at(1_500));
     book.push(&key(1), &at(3_000));
-    let pace = book.pace(&key(1)).unwrap();
+    let pace = book.pulse(&key(1)).pace.unwrap();
     assert_eq!((pace.usual.as_millis(), pace.longest.as_millis()), (1000, 1500));
     assert_eq!(pace.stale_after().as_secs(), 60);
     book.push(&key(1), &at(100_000));
-    assert_eq!(book.pace(&key(1)).unwrap().stale_after().as_millis(), 97_000);
+    assert_eq!(
+        book.pulse(&key(1)).pace.unwrap().stale_after().as_millis(),
+        97_000
+    );
+    // An even pace, and one that rests now and then.
     for n in 0..4 {
         book.push(&key(2), &at(n * 100_000));
     }
-    assert_eq!(book.pace(&key(2)).unwrap().stale_after().as_millis(), 300_000);
+    assert_eq!(
+        book.pulse(&key(2)).pace.unwrap().stale_after().as_millis(),
+        110_000
+    );
+    book.push(&key(2), &at(500_000));
+    assert_eq!(
+        book.pulse(&key(2)).pace.unwrap().stale_after().as_millis(),
+        300_000
+    );
 }
 
 #[test]
@@ -109,7 +121,7 @@ fn times_that_go_back_are_pauses_of_nothing() {
         book.push(&key(1), &at(at_ms));
     }
     assert_eq!(
-        book.pace(&key(1)).unwrap().usual,
+        book.pulse(&key(1)).pace.unwrap().usual,
         Duration::from_millis(i64::MAX.unsigned_abs())
     );
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use memchr::memmem::Finder;
-use wharf_history::Pace;
+use wharf_history::Pulse;
 use wharf_model::GroupingKey;
 use wharf_store::{Candidate, GroupInfo, Lifetime};
 
-use super::shown::Look;
+use super::shown::{Look, seconds};
 use crate::error::ApiError;
 use crate::query;
 
@@ -64,11 +64,17 @@ impl Condition {
         }
     }
 
-    /// Whether a state holds. The pace is asked for only if it matters.
-    pub(super) fn is(&self, state: State, look: &Look<'_>, pace: impl FnOnce() -> Option<Pace>) -> bool {
+    /// Whether a state holds. The pulse is asked for only if it matters.
+    pub(super) fn is(&self, state: State, look: &Look<'_>, pulse: impl FnOnce() -> Pulse) -> bool {
         match state {
-            State::Failed => self.failure_time > self.push_time,
-            State::Stale => pace().is_some_and(|pace| {
+            // A push that could not even be read moves no time of the group, as the original has it; but it failed.
+            State::Failed => {
+                self.failure_time > self.push_time
+                    || pulse()
+                        .refused_at_ms
+                        .is_some_and(|at| seconds(at) > self.push_time)
+            }
+            State::Stale => pulse().pace.is_some_and(|pace| {
                 look.now.as_seconds() - self.push_time > pace.stale_after().as_secs_f64()
             }),
             State::Expiring => self.lifetime.is_some_and(|lifetime| {
@@ -171,7 +177,7 @@ impl Filter {
             lifetime: candidate.lifetime(),
         };
         let mut states = self.states.iter();
-        states.any(|state| condition.is(*state, look, || look.pace(candidate.key())))
+        states.any(|state| condition.is(*state, look, || look.pulse(candidate.key())))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wharf_history::{GroupHistory, Pace, PastPush};
+use wharf_history::{GroupHistory, PastPush, Pulse};
 use wharf_model::{GroupingKey, duration};
 use wharf_store::{GroupInfo, UnixNanos};
 
@@ -39,8 +39,9 @@ impl<'g> Look<'g> {
         }
     }
 
-    pub(super) fn pace(&self, key: &GroupingKey) -> Option<Pace> {
-        self.gateway.activity.history()?.pace(key)
+    pub(super) fn pulse(&self, key: &GroupingKey) -> Pulse {
+        let history = self.gateway.activity.history();
+        history.map(|history| history.pulse(key)).unwrap_or_default()
     }
 
     /// What is known of the past of a group.
@@ -101,7 +102,7 @@ pub(super) const FIELDS: [Field; 16] = [
         let mut states = Members::array(out);
         for (name, _) in STATES
             .iter()
-            .filter(|(_, state)| condition.is(*state, group.look, || group.past.pace))
+            .filter(|(_, state)| condition.is(*state, group.look, || group.past.pulse()))
         {
             write_string(states.next(), name);
         }
@@ -196,7 +197,7 @@ fn write_error(out: &mut Vec<u8>, past: &GroupHistory, with_text: bool) {
     clippy::cast_precision_loss,
     reason = "a double keeps a millisecond for some hundred thousand years"
 )]
-fn seconds(ms: i64) -> f64 {
+pub(super) fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }
 

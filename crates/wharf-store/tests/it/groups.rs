@@ -241,6 +241,65 @@ fn a_page_goes_on_where_the_last_one_ended_whatever_has_gone_meanwhile() {
 }
 
 #[test]
+fn a_filtered_list_has_a_total_and_pages_in_both_directions() {
+    let store = store();
+    for (at, job) in (0..).zip(["a", "b", "c", "d", "e"]) {
+        push(
+            &store,
+            PushMode::ReplaceGroup,
+            &format!("job/{job}"),
+            "m{x=\"1\"} 1\n",
+            100 + at,
+        )
+        .unwrap();
+    }
+    post(&store, "job/c", "m{x=\"2\"} 1 1\n").unwrap_err();
+    let list = |sort, descending| {
+        let (mut jobs, mut after) = (Vec::new(), None);
+        loop {
+            let listing = Listing {
+                sort,
+                descending,
+                after,
+                limit: 2,
+                ..Listing::default()
+            };
+            let page = store.list_where(&listing, &|group| {
+                // Whatever is asked is there.
+                let has_failed = group.failure_time() > 0.0;
+                assert_eq!(has_failed, group.key().job() == "c");
+                group.push_time() >= 102.0
+            });
+            assert_eq!(page.total, Some(3));
+            jobs.extend(page.groups.iter().map(|group| group.key.job().to_owned()));
+            after = page.next;
+            if after.is_none() {
+                return jobs.concat();
+            }
+        }
+    };
+    assert_eq!(list(SortBy::Key, false), "cde");
+    assert_eq!(list(SortBy::Key, true), "edc");
+    assert_eq!(list(SortBy::PushTime, true), "edc");
+    assert_eq!(list(SortBy::FailureTime, true), "cde");
+}
+
+#[test]
+fn a_group_is_shown_whole_or_not_at_all() {
+    let store = store();
+    put(&store, "job/a", "m 1\nn 1\n").unwrap();
+    let group = store.group(&key("job/a")).unwrap();
+    store.delete(&key("job/a")).map(drop).unwrap();
+    let names: Vec<_> = group.fragments().map(|family| family.name().to_owned()).collect();
+    assert_eq!(
+        names,
+        ["m", "n", "push_failure_time_seconds", "push_time_seconds"]
+    );
+    assert_eq!((group.info().families, group.info().series), (4, 4));
+    assert!(store.group(&key("job/a")).is_none() && !store.has_group(&key("job/a")));
+}
+
+#[test]
 fn the_instance_label_is_as_it_is_asked_for() {
     let all = |label: InstanceLabel| {
         let store = Store::new(Reserved::default(), 1 << 20).with_instance_label(label);

@@ -264,6 +264,9 @@ mod tests {
                   --storage.checkpoint-bytes=128MiB      Length of the log after which the stored groups are
                                                          written out and the log begins anew; or half of what is
                                                          stored, if that is more.
+                  --history.max-bytes=64MiB              Memory for what has become of the last 60 pushes of
+                                                         each group; beyond it the oldest pushes are forgotten
+                                                         first. It is kept beside the groups. 0: no history.
                   --persistence.file=""                  As the original's: keeps the groups in the folder of
                                                          this name with .wharf behind it, instead of
                                                          --storage.path. A state file that the original has

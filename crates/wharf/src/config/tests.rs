@@ -44,6 +44,7 @@ fn flags_have_the_keys_of_the_original_and_our_own() {
         .collect();
     let expected = [
         "config.file",
+        "history.max-bytes",
         "limits.max-connections",
         "limits.max-groups",
         "limits.max-label-name-bytes",
