@@ -150,9 +150,9 @@ impl Keeper {
             stop: Arc::default(),
             threads: Vec::new(),
         };
-        let (keeping, mut failing) = (Arc::clone(&gateway), false);
+        let (keeping, mut care) = (Arc::clone(&gateway), Care::default());
         keeper.spawn("keeper", KEEP_EVERY, move || {
-            keep(keeping.store(), checkpoint_bytes, &mut failing);
+            care.keep(keeping.store(), checkpoint_bytes);
         })?;
         // Apart from the other, which is busy for as long as a checkpoint takes.
         let expiring = Arc::clone(&gateway);
@@ -201,24 +201,59 @@ impl Drop for Keeper {
     }
 }
 
-fn keep(store: &Store, checkpoint_bytes: u64, failing: &mut bool) {
-    if let Some(reason) = store.failure()
-        && !*failing
-    {
-        *failing = true;
-        tracing::error!(
-            err = reason,
-            "pushes cannot be stored and are refused until they can"
-        );
-    }
-    match store.keep(checkpoint_bytes) {
-        Ok(Kept::Nothing) => {}
-        Ok(Kept::Checkpointed) => tracing::debug!(groups = store.totals().groups, "checkpoint written"),
-        Ok(Kept::Restarted) => {
-            *failing = false;
-            tracing::info!("pushes are stored again");
+/// What is known of a ledger that is looked after.
+#[derive(Debug, Default)]
+struct Care {
+    /// Pushes are refused, and that is in the log.
+    is_failing: bool,
+    /// Why the last checkpoint could not be written, which is in the log.
+    trouble: Option<String>,
+    not_before: Option<Instant>,
+}
+
+impl Care {
+    fn keep(&mut self, store: &Store, checkpoint_bytes: u64) {
+        if let Some(reason) = store.failure()
+            && !self.is_failing
+        {
+            self.is_failing = true;
+            tracing::error!(
+                err = reason,
+                "pushes cannot be stored and are refused until they can"
+            );
         }
-        Err(error) if *failing => tracing::debug!(err = %error, "the disk still fails"),
-        Err(error) => tracing::error!(err = %error, "cannot write a checkpoint; the log grows until it can"),
+        let began = Instant::now();
+        if self.not_before.is_some_and(|not_before| began < not_before) {
+            return;
+        }
+        match store.keep(checkpoint_bytes) {
+            Ok(Kept::Nothing) => {}
+            Ok(Kept::Checkpointed) => {
+                self.trouble = None;
+                tracing::debug!(groups = store.totals().groups, "checkpoint written");
+            }
+            Ok(Kept::Restarted) => {
+                (self.is_failing, self.trouble) = (false, None);
+                tracing::info!("pushes are stored again");
+            }
+            Err(error) => {
+                // An attempt costs what is stored: those that fail must not cost a processor.
+                self.not_before = Some(Instant::now() + began.elapsed() * 10);
+                self.complain(error.to_string());
+            }
+        }
+    }
+
+    /// Logs why a checkpoint could not be written, once for each reason.
+    fn complain(&mut self, error: String) {
+        if self.is_failing {
+            tracing::debug!(err = error, "the disk still fails");
+        } else if self.trouble.as_ref() != Some(&error) {
+            tracing::error!(
+                err = error,
+                "cannot write a checkpoint; the log grows until it can"
+            );
+            self.trouble = Some(error);
+        }
     }
 }

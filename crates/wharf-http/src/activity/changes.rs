@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn reader(changes: &Changes, shutdown: &Shutdown) -> Reader {
-        changes.read(shutdown, Duration::from_secs(300)).unwrap()
+        changes.read(shutdown, Duration::from_secs(300), true).unwrap()
     }
 
     async fn next(reader: Reader) -> (String, Reader) {
@@ -277,7 +277,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_heart_beats_until_the_gateway_stops() {
         let (changes, shutdown) = (Changes::default(), Shutdown::default());
-        let reader = changes.read(&shutdown, Duration::from_secs(300)).unwrap();
+        let reader = changes.read(&shutdown, Duration::from_secs(300), true).unwrap();
         let (_, reader) = next(reader).await;
         let (text, reader) = next(reader).await;
         assert_eq!(text, ":\n\n");
@@ -289,8 +289,8 @@ mod tests {
     async fn readers_are_so_many_and_no_more() {
         let (changes, shutdown) = (Changes::default(), Shutdown::default());
         let readers: Vec<Reader> = (0..MAX_READERS).map(|_| reader(&changes, &shutdown)).collect();
-        assert!(changes.read(&shutdown, Duration::MAX).is_none());
+        assert!(changes.read(&shutdown, Duration::MAX, true).is_none());
         drop(readers);
-        assert!(changes.read(&shutdown, Duration::MAX).is_some());
+        assert!(changes.read(&shutdown, Duration::MAX, true).is_some());
     }
 }
