@@ -485,7 +485,7 @@ impl Gateway {
             },
             Route::Page => page(&self.settings.external_prefix),
             Route::Static => static_file(path.get(self.settings.route_prefix.len()..).unwrap_or_default()),
-            Route::Quit => self.quit(),
+            Route::Quit => self.quit(rights),
             Route::QuitByGet => {
                 let text = "Only POST or PUT requests allowed.";
                 respond::with_type(StatusCode::METHOD_NOT_ALLOWED, "text/plain; charset=utf-8", text)
@@ -496,14 +496,14 @@ impl Gateway {
             Route::ApiGroups => groups::list(self, query, rights).await,
             Route::ApiDeleteGroups => groups::delete(self, query, rights).await,
             Route::Reload => self.reload_by_request().await,
-            Route::ApiWipe => self.wipe().await.unwrap_or_else(ApiError::into_response),
+            Route::ApiWipe => self.wipe(rights).await.unwrap_or_else(ApiError::into_response),
         }
     }
 
-    async fn wipe(&self) -> Result<Response<ResponseBody>, ApiError> {
+    async fn wipe(&self, rights: &Rights) -> Result<Response<ResponseBody>, ApiError> {
         let (groups, commit) = self.store.wipe()?;
         commit.wait().await?;
-        tracing::info!(groups, "all groups wiped");
+        tracing::info!(groups, by = rights.who(), "all groups wiped");
         Ok(respond::empty(StatusCode::ACCEPTED))
     }
 
@@ -515,12 +515,16 @@ impl Gateway {
         }
     }
 
-    fn quit(&self) -> Response<ResponseBody> {
+    fn quit(&self, rights: &Rights) -> Response<ResponseBody> {
         if !self.settings.lifecycle {
             let text = "Lifecycle API is not enabled.";
             return respond::with_type(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", text);
         }
-        tracing::warn!("received termination request via web service, exiting gracefully...");
+        let by = rights.who();
+        tracing::warn!(
+            by,
+            "received termination request via web service, exiting gracefully..."
+        );
         self.shutdown.trigger();
         respond::plain("Requesting termination... Goodbye!")
     }

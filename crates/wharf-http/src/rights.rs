@@ -352,7 +352,7 @@ impl Rights {
         if self.have(right) {
             return Ok(());
         }
-        let found = self.identified();
+        let found = self.who();
         let text = format!(
             "expected the right `{}`, found {found} without it",
             right.as_str()
@@ -369,14 +369,15 @@ impl Rights {
             return Ok(());
         }
         let name = right.as_str();
-        let (found, scope) = (self.identified(), self.scope(right));
+        let (found, scope) = (self.who(), self.scope(right));
         let text = format!(
             "expected the right `{name}` for {key}, found {found} without it\nhint: `{name}` is allowed for {scope}"
         );
         Err(self.denied(right, &text))
     }
 
-    fn identified(&self) -> String {
+    /// Who asks, for texts and logs.
+    pub(crate) fn who(&self) -> String {
         match self.identities() {
             [] => "nobody in particular".to_owned(),
             identities => identities.join(" and "),
