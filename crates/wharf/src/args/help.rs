@@ -32,7 +32,7 @@ pub(super) fn text(program: &str) -> String {
     write_columns(
         &mut text,
         "      config",
-        "Check a file for --config.file; see wharf config --help.",
+        "Check a file for --config.file, make tokens; see wharf config --help.",
     );
     let defaults = Config::default();
     for section in Section::ALL {
@@ -171,8 +171,8 @@ mod tests {
             Tools:
                   ledger                                 Look into the storage folder, copy it, mend it; see
                                                          wharf ledger --help.
-                  config                                 Check a file for --config.file; see wharf config
-                                                         --help.
+                  config                                 Check a file for --config.file, make tokens; see wharf
+                                                         config --help.
 
             Listening:
                   --[no-]web.systemd-socket              Listen on the sockets that systemd hands over, instead
