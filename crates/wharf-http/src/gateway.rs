@@ -318,7 +318,7 @@ impl Gateway {
             .settings
             .origins
             .is_foreign(method, headers, request.uri().authority());
-        let needs_rights = matches!(routed, Routed::To(route) if route.terms(method).right.is_some());
+        let needs_rights = matches!(routed, Routed::To(route) if route.terms(method).need.is_some());
         let users = access.map(|access| &access.users);
         // Every connection puts its peer into its requests.
         let peer = request.extensions().get().map(SocketAddr::ip);
@@ -402,8 +402,8 @@ impl Gateway {
         request: Request<Incoming>,
         rights: &Rights,
     ) -> Response<ResponseBody> {
-        let needed = route.terms(request.method()).right;
-        if let Some(Err(error)) = needed.map(|right| rights.demand(right)) {
+        let need = route.terms(request.method()).need;
+        if let Some(Err(error)) = need.map(|need| rights.demand(need)) {
             self.without_body(request).await;
             return error.into_response();
         }
