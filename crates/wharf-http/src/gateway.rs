@@ -447,7 +447,7 @@ impl Gateway {
             .settings
             .origins
             .is_foreign(method, headers, request.uri().authority());
-        let identifies = matches!(routed, Routed::To(route) if route.terms(method).identifies);
+        let needs_rights = matches!(routed, Routed::To(route) if route.terms(method).need.is_some());
         let users = access.map(|access| &access.users);
         // Every connection puts its peer into its requests.
         let peer = request.extensions().get().map(SocketAddr::ip);
@@ -462,7 +462,7 @@ impl Gateway {
             }
             let policy = self.policy();
             match (policy.access(), users) {
-                (Some(rules), _) if identifies => rules.rights(users, headers, peer, names).await,
+                (Some(rules), _) if needs_rights => rules.rights(users, headers, peer, names).await,
                 (Some(_), _) => Ok(Rights::none()),
                 (None, None) => Ok(Rights::unlimited()),
                 (None, Some(users)) => match users.admit(headers, peer).await {
@@ -536,8 +536,8 @@ impl Gateway {
         request: Request<Incoming>,
         rights: &Rights,
     ) -> Response<ResponseBody> {
-        let needed = route.terms(request.method()).right;
-        if let Some(Err(error)) = needed.map(|right| rights.demand(right)) {
+        let need = route.terms(request.method()).need;
+        if let Some(Err(error)) = need.map(|need| rights.demand(need)) {
             self.without_body(request).await;
             return error.into_response();
         }
@@ -641,7 +641,7 @@ impl Gateway {
                 let path = path.get(self.settings.route_prefix.len()..);
                 page::static_file(path.unwrap_or_default(), headers)
             }
-            Route::Quit => self.quit(),
+            Route::Quit => self.quit(rights),
             Route::QuitByGet => {
                 let text = "Only POST or PUT requests allowed.";
                 respond::with_type(StatusCode::METHOD_NOT_ALLOWED, "text/plain; charset=utf-8", text)
@@ -669,15 +669,15 @@ impl Gateway {
             Route::ApiAccess => visitor::show(&self, rights),
             Route::ApiDescription => description::show(),
             Route::Reload => self.reload_by_request().await,
-            Route::ApiWipe => self.wipe().await.unwrap_or_else(ApiError::into_response),
+            Route::ApiWipe => self.wipe(rights).await.unwrap_or_else(ApiError::into_response),
         }
     }
 
-    async fn wipe(&self) -> Result<Response<ResponseBody>, ApiError> {
+    async fn wipe(&self, rights: &Rights) -> Result<Response<ResponseBody>, ApiError> {
         let (groups, commit) = self.store.wipe()?;
         commit.wait().await?;
         self.activity.wiped();
-        tracing::info!(groups, "all groups wiped");
+        tracing::info!(groups, by = rights.who(), "all groups wiped");
         Ok(respond::empty(StatusCode::ACCEPTED))
     }
 
@@ -689,12 +689,16 @@ impl Gateway {
         }
     }
 
-    fn quit(&self) -> Response<ResponseBody> {
+    fn quit(&self, rights: &Rights) -> Response<ResponseBody> {
         if !self.settings.lifecycle {
             let text = "Lifecycle API is not enabled.";
             return respond::with_type(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", text);
         }
-        tracing::warn!("received termination request via web service, exiting gracefully...");
+        let by = rights.who();
+        tracing::warn!(
+            by,
+            "received termination request via web service, exiting gracefully..."
+        );
         self.shutdown.trigger();
         respond::plain("Requesting termination... Goodbye!")
     }

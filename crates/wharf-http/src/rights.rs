@@ -49,6 +49,18 @@ impl Right {
     }
 }
 
+/// What a route needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// To know who asks. Whoever does is welcome.
+    Identity,
+    /// A right for some group at least. The handler asks again about the groups that it deals with, or narrows what it
+    /// shows.
+    ForSome(Right),
+    /// A right for every group. The handler asks nothing: this is for routes that deal with all groups at once.
+    ForEvery(Right),
+}
+
 /// For which groups a right holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Scope {
@@ -344,19 +356,29 @@ impl Rights {
         proven.roles.iter().map(Arc::as_ref).any(of)
     }
 
-    /// Lets a request pass that has a right for any group.
+    /// Lets a request pass that has what a route needs.
     ///
     /// # Errors
     /// 401 for those who have not said who they are and could, otherwise 403.
-    pub(crate) fn demand(&self, right: Right) -> Result<(), ApiError> {
-        if self.have(right) {
+    pub(crate) fn demand(&self, need: Need) -> Result<(), ApiError> {
+        let (right, is_allowed) = match need {
+            Need::Identity => return Ok(()),
+            Need::ForSome(right) => (right, self.have(right)),
+            Need::ForEvery(right) => (right, self.any(|role| *role.scope(right) == Scope::Everything)),
+        };
+        if is_allowed {
             return Ok(());
         }
-        let found = self.identified();
-        let text = format!(
-            "expected the right `{}`, found {found} without it",
-            right.as_str()
-        );
+        let (name, found) = (right.as_str(), self.who());
+        let text = if self.have(right) {
+            let scope = self.scope(right);
+            format!(
+                "expected the right `{name}` for every group, found {found} without it\n\
+                 hint: `{name}` is allowed for {scope}"
+            )
+        } else {
+            format!("expected the right `{name}`, found {found} without it")
+        };
         Err(self.denied(right, &text))
     }
 
@@ -369,28 +391,15 @@ impl Rights {
             return Ok(());
         }
         let name = right.as_str();
-        let (found, scope) = (self.identified(), self.scope(right));
+        let (found, scope) = (self.who(), self.scope(right));
         let text = format!(
             "expected the right `{name}` for {key}, found {found} without it\nhint: `{name}` is allowed for {scope}"
         );
         Err(self.denied(right, &text))
     }
 
-    /// Lets a request pass that has a right for every group.
-    ///
-    /// # Errors
-    /// As [`Self::demand`].
-    pub(crate) fn demand_everywhere(&self, right: Right) -> Result<(), ApiError> {
-        let scope = self.scope(right);
-        if scope == Scope::Everything {
-            return Ok(());
-        }
-        let (name, found) = (right.as_str(), self.identified());
-        let text = format!("expected the right `{name}` for every group, found {found} with it for {scope}");
-        Err(self.denied(right, &text))
-    }
-
-    fn identified(&self) -> String {
+    /// Who asks, for texts and logs.
+    pub(crate) fn who(&self) -> String {
         match self.identities() {
             [] => "nobody in particular".to_owned(),
             identities => identities.join(" and "),

@@ -6,7 +6,7 @@
 use http::Method;
 
 use crate::door::Purpose;
-use crate::rights::Right;
+use crate::rights::{Need, Right};
 
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +52,8 @@ pub(crate) enum Route {
 /// What a request has to have to be let in to a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Terms {
-    /// The right that rules may withhold; none: everybody is welcome.
-    pub(crate) right: Option<Right>,
-    /// Whether it matters who asks.
-    pub(crate) identifies: bool,
+    /// What rules may withhold; none: everybody is welcome.
+    pub(crate) need: Option<Need>,
     /// At listeners for one of these purposes. Elsewhere there is no such route.
     pub(crate) at: &'static [Purpose],
 }
@@ -63,18 +61,11 @@ pub(crate) struct Terms {
 impl Route {
     /// Every route is in this table: what it does not say about a route nobody else does.
     pub(crate) fn terms(self, method: &Method) -> Terms {
+        use Need::{ForEvery, ForSome, Identity};
         use Purpose::{Admin, Push, Scrape};
-        let (right, at): (_, &[Purpose]) = match self {
-            // Says what whoever asks may do, and so is for those who may do nothing, too.
-            Self::ApiAccess => {
-                return Terms {
-                    right: None,
-                    identifies: true,
-                    at: &[Scrape, Admin],
-                };
-            }
-            Self::Group { .. } if *method == Method::DELETE => (Some(Right::Delete), &[Push, Admin]),
-            Self::Group { .. } | Self::ApiPush => (Some(Right::Push), &[Push]),
+        let (need, at): (_, &[Purpose]) = match self {
+            Self::Group { .. } if *method == Method::DELETE => (Some(ForSome(Right::Delete)), &[Push, Admin]),
+            Self::Group { .. } | Self::ApiPush => (Some(ForSome(Right::Push)), &[Push]),
             Self::Scrape
             | Self::ApiMetrics
             | Self::ApiGroups
@@ -82,10 +73,12 @@ impl Route {
             | Self::ApiGroup { .. }
             | Self::ApiGroupHistory { .. }
             | Self::ApiFamilies
-            | Self::ApiStats
-            | Self::ApiEvents => (Some(Right::Read), &[Scrape, Admin]),
-            Self::ApiDeleteGroup { .. } | Self::ApiDeleteGroups => (Some(Right::Delete), &[Admin]),
-            Self::ApiWipe | Self::Reload | Self::Quit => (Some(Right::Admin), &[Admin]),
+            | Self::ApiEvents => (Some(ForSome(Right::Read)), &[Scrape, Admin]),
+            Self::ApiStats => (Some(ForEvery(Right::Read)), &[Scrape, Admin]),
+            Self::ApiDeleteGroup { .. } | Self::ApiDeleteGroups => (Some(ForSome(Right::Delete)), &[Admin]),
+            Self::ApiWipe | Self::Reload | Self::Quit => (Some(ForEvery(Right::Admin)), &[Admin]),
+            // It says what whoever asks may do, also to those who may do nothing.
+            Self::ApiAccess => (Some(Identity), &[Scrape, Admin]),
             // Files that anybody can have from elsewhere, without a word about what is stored.
             Self::Page | Self::Static => (None, &[Scrape, Admin]),
             Self::ApiDescription => (None, &Purpose::ALL),
@@ -94,11 +87,7 @@ impl Route {
             // Probes have nothing but an address, and browsers ask without credentials whether they may use them.
             Self::Healthy | Self::Ready | Self::ApiOptions => (None, &Purpose::ALL),
         };
-        Terms {
-            right,
-            identifies: right.is_some(),
-            at,
-        }
+        Terms { need, at }
     }
 }
 /// A path, its routes by method, and what `Allow` says of them.

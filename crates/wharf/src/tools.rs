@@ -121,7 +121,7 @@ pub const TOOLS: [Tool; 15] = [
     },
     Tool {
         name: "config",
-        about: "Check a file for --config.file.",
+        about: "Check a file for --config.file, make tokens.",
         run: |arguments| crate::config_file::run_tool(&lossy(arguments)),
         outline: Outline::Text(crate::config_file::TOOL_USAGE),
     },

@@ -62,7 +62,7 @@ async fn everybody_has_the_rights_of_the_anonymous_and_no_more() {
     assert!(rights.identities().is_empty());
     assert_eq!(rights.scope(Right::Read), Scope::Everything);
     assert_eq!(rights.scope(Right::Push), Scope::Nothing);
-    let denied = rights.demand(Right::Push).unwrap_err();
+    let denied = rights.demand(Need::ForSome(Right::Push)).unwrap_err();
     assert_eq!(denied.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(
         denied.text(),
@@ -127,7 +127,7 @@ async fn a_user_without_a_role_is_known_and_has_no_more_rights_than_everybody() 
     let rights = rules.rights(Some(&users), &headers, from, &[]).await.unwrap();
     assert_eq!(rights.identities(), ["user `alice`".to_owned()]);
     assert!(rights.have(Right::Read));
-    let denied = rights.demand(Right::Push).unwrap_err();
+    let denied = rights.demand(Need::ForSome(Right::Push)).unwrap_err();
     assert_eq!(denied.status(), StatusCode::FORBIDDEN);
 }
 
@@ -135,8 +135,23 @@ async fn a_user_without_a_role_is_known_and_has_no_more_rights_than_everybody() 
 async fn without_a_scheme_to_say_who_one_is_there_is_nothing_to_ask_for() {
     let rules = AccessRules::new(Role::default()).unwrap();
     let rights = ask(&rules, &[], &[]).await.unwrap();
-    let denied = rights.demand(Right::Read).unwrap_err();
+    let denied = rights.demand(Need::ForSome(Right::Read)).unwrap_err();
     assert_eq!(denied.status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn what_concerns_all_groups_needs_the_right_for_all() {
+    let bearer = format!("Bearer {TOKEN}");
+    let rights = ask(&rules(), &[&bearer], &[]).await.unwrap();
+    assert!(rights.demand(Need::ForEvery(Right::Read)).is_ok());
+    assert!(rights.demand(Need::ForSome(Right::Push)).is_ok());
+    let denied = rights.demand(Need::ForEvery(Right::Push)).unwrap_err();
+    assert_eq!(
+        denied.text(),
+        "expected the right `push` for every group, found token `ci` without it\n\
+         hint: `push` is allowed for `{job=\"a\"}`"
+    );
+    assert!(rights.demand(Need::ForEvery(Right::Admin)).is_err());
 }
 
 #[test]
@@ -145,6 +160,7 @@ fn without_rules_everything_is_allowed() {
     for right in Right::ALL {
         assert!(rights.have(right));
         assert_eq!(rights.scope(right), Scope::Everything);
+        assert!(rights.demand(Need::ForEvery(right)).is_ok());
         assert!(rights.allow(right, &key("a")));
     }
 }

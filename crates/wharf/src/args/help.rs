@@ -178,7 +178,7 @@ mod tests {
                   import                                 Bring groups over from another gateway or from a file.
                   export                                 Write groups to standard output, for import and push.
                   ledger                                 Look into the storage folder, copy it, mend it.
-                  config                                 Check a file for --config.file.
+                  config                                 Check a file for --config.file, make tokens.
                   completions                            Print a completion script for a shell.
                   man                                    Print the manual pages, or write them into a folder.
                   help                                   Show this help, or that of a tool.

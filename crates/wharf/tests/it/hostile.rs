@@ -5,8 +5,9 @@ mod http2;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
 use wharf_testkit::http::{get, post, put};
 use wharf_testkit::{Gateway, Kind, body, until};
 
@@ -198,25 +199,38 @@ fn bodies_that_come_slowly_hold_nobody_up() {
 #[test]
 fn readers_that_take_a_byte_now_and_then_give_their_places_back() {
     let gateway = wharf()
-        .args(["--limits.max-scrapes-in-flight=3", "--web.idle-timeout=2s"])
+        .args(["--limits.max-scrapes-in-flight=3", "--web.idle-timeout=6s"])
         .start();
     let value = "v".repeat(8 << 20);
     for job in 0..5 {
         gateway.push(&format!("/metrics/job/{job}"), &format!("m{{a=\"{value}\"}} 1\n"));
     }
-    let mut readers: Vec<_> = (0..3).map(|_| open(&gateway)).collect();
+    let mut readers: Vec<_> = (0..3).map(|_| open_with_small_buffer(&gateway)).collect();
     for reader in &mut readers {
         reader.write_all(&get("/metrics").to_bytes()).unwrap();
         reader.read_exact(&mut [0]).unwrap();
     }
     assert_eq!(gateway.send(&get("/metrics")).status, 503);
+    let mut taken = Instant::now();
     until("a place among the scrapes", || {
-        for reader in &mut readers {
-            drop(reader.read(&mut [0]));
+        // Some bytes each second, so that the connection never looks idle.
+        if taken.elapsed() > Duration::from_secs(1) {
+            taken = Instant::now();
+            for reader in &mut readers {
+                drop(reader.read(&mut [0; 8 << 10]));
+            }
         }
         (gateway.send(&get("/metrics")).status == 200).then_some(())
     });
     check_honest(&gateway);
+}
+
+/// Into which little can be sent ahead.
+fn open_with_small_buffer(gateway: &Gateway) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(16 << 10).unwrap();
+    socket.connect(&gateway.address().into()).unwrap();
+    socket.into()
 }
 
 /// So many bytes of one letter, compressed.
@@ -269,8 +283,8 @@ fn small_bodies_that_grow_large_are_refused_and_take_little_memory() {
 #[test]
 fn very_many_families_of_one_series_are_taken_and_scraped() {
     let gateway = wharf().start();
-    let families: String = (0..100_000).map(|number| format!("f{number} 1\n")).collect();
-    let compressed = body::gzip(families.as_bytes());
+    let families: Vec<String> = (0..100_000).map(|number| format!("f{number} 1\n")).collect();
+    let compressed = body::gzip(families.concat().as_bytes());
     let request = post("/metrics/job/many").header("Content-Encoding", "gzip");
     std::thread::scope(|scope| {
         let pushed = scope.spawn(|| gateway.send(&request.clone().body(compressed.clone())).status);
@@ -320,7 +334,8 @@ fn odd_texts_are_taken_or_refused_as_the_original_does() {
                 let request = put(&format!("/metrics/job/{kind}{number}")).body(body);
                 statuses.push((kind, number, gateway.send(&request).status));
             }
-            let escaped: String = value.iter().map(|byte| format!("%{byte:02X}")).collect();
+            let escaped: Vec<String> = value.iter().map(|byte| format!("%{byte:02X}")).collect();
+            let escaped = escaped.concat();
             if str::from_utf8(value).is_ok() {
                 let request = put(&format!("/metrics/job/u{number}/a/{escaped}")).body("o 1\n");
                 statuses.push(("url", number, gateway.send(&request).status));
