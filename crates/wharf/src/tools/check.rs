@@ -136,9 +136,13 @@ fn show_text(report: &Report, name: &str, out: &mut impl Write) -> io::Result<()
     }
     let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
     let Report { families, series, .. } = report;
+    let counted = |count: usize, one, many| output::counted(count as u64, one, many);
     writeln!(
         out,
-        "{families} families, {series} series: {errors} errors, {warnings} warnings"
+        "{}, {series} series: {}, {}",
+        counted(*families, "family", "families"),
+        counted(errors, "error", "errors"),
+        counted(warnings, "warning", "warnings")
     )
 }
 

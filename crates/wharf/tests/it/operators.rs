@@ -383,7 +383,7 @@ fn without_the_admin_api_the_groups_count_as_pushed_now() {
     let target = wharf().start();
     let url = format!("http://{}", source.address());
     let planned = succeeds(&target, &["import", &url, "--dry-run"]);
-    assert_eq!(planned, "would import 1 groups with 1 series\n");
+    assert_eq!(planned, "would import 1 group with 1 series\n");
     assert_eq!(pushed(&target), [""; 0]);
     let said = succeeds(&target, &["import", &url]);
     assert!(said.contains("the groups count as pushed now\nhint: "), "{said}");
