@@ -179,6 +179,7 @@ impl Run {
                 Ok(Ending {
                     code: code_of_start(&error),
                     timed_out: false,
+                    was_asked_to_end: false,
                     used: None,
                 })
             }
@@ -193,7 +194,11 @@ impl Run {
         let mut report = Report::new(&self.arguments.prefix);
         report.started(started);
         report.ended(now(), clock.elapsed().as_secs_f64(), &ending);
-        self.tell_the_gateway(report, &inbox, &events);
+        let patience = Patience {
+            events: &events,
+            end: ending.was_asked_to_end.then(|| Instant::now() + HASTE),
+        };
+        self.tell_the_gateway(report, &inbox, &patience);
         ending.code
     }
 
@@ -221,7 +226,7 @@ impl Run {
     }
 
     /// The report, with what the job left in the inbox.
-    fn tell_the_gateway(&self, mut report: Report<'_>, inbox: &Inbox, events: &Events) {
+    fn tell_the_gateway(&self, mut report: Report<'_>, inbox: &Inbox, patience: &Patience<'_>) {
         let Some(delivery) = &self.delivery else {
             return;
         };
@@ -242,20 +247,20 @@ impl Run {
             if !is_complete {
                 report.accepted(false);
             }
-            self.deliver(delivery, &report, &Families::default(), events);
+            self.deliver(delivery, &report, &Families::default(), patience);
             return;
         }
         let mut both = Report::clone(&report);
         both.accepted(is_complete);
         if let Some(failure) = self
-            .deliver(delivery, &both, &theirs, events)
+            .deliver(delivery, &both, &theirs, patience)
             .filter(Failure::is_for_good)
         {
             // The gateway takes all or nothing, and how the run went matters more.
             self.voice
                 .warn(format_args!("metrics of the command left out: {failure}"));
             report.accepted(false);
-            self.deliver(delivery, &report, &Families::default(), events);
+            self.deliver(delivery, &report, &Families::default(), patience);
         }
     }
 
@@ -265,7 +270,7 @@ impl Run {
         delivery: &Delivery,
         report: &Report<'_>,
         others: &Families,
-        events: &Events,
+        patience: &Patience<'_>,
     ) -> Option<Failure> {
         let mut families = others.clone();
         families.replace_by(report.families().unwrap_or_default());
@@ -275,14 +280,7 @@ impl Run {
             text: families.text(),
             ttl: self.arguments.ttl,
         };
-        let pause = |pause| {
-            if events.is_asked_to_end_within(pause) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        };
-        match delivery.deliver(&push.request(), pause) {
+        match delivery.deliver(&push.request(), |pause| patience.wait(pause)) {
             Outcome::Delivered => {
                 self.voice
                     .tell(format_args!("pushed to {}", delivery.client().address()));
@@ -299,6 +297,28 @@ impl Run {
                 }
                 Some(failure)
             }
+        }
+    }
+}
+
+/// For how long pushes are repeated once somebody wants us to end: whoever does so kills what has not gone soon.
+const HASTE: Duration = Duration::from_secs(5);
+
+/// How long a push may be repeated, beside what the flags say.
+struct Patience<'a> {
+    /// A wish to end comes here, and ends all waiting.
+    events: &'a Events,
+    /// No further attempt after this.
+    end: Option<Instant>,
+}
+
+impl Patience<'_> {
+    fn wait(&self, pause: Duration) -> ControlFlow<()> {
+        let is_over = self.end.is_some_and(|end| Instant::now() + pause > end);
+        if is_over || self.events.is_asked_to_end_within(pause) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     }
 }
