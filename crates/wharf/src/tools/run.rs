@@ -22,7 +22,7 @@ use wharf_store::{Clock as _, SystemClock};
 
 use self::heartbeat::Heartbeat;
 use self::inbox::{Inbox, snapshot};
-use self::job::{Ending, Events, Job, Limit, code_of_start};
+use self::job::{Ending, Events, Job, Limit};
 use self::report::{Report, Seconds};
 use super::complain;
 use super::delivery::{Delivery, DeliveryFlags, Failure, Outcome};
@@ -145,61 +145,54 @@ impl Run {
     }
 
     fn execute(&self) -> u8 {
-        let events = match Events::listen() {
-            Ok(events) => events,
+        match self.try_execute() {
+            Ok(code) => code,
             Err(error) => {
-                complain(NAME, &error.into());
-                return NOT_TRIED;
+                complain(NAME, &error);
+                NOT_TRIED
             }
-        };
+        }
+    }
+
+    /// Runs the command, and returns the exit code that it leaves.
+    fn try_execute(&self) -> anyhow::Result<u8> {
+        let events = Events::listen()?;
         let inbox = Inbox::open(self.voice);
+        let mut report = Report::new(&self.arguments.prefix);
         let (started, clock) = (now(), Instant::now());
+        report.started(started);
+        let command = &self.arguments.command;
         let is_limited = self.arguments.timeout.is_some();
-        let ending = match Job::start(&self.arguments.command, &inbox.variables(), is_limited) {
+        let (ending, heartbeat) = match Job::start(command, &inbox.variables(), is_limited) {
             Ok(job) => {
                 let heartbeat = self.heartbeat(started, &inbox);
-                let limit = self.arguments.timeout.map(|timeout| Limit {
-                    timeout,
-                    grace: self.arguments.kill_after,
-                });
-                let ending = job.wait(&events, limit);
-                if let Some(heartbeat) = heartbeat {
-                    heartbeat.stop();
-                }
-                ending
+                (job.wait(&events, self.limit())?, heartbeat)
             }
             Err(error) => {
                 // Not a matter of pushes, so never quiet: a shell would say it too.
-                let program = self
-                    .arguments
-                    .command
-                    .first()
-                    .map(|program| program.to_string_lossy());
+                let program = command.first().map(|program| program.to_string_lossy());
                 complain(NAME, &anyhow::anyhow!("{}: {error}", program.unwrap_or_default()));
-                Ok(Ending {
-                    code: code_of_start(&error),
-                    timed_out: false,
-                    was_asked_to_end: false,
-                    used: None,
-                })
+                (Ending::not_started(&error), None)
             }
         };
-        let ending = match ending {
-            Ok(ending) => ending,
-            Err(error) => {
-                complain(NAME, &error.into());
-                return NOT_TRIED;
-            }
-        };
-        let mut report = Report::new(&self.arguments.prefix);
-        report.started(started);
         report.ended(now(), clock.elapsed().as_secs_f64(), &ending);
+        // A heartbeat that is under way must not arrive behind the report.
+        if let Some(heartbeat) = heartbeat {
+            heartbeat.stop();
+        }
         let patience = Patience {
             events: &events,
             end: ending.was_asked_to_end.then(|| Instant::now() + HASTE),
         };
         self.tell_the_gateway(report, &inbox, &patience);
-        ending.code
+        Ok(ending.code)
+    }
+
+    fn limit(&self) -> Option<Limit> {
+        Some(Limit {
+            timeout: self.arguments.timeout?,
+            grace: self.arguments.kill_after,
+        })
     }
 
     fn heartbeat(&self, started: Seconds, inbox: &Inbox) -> Option<Heartbeat> {

@@ -130,6 +130,19 @@ pub(super) struct Ending {
     pub(super) used: Option<Used>,
 }
 
+impl Ending {
+    /// The end of a program that could not be started, with the exit code that shells have for it.
+    pub(super) fn not_started(error: &io::Error) -> Self {
+        let is_missing = error.kind() == io::ErrorKind::NotFound;
+        Self {
+            code: if is_missing { 127 } else { 126 },
+            timed_out: false,
+            was_asked_to_end: false,
+            used: None,
+        }
+    }
+}
+
 /// What a job used.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Used {
@@ -275,13 +288,4 @@ fn in_seconds(time: TimeVal) -> f64 {
 fn code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| Some(128 + status.signal()?));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
-}
-
-/// The exit code of a program that could not be started, as shells have it.
-pub(super) fn code_of_start(error: &io::Error) -> u8 {
-    if error.kind() == io::ErrorKind::NotFound {
-        127
-    } else {
-        126
-    }
 }
