@@ -401,6 +401,9 @@ fn a_time_to_live_moves_too() {
     let target = admin(wharf()).start();
     succeeds(&target, &["import", file.path().to_str().unwrap()]);
     assert_eq!(succeeds(&target, &["export"]), exported);
+    let target = admin(wharf()).start();
+    succeeds(&target, &["import", &format!("http://{}", source.address())]);
+    assert_eq!(succeeds(&target, &["export"]), exported);
 }
 
 #[test]
