@@ -86,9 +86,10 @@ impl<'a> Document<'a> {
         for range in lines(body) {
             let start = range.start;
             let line = body.get(range).unwrap_or_default();
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
             let mut reader = Reader {
-                rest: line.strip_suffix(b"\r").unwrap_or(line),
-                end: start + line.strip_suffix(b"\r").unwrap_or(line).len(),
+                rest: line,
+                end: start + line.len(),
             };
             reader.blanks();
             match reader.peek() {

@@ -11,6 +11,9 @@ use super::{Notes, Options, Rule};
 /// From so many values of one label in one family on, the label seems to have no end.
 const MAX_LABEL_VALUES: usize = 100;
 
+/// So many labels of one family are named: findings repeat the name of the family, which may be long.
+const MAX_LABELS_NAMED: usize = 8;
+
 pub(super) fn check(document: &Document<'_>, options: Options, notes: &mut Notes) {
     for family in document.families() {
         timestamps(family, notes);
@@ -118,7 +121,7 @@ fn unbounded_labels(family: &Family<'_>, notes: &mut Notes) {
         } else {
             continue;
         };
-        if reported.insert(&*label.name) {
+        if reported.len() < MAX_LABELS_NAMED && reported.insert(&*label.name) {
             let message = format!("expected few values of the label `{}`, found {looks}", label.name);
             let hint = "each value is a series of its own, for ever; push a number instead, or log it";
             notes.add(Rule::UnboundedLabel, label.offset, &family.name, message, hint);

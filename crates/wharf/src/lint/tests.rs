@@ -310,3 +310,16 @@ fn each_rule_has_a_name_of_its_own() {
     let names: HashSet<_> = Rule::ALL.iter().map(|rule| rule.name()).collect();
     assert_eq!(names.len(), Rule::ALL.len());
 }
+
+#[test]
+fn hostile_texts_are_not_repeated_without_end() {
+    let name = "a".repeat(100_000);
+    let labels: Vec<String> = (0..2_000).map(|n| format!("l{n}=\"170000{n:04}\"")).collect();
+    let body = format!("{name}{{{}}} 1\n", labels.join(","));
+    let report = check(body.as_bytes(), Options::default());
+    let unbounded = report
+        .findings
+        .iter()
+        .filter(|finding| finding.rule == Rule::UnboundedLabel);
+    assert_eq!(unbounded.count(), 8);
+}

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use wharf_model::name::NameRule;
 
-use super::output::{self, Format};
+use super::output::{self, Format, Pushed};
 use crate::lint::{self, Finding, Options, Report, Severity};
 
 /// A larger text is refused: no gateway would take it in one push either.
@@ -72,10 +72,9 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         max_series: arguments.max_series,
     };
     let report = lint::check(&body, options);
-    let mut out = io::stdout().lock();
     let shown = match arguments.output {
-        Format::Json => show_json(&report, &mut out),
-        Format::Text => show_text(&report, &output::clean(&name), &mut out),
+        Format::Json => show_json(&report),
+        Format::Text => show_text(&report, &output::clean(&name), &mut io::stdout().lock()),
     };
     match shown {
         // Whoever closed the output still gets the exit code.
@@ -136,13 +135,17 @@ fn show_text(report: &Report, name: &str, out: &mut impl Write) -> io::Result<()
     }
     let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
     let Report { families, series, .. } = report;
+    let counted = |count: usize, one, many| output::counted(count as u64, one, many);
     writeln!(
         out,
-        "{families} families, {series} series: {errors} errors, {warnings} warnings"
+        "{}, {series} series: {}, {}",
+        counted(*families, "family", "families"),
+        counted(errors, "error", "errors"),
+        counted(warnings, "warning", "warnings")
     )
 }
 
-fn show_json(report: &Report, out: &mut impl Write) -> io::Result<()> {
+fn show_json(report: &Report) -> io::Result<()> {
     let findings: Vec<_> = report
         .findings
         .iter()
@@ -159,5 +162,5 @@ fn show_json(report: &Report, out: &mut impl Write) -> io::Result<()> {
         })
         .collect();
     let document = json!({"families": report.families, "series": report.series, "findings": findings});
-    writeln!(out, "{document}")
+    Pushed::stdout().write(format!("{document}\n").as_bytes())
 }

@@ -107,7 +107,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// The times to live, which only Wharf has, and only in its listing.
-fn ttls(remote: &Remote, selectors: Vec<String>) -> anyhow::Result<HashMap<GroupingKey, String>> {
+pub(super) fn ttls(remote: &Remote, selectors: Vec<String>) -> anyhow::Result<HashMap<GroupingKey, String>> {
     if remote.is_original()? {
         return Ok(HashMap::new());
     }

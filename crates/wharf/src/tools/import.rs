@@ -296,17 +296,16 @@ impl Import {
                 failed_at_source,
                 ..
             } = &*tally;
-            writeln!(out, "{done} {groups} groups with {series} series")?;
+            let groups_done = output::counted(*groups, "group", "groups");
+            writeln!(out, "{done} {groups_done} with {series} series")?;
             if *already_there > 0 {
-                writeln!(
-                    out,
-                    "left alone {already_there} groups that the target has as late or later"
-                )?;
+                let alone = output::counted(*already_there, "group", "groups");
+                writeln!(out, "left alone {alone} that the target has as late or later")?;
             }
             if *failed_at_source > 0 {
                 writeln!(
                     out,
-                    "{failed_at_source} of the groups had a refused push after the last successful one, which is not carried over"
+                    "refused pushes after the last successful one are not carried over: {failed_at_source} of the groups had one"
                 )?;
             }
             if !tally.left_out.is_empty() {

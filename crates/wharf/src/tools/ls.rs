@@ -8,7 +8,7 @@ use std::time::Duration;
 use wharf_model::duration;
 
 use super::gateway::GatewayFlags;
-use super::output::{self, Format, Side, Table};
+use super::output::{self, Format, Pushed, Side, Table};
 use super::remote::{self, Group, Query, Remote, Sort};
 
 /// List the groups of a gateway.
@@ -69,14 +69,15 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let is_old = |age: Duration| is_older(group, age, now);
         (!arguments.failed || !group.last_push_successful) && arguments.older_than.is_none_or(is_old)
     })?;
-    let mut out = std::io::stdout().lock();
     match arguments.output {
         Format::Json => {
             let groups: Vec<_> = groups.iter().map(remote::json).collect();
-            serde_json::to_writer(&mut out, &groups)?;
-            writeln!(out)?;
+            let mut text = serde_json::to_vec(&groups)?;
+            text.push(b'\n');
+            Pushed::stdout().write(&text)?;
         }
         Format::Text => {
+            let mut out = std::io::stdout().lock();
             let colours = output::has_colours();
             let (headings, lines) = lines(&groups, now);
             writeln!(out, "{headings}")?;

@@ -185,6 +185,11 @@ pub(super) fn size(bytes: u64) -> String {
     format!("{shown:.digits$} {unit}")
 }
 
+/// How many there are of something: `1 group`, `2 groups`.
+pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// Unix time in seconds.
 pub(super) fn now() -> f64 {
     jiff::Timestamp::now().as_duration().as_secs_f64()

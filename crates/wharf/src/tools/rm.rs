@@ -90,7 +90,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(more) = keys.len().checked_sub(SHOWN).filter(|more| *more > 0) {
         writeln!(out, "... and {more} more")?;
     }
-    let groups = counted(keys.len() as u64);
+    let groups = groups_of(keys.len() as u64);
     if arguments.dry_run {
         writeln!(out, "would remove {what}{groups}")?;
         return Ok(ExitCode::SUCCESS);
@@ -103,7 +103,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Err(error) if arguments.family.is_some() => return Err(cannot(&error)),
         Err(_) => one_by_one(&remote, &keys)?,
     };
-    writeln!(out, "removed {what}{}", counted(removed))?;
+    writeln!(out, "removed {what}{}", groups_of(removed))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -146,9 +146,6 @@ fn cannot(error: &ClientError) -> anyhow::Error {
     anyhow::anyhow!("{error}\n{reason}")
 }
 
-fn counted(groups: u64) -> String {
-    match groups {
-        1 => "1 group".to_owned(),
-        groups => format!("{groups} groups"),
-    }
+fn groups_of(count: u64) -> String {
+    output::counted(count, "group", "groups")
 }

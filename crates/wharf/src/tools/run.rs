@@ -22,7 +22,7 @@ use wharf_store::{Clock as _, SystemClock};
 
 use self::heartbeat::Heartbeat;
 use self::inbox::{Inbox, snapshot};
-use self::job::{Ending, Events, Job, Limit, code_of_start};
+use self::job::{Ending, Events, Job, Limit};
 use self::report::{Report, Seconds};
 use super::complain;
 use super::delivery::{Delivery, DeliveryFlags, Failure, Outcome};
@@ -145,56 +145,54 @@ impl Run {
     }
 
     fn execute(&self) -> u8 {
-        let events = match Events::listen() {
-            Ok(events) => events,
+        match self.try_execute() {
+            Ok(code) => code,
             Err(error) => {
-                complain(NAME, &error.into());
-                return NOT_TRIED;
+                complain(NAME, &error);
+                NOT_TRIED
             }
-        };
+        }
+    }
+
+    /// Runs the command, and returns the exit code that it leaves.
+    fn try_execute(&self) -> anyhow::Result<u8> {
+        let events = Events::listen()?;
         let inbox = Inbox::open(self.voice);
+        let mut report = Report::new(&self.arguments.prefix);
         let (started, clock) = (now(), Instant::now());
+        report.started(started);
+        let command = &self.arguments.command;
         let is_limited = self.arguments.timeout.is_some();
-        let ending = match Job::start(&self.arguments.command, &inbox.variables(), is_limited) {
+        let (ending, heartbeat) = match Job::start(command, &inbox.variables(), is_limited) {
             Ok(job) => {
                 let heartbeat = self.heartbeat(started, &inbox);
-                let limit = self.arguments.timeout.map(|timeout| Limit {
-                    timeout,
-                    grace: self.arguments.kill_after,
-                });
-                let ending = job.wait(&events, limit);
-                if let Some(heartbeat) = heartbeat {
-                    heartbeat.stop();
-                }
-                ending
+                (job.wait(&events, self.limit())?, heartbeat)
             }
             Err(error) => {
                 // Not a matter of pushes, so never quiet: a shell would say it too.
-                let program = self
-                    .arguments
-                    .command
-                    .first()
-                    .map(|program| program.to_string_lossy());
+                let program = command.first().map(|program| program.to_string_lossy());
                 complain(NAME, &anyhow::anyhow!("{}: {error}", program.unwrap_or_default()));
-                Ok(Ending {
-                    code: code_of_start(&error),
-                    timed_out: false,
-                    used: None,
-                })
+                (Ending::not_started(&error), None)
             }
         };
-        let ending = match ending {
-            Ok(ending) => ending,
-            Err(error) => {
-                complain(NAME, &error.into());
-                return NOT_TRIED;
-            }
-        };
-        let mut report = Report::new(&self.arguments.prefix);
-        report.started(started);
         report.ended(now(), clock.elapsed().as_secs_f64(), &ending);
-        self.tell_the_gateway(report, &inbox, &events);
-        ending.code
+        // A heartbeat that is under way must not arrive behind the report.
+        if let Some(heartbeat) = heartbeat {
+            heartbeat.stop();
+        }
+        let patience = Patience {
+            events: &events,
+            end: ending.was_asked_to_end.then(|| Instant::now() + HASTE),
+        };
+        self.tell_the_gateway(report, &inbox, &patience);
+        Ok(ending.code)
+    }
+
+    fn limit(&self) -> Option<Limit> {
+        Some(Limit {
+            timeout: self.arguments.timeout?,
+            grace: self.arguments.kill_after,
+        })
     }
 
     fn heartbeat(&self, started: Seconds, inbox: &Inbox) -> Option<Heartbeat> {
@@ -221,7 +219,7 @@ impl Run {
     }
 
     /// The report, with what the job left in the inbox.
-    fn tell_the_gateway(&self, mut report: Report<'_>, inbox: &Inbox, events: &Events) {
+    fn tell_the_gateway(&self, mut report: Report<'_>, inbox: &Inbox, patience: &Patience<'_>) {
         let Some(delivery) = &self.delivery else {
             return;
         };
@@ -242,20 +240,20 @@ impl Run {
             if !is_complete {
                 report.accepted(false);
             }
-            self.deliver(delivery, &report, &Families::default(), events);
+            self.deliver(delivery, &report, &Families::default(), patience);
             return;
         }
         let mut both = Report::clone(&report);
         both.accepted(is_complete);
         if let Some(failure) = self
-            .deliver(delivery, &both, &theirs, events)
+            .deliver(delivery, &both, &theirs, patience)
             .filter(Failure::is_for_good)
         {
             // The gateway takes all or nothing, and how the run went matters more.
             self.voice
                 .warn(format_args!("metrics of the command left out: {failure}"));
             report.accepted(false);
-            self.deliver(delivery, &report, &Families::default(), events);
+            self.deliver(delivery, &report, &Families::default(), patience);
         }
     }
 
@@ -265,7 +263,7 @@ impl Run {
         delivery: &Delivery,
         report: &Report<'_>,
         others: &Families,
-        events: &Events,
+        patience: &Patience<'_>,
     ) -> Option<Failure> {
         let mut families = others.clone();
         families.replace_by(report.families().unwrap_or_default());
@@ -275,14 +273,7 @@ impl Run {
             text: families.text(),
             ttl: self.arguments.ttl,
         };
-        let pause = |pause| {
-            if events.is_asked_to_end_within(pause) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        };
-        match delivery.deliver(&push.request(), pause) {
+        match delivery.deliver(&push.request(), |pause| patience.wait(pause)) {
             Outcome::Delivered => {
                 self.voice
                     .tell(format_args!("pushed to {}", delivery.client().address()));
@@ -299,6 +290,28 @@ impl Run {
                 }
                 Some(failure)
             }
+        }
+    }
+}
+
+/// For how long pushes are repeated once somebody wants us to end: whoever does so kills what has not gone soon.
+const HASTE: Duration = Duration::from_secs(5);
+
+/// How long a push may be repeated, beside what the flags say.
+struct Patience<'a> {
+    /// A wish to end comes here, and ends all waiting.
+    events: &'a Events,
+    /// No further attempt after this.
+    end: Option<Instant>,
+}
+
+impl Patience<'_> {
+    fn wait(&self, pause: Duration) -> ControlFlow<()> {
+        let is_over = self.end.is_some_and(|end| Instant::now() + pause > end);
+        if is_over || self.events.is_asked_to_end_within(pause) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     }
 }

@@ -383,7 +383,7 @@ fn without_the_admin_api_the_groups_count_as_pushed_now() {
     let target = wharf().start();
     let url = format!("http://{}", source.address());
     let planned = succeeds(&target, &["import", &url, "--dry-run"]);
-    assert_eq!(planned, "would import 1 groups with 1 series\n");
+    assert_eq!(planned, "would import 1 group with 1 series\n");
     assert_eq!(pushed(&target), [""; 0]);
     let said = succeeds(&target, &["import", &url]);
     assert!(said.contains("the groups count as pushed now\nhint: "), "{said}");
@@ -400,6 +400,9 @@ fn a_time_to_live_moves_too() {
     std::fs::write(file.path(), &exported).unwrap();
     let target = admin(wharf()).start();
     succeeds(&target, &["import", file.path().to_str().unwrap()]);
+    assert_eq!(succeeds(&target, &["export"]), exported);
+    let target = admin(wharf()).start();
+    succeeds(&target, &["import", &format!("http://{}", source.address())]);
     assert_eq!(succeeds(&target, &["export"]), exported);
 }
 
@@ -495,19 +498,51 @@ fn a_gateway_that_is_down_is_named() {
     }
 }
 
-#[test]
-fn a_gateway_that_lets_nobody_in_is_named() {
+/// A gateway that lets in nobody but `alice` with the password `s3cret`, and the folder of its file.
+fn guarded(spawn: Spawn) -> (Gateway, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("web.yml");
-    // The password is `secret`, at the least cost that there is.
-    let users = "basic_auth_users:\n  ops: $2y$04$4LSYJ5Hr3rpuNF1PjJTcPuL/m5M12gUSKtwPqkNP3.qu/PIZEFhnG\n";
+    let users = "basic_auth_users:\n  alice: $2b$04$EGNYGlakPdNb60roBdlmWuYTRXiJhVh/.whhyXo7LyWUID1a4nLfK\n";
     std::fs::write(&config, users).unwrap();
-    let gateway = wharf()
-        .arg(format!("--web.config.file={}", config.display()))
-        .start();
-    for arguments in EACH {
-        let said = fails(&tool_at(&gateway, arguments), 1);
+    (
+        spawn
+            .arg(format!("--web.config.file={}", config.display()))
+            .start(),
+        folder,
+    )
+}
+
+#[test]
+fn a_gateway_that_lets_nobody_in_is_named() {
+    for spawn in gateways() {
+        let (gateway, _folder) = guarded(spawn);
+        for arguments in EACH {
+            let said = fails(&tool_at(&gateway, arguments), 1);
+            assert!(said.contains("the gateway answered 401"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn source_and_target_have_credentials_of_their_own() {
+    for spawn in gateways() {
+        let (source, folder) = guarded(spawn);
+        let source = source.authorized_by("Basic YWxpY2U6czNjcmV0");
+        source.push("/metrics/job/a", "m 1\n");
+        let password = folder.path().join("password");
+        std::fs::write(&password, "s3cret\n").unwrap();
+        let settings = folder.path().join("client.yaml");
+        std::fs::write(&settings, "username: alice\npassword_file: password\n").unwrap();
+        let url = format!("http://{}", source.address());
+        let settings = format!("--source-settings={}", settings.display());
+        let target = wharf().start();
+        let said = fails(&tool_at(&target, &["import", &url]), 1);
         assert!(said.contains("the gateway answered 401"), "{said}");
+        let said = succeeds(&target, &["import", &url, &settings]);
+        assert!(said.starts_with("imported 1 group with 1 series\n"), "{said}");
+        let password = format!("--password-file={}", password.display());
+        let listed = succeeds(&source, &["ls", "--username=alice", &password]);
+        assert_eq!(listed.lines().count(), 2, "{listed}");
     }
 }
 

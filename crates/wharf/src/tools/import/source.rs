@@ -12,8 +12,9 @@ use wharf_model::{GroupingKey, Value};
 
 use crate::import::{self, ImportedGroup};
 use crate::tools::contents;
-use crate::tools::export::Line;
+use crate::tools::export::{self, Line};
 use crate::tools::output::clean;
+use crate::tools::remote::Remote;
 
 /// A larger state file is refused.
 const MAX_STATE_BYTES: u64 = 4 << 30;
@@ -103,21 +104,25 @@ impl Source {
         mut each: impl FnMut(Result<Incoming, LeftOut>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         match self {
-            Self::Gateway(client) => contents::read(&client, |group| {
-                each(match group {
-                    Ok(group) => Ok(Incoming {
-                        pushed_at: group.pushed_at,
-                        last_push_failed: !group.is_successful(),
-                        ttl: None,
-                        series: group.series(),
-                        content_type: TEXT,
-                        body: group.text(),
-                        key: group.key,
-                        left_out: group.left_out,
-                    }),
-                    Err(error) => Err(("a group".to_owned(), format!("{error:#}"))),
+            Self::Gateway(client) => {
+                let remote = Remote { client };
+                let mut ttls = export::ttls(&remote, Vec::new())?;
+                contents::read(&remote.client, |group| {
+                    each(match group {
+                        Ok(group) => Ok(Incoming {
+                            pushed_at: group.pushed_at,
+                            last_push_failed: !group.is_successful(),
+                            ttl: ttls.remove(&group.key),
+                            series: group.series(),
+                            content_type: TEXT,
+                            body: group.text(),
+                            key: group.key,
+                            left_out: group.left_out,
+                        }),
+                        Err(error) => Err(("a group".to_owned(), format!("{error:#}"))),
+                    })
                 })
-            }),
+            }
             Self::StateFile(bytes) => {
                 let imported = import::read(&bytes)?;
                 for skipped in imported.skipped {

@@ -28,6 +28,9 @@ const PASSED_ON: [Signal; 7] = [
     Signal::WINCH,
 ];
 
+/// Those among them by which somebody wants a process to end.
+const ENDING: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
+
 /// What happens while a job runs.
 #[derive(Debug)]
 enum Event {
@@ -78,9 +81,7 @@ impl Events {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match self.receiver.recv_timeout(left) {
-                Ok(Event::Signal(Signal::TERM | Signal::INT | Signal::QUIT | Signal::HUP, _)) => {
-                    return true;
-                }
+                Ok(Event::Signal(signal, _)) if ENDING.contains(&signal) => return true,
                 Ok(_) => {}
                 Err(_) => return false,
             }
@@ -123,8 +124,23 @@ pub(super) struct Ending {
     pub(super) code: u8,
     /// Whether it took longer than it was allowed to.
     pub(super) timed_out: bool,
+    /// Whether somebody wanted it, and so us, to end.
+    pub(super) was_asked_to_end: bool,
     /// What it used, with all processes that it has waited for.
     pub(super) used: Option<Used>,
+}
+
+impl Ending {
+    /// The end of a program that could not be started, with the exit code that shells have for it.
+    pub(super) fn not_started(error: &io::Error) -> Self {
+        let is_missing = error.kind() == io::ErrorKind::NotFound;
+        Self {
+            code: if is_missing { 127 } else { 126 },
+            timed_out: false,
+            was_asked_to_end: false,
+            used: None,
+        }
+    }
 }
 
 /// What a job used.
@@ -177,7 +193,7 @@ impl Job {
         self.report_the_end_to(&events.sender);
         let started = Instant::now();
         let mut deadline = limit.and_then(|limit| started.checked_add(limit.timeout));
-        let mut timed_out = false;
+        let (mut timed_out, mut was_asked_to_end) = (false, false);
         loop {
             let event = match deadline {
                 Some(deadline) => events
@@ -185,6 +201,9 @@ impl Job {
                     .recv_timeout(deadline.saturating_duration_since(Instant::now())),
                 None => events.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
+            if let Ok(Event::Signal(signal, _)) = &event {
+                was_asked_to_end |= ENDING.contains(signal);
+            }
             match event {
                 // What the kernel sends comes from the terminal, and goes to all processes there, the job included.
                 Ok(Event::Signal(_, Cause::Kernel)) => {}
@@ -210,6 +229,7 @@ impl Job {
         Ok(Ending {
             code: code(status),
             timed_out,
+            was_asked_to_end,
             used: self.used(),
         })
     }
@@ -268,13 +288,4 @@ fn in_seconds(time: TimeVal) -> f64 {
 fn code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| Some(128 + status.signal()?));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
-}
-
-/// The exit code of a program that could not be started, as shells have it.
-pub(super) fn code_of_start(error: &io::Error) -> u8 {
-    if error.kind() == io::ErrorKind::NotFound {
-        127
-    } else {
-        126
-    }
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
+use wharf_testkit::http::delete;
 use wharf_testkit::peers::{self, PrometheusVersion};
 
 use super::stub::{Answer, Stub};
-use super::{ends_with, output, output_with, run_at, stderr};
+use super::{ends_with, output, output_with, run_at, stderr, url, value};
+use crate::{WHARF, gateways};
 
 const PAGE: &str = include_str!("../../../../../docs/jobs.md");
 const ALERTS: &str = include_str!("../../../../../docs/jobs-alerts.yml");
@@ -35,6 +37,35 @@ fn the_page_lists_the_metrics_of_a_run_and_no_others() {
     }
     assert_eq!(names(PAGE), names(&pushed));
     assert!(names(ALERTS).is_subset(&names(&pushed)));
+}
+
+/// The first block of code on the page in that language.
+fn block(language: &str) -> &'static str {
+    let (_, rest) = PAGE.split_once(&format!("\n```{language}\n")).unwrap();
+    rest.split_once("\n```").unwrap().0
+}
+
+#[test]
+fn the_examples_that_push_to_the_run_do_so() {
+    let Some(python) = peers::python() else {
+        return;
+    };
+    let script = block("python");
+    let shell = block("sh");
+    let file = shell.lines().next().unwrap().split("-- ").nth(1).unwrap();
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let url = url(gateway.address());
+        let by_url = run_at(&url, &[python.to_str().unwrap(), "-c", script]);
+        ends_with(0, &output(by_url));
+        assert_eq!(value(&gateway, "report_rows"), 7.0);
+        gateway.send(&delete("/metrics/job/j"));
+        let by_file = format!("{WHARF} run --job j --gateway {url} -- {file}");
+        let mut command = Command::new("sh");
+        command.args(["-c", &by_file]).env("HOME", "/nonexistent");
+        ends_with(0, &output(command));
+        assert_eq!(value(&gateway, "report_rows"), 7.0);
+    }
 }
 
 #[test]

@@ -515,6 +515,19 @@ fn the_end_of_the_machine_does_not_wait_for_a_gateway() {
 }
 
 #[test]
+fn a_command_that_was_asked_to_end_is_not_followed_by_an_hour_of_attempts() {
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join("there");
+    let script = format!("touch {}; while :; do sleep 0.01; done", there.display());
+    let mut run = Process::start(run_at(&nobody(), &["--retry-for=1h", "sh", "-c", &script]));
+    until("the command", || there.exists().then_some(()));
+    run.terminate();
+    let exit = run.wait();
+    assert_eq!(exit.code, Some(128 + 15));
+    assert!(exit.stderr.contains("push lost: cannot reach"), "{}", exit.stderr);
+}
+
+#[test]
 fn the_prefix_of_the_names_can_be_chosen() {
     let stub = Stub::start(vec![Answer::Head("200 OK")]);
     ends_with(0, &output(run_at(&stub.url, &["--prefix=backup_", "true"])));
