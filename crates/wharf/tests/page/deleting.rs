@@ -114,7 +114,7 @@ fn a_selector_shows_what_would_go_before_it_goes() {
     with_two_groups(&page);
     page.go("/?q=%7Bjob%3D%22a%22%7D");
     page.wait_for_rows(&["a"]);
-    page.click("Delete what the selector names…");
+    page.click("Delete all of them…");
     page.wait_for("document.querySelectorAll('.keys-list li').length === 1");
     assert!(page.has_group("job/a"));
     page.click("Delete 1 group");
@@ -149,7 +149,7 @@ fn what_is_not_allowed_is_not_offered_and_refused_if_tried() {
     page.wait_for_rows(&["a"]);
     page.wait_for("document.querySelector('tr[data-row] input')");
     page.wait_for_no_text("Wipe everything…");
-    page.wait_for_no_text("Delete what the selector names…");
+    page.wait_for_no_text("Delete all of them…");
     let tried = page.evaluate(
         "Promise.all([fetch('api/v1/admin/wipe', { method: 'PUT' }), fetch('api/v1/groups?match[]={}', { method: 'DELETE' })])\
          .then((answers) => answers.map((answer) => answer.status))",

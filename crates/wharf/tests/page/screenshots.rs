@@ -219,16 +219,21 @@ struct Led {
 }
 
 impl Led {
-    fn start(folder: &Path) -> Option<Self> {
+    /// A gateway that keeps its data in `folder`, and whose clock is so many seconds behind. `also_monotonic` leads the
+    /// clock too that measures how long things take, which cannot be led back beyond the start of the machine.
+    fn start(folder: &Path, ago: usize, also_monotonic: bool) -> Option<Self> {
         let library = peers::faketime()?;
         let clock = folder.join("clock");
-        set(&clock, 0);
+        set(&clock, ago);
+        let wall_alone = u8::from(!also_monotonic);
         let gateway = Spawn::wharf("env")
             .arg(format!("LD_PRELOAD={}", library.display()))
             .arg(format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()))
-            .args(["FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"])
+            .arg("FAKETIME_NO_CACHE=1")
+            .arg(format!("FAKETIME_DONT_FAKE_MONOTONIC={wall_alone}"))
             .arg(env!("CARGO_BIN_EXE_wharf"))
-            .args(["--web.enable-admin-api"])
+            .arg(format!("--storage.path={}", folder.join("wharf-data").display()))
+            .arg("--web.enable-admin-api")
             .start();
         Some(Self { gateway, clock })
     }
@@ -245,7 +250,11 @@ impl Led {
                 response.text()
             );
         }
-        set(&self.clock, 0);
+    }
+
+    fn end(mut self) {
+        self.gateway.terminate();
+        assert_eq!(self.gateway.wait().code, Some(0));
     }
 }
 
@@ -266,10 +275,17 @@ fn save(browser: &Browser, name: &str) {
 #[ignore = "writes docs/page/*.png: `cargo xtask screenshots`"]
 fn take_the_screenshots() {
     let folder = tempfile::tempdir().unwrap();
-    let (Some(led), Some(browser)) = (Led::start(folder.path()), Browser::start()) else {
+    let Some(browser) = Browser::start() else { return };
+    let events = Story::all();
+    let (before, last_hour) = events.split_at(events.partition_point(|event| event.ago > HOUR));
+    let Some(led) = Led::start(folder.path(), 61 * DAY, false) else {
         return;
     };
-    led.live(&Story::all());
+    led.live(before);
+    led.end();
+    let led = Led::start(folder.path(), HOUR, true).unwrap();
+    led.live(last_hour);
+    set(&led.clock, 0);
     let open = |path: &str, shown: &str| {
         browser.open(&format!("http://{}{path}", led.gateway.address()));
         browser.wait_for(&format!(
