@@ -143,6 +143,15 @@ impl Story {
 
     /// Many small jobs over the last hour, and Prometheus, so that there is some traffic.
     fn traffic(&mut self) {
+        for worker in 0..40 {
+            let path = format!("job/thumbnails/worker/w{worker:02}");
+            self.push(
+                HOUR + 10 * MINUTE,
+                &path,
+                "# HELP thumbnails_total Pictures.\n# TYPE thumbnails_total counter\nthumbnails_total 0\n"
+                    .to_owned(),
+            );
+        }
         for step in 0..HOUR / 5 {
             let ago = HOUR - 5 * step;
             let busy = 4 + [0, 1, 3, 5, 6, 5, 3, 1][step / 60 % 8];
@@ -274,7 +283,7 @@ fn save(browser: &Browser, name: &str) {
 #[test]
 #[ignore = "writes docs/page/*.png: `cargo xtask screenshots`"]
 fn take_the_screenshots() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::Builder::new().prefix("wharf-demo-").tempdir().unwrap();
     let Some(browser) = Browser::start() else { return };
     let events = Story::all();
     let (before, last_hour) = events.split_at(events.partition_point(|event| event.ago > HOUR));
