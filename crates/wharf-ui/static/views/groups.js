@@ -197,7 +197,8 @@ export const open = (main) => {
 
   const drawActions = () => {
     const isSelector = (parameters.q ?? "").trim().startsWith("{");
-    const mayDelete = isSelector && may.delete_by_selector && page.groups.length > 0;
+    // A selector knows no states: with a filter it would delete more than is shown.
+    const mayDelete = isSelector && !parameters.state && may.delete_by_selector && page.groups.length > 0;
     show(actions, [selected.size], () => [
       selected.size > 0 && [
         h("span", {}, `${count(selected.size)} selected`),

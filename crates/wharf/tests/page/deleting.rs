@@ -123,6 +123,19 @@ fn a_selector_shows_what_would_go_before_it_goes() {
 }
 
 #[test]
+fn what_a_filter_shows_is_not_deleted_by_a_selector_that_names_more() {
+    let Some(page) = Page::for_admins() else { return };
+    with_two_groups(&page);
+    page.gateway.push("/metrics/job/c?ttl=30m", "one 1\n");
+    page.go("/?q=%7B%7D");
+    page.wait_for_rows(&["a", "b", "c"]);
+    page.wait_for_text("Delete all of them…");
+    page.click("Expiring");
+    page.wait_for_rows(&["c"]);
+    page.wait_for_no_text("Delete all of them…");
+}
+
+#[test]
 fn wiping_needs_the_word() {
     let Some(page) = Page::for_admins() else { return };
     with_two_groups(&page);

@@ -3,6 +3,7 @@
 //! Nothing in them is made up: every push really happens, in order, and `libfaketime` leads the gateway's clock through
 //! those two months. `cargo xtask screenshots` installs it, and runs this.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -216,7 +217,7 @@ fn files(bytes: usize) -> String {
     let bounds = ["1024", "4096", "16384", "65536", "262144", "1048576", "+Inf"];
     for (bound, more) in bounds.into_iter().zip([40, 310, 920, 1130, 470, 160, 60]) {
         files += more;
-        text += &format!("backup_file_bytes_bucket{{le=\"{bound}\"}} {files}\n");
+        writeln!(text, "backup_file_bytes_bucket{{le=\"{bound}\"}} {files}").unwrap();
     }
     text + &format!("backup_file_bytes_sum {bytes}\nbackup_file_bytes_count {files}\n")
 }
