@@ -126,6 +126,12 @@ impl Log {
         Ok(())
     }
 
+    /// Removes a new file that is not going to be finished: on a full disk, others need its room.
+    pub(crate) fn abandon(&self) {
+        // There may be none, and if it cannot be removed, the next one takes its place.
+        let _removed = fs::remove_file(self.path(NEW_NAME));
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }

@@ -235,13 +235,14 @@ impl History {
         self.settle_with(&mut settling);
         if log.is_grown() || settling.is_cut {
             // The book has it all, and nobody changes it without `settling`.
-            let new = self.write_anew(log)?;
+            let new = self.write_anew(log).inspect_err(|_| log.abandon())?;
             settling.unsaved.clear();
             settling.is_cut = false;
             drop(settling);
-            return log
-                .finish(new)
-                .inspect_err(|_| lock(&self.settling).is_cut = true);
+            return log.finish(new).inspect_err(|_| {
+                log.abandon();
+                lock(&self.settling).is_cut = true;
+            });
         }
         let unsaved = std::mem::take(&mut settling.unsaved);
         drop(settling);

@@ -13,9 +13,9 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::auth::Users;
 use crate::chunks::ResponseBody;
-use crate::respond;
 use crate::rights::Challenges;
 use crate::tls::Tls;
+use crate::{page, respond};
 
 /// What a web config file says that may change while the gateway runs.
 #[derive(Debug, Clone)]
@@ -148,13 +148,13 @@ impl Front {
 }
 
 impl Access {
-    /// Completes a response.
+    /// Completes a response. What the page may do is the operator's decision, if they have made one.
     pub(crate) fn put_headers(&self, response: &mut Response<ResponseBody>) {
+        let headers = response.headers_mut();
         for (name, value) in &self.headers {
-            response
-                .headers_mut()
-                .entry(name)
-                .or_insert_with(|| value.clone());
+            if page::is_policy(name) || !headers.contains_key(name) {
+                headers.insert(name, value.clone());
+            }
         }
     }
 }

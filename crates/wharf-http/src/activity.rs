@@ -47,6 +47,8 @@ pub(crate) struct Disk {
     pub(crate) history_failure: Option<String>,
     /// Whether the history is kept beyond the process.
     pub(crate) keeps_history: bool,
+    /// How many times the history is not to be written, after that has failed.
+    pub(crate) pause: u32,
 }
 
 /// A push to one group that was answered.

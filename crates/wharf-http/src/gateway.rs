@@ -145,6 +145,9 @@ impl fmt::Debug for Gateway {
     }
 }
 
+/// How many times the history is not written after that has failed.
+const HISTORY_PAUSE: u32 = 10;
+
 /// How much larger than its body a push may become with the labels of its group on every line.
 const LABEL_GROWTH: usize = 8;
 
@@ -307,16 +310,22 @@ impl Gateway {
         let Some(history) = self.activity.history() else {
             return;
         };
+        {
+            let mut disk = self.activity.disk();
+            if !disk.keeps_history || disk.pause > 0 {
+                disk.pause = disk.pause.saturating_sub(1);
+                return;
+            }
+        }
         let failure = history.save().err().map(|error| error.to_string());
         let mut disk = self.activity.disk();
-        if !disk.keeps_history {
-            return;
-        }
         match (&disk.history_failure, &failure) {
             (None, Some(error)) => tracing::warn!(err = error, "the history of pushes cannot be written"),
             (Some(_), None) => tracing::info!("the history of pushes is written again"),
             _ => {}
         }
+        // All of it is to be written then, and a disk that fails has other worries.
+        disk.pause = if failure.is_some() { HISTORY_PAUSE } else { 0 };
         disk.history_failure = failure;
     }
 

@@ -8,7 +8,7 @@ use http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, IF_NONE_MATCH, REFERRER_POLICY, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use wharf_ui::StaticFile;
 
 use crate::chunks::ResponseBody;
@@ -49,6 +49,11 @@ pub(crate) fn page(external_prefix: &str) -> Response<ResponseBody> {
     response
 }
 
+/// Whether a header says what the page may do.
+pub(crate) fn is_policy(name: &HeaderName) -> bool {
+    *name == CONTENT_SECURITY_POLICY || *name == REFERRER_POLICY
+}
+
 /// A file of the page, by its path inside the route prefix. Browsers keep it, and ask whether it is still the same.
 pub(crate) fn static_file(path: &[u8], headers: &HeaderMap) -> Response<ResponseBody> {
     let Some(served) = SERVED.iter().find(|served| path == served.file.path.as_bytes()) else {
@@ -85,7 +90,7 @@ fn body(served: &'static Served, headers: &HeaderMap) -> Response<ResponseBody> 
     }
 }
 
-fn put(response: &mut Response<ResponseBody>, headers: &[(http::HeaderName, &'static str)]) {
+fn put(response: &mut Response<ResponseBody>, headers: &[(HeaderName, &'static str)]) {
     for (name, value) in headers {
         response
             .headers_mut()
@@ -115,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    fn asked(headers: &[(http::HeaderName, &str)]) -> Response<ResponseBody> {
+    fn asked(headers: &[(HeaderName, &str)]) -> Response<ResponseBody> {
         let headers = headers
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()));

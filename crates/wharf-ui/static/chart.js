@@ -40,7 +40,7 @@ export const timeChart = ({ title, points, also = [], alsoTitle = "", format = s
     svg("path", { class: "grid", d: `M0 0H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}M0 ${HEIGHT}H${WIDTH}` }),
     lines.map((run) => svg("path", { class: "area", d: area(run) })),
     lines.map((run) => svg("path", { class: "curve", d: path(run) })),
-    runs(also).map((run) => svg("path", { class: "curve also", d: path(run) })),
+    also.some(([, value]) => value > 0) && runs(also).map((run) => svg("path", { class: "curve also", d: path(run) })),
     cursor);
   const present = points.filter(([, value]) => value !== null);
   const most = Math.max(0, ...present.map(([, value]) => value));

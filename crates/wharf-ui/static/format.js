@@ -4,7 +4,7 @@ const UNITS = [
   ["y", 31_536_000], ["d", 86_400], ["h", 3600], ["min", 60], ["s", 1],
 ];
 
-/** A length of time in its largest fitting unit, two below ten: `3 d 4 h`, `12 min`, `0.4 s`. */
+/** A length of time, rounded, in its largest fitting unit, and below ten of it in the next one too: `3 d 4 h`, `12 min`. */
 export const duration = (seconds) => {
   if (!Number.isFinite(seconds)) return String(seconds);
   if (seconds < 0) return `-${duration(-seconds)}`;
@@ -12,12 +12,15 @@ export const duration = (seconds) => {
   if (seconds < 0.001) return `${significant(seconds * 1e6)} µs`;
   if (seconds < 1) return `${significant(seconds * 1000)} ms`;
   if (seconds < 10) return `${significant(seconds)} s`;
-  const at = UNITS.findIndex(([, size]) => Math.round(seconds) >= size);
+  // From ten of a unit on the next smaller one says nothing; what rounds up to one of a larger unit is one of it.
+  const at = UNITS.findIndex(([, size], index) => seconds >= size - (UNITS[index + 1]?.[1] ?? 1) / 2);
   const [unit, size] = UNITS[at];
-  const whole = Math.floor(Math.round(seconds) / size);
-  const next = UNITS[at + 1];
-  const rest = next && whole < 10 ? Math.floor((Math.round(seconds) - whole * size) / next[1]) : 0;
-  return rest > 0 ? `${whole} ${unit} ${rest} ${next[0]}` : `${whole} ${unit}`;
+  const [smaller, step] = UNITS[at + 1] ?? [unit, size];
+  if (seconds >= 10 * size) return `${Math.round(seconds / size)} ${unit}`;
+  const steps = Math.round(seconds / step);
+  const whole = Math.floor((steps * step) / size);
+  const rest = Math.round((steps * step - whole * size) / step);
+  return rest > 0 && step !== size ? `${whole} ${unit} ${rest} ${smaller}` : `${whole} ${unit}`;
 };
 
 /** How far a time is from now, both in seconds since the epoch: `3 min ago`, `in 2 h`. */
@@ -28,7 +31,7 @@ export const relative = (seconds, now = Date.now() / 1000) => {
   return distance > 0 ? `${coarse(distance)} ago` : `in ${coarse(-distance)}`;
 };
 // Seconds beside minutes would only flicker.
-const coarse = (seconds) => duration(seconds < 60 ? Math.floor(seconds) : Math.floor(seconds / 60) * 60);
+const coarse = (seconds) => (seconds < 60 ? `${Math.floor(seconds)} s` : duration(Math.floor(seconds / 60) * 60));
 
 /** A time in full, in the reader's own zone. */
 export const exact = (seconds) => {

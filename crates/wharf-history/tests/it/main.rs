@@ -181,6 +181,19 @@ fn a_disk_that_takes_nothing_is_tried_again() {
 }
 
 #[test]
+fn a_full_disk_keeps_the_old_file_and_nothing_of_the_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = written(folder.path());
+    let again = opened(folder.path());
+    let new = folder.path().join("history.new");
+    std::os::unix::fs::symlink("/dev/full", &new).unwrap();
+    let error = again.save().unwrap_err();
+    assert!(error.to_string().contains("history.new"), "{error}");
+    assert!(!new.exists() && !new.is_symlink());
+    same(&history, &opened(folder.path()));
+}
+
+#[test]
 fn memory_is_bounded_also_for_a_large_file() {
     let folder = tempfile::tempdir().unwrap();
     let history = opened(folder.path());

@@ -2,8 +2,8 @@
 
 import { access, deleteGroup, deleteMatching, get, wipe } from "../api.js";
 import { confirm, copyButton } from "../dialog.js";
-import { announce, cell, h, heading, replace, row, show, sync, table } from "../dom.js";
-import { bytes, count, duration, exact, plural } from "../format.js";
+import { announce, cell, h, heading, row, show, sync, table } from "../dom.js";
+import { bytes, clock, count, duration, plural } from "../format.js";
 import { group as title, plain } from "../labels.js";
 import { BASE, current, go, href } from "../route.js";
 import { strip } from "../strip.js";
@@ -29,6 +29,7 @@ export const open = (main) => {
   let page = { groups: [] };
   let may = {};
   let typing;
+  let found;
   let counted = { at: 0, totals: {} };
   const cursors = [];
   const selected = new Map();
@@ -46,7 +47,8 @@ export const open = (main) => {
     },
   });
   const problem = h("p", { id: "search-problem", class: "problem", role: "alert", hidden: true });
-  const filters = h("div", { class: "filters", role: "group", "aria-label": "Filter" });
+  const filters = h("div", { class: "filters", role: "group", "aria-label": "Filter" }, STATES.map(([state, text]) =>
+    h("button", { type: "button", class: state, onclick: () => change({ state }) }, text, h("span", { class: "number" }))));
   const total = h("span", { class: "total" });
   const actions = h("div", { class: "actions" });
   const list = h("div", { class: "list" });
@@ -57,7 +59,7 @@ export const open = (main) => {
     h("div", { class: "toolbar" },
       h("label", { class: "search", for: "search" }, h("span", { class: "unseen" }, "Search groups"), search, h("kbd", { "aria-hidden": "true" }, "/")),
       filters, total),
-    problem, actions, list, pager, footer);
+    problem, list, actions, pager, footer);
 
   /** Goes to the same list with other parameters; a new list begins at its first page. */
   const change = (changes, options) => {
@@ -65,13 +67,12 @@ export const open = (main) => {
     go("groups", { ...kept, ...changes }, options);
   };
 
-  const drawFilters = () => show(filters, [counted.totals, parameters.state], () => STATES.map(([state, text]) => {
+  const drawFilters = () => STATES.forEach(([state], at) => {
+    const button = filters.children[at];
     const number = counted.totals[state];
-    return h("button", {
-      type: "button", class: state, "aria-pressed": String((parameters.state ?? "") === state),
-      onclick: () => change({ state }),
-    }, text, number !== undefined && h("span", { class: "number" }, count(number)));
-  }));
+    button.setAttribute("aria-pressed", String((parameters.state ?? "") === state));
+    button.querySelector(".number").textContent = number === undefined ? "" : count(number);
+  });
 
   const countStates = async (signal) => {
     if (Date.now() - counted.at < COUNTS_MS) return;
@@ -104,9 +105,10 @@ export const open = (main) => {
   /** What is wrong with a group, in words. */
   const trouble = (group) => {
     const states = group.states ?? [];
-    if (!group.last_push_successful) {
-      const why = group.last_error?.reason;
-      return h("div", { class: "trouble failed" }, h("strong", {}, "refused "), ago(group.push_failure_time_seconds), why && `: ${why}`);
+    if (states.includes("failed")) {
+      const error = group.last_error;
+      return h("div", { class: "trouble failed" }, h("strong", {}, "refused "), ago(error?.time_seconds ?? group.push_failure_time_seconds),
+        error && `: ${error.reason}`);
     }
     const usual = group.usual_interval_seconds;
     if (states.includes("stale")) {
@@ -122,14 +124,13 @@ export const open = (main) => {
     const box = may.delete_group && h("input", {
       type: "checkbox", "aria-label": `Select ${plain(labels)}`, onchange: (event) => select(group, event.target.checked),
     });
-    if (box) box.checked = selected.has(path);
-    return row({ tabindex: 0, data: { row: path }, class: group.last_push_successful ? "" : "failed" },
+    return row({ tabindex: 0, data: { row: path }, class: (group.states ?? []).includes("failed") ? "failed" : "" },
       cell({ class: "check" }, box),
       cell({ class: "group" }, h("a", { href: href("group", { group: path }), data: { view: "group" } }, title(labels))),
       cell({ class: "pushes" }, strip(group.history, pace(group))),
       cell({ class: "when" },
         group.push_time_seconds > 0
-          ? h("div", {}, ago(group.push_time_seconds), h("span", { class: "exact" }, exact(group.push_time_seconds)))
+          ? h("div", {}, ago(group.push_time_seconds), h("span", { class: "exact" }, clock(group.push_time_seconds)))
           : h("div", { class: "faint" }, "never accepted"),
         trouble(group)),
       cell({ class: "number series" }, count(group.series)),
@@ -140,11 +141,11 @@ export const open = (main) => {
   /** The row of a group, the same element as long as it would say the same. */
   const rowOf = (group) => {
     // What a strip says changes with time too: pushes become overdue.
-    const said = JSON.stringify([group, may.delete_group, selected.has(group.path), Math.floor(Date.now() / 30_000)]);
-    const before = rows.get(group.path);
-    if (before?.said === said) return before.element;
-    const element = line(group);
-    rows.set(group.path, { said, element });
+    const said = JSON.stringify([group, may.delete_group, Math.floor(Date.now() / 30_000)]);
+    if (rows.get(group.path)?.said !== said) rows.set(group.path, { said, element: line(group) });
+    const { element } = rows.get(group.path);
+    const box = element.querySelector("input");
+    if (box) box.checked = selected.has(group.path);
     return element;
   };
 
@@ -168,7 +169,13 @@ export const open = (main) => {
         ],
         rows: [],
       }));
-    return sync(list.querySelector("tbody"), shown.map(rowOf));
+    // A row that says something new is another element; the reader stays where they were.
+    const focused = document.activeElement?.closest?.("tr[data-row]");
+    const isBox = document.activeElement?.matches("input");
+    sync(list.querySelector("tbody"), shown.map(rowOf));
+    const next = focused && !focused.isConnected && rows.get(focused.dataset.row)?.element;
+    if (next) (isBox ? next.querySelector("input") : next)?.focus({ preventScroll: true });
+    return undefined;
   };
 
   const drawPager = () => {
@@ -190,17 +197,21 @@ export const open = (main) => {
 
   const drawActions = () => {
     const isSelector = (parameters.q ?? "").trim().startsWith("{");
-    const mayDelete = isSelector && may.delete_by_selector && page.groups.length > 0;
-    show(actions, [selected.size, mayDelete, parameters.q], () => [
+    // A selector knows no states: with a filter it would delete more than is shown.
+    const mayDelete = isSelector && !parameters.state && may.delete_by_selector && page.groups.length > 0;
+    show(actions, [selected.size], () => [
       selected.size > 0 && [
         h("span", {}, `${count(selected.size)} selected`),
         h("button", { type: "button", class: "danger", onclick: deleteSelected }, "Delete…"),
         h("button", { type: "button", class: "link", onclick: clear }, "Clear"),
       ],
-      selected.size === 0 && mayDelete
-        && h("button", { type: "button", class: "danger", onclick: () => deleteBySelector(parameters.q) }, "Delete what the selector names…"),
     ]);
-    actions.hidden = !actions.hasChildNodes();
+    actions.hidden = selected.size === 0;
+    show(total, [page.total, parameters.q, mayDelete], () => [
+      // Without a search the number stands at the filters already.
+      page.total !== undefined && parameters.q && plural(page.total, "group"),
+      mayDelete && [" ", h("button", { type: "button", class: "link danger", onclick: () => deleteBySelector(parameters.q) }, "Delete all of them…")],
+    ]);
   };
 
   const clear = () => {
@@ -278,12 +289,8 @@ export const open = (main) => {
     else if (cursors.includes(parameters.after)) cursors.length = cursors.indexOf(parameters.after) + 1;
     else if (parameters.after === page.next_cursor) cursors.push(parameters.after);
     page = answer;
-    // Without a search the number stands at the filters already.
-    const found = page.total === undefined || !parameters.q ? "" : plural(page.total, "group");
-    if (total.textContent !== found) {
-      total.textContent = found;
-      announce(found);
-    }
+    if (parameters.q && page.total !== found) announce(plural(page.total ?? page.groups.length, "group"));
+    found = page.total;
     drawList();
     drawPager();
     drawActions();

@@ -114,12 +114,25 @@ fn a_selector_shows_what_would_go_before_it_goes() {
     with_two_groups(&page);
     page.go("/?q=%7Bjob%3D%22a%22%7D");
     page.wait_for_rows(&["a"]);
-    page.click("Delete what the selector names…");
+    page.click("Delete all of them…");
     page.wait_for("document.querySelectorAll('.keys-list li').length === 1");
     assert!(page.has_group("job/a"));
     page.click("Delete 1 group");
     wait_until_gone(&page, "job/a");
     assert!(page.has_group("job/b"));
+}
+
+#[test]
+fn what_a_filter_shows_is_not_deleted_by_a_selector_that_names_more() {
+    let Some(page) = Page::for_admins() else { return };
+    with_two_groups(&page);
+    page.gateway.push("/metrics/job/c?ttl=30m", "one 1\n");
+    page.go("/?q=%7B%7D");
+    page.wait_for_rows(&["a", "b", "c"]);
+    page.wait_for_text("Delete all of them…");
+    page.click("Expiring");
+    page.wait_for_rows(&["c"]);
+    page.wait_for_no_text("Delete all of them…");
 }
 
 #[test]
@@ -149,7 +162,7 @@ fn what_is_not_allowed_is_not_offered_and_refused_if_tried() {
     page.wait_for_rows(&["a"]);
     page.wait_for("document.querySelector('tr[data-row] input')");
     page.wait_for_no_text("Wipe everything…");
-    page.wait_for_no_text("Delete what the selector names…");
+    page.wait_for_no_text("Delete all of them…");
     let tried = page.evaluate(
         "Promise.all([fetch('api/v1/admin/wipe', { method: 'PUT' }), fetch('api/v1/groups?match[]={}', { method: 'DELETE' })])\
          .then((answers) => answers.map((answer) => answer.status))",

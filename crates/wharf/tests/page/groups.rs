@@ -55,9 +55,13 @@ fn filters_show_what_failed_and_what_expires() {
         .gateway
         .send(&post("/metrics/job/backup/instance/db1").body("rows 1 1\n"));
     assert_eq!(refused.status, 400);
+    // What cannot even be read moves none of the group's times, and failed nevertheless.
+    let unreadable = post("/metrics/job/backup/instance/db2").body("rows{ 1\n");
+    assert_eq!(page.gateway.send(&unreadable).status, 400);
     page.click("Failed");
-    page.wait_for_rows(&[DB1]);
+    page.wait_for_rows(&[DB1, DB2]);
     page.wait_for_text(": timestamps");
+    page.wait_for_text(": syntax");
     page.click("Expiring");
     page.wait_for_rows(&[ETL]);
     page.click("All");

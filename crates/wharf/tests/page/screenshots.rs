@@ -3,6 +3,7 @@
 //! Nothing in them is made up: every push really happens, in order, and `libfaketime` leads the gateway's clock through
 //! those two months. `cargo xtask screenshots` installs it, and runs this.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -143,6 +144,15 @@ impl Story {
 
     /// Many small jobs over the last hour, and Prometheus, so that there is some traffic.
     fn traffic(&mut self) {
+        for worker in 0..40 {
+            let path = format!("job/thumbnails/worker/w{worker:02}");
+            self.push(
+                HOUR + 10 * MINUTE,
+                &path,
+                "# HELP thumbnails_total Pictures.\n# TYPE thumbnails_total counter\nthumbnails_total 0\n"
+                    .to_owned(),
+            );
+        }
         for step in 0..HOUR / 5 {
             let ago = HOUR - 5 * step;
             let busy = 4 + [0, 1, 3, 5, 6, 5, 3, 1][step / 60 % 8];
@@ -207,7 +217,7 @@ fn files(bytes: usize) -> String {
     let bounds = ["1024", "4096", "16384", "65536", "262144", "1048576", "+Inf"];
     for (bound, more) in bounds.into_iter().zip([40, 310, 920, 1130, 470, 160, 60]) {
         files += more;
-        text += &format!("backup_file_bytes_bucket{{le=\"{bound}\"}} {files}\n");
+        writeln!(text, "backup_file_bytes_bucket{{le=\"{bound}\"}} {files}").unwrap();
     }
     text + &format!("backup_file_bytes_sum {bytes}\nbackup_file_bytes_count {files}\n")
 }
@@ -219,16 +229,21 @@ struct Led {
 }
 
 impl Led {
-    fn start(folder: &Path) -> Option<Self> {
+    /// A gateway that keeps its data in `folder`, and whose clock is so many seconds behind. `also_monotonic` leads the
+    /// clock too that measures how long things take, which cannot be led back beyond the start of the machine.
+    fn start(folder: &Path, ago: usize, also_monotonic: bool) -> Option<Self> {
         let library = peers::faketime()?;
         let clock = folder.join("clock");
-        set(&clock, 0);
+        set(&clock, ago);
+        let wall_alone = u8::from(!also_monotonic);
         let gateway = Spawn::wharf("env")
             .arg(format!("LD_PRELOAD={}", library.display()))
             .arg(format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()))
-            .args(["FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"])
+            .arg("FAKETIME_NO_CACHE=1")
+            .arg(format!("FAKETIME_DONT_FAKE_MONOTONIC={wall_alone}"))
             .arg(env!("CARGO_BIN_EXE_wharf"))
-            .args(["--web.enable-admin-api"])
+            .arg(format!("--storage.path={}", folder.join("wharf-data").display()))
+            .arg("--web.enable-admin-api")
             .start();
         Some(Self { gateway, clock })
     }
@@ -245,7 +260,11 @@ impl Led {
                 response.text()
             );
         }
-        set(&self.clock, 0);
+    }
+
+    fn end(mut self) {
+        self.gateway.terminate();
+        assert_eq!(self.gateway.wait().code, Some(0));
     }
 }
 
@@ -265,11 +284,18 @@ fn save(browser: &Browser, name: &str) {
 #[test]
 #[ignore = "writes docs/page/*.png: `cargo xtask screenshots`"]
 fn take_the_screenshots() {
-    let folder = tempfile::tempdir().unwrap();
-    let (Some(led), Some(browser)) = (Led::start(folder.path()), Browser::start()) else {
+    let folder = tempfile::Builder::new().prefix("wharf-demo-").tempdir().unwrap();
+    let Some(browser) = Browser::start() else { return };
+    let events = Story::all();
+    let (before, last_hour) = events.split_at(events.partition_point(|event| event.ago > HOUR));
+    let Some(led) = Led::start(folder.path(), 61 * DAY, false) else {
         return;
     };
-    led.live(&Story::all());
+    led.live(before);
+    led.end();
+    let led = Led::start(folder.path(), HOUR, true).unwrap();
+    led.live(last_hour);
+    set(&led.clock, 0);
     let open = |path: &str, shown: &str| {
         browser.open(&format!("http://{}{path}", led.gateway.address()));
         browser.wait_for(&format!(
