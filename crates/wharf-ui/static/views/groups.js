@@ -86,7 +86,12 @@ export const open = (main) => {
       return;
     }
     counted.at = Date.now();
-    const answers = await Promise.all(STATES.map(([state]) => get("groups", { state, limit: 1, fields: "path" })));
+    const asked = STATES.map(([state]) => get("groups", { state, limit: 1, fields: "path" }));
+    const answers = await Promise.all(asked).catch(() => undefined);
+    if (!answers) {
+      counted.at = 0;
+      return;
+    }
     counted.totals = Object.fromEntries(STATES.map(([state], at) => [state, answers[at].total]));
     drawFilters();
   };
@@ -304,7 +309,7 @@ export const open = (main) => {
     drawPager();
     drawActions();
     drawFooter();
-    countStates().catch(() => { counted.at = 0; });
+    countStates();
     if (current().view !== "groups") clearTimeout(typing);
   };
 };
