@@ -16,7 +16,7 @@ const FIELDS = [
   "states", "usual_interval_seconds", "stale_after_seconds", "last_error", "history",
 ].join(",");
 const STATES = [["", "All"], ["failed", "Failed"], ["stale", "Stale"], ["expiring", "Expiring"]];
-const TYPING_MS = 120;
+const TYPING_MS = 60;
 // Counting asks about every group, so it is done less often than the list is read again.
 const COUNTS_MS = 10_000;
 const MOST_KEYS_SHOWN = 200;
@@ -30,6 +30,7 @@ export const open = (main) => {
   let may = {};
   let typing;
   let found;
+  let counting;
   let counted = { at: 0, totals: {} };
   const cursors = [];
   const selected = new Map();
@@ -74,10 +75,23 @@ export const open = (main) => {
     button.querySelector(".number").textContent = number === undefined ? "" : count(number);
   });
 
-  const countStates = async (signal) => {
-    if (Date.now() - counted.at < COUNTS_MS) return;
+  // These go on when the list is asked for again meanwhile: nobody would ask for the numbers another time.
+  const countStates = async () => {
+    const wait = counted.at + COUNTS_MS - Date.now();
+    clearTimeout(counting);
+    if (!filters.isConnected) return;
+    if (wait > 0) {
+      // What has changed by now is counted then.
+      counting = setTimeout(countStates, wait);
+      return;
+    }
     counted.at = Date.now();
-    const answers = await Promise.all(STATES.map(([state]) => get("groups", { state, limit: 1, fields: "path" }, signal)));
+    const asked = STATES.map(([state]) => get("groups", { state, limit: 1, fields: "path" }));
+    const answers = await Promise.all(asked).catch(() => undefined);
+    if (!answers) {
+      counted.at = 0;
+      return;
+    }
     counted.totals = Object.fromEntries(STATES.map(([state], at) => [state, answers[at].total]));
     drawFilters();
   };
@@ -295,7 +309,7 @@ export const open = (main) => {
     drawPager();
     drawActions();
     drawFooter();
-    await countStates(signal).catch(() => {});
+    countStates();
     if (current().view !== "groups") clearTimeout(typing);
   };
 };

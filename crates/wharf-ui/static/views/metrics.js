@@ -8,7 +8,7 @@ import { go, href } from "../route.js";
 import { ago } from "../time.js";
 
 const PAGE = 100;
-const TYPING_MS = 120;
+const TYPING_MS = 60;
 
 export const open = (main) => {
   let parameters = {};
