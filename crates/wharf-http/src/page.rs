@@ -4,10 +4,7 @@ use std::io::Write as _;
 use std::sync::LazyLock;
 
 use flate2::write::GzEncoder;
-use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, IF_NONE_MATCH, REFERRER_POLICY, VARY,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use wharf_ui::StaticFile;
 
@@ -41,8 +38,6 @@ pub(crate) fn page(external_prefix: &str) -> Response<ResponseBody> {
         &mut response,
         &[
             (CONTENT_SECURITY_POLICY, wharf_ui::CONTENT_SECURITY_POLICY),
-            (REFERRER_POLICY, "no-referrer"),
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (CACHE_CONTROL, "no-cache"),
         ],
     );
@@ -51,7 +46,7 @@ pub(crate) fn page(external_prefix: &str) -> Response<ResponseBody> {
 
 /// Whether a header says what the page may do.
 pub(crate) fn is_policy(name: &HeaderName) -> bool {
-    *name == CONTENT_SECURITY_POLICY || *name == REFERRER_POLICY
+    *name == CONTENT_SECURITY_POLICY
 }
 
 /// A file of the page, by its path inside the route prefix. Browsers keep it, and ask whether it is still the same.
@@ -66,11 +61,7 @@ pub(crate) fn static_file(path: &[u8], headers: &HeaderMap) -> Response<Response
     };
     put(
         &mut response,
-        &[
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (CACHE_CONTROL, "no-cache"),
-            (VARY, "Accept-Encoding"),
-        ],
+        &[(CACHE_CONTROL, "no-cache"), (VARY, "Accept-Encoding")],
     );
     if let Ok(tag) = HeaderValue::from_str(&served.tag) {
         response.headers_mut().insert(ETAG, tag);

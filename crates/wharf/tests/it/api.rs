@@ -616,7 +616,7 @@ fn numbers_say_what_has_happened() {
 
 #[test]
 fn no_other_page_may_read_what_the_original_does_not_show() {
-    let gateway = wharf().start();
+    let gateway = wharf().arg("--web.cors.origin=.*").start();
     gateway.push("/metrics/job/a", "m 1\n");
     let star = |path: &str| {
         let answer = gateway.send(&get(path));
