@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use wharf_exposition::{openmetrics, protobuf, text};
 use wharf_model::{Exposition, GroupingKey};
-use wharf_store::{Commit, PushError};
+use wharf_store::{Commit, Gist, PushError, TextBody};
 
 use crate::activity::{Brought, Pushed};
 use crate::body::{self, ContentEncoding};
@@ -187,25 +187,14 @@ impl Admitted {
         let (store, mode) = (&gateway.store, options.mode);
         let now = options.time(gateway.clock.now());
         let pushed = if received.format == BodyFormat::Text && rules.relabelling().is_empty() {
-            let seen = Cell::new(*brought);
-            let see = |read: &dyn Fn(&mut Brought)| {
-                let mut brought = seen.get();
-                read(&mut brought);
-                seen.set(brought);
+            let text = PushedText {
+                gateway,
+                received,
+                text: &body,
+                brought: Cell::new(*brought),
             };
-            let pushed = store.push_text(
-                key,
-                mode,
-                &body,
-                |body| {
-                    let decoded = received.decode(gateway, body);
-                    decoded.inspect(|exposition| see(&|brought| brought.read(exposition)))
-                },
-                |gist| see(&|brought| brought.read_gist(gist)),
-                ttl,
-                now,
-            );
-            *brought = seen.get();
+            let pushed = store.push_text(key, mode, &text, ttl, now);
+            *brought = text.brought.get();
             pushed?
         } else {
             let mut exposition = received.decode(gateway, &body)?;
@@ -227,6 +216,42 @@ impl Admitted {
             return Ok(Ran::Dropped(refused));
         }
         Err(refused)
+    }
+}
+
+/// A body in the text format, for a store that may know it already.
+struct PushedText<'a> {
+    gateway: &'a Gateway,
+    received: &'a Received,
+    text: &'a [u8],
+    brought: Cell<Brought>,
+}
+
+impl PushedText<'_> {
+    fn add(&self, what: impl FnOnce(&mut Brought)) {
+        let mut brought = self.brought.get();
+        what(&mut brought);
+        self.brought.set(brought);
+    }
+}
+
+impl TextBody for PushedText<'_> {
+    type Error = ApiError;
+
+    fn text(&self) -> &[u8] {
+        self.text
+    }
+
+    fn decode<'t>(&self, text: &'t [u8]) -> Result<Exposition<'t>, ApiError> {
+        self.received.decode(self.gateway, text)
+    }
+
+    fn was_read(&self, exposition: &Exposition<'_>) {
+        self.add(|brought| brought.read(exposition));
+    }
+
+    fn was_known(&self, gist: &Gist<'_>) {
+        self.add(|brought| brought.read_gist(gist));
     }
 }
 

@@ -81,11 +81,11 @@ impl Route {
             Self::ApiAccess => (Some(Identity), &[Scrape, Admin]),
             // Files that anybody can have from elsewhere, without a word about what is stored.
             Self::Page | Self::Static => (None, &[Scrape, Admin]),
-            Self::ApiDescription => (None, &Purpose::ALL),
             // Answers 405.
             Self::QuitByGet => (None, &[Admin]),
-            // Probes have nothing but an address, and browsers ask without credentials whether they may use them.
-            Self::Healthy | Self::Ready | Self::ApiOptions => (None, &Purpose::ALL),
+            // Probes have nothing but an address, browsers ask without credentials whether they may use them, and what
+            // routes there are is no secret.
+            Self::Healthy | Self::Ready | Self::ApiOptions | Self::ApiDescription => (None, &Purpose::ALL),
         };
         Terms { need, at }
     }

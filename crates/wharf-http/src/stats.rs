@@ -34,7 +34,7 @@ pub(crate) async fn show(
     };
     let shown = tokio::task::spawn_blocking(move || {
         Ok(api::private(StatusCode::OK, |out| {
-            write(&gateway, since, is_admin, out)
+            write(&gateway, since, is_admin, out);
         }))
     });
     groups::answered(shown.await)

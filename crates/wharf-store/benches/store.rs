@@ -10,8 +10,8 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use wharf_exposition::text;
-use wharf_model::GroupingKey;
-use wharf_store::{PushError, PushMode, Reserved, Snapshot, Store, UnixNanos};
+use wharf_model::{Exposition, GroupingKey};
+use wharf_store::{Gist, PushError, PushMode, Reserved, Snapshot, Store, TextBody, UnixNanos};
 
 /// The metrics of a batch job after its run number `run`; `status` is a label value of one of its counters.
 fn batch_job(run: u64, status: &str) -> String {
@@ -52,18 +52,29 @@ fn batch_job(run: u64, status: &str) -> String {
     body
 }
 
+struct Body<'a>(&'a str);
+
+impl TextBody for Body<'_> {
+    type Error = text::DecodeError;
+
+    fn text(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    fn decode<'t>(&self, text: &'t [u8]) -> Result<Exposition<'t>, Self::Error> {
+        text::decode(text, text::Options::default())
+    }
+
+    fn was_read(&self, _: &Exposition<'_>) {}
+
+    fn was_known(&self, _: &Gist<'_>) {}
+}
+
 fn push(store: &Store, group: u64, body: &str) -> Result<(), PushError> {
     let instance = format!("worker-{group}");
     let key = GroupingKey::new([("instance", instance.as_str()), ("job", "daily_report_job")]).unwrap();
-    let pushed = store.push_text(
-        &key,
-        PushMode::ReplaceGroup,
-        body.as_bytes(),
-        |body| text::decode(body, text::Options::default()),
-        |_| {},
-        None,
-        UnixNanos(1_795_220_000_000_000_000),
-    );
+    let at = UnixNanos(1_795_220_000_000_000_000);
+    let pushed = store.push_text(&key, PushMode::ReplaceGroup, &Body(body), None, at);
     pushed.unwrap().map(drop)
 }
 

@@ -59,7 +59,7 @@ pub use prepare::InstanceLabel;
 pub use record::{RecordError, describe_record};
 pub use reserved::{Reserved, ReservedFamily};
 pub use split::{SplitError, split};
-pub use stencil::{FamilyGist, Gist};
+pub use stencil::{FamilyGist, Gist, TextBody};
 pub use store::{Commit, Kept, LedgerStatistics, PushMode, Snapshot, Store, Totals};
 
 /// The family that says when a group was last changed.

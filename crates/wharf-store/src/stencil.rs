@@ -97,6 +97,28 @@ enum Filling {
     PushTime,
 }
 
+/// A body in the text format, and who can read it. A body that is like earlier ones is not read.
+pub trait TextBody {
+    /// Why a text cannot be read.
+    type Error;
+
+    /// The body.
+    fn text(&self) -> &[u8];
+
+    /// Reads a text: the body, or another that is like it. The same text has to come to the same as long as the store
+    /// is there.
+    ///
+    /// # Errors
+    /// As the implementation says; the body is refused then.
+    fn decode<'t>(&self, text: &'t [u8]) -> Result<Exposition<'t>, Self::Error>;
+
+    /// The body was read, and this is what is in it.
+    fn was_read(&self, exposition: &Exposition<'_>);
+
+    /// The body was not read, and this is what it comes to.
+    fn was_known(&self, gist: &Gist<'_>);
+}
+
 /// What a body comes to that was not decoded.
 #[derive(Debug)]
 pub struct Gist<'p>(&'p Prepared<'p>);
@@ -186,13 +208,13 @@ impl Stencils {
     }
 
     /// Learns from a body that has been pushed and came to `prepared`, if its outline has been seen before.
-    pub(crate) fn learn<E>(
+    pub(crate) fn learn(
         &self,
         preparer: &Preparer,
         key: &GroupingKey,
         candidate: &Candidate<'_>,
         prepared: &Prepared<'_>,
-        decode: impl for<'b> Fn(&'b [u8]) -> Result<Exposition<'b>, E>,
+        body: &impl TextBody,
         now: UnixNanos,
     ) {
         let hash = candidate.hash;
@@ -205,8 +227,7 @@ impl Stencils {
             return;
         }
         let outline = &candidate.outline;
-        let stencil =
-            Lesson::new(&self.hasher, key, outline).and_then(|lesson| lesson.learn(preparer, decode));
+        let stencil = Lesson::new(&self.hasher, key, outline).and_then(|lesson| lesson.learn(preparer, body));
         let stencil = stencil.filter(|stencil| {
             let again = stencil.prepare(preparer, key, outline, now);
             again.is_some_and(|again| again.is_same(prepared))
@@ -397,12 +418,8 @@ impl<'o> Lesson<'o> {
         })
     }
 
-    fn learn<E>(
-        &self,
-        preparer: &Preparer,
-        decode: impl for<'b> Fn(&'b [u8]) -> Result<Exposition<'b>, E>,
-    ) -> Option<Stencil> {
-        let exposition = decode(&self.body).ok()?;
+    fn learn(&self, preparer: &Preparer, body: &impl TextBody) -> Option<Stencil> {
+        let exposition = body.decode(&self.body).ok()?;
         if !has_uniform_labels(&exposition) {
             return None;
         }

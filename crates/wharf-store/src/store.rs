@@ -14,7 +14,7 @@ use crate::limits::{Limits, Usage};
 use crate::prepare::{InstanceLabel, Prepared, Preparer};
 use crate::record;
 use crate::state::{State, Undo};
-use crate::stencil::{Gist, Stencils};
+use crate::stencil::{Gist, Stencils, TextBody};
 use crate::{
     FamilyView, FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, PushError, RecordError, Reserved, UnixNanos,
 };
@@ -188,28 +188,26 @@ impl Store {
         pushed.inspect_err(|error| self.record_failure(key, error, lifetime, now))
     }
 
-    /// [`Self::push_with_ttl`] of a body in the text format, which `decode` reads. A body that is like earlier ones but
-    /// for the values costs less this way, since it need not be read; `decode` has to answer the same for the same
-    /// body, as long as the store is there. If it was not asked, `known` gets to know what the body comes to.
+    /// [`Self::push_with_ttl`] of a body in the text format. One that is like earlier ones but for the values costs less
+    /// this way, since it need not be read.
     ///
     /// # Errors
-    /// Those of `decode`; then nothing changes. Within, those of [`Self::push_with_ttl`].
-    pub fn push_text<E>(
+    /// Those of [`TextBody::decode`]; then nothing changes. Within, those of [`Self::push_with_ttl`].
+    pub fn push_text<B: TextBody>(
         &self,
         key: &GroupingKey,
         mode: PushMode,
-        body: &[u8],
-        decode: impl for<'b> Fn(&'b [u8]) -> Result<Exposition<'b>, E>,
-        known: impl FnOnce(&Gist<'_>),
+        body: &B,
         ttl: Option<Ttl>,
         now: UnixNanos,
-    ) -> Result<Result<Commit, PushError>, E> {
+    ) -> Result<Result<Commit, PushError>, B::Error> {
         let candidate = match mode {
             PushMode::ReplaceSeries => None,
-            _ => self.stencils.candidate(key, body),
+            _ => self.stencils.candidate(key, body.text()),
         };
         let Some(candidate) = candidate else {
-            let exposition = decode(body)?;
+            let exposition = body.decode(body.text())?;
+            body.was_read(&exposition);
             return Ok(self.push_with_ttl(key, mode, &exposition, ttl, now));
         };
         let lifetime = ttl.map(|ttl| ttl.from(now));
@@ -218,14 +216,15 @@ impl Store {
             .as_deref()
             .and_then(|stencil| candidate.prepare(stencil, &self.preparer, key, now));
         let pushed = if let Some(prepared) = prepared {
-            known(&Gist::of(&prepared));
+            body.was_known(&Gist::of(&prepared));
             self.push_prepared(key, mode, lifetime, prepared)
         } else {
-            let exposition = decode(body)?;
+            let exposition = body.decode(body.text())?;
+            body.was_read(&exposition);
             let prepared = self.preparer.prepare(key, &exposition, now);
             prepared.and_then(|prepared| {
                 self.stencils
-                    .learn(&self.preparer, key, &candidate, &prepared, decode, now);
+                    .learn(&self.preparer, key, &candidate, &prepared, body, now);
                 self.push_prepared(key, mode, lifetime, prepared)
             })
         };

@@ -4,8 +4,9 @@ use std::cell::Cell;
 
 use proptest::prelude::*;
 use wharf_exposition::text::{self, DecodeError};
+use wharf_model::Exposition;
 use wharf_model::name::NameRule;
-use wharf_store::{PushMode, Reserved, Store, UnixNanos};
+use wharf_store::{Gist, PushMode, Reserved, Store, TextBody, UnixNanos};
 
 use crate::{exposition, key, store};
 
@@ -14,32 +15,61 @@ const OPTIONS: text::Options = text::Options {
     strict: false,
 };
 
+/// A body that counts how often anything was decoded for it, and how many series it was seen to have.
+struct Counted<'a> {
+    text: &'a str,
+    decoded: Cell<usize>,
+    series: Cell<Option<u64>>,
+}
+
+impl TextBody for Counted<'_> {
+    type Error = DecodeError;
+
+    fn text(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    fn decode<'t>(&self, text: &'t [u8]) -> Result<Exposition<'t>, DecodeError> {
+        self.decoded.set(self.decoded.get() + 1);
+        text::decode(text, OPTIONS)
+    }
+
+    fn was_read(&self, _: &Exposition<'_>) {}
+
+    fn was_known(&self, gist: &Gist<'_>) {
+        assert_eq!(self.series.replace(Some(gist.series())), None);
+    }
+}
+
 /// Pushes text; how often it was decoded for that.
 fn push_text(
     store: &Store,
     mode: PushMode,
     path: &str,
-    body: &str,
+    text: &str,
     now: UnixNanos,
 ) -> (Result<(), String>, usize) {
-    let decoded = Cell::new(0);
-    let pushed = store.push_text(
-        &key(path),
-        mode,
-        body.as_bytes(),
-        |body| -> Result<_, DecodeError> {
-            decoded.set(decoded.get() + 1);
-            text::decode(body, OPTIONS)
-        },
-        |_| {},
-        None,
-        now,
-    );
-    let pushed = match pushed {
+    let body = Counted {
+        text,
+        decoded: Cell::new(0),
+        series: Cell::new(None),
+    };
+    let pushed = match store.push_text(&key(path), mode, &body, None, now) {
         Ok(pushed) => pushed.map(drop).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
-    (pushed, decoded.get())
+    // A line may say again what another has said, and a bucket that is added makes a body that has no stencil.
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#') && !line.is_empty());
+    let own = lines
+        .filter(|line| !line.starts_with("push_time_seconds"))
+        .count() as u64;
+    assert!(
+        body.series.get().is_none_or(|series| (1..=own).contains(&series)),
+        "{text:?}"
+    );
+    (pushed, body.decoded.get())
 }
 
 /// Pushes text in the way that reads every body.
