@@ -206,8 +206,8 @@ impl Drop for Keeper {
 struct Care {
     /// Pushes are refused, and that is in the log.
     is_failing: bool,
-    /// Why the last checkpoint could not be written, which is in the log.
-    trouble: Option<String>,
+    /// The last checkpoint could not be written, and that is in the log.
+    is_behind: bool,
     not_before: Option<Instant>,
 }
 
@@ -229,31 +229,23 @@ impl Care {
         match store.keep(checkpoint_bytes) {
             Ok(Kept::Nothing) => {}
             Ok(Kept::Checkpointed) => {
-                self.trouble = None;
+                self.is_behind = false;
                 tracing::debug!(groups = store.totals().groups, "checkpoint written");
             }
             Ok(Kept::Restarted) => {
-                (self.is_failing, self.trouble) = (false, None);
+                (self.is_failing, self.is_behind) = (false, false);
                 tracing::info!("pushes are stored again");
             }
             Err(error) => {
                 // An attempt costs what is stored: those that fail must not cost a processor.
                 self.not_before = Some(Instant::now() + began.elapsed() * 10);
-                self.complain(error.to_string());
+                if self.is_failing || self.is_behind {
+                    tracing::debug!(err = %error, "the disk still fails");
+                } else {
+                    self.is_behind = true;
+                    tracing::error!(err = %error, "cannot write a checkpoint; the log grows until it can");
+                }
             }
-        }
-    }
-
-    /// Logs why a checkpoint could not be written, once for each reason.
-    fn complain(&mut self, error: String) {
-        if self.is_failing {
-            tracing::debug!(err = error, "the disk still fails");
-        } else if self.trouble.as_ref() != Some(&error) {
-            tracing::error!(
-                err = error,
-                "cannot write a checkpoint; the log grows until it can"
-            );
-            self.trouble = Some(error);
         }
     }
 }

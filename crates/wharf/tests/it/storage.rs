@@ -11,7 +11,7 @@ use serde_json::Value;
 use wharf_testkit::http::{Connection, delete, get, post, put};
 use wharf_testkit::{Gateway, Random, Spawn, peers, until};
 
-use crate::wharf;
+use crate::{loaded, wharf};
 
 fn on(folder: &Path) -> Spawn {
     wharf().arg(format!("--storage.path={}", folder.display()))
@@ -62,10 +62,10 @@ fn groups_are_the_same_after_a_restart() {
     let before = listed(&gateway);
     assert_eq!(before.len(), 4);
     stop(gateway);
-    let gateway = on(folder.path()).start();
+    let gateway = loaded(on(folder.path()));
     assert_eq!(listed(&gateway), before);
     stop(gateway);
-    let gateway = on(folder.path()).start();
+    let gateway = loaded(on(folder.path()));
     assert_eq!(listed(&gateway), before);
 }
 
@@ -77,7 +77,7 @@ fn groups_are_the_same_after_a_kill() {
     let before = listed(&gateway);
     gateway.kill();
     gateway.wait();
-    let gateway = on(folder.path()).start();
+    let gateway = loaded(on(folder.path()));
     assert_eq!(listed(&gateway), before);
 }
 
@@ -90,7 +90,7 @@ fn a_wipe_is_for_good() {
     gateway.push("/metrics/job/after", "m 1\n");
     gateway.kill();
     gateway.wait();
-    assert_eq!(listed(&on(folder.path()).start()).len(), 1);
+    assert_eq!(listed(&loaded(on(folder.path()))).len(), 1);
 }
 
 #[test]
@@ -413,7 +413,29 @@ fn a_full_disk_refuses_pushes_until_there_is_room_and_loses_nothing() {
     let mut gateway = gateway;
     gateway.kill();
     gateway.wait();
-    assert_eq!(listed(&on(&path).args(flags).start()), before);
+    assert_eq!(listed(&loaded(on(&path).args(flags))), before);
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_is_logged_once_and_tried_again() {
+    let parent = tempfile::tempdir().unwrap();
+    let (here, elsewhere) = (parent.path().join("data"), parent.path().join("moved"));
+    let gateway = on(&here).arg("--storage.checkpoint-bytes=64KiB").start();
+    // The files that are open stay what they are; new ones cannot be made.
+    std::fs::rename(&here, &elsewhere).unwrap();
+    let body = format!("m{{pad=\"{}\"}} 1\n", "x".repeat(1000));
+    for _ in 0..200 {
+        gateway.push("/metrics/job/a", &body);
+    }
+    gateway.log_line("cannot write a checkpoint");
+    std::thread::sleep(Duration::from_millis(500));
+    let complaints = gateway.log().matches("cannot write a checkpoint").count();
+    assert_eq!(complaints, 1);
+    std::fs::rename(&elsewhere, &here).unwrap();
+    until("a checkpoint", || {
+        let scrape = gateway.scrape();
+        (scrape.value("wharf_ledger_checkpoints_total", &[]) != Some("0")).then_some(())
+    });
 }
 
 #[test]
