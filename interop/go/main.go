@@ -142,6 +142,8 @@ func step(name string, actions ...func() error) {
 	for _, action := range actions {
 		if err := action(); err != nil {
 			outcome = strings.ReplaceAll(err.Error(), "\n", `\n`)
+			// Messages print with one or two blanks between fields, as a build of the protobuf library has it.
+			outcome = strings.ReplaceAll(outcome, "  ", " ")
 			break
 		}
 	}
