@@ -28,6 +28,8 @@ use crate::{PUSH_TIME, UnixNanos};
 
 /// Outlines longer than this are not worth keeping: reading them is what they cost.
 const MAX_OUTLINE_BYTES: usize = 32 * 1024;
+/// Stencils with more text than this are not kept: the names of a group's labels stand on each line.
+const MAX_LITERAL_BYTES: usize = 4 * MAX_OUTLINE_BYTES;
 /// How many stencils are kept.
 const MAX_STENCILS: usize = 512;
 /// How many outlines are remembered that have been seen once. Few, so that only what comes often is learned.
@@ -468,6 +470,9 @@ impl<'o> Lesson<'o> {
         for line in text.lines() {
             let (series, value) = line.rsplit_once(' ')?;
             self.learn_labels(stencil, series)?;
+            if stencil.literals.len() > MAX_LITERAL_BYTES {
+                return None;
+            }
             stencil.literals.push(b' ');
             let filling = if family.name == PUSH_TIME {
                 Filling::PushTime
