@@ -30,8 +30,10 @@ use crate::{PUSH_TIME, UnixNanos};
 const MAX_OUTLINE_BYTES: usize = 32 * 1024;
 /// Stencils with more text than this are not kept: the names of a group's labels stand on each line.
 const MAX_LITERAL_BYTES: usize = 4 * MAX_OUTLINE_BYTES;
+/// The same for holes: the group's labels stand on each line, too.
+const MAX_HOLES: usize = 8 * 1024;
 /// How many stencils are kept.
-const MAX_STENCILS: usize = 512;
+const MAX_STENCILS: usize = 256;
 /// How many outlines are remembered that have been seen once. Few, so that only what comes often is learned.
 const SEEN: usize = 1024;
 
@@ -470,7 +472,7 @@ impl<'o> Lesson<'o> {
         for line in text.lines() {
             let (series, value) = line.rsplit_once(' ')?;
             self.learn_labels(stencil, series)?;
-            if stencil.literals.len() > MAX_LITERAL_BYTES {
+            if stencil.literals.len() > MAX_LITERAL_BYTES || stencil.holes.len() > MAX_HOLES {
                 return None;
             }
             stencil.literals.push(b' ');
