@@ -296,7 +296,8 @@ fn refused(head: &http::response::Parts, body: Body) -> ClientError {
         .take(MAX_REFUSAL_BYTES)
         .read_to_end(&mut text);
     let mut message = presentable(&text);
-    if let Some(location) = head.headers.get(http::header::LOCATION) {
+    let location = head.headers.get(http::header::LOCATION);
+    if let Some(location) = location.filter(|_| head.status.is_redirection()) {
         let location = presentable(location.as_bytes());
         message = format!("it points to {location}\nhint: redirects are not followed, so give that URL");
     }

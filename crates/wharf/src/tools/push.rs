@@ -15,7 +15,7 @@ use wharf_client::{How, Push, Request};
 use wharf_model::duration;
 
 use self::one_liner::OneLiner;
-use super::delivery::{Delivery, DeliveryFlags, Outcome, sleep};
+use super::delivery::{Delivery, DeliveryFlags, Endless, Outcome};
 use super::families::{Families, Format};
 use super::gateway::GatewayFlags;
 use super::group::GroupFlags;
@@ -100,11 +100,11 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let voice = Voice::new(NAME, arguments.voice);
-    match delivery.deliver(&request, sleep) {
+    let length = request.body.len();
+    match delivery.deliver(request, &Endless) {
         Outcome::Delivered => {
             voice.tell(format_args!(
-                "pushed {} bytes to {}",
-                request.body.len(),
+                "pushed {length} bytes to {}",
                 delivery.client().address()
             ));
             ExitCode::SUCCESS
