@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use wharf_client::{Client, ClientError, Request, Retry};
@@ -55,7 +54,7 @@ pub(crate) enum Failure {
     #[error("the spool folder is in use by another run")]
     Busy,
     /// Whoever waited for the answer could not wait any longer.
-    #[error("no answer before this run had to end")]
+    #[error("no answer before the signal to end")]
     Hurried,
 }
 
@@ -73,21 +72,6 @@ pub(crate) trait Patience {
 
     /// Waits between two attempts, and breaks off when there should be no further one.
     fn pause(&self, pause: Duration) -> ControlFlow<()>;
-}
-
-/// Waits, whatever comes.
-#[derive(Debug)]
-pub(crate) struct Endless;
-
-impl Patience for Endless {
-    fn attempt(&self, attempt: impl FnOnce() -> Result<(), Failure> + Send + 'static) -> Result<(), Failure> {
-        attempt()
-    }
-
-    fn pause(&self, pause: Duration) -> ControlFlow<()> {
-        thread::sleep(pause);
-        ControlFlow::Continue(())
-    }
 }
 
 /// How long another run that is busy with the folder is left alone.

@@ -562,7 +562,7 @@ fn a_gateway_that_never_answers_does_not_hold_a_run_that_was_asked_to_end() {
         run.terminate();
         let exit = run.wait();
         assert_eq!(exit.code, Some(code), "{}", exit.stderr);
-        let expected = "push kept for later: no answer before this run had to end";
+        let expected = "push kept for later: no answer before the signal to end";
         assert!(exit.stderr.contains(expected), "{}", exit.stderr);
     }
 }
