@@ -18,6 +18,9 @@ use crate::{Address, ClientError, Credentials, Push, Retry, Target, TargetError,
 /// From this size on compression pays: a smaller body fits into one packet anyway.
 const COMPRESS_FROM_BYTES: usize = 1400;
 
+/// So many connections are kept for the next requests, for as many threads that share a client.
+const KEPT_CONNECTIONS: usize = 16;
+
 /// More of a refusal is not read.
 const MAX_REFUSAL_BYTES: u64 = 64 << 10;
 
@@ -74,8 +77,9 @@ pub struct Request {
     pub body: Vec<u8>,
     /// Whether the body may be sent compressed (gzip), where that pays.
     pub compress: bool,
-    /// For how long it may take, if not as long as the target says: [`Duration::MAX`] for ever.
-    pub timeout: Option<Duration>,
+    /// Whether the answer has to end within the target's timeout, or only the connection to stand and then the answer
+    /// to begin within it: for answers that are long for a good reason.
+    pub whole_answer_in_time: bool,
     /// A longer answer is an error ([`Client::send`]).
     pub max_answer_bytes: u64,
 }
@@ -89,7 +93,7 @@ impl Request {
             headers: Vec::new(),
             body: Vec::new(),
             compress: false,
-            timeout: None,
+            whole_answer_in_time: true,
             max_answer_bytes: 64 << 20,
         }
     }
@@ -124,6 +128,8 @@ impl Client {
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
+            .max_idle_connections(KEPT_CONNECTIONS)
+            .max_idle_connections_per_host(KEPT_CONNECTIONS)
             .user_agent(concat!("wharf/", env!("CARGO_PKG_VERSION")))
             .build();
         Ok(Self {
@@ -193,7 +199,7 @@ impl Client {
             .into_with_config()
             .limit(request.max_answer_bytes)
             .read_to_vec();
-        let body = body.map_err(|error| self.failed(request, error))?;
+        let body = body.map_err(|error| self.failed(error))?;
         Ok(Answer { status, body })
     }
 
@@ -226,8 +232,14 @@ impl Client {
         } else {
             self.run(built, body.as_slice(), request)
         };
-        let (head, body) = answer.map_err(|error| self.failed(request, error))?.into_parts();
+        let (head, body) = answer.map_err(|error| self.failed(error))?.into_parts();
         if head.status.is_success() {
+            if is_page(&head) {
+                return Err(ClientError::Answer {
+                    url: self.address.to_string(),
+                    message: "expected that of a gateway, found a page for people".to_owned(),
+                });
+            }
             return Ok((head.status.as_u16(), body));
         }
         Err(refused(&head, body))
@@ -240,18 +252,26 @@ impl Client {
         request: &Request,
     ) -> Result<http::Response<Body>, ureq::Error> {
         let configured = self.agent.configure_request(built.body(body)?);
-        self.agent
-            .run(configured.timeout_global(self.time_for(request)).build())
+        let timeout = Some(self.timeout);
+        self.agent.run(if request.whole_answer_in_time {
+            configured.timeout_global(timeout).build()
+        } else {
+            configured
+                .timeout_connect(timeout)
+                .timeout_recv_response(timeout)
+                .build()
+        })
     }
 
-    fn time_for(&self, request: &Request) -> Option<Duration> {
-        Some(request.timeout.unwrap_or(self.timeout)).filter(|timeout| *timeout < Duration::MAX)
+    fn failed(&self, error: ureq::Error) -> ClientError {
+        ClientError::new(self.address.as_str(), self.timeout, error)
     }
+}
 
-    fn failed(&self, request: &Request, error: ureq::Error) -> ClientError {
-        let timeout = self.time_for(request).unwrap_or(Duration::MAX);
-        ClientError::new(self.address.as_str(), timeout, error)
-    }
+/// Whether the answer is HTML: that of a proxy or a portal, for no route that is asked has any.
+fn is_page(head: &http::response::Parts) -> bool {
+    let media_type = head.headers.get(http::header::CONTENT_TYPE);
+    media_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
 }
 
 fn compressed(body: &[u8]) -> Option<Vec<u8>> {
@@ -275,7 +295,12 @@ fn refused(head: &http::response::Parts, body: Body) -> ClientError {
         .reader()
         .take(MAX_REFUSAL_BYTES)
         .read_to_end(&mut text);
-    let message = presentable(&text);
+    let mut message = presentable(&text);
+    let location = head.headers.get(http::header::LOCATION);
+    if let Some(location) = location.filter(|_| head.status.is_redirection()) {
+        let location = presentable(location.as_bytes());
+        message = format!("it points to {location}\nhint: redirects are not followed, so give that URL");
+    }
     match head.status.as_u16() {
         status @ (401 | 403) => ClientError::Unauthorized { status, message },
         status => ClientError::Refused {

@@ -28,12 +28,12 @@ pub enum ClientError {
         message: String,
     },
     /// No connection, or it broke before the answer.
-    #[error("cannot reach {url}: {source}")]
+    #[error("cannot reach {url}: {reason}")]
     Unreachable {
         /// Where the gateway should be.
         url: String,
-        /// What the system says.
-        source: io::Error,
+        /// What the system says. The text of this error has it, so it is not its source as well.
+        reason: io::Error,
     },
     /// No answer in time. The gateway may have done what it was asked for.
     #[error("no answer from {url} within {timeout:?}")]
@@ -101,15 +101,15 @@ impl ClientError {
             ureq::Error::Io(error) if is_timeout(&error) => Self::Timeout { url, timeout },
             ureq::Error::Io(error) => match tls_error(&error) {
                 Some(message) => Self::Tls { url, message },
-                None => Self::Unreachable { url, source: error },
+                None => Self::Unreachable { url, reason: error },
             },
             ureq::Error::HostNotFound => Self::Unreachable {
                 url,
-                source: io::Error::new(io::ErrorKind::NotFound, "the name of the host is not known"),
+                reason: io::Error::new(io::ErrorKind::NotFound, "the name of the host is not known"),
             },
             ureq::Error::ConnectionFailed => Self::Unreachable {
                 url,
-                source: other(&"no connection"),
+                reason: other(&"no connection"),
             },
             ureq::Error::Tls(message) => Self::Tls {
                 url,
@@ -147,14 +147,13 @@ pub(crate) fn presentable(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let text = text.trim();
     let printable = |c: char| {
-        if c.is_control() && c != '\n' {
-            '\u{fffd}'
-        } else {
-            c
-        }
+        // The standard library escapes what does not print: controls, and what turns the writing direction.
+        let prints = c.escape_debug().count() == 1 || matches!(c, '\'' | '"' | '\\' | '\n');
+        if prints { c } else { char::REPLACEMENT_CHARACTER }
     };
-    let mut shown: String = text.chars().take(MAX_CHARS).map(printable).collect();
-    if shown.len() < text.len() {
+    let mut chars = text.chars();
+    let mut shown: String = chars.by_ref().take(MAX_CHARS).map(printable).collect();
+    if chars.next().is_some() {
         shown.push_str("...");
     }
     shown
@@ -175,7 +174,20 @@ mod tests {
     #[test]
     fn what_a_gateway_says_cannot_steer_a_terminal() {
         assert_eq!(presentable(b" a\x1b[2Jb\nc\xff \n"), "a\u{fffd}[2Jb\nc\u{fffd}");
+        assert_eq!(presentable("a\u{202e}b\"'\\é".as_bytes()), "a\u{fffd}b\"'\\é");
         assert_eq!(presentable(&[b'x'; 3000]).len(), 2003);
+        assert!(presentable(&[b'\x07'; 3000]).ends_with("\u{fffd}..."));
+    }
+
+    #[test]
+    fn a_reason_is_told_once() {
+        let error = ClientError::new("u", Duration::ZERO, ureq::Error::HostNotFound);
+        assert_eq!(
+            error.to_string(),
+            "cannot reach u: the name of the host is not known"
+        );
+        // Whoever prints an error with its sources would say it twice.
+        assert!(std::error::Error::source(&error).is_none());
     }
 
     #[test]

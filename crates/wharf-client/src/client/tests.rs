@@ -210,3 +210,39 @@ fn what_is_no_certificate_is_refused_before_anything_is_sent() {
         "expected certificates in PEM as authorities, found none"
     );
 }
+
+#[test]
+fn a_page_for_people_is_no_answer_of_a_gateway() {
+    let (target, asked) = gateway(&["200 OK\r\nContent-Type: text/html; charset=utf-8|<h1>Log in</h1>"]);
+    let error = Client::new(&target).unwrap().push(&push()).unwrap_err();
+    assert!(error.to_string().ends_with("found a page for people"), "{error}");
+    asked.join().unwrap();
+}
+
+#[test]
+fn a_redirect_says_where_the_gateway_is_said_to_be() {
+    let (target, asked) = gateway(&["301 Moved\r\nLocation: https://x.example/metrics|<a>moved</a>"]);
+    let error = Client::new(&target).unwrap().push(&push()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the gateway answered 301: it points to https://x.example/metrics\n\
+         hint: redirects are not followed, so give that URL"
+    );
+    asked.join().unwrap();
+}
+
+#[test]
+fn an_answer_of_any_length_has_to_begin_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = Target {
+        address: listener.local_addr().unwrap().to_string().parse().unwrap(),
+        timeout: Some(Duration::from_millis(50)),
+        ..Target::default()
+    };
+    let client = Client::new(&target).unwrap();
+    // The system takes the connection; nobody answers.
+    let mut request = Request::get("/api/v1/metrics");
+    request.whole_answer_in_time = false;
+    let opened = client.open(&request).map(drop);
+    assert!(matches!(opened, Err(ClientError::Timeout { .. })), "{opened:?}");
+}

@@ -8,7 +8,7 @@ mod spool;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::thread;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wharf_client::{Client, ClientError, Request, Retry};
@@ -53,6 +53,9 @@ pub(crate) enum Failure {
     /// Another run is busy with the folder.
     #[error("the spool folder is in use by another run")]
     Busy,
+    /// Whoever waited for the answer could not wait any longer.
+    #[error("no answer before the signal to end")]
+    Hurried,
 }
 
 impl Failure {
@@ -60,6 +63,15 @@ impl Failure {
     pub(crate) fn is_for_good(&self) -> bool {
         matches!(self, Self::Client(error) if error.is_for_good())
     }
+}
+
+/// How long whoever delivers something waits.
+pub(crate) trait Patience {
+    /// Makes an attempt and waits for its end; [`Failure::Hurried`] if that is too long.
+    fn attempt(&self, attempt: impl FnOnce() -> Result<(), Failure> + Send + 'static) -> Result<(), Failure>;
+
+    /// Waits between two attempts, and breaks off when there should be no further one.
+    fn pause(&self, pause: Duration) -> ControlFlow<()>;
 }
 
 /// How long another run that is busy with the folder is left alone.
@@ -94,32 +106,29 @@ impl Delivery {
     }
 
     /// Delivers a request: tries for as long as the flags say, then keeps it in the folder, if there is one.
-    ///
-    /// `pause` waits between two attempts, and breaks off when there should be no further one.
-    pub(crate) fn deliver(
-        &self,
-        request: &Request,
-        mut pause: impl FnMut(Duration) -> ControlFlow<()>,
-    ) -> Outcome {
+    pub(crate) fn deliver(&self, request: Request, patience: &impl Patience) -> Outcome {
+        let request = Arc::new(request);
         let started = Instant::now();
         let mut schedule = self.retry.start();
         loop {
-            let failure = match self.attempt(request) {
+            let (delivery, attempted) = (self.clone(), Arc::clone(&request));
+            let failure = match patience.attempt(move || delivery.attempt(&attempted)) {
                 Ok(()) => return Outcome::Delivered,
                 Err(failure) => failure,
             };
             let next = match &failure {
                 Failure::Client(error) | Failure::Behind(error) => schedule.pause_after(error),
                 Failure::Busy => Some(BUSY_PAUSE).filter(|_| started.elapsed() < self.retry.within),
+                Failure::Hurried => None,
             };
             if let Some(next) = next {
                 self.voice
                     .tell(format_args!("{failure}; trying again in {next:.1?}"));
-                if pause(next).is_continue() {
+                if patience.pause(next).is_continue() {
                     continue;
                 }
             }
-            return self.give_up(request, failure);
+            return self.give_up(&request, failure);
         }
     }
 
@@ -201,10 +210,4 @@ impl Delivery {
             _ => Ok(()),
         }
     }
-}
-
-/// Waits, whatever comes.
-pub(crate) fn sleep(pause: Duration) -> ControlFlow<()> {
-    thread::sleep(pause);
-    ControlFlow::Continue(())
 }

@@ -1,6 +1,7 @@
 //! `wharf push`: metrics from a file, a pipe or the command line, to the gateway.
 
 mod one_liner;
+mod patience;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -15,7 +16,8 @@ use wharf_client::{How, Push, Request};
 use wharf_model::duration;
 
 use self::one_liner::OneLiner;
-use super::delivery::{Delivery, DeliveryFlags, Outcome, sleep};
+use self::patience::Patience;
+use super::delivery::{Delivery, DeliveryFlags, Outcome};
 use super::families::{Families, Format};
 use super::gateway::GatewayFlags;
 use super::group::GroupFlags;
@@ -100,11 +102,24 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let voice = Voice::new(NAME, arguments.voice);
-    match delivery.deliver(&request, sleep) {
+    // What could not be kept is not worth more than an end at once.
+    let patience = arguments
+        .delivery
+        .spool
+        .as_ref()
+        .map(|_| Patience::until_asked_to_end());
+    let patience = match patience.transpose() {
+        Ok(patience) => patience.unwrap_or_default(),
+        Err(error) => {
+            complain(NAME, &error.into());
+            return ExitCode::FAILURE;
+        }
+    };
+    let length = request.body.len();
+    match delivery.deliver(request, &patience) {
         Outcome::Delivered => {
             voice.tell(format_args!(
-                "pushed {} bytes to {}",
-                request.body.len(),
+                "pushed {length} bytes to {}",
                 delivery.client().address()
             ));
             ExitCode::SUCCESS

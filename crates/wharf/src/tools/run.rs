@@ -7,10 +7,10 @@ mod heartbeat;
 mod inbox;
 mod job;
 mod listener;
+mod patience;
 mod report;
 
 use std::ffi::OsString;
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use wharf_store::{Clock as _, SystemClock};
 use self::heartbeat::Heartbeat;
 use self::inbox::{Inbox, snapshot};
 use self::job::{Ending, Events, Job, Limit};
+use self::patience::Patience;
 use self::report::{Report, Seconds};
 use super::complain;
 use super::delivery::{Delivery, DeliveryFlags, Failure, Outcome};
@@ -176,14 +177,11 @@ impl Run {
             }
         };
         report.ended(now(), clock.elapsed().as_secs_f64(), &ending);
+        let patience = Patience::new(&events, ending.was_asked_to_end);
         // A heartbeat that is under way must not arrive behind the report.
         if let Some(heartbeat) = heartbeat {
-            heartbeat.stop();
+            patience.wait_for(move || heartbeat.stop());
         }
-        let patience = Patience {
-            events: &events,
-            end: ending.was_asked_to_end.then(|| Instant::now() + HASTE),
-        };
         self.tell_the_gateway(report, &inbox, &patience);
         Ok(ending.code)
     }
@@ -273,7 +271,7 @@ impl Run {
             text: families.text(),
             ttl: self.arguments.ttl,
         };
-        match delivery.deliver(&push.request(), |pause| patience.wait(pause)) {
+        match delivery.deliver(push.request(), patience) {
             Outcome::Delivered => {
                 self.voice
                     .tell(format_args!("pushed to {}", delivery.client().address()));
@@ -290,28 +288,6 @@ impl Run {
                 }
                 Some(failure)
             }
-        }
-    }
-}
-
-/// For how long pushes are repeated once somebody wants us to end: whoever does so kills what has not gone soon.
-const HASTE: Duration = Duration::from_secs(5);
-
-/// How long a push may be repeated, beside what the flags say.
-struct Patience<'a> {
-    /// A wish to end comes here, and ends all waiting.
-    events: &'a Events,
-    /// No further attempt after this.
-    end: Option<Instant>,
-}
-
-impl Patience<'_> {
-    fn wait(&self, pause: Duration) -> ControlFlow<()> {
-        let is_over = self.end.is_some_and(|end| Instant::now() + pause > end);
-        if is_over || self.events.is_asked_to_end_within(pause) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
         }
     }
 }

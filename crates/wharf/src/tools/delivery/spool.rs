@@ -212,17 +212,25 @@ fn make_room(found: &mut Vec<Found>, length: u64, voice: Voice) -> io::Result<()
     found.sort_unstable_by_key(|file| (!file.is_refused, file.number));
     let mut bytes: u64 = found.iter().map(|file| file.bytes).sum();
     let mut count = found.len();
+    let mut dropped = Vec::new();
     for file in found {
         if count < MAX_FILES && bytes.saturating_add(length) <= MAX_BYTES {
             break;
         }
-        voice.warn(format_args!(
-            "spool folder is full: dropped {}",
-            file.path.display()
-        ));
         remove(&file.path)?;
+        dropped.push(&file.path);
         count -= 1;
         bytes = bytes.saturating_sub(file.bytes);
+    }
+    match dropped.as_slice() {
+        [] => {}
+        [file] => voice.warn(format_args!("spool folder is full: dropped {}", file.display())),
+        [first, .., last] => voice.warn(format_args!(
+            "spool folder is full: dropped {} files, from {} to {}",
+            dropped.len(),
+            first.display(),
+            last.display()
+        )),
     }
     Ok(())
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use anyhow::bail;
-use wharf_exposition::text;
+use wharf_exposition::{number, text};
 use wharf_model::MetricType;
 use wharf_model::name::{EscapingScheme, is_legacy_metric_name};
 
-/// One sample, with what is said about its family. Labels and value are for the decoder to check.
+/// One sample, with what is said about its family. Labels are for the decoder to check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OneLiner {
     name: String,
@@ -37,6 +37,10 @@ impl FromStr for OneLiner {
             .strip_prefix('=')
             .ok_or("expected `}=` and a value behind the labels")?;
         let (value, mut options) = rest.split_once(',').unwrap_or((rest, ""));
+        if number::parse_f64(value.as_bytes()).is_none() {
+            let value = value.escape_debug();
+            return Err(format!("expected a number behind `=`, found `{value}`"));
+        }
         let mut found = Self {
             name: name.to_owned(),
             labels: labels.to_owned(),
@@ -133,6 +137,8 @@ mod tests {
             "expected a metric name of letters, digits, `_` and `:`",
         );
         check(&["m{a=\"b\"} 1"], "expected `}=` and a value behind the labels");
+        check(&["m="], "expected a number behind `=`, found ``");
+        check(&["m=1\nn 2"], "expected a number behind `=`, found `1\\nn 2`");
         check(
             &["m=1,kind=gauge"],
             "expected type=gauge, type=counter, type=untyped or at last help=TEXT, found `kind=gauge`",

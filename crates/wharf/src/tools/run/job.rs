@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,12 +32,31 @@ const PASSED_ON: [Signal; 7] = [
 /// Those among them by which somebody wants a process to end.
 const ENDING: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
 
-/// What happens while a job runs.
+/// What happens while something is waited for.
 #[derive(Debug)]
-enum Event {
+pub(super) enum Event {
+    /// A signal came.
     Signal(Signal, Cause),
-    /// The process has ended, and is still there to be waited for.
+    /// The job has ended, and is still there to be waited for; or what is done beside is done.
     Ended,
+}
+
+impl Event {
+    /// Whether somebody wants this process to end.
+    pub(super) fn is_wish_to_end(&self) -> bool {
+        matches!(self, Self::Signal(signal, _) if ENDING.contains(signal))
+    }
+}
+
+/// Tells that something has ended when it goes out of scope.
+#[derive(Debug)]
+pub(super) struct Notice(Sender<Event>);
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        // Nobody listens any more if this process is about to end.
+        let _unheard = self.0.send(Event::Ended);
+    }
 }
 
 /// Signals to this process, and the end of the job, in the order in which they come.
@@ -52,6 +72,8 @@ impl Events {
     /// A signal that this process ignores stays so, and the job will ignore it too: that is how `nohup` works.
     pub(super) fn listen() -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel();
+        // Of whoever ignores it, the system keeps no children to be waited for. It is handed down by careless parents.
+        signal_hook::flag::register(Signal::CHILD.as_raw(), Arc::default())?;
         let ignored = ignored_signals();
         let signals = PASSED_ON
             .into_iter()
@@ -75,17 +97,19 @@ impl Events {
         Ok(Self { sender, receiver })
     }
 
-    /// Waits so long, or until somebody wants this process to end.
-    pub(super) fn is_asked_to_end_within(&self, pause: Duration) -> bool {
-        let end = Instant::now() + pause;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            match self.receiver.recv_timeout(left) {
-                Ok(Event::Signal(signal, _)) if ENDING.contains(&signal) => return true,
-                Ok(_) => {}
-                Err(_) => return false,
-            }
+    /// The next event; an error if none comes until the deadline.
+    pub(super) fn next(&self, deadline: Option<Instant>) -> Result<Event, RecvTimeoutError> {
+        match deadline {
+            Some(deadline) => self
+                .receiver
+                .recv_timeout(deadline.saturating_duration_since(Instant::now())),
+            None => self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
+    }
+
+    /// What tells here that something done beside has ended.
+    pub(super) fn notice_of_end(&self) -> Notice {
+        Notice(self.sender.clone())
     }
 }
 
@@ -190,20 +214,13 @@ impl Job {
 
     /// Passes signals on until the job ends.
     pub(super) fn wait(mut self, events: &Events, limit: Option<Limit>) -> io::Result<Ending> {
-        self.report_the_end_to(&events.sender);
+        self.report_the_end(events.notice_of_end());
         let started = Instant::now();
         let mut deadline = limit.and_then(|limit| started.checked_add(limit.timeout));
         let (mut timed_out, mut was_asked_to_end) = (false, false);
         loop {
-            let event = match deadline {
-                Some(deadline) => events
-                    .receiver
-                    .recv_timeout(deadline.saturating_duration_since(Instant::now())),
-                None => events.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            if let Ok(Event::Signal(signal, _)) = &event {
-                was_asked_to_end |= ENDING.contains(signal);
-            }
+            let event = events.next(deadline);
+            was_asked_to_end |= event.as_ref().is_ok_and(Event::is_wish_to_end);
             match event {
                 // What the kernel sends comes from the terminal, and goes to all processes there, the job included.
                 Ok(Event::Signal(_, Cause::Kernel)) => {}
@@ -235,13 +252,12 @@ impl Job {
     }
 
     /// Until the job has been waited for, its process id is taken, so no signal can reach a stranger.
-    fn report_the_end_to(&self, sender: &Sender<Event>) {
-        let (pid, sender) = (self.pid, sender.clone());
+    fn report_the_end(&self, notice: Notice) {
+        let pid = self.pid;
         thread::spawn(move || {
+            let _notice = notice;
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
             while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
-            // Nobody listens any more if this process is about to end.
-            let _unheard = sender.send(Event::Ended);
         });
     }
 

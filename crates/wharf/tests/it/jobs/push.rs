@@ -225,7 +225,7 @@ fn a_refusal_is_told_and_not_repeated() {
         ("413 Payload Too Large", "the gateway answered 413: because"),
         (
             "301 Moved Permanently\r\nLocation: /x",
-            "the gateway answered 301: because",
+            "the gateway answered 301: it points to /x\nhint: ",
         ),
     ] {
         let stub = Stub::start(vec![Answer::Head(head)]);

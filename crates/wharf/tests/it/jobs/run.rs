@@ -290,6 +290,18 @@ fn a_signal_that_is_ignored_stays_ignored_for_the_command() {
 }
 
 #[test]
+fn a_parent_that_ignores_the_end_of_children_does_not_hide_the_exit_code() {
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    let run = ["run", "--job", "j", "--gateway", &stub.url, "sh", "-c", "exit 7"];
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", "trap '' CHLD; exec \"$0\" \"$@\"", crate::WHARF])
+        .args(run);
+    ends_with(7, &output(command));
+    assert!(stub.asked().contains("\njob_run_exit_code 7\n"));
+}
+
+#[test]
 fn a_command_that_takes_too_long_is_ended_with_all_that_it_started() {
     for spawn in gateways() {
         let gateway = spawn.start();
@@ -525,6 +537,34 @@ fn a_command_that_was_asked_to_end_is_not_followed_by_an_hour_of_attempts() {
     let exit = run.wait();
     assert_eq!(exit.code, Some(128 + 15));
     assert!(exit.stderr.contains("push lost: cannot reach"), "{}", exit.stderr);
+}
+
+#[test]
+fn a_gateway_that_never_answers_does_not_hold_a_run_that_was_asked_to_end() {
+    // What is not answered: the push at the end, and a heartbeat.
+    for (flags, script, code) in [
+        (&[][..], "touch there; exit 7", 7),
+        (
+            &["--heartbeat=1h"],
+            "touch there; while :; do sleep 0.01; done",
+            128 + 15,
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let stub = Stub::start(vec![Answer::Silence]);
+        let mut command = run_at(&stub.url, &["--request-timeout=1h", "--spool=spool"]);
+        command.args(flags).args(["sh", "-c"]);
+        command.arg(format!("cd {}; {script}", folder.path().display()));
+        let mut run = Process::start(command);
+        stub.asked();
+        let there = folder.path().join("there");
+        until("the command", || there.exists().then_some(()));
+        run.terminate();
+        let exit = run.wait();
+        assert_eq!(exit.code, Some(code), "{}", exit.stderr);
+        let expected = "push kept for later: no answer before the signal to end";
+        assert!(exit.stderr.contains(expected), "{}", exit.stderr);
+    }
 }
 
 #[test]

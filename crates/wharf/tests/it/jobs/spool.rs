@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
+use wharf_testkit::Process;
+
 use super::stub::{Answer, Stub};
 use super::{ends_with, nobody, output, push_at, run_at, stderr, url, value};
 use crate::{gateways, wharf};
@@ -72,6 +74,55 @@ fn what_could_not_be_delivered_is_delivered_first_and_in_order() {
         assert_eq!(value(&gateway, "job_run_exit_code"), 7.0);
         assert!(kept(&spool).is_empty());
     }
+}
+
+#[test]
+fn a_push_that_has_to_end_is_kept() {
+    let silent = Stub::start(vec![Answer::Silence]);
+    for (url, reason) in [
+        (nobody(), "cannot reach"),
+        (silent.url.clone(), "no answer before the signal to end"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let flags = [
+            "--metric=m=1",
+            "--retry-for=1h",
+            "--request-timeout=1h",
+            "--verbose",
+        ];
+        let mut command = push_at(&url, &flags);
+        command.arg("--spool").arg(folder.path());
+        let mut push = Process::start(command);
+        if url == silent.url {
+            silent.asked();
+        } else {
+            push.log_line("trying again");
+        }
+        push.terminate();
+        let exit = push.wait();
+        assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+        let said = format!("wharf push: kept for later: {reason}");
+        assert!(exit.stderr.contains(&said), "{}", exit.stderr);
+        assert_eq!(kept(folder.path()), [name(1, "push")]);
+    }
+}
+
+#[test]
+fn a_folder_that_is_too_full_says_so_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 1..=1002 {
+        fs::write(folder.path().join(name(number, "push")), "").unwrap();
+    }
+    let full = push(&nobody(), folder.path(), &["--metric=m=1"]);
+    ends_with(0, &full);
+    let said = stderr(&full);
+    assert_eq!(
+        said.matches("spool folder is full: dropped 3 files, from ")
+            .count(),
+        1,
+        "{said}"
+    );
+    assert_eq!(kept(folder.path()).len(), 1000);
 }
 
 #[test]
