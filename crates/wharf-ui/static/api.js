@@ -39,6 +39,22 @@ export const get = async (path, parameters, signal) => (await (await request(url
 export const deleteGroup = (path, family) =>
   request(url(`groups/${path}`, { family }), { method: "DELETE", keepalive: true });
 
+// Browsers refuse to keep more than some hundred requests alive at once.
+const AT_ONCE = 50;
+
+/** Deletes many groups; of those that stay the first one's refusal is thrown, when the others have gone. */
+export const deleteGroups = async (paths) => {
+  const refused = [];
+  for (let from = 0; from < paths.length; from += AT_ONCE) {
+    const deleted = await Promise.allSettled(paths.slice(from, from + AT_ONCE).map((path) => deleteGroup(path)));
+    refused.push(...deleted.filter(({ status }) => status === "rejected"));
+  }
+  const [first] = refused;
+  if (!first) return;
+  const others = refused.length - 1;
+  throw others > 0 ? new ApiError(first.reason.status, `${first.reason.message}\nand ${others} more are not deleted`) : first.reason;
+};
+
 /** What selectors name: how much, and which groups. Removes it unless `dry_run`. */
 export const deleteMatching = async (parameters) =>
   (await (await request(url("groups", parameters), { method: "DELETE" })).json()).data;
@@ -53,10 +69,11 @@ let allowed;
 
 /** What this visitor may do; nothing, if the gateway does not say. Asked once a page. */
 export const access = () => {
-  allowed ??= get("access").catch(() => {
-    // It may know better in a moment.
+  const forget = (answer) => {
     allowed = undefined;
-    return {};
-  });
+    return answer;
+  };
+  // The gateway may know better in a moment, and a visitor who may read nothing yet is about to be asked for a password.
+  allowed ??= get("access").then((answer) => (answer.read ? answer : forget(answer)), () => forget({}));
   return allowed;
 };

@@ -10,6 +10,7 @@ mod groups;
 mod looks;
 mod screenshots;
 mod views;
+mod visitors;
 
 use std::ops::Deref;
 
