@@ -9,6 +9,7 @@ mod group;
 mod groups;
 mod looks;
 mod screenshots;
+mod speed;
 mod views;
 mod visitors;
 
