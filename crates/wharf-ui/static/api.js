@@ -42,11 +42,15 @@ export const deleteGroup = (path, family) =>
 // Browsers refuse to keep more than some hundred requests alive at once.
 const AT_ONCE = 50;
 
-/** Deletes many groups; of those that stay the first one's refusal is thrown, when the others have gone. */
-export const deleteGroups = async (paths) => {
+/**
+ * Deletes many groups; of those that stay the first one's refusal is thrown, when the others have gone. A page that is
+ * being left cannot wait, and asks for all of them at once.
+ */
+export const deleteGroups = async (paths, isLeaving) => {
   const refused = [];
-  for (let from = 0; from < paths.length; from += AT_ONCE) {
-    const deleted = await Promise.allSettled(paths.slice(from, from + AT_ONCE).map((path) => deleteGroup(path)));
+  const atOnce = isLeaving ? paths.length : AT_ONCE;
+  for (let from = 0; from < paths.length; from += atOnce) {
+    const deleted = await Promise.allSettled(paths.slice(from, from + atOnce).map((path) => deleteGroup(path)));
     refused.push(...deleted.filter(({ status }) => status === "rejected"));
   }
   const [first] = refused;

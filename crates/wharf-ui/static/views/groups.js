@@ -270,7 +270,7 @@ export const open = (main) => {
     later({
       keys: groups.map(([path]) => path),
       text: `Deleted ${groups.length === 1 ? plain(groups[0][1]) : what}`,
-      send: () => deleteGroups(groups.map(([path]) => path)),
+      send: (isLeaving) => deleteGroups(groups.map(([path]) => path), isLeaving),
       changed: () => { drawActions(); drawList(); },
     });
   };
