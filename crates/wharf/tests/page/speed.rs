@@ -25,7 +25,6 @@ fn wait_after(page: &Page, before: &str, key: &str, rows: usize, text: &str) -> 
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "what was measured is what this is for")]
 #[ignore = "measures: `cargo test --release -p wharf --test page -- --ignored --nocapture measure`"]
 fn measure_searches_among_a_hundred_thousand_groups() {
     let Some(page) = Page::new(&["--storage.path="]) else {
