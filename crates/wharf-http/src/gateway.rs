@@ -512,7 +512,9 @@ impl Gateway {
             self.without_body(request).await;
             return respond::at_another_address(purposes);
         }
-        let response = Arc::clone(self).dispatch(route, path, request, rights).await;
+        let response = Arc::clone(self)
+            .dispatch(route, path, request, rights, door)
+            .await;
         if let Some(handler) = handler_label(route, &summary.method) {
             self.telemetry
                 .record_request(response.status().as_u16(), handler, &summary.method);
@@ -544,6 +546,7 @@ impl Gateway {
         path: &[u8],
         request: Request<Incoming>,
         rights: &Rights,
+        door: &Door,
     ) -> Response<ResponseBody> {
         let need = route.terms(request.method()).need;
         if let Some(Err(error)) = need.map(|need| rights.demand(need)) {
@@ -600,6 +603,9 @@ impl Gateway {
         } else if let Err(error) = self.check_unread(request).await {
             return error.into_response();
         }
+        if route == Route::ApiAccess {
+            return visitor::show(&self, rights, door);
+        }
         if route == Route::Scrape {
             return scrape::handle(self, query.as_deref(), &headers, rights, peer).await;
         }
@@ -639,7 +645,7 @@ impl Gateway {
         };
         match route {
             // `dispatch` has sent them elsewhere.
-            Route::Group { .. } | Route::ApiPush | Route::Scrape => respond::not_found(),
+            Route::Group { .. } | Route::ApiPush | Route::Scrape | Route::ApiAccess => respond::not_found(),
             Route::Healthy => respond::plain("OK"),
             Route::Ready => match self.not_ready() {
                 None => respond::plain("OK"),
@@ -675,7 +681,6 @@ impl Gateway {
             Route::ApiFamilies => families::list(self, query, rights).await,
             Route::ApiStats => stats::show(self, query, rights).await,
             Route::ApiEvents => events::follow(&self, rights),
-            Route::ApiAccess => visitor::show(&self, rights),
             Route::ApiDescription => description::show(),
             Route::Reload => self.reload_by_request().await,
             Route::ApiWipe => self.wipe(rights).await.unwrap_or_else(ApiError::into_response),

@@ -47,7 +47,7 @@ pub(crate) async fn list(
         let mut request = ListRequest::of(query.as_deref())?;
         request.listing.selectors = scope.narrow(request.listing.selectors);
         let look = Look::at(&gateway, request.filter.expiring_within);
-        let page = if request.filter.is_empty() {
+        let page = if request.filter.is_empty() && !request.counts {
             gateway.store.list(&request.listing)
         } else {
             let passes = |candidate: &Candidate<'_>| request.filter.passes(&look, candidate);
@@ -163,6 +163,8 @@ const SORTS: [(&str, SortBy); 7] = [
 struct ListRequest {
     listing: Listing,
     filter: Filter,
+    /// The total, also where every group has to be looked at for it.
+    counts: bool,
     /// As in [`FIELDS`].
     fields: Vec<usize>,
 }
@@ -178,6 +180,7 @@ impl ListRequest {
                 limit: DEFAULT_LIMIT,
             },
             filter: Filter::default(),
+            counts: false,
             fields: (0..DEFAULT_FIELDS).collect(),
         };
         let mut after = None;
@@ -192,6 +195,7 @@ impl ListRequest {
                 "limit" => listing.limit = limit(&value)?,
                 "cursor" => after = Some(value),
                 "fields" => request.fields = fields(&value)?,
+                "total" => request.counts = query::flag(&name, &value)?,
                 "q" => request.filter.words = Words::of(&value)?,
                 "state" => request.filter.states = filter::states(&value)?,
                 "expiring_within" => {
@@ -200,7 +204,7 @@ impl ListRequest {
                         within.map_err(|error| ApiError::parameter(&format!("expiring_within: {error}")))?;
                 }
                 other => {
-                    let known = "match[], q, state, expiring_within, sort, limit, cursor, fields";
+                    let known = "match[], q, state, expiring_within, sort, limit, cursor, fields, total";
                     return Err(query::unknown(other, known));
                 }
             }
@@ -450,7 +454,7 @@ mod tests {
         );
         assert_eq!(
             refused("match=x"),
-            "expected a parameter of match[], q, state, expiring_within, sort, limit, cursor, fields, found `match`"
+            "expected a parameter of match[], q, state, expiring_within, sort, limit, cursor, fields, total, found `match`"
         );
         assert!(refused("fields=label").starts_with("fields: expected some of labels, "));
         assert!(refused("match[]=job").starts_with("match[]: column 1: "));

@@ -39,6 +39,26 @@ export const get = async (path, parameters, signal) => (await (await request(url
 export const deleteGroup = (path, family) =>
   request(url(`groups/${path}`, { family }), { method: "DELETE", keepalive: true });
 
+// Browsers refuse to keep more than some hundred requests alive at once.
+const AT_ONCE = 50;
+
+/**
+ * Deletes many groups; of those that stay the first one's refusal is thrown, when the others have gone. A page that is
+ * being left cannot wait, and asks for all of them at once.
+ */
+export const deleteGroups = async (paths, isLeaving) => {
+  const refused = [];
+  const atOnce = isLeaving ? paths.length : AT_ONCE;
+  for (let from = 0; from < paths.length; from += atOnce) {
+    const deleted = await Promise.allSettled(paths.slice(from, from + atOnce).map((path) => deleteGroup(path)));
+    refused.push(...deleted.filter(({ status }) => status === "rejected"));
+  }
+  const [first] = refused;
+  if (!first) return;
+  const others = refused.length - 1;
+  throw others > 0 ? new ApiError(first.reason.status, `${first.reason.message}\nand ${others} more are not deleted`) : first.reason;
+};
+
 /** What selectors name: how much, and which groups. Removes it unless `dry_run`. */
 export const deleteMatching = async (parameters) =>
   (await (await request(url("groups", parameters), { method: "DELETE" })).json()).data;
@@ -53,10 +73,11 @@ let allowed;
 
 /** What this visitor may do; nothing, if the gateway does not say. Asked once a page. */
 export const access = () => {
-  allowed ??= get("access").catch(() => {
-    // It may know better in a moment.
+  const forget = (answer) => {
     allowed = undefined;
-    return {};
-  });
+    return answer;
+  };
+  // The gateway may know better in a moment, and a visitor who may read nothing yet is about to be asked for a password.
+  allowed ??= get("access").then((answer) => (answer.read ? answer : forget(answer)), () => forget({}));
   return allowed;
 };

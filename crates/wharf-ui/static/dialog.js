@@ -5,14 +5,15 @@ import { done, fail } from "./undo.js";
 
 /**
  * Asks before something is removed; resolves to whether the reader agreed. `word`, if given, has to be typed first.
- * `content` is shown between title and buttons.
+ * `content` is shown between title and buttons; `begin` gets the button, if what it does depends on the content.
  */
-export const confirm = ({ title, content = [], action, word }) => new Promise((resolve) => {
+export const confirm = ({ title, content = [], action, word, begin = () => {} }) => new Promise((resolve) => {
   const button = h("button", { type: "submit", class: "danger", value: "yes", disabled: Boolean(word) }, action);
   const input = word && h("input", {
     type: "text", id: "confirm-word", autocomplete: "off", spellcheck: "false",
     oninput: () => { button.disabled = input.value !== word; },
   });
+  begin(button);
   open({
     title,
     content: [

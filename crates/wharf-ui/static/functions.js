@@ -17,12 +17,17 @@ const TABS = [["groups", "Groups"], ["metrics", "Metrics"], ["status", "Status"]
 
 const main = document.getElementById("main");
 const tabs = TABS.map(([view, text]) => h("a", { href: route.href(view), data: { view } }, text));
+// A gateway that is starting or busy is another one soon.
+const RETRY_MS = 5000;
+
 let shown;
 let under;
+let retry;
 
 /** Shows what the URL names. Whatever was being loaded before is given up. */
 const show = async () => {
   const { view, parameters } = route.current();
+  clearTimeout(retry);
   under?.abort();
   under = new AbortController();
   const { signal } = under;
@@ -42,9 +47,15 @@ const show = async () => {
   try {
     await shown.update(parameters, signal);
     banner?.remove();
+    following.go();
   } catch (error) {
     if (error.name === "AbortError" || signal.aborted) return;
-    const problem = h("p", { id: "problem", class: "problem", role: "alert" }, `${error.message}; trying again`);
+    // Who was turned away stays so; asking again would bring up the browser's question for a password again and again.
+    const isFinal = error.status === 401 || error.status === 403;
+    if (isFinal) following.rest();
+    else retry = setTimeout(show, RETRY_MS);
+    const next = isFinal ? "Reload the page to try again." : "Trying again…";
+    const problem = h("p", { id: "problem", class: "problem", role: "alert" }, error.message, "\n", h("small", {}, next));
     if (banner) banner.replaceWith(problem);
     else main.prepend(problem);
     if (error.status === undefined) throw error;
@@ -55,6 +66,7 @@ const WORDS = {
   live: "Live: changes appear by themselves",
   polling: "No live connection: asking every ten seconds",
   paused: "Paused while nobody looks",
+  off: "Nothing to follow: what the page asked for was refused",
 };
 
 document.getElementById("brand").setAttribute("href", route.href("groups"));
@@ -66,7 +78,7 @@ time.start();
 keys.start((view) => route.go(view));
 route.follow();
 route.onChange(show);
-live.follow(show, (state) => {
+const following = live.follow(show, (state) => {
   const element = document.getElementById("live");
   element.dataset.state = state;
   element.title = WORDS[state];

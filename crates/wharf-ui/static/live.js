@@ -9,7 +9,7 @@ const LEAST_PAUSE_MS = 1000;
 
 /**
  * Calls `refresh` after changes; it may return a promise, and is not called again before that has settled.
- * `show` gets the state: `live`, `polling`, `paused`.
+ * `show` gets the state: `live`, `polling`, `paused`, `off`. Returns what begins it, `go`, and what ends it, `rest`.
  */
 export const follow = (refresh, show) => {
   let stream;
@@ -17,10 +17,11 @@ export const follow = (refresh, show) => {
   let due;
   let isBusy = false;
   let isStale = false;
+  let isWanted = false;
 
   const run = async () => {
     due = undefined;
-    if (document.hidden) return;
+    if (document.hidden || !isWanted) return;
     isBusy = true;
     isStale = false;
     await Promise.resolve(refresh()).catch(() => {});
@@ -58,6 +59,7 @@ export const follow = (refresh, show) => {
   };
 
   document.addEventListener("visibilitychange", () => {
+    if (!isWanted) return;
     if (document.hidden) {
       stop();
       show("paused");
@@ -68,7 +70,17 @@ export const follow = (refresh, show) => {
   });
   // A page that is kept for the back button must not keep its stream: places for readers are few.
   addEventListener("pagehide", stop);
-  addEventListener("pageshow", (event) => event.persisted && start());
-  if (!document.hidden) start();
-  return schedule;
+  addEventListener("pageshow", (event) => event.persisted && isWanted && start());
+  return {
+    go: () => {
+      if (isWanted) return;
+      isWanted = true;
+      if (!document.hidden) start();
+    },
+    rest: () => {
+      isWanted = false;
+      stop();
+      show("off");
+    },
+  };
 };

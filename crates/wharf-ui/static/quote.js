@@ -35,8 +35,6 @@ export const snippets = (base, path, labels) => {
   const keys = Object.entries(grouping);
   const dictionary = `{${keys.map(([label, value]) => `${literal(label)}: ${literal(value)}`).join(", ")}}`;
   const groupingKey = keys.length > 0 ? `, grouping_key=${dictionary}` : "";
-  const chain = keys.map(([label, value]) => `.\n\tGrouping(${literal(label)}, ${literal(value)})`).join("");
-  const pusher = `push.New(${literal(gateway)}, ${literal(job)})${chain}`;
   return {
     curl: {
       push: `echo 'my_metric 42' | curl --fail --data-binary @- ${shell(url)}`,
@@ -54,13 +52,34 @@ export const snippets = (base, path, labels) => {
         `delete_from_gateway(${literal(gateway)}, job=${literal(job)}${groupingKey})`,
       ].join("\n"),
     },
-    Go: {
-      push: [
-        'metric := prometheus.NewGauge(prometheus.GaugeOpts{Name: "my_metric", Help: "What it says."})',
-        "metric.Set(42)",
-        `err := ${pusher}.\n\tCollector(metric).Add()`,
-      ].join("\n"),
-      delete: `err := ${pusher}.\n\tDelete()`,
-    },
+    Go: Object.values(labels).some(isChangedByGo) ? goByUrl(url) : goByClient(gateway, job, keys),
   };
 };
+
+/** Whether Go's client names another value: it writes a blank as `+`, which is a plus for all others. */
+const isChangedByGo = (value) => value.includes(" ") && !value.includes("/");
+
+const goByClient = (gateway, job, keys) => {
+  const chain = keys.map(([label, value]) => `.\n\tGrouping(${literal(label)}, ${literal(value)})`).join("");
+  const pusher = `push.New(${literal(gateway)}, ${literal(job)})${chain}`;
+  return {
+    push: [
+      'metric := prometheus.NewGauge(prometheus.GaugeOpts{Name: "my_metric", Help: "What it says."})',
+      "metric.Set(42)",
+      `err := ${pusher}.\n\tCollector(metric).Add()`,
+    ].join("\n"),
+    delete: `err := ${pusher}.\n\tDelete()`,
+  };
+};
+
+const goByUrl = (url) => ({
+  push: [
+    "// The package push would write the blank as a plus, which is another group.",
+    `_, err := http.Post(${literal(url)}, "text/plain",`,
+    '\tstrings.NewReader("my_metric 42\\n"))',
+  ].join("\n"),
+  delete: [
+    `request, err := http.NewRequest(http.MethodDelete, ${literal(url)}, nil)`,
+    "if err == nil {", "\t_, err = http.DefaultClient.Do(request)", "}",
+  ].join("\n"),
+});

@@ -91,13 +91,14 @@ export const open = (main) => {
     ];
   };
 
-  const drawCode = () => show(code, [data.path, data.labels, language], () => {
+  const drawCode = () => show(code, [data.path, data.labels, language, may.push], () => {
     const all = snippets(BASE.href, data.path, data.labels);
     const tabs = Object.keys(all).map((name) => h("button", {
       type: "button", role: "tab", "aria-selected": String(name === language), onclick: () => { language = name; drawCode(); },
     }, name));
     const block = (what, text) => h("div", { class: "code" }, h("h3", {}, what), h("pre", { tabindex: 0 }, text), copyButton(text, `${language}: ${what}`));
-    return [h("h2", { id: "code-title" }, "From your code"), h("div", { class: "tabs", role: "tablist" }, tabs),
+    return [h("h2", { id: "code-title" }, "From your code"),
+      !may.push && h("p", { class: "faint" }, "Not with what you may do here: other credentials are needed, or the address for pushes."), h("div", { class: "tabs", role: "tablist" }, tabs),
       block("Push to this group", all[language].push), block("Delete it", all[language].delete)];
   });
 

@@ -1,8 +1,8 @@
 // All groups, one row each: search, filters, order, pages, and what may be deleted.
 
-import { access, deleteGroup, deleteMatching, get, wipe } from "../api.js";
+import { access, deleteGroups, deleteMatching, get, wipe } from "../api.js";
 import { confirm, copyButton } from "../dialog.js";
-import { announce, cell, h, heading, row, show, sync, table } from "../dom.js";
+import { announce, cell, h, heading, replace, row, show, sync, table } from "../dom.js";
 import { bytes, clock, count, duration, plural } from "../format.js";
 import { group as title, plain } from "../labels.js";
 import { BASE, current, go, href } from "../route.js";
@@ -17,12 +17,15 @@ const FIELDS = [
 ].join(",");
 const STATES = [["", "All"], ["failed", "Failed"], ["stale", "Stale"], ["expiring", "Expiring"]];
 const TYPING_MS = 60;
+// What an age leaves of a selector may be a long list.
+const ASKING_MS = 250;
 // Counting asks about every group, so it is done less often than the list is read again.
 const COUNTS_MS = 10_000;
 const MOST_KEYS_SHOWN = 200;
 
 /** What a search means to the API: a selector in braces, or words. */
-const asQuery = (text = "") => (text.trim().startsWith("{") ? { "match[]": text } : { q: text });
+const asQuery = (text = "") => (isSelector(text) ? { "match[]": text, total: "true" } : { q: text });
+const isSelector = (text) => text.trim().startsWith("{");
 
 export const open = (main) => {
   let parameters = {};
@@ -86,7 +89,7 @@ export const open = (main) => {
       return;
     }
     counted.at = Date.now();
-    const asked = STATES.map(([state]) => get("groups", { state, limit: 1, fields: "path" }));
+    const asked = STATES.map(([state]) => get("groups", { state, limit: 1, fields: "path", total: "true" }));
     const answers = await Promise.all(asked).catch(() => undefined);
     if (!answers) {
       counted.at = 0;
@@ -114,6 +117,27 @@ export const open = (main) => {
     if (isSelected) selected.set(group.path, group.labels);
     else selected.delete(group.path);
     drawActions();
+    drawAll();
+  };
+
+  /** Selects all rows of the page, or none of them. */
+  const all = h("input", {
+    type: "checkbox", "aria-label": "Select all groups of this page",
+    onchange: () => {
+      for (const { path, labels } of visibleGroups()) {
+        if (all.checked) selected.set(path, labels);
+        else selected.delete(path);
+      }
+      drawActions();
+      drawList();
+    },
+  });
+  const visibleGroups = () => page.groups.filter((group) => !isPending(group.path));
+  const drawAll = () => {
+    const shown = visibleGroups();
+    const count = shown.filter((group) => selected.has(group.path)).length;
+    all.checked = count > 0 && count === shown.length;
+    all.indeterminate = count > 0 && count < shown.length;
   };
 
   /** What is wrong with a group, in words. */
@@ -164,15 +188,15 @@ export const open = (main) => {
   };
 
   const drawList = () => {
-    const shown = page.groups.filter((group) => !isPending(group.path));
+    const shown = visibleGroups();
     const kept = new Set(shown.map((group) => group.path));
     for (const path of rows.keys()) if (!kept.has(path)) rows.delete(path);
-    const isFiltered = parameters.q || parameters.state;
-    if (shown.length === 0) return show(list, [Boolean(isFiltered)], () => (isFiltered || parameters.after ? h("p", { class: "none" }, "No group matches.") : welcome()));
-    show(list, [parameters.sort], () => table({
+    const isPart = Boolean(parameters.q || parameters.state || parameters.after);
+    if (shown.length === 0) return show(list, [isPart], () => (isPart ? h("p", { class: "none" }, "No group matches.") : welcome(may)));
+    show(list, [parameters.sort, may.delete_group], () => table({
         label: "Groups", className: "groups",
         head: [
-          heading({ class: "check" }, h("span", { class: "unseen" }, "Select")),
+          heading({ class: "check" }, may.delete_group ? all : h("span", { class: "unseen" }, "Select")),
           heading({ class: "group", ...sorted("job") }, sortButton("job", "Group", false)),
           heading({ class: "pushes" }, "Last pushes"),
           heading({ class: "when", ...sorted("push_time"), ...sorted("failure_time") },
@@ -187,6 +211,7 @@ export const open = (main) => {
     const focused = document.activeElement?.closest?.("tr[data-row]");
     const isBox = document.activeElement?.matches("input");
     sync(list.querySelector("tbody"), shown.map(rowOf));
+    drawAll();
     const next = focused && !focused.isConnected && rows.get(focused.dataset.row)?.element;
     if (next) (isBox ? next.querySelector("input") : next)?.focus({ preventScroll: true });
     return undefined;
@@ -210,9 +235,8 @@ export const open = (main) => {
   };
 
   const drawActions = () => {
-    const isSelector = (parameters.q ?? "").trim().startsWith("{");
     // A selector knows no states: with a filter it would delete more than is shown.
-    const mayDelete = isSelector && !parameters.state && may.delete_by_selector && page.groups.length > 0;
+    const mayDelete = isSelector(parameters.q ?? "") && !parameters.state && may.delete_by_selector && page.groups.length > 0;
     show(actions, [selected.size], () => [
       selected.size > 0 && [
         h("span", {}, `${count(selected.size)} selected`),
@@ -246,26 +270,58 @@ export const open = (main) => {
     later({
       keys: groups.map(([path]) => path),
       text: `Deleted ${groups.length === 1 ? plain(groups[0][1]) : what}`,
-      send: () => Promise.all(groups.map(([path]) => deleteGroup(path))),
+      send: (isLeaving) => deleteGroups(groups.map(([path]) => path), isLeaving),
       changed: () => { drawActions(); drawList(); },
     });
   };
 
   const deleteBySelector = async (selector) => {
-    try {
-      const { count: found, groups } = await deleteMatching({ "match[]": selector, dry_run: "true" });
-      const what = plural(found, "group");
-      const isWanted = await confirm({
-        title: `Delete ${what}?`,
-        content: [h("p", {}, "What ", h("code", {}, selector), " names goes at once. This cannot be undone."), keyList(groups)],
-        action: `Delete ${what}`,
-      });
-      if (!isWanted) return;
-      const deleted = await deleteMatching({ "match[]": selector });
-      done(`Deleted ${plural(deleted.count, "group")}`);
-    } catch (error) {
-      fail(error.message);
-    }
+    const preview = h("div", { "aria-live": "polite" });
+    let button;
+    let wanted;
+    let asking;
+    // What is deleted is what was looked at last: while the reader writes an age, nothing can be.
+    const look = async () => {
+      const asked = { "match[]": selector, older_than: age.value.trim() };
+      wanted = asked;
+      button.disabled = true;
+      try {
+        const { count: found, groups } = await deleteMatching({ ...asked, dry_run: "true" });
+        if (wanted !== asked) return;
+        button.textContent = `Delete ${plural(found, "group")}`;
+        button.disabled = found === 0;
+        replace(preview, found > 0 ? keyList(groups) : h("p", { class: "faint" }, "No group is that old."));
+      } catch (error) {
+        if (wanted === asked) replace(preview, h("p", { class: "problem" }, error.message));
+      }
+    };
+    const age = h("input", {
+      type: "text", id: "older-than", class: "short", spellcheck: "false", autocomplete: "off", placeholder: "any time",
+      oninput: () => {
+        button.disabled = true;
+        wanted = undefined;
+        clearTimeout(asking);
+        asking = setTimeout(look, ASKING_MS);
+      },
+      // It would press the first button, which is the one that goes back.
+      onkeydown: (event) => event.key === "Enter" && event.preventDefault(),
+    });
+    const isWanted = await confirm({
+      title: "Delete what the selector names?",
+      content: [
+        h("p", {}, h("code", {}, selector)),
+        h("p", {}, h("label", { for: "older-than" }, "Only what has not been pushed for "), age, h("small", { class: "faint" }, " such as 12h, 7d")),
+        preview, h("p", { class: "last" }, "It goes at once. This cannot be undone."),
+      ],
+      action: "Delete",
+      begin: (made) => {
+        button = made;
+        look();
+      },
+    });
+    clearTimeout(asking);
+    if (!isWanted) return;
+    await deleteMatching(wanted).then(({ count: gone }) => done(`Deleted ${plural(gone, "group")}`), (error) => fail(error.message));
   };
 
   const wipeAll = async () => {
@@ -316,12 +372,17 @@ export const open = (main) => {
 
 const pace = (group) => ({ usual: group.usual_interval_seconds, staleAfter: group.stale_after_seconds });
 
-/** For whoever has pushed nothing yet. */
-const welcome = () => {
+/** For whoever has pushed nothing yet, or may not see it. */
+const welcome = (may) => {
+  if (!may.stats) {
+    return h("section", { class: "welcome" }, h("h2", {}, "There is no group that you may see"),
+      h("p", {}, "The gateway shows you some groups only, and has none of them now. They appear here by themselves."));
+  }
   const line = `echo "backup_duration_seconds 42.5" | curl --data-binary @- ${BASE}metrics/job/backup/instance/db1`;
   return h("section", { class: "welcome" },
     h("h2", {}, "Nothing has been pushed yet"),
-    h("p", {}, "Batch jobs push their metrics here, and Prometheus picks them up. Try it: this line pushes one, and it appears here by itself."),
-    h("div", { class: "code" }, h("pre", {}, line), copyButton(line, "the line")),
-    h("p", { class: "faint" }, "Labels of the URL name the group. Another push to the same URL takes the place of what the group had by those names."));
+    h("p", {}, "Batch jobs push their metrics here, and Prometheus picks them up. They appear here by themselves."),
+    may.push && h("p", {}, "Try it; this line pushes one:"),
+    may.push && h("div", { class: "code" }, h("pre", {}, line), copyButton(line, "the line")),
+    may.push && h("p", { class: "faint" }, "Labels of the URL name the group. Another push to the same URL takes the place of what the group had by those names."));
 };

@@ -1,9 +1,9 @@
 // The gateway itself: its load over the last hour, storage, limits, who scrapes, what was refused, build and flags.
 
-import { get } from "../api.js";
+import { access, get } from "../api.js";
 import { timeChart } from "../chart.js";
 import { copyButton } from "../dialog.js";
-import { cell, h, heading, replace, row, svg, table } from "../dom.js";
+import { cell, h, heading, replace, row, show, svg, table } from "../dom.js";
 import { bytes, count, duration, exact, plural, significant, visible, visibleLines } from "../format.js";
 import { group as title } from "../labels.js";
 import { href } from "../route.js";
@@ -12,8 +12,6 @@ import { ago } from "../time.js";
 const HOUR = 3600;
 // Closer than this to a limit is worth a colour.
 const CLOSE = 0.8;
-// Values of flags that name a secret; the gateway has none today, and a page must not be the first to show one.
-const SECRET = /password|secret|token/i;
 
 const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
 const section = (id, text, ...content) => h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id }, text), content);
@@ -83,7 +81,7 @@ const storage = (stored, history) => section("storage", "Storage",
     fact("State", h("span", { class: `state ${stored.state === "failed" ? "failed" : "ok"}` }, STATES[stored.state] ?? stored.state),
       !stored.ready && h("small", { class: "failed" }, "not ready")),
     stored.path && fact("Folder", h("code", {}, visible(stored.path))),
-    stored.sync && fact("Synced", stored.sync === "always" ? "before each answer" : `at most every ${stored.sync}`),
+    stored.engine === "ledger" && stored.sync && fact("Synced", stored.sync === "always" ? "before each answer" : `at most every ${stored.sync}`),
     stored.log_bytes !== undefined && stored.path && fact("On disk", bytes(stored.log_bytes), h("small", {}, plural(stored.segments, "segment"))),
     stored.sync_seconds_mean !== null && stored.sync_seconds_mean !== undefined
       && fact("A sync takes", duration(stored.sync_seconds_mean), h("small", {}, `${count(stored.syncs)} so far`)),
@@ -93,8 +91,11 @@ const storage = (stored, history) => section("storage", "Storage",
       history.state === "failed" && h("small", { class: "failed" }, visible(history.reason)),
       history.state !== "off" && h("small", {}, `${plural(history.pushes, "push", "pushes")} of ${plural(history.groups, "group")}`))));
 
-const scrapers = (all) => section("scrapers", "Who scrapes", table({
-  label: "Who scrapes", empty: "Nobody has scraped since the start. Prometheus is to ask for /metrics, with honor_labels.",
+// What only administrators are shown is empty for others, which must not look as if there were none.
+const WITHHELD = "Shown to those with the right admin.";
+
+const scrapers = (all, isAdmin) => section("scrapers", "Who scrapes", table({
+  label: "Who scrapes", empty: isAdmin ? "Nobody has scraped since the start. Prometheus is to ask for /metrics, with honor_labels." : WITHHELD,
   head: [heading({}, "Who"), heading({}, "Last"), heading({ class: "number" }, "Scrapes"), heading({ class: "format" }, "Format"), heading({ class: "number" }, "Size"), heading({ class: "number" }, "Took")],
   rows: all.map((one) => row({},
     cell({}, visible(one.user_agent ?? "unknown"), h("small", {}, visible(one.address ?? ""))),
@@ -116,13 +117,33 @@ const refusal = (one) => {
     h("pre", {}, visibleLines(one.error)));
 };
 
-const refusals = (all) => section("refused", "Refused pushes",
-  all.length === 0 ? h("p", { class: "faint" }, "None since the start.") : h("ul", { class: "refusals" }, all.map(refusal)));
+const refusals = (all, isAdmin) => section("refused", "Refused pushes",
+  all.length === 0 ? h("p", { class: "faint" }, isAdmin ? "None since the start." : WITHHELD) : h("ul", { class: "refusals" }, all.map(refusal)));
 
 const pairsTable = (id, text, entries) => section(id, text, h("div", { class: "scroll" }, table({
-  label: text, className: "settings", head: [heading({}, "Name"), heading({}, "Value")],
-  rows: entries.map(([name, value]) => row({}, cell({}, name), cell({}, SECRET.test(name) && value ? "(not shown)" : visible(value)))),
+  label: text, className: "settings", empty: WITHHELD, head: [heading({}, "Name"), heading({}, "Value")],
+  rows: entries.map(([name, value]) => row({}, cell({}, name), cell({}, visible(value)))),
 })));
+
+const drawNumbers = (numbers, stats, status, isAdmin) => {
+  const { totals } = stats;
+  // What is being read and copied stays as it is while nothing has changed.
+  const refused = numbers.querySelector("#refused")?.closest("section");
+  const said = JSON.stringify([stats.refused, isAdmin]);
+  const kept = refused?.dataset.said === said ? refused : refusals(stats.refused, isAdmin);
+  kept.dataset.said = said;
+  replace(numbers,
+    h("dl", { class: "facts tiles" },
+      fact("Groups", count(totals.groups)), fact("Series", count(totals.series)), fact("Stored", bytes(totals.bytes)),
+      fact("Memory", bytes(totals.memory_bytes)), fact("Pushes", count(totals.pushes), h("small", {}, "since the start")),
+      fact("Refused", h("span", { class: totals.refused > 0 ? "failed" : "" }, count(totals.refused)), h("small", {}, "since the start")),
+      fact("Scrapes", count(totals.scrapes), h("small", {}, "since the start")),
+      fact("Started", ago(stats.started_seconds), h("small", {}, `version ${status.build_information.version}`))),
+    section("load", "The last hour", charts(stats)),
+    h("div", { class: "columns even" },
+      h("div", {}, storage(stats.storage, stats.history), scrapers(stats.scrapers, isAdmin)),
+      h("div", {}, limits(stats.limits), kept)));
+};
 
 export const open = (main) => {
   const numbers = h("div", {});
@@ -132,24 +153,10 @@ export const open = (main) => {
 
   return async (parameters, signal) => {
     document.title = "Status · Wharf";
-    const [stats, status] = await Promise.all([get("stats", {}, signal), get("status", {}, signal)]);
-    const { totals } = stats;
-    // What is being read and copied stays as it is while nothing has changed.
-    const refused = numbers.querySelector("#refused")?.closest("section");
-    const said = JSON.stringify(stats.refused);
-    const kept = refused?.dataset.said === said ? refused : refusals(stats.refused);
-    kept.dataset.said = said;
-    replace(numbers,
-      h("dl", { class: "facts tiles" },
-        fact("Groups", count(totals.groups)), fact("Series", count(totals.series)), fact("Stored", bytes(totals.bytes)),
-        fact("Memory", bytes(totals.memory_bytes)), fact("Pushes", count(totals.pushes), h("small", {}, "since the start")),
-        fact("Refused", h("span", { class: totals.refused > 0 ? "failed" : "" }, count(totals.refused)), h("small", {}, "since the start")),
-        fact("Scrapes", count(totals.scrapes), h("small", {}, "since the start")),
-        fact("Started", ago(stats.started_seconds), h("small", {}, `version ${status.build_information.version}`))),
-      section("load", "The last hour", charts(stats)),
-      h("div", { class: "columns even" },
-        h("div", {}, storage(stats.storage, stats.history), scrapers(stats.scrapers)),
-        h("div", {}, limits(stats.limits), kept)));
+    const { stats: maySeeStats = true, admin: isAdmin = true } = await access();
+    const [stats, status] = await Promise.all([maySeeStats && get("stats", {}, signal), get("status", {}, signal)]);
+    if (stats) drawNumbers(numbers, stats, status, isAdmin);
+    else show(numbers, "withheld", () => section("load", "Numbers", h("p", {}, "How the gateway as a whole is doing is shown to those who may read every group.")));
     if (started !== status.start_time) {
       started = status.start_time;
       replace(settings,

@@ -162,6 +162,22 @@ fn prefixes_come_from_the_external_url_unless_one_is_given() {
 }
 
 #[test]
+fn a_password_in_the_external_url_is_not_shown() {
+    for (typed, shown) in [
+        ("http://h/ext/", "http://h/ext/"),
+        ("http://me@h/", "http://me@h/"),
+        ("http://me:s3cret@h:1/ext?a#b", "http://me:xxxxx@h:1/ext?a#b"),
+        ("http://me:s3c@ret@h", "http://me:xxxxx@h"),
+        ("//me:s3cret@h/x", "//me:xxxxx@h/x"),
+        ("/a:b@c", "/a:b@c"),
+    ] {
+        let config = config(&[&format!("--web.external-url={typed}")]).unwrap();
+        let flags = config.flags();
+        assert_eq!(flags.get("web.external-url").map(String::as_str), Some(shown));
+    }
+}
+
+#[test]
 fn the_exposition_needs_a_path_of_its_own() {
     for path in [
         "",

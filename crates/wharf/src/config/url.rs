@@ -23,12 +23,9 @@ impl ExternalUrl {
 
     /// The origin, as browsers write it: `https://host` or `https://host:port`. None of a mere path.
     pub fn origin(&self) -> Option<String> {
-        let (scheme, rest) = self.typed.split_once("://")?;
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = authority
-            .rsplit_once('@')
-            .map_or(authority, |(_user, host)| host)
-            .to_ascii_lowercase();
+        let (scheme, authority) = self.authority()?;
+        let (_, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let host = host.to_ascii_lowercase();
         let port = match scheme.to_ascii_lowercase().as_str() {
             "http" => ":80",
             "https" => ":443",
@@ -37,12 +34,27 @@ impl ExternalUrl {
         let host = host.strip_suffix(port).unwrap_or(&host);
         (!host.is_empty()).then(|| format!("{}://{host}", scheme.to_ascii_lowercase()))
     }
+
+    /// Scheme, empty if there is none, and authority. None of a mere path.
+    fn authority(&self) -> Option<(&str, &str)> {
+        let relative = self.typed.strip_prefix("//").map(|rest| ("", rest));
+        let (scheme, rest) = relative.or_else(|| self.typed.split_once("://"))?;
+        Some((scheme, rest.split(['/', '?', '#']).next().unwrap_or_default()))
+    }
+
+    fn password(&self) -> Option<&str> {
+        let (user, _host) = self.authority()?.1.rsplit_once('@')?;
+        user.split_once(':').map(|(_name, password)| password)
+    }
 }
 
-/// As it was typed.
+/// As it was typed, but for a password: the flags are shown to readers.
 impl fmt::Display for ExternalUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.typed)
+        match self.password() {
+            Some(password) => f.write_str(&self.typed.replacen(&format!(":{password}@"), ":xxxxx@", 1)),
+            None => f.write_str(&self.typed),
+        }
     }
 }
 
@@ -259,7 +271,7 @@ mod tests {
             ("http://h", ""),
             ("http://h/ext", "/ext"),
             ("http://H:80/%7efoo bar/?q=%zz#f", "/~foo bar/"),
-            ("https://user:secret@host/a%2Fb", "/a/b"),
+            ("https://user:xxxxx@host/a%2Fb", "/a/b"),
             ("http://[::1]:9091/x", "/x"),
             ("http://[fe80::1%25en0]/x", "/x"),
             ("http:///x", "/x"),

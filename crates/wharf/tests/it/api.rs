@@ -526,7 +526,7 @@ fn families_say_who_pushes_them_and_who_could_not() {
 #[test]
 fn what_may_be_done_follows_the_flags() {
     let rights = data(&wharf().start(), "/api/v1/access");
-    let expected = json!({"push": true, "delete_group": true, "delete_by_selector": false, "wipe": false, "reload": false, "quit": false});
+    let expected = json!({"read": true, "stats": true, "admin": true, "push": true, "delete_group": true, "delete_by_selector": false, "wipe": false, "reload": false, "quit": false});
     assert_eq!(rights, expected);
     let rights = data(&powerful().start(), "/api/v1/access");
     assert!(

@@ -63,6 +63,18 @@ fn samples(gateway: &Gateway, name: &str) -> Vec<String> {
 // ---- listing ----------------------------------------------------------------------------------------------
 
 #[test]
+fn groups_that_a_selector_names_are_counted_on_request() {
+    let gateway = wharf().start();
+    for group in ["a/n/1", "a/n/2", "b"] {
+        gateway.push(&format!("/metrics/job/{group}"), "");
+    }
+    let total = |more: &str| list(&gateway, &matching("", &["{job=\"a\"}"], more))["total"].clone();
+    assert_eq!(total("&limit=1"), Value::Null);
+    assert_eq!(total("&limit=1&total=true"), json!(2));
+    assert_eq!(total("&limit=1&total=true&sort=-series"), json!(2));
+}
+
+#[test]
 fn a_listing_says_what_a_group_has_and_when_it_leaves() {
     let gateway = wharf().start();
     gateway.push(

@@ -84,6 +84,34 @@ fn each_purpose_may_have_addresses_and_the_rest_stays_where_it_is() {
 }
 
 #[test]
+fn what_may_be_done_is_what_the_address_serves() {
+    let gateway = wharf()
+        .args(["--web.enable-admin-api", "--web.enable-lifecycle"])
+        .args(["push", "scrape", "admin"].map(|purpose| format!("--web.{purpose}-address={LOOPBACK}")))
+        .start();
+    let allowed = |address: SocketAddr| -> Vec<String> {
+        let rights = send(address, &get("/api/v1/access")).json();
+        let rights = rights["data"].as_object().unwrap();
+        let allowed = rights.iter().filter(|(_, may)| **may == true);
+        allowed.map(|(right, _)| right.clone()).collect()
+    };
+    let addresses = gateway.addresses();
+    assert_eq!(send(addresses[0], &get("/api/v1/access")).status, 404);
+    assert_eq!(allowed(addresses[1]), ["admin", "read", "stats"]);
+    let all_but_pushing = [
+        "admin",
+        "delete_by_selector",
+        "delete_group",
+        "quit",
+        "read",
+        "reload",
+        "stats",
+        "wipe",
+    ];
+    assert_eq!(allowed(addresses[2]), all_but_pushing);
+}
+
+#[test]
 fn an_address_may_have_a_web_config_file_of_its_own_and_has_otherwise_that_of_all() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {

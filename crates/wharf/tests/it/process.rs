@@ -127,6 +127,21 @@ fn case_114_several_addresses_are_all_listened_on() {
 }
 
 #[test]
+fn a_password_in_the_external_url_is_not_shown() {
+    for spawn in gateways() {
+        let shown = match spawn.kind() {
+            Kind::Wharf => "http://me:xxxxx@ops.example.org/",
+            Kind::Real => "http://me:s3cret@ops.example.org/",
+        };
+        let gateway = spawn
+            .arg("--web.external-url=http://me:s3cret@ops.example.org/")
+            .start();
+        let status = gateway.send(&get("/api/v1/status")).json();
+        assert_eq!(status["data"]["flags"]["web.external-url"], shown);
+    }
+}
+
+#[test]
 fn case_115_a_busy_port_stops_the_start() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap();

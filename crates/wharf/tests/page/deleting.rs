@@ -123,6 +123,52 @@ fn a_selector_shows_what_would_go_before_it_goes() {
 }
 
 #[test]
+fn a_selector_takes_only_what_is_as_old_as_was_asked() {
+    let Some(page) = Page::for_admins() else { return };
+    page.gateway.push(
+        "/metrics/job/old?push_time=2026-01-02T03:04:05Z",
+        "one{x=\"old\"} 1\n",
+    );
+    page.gateway.push("/metrics/job/new", "one{x=\"new\"} 1\n");
+    page.go("/?q=%7B%7D");
+    page.wait_for_rows(&["new", "old"]);
+    page.click("Delete all of them…");
+    page.wait_for_text("Delete 2 groups");
+    page.click_on("document.querySelector('#older-than')");
+    page.type_text("7x");
+    page.wait_for_text("older_than: ");
+    assert_eq!(
+        page.evaluate("document.querySelector('dialog .danger').disabled"),
+        true
+    );
+    page.press("Backspace");
+    page.type_text("d");
+    page.wait_for("document.querySelectorAll('.keys-list li').length === 1");
+    // Enter is no answer.
+    page.press("Enter");
+    page.click("Delete 1 group");
+    wait_until_gone(&page, "job/old");
+    assert!(page.has_group("job/new"));
+}
+
+#[test]
+fn a_whole_page_is_selected_at_once() {
+    let Some(page) = Page::new(&[]) else { return };
+    with_two_groups(&page);
+    page.go("/");
+    page.wait_for_rows(&["a", "b"]);
+    page.click("Select all groups of this page");
+    page.wait_for_text("2 selected");
+    page.click("Select a");
+    page.wait_for_text("1 selected");
+    page.wait_for("document.querySelector('thead input').indeterminate");
+    page.click("Select all groups of this page");
+    page.wait_for_text("2 selected");
+    page.click("Select all groups of this page");
+    page.wait_for_no_text("selected");
+}
+
+#[test]
 fn what_a_filter_shows_is_not_deleted_by_a_selector_that_names_more() {
     let Some(page) = Page::for_admins() else { return };
     with_two_groups(&page);

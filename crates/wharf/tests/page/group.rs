@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use wharf_testkit::http::{get, post, put};
-use wharf_testkit::protobuf;
+use wharf_testkit::{peers, protobuf};
 
 use crate::Page;
 
@@ -60,30 +60,85 @@ fn refused_pushes_stand_in_the_history_with_their_reason() {
     page.wait_for("document.querySelector('.strip .ok')");
 }
 
-/// Runs the line that the page shows in a real shell, which must reach the group that it stands at.
-#[test]
-fn the_curl_lines_push_to_and_delete_exactly_this_group_whatever_its_name() {
+/// Runs the lines that the page shows, which must reach the group that they stand at.
+#[track_caller]
+fn check_lines(language: &str, program: impl Fn() -> Command) {
     let Some(page) = Page::new(&[]) else { return };
-    let names = ["it's $(x) `y`", "a/b", "%41 \"q\" {a}[b]", "ü\u{202e}\u{1f600}"];
+    let names = [
+        "it's $(x) `y`",
+        "a/b",
+        "%41 \"q\" \\ {a}[b]",
+        "ü\u{202e}\u{1f600}\n2",
+    ];
     for name in names {
-        let line = format!("m{{job=\"j\",x={}}} 1\n", exposition_literal(name));
+        let line = format!("m{{job=\"j k\",x={}}} 1\n", exposition_literal(name));
         let push = post("/api/v1/push?group_by=job,x").body(line);
         assert_eq!(page.gateway.send(&push).status, 200, "{name}");
         page.go("/");
         page.wait_for("document.querySelectorAll('tr[data-row]').length === 1");
         page.click_on("document.querySelector('tr[data-row] a')");
-        page.wait_for("document.querySelectorAll('.code pre').length === 2");
-        let lines =
-            page.evaluate("[...document.querySelectorAll('.code pre')].map((line) => line.textContent)");
-        run(lines[0].as_str().unwrap());
+        page.click(language);
+        let run = |lines: &Value| {
+            let status = program().arg(lines.as_str().unwrap()).status().unwrap();
+            assert!(status.success(), "{lines}");
+        };
+        let lines = lines(&page);
+        run(&lines[0]);
         let listed = page.gateway.send(&get("/api/v1/groups")).json();
         assert_eq!(listed["data"]["total"], 1, "{name}: {listed}");
         assert!(
             page.gateway.send(&get("/metrics")).text().contains("my_metric{"),
             "{name}"
         );
-        run(lines[1].as_str().unwrap());
+        run(&lines[1]);
         page.wait_for_text("does not exist");
+    }
+}
+
+/// The lines that push to a group and delete it.
+fn lines(page: &Page) -> Value {
+    page.wait_for("document.querySelectorAll('.code pre').length === 2");
+    page.evaluate("[...document.querySelectorAll('.code pre')].map((line) => line.textContent)")
+}
+
+#[test]
+fn the_curl_lines_push_to_and_delete_exactly_this_group_whatever_its_name() {
+    check_lines("curl", || {
+        let mut shell = Command::new("sh");
+        shell.arg("-c");
+        shell
+    });
+}
+
+#[test]
+fn the_python_lines_push_to_and_delete_exactly_this_group_whatever_its_name() {
+    let Some(python) = peers::python() else { return };
+    check_lines("Python", || {
+        let mut python = Command::new(&python);
+        python.arg("-c");
+        python
+    });
+}
+
+#[test]
+fn the_go_lines_leave_alone_what_the_go_client_would_name_otherwise() {
+    let Some(page) = Page::new(&[]) else { return };
+    page.gateway.push("/metrics/job/j/x/a-b", "m{y=\"1\"} 1\n");
+    page.gateway.push("/metrics/job/j/x/a%20b", "m{y=\"2\"} 1\n");
+    for (path, client) in [("job/j/x/a-b", true), ("job/j/x/a%20b", false)] {
+        page.go(&format!("/?view=group&group={}", path.replace('%', "%25")));
+        page.wait_for("document.querySelectorAll('.code pre').length === 2");
+        page.click("Go");
+        page.wait_for("document.querySelector('.code pre').textContent.includes('err :=')");
+        for line in lines(&page).as_array().unwrap() {
+            let line = line.as_str().unwrap();
+            assert_eq!(line.contains("push.New("), client, "{line}");
+            assert_eq!(
+                line.contains(&page.url(&format!("/metrics/{path}"))),
+                !client,
+                "{line}"
+            );
+        }
     }
 }
 
@@ -95,12 +150,6 @@ fn exposition_literal(text: &str) -> String {
             .replace('"', "\\\"")
             .replace('\n', "\\n")
     )
-}
-
-#[track_caller]
-fn run(line: &str) {
-    let status = Command::new("sh").args(["-c", line]).status().unwrap();
-    assert!(status.success(), "{line}");
 }
 
 #[test]

@@ -122,11 +122,9 @@ fn an_empty_gateway_says_how_to_push() {
     page.wait_for_rows(&[DB1]);
 }
 
-#[test]
-fn a_hundred_thousand_groups_are_filtered_sorted_and_paged() {
-    let Some(page) = Page::new(&["--storage.path="]) else {
-        return;
-    };
+/// Groups of the job `load` with the instances `0-0000` to `9-9999`.
+#[track_caller]
+pub(crate) fn push_a_hundred_thousand(page: &Page) {
     for part in 0..10 {
         let mut body = String::new();
         for group in 0..10_000 {
@@ -137,6 +135,14 @@ fn a_hundred_thousand_groups_are_filtered_sorted_and_paged() {
             .send(&post("/api/v1/push?group_by=job,instance").body(body));
         assert_eq!(pushed.status, 200, "{}", pushed.text());
     }
+}
+
+#[test]
+fn a_hundred_thousand_groups_are_filtered_sorted_and_paged() {
+    let Some(page) = Page::new(&["--storage.path="]) else {
+        return;
+    };
+    push_a_hundred_thousand(&page);
     page.go("/");
     page.wait_for_text("100,000");
     assert_eq!(page.rows().len(), 100);

@@ -9,7 +9,9 @@ mod group;
 mod groups;
 mod looks;
 mod screenshots;
+mod speed;
 mod views;
+mod visitors;
 
 use std::ops::Deref;
 
