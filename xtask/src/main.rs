@@ -12,6 +12,7 @@ mod fuzz;
 mod interop;
 mod peers;
 mod shell;
+mod soak;
 mod tidy;
 
 use std::process::ExitCode;
@@ -35,6 +36,8 @@ usage: cargo xtask <command>
                   run the fuzz targets (all by default), N minutes each (1 by default)
   crash [--minutes N]
                   cut the power and kill the process over and over, for N minutes (1 by default)
+  soak [--minutes N]
+                  put load and faults on a gateway, and compare what it acknowledges with what it has (1 by default)
   screenshots     take the pictures of docs/page, of a gateway with two months of batch jobs behind it
   tidy            print the longest files and functions, for a look; never fails
   help            print this
@@ -45,7 +48,7 @@ environment:
   WHARF_CHROMIUM  the browser that opens the page in tests, if it is not the machine's own
   WHARF_INTEROP   folder to build the clients of `interop` in, instead of target/interop
   WHARF_KILLS     how often the process is killed in the test of that
-  WHARF_SEED      repeats the random conversation that a failing test names
+  WHARF_SEED      repeats the random conversation that a failing test names, or the faults of a soak
 ";
 
 fn main() -> ExitCode {
@@ -76,6 +79,7 @@ fn run(args: &[String]) -> Result<()> {
         "fuzz" => fuzz::run(args),
         "bench" => bench::run(args),
         "crash" => crash::run(args),
+        "soak" => soak::run(args),
         "interop" => interop::run(args),
         _ if !args.is_empty() => bail!(
             "expected no arguments after `{command}`, found `{}`\n\n{HELP}",
