@@ -8,6 +8,7 @@
 
 mod bench;
 mod crash;
+mod dependencies;
 mod fuzz;
 mod interop;
 mod peers;
@@ -25,7 +26,7 @@ const HELP: &str = "\
 usage: cargo xtask <command>
 
   check           lint, then test: what CI runs
-  lint            format, clippy and documentation, each warning an error
+  lint            format, licences, clippy and documentation, each warning an error
   test [ARGS]     bring what the tests need, then `cargo test --workspace ARGS`, where nothing may be skipped
   peers           bring the programs that judge us to target/peers: the real Pushgateway, Prometheus, VictoriaMetrics
   interop [CLIENT...]
@@ -38,6 +39,7 @@ usage: cargo xtask <command>
                   cut the power and kill the process over and over, for N minutes (1 by default)
   soak [--minutes N]
                   put load and faults on a gateway, and compare what it acknowledges with what it has (1 by default)
+  bill            write what the program is made of, with licences and checksums, to target/wharf.cdx.json (CycloneDX)
   screenshots     take the pictures of docs/page, of a gateway with two months of batch jobs behind it
   tidy            print the longest files and functions, for a look; never fails
   help            print this
@@ -87,6 +89,7 @@ fn run(args: &[String]) -> Result<()> {
         ),
         "check" => lint().and_then(|()| test(&[])),
         "lint" => lint(),
+        "bill" => dependencies::write_bill(),
         "screenshots" => screenshots(),
         "peers" => peers::bring().map(drop),
         "tidy" => {
@@ -103,6 +106,7 @@ fn run(args: &[String]) -> Result<()> {
 
 fn lint() -> Result<()> {
     Step::cargo(&["fmt", "--all", "--check"]).run()?;
+    dependencies::check_licences()?;
     Step::cargo(&[
         "clippy",
         "--workspace",
