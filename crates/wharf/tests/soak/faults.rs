@@ -83,6 +83,11 @@ impl Fault {
         }
     }
 
+    /// Whether something is kept from the process that it needs.
+    pub(crate) fn is_denial(self) -> bool {
+        matches!(self, Self::FullDisk | Self::NoDescriptors)
+    }
+
     fn clock_library(self) -> Option<&'static Path> {
         let mut libraries = CLOCK_LIBRARIES.into_iter().map(Path::new);
         let found = libraries.find(|library| library.exists())?;
