@@ -160,7 +160,7 @@ const SORTS: [(&str, SortBy); 7] = [
     ("expires_at", SortBy::Expiry),
 ];
 
-struct ListRequest {
+pub(crate) struct ListRequest {
     listing: Listing,
     filter: Filter,
     /// As in [`FIELDS`].
@@ -168,7 +168,7 @@ struct ListRequest {
 }
 
 impl ListRequest {
-    fn of(query: Option<&str>) -> Result<Self, ApiError> {
+    pub(crate) fn of(query: Option<&str>) -> Result<Self, ApiError> {
         let mut request = Self {
             listing: Listing {
                 selectors: Vec::new(),
@@ -285,7 +285,7 @@ pub(crate) fn family(name: String) -> Result<String, ApiError> {
     Ok(name)
 }
 
-struct DeleteRequest {
+pub(crate) struct DeleteRequest {
     selectors: Vec<Selector>,
     older_than: Option<Duration>,
     /// Only this family of each group.
@@ -300,7 +300,7 @@ struct Deleted {
 }
 
 impl DeleteRequest {
-    fn of(query: Option<&str>) -> Result<Self, ApiError> {
+    pub(crate) fn of(query: Option<&str>) -> Result<Self, ApiError> {
         let mut request = Self {
             selectors: Vec::new(),
             older_than: None,

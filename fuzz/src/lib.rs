@@ -1,0 +1,22 @@
+//! What several fuzz targets need.
+
+use std::fs;
+use std::path::PathBuf;
+
+/// A folder of this process alone, empty when it is asked for, for what reads files.
+///
+/// # Panics
+/// If the folder cannot be made.
+pub fn folder() -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("wharf-fuzz-{}", std::process::id()));
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{}: {error}", folder.display()),
+        _ => fs::create_dir_all(&folder).expect("make a folder for temporary files"),
+    }
+    folder
+}
+
+/// The first byte, which chooses what is tried, and the rest. Zero for no bytes at all.
+pub fn choice(bytes: &[u8]) -> (u8, &[u8]) {
+    bytes.split_first().map_or((0, bytes), |(first, rest)| (*first, rest))
+}
