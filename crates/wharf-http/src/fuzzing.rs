@@ -17,7 +17,7 @@ use crate::{grouping, groups, path, query};
 pub fn expand(encoding: &'static str, body: &[u8], limit_bytes: usize) -> Result<Bytes, String> {
     let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]);
     let encoding = ContentEncoding::of(&headers);
-    body::expand(encoding, Bytes::copy_from_slice(body), limit_bytes).map_err(text)
+    body::expand(encoding, Bytes::copy_from_slice(body), limit_bytes).map_err(|error| text(&error))
 }
 
 /// Reads the part of a push path behind `/metrics/job`, percent-encoded.
@@ -40,7 +40,7 @@ pub fn grouping_path(key: &GroupingKey) -> String {
 /// # Errors
 /// The text of the refusal.
 pub fn selectors(query: &str) -> Result<Vec<Selector>, String> {
-    groups::selectors(Some(query)).map_err(text)
+    groups::selectors(Some(query)).map_err(|error| text(&error))
 }
 
 /// Reads a query as the list of groups does.
@@ -48,7 +48,9 @@ pub fn selectors(query: &str) -> Result<Vec<Selector>, String> {
 /// # Errors
 /// The text of the refusal.
 pub fn list_query(query: &str) -> Result<(), String> {
-    groups::ListRequest::of(Some(query)).map(drop).map_err(text)
+    groups::ListRequest::of(Some(query))
+        .map(drop)
+        .map_err(|error| text(&error))
 }
 
 /// Reads a query as the deletion of groups does.
@@ -56,7 +58,9 @@ pub fn list_query(query: &str) -> Result<(), String> {
 /// # Errors
 /// The text of the refusal.
 pub fn delete_query(query: &str) -> Result<(), String> {
-    groups::DeleteRequest::of(Some(query)).map(drop).map_err(text)
+    groups::DeleteRequest::of(Some(query))
+        .map(drop)
+        .map_err(|error| text(&error))
 }
 
 /// The pairs of a query in which each name stands once.
@@ -64,9 +68,9 @@ pub fn delete_query(query: &str) -> Result<(), String> {
 /// # Errors
 /// The text of the refusal.
 pub fn parameters(query: &str) -> Result<Vec<(String, String)>, String> {
-    query::parameters(Some(query)).map_err(text)
+    query::parameters(Some(query)).map_err(|error| text(&error))
 }
 
-fn text(error: ApiError) -> String {
+fn text(error: &ApiError) -> String {
     error.text().to_owned()
 }
