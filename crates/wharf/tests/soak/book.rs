@@ -119,10 +119,10 @@ impl Book {
                 None => state == State::Pushed && after.last_delete <= turn,
             };
             if is_stale {
-                self.note(&self.lost, index, &format!("{found:?} is shown after {before:?}"));
+                Self::note(&self.lost, index, &format!("{found:?} is shown after {before:?}"));
             }
             if found.is_some_and(|value| value > after.sent || before.refused.contains(&value)) {
-                self.note(&self.wrong, index, &format!("{found:?} is shown after {after:?}"));
+                Self::note(&self.wrong, index, &format!("{found:?} is shown after {after:?}"));
             }
         }
     }
@@ -136,7 +136,7 @@ impl Book {
             if !fits(group.acknowledged) && !group.unanswered.is_some_and(fits) {
                 let is_refused = found.is_some_and(|value| group.refused.contains(&value));
                 let count = if is_refused { &self.wrong } else { &self.lost };
-                self.note(count, index, &format!("{found:?} is there after {group:?}"));
+                Self::note(count, index, &format!("{found:?} is there after {group:?}"));
             }
             let state = if found.is_some() {
                 State::Pushed
@@ -163,7 +163,7 @@ impl Book {
         for sample in &scrape.samples {
             let label = |name: &str| sample.labels.get(name).map(String::as_str);
             if label("job") == Some(HALF) {
-                self.note(&self.wrong, 0, "a push that never ended is shown");
+                Self::note(&self.wrong, 0, "a push that never ended is shown");
             }
             let job = label("job").and_then(|job| job.strip_prefix("soak"));
             let (Some(job), Some(instance)) = (job, label("instance")) else {
@@ -183,14 +183,14 @@ impl Book {
         let mut whole = BTreeMap::new();
         for (index, values) in values {
             if values.len() != 3 || values.iter().any(|value| *value != values[0]) {
-                self.note(&self.wrong, index, &format!("torn: {values:?}"));
+                Self::note(&self.wrong, index, &format!("torn: {values:?}"));
             }
             whole.insert(index, values[0]);
         }
         whole
     }
 
-    fn note(&self, count: &AtomicU64, group: usize, what: &str) {
+    fn note(count: &AtomicU64, group: usize, what: &str) {
         // The first ones tell the story.
         if count.fetch_add(1, Ordering::Relaxed) < 10 {
             eprintln!("{}: {what}", Self::path(group));

@@ -40,18 +40,17 @@ impl Fault {
 
     /// The shell script that becomes the gateway, which is `$0` with its arguments.
     pub(crate) fn script(self, folder: &Path) -> String {
-        // An ignored signal stays ignored, and writing beyond a limit is an error instead of the end.
-        let mut script = "trap '' XFSZ; ".to_owned();
-        if let Some(library) = self.clock_library() {
+        let clock = self.clock_library().map(|library| {
             let file = clock_file(folder);
             fs::write(&file, "+0").unwrap();
-            script.push_str(&format!(
+            format!(
                 "export LD_PRELOAD={} FAKETIME_TIMESTAMP_FILE={} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1; ",
                 library.display(),
                 file.display()
-            ));
-        }
-        script + r#"exec "$0" "$@""#
+            )
+        });
+        // An ignored signal stays ignored, and writing beyond a limit is an error instead of the end.
+        format!(r#"trap '' XFSZ; {}exec "$0" "$@""#, clock.unwrap_or_default())
     }
 
     /// Does it, and waits until the gateway has recovered if it is over before the end.

@@ -159,10 +159,7 @@ fn push(group: usize, turn: u64, random: &mut Random) -> Request {
         // What nobody accepts, behind what anybody would.
         0 => body.push_str("late 1 1700000000000\n"),
         1 => body.push_str("# TYPE turn histogram\n"),
-        2..=5 => body.push_str(&format!(
-            "pad{{text=\"{}\"}} 1\n",
-            "x".repeat(random.below(20_000))
-        )),
+        2..=5 => body.extend(["pad{text=\"", &"x".repeat(random.below(20_000)), "\"} 1\n"]),
         _ => {}
     }
     let path = Book::path(group);

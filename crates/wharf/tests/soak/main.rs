@@ -12,9 +12,10 @@ mod faults;
 mod load;
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use wharf_testkit::http::get;
 use wharf_testkit::{Gateway, Random, Spawn, peers, until};
@@ -31,10 +32,8 @@ const SECONDS: u64 = 20;
 #[test]
 fn what_is_acknowledged_is_there_whatever_happens() {
     let seconds = peers::number_from_environment("WHARF_SOAK_SECONDS").unwrap_or(SECONDS);
-    let seed = peers::number_from_environment("WHARF_SEED").unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        now.as_secs()
-    });
+    let seed = peers::number_from_environment("WHARF_SEED");
+    let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
     eprintln!("soak: {seconds} s, WHARF_SEED={seed}");
 
     let folder = tempfile::tempdir().unwrap();
