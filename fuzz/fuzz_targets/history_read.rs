@@ -17,12 +17,21 @@ const MAX_BYTES: usize = 1 << 16;
 
 fuzz_target!(|bytes: &[u8]| {
     let (first, rest) = choice(bytes);
-    let file = if first % 8 == 0 { rest.to_vec() } else { framed(rest) };
+    let file = if first % 8 == 0 {
+        rest.to_vec()
+    } else {
+        framed(rest)
+    };
     fs::write(FOLDER.join("history"), file).expect("write the file");
     let history = History::new(MAX_BYTES);
-    history.open(&FOLDER).expect("whatever it says, the file can be read");
+    history
+        .open(&FOLDER)
+        .expect("whatever it says, the file can be read");
     let statistics = history.statistics();
-    assert!(statistics.bytes <= MAX_BYTES || statistics.pushes <= 1, "{statistics:?}");
+    assert!(
+        statistics.bytes <= MAX_BYTES || statistics.pushes <= 1,
+        "{statistics:?}"
+    );
     history.save().expect("write the file anew");
     let again = History::new(MAX_BYTES);
     let opened = again.open(&FOLDER).expect("read the file again");

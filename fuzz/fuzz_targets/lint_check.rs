@@ -8,6 +8,9 @@ fuzz_target!(|body: &[u8]| {
     let report = check(body, Options::default());
     for finding in &report.findings {
         assert!(finding.line > 0 && finding.column > 0, "{finding:?}");
-        assert!(finding.line <= body.split(|byte| *byte == b'\n').count(), "{finding:?}");
+        assert!(
+            finding.line <= body.split(|byte| *byte == b'\n').count(),
+            "{finding:?}"
+        );
     }
 });

@@ -8,8 +8,14 @@ use wharf_model::name::NameRule;
 
 fuzz_target!(|rest: &str| {
     for names in [NameRule::Legacy, NameRule::Utf8] {
-        let Ok(key) = grouping_key(rest, names) else { continue };
-        assert_eq!(grouping_key(&grouping_path(&key), names).as_ref(), Ok(&key), "{key}");
+        let Ok(key) = grouping_key(rest, names) else {
+            continue;
+        };
+        assert_eq!(
+            grouping_key(&grouping_path(&key), names).as_ref(),
+            Ok(&key),
+            "{key}"
+        );
         assert_eq!(GroupingKey::from_bytes(key.as_bytes()).as_ref(), Ok(&key));
     }
 });

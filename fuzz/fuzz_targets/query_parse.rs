@@ -7,7 +7,11 @@ use wharf_http::fuzzing::{delete_query, list_query, parameters, selectors};
 fuzz_target!(|query: &str| {
     let pairs = parameters(query);
     if let Ok(pairs) = &pairs {
-        let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+        let encode = |text: &str| {
+            text.bytes()
+                .map(|byte| format!("%{byte:02x}"))
+                .collect::<String>()
+        };
         let again: Vec<String> = pairs
             .iter()
             .map(|(name, value)| format!("{}={}", encode(name), encode(value)))

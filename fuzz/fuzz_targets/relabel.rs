@@ -26,9 +26,13 @@ fuzz_target!(|input: &str| {
     let body = next().unwrap_or_default();
     let key = GroupingKey::new([("job", "a"), ("instance", "1")]).expect("a constant");
     for names in [NameRule::Legacy, NameRule::Utf8] {
-        let Ok(rule) = Rule::new(source.clone(), names) else { continue };
+        let Ok(rule) = Rule::new(source.clone(), names) else {
+            continue;
+        };
         let options = Options { names, strict: false };
-        let Ok(mut exposition) = decode(body.as_bytes(), options) else { continue };
+        let Ok(mut exposition) = decode(body.as_bytes(), options) else {
+            continue;
+        };
         if relabel(&[rule], &key, &mut exposition, names).is_err() {
             continue;
         }

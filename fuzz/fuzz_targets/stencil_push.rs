@@ -47,10 +47,12 @@ fuzz_target!(|input: &str| {
             // The last digit of each line, which is part of its value, becomes another one.
             let text: String = body
                 .split_inclusive('\n')
-                .map(|line| match line.trim_end().strip_suffix(|c: char| c.is_ascii_digit()) {
-                    Some(rest) if !digit.is_empty() => format!("{rest}{digit}\n"),
-                    _ => line.to_owned(),
-                })
+                .map(
+                    |line| match line.trim_end().strip_suffix(|c: char| c.is_ascii_digit()) {
+                        Some(rest) if !digit.is_empty() => format!("{rest}{digit}\n"),
+                        _ => line.to_owned(),
+                    },
+                )
                 .collect();
             for mode in [PushMode::ReplaceGroup, PushMode::ReplaceFamilies] {
                 let by_text = match fast.push_text(&key, mode, &Body(&text), None, now) {

@@ -8,7 +8,10 @@ use std::path::PathBuf;
 /// # Panics
 /// If the folder cannot be made.
 pub fn folder() -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("wharf-fuzz-{}", std::process::id()));
+    // A file system in memory, if there is one: some write to the disk whenever a file is written anew.
+    let memory = Some(PathBuf::from("/dev/shm")).filter(|folder| folder.is_dir());
+    let parent = memory.unwrap_or_else(std::env::temp_dir);
+    let folder = parent.join(format!("wharf-fuzz-{}", std::process::id()));
     match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{}: {error}", folder.display()),
         _ => fs::create_dir_all(&folder).expect("make a folder for temporary files"),
@@ -18,5 +21,7 @@ pub fn folder() -> PathBuf {
 
 /// The first byte, which chooses what is tried, and the rest. Zero for no bytes at all.
 pub fn choice(bytes: &[u8]) -> (u8, &[u8]) {
-    bytes.split_first().map_or((0, bytes), |(first, rest)| (*first, rest))
+    bytes
+        .split_first()
+        .map_or((0, bytes), |(first, rest)| (*first, rest))
 }
