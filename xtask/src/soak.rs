@@ -14,7 +14,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         _ => bail!("expected `--minutes N`, found `{}`", words.join(" ")),
     };
     Step::cargo(&["test", "--release", "--locked", "--package", "wharf"])
-        .args(["--test", "soak", "--", "--nocapture"])
+        .args(["--test", "soak", "--", "--nocapture", "what_is_acknowledged"])
         .env("WHARF_SOAK_SECONDS", (u64::from(minutes) * 60).to_string())
         .run()
 }
