@@ -22,6 +22,10 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     );
     let seconds = format!("-max_total_time={}", minutes * 60);
     for target in if chosen.is_empty() { targets } else { chosen } {
+        // What is found goes to the first folder, which is nobody's to keep; it begins with what the second has.
+        let (corpus, seeds) = (format!("corpus/{target}"), format!("seeds/{target}"));
+        let folder = root().join("fuzz");
+        fs::create_dir_all(folder.join(&corpus)).with_context(|| format!("create fuzz/{corpus}"))?;
         // Nothing here is unsafe, so the sanitizers have little to find, and a stable compiler will do.
         Step::cargo(&[
             "fuzz",
@@ -29,10 +33,13 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
             "--sanitizer",
             "none",
             &target,
+            &corpus,
+            &seeds,
             "--",
             &seconds,
             "-rss_limit_mb=4096",
         ])
+        .folder(&folder)
         .env("RUSTC_BOOTSTRAP", "1")
         .run()?;
     }
@@ -54,7 +61,8 @@ fn parse(args: &[String]) -> Result<(u32, Vec<String>)> {
     Ok((minutes, targets))
 }
 
-fn number(text: Option<&str>) -> Result<u32> {
+/// The number behind `--minutes`.
+pub(crate) fn number(text: Option<&str>) -> Result<u32> {
     let text = text.context("expected a number after `--minutes`")?;
     text.parse()
         .with_context(|| format!("expected a number of minutes, found `{text}`"))

@@ -8,10 +8,12 @@
 
 mod bench;
 mod crash;
+mod dependencies;
 mod fuzz;
 mod interop;
 mod peers;
 mod shell;
+mod soak;
 mod tidy;
 
 use std::process::ExitCode;
@@ -24,7 +26,7 @@ const HELP: &str = "\
 usage: cargo xtask <command>
 
   check           lint, then test: what CI runs
-  lint            format, clippy and documentation, each warning an error
+  lint            format, licences, clippy and documentation, each warning an error
   test [ARGS]     bring what the tests need, then `cargo test --workspace ARGS`, where nothing may be skipped
   peers           bring the programs that judge us to target/peers: the real Pushgateway, Prometheus, VictoriaMetrics
   interop [CLIENT...]
@@ -35,6 +37,9 @@ usage: cargo xtask <command>
                   run the fuzz targets (all by default), N minutes each (1 by default)
   crash [--minutes N]
                   cut the power and kill the process over and over, for N minutes (1 by default)
+  soak [--minutes N]
+                  put load and faults on a gateway, and compare what it acknowledges with what it has (1 by default)
+  bill            write what the program is made of, with licences and checksums, to target/wharf.cdx.json (CycloneDX)
   screenshots     take the pictures of docs/page, of a gateway with two months of batch jobs behind it
   tidy            print the longest files and functions, for a look; never fails
   help            print this
@@ -45,7 +50,7 @@ environment:
   WHARF_CHROMIUM  the browser that opens the page in tests, if it is not the machine's own
   WHARF_INTEROP   folder to build the clients of `interop` in, instead of target/interop
   WHARF_KILLS     how often the process is killed in the test of that
-  WHARF_SEED      repeats the random conversation that a failing test names
+  WHARF_SEED      repeats the random conversation that a failing test names, or the faults of a soak
 ";
 
 fn main() -> ExitCode {
@@ -76,6 +81,7 @@ fn run(args: &[String]) -> Result<()> {
         "fuzz" => fuzz::run(args),
         "bench" => bench::run(args),
         "crash" => crash::run(args),
+        "soak" => soak::run(args),
         "interop" => interop::run(args),
         _ if !args.is_empty() => bail!(
             "expected no arguments after `{command}`, found `{}`\n\n{HELP}",
@@ -83,6 +89,7 @@ fn run(args: &[String]) -> Result<()> {
         ),
         "check" => lint().and_then(|()| test(&[])),
         "lint" => lint(),
+        "bill" => dependencies::write_bill(),
         "screenshots" => screenshots(),
         "peers" => peers::bring().map(drop),
         "tidy" => {
@@ -99,6 +106,7 @@ fn run(args: &[String]) -> Result<()> {
 
 fn lint() -> Result<()> {
     Step::cargo(&["fmt", "--all", "--check"]).run()?;
+    dependencies::check_licences()?;
     Step::cargo(&[
         "clippy",
         "--workspace",

@@ -11,8 +11,8 @@
 //! push    at_ms:i64 flags:u8 body_bytes series [duration_seconds:f32] [reason]
 //! ```
 //!
-//! Flags: 1 POST, 2 has a duration, 4 was refused. Numbers of a given width are little-endian, others LEB128; a key, a
-//! reason or an error is a length and so many bytes.
+//! Flags: 1 POST, 2 has a duration, 4 was refused, for a reason that is not empty. Numbers of a given width are
+//! little-endian, others LEB128; a key, a reason or an error is a length and so many bytes.
 
 use std::borrow::Cow;
 
@@ -232,7 +232,9 @@ impl<'a> Input<'a> {
                 None
             },
             refusal: if is_set(IS_REFUSED) {
-                Some(Box::new(refusal(self.text()?, "")))
+                // Without a reason, the record of the group would not have the refusal.
+                let reason = Some(self.text()?).filter(|reason| !reason.is_empty());
+                Some(Box::new(refusal(reason?, "")))
             } else {
                 None
             },
@@ -368,14 +370,16 @@ mod tests {
 
     #[test]
     fn other_bytes_are_no_records() {
-        // A group of 2^63 pushes, a flag nobody knows, a key that is none.
+        // A group of 2^63 pushes, a flag nobody knows, a key that is none, a refusal without a reason.
         let key = GroupingKey::new([("job", "a")]).unwrap();
         let mut endless = Vec::new();
         write_group(&mut endless, &key, &GroupHistory::default());
         endless.pop();
         write_number(&mut endless, 1 << 63);
         assert_eq!(read(&endless), (Vec::new(), false));
-        for bytes in [&[9][..], &[3, 1, b'x'], &[3, 200]] {
+        let mut unexplained = Vec::new();
+        write_push(&mut unexplained, &key, &push(Some(("", "line 1"))));
+        for bytes in [&[9][..], &[3, 1, b'x'], &[3, 200], &unexplained] {
             assert_eq!(read(bytes), (Vec::new(), false));
         }
     }

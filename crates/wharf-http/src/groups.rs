@@ -160,7 +160,7 @@ const SORTS: [(&str, SortBy); 7] = [
     ("expires_at", SortBy::Expiry),
 ];
 
-struct ListRequest {
+pub(crate) struct ListRequest {
     listing: Listing,
     filter: Filter,
     /// The total, also where every group has to be looked at for it.
@@ -170,7 +170,7 @@ struct ListRequest {
 }
 
 impl ListRequest {
-    fn of(query: Option<&str>) -> Result<Self, ApiError> {
+    pub(crate) fn of(query: Option<&str>) -> Result<Self, ApiError> {
         let mut request = Self {
             listing: Listing {
                 selectors: Vec::new(),
@@ -289,7 +289,7 @@ pub(crate) fn family(name: String) -> Result<String, ApiError> {
     Ok(name)
 }
 
-struct DeleteRequest {
+pub(crate) struct DeleteRequest {
     selectors: Vec<Selector>,
     older_than: Option<Duration>,
     /// Only this family of each group.
@@ -304,7 +304,7 @@ struct Deleted {
 }
 
 impl DeleteRequest {
-    fn of(query: Option<&str>) -> Result<Self, ApiError> {
+    pub(crate) fn of(query: Option<&str>) -> Result<Self, ApiError> {
         let mut request = Self {
             selectors: Vec::new(),
             older_than: None,

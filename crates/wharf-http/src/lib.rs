@@ -23,6 +23,8 @@ mod door;
 mod error;
 mod events;
 mod families;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gateway;
 mod group;
 mod grouping;

@@ -40,7 +40,7 @@ pub use certificates::{Authority, Certificate};
 pub use collector::Collector;
 pub use contents::same_contents;
 pub use gateway::{Gateway, Kind, Spawn};
-pub use process::{Exit, Process};
+pub use process::{Exit, Limit, Process};
 pub use prometheus::Prometheus;
 pub use query::{Answer, Querier};
 pub use random::Random;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use regex_lite::Regex;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use tempfile::TempDir;
 
 use crate::wait::until;
@@ -25,6 +25,15 @@ pub struct Exit {
     pub stdout: String,
     /// Standard error: the log.
     pub stderr: String,
+}
+
+/// What a process may have only so much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Bytes in a file. Writing beyond them sends SIGXFSZ, and fails like a full disk where that is ignored.
+    FileBytes,
+    /// Open files and sockets.
+    Descriptors,
 }
 
 /// A running process with a folder of its own, killed when it goes out of scope.
@@ -131,6 +140,32 @@ impl Process {
     /// Sends SIGKILL.
     pub fn kill(&self) {
         self.signal(Signal::KILL);
+    }
+
+    /// Stops it where it is, until [`Self::resume`].
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Lowers a limit of the process, or lifts it again as far as the system allows if there is no number.
+    pub fn limit(&self, limit: Limit, number: Option<u64>) {
+        let resource = match limit {
+            Limit::FileBytes => Resource::Fsize,
+            Limit::Descriptors => Resource::Nofile,
+        };
+        let maximum = getrlimit(resource).maximum;
+        let current = number.or(maximum);
+        prlimit(
+            Some(Pid::from_child(&self.child)),
+            resource,
+            Rlimit { current, maximum },
+        )
+        .expect("limit a child that was not waited for");
     }
 
     /// The most memory that it has had at any time, in bytes. Linux tells it.

@@ -9,6 +9,7 @@
 //! * [`logging`]: log lines in the original's shape.
 //! * [`tools`]: what `wharf` does when its first argument names a tool.
 //! * [`version`]: which build this is.
+//! * [`web_config`]: the files of `--web.config.file` and its like, followed as they change.
 //! * [`run`]: from checked settings to a gateway that serves, and its end.
 
 pub mod args;
@@ -23,6 +24,6 @@ mod serve;
 mod storage;
 pub mod tools;
 pub mod version;
-mod web_config;
+pub mod web_config;
 
 pub use serve::run;

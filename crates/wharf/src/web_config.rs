@@ -53,7 +53,7 @@ struct Loaded {
 ///
 /// # Errors
 /// Everything that is wrong with the file or with those it names.
-pub(crate) fn open(path: &Path) -> anyhow::Result<(Front, Fixed)> {
+pub fn open(path: &Path) -> anyhow::Result<(Front, Fixed)> {
     let mut inputs = Inputs::default();
     let loaded = settings::load(path, &mut inputs);
     loaded.warn();

@@ -1,0 +1,76 @@
+//! What the fuzz targets reach of the inside. It is there with the feature `fuzzing` only, which nothing else turns on.
+
+use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, HeaderValue};
+use wharf_model::name::NameRule;
+use wharf_model::{GroupingKey, Selector};
+
+use crate::body::{self, ContentEncoding};
+use crate::error::ApiError;
+use crate::{grouping, groups, path, query};
+
+/// Expands a body that came with this `Content-Encoding`.
+///
+/// # Errors
+/// The text of the refusal.
+pub fn expand(encoding: &'static str, body: &[u8], limit_bytes: usize) -> Result<Bytes, String> {
+    let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]);
+    let encoding = ContentEncoding::of(&headers);
+    body::expand(encoding, Bytes::copy_from_slice(body), limit_bytes).map_err(|error| text(&error))
+}
+
+/// Reads the part of a push path behind `/metrics/job`, percent-encoded.
+///
+/// # Errors
+/// The text of the refusal.
+pub fn grouping_key(rest: &str, names: NameRule) -> Result<GroupingKey, String> {
+    let decoded = path::percent_decode(rest).ok_or("expected percent-encoding, found something else")?;
+    grouping::parse(&decoded, names).map_err(|error| error.to_string())
+}
+
+/// The part of a push path that [`grouping_key`] reads as `key`.
+pub fn grouping_path(key: &GroupingKey) -> String {
+    let path = grouping::path(key);
+    path.strip_prefix("job").unwrap_or(&path).to_owned()
+}
+
+/// The selectors in a query.
+///
+/// # Errors
+/// The text of the refusal.
+pub fn selectors(query: &str) -> Result<Vec<Selector>, String> {
+    groups::selectors(Some(query)).map_err(|error| text(&error))
+}
+
+/// Reads a query as the list of groups does.
+///
+/// # Errors
+/// The text of the refusal.
+pub fn list_query(query: &str) -> Result<(), String> {
+    groups::ListRequest::of(Some(query))
+        .map(drop)
+        .map_err(|error| text(&error))
+}
+
+/// Reads a query as the deletion of groups does.
+///
+/// # Errors
+/// The text of the refusal.
+pub fn delete_query(query: &str) -> Result<(), String> {
+    groups::DeleteRequest::of(Some(query))
+        .map(drop)
+        .map_err(|error| text(&error))
+}
+
+/// The pairs of a query in which each name stands once.
+///
+/// # Errors
+/// The text of the refusal.
+pub fn parameters(query: &str) -> Result<Vec<(String, String)>, String> {
+    query::parameters(Some(query)).map_err(|error| text(&error))
+}
+
+fn text(error: &ApiError) -> String {
+    error.text().to_owned()
+}

@@ -1,0 +1,16 @@
+//! Whatever a text is, what is unwise about it stands at a place in it.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use wharf::lint::{Options, check};
+
+fuzz_target!(|body: &[u8]| {
+    let report = check(body, Options::default());
+    for finding in &report.findings {
+        assert!(finding.line > 0 && finding.column > 0, "{finding:?}");
+        assert!(
+            finding.line <= body.split(|byte| *byte == b'\n').count(),
+            "{finding:?}"
+        );
+    }
+});

@@ -1,0 +1,21 @@
+//! Any path behind `/metrics/job` names a group or is refused; the path that is made of the group names it again.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use wharf_http::fuzzing::{grouping_key, grouping_path};
+use wharf_model::GroupingKey;
+use wharf_model::name::NameRule;
+
+fuzz_target!(|rest: &str| {
+    for names in [NameRule::Legacy, NameRule::Utf8] {
+        let Ok(key) = grouping_key(rest, names) else {
+            continue;
+        };
+        assert_eq!(
+            grouping_key(&grouping_path(&key), names).as_ref(),
+            Ok(&key),
+            "{key}"
+        );
+        assert_eq!(GroupingKey::from_bytes(key.as_bytes()).as_ref(), Ok(&key));
+    }
+});
