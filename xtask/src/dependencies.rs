@@ -7,6 +7,7 @@ mod licence;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
@@ -20,6 +21,7 @@ use crate::shell::{Step, root};
 struct Metadata {
     packages: Vec<Package>,
     resolve: Resolve,
+    target_directory: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -78,19 +80,29 @@ pub(crate) fn check_licences() -> Result<()> {
 
 /// Writes what the program is made of on this platform to `target/wharf.cdx.json`, in the form of `CycloneDX` 1.6. The same
 /// sources give the same bytes.
-pub(crate) fn write_bill() -> Result<()> {
+pub(crate) fn write_bill(path: &Path) -> Result<()> {
+    let metadata = metadata(&["--filter-platform", &host()?])?;
+    let lock = fs::read_to_string(root().join("Cargo.lock")).context("read Cargo.lock")?;
+    let bill = bill(&metadata, &checksums(&lock))?;
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    fs::write(path, format!("{bill:#}\n")).with_context(|| format!("write {}", path.display()))?;
+    eprintln!("{}", path.display());
+    Ok(())
+}
+
+/// What rustc builds for.
+pub(crate) fn host() -> Result<String> {
     let version = Step::new("rustc", &["-vV"])
         .output()
         .context("ask rustc for its host")?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    let metadata = metadata(&["--filter-platform", host.context("expected a host of rustc")?])?;
-    let lock = fs::read_to_string(root().join("Cargo.lock")).context("read Cargo.lock")?;
-    let bill = bill(&metadata, &checksums(&lock))?;
-    let path = root().join("target/wharf.cdx.json");
-    fs::create_dir_all(root().join("target")).context("create the folder target")?;
-    fs::write(&path, format!("{bill:#}\n")).with_context(|| format!("write {}", path.display()))?;
-    eprintln!("{}", path.display());
-    Ok(())
+    Ok(host.context("expected a host of rustc")?.to_owned())
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    Ok(metadata(&[])?.target_directory)
 }
 
 fn metadata(args: &[&str]) -> Result<Metadata> {

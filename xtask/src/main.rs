@@ -11,6 +11,7 @@ mod crash;
 mod dependencies;
 mod fuzz;
 mod interop;
+mod package;
 mod peers;
 mod shell;
 mod soak;
@@ -40,6 +41,7 @@ usage: cargo xtask <command>
   soak [--minutes N]
                   put load and faults on a gateway, and compare what it acknowledges with what it has (1 by default)
   bill            write what the program is made of, with licences and checksums, to target/wharf.cdx.json (CycloneDX)
+  package         build what is handed out: one archive with the program, its documentation, man pages, completions
   screenshots     take the pictures of docs/page, of a gateway with two months of batch jobs behind it
   tidy            print the longest files and functions, for a look; never fails
   help            print this
@@ -89,7 +91,8 @@ fn run(args: &[String]) -> Result<()> {
         ),
         "check" => lint().and_then(|()| test(&[])),
         "lint" => lint(),
-        "bill" => dependencies::write_bill(),
+        "bill" => dependencies::write_bill(&dependencies::target_folder()?.join("wharf.cdx.json")),
+        "package" => package::run(),
         "screenshots" => screenshots(),
         "peers" => peers::bring().map(drop),
         "tidy" => {
