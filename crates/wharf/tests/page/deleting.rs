@@ -172,10 +172,12 @@ fn a_whole_page_is_selected_at_once() {
 #[test]
 fn leaving_the_page_deletes_all_that_was_selected() {
     let Some(page) = Page::new(&[]) else { return };
-    let lines: String = (100..200)
+    let lines: Vec<String> = (100..200)
         .map(|group| format!("m{{job=\"{group}\"}} 1\n"))
         .collect();
-    let pushed = page.gateway.send(&post("/api/v1/push?group_by=job").body(lines));
+    let pushed = page
+        .gateway
+        .send(&post("/api/v1/push?group_by=job").body(lines.concat()));
     assert_eq!(pushed.status, 200, "{}", pushed.text());
     page.go("/");
     page.wait_for("document.querySelectorAll('tr[data-row]').length === 100");
