@@ -1,6 +1,6 @@
 //! Deleting: asked before, undone after, and offered to those only who may.
 
-use wharf_testkit::http::get;
+use wharf_testkit::http::{get, post};
 use wharf_testkit::until;
 
 use crate::Page;
@@ -166,6 +166,30 @@ fn a_whole_page_is_selected_at_once() {
     page.wait_for_text("2 selected");
     page.click("Select all groups of this page");
     page.wait_for_no_text("selected");
+}
+
+/// Requests go out some at a time, but a page that is left has no time.
+#[test]
+fn leaving_the_page_deletes_all_that_was_selected() {
+    let Some(page) = Page::new(&[]) else { return };
+    let lines: Vec<String> = (100..200)
+        .map(|group| format!("m{{job=\"{group}\"}} 1\n"))
+        .collect();
+    let pushed = page
+        .gateway
+        .send(&post("/api/v1/push?group_by=job").body(lines.concat()));
+    assert_eq!(pushed.status, 200, "{}", pushed.text());
+    page.go("/");
+    page.wait_for("document.querySelectorAll('tr[data-row]').length === 100");
+    page.click("Select all groups of this page");
+    page.click("Delete…");
+    page.click("Delete 100 groups");
+    page.wait_for_text("Deleted 100 groups");
+    page.open("about:blank");
+    until("all to be deleted", || {
+        let listed = page.gateway.send(&get("/api/v1/groups")).json();
+        (listed["data"]["total"] == 0).then_some(())
+    });
 }
 
 #[test]
