@@ -14,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wharf_exposition::number;
 use wharf_history::{History, Method, Push, Refusal};
+use wharf_model::name::NameRule;
 use wharf_model::{Exposition, GroupingKey, MetricType, Value};
 use wharf_store::{Gist, UnixNanos};
 
@@ -96,13 +97,13 @@ impl Brought {
 }
 
 impl Activity {
-    pub(crate) fn new(history_bytes: usize, now: UnixNanos) -> Self {
+    pub(crate) fn new(history_bytes: usize, names: NameRule, now: UnixNanos) -> Self {
         Self {
             history: (history_bytes > 0).then(|| History::new(history_bytes)),
             hour: Hour::new(now),
             refused: RefusedPushes::default(),
             scrapers: Scrapers::default(),
-            changes: Changes::default(),
+            changes: Changes::new(names),
             disk: Mutex::default(),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
+use wharf_model::name::NameRule;
 use wharf_model::{GroupingKey, Selector};
 use wharf_store::{FamilyView, FragmentView};
 
@@ -50,7 +51,7 @@ pub(crate) async fn list(
             });
         }
         Ok(api::private(StatusCode::OK, |out| {
-            request.write(snapshot.families(), &refused, out);
+            request.write(snapshot.families(), &refused, gateway.settings.names, out);
         }))
     });
     groups::answered(listed.await)
@@ -102,6 +103,7 @@ impl ListRequest {
         &self,
         families: impl Iterator<Item = FamilyView<'a>>,
         refused: &[RefusedPush],
+        names: NameRule,
         out: &mut Vec<u8>,
     ) {
         let mut data = Members::object(out);
@@ -122,7 +124,7 @@ impl ListRequest {
             }
             shown += 1;
             last = Some(family.name());
-            write_family(list.next(), family, refused);
+            write_family(list.next(), family, refused, names);
         }
         list.end();
         if let Some(last) = last.filter(|_| has_more) {
@@ -133,7 +135,7 @@ impl ListRequest {
     }
 }
 
-fn write_family(out: &mut Vec<u8>, family: FamilyView<'_>, refused: &[RefusedPush]) {
+fn write_family(out: &mut Vec<u8>, family: FamilyView<'_>, refused: &[RefusedPush], names: NameRule) {
     let mut object = Members::object(out);
     let meta = family.meta();
     let help = meta.and_then(|meta| meta.help.as_deref());
@@ -155,7 +157,7 @@ fn write_family(out: &mut Vec<u8>, family: FamilyView<'_>, refused: &[RefusedPus
         .take(SAMPLE_GROUPS)
     {
         let mut group = Members::object(groups.next());
-        write_group(&mut group, key);
+        write_group(&mut group, key, names);
         group.end();
     }
     groups.end();
@@ -183,20 +185,20 @@ fn write_family(out: &mut Vec<u8>, family: FamilyView<'_>, refused: &[RefusedPus
         None => object.null("last_refused"),
         Some(push) => {
             let mut member = Members::object(object.key("last_refused"));
-            write_refused(&mut member, push);
+            write_refused(&mut member, push, names);
             member.end();
         }
     }
     object.end();
 }
 
-fn write_group(object: &mut Members<'_>, key: &GroupingKey) {
+fn write_group(object: &mut Members<'_>, key: &GroupingKey, names: NameRule) {
     write_strings(object.key("labels"), key.labels());
-    object.string("path", &grouping::path(key));
+    object.string("path", &grouping::path(key, names));
 }
 
 /// The members of a push that was refused.
-pub(crate) fn write_refused(object: &mut Members<'_>, push: &RefusedPush) {
+pub(crate) fn write_refused(object: &mut Members<'_>, push: &RefusedPush, names: NameRule) {
     object.number("time_seconds", Some(push.at.as_seconds()));
     object.string("reason", push.reason);
     object.integer("status", push.status.into());
@@ -205,7 +207,7 @@ pub(crate) fn write_refused(object: &mut Members<'_>, push: &RefusedPush) {
         push.address.map(|address| address.to_string()).as_deref(),
     );
     if let Some(key) = &push.key {
-        write_group(object, key);
+        write_group(object, key, names);
     } else {
         object.null("labels");
         object.null("path");

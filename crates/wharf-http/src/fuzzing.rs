@@ -30,8 +30,8 @@ pub fn grouping_key(rest: &str, names: NameRule) -> Result<GroupingKey, String> 
 }
 
 /// The part of a push path that [`grouping_key`] reads as `key`.
-pub fn grouping_path(key: &GroupingKey) -> String {
-    let path = grouping::path(key);
+pub fn grouping_path(key: &GroupingKey, names: NameRule) -> String {
+    let path = grouping::path(key, names);
     path.strip_prefix("job").unwrap_or(&path).to_owned()
 }
 

@@ -172,7 +172,7 @@ impl Gateway {
         Self {
             store: Arc::new(store),
             is_loaded: AtomicBool::new(false),
-            activity: Activity::new(settings.history_bytes, clock.now()),
+            activity: Activity::new(settings.history_bytes, settings.names, clock.now()),
             started_at: clock.now(),
             clock,
             telemetry,

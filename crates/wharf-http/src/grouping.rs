@@ -1,10 +1,13 @@
 //! Grouping keys in push URLs: `/job/<job>[/<label>/<value>...]`, each value plain or `@base64`.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use wharf_model::name::{EscapingScheme, NameRule, is_reserved_label_name, unescape_values};
+use wharf_model::name::{
+    EscapingScheme, NameRule, is_legacy_label_name, is_reserved_label_name, unescape_values,
+};
 use wharf_model::{GroupingKey, GroupingKeyError};
 
 use crate::path::percent_encode;
@@ -118,17 +121,15 @@ pub(crate) fn parse(rest: &[u8], names: NameRule) -> Result<GroupingKey, UrlErro
     GroupingKey::new(labels).map_err(UrlError::Key)
 }
 
-/// The path of a group as [`parse`] reads it, from `job/` on, percent-encoded.
-pub(crate) fn path(key: &GroupingKey) -> String {
+/// The path of a group as [`parse`] reads it under the same rule, from `job/` on, percent-encoded.
+pub(crate) fn path(key: &GroupingKey, names: NameRule) -> String {
     let others = key.labels().filter(|(name, _)| *name != "job");
     let mut path = String::new();
     for (name, value) in std::iter::once(("job", key.job())).chain(others) {
         if !path.is_empty() {
             path.push('/');
         }
-        path.push_str(&percent_encode(
-            EscapingScheme::Values.escape_label_name(name).as_bytes(),
-        ));
+        path.push_str(&percent_encode(written_name(name, names).as_bytes()));
         // A slash separates however it is written, and these segments do not reach the router.
         if value.contains('/') || matches!(value, "" | "." | "..") {
             path.push_str("@base64/");
@@ -140,6 +141,15 @@ pub(crate) fn path(key: &GroupingKey) -> String {
         }
     }
     path
+}
+
+/// A label's name as it stands in a path.
+fn written_name(name: &str, names: NameRule) -> Cow<'_, str> {
+    // Where names may be any text, one that begins like an escaped one would be read as what that stands for.
+    if names == NameRule::Utf8 && name.starts_with("U__") && is_legacy_label_name(name) {
+        return Cow::Owned(format!("U__{}", name.replace('_', "__")));
+    }
+    EscapingScheme::Values.escape_label_name(name)
 }
 
 fn parse_label(name: &[u8], value: &[u8], names: NameRule) -> Result<(String, Vec<u8>), UrlError> {
@@ -245,6 +255,18 @@ mod tests {
         let parsed = parse(&rest, names);
         let text = parsed.map_or_else(|error| error.to_string(), |key| key.to_string());
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_path_of_a_group_names_it_under_the_same_rule() {
+        for names in [NameRule::Legacy, NameRule::Utf8] {
+            for label in ["x", "U__asoo", "U__my_2e_label", "U_", "a__b"] {
+                let key = GroupingKey::new([("job", "a/b"), (label, "")]).unwrap();
+                let path = crate::path::percent_decode(&path(&key, names)).unwrap();
+                let rest = path.strip_prefix(b"job").unwrap();
+                assert_eq!(parse(rest, names), Ok(key), "{names:?}");
+            }
+        }
     }
 
     #[test]

@@ -88,7 +88,7 @@ fn write(gateway: &Gateway, since: f64, is_admin: bool, out: &mut Vec<u8>) {
     let mut refused = Members::array(data.key("refused"));
     for push in gateway.activity.refused.list().iter().filter(|_| is_admin) {
         let mut object = Members::object(refused.next());
-        write_refused(&mut object, push);
+        write_refused(&mut object, push, gateway.settings.names);
         object.end();
     }
     refused.end();

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Interval;
 use wharf_model::GroupingKey;
+use wharf_model::name::NameRule;
 
 use super::lock;
 use crate::grouping;
@@ -67,19 +68,20 @@ pub(crate) struct Changes {
     gathered: Mutex<Gathered>,
     notices: watch::Sender<Notice>,
     places: Arc<Semaphore>,
+    /// By which paths are read.
+    names: NameRule,
 }
 
-impl Default for Changes {
-    fn default() -> Self {
+impl Changes {
+    pub(crate) fn new(names: NameRule) -> Self {
         Self {
             gathered: Mutex::default(),
             notices: watch::Sender::new(Notice::default()),
             places: Arc::new(Semaphore::new(MAX_READERS)),
+            names,
         }
     }
-}
 
-impl Changes {
     /// A group has changed. Costs nothing to speak of while nobody reads.
     pub(crate) fn note(&self, key: &GroupingKey, change: Change) {
         if self.notices.receiver_count() == 0 {
@@ -113,7 +115,7 @@ impl Changes {
         }
         self.notices.send_modify(|notice| {
             notice.number += 1;
-            notice.text = text(notice.number, &gathered);
+            notice.text = text(notice.number, &gathered, self.names);
         });
     }
 
@@ -144,7 +146,7 @@ impl Changes {
     }
 }
 
-fn text(number: u64, gathered: &Gathered) -> Bytes {
+fn text(number: u64, gathered: &Gathered, names: NameRule) -> Bytes {
     let mut out = b"event: change\ndata: ".to_vec();
     let mut data = Members::object(&mut out);
     data.key("seq").extend_from_slice(number.to_string().as_bytes());
@@ -152,7 +154,7 @@ fn text(number: u64, gathered: &Gathered) -> Bytes {
     for (key, change) in gathered.groups.iter().filter(|_| !gathered.many) {
         let mut group = Members::object(groups.next());
         write_strings(group.key("labels"), key.labels());
-        group.string("path", &grouping::path(key));
+        group.string("path", &grouping::path(key, names));
         group.string("change", change.as_str());
         group.end();
     }
@@ -194,7 +196,7 @@ impl Reader {
                 self.number = notice.number;
                 if has_missed || !self.names_groups {
                     let many = Gathered { many: true, ..Gathered::default() };
-                    text(notice.number, &many)
+                    text(notice.number, &many, NameRule::default())
                 } else {
                     notice.text
                 }
@@ -224,7 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_is_told_which_groups_have_changed() {
-        let (changes, shutdown) = (Changes::default(), Shutdown::default());
+        let (changes, shutdown) = (Changes::new(NameRule::Legacy), Shutdown::default());
         changes.note(&key("before"), Change::Pushed);
         let (hello, reader) = next(reader(&changes, &shutdown)).await;
         assert_eq!(hello, "retry: 2000\nevent: hello\ndata: {\"seq\":0}\n\n");
@@ -245,7 +247,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_that_has_missed_a_notice_is_told_that_there_were_many() {
-        let (changes, shutdown) = (Changes::default(), Shutdown::default());
+        let (changes, shutdown) = (Changes::new(NameRule::Legacy), Shutdown::default());
         let (_, reader) = next(reader(&changes, &shutdown)).await;
         for _ in 0..3 {
             changes.note(&key("a"), Change::Pushed);
@@ -260,7 +262,7 @@ mod tests {
 
     #[tokio::test]
     async fn more_groups_than_can_be_named_are_many() {
-        let (changes, shutdown) = (Changes::default(), Shutdown::default());
+        let (changes, shutdown) = (Changes::new(NameRule::Legacy), Shutdown::default());
         let (_, reader) = next(reader(&changes, &shutdown)).await;
         for n in 0..=MAX_GROUPS {
             changes.note(&key(&n.to_string()), Change::Pushed);
@@ -276,7 +278,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_heart_beats_until_the_gateway_stops() {
-        let (changes, shutdown) = (Changes::default(), Shutdown::default());
+        let (changes, shutdown) = (Changes::new(NameRule::Legacy), Shutdown::default());
         let reader = changes.read(&shutdown, Duration::from_secs(300), true).unwrap();
         let (_, reader) = next(reader).await;
         let (text, reader) = next(reader).await;
@@ -287,7 +289,7 @@ mod tests {
 
     #[tokio::test]
     async fn readers_are_so_many_and_no_more() {
-        let (changes, shutdown) = (Changes::default(), Shutdown::default());
+        let (changes, shutdown) = (Changes::new(NameRule::Legacy), Shutdown::default());
         let readers: Vec<Reader> = (0..MAX_READERS).map(|_| reader(&changes, &shutdown)).collect();
         assert!(changes.read(&shutdown, Duration::MAX, true).is_none());
         drop(readers);

@@ -95,7 +95,8 @@ pub(super) const FIELDS: [Field; 16] = [
         out.extend_from_slice(if keeps { b"true" } else { b"false" });
     }),
     ("path", |group, out| {
-        write_string(out, &grouping::path(&group.info.key));
+        let names = group.look.gateway.settings.names;
+        write_string(out, &grouping::path(&group.info.key, names));
     }),
     ("states", |group, out| {
         let condition = Condition::of(group.info);
