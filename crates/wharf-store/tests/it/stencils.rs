@@ -229,7 +229,8 @@ fn a_body_that_cannot_be_learned_is_tried_once() {
 #[test]
 fn a_stencil_that_would_be_large_is_not_kept() {
     let store = store();
-    let body: String = (0..500).map(|n| format!("m{{n=\"{n}\"}} 1\n")).collect();
+    let lines: Vec<String> = (0..500).map(|n| format!("m{{n=\"{n}\"}} 1\n")).collect();
+    let body = lines.concat();
     let path = format!("job/j/{}/x", "label".repeat(100));
     let decoded: Vec<usize> = (0..4)
         .map(|_| push_text(&store, PushMode::ReplaceGroup, &path, &body, UnixNanos(1)).1)
