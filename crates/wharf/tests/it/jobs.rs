@@ -21,10 +21,14 @@ use wharf_testkit::{Gateway, Scrape};
 
 use crate::WHARF;
 
+/// Signals that shells and CI systems may have switched off for the tests, which a run would pass on.
+const SIGNALS: &str = "--default-signal=HUP,INT,QUIT,TERM,USR1,USR2,CHLD";
+
 /// A tool with its arguments, that knows nothing of the settings of whoever runs the tests.
 fn tool<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
-    let mut command = Command::new(WHARF);
+    let mut command = Command::new("env");
     command
+        .args([SIGNALS, WHARF])
         .args(arguments)
         .stdin(Stdio::null())
         .env_remove("XDG_CONFIG_HOME")

@@ -2,10 +2,13 @@
 
 import os
 import pty
+import signal
 import sys
 
 pid, terminal = pty.fork()
 if pid == 0:
+    # Whoever runs the tests in the background may have switched it off.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(sys.argv[1], sys.argv[1:])
 seen = b""
 pressed = False
