@@ -420,7 +420,7 @@ fn a_full_disk_refuses_pushes_until_there_is_room_and_loses_nothing() {
 fn a_checkpoint_that_cannot_be_written_is_logged_once_and_tried_again() {
     let parent = tempfile::tempdir().unwrap();
     let (here, elsewhere) = (parent.path().join("data"), parent.path().join("moved"));
-    let gateway = on(&here).arg("--storage.checkpoint-bytes=64KiB").start();
+    let gateway = loaded(on(&here).arg("--storage.checkpoint-bytes=64KiB"));
     // The files that are open stay what they are; new ones cannot be made.
     std::fs::rename(&here, &elsewhere).unwrap();
     let body = format!("m{{pad=\"{}\"}} 1\n", "x".repeat(1000));
