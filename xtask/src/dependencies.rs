@@ -21,6 +21,7 @@ use crate::shell::{Step, root};
 struct Metadata {
     packages: Vec<Package>,
     resolve: Resolve,
+    #[serde(default)]
     target_directory: PathBuf,
 }
 
