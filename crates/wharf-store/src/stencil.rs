@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hashbrown::DefaultHashBuilder;
-use memchr::memmem;
 use wharf_exposition::number;
 use wharf_exposition::text::{Outline, write_label_value};
 use wharf_model::name::is_legacy_metric_name;
@@ -508,23 +507,21 @@ impl<'o> Lesson<'o> {
         Some(())
     }
 
-    /// The text of a series, with holes for the marks in it.
+    /// The text of a series, with holes for the marks in it. All of the group's labels stand on each line, sorted by
+    /// name as they are in the key.
     fn learn_labels(&self, stencil: &mut Stencil, series: &str) -> Option<()> {
         let mut rest = series;
-        loop {
-            let found = self.marks.iter().enumerate().filter(|(_, mark)| !mark.is_empty());
-            let found = found.filter_map(|(index, mark)| {
-                let at = memmem::find(rest.as_bytes(), mark.as_bytes())?;
-                Some((at, index, mark.len()))
-            });
-            let Some((at, index, length)) = found.min() else {
-                stencil.literals.extend_from_slice(rest.as_bytes());
-                return Some(());
-            };
-            stencil.literals.extend_from_slice(rest.get(..at)?.as_bytes());
+        for (index, mark) in self.marks.iter().enumerate() {
+            if mark.is_empty() {
+                continue;
+            }
+            let (before, after) = rest.split_once(mark.as_str())?;
+            stencil.literals.extend_from_slice(before.as_bytes());
             stencil.hole(Filling::Label(u32::try_from(index).ok()?))?;
-            rest = rest.get(at + length..)?;
+            rest = after;
         }
+        stencil.literals.extend_from_slice(rest.as_bytes());
+        Some(())
     }
 }
 

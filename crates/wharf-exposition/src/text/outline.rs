@@ -28,7 +28,8 @@ pub struct Sample {
 const MAX_COUNT_DIGITS: usize = 15;
 
 impl<'a> Outline<'a> {
-    /// The outline of a body; none if a line ends in something else than a number and a line feed.
+    /// The outline of a body; none if a line ends in something else than a number and a line feed, or has
+    /// nothing before the number.
     ///
     /// Nothing is said of the lines beyond that: a body that has an outline may still be refused.
     pub fn of(body: &'a [u8]) -> Option<Self> {
@@ -47,6 +48,10 @@ impl<'a> Outline<'a> {
                 continue;
             }
             let (head, token) = line.split_at_checked(memrchr(b' ', line)? + 1)?;
+            if is_comment(head) {
+                // A number alone. Its head must not be taken for that of a blank line.
+                return None;
+            }
             let is_count = token.len() <= MAX_COUNT_DIGITS && token.iter().all(u8::is_ascii_digit);
             let value = number::parse_f64(token)?;
             outline.heads.push(head);
@@ -120,7 +125,9 @@ mod tests {
 
     #[test]
     fn lines_that_end_otherwise_have_no_outline() {
-        for body in ["m 1", "m 1\r\n", "m 1 \n", "m\t1\n", "m one\n", "m\n", "m 0x1\n"] {
+        for body in [
+            "m 1", "m 1\r\n", "m 1 \n", "m\t1\n", "m one\n", "m\n", "m 0x1\n", " 5\n", "\t 5\n",
+        ] {
             assert_eq!(heads(body), None, "{body:?}");
         }
         assert_eq!(heads("").unwrap(), [""; 0]);

@@ -101,6 +101,8 @@ const BODIES: &[&str] = &[
     "m{a=\"1\"} _\nm{a=\"1\"} _\n",
     "# TYPE m gauge\n# TYPE m gauge\nm _\n",
     "m  _\n n _\n",
+    " \nm _\n",
+    " _\nm _\n",
     "m _\r\n",
     "m _",
     "# TYPE m counter\nm{a=\"9\"} _\n",
@@ -276,6 +278,44 @@ fn what_a_value_decides_is_still_decided() {
         exposition.histogram(index).map(|histogram| histogram.count)
     });
     assert_eq!(counts, Some(wharf_model::Count::Float(1.5)));
+}
+
+#[test]
+fn a_value_without_a_series_is_not_taken_for_a_blank_line() {
+    let store = store();
+    let push = |body| push_text(&store, PushMode::ReplaceGroup, "job/j", body, UnixNanos(1)).0;
+    for _ in 0..3 {
+        push(" \nm 1\n").unwrap();
+    }
+    assert!(push(" 5\nm 2\n").is_err());
+    let text = exposition(&store.snapshot());
+    assert!(text.contains("m{instance=\"\",job=\"j\"} 1\n"), "{text}");
+}
+
+#[test]
+fn all_labels_of_a_group_are_holes() {
+    let store = store();
+    let mut decoded = Vec::new();
+    for value in 0..4 {
+        let labels: Vec<String> = (0..60).map(|n| format!("/l{n}/{value}-{n}")).collect();
+        let path = format!("job/j{}", labels.concat());
+        let (pushed, times) = push_text(
+            &store,
+            PushMode::ReplaceGroup,
+            &path,
+            "m{l=\"0\"} 1\n",
+            UnixNanos(1),
+        );
+        pushed.unwrap();
+        decoded.push(times);
+    }
+    assert_eq!(decoded, [1, 2, 0, 0]);
+    let text = exposition(&store.snapshot());
+    assert!(
+        text.contains("l=\"0\",l0=\"3-0\",l1=\"3-1\",l10=\"3-10\""),
+        "{text}"
+    );
+    assert!(text.contains(",l9=\"3-9\"} 1\n"), "{text}");
 }
 
 #[test]
