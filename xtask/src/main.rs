@@ -34,8 +34,8 @@ usage: cargo xtask <command>
                   build the clients of the folder interop (all by default), and run them against both gateways
   bench [list | report | QUESTION...] [--quick] [--rounds N] [--seconds S] [--report] [--dist]
                   measure Wharf beside its peers: all questions by default; --report writes docs/benchmarks.md
-  fuzz [--minutes N] [TARGET...]
-                  run the fuzz targets (all by default), N minutes each (1 by default)
+  fuzz [--minutes N] [--jobs N] [TARGET...]
+                  run the fuzz targets (all by default), each for some minutes (1), some of them at a time (1)
   crash [--minutes N]
                   cut the power and kill the process over and over, for N minutes (1 by default)
   soak [--minutes N]

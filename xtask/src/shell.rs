@@ -1,6 +1,7 @@
 //! Running other programs.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -54,6 +55,28 @@ impl Step {
             .with_context(|| format!("run `{}`", self.line()))?;
         if !status.success() {
             bail!("`{}` failed: {status}", self.line());
+        }
+        Ok(())
+    }
+
+    /// Runs it with all it prints going to a file, and fails if it fails; the end of what it printed is then told.
+    pub(crate) fn run_into(mut self, log: &Path) -> Result<()> {
+        let line = self.line();
+        let file = File::create(log).with_context(|| format!("create {}", log.display()))?;
+        let errors = file.try_clone().context("share a file")?;
+        let status = self
+            .command
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(errors)
+            .status();
+        let status = status.with_context(|| format!("run `{line}`"))?;
+        if !status.success() {
+            let text = std::fs::read(log).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            let lines: Vec<&str> = text.lines().collect();
+            let end = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default();
+            bail!("`{line}` failed: {status}\n{}", end.join("\n"));
         }
         Ok(())
     }

@@ -9,8 +9,10 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let minutes = match words.as_slice() {
         [] => 1,
-        ["--minutes", number] => crate::fuzz::number(Some(number))?,
-        [word] if word.starts_with("--minutes=") => crate::fuzz::number(word.strip_prefix("--minutes="))?,
+        ["--minutes", number] => crate::fuzz::number("--minutes", Some(number))?,
+        [word] if word.starts_with("--minutes=") => {
+            crate::fuzz::number("--minutes", word.strip_prefix("--minutes="))?
+        }
         _ => bail!("expected `--minutes N`, found `{}`", words.join(" ")),
     };
     Step::cargo(&["test", "--release", "--locked", "--package", "wharf"])

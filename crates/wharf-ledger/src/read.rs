@@ -134,7 +134,7 @@ impl Reader {
         let Some(payload) = self.bytes(offset.saturating_add(BLOCK_HEADER_BYTES as u64), length)? else {
             return Ok(Err(Unreadable::Short));
         };
-        if crc32c::crc32c(payload) != header.payload_checksum {
+        if !format::matches(header.payload_checksum, payload) {
             return Ok(Err(Unreadable::Payload));
         }
         let records = match header.kind {
