@@ -18,6 +18,7 @@ const ACTION: &str = "write checkpoint";
 pub(crate) struct CheckpointWriter<'d> {
     disk: &'d dyn Disk,
     sequence: Sequence,
+    through: Sequence,
     stamp: u64,
     temporary: String,
     file: Box<dyn DiskFile>,
@@ -38,6 +39,7 @@ impl<'d> CheckpointWriter<'d> {
         let writer = Self {
             disk,
             sequence,
+            through: sequence,
             stamp,
             temporary,
             file,
@@ -75,12 +77,14 @@ impl<'d> CheckpointWriter<'d> {
         Ok(())
     }
 
-    /// Writes the end mark, and waits until all is on stable storage.
-    pub(crate) fn finish(&mut self) -> Result<(), CheckpointError> {
+    /// Writes the end mark, and waits until all is on stable storage. `through` is the last record of the log that may
+    /// have had an effect on those here.
+    pub(crate) fn finish(&mut self, through: Sequence) -> Result<(), CheckpointError> {
         if self.block.count() > 0 {
             self.write(BlockKind::Records)?;
         }
         self.block.push_raw(&self.totals.encode());
+        self.through = through;
         self.write(BlockKind::End)?;
         self.file.sync_data().during("sync checkpoint", &self.temporary)?;
         Ok(())
@@ -99,7 +103,7 @@ impl<'d> CheckpointWriter<'d> {
 
     fn write(&mut self, kind: BlockKind) -> Result<(), CheckpointError> {
         let count = u64::from(self.block.count());
-        let bytes = self.block.seal(kind, self.stamp, self.first, self.sequence.0);
+        let bytes = self.block.seal(kind, self.stamp, self.first, self.through.0);
         let length = bytes.len() as u64;
         self.file
             .write_at(self.offset, bytes)

@@ -223,11 +223,16 @@ impl Ledger {
         lock(&self.inner.shared.hooks).push(hook.into());
     }
 
-    /// Writes a checkpoint: `records`, replayed into an empty state, give the state as of the record `at`.
+    /// Writes a checkpoint: `records`, replayed into an empty state, and then the log's records after `at`, give the
+    /// state.
     ///
-    /// Runs on the calling thread, and neither appending nor committing waits for it. If the records up to `at` are
-    /// not yet on stable storage, it waits until they are. Afterwards, older checkpoints are gone, and the segments
-    /// of the log whose records are all covered are used again or removed.
+    /// So `records` have all effects of what was appended up to `at`. They may have some of what is appended while they
+    /// are given, if to replay a record that has had its effect does no harm: a state need not stand still, or be copied,
+    /// for as long as it is written down.
+    ///
+    /// Runs on the calling thread, and neither appending nor committing waits for it. It waits until what was appended
+    /// before the last of `records` is on stable storage. Afterwards, older checkpoints are gone, and the segments of
+    /// the log whose records are all covered are used again or removed.
     ///
     /// # Errors
     /// [`CheckpointError::Stale`] if there is a newer checkpoint, or if the state was rolled back by a restart. The
@@ -406,10 +411,16 @@ impl Inner {
         for record in records {
             writer.push(&record)?;
         }
-        writer.finish()?;
+        // A state that is begun anew does not change meanwhile, and of what was appended some has been taken back.
+        let through = if restarting {
+            at
+        } else {
+            Sequence(lock(&shared.queue).next - 1)
+        };
+        writer.finish(through)?;
         if !restarting {
             shared
-                .wait_durable(at)
+                .wait_durable(through)
                 .map_err(|error| CheckpointError::Failed { reason: error.reason })?;
         }
         let (records, bytes) = writer.publish()?;

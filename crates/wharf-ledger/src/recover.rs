@@ -251,16 +251,18 @@ pub(crate) fn recover(disk: &dyn Disk, survey: &mut Survey, visit: Visit<'_>) ->
     if let Some(rejected) = survey.rejected.first() {
         return Err(Stopped::header(&rejected.name, rejected.error, Stake::Segment));
     }
-    let mut recovery = Recovery::default();
+    let (mut recovery, mut through) = (Recovery::default(), 0);
     if let Some((sequence, name)) = survey.checkpoint() {
         let read = read_checkpoint(disk, name, *sequence, visit)?;
         recovery.checkpoint = Sequence(*sequence);
         recovery.checkpoint_records = read.records;
         recovery.checkpoint_bytes = read.bytes;
+        through = read.through;
     }
     survey.forget_covered(recovery.checkpoint.0);
     Walk {
         checkpoint: recovery.checkpoint.0,
+        through,
         recovery,
         position: None,
         stop: None,
@@ -269,14 +271,23 @@ pub(crate) fn recover(disk: &dyn Disk, survey: &mut Survey, visit: Visit<'_>) ->
     .run(&mut survey.segments, visit)
 }
 
-/// Reads a checkpoint from its header to its end mark. The totals in the result are what was read; the bytes are
-/// those of the file.
-pub(crate) fn read_checkpoint(
+/// What was read of a checkpoint.
+#[derive(Debug)]
+struct ReadCheckpoint {
+    records: u64,
+    /// Length of the file.
+    bytes: u64,
+    /// The last record of the log that may have had an effect on it.
+    through: u64,
+}
+
+/// Reads a checkpoint from its header to its end mark.
+fn read_checkpoint(
     disk: &dyn Disk,
     name: &str,
     sequence: u64,
     visit: Visit<'_>,
-) -> Result<Totals, Stopped> {
+) -> Result<ReadCheckpoint, Stopped> {
     const ACTION: &str = "read checkpoint";
     let mut reader = disk.open(name).and_then(Reader::new).during(ACTION, name)?;
     let header = CheckpointHeader::decode(reader.file_header().during(ACTION, name)?)
@@ -310,8 +321,9 @@ pub(crate) fn read_checkpoint(
             if Totals::decode(block.payload()) != Some(totals) {
                 return Err(damaged("the totals of the end mark do not match"));
             }
-            return Ok(Totals {
+            return Ok(ReadCheckpoint {
                 records: totals.records,
+                through: block.header.synced,
                 bytes: reader.length(),
             });
         }
@@ -331,6 +343,9 @@ pub(crate) fn read_checkpoint(
     }
 }
 
+/// What is wrong with a segment that no other one leads to.
+const LEADS_NOWHERE: &str = "the segment goes on where no file leads to; a file before it is missing";
+
 /// A place where the log could not be read on.
 #[derive(Debug, Clone, Copy)]
 struct Stop {
@@ -343,6 +358,8 @@ struct Stop {
 /// The way along the log.
 struct Walk {
     checkpoint: u64,
+    /// The checkpoint may have effects of records up to here, so they must be there.
+    through: u64,
     recovery: Recovery,
     /// The last record of the log so far; `None` before the first block.
     position: Option<u64>,
@@ -360,6 +377,12 @@ impl Walk {
             self.segment(before, segment, index, visit)?;
         }
         self.judge_end(segments)?;
+        if self.reached() < self.through {
+            let checkpoint = format::checkpoint_name(self.recovery.checkpoint);
+            let what =
+                "the log ends before the records that the checkpoint has effects of; a segment is missing";
+            return Err(self.missing(segments, (&checkpoint, what), self.through));
+        }
         self.recovery.last = Sequence(self.reached());
         Ok(self.recovery)
     }
@@ -380,13 +403,13 @@ impl Walk {
         let name = segment.name.clone();
         if let Some(Start { follows, begins }) = segment.header.start {
             if self.reached() < follows {
-                return Err(self.missing(before, &name, follows));
+                return Err(self.missing(before, (&name, LEADS_NOWHERE), follows));
             }
             self.position = Some(begins - 1);
             self.take_up();
         } else if let (None, Some(block)) = (self.position, segment.first) {
             if block.first > self.checkpoint.saturating_add(1) {
-                return Err(self.missing(before, &name, block.first - 1));
+                return Err(self.missing(before, (&name, LEADS_NOWHERE), block.first - 1));
             }
             self.position = Some(block.first.saturating_sub(1));
         }
@@ -448,15 +471,12 @@ impl Walk {
         self.recovery.clean = false;
     }
 
-    /// Records up to `to` must be there, and are not.
-    fn missing(&self, before: &[Segment], name: &str, to: u64) -> Stopped {
+    /// Records up to `to` must be there, and are not. What is damaged is the place where the log stopped; the file of
+    /// `otherwise` if it did not.
+    fn missing(&self, before: &[Segment], otherwise: (&str, &'static str), to: u64) -> Stopped {
         let (file, offset, what) = match self.stop.and_then(|stop| Some((before.get(stop.segment)?, stop))) {
             Some((segment, stop)) => (segment.name.clone(), stop.offset, stop.what.describe()),
-            None => (
-                name.to_owned(),
-                0,
-                "the segment goes on where no file leads to; a file before it is missing",
-            ),
+            None => (otherwise.0.to_owned(), 0, otherwise.1),
         };
         let stake = Stake::Records {
             from: Sequence(self.reached().saturating_add(1)),
@@ -488,7 +508,8 @@ impl Walk {
             let found = highest_synced(segment, from).during("read log segment", &segment.name)?;
             torn |= found.is_some();
             if let Some(synced) = found.filter(|synced| *synced > reached) {
-                return Err(self.missing(segments, "", synced));
+                let name = segment.name.clone();
+                return Err(self.missing(segments, (&name, LEADS_NOWHERE), synced));
             }
         }
         if torn {

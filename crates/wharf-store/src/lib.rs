@@ -28,6 +28,7 @@ mod bulk;
 mod clock;
 mod error;
 mod family;
+mod images;
 mod index;
 mod leaf;
 mod leaves;

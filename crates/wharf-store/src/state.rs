@@ -117,6 +117,20 @@ impl State {
         &self.lifetimes
     }
 
+    /// The groups beyond a key with the names of their families, in the order of keys; all groups, without one.
+    pub(crate) fn groups_above(
+        &self,
+        key: Option<GroupingKey>,
+    ) -> impl Iterator<Item = (&GroupingKey, &Roster)> {
+        // Every group has a push time.
+        let times = self.families.get(PUSH_TIME).into_iter();
+        let times = times.flat_map(move |times| times.fragments_above(key.clone()));
+        times.filter_map(|time| {
+            let (key, group) = self.groups.get_key_value(time.key())?;
+            Some((key, &group.families))
+        })
+    }
+
     /// The families of a group, if it is there.
     pub(crate) fn roster(&self, key: &GroupingKey) -> Option<Roster> {
         self.groups.get(key).map(|group| group.families.clone())

@@ -9,6 +9,7 @@ use wharf_ledger::{CheckpointError, Health, Ledger, Sequence, Ticket};
 use wharf_model::{Exposition, GroupingKey, Value};
 
 use crate::family::Family;
+use crate::images::Images;
 use crate::lifetime::{Lifetime, Ttl};
 use crate::limits::{Limits, Usage};
 use crate::prepare::{InstanceLabel, Prepared, Preparer};
@@ -515,29 +516,27 @@ impl Store {
         let Some(Journal { ledger, .. }) = self.journal.get() else {
             return Ok(Kept::Nothing);
         };
-        let (snapshot, last) = {
+        let last = {
             let mut guarded = self.lock();
             if restart {
                 // The committer is about to do the same; what it would take back must not get into the checkpoint.
                 self.take_back(&mut guarded);
             }
-            (snapshot_of(&guarded.state), guarded.last)
+            guarded.last
         };
-        let groups = snapshot.groups();
-        let mut records = groups.iter().map(|(key, fragments)| {
-            record::put(
-                key,
-                PushMode::ReplaceGroup,
-                snapshot.lifetime(key),
-                fragments.iter().map(FragmentView::parts),
-            )
-        });
+        let mut records = self.images();
         if restart {
             ledger.restart(last, &mut records)?;
             return Ok(Kept::Restarted);
         }
         ledger.checkpoint(last, &mut records)?;
         Ok(Kept::Checkpointed)
+    }
+
+    /// Records of all groups. Replayed into an empty store, and after them those of the changes that were made since this
+    /// was called, they give what is stored. Nothing is held meanwhile but a few groups at a time.
+    pub fn images(&self) -> impl Iterator<Item = Vec<u8>> {
+        Images::of(self)
     }
 
     /// The undos of changes up to `durable`, which nobody is going to take back.

@@ -80,7 +80,7 @@ pub fn repair(disk: &dyn Disk) -> Result<Repaired, RepairError> {
     let mut writer = CheckpointWriter::create(disk, sequence)?;
     let mut salvage = Salvage::new(acknowledged);
     salvage.read(&mut sources, &mut |record| writer.push(record))?;
-    writer.finish()?;
+    writer.finish(sequence)?;
     writer.publish()?;
 
     let mut kept = Vec::new();
@@ -218,7 +218,6 @@ fn highest_synced(sources: &mut [Source]) -> Result<u64, DiskError> {
     for source in sources {
         if let FileKind::Checkpoint(sequence) = source.kind {
             highest = highest.max(sequence);
-            continue;
         }
         let mut offset = FIRST_BLOCK;
         while let Some((found, header)) = source

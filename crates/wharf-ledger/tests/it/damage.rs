@@ -1,8 +1,10 @@
 //! Bits that flip, files that go missing, and versions that do not fit.
 
-use wharf_ledger::{OpenError, Sequence, SimulatedDisk, Stake};
+use std::time::Duration;
 
-use crate::{append, open, record, records};
+use wharf_ledger::{Disk as _, OpenError, Sequence, SimulatedDisk, Stake, SyncMode};
+
+use crate::{append, open, open_with, options, record, records};
 
 /// A ledger with a checkpoint of two records, a log of some segments after it, and an orderly end.
 fn closed() -> (SimulatedDisk, Vec<Vec<u8>>) {
@@ -39,6 +41,51 @@ fn blocks(disk: &SimulatedDisk) -> Vec<(String, usize)> {
         blocks.extend(places.map(|at| (name.clone(), at)));
     }
     blocks
+}
+
+#[test]
+fn what_a_checkpoint_has_effects_of_is_there_or_missed() {
+    for sync in [SyncMode::Always, SyncMode::Every(Duration::from_secs(3600))] {
+        let disk = SimulatedDisk::new(1);
+        let (ledger, ..) = open_with(&disk, options(sync)).unwrap();
+        let at = append(&ledger, 1..=10);
+        // The state changes while it is written.
+        let mut images = (11..=15).map(|number| {
+            drop(ledger.append(&record(number)).unwrap());
+            record(900)
+        });
+        ledger.checkpoint(at, &mut images).unwrap();
+        let disk = disk.crash();
+        let expected: Vec<_> = records([900; 5]).into_iter().chain(records(11..=15)).collect();
+        let mut found = Vec::new();
+        wharf_ledger::scan(&disk, &mut |place| {
+            found.push(place.record.to_vec());
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(found, expected);
+
+        // Without the end of the log, or all of it, the state would be one that never was.
+        let last = blocks(&disk).pop().unwrap();
+        let cut = disk.copied();
+        cut.put(&last.0, &disk.contents()[&last.0][..last.1]);
+        let gone = disk.copied();
+        for name in segments(&disk) {
+            gone.remove(&name).unwrap();
+        }
+        for (disk, file) in [(cut, "log-"), (gone, "checkpoint-")] {
+            match wharf_ledger::scan(&disk, &mut |_| Ok(())) {
+                Err(OpenError::Damaged { damage, .. }) => {
+                    assert!(damage.file.starts_with(file), "{damage:?}");
+                    let Stake::Records { to, .. } = damage.stake else {
+                        panic!("{damage:?}");
+                    };
+                    assert_eq!(to, Sequence(15));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod concurrency;
 mod durable;
 mod exact;
 mod groups;
+mod images;
 mod lifetimes;
 mod limits;
 mod merge;

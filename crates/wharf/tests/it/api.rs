@@ -9,7 +9,7 @@ use wharf_testkit::http::{Request, delete, get, head, options, post, put};
 use wharf_testkit::protobuf;
 use wharf_testkit::{Gateway, Spawn};
 
-use crate::wharf;
+use crate::{jobs_of, refused, wharf};
 
 /// Text that somebody may have put into a label, a help or a header.
 const HOSTILE: [&str; 6] = [
@@ -55,19 +55,6 @@ fn base64(text: &str) -> String {
         }
     }
     out
-}
-
-fn jobs(data: &Value) -> Vec<&str> {
-    let groups = data["groups"].as_array().unwrap().iter();
-    groups
-        .map(|group| group["labels"]["job"].as_str().unwrap())
-        .collect()
-}
-
-fn refused(gateway: &Gateway, request: &Request, status: u16, text: &str) {
-    let answer = gateway.send(request);
-    assert_eq!(answer.status, status, "{request}: {}", answer.text());
-    assert!(answer.text().starts_with(text), "{request}: {}", answer.text());
 }
 
 fn powerful() -> Spawn {
@@ -242,7 +229,7 @@ fn a_search_finds_words_in_labels_whatever_their_case() {
     }
     let found = |query: &str| {
         let data = data(&gateway, &format!("/api/v1/groups?{query}"));
-        (jobs(&data).join(" "), data["total"].as_u64().unwrap())
+        (jobs_of(&data).join(" "), data["total"].as_u64().unwrap())
     };
     assert_eq!(found("q=BACK"), ("backup Nightly-Backup".to_owned(), 2));
     assert_eq!(found("q=backup+host%3Dweb"), ("Nightly-Backup".to_owned(), 1));
@@ -254,13 +241,16 @@ fn a_search_finds_words_in_labels_whatever_their_case() {
     ] {
         // The total is that of all pages.
         let first = data(&gateway, &format!("/api/v1/groups?q=backup&limit=1&sort={sort}"));
-        assert_eq!((jobs(&first), &first["total"]), (vec![expected[0]], &json!(2)));
+        assert_eq!((jobs_of(&first), &first["total"]), (vec![expected[0]], &json!(2)));
         let cursor = first["next_cursor"].as_str().unwrap();
         let second = data(
             &gateway,
             &format!("/api/v1/groups?q=backup&limit=1&sort={sort}&cursor={cursor}"),
         );
-        assert_eq!((jobs(&second), &second["total"]), (vec![expected[1]], &json!(2)));
+        assert_eq!(
+            (jobs_of(&second), &second["total"]),
+            (vec![expected[1]], &json!(2))
+        );
         assert_eq!(second["next_cursor"], Value::Null);
     }
     refused(
@@ -284,7 +274,7 @@ fn groups_are_found_by_how_they_are() {
         400,
         "pushed metrics",
     );
-    let found = |query: &str| jobs(&data(&gateway, &format!("/api/v1/groups?{query}"))).join(" ");
+    let found = |query: &str| jobs_of(&data(&gateway, &format!("/api/v1/groups?{query}"))).join(" ");
     assert_eq!(found("state=failed"), "failed");
     assert_eq!(found("state=expiring"), "failed leaving");
     assert_eq!(found("state=expiring&expiring_within=4h"), "failed later leaving");
@@ -468,7 +458,7 @@ fn a_group_and_its_families_can_be_deleted_by_whoever_may_push() {
     );
     assert_eq!(deleted("/api/v1/groups/job/a"), json!(true));
     assert_eq!(deleted("/api/v1/groups/job/a"), json!(false));
-    assert_eq!(jobs(&data(&gateway, "/api/v1/groups")), [""; 0]);
+    assert_eq!(jobs_of(&data(&gateway, "/api/v1/groups")), [""; 0]);
 }
 
 // ---- families, rights, numbers ----------------------------------------------------------------------------

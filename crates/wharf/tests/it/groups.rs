@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wharf_testkit::http::{Request, delete, get, post, put};
 use wharf_testkit::{Gateway, Spawn, body};
 
-use crate::{loaded, wharf};
+use crate::{jobs_of, loaded, refused, wharf};
 
 fn encoded(text: &str) -> String {
     let bytes: Vec<String> = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
@@ -31,20 +31,6 @@ fn list(gateway: &Gateway, query: &str) -> Value {
     assert_eq!(answer.status, 200, "{query}: {}", answer.text());
     assert_eq!(answer.header("Content-Type"), Some("application/json"));
     answer.json()["data"].clone()
-}
-
-/// The jobs of a listing.
-fn jobs(data: &Value) -> Vec<&str> {
-    let groups = data["groups"].as_array().unwrap().iter();
-    groups
-        .map(|group| group["labels"]["job"].as_str().unwrap())
-        .collect()
-}
-
-fn refused(gateway: &Gateway, request: &Request, status: u16, text: &str) {
-    let answer = gateway.send(request);
-    assert_eq!(answer.status, status, "{request}: {}", answer.text());
-    assert!(answer.text().starts_with(text), "{request}: {}", answer.text());
 }
 
 fn admin() -> Spawn {
@@ -111,23 +97,27 @@ fn a_listing_is_filtered_sorted_and_cut_into_pages() {
     for (at, job) in ["c", "a", "d", "b"].iter().enumerate() {
         gateway.push(&format!("/metrics/job/{job}"), &series(at + 1, "n"));
     }
-    assert_eq!(jobs(&list(&gateway, "")), ["a", "b", "c", "d"]);
-    assert_eq!(jobs(&list(&gateway, "?sort=-labels")), ["d", "c", "b", "a"]);
-    assert_eq!(jobs(&list(&gateway, "?sort=series")), ["c", "a", "d", "b"]);
-    assert_eq!(jobs(&list(&gateway, "?sort=-push_time")), ["b", "d", "a", "c"]);
+    assert_eq!(jobs_of(&list(&gateway, "")), ["a", "b", "c", "d"]);
+    assert_eq!(jobs_of(&list(&gateway, "?sort=-labels")), ["d", "c", "b", "a"]);
+    assert_eq!(jobs_of(&list(&gateway, "?sort=series")), ["c", "a", "d", "b"]);
+    assert_eq!(jobs_of(&list(&gateway, "?sort=-push_time")), ["b", "d", "a", "c"]);
     let query = matching("", &["{job=~\"a|b\"}", "{job=\"d\"}"], "&sort=labels");
-    assert_eq!(jobs(&list(&gateway, &query)), ["a", "b", "d"]);
+    assert_eq!(jobs_of(&list(&gateway, &query)), ["a", "b", "d"]);
     for sort in ["labels", "-labels", "series", "-bytes", "push_time", "expires_at"] {
         let (mut paged, mut cursor) = (Vec::new(), String::new());
         loop {
             let page = list(&gateway, &format!("?sort={sort}&limit=1{cursor}"));
-            paged.extend(jobs(&page).into_iter().map(str::to_owned));
+            paged.extend(jobs_of(&page).into_iter().map(str::to_owned));
             match page["next_cursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
                 None => break,
             }
         }
-        assert_eq!(paged, jobs(&list(&gateway, &format!("?sort={sort}"))), "{sort}");
+        assert_eq!(
+            paged,
+            jobs_of(&list(&gateway, &format!("?sort={sort}"))),
+            "{sort}"
+        );
     }
 }
 
@@ -165,7 +155,7 @@ fn deleting_by_selector_needs_the_flag_and_a_selector() {
         403,
         "deleting by selector is not enabled\nhint: start Wharf with --web.enable-admin-api",
     );
-    assert_eq!(jobs(&list(&gateway, "")), ["a"]);
+    assert_eq!(jobs_of(&list(&gateway, "")), ["a"]);
     let gateway = admin().start();
     gateway.push("/metrics/job/a", "m 1\n");
     refused(
@@ -176,9 +166,9 @@ fn deleting_by_selector_needs_the_flag_and_a_selector() {
     );
     let misspelt = delete(&matching("/api/v1/groups", &["{}"], "&older=7d"));
     refused(&gateway, &misspelt, 400, "expected a parameter of ");
-    assert_eq!(jobs(&list(&gateway, "")), ["a"]);
+    assert_eq!(jobs_of(&list(&gateway, "")), ["a"]);
     assert_eq!(gateway.send(&all).status, 200);
-    assert!(jobs(&list(&gateway, "")).is_empty());
+    assert!(jobs_of(&list(&gateway, "")).is_empty());
 }
 
 #[test]
@@ -198,15 +188,15 @@ fn deleting_takes_what_the_selectors_name_and_says_so_beforehand() {
     };
     let dry = gateway.send(&delete(&matching("/api/v1/groups", &selectors, "&dry_run=true")));
     assert_eq!((dry.status, dry.json()), (200, expected(true)));
-    assert_eq!(jobs(&list(&gateway, "")).len(), 5);
+    assert_eq!(jobs_of(&list(&gateway, "")).len(), 5);
     let wet = gateway.send(&delete(&matching("/api/v1/groups", &selectors, "")));
     assert_eq!((wet.status, wet.json()), (200, expected(false)));
-    assert_eq!(jobs(&list(&gateway, "")), ["web", "ci-3"]);
+    assert_eq!(jobs_of(&list(&gateway, "")), ["web", "ci-3"]);
     gateway.log_line("deleted by selector");
     assert_eq!(samples(&gateway, "wharf_groups_deleted_total"), ["3 {}"]);
     gateway.kill();
     gateway.wait();
-    assert_eq!(jobs(&list(&loaded(on()), "")), ["web", "ci-3"]);
+    assert_eq!(jobs_of(&list(&loaded(on()), "")), ["web", "ci-3"]);
 }
 
 #[test]
@@ -525,7 +515,7 @@ fn parameters_that_contradict_themselves_or_cannot_hold_change_nothing() {
         400,
         "expected `partial` once, found it twice",
     );
-    assert_eq!(jobs(&list(&gateway, "")), ["a"]);
+    assert_eq!(jobs_of(&list(&gateway, "")), ["a"]);
 }
 
 #[test]

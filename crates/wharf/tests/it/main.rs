@@ -23,7 +23,8 @@ mod rules;
 mod storage;
 mod web_config;
 
-use wharf_testkit::http::get;
+use serde_json::Value;
+use wharf_testkit::http::{Request, get};
 use wharf_testkit::{Gateway, Spawn, until};
 
 /// The program under test.
@@ -41,6 +42,22 @@ fn loaded(spawn: Spawn) -> Gateway {
         (gateway.send(&get("/-/ready")).status == 200).then_some(())
     });
     gateway
+}
+
+/// Sends what has to be refused.
+#[track_caller]
+fn refused(gateway: &Gateway, request: &Request, status: u16, text: &str) {
+    let answer = gateway.send(request);
+    assert_eq!(answer.status, status, "{request}: {}", answer.text());
+    assert!(answer.text().starts_with(text), "{request}: {}", answer.text());
+}
+
+/// The jobs of a listing of groups.
+fn jobs_of(listing: &Value) -> Vec<&str> {
+    let groups = listing["groups"].as_array().unwrap().iter();
+    groups
+        .map(|group| group["labels"]["job"].as_str().unwrap())
+        .collect()
 }
 
 /// The real Pushgateway, if it is there, and Wharf.

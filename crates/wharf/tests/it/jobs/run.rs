@@ -2,17 +2,59 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Stdio};
 
-use wharf_testkit::http::{Connection, delete, post, put};
+use wharf_testkit::http::{Connection, Request, Response, delete, post, put};
 use wharf_testkit::protobuf::{self, Message, Type, delimited};
 use wharf_testkit::{Process, body, peers, until};
 
 use super::stub::{Answer, Stub};
 use super::{ends_with, found, nobody, output, output_with, run_at, stderr, url, value};
 use crate::gateways;
+
+/// A run that has told its push URL, and goes on until it is told to end.
+struct OpenRun {
+    child: Child,
+    address: SocketAddr,
+    /// The path of the push URL, without the slash before it.
+    path: String,
+}
+
+impl OpenRun {
+    fn start(gateway: &str, script: &str) -> Self {
+        let script = format!("{script}; echo \"$WHARF_PUSH_URL\"; read line");
+        let mut command = run_at(gateway, &["sh", "-c", &script]);
+        let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = pipes.spawn().unwrap();
+        let mut told = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut told)
+            .unwrap();
+        let (address, path) = told
+            .trim()
+            .strip_prefix("http://")
+            .unwrap()
+            .split_once('/')
+            .unwrap();
+        Self {
+            child,
+            address: address.parse().unwrap(),
+            path: path.to_owned(),
+        }
+    }
+
+    fn send(&self, request: &Request) -> Response {
+        Connection::open(self.address).unwrap().send(request).unwrap()
+    }
+
+    fn end(&mut self) {
+        self.child.stdin.take().unwrap().write_all(b"\n").unwrap();
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+}
 
 #[test]
 fn a_run_is_told_with_times_code_and_use() {
@@ -368,30 +410,10 @@ fn a_heartbeat_is_seen_while_the_command_runs() {
 fn metrics_of_the_command_come_from_a_file_and_a_url() {
     for spawn in gateways() {
         let gateway = spawn.start();
-        let script =
-            "echo \"$WHARF_PUSH_URL\"; printf 'rows 7\\nboth 1' > \"$WHARF_METRICS_FILE\"; read line";
-        let mut command = run_at(&url(gateway.address()), &["sh", "-c", script]);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut push_url = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut push_url)
-            .unwrap();
-        let (address, path) = push_url
-            .trim()
-            .strip_prefix("http://")
-            .unwrap()
-            .split_once('/')
-            .unwrap();
-        let send = |request| {
-            Connection::open(address.parse().unwrap())
-                .unwrap()
-                .send(&request)
-                .unwrap()
-        };
+        let script = "printf 'rows 7\\nboth 1' > \"$WHARF_METRICS_FILE\"";
+        let mut run = OpenRun::start(&url(gateway.address()), script);
+        let send = |request| run.send(&request);
+        let path = &run.path;
         let route = format!("/{path}/metrics/job/other/instance/other");
 
         assert_eq!(send(put(&route).body("gone 1\n")).status, 200);
@@ -416,8 +438,7 @@ fn metrics_of_the_command_come_from_a_file_and_a_url() {
         let snappy = post(&route).header("Content-Encoding", "snappy").body("x");
         assert_eq!(send(snappy).status, 415);
 
-        child.stdin.take().unwrap().write_all(b"\n").unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(0));
+        run.end();
         let scrape = gateway.scrape();
         let values = ["rows", "both", "pushed", "added", "binary", "gone", "stranger"]
             .map(|name| found(&scrape, name));
@@ -438,34 +459,11 @@ fn metrics_of_the_command_come_from_a_file_and_a_url() {
 #[test]
 fn what_was_pushed_to_the_url_can_be_deleted_again() {
     let stub = Stub::start(vec![Answer::Head("200 OK")]);
-    let script = "echo \"$WHARF_PUSH_URL\"; read line";
-    let mut command = run_at(&stub.url, &["sh", "-c", script]);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut push_url = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut push_url)
-        .unwrap();
-    let (address, path) = push_url
-        .trim()
-        .strip_prefix("http://")
-        .unwrap()
-        .split_once('/')
-        .unwrap();
-    let send = |request| {
-        Connection::open(address.parse().unwrap())
-            .unwrap()
-            .send(&request)
-            .unwrap()
-    };
-    let route = format!("/{path}/metrics/job/x");
-    assert_eq!(send(put(&route).body("pushed 1\n")).status, 200);
-    assert_eq!(send(delete(&route)).status, 202);
-    child.stdin.take().unwrap().write_all(b"\n").unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut run = OpenRun::start(&stub.url, ":");
+    let route = format!("/{}/metrics/job/x", run.path);
+    assert_eq!(run.send(&put(&route).body("pushed 1\n")).status, 200);
+    assert_eq!(run.send(&delete(&route)).status, 202);
+    run.end();
     assert!(!stub.asked().contains("pushed"));
 }
 
