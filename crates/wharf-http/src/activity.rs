@@ -121,6 +121,7 @@ impl Activity {
     /// A push was refused. `has_group` says whether there is a group of its key.
     ///
     /// A group without one gets no history: whoever pushes nonsense to ever new groups would push that of others out.
+    /// Nor does one that the sender had no right to push to: its history is not theirs to write.
     pub(crate) fn refused(
         &self,
         push: Pushed,
@@ -130,11 +131,11 @@ impl Activity {
     ) {
         self.refused
             .add(RefusedPush::new(now, error, push.address, Some(&push.key)));
-        if has_group(&push.key) {
+        if error.lacks().is_none() && has_group(&push.key) {
             self.changes.note(&push.key, Change::Refused);
             let refusal = Refusal {
                 reason: error.reason().into(),
-                error: visible::cut(error.text(), wharf_history::MAX_ERROR_BYTES),
+                error: visible::cut(error.text_for_others(), wharf_history::MAX_ERROR_BYTES),
             };
             self.remember(push, Some(refusal), now);
         }

@@ -9,7 +9,7 @@ use wharf_relabel::RelabelError;
 use wharf_store::{Exceeded, Limited, PushError, SplitError};
 
 use crate::chunks::ResponseBody;
-use crate::grouping::UrlError;
+use crate::grouping::{UrlError, brief};
 use crate::policy::{ReloadError, TooFast};
 use crate::respond;
 use crate::rights::{Challenges, Right, Rights};
@@ -31,6 +31,8 @@ pub(crate) struct ApiError {
     lacks: Option<(Right, Challenges)>,
     /// The family that a push contradicts itself or others in.
     family: Option<String>,
+    /// What others are told than the sender of the request, who may see more than they.
+    for_others: Option<String>,
 }
 
 /// On a response: the right for lack of which the request was refused.
@@ -47,6 +49,7 @@ impl ApiError {
             close: false,
             lacks: None,
             family: None,
+            for_others: None,
         }
     }
 
@@ -82,6 +85,7 @@ impl ApiError {
             close: true,
             lacks: None,
             family: None,
+            for_others: None,
         }
     }
 
@@ -95,6 +99,7 @@ impl ApiError {
             close: true,
             lacks: None,
             family: None,
+            for_others: None,
         }
     }
 
@@ -108,6 +113,7 @@ impl ApiError {
             close: false,
             lacks: None,
             family: None,
+            for_others: None,
         }
     }
 
@@ -207,7 +213,7 @@ impl ApiError {
 
     /// The same refusal, for one group of several.
     pub(crate) fn of_group(mut self, key: &GroupingKey) -> Self {
-        self.text = format!("group {key}: {}", self.text);
+        self.text = format!("group {}: {}", brief(key), self.text);
         self
     }
 
@@ -215,7 +221,7 @@ impl ApiError {
     pub(crate) fn no_group(key: &GroupingKey) -> Self {
         Self {
             status: StatusCode::NOT_FOUND,
-            ..Self::bad_request("not_found", &format!("there is no group {key}"))
+            ..Self::bad_request("not_found", &format!("there is no group {}", brief(key)))
         }
     }
 
@@ -237,6 +243,7 @@ impl ApiError {
             close: true,
             lacks: None,
             family: None,
+            for_others: None,
         }
     }
 
@@ -246,6 +253,11 @@ impl ApiError {
 
     pub(crate) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// What others may be told than the sender of the request.
+    pub(crate) fn text_for_others(&self) -> &str {
+        self.for_others.as_deref().unwrap_or(&self.text)
     }
 
     pub(crate) fn reason(&self) -> &'static str {
@@ -314,10 +326,19 @@ impl From<SplitError> for ApiError {
 impl ApiError {
     /// A push that does not fit to what is stored. The group in the way is named to those only who may see it.
     pub(crate) fn push(mut error: PushError, rights: &Rights) -> Self {
+        let mut for_others = None;
         if let PushError::Inconsistent(inconsistency) = &mut error {
             inconsistency.name_holder_if(|holder| rights.allow(Right::Read, holder));
+            if rights.are_by_rules() {
+                let mut bare = inconsistency.clone();
+                bare.name_holder_if(|_| false);
+                for_others = Some(PushError::Inconsistent(bare).to_string());
+            }
         }
-        Self::from(error)
+        Self {
+            for_others,
+            ..Self::from(error)
+        }
     }
 }
 

@@ -390,6 +390,17 @@ impl Gateway {
             .map(|reason| format!("cannot store pushes now: {reason}"))
     }
 
+    /// The same for anybody: where rules say who may see what, the reason, which names files, is not for all.
+    fn not_ready_to_tell(&self) -> Option<String> {
+        let why = self.not_ready()?;
+        let is_secret = self.loading().is_none() && self.policy().access().is_some();
+        Some(if is_secret {
+            "cannot store pushes now".to_owned()
+        } else {
+            why
+        })
+    }
+
     /// Answers one request that has come through a door.
     pub(crate) async fn handle(
         self: Arc<Self>,
@@ -647,7 +658,7 @@ impl Gateway {
             // `dispatch` has sent them elsewhere.
             Route::Group { .. } | Route::ApiPush | Route::Scrape | Route::ApiAccess => respond::not_found(),
             Route::Healthy => respond::plain("OK"),
-            Route::Ready => match self.not_ready() {
+            Route::Ready => match self.not_ready_to_tell() {
                 None => respond::plain("OK"),
                 Some(why) => ApiError::unavailable(&why).into_response(),
             },

@@ -152,6 +152,18 @@ fn written_name(name: &str, names: NameRule) -> Cow<'_, str> {
     EscapingScheme::Values.escape_label_name(name)
 }
 
+/// A group for logs and error texts, where nobody wants to read all of a long key.
+pub(crate) fn brief(key: &GroupingKey) -> String {
+    const MAX_BYTES: usize = 512;
+    let mut text = key.to_string();
+    if text.len() > MAX_BYTES {
+        let end = (0..=MAX_BYTES).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
+    text
+}
+
 fn parse_label(name: &[u8], value: &[u8], names: NameRule) -> Result<(String, Vec<u8>), UrlError> {
     let (raw_name, is_base64) = match name.strip_suffix(b"@base64") {
         Some(name) => (name, true),

@@ -55,6 +55,11 @@ impl PushOptions {
         })
     }
 
+    /// Whether the push says itself when it happened.
+    pub(crate) fn is_dated(&self) -> bool {
+        self.pushed_at.is_some()
+    }
+
     /// When the push happened. A time that is still to come, by this clock, is now.
     pub(crate) fn time(&self, now: UnixNanos) -> UnixNanos {
         self.pushed_at.map_or(now, |at| at.min(now))

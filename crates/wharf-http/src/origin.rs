@@ -59,6 +59,10 @@ impl Origins {
         if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
             return false;
         }
+        if headers.get_all(ORIGIN).iter().nth(1).is_some() {
+            // No browser says two.
+            return !self.trusts(None);
+        }
         let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
         match headers.get(&SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
             Some(b"same-origin" | b"none") => return false,
@@ -183,6 +187,17 @@ mod tests {
             }
             assert_eq!(is_foreign("", &[&site]), expected, "{site}");
         }
+    }
+
+    #[test]
+    fn two_origins_are_none() {
+        let both = [
+            "origin: http://a:9091",
+            "origin: http://evil.example",
+            "host: a:9091",
+        ];
+        assert!(is_foreign("", &both));
+        assert!(!is_foreign(".*", &both));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use wharf_model::{GroupingKey, Selector};
 use wharf_relabel::Rule;
 use wharf_store::{Limits, Quota, Ttl, Usage};
 
-use crate::rate::{Rate, TokenBuckets};
+use crate::rate::{BucketId, Rate, TokenBuckets};
 use crate::rights::AccessRules;
 use crate::telemetry::QuotaGauge;
 
@@ -77,18 +77,18 @@ pub struct QuotaRule {
 }
 
 impl QuotaRule {
-    /// What has to be the same of groups that share the rate: the values with a byte between that none has.
-    fn rate_key(&self, key: &GroupingKey) -> Vec<u8> {
-        let values = self
-            .rate_per
-            .iter()
-            .map(|label| key.value(label).unwrap_or_default());
-        values.map(str::as_bytes).collect::<Vec<_>>().join(&0xFF)
+    /// What has to be the same of groups that share the rate.
+    fn rate_key<'k>(&self, key: &'k GroupingKey) -> Vec<&'k str> {
+        let labels = self.rate_per.iter();
+        labels.map(|label| key.value(label).unwrap_or_default()).collect()
     }
 }
 
 /// Reads the rules anew. Blocks. The error is a text for people: what is wrong, and where.
 pub type Loader = Box<dyn Fn() -> Result<Policy, String> + Send + Sync>;
+
+const ACCESS_GONE: &str = "access: expected rules, which are in force, found none; the old ones stay\n\
+                           hint: to let everybody do everything, start Wharf anew without them";
 
 /// The rules in force, and how to get others.
 pub(crate) struct Policies {
@@ -175,6 +175,10 @@ impl Policies {
         let loader = self.loader.as_ref().ok_or(ReloadError::NoFile)?;
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let policy = loader().map_err(ReloadError::Refused)?;
+        if policy.access.is_none() && self.current().access().is_some() {
+            // A file that was emptied, or half written, would let everybody do everything.
+            return Err(ReloadError::Refused(ACCESS_GONE.to_owned()));
+        }
         let active = Arc::new(Active::new(policy, Instant::now()));
         install(&active);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = active;
@@ -238,13 +242,13 @@ impl Active {
             return Ok(());
         }
         let now = clock();
-        let mut taken: Vec<(&TokenBuckets, Vec<u8>)> = Vec::new();
+        let mut taken: Vec<(&TokenBuckets, BucketId)> = Vec::new();
         for key in keys {
             for (quota, buckets) in self.rates_of(key) {
-                let bucket = quota.rate_key(key);
-                if let Err(wait) = buckets.take(&bucket, now) {
+                let bucket = buckets.id(quota.rate_key(key));
+                if let Err(wait) = buckets.take(bucket, now) {
                     for (buckets, bucket) in taken {
-                        buckets.give_back(&bucket);
+                        buckets.give_back(bucket);
                     }
                     let selector = quota.selector.to_string();
                     let rate = buckets.rate();

@@ -24,7 +24,7 @@ use crate::grouping::{self, UrlError};
 use crate::options::PushOptions;
 use crate::policy::Active;
 use crate::respond;
-use crate::rights::{Right, Rights};
+use crate::rights::{Need, Right, Rights};
 
 pub(crate) use self::many::handle as handle_many;
 
@@ -124,6 +124,7 @@ fn admit(
         settings.max_ttl,
         settings.admin_api,
     )?;
+    demand_date(&options, rights)?;
     settings.push_limits.check_key(&key)?;
     let rules = gateway.policy();
     rules
@@ -135,6 +136,14 @@ fn admit(
         rules,
         rights: rights.clone(),
     })
+}
+
+/// Who sets the time of a push can make a job that has failed look sound: that is not for everybody who may push.
+fn demand_date(options: &PushOptions, rights: &Rights) -> Result<(), ApiError> {
+    if options.is_dated() {
+        rights.demand(Need::ForEvery(Right::Admin))?;
+    }
+    Ok(())
 }
 
 /// The error is that of a push that is dropped although it is answered with success.
@@ -217,6 +226,11 @@ impl Admitted {
         }
         Err(refused)
     }
+}
+
+/// Whether a refusal is due to what was pushed.
+fn is_inconsistent(error: &PushError) -> bool {
+    matches!(error, PushError::Timestamps | PushError::Inconsistent(_))
 }
 
 /// A body in the text format, for a store that may know it already.
@@ -323,7 +337,7 @@ impl Received {
 
     /// Logs a refusal that is due to what was pushed; whether it is.
     fn log_inconsistent(&self, key: &GroupingKey, error: &PushError) -> bool {
-        if !matches!(error, PushError::Timestamps | PushError::Inconsistent(_)) {
+        if !is_inconsistent(error) {
             return false;
         }
         let message = "pushed metrics are invalid or inconsistent with existing metrics";
@@ -333,7 +347,8 @@ impl Received {
             .strip_prefix(message)
             .and_then(|cause| cause.strip_prefix(": "))
             .unwrap_or(&cause);
-        tracing::error!(%method, source, err = cause, group = %key, "{message}");
+        let group = grouping::brief(key);
+        tracing::error!(%method, source, err = cause, group, "{message}");
         true
     }
 

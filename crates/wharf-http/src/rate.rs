@@ -1,6 +1,7 @@
 //! How often something may happen: buckets of tokens that fill at a steady rate.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,19 +21,26 @@ impl Eq for Rate {}
 const MAX_BUCKETS: usize = 1 << 16;
 /// Throwing them away looks at all of them, so it is not done more often.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
-/// The key of those that share a bucket: no label value has this byte.
-const SHARED: &[u8] = b"\xFE";
 
 /// Counts by a [`Rate`], for each key alone.
 #[derive(Debug)]
 pub(crate) struct TokenBuckets {
     rate: Rate,
+    /// Nobody outside can make two keys share a bucket.
+    hasher: RandomState,
     inner: Mutex<Inner>,
 }
 
+/// What stands for a key. Keys themselves may be long, and come from anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct BucketId(Option<u64>);
+
+/// The bucket of keys that have none of their own.
+const SHARED: BucketId = BucketId(None);
+
 #[derive(Debug)]
 struct Inner {
-    buckets: HashMap<Vec<u8>, Bucket>,
+    buckets: HashMap<BucketId, Bucket>,
     swept_at: Instant,
 }
 
@@ -47,6 +55,7 @@ impl TokenBuckets {
     pub(crate) fn new(rate: Rate, now: Instant) -> Self {
         Self {
             rate,
+            hasher: RandomState::new(),
             inner: Mutex::new(Inner {
                 buckets: HashMap::new(),
                 swept_at: now,
@@ -58,10 +67,15 @@ impl TokenBuckets {
         self.rate
     }
 
-    /// Takes a token of the key's bucket, or says after which time there is one.
-    pub(crate) fn take(&self, key: &[u8], now: Instant) -> Result<(), Duration> {
+    /// The bucket of a key.
+    pub(crate) fn id(&self, key: impl Hash) -> BucketId {
+        BucketId(Some(self.hasher.hash_one(key)))
+    }
+
+    /// Takes a token of a bucket, or says after which time there is one.
+    pub(crate) fn take(&self, id: BucketId, now: Instant) -> Result<(), Duration> {
         let mut inner = self.lock();
-        let bucket = inner.bucket(key, self.rate, now);
+        let bucket = inner.bucket(id, self.rate, now);
         bucket.fill(self.rate, now);
         if bucket.tokens >= 1.0 {
             bucket.tokens -= 1.0;
@@ -72,8 +86,8 @@ impl TokenBuckets {
     }
 
     /// Gives a token back that was taken for nothing.
-    pub(crate) fn give_back(&self, key: &[u8]) {
-        if let Some(bucket) = self.lock().buckets.get_mut(key) {
+    pub(crate) fn give_back(&self, id: BucketId) {
+        if let Some(bucket) = self.lock().buckets.get_mut(&id) {
             bucket.tokens = (bucket.tokens + 1.0).min(f64::from(self.rate.burst));
         }
     }
@@ -84,9 +98,9 @@ impl TokenBuckets {
 }
 
 impl Inner {
-    fn bucket(&mut self, key: &[u8], rate: Rate, now: Instant) -> &mut Bucket {
-        let mut key = key;
-        if !self.buckets.contains_key(key) && self.buckets.len() >= MAX_BUCKETS {
+    fn bucket(&mut self, id: BucketId, rate: Rate, now: Instant) -> &mut Bucket {
+        let mut id = id;
+        if !self.buckets.contains_key(&id) && self.buckets.len() >= MAX_BUCKETS {
             if now.saturating_duration_since(self.swept_at) >= SWEEP_PAUSE {
                 self.swept_at = now;
                 self.buckets.retain(|_, bucket| {
@@ -95,10 +109,10 @@ impl Inner {
                 });
             }
             if self.buckets.len() >= MAX_BUCKETS {
-                key = SHARED;
+                id = SHARED;
             }
         }
-        self.buckets.entry(key.to_owned()).or_insert(Bucket {
+        self.buckets.entry(id).or_insert(Bucket {
             tokens: f64::from(rate.burst),
             at: now,
         })
@@ -126,14 +140,19 @@ mod tests {
             burst: 3,
         };
         let buckets = TokenBuckets::new(rate, start);
-        let taken = (0..10).filter(|_| buckets.take(b"", start).is_ok()).count();
+        let taken = (0..10)
+            .filter(|_| buckets.take(buckets.id(b""), start).is_ok())
+            .count();
         assert_eq!(taken, 3);
-        assert_eq!(buckets.take(b"", after(100)), Err(Duration::from_millis(400)));
-        assert_eq!(buckets.take(b"", after(500)), Ok(()));
-        assert!(buckets.take(b"", after(500)).is_err());
+        assert_eq!(
+            buckets.take(buckets.id(b""), after(100)),
+            Err(Duration::from_millis(400))
+        );
+        assert_eq!(buckets.take(buckets.id(b""), after(500)), Ok(()));
+        assert!(buckets.take(buckets.id(b""), after(500)).is_err());
         // A pause fills the bucket, and not beyond its rim.
         let taken = (0..10)
-            .filter(|_| buckets.take(b"", after(60_000)).is_ok())
+            .filter(|_| buckets.take(buckets.id(b""), after(60_000)).is_ok())
             .count();
         assert_eq!(taken, 3);
     }
@@ -148,20 +167,20 @@ mod tests {
         let earlier = Instant::now();
         let start = earlier + Duration::from_secs(10);
         let buckets = TokenBuckets::new(SLOW, start);
-        assert_eq!(buckets.take(b"", start), Ok(()));
-        assert!(buckets.take(b"", earlier).is_err());
-        assert!(buckets.take(b"", start).is_err());
+        assert_eq!(buckets.take(buckets.id(b""), start), Ok(()));
+        assert!(buckets.take(buckets.id(b""), earlier).is_err());
+        assert!(buckets.take(buckets.id(b""), start).is_err());
     }
 
     #[test]
     fn each_key_has_a_bucket_of_its_own() {
         let now = Instant::now();
         let buckets = TokenBuckets::new(SLOW, now);
-        assert_eq!(buckets.take(b"a", now), Ok(()));
-        assert!(buckets.take(b"a", now).is_err());
-        assert_eq!(buckets.take(b"b", now), Ok(()));
-        buckets.give_back(b"a");
-        assert_eq!(buckets.take(b"a", now), Ok(()));
+        assert_eq!(buckets.take(buckets.id(b"a"), now), Ok(()));
+        assert!(buckets.take(buckets.id(b"a"), now).is_err());
+        assert_eq!(buckets.take(buckets.id(b"b"), now), Ok(()));
+        buckets.give_back(buckets.id(b"a"));
+        assert_eq!(buckets.take(buckets.id(b"a"), now), Ok(()));
     }
 
     #[test]
@@ -169,16 +188,16 @@ mod tests {
         let start = Instant::now();
         let buckets = TokenBuckets::new(SLOW, start);
         for key in 0..MAX_BUCKETS {
-            assert_eq!(buckets.take(key.to_string().as_bytes(), start), Ok(()));
+            assert_eq!(buckets.take(buckets.id(key), start), Ok(()));
         }
         // Those that come now share one.
-        assert_eq!(buckets.take(b"x", start), Ok(()));
-        assert!(buckets.take(b"y", start).is_err());
+        assert_eq!(buckets.take(buckets.id(b"x"), start), Ok(()));
+        assert!(buckets.take(buckets.id(b"y"), start).is_err());
         assert_eq!(buckets.lock().buckets.len(), MAX_BUCKETS + 1);
         // After a second all are full again, and there is room.
         let later = start + SWEEP_PAUSE;
-        assert_eq!(buckets.take(b"x", later), Ok(()));
-        assert_eq!(buckets.take(b"y", later), Ok(()));
+        assert_eq!(buckets.take(buckets.id(b"x"), later), Ok(()));
+        assert_eq!(buckets.take(buckets.id(b"y"), later), Ok(()));
         assert_eq!(buckets.lock().buckets.len(), 2);
     }
 }

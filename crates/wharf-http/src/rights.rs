@@ -20,6 +20,7 @@ use crate::access::Turned;
 use crate::auth::{Claim, NoRandomness, TokenHash, Tokens, Users, Verdict};
 use crate::chunks::ResponseBody;
 use crate::error::ApiError;
+use crate::grouping::brief;
 
 /// What somebody may be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -193,8 +194,8 @@ impl AccessRules {
         self.users.insert(name, Arc::new(role));
     }
 
-    /// Gives a role to those whose certificate has this name: as common name of its subject, or as one of the
-    /// alternative names.
+    /// Gives a role to those whose certificate has this name: as one of its alternative names, or as common name of its
+    /// subject if it has none.
     pub fn add_certificate(&mut self, name: String, role: Role) {
         self.certificates.insert(name, Arc::new(role));
     }
@@ -329,6 +330,11 @@ impl Rights {
         self.0.as_ref().map_or(&[], |proven| &proven.identities)
     }
 
+    /// Whether others may have other rights.
+    pub(crate) fn are_by_rules(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// For which groups the request has a right.
     pub fn scope(&self, right: Right) -> Scope {
         let Some(proven) = &self.0 else {
@@ -393,7 +399,8 @@ impl Rights {
         let name = right.as_str();
         let (found, scope) = (self.who(), self.scope(right));
         let text = format!(
-            "expected the right `{name}` for {key}, found {found} without it\nhint: `{name}` is allowed for {scope}"
+            "expected the right `{name}` for {}, found {found} without it\nhint: `{name}` is allowed for {scope}",
+            brief(key)
         );
         Err(self.denied(right, &text))
     }

@@ -82,7 +82,7 @@ fn write(gateway: &Gateway, since: f64, is_admin: bool, out: &mut Vec<u8>) {
     write_totals(&mut data, totals, sums);
     let disk = gateway.activity.disk().clone();
     write_storage(&mut data, gateway, &disk, is_admin);
-    write_history(&mut data, gateway, &disk);
+    write_history(&mut data, gateway, &disk, is_admin);
     write_limits(&mut data, gateway, totals);
     write_scrapers(&mut data, gateway, is_admin);
     let mut refused = Members::array(data.key("refused"));
@@ -169,7 +169,7 @@ fn write_storage(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk, is_admi
     let mean = (syncs > 0).then(|| sync_time.as_secs_f64() / syncs as f64);
     object.number("sync_seconds_mean", mean);
     object.number("last_sync_seconds", disk.last_sync.map(UnixNanos::as_seconds));
-    match &disk.last_error {
+    match disk.last_error.as_ref().filter(|_| is_admin) {
         None => object.null("last_error"),
         Some((at, reason)) => {
             let mut error = Members::object(object.key("last_error"));
@@ -183,7 +183,7 @@ fn write_storage(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk, is_admi
     object.end();
 }
 
-fn write_history(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk) {
+fn write_history(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk, is_admin: bool) {
     let history = gateway.activity.history();
     let statistics = history.map(History::statistics).unwrap_or_default();
     let mut object = Members::object(data.key("history"));
@@ -194,7 +194,7 @@ fn write_history(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk) {
         (Some(_), None) => "memory only",
     };
     object.string("state", state);
-    object.text("reason", disk.history_failure.as_deref());
+    object.text("reason", disk.history_failure.as_deref().filter(|_| is_admin));
     object.integer("bytes", statistics.bytes as u64);
     object.integer("max_bytes", statistics.max_bytes as u64);
     object.integer("groups", statistics.groups as u64);

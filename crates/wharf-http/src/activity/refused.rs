@@ -23,7 +23,7 @@ pub(crate) struct RefusedPush {
     pub(crate) status: u16,
     pub(crate) address: Option<IpAddr>,
     pub(crate) key: Option<GroupingKey>,
-    /// What its sender was told: cut, and with what cannot be seen escaped.
+    /// What its sender was told, as far as others may know it: cut, and with what cannot be seen escaped.
     pub(crate) error: String,
     /// The family in which it contradicted itself or others.
     pub(crate) family: Option<String>,
@@ -42,7 +42,7 @@ impl RefusedPush {
             status: error.status().as_u16(),
             address,
             key: key.filter(|key| key.as_bytes().len() <= MAX_KEY_BYTES).cloned(),
-            error: visible::shown(error.text(), MAX_ERROR_CHARS),
+            error: visible::shown(error.text_for_others(), MAX_ERROR_CHARS),
             family: error
                 .family()
                 .filter(|family| family.len() <= MAX_KEY_BYTES)

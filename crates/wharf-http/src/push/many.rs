@@ -10,7 +10,7 @@ use wharf_model::name::{NameRule, is_reserved_label_name};
 use wharf_model::{Exposition, GroupingKey};
 use wharf_store::{Commit, GroupPush, GroupRefused};
 
-use super::Received;
+use super::{Received, demand_date, is_inconsistent};
 use crate::activity::{Brought, Pushed};
 use crate::api;
 use crate::body;
@@ -27,6 +27,12 @@ use crate::rights::{Right, Rights};
 const MAX_GROUPS_AT_ONCE: usize = 10_000;
 /// Groups in one push that is stored group by group.
 const MAX_GROUPS: usize = 1_000_000;
+/// Longest grouping key. In a URL it could not be much longer either; a compressed body has room for any.
+const MAX_KEY_BYTES: usize = 16 * 1024;
+/// How many of the refused groups an answer has.
+const MAX_LISTED: usize = 1_000;
+/// How many of them are logged one by one: the sender decides how many there are.
+const MAX_LOGGED: usize = 10;
 
 /// Answers a push to many groups.
 pub(crate) async fn handle(
@@ -75,16 +81,18 @@ impl Parameters {
         }
         let missing =
             "expected `group_by`, the labels that make a group, found none\nhint: ?group_by=job,instance";
+        let options = PushOptions::of(
+            request.method(),
+            request.uri().query(),
+            request.headers(),
+            gateway.settings.max_ttl,
+            gateway.settings.admin_api,
+        )?;
+        demand_date(&options, rights)?;
         Ok(Self {
             group_by: group_by.ok_or_else(|| ApiError::parameter(&missing))?,
             partial,
-            options: PushOptions::of(
-                request.method(),
-                request.uri().query(),
-                request.headers(),
-                gateway.settings.max_ttl,
-                gateway.settings.admin_api,
-            )?,
+            options,
             rules: gateway.policy(),
             rights: rights.clone(),
         })
@@ -144,13 +152,14 @@ async fn push(
         data.key("groups")
             .extend_from_slice(groups.to_string().as_bytes());
         let mut list = Members::array(data.key("refused"));
-        for (key, error) in &refused {
+        for (key, error) in refused.iter().take(MAX_LISTED) {
             let mut object = Members::object(list.next());
             write_strings(object.key("labels"), key.labels());
             object.string("error", error.text());
             object.end();
         }
         list.end();
+        data.integer("more_refused", refused.len().saturating_sub(MAX_LISTED) as u64);
         data.end();
     });
     if let Some(error) = failure {
@@ -174,10 +183,17 @@ impl Parameters {
         let exposition = received.decode(gateway, &body)?;
         let group_by: Vec<&str> = self.group_by.iter().map(String::as_str).collect();
         let split = wharf_store::split(&exposition, &group_by, self.max_groups())?;
+        let keys = split.iter().map(|(key, _)| key);
+        if let Some(long) = keys.clone().find(|key| key.as_bytes().len() > MAX_KEY_BYTES) {
+            let length = long.as_bytes().len();
+            let text =
+                format!("expected grouping keys of at most {MAX_KEY_BYTES} bytes, found one of {length}");
+            return Err(ApiError::parameter(&text));
+        }
         if !self.partial {
-            let keys = split.iter().map(|(key, _)| key);
             for key in keys.clone() {
                 self.rights.demand_for(Right::Push, key)?;
+                gateway.settings.push_limits.check_key(key)?;
             }
             self.rules
                 .admit_all(keys, Instant::now)
@@ -230,8 +246,8 @@ impl Parameters {
         mut exposition: Exposition<'e>,
     ) -> Result<GroupPush<'e>, ApiError> {
         let settings = &gateway.settings;
-        settings.push_limits.check_key(&key)?;
         if self.partial {
+            settings.push_limits.check_key(&key)?;
             self.rights.demand_for(Right::Push, &key)?;
             self.rules
                 .admit(&key, Instant::now)
@@ -258,6 +274,7 @@ impl Parameters {
         let now = self.options.time(gateway.clock.now());
         let mut commits = Vec::with_capacity(groups.len());
         let mut pushed = Vec::with_capacity(groups.len());
+        let mut inconsistent = 0;
         for group in groups {
             let GroupPush { key, exposition, ttl } = group;
             match gateway
@@ -269,10 +286,16 @@ impl Parameters {
                     pushed.push(received.pushed(group));
                 }
                 Err(error) => {
-                    received.log_inconsistent(key, &error);
+                    inconsistent += usize::from(is_inconsistent(&error));
+                    if inconsistent <= MAX_LOGGED {
+                        received.log_inconsistent(key, &error);
+                    }
                     refused.push((key.clone(), ApiError::push(error, &self.rights)));
                 }
             }
+        }
+        if let Some(groups) = inconsistent.checked_sub(MAX_LOGGED).filter(|groups| *groups > 0) {
+            tracing::error!(method = %received.method, source = received.source(), groups, "more groups of this push are invalid or inconsistent with existing metrics");
         }
         for (key, error) in &refused {
             let pushed = received.push_to(key.clone(), Brought::default());

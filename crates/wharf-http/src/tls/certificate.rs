@@ -91,27 +91,40 @@ impl<'a> Certificate<'a> {
 
     /// The names of DNS, mail, network and URI kind, as they are written in a list of allowed ones.
     pub(super) fn alternative_names(&self) -> Vec<String> {
-        let Some(names) = Reader(self.alternative_names).expect(SEQUENCE) else {
-            return Vec::new();
-        };
-        let mut names = Reader(names);
-        std::iter::from_fn(|| names.next())
-            .filter_map(|(kind, name)| match kind {
+        self.each_alternative_name().map(|(_, name)| name).collect()
+    }
+
+    /// The same with their kinds.
+    fn each_alternative_name(&self) -> impl Iterator<Item = (u8, String)> {
+        let names = Reader(self.alternative_names).expect(SEQUENCE);
+        let mut names = Reader(names.unwrap_or_default());
+        std::iter::from_fn(move || names.next()).filter_map(|(kind, name)| {
+            let name = match kind {
                 EMAIL | DNS | URI => str::from_utf8(name).ok().map(str::to_owned),
                 IP => address(name).map(|address| address.to_string()),
                 _ => None,
-            })
-            .collect()
+            };
+            Some((kind, name?))
+        })
     }
 }
 
 /// The names by which a certificate says whose it is.
 impl Certificate<'_> {
-    /// The common names of the subject, and the alternative names.
+    /// The alternative names; the common names of the subject if there are none. Who signs a certificate checks its
+    /// alternative names by their kind, so one that looks like a name of another kind is none; and a common name beside
+    /// them is what its owner has written.
     pub(super) fn names(&self) -> Vec<String> {
-        let mut names = self.common_names();
-        names.extend(self.alternative_names());
-        names
+        if self.alternative_names.is_empty() {
+            return self.common_names();
+        }
+        let names = self.each_alternative_name().filter(|(kind, name)| match *kind {
+            EMAIL => name.contains('@'),
+            URI => name.contains(':'),
+            DNS => !name.contains(['@', ':', '/']),
+            _ => true,
+        });
+        names.map(|(_, name)| name).collect()
     }
 
     /// A subject is a list of sets of attributes, each an identifier with a value.
@@ -265,6 +278,34 @@ mod tests {
         ] {
             assert_eq!(certificate.is_valid_at(seconds), is_valid, "{seconds}");
         }
+    }
+
+    #[test]
+    fn a_name_counts_as_what_its_kind_says() {
+        let key = KeyPair::generate().unwrap();
+        let names = |subject_alt_names: &[SanType]| {
+            let mut parameters = CertificateParams::default();
+            parameters.distinguished_name = rcgen::DistinguishedName::new();
+            parameters
+                .distinguished_name
+                .push(rcgen::DnType::CommonName, "backup.test");
+            parameters.subject_alt_names = subject_alt_names.to_vec();
+            let der = parameters.self_signed(&key).unwrap();
+            Certificate::read(der.der()).unwrap().names()
+        };
+        let text = |text: &str| Ia5String::try_from(text).unwrap();
+        assert_eq!(names(&[]), ["backup.test"]);
+        let mallory = SanType::DnsName(text("mallory.test"));
+        assert_eq!(names(std::slice::from_ref(&mallory)), ["mallory.test"]);
+        let odd = [
+            SanType::Rfc822Name(text("backup.test")),
+            SanType::URI(text("backup.test")),
+            SanType::DnsName(text("ops@backup.test")),
+            SanType::DnsName(text("spiffe://backup.test")),
+        ];
+        assert!(names(&odd).is_empty());
+        let own = parameters();
+        assert_eq!(names(&own.subject_alt_names).len(), own.subject_alt_names.len());
     }
 
     #[test]

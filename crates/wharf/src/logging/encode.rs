@@ -85,8 +85,12 @@ impl Display for Json<'_> {
                 '\n' => f.write_str("\\n")?,
                 '\r' => f.write_str("\\r")?,
                 '\t' => f.write_str("\\t")?,
-                // The two that end a line in JavaScript.
-                '\u{2028}' | '\u{2029}' | ..' ' => write!(f, "\\u{:04x}", u32::from(c))?,
+                // What does not print could do things to a terminal, or end a line in JavaScript.
+                c if !prints(c) => {
+                    for unit in c.encode_utf16(&mut [0; 2]) {
+                        write!(f, "\\u{unit:04x}")?;
+                    }
+                }
                 _ => f.write_char(c)?,
             }
         }
@@ -123,10 +127,13 @@ mod tests {
     #[test]
     fn json_escapes_what_must_not_stand_in_a_string() {
         let mut line = Line::new(LogFormat::Json);
-        line.text("text", "a\"b\\c\n\r\t\u{0}\u{1f}\u{2028}é<");
+        line.text(
+            "text",
+            "a\"b\\c\n\r\t\u{0}\u{1f}\u{7f}\u{9b}\u{202e}\u{2028}\u{e0001}é<",
+        );
         line.bare("number", 1.5);
         line.bare("flag", true);
-        let expected = r#"{"text":"a\"b\\c\n\r\t\u0000\u001f\u2028é<","number":1.5,"flag":true}"#;
+        let expected = r#"{"text":"a\"b\\c\n\r\t\u0000\u001f\u007f\u009b\u202e\u2028\udb40\udc01é<","number":1.5,"flag":true}"#;
         assert_eq!(line.finish(), expected);
     }
 }

@@ -355,6 +355,73 @@ fn a_refused_push_names_the_group_in_the_way_to_those_only_who_may_see_it() {
 }
 
 #[test]
+fn what_is_kept_of_a_refusal_names_no_group_in_the_way() {
+    let (_folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    fill(&gateway);
+    let clash = post("/metrics/job/a-1").body("# TYPE m gauge\nm 1\n");
+    let request = put("/metrics/job/b-1").body("# TYPE m counter\nm 1\n");
+    for job in ["a-1", "a-2", "b-2/public/yes"] {
+        assert_eq!(
+            status(&gateway, ADMIN, &delete(&format!("/metrics/job/{job}"))),
+            202
+        );
+    }
+    assert_eq!(status(&gateway, TEAM_B, &request), 200);
+    assert_eq!(
+        status(&gateway, TEAM_A, &put("/metrics/job/a-1").body("n 1\n")),
+        200
+    );
+    // Who may see all groups is told; others read what is kept of it.
+    assert!(send(&gateway, ADMIN, &clash).text().contains("b-1"));
+    for path in [
+        "/api/v1/groups/job/a-1/history",
+        "/api/v1/groups",
+        "/api/v1/groups/job/a-1",
+        "/api/v1/families",
+    ] {
+        let text = send(&gateway, TEAM_A, &get(path)).text();
+        assert!(!text.contains("b-1"), "{path}: {text}");
+    }
+    let history = send(&gateway, TEAM_A, &get("/api/v1/groups/job/a-1/history")).text();
+    assert!(history.contains("is not a COUNTER"), "{history}");
+}
+
+#[test]
+fn who_may_not_push_to_a_group_writes_nothing_into_its_history() {
+    let (_folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    fill(&gateway);
+    let path = "/api/v1/groups/job/b-1/history";
+    let before = send(&gateway, READER, &get(path)).text();
+    let many = format!("{PUSH_MANY}&partial=true");
+    for _ in 0..100 {
+        let foreign = post("/metrics/job/b-1").body("m 1\n");
+        assert_eq!(status(&gateway, TEAM_A, &foreign), 403);
+        let foreign = post(&many).body("m{job=\"b-1\"} 1\n");
+        assert_eq!(status(&gateway, TEAM_A, &foreign), 403);
+    }
+    assert_eq!(send(&gateway, READER, &get(path)).text(), before);
+    let refused = post("/metrics/job/b-1").body("m{\n");
+    assert_eq!(status(&gateway, TEAM_B, &refused), 400);
+    assert_ne!(send(&gateway, READER, &get(path)).text(), before);
+}
+
+#[test]
+fn the_time_of_a_push_is_set_by_those_who_administer() {
+    let (_folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    let dated = put("/metrics/job/a-1?push_time=2026-01-02T03:04:05Z").body("m 1\n");
+    assert_eq!(status(&gateway, TEAM_A, &dated), 403);
+    let many = format!("{PUSH_MANY}&push_time=2026-01-02T03:04:05Z");
+    assert_eq!(
+        status(&gateway, TEAM_A, &post(&many).body("m{job=\"a-1\"} 1\n")),
+        403
+    );
+    assert_eq!(status(&gateway, ADMIN, &dated), 200);
+}
+
+#[test]
 fn one_group_is_deleted_by_those_who_may() {
     let (_folder, spawn) = with(&rules());
     let gateway = spawn.start();
@@ -438,6 +505,18 @@ fn rights_are_read_again_with_the_file() {
     for broken in ["access:\n", "access: {}\nx: 1\n", "access: {anonymous: {}}\n"] {
         rewrite(broken);
         assert_eq!(status(&gateway, ADMIN, &post("/-/reload")), 500, "{broken}");
+        assert_eq!(status(&gateway, "", &push), 401);
+    }
+    // Nor does one that has none.
+    for empty in ["", "quotas: []\n"] {
+        rewrite(empty);
+        let answer = send(&gateway, ADMIN, &post("/-/reload"));
+        assert_eq!(answer.status, 500, "{empty:?}");
+        assert!(
+            answer.text().contains("access: expected rules"),
+            "{}",
+            answer.text()
+        );
         assert_eq!(status(&gateway, "", &push), 401);
     }
     rewrite(&rules().replace("read: '{}'}", "read: '{}', push: '{}'}"));

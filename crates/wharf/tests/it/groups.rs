@@ -371,7 +371,7 @@ fn a_push_may_carry_many_groups() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(
         answer.json(),
-        json!({"status": "success", "data": {"groups": 2, "refused": []}})
+        json!({"status": "success", "data": {"groups": 2, "refused": [], "more_refused": 0}})
     );
     let data = list(&gateway, "?fields=labels,series,ttl");
     assert_eq!(
@@ -426,6 +426,38 @@ fn many_groups_are_stored_whole_or_in_part() {
         &post("/api/v1/push?group_by=job&partial=true").body("# TYPE taken counter\ntaken{job=\"b\"} 1\n"),
     );
     assert_eq!((none.status, &none.json()["status"]), (400, &json!("error")));
+}
+
+#[test]
+fn a_push_to_many_groups_is_not_echoed_many_times_over() {
+    let gateway = wharf().start();
+    gateway.push("/metrics/job/taken", "# TYPE taken counter\ntaken 1\n");
+    let lines: Vec<String> = (0..1200).map(|n| format!("taken{{job=\"j{n}\"}} 1\n")).collect();
+    let body = format!("# TYPE taken gauge\n{}", lines.concat());
+    let answer = gateway.send(&post("/api/v1/push?group_by=job&partial=true").body(body));
+    assert_eq!(answer.status, 400);
+    let data = &answer.json()["data"];
+    assert_eq!(data["refused"].as_array().unwrap().len(), 1000);
+    assert_eq!(data["more_refused"], 200);
+    let log = gateway.log();
+    assert_eq!(log.matches("level=error").count(), 11, "{log}");
+    assert!(log.contains("groups=1190"), "{log}");
+
+    let long = "x".repeat(20_000);
+    for partial in ["", "&partial=true"] {
+        refused(
+            &gateway,
+            &post(&format!("/api/v1/push?group_by=job{partial}")).body(format!("m{{job=\"{long}\"}} 1\n")),
+            400,
+            "expected grouping keys of at most 16384 bytes, found one of 20",
+        );
+    }
+    // In a URL it may be as long as for the original, and is cut where it is told.
+    let path = format!("/metrics/job/{long}");
+    let clash = gateway.send(&post(&path).body("# TYPE taken gauge\ntaken 1\n"));
+    assert_eq!(clash.status, 400);
+    let said = &gateway.log()[log.len()..];
+    assert!(said.len() < 4000 && said.contains("xxx…"), "{said}");
 }
 
 #[test]
