@@ -1,7 +1,7 @@
 //! Listing, deleting by selector, scraping a part, merging series, many groups in one push.
 
 use serde_json::{Value, json};
-use wharf_testkit::http::{Request, delete, get, post, put};
+use wharf_testkit::http::{delete, get, post, put};
 use wharf_testkit::{Gateway, Spawn, body};
 
 use crate::{jobs_of, loaded, refused, wharf};
