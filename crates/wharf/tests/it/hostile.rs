@@ -415,7 +415,7 @@ fn with_limits_to_match_a_small_container_is_enough_under_attack() {
     ]));
     gateway.push("/metrics/job/honest", "honest 1\n");
     let head = "PUT /metrics/job/half HTTP/1.1\r\nHost: x\r\nContent-Length: 262144\r\n\r\n";
-    let half = [head.as_bytes(), &[b'#'; 250_000]].concat();
+    let half = [head.as_bytes(), &vec![b'#'; 250_000]].concat();
     // Half of the places are held until the end, with nearly as much as each may hold.
     let waiting: Vec<TcpStream> = (0..8)
         .map(|_| {

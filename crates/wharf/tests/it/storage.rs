@@ -447,6 +447,10 @@ fn read_only(gateway: &Gateway) -> Option<Tampering> {
     tamper(gateway, &calls, "error=EROFS")
 }
 
+#[expect(
+    clippy::print_stderr,
+    reason = "who runs the tests is told what they leave out"
+)]
 fn tamper(gateway: &Gateway, calls: &[&str], injection: &str) -> Option<Tampering> {
     let tampering = Tampering::start(gateway, calls, injection);
     tampering.inspect_err(|why| eprintln!("skipped: {why}")).ok()
@@ -636,14 +640,12 @@ fn damage_stops_the_start_and_can_be_repaired() {
         .unwrap()
         .map(|file| file.unwrap().path());
     let segments = files.filter(|path| path.to_string_lossy().contains("log-"));
-    let (segment, mut bytes, at) = segments
-        .filter_map(|path| {
-            let bytes = std::fs::read(&path).unwrap();
-            let at = bytes.windows(2).position(|pair| pair == b"j5")?;
-            Some((path, bytes, at))
-        })
-        .next()
-        .unwrap();
+    let mut segments = segments.map(|path| (std::fs::read(&path).unwrap(), path));
+    let found = segments.find_map(|(bytes, path)| {
+        let at = bytes.windows(2).position(|pair| pair == b"j5")?;
+        Some((path, bytes, at))
+    });
+    let (segment, mut bytes, at) = found.unwrap();
     bytes[at] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
 

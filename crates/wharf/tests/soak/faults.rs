@@ -147,6 +147,11 @@ impl Fault {
                 if random.one_in(2) {
                     gateway.limit(Limit::AddressSpace, None);
                     push_much(gateway, random);
+                    // Who has got through it goes on as if nothing had been.
+                    until("pushes to be taken again, or the end", || {
+                        let has_ended = gateway.address_space_bytes().is_none();
+                        (has_ended || probe(gateway) == Some(200)).then_some(())
+                    });
                 }
             }
             Self::Clock => {
