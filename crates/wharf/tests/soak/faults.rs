@@ -22,7 +22,7 @@ pub(crate) enum Fault {
     FullDisk,
     /// Everything that would change the disk fails for a while, as after a remount.
     ReadOnlyDisk,
-    /// Some writes and syncs fail for a while, and others do not.
+    /// One system call of those fails now and then, or each time, for a while, and the others do not.
     FaultyDisk,
     /// Writes and syncs take some hundred milliseconds for a while.
     SlowDisk,
@@ -34,12 +34,11 @@ pub(crate) enum Fault {
     Clock,
 }
 
-/// The system calls by which the ledger, and in part the history, change the disk. Connections and the log of the process
-/// use others.
-const WRITES: [&str; 3] = ["pwrite64", "ftruncate", "fdatasync"];
-/// Those that need a folder to be writable. `openat` is among them although files are only read with it too: the injection
-/// knows a call, not what it is for.
-const NAMES: [&str; 5] = ["openat", "?rename", "renameat", "?unlink", "fsync"];
+/// The system calls by which the ledger brings a push to the disk. Connections, and the log of the process, use others.
+const WRITES: [&str; 2] = ["pwrite64", "fdatasync"];
+/// Those that change the disk besides. `openat` is among them although it opens files for reading too: the injection knows
+/// a call, not what it is for. Not every processor has those with a question mark.
+const CHANGES: [&str; 6] = ["openat", "ftruncate", "?rename", "renameat", "?unlink", "fsync"];
 
 /// Lines of a large push, at most.
 const LARGE_LINES: usize = 100_000;
@@ -121,16 +120,19 @@ impl Fault {
                 while_limited(gateway, Limit::FileBytes, bytes, book, random);
             }
             Self::ReadOnlyDisk => {
-                let tampering = tamper(gateway, &[&WRITES[..], &NAMES[..]].concat(), "error=EROFS");
+                let tampering = tamper(gateway, &[&WRITES[..], &CHANGES].concat(), "error=EROFS");
                 until("pushes to be refused", || {
                     (probe(gateway) == Some(503)).then_some(())
                 });
                 return while_tampered(gateway, tampering, book, random);
             }
             Self::FaultyDisk => {
-                let call = *random.pick(&WRITES);
+                let is_rare = random.one_in(3);
+                let call = *random.pick(if is_rare { &CHANGES[..] } else { &WRITES });
+                let error = *random.pick(&["EIO", "ENOSPC"]);
                 let (first, step) = (1 + random.below(3), 1 + random.below(5));
-                let tampering = tamper(gateway, &[call], &format!("error=EIO:when={first}+{step}"));
+                let injection = format!("error={error}:when={first}+{step}");
+                let tampering = tamper(gateway, &[call], &injection);
                 return while_tampered(gateway, tampering, book, random);
             }
             Self::SlowDisk => {
