@@ -50,6 +50,13 @@ struct Group {
     failed: BTreeMap<u64, State>,
 }
 
+impl Group {
+    /// What could not be stored is gone for good.
+    fn give_up_failed(&mut self) {
+        self.refused.extend(std::mem::take(&mut self.failed).into_keys());
+    }
+}
+
 /// All groups, and how often something was not as it should be.
 #[derive(Debug)]
 pub(crate) struct Book {
@@ -102,7 +109,10 @@ impl Book {
         let mut groups = self.lock();
         let group = &mut groups[group];
         match answer {
-            Answer::Acknowledged => group.acknowledged = (turn, state),
+            Answer::Acknowledged => {
+                group.acknowledged = (turn, state);
+                group.give_up_failed();
+            }
             Answer::Refused => {
                 group.refused.insert(turn);
             }
@@ -116,11 +126,7 @@ impl Book {
     /// A request has been acknowledged that was sent just now: the disk works, and what could not be stored before is
     /// gone for good.
     pub(crate) fn disk_works(&self) {
-        for group in self.lock().iter_mut() {
-            group
-                .refused
-                .extend(std::mem::take(&mut group.failed).into_keys());
-        }
+        self.lock().iter_mut().for_each(Group::give_up_failed);
     }
 
     /// What is known now.
@@ -290,9 +296,13 @@ mod tests {
         for (value, lost) in [(Some(1), 1), (Some(2), 0), (Some(3), 0), (None, 1)] {
             after_start(&book(State::Pushed, Answer::Failed), value, (lost, 0));
         }
-        let book = book(State::Pushed, Answer::Failed);
-        book.disk_works();
-        after_start(&book, Some(3), (0, 1));
+        let recovered = book(State::Pushed, Answer::Failed);
+        recovered.disk_works();
+        after_start(&recovered, Some(3), (0, 1));
+        let pushed_again = book(State::Pushed, Answer::Failed);
+        let turn = pushed_again.send(0, State::Pushed).unwrap();
+        pushed_again.answered(0, turn, State::Pushed, Answer::Acknowledged);
+        after_start(&pushed_again, Some(3), (0, 1));
     }
 
     #[test]
