@@ -34,17 +34,23 @@ const PUSHGATEWAY: &str = "pushgateway, version 1.11.2 ";
 const PYTHON_CLIENT: &str = "prometheus-client>=0.22";
 /// What is called from the machine itself: a command that fails where it is missing, and the package that has it.
 type Tool = (&'static str, &'static [&'static str], &'static str);
-const TOOLS: [Tool; 4] = [
+const TOOLS: [Tool; 6] = [
     ("chromium", &["--version"], "chromium"),
     ("curl", &["--version"], "curl"),
+    FAKETIME,
     ("python3", &["-c", "import ensurepip, venv"], "python3-venv"),
     ("sh", &["-c", ":"], "dash"),
+    STRACE,
 ];
+/// A clock that can be led.
+const FAKETIME: Tool = ("faketime", &["--version"], "faketime");
+/// System calls that fail.
+const STRACE: Tool = ("strace", &["--version"], "strace");
 
-/// What the screenshots need besides: a clock that can be led, and letters.
+/// What the screenshots need besides: letters.
 const SCREENSHOT_TOOLS: [Tool; 3] = [
     TOOLS[0],
-    ("faketime", &["--version"], "faketime"),
+    FAKETIME,
     ("sh", &["-c", "fc-list | grep -q DejaVu"], "fonts-dejavu-core"),
 ];
 
@@ -107,6 +113,11 @@ pub(crate) fn target() -> Result<PathBuf> {
 /// Installs what the screenshots need.
 pub(crate) fn bring_for_screenshots() -> Result<()> {
     install(&SCREENSHOT_TOOLS)
+}
+
+/// Installs what some faults of a soak need.
+pub(crate) fn bring_for_soak() -> Result<()> {
+    install(&[FAKETIME, STRACE])
 }
 
 fn install(tools: &[Tool]) -> Result<()> {

@@ -15,6 +15,10 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         }
         _ => bail!("expected `--minutes N`, found `{}`", words.join(" ")),
     };
+    // Without them some faults are left out, as the report says.
+    if let Err(error) = crate::peers::bring_for_soak() {
+        eprintln!("{error:#}");
+    }
     Step::cargo(&["test", "--release", "--locked", "--package", "wharf"])
         .args(["--test", "soak", "--", "--nocapture", "what_is_acknowledged"])
         .env("WHARF_SOAK_SECONDS", (u64::from(minutes) * 60).to_string())

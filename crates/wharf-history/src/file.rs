@@ -11,11 +11,11 @@ use crate::format::{self, FRAME_HEADER_BYTES, HEADER, Record};
 
 /// The history could not be written.
 #[derive(Debug, Error)]
-#[error("{action} {path}: {source}", path = .path.display())]
+#[error("{action} {path}: {cause}", path = .path.display())]
 pub struct SaveError {
     action: &'static str,
     path: PathBuf,
-    source: io::Error,
+    cause: io::Error,
 }
 
 /// How the file was found.
@@ -62,7 +62,7 @@ impl Log {
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((log, Opened::default())),
-            Err(source) => return Err(failed("open", path)(source)),
+            Err(cause) => return Err(failed("open", path)(cause)),
         };
         let found = read(&mut BufReader::new(file), take).map_err(failed("read", path.clone()))?;
         let mut opened = Opened::default();
@@ -87,9 +87,9 @@ impl Log {
         let Some(file) = self.file.as_mut().filter(|_| !records.is_empty()) else {
             return Ok(());
         };
-        if let Err(source) = write_frame(file, records) {
+        if let Err(cause) = write_frame(file, records) {
             self.file = None;
-            return Err(failed("append to", self.path(NAME))(source));
+            return Err(failed("append to", self.path(NAME))(cause));
         }
         self.bytes += frame_bytes(records);
         Ok(())
@@ -157,7 +157,7 @@ impl NewFile {
 }
 
 fn failed(action: &'static str, path: PathBuf) -> impl FnOnce(io::Error) -> SaveError {
-    move |source| SaveError { action, path, source }
+    move |cause| SaveError { action, path, cause }
 }
 
 fn frame_bytes(records: &[u8]) -> u64 {

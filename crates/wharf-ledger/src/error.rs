@@ -95,14 +95,14 @@ pub enum CheckpointError {
 
 /// An operation on a file of the ledger failed.
 #[derive(Debug, Error)]
-#[error("{action} `{file}`: {source}")]
+#[error("{action} `{file}`: {cause}")]
 pub struct DiskError {
     /// What was to be done: `sync log segment`.
     pub action: &'static str,
     /// The file, or the folder.
     pub file: String,
-    /// What the disk said.
-    pub source: io::Error,
+    /// What the disk said. The text has it, so it is not the source too: a chain of errors would say it twice.
+    pub cause: io::Error,
 }
 
 /// Adds to an error of the disk what was to be done, and with which file.
@@ -112,10 +112,10 @@ pub(crate) trait During<T> {
 
 impl<T> During<T> for io::Result<T> {
     fn during(self, action: &'static str, file: &str) -> Result<T, DiskError> {
-        self.map_err(|source| DiskError {
+        self.map_err(|cause| DiskError {
             action,
             file: file.to_owned(),
-            source,
+            cause,
         })
     }
 }
@@ -162,14 +162,14 @@ pub enum OpenError {
         damage: Damage,
     },
     /// The one who replays refused a record.
-    #[error("open ledger `{folder}`: record {sequence} cannot be replayed: {source}")]
+    #[error("open ledger `{folder}`: record {sequence} cannot be replayed: {cause}")]
     Refused {
         /// The folder.
         folder: String,
         /// The record.
         sequence: Sequence,
-        /// Why.
-        source: BoxError,
+        /// Why. It is in the text, as with [`DiskError`].
+        cause: BoxError,
     },
 }
 

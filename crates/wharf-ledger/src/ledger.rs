@@ -120,7 +120,7 @@ impl Ledger {
                 folder: describe.clone(),
                 holder,
             },
-            LockError::Io(source) => lock_failed(&describe, source),
+            LockError::Io(cause) => lock_failed(&describe, cause),
         })?;
         let mut survey = Survey::of(&*disk)?;
         let mut visit = |place: Place<'_>| {
@@ -363,11 +363,11 @@ fn load(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
-fn lock_failed(folder: &str, source: io::Error) -> OpenError {
+fn lock_failed(folder: &str, cause: io::Error) -> OpenError {
     OpenError::Io(crate::DiskError {
         action: "lock ledger folder",
         file: folder.to_owned(),
-        source,
+        cause,
     })
 }
 

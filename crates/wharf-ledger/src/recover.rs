@@ -201,7 +201,7 @@ pub(crate) enum Stopped {
     Io(DiskError),
     Damaged(Damage),
     Newer { file: String, found: u32 },
-    Refused { sequence: u64, source: BoxError },
+    Refused { sequence: u64, cause: BoxError },
 }
 
 impl From<DiskError> for Stopped {
@@ -222,10 +222,10 @@ impl Stopped {
                 found,
                 known: format::VERSION,
             },
-            Self::Refused { sequence, source } => OpenError::Refused {
+            Self::Refused { sequence, cause } => OpenError::Refused {
                 folder,
                 sequence: Sequence(sequence),
-                source,
+                cause,
             },
         }
     }
@@ -337,7 +337,7 @@ fn read_checkpoint(
                 sequence,
                 record,
             })
-            .map_err(|source| Stopped::Refused { sequence, source })?;
+            .map_err(|cause| Stopped::Refused { sequence, cause })?;
         }
         offset += block.header.stride();
     }
@@ -454,7 +454,7 @@ impl Walk {
                     sequence,
                     record,
                 })
-                .map_err(|source| Stopped::Refused { sequence, source })?;
+                .map_err(|cause| Stopped::Refused { sequence, cause })?;
             }
             if counted {
                 self.recovery.log_bytes += header.stride();

@@ -5,6 +5,7 @@
 //! - [`http`] is a client that sends exactly the bytes it is told to, [`body`] and [`protobuf`] build the bodies.
 //! - [`Scrape`] reads the text format on its own, and [`schema`] the protobuf format, so that Wharf's encoders are not
 //!   judged by Wharf's decoders.
+//! - [`Tampering`] makes the system calls of a running process fail, or wait.
 //! - [`Browser`] is a real browser, for what its readers do with the page.
 //! - [`contract`] is the language in which the tests say what a gateway answers, once for both gateways.
 //!
@@ -32,6 +33,7 @@ mod query;
 mod random;
 pub mod schema;
 mod scrape;
+mod tampering;
 mod victoria_metrics;
 mod wait;
 
@@ -45,5 +47,6 @@ pub use prometheus::Prometheus;
 pub use query::{Answer, Querier};
 pub use random::Random;
 pub use scrape::{Family, Sample, Scrape, ScrapeError};
+pub use tampering::Tampering;
 pub use victoria_metrics::VictoriaMetrics;
 pub use wait::{DEADLINE, until};

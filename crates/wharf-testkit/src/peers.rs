@@ -67,18 +67,25 @@ pub fn vmagent() -> Option<PathBuf> {
 /// Chromium, which opens the page as its readers do: the machine's own, or that of `WHARF_CHROMIUM`.
 pub fn chromium() -> Option<PathBuf> {
     let named = setting("WHARF_CHROMIUM").map(PathBuf::from);
-    let installed = || {
-        let folders = setting("PATH").unwrap_or_default();
-        let programs = std::env::split_paths(&folders).map(|folder| folder.join("chromium"));
-        programs.into_iter().find(|program| program.exists())
-    };
-    let program = named
-        .or_else(installed)
-        .unwrap_or_else(|| PathBuf::from("chromium"));
+    let program = named.unwrap_or_else(|| installed("chromium"));
     found("Chromium", &program, "test")
 }
 
-/// The library that leads a program's clock, of the package `faketime`; only the screenshots need it.
+/// The program that watches system calls, and makes them fail, of the package `strace`.
+pub fn strace() -> Option<PathBuf> {
+    found("strace", &installed("strace"), "test")
+}
+
+/// Where the machine has a program, or its bare name.
+fn installed(name: &str) -> PathBuf {
+    let folders = setting("PATH").unwrap_or_default();
+    let mut programs = std::env::split_paths(&folders).map(|folder| folder.join(name));
+    programs
+        .find(|program| program.exists())
+        .unwrap_or_else(|| PathBuf::from(name))
+}
+
+/// The library that leads a program's clock, of the package `faketime`.
 pub fn faketime() -> Option<PathBuf> {
     let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
     let mut libraries = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
@@ -86,7 +93,7 @@ pub fn faketime() -> Option<PathBuf> {
     found(
         "libfaketime",
         &library.unwrap_or_else(|| PathBuf::from("libfaketimeMT.so.1")),
-        "screenshots",
+        "test",
     )
 }
 

@@ -34,6 +34,8 @@ pub enum Limit {
     FileBytes,
     /// Open files and sockets.
     Descriptors,
+    /// Bytes of its address space, used or not: see [`Process::address_space_bytes`].
+    AddressSpace,
 }
 
 /// A running process with a folder of its own, killed when it goes out of scope.
@@ -157,6 +159,7 @@ impl Process {
         let resource = match limit {
             Limit::FileBytes => Resource::Fsize,
             Limit::Descriptors => Resource::Nofile,
+            Limit::AddressSpace => Resource::As,
         };
         let maximum = getrlimit(resource).maximum;
         let current = number.or(maximum);
@@ -170,11 +173,26 @@ impl Process {
 
     /// The most memory that it has had at any time, in bytes. Linux tells it.
     pub fn peak_memory_bytes(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
+        self.status_bytes("VmHWM:")
+            .expect("a process that runs has memory")
+    }
+
+    /// The size of its address space, in bytes, unless it has ended. Linux tells it.
+    pub fn address_space_bytes(&self) -> Option<u64> {
+        self.status_bytes("VmSize:")
+    }
+
+    fn status_bytes(&self, name: &str) -> Option<u64> {
+        let path = format!("/proc/{}/status", self.id());
         let status = std::fs::read_to_string(path).expect("read what the system knows of a child");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        kilobytes.expect("a number of kilobytes") * 1024
+        let found = status.lines().find_map(|line| line.strip_prefix(name))?;
+        let kilobytes = found.trim().strip_suffix(" kB")?.parse::<u64>();
+        Some(kilobytes.expect("a number of kilobytes") * 1024)
+    }
+
+    /// The number by which the system knows it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     fn signal(&self, signal: Signal) {

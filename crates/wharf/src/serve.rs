@@ -140,9 +140,11 @@ impl Storage {
         drop(self.keeper);
         gateway.save_history();
         let Some(ledger) = self.ledger else { return Ok(()) };
-        if !ledger.failed() {
-            let store = gateway.store();
-            store.checkpoint(false).context("write the last checkpoint")?;
+        if !ledger.failed()
+            && let Err(error) = gateway.store().checkpoint(false)
+        {
+            // The log has everything that it would have had.
+            tracing::warn!(err = %error, "cannot write the last checkpoint; the next start takes longer");
         }
         ledger.close().context("close the ledger")
     }

@@ -62,7 +62,7 @@ pub fn backup(disk: &dyn Disk, into: &dyn Disk) -> Result<Recovery, BackupError>
         };
         let overtaken = match &outcome {
             Err(BackupError::Open(OpenError::Damaged { .. })) => true,
-            Err(BackupError::Io(error)) => error.source.kind() == io::ErrorKind::NotFound,
+            Err(BackupError::Io(error)) => error.cause.kind() == io::ErrorKind::NotFound,
             _ => false,
         };
         if !overtaken || attempt == ATTEMPTS {

@@ -60,10 +60,10 @@ pub fn repair(disk: &dyn Disk) -> Result<Repaired, RepairError> {
             folder: folder.clone(),
             holder,
         },
-        LockError::Io(source) => OpenError::Io(DiskError {
+        LockError::Io(cause) => OpenError::Io(DiskError {
             action: "lock ledger folder",
             file: folder.clone(),
-            source,
+            cause,
         }),
     })?;
     let Some(damage) = damage(disk)? else {

@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 use wharf_testkit::http::{get, post, put};
 use wharf_testkit::{Gateway, Kind, body, until};
 
-use crate::{gateways, wharf};
+use crate::{gateways, loaded, wharf};
 
 /// More than an honest day's work needs, and far less than an attack could take.
 const MUCH_MEMORY: u64 = 600 << 20;
@@ -363,4 +363,91 @@ fn a_value_as_long_as_a_body_may_be_is_refused_or_scraped() {
     let scrape = gateway.send(&get("/metrics")).text();
     assert!(scrape.len() > 15 << 20);
     check_memory(&gateway);
+}
+
+/// What a small container has.
+const SMALL_MEMORY: u64 = 128 << 20;
+
+/// Bodies of a quarter of a megabyte, each large in a way of its own.
+fn large_bodies() -> [String; 4] {
+    let lines = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let long = "x".repeat(1000);
+    [
+        lines(10_000, &|n| format!("short{{n=\"{n}\"}} {n}\n")),
+        lines(17_000, &|n| format!("family{n} {n}\n")),
+        lines(230, &|n| format!("long{{n=\"{n}\",pad=\"{long}\"}} {n}\n")),
+        lines(25_000, &|_| "# a line\n".to_owned()),
+    ]
+}
+
+/// Pushes all kinds of bodies to many groups, and asks for everything that there is, again and again.
+fn attack(gateway: &Gateway, attacker: usize) {
+    for round in 0..2 {
+        for (kind, text) in large_bodies().into_iter().enumerate() {
+            let path = format!("/metrics/job/hostile/instance/{attacker}-{round}-{kind}");
+            let push = if round % 2 == 0 {
+                put(&path).body(text)
+            } else {
+                let request = put(&path).header("Content-Encoding", "gzip");
+                request.body(body::gzip(text.as_bytes()))
+            };
+            let status = gateway.send(&push).status;
+            assert!([200, 400, 413, 429, 503].contains(&status), "{status}");
+        }
+        for path in ["/metrics", "/api/v1/metrics", "/api/v1/families"] {
+            let status = gateway.send(&get(path).header("Accept-Encoding", "gzip")).status;
+            assert!([200, 503].contains(&status), "{status}");
+        }
+    }
+}
+
+#[test]
+fn with_limits_to_match_a_small_container_is_enough_under_attack() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("wharf.yml");
+    std::fs::write(&rules, "quotas: [{match: '{}', bytes: 4MiB, series: 20000}]\n").unwrap();
+    let mut gateway = loaded(wharf().arg(format!("--config.file={}", rules.display())).args([
+        "--push.max-body-bytes=256KiB",
+        "--history.max-bytes=4MiB",
+        "--limits.max-connections=256",
+        "--limits.max-requests-in-flight=8",
+        "--limits.max-scrapes-in-flight=1",
+    ]));
+    gateway.push("/metrics/job/honest", "honest 1\n");
+    let head = "PUT /metrics/job/half HTTP/1.1\r\nHost: x\r\nContent-Length: 262144\r\n\r\n";
+    let half = [head.as_bytes(), &vec![b'#'; 250_000]].concat();
+    // Some of the places are held until the end, with nearly as much as each may hold.
+    let waiting: Vec<TcpStream> = (0..3)
+        .map(|_| {
+            let mut stream = open(&gateway);
+            stream.write_all(&half).unwrap();
+            stream
+        })
+        .collect();
+    let readers: Vec<TcpStream> = (0..10)
+        .map(|_| {
+            let mut reader = open_with_small_buffer(&gateway);
+            reader
+                .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                .unwrap();
+            reader
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        for attacker in 0..8 {
+            let gateway = &gateway;
+            scope.spawn(move || attack(gateway, attacker));
+        }
+        for value in 0..10 {
+            let push = put("/metrics/job/honest").body(format!("honest {value}\n"));
+            until("an honest push to be taken", || {
+                (gateway.send(&push).status == 200).then_some(())
+            });
+        }
+    });
+    drop((waiting, readers));
+    assert!(gateway.exited().is_none());
+    let peak = gateway.peak_memory_bytes();
+    eprintln!("at most {} MiB", peak >> 20);
+    assert!(peak < SMALL_MEMORY, "{peak} bytes");
 }

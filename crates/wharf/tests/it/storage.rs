@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wharf_testkit::http::{Connection, delete, get, post, put};
-use wharf_testkit::{Gateway, Random, Spawn, peers, until};
+use wharf_testkit::{Gateway, Random, Spawn, Tampering, peers, until};
 
 use crate::{loaded, wharf};
 
@@ -25,6 +25,11 @@ fn listed(gateway: &Gateway) -> BTreeMap<String, Value> {
         .iter()
         .map(|group| (group["labels"].to_string(), group.clone()))
         .collect()
+}
+
+fn kill(mut gateway: Gateway) {
+    gateway.kill();
+    gateway.wait();
 }
 
 fn stop(mut gateway: Gateway) {
@@ -106,7 +111,7 @@ fn without_a_folder_nothing_is_written() {
 #[test]
 fn a_folder_is_for_one_process() {
     let folder = tempfile::tempdir().unwrap();
-    let first = on(folder.path()).start();
+    let first = loaded(on(folder.path()));
     let exit = on(folder.path()).arg("--web.listen-address=127.0.0.1:0").run();
     assert_eq!(exit.code, Some(1));
     assert!(exit.stderr.contains("process"), "{}", exit.stderr);
@@ -350,9 +355,39 @@ impl Drop for SmallDisk {
     }
 }
 
+/// The gateway says to all who ask that it cannot store, and why.
+#[track_caller]
+fn check_failing(gateway: &Gateway, reason: &str) {
+    let refused = gateway.send(&put("/metrics/job/probe").body("probe 1\n"));
+    assert_eq!(refused.status, 503);
+    assert!(refused.header("Retry-After").is_some());
+    assert!(refused.text().contains(reason), "{}", refused.text());
+    let unready = gateway.send(&get("/-/ready"));
+    assert_eq!((unready.status, unready.text().contains(reason)), (503, true));
+    assert_eq!(gateway.send(&get("/-/healthy")).status, 200);
+    let status = gateway.send(&get("/api/v1/status")).json();
+    assert_eq!(status["data"]["storage"]["state"], "failed", "{status}");
+    assert_eq!(gateway.scrape().value("wharf_ledger_up", &[]), Some("0"));
+    let line = gateway.log_line("pushes cannot be stored");
+    assert!(line.contains(reason), "{line}");
+}
+
+/// The gateway has recovered by itself, and says so.
+#[track_caller]
+fn check_recovered(gateway: &Gateway) {
+    until("pushes are taken again", || {
+        let push = put("/metrics/job/after").body("m{z=\"1\"} 1\n");
+        (gateway.send(&push).status == 200).then_some(())
+    });
+    assert_eq!(gateway.send(&get("/-/ready")).status, 200);
+    assert_eq!(gateway.scrape().value("wharf_ledger_up", &[]), Some("1"));
+    gateway.log_line("pushes are stored again");
+}
+
 #[test]
 fn a_full_disk_refuses_pushes_until_there_is_room_and_loses_nothing() {
     let Some(disk) = SmallDisk::mount("6m") else {
+        eprintln!("skipped: no disk may be mounted");
         return;
     };
     let path = disk.folder.path().join("data");
@@ -367,27 +402,18 @@ fn a_full_disk_refuses_pushes_until_there_is_room_and_loses_nothing() {
 
     let mut acknowledged = BTreeMap::new();
     let big = "x".repeat(2000);
-    let mut refused = None;
+    let mut is_refused = false;
     for n in 0..20_000 {
         let path = format!("/metrics/job/full/instance/i{n}");
         let answer = gateway.send(&put(&path).body(format!("n{{pad=\"{big}\"}} {n}\n")));
-        if answer.status != 200 {
-            refused = Some(answer);
+        is_refused = answer.status != 200;
+        if is_refused {
             break;
         }
         acknowledged.insert(format!("i{n}"), n);
     }
-    let refused = refused.expect("a disk of 6 MiB cannot take 40 MiB");
-    assert_eq!(refused.status, 503);
-    assert!(refused.header("Retry-After").is_some());
-    assert_eq!(gateway.send(&get("/-/ready")).status, 503);
-    assert_eq!(gateway.send(&get("/-/healthy")).status, 200);
-    let status = gateway.send(&get("/api/v1/status")).json();
-    assert_eq!(status["data"]["storage"]["state"], "failed", "{status}");
-    assert_eq!(gateway.scrape().value("wharf_ledger_up", &[]), Some("0"));
-    until("the log says so", || {
-        gateway.log().contains("pushes cannot be stored").then_some(())
-    });
+    assert!(is_refused, "a disk of 6 MiB cannot take 40 MiB");
+    check_failing(&gateway, "No space left on device");
     let count = |gateway: &Gateway| {
         let text = gateway.send(&get("/metrics")).text();
         text.lines().filter(|line| line.starts_with("n{")).count()
@@ -399,21 +425,116 @@ fn a_full_disk_refuses_pushes_until_there_is_room_and_loses_nothing() {
     );
 
     std::fs::remove_file(&ballast).unwrap();
-    until("pushes are taken again", || {
-        (gateway
-            .send(&put("/metrics/job/after").body("m{z=\"1\"} 1\n"))
-            .status
-            == 200)
-            .then_some(())
-    });
-    assert_eq!(gateway.send(&get("/-/ready")).status, 200);
-    assert_eq!(gateway.scrape().value("wharf_ledger_up", &[]), Some("1"));
+    check_recovered(&gateway);
     assert_eq!(count(&gateway), acknowledged.len());
     let before = listed(&gateway);
-    let mut gateway = gateway;
-    gateway.kill();
-    gateway.wait();
+    kill(gateway);
     assert_eq!(listed(&loaded(on(&path).args(flags))), before);
+}
+
+/// All system calls that would change the disk fail, if `strace` may see to it.
+fn read_only(gateway: &Gateway) -> Option<Tampering> {
+    let calls = [
+        "openat",
+        "pwrite64",
+        "ftruncate",
+        "fdatasync",
+        "fsync",
+        "?rename",
+        "renameat",
+        "?unlink",
+    ];
+    tamper(gateway, &calls, "error=EROFS")
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "who runs the tests is told what they leave out"
+)]
+fn tamper(gateway: &Gateway, calls: &[&str], injection: &str) -> Option<Tampering> {
+    let tampering = Tampering::start(gateway, calls, injection);
+    tampering.inspect_err(|why| eprintln!("skipped: {why}")).ok()
+}
+
+#[test]
+fn a_read_only_disk_refuses_pushes_until_it_can_be_written_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = loaded(on(folder.path()));
+    push_all_kinds(&gateway);
+    let before = listed(&gateway);
+    let Some(tampering) = read_only(&gateway) else {
+        return;
+    };
+    check_failing(&gateway, "Read-only file system");
+    assert_eq!(gateway.send(&delete("/metrics/job/a")).status, 503);
+    assert_eq!(listed(&gateway), before, "what was refused is not shown");
+    drop(tampering);
+    check_recovered(&gateway);
+    let before = listed(&gateway);
+    kill(gateway);
+    assert_eq!(listed(&loaded(on(folder.path()))), before);
+}
+
+#[test]
+fn pushes_wait_for_a_disk_that_hangs_and_scrapes_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = loaded(on(folder.path()));
+    gateway.push("/metrics/job/before", "before 1\n");
+    let Some(tampering) = tamper(&gateway, &["fdatasync"], "delay_enter=60s") else {
+        return;
+    };
+    let address = gateway.address();
+    let pusher = std::thread::spawn(move || {
+        let push = put("/metrics/job/waiting").body("waiting 1\n");
+        Connection::open(address).unwrap().send(&push).unwrap().status
+    });
+    until("the push to be seen", || {
+        gateway
+            .scrape()
+            .value("waiting", &[("instance", ""), ("job", "waiting")])
+            .map(drop)
+    });
+    assert_eq!(gateway.send(&get("/-/ready")).status, 200);
+    assert!(
+        !pusher.is_finished(),
+        "nothing is acknowledged before it is on disk"
+    );
+    drop(tampering);
+    assert_eq!(pusher.join().unwrap(), 200);
+}
+
+#[test]
+fn a_last_checkpoint_that_cannot_be_written_is_no_failure_since_the_log_has_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut gateway = loaded(on(folder.path()));
+    push_all_kinds(&gateway);
+    let before = listed(&gateway);
+    let Some(_tampering) = tamper(&gateway, &["openat"], "error=ENOSPC") else {
+        return;
+    };
+    gateway.terminate();
+    let exit = gateway.wait();
+    assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+    assert!(
+        exit.stderr.contains("cannot write the last checkpoint"),
+        "{}",
+        exit.stderr
+    );
+    assert_eq!(listed(&loaded(on(folder.path()))), before);
+}
+
+#[test]
+fn what_the_disk_says_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("lock")).unwrap();
+    let exit = on(folder.path()).arg("--web.listen-address=127.0.0.1:0").run();
+    assert_eq!(exit.code, Some(1));
+    assert_eq!(
+        exit.stderr.matches("Is a directory").count(),
+        1,
+        "{}",
+        exit.stderr
+    );
 }
 
 #[test]
@@ -518,12 +639,13 @@ fn damage_stops_the_start_and_can_be_repaired() {
     let files = std::fs::read_dir(folder.path())
         .unwrap()
         .map(|file| file.unwrap().path());
-    let segment = files
-        .filter(|path| path.to_string_lossy().contains("log-"))
-        .min()
-        .unwrap();
-    let mut bytes = std::fs::read(&segment).unwrap();
-    let at = bytes.windows(2).position(|pair| pair == b"j5").unwrap();
+    let segments = files.filter(|path| path.to_string_lossy().contains("log-"));
+    let mut segments = segments.map(|path| (std::fs::read(&path).unwrap(), path));
+    let found = segments.find_map(|(bytes, path)| {
+        let at = bytes.windows(2).position(|pair| pair == b"j5")?;
+        Some((path, bytes, at))
+    });
+    let (segment, mut bytes, at) = found.unwrap();
     bytes[at] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
 

@@ -2,7 +2,8 @@
 //!
 //! Every request has a turn, a number that grows within its group; pushes have it as their value. A group has one pusher,
 //! and is left alone until the next start after a request that nobody answered. So at a start a group has what the last
-//! acknowledged request left, or what the unanswered one would have, and nothing else.
+//! acknowledged request left, or what the unanswered one would have, and nothing else; but for what a disk that failed to
+//! the end could not be told to forget.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +29,11 @@ pub(crate) enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     Acknowledged,
+    /// For what it says.
     Refused,
+    /// It could not be stored, the gateway says. Nobody may see it as long as the process runs, and afterwards only if
+    /// the disk still failed at the end: what was written, and not synced, cannot be taken back then.
+    Failed,
     None,
 }
 
@@ -41,6 +46,15 @@ struct Group {
     unanswered: Option<(u64, State)>,
     /// Since the last start.
     refused: BTreeSet<u64>,
+    /// Since the disk was last known to work.
+    failed: BTreeMap<u64, State>,
+}
+
+impl Group {
+    /// What could not be stored is gone for good.
+    fn give_up_failed(&mut self) {
+        self.refused.extend(std::mem::take(&mut self.failed).into_keys());
+    }
 }
 
 /// All groups, and how often something was not as it should be.
@@ -62,6 +76,7 @@ impl Book {
             acknowledged: (0, State::Absent),
             unanswered: None,
             refused: BTreeSet::new(),
+            failed: BTreeMap::new(),
         };
         Self {
             groups: Mutex::new(vec![group; PUSHERS * GROUPS]),
@@ -94,12 +109,24 @@ impl Book {
         let mut groups = self.lock();
         let group = &mut groups[group];
         match answer {
-            Answer::Acknowledged => group.acknowledged = (turn, state),
+            Answer::Acknowledged => {
+                group.acknowledged = (turn, state);
+                group.give_up_failed();
+            }
             Answer::Refused => {
                 group.refused.insert(turn);
             }
+            Answer::Failed => {
+                group.failed.insert(turn, state);
+            }
             Answer::None => group.unanswered = Some((turn, state)),
         }
+    }
+
+    /// A request has been acknowledged that was sent just now: the disk works, and what could not be stored before is
+    /// gone for good.
+    pub(crate) fn disk_works(&self) {
+        self.lock().iter_mut().for_each(Group::give_up_failed);
     }
 
     /// What is known now.
@@ -121,7 +148,8 @@ impl Book {
             if is_stale {
                 Self::note(&self.lost, index, &format!("{found:?} is shown after {before:?}"));
             }
-            if found.is_some_and(|value| value > after.sent || before.refused.contains(&value)) {
+            let is_refused = |value| before.refused.contains(&value) || before.failed.contains_key(&value);
+            if found.is_some_and(|value| value > after.sent || is_refused(value)) {
                 Self::note(&self.wrong, index, &format!("{found:?} is shown after {after:?}"));
             }
         }
@@ -133,7 +161,12 @@ impl Book {
         for (index, group) in self.lock().iter_mut().enumerate() {
             let found = shown.get(&index).copied();
             let fits = |(turn, state): (u64, State)| found == (state == State::Pushed).then_some(turn);
-            if !fits(group.acknowledged) && !group.unanswered.is_some_and(fits) {
+            let failed = group.failed.iter().map(|(turn, state)| (*turn, *state));
+            let possible = [group.acknowledged]
+                .into_iter()
+                .chain(group.unanswered)
+                .chain(failed);
+            if !possible.into_iter().any(fits) {
                 let is_refused = found.is_some_and(|value| group.refused.contains(&value));
                 let count = if is_refused { &self.wrong } else { &self.lost };
                 Self::note(count, index, &format!("{found:?} is there after {group:?}"));
@@ -146,6 +179,7 @@ impl Book {
             group.acknowledged = (found.unwrap_or(group.sent), state);
             group.unanswered = None;
             group.refused.clear();
+            group.failed.clear();
         }
     }
 
@@ -258,6 +292,20 @@ mod tests {
     }
 
     #[test]
+    fn what_a_failing_disk_has_refused_may_be_there_after_a_start_unless_the_disk_worked_again() {
+        for (value, lost) in [(Some(1), 1), (Some(2), 0), (Some(3), 0), (None, 1)] {
+            after_start(&book(State::Pushed, Answer::Failed), value, (lost, 0));
+        }
+        let recovered = book(State::Pushed, Answer::Failed);
+        recovered.disk_works();
+        after_start(&recovered, Some(3), (0, 1));
+        let pushed_again = book(State::Pushed, Answer::Failed);
+        let turn = pushed_again.send(0, State::Pushed).unwrap();
+        pushed_again.answered(0, turn, State::Pushed, Answer::Acknowledged);
+        after_start(&pushed_again, Some(3), (0, 1));
+    }
+
+    #[test]
     fn a_scrape_shows_nothing_older_than_what_was_acknowledged_before() {
         let compared = |answer, value| {
             let book = book(State::Pushed, answer);
@@ -269,6 +317,7 @@ mod tests {
         assert_eq!(compared(Answer::Acknowledged, Some(2)), (1, 0));
         assert_eq!(compared(Answer::Acknowledged, None), (1, 0));
         assert_eq!(compared(Answer::Refused, Some(3)), (0, 1));
+        assert_eq!(compared(Answer::Failed, Some(3)), (0, 1));
         assert_eq!(compared(Answer::Acknowledged, Some(4)), (0, 1));
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Tally {
     /// The longest that a request took which was acknowledged.
     pub(crate) worst: Duration,
     pub(crate) scrapes: u64,
+    /// The longest that a scrape took.
+    pub(crate) worst_scrape: Duration,
 }
 
 impl Tally {
@@ -35,6 +37,7 @@ impl Tally {
         self.refused += other.refused;
         self.worst = self.worst.max(other.worst);
         self.scrapes += other.scrapes;
+        self.worst_scrape = self.worst_scrape.max(other.worst_scrape);
     }
 }
 
@@ -134,8 +137,11 @@ fn request(
     let answer = connection.send(&request);
     let outcome = match &answer {
         Err(_) => Answer::None,
-        Ok(answer) if answer.status == 200 || answer.status == 202 => Answer::Acknowledged,
-        Ok(_) => Answer::Refused,
+        Ok(answer) => match answer.status {
+            200 | 202 => Answer::Acknowledged,
+            503 => Answer::Failed,
+            _ => Answer::Refused,
+        },
     };
     book.answered(group, turn, state, outcome);
     match outcome {
@@ -143,7 +149,7 @@ fn request(
             tally.acknowledged += 1;
             tally.worst = tally.worst.max(start.elapsed());
         }
-        Answer::Refused => {
+        Answer::Refused | Answer::Failed => {
             tally.refused += 1;
             thread::sleep(PAUSE);
         }
@@ -168,8 +174,10 @@ fn push(group: usize, turn: u64, random: &mut Random) -> Request {
 
 fn scrape(connection: &mut Connection, book: &Book, tally: &mut Tally) -> io::Result<()> {
     let before = book.page();
+    let start = Instant::now();
     let answer = connection.send(&get("/metrics"))?;
     if answer.status == 200 {
+        tally.worst_scrape = tally.worst_scrape.max(start.elapsed());
         let scrape = Scrape::parse(&answer.text()).map_err(io::Error::other);
         book.compare(&before, &scrape.expect("every scrape can be read"));
         tally.scrapes += 1;
