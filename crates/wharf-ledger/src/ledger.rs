@@ -60,12 +60,20 @@ impl Checkpoints {
         }
         Ok(())
     }
+
+    /// The last number before `next` that is not void.
+    fn last_before(&self, next: Sequence) -> Sequence {
+        match self.void {
+            Some((last, end)) if end == next => last,
+            _ => Sequence(next.0.saturating_sub(1)),
+        }
+    }
 }
 
 /// A checkpoint that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckpointReport {
-    /// The last record whose effect it contains.
+    /// It has the effects of all records up to this one.
     pub sequence: Sequence,
     /// Its records.
     pub records: u64,
@@ -415,7 +423,7 @@ impl Inner {
         let through = if restarting {
             at
         } else {
-            Sequence(lock(&shared.queue).next - 1)
+            checkpoints.last_before(Sequence(lock(&shared.queue).next))
         };
         writer.finish(through)?;
         if !restarting {

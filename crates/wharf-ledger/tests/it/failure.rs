@@ -40,6 +40,10 @@ fn after_a_failed_sync_nothing_is_taken_until_a_restart() {
         .restart(Sequence(10), &mut records(1..=10).into_iter())
         .unwrap();
     assert!(!ledger.failed());
+    // It waits for no record that was taken back.
+    ledger
+        .checkpoint(Sequence(10), &mut records(1..=10).into_iter())
+        .unwrap();
     assert_eq!(
         append(&ledger, [13]),
         Sequence(12),
