@@ -534,7 +534,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::SetLimits(Bounds::default())),
         1 => Just(Step::Wipe),
     ];
-    prop::collection::vec(step, 1..40)
+    prop::collection::vec(step, 1..if cfg!(miri) { 8 } else { 40 })
 }
 
 fn key_of(group: &Labels) -> GroupingKey {
@@ -759,7 +759,7 @@ fn check_lists(store: &Store, model: &Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 300 }, ..ProptestConfig::default() })]
 
     #[test]
     fn the_store_does_what_the_model_does(steps in steps()) {

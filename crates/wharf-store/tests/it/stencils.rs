@@ -164,7 +164,7 @@ fn body_of(index: usize, values: &[usize]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 400 }, ..ProptestConfig::default() })]
 
     #[test]
     fn nobody_can_tell_whether_a_body_was_decoded(
@@ -229,6 +229,7 @@ fn a_body_that_cannot_be_learned_is_tried_once() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn a_stencil_that_would_be_large_is_not_kept() {
     let store = store();
     let lines: Vec<String> = (0..500).map(|n| format!("m{{n=\"{n}\"}} 1\n")).collect();
