@@ -167,7 +167,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// An interpreter is some hundred times slower.
-const MOST_STEPS: usize = if cfg!(miri) { 30 } else { 400 };
+const MOST_STEPS: usize = if cfg!(miri) { 12 } else { 400 };
 
 proptest! {
     #[test]
