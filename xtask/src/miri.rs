@@ -23,7 +23,7 @@ const PACKAGES: [(&str, &str); 5] = [
     ("wharf-history", "--lib"),
 ];
 
-/// Cases of each random test that does not say itself how many it wants.
+/// Cases of each random test.
 const CASES: &str = "2";
 
 /// `[PACKAGE...]`

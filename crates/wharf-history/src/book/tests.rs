@@ -64,6 +64,7 @@ fn the_oldest_pushes_go_first_whichever_group_they_are_of() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn a_group_that_is_pushed_all_the_time_takes_no_more_than_its_share() {
     let mut book = Book::new(1 << 20);
     book.push(&key(1), &at(0));

@@ -534,7 +534,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::SetLimits(Bounds::default())),
         1 => Just(Step::Wipe),
     ];
-    prop::collection::vec(step, 1..if cfg!(miri) { 8 } else { 40 })
+    prop::collection::vec(step, 1..40)
 }
 
 fn key_of(group: &Labels) -> GroupingKey {
@@ -759,9 +759,10 @@ fn check_lists(store: &Store, model: &Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 300 }, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
+    #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn the_store_does_what_the_model_does(steps in steps()) {
         let (store, mut model) = (store(), Model::default());
         for (step, now) in steps.iter().zip(1..) {
