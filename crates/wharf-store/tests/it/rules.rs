@@ -359,7 +359,7 @@ fn a_push_too_large_with_its_labels_is_refused_without_a_trace() {
 #[test]
 fn a_snapshot_does_not_change() {
     // An interpreter is some hundred times slower.
-    const MANY: usize = if cfg!(miri) { 70 } else { 500 };
+    const MANY: usize = if cfg!(miri) { 20 } else { 500 };
     let store = store();
     for n in 0..MANY {
         post(&store, &format!("job/j{n}"), "m 1\n").unwrap();
