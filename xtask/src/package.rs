@@ -87,6 +87,8 @@ fn build() -> Result<()> {
     Step::cargo(&["build", "--profile", "dist", "--locked", "--package", "wharf"])
         .env("CARGO_ENCODED_RUSTFLAGS", rust.join("\u{1f}".as_ref()))
         .env("CFLAGS", c)
+        // What C libraries take for the time of the build.
+        .env("SOURCE_DATE_EPOCH", "0")
         // A commit may be on many branches. Releases of the original say this, too.
         .env("WHARF_BUILD_BRANCH", "HEAD")
         .run()
