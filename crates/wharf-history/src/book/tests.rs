@@ -128,6 +128,7 @@ fn times_that_go_back_are_pauses_of_nothing() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn errors_are_cut_between_characters_and_reasons_are_few() {
     let mut book = Book::new(1 << 20);
     for n in 0..300 {
