@@ -34,6 +34,8 @@ struct Package {
     source: Option<String>,
     description: Option<String>,
     repository: Option<String>,
+    #[serde(default)]
+    manifest_path: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -104,6 +106,14 @@ pub(crate) fn host() -> Result<String> {
 /// Where cargo puts what it builds.
 pub(crate) fn target_folder() -> Result<PathBuf> {
     Ok(metadata(&[])?.target_directory)
+}
+
+/// Where cargo unpacks other people's packages.
+pub(crate) fn libraries_folder() -> Result<PathBuf> {
+    let packages = metadata(&[])?.packages;
+    let library = packages.iter().find(|package| package.source.is_some());
+    let folder = library.and_then(|library| library.manifest_path.parent()?.parent());
+    Ok(folder.context("expected a package from a registry")?.to_owned())
 }
 
 fn metadata(args: &[&str]) -> Result<Metadata> {

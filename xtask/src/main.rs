@@ -11,6 +11,7 @@ mod crash;
 mod dependencies;
 mod fuzz;
 mod interop;
+mod miri;
 mod package;
 mod peers;
 mod shell;
@@ -36,6 +37,8 @@ usage: cargo xtask <command>
                   measure Wharf beside its peers: all questions by default; --report writes docs/benchmarks.md
   fuzz [--minutes N] [--jobs N] [TARGET...]
                   run the fuzz targets (all by default), each for some minutes (1), some of them at a time (1)
+  miri [PACKAGE...]
+                  run the tests of what needs no network in Miri (nightly), which finds undefined behaviour in libraries
   crash [--minutes N]
                   cut the power and kill the process over and over, for N minutes (1 by default)
   soak [--minutes N]
@@ -82,6 +85,7 @@ fn run(args: &[String]) -> Result<()> {
         "test" => test(args),
         "fuzz" => fuzz::run(args),
         "bench" => bench::run(args),
+        "miri" => miri::run(args),
         "crash" => crash::run(args),
         "soak" => soak::run(args),
         "interop" => interop::run(args),

@@ -8,8 +8,11 @@
 //!   completions/     wharf.bash, _wharf, wharf.fish
 //! ```
 //!
-//! The order, the times and the owners of what is in it are always the same, so equal sources make equal archives.
+//! The same commit makes the same archive, bit for bit, wherever it is built: neither the folders of who builds nor the
+//! branch get into the program, and the order, the times, the owners and the permissions of files are always the same. What has
+//! to be equal are the tools: rustc, the C compiler and the linker.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
@@ -22,7 +25,7 @@ use crate::shell::{Step, root};
 const COMPLETIONS: [(&str, &str); 3] = [("bash", "wharf.bash"), ("zsh", "_wharf"), ("fish", "wharf.fish")];
 
 pub(crate) fn run() -> Result<()> {
-    Step::cargo(&["build", "--profile", "dist", "--locked", "--package", "wharf"]).run()?;
+    build()?;
     let host = dependencies::host()?;
     let name = format!("wharf-{}-{host}", env!("CARGO_PKG_VERSION"));
     let target = dependencies::target_folder()?;
@@ -59,13 +62,45 @@ pub(crate) fn run() -> Result<()> {
             "--owner=0",
             "--group=0",
             "--numeric-owner",
+            "--mode=u=rwX,go=rX",
+            "--format=gnu",
         ],
     )
     .args(["--use-compress-program=gzip -n", "-cf", &archive, &name])
     .folder(&target.join("package"))
     .run()?;
-    eprintln!("{}", target.join("package").join(archive).display());
-    Ok(())
+    let archive = target.join("package").join(archive);
+    Step::new("sha256sum", &[]).args([&archive]).run()
+}
+
+/// Builds the program with other names in the place of folders, which would else end up in the messages of panics.
+fn build() -> Result<()> {
+    let changes = Step::new("git", &["status", "--porcelain"]).output();
+    if changes.is_some_and(|changes| !changes.is_empty()) {
+        eprintln!("warning: there are changes that are not committed; nobody can build the same");
+    }
+    let libraries = dependencies::libraries_folder()?;
+    let target = dependencies::target_folder()?;
+    let names = [(target.as_path(), "/target"), (&libraries, "/crates")];
+    let rust = names.map(|(folder, name)| renamed("--remap-path-prefix=", folder, name));
+    let [_, c] = names.map(|(folder, name)| renamed("-ffile-prefix-map=", folder, name));
+    Step::cargo(&["build", "--profile", "dist", "--locked", "--package", "wharf"])
+        .env("CARGO_ENCODED_RUSTFLAGS", rust.join("\u{1f}".as_ref()))
+        .env("CFLAGS", c)
+        // What C libraries take for the time of the build.
+        .env("SOURCE_DATE_EPOCH", "0")
+        // A commit may be on many branches. Releases of the original say this, too.
+        .env("WHARF_BUILD_BRANCH", "HEAD")
+        .run()
+}
+
+/// `OPTION FOLDER=NAME`, in one word.
+fn renamed(option: &str, folder: &Path, name: &str) -> OsString {
+    let mut flag = OsString::from(option);
+    flag.push(folder);
+    flag.push("=");
+    flag.push(name);
+    flag
 }
 
 fn create(folder: &Path) -> Result<()> {

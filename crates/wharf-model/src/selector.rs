@@ -445,6 +445,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "compiling expressions takes an interpreter minutes")]
     fn every_matcher_has_to_hold() {
         let dev = [("job", "ci-1"), ("env", "dev")];
         for selector in [
@@ -470,6 +471,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "compiling expressions takes an interpreter minutes")]
     fn an_absent_label_counts_as_an_empty_one() {
         let labels = [("job", "a")];
         for selector in [

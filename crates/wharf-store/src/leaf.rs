@@ -494,6 +494,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn a_leaf_does_not_keep_the_memory_of_a_fragment_that_is_gone() {
         let fragment = |job| {
             let meta = FamilyMeta {

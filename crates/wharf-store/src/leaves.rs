@@ -248,6 +248,7 @@ mod tests {
 
     proptest! {
         #[test]
+        #[cfg_attr(miri, ignore = "too large for an interpreter")]
         fn leaves_are_an_ordered_map_and_a_copy_stays_as_it_was(
             changes in prop::collection::vec((0u16..2000, 0usize..4000), 0..1500),
             copied_after in 0usize..1500,
@@ -276,6 +277,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn leaves_that_come_and_go_leave_nothing_behind() {
         let mut leaves = Leaves::default();
         for number in 0..3000 {

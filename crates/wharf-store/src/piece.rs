@@ -126,6 +126,7 @@ mod tests {
 
     proptest! {
         #[test]
+        #[cfg_attr(miri, ignore = "too large for an interpreter")]
         fn joined_pieces_inflate_to_the_joined_text(
             texts in prop::collection::vec("[a-c]{0,4000}|\\PC{0,300}", 0..5)
         ) {
@@ -140,6 +141,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn text_that_does_not_compress_is_complete() {
         let mut seed = 1u64;
         let noise: Vec<u8> = std::iter::repeat_with(|| {

@@ -637,6 +637,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn no_part_of_a_record_is_a_record_unless_it_ends_between_changes() {
         let preparer = Preparer::new(Reserved::default(), 1 << 20);
         let record = of_everything();

@@ -49,6 +49,8 @@ impl Allowed {
     pub(super) fn allows(&self, package: &str, licence: &str) -> bool {
         let exceptions = self.exceptions.get(package);
         let is_allowed = |name: &str| {
+            // `+` stands for later versions too, so whoever may use this one may use it.
+            let name = name.strip_suffix('+').unwrap_or(name);
             self.all.contains(name) || exceptions.is_some_and(|exceptions| exceptions.contains(name))
         };
         let expression = expression(licence).replace('(', " ( ").replace(')', " ) ");
@@ -112,7 +114,7 @@ mod tests {
             "ISC", # why
         ]
         exceptions = [
-            { crate = "odd", allow = ["MPL-2.0+"] },
+            { crate = "odd", allow = ["MPL-2.0"] },
         ]
         [bans]
         allow = [
@@ -140,6 +142,7 @@ mod tests {
         for licence in others {
             assert!(!allowed.allows("a", licence), "{licence}");
         }
+        assert!(allowed.allows("odd", "MPL-2.0"));
         assert!(allowed.allows("odd", "MPL-2.0+"));
     }
 

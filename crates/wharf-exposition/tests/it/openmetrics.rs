@@ -667,6 +667,7 @@ fn parts_of_a_family_make_one_family() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn a_body_that_is_cut_within_a_line_is_refused() {
     for body in [STANDARD, EVERY_TYPE] {
         let whole = body.trim_end().len();
@@ -682,6 +683,7 @@ fn a_body_that_is_cut_within_a_line_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn hostile_bodies_take_linear_time() {
     let many = 100_000;
     let repeat = |line: fn(usize) -> String| (0..many).map(line).collect::<Vec<_>>().concat();
@@ -709,6 +711,7 @@ fn hostile_bodies_take_linear_time() {
 
 proptest! {
     #[test]
+    #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn what_is_encoded_decodes_to_the_same(exposition in generate::exposition(Format::OpenMetrics)) {
         let encoded = encode(&exposition, EscapingScheme::AllowUtf8);
         let decoded = decode(&encoded, UTF8)

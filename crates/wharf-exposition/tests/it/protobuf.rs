@@ -560,6 +560,7 @@ fn huge_length_prefixes_are_refused_at_once() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn every_prefix_is_refused_or_ends_at_a_family() {
     let families = everything();
     let whole = body(&families);
@@ -1003,6 +1004,7 @@ fn protobuf_text_survives_bytes_that_are_no_message() {
 
 proptest! {
     #[test]
+    #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn what_is_encoded_decodes_to_the_same(exposition in generate::exposition(Format::Protobuf)) {
         let encoded = encode(&exposition, EscapingScheme::AllowUtf8);
         let decoded = decode(&encoded).unwrap();

@@ -64,6 +64,7 @@ fn the_oldest_pushes_go_first_whichever_group_they_are_of() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn a_group_that_is_pushed_all_the_time_takes_no_more_than_its_share() {
     let mut book = Book::new(1 << 20);
     book.push(&key(1), &at(0));
@@ -127,6 +128,7 @@ fn times_that_go_back_are_pauses_of_nothing() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn errors_are_cut_between_characters_and_reasons_are_few() {
     let mut book = Book::new(1 << 20);
     for n in 0..300 {
@@ -166,9 +168,12 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// An interpreter is some hundred times slower.
+const MOST_STEPS: usize = if cfg!(miri) { 12 } else { 400 };
+
 proptest! {
     #[test]
-    fn a_book_keeps_to_its_bytes_and_its_order(max_bytes in 0..6000usize, steps in prop::collection::vec(step(), 1..400)) {
+    fn a_book_keeps_to_its_bytes_and_its_order(max_bytes in 0..6000usize, steps in prop::collection::vec(step(), 1..MOST_STEPS)) {
         let mut book = Book::new(max_bytes);
         // What a book without a limit would have.
         let mut all: Vec<Vec<i64>> = vec![Vec::new(); 6];

@@ -197,6 +197,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
+    #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn a_store_has_after_a_power_cut_what_it_had_before(steps in steps(40), seed in any::<u64>()) {
         let disk = SimulatedDisk::new(seed);
         let durable = Durable::open(&disk);
@@ -213,6 +214,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn what_the_disk_did_not_take_is_taken_back(
         steps in steps(40),
         fail_after in 0..60u64,
@@ -256,6 +258,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn the_disk_holds_less_than_three_times_what_is_stored() {
     let disk = SimulatedDisk::new(1);
     let durable = Durable::open(&disk);

@@ -22,6 +22,7 @@ fn jobs(keys: &[GroupingKey]) -> Vec<&str> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "compiling expressions takes an interpreter minutes")]
 fn groups_are_deleted_by_selector_and_age() {
     let store = store();
     for (path, now) in [
@@ -171,6 +172,7 @@ fn a_part_of_a_snapshot_is_what_the_selected_groups_hold() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn whole_leaves_are_shared_with_the_part_of_a_snapshot() {
     let store = store();
     for n in 0..2000 {
@@ -192,6 +194,7 @@ fn whole_leaves_are_shared_with_the_part_of_a_snapshot() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "compiling expressions takes an interpreter minutes")]
 fn a_page_goes_on_where_the_last_one_ended_whatever_has_gone_meanwhile() {
     let store = store();
     for n in 0..10 {
@@ -241,6 +244,7 @@ fn a_page_goes_on_where_the_last_one_ended_whatever_has_gone_meanwhile() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "compiling expressions takes an interpreter minutes")]
 fn a_filtered_list_has_a_total_and_pages_in_both_directions() {
     let store = store();
     for (at, job) in (0..).zip(["a", "b", "c", "d", "e"]) {
@@ -343,6 +347,7 @@ fn of_group(store: &Store, job: &str) -> String {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn groups_that_go_together_leave_what_they_leave_when_they_go_one_by_one() {
     let bodies = [
         "m{x=\"1\"} 1\nm{x=\"2\"} 1\nn 1\n",

@@ -125,6 +125,7 @@ fn who_is_gone_does_not_expire() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn more_groups_expire_than_go_under_one_hold_of_the_lock() {
     let store = store();
     for n in 0..2000 {

@@ -127,6 +127,7 @@ fn a_limit_on_one_push_counts_what_it_brings() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "compiling expressions takes an interpreter minutes")]
 fn a_quota_is_for_the_groups_it_selects_all_of_them_together() {
     let store = with(Limits {
         quotas: vec![
@@ -171,6 +172,7 @@ fn a_quota_is_for_the_groups_it_selects_all_of_them_together() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn new_quotas_count_what_is_there() {
     let store = store();
     for n in 0..1500 {

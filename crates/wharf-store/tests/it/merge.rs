@@ -178,6 +178,7 @@ fn native_histogram(x: &str) -> Vec<u8> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn merges_into_one_group_by_many_at_once_lose_nothing() {
     let store = store();
     std::thread::scope(|scope| {

@@ -762,6 +762,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
+    #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn the_store_does_what_the_model_does(steps in steps()) {
         let (store, mut model) = (store(), Model::default());
         for (step, now) in steps.iter().zip(1..) {

@@ -167,6 +167,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
+    #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn nobody_can_tell_whether_a_body_was_decoded(
         pushes in prop::collection::vec(
             (0..BODIES.len(), 0..GROUPS.len(), prop::collection::vec(0..VALUES.len() + 30, 1..6), any::<bool>(), 2..5_usize),
@@ -229,6 +230,7 @@ fn a_body_that_cannot_be_learned_is_tried_once() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn a_stencil_that_would_be_large_is_not_kept() {
     let store = store();
     let lines: Vec<String> = (0..500).map(|n| format!("m{{n=\"{n}\"}} 1\n")).collect();

@@ -352,6 +352,7 @@ fn hints_say_where_and_what() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn shown_input_is_cut_short() {
     let body = format!("m {}\n", "x".repeat(1_000_000));
     let text = outcome(body.as_bytes(), LENIENT);

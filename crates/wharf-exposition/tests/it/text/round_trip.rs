@@ -344,6 +344,7 @@ fn build_value(exposition: &mut Exposition<'_>, metric_type: MetricType, metric:
 
 proptest! {
     #[test]
+    #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn what_is_encoded_decodes_to_the_same(families in prop::collection::vec(any_family(), 0..4)) {
         let exposition = build(&families);
         let body = encode(&exposition, EscapingScheme::AllowUtf8);
@@ -353,6 +354,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn escaped_names_are_legacy_names(families in prop::collection::vec(any_family(), 0..4)) {
         for escaping in [EscapingScheme::Underscores, EscapingScheme::Dots, EscapingScheme::Values] {
             let body = encode(&build(&families), escaping);

@@ -449,6 +449,7 @@ fn labels_named_le_are_ordinary_elsewhere() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn many_labels_in_one_sample_are_compared_in_linear_time() {
     let mut body = String::from("m{");
     for index in 0..100_000 {
@@ -481,6 +482,7 @@ fn many_labels_in_one_sample_are_compared_in_linear_time() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn interleaved_histograms_come_apart_in_linear_time() {
     let mut body = String::from("# TYPE h histogram\n");
     for bound in 0..5 {
