@@ -10,6 +10,7 @@ use wharf_store::{Exceeded, Limited, PushError, SplitError};
 
 use crate::chunks::ResponseBody;
 use crate::grouping::UrlError;
+use crate::places::{Full, Places};
 use crate::policy::{ReloadError, TooFast};
 use crate::respond;
 use crate::rights::{Challenges, Right, Rights};
@@ -108,6 +109,23 @@ impl ApiError {
             close: false,
             lacks: None,
             family: None,
+        }
+    }
+
+    /// There is no place among these for whoever asks.
+    pub(crate) fn full(full: Full, what: &str, places: &Places) -> Self {
+        let all = places.all();
+        match full {
+            Full::ForAll => Self::overloaded(what, all),
+            Full::ForOne => {
+                let text = format!(
+                    "expected at most half of {all} {what} at once from one client, found more; try again"
+                );
+                Self {
+                    text,
+                    ..Self::overloaded(what, all)
+                }
+            }
         }
     }
 
@@ -220,10 +238,10 @@ impl ApiError {
     }
 
     /// More readers than can be kept informed.
-    pub(crate) fn too_many_readers(limit: usize) -> Self {
+    pub(crate) fn too_many_readers(full: Full, places: &Places) -> Self {
         Self {
             retry_after_seconds: Some(5),
-            ..Self::overloaded("readers of events", limit)
+            ..Self::full(full, "readers of events", places)
         }
     }
 

@@ -3,7 +3,6 @@
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Response, StatusCode};
 
-use crate::activity::changes::MAX_READERS;
 use crate::chunks::ResponseBody;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
@@ -17,13 +16,11 @@ use crate::rights::{Right, Rights, Scope};
 pub(crate) fn follow(gateway: &Gateway, rights: &Rights) -> Response<ResponseBody> {
     // Who may not see all groups gets to know that something has changed, and finds out what by asking.
     let names_groups = rights.scope(Right::Read) == Scope::Everything;
-    let Some(reader) =
-        gateway
-            .activity
-            .changes
-            .read(&gateway.shutdown, gateway.settings.idle_timeout, names_groups)
-    else {
-        return ApiError::too_many_readers(MAX_READERS).into_response();
+    let changes = &gateway.activity.changes;
+    let idle_timeout = gateway.settings.idle_timeout;
+    let reader = match changes.read(&rights.client(), &gateway.shutdown, idle_timeout, names_groups) {
+        Ok(reader) => reader,
+        Err(full) => return ApiError::too_many_readers(full, &changes.places).into_response(),
     };
     let mut response = respond::with_type(StatusCode::OK, "text/event-stream", ResponseBody::events(reader));
     let headers = response.headers_mut();

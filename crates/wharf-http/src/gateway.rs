@@ -29,6 +29,7 @@ use crate::error::{ApiError, Denied};
 use crate::limits::PushLimits;
 use crate::origin::Origins;
 use crate::path::{clean, percent_decode, percent_encode};
+use crate::places::{Place, Places};
 use crate::policy::{Active, Lifespan, Loader, Policies, Policy, ReloadError};
 use crate::rights::{Challenges, Rights};
 use crate::router::{Route, Routed, Router};
@@ -82,7 +83,8 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// Limit on requests being served at once; more get 503.
     pub max_requests_in_flight: usize,
-    /// Limit on scrapes, and on requests for all metrics as JSON, being rendered or sent at once; more get 503.
+    /// Limit on scrapes, and on requests for all metrics as JSON, being rendered or sent at once; more get 503. So do those
+    /// of a client that has half of them.
     pub max_scrapes_in_flight: usize,
     /// Limit on connections; more wait in the listener's queue.
     pub max_connections: usize,
@@ -129,7 +131,7 @@ pub struct Gateway {
     pub(crate) telemetry: Telemetry,
     pub(crate) activity: Activity,
     pub(crate) shutdown: Shutdown,
-    pub(crate) scrapes: Arc<Semaphore>,
+    pub(crate) scrapes: Arc<Places>,
     /// Places for large bodies.
     pub(crate) large: Arc<Semaphore>,
     requests: Semaphore,
@@ -177,9 +179,7 @@ impl Gateway {
             clock,
             telemetry,
             shutdown,
-            scrapes: Arc::new(Semaphore::new(
-                settings.max_scrapes_in_flight.min(Semaphore::MAX_PERMITS),
-            )),
+            scrapes: Places::new(settings.max_scrapes_in_flight),
             large: Arc::new(Semaphore::new(body::MAX_LARGE)),
             requests: Semaphore::new(settings.max_requests_in_flight.min(Semaphore::MAX_PERMITS)),
             router: Router {
@@ -342,6 +342,15 @@ impl Gateway {
         }
     }
 
+    /// A place among the scrapes, to be held until the answer has been sent.
+    ///
+    /// # Errors
+    /// 503 if there is none for whoever asks.
+    pub(crate) fn scrape_place(&self, rights: &Rights) -> Result<Place, ApiError> {
+        let taken = self.scrapes.take(&rights.client());
+        taken.map_err(|full| ApiError::full(full, "scrapes", &self.scrapes))
+    }
+
     /// Deletes a group; whether there was one.
     ///
     /// # Errors
@@ -472,10 +481,10 @@ impl Gateway {
             let policy = self.policy();
             match (policy.access(), users) {
                 (Some(rules), _) if needs_rights => rules.rights(users, headers, peer, names).await,
-                (Some(_), _) => Ok(Rights::none()),
-                (None, None) => Ok(Rights::unlimited()),
+                (Some(_), _) => Ok(Rights::none(peer)),
+                (None, None) => Ok(Rights::unlimited(peer)),
                 (None, Some(users)) => match users.admit(headers, peer).await {
-                    Verdict::Admitted => Ok(Rights::unlimited()),
+                    Verdict::Admitted => Ok(Rights::unlimited(peer)),
                     Verdict::Refused => Err(Turned::Unauthorized(Challenges::BASIC)),
                     Verdict::Busy => Err(Turned::Busy),
                 },

@@ -19,6 +19,7 @@ use wharf_model::{GroupingKey, Selector};
 use crate::access::Turned;
 use crate::auth::{Claim, NoRandomness, TokenHash, Tokens, Users, Verdict};
 use crate::chunks::ResponseBody;
+use crate::client::{self, Client};
 use crate::error::ApiError;
 
 /// What somebody may be allowed.
@@ -256,7 +257,10 @@ impl AccessRules {
                 proven.add("certificate", name, Some(role));
             }
         }
-        Ok(Rights(Some(Arc::new(proven))))
+        Ok(Rights {
+            from,
+            proven: Some(Arc::new(proven)),
+        })
     }
 }
 
@@ -294,9 +298,13 @@ impl Challenges {
     }
 }
 
-/// What a request may do.
+/// Who asks, and what they may do.
 #[derive(Debug, Clone)]
-pub struct Rights(Option<Arc<Proven>>);
+pub struct Rights {
+    from: IpAddr,
+    /// None: there are no rules.
+    proven: Option<Arc<Proven>>,
+}
 
 /// Rights by rules. Without rules there is nothing to know.
 #[derive(Debug, Default)]
@@ -315,23 +323,34 @@ impl Proven {
 
 impl Rights {
     /// Everything: there are no rules.
-    pub(crate) fn unlimited() -> Self {
-        Self(None)
+    pub(crate) fn unlimited(from: IpAddr) -> Self {
+        Self { from, proven: None }
     }
 
     /// None, for what needs none.
-    pub(crate) fn none() -> Self {
-        Self(Some(Arc::default()))
+    pub(crate) fn none(from: IpAddr) -> Self {
+        Self {
+            from,
+            proven: Some(Arc::default()),
+        }
+    }
+
+    /// Whom to count for what they take: who they are, if that is known, otherwise where they come from.
+    pub(crate) fn client(&self) -> Client {
+        match self.identities().first() {
+            Some(identity) => Client::Known(identity.clone()),
+            None => Client::Network(client::network(self.from)),
+        }
     }
 
     /// Who asks, by the rules: ``user `alice` ``. Nobody in particular if it is empty.
     pub fn identities(&self) -> &[String] {
-        self.0.as_ref().map_or(&[], |proven| &proven.identities)
+        self.proven.as_ref().map_or(&[], |proven| &proven.identities)
     }
 
     /// For which groups the request has a right.
     pub fn scope(&self, right: Right) -> Scope {
-        let Some(proven) = &self.0 else {
+        let Some(proven) = &self.proven else {
             return Scope::Everything;
         };
         let mut scope = Scope::Nothing;
@@ -352,7 +371,7 @@ impl Rights {
     }
 
     fn any(&self, of: impl FnMut(&Role) -> bool) -> bool {
-        let Some(proven) = &self.0 else { return true };
+        let Some(proven) = &self.proven else { return true };
         proven.roles.iter().map(Arc::as_ref).any(of)
     }
 
@@ -408,7 +427,7 @@ impl Rights {
 
     fn denied(&self, right: Right, text: &str) -> ApiError {
         let challenges = self
-            .0
+            .proven
             .as_ref()
             .map(|proven| proven.challenges)
             .unwrap_or_default();

@@ -156,7 +156,7 @@ async fn what_concerns_all_groups_needs_the_right_for_all() {
 
 #[test]
 fn without_rules_everything_is_allowed() {
-    let rights = Rights::unlimited();
+    let rights = Rights::unlimited(Ipv4Addr::LOCALHOST.into());
     for right in Right::ALL {
         assert!(rights.have(right));
         assert_eq!(rights.scope(right), Scope::Everything);
