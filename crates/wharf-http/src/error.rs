@@ -1,6 +1,7 @@
 //! What a handler refuses a request with. The only place that picks a status for a refusal.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use http::header::{CONNECTION, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -96,6 +97,15 @@ impl ApiError {
             close: true,
             lacks: None,
             family: None,
+        }
+    }
+
+    /// A large body came more slowly than large bodies have to.
+    pub(crate) fn body_too_slow(bytes: usize, within: Duration) -> Self {
+        let seconds = within.as_secs();
+        Self {
+            text: format!("expected {bytes} bytes of a large body within {seconds} seconds, found fewer"),
+            ..Self::body_timeout()
         }
     }
 

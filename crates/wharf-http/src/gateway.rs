@@ -132,7 +132,8 @@ pub struct Gateway {
     pub(crate) activity: Activity,
     pub(crate) shutdown: Shutdown,
     pub(crate) scrapes: Arc<Places>,
-    /// Places for large bodies.
+    /// Places for large bodies being received, and for bodies being dealt with that are large or have to be expanded.
+    pub(crate) receiving: Arc<Places>,
     pub(crate) large: Arc<Semaphore>,
     requests: Semaphore,
     router: Router,
@@ -180,6 +181,7 @@ impl Gateway {
             telemetry,
             shutdown,
             scrapes: Places::new(settings.max_scrapes_in_flight),
+            receiving: body::places(settings.max_body_bytes),
             large: Arc::new(Semaphore::new(body::MAX_LARGE)),
             requests: Semaphore::new(settings.max_requests_in_flight.min(Semaphore::MAX_PERMITS)),
             router: Router {
@@ -586,32 +588,10 @@ impl Gateway {
         if route == Route::ApiPush {
             return push::handle_many(self, request, rights).await;
         }
-        let outside_api = !matches!(
-            route,
-            Route::ApiStatus
-                | Route::ApiMetrics
-                | Route::ApiOptions
-                | Route::ApiWipe
-                | Route::ApiGroups
-                | Route::ApiDeleteGroups
-                | Route::ApiGroup { .. }
-                | Route::ApiDeleteGroup { .. }
-                | Route::ApiGroupHistory { .. }
-                | Route::ApiFamilies
-                | Route::ApiStats
-                | Route::ApiEvents
-                | Route::ApiAccess
-                | Route::ApiDescription
-                | Route::QuitByGet
-        );
         let headers = request.headers().clone();
         let peer = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
         let query = request.uri().query().map(str::to_owned);
-        if !outside_api {
-            self.without_body(request).await;
-        } else if let Err(error) = self.check_unread(request).await {
-            return error.into_response();
-        }
+        self.without_body(request).await;
         if route == Route::ApiAccess {
             return visitor::show(&self, rights, door);
         }
@@ -619,24 +599,6 @@ impl Gateway {
             return scrape::handle(self, query.as_deref(), &headers, rights, peer).await;
         }
         self.answer(route, path, query.as_deref(), &headers, rights).await
-    }
-
-    /// Looks at a body that no handler wants, see [`body::check_unread`].
-    pub(crate) async fn check_unread(&self, request: Request<Incoming>) -> Result<(), ApiError> {
-        let (parts, incoming) = request.into_parts();
-        let Settings {
-            max_body_bytes,
-            body_timeout,
-            ..
-        } = self.settings;
-        body::check_unread(
-            &parts.headers,
-            incoming,
-            max_body_bytes,
-            body_timeout,
-            &self.large,
-        )
-        .await
     }
 
     /// Routes whose body does not matter.

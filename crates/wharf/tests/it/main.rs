@@ -23,6 +23,10 @@ mod rules;
 mod storage;
 mod web_config;
 
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 use wharf_testkit::http::get;
 use wharf_testkit::{Gateway, Spawn, until};
 
@@ -41,6 +45,16 @@ fn loaded(spawn: Spawn) -> Gateway {
         (gateway.send(&get("/-/ready")).status == 200).then_some(())
     });
     gateway
+}
+
+/// A connection from another address than that of everybody else: 127.0.0.`last`.
+fn open_elsewhere(gateway: &Gateway, last: u8) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let address: SocketAddr = (Ipv4Addr::new(127, 0, 0, last), 0).into();
+    socket.bind(&address.into()).unwrap();
+    socket.connect(&gateway.address().into()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.into()
 }
 
 /// The real Pushgateway, if it is there, and Wharf.
