@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use http::header::{CONTENT_LENGTH, ORIGIN};
+use http::header::{CONTENT_LENGTH, EXPECT, ORIGIN};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
@@ -136,6 +136,7 @@ pub struct Gateway {
     pub(crate) receiving: Arc<Places>,
     pub(crate) large: Arc<Semaphore>,
     requests: Semaphore,
+    turned_away: Semaphore,
     router: Router,
     policies: Policies,
 }
@@ -150,6 +151,9 @@ impl fmt::Debug for Gateway {
 
 /// How many times the history is not written after that has failed.
 const HISTORY_PAUSE: u32 = 10;
+
+/// Requests that go no further and whose bodies are taken, at once.
+const MAX_TURNED_AWAY: usize = 256;
 
 /// How much larger than its body a push may become with the labels of its group on every line.
 const LABEL_GROWTH: usize = 8;
@@ -183,6 +187,7 @@ impl Gateway {
             scrapes: Places::new(settings.max_scrapes_in_flight),
             receiving: body::places(settings.max_body_bytes),
             large: Arc::new(Semaphore::new(body::MAX_LARGE)),
+            turned_away: Semaphore::new(MAX_TURNED_AWAY),
             requests: Semaphore::new(settings.max_requests_in_flight.min(Semaphore::MAX_PERMITS)),
             router: Router {
                 prefix: settings.route_prefix.clone(),
@@ -416,7 +421,7 @@ impl Gateway {
         };
         if *request.method() == Method::OPTIONS && request.uri().path() == "*" {
             // A question to the server as such, which it answers to everybody.
-            self.without_body(request).await;
+            self.turn_away(request).await;
             return respond::empty(StatusCode::OK);
         }
         let routed = self.router.route(request.method(), &path);
@@ -433,7 +438,7 @@ impl Gateway {
             Ok(rights) => self.handle_admitted(&path, routed, request, &rights, door).await,
             Err(turned) => {
                 self.telemetry.record_turned_away(turned.reason());
-                self.without_body(request).await;
+                self.turn_away(request).await;
                 turned.into_response()
             }
         };
@@ -542,6 +547,17 @@ impl Gateway {
                 .push(is_stored, summary.size_bytes, ended, duration);
         }
         response
+    }
+
+    /// Takes the rest of a request that goes no further. It is none of those in flight, and whoever sent it may be nobody: there
+    /// is little room for such, and none for their heads. Those beyond may see a broken connection instead of an answer.
+    async fn turn_away(&self, request: Request<Incoming>) {
+        let (parts, body) = request.into_parts();
+        let is_asked_for = !parts.headers.contains_key(EXPECT);
+        drop(parts);
+        if is_asked_for && let Ok(_permit) = self.turned_away.try_acquire() {
+            body::discard(&HeaderMap::new(), body, self.settings.body_timeout).await;
+        }
     }
 
     /// The request without its body, which nobody looks at.

@@ -210,9 +210,21 @@ fn bodies_that_never_come_keep_nobody_from_expanding_theirs() {
     let gateway = wharf().arg("--web.body-timeout=1h").start();
     let large = "x".repeat(1_200_000);
     let starts = [
-        ("GET /-/healthy", "Content-Encoding: gzip\r\nContent-Length: 10\r\n", ""),
-        ("PUT /metrics/job/a", "Content-Encoding: gzip\r\nContent-Length: 10\r\n", ""),
-        ("PUT /metrics/job/a", "Content-Length: 60000000\r\n", large.as_str()),
+        (
+            "GET /-/healthy",
+            "Content-Encoding: gzip\r\nContent-Length: 10\r\n",
+            "",
+        ),
+        (
+            "PUT /metrics/job/a",
+            "Content-Encoding: gzip\r\nContent-Length: 10\r\n",
+            "",
+        ),
+        (
+            "PUT /metrics/job/a",
+            "Content-Length: 60000000\r\n",
+            large.as_str(),
+        ),
     ];
     let mut streams = Vec::new();
     for (request, lines, body) in starts {
@@ -225,13 +237,23 @@ fn bodies_that_never_come_keep_nobody_from_expanding_theirs() {
         }
     }
     let small = body::gzip(b"m 1\n");
-    let values: Vec<String> = (0..100_000).map(|n| format!("l{{n=\"{n}\"}} 1.0000000000\n")).collect();
+    let values: Vec<String> = (0..100_000)
+        .map(|n| format!("l{{n=\"{n}\"}} 1.0000000000\n"))
+        .collect();
     for _ in 0..20 {
         let request = put("/metrics/job/small").header("Content-Encoding", "gzip");
         assert_eq!(gateway.send(&request.body(small.clone())).status, 200);
-        assert_eq!(gateway.send(&put("/metrics/job/b").body(large.clone())).status, 400);
+        assert_eq!(
+            gateway.send(&put("/metrics/job/b").body(large.clone())).status,
+            400
+        );
     }
-    assert_eq!(gateway.send(&put("/metrics/job/large").body(values.concat())).status, 200);
+    assert_eq!(
+        gateway
+            .send(&put("/metrics/job/large").body(values.concat()))
+            .status,
+        200
+    );
     check_memory(&gateway);
 }
 
@@ -251,7 +273,8 @@ fn one_sender_of_large_bodies_leaves_room_to_others() {
         let answer = gateway.send(&put("/metrics/job/b").body(part.clone()));
         (answer.status == 503).then_some(answer)
     });
-    let expected = "expected at most half of 32 MiB of large bodies at once from one client, found more; try again\n";
+    let expected =
+        "expected at most half of 32 MiB of large bodies at once from one client, found more; try again\n";
     assert_eq!(refused.text(), expected);
     check_honest(&gateway);
     let others = put("/metrics/job/b").body(format!("#{part}\nm 1\n"));
@@ -313,7 +336,11 @@ fn one_reader_leaves_places_to_others() {
     assert_eq!((refused.status, refused.text().as_str()), (503, expected));
     assert_eq!(gateway.send(&get("/api/v1/groups")).status, 503);
     for target in ["/metrics", "/api/v1/groups", "/api/v1/metrics"] {
-        assert_eq!(status_elsewhere(&gateway, &get(target)), "HTTP/1.1 200", "{target}");
+        assert_eq!(
+            status_elsewhere(&gateway, &get(target)),
+            "HTTP/1.1 200",
+            "{target}"
+        );
     }
 }
 
