@@ -1,9 +1,13 @@
 //! `/api/v1/events`: changes as they happen, as server-sent events.
 
+use std::sync::Arc;
+
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Response, StatusCode};
 
+use crate::access::Front;
 use crate::chunks::ResponseBody;
+use crate::door::Door;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::respond;
@@ -13,12 +17,32 @@ use crate::rights::{Right, Rights, Scope};
 ///
 /// The answer does not end before the gateway does. It counts as no request in flight: those who wait must not keep
 /// those out who push.
-pub(crate) fn follow(gateway: &Gateway, rights: &Rights) -> Response<ResponseBody> {
+///
+/// What the reader may see was found out at the beginning. So it ends when there are other rules, or other users, and who
+/// still may asks again.
+pub(crate) fn follow(gateway: &Arc<Gateway>, rights: &Rights, door: &Door) -> Response<ResponseBody> {
     // Who may not see all groups gets to know that something has changed, and finds out what by asking.
     let names_groups = rights.scope(Right::Read) == Scope::Everything;
+    let is_welcome = {
+        let (gateway, rights, front) = (Arc::clone(gateway), rights.clone(), door.share_front());
+        move || {
+            let users = match front.as_deref().map(Front::users) {
+                Some(None) => return false,
+                Some(users) => users,
+                None => None,
+            };
+            rights.are_by(gateway.policy().access(), users.as_ref())
+        }
+    };
     let changes = &gateway.activity.changes;
-    let idle_timeout = gateway.settings.idle_timeout;
-    let reader = match changes.read(&rights.client(), &gateway.shutdown, idle_timeout, names_groups) {
+    let reader = changes.read(
+        &rights.client(),
+        &gateway.shutdown,
+        gateway.settings.idle_timeout,
+        names_groups,
+        Box::new(is_welcome),
+    );
+    let reader = match reader {
         Ok(reader) => reader,
         Err(full) => return ApiError::too_many_readers(full, &changes.places).into_response(),
     };

@@ -489,9 +489,9 @@ impl Gateway {
             match (policy.access(), users) {
                 (Some(rules), _) if needs_rights => rules.rights(users, headers, peer, names).await,
                 (Some(_), _) => Ok(Rights::none(peer)),
-                (None, None) => Ok(Rights::unlimited(peer)),
+                (None, None) => Ok(Rights::unlimited(peer, None)),
                 (None, Some(users)) => match users.admit(headers, peer).await {
-                    Verdict::Admitted => Ok(Rights::unlimited(peer)),
+                    Verdict::Admitted => Ok(Rights::unlimited(peer, Some(Arc::clone(users)))),
                     Verdict::Refused => Err(Turned::Unauthorized(Challenges::BASIC)),
                     Verdict::Busy => Err(Turned::Busy),
                 },
@@ -611,6 +611,9 @@ impl Gateway {
         if route == Route::ApiAccess {
             return visitor::show(&self, rights, door);
         }
+        if route == Route::ApiEvents {
+            return events::follow(&self, rights, door);
+        }
         if route == Route::Scrape {
             return scrape::handle(self, query.as_deref(), &headers, rights, peer).await;
         }
@@ -632,7 +635,9 @@ impl Gateway {
         };
         match route {
             // `dispatch` has sent them elsewhere.
-            Route::Group { .. } | Route::ApiPush | Route::Scrape | Route::ApiAccess => respond::not_found(),
+            Route::Group { .. } | Route::ApiPush | Route::Scrape | Route::ApiAccess | Route::ApiEvents => {
+                respond::not_found()
+            }
             Route::Healthy => respond::plain("OK"),
             Route::Ready => match self.not_ready() {
                 None => respond::plain("OK"),
@@ -667,7 +672,6 @@ impl Gateway {
             }
             Route::ApiFamilies => families::list(self, query, rights).await,
             Route::ApiStats => stats::show(self, query, rights).await,
-            Route::ApiEvents => events::follow(&self, rights),
             Route::ApiDescription => description::show(),
             Route::Reload => self.reload_by_request().await,
             Route::ApiWipe => self.wipe(rights).await.unwrap_or_else(ApiError::into_response),

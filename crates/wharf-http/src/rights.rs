@@ -225,6 +225,7 @@ impl AccessRules {
         from: IpAddr,
         names: &[String],
     ) -> Result<Rights, Turned> {
+        let all_users = users;
         let users = users.filter(|users| !users.is_empty());
         let challenges = Challenges {
             basic: users.is_some(),
@@ -259,6 +260,7 @@ impl AccessRules {
         }
         Ok(Rights {
             from,
+            users: all_users.cloned(),
             proven: Some(Arc::new(proven)),
         })
     }
@@ -302,6 +304,8 @@ impl Challenges {
 #[derive(Debug, Clone)]
 pub struct Rights {
     from: IpAddr,
+    /// Those of whom it may be one.
+    users: Option<Arc<Users>>,
     /// None: there are no rules.
     proven: Option<Arc<Proven>>,
 }
@@ -323,16 +327,38 @@ impl Proven {
 
 impl Rights {
     /// Everything: there are no rules.
-    pub(crate) fn unlimited(from: IpAddr) -> Self {
-        Self { from, proven: None }
+    pub(crate) fn unlimited(from: IpAddr, users: Option<Arc<Users>>) -> Self {
+        Self {
+            from,
+            users,
+            proven: None,
+        }
     }
 
     /// None, for what needs none.
     pub(crate) fn none(from: IpAddr) -> Self {
         Self {
             from,
+            users: None,
             proven: Some(Arc::default()),
         }
+    }
+
+    /// Whether these were found by these rules, with these users. If not, those who have them may have others by now.
+    pub(crate) fn are_by(&self, rules: Option<&AccessRules>, users: Option<&Arc<Users>>) -> bool {
+        let are_users = match (&self.users, users) {
+            (Some(users), Some(others)) => Arc::ptr_eq(users, others),
+            (users, others) => users.is_none() && others.is_none(),
+        };
+        are_users
+            && match (&self.proven, rules) {
+                // The first role is that of everybody.
+                (Some(proven), Some(rules)) => {
+                    let everybody = proven.roles.first();
+                    everybody.is_some_and(|role| Arc::ptr_eq(role, &rules.everybody))
+                }
+                (proven, rules) => proven.is_none() && rules.is_none(),
+            }
     }
 
     /// Whom to count for what they take: who they are, if that is known, otherwise where they come from.

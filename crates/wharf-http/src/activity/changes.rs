@@ -15,8 +15,8 @@ use wharf_model::GroupingKey;
 use wharf_model::name::NameRule;
 
 use super::lock;
-use crate::grouping;
 use crate::client::Client;
+use crate::grouping;
 use crate::json::{Members, write_strings};
 use crate::places::{Full, Place, Places};
 use crate::server::Shutdown;
@@ -121,7 +121,7 @@ impl Changes {
         });
     }
 
-    /// A reader from now on. With `names_groups`, notices name the groups that have changed; without, they say that there
+    /// A reader from now on, as long as it is welcome. With `names_groups`, notices name the groups that have changed; without, they say that there
     /// were many.
     ///
     /// # Errors
@@ -132,6 +132,7 @@ impl Changes {
         shutdown: &Shutdown,
         idle_timeout: Duration,
         names_groups: bool,
+        is_welcome: IsWelcome,
     ) -> Result<Reader, Full> {
         let place = self.places.take(client)?;
         let mut notices = self.notices.subscribe();
@@ -144,6 +145,7 @@ impl Changes {
             number,
             names_groups,
             has_begun: false,
+            is_welcome,
             heartbeat: tokio::time::interval_at(first, period),
             stopping: Box::pin(shutdown.wait()),
             _place: place,
@@ -171,6 +173,9 @@ fn text(number: u64, gathered: &Gathered, names: NameRule) -> Bytes {
     out.into()
 }
 
+/// Whether a reader may still read. Asked before each thing that it is told.
+pub(crate) type IsWelcome = Box<dyn Fn() -> bool + Send>;
+
 /// One that follows changes.
 pub(crate) struct Reader {
     notices: watch::Receiver<Notice>,
@@ -178,13 +183,14 @@ pub(crate) struct Reader {
     number: u64,
     names_groups: bool,
     has_begun: bool,
+    is_welcome: IsWelcome,
     heartbeat: Interval,
     stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
     _place: Place,
 }
 
 impl Reader {
-    /// What is to be sent next; none when the gateway stops.
+    /// What is to be sent next; none when the gateway stops, or the reader is not welcome any more.
     pub(crate) async fn next(mut self) -> Option<(Bytes, Self)> {
         if !self.has_begun {
             self.has_begun = true;
@@ -208,7 +214,7 @@ impl Reader {
             }
             _ = self.heartbeat.tick() => Bytes::from_static(b":\n\n"),
         };
-        Some((text, self))
+        (self.is_welcome)().then_some((text, self))
     }
 }
 
@@ -225,7 +231,15 @@ mod tests {
     }
 
     fn reader(changes: &Changes, shutdown: &Shutdown) -> Reader {
-        changes.read(&client(0), shutdown, Duration::from_secs(300), true).unwrap()
+        changes
+            .read(
+                &client(0),
+                shutdown,
+                Duration::from_secs(300),
+                true,
+                Box::new(|| true),
+            )
+            .unwrap()
     }
 
     async fn next(reader: Reader) -> (String, Reader) {
@@ -299,7 +313,7 @@ mod tests {
     #[tokio::test]
     async fn readers_are_so_many_and_no_more() {
         let (changes, shutdown) = (Changes::new(NameRule::Legacy), Shutdown::default());
-        let read = |number| changes.read(&client(number), &shutdown, Duration::MAX, true);
+        let read = |number| changes.read(&client(number), &shutdown, Duration::MAX, true, Box::new(|| true));
         let readers: Vec<Reader> = (0..MAX_READERS).filter_map(|number| read(number).ok()).collect();
         assert_eq!(readers.len(), MAX_READERS);
         assert_eq!(read(0).err(), Some(Full::ForAll));
