@@ -91,12 +91,12 @@ where
         let mut place = None;
         let mut pace = Pace::new();
         loop {
-            let frame = match &place {
-                Some(_) => pace.keep(body.frame()).await?,
-                None => {
-                    pace = Pace::new();
-                    body.frame().await
-                }
+            let frame = if place.is_some() {
+                pace.keep(body.frame()).await?
+            } else {
+                // Nothing is held yet, and so nobody is in a hurry.
+                pace = Pace::new();
+                body.frame().await
             };
             let Some(frame) = frame else { break };
             let Ok(data) = frame.map_err(|error| ApiError::aborted(&error))?.into_data() else {

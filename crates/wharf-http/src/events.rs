@@ -15,22 +15,17 @@ use crate::rights::{Right, Rights, Scope};
 
 /// `GET /api/v1/events`.
 ///
-/// The answer does not end before the gateway does. It counts as no request in flight: those who wait must not keep
-/// those out who push.
+/// The answer has no end. It counts as no request in flight: those who wait must not keep those out who push.
 ///
-/// What the reader may see was found out at the beginning. So it ends when there are other rules, or other users, and who
-/// still may asks again.
+/// What the reader may see is found out at the beginning. So when there are other rules, or other users, the answer ends
+/// after all, and whoever still may see it asks again.
 pub(crate) fn follow(gateway: &Arc<Gateway>, rights: &Rights, door: &Door) -> Response<ResponseBody> {
     // Who may not see all groups gets to know that something has changed, and finds out what by asking.
     let names_groups = rights.scope(Right::Read) == Scope::Everything;
     let is_welcome = {
         let (gateway, rights, front) = (Arc::clone(gateway), rights.clone(), door.share_front());
         move || {
-            let users = match front.as_deref().map(Front::users) {
-                Some(None) => return false,
-                Some(users) => users,
-                None => None,
-            };
+            let users = front.as_deref().and_then(Front::users);
             rights.are_by(gateway.policy().access(), users.as_ref())
         }
     };

@@ -271,6 +271,31 @@ fn who_guesses_much_at_once_is_told_to_come_again() {
 }
 
 #[test]
+fn few_of_those_who_are_turned_away_may_go_on_sending() {
+    let folder = alice_only();
+    let gateway = folder.start(wharf().arg("--web.body-timeout=1h"));
+    let head = b"PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n";
+    let mut streams: Vec<_> = (0..300)
+        .map(|_| {
+            let mut stream = TcpStream::connect(gateway.address()).unwrap();
+            stream.write_all(head).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            stream
+        })
+        .collect();
+    // Beyond so many, an answer does not wait for a body that goes on.
+    until("an answer", || {
+        let answered = streams.iter_mut().find_map(|stream| {
+            drop(stream.write(b"#"));
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).ok().map(|()| status)
+        });
+        answered.map(|status| assert_eq!(&status, b"HTTP/1.1 401"))
+    });
+    assert_eq!(gateway.send(&as_user(&get("/-/healthy"), ALICE)).status, 200);
+}
+
+#[test]
 fn a_crowd_that_guesses_leaves_a_place_to_others() {
     let folder = Folder::new(&format!("basic_auth_users:\n  bob: {SLOW_HASH}\n"));
     let gateway = folder.start(wharf());
