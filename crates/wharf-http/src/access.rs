@@ -33,10 +33,17 @@ pub struct Access {
 pub struct Fixed {
     /// Whether connections begin with a handshake.
     pub tls: bool,
-    /// Whether HTTP/2 is understood.
+    /// Whether HTTP/2 is understood, if there is TLS.
     pub http2: bool,
     /// How often anybody may ask.
     pub rate_limit: Option<RateLimit>,
+}
+
+impl Fixed {
+    /// Whether a connection may be one of HTTP/2.
+    pub fn speaks_http2(self) -> bool {
+        self.tls && self.http2
+    }
 }
 
 /// Where the settings in force come from.
@@ -134,6 +141,11 @@ impl Front {
     /// What the next handshake works with, if anything.
     pub(crate) fn tls(&self) -> Option<Tls> {
         self.source.current()?.tls.clone()
+    }
+
+    /// The users in force; none if that cannot be known.
+    pub(crate) fn users(&self) -> Option<Arc<Users>> {
+        Some(Arc::clone(&self.source.current()?.users))
     }
 
     /// The settings that a request is dealt with by, unless there are none, or it comes too early.

@@ -61,8 +61,9 @@ pub(crate) fn status(gateway: &Gateway, rights: &Rights) -> Response<ResponseBod
 
 /// `GET /api/v1/metrics`: those groups that whoever asks may see.
 pub(crate) async fn metrics(gateway: Arc<Gateway>, rights: &Rights) -> Response<ResponseBody> {
-    let Ok(permit) = Arc::clone(&gateway.scrapes).try_acquire_owned() else {
-        return ApiError::overloaded("scrapes", gateway.settings.max_scrapes_in_flight).into_response();
+    let place = match gateway.scrape_place(rights) {
+        Ok(place) => place,
+        Err(full) => return full.into_response(),
     };
     let selectors = rights.scope(Right::Read).narrow(Vec::new());
     let rendered = tokio::task::spawn_blocking(move || {
@@ -70,7 +71,7 @@ pub(crate) async fn metrics(gateway: Arc<Gateway>, rights: &Rights) -> Response<
         if !selectors.is_empty() {
             snapshot = snapshot.matching(&selectors);
         }
-        success(|out| write_groups(out, &snapshot)).map(|body| body.holding(permit))
+        success(|out| write_groups(out, &snapshot)).map(|body| body.holding(place))
     });
     rendered
         .await

@@ -2,7 +2,7 @@
 //! guessing does not get through.
 //!
 //! * A check costs a processor tens of milliseconds. It runs beside the threads that serve requests, and only on
-//!   some of the processors at once; who asks for the same check shares it.
+//!   some of the processors at once; who asks for the same check shares it. Networks take turns.
 //! * A user's last right password is remembered, so that it is checked once. So are some wrong ones, since a
 //!   misconfigured job comes again and again. What is remembered is not the password but its tag, under a key that
 //!   nobody knows: it cannot be read back, and no choice of names and passwords makes two of them the same.
@@ -10,6 +10,7 @@
 
 mod hash;
 mod token;
+mod turns;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -23,15 +24,15 @@ use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use ring::{hmac, rand};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 pub use self::hash::{HashError, PasswordHash};
 pub(crate) use self::token::Tokens;
 pub use self::token::{TokenError, TokenHash, random_token};
+use self::turns::{TooMany, Turns};
+use crate::client::{self, Client};
+use crate::places::Places;
 
-/// Passwords waiting to be checked, of all clients and of one address. More are told to come again.
-const MAX_PENDING: usize = 256;
-const MAX_PENDING_PER_ADDRESS: usize = 32;
 /// Requests that wait for the outcome of these checks.
 const MAX_WAITING: usize = 4096;
 /// Credentials that are longer, as they are sent, are wrong: those that wait for a check are kept in memory.
@@ -48,9 +49,10 @@ pub struct Users {
     stand_ins: Vec<PasswordHash>,
     key: hmac::Key,
     refused: Mutex<VecDeque<Tag>>,
-    pending: Mutex<HashMap<Tag, Pending>>,
-    waiting: Semaphore,
-    running: Semaphore,
+    checks: Mutex<Checks>,
+    waiting: Arc<Places>,
+    /// How many checks run at once.
+    max_running: usize,
 }
 
 #[derive(Debug)]
@@ -61,10 +63,20 @@ struct User {
     proven: Mutex<Option<Tag>>,
 }
 
-/// A check that has not ended yet.
-struct Pending {
-    from: IpAddr,
-    outcome: watch::Receiver<Option<bool>>,
+/// Checks that have not ended yet.
+#[derive(Default)]
+struct Checks {
+    /// What will be told about them.
+    outcomes: HashMap<Tag, watch::Receiver<Option<bool>>>,
+    /// Those that have not begun.
+    waiting: Turns<Check>,
+    running: usize,
+}
+
+struct Check {
+    credentials: Credentials,
+    tag: Tag,
+    told: watch::Sender<Option<bool>>,
 }
 
 /// What stands for a name and a password. Whoever does not know the key learns nothing from tags that differ, so
@@ -117,9 +129,9 @@ impl Users {
             key: hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())
                 .map_err(|_| NoRandomness)?,
             refused: Mutex::default(),
-            pending: Mutex::default(),
-            waiting: Semaphore::new(MAX_WAITING),
-            running: Semaphore::new((processors / 2).max(1)),
+            checks: Mutex::default(),
+            waiting: Places::new(MAX_WAITING),
+            max_running: (processors / 2).max(1),
         })
     }
 
@@ -140,21 +152,19 @@ impl Users {
         if let Some(verdict) = self.remembered(&credentials.name, &tag) {
             return verdict;
         }
-        let Ok(_waiting) = self.waiting.try_acquire() else {
+        let from = client::network(from);
+        let Ok(_waiting) = self.waiting.take(&Client::Network(from)) else {
             return Verdict::Busy;
         };
-        let Some(mut outcome) = self.check(credentials, tag, from) else {
+        let Ok(mut outcome) = self.check(credentials, tag, from) else {
             return Verdict::Busy;
         };
-        // Without an outcome the check has panicked.
-        let is_right = outcome
-            .wait_for(Option::is_some)
-            .await
-            .is_ok_and(|outcome| *outcome == Some(true));
-        if is_right {
-            Verdict::Admitted
-        } else {
-            Verdict::Refused
+        let outcome = outcome.wait_for(Option::is_some).await;
+        match outcome.as_deref() {
+            Ok(Some(true)) => Verdict::Admitted,
+            Ok(_) => Verdict::Refused,
+            // It has left for one of somebody else.
+            Err(_) => Verdict::Busy,
         }
     }
 
@@ -188,33 +198,51 @@ impl Users {
         credentials: Credentials,
         tag: Tag,
         from: IpAddr,
-    ) -> Option<watch::Receiver<Option<bool>>> {
-        let mut pending = lock(&self.pending);
-        if let Some(same) = pending.get(&tag) {
-            return Some(same.outcome.clone());
+    ) -> Result<watch::Receiver<Option<bool>>, TooMany> {
+        let mut checks = lock(&self.checks);
+        if let Some(same) = checks.outcomes.get(&tag) {
+            return Ok(same.clone());
         }
         // Between the look at what is remembered and this one a check may have ended.
         if let Some(verdict) = self.remembered(&credentials.name, &tag) {
-            return Some(watch::channel(Some(verdict == Verdict::Admitted)).1);
-        }
-        let of_address = pending.values().filter(|check| check.from == from).count();
-        if pending.len() >= MAX_PENDING || of_address >= MAX_PENDING_PER_ADDRESS {
-            return None;
+            return Ok(watch::channel(Some(verdict == Verdict::Admitted)).1);
         }
         let (told, outcome) = watch::channel(None);
-        let check = Pending {
-            from,
-            outcome: outcome.clone(),
+        let check = Check {
+            credentials,
+            tag,
+            told,
         };
-        pending.insert(tag, check);
-        drop(pending);
-        let users = Arc::clone(self);
-        tokio::spawn(async move {
-            let is_right = users.run(credentials, &tag).await;
-            lock(&users.pending).remove(&tag);
+        if let Some(leaves) = checks.waiting.push(from, check)? {
+            checks.outcomes.remove(&leaves.tag);
+        }
+        checks.outcomes.insert(tag, outcome.clone());
+        if checks.running < self.max_running {
+            checks.running += 1;
+            tokio::spawn(Arc::clone(self).run_all());
+        }
+        Ok(outcome)
+    }
+
+    /// Runs what waits, one after the other, until nothing does.
+    async fn run_all(self: Arc<Self>) {
+        while let Some(Check {
+            credentials,
+            tag,
+            told,
+        }) = self.next()
+        {
+            let is_right = self.run(credentials, &tag).await;
+            lock(&self.checks).outcomes.remove(&tag);
             told.send_replace(Some(is_right));
-        });
-        Some(outcome)
+        }
+    }
+
+    fn next(&self) -> Option<Check> {
+        let mut checks = lock(&self.checks);
+        let next = checks.waiting.pop();
+        checks.running -= usize::from(next.is_none());
+        next
     }
 
     async fn run(&self, credentials: Credentials, tag: &Tag) -> bool {
@@ -224,8 +252,6 @@ impl Users {
         let Some(hash) = own.or_else(|| self.stand_in(&name)).cloned() else {
             return false;
         };
-        // Nobody closes the semaphore.
-        let _running = self.running.acquire().await;
         let matches = tokio::task::spawn_blocking(move || hash.matches(&password));
         let matches = matches.await.unwrap_or(false);
         match user {

@@ -1,5 +1,9 @@
 //! Reading a request body: as sent, then decompressed, both bounded.
+//!
+//! While it is waited for what a client sends, nothing is held that others may need: memory counts when it is used, and a
+//! large body has to come at a pace.
 
+use std::fmt::Display;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +13,12 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use hyper::body::Body;
+use tokio::time::Instant;
 
+use crate::client::Client;
 use crate::error::ApiError;
+use crate::places::{Place, Places};
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,25 +48,36 @@ impl ContentEncoding {
     }
 }
 
-/// Bodies above this size count as large.
-const LARGE_BYTES: usize = 1 << 20;
-/// How many large bodies are read and dealt with at once.
+/// Bodies above this size, as they are sent, count as large.
+pub(crate) const LARGE_BYTES: usize = 1 << 20;
+/// How many large bodies, or bodies that have to be expanded, are dealt with at once.
 pub(crate) const MAX_LARGE: usize = 16;
+/// What has to come of a large body within [`PACE_TIME`], again and again. Who sends less holds memory that others may need.
+const PACE_BYTES: usize = 640 << 10;
+const PACE_TIME: Duration = Duration::from_secs(10);
 
-/// Reads the whole body as it was sent.
-///
-/// A body that grows large, or is going to when it is expanded, needs a place in `large`, so that many at once
-/// cannot take all memory; it waits for one. The place is to be held until the body has been dealt with.
+/// Places for the megabytes of bodies being received, beyond the first of each: those of as many bodies of the largest
+/// size as are dealt with at once.
+pub(crate) fn places(limit_bytes: usize) -> Arc<Places> {
+    Places::new(limit_bytes.div_ceil(LARGE_BYTES).saturating_mul(MAX_LARGE))
+}
+
+/// Reads the whole body as it was sent. A large one takes places in `receiving` for what has come of it, and no earlier;
+/// they are to be held until it has been dealt with.
 ///
 /// # Errors
-/// 413 beyond `limit_bytes`, 408 beyond `timeout`, 400 if the client stops in the middle.
-pub(crate) async fn read(
+/// 413 beyond `limit_bytes`, 408 beyond `timeout` or if a large body comes too slowly, 503 if `client` gets no more places,
+/// 400 if it stops in the middle.
+pub(crate) async fn read<B>(
     headers: &HeaderMap,
-    mut body: Incoming,
+    mut body: B,
     limit_bytes: usize,
     timeout: Duration,
-    large: &Arc<Semaphore>,
-) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
+    (receiving, client): (&Arc<Places>, &Client),
+) -> Result<(Bytes, Option<Place>), ApiError>
+where
+    B: Body<Data = Bytes, Error: Display> + Unpin,
+{
     let declared = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -72,35 +89,40 @@ pub(crate) async fn read(
         let mut first = Bytes::new();
         let mut whole = BytesMut::new();
         let mut place = None;
-        if ContentEncoding::of(headers) != ContentEncoding::Identity {
-            place = Arc::clone(large).acquire_owned().await.ok();
-        }
-        while let Some(frame) = body.frame().await {
+        let mut pace = Pace::new();
+        loop {
+            let frame = if place.is_some() {
+                pace.keep(body.frame()).await?
+            } else {
+                // Nothing is held yet, and so nobody is in a hurry.
+                pace = Pace::new();
+                body.frame().await
+            };
+            let Some(frame) = frame else { break };
             let Ok(data) = frame.map_err(|error| ApiError::aborted(&error))?.into_data() else {
                 continue;
             };
-            if first.len() + whole.len() + data.len() > limit_bytes {
-                drop((first, whole));
+            let len = first.len() + whole.len() + data.len();
+            let room = if len > limit_bytes {
+                Err(ApiError::too_large(limit_bytes, false))
+            } else {
+                make_room(&mut place, len, receiving, client)
+            };
+            if let Err(error) = room {
+                drop((first, whole, place));
                 discard(headers, body, timeout).await;
-                return Err(ApiError::too_large(limit_bytes, false));
+                return Err(error);
             }
-            if place.is_none() && first.len() + whole.len() + data.len() > LARGE_BYTES {
-                place = Arc::clone(large).acquire_owned().await.ok();
-            }
+            pace.came(data.len());
             if first.is_empty() && whole.is_empty() {
                 // Most bodies come in one frame and need no copy.
                 first = data;
                 continue;
             }
             if !first.is_empty() {
-                let expected = declared.and_then(|declared| usize::try_from(declared).ok());
                 // What is declared may never come; a small part of it is no risk.
-                let expected = expected.unwrap_or(first.len() + data.len()).min(limit_bytes);
-                whole.reserve(if place.is_some() {
-                    expected
-                } else {
-                    expected.min(LARGE_BYTES)
-                });
+                let expected = declared.and_then(|declared| usize::try_from(declared).ok());
+                whole.reserve(expected.unwrap_or(len).clamp(len, LARGE_BYTES.max(len)));
                 whole.extend_from_slice(&std::mem::take(&mut first));
             }
             whole.extend_from_slice(&data);
@@ -112,25 +134,51 @@ pub(crate) async fn read(
         .unwrap_or_else(|_| Err(ApiError::body_timeout()))
 }
 
-/// Reads and expands a gzip body that nobody looks at. The original does so with every request outside the API, and
-/// refuses a request whose body does not expand; bodies in other encodings are discarded.
-///
-/// # Errors
-/// Those of [`read`] and [`expand`].
-pub(crate) async fn check_unread(
-    headers: &HeaderMap,
-    body: Incoming,
-    limit_bytes: usize,
-    timeout: Duration,
-    large: &Arc<Semaphore>,
+/// Takes the places that a body of this length needs by now.
+fn make_room(
+    place: &mut Option<Place>,
+    len: usize,
+    receiving: &Arc<Places>,
+    client: &Client,
 ) -> Result<(), ApiError> {
-    let encoding = ContentEncoding::of(headers);
-    if encoding != ContentEncoding::Gzip {
-        discard(headers, body, timeout).await;
-        return Ok(());
+    let needed = len.saturating_sub(1) / LARGE_BYTES;
+    let full = |full| ApiError::full(full, "MiB of large bodies", receiving);
+    while place.as_ref().map_or(0, Place::count) < needed {
+        match place {
+            Some(place) => place.grow().map_err(full)?,
+            None => *place = Some(receiving.take(client).map_err(full)?),
+        }
     }
-    let (body, _place) = read(headers, body, limit_bytes, timeout, large).await?;
-    expand(encoding, body, limit_bytes).map(drop)
+    Ok(())
+}
+
+/// How fast a body comes.
+struct Pace {
+    /// When `missing` has to have come.
+    until: Instant,
+    missing: usize,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self {
+            until: Instant::now() + PACE_TIME,
+            missing: PACE_BYTES,
+        }
+    }
+
+    fn came(&mut self, bytes: usize) {
+        match self.missing.checked_sub(bytes) {
+            None | Some(0) => *self = Self::new(),
+            Some(missing) => self.missing = missing,
+        }
+    }
+
+    /// What comes next, if it comes in time.
+    async fn keep<T>(&self, next: impl Future<Output = T>) -> Result<T, ApiError> {
+        let next = tokio::time::timeout_at(self.until, next).await;
+        next.map_err(|_| ApiError::body_too_slow(PACE_BYTES, PACE_TIME))
+    }
 }
 
 /// A client that pauses for so long while its body is discarded waits for the answer.
@@ -138,7 +186,7 @@ const DISCARD_PAUSE: Duration = Duration::from_millis(500);
 
 /// Takes the rest of a body that nobody looks at. Many clients send all of it before they look for the answer, and
 /// see a broken connection instead of it if nobody takes what they send; others send their next request behind it.
-pub(crate) async fn discard(headers: &HeaderMap, mut body: Incoming, timeout: Duration) {
+pub(crate) async fn discard<B: Body + Unpin>(headers: &HeaderMap, mut body: B, timeout: Duration) {
     if headers.contains_key(EXPECT) {
         // The client asks before it sends; the answer is no.
         return;

@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::activity::changes::Reader;
 use crate::connection::Sending;
+use crate::places::Place;
 
 /// A buffer of many parts. It goes out by vectored writes, so that a scrape of a hundred thousand lines costs
 /// some hundred system calls and no copy.
@@ -98,7 +98,7 @@ impl EventStream {
 /// What ends when the buffer has been sent, or its reader has gone.
 #[derive(Debug, Default)]
 struct Held {
-    permit: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     sending: Option<Sending>,
 }
 
@@ -131,10 +131,10 @@ impl ResponseBody {
         }
     }
 
-    /// This body, which gives the permit back when it has been sent.
-    pub(crate) fn holding(mut self, permit: OwnedSemaphorePermit) -> Self {
+    /// This body, which gives the place back when it has been sent.
+    pub(crate) fn holding(mut self, place: Place) -> Self {
         if let Some(data) = &mut self.data {
-            data.held.permit = Some(permit);
+            data.held.place = Some(place);
         }
         self
     }

@@ -27,6 +27,13 @@ const TICK: Duration = Duration::from_secs(1);
 /// The original's limit on a request's head, and the slack that Go adds.
 const MAX_HEAD_BYTES: usize = (1 << 20) + 4096;
 
+/// The same over HTTP/2, where a byte that points into a table can stand for a header: room for a path of 64 KiB, longer ones
+/// are none, and half as much for the rest.
+const MAX_HEAD_BYTES_HTTP2: u32 = 96 << 10;
+/// Requests at once on one HTTP/2 connection. No fewer are recommended, and clients with more open another connection or
+/// wait.
+const MAX_STREAMS: u32 = 100;
+
 /// In the extensions of a request: the names in the certificate of its client, if that was verified.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientNames(pub(crate) Arc<[String]>);
@@ -76,9 +83,10 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, door: Arc<Door>, stream: TcpStr
         .half_close(true);
     builder
         .http2()
-        .max_concurrent_streams(250)
-        .max_header_list_size(1 << 20);
-    if door.front().is_some_and(|front| !front.fixed().http2) {
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD_BYTES_HTTP2);
+    // Without TLS there is no HTTP/2, as with the original: no client of it could have begun so.
+    if !door.front().is_some_and(|front| front.fixed().speaks_http2()) {
         builder = builder.http1_only();
     }
     let connection = builder.serve_connection(io, service);

@@ -52,6 +52,11 @@ impl Door {
         self.front.as_deref()
     }
 
+    /// As [`Self::front`], for those who look at it later.
+    pub(crate) fn share_front(&self) -> Option<Arc<Front>> {
+        self.front.clone()
+    }
+
     /// Whether one of these purposes is among those of this door.
     pub(crate) fn serves(&self, purposes: &[Purpose]) -> bool {
         purposes.iter().any(|purpose| self.purposes.contains(purpose))

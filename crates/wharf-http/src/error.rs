@@ -1,6 +1,7 @@
 //! What a handler refuses a request with. The only place that picks a status for a refusal.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use http::header::{CONNECTION, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -10,6 +11,7 @@ use wharf_store::{Exceeded, Limited, PushError, SplitError};
 
 use crate::chunks::ResponseBody;
 use crate::grouping::{UrlError, brief};
+use crate::places::{Full, Places};
 use crate::policy::{ReloadError, TooFast};
 use crate::respond;
 use crate::rights::{Challenges, Right, Rights};
@@ -103,6 +105,15 @@ impl ApiError {
         }
     }
 
+    /// A large body came more slowly than large bodies have to.
+    pub(crate) fn body_too_slow(bytes: usize, within: Duration) -> Self {
+        let seconds = within.as_secs();
+        Self {
+            text: format!("expected {bytes} bytes of a large body within {seconds} seconds, found fewer"),
+            ..Self::body_timeout()
+        }
+    }
+
     /// Too many requests are being served.
     pub(crate) fn overloaded(what: &str, limit: usize) -> Self {
         Self {
@@ -114,6 +125,23 @@ impl ApiError {
             lacks: None,
             family: None,
             for_others: None,
+        }
+    }
+
+    /// There is no place among these for whoever asks.
+    pub(crate) fn full(full: Full, what: &str, places: &Places) -> Self {
+        let all = places.all();
+        match full {
+            Full::ForAll => Self::overloaded(what, all),
+            Full::ForOne => {
+                let text = format!(
+                    "expected at most half of {all} {what} at once from one client, found more; try again"
+                );
+                Self {
+                    text,
+                    ..Self::overloaded(what, all)
+                }
+            }
         }
     }
 
@@ -226,10 +254,10 @@ impl ApiError {
     }
 
     /// More readers than can be kept informed.
-    pub(crate) fn too_many_readers(limit: usize) -> Self {
+    pub(crate) fn too_many_readers(full: Full, places: &Places) -> Self {
         Self {
             retry_after_seconds: Some(5),
-            ..Self::overloaded("readers of events", limit)
+            ..Self::full(full, "readers of events", places)
         }
     }
 

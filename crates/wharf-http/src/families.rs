@@ -32,13 +32,14 @@ pub(crate) async fn list(
     query: Option<&str>,
     rights: &Rights,
 ) -> Response<ResponseBody> {
-    let Ok(permit) = Arc::clone(&gateway.scrapes).try_acquire_owned() else {
-        return ApiError::overloaded("scrapes", gateway.settings.max_scrapes_in_flight).into_response();
+    let place = match gateway.scrape_place(rights) {
+        Ok(place) => place,
+        Err(full) => return full.into_response(),
     };
     let request = ListRequest::of(query);
     let selectors = rights.scope(Right::Read).narrow(Vec::new());
     let listed = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
+        let _place = place;
         let request = request?;
         let mut refused = gateway.activity.refused.list();
         let mut snapshot = gateway.store.snapshot();

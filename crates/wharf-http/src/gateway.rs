@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use http::header::{CONTENT_LENGTH, ORIGIN};
+use http::header::{CONTENT_LENGTH, EXPECT, ORIGIN};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
@@ -29,6 +29,7 @@ use crate::error::{ApiError, Denied};
 use crate::limits::PushLimits;
 use crate::origin::Origins;
 use crate::path::{clean, percent_decode, percent_encode};
+use crate::places::{Place, Places};
 use crate::policy::{Active, Lifespan, Loader, Policies, Policy, ReloadError};
 use crate::rights::{Challenges, Rights};
 use crate::router::{Route, Routed, Router};
@@ -82,7 +83,8 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// Limit on requests being served at once; more get 503.
     pub max_requests_in_flight: usize,
-    /// Limit on scrapes, and on requests for all metrics as JSON, being rendered or sent at once; more get 503.
+    /// Limit on scrapes, and on requests for all metrics as JSON, being rendered or sent at once; more get 503. So do those
+    /// of a client that has half of them.
     pub max_scrapes_in_flight: usize,
     /// Limit on connections; more wait in the listener's queue.
     pub max_connections: usize,
@@ -129,10 +131,12 @@ pub struct Gateway {
     pub(crate) telemetry: Telemetry,
     pub(crate) activity: Activity,
     pub(crate) shutdown: Shutdown,
-    pub(crate) scrapes: Arc<Semaphore>,
-    /// Places for large bodies.
+    pub(crate) scrapes: Arc<Places>,
+    /// Places for large bodies being received, and for bodies being dealt with that are large or have to be expanded.
+    pub(crate) receiving: Arc<Places>,
     pub(crate) large: Arc<Semaphore>,
     requests: Semaphore,
+    turned_away: Semaphore,
     router: Router,
     policies: Policies,
 }
@@ -147,6 +151,9 @@ impl fmt::Debug for Gateway {
 
 /// How many times the history is not written after that has failed.
 const HISTORY_PAUSE: u32 = 10;
+
+/// Requests that go no further and whose bodies are taken, at once.
+const MAX_TURNED_AWAY: usize = 256;
 
 /// How much larger than its body a push may become with the labels of its group on every line.
 const LABEL_GROWTH: usize = 8;
@@ -177,10 +184,10 @@ impl Gateway {
             clock,
             telemetry,
             shutdown,
-            scrapes: Arc::new(Semaphore::new(
-                settings.max_scrapes_in_flight.min(Semaphore::MAX_PERMITS),
-            )),
+            scrapes: Places::new(settings.max_scrapes_in_flight),
+            receiving: body::places(settings.max_body_bytes),
             large: Arc::new(Semaphore::new(body::MAX_LARGE)),
+            turned_away: Semaphore::new(MAX_TURNED_AWAY),
             requests: Semaphore::new(settings.max_requests_in_flight.min(Semaphore::MAX_PERMITS)),
             router: Router {
                 prefix: settings.route_prefix.clone(),
@@ -342,6 +349,15 @@ impl Gateway {
         }
     }
 
+    /// A place among the scrapes, to be held until the answer has been sent.
+    ///
+    /// # Errors
+    /// 503 if there is none for whoever asks.
+    pub(crate) fn scrape_place(&self, rights: &Rights) -> Result<Place, ApiError> {
+        let taken = self.scrapes.take(&rights.client());
+        taken.map_err(|full| ApiError::full(full, "scrapes", &self.scrapes))
+    }
+
     /// Deletes a group; whether there was one.
     ///
     /// # Errors
@@ -416,7 +432,7 @@ impl Gateway {
         };
         if *request.method() == Method::OPTIONS && request.uri().path() == "*" {
             // A question to the server as such, which it answers to everybody.
-            self.without_body(request).await;
+            self.turn_away(request).await;
             return respond::empty(StatusCode::OK);
         }
         let routed = self.router.route(request.method(), &path);
@@ -433,7 +449,7 @@ impl Gateway {
             Ok(rights) => self.handle_admitted(&path, routed, request, &rights, door).await,
             Err(turned) => {
                 self.telemetry.record_turned_away(turned.reason());
-                self.without_body(request).await;
+                self.turn_away(request).await;
                 turned.into_response()
             }
         };
@@ -483,10 +499,10 @@ impl Gateway {
             let policy = self.policy();
             match (policy.access(), users) {
                 (Some(rules), _) if needs_rights => rules.rights(users, headers, peer, names).await,
-                (Some(_), _) => Ok(Rights::none()),
-                (None, None) => Ok(Rights::unlimited()),
+                (Some(_), _) => Ok(Rights::none(peer)),
+                (None, None) => Ok(Rights::unlimited(peer, None)),
                 (None, Some(users)) => match users.admit(headers, peer).await {
-                    Verdict::Admitted => Ok(Rights::unlimited()),
+                    Verdict::Admitted => Ok(Rights::unlimited(peer, Some(Arc::clone(users)))),
                     Verdict::Refused => Err(Turned::Unauthorized(Challenges::BASIC)),
                     Verdict::Busy => Err(Turned::Busy),
                 },
@@ -544,6 +560,17 @@ impl Gateway {
         response
     }
 
+    /// Takes the rest of a request that goes no further. It is none of those in flight, and whoever sent it may be nobody: there
+    /// is little room for such, and none for their heads. Those beyond may see a broken connection instead of an answer.
+    async fn turn_away(&self, request: Request<Incoming>) {
+        let (parts, body) = request.into_parts();
+        let is_asked_for = !parts.headers.contains_key(EXPECT);
+        drop(parts);
+        if is_asked_for && let Ok(_permit) = self.turned_away.try_acquire() {
+            body::discard(&HeaderMap::new(), body, self.settings.body_timeout).await;
+        }
+    }
+
     /// The request without its body, which nobody looks at.
     pub(crate) async fn without_body(&self, request: Request<Incoming>) -> Request<()> {
         let (parts, body) = request.into_parts();
@@ -588,57 +615,20 @@ impl Gateway {
         if route == Route::ApiPush {
             return push::handle_many(self, request, rights).await;
         }
-        let outside_api = !matches!(
-            route,
-            Route::ApiStatus
-                | Route::ApiMetrics
-                | Route::ApiOptions
-                | Route::ApiWipe
-                | Route::ApiGroups
-                | Route::ApiDeleteGroups
-                | Route::ApiGroup { .. }
-                | Route::ApiDeleteGroup { .. }
-                | Route::ApiGroupHistory { .. }
-                | Route::ApiFamilies
-                | Route::ApiStats
-                | Route::ApiEvents
-                | Route::ApiAccess
-                | Route::ApiDescription
-                | Route::QuitByGet
-        );
         let headers = request.headers().clone();
         let peer = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
         let query = request.uri().query().map(str::to_owned);
-        if !outside_api {
-            self.without_body(request).await;
-        } else if let Err(error) = self.check_unread(request).await {
-            return error.into_response();
-        }
+        self.without_body(request).await;
         if route == Route::ApiAccess {
             return visitor::show(&self, rights, door);
+        }
+        if route == Route::ApiEvents {
+            return events::follow(&self, rights, door);
         }
         if route == Route::Scrape {
             return scrape::handle(self, query.as_deref(), &headers, rights, peer).await;
         }
         self.answer(route, path, query.as_deref(), &headers, rights).await
-    }
-
-    /// Looks at a body that no handler wants, see [`body::check_unread`].
-    pub(crate) async fn check_unread(&self, request: Request<Incoming>) -> Result<(), ApiError> {
-        let (parts, incoming) = request.into_parts();
-        let Settings {
-            max_body_bytes,
-            body_timeout,
-            ..
-        } = self.settings;
-        body::check_unread(
-            &parts.headers,
-            incoming,
-            max_body_bytes,
-            body_timeout,
-            &self.large,
-        )
-        .await
     }
 
     /// Routes whose body does not matter.
@@ -656,7 +646,9 @@ impl Gateway {
         };
         match route {
             // `dispatch` has sent them elsewhere.
-            Route::Group { .. } | Route::ApiPush | Route::Scrape | Route::ApiAccess => respond::not_found(),
+            Route::Group { .. } | Route::ApiPush | Route::Scrape | Route::ApiAccess | Route::ApiEvents => {
+                respond::not_found()
+            }
             Route::Healthy => respond::plain("OK"),
             Route::Ready => match self.not_ready_to_tell() {
                 None => respond::plain("OK"),
@@ -691,7 +683,6 @@ impl Gateway {
             }
             Route::ApiFamilies => families::list(self, query, rights).await,
             Route::ApiStats => stats::show(self, query, rights).await,
-            Route::ApiEvents => events::follow(&self, rights),
             Route::ApiDescription => description::show(),
             Route::Reload => self.reload_by_request().await,
             Route::ApiWipe => self.wipe(rights).await.unwrap_or_else(ApiError::into_response),

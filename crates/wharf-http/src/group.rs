@@ -36,15 +36,16 @@ pub(crate) async fn show(
     query: Option<&str>,
     rights: &Rights,
 ) -> Response<ResponseBody> {
-    let Ok(permit) = Arc::clone(&gateway.scrapes).try_acquire_owned() else {
-        return ApiError::overloaded("scrapes", gateway.settings.max_scrapes_in_flight).into_response();
+    let place = match gateway.scrape_place(rights) {
+        Ok(place) => place,
+        Err(full) => return full.into_response(),
     };
     let request = key(&gateway, rest).and_then(|key| {
         rights.demand_for(Right::Read, &key)?;
         Ok((key, ShowRequest::of(query)?))
     });
     let shown = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
+        let _place = place;
         let (key, request) = request?;
         let group = gateway
             .store

@@ -38,12 +38,13 @@ pub(crate) async fn list(
     query: Option<&str>,
     rights: &Rights,
 ) -> Response<ResponseBody> {
-    let Ok(permit) = Arc::clone(&gateway.scrapes).try_acquire_owned() else {
-        return ApiError::overloaded("scrapes", gateway.settings.max_scrapes_in_flight).into_response();
+    let place = match gateway.scrape_place(rights) {
+        Ok(place) => place,
+        Err(full) => return full.into_response(),
     };
     let (query, scope) = (query.map(str::to_owned), rights.scope(Right::Read));
     let listed = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
+        let _place = place;
         let mut request = ListRequest::of(query.as_deref())?;
         request.listing.selectors = scope.narrow(request.listing.selectors);
         let look = Look::at(&gateway, request.filter.expiring_within);

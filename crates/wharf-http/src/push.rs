@@ -22,6 +22,7 @@ use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::grouping::{self, UrlError};
 use crate::options::PushOptions;
+use crate::places::Place;
 use crate::policy::Active;
 use crate::respond;
 use crate::rights::{Need, Right, Rights};
@@ -87,7 +88,7 @@ async fn delete(
     request: Request<Incoming>,
     rights: &Rights,
 ) -> Result<Response<ResponseBody>, ApiError> {
-    gateway.check_unread(request).await?;
+    gateway.without_body(request).await;
     match key {
         Ok(key) => {
             rights.demand_for(Right::Delete, &key)?;
@@ -153,11 +154,14 @@ async fn push(
     request: Request<Incoming>,
     brought: &mut Brought,
 ) -> Result<Option<ApiError>, ApiError> {
-    let received = Received::read(&gateway, request).await?;
+    let received = Received::read(&gateway, request, &admitted.rights).await?;
     brought.body_bytes = received.body.len() as u64;
     let worker = Arc::clone(&gateway);
     let run = if received.body.len() < LARGE_BODY_BYTES {
-        admitted.run(&received, &worker, brought)
+        let run = admitted.run(&received, &worker, brought);
+        // Its places are not for those who wait for the disk.
+        drop(received);
+        run
     } else {
         let mut read = *brought;
         let run = tokio::task::spawn_blocking(move || {
@@ -274,24 +278,32 @@ struct Received {
     encoding: ContentEncoding,
     format: BodyFormat,
     body: Bytes,
-    /// Held until the push is stored.
-    _place: Option<OwnedSemaphorePermit>,
+    /// Held as long as this is.
+    _places: (Option<Place>, Option<OwnedSemaphorePermit>),
     method: Method,
     peer: Option<std::net::SocketAddr>,
 }
 
 impl Received {
     /// Reads the body of a request as it was sent.
-    async fn read(gateway: &Gateway, request: Request<Incoming>) -> Result<Self, ApiError> {
+    async fn read(gateway: &Gateway, request: Request<Incoming>, rights: &Rights) -> Result<Self, ApiError> {
         let (parts, incoming) = request.into_parts();
         let settings = &gateway.settings;
         let (limit, timeout) = (settings.max_body_bytes, settings.body_timeout);
-        let (body, place) = body::read(&parts.headers, incoming, limit, timeout, &gateway.large).await?;
+        let receiving = (&gateway.receiving, &rights.client());
+        let (body, received) = body::read(&parts.headers, incoming, limit, timeout, receiving).await?;
+        let encoding = ContentEncoding::of(&parts.headers);
+        // Whoever has a place only computes, so that this does not take long.
+        let place = if encoding != ContentEncoding::Identity || body.len() > body::LARGE_BYTES {
+            Arc::clone(&gateway.large).acquire_owned().await.ok()
+        } else {
+            None
+        };
         Ok(Self {
-            encoding: ContentEncoding::of(&parts.headers),
+            encoding,
             format: content::format(&parts.headers),
             body,
-            _place: place,
+            _places: (received, place),
             method: parts.method,
             peer: parts.extensions.get::<std::net::SocketAddr>().copied(),
         })

@@ -19,6 +19,7 @@ use wharf_model::{GroupingKey, Selector};
 use crate::access::Turned;
 use crate::auth::{Claim, NoRandomness, TokenHash, Tokens, Users, Verdict};
 use crate::chunks::ResponseBody;
+use crate::client::{self, Client};
 use crate::error::ApiError;
 use crate::grouping::brief;
 
@@ -225,6 +226,7 @@ impl AccessRules {
         from: IpAddr,
         names: &[String],
     ) -> Result<Rights, Turned> {
+        let all_users = users;
         let users = users.filter(|users| !users.is_empty());
         let challenges = Challenges {
             basic: users.is_some(),
@@ -257,7 +259,11 @@ impl AccessRules {
                 proven.add("certificate", name, Some(role));
             }
         }
-        Ok(Rights(Some(Arc::new(proven))))
+        Ok(Rights {
+            from,
+            users: all_users.cloned(),
+            proven: Some(Arc::new(proven)),
+        })
     }
 }
 
@@ -295,9 +301,15 @@ impl Challenges {
     }
 }
 
-/// What a request may do.
+/// Who asks, and what they may do.
 #[derive(Debug, Clone)]
-pub struct Rights(Option<Arc<Proven>>);
+pub struct Rights {
+    from: IpAddr,
+    /// Those of whom it may be one.
+    users: Option<Arc<Users>>,
+    /// None: there are no rules.
+    proven: Option<Arc<Proven>>,
+}
 
 /// Rights by rules. Without rules there is nothing to know.
 #[derive(Debug, Default)]
@@ -316,28 +328,61 @@ impl Proven {
 
 impl Rights {
     /// Everything: there are no rules.
-    pub(crate) fn unlimited() -> Self {
-        Self(None)
+    pub(crate) fn unlimited(from: IpAddr, users: Option<Arc<Users>>) -> Self {
+        Self {
+            from,
+            users,
+            proven: None,
+        }
     }
 
     /// None, for what needs none.
-    pub(crate) fn none() -> Self {
-        Self(Some(Arc::default()))
+    pub(crate) fn none(from: IpAddr) -> Self {
+        Self {
+            from,
+            users: None,
+            proven: Some(Arc::default()),
+        }
+    }
+
+    /// Whether these were found by these rules, with these users. If not, those who have them may have others by now.
+    pub(crate) fn are_by(&self, rules: Option<&AccessRules>, users: Option<&Arc<Users>>) -> bool {
+        let are_users = match (&self.users, users) {
+            (Some(users), Some(others)) => Arc::ptr_eq(users, others),
+            (users, others) => users.is_none() && others.is_none(),
+        };
+        are_users
+            && match (&self.proven, rules) {
+                // The first role is that of everybody.
+                (Some(proven), Some(rules)) => {
+                    let everybody = proven.roles.first();
+                    everybody.is_some_and(|role| Arc::ptr_eq(role, &rules.everybody))
+                }
+                (proven, rules) => proven.is_none() && rules.is_none(),
+            }
+    }
+
+    /// Whom to count for what they take: who they are, if that is known, otherwise where they come from.
+    pub(crate) fn client(&self) -> Client {
+        match self.identities().first() {
+            Some(identity) => Client::Known(identity.clone()),
+            None => Client::Network(client::network(self.from)),
+        }
     }
 
     /// Who asks, by the rules: ``user `alice` ``. Nobody in particular if it is empty.
     pub fn identities(&self) -> &[String] {
-        self.0.as_ref().map_or(&[], |proven| &proven.identities)
+        self.proven.as_ref().map_or(&[], |proven| &proven.identities)
     }
 
     /// Whether others may have other rights.
     pub(crate) fn are_by_rules(&self) -> bool {
-        self.0.is_some()
+        self.proven.is_some()
     }
 
     /// For which groups the request has a right.
     pub fn scope(&self, right: Right) -> Scope {
-        let Some(proven) = &self.0 else {
+        let Some(proven) = &self.proven else {
             return Scope::Everything;
         };
         let mut scope = Scope::Nothing;
@@ -358,7 +403,7 @@ impl Rights {
     }
 
     fn any(&self, of: impl FnMut(&Role) -> bool) -> bool {
-        let Some(proven) = &self.0 else { return true };
+        let Some(proven) = &self.proven else { return true };
         proven.roles.iter().map(Arc::as_ref).any(of)
     }
 
@@ -415,7 +460,7 @@ impl Rights {
 
     fn denied(&self, right: Right, text: &str) -> ApiError {
         let challenges = self
-            .0
+            .proven
             .as_ref()
             .map(|proven| proven.challenges)
             .unwrap_or_default();

@@ -15,7 +15,6 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Response};
-use tokio::sync::OwnedSemaphorePermit;
 use wharf_exposition::{Head, protobuf, text};
 use wharf_model::name::EscapingScheme;
 use wharf_model::{Exposition, Family, Selector};
@@ -27,6 +26,7 @@ use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::groups;
 use crate::negotiate::{self, Compression, Format};
+use crate::places::Place;
 use crate::rights::{Right, Rights};
 use crate::telemetry::StoreGauges;
 
@@ -42,14 +42,15 @@ pub(crate) async fn handle(
     let started = Instant::now();
     let (format, escaping) = negotiate::format(headers, gateway.settings.openmetrics);
     let compression = negotiate::compression(headers);
-    let Ok(permit) = Arc::clone(&gateway.scrapes).try_acquire_owned() else {
-        return ApiError::overloaded("scrapes", gateway.settings.max_scrapes_in_flight).into_response();
+    let place = match gateway.scrape_place(rights) {
+        Ok(place) => place,
+        Err(full) => return full.into_response(),
     };
     let worker = Arc::clone(&gateway);
     let (query, scope) = (query.map(str::to_owned), rights.scope(Right::Read));
     let rendered = tokio::task::spawn_blocking(move || {
         let selectors = scope.narrow(groups::selectors(query.as_deref())?);
-        Ok(render(&worker, &selectors, format, escaping, compression, permit))
+        Ok(render(&worker, &selectors, format, escaping, compression, place))
     });
     let rendered = match rendered.await {
         Ok(Ok(rendered)) => rendered,
@@ -99,7 +100,7 @@ fn render(
     format: Format,
     escaping: EscapingScheme,
     compression: Compression,
-    permit: OwnedSemaphorePermit,
+    place: Place,
 ) -> Rendered {
     let mut snapshot = gateway.store.snapshot();
     let own = if selectors.is_empty() {
@@ -134,7 +135,7 @@ fn render(
             );
         }
     }
-    sink.finish(permit)
+    sink.finish(place)
 }
 
 /// The gateway's own families.
@@ -451,7 +452,7 @@ impl Sink {
         }
     }
 
-    fn finish(self, permit: OwnedSemaphorePermit) -> Rendered {
+    fn finish(self, place: Place) -> Rendered {
         let (chunks, recompressed) = match self {
             Self::Identity(output) => (output.into_chunks(), 0),
             Self::Gzip(sink) => sink.finish(),
@@ -462,7 +463,7 @@ impl Sink {
             }
         };
         Rendered {
-            body: ResponseBody::from(chunks).holding(permit),
+            body: ResponseBody::from(chunks).holding(place),
             recompressed,
         }
     }

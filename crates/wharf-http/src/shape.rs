@@ -10,6 +10,9 @@ use http::{HeaderMap, Request, Response, StatusCode, Version};
 use crate::chunks::ResponseBody;
 use crate::respond;
 
+/// Lines of a head. Over HTTP/1 the library has the same limit.
+const MAX_LINES: usize = 100;
+
 /// What is wrong with the shape of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unreadable {
@@ -17,6 +20,7 @@ pub(crate) enum Unreadable {
     SeveralHosts,
     Host,
     Coding,
+    TooManyLines,
 }
 
 impl Unreadable {
@@ -29,6 +33,10 @@ impl Unreadable {
             Self::SeveralHosts => (StatusCode::BAD_REQUEST, "400 Bad Request"),
             Self::Host => (StatusCode::BAD_REQUEST, "400 Bad Request: malformed Host header"),
             Self::Coding => (StatusCode::NOT_IMPLEMENTED, "Unsupported transfer encoding"),
+            Self::TooManyLines => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "431 Request Header Fields Too Large",
+            ),
         };
         respond::closing(status, text)
     }
@@ -40,6 +48,9 @@ impl Unreadable {
 /// What is wrong with it.
 pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Unreadable> {
     let headers = request.headers();
+    if headers.len() > MAX_LINES {
+        return Err(Unreadable::TooManyLines);
+    }
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (None, _) if request.version() == Version::HTTP_11 => Err(Unreadable::NoHost),
@@ -88,6 +99,15 @@ mod tests {
         for host in ["", "[::1]:9091", "a.b-c_d:80", "%41"] {
             assert_eq!(check_lines(&[("host", host)]), Ok(()), "{host}");
         }
+    }
+
+    #[test]
+    fn a_head_has_a_hundred_lines_and_no_more() {
+        let mut lines = vec![("host", "a")];
+        lines.resize(MAX_LINES, ("x", "y"));
+        assert_eq!(check_lines(&lines), Ok(()));
+        lines.push(("x", "y"));
+        assert_eq!(check_lines(&lines), Err(Unreadable::TooManyLines));
     }
 
     #[test]

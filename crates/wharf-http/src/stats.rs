@@ -206,9 +206,6 @@ fn write_history(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk, is_admi
 fn write_limits(data: &mut Members<'_>, gateway: &Gateway, totals: Totals) {
     let settings = &gateway.settings;
     let mut limits = Members::array(data.key("limits"));
-    let scrapes = settings
-        .max_scrapes_in_flight
-        .saturating_sub(gateway.scrapes.available_permits());
     let flags = [
         (
             "limits.max-groups",
@@ -233,7 +230,7 @@ fn write_limits(data: &mut Members<'_>, gateway: &Gateway, totals: Totals) {
         (
             "limits.max-scrapes-in-flight",
             Some(settings.max_scrapes_in_flight as u64),
-            scrapes as u64,
+            gateway.scrapes.taken() as u64,
         ),
     ];
     for (name, limit, used) in flags {

@@ -9,18 +9,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Interval;
 use wharf_model::GroupingKey;
 use wharf_model::name::NameRule;
 
 use super::lock;
+use crate::client::Client;
 use crate::grouping;
 use crate::json::{Members, write_strings};
+use crate::places::{Full, Place, Places};
 use crate::server::Shutdown;
 
 /// Readers at once: each is a connection and a timer.
-pub(crate) const MAX_READERS: usize = 100;
+const MAX_READERS: usize = 100;
 /// Groups in one notice.
 const MAX_GROUPS: usize = 50;
 /// Bytes of their keys.
@@ -67,7 +69,7 @@ struct Notice {
 pub(crate) struct Changes {
     gathered: Mutex<Gathered>,
     notices: watch::Sender<Notice>,
-    places: Arc<Semaphore>,
+    pub(crate) places: Arc<Places>,
     /// By which paths are read.
     names: NameRule,
 }
@@ -77,7 +79,7 @@ impl Changes {
         Self {
             gathered: Mutex::default(),
             notices: watch::Sender::new(Notice::default()),
-            places: Arc::new(Semaphore::new(MAX_READERS)),
+            places: Places::new(MAX_READERS),
             names,
         }
     }
@@ -119,26 +121,31 @@ impl Changes {
         });
     }
 
-    /// A reader from now on; none if there are too many.
+    /// A reader from now on, as long as it is welcome. With `names_groups`, notices name the groups that have changed; without, they say that there
+    /// were many.
     ///
-    /// With `names_groups`, notices name the groups that have changed; without, they say that there were many.
+    /// # Errors
+    /// If there are too many readers.
     pub(crate) fn read(
         &self,
+        client: &Client,
         shutdown: &Shutdown,
         idle_timeout: Duration,
         names_groups: bool,
-    ) -> Option<Reader> {
-        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        is_welcome: IsWelcome,
+    ) -> Result<Reader, Full> {
+        let place = self.places.take(client)?;
         let mut notices = self.notices.subscribe();
         let number = notices.borrow_and_update().number;
         // A connection on which nothing moves is closed.
         let period = HEARTBEAT.min(idle_timeout / 3).max(Duration::from_millis(100));
         let first = tokio::time::Instant::now() + period;
-        Some(Reader {
+        Ok(Reader {
             notices,
             number,
             names_groups,
             has_begun: false,
+            is_welcome,
             heartbeat: tokio::time::interval_at(first, period),
             stopping: Box::pin(shutdown.wait()),
             _place: place,
@@ -166,6 +173,9 @@ fn text(number: u64, gathered: &Gathered, names: NameRule) -> Bytes {
     out.into()
 }
 
+/// Whether a reader may still read. Asked before each thing that it is told.
+pub(crate) type IsWelcome = Box<dyn Fn() -> bool + Send>;
+
 /// One that follows changes.
 pub(crate) struct Reader {
     notices: watch::Receiver<Notice>,
@@ -173,13 +183,14 @@ pub(crate) struct Reader {
     number: u64,
     names_groups: bool,
     has_begun: bool,
+    is_welcome: IsWelcome,
     heartbeat: Interval,
     stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Reader {
-    /// What is to be sent next; none when the gateway stops.
+    /// What is to be sent next; none when the gateway stops, or the reader is not welcome any more.
     pub(crate) async fn next(mut self) -> Option<(Bytes, Self)> {
         if !self.has_begun {
             self.has_begun = true;
@@ -203,7 +214,7 @@ impl Reader {
             }
             _ = self.heartbeat.tick() => Bytes::from_static(b":\n\n"),
         };
-        Some((text, self))
+        (self.is_welcome)().then_some((text, self))
     }
 }
 
@@ -211,12 +222,24 @@ impl Reader {
 mod tests {
     use super::*;
 
+    fn client(number: usize) -> Client {
+        Client::Known(number.to_string())
+    }
+
     fn key(job: &str) -> GroupingKey {
         GroupingKey::new([("job", job)]).unwrap()
     }
 
     fn reader(changes: &Changes, shutdown: &Shutdown) -> Reader {
-        changes.read(shutdown, Duration::from_secs(300), true).unwrap()
+        changes
+            .read(
+                &client(0),
+                shutdown,
+                Duration::from_secs(300),
+                true,
+                Box::new(|| true),
+            )
+            .unwrap()
     }
 
     async fn next(reader: Reader) -> (String, Reader) {
@@ -279,7 +302,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_heart_beats_until_the_gateway_stops() {
         let (changes, shutdown) = (Changes::new(NameRule::Legacy), Shutdown::default());
-        let reader = changes.read(&shutdown, Duration::from_secs(300), true).unwrap();
+        let reader = reader(&changes, &shutdown);
         let (_, reader) = next(reader).await;
         let (text, reader) = next(reader).await;
         assert_eq!(text, ":\n\n");
@@ -290,9 +313,11 @@ mod tests {
     #[tokio::test]
     async fn readers_are_so_many_and_no_more() {
         let (changes, shutdown) = (Changes::new(NameRule::Legacy), Shutdown::default());
-        let readers: Vec<Reader> = (0..MAX_READERS).map(|_| reader(&changes, &shutdown)).collect();
-        assert!(changes.read(&shutdown, Duration::MAX, true).is_none());
+        let read = |number| changes.read(&client(number), &shutdown, Duration::MAX, true, Box::new(|| true));
+        let readers: Vec<Reader> = (0..MAX_READERS).filter_map(|number| read(number).ok()).collect();
+        assert_eq!(readers.len(), MAX_READERS);
+        assert_eq!(read(0).err(), Some(Full::ForAll));
         drop(readers);
-        assert!(changes.read(&shutdown, Duration::MAX, true).is_some());
+        assert!(read(0).is_ok());
     }
 }

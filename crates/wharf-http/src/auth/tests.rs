@@ -135,34 +135,68 @@ async fn a_right_password_is_remembered_whatever_is_guessed_meanwhile() {
     assert_eq!(remembered, Some(Verdict::Admitted));
 }
 
+/// Nothing runs, so everything stays as it is.
+fn stopped(names: &[&str]) -> Arc<Users> {
+    let mut users = users(names);
+    Arc::get_mut(&mut users).unwrap().max_running = 0;
+    users
+}
+
 #[tokio::test]
-async fn who_asks_for_the_same_check_shares_it_and_each_address_has_few() {
-    let users = users(&["alice"]);
-    let places = users.running.available_permits();
-    let _all = users
-        .running
-        .acquire_many(u32::try_from(places).unwrap())
-        .await
-        .unwrap();
-    // Nothing runs, so everything stays pending.
-    let begin = |name: &str, password: &str, last| {
-        let credentials = Credentials::of(&basic(name, password)).unwrap();
+async fn who_asks_for_the_same_check_shares_it_and_each_network_has_few() {
+    let users = stopped(&["alice"]);
+    let begin = |password: &str, from: &str| {
+        let credentials = Credentials::of(&basic("alice", password)).unwrap();
         let tag = users.tag(&credentials);
-        users.check(credentials, tag, address(last))
+        users.check(credentials, tag, client::network(from.parse().unwrap()))
     };
     for _ in 0..1000 {
-        assert!(begin("alice", "s3cret", 1).is_some());
+        assert!(begin("s3cret", "2001:db8::1").is_ok());
     }
-    assert_eq!(lock(&users.pending).len(), 1);
+    assert_eq!(lock(&users.checks).outcomes.len(), 1);
     for guess in 0..100 {
-        begin("alice", &guess.to_string(), 1);
+        drop(begin(&guess.to_string(), &format!("2001:db8::{guess}")));
     }
-    assert_eq!(lock(&users.pending).len(), MAX_PENDING_PER_ADDRESS);
-    assert!(begin("bob", "his", 2).is_some());
+    assert_eq!(lock(&users.checks).outcomes.len(), turns::MAX_PER_SOURCE);
     for guess in 0..1000 {
-        begin("alice", &guess.to_string(), u8::try_from(guess / 4).unwrap_or(0));
+        drop(begin(&guess.to_string(), &format!("10.0.0.{}", guess / 40)));
     }
-    assert_eq!(lock(&users.pending).len(), MAX_PENDING);
+    assert_eq!(lock(&users.checks).outcomes.len(), turns::MAX);
+}
+
+#[tokio::test]
+async fn a_crowd_of_guesses_makes_room_for_others_and_is_told_to_come_again() {
+    let users = stopped(&["alice"]);
+    let guesses: Vec<_> = (0..turns::MAX)
+        .map(|guess| {
+            let headers = basic("alice", &guess.to_string());
+            let from = address(u8::try_from(guess / turns::MAX_PER_SOURCE).unwrap());
+            let users = Arc::clone(&users);
+            tokio::spawn(async move { users.admit(&headers, from).await })
+        })
+        .collect();
+    while lock(&users.checks).outcomes.len() < turns::MAX {
+        tokio::task::yield_now().await;
+    }
+    let right = basic("alice", "s3cret");
+    let honest = users.admit(&right, address(200));
+    tokio::pin!(honest);
+    let waits = tokio::select! {
+        biased;
+        _ = &mut honest => false,
+        () = tokio::task::yield_now() => true,
+    };
+    assert!(waits);
+    // It is one of the first that are checked.
+    lock(&users.checks).running = 1;
+    tokio::spawn(Arc::clone(&users).run_all());
+    assert_eq!(honest.await, Verdict::Admitted);
+    assert!(lock(&users.refused).len() < 20);
+    let mut busy = 0;
+    for guess in guesses {
+        busy += usize::from(guess.await.unwrap() == Verdict::Busy);
+    }
+    assert_eq!(busy, 1);
 }
 
 #[tokio::test]
@@ -174,7 +208,7 @@ async fn a_check_ends_even_if_nobody_waits_for_it() {
     drop(users.admit(&basic("alice", "s3cret"), address(1)));
     outcome.wait_for(Option::is_some).await.unwrap();
     assert_eq!(users.remembered("alice", &tag), Some(Verdict::Admitted));
-    assert!(lock(&users.pending).is_empty());
+    assert!(lock(&users.checks).outcomes.is_empty());
 }
 
 #[test]

@@ -128,7 +128,7 @@ async fn push(
     parameters: Parameters,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, ApiError> {
-    let received = Received::read(&gateway, request).await?;
+    let received = Received::read(&gateway, request, &parameters.rights).await?;
     let worker = Arc::clone(&gateway);
     let run = tokio::task::spawn_blocking(move || parameters.run(&received, &worker));
     let stored = run.await.unwrap_or_else(|_| Err(ApiError::internal()))?;

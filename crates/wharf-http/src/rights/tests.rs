@@ -156,7 +156,7 @@ async fn what_concerns_all_groups_needs_the_right_for_all() {
 
 #[test]
 fn without_rules_everything_is_allowed() {
-    let rights = Rights::unlimited();
+    let rights = Rights::unlimited(Ipv4Addr::LOCALHOST.into(), None);
     for right in Right::ALL {
         assert!(rights.have(right));
         assert_eq!(rights.scope(right), Scope::Everything);
@@ -194,4 +194,23 @@ fn one_unconditional_selector_is_everything_and_none_is_nothing() {
     sum.add(&Scope::Everything);
     sum.add(&scope(&["{b=\"2\"}"]));
     assert_eq!(sum, Scope::Everything);
+}
+
+#[tokio::test]
+async fn rights_are_by_the_rules_that_gave_them() {
+    let rules = [rules(), rules()];
+    let rights = ask(&rules[0], &["Bearer 0123456789abcdef"], &[]).await.unwrap();
+    assert!(rights.are_by(Some(&rules[0]), None));
+    let users = Arc::new(Users::new([]).unwrap());
+    for (rules, users) in [
+        (Some(&rules[1]), None),
+        (None, None),
+        (Some(&rules[0]), Some(&users)),
+    ] {
+        assert!(!rights.are_by(rules, users));
+    }
+    let unlimited = Rights::unlimited(Ipv4Addr::LOCALHOST.into(), Some(Arc::clone(&users)));
+    assert!(unlimited.are_by(None, Some(&users)));
+    assert!(!unlimited.are_by(None, None));
+    assert!(!unlimited.are_by(Some(&rules[0]), Some(&users)));
 }

@@ -530,6 +530,32 @@ fn rights_are_read_again_with_the_file() {
 }
 
 #[test]
+fn events_end_for_those_whose_rights_are_no_longer_theirs() {
+    let (folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    let follow = |who: &str| {
+        let mut connection = gateway.connect();
+        let request = get("/api/v1/events").header("Authorization", who);
+        connection.write(&request.to_bytes()).unwrap();
+        connection
+    };
+    let mut readers = [READER, ADMIN].map(follow);
+    let reader = hash_of(READER.strip_prefix("Bearer ").unwrap());
+    let revoked = rules().replace(&reader, &"f".repeat(reader.len()));
+    fs::write(folder.path().join("wharf.yml"), revoked).unwrap();
+    assert_eq!(status(&gateway, ADMIN, &post("/-/reload")), 200);
+    let secret = put("/metrics/job/secret").body("m 1\n");
+    assert_eq!(status(&gateway, ADMIN, &secret), 200);
+    // The others too: they ask again.
+    for reader in &mut readers {
+        let answer = reader.read_response("GET").unwrap();
+        assert!(answer.text().contains("event: hello"), "{}", answer.text());
+        assert!(!answer.text().contains("secret"), "{}", answer.text());
+    }
+    assert_eq!(status(&gateway, READER, &get("/api/v1/events")), 401);
+}
+
+#[test]
 fn mistakes_in_the_rules_are_named_with_their_place() {
     let mistakes = |rules: &str| {
         let (_folder, spawn) = with(rules);

@@ -23,7 +23,11 @@ mod rules;
 mod storage;
 mod web_config;
 
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 use wharf_testkit::http::{Request, get};
 use wharf_testkit::{Gateway, Spawn, until};
 
@@ -58,6 +62,16 @@ fn jobs_of(listing: &Value) -> Vec<&str> {
     groups
         .map(|group| group["labels"]["job"].as_str().unwrap())
         .collect()
+}
+
+/// A connection from another address than that of everybody else: 127.0.0.`last`.
+fn open_elsewhere(gateway: &Gateway, last: u8) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let address: SocketAddr = (Ipv4Addr::new(127, 0, 0, last), 0).into();
+    socket.bind(&address.into()).unwrap();
+    socket.connect(&gateway.address().into()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.into()
 }
 
 /// The real Pushgateway, if it is there, and Wharf.

@@ -9,7 +9,7 @@ use wharf_testkit::http::{delete, get, post, put};
 use wharf_testkit::{Gateway, until};
 
 use super::powerful;
-use crate::wharf;
+use crate::{open_elsewhere, wharf};
 
 /// One that follows events.
 struct Follower(BufReader<TcpStream>);
@@ -21,7 +21,10 @@ impl Follower {
 
     /// None if there is no place.
     fn try_of(gateway: &Gateway) -> Option<Self> {
-        let mut stream = TcpStream::connect(gateway.address()).unwrap();
+        Self::on(TcpStream::connect(gateway.address()).unwrap())
+    }
+
+    fn on(mut stream: TcpStream) -> Option<Self> {
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream
             .write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -113,14 +116,17 @@ fn more_changes_than_can_be_named_are_many() {
 fn followers_are_bounded_and_do_not_count_as_requests() {
     let gateway = wharf().args(["--limits.max-requests-in-flight=2"]).start();
     let mut followers: Vec<Follower> = Vec::new();
-    for _ in 0..100 {
+    for _ in 0..50 {
         // A follower counts as a request only until it is let in.
         followers.push(Follower::of(&gateway));
     }
+    // The other half is for others.
     let answer = gateway.send(&get("/api/v1/events"));
     assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("5")));
+    let elsewhere = Follower::on(open_elsewhere(&gateway, 2));
+    assert!(elsewhere.is_some());
     gateway.push("/metrics/job/a", "m 1\n");
-    assert_eq!(changes(&followers[99].event("change")), [("job/a", "pushed")]);
+    assert_eq!(changes(&followers[49].event("change")), [("job/a", "pushed")]);
     followers.pop();
     until("a place for a follower", || {
         // That a connection has ended is noticed when something is sent on it.

@@ -9,7 +9,7 @@ use wharf_testkit::http::{Request, Response, delete, get, head, post, put};
 use wharf_testkit::{Kind, until};
 
 use super::{ALICE, ALICE_GUESSED, BOB, Folder, HASH, as_user};
-use crate::{gateways, wharf};
+use crate::{gateways, open_elsewhere, wharf};
 
 fn alice_only() -> Folder {
     Folder::new(&format!("basic_auth_users:\n  alice: {HASH}\n"))
@@ -268,6 +268,60 @@ fn who_guesses_much_at_once_is_told_to_come_again() {
         assert!(turned_away.starts_with("HTTP/1.1 503 "), "{turned_away}");
         assert!(turned_away.contains("Retry-After: 1\r\n"), "{turned_away}");
     }
+}
+
+#[test]
+fn few_of_those_who_are_turned_away_may_go_on_sending() {
+    let folder = alice_only();
+    let gateway = folder.start(wharf().arg("--web.body-timeout=1h"));
+    let head = b"PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n";
+    let mut streams: Vec<_> = (0..300)
+        .map(|_| {
+            let mut stream = TcpStream::connect(gateway.address()).unwrap();
+            stream.write_all(head).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            stream
+        })
+        .collect();
+    // Beyond so many, an answer does not wait for a body that goes on.
+    until("an answer", || {
+        let answered = streams.iter_mut().find_map(|stream| {
+            drop(stream.write(b"#"));
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).ok().map(|()| status)
+        });
+        answered.map(|status| assert_eq!(&status, b"HTTP/1.1 401"))
+    });
+    assert_eq!(gateway.send(&as_user(&get("/-/healthy"), ALICE)).status, 200);
+}
+
+#[test]
+fn a_crowd_that_guesses_leaves_a_place_to_others() {
+    let folder = Folder::new(&format!("basic_auth_users:\n  bob: {SLOW_HASH}\n"));
+    let gateway = folder.start(wharf());
+    let guesses: Vec<_> = (0..400)
+        .map(|n| {
+            let guess = as_user(&get("/-/healthy"), &format!("Basic eDow{n:03}A"));
+            let mut stream = open_elsewhere(&gateway, 10 + u8::try_from(n % 10).unwrap());
+            stream.write_all(&guess.to_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    until("some are turned away", || {
+        guesses.iter().find_map(|mut stream| {
+            stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+            stream.read(&mut [0; 500]).ok()
+        })
+    });
+    let mut stream = open_elsewhere(&gateway, 2);
+    stream.set_read_timeout(Some(Duration::from_secs(100))).unwrap();
+    stream
+        .write_all(&as_user(&get("/-/healthy"), BOB).to_bytes())
+        .unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).unwrap();
+    // It is the wrong password for this hash, and it has had its turn.
+    assert_eq!(&status, b"HTTP/1.1 401");
 }
 
 #[test]
