@@ -31,6 +31,8 @@ pub(crate) use self::many::handle as handle_many;
 
 /// Bodies from this size on are decoded away from the threads that serve connections.
 const LARGE_BODY_BYTES: usize = 64 * 1024;
+/// The same for compressed ones, which may expand a thousand times.
+const LARGE_COMPRESSED_BYTES: usize = 4 * 1024;
 
 /// Answers a request for the group whose key is `rest`, the path behind `/metrics/job`.
 pub(crate) async fn handle(
@@ -157,12 +159,7 @@ async fn push(
     let received = Received::read(&gateway, request, &admitted.rights).await?;
     brought.body_bytes = received.body.len() as u64;
     let worker = Arc::clone(&gateway);
-    let run = if received.body.len() < LARGE_BODY_BYTES {
-        let run = admitted.run(&received, &worker, brought);
-        // Its places are not for those who wait for the disk.
-        drop(received);
-        run
-    } else {
+    let run = if received.is_large() {
         let mut read = *brought;
         let run = tokio::task::spawn_blocking(move || {
             let run = admitted.run(&received, &worker, &mut read);
@@ -170,6 +167,11 @@ async fn push(
         });
         let (run, read) = run.await.unwrap_or((Err(ApiError::internal()), *brought));
         *brought = read;
+        run
+    } else {
+        let run = admitted.run(&received, &worker, brought);
+        // Its places are not for those who wait for the disk.
+        drop(received);
         run
     };
     match run? {
@@ -307,6 +309,15 @@ impl Received {
             method: parts.method,
             peer: parts.extensions.get::<std::net::SocketAddr>().copied(),
         })
+    }
+
+    /// Whether there is much to do about it.
+    fn is_large(&self) -> bool {
+        let from = match self.encoding {
+            ContentEncoding::Identity => LARGE_BODY_BYTES,
+            _ => LARGE_COMPRESSED_BYTES,
+        };
+        self.body.len() >= from
     }
 
     fn expand(&self, max_bytes: usize) -> Result<Bytes, ApiError> {
