@@ -356,7 +356,8 @@ impl Output {
 #[derive(Default)]
 struct GzipSink {
     output: Output,
-    checksum: crc32fast::Hasher,
+    /// CRC-32 of the text so far.
+    crc: u32,
     text_bytes: u64,
     gathered: Vec<u8>,
     recompressed: u64,
@@ -402,10 +403,8 @@ impl GzipSink {
     /// Appends the blocks of a piece; whether they had to be made.
     fn append(&mut self, piece: &Piece) -> bool {
         let (compressed, is_new) = piece.compressed();
-        let len = piece.text().len() as u64;
-        self.checksum
-            .combine(&crc32fast::Hasher::new_with_initial_len(compressed.crc, len));
-        self.text_bytes += len;
+        self.crc = compressed.checksum.after(self.crc);
+        self.text_bytes += piece.text().len() as u64;
         if compressed.bytes.len() < SHARE_BYTES {
             self.output.copy(&compressed.bytes);
         } else {
@@ -417,7 +416,7 @@ impl GzipSink {
     fn finish(mut self) -> (Chunks, u64) {
         self.compress_gathered();
         self.output.copy(&Self::END);
-        self.output.copy(&self.checksum.clone().finalize().to_le_bytes());
+        self.output.copy(&self.crc.to_le_bytes());
         // The trailer has the length modulo 2^32.
         let [a, b, c, d, ..] = self.text_bytes.to_le_bytes();
         self.output.copy(&[a, b, c, d]);

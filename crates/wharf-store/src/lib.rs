@@ -25,6 +25,7 @@
 //! stored can be scraped, in every format.
 
 mod bulk;
+mod checksum;
 mod clock;
 mod error;
 mod family;
@@ -48,6 +49,7 @@ mod stencil;
 mod store;
 
 pub use bulk::{Expired, GroupPush, GroupRefused};
+pub use checksum::Checksum;
 pub use clock::{Clock, SystemClock, UnixNanos};
 pub use error::{Inconsistency, PushError};
 pub use family::{FamilyMeta, FamilyView};

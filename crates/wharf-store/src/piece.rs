@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress, Status};
 
+use crate::checksum::Checksum;
 use crate::leaf::roomy;
 
 /// A part of the exposition: lines of text, and their compressed form once a scrape has needed it.
@@ -21,8 +22,8 @@ pub struct Piece {
 pub struct Compressed {
     /// The blocks.
     pub bytes: Bytes,
-    /// CRC-32 of the text.
-    pub crc: u32,
+    /// The checksum of the text.
+    pub checksum: Checksum,
 }
 
 impl Piece {
@@ -76,11 +77,11 @@ thread_local! {
 
 /// Compresses `text` into blocks as [`Compressed`] describes them.
 pub(crate) fn compress(text: &[u8]) -> Compressed {
-    let crc = crc32fast::hash(text);
+    let checksum = Checksum::of(text);
     let bytes = COMPRESSOR.with_borrow_mut(|compressor| deflate(compressor, text));
     Compressed {
         bytes: bytes.into(),
-        crc,
+        checksum,
     }
 }
 
