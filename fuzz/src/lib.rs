@@ -2,8 +2,12 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A folder of this process alone, empty when it is asked for, for what reads files.
+/// Folders that were made.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// An empty folder for what reads files, which nobody else is given.
 ///
 /// # Panics
 /// If the folder cannot be made.
@@ -11,7 +15,8 @@ pub fn folder() -> PathBuf {
     // A file system in memory, if there is one: some write to the disk whenever a file is written anew.
     let memory = Some(PathBuf::from("/dev/shm")).filter(|folder| folder.is_dir());
     let parent = memory.unwrap_or_else(std::env::temp_dir);
-    let folder = parent.join(format!("wharf-fuzz-{}", std::process::id()));
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let folder = parent.join(format!("wharf-fuzz-{}-{count}", std::process::id()));
     match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{}: {error}", folder.display()),
         _ => fs::create_dir_all(&folder).expect("make a folder for temporary files"),
