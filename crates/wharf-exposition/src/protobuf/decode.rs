@@ -287,7 +287,7 @@ impl Decoder {
         extra.created = timestamp(&created)?;
         histogram.buckets = Run::new(start, self.exposition.buckets.len())?;
         histogram.count = counts.count();
-        if native.is_native() {
+        if native.is_native(counts) {
             let exemplars = self.exemplars(&native.exemplars)?;
             native
                 .complete(&mut histogram, counts, exemplars)
@@ -413,13 +413,14 @@ impl<'b> Native<'b> {
         Ok(())
     }
 
-    /// What Prometheus asks. Libraries give a native histogram that has no observations yet an empty span.
-    fn is_native(&self) -> bool {
+    /// What Prometheus asks, of a histogram with this count. Libraries give a native histogram that has no observations
+    /// yet an empty span. A zero bucket that counts in integers is not part of a histogram of floats.
+    fn is_native(&self, counts: Counts) -> bool {
         !self.positive.spans.is_empty()
             || !self.negative.spans.is_empty()
             || self.zero_threshold > 0.0
-            || self.zero_counts.int.is_some_and(|count| count > 0)
             || self.zero_counts.is_float()
+            || self.zero_counts.int.is_some_and(|count| count > 0) && !counts.is_float()
     }
 
     /// Makes `histogram` a native one, of integers or of floats alone. As in Prometheus it is one of floats if

@@ -709,6 +709,12 @@ fn histograms_are_native_where_prometheus_takes_them_for_that() {
         positive_delta: vec![1],
         ..Histogram::default()
     }));
+    // Of the two counts only that of floats is one.
+    assert!(!is_native(Histogram {
+        zero_count: Some(1),
+        sample_count_float: Some(1.0),
+        ..Histogram::default()
+    }));
 }
 
 #[test]
