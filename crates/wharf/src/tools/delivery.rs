@@ -51,7 +51,7 @@ pub(crate) enum Failure {
     #[error("older pushes of the same group wait: {0}")]
     Behind(ClientError),
     /// Another run is busy with the folder.
-    #[error("the spool folder is in use by another run")]
+    #[error("the spool folder is in use by another push")]
     Busy,
     /// Whoever waited for the answer could not wait any longer.
     #[error("no answer before the signal to end")]

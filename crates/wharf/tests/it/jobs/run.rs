@@ -560,8 +560,10 @@ fn a_gateway_that_never_answers_does_not_hold_a_run_that_was_asked_to_end() {
         run.terminate();
         let exit = run.wait();
         assert_eq!(exit.code, Some(code), "{}", exit.stderr);
-        let expected = "push kept for later: no answer before the signal to end";
-        assert!(exit.stderr.contains(expected), "{}", exit.stderr);
+        // The heartbeat that is not answered has the folder, if that is found out first.
+        let reasons = ["no answer before the signal to end", "the spool folder is in use"];
+        let kept = |reason| exit.stderr.contains(&format!("push kept for later: {reason}"));
+        assert!(reasons.into_iter().any(kept), "{}", exit.stderr);
     }
 }
 

@@ -255,7 +255,7 @@ fn a_folder_in_use_is_waited_for_and_then_written_to_all_the_same() {
     let output = push(&stub.url, folder.path(), &["--metric=m=1"]);
     ends_with(0, &output);
     assert!(
-        stderr(&output).contains("in use by another run"),
+        stderr(&output).contains("in use by another push"),
         "{}",
         stderr(&output)
     );
