@@ -59,13 +59,14 @@ fn certificates_have_the_roles_of_their_names_if_somebody_vouches_for_them() {
     let vouched = "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: clients.crt\n";
     let unvouched = "  client_auth_type: RequestClientCert\n";
     for (tls, name, known, itself) in [
-        // By each kind of alternative name; by the name of the subject if there are none of these.
+        // By each kind of alternative name, and not by the name of the subject beside them.
         (vouched, "client", false, false),
         (vouched, "batch.test", true, false),
         (vouched, "ops@batch.test", true, false),
         (vouched, "spiffe://batch.test/job", true, false),
         (vouched, "10.0.0.1", true, false),
-        (vouched, "self", false, true),
+        (vouched, "self", false, false),
+        (vouched, "self.test", false, true),
         (vouched, "BATCH.test", false, false),
         (vouched, "test", false, false),
         // Anybody may write a name into a certificate.
