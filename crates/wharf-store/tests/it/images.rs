@@ -66,6 +66,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     #[test]
+    #[cfg_attr(miri, ignore = "too much for an interpreter")]
     fn images_and_what_happened_meanwhile_give_the_state(steps in prop::collection::vec(step(), 1..60)) {
         let disk = SimulatedDisk::new(1);
         let nothing = &mut |_: Replayed<'_>| Ok(());
