@@ -193,7 +193,6 @@ impl Parameters {
         if !self.partial {
             for key in keys.clone() {
                 self.rights.demand_for(Right::Push, key)?;
-                gateway.settings.push_limits.check_key(key)?;
             }
             self.rules
                 .admit_all(keys, Instant::now)
@@ -246,8 +245,8 @@ impl Parameters {
         mut exposition: Exposition<'e>,
     ) -> Result<GroupPush<'e>, ApiError> {
         let settings = &gateway.settings;
+        settings.push_limits.check_key(&key)?;
         if self.partial {
-            settings.push_limits.check_key(&key)?;
             self.rights.demand_for(Right::Push, &key)?;
             self.rules
                 .admit(&key, Instant::now)
