@@ -18,7 +18,6 @@ const ACTION: &str = "write checkpoint";
 pub(crate) struct CheckpointWriter<'d> {
     disk: &'d dyn Disk,
     sequence: Sequence,
-    through: Sequence,
     stamp: u64,
     temporary: String,
     file: Box<dyn DiskFile>,
@@ -39,7 +38,6 @@ impl<'d> CheckpointWriter<'d> {
         let writer = Self {
             disk,
             sequence,
-            through: sequence,
             stamp,
             temporary,
             file,
@@ -72,7 +70,7 @@ impl<'d> CheckpointWriter<'d> {
         self.totals.records += 1;
         self.totals.bytes += record.len() as u64;
         if self.block.is_full() {
-            self.write(BlockKind::Records)?;
+            self.write(BlockKind::Records, self.sequence)?;
         }
         Ok(())
     }
@@ -81,11 +79,10 @@ impl<'d> CheckpointWriter<'d> {
     /// have had an effect on those here.
     pub(crate) fn finish(&mut self, through: Sequence) -> Result<(), CheckpointError> {
         if self.block.count() > 0 {
-            self.write(BlockKind::Records)?;
+            self.write(BlockKind::Records, self.sequence)?;
         }
         self.block.push_raw(&self.totals.encode());
-        self.through = through;
-        self.write(BlockKind::End)?;
+        self.write(BlockKind::End, through)?;
         self.file.sync_data().during("sync checkpoint", &self.temporary)?;
         Ok(())
     }
@@ -101,9 +98,9 @@ impl<'d> CheckpointWriter<'d> {
         Ok((self.totals.records, self.offset))
     }
 
-    fn write(&mut self, kind: BlockKind) -> Result<(), CheckpointError> {
+    fn write(&mut self, kind: BlockKind, synced: Sequence) -> Result<(), CheckpointError> {
         let count = u64::from(self.block.count());
-        let bytes = self.block.seal(kind, self.stamp, self.first, self.through.0);
+        let bytes = self.block.seal(kind, self.stamp, self.first, synced.0);
         let length = bytes.len() as u64;
         self.file
             .write_at(self.offset, bytes)

@@ -5,6 +5,7 @@ use std::{fmt, io, sync::Arc};
 use thiserror::Error;
 
 use crate::Sequence;
+use crate::disk::LockError;
 
 /// An error of whoever the records belong to.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -171,6 +172,21 @@ pub enum OpenError {
         /// Why. It is in the text, as with [`DiskError`].
         cause: BoxError,
     },
+}
+
+impl OpenError {
+    /// The folder could not be taken.
+    pub(crate) fn not_locked(folder: &str, error: LockError) -> Self {
+        let folder = folder.to_owned();
+        match error {
+            LockError::Held { holder } => Self::InUse { folder, holder },
+            LockError::Io(cause) => Self::Io(DiskError {
+                action: "lock ledger folder",
+                file: folder,
+                cause,
+            }),
+        }
+    }
 }
 
 /// A damaged place.

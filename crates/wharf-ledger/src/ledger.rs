@@ -14,7 +14,7 @@ use crate::{
     AppendError, CheckpointError, CommitError, Options, Sequence, Ticket,
     checkpoint::{self, CheckpointWriter},
     commit::{Counters, Health, Live, Shared, Writer, nanoseconds},
-    disk::{Disk, LockError},
+    disk::Disk,
     error::{BoxError, During, OpenError},
     format::Start,
     lock,
@@ -123,13 +123,9 @@ impl Ledger {
         replay: &mut dyn FnMut(Replayed<'_>) -> Result<(), BoxError>,
     ) -> Result<(Self, Recovery), OpenError> {
         let describe = disk.describe();
-        let folder = disk.lock().map_err(|error| match error {
-            LockError::Held { holder } => OpenError::InUse {
-                folder: describe.clone(),
-                holder,
-            },
-            LockError::Io(cause) => lock_failed(&describe, cause),
-        })?;
+        let folder = disk
+            .lock()
+            .map_err(|error| OpenError::not_locked(&describe, error))?;
         let mut survey = Survey::of(&*disk)?;
         let mut visit = |place: Place<'_>| {
             replay(Replayed {
@@ -369,14 +365,6 @@ impl Ledger {
 
 fn load(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
-}
-
-fn lock_failed(folder: &str, cause: io::Error) -> OpenError {
-    OpenError::Io(crate::DiskError {
-        action: "lock ledger folder",
-        file: folder.to_owned(),
-        cause,
-    })
 }
 
 impl Inner {

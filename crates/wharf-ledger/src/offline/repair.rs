@@ -8,7 +8,7 @@ use super::{FIRST_BLOCK, damage};
 use crate::{
     CheckpointError, Damage, OpenError, Sequence,
     checkpoint::CheckpointWriter,
-    disk::{Disk, LockError},
+    disk::Disk,
     error::{DiskError, During},
     format::{
         ALIGNMENT, BlockHeader, BlockKind, CheckpointHeader, FileKind, HeaderError, SegmentHeader, Start,
@@ -55,17 +55,9 @@ pub enum RepairError {
 /// The ledger is in use, or the disk fails.
 pub fn repair(disk: &dyn Disk) -> Result<Repaired, RepairError> {
     let folder = disk.describe();
-    let _lock = disk.lock().map_err(|error| match error {
-        LockError::Held { holder } => OpenError::InUse {
-            folder: folder.clone(),
-            holder,
-        },
-        LockError::Io(cause) => OpenError::Io(DiskError {
-            action: "lock ledger folder",
-            file: folder.clone(),
-            cause,
-        }),
-    })?;
+    let _lock = disk
+        .lock()
+        .map_err(|error| OpenError::not_locked(&folder, error))?;
     let Some(damage) = damage(disk)? else {
         return Ok(Repaired::default());
     };
