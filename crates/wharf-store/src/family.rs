@@ -155,10 +155,13 @@ impl Family {
 
     /// The fragments beyond a key, in the order of keys; all, without one.
     pub(crate) fn fragments_above(&self, key: Option<GroupingKey>) -> impl Iterator<Item = FragmentView<'_>> {
-        let leaves = self.leaves.from(key.as_ref());
-        leaves
-            .flat_map(|leaf| leaf.fragments(&self.name))
-            .filter(move |fragment| key.as_ref().is_none_or(|key| fragment.key() > key))
+        let fragments = self.leaves.fragments_from(&self.name, key.as_ref());
+        fragments.skip_while(move |fragment| key.as_ref().is_some_and(|key| fragment.key() == key))
+    }
+
+    /// The leaves that may have fragments of groups from `first` to `last`.
+    pub(crate) fn leaves_of(&self, first: &GroupingKey, last: &GroupingKey) -> Leaves {
+        self.leaves.between(first, last)
     }
 
     /// The fragments before a key, the last one first; all, without one.

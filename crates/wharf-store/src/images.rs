@@ -1,19 +1,22 @@
 //! All groups, to be written down while pushes go on.
 //!
-//! Groups are taken a few at a time, each as it is then. So nothing is held for long: whoever holds a leaf makes the next
-//! push to it copy the leaf, and copies of all leaves would be twice the memory.
+//! Groups are taken a few at a time, each as it is then. So little is held, and not for long: whoever holds a leaf makes
+//! the next push to it copy the leaf, and copies of all leaves would be twice the memory. The leaves of a few neighbours
+//! are held, not a snapshot, for which a push would have to copy the lists that lead to its leaves as well.
 //!
 //! An image of a group may have effects of later changes than that of another. After the records of the changes have been
 //! replayed that were made since the first image was taken, it does not matter any more: a record says what becomes of
 //! the families that it names whatever they were before, and the records of a group are in order.
 
+use std::collections::HashMap;
+use std::iter::Peekable;
 use std::sync::Arc;
 use std::vec;
 
-use imbl::OrdMap;
 use wharf_model::GroupingKey;
 
-use crate::family::Family;
+use crate::leaf::FragmentView;
+use crate::leaves::Leaves;
 use crate::lifetime::Lifetime;
 use crate::roster::Roster;
 use crate::state::State;
@@ -22,25 +25,16 @@ use crate::{PushMode, record};
 
 /// Groups that are taken at a time.
 const AT_A_TIME: usize = 64;
+/// When the records of those have so many bytes, the others are left for the next time.
+const ENOUGH_BYTES: usize = 1 << 20;
 
 /// The records of all groups, in the order of their keys.
 #[derive(Debug)]
 pub(crate) struct Images<'s> {
     store: &'s Store,
-    /// The last group that was taken.
+    /// The last group of which a record was made.
     last: Option<GroupingKey>,
-    taken: vec::IntoIter<Taken>,
-    /// What the taken groups have.
-    families: OrdMap<Arc<str>, Arc<Family>>,
-}
-
-/// A group of which no record has been made yet.
-#[derive(Debug)]
-struct Taken {
-    key: GroupingKey,
-    lifetime: Option<Lifetime>,
-    /// Names of its families, sorted.
-    names: Arc<[Arc<str>]>,
+    records: vec::IntoIter<Vec<u8>>,
 }
 
 impl<'s> Images<'s> {
@@ -49,34 +43,8 @@ impl<'s> Images<'s> {
         Self {
             store,
             last: None,
-            taken: Vec::new().into_iter(),
-            families: OrdMap::new(),
+            records: Vec::new().into_iter(),
         }
-    }
-
-    fn take(&mut self) {
-        // Given back before the lock is asked for.
-        self.families = OrdMap::new();
-        let guarded = self.store.lock();
-        let taken = next(&guarded.state, self.last.take());
-        self.families = guarded.state.families().clone();
-        drop(guarded);
-        self.last = taken.last().map(|taken| taken.key.clone());
-        self.taken = taken.into_iter();
-    }
-
-    fn image(&self, taken: &Taken) -> Vec<u8> {
-        let fragments = taken.names.iter().filter_map(|name| {
-            let (leaf, position) = self.families.get(name)?.find(&taken.key)?;
-            Some(leaf.view(name, position).parts())
-        });
-        let fragments: Vec<_> = fragments.collect();
-        record::put(
-            &taken.key,
-            PushMode::ReplaceGroup,
-            taken.lifetime,
-            fragments.into_iter(),
-        )
     }
 }
 
@@ -84,31 +52,116 @@ impl Iterator for Images<'_> {
     type Item = Vec<u8>;
 
     fn next(&mut self) -> Option<Vec<u8>> {
-        if self.taken.len() == 0 {
-            self.take();
+        if self.records.len() == 0 {
+            let taken = Taken::of(&self.store.lock().state, self.last.take());
+            let records = taken.records();
+            let last = records
+                .len()
+                .checked_sub(1)
+                .and_then(|last| taken.groups.get(last));
+            self.last = last.map(|group| group.key.clone());
+            self.records = records.into_iter();
         }
-        let taken = self.taken.next()?;
-        Some(self.image(&taken))
+        self.records.next()
     }
 }
 
-/// The first groups beyond a key.
-fn next(state: &State, last: Option<GroupingKey>) -> Vec<Taken> {
-    let mut taken: Vec<Taken> = Vec::with_capacity(AT_A_TIME);
-    for (key, roster) in state.groups_above(last).take(AT_A_TIME) {
-        let before = taken.last().map(|taken| &taken.names);
-        let names = match before {
-            Some(names) if is_same(names, roster) => Arc::clone(names),
-            // A copy, for a roster is forgotten by the count of those who share it.
-            _ => Arc::from(&**roster),
+/// Neighbouring groups, and what they have.
+#[derive(Debug, Default)]
+struct Taken {
+    groups: Vec<Group>,
+    families: HashMap<Arc<str>, Leaves>,
+}
+
+#[derive(Debug)]
+struct Group {
+    key: GroupingKey,
+    lifetime: Option<Lifetime>,
+    /// Names of its families, sorted.
+    names: Arc<[Arc<str>]>,
+}
+
+impl Taken {
+    /// The first groups beyond a key.
+    fn of(state: &State, last: Option<GroupingKey>) -> Self {
+        let mut taken = Self::default();
+        for (key, roster) in state.groups_above(last).take(AT_A_TIME) {
+            let before = taken.groups.last().map(|group| &group.names);
+            let names = match before {
+                Some(names) if is_same(names, roster) => Arc::clone(names),
+                // A copy, for a roster is forgotten by the count of those who share it.
+                _ => Arc::from(&**roster),
+            };
+            taken.groups.push(Group {
+                key: key.clone(),
+                lifetime: state.lifetimes().get(key),
+                names,
+            });
+        }
+        let ends = taken.groups.first().zip(taken.groups.last());
+        let Some((first, last)) = ends.map(|(first, last)| (&first.key, &last.key)) else {
+            return taken;
         };
-        taken.push(Taken {
-            key: key.clone(),
-            lifetime: state.lifetimes().get(key),
-            names,
-        });
+        for group in taken.groups.chunk_by(has_same_families) {
+            for name in group.iter().take(1).flat_map(|group| &*group.names) {
+                if let Some(family) = state.families().get(name)
+                    && !taken.families.contains_key(name)
+                {
+                    let leaves = family.leaves_of(first, last);
+                    taken.families.insert(Arc::clone(name), leaves);
+                }
+            }
+        }
+        taken
     }
-    taken
+
+    /// The records of the first of these groups, one at least.
+    fn records(&self) -> Vec<Vec<u8>> {
+        let mut records = Vec::with_capacity(self.groups.len());
+        let mut bytes = 0;
+        for groups in self.groups.chunk_by(has_same_families) {
+            let Some(Group {
+                key: first, names, ..
+            }) = groups.first()
+            else {
+                continue;
+            };
+            // What one of these families has of the next group comes right behind what it has of this one.
+            let families = names.iter().filter_map(|name| {
+                let fragments = self.families.get(name)?.fragments_from(name, Some(first));
+                Some(fragments.peekable())
+            });
+            let mut families: Vec<_> = families.collect();
+            for Group { key, lifetime, .. } in groups {
+                let fragments: Vec<_> = families.iter_mut().filter_map(|family| of(key, family)).collect();
+                let parts = fragments.iter().map(FragmentView::parts);
+                let record = record::put(key, PushMode::ReplaceGroup, *lifetime, parts);
+                bytes += record.len();
+                records.push(record);
+                if bytes >= ENOUGH_BYTES {
+                    return records;
+                }
+            }
+        }
+        records
+    }
+}
+
+/// The fragment of a group, of those that are left of a family.
+fn of<'f>(
+    key: &GroupingKey,
+    family: &mut Peekable<impl Iterator<Item = FragmentView<'f>>>,
+) -> Option<FragmentView<'f>> {
+    loop {
+        if let Some(found) = family.next_if(|fragment| fragment.key() == key) {
+            return Some(found);
+        }
+        family.next_if(|fragment| fragment.key() < key)?;
+    }
+}
+
+fn has_same_families(a: &Group, b: &Group) -> bool {
+    Arc::ptr_eq(&a.names, &b.names)
 }
 
 /// Whether these are the names of a roster. Names are shared, so no text is compared.

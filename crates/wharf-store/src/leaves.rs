@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use wharf_model::GroupingKey;
 
-use crate::leaf::Leaf;
+use crate::leaf::{FragmentView, Leaf};
 
 /// A branch is split in two when it has more leaves than this.
 const MAX_LEAVES: usize = 64;
@@ -80,6 +80,31 @@ impl Leaves {
         };
         let leaves = branches.iter().rev().flat_map(|branch| branch.below.iter().rev());
         leaves.skip(passed).map(|entry| &entry.below)
+    }
+
+    /// The leaves in which keys from `first` to `last` are or belong.
+    pub(crate) fn between(&self, first: &GroupingKey, last: &GroupingKey) -> Self {
+        let mut between = Self::default();
+        let leaves = self.from(Some(first));
+        for leaf in leaves.take_while(|leaf| leaf.first_key().is_some_and(|key| key <= last)) {
+            between.push(Arc::clone(leaf));
+        }
+        between
+    }
+
+    /// The fragments from a key on, in the order of keys; all, without one.
+    pub(crate) fn fragments_from<'l>(
+        &'l self,
+        name: &'l str,
+        key: Option<&GroupingKey>,
+    ) -> impl Iterator<Item = FragmentView<'l>> + use<'l> {
+        let mut leaves = self.from(key);
+        let first = leaves.next();
+        let before = key.zip(first).map(|(key, leaf)| leaf.find(key));
+        let before = before.map_or(0, |found| found.unwrap_or_else(|belongs| belongs));
+        let fragments = |leaf: &'l Arc<Leaf>| leaf.fragments(name);
+        let first = first.into_iter().flat_map(fragments).skip(before);
+        first.chain(leaves.flat_map(fragments))
     }
 
     /// Adds a leaf whose fragments come after all others, and which is not empty.

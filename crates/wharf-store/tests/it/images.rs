@@ -115,3 +115,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn large_groups_are_all_there_once_and_in_order() {
+    let store = store();
+    let body = format!("m{{pad=\"{}\"}} 1\n", "x".repeat(20_000));
+    for group in 10..40 {
+        push(&store, PushMode::ReplaceGroup, &path(group), &body, 1).unwrap();
+    }
+    let restored = self::store();
+    let images: Vec<_> = store.images().collect();
+    assert_eq!(images.len(), 30);
+    for image in &images {
+        restored.replay(image).unwrap();
+    }
+    assert_eq!(told(&restored), told(&store));
+    let (first, last) = (&images[0], &images[29]);
+    assert!(
+        first.windows(3).any(|bytes| bytes == b"10\xff") && last.windows(3).any(|bytes| bytes == b"39\xff")
+    );
+}
