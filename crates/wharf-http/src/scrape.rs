@@ -4,6 +4,7 @@
 //! and, if an earlier scrape has asked, compressed. A gzip body is then a header, the leaves' blocks, and a
 //! trailer whose checksum is combined from theirs.
 
+mod helpers;
 mod openmetrics;
 
 use std::cmp::Ordering;
@@ -28,6 +29,7 @@ use crate::groups;
 use crate::negotiate::{self, Compression, Format};
 use crate::places::Place;
 use crate::rights::{Right, Rights};
+use crate::scrape::helpers::{Helpers, is_as_stored};
 use crate::telemetry::StoreGauges;
 
 /// Answers a scrape; with `match[]` in the query, one of the groups that match, without the gateway's own metrics. So it
@@ -90,12 +92,12 @@ pub(crate) async fn handle(
 
 struct Rendered {
     body: ResponseBody,
-    /// How many leaves had to be compressed.
+    /// How many leaves had to be compressed, not counting those that helpers did.
     recompressed: u64,
 }
 
 fn render(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     selectors: &[Selector],
     format: Format,
     escaping: EscapingScheme,
@@ -111,7 +113,16 @@ fn render(
     };
     let mut sink = Sink::new(compression);
     match format {
-        Format::Text004 | Format::Text100 => render_text(&own, &snapshot, escaping, &mut sink),
+        Format::Text004 | Format::Text100 => {
+            let snapshot = Arc::new(snapshot);
+            render_text(
+                &own,
+                &snapshot,
+                escaping,
+                &mut sink,
+                Helpers::of(gateway, &snapshot, escaping),
+            );
+        }
         Format::OpenMetrics001 | Format::OpenMetrics100 => {
             openmetrics::render(&own, &snapshot, escaping, &mut sink);
         }
@@ -183,8 +194,13 @@ fn merge<'a>(own: &'a Exposition<'_>, snapshot: &'a Snapshot) -> impl Iterator<I
     })
 }
 
-fn render_text(own: &Exposition<'_>, snapshot: &Snapshot, escaping: EscapingScheme, sink: &mut Sink) {
-    let as_stored = escaping == EscapingScheme::AllowUtf8;
+fn render_text(
+    own: &Exposition<'_>,
+    snapshot: &Snapshot,
+    escaping: EscapingScheme,
+    sink: &mut Sink,
+    mut helpers: Helpers<'_>,
+) {
     let mut lines = Vec::new();
     for merged in merge(own, snapshot) {
         if let Some(family) = merged.own {
@@ -199,14 +215,15 @@ fn render_text(own: &Exposition<'_>, snapshot: &Snapshot, escaping: EscapingSche
         }
         let Some(view) = merged.pushed else { continue };
         if merged.own.is_none() {
-            if as_stored || !view.has_utf8_name() {
+            if escaping == EscapingScheme::AllowUtf8 || !view.has_utf8_name() {
                 sink.piece(&SharedPiece::Header(Arc::clone(view.header())));
             } else {
                 sink.text(&view.render_header(escaping));
             }
         }
         for leaf in view.leaves() {
-            if as_stored || !leaf.has_utf8_names() {
+            helpers.pass(sink.recompressed());
+            if is_as_stored(leaf, escaping) {
                 sink.piece(&SharedPiece::Leaf(Arc::clone(leaf)));
                 continue;
             }
@@ -448,6 +465,14 @@ impl Sink {
             Self::Identity(output) => output.share(Bytes::from_owner(shared.share())),
             Self::Gzip(sink) => sink.piece(shared.piece()),
             Self::Zstd(_) => self.text(shared.as_ref()),
+        }
+    }
+
+    /// How many leaves were compressed for this body, as far as it is.
+    fn recompressed(&self) -> u64 {
+        match self {
+            Self::Gzip(sink) => sink.recompressed,
+            Self::Identity(_) | Self::Zstd(_) => 0,
         }
     }
 

@@ -433,6 +433,11 @@ impl Telemetry {
         scrapes.size_bytes.observe(size_bytes as f64);
     }
 
+    /// So many leaves were compressed for a scrape, beside those of [`Self::record_scrape`].
+    pub fn record_recompressed(&self, leaves: u64) {
+        lock(&self.scrapes).leaves_recompressed += leaves;
+    }
+
     /// So many groups were deleted by selector.
     pub fn record_deleted(&self, groups: u64) {
         self.groups_deleted.fetch_add(groups, Relaxed);

@@ -42,12 +42,14 @@ impl Piece {
 
     /// The compressed form, made now if no scrape has asked before; whether it was made now.
     ///
-    /// Two scrapes that ask at once may both do the work; both get the same bytes.
+    /// Of those who ask at once, one does the work and the others wait.
     pub fn compressed(&self) -> (&Compressed, bool) {
-        if let Some(compressed) = self.compressed.get() {
-            return (compressed, false);
-        }
-        (self.compressed.get_or_init(|| compress(&self.text)), true)
+        let mut is_new = false;
+        let compressed = self.compressed.get_or_init(|| {
+            is_new = true;
+            compress(&self.text)
+        });
+        (compressed, is_new)
     }
 
     /// The text, to change it; the compressed form is forgotten.

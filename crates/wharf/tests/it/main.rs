@@ -20,6 +20,7 @@ mod listeners;
 mod operators;
 mod process;
 mod rules;
+mod scrapes;
 mod storage;
 mod web_config;
 
