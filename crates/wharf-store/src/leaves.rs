@@ -3,10 +3,13 @@
 //! A tree of two levels, copied where a snapshot shares it: a list of branches, each with some tens of leaves. A
 //! search compares with bounds that lie side by side, and touches one leaf only.
 
+mod bounds;
+
 use std::sync::Arc;
 
 use wharf_model::GroupingKey;
 
+use self::bounds::{Bounds, Entry};
 use crate::leaf::{FragmentView, Leaf};
 
 /// A branch is split in two when it has more leaves than this.
@@ -17,29 +20,16 @@ const JOIN_LEAVES: usize = MAX_LEAVES / 4;
 /// The leaves, each under a bound: not above the key of its first fragment, and above all keys of the leaf before.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Leaves {
-    branches: Vec<Entry<Branch>>,
+    branches: Bounds<Branch>,
 }
 
-type Branch = Vec<Entry<Leaf>>;
-
-#[derive(Debug, Clone)]
-struct Entry<T> {
-    bound: GroupingKey,
-    below: Arc<T>,
-}
+type Branch = Bounds<Leaf>;
 
 /// Where a leaf stands. Good until leaves are added or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     branch: usize,
     leaf: usize,
-}
-
-/// The last entry whose bound is not above the key; the first one if all are.
-fn position<T>(entries: &[Entry<T>], key: &GroupingKey) -> usize {
-    entries
-        .partition_point(|entry| entry.bound <= *key)
-        .saturating_sub(1)
 }
 
 impl Leaves {
@@ -57,13 +47,13 @@ impl Leaves {
         &'l self,
         key: Option<&GroupingKey>,
     ) -> impl Iterator<Item = &'l Arc<Leaf>> + use<'l> {
-        let first = key.map_or(0, |key| position(&self.branches, key));
+        let first = key.map_or(0, |key| self.branches.position(key));
         let branches = self.branches.get(first..).unwrap_or_default();
         let passed = match (key, branches.first()) {
-            (Some(key), Some(branch)) => position(&branch.below, key),
+            (Some(key), Some(branch)) => branch.below.position(key),
             _ => 0,
         };
-        let leaves = branches.iter().flat_map(|branch| &*branch.below);
+        let leaves = branches.iter().flat_map(|branch| branch.below.iter());
         leaves.skip(passed).map(|entry| &entry.below)
     }
 
@@ -72,10 +62,10 @@ impl Leaves {
         &'l self,
         key: Option<&GroupingKey>,
     ) -> impl Iterator<Item = &'l Arc<Leaf>> + use<'l> {
-        let last = key.map_or(self.branches.len(), |key| position(&self.branches, key) + 1);
+        let last = key.map_or(self.branches.len(), |key| self.branches.position(key) + 1);
         let branches = self.branches.get(..last).unwrap_or_default();
         let passed = match (key, branches.last()) {
-            (Some(key), Some(branch)) => branch.below.len() - position(&branch.below, key) - 1,
+            (Some(key), Some(branch)) => branch.below.len() - branch.below.position(key) - 1,
             _ => 0,
         };
         let leaves = branches.iter().rev().flat_map(|branch| branch.below.iter().rev());
@@ -112,56 +102,45 @@ impl Leaves {
         let Some(bound) = leaf.first_key().cloned() else {
             return;
         };
-        let entry = Entry {
-            bound: bound.clone(),
-            below: leaf,
-        };
-        match self
-            .branches
-            .last_mut()
-            .filter(|branch| branch.below.len() < MAX_LEAVES)
-        {
-            Some(branch) => Arc::make_mut(&mut branch.below).push(entry),
-            None => self.branches.push(Entry {
-                bound,
-                below: Arc::new(vec![entry]),
-            }),
+        let entry = Entry::new(bound.clone(), leaf);
+        match self.branches.last() {
+            Some(last) if last.below.len() < MAX_LEAVES => {
+                let last = self.branches.len() - 1;
+                Arc::make_mut(self.branches.below_mut(last)).push(entry);
+            }
+            _ => self
+                .branches
+                .push(Entry::new(bound, Arc::new(vec![entry].into()))),
         }
     }
 
     /// The leaf that has the fragment of a group if any has, and the fragment's position in it.
     pub(crate) fn find(&self, key: &GroupingKey) -> Option<(&Leaf, usize)> {
-        let branch = &self.branches.get(position(&self.branches, key))?.below;
-        let leaf = &branch.get(position(branch, key))?.below;
+        let branch = &self.branches.get(self.branches.position(key))?.below;
+        let leaf = &branch.get(branch.position(key))?.below;
         Some((leaf, leaf.find(key).ok()?))
     }
 
     /// Where the fragment of a group is or belongs. Makes a first leaf if there is none.
     pub(crate) fn place(&mut self, key: &GroupingKey) -> Place {
         if self.branches.is_empty() {
-            let entry = |below| Entry {
-                bound: key.clone(),
-                below,
-            };
-            let leaf = entry(Arc::default());
-            self.branches.push(Entry {
-                bound: key.clone(),
-                below: Arc::new(vec![leaf]),
-            });
+            let leaf = Entry::new(key.clone(), Arc::default());
+            let branch = Entry::new(key.clone(), Arc::new(vec![leaf].into()));
+            self.branches.push(branch);
         }
-        let branch = position(&self.branches, key);
-        let leaf = position(&self.branches[branch].below, key);
+        let branch = self.branches.position(key);
+        let leaf = self.branches[branch].below.position(key);
         let place = Place { branch, leaf };
         if *key < self.branches[branch].bound {
-            self.branches[branch].bound = key.clone();
-            self.branch_mut(place)[leaf].bound = key.clone();
+            self.branches.lower(branch, key.clone());
+            self.branch_mut(place).lower(leaf, key.clone());
         }
         place
     }
 
     /// The leaf at a place, to change it. What a snapshot shares is copied first.
     pub(crate) fn leaf_mut(&mut self, place: Place) -> &mut Leaf {
-        Arc::make_mut(&mut self.branch_mut(place)[place.leaf].below)
+        Arc::make_mut(self.branch_mut(place).below_mut(place.leaf))
     }
 
     /// Adds the upper part that was split off the leaf at a place.
@@ -170,20 +149,10 @@ impl Leaves {
             return;
         };
         let branch = self.branch_mut(place);
-        branch.insert(
-            place.leaf + 1,
-            Entry {
-                bound,
-                below: Arc::new(upper),
-            },
-        );
+        branch.insert(place.leaf + 1, Entry::new(bound, Arc::new(upper)));
         if branch.len() > MAX_LEAVES {
             let upper = branch.split_off(branch.len() / 2);
-            let bound = upper[0].bound.clone();
-            let entry = Entry {
-                bound,
-                below: Arc::new(upper),
-            };
+            let entry = Entry::new(upper[0].bound.clone(), Arc::new(upper));
             self.branches.insert(place.branch + 1, entry);
         }
     }
@@ -193,25 +162,27 @@ impl Leaves {
         let branch = self.branch_mut(place);
         if branch[place.leaf].below.is_empty() {
             branch.remove(place.leaf);
-        } else if let [lower, upper, ..] = &mut branch[place.leaf..]
+        } else if let [lower, upper, ..] = &branch[place.leaf..]
             && lower.below.should_join(&upper.below)
         {
-            Arc::make_mut(&mut lower.below).join(&upper.below);
+            let upper = Arc::clone(&upper.below);
+            Arc::make_mut(branch.below_mut(place.leaf)).join(&upper);
             branch.remove(place.leaf + 1);
         }
         let is_empty = branch.is_empty();
         if is_empty {
             self.branches.remove(place.branch);
-        } else if let [lower, upper, ..] = &mut self.branches[place.branch..]
+        } else if let [lower, upper, ..] = &self.branches[place.branch..]
             && lower.below.len() + upper.below.len() <= JOIN_LEAVES
         {
-            Arc::make_mut(&mut lower.below).extend_from_slice(&upper.below);
+            let upper = Arc::clone(&upper.below);
+            self.branch_mut(place).append(&upper);
             self.branches.remove(place.branch + 1);
         }
     }
 
     fn branch_mut(&mut self, place: Place) -> &mut Branch {
-        Arc::make_mut(&mut self.branches[place.branch].below)
+        Arc::make_mut(self.branches.below_mut(place.branch))
     }
 }
 
