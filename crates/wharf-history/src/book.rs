@@ -113,6 +113,8 @@ enum Pacing {
 const GROUP_BYTES: usize = 192;
 /// Places for pushes come and go by so many.
 const ROOM: usize = 6;
+/// Places that a group begins with: those of CI pipelines are mostly pushed once.
+const FIRST_ROOM: usize = 2;
 /// Different reasons that are told apart.
 const MAX_REASONS: usize = 200;
 const MAX_REASON_BYTES: usize = 32;
@@ -340,7 +342,9 @@ impl Book {
                 slot.pushes.pop_front();
                 slot.gone += 1;
             } else if slot.pushes.len() == slot.pushes.capacity() {
-                slot.pushes.reserve_exact(ROOM);
+                let is_first = slot.pushes.capacity() == 0;
+                slot.pushes
+                    .reserve_exact(if is_first { FIRST_ROOM } else { ROOM });
             }
             slot.pushes.push_back(packed);
         });

@@ -147,7 +147,7 @@ fn replay() {
     );
 }
 
-/// Twenty thousand keys of 11 KB are overwritten ten times in turn, with a checkpoint whenever the log is half as long
+/// Twenty thousand keys of 11 KB are overwritten ten times in turn, with a checkpoint whenever the log is as long
 /// as the state: how much more is written than was appended, and how much room that takes.
 fn overwrite() {
     const KEYS: usize = 20_000;
@@ -173,7 +173,7 @@ fn overwrite() {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 most.fetch_max(size(), Ordering::Relaxed);
-                if ledger.log_bytes() > LIVE / 2 {
+                if ledger.log_bytes() > LIVE {
                     let mut state = (0..KEYS).map(|_| record.clone());
                     ledger.checkpoint(ledger.durable(), &mut state).unwrap();
                 }

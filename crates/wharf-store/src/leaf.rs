@@ -1,5 +1,7 @@
 //! Leaves: the fragments of neighbouring groups of one family, in one buffer.
 
+mod marks;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -7,6 +9,7 @@ use wharf_exposition::{protobuf, text};
 use wharf_model::name::{EscapingScheme, NameRule};
 use wharf_model::{Exposition, Family, GroupingKey, MetricType, Text, Value};
 
+use self::marks::{Marks, Tag};
 use crate::UnixNanos;
 use crate::family::{FamilyMeta, Size};
 use crate::piece::Piece;
@@ -26,18 +29,8 @@ const JOIN_TEXT_BYTES: usize = 6 * 1024;
 pub struct Leaf {
     piece: Piece,
     fragments: Vec<Fragment>,
-    /// One for each fragment, side by side: a search that went from fragment to fragment, and from there to the keys,
-    /// would wait for memory at each step.
-    marks: Vec<Mark>,
+    marks: Marks,
     utf8_names: bool,
-}
-
-/// What a search for a group's lines needs of each fragment.
-#[derive(Debug, Clone, Copy)]
-struct Mark {
-    /// Hash of the key: others may have the same.
-    tag: u32,
-    text_len: u32,
 }
 
 /// What a leaf knows of one group's lines.
@@ -69,22 +62,18 @@ impl Leaf {
     /// The fragments, ordered by grouping key.
     pub fn fragments<'a>(&'a self, name: &'a str) -> impl Iterator<Item = FragmentView<'a>> {
         let mut start = 0;
-        self.fragments
-            .iter()
-            .zip(&self.marks)
-            .map(move |(fragment, mark)| {
-                let text = &self.piece.text()[start..start + mark.text_len as usize];
-                start += mark.text_len as usize;
-                FragmentView { name, fragment, text }
-            })
+        let fragments = self.fragments.iter().zip(self.marks.lengths());
+        fragments.map(move |(fragment, length)| {
+            let text = &self.piece.text()[start..start + length];
+            start += length;
+            FragmentView { name, fragment, text }
+        })
     }
 
     /// The position of a group's fragment, or where it belongs.
     pub(crate) fn find(&self, key: &GroupingKey) -> Result<usize, usize> {
-        let tag = tag_of(key);
-        let tagged = (0..).zip(&self.marks).filter(|(_, mark)| mark.tag == tag);
-        let mut found = tagged.map(|(position, _)| position);
-        match found.find(|position| self.fragments[*position].key == *key) {
+        let mut tagged = self.marks.positions(Tag::of(key));
+        match tagged.find(|position| self.fragments[*position].key == *key) {
             Some(position) => Ok(position),
             None => self.fragments.binary_search_by(|fragment| fragment.key.cmp(key)),
         }
@@ -127,15 +116,15 @@ impl Leaf {
     pub(crate) fn only(&self, keep: impl Fn(&GroupingKey) -> bool) -> Self {
         let mut part = Self::default();
         let text = part.piece.text_mut();
-        let kept = self
-            .fragments("")
-            .zip(&self.marks)
-            .filter(|(view, _)| keep(view.key()));
-        for (view, mark) in kept {
-            text.extend_from_slice(view.text);
-            part.fragments.push(view.fragment.clone());
-            part.marks.push(*mark);
+        let mut is_kept = Vec::with_capacity(self.fragments.len());
+        for view in self.fragments("") {
+            is_kept.push(keep(view.key()));
+            if is_kept.last() == Some(&true) {
+                text.extend_from_slice(view.text);
+                part.fragments.push(view.fragment.clone());
+            }
         }
+        part.marks = self.marks.only(is_kept);
         part.find_utf8_names();
         part
     }
@@ -146,8 +135,7 @@ impl Leaf {
             self.fragments.reserve_exact(self.fragments.len() / 8 + 2);
             self.marks.reserve_exact(self.fragments.len() / 8 + 2);
         }
-        let tag = tag_of(&fragment.key);
-        self.marks.insert(position, Mark { tag, text_len: 0 });
+        self.marks.insert(position, Tag::of(&fragment.key));
         self.fragments.insert(position, fragment);
     }
 
@@ -162,7 +150,7 @@ impl Leaf {
     pub(crate) fn set_text(&mut self, position: usize, text: &[u8]) {
         let range = self.range_of(position);
         replace_range(self.piece.text_mut(), range, text);
-        self.marks[position].text_len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        self.marks.set_length(position, text.len());
         if self.fragments[position].shape.utf8_names || self.utf8_names {
             self.find_utf8_names();
         }
@@ -173,11 +161,10 @@ impl Leaf {
     pub(crate) fn retain(&mut self, name: &str, mut stays: impl FnMut(FragmentView<'_>) -> bool) {
         let text = self.piece.text_mut();
         let (mut start, mut kept) = (0, 0);
-        let mut marks = self.marks.iter();
-        let mut kept_marks = Vec::with_capacity(self.marks.len());
+        let mut lengths = self.marks.lengths();
+        let mut is_kept = Vec::with_capacity(self.fragments.len());
         self.fragments.retain(|fragment| {
-            let Some(mark) = marks.next() else { return false };
-            let range = start..start + mark.text_len as usize;
+            let range = start..start + lengths.next().unwrap_or(0);
             start = range.end;
             let view = FragmentView {
                 name,
@@ -189,11 +176,12 @@ impl Leaf {
                 let length = range.len();
                 text.copy_within(range, kept);
                 kept += length;
-                kept_marks.push(*mark);
             }
+            is_kept.push(stays);
             stays
         });
-        self.marks = kept_marks;
+        drop(lengths);
+        self.marks = self.marks.only(is_kept);
         text.truncate(kept);
         self.find_utf8_names();
         self.give_back();
@@ -226,13 +214,13 @@ impl Leaf {
         let mut position = self.len() / 2;
         if text_len > MAX_TEXT_BYTES {
             let mut before = 0;
-            position = self.marks.iter().position(|mark| {
-                before += mark.text_len as usize;
+            position = self.marks.lengths().position(|length| {
+                before += length;
                 before > text_len / 2
             })?;
         }
         let position = position.clamp(1, self.len() - 1);
-        let start = self.start_of(position);
+        let start = self.range_of(position).start;
         let mut upper = Self {
             piece: Piece::new(self.piece.text()[start..].to_vec()),
             fragments: self.fragments.split_off(position),
@@ -245,7 +233,6 @@ impl Leaf {
         text.truncate(start);
         text.shrink_to(roomy(start));
         self.fragments.shrink_to_fit();
-        self.marks.shrink_to_fit();
         Some(upper)
     }
 
@@ -260,7 +247,7 @@ impl Leaf {
         let end = self.piece.text().len();
         replace_range(self.piece.text_mut(), end..end, upper.piece.text());
         self.fragments.extend_from_slice(&upper.fragments);
-        self.marks.extend_from_slice(&upper.marks);
+        self.marks.append(&upper.marks);
         self.utf8_names |= upper.utf8_names;
     }
 
@@ -268,14 +255,9 @@ impl Leaf {
         self.utf8_names = self.fragments.iter().any(|fragment| fragment.shape.utf8_names);
     }
 
-    fn start_of(&self, position: usize) -> usize {
-        let before = self.marks[..position].iter();
-        before.map(|mark| mark.text_len as usize).sum()
-    }
-
     fn range_of(&self, position: usize) -> Range<usize> {
-        let start = self.start_of(position);
-        start..start + self.marks[position].text_len as usize
+        let (start, length) = self.marks.place(position);
+        start..start + length
     }
 }
 
@@ -292,11 +274,6 @@ impl Fragment {
             exact: None,
         }
     }
-}
-
-/// A hash that is the same in all leaves; who makes keys of equal tags makes a search as slow as the leaf is long.
-fn tag_of(key: &GroupingKey) -> u32 {
-    crc32fast::hash(key.as_bytes())
 }
 
 /// Replaces bytes in the middle of a buffer without an allocation, if there is room.

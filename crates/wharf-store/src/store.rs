@@ -485,7 +485,7 @@ impl Store {
     }
 
     /// Looks after the ledger, once: forgets how to take settled changes back, begins the ledger anew after a
-    /// failure, or writes a checkpoint when `log_bytes` have been logged since the last one, or half of what is
+    /// failure, or writes a checkpoint when `log_bytes` have been logged since the last one, or as much as is
     /// stored if that is more. Blocks while it writes; call it from a thread of its own, many times a second.
     ///
     /// Says what was done of the last two.
@@ -500,9 +500,9 @@ impl Store {
         drop(self.take_settled(ledger.durable()));
         let failed = ledger.failed();
         let stored = self.totals().bytes;
-        // A checkpoint, the log, and the next checkpoint while it is written: together below three times what is
-        // stored, if that is much.
-        if !failed && ledger.log_bytes() < log_bytes.max(stored / 2) {
+        // A checkpoint, the log, and the next checkpoint while it is written: together below four
+        // checkpoints, if that is much.
+        if !failed && ledger.log_bytes() < log_bytes.max(stored) {
             return Ok(Kept::Nothing);
         }
         self.checkpoint(failed)

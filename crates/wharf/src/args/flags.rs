@@ -477,8 +477,8 @@ pub(crate) static FLAGS: [Flag; 48] = [
         section: Section::Storage,
         takes: Takes::Size,
         repeats: None,
-        help: "Length of the log after which the stored groups are written out and the log begins anew; or half \
-               of what is stored, if that is more.",
+        help: "Length of the log after which the stored groups are written out and the log begins anew; or as \
+               much as is stored, if that is more.",
         set: |config, value| set(&mut config.storage.checkpoint, value.parse()),
         show: |config| config.storage.checkpoint.to_string(),
     },

@@ -262,7 +262,7 @@ mod tests {
                                                          answered, or at most this long after.
                   --storage.segment-bytes=32MiB          Size of a file of the log.
                   --storage.checkpoint-bytes=128MiB      Length of the log after which the stored groups are
-                                                         written out and the log begins anew; or half of what is
+                                                         written out and the log begins anew; or as much as is
                                                          stored, if that is more.
                   --history.max-bytes=64MiB              Memory for what has become of the last 60 pushes of
                                                          each group; beyond it the oldest pushes are forgotten
