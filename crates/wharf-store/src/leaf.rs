@@ -116,13 +116,10 @@ impl Leaf {
     pub(crate) fn only(&self, keep: impl Fn(&GroupingKey) -> bool) -> Self {
         let mut part = Self::default();
         let text = part.piece.text_mut();
-        let mut is_kept = Vec::with_capacity(self.fragments.len());
-        for view in self.fragments("") {
-            is_kept.push(keep(view.key()));
-            if is_kept.last() == Some(&true) {
-                text.extend_from_slice(view.text);
-                part.fragments.push(view.fragment.clone());
-            }
+        let is_kept: Vec<bool> = self.fragments("").map(|view| keep(view.key())).collect();
+        for (view, _) in self.fragments("").zip(&is_kept).filter(|(_, is_kept)| **is_kept) {
+            text.extend_from_slice(view.text);
+            part.fragments.push(view.fragment.clone());
         }
         part.marks = self.marks.only(is_kept);
         part.find_utf8_names();
