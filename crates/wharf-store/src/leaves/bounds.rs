@@ -183,6 +183,7 @@ mod tests {
 
     proptest! {
         #[test]
+        #[cfg_attr(miri, ignore = "too large for an interpreter")]
         fn a_search_finds_what_comparing_whole_keys_finds(
             values in prop::collection::btree_set("a{0,12}[ab\u{1}]{1,3}", 0..40),
             kept in 0..40_usize,
