@@ -169,13 +169,15 @@ struct Merged<'a> {
     pushed: Option<FamilyView<'a>>,
 }
 
+/// The pushed families that have metrics.
+fn pushed(snapshot: &Snapshot) -> impl Iterator<Item = FamilyView<'_>> {
+    snapshot.families().filter(|family| family.meta().is_some())
+}
+
 /// Both lists are sorted by name; so is the merged one. Families without metrics are left out.
 fn merge<'a>(own: &'a Exposition<'_>, snapshot: &'a Snapshot) -> impl Iterator<Item = Merged<'a>> {
     let mut own_families = own.families.iter().peekable();
-    let mut pushed_families = snapshot
-        .families()
-        .filter(|family| family.meta().is_some())
-        .peekable();
+    let mut pushed_families = pushed(snapshot).peekable();
     std::iter::from_fn(move || {
         let order = match (own_families.peek(), pushed_families.peek()) {
             (Some(family), Some(view)) => own.text(family.name).cmp(view.name()),
@@ -325,6 +327,11 @@ impl AsRef<[u8]> for SharedPiece {
 /// Texts shorter than this are gathered and compressed together, anew each time: alone they compress badly, and
 /// there is little work in them.
 const GATHER_BYTES: usize = 1024;
+/// Whether a piece is compressed together with others.
+fn is_gathered(piece: &Piece) -> bool {
+    piece.text().len() < GATHER_BYTES
+}
+
 /// Gathered text is compressed, and gathered output sent off, in parts of about this size.
 const PART_BYTES: usize = 64 * 1024;
 /// Parts of output below this are copied together: a write of few large parts is faster than one of many small.
@@ -407,7 +414,7 @@ impl GzipSink {
     }
 
     fn piece(&mut self, piece: &Piece) {
-        if piece.text().len() < GATHER_BYTES {
+        if is_gathered(piece) {
             self.text(piece.text());
             return;
         }

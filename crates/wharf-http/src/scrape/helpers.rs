@@ -12,7 +12,7 @@ use std::thread;
 use wharf_model::name::EscapingScheme;
 use wharf_store::{Leaf, Snapshot};
 
-use super::GATHER_BYTES;
+use super::{is_gathered, pushed};
 use crate::gateway::Gateway;
 
 /// Helpers are called after so many leaves were compressed: 16 KB each, they take longer than to call somebody.
@@ -78,8 +78,7 @@ impl<'s> Helpers<'s> {
 impl Ends {
     /// Goes from the last leaf towards the scrape; how many had to be compressed.
     fn meet(&self, snapshot: &Snapshot, escaping: EscapingScheme) -> u64 {
-        let families = snapshot.families().filter(|family| family.meta().is_some());
-        let leaves: Vec<_> = families.flat_map(|family| family.leaves()).collect();
+        let leaves: Vec<_> = pushed(snapshot).flat_map(|family| family.leaves()).collect();
         let mut compressed = 0;
         loop {
             let position = leaves.len().checked_sub(self.back.fetch_add(1, Relaxed) + 1);
@@ -87,8 +86,7 @@ impl Ends {
             let Some(leaf) = ahead.and_then(|position| leaves.get(position)) else {
                 return compressed;
             };
-            let is_compressed_alone = leaf.piece().text().len() >= GATHER_BYTES;
-            if is_compressed_alone && is_as_stored(leaf, escaping) {
+            if !is_gathered(leaf.piece()) && is_as_stored(leaf, escaping) {
                 compressed += u64::from(leaf.piece().compressed().1);
             }
         }

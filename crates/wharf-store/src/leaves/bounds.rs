@@ -52,7 +52,10 @@ pub(super) struct Bounds<T> {
 
 impl<T> Default for Bounds<T> {
     fn default() -> Self {
-        Vec::new().into()
+        Self {
+            entries: Vec::new(),
+            common: 0,
+        }
     }
 }
 
@@ -67,11 +70,13 @@ impl<T> Clone for Bounds<T> {
 
 impl<T> From<Vec<Entry<T>>> for Bounds<T> {
     fn from(entries: Vec<Entry<T>>) -> Self {
-        let mut bounds = Self { entries, common: 0 };
-        for entry in &mut bounds.entries {
-            entry.look_behind(0);
+        let mut bounds = Self {
+            entries: Vec::with_capacity(entries.len()),
+            common: 0,
+        };
+        for entry in entries {
+            bounds.push(entry);
         }
-        bounds.compare();
         bounds
     }
 }
