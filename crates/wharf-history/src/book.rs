@@ -1,10 +1,11 @@
 //! The histories in memory, within a number of bytes.
 
 use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use wharf_model::GroupingKey;
 
 use crate::push::{LastError, Method, PastPush, Push, Refusal};
@@ -95,22 +96,15 @@ struct Slot {
     key: Option<GroupingKey>,
     pushes: VecDeque<Packed>,
     last_error: Option<Box<LastError>>,
+    /// Its pace if it has one, kept from the first question on until the next push.
+    pace: Option<Box<Option<Pace>>>,
     /// How many places in the queue, the first ones of this slot, are of pushes that are gone already.
-    gone: usize,
-    pacing: Pacing,
+    gone: u32,
 }
 
-/// The pace of a group, kept from the first question on until its next push.
-#[derive(Debug, Clone, Copy, Default)]
-enum Pacing {
-    #[default]
-    Unasked,
-    Known(Option<Pace>),
-}
-
-/// What a group costs beside its key, its pushes and the text of its last refusal: its slot, its place in the table
-/// and its allocations.
-const GROUP_BYTES: usize = 192;
+/// What a group costs beside its key, its pushes and the text of its last refusal: its slot, its place in the table,
+/// its pace and its allocations.
+const GROUP_BYTES: usize = 160;
 /// Places for pushes come and go by so many.
 const ROOM: usize = 6;
 /// Places that a group begins with: those of CI pipelines are mostly pushed once.
@@ -126,7 +120,7 @@ impl Slot {
         GROUP_BYTES + key.as_bytes().len() + error + self.pushes.capacity() * size_of::<Packed>()
     }
 
-    fn pace(&self) -> Option<Pace> {
+    fn find_pace(&self) -> Option<Pace> {
         let stored = || self.pushes.iter().filter(|push| push.refused == 0);
         if stored().count() < PACED_PUSHES {
             return None;
@@ -148,7 +142,9 @@ impl Slot {
 pub(crate) struct Book {
     max_bytes: usize,
     bytes: usize,
-    by_key: HashMap<GroupingKey, usize>,
+    /// The slots of the groups, by the hashes of their keys.
+    by_key: HashTable<u32>,
+    hasher: DefaultHashBuilder,
     slots: Vec<Slot>,
     free: Vec<usize>,
     /// The slot of each push in the order of the pushes, and of some that are gone already, see [`Slot::gone`].
@@ -163,7 +159,8 @@ impl Book {
         Self {
             max_bytes,
             bytes: 0,
-            by_key: HashMap::new(),
+            by_key: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
             slots: Vec::new(),
             free: Vec::new(),
             queue: VecDeque::new(),
@@ -232,19 +229,16 @@ impl Book {
 
     /// Forgets a group.
     pub(crate) fn forget(&mut self, key: &GroupingKey) {
-        if let Some(slot) = self.by_key.get(key) {
-            self.close(*slot);
+        if let Some(slot) = self.find(key) {
+            self.close(slot);
         }
     }
 
     /// Forgets the groups that are not to stay.
     pub(crate) fn retain(&mut self, stays: impl Fn(&GroupingKey) -> bool) {
-        let gone: Vec<usize> = self
-            .by_key
-            .iter()
-            .filter(|(key, _)| !stays(key))
-            .map(|(_, slot)| *slot)
-            .collect();
+        let slots = self.slots.iter().enumerate();
+        let goes = slots.filter(|(_, slot)| slot.key.as_ref().is_some_and(|key| !stays(key)));
+        let gone: Vec<usize> = goes.map(|(at, _)| at).collect();
         for slot in gone {
             self.close(slot);
         }
@@ -257,18 +251,15 @@ impl Book {
 
     pub(crate) fn group(&mut self, key: &GroupingKey) -> Option<GroupHistory> {
         let pace = self.pulse(key).pace;
-        let slot = self.slots.get(*self.by_key.get(key)?)?;
+        let slot = self.slots.get(self.find(key)?)?;
         Some(self.describe(slot, pace))
     }
 
     pub(crate) fn pulse(&mut self, key: &GroupingKey) -> Pulse {
-        let slot = self.by_key.get(key).and_then(|slot| self.slots.get_mut(*slot));
+        let slot = self.find(key).and_then(|slot| self.slots.get_mut(slot));
         let Some(slot) = slot else { return Pulse::default() };
-        let pace = match slot.pacing {
-            Pacing::Known(pace) => pace,
-            Pacing::Unasked => slot.pace(),
-        };
-        slot.pacing = Pacing::Known(pace);
+        let pace = slot.pace.as_deref().copied().unwrap_or_else(|| slot.find_pace());
+        slot.pace = Some(Box::new(pace));
         Pulse {
             pace,
             refused_at_ms: slot.last_error.as_ref().map(|error| error.at_ms),
@@ -407,17 +398,29 @@ impl Book {
         }
     }
 
+    /// The slot of a group that is known.
+    fn find(&self, key: &GroupingKey) -> Option<usize> {
+        let is_its = |at: &u32| self.slots.get(*at as usize).and_then(|slot| slot.key.as_ref()) == Some(key);
+        let found = self.by_key.find(self.hasher.hash_one(Some(key)), is_its);
+        found.map(|at| *at as usize)
+    }
+
     /// The slot of a group.
     fn open(&mut self, key: &GroupingKey) -> usize {
-        if let Some(slot) = self.by_key.get(key) {
-            return *slot;
+        if let Some(slot) = self.find(key) {
+            return slot;
         }
         let at = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() - 1
         });
-        self.by_key.insert(key.clone(), at);
         self.change(at, |slot| slot.key = Some(key.clone()));
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        let hash_of = |at: &u32| hasher.hash_one(slots.get(*at as usize).and_then(|slot| slot.key.as_ref()));
+        // There are never that many slots: a group takes more bytes than the largest number has.
+        let entry = u32::try_from(at).unwrap_or(u32::MAX);
+        self.by_key
+            .insert_unique(hasher.hash_one(Some(key)), entry, hash_of);
         at
     }
 
@@ -426,11 +429,16 @@ impl Book {
             return;
         };
         let Some(key) = &slot.key else { return };
-        self.by_key.remove(key);
+        let found = self
+            .by_key
+            .find_entry(self.hasher.hash_one(Some(key)), |known| *known as usize == at);
+        if let Ok(entry) = found {
+            entry.remove();
+        }
         self.bytes -= slot.bytes();
         self.pushes -= slot.pushes.len();
         *slot = Slot {
-            gone: slot.gone + slot.pushes.len(),
+            gone: slot.gone + u32::try_from(slot.pushes.len()).unwrap_or(0),
             ..Slot::default()
         };
         self.free.push(at);
@@ -443,7 +451,7 @@ impl Book {
         };
         let before = slot.bytes();
         change(slot);
-        slot.pacing = Pacing::Unasked;
+        slot.pace = None;
         self.bytes = self.bytes + slot.bytes() - before;
     }
 

@@ -89,14 +89,12 @@ where
         let mut first = Bytes::new();
         let mut whole = BytesMut::new();
         let mut place = None;
-        let mut pace = Pace::new();
+        // Nobody is in a hurry as long as nothing is held.
+        let mut pace = None;
         loop {
-            let frame = if place.is_some() {
-                pace.keep(body.frame()).await?
-            } else {
-                // Nothing is held yet, and so nobody is in a hurry.
-                pace = Pace::new();
-                body.frame().await
+            let frame = match &pace {
+                Some(pace) => Pace::keep(pace, body.frame()).await?,
+                None => body.frame().await,
             };
             let Some(frame) = frame else { break };
             let Ok(data) = frame.map_err(|error| ApiError::aborted(&error))?.into_data() else {
@@ -113,7 +111,9 @@ where
                 discard(headers, body, timeout).await;
                 return Err(error);
             }
-            pace.came(data.len());
+            if place.is_some() {
+                pace.get_or_insert_with(Pace::new).came(data.len());
+            }
             if first.is_empty() && whole.is_empty() {
                 // Most bodies come in one frame and need no copy.
                 first = data;

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use wharf_exposition::{openmetrics, protobuf, text};
 use wharf_model::{Exposition, GroupingKey};
-use wharf_store::{Commit, Gist, PushError, TextBody};
+use wharf_store::{Commit, Gist, PushError, Store, TextBody};
 
 use crate::activity::{Brought, Pushed};
 use crate::body::{self, ContentEncoding};
@@ -33,6 +33,8 @@ pub(crate) use self::many::handle as handle_many;
 const LARGE_BODY_BYTES: usize = 64 * 1024;
 /// The same for compressed ones, which may expand a thousand times.
 const LARGE_COMPRESSED_BYTES: usize = 4 * 1024;
+/// How often a push lets its thread do something else while the store is busy. Then it waits in line.
+const GIVES_WAY: u32 = 4;
 
 /// Answers a request for the group whose key is `rest`, the path behind `/metrics/job`.
 pub(crate) async fn handle(
@@ -169,6 +171,7 @@ async fn push(
         *brought = read;
         run
     } else {
+        give_way(&gateway.store).await;
         let run = admitted.run(&received, &worker, brought);
         // Its places are not for those who wait for the disk.
         drop(received);
@@ -177,6 +180,15 @@ async fn push(
     match run? {
         Ran::Stored(commit) => commit.wait().await.map(|()| None).map_err(ApiError::from),
         Ran::Dropped(error) => Ok(Some(error)),
+    }
+}
+
+/// Lets other requests go on until the store is free, or for some turns. A thread that waits for a lock serves nobody.
+async fn give_way(store: &Store) {
+    let mut turns = 0;
+    while turns < GIVES_WAY && store.is_busy() {
+        tokio::task::yield_now().await;
+        turns += 1;
     }
 }
 

@@ -31,7 +31,9 @@ fn check(book: &Book) {
     assert_eq!(book.by_key.len() + book.free.len(), book.slots.len());
     for (at, slot) in book.slots.iter().enumerate() {
         let places = book.queue.iter().filter(|place| **place as usize == at).count();
-        assert_eq!(places, slot.pushes.len() + slot.gone);
+        assert_eq!(places, slot.pushes.len() + slot.gone as usize);
+        let found = slot.key.as_ref().map(|key| book.find(key));
+        assert!(found.is_none_or(|found| found == Some(at)));
         assert_eq!(slot.key.is_some(), !slot.pushes.is_empty());
     }
 }
