@@ -168,7 +168,7 @@ pub(crate) struct Writer {
     id: u64,
     stamp: u64,
     offset: u64,
-    prewritten: bool,
+    is_makeshift: bool,
     /// The last record of the log so far.
     last: u64,
     /// Something was written since the last sync.
@@ -182,7 +182,7 @@ impl Writer {
             file,
             id,
             stamp,
-            prewritten,
+            is_makeshift,
         } = segment;
         let name = format::segment_name(id);
         Self {
@@ -191,7 +191,7 @@ impl Writer {
             id,
             stamp,
             offset: FILE_HEADER_BYTES as u64,
-            prewritten,
+            is_makeshift,
             last,
             dirty: false,
         }
@@ -430,7 +430,7 @@ impl Shared {
     }
 
     fn write_group(&self, writer: &mut Writer, group: &mut [Pending]) -> Result<(), Arc<str>> {
-        if !writer.prewritten && self.pool.is_ready(writer.id) {
+        if writer.is_makeshift && self.pool.is_ready(writer.id) {
             self.roll(writer)?;
         }
         let durable = self.durable().0;

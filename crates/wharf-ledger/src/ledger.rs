@@ -138,12 +138,7 @@ impl Ledger {
 
         let last = recovery.last.0;
         let mut spares = survey.spares.into_iter();
-        let pool = Pool::new(
-            Arc::clone(&disk),
-            options.segment_bytes,
-            survey.last_id + 1,
-            spares.next(),
-        );
+        let pool = Pool::new(Arc::clone(&disk), &options, survey.last_id + 1, spares.next());
         let leftovers: Vec<_> = survey.temporaries.into_iter().chain(spares).collect();
         for name in &leftovers {
             // What stays costs room, and is found again at the next start.

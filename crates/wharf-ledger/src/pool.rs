@@ -1,7 +1,8 @@
 //! Segments made ready, and segments given back, away from the commit path.
 //!
-//! One helper thread keeps one segment ahead: an old segment with a new header, or a new file full of zeros. Writing
-//! into blocks that the file already has costs the disk half of what it costs to make the file longer.
+//! One helper thread keeps one segment ahead. If each commit is to be quick, that is an old segment with a new header, or a
+//! new file full of zeros: a sync of blocks that the file already has costs the disk half of what it costs to make the file
+//! longer. If there are few syncs, that is not worth writing everything twice, and it is a new file that grows.
 
 use std::{
     io,
@@ -9,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    Options, SyncMode,
     disk::{Disk, DiskFile},
     error::{DiskError, During},
     format::{self, SegmentHeader, Start},
@@ -26,8 +28,8 @@ pub(crate) struct NewSegment {
     pub(crate) file: Box<dyn DiskFile>,
     pub(crate) id: u64,
     pub(crate) stamp: u64,
-    /// Whether the file already has its full length.
-    pub(crate) prewritten: bool,
+    /// Whether the log is to leave it as soon as the helper has made another one ready.
+    pub(crate) is_makeshift: bool,
 }
 
 /// The segments that are not in use.
@@ -35,6 +37,8 @@ pub(crate) struct NewSegment {
 pub(crate) struct Pool {
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
+    /// Whether segments have their full length before they are used.
+    prewrites: bool,
     state: Mutex<State>,
     /// Wakes the helper.
     work: Condvar,
@@ -65,7 +69,7 @@ enum Work {
 }
 
 impl Pool {
-    pub(crate) fn new(disk: Arc<dyn Disk>, segment_bytes: u64, next_id: u64, spare: Option<String>) -> Self {
+    pub(crate) fn new(disk: Arc<dyn Disk>, options: &Options, next_id: u64, spare: Option<String>) -> Self {
         let state = State {
             next_id,
             spare,
@@ -73,7 +77,8 @@ impl Pool {
         };
         Self {
             disk,
-            segment_bytes,
+            segment_bytes: options.segment_bytes,
+            prewrites: options.sync == SyncMode::Always,
             state: Mutex::new(state),
             work: Condvar::new(),
             done: Condvar::new(),
@@ -161,7 +166,7 @@ impl Pool {
                 file,
                 id,
                 stamp: header.stamp,
-                prewritten: false,
+                is_makeshift: self.prewrites,
             })
             .during("create log segment", &name)
     }
@@ -238,7 +243,7 @@ impl Pool {
             file,
             id,
             stamp: header.stamp,
-            prewritten: true,
+            is_makeshift: false,
         })
         .during("prepare log segment", &name)
     }
@@ -246,7 +251,12 @@ impl Pool {
     fn write_new(&self, name: &str, header: &SegmentHeader) -> io::Result<Box<dyn DiskFile>> {
         let temporary = format!("{name}.tmp");
         let file = self.disk.create(&temporary)?;
-        self.write_zeros(&*file)
+        let filled = if self.prewrites {
+            self.write_zeros(&*file)
+        } else {
+            Ok(())
+        };
+        filled
             .and_then(|()| self.finish(file, &temporary, name, header))
             .inspect_err(|_| self.discard(&temporary))
     }

@@ -249,6 +249,26 @@ fn with_an_interval_a_record_is_durable_soon_after() {
 }
 
 #[test]
+fn segments_are_filled_in_advance_only_if_every_record_waits_for_a_sync() {
+    for (sync, in_advance) in [
+        (SyncMode::Always, true),
+        (SyncMode::Every(Duration::from_secs(3600)), false),
+    ] {
+        let disk = SimulatedDisk::new(1);
+        let options = options(sync);
+        let (_ledger, ..) = open_with(&disk, options).unwrap();
+        // A segment has its name when it is ready; the second one is the helper's.
+        let is_segment = |name: &str| name.starts_with("log-") && !name.ends_with(".tmp");
+        let segments = || disk.contents().into_iter().filter(|(name, _)| is_segment(name));
+        while segments().count() < 2 {
+            thread::yield_now();
+        }
+        let is_full = |bytes: &Vec<u8>| bytes.len() as u64 >= options.segment_bytes;
+        assert_eq!(segments().any(|(_, bytes)| is_full(&bytes)), in_advance);
+    }
+}
+
+#[test]
 fn one_commit_over_several_segments_is_durable_in_all_of_them() {
     let disk = SimulatedDisk::new(1);
     let (ledger, ..) = open_with(&disk, options(SyncMode::Every(Duration::from_millis(50)))).unwrap();
