@@ -137,14 +137,12 @@ impl Ledger {
             recover::recover(&*disk, &mut survey, &mut visit).map_err(|stopped| stopped.at(&*disk))?;
 
         let last = recovery.last.0;
-        let mut spares = survey.spares.into_iter();
-        let pool = Pool::new(Arc::clone(&disk), &options, survey.last_id + 1, spares.next());
-        let leftovers: Vec<_> = survey.temporaries.into_iter().chain(spares).collect();
-        for name in &leftovers {
+        let pool = Pool::new(Arc::clone(&disk), &options, survey.last_id + 1, survey.spares);
+        for name in &survey.temporaries {
             // What stays costs room, and is found again at the next start.
             drop(disk.remove(name));
         }
-        if !leftovers.is_empty() {
+        if !survey.temporaries.is_empty() {
             // A segment may get the name of a leftover on its way; the two must not be mixed up.
             disk.sync_dir().during("sync ledger folder", &describe)?;
         }

@@ -56,8 +56,8 @@ struct State {
     urgent: bool,
     /// Segments whose records a checkpoint covers.
     released: Vec<u64>,
-    /// A file of the right length to become a segment.
-    spare: Option<String>,
+    /// Files of the right length to become segments.
+    spares: Vec<String>,
     stopped: bool,
 }
 
@@ -69,10 +69,10 @@ enum Work {
 }
 
 impl Pool {
-    pub(crate) fn new(disk: Arc<dyn Disk>, options: &Options, next_id: u64, spare: Option<String>) -> Self {
+    pub(crate) fn new(disk: Arc<dyn Disk>, options: &Options, next_id: u64, spares: Vec<String>) -> Self {
         let state = State {
             next_id,
-            spare,
+            spares,
             ..State::default()
         };
         Self {
@@ -177,9 +177,9 @@ impl Pool {
         let mut state = lock(&self.state);
         state.failure = Some("the ledger has failed".into());
         let ready = state.ready.take().map(|segment| format::segment_name(segment.id));
-        let spare = state.spare.take();
+        let spares = std::mem::take(&mut state.spares);
         drop(state);
-        for name in ready.into_iter().chain(spare) {
+        for name in ready.into_iter().chain(spares) {
             self.discard(&name);
         }
     }
@@ -203,7 +203,7 @@ impl Pool {
                 state.next_id += 1;
                 return Work::Prepare {
                     id: state.next_id - 1,
-                    spare: state.spare.take(),
+                    spare: state.spares.pop(),
                 };
             }
             state = wait(&self.work, state);
@@ -291,12 +291,12 @@ impl Pool {
         Ok(file)
     }
 
-    /// Keeps one of the segments to be written again, and removes the others. Nothing depends on either; what
-    /// remains because the disk fails is found at the next start.
+    /// Keeps segments to be written again, for a log as long as theirs, and removes the others. Nothing depends on either;
+    /// what remains because the disk fails is found at the next start.
     fn recycle_or_remove(&self, ids: &[u64]) {
         for &id in ids {
             let name = format::segment_name(id);
-            let wanted = lock(&self.state).spare.is_none() && self.has_full_length(&name);
+            let wanted = lock(&self.state).spares.len() < ids.len() && self.has_full_length(&name);
             if !wanted {
                 self.discard(&name);
                 continue;
@@ -309,7 +309,7 @@ impl Pool {
                 .and_then(|()| self.disk.sync_dir())
                 .is_ok()
             {
-                lock(&self.state).spare = Some(spare);
+                lock(&self.state).spares.push(spare);
             }
         }
     }
