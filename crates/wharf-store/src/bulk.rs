@@ -112,11 +112,11 @@ impl Store {
                 }
             }
         }
-        let mut undo = Some(Undo::Several(undos));
-        let commit = self.append(&mut guarded, record.map(Several::finish), |_| {
-            undo.take().unwrap_or(Undo::Nothing)
-        });
-        if let Some(undo) = undo.filter(|_| commit.is_err()) {
+        let undo = Undo::Several(undos);
+        let commit = self.append(&mut guarded, record.map(Several::finish));
+        if commit.is_ok() {
+            self.book_undo(&mut guarded, undo);
+        } else {
             guarded.state.undo(&self.preparer, undo);
         }
         Self::unlock(guarded);
@@ -149,9 +149,7 @@ impl Store {
         if let Some(record) = record {
             record.put(key, mode, lifetime, prepared.parts());
         }
-        let undo = guarded.state.undo_of_put(key, mode, &prepared);
-        guarded.state.put(preparer, key, mode, lifetime, prepared);
-        Ok(undo)
+        Ok(guarded.state.put(preparer, key, mode, lifetime, prepared, true))
     }
 
     /// Removes families of a group; how many there were. The group and its push times stay.
@@ -165,10 +163,10 @@ impl Store {
             record.finish()
         });
         let mut guarded = self.lock();
-        let commit = self.append(&mut guarded, record, |state| {
-            state.undo_of_delete_families(key, names)
-        })?;
+        let commit = self.append(&mut guarded, record)?;
+        let undo = guarded.state.undo_of_delete_families(key, names);
         let removed = guarded.state.delete_families(&self.preparer, key, names);
+        self.book_undo(&mut guarded, undo);
         Self::unlock(guarded);
         Ok((removed, commit))
     }
@@ -209,10 +207,9 @@ impl Store {
             }
             record.finish()
         });
-        // How to take it back is known when it is done.
-        let commit = self.append(&mut guarded, record, |_| Undo::Nothing)?;
+        let commit = self.append(&mut guarded, record)?;
         let undo = guarded.state.delete_all(&self.preparer, &keys, self.waits());
-        guarded.amend_undo(self.waits(), undo);
+        self.book_undo(&mut guarded, undo);
         Self::unlock(guarded);
         Ok((keys, commit))
     }
@@ -257,14 +254,17 @@ impl Store {
             record.finish()
         });
         // Nobody waits for it.
-        drop(self.append(&mut guarded, record, |_| Undo::Nothing)?);
+        drop(self.append(&mut guarded, record)?);
         let mut undos = Vec::new();
         let has_more = due.len() == EXPIRED_AT_ONCE;
         let mut gone = Vec::with_capacity(due.len());
         for (key, lifetime) in due {
             if lifetime.ttl.keep_times {
-                undos.push(guarded.state.undo_of_delete(&key, self.waits()));
-                guarded.state.put(&self.preparer, &key, mode, None, nothing());
+                undos.push(
+                    guarded
+                        .state
+                        .put(&self.preparer, &key, mode, None, nothing(), self.waits()),
+                );
                 expired.kept_times += 1;
             } else {
                 gone.push(key);
@@ -272,7 +272,7 @@ impl Store {
         }
         gone.sort_unstable();
         undos.push(guarded.state.delete_all(&self.preparer, &gone, self.waits()));
-        guarded.amend_undo(self.waits(), Undo::Several(undos));
+        self.book_undo(&mut guarded, Undo::Several(undos));
         Self::unlock(guarded);
         expired.deleted.append(&mut gone);
         Ok(has_more)

@@ -12,6 +12,7 @@ use crate::leaf::{Fragment, FragmentView, Leaf};
 use crate::leaves::Leaves;
 use crate::piece::Piece;
 use crate::prepare::{Prepared, PreparedFamily};
+use crate::record::Image;
 
 /// What a family has beside its series.
 ///
@@ -204,18 +205,25 @@ impl Family {
         (!part.is_empty()).then_some(part)
     }
 
-    /// Stores the fragment of a group in place of its former one.
+    /// Stores the fragment of a group in place of its former one, which is added to the image.
     pub(crate) fn put(
         &mut self,
         key: &GroupingKey,
         prepared: &Prepared<'_>,
         family: &mut PreparedFamily<'_>,
+        image: Option<&mut Image>,
     ) {
         let text = prepared.text(family);
         let place = self.leaves.place(key);
         let leaf = self.leaves.leaf_mut(place);
         let position = leaf.find(key);
-        let old = position.ok().map(|position| Counts::of(&leaf.view("", position)));
+        let old = position.ok().map(|position| {
+            let old = leaf.view(&self.name, position);
+            if let Some(image) = image {
+                image.add(&old.parts());
+            }
+            Counts::of(&old)
+        });
         let meta = match &old {
             Some(old) if old.meta.is_of(family) => Arc::clone(&old.meta),
             _ => intern(&self.metas, FamilyMeta::of(family)),

@@ -100,6 +100,13 @@ pub(crate) struct FamilyParts<'a> {
     pub(crate) exact: Option<&'a [u8]>,
 }
 
+impl FamilyParts<'_> {
+    /// About as many bytes as it takes in a record.
+    pub(crate) fn record_bytes(&self) -> usize {
+        self.text.len() + self.name.len() + 64
+    }
+}
+
 /// The record of a group's families.
 pub(crate) fn put<'a>(
     key: &GroupingKey,
@@ -107,10 +114,7 @@ pub(crate) fn put<'a>(
     lifetime: Option<Lifetime>,
     families: impl ExactSizeIterator<Item = FamilyParts<'a>> + Clone,
 ) -> Vec<u8> {
-    let size: usize = families
-        .clone()
-        .map(|family| family.text.len() + family.name.len() + 64)
-        .sum();
+    let size: usize = families.clone().map(|family| family.record_bytes()).sum();
     let mut out = Vec::with_capacity(size + key.as_bytes().len() + 32);
     out.extend_from_slice(&[version_of(lifetime), PUT, mode_code(mode)]);
     write_bytes(&mut out, key.as_bytes());
@@ -133,28 +137,37 @@ pub(crate) fn wipe() -> Vec<u8> {
     vec![SINGLE, WIPE]
 }
 
-/// The record of what a group holds, in the making: families have to come in the order of their names.
-#[derive(Debug)]
-pub(crate) struct Image(Vec<u8>);
+/// What a group has of some families, to be put back one day. Families have to come in the order of their names.
+#[derive(Debug, Default)]
+pub(crate) struct Image {
+    families: usize,
+    body: Vec<u8>,
+}
 
 impl Image {
-    pub(crate) fn new(key: &GroupingKey, lifetime: Option<Lifetime>, families: usize) -> Self {
-        let mut out = Vec::new();
-        out.extend_from_slice(&[version_of(lifetime), PUT, mode_code(PushMode::ReplaceFamilies)]);
+    /// An image with room for so many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            families: 0,
+            body: Vec::with_capacity(bytes),
+        }
+    }
+
+    pub(crate) fn add(&mut self, family: &FamilyParts<'_>) {
+        write_family(&mut self.body, family);
+        self.families += 1;
+    }
+
+    /// The record that puts it back.
+    pub(crate) fn into_record(self, key: &GroupingKey, lifetime: Option<Lifetime>) -> Vec<u8> {
+        let mut out = vec![version_of(lifetime), PUT, mode_code(PushMode::ReplaceFamilies)];
         write_bytes(&mut out, key.as_bytes());
         if lifetime.is_some() {
             write_lifetime(&mut out, lifetime);
         }
-        write_length(&mut out, families);
-        Self(out)
-    }
-
-    pub(crate) fn add(&mut self, family: &FamilyParts<'_>) {
-        write_family(&mut self.0, family);
-    }
-
-    pub(crate) fn finish(self) -> Vec<u8> {
-        self.0
+        write_length(&mut out, self.families);
+        out.extend_from_slice(&self.body);
+        out
     }
 }
 

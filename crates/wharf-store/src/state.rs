@@ -14,7 +14,7 @@ use crate::index::{Fingerprint, GroupId, SeriesIndex};
 use crate::lifetime::{Lifetime, Lifetimes};
 use crate::limits::{Accounts, Exceeded, Growth, Limited, Limits};
 use crate::prepare::{Prepared, PreparedFamily, Preparer, has_series, series_of};
-use crate::record::{self, Change};
+use crate::record::{self, Change, Image};
 use crate::roster::{Roster, Rosters};
 use crate::store::PushMode;
 use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, UnixNanos};
@@ -69,11 +69,12 @@ impl Group {
 pub(crate) enum Undo {
     /// The group did not exist before.
     Delete { key: GroupingKey },
-    /// These fragments (a put record) were replaced or removed, and these families were not there.
+    /// These fragments were replaced or removed, and these families were not there.
     Restore {
         key: GroupingKey,
-        image: Vec<u8>,
-        created: Vec<String>,
+        lifetime: Option<Lifetime>,
+        image: Image,
+        created: Vec<Arc<str>>,
     },
     /// The last of these first.
     Several(Vec<Self>),
@@ -89,7 +90,8 @@ struct Leaving<'k> {
     id: GroupId,
     size: Size,
     /// What it held.
-    image: Option<record::Image>,
+    lifetime: Option<Lifetime>,
+    image: Option<Image>,
 }
 
 /// A push as the checks see it.
@@ -150,7 +152,9 @@ impl State {
                 mode,
                 lifetime,
                 prepared,
-            } => self.put(preparer, &key, mode, lifetime, prepared),
+            } => {
+                self.put(preparer, &key, mode, lifetime, prepared, false);
+            }
             Change::Delete { key } => {
                 self.delete(preparer, &key, false);
             }
@@ -163,7 +167,7 @@ impl State {
         }
     }
 
-    /// Stores an admitted push.
+    /// Stores an admitted push; with `undoable`, says how to take that back.
     pub(crate) fn put(
         &mut self,
         preparer: &Preparer,
@@ -171,21 +175,43 @@ impl State {
         mode: PushMode,
         lifetime: Option<Lifetime>,
         mut prepared: Prepared<'_>,
-    ) {
+        undoable: bool,
+    ) -> Undo {
         let total = self.size;
         let trace = trace(mode, &prepared);
         let group = self.groups.get(key);
-        if group.is_none() {
+        let is_new = group.is_none();
+        let former = self.lifetimes.get(key);
+        let restore = |image, created| Undo::Restore {
+            key: key.clone(),
+            lifetime: former,
+            image,
+            created,
+        };
+        let mut removed = None;
+        if is_new {
             if let Some(mut failure) = first_failure(preparer, key, &prepared) {
-                self.apply(preparer, key, &mut failure, None);
+                self.apply(preparer, key, &mut failure, None, None);
             }
         } else if mode == PushMode::ReplaceGroup && group.is_some_and(|group| !group.expects(trace)) {
             let stays = |name: &str| is_time(name) || prepared.get(name).is_some();
-            self.remove_families(preparer, key, |name| !stays(name));
+            let mut image = undoable.then(Image::default);
+            self.remove_families(preparer, key, |name| !stays(name), image.as_mut());
+            removed = image.map(|image| restore(image, Vec::new()));
         }
-        self.apply(preparer, key, &mut prepared, trace);
+        let mut image = undoable.then(|| {
+            let bytes = prepared.parts().map(|family| family.record_bytes()).sum();
+            Image::with_capacity(bytes)
+        });
+        let created = self.apply(preparer, key, &mut prepared, trace, image.as_mut());
         self.lifetimes.set(key, lifetime);
         self.book(key, total);
+        match (image, removed) {
+            (None, _) => Undo::Nothing,
+            (Some(_), _) if is_new => Undo::Delete { key: key.clone() },
+            (Some(image), None) => restore(image, created),
+            (Some(image), Some(removed)) => Undo::Several(vec![removed, restore(image, created)]),
+        }
     }
 
     /// What books a refused push: the failure time moves. With `makes`, a group that does not exist is made, with a
@@ -211,35 +237,6 @@ impl State {
         Some(prepared)
     }
 
-    /// How to take back a push that is about to be stored.
-    pub(crate) fn undo_of_put(&self, key: &GroupingKey, mode: PushMode, prepared: &Prepared<'_>) -> Undo {
-        let Some(group) = self.groups.get(key) else {
-            return Undo::Delete { key: key.clone() };
-        };
-        let replaced = |name: &str| mode == PushMode::ReplaceGroup || prepared.get(name).is_some();
-        let image = self.image(key, group.families.iter().filter(|name| replaced(name)));
-        let names = prepared.families.iter().map(|family| family.name);
-        let is_new = |name: &&str| !group.families.has(name);
-        Undo::Restore {
-            key: key.clone(),
-            image,
-            created: names.filter(is_new).map(str::to_owned).collect(),
-        }
-    }
-
-    /// How to take back the end of what a group has. Without `waits` nobody is going to.
-    pub(crate) fn undo_of_delete(&self, key: &GroupingKey, waits: bool) -> Undo {
-        let Some(group) = self.groups.get(key).filter(|_| waits) else {
-            return Undo::Nothing;
-        };
-        let image = self.image(key, group.families.iter());
-        Undo::Restore {
-            key: key.clone(),
-            image,
-            created: Vec::new(),
-        }
-    }
-
     /// How to take back the end of some families of a group.
     pub(crate) fn undo_of_delete_families(&self, key: &GroupingKey, names: &[&str]) -> Undo {
         if !self.groups.contains_key(key) {
@@ -247,13 +244,19 @@ impl State {
         }
         Undo::Restore {
             key: key.clone(),
-            image: self.image_of(key, names.iter().copied()),
+            lifetime: self.lifetimes.get(key),
+            image: self.image(key, self.known(names.iter().copied())),
             created: Vec::new(),
         }
     }
 
-    /// The record of some families of a group as they are now.
-    fn image<'a>(&'a self, key: &GroupingKey, names: impl Iterator<Item = &'a Arc<str>>) -> Vec<u8> {
+    /// The names that are those of families.
+    fn known<'n>(&self, names: impl Iterator<Item = &'n str>) -> impl Iterator<Item = &Arc<str>> {
+        names.filter_map(|name| Some(self.families.get(name)?.name()))
+    }
+
+    /// What a group has of some families now.
+    fn image<'a>(&'a self, key: &GroupingKey, names: impl Iterator<Item = &'a Arc<str>>) -> Image {
         let fragments = names.filter_map(|name| {
             let (leaf, position) = self.families.get(name)?.find(key)?;
             Some(leaf.view(name, position).parts())
@@ -261,14 +264,17 @@ impl State {
         let mut parts: Vec<_> = fragments.collect();
         parts.sort_unstable_by_key(|parts| parts.name);
         parts.dedup_by_key(|parts| parts.name);
-        let lifetime = self.lifetimes.get(key);
-        record::put(key, PushMode::ReplaceFamilies, lifetime, parts.into_iter())
+        let mut image = Image::default();
+        for parts in &parts {
+            image.add(parts);
+        }
+        image
     }
 
     /// The record of the families of these names that a group has, as they are now.
     pub(crate) fn image_of<'n>(&self, key: &GroupingKey, names: impl Iterator<Item = &'n str>) -> Vec<u8> {
-        let known = |name| Some(self.families.get(name)?.name());
-        self.image(key, names.filter_map(known))
+        let image = self.image(key, self.known(names));
+        image.into_record(key, self.lifetimes.get(key))
     }
 
     /// Takes a change back. Changes are taken back from the last one on.
@@ -277,13 +283,19 @@ impl State {
             Undo::Delete { key } => {
                 self.delete(preparer, &key, false);
             }
-            Undo::Restore { key, image, created } => {
+            Undo::Restore {
+                key,
+                lifetime,
+                image,
+                created,
+            } => {
                 let total = self.size;
-                let created: HashSet<String> = created.into_iter().collect();
+                let created: HashSet<Arc<str>> = created.into_iter().collect();
                 if !created.is_empty() {
-                    self.remove_families(preparer, &key, |name| created.contains(name));
+                    self.remove_families(preparer, &key, |name| created.contains(name), None);
                 }
-                let changes = record::decode(&image, preparer).unwrap_or_default();
+                let record = image.into_record(&key, lifetime);
+                let changes = record::decode(&record, preparer).unwrap_or_default();
                 for change in changes {
                     if let Change::Put {
                         lifetime,
@@ -291,7 +303,7 @@ impl State {
                         ..
                     } = change
                     {
-                        self.apply(preparer, &key, &mut prepared, None);
+                        self.apply(preparer, &key, &mut prepared, None, None);
                         self.lifetimes.set(&key, lifetime);
                     }
                 }
@@ -321,7 +333,7 @@ impl State {
     pub(crate) fn delete(&mut self, preparer: &Preparer, key: &GroupingKey, undoable: bool) -> Option<Undo> {
         let group = self.groups.remove(key)?;
         let lifetime = self.lifetimes.get(key);
-        let mut image = undoable.then(|| record::Image::new(key, lifetime, group.families.len()));
+        let mut image = undoable.then(Image::default);
         let total = self.size;
         for name in &*group.families {
             self.remove_fragment(preparer, key, group.id, name, image.as_mut());
@@ -333,7 +345,8 @@ impl State {
         self.lifetimes.set(key, None);
         Some(image.map_or(Undo::Nothing, |image| Undo::Restore {
             key: key.clone(),
-            image: image.finish(),
+            lifetime,
+            image,
             created: Vec::new(),
         }))
     }
@@ -354,12 +367,12 @@ impl State {
                     None => drop(by_family.insert(Arc::clone(name), vec![leaving.len()])),
                 }
             }
-            let lifetime = self.lifetimes.get(key);
             leaving.push(Leaving {
                 key,
                 id: group.id,
                 size: Size::default(),
-                image: undoable.then(|| record::Image::new(key, lifetime, group.families.len())),
+                lifetime: self.lifetimes.get(key),
+                image: undoable.then(Image::default),
             });
             self.rosters.release(group.families);
             self.lifetimes.set(key, None);
@@ -393,7 +406,8 @@ impl State {
             self.ids.release(group.id);
             undos.extend(group.image.map(|image| Undo::Restore {
                 key: group.key.clone(),
-                image: image.finish(),
+                lifetime: group.lifetime,
+                image,
                 created: Vec::new(),
             }));
         }
@@ -415,7 +429,8 @@ impl State {
     ) -> usize {
         let names: HashSet<&str> = names.iter().copied().collect();
         let total = self.size;
-        let removed = self.remove_families(preparer, key, |name| !is_time(name) && names.contains(name));
+        let removed =
+            self.remove_families(preparer, key, |name| !is_time(name) && names.contains(name), None);
         self.book(key, total);
         removed
     }
@@ -604,14 +619,16 @@ impl State {
 
     // ---- changes ------------------------------------------------------------------------------------------
 
-    /// Stores admitted families. With a trace, they are all that the push brings.
+    /// Stores admitted families, and adds what they replace to the image; the names of those that the group did not
+    /// have. With a trace, they are all that the push brings.
     fn apply(
         &mut self,
         preparer: &Preparer,
         key: &GroupingKey,
         prepared: &mut Prepared<'_>,
         trace: Option<Trace>,
-    ) {
+        mut image: Option<&mut Image>,
+    ) -> Vec<Arc<str>> {
         let ids = &mut self.ids;
         let group = self.groups.entry_ref(key).or_insert_with(|| Group {
             id: ids.take(key),
@@ -638,24 +655,26 @@ impl State {
                 }
             }
             let before = stored.size();
-            stored.put(key, prepared, family);
+            stored.put(key, prepared, family, image.as_deref_mut());
             self.size = self.size.moved(before, stored.size());
         }
         if !new.is_empty() {
             // Two sorted runs, which this sort merges; an insertion each would be quadratic.
-            new.splice(..0, group.families.iter().cloned());
-            new.sort();
-            self.rosters.replace(&mut group.families, new);
+            let mut all: Vec<_> = group.families.iter().chain(&new).cloned().collect();
+            all.sort();
+            self.rosters.replace(&mut group.families, all);
         }
         prepared.families = families;
+        new
     }
 
-    /// Removes some families of a group; how many there were.
+    /// Removes some families of a group, and adds them to the image; how many there were.
     fn remove_families(
         &mut self,
         preparer: &Preparer,
         key: &GroupingKey,
         goes: impl Fn(&str) -> bool,
+        mut image: Option<&mut Image>,
     ) -> usize {
         let Some(group) = self.groups.get_mut(key) else {
             return 0;
@@ -668,7 +687,7 @@ impl State {
         group.last_push = None;
         let id = group.id;
         for name in &gone {
-            self.remove_fragment(preparer, key, id, name, None);
+            self.remove_fragment(preparer, key, id, name, image.as_deref_mut());
         }
         gone.len()
     }
@@ -679,7 +698,7 @@ impl State {
         key: &GroupingKey,
         id: GroupId,
         name: &str,
-        image: Option<&mut record::Image>,
+        image: Option<&mut Image>,
     ) {
         let Some(family) = self.families.get(name) else {
             return;

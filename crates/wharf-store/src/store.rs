@@ -58,13 +58,6 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    /// Says how to take the last change back, where that was not known before it was made.
-    pub(crate) fn amend_undo(&mut self, waits: bool, undo: Undo) {
-        if let Some((_, last)) = self.undos.back_mut().filter(|_| waits) {
-            *last = undo;
-        }
-    }
-
     /// Checks a push against what is stored, and against the limits.
     pub(crate) fn admit(
         &mut self,
@@ -285,9 +278,11 @@ impl Store {
         prepared: Prepared<'_>,
         record: Option<Vec<u8>>,
     ) -> Result<Commit, PushError> {
-        let undo = |state: &State| state.undo_of_put(key, mode, &prepared);
-        let commit = self.append(guarded, record, undo)?;
-        guarded.state.put(&self.preparer, key, mode, lifetime, prepared);
+        let commit = self.append(guarded, record)?;
+        let undo = guarded
+            .state
+            .put(&self.preparer, key, mode, lifetime, prepared, self.waits());
+        self.book_undo(guarded, undo);
         Ok(commit)
     }
 
@@ -312,11 +307,10 @@ impl Store {
         // Also for a group that is not there: its end may still be on the way to the disk, and this answer must not
         // overtake it.
         let record = self.journal.get().map(|_| record::delete(key));
-        // How to take it back is known when it is done.
-        let commit = self.append(&mut guarded, record, |_| Undo::Nothing)?;
+        let commit = self.append(&mut guarded, record)?;
         let undo = guarded.state.delete(&self.preparer, key, self.waits());
         let existed = undo.is_some();
-        guarded.amend_undo(self.waits(), undo.unwrap_or(Undo::Nothing));
+        self.book_undo(&mut guarded, undo.unwrap_or(Undo::Nothing));
         Self::unlock(guarded);
         Ok((existed, commit))
     }
@@ -328,12 +322,11 @@ impl Store {
     pub fn wipe(&self) -> Result<(usize, Commit), PushError> {
         let mut guarded = self.lock();
         let record = self.journal.get().map(|_| record::wipe());
-        // The undo takes the state when it is known that the ledger has the record.
-        let commit = self.append(&mut guarded, record, |_| Undo::Nothing)?;
+        let commit = self.append(&mut guarded, record)?;
         let old = guarded.state.wipe();
         let groups = old.groups();
         if self.waits() {
-            guarded.amend_undo(true, Undo::Unwipe { state: Box::new(old) });
+            self.book_undo(&mut guarded, Undo::Unwipe { state: Box::new(old) });
             return Ok((groups, commit));
         }
         // Dropped after the lock is released: freeing a million series takes a while.
@@ -443,8 +436,8 @@ impl Store {
         }
         let state = &mut self.lock().state;
         state.admit(&self.preparer, key, PushMode::ReplaceGroup, &prepared)?;
-        state.put(&self.preparer, key, PushMode::ReplaceGroup, None, prepared);
-        state.put(&self.preparer, key, PushMode::ReplaceFamilies, None, times);
+        state.put(&self.preparer, key, PushMode::ReplaceGroup, None, prepared, false);
+        state.put(&self.preparer, key, PushMode::ReplaceFamilies, None, times, false);
         Ok(())
     }
 
@@ -561,13 +554,8 @@ impl Store {
     }
 
     /// Hands a change to the ledger, before it is made. Under the lock, so that the ledger's order is that in
-    /// which changes become visible.
-    pub(crate) fn append(
-        &self,
-        guarded: &mut Guarded,
-        record: Option<Vec<u8>>,
-        undo: impl FnOnce(&State) -> Undo,
-    ) -> Result<Commit, PushError> {
+    /// which changes become visible. [`Self::book_undo`] has to follow.
+    pub(crate) fn append(&self, guarded: &mut Guarded, record: Option<Vec<u8>>) -> Result<Commit, PushError> {
         let (Some(journal), Some(record)) = (self.journal.get(), record) else {
             return Ok(Commit { ticket: None });
         };
@@ -576,11 +564,14 @@ impl Store {
             .append(&record)
             .map_err(|error| unavailable(&error))?;
         guarded.last = sequence;
-        if journal.waits {
-            let undo = undo(&guarded.state);
-            guarded.undos.push_back((sequence, undo));
-        }
         Ok(Commit { ticket: Some(ticket) })
+    }
+
+    /// Keeps how to take the last change back, if changes wait for the ledger. It is known when the change has been made.
+    pub(crate) fn book_undo(&self, guarded: &mut Guarded, undo: Undo) {
+        if self.waits() {
+            guarded.undos.push_back((guarded.last, undo));
+        }
     }
 
     /// Takes every change back that is not on stable storage, from the last one on, where changes wait for it. The
