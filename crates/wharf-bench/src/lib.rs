@@ -22,7 +22,7 @@
 pub mod bench;
 pub mod bodies;
 pub mod check;
-pub mod empty;
+pub mod floor;
 pub mod http;
 pub mod load;
 pub mod machine;

@@ -165,6 +165,12 @@ impl Pushed {
         }
     }
 
+    /// Groups were removed.
+    pub fn remove(&mut self, goes: impl Fn(u32) -> bool) {
+        let gone = (0..).zip(&mut self.last).filter(|(group, _)| goes(*group));
+        gone.for_each(|(_, last)| *last = Last::Nothing);
+    }
+
     /// Groups from 0 on with these values.
     #[cfg(test)]
     pub(crate) fn of(values: &[u32]) -> Self {

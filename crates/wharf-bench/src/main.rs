@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use wharf_bench::bench::Bench;
+use wharf_bench::floor::{self, Floor};
 use wharf_bench::machine::Machine;
 use wharf_bench::questions::{self, Question};
 use wharf_bench::record::Record;
 use wharf_bench::subject::Programs;
-use wharf_bench::{empty, report, table};
+use wharf_bench::{report, table};
 
-/// The allocator of Wharf, for the empty handler.
+/// The allocator of Wharf, for the floors.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -49,10 +50,10 @@ fn main() -> ExitCode {
 
 fn run(args: &[String]) -> Result<()> {
     if let [command, address] = args
-        && command == "empty-handler"
+        && let Some(floor) = Floor::named(command)
     {
         let address: SocketAddr = address.parse().context("expected an address to listen on")?;
-        return empty::serve(address);
+        return floor::serve(address, &floor);
     }
     let options = Options::parse(args)?;
     match options.command {

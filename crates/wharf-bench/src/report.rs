@@ -316,10 +316,20 @@ mod tests {
             rows: Vec::new(),
             failures: Vec::new(),
         };
-        record.add("100,000 groups", "Wharf, sync=always", 0, vec![("ms", 40.0)]);
-        record.add("100,000 groups", "Wharf, sync=always", 1, vec![("ms", 44.0)]);
+        record.add(
+            "all of 100,000 groups",
+            "Wharf, sync=always",
+            0,
+            vec![("ms", 40.0)],
+        );
+        record.add(
+            "all of 100,000 groups",
+            "Wharf, sync=always",
+            1,
+            vec![("ms", 44.0)],
+        );
         record.fail(
-            "100,000 groups",
+            "all of 100,000 groups",
             "Wharf, memory",
             &anyhow::anyhow!("broken\nhint: mend it"),
         );
@@ -330,10 +340,10 @@ mod tests {
     fn a_section_has_the_table_the_headlines_and_the_failures() {
         let text = section(&question("wipe"), &record());
         let wanted = [
-            "## Removing everything\n",
-            "| 100,000 groups | Wharf, sync=always | 42.0 (40.0–44.0) |\n",
+            "## Removing groups\n",
+            "| all of 100,000 groups | Wharf, sync=always | 42.0 (40.0–44.0) |\n",
             "* Wipe of 100,000 groups: **42.0 (40.0–44.0) ms**\n",
-            "* Not measured: 100,000 groups, Wharf, memory: broken hint: mend it\n",
+            "* Not measured: all of 100,000 groups, Wharf, memory: broken hint: mend it\n",
             "`cargo xtask bench wipe`, 2020-01-02 03:04 UTC, 2 rounds of 1.5 s;",
         ];
         for wanted in wanted {
@@ -358,7 +368,12 @@ mod tests {
         );
         let mut slow = record();
         for round in [2, 3, 4] {
-            slow.add("100,000 groups", "Wharf, sync=always", round, vec![("ms", 60.0)]);
+            slow.add(
+                "all of 100,000 groups",
+                "Wharf, sync=always",
+                round,
+                vec![("ms", 60.0)],
+            );
         }
         assert!(goals(&[(question("wipe"), slow)]).contains("| **no** |"));
     }

@@ -21,7 +21,7 @@ pub struct Programs {
     pub wharf: PathBuf,
     /// The folder of the peers, as `cargo xtask bench` brings them.
     pub peers: PathBuf,
-    /// Ourselves, for the empty handler.
+    /// Ourselves, for the floors.
     pub bench: PathBuf,
     /// A folder for data and logs. It should be on the disk that is meant to be measured.
     pub scratch: PathBuf,
@@ -44,6 +44,8 @@ pub enum Kind {
     Victoria,
     /// Wharf's HTTP stack with a handler that reads the body and answers 200.
     Empty,
+    /// The same with a handler that pushes the body to a store in memory, and does nothing else that Wharf does.
+    Store,
     /// nginx with one static file.
     Nginx,
 }
@@ -59,6 +61,7 @@ impl Kind {
             Self::RealUnchecked => "Pushgateway, unchecked",
             Self::Victoria => "VictoriaMetrics",
             Self::Empty => "empty handler",
+            Self::Store => "store without a gateway",
             Self::Nginx => "nginx, static file",
         }
     }
@@ -147,6 +150,11 @@ impl Kind {
             Self::Empty => {
                 let mut command = Command::new(&programs.bench);
                 command.args(["empty-handler", &address.to_string()]);
+                (command, "/")
+            }
+            Self::Store => {
+                let mut command = Command::new(&programs.bench);
+                command.args(["bare-store", &address.to_string()]);
                 (command, "/")
             }
             Self::Nginx => {

@@ -38,6 +38,7 @@ fn run(bench: &Bench, record: &mut Record) {
         Kind::RealUnchecked,
         Kind::Victoria,
         Kind::Empty,
+        Kind::Store,
     ];
     let mut lanes = bench.filled(record, &kinds, &body, groups);
     bench.rounds(record, "", &mut lanes, |subject| {
@@ -78,6 +79,12 @@ fn headlines() -> Vec<Headline> {
             buffered,
             Kind::Empty,
             Some(Goal::AtLeast(0.6)),
+        ),
+        faster(
+            "Pushes/s of the store without a gateway around it, over the empty handler",
+            Kind::Store,
+            Kind::Empty,
+            None,
         ),
         faster(
             "Pushes/s with sync=100ms, over the Pushgateway",
