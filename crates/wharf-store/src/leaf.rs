@@ -193,11 +193,14 @@ impl Leaf {
         self.give_back();
     }
 
-    /// Frees what a large fragment has left behind. Leaves of usual size keep their room for the next push.
+    /// Frees what fragments have left behind that are gone. A leaf that is half full keeps its room for the next push.
     fn give_back(&mut self) {
         let text = self.piece.text_mut();
-        if text.capacity() > 2 * MAX_TEXT_BYTES && text.len() < text.capacity() / 2 {
-            text.shrink_to_fit();
+        if text.len() < text.capacity() / 2 {
+            text.shrink_to(roomy(text.len()));
+        }
+        if self.fragments.len() < self.fragments.capacity() / 2 {
+            self.fragments.shrink_to_fit();
         }
     }
 
@@ -490,6 +493,40 @@ mod tests {
         leaf.remove(1);
         assert!(leaf.piece.text_mut().capacity() < large.len());
         assert_eq!(leaf.piece.text(), b"\n");
+    }
+
+    #[test]
+    fn a_leaf_gives_back_the_room_of_most_of_its_fragments_and_keeps_that_of_some() {
+        let mut leaf = Leaf::default();
+        for number in 0..100 {
+            let meta = FamilyMeta {
+                help: None,
+                metric_type: MetricType::Gauge,
+                unit: "".into(),
+            };
+            let key = GroupingKey::new([("job", format!("{number:03}").as_str())]).unwrap();
+            leaf.insert(number, Fragment::new(key, Arc::new(meta)));
+            leaf.set_text(number, &[b'\n'; 100]);
+        }
+        let room = |leaf: &mut Leaf| (leaf.piece.text_mut().capacity(), leaf.fragments.capacity());
+        let full = room(&mut leaf);
+        let mut left = 0;
+        leaf.retain("", |_| {
+            left += 1;
+            left <= 60
+        });
+        assert_eq!(room(&mut leaf), full);
+        let mut left = 0;
+        leaf.retain("", |_| {
+            left += 1;
+            left <= 10
+        });
+        let (text, fragments) = room(&mut leaf);
+        assert!(
+            text <= 2 * 1000 && fragments <= 2 * 10,
+            "{text} bytes, {fragments} fragments"
+        );
+        assert_eq!(leaf.fragments("").count(), 10);
     }
 
     #[test]
