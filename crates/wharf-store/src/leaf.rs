@@ -470,18 +470,20 @@ fn drop_infinities(exposition: &mut Exposition<'_>) {
 mod tests {
     use super::*;
 
+    /// A gauge of a job, without lines.
+    fn fragment(job: &str) -> Fragment {
+        let meta = FamilyMeta {
+            help: None,
+            metric_type: MetricType::Gauge,
+            unit: "".into(),
+        };
+        let key = GroupingKey::new([("job", job)]).unwrap();
+        Fragment::new(key, Arc::new(meta))
+    }
+
     #[test]
     #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn a_leaf_does_not_keep_the_memory_of_a_fragment_that_is_gone() {
-        let fragment = |job| {
-            let meta = FamilyMeta {
-                help: None,
-                metric_type: MetricType::Gauge,
-                unit: "".into(),
-            };
-            let key = GroupingKey::new([("job", job)]).unwrap();
-            Fragment::new(key, Arc::new(meta))
-        };
         let large = vec![b'\n'; 1 << 20];
         let mut leaf = Leaf::default();
         leaf.insert(0, fragment("a"));
@@ -499,13 +501,7 @@ mod tests {
     fn a_leaf_gives_back_the_room_of_most_of_its_fragments_and_keeps_that_of_some() {
         let mut leaf = Leaf::default();
         for number in 0..100 {
-            let meta = FamilyMeta {
-                help: None,
-                metric_type: MetricType::Gauge,
-                unit: "".into(),
-            };
-            let key = GroupingKey::new([("job", format!("{number:03}").as_str())]).unwrap();
-            leaf.insert(number, Fragment::new(key, Arc::new(meta)));
+            leaf.insert(number, fragment(&format!("{number:03}")));
             leaf.set_text(number, &[b'\n'; 100]);
         }
         let room = |leaf: &mut Leaf| (leaf.piece.text_mut().capacity(), leaf.fragments.capacity());

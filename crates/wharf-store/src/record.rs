@@ -115,13 +115,24 @@ pub(crate) fn put<'a>(
     families: impl ExactSizeIterator<Item = FamilyParts<'a>> + Clone,
 ) -> Vec<u8> {
     let size: usize = families.clone().map(|family| family.record_bytes()).sum();
-    let mut out = Vec::with_capacity(size + key.as_bytes().len() + 32);
+    let mut out = begin_put(key, mode, lifetime, size);
+    write_families(&mut out, families);
+    out
+}
+
+/// A put record up to its families, with room for so many bytes of these.
+fn begin_put(
+    key: &GroupingKey,
+    mode: PushMode,
+    lifetime: Option<Lifetime>,
+    families_bytes: usize,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(families_bytes + key.as_bytes().len() + 32);
     out.extend_from_slice(&[version_of(lifetime), PUT, mode_code(mode)]);
     write_bytes(&mut out, key.as_bytes());
     if lifetime.is_some() {
         write_lifetime(&mut out, lifetime);
     }
-    write_families(&mut out, families);
     out
 }
 
@@ -160,11 +171,7 @@ impl Image {
 
     /// The record that puts it back.
     pub(crate) fn into_record(self, key: &GroupingKey, lifetime: Option<Lifetime>) -> Vec<u8> {
-        let mut out = vec![version_of(lifetime), PUT, mode_code(PushMode::ReplaceFamilies)];
-        write_bytes(&mut out, key.as_bytes());
-        if lifetime.is_some() {
-            write_lifetime(&mut out, lifetime);
-        }
+        let mut out = begin_put(key, PushMode::ReplaceFamilies, lifetime, self.body.len());
         write_length(&mut out, self.families);
         out.extend_from_slice(&self.body);
         out
