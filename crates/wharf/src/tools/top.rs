@@ -1,24 +1,23 @@
 //! `wharf top`: what goes on in a gateway, while it goes on.
 
+mod events;
 mod sample;
 mod screen;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crossterm::terminal::{
     self, DisableLineWrap, EnableLineWrap, EnterAlternateScreen, LeaveAlternateScreen,
 };
 use crossterm::{cursor, execute};
-use signal_hook::consts::{SIGHUP, SIGTERM};
+use signal_hook::low_level::emulate_default_handler;
 
+use self::events::{Event, Events, Signal};
 use self::sample::Sample;
 use self::screen::{Screen, View};
 use super::gateway::{GatewayFlags, positive_duration};
@@ -27,9 +26,6 @@ use super::remote::{self, Group, Query, Remote, Sort};
 
 /// More groups are not fetched; what comes first, and the filter, decide which.
 const MAX_GROUPS: usize = 1_000;
-
-/// How long a key may go unnoticed.
-const KEY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Watch a gateway: its groups, and how much is pushed and scraped.
 ///
@@ -87,7 +83,10 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "expected a terminal, found none\nhint: --once prints what there is and stops; `wharf ls` lists groups"
         );
     }
-    watch(remote, screen, arguments.interval)?;
+    if let Some(signal) = watch(remote, screen, arguments.interval)? {
+        // Whoever waits for this process is to see what ended it.
+        emulate_default_handler(signal)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -95,6 +94,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 const REDRAW: Duration = Duration::from_secs(1);
 
 /// What was found in one look.
+#[derive(Debug)]
 pub(super) struct Look {
     at: Instant,
     groups: Vec<Group>,
@@ -114,67 +114,44 @@ fn look(remote: &Remote, view: &View) -> anyhow::Result<Look> {
     })
 }
 
-/// Looks on a thread of its own, so that a slow gateway does not keep keys waiting.
-fn look_again(remote: Remote) -> (Sender<View>, Receiver<anyhow::Result<Look>>) {
-    let (ask, asked) = mpsc::channel::<View>();
-    let (answer, answers) = mpsc::channel();
-    std::thread::spawn(move || {
-        while let Ok(view) = asked.recv() {
-            if answer.send(look(&remote, &view)).is_err() {
-                return;
-            }
-        }
-    });
-    (ask, answers)
-}
-
-fn watch(remote: Remote, mut screen: Screen, interval: Duration) -> anyhow::Result<()> {
-    let ended = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&ended))?;
-    }
-    let (ask, answers) = look_again(remote);
+/// Shows the gateway until a key or a signal puts an end to it, and says which signal.
+fn watch(remote: Remote, mut screen: Screen, interval: Duration) -> anyhow::Result<Option<Signal>> {
+    let events = Events::listen()?;
+    let ask = events.look_at(remote);
     let _restored = Terminal::take()?;
+    events.read_keys();
     // One look at a time, and the next an interval after the last began.
     let (mut under_way, mut next) = (false, Instant::now());
-    let mut drawn = None;
-    while !ended.load(Ordering::Relaxed) {
+    loop {
         if !under_way && Instant::now() >= next {
             ask.send(screen.view.clone())?;
             (under_way, next) = (true, Instant::now() + interval);
         }
-        // What has not changed is drawn anew once a second, for the times.
-        if drawn.is_none_or(|at: Instant| at.elapsed() >= REDRAW) {
-            let (width, height) = terminal::size()?;
-            screen.draw(
-                &mut io::stdout().lock(),
-                width.into(),
-                height.into(),
-                output::now(),
-            )?;
-            drawn = Some(Instant::now());
-        }
-        if event::poll(KEY_PAUSE)? {
-            drawn = None;
-            if let Event::Key(key) = event::read()?
-                && key.kind != KeyEventKind::Release
-            {
+        let (width, height) = terminal::size()?;
+        let now = output::now();
+        screen.draw(&mut io::stdout().lock(), width.into(), height.into(), now)?;
+        // What has not changed is drawn anew once in a while, for the times.
+        let redraw = Instant::now() + REDRAW;
+        let wake = if under_way { redraw } else { redraw.min(next) };
+        match events.next(wake) {
+            Some(Event::End(signal)) => return Ok(Some(signal)),
+            Some(Event::Terminal(Input::Key(key))) if key.kind != KeyEventKind::Release => {
                 match pressed(&mut screen.view, key) {
-                    Pressed::Quit => break,
+                    Pressed::Quit => return Ok(None),
                     Pressed::Ask => next = Instant::now(),
                     Pressed::Nothing => {}
                 }
             }
-        }
-        if let Ok(answer) = answers.try_recv() {
-            (under_way, drawn) = (false, None);
-            match answer {
-                Ok(look) => screen.show(look),
-                Err(error) => screen.fail(&error),
+            Some(Event::Looked(answer)) => {
+                under_way = false;
+                match answer {
+                    Ok(look) => screen.show(look),
+                    Err(error) => screen.fail(&error),
+                }
             }
+            Some(Event::Terminal(_)) | None => {}
         }
     }
-    Ok(())
 }
 
 /// What a key asks for beyond another picture.

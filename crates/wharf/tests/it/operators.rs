@@ -1,6 +1,8 @@
 //! The tools for operators, towards Wharf and the real Pushgateway: `ls`, `get`, `rm`, `wipe`, `top`, `import`,
 //! `export`, `check`, `completions`, `man`.
 
+mod top;
+
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -572,24 +574,6 @@ fn a_mistake_on_the_command_line_is_told_apart() {
     }
     let said = fails(&tool(&["ls", "{job="]), 1);
     assert!(said.contains("selector `{job=`: column 6: expected"), "{said}");
-}
-
-#[test]
-fn top_needs_a_terminal_or_is_content_with_once() {
-    for spawn in gateways() {
-        let gateway = spawn.start();
-        gateway.push("/metrics/job/a", "m 1\n");
-        let said = fails(&tool_at(&gateway, &["top"]), 1);
-        assert!(said.contains("hint: --once"), "{said}");
-        let shown = succeeds(&gateway, &["top", "--once", "--interval=10ms"]);
-        let lines: Vec<&str> = shown.lines().collect();
-        assert!(
-            lines[0].starts_with(&format!("http://{}", gateway.address())),
-            "{shown}"
-        );
-        assert!(lines[1].starts_with("pushes 0.0/s"), "{shown}");
-        assert!(lines[4].starts_with("a "), "{shown}");
-    }
 }
 
 // ---- check, completions, man ------------------------------------------------------------------------------

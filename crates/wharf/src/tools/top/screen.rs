@@ -196,30 +196,26 @@ impl Screen {
         let room = height.saturating_sub(HEAD_LINES + 1);
         self.view.first = self.view.first.min(self.groups().len().saturating_sub(room));
         let lines = self.lines(width, height.saturating_sub(1), now);
-        for (row, (line, failed)) in (0_u16..).zip(&lines) {
-            queue!(out, MoveTo(0, row))?;
-            if usize::from(row) == HEAD_LINES - 1 {
+        let last = height.saturating_sub(1);
+        let foot = cut(&self.foot(hidden(width)), width);
+        for (row, at) in (0_u16..).zip(0..height) {
+            // Cleared first: behind a line that fills the terminal, the cursor still stands on its last character.
+            queue!(out, MoveTo(0, row), Clear(ClearType::CurrentLine))?;
+            if at == last {
+                queue!(out, Print(&foot))?;
+                continue;
+            }
+            let Some((line, failed)) = lines.get(at) else {
+                continue;
+            };
+            if at == HEAD_LINES - 1 {
                 queue!(out, SetAttribute(Attribute::Reverse))?;
             }
             if *failed && self.colours {
                 queue!(out, SetForegroundColor(Color::Red))?;
             }
-            queue!(
-                out,
-                Print(line),
-                ResetColor,
-                SetAttribute(Attribute::Reset),
-                Clear(ClearType::UntilNewLine)
-            )?;
+            queue!(out, Print(line), ResetColor, SetAttribute(Attribute::Reset))?;
         }
-        let last = u16::try_from(height.saturating_sub(1)).unwrap_or(u16::MAX);
-        queue!(
-            out,
-            Clear(ClearType::FromCursorDown),
-            MoveTo(0, last),
-            Print(cut(&self.foot(), width)),
-            Clear(ClearType::UntilNewLine)
-        )?;
         out.flush()
     }
 
@@ -227,11 +223,17 @@ impl Screen {
         self.last.as_ref().map_or(&[], |look| &look.groups)
     }
 
-    fn foot(&self) -> String {
+    /// The line of keys, with the number of columns for which there is no room.
+    fn foot(&self, hidden: usize) -> String {
+        let hidden = match hidden {
+            0 => String::new(),
+            1 => "1 column hidden  ".to_owned(),
+            _ => format!("{hidden} columns hidden  "),
+        };
         match (&self.view.filter, self.view.typing) {
             (filter, true) => format!("filter: {}_  (enter keeps it, escape drops it)", clean(filter)),
-            (filter, false) if !filter.is_empty() => format!("filter: {}  {KEYS}", clean(filter)),
-            _ => KEYS.to_owned(),
+            (filter, false) if !filter.is_empty() => format!("filter: {}  {hidden}{KEYS}", clean(filter)),
+            _ => format!("{hidden}{KEYS}"),
         }
     }
 
@@ -334,6 +336,11 @@ fn fitting(width: usize) -> Vec<&'static Column> {
         None => false,
     };
     COLUMNS.iter().take_while(fits).collect()
+}
+
+/// How many columns there is no room for.
+fn hidden(width: usize) -> usize {
+    COLUMNS.len() - fitting(width).len()
 }
 
 #[expect(
@@ -451,6 +458,7 @@ mod tests {
 
     #[test]
     fn narrow_terminals_show_what_matters_most() {
+        assert!(screen().foot(hidden(42)).starts_with("3 columns hidden  q quit"));
         expect![[r#"
             http://localhost:9091  groups 2  series 2~
             pushes 10.0/s  9.8 KiB/s  1.00 ms each  r~
@@ -462,6 +470,65 @@ mod tests {
         .assert_eq(&drawn(&screen(), 42, 24));
         for (width, height) in [(0, 0), (1, 1), (10, 3), (20, 5)] {
             drawn(&screen(), width, height);
+        }
+    }
+
+    /// What a terminal of that size shows after these bytes: one that does not wrap, so that the cursor stays on the last
+    /// character of a full line.
+    fn shown(bytes: &[u8], width: usize, height: usize) -> Vec<String> {
+        let mut rows = vec![vec![' '; width]; height];
+        let (mut row, mut column) = (0, 0);
+        let text = std::str::from_utf8(bytes).unwrap();
+        let mut characters = text.chars();
+        while let Some(c) = characters.next() {
+            if c != '\u{1b}' {
+                rows[row][column] = c;
+                column = (column + 1).min(width - 1);
+                continue;
+            }
+            assert_eq!(characters.next(), Some('['));
+            let mut sequence = String::new();
+            while !sequence.ends_with(|c: char| c.is_ascii_alphabetic()) {
+                sequence.push(characters.next().unwrap());
+            }
+            match sequence.chars().last().unwrap() {
+                'H' => {
+                    let (to_row, to_column) = sequence.trim_end_matches('H').split_once(';').unwrap();
+                    (row, column) = (
+                        to_row.parse::<usize>().unwrap() - 1,
+                        to_column.parse::<usize>().unwrap() - 1,
+                    );
+                }
+                'K' if sequence == "K" => rows[row][column..].fill(' '),
+                'K' => rows[row].fill(' '),
+                'J' => {
+                    rows[row][column..].fill(' ');
+                    rows[row + 1..].iter_mut().for_each(|row| row.fill(' '));
+                }
+                'm' => {}
+                _ => panic!("{sequence:?}"),
+            }
+        }
+        rows.into_iter().map(|row| row.into_iter().collect()).collect()
+    }
+
+    #[test]
+    fn the_last_column_is_shown_whole() {
+        for width in [42, 80, 81, 100] {
+            let mut screen = screen();
+            let mut out = Vec::new();
+            screen.draw(&mut out, width, 10, 1_000.0).unwrap();
+            let rows = shown(&out, width, 10);
+            let expected: Vec<String> = screen
+                .lines(width, 9, 1_000.0)
+                .into_iter()
+                .map(|(line, _)| format!("{line:<width$}"))
+                .collect();
+            assert_eq!(rows[..expected.len()], expected);
+            assert!(
+                rows.iter()
+                    .any(|row| row.ends_with("FAILED") || row.ends_with("EXPIRES"))
+            );
         }
     }
 
