@@ -9,12 +9,15 @@ mod job;
 mod listener;
 mod patience;
 mod report;
+mod script;
 
 use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use rustix::io::Errno;
 use wharf_client::{How, Push};
 use wharf_model::name::is_legacy_metric_name;
 use wharf_model::{GroupingKey, duration};
@@ -171,8 +174,7 @@ impl Run {
             }
             Err(error) => {
                 // Not a matter of pushes, so never quiet: a shell would say it too.
-                let program = command.first().map(|program| program.to_string_lossy());
-                complain(NAME, &anyhow::anyhow!("{}: {error}", program.unwrap_or_default()));
+                complain(NAME, &not_started(command, &error));
                 (Ending::not_started(&error), None)
             }
         };
@@ -289,6 +291,25 @@ impl Run {
                 Some(failure)
             }
         }
+    }
+}
+
+/// Why the command could not be started, where the system says less than is known.
+fn not_started(command: &[OsString], error: &io::Error) -> anyhow::Error {
+    let program = command.first().map(OsString::as_os_str).unwrap_or_default();
+    let name = program.to_string_lossy();
+    if error.raw_os_error() == Some(Errno::NOEXEC.raw_os_error()) {
+        return anyhow::anyhow!(
+            "{name}: {error}\nhint: it is neither a program for this machine nor a script"
+        );
+    }
+    match script::missing_interpreter(program).filter(|_| error.kind() == io::ErrorKind::NotFound) {
+        Some(interpreter) => {
+            anyhow::anyhow!(
+                "{name}: {error}\nhint: the interpreter of its first line, `{interpreter}`, is missing"
+            )
+        }
+        None => anyhow::anyhow!("{name}: {error}"),
     }
 }
 

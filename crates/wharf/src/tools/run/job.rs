@@ -18,6 +18,8 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::{Cause, Origin};
 
+use super::script;
+
 /// The signals that are passed on to the job.
 const PASSED_ON: [Signal; 7] = [
     Signal::HUP,
@@ -183,7 +185,8 @@ pub(super) struct Used {
 }
 
 impl Job {
-    /// Starts a program with the standard streams of this process, in its process group.
+    /// Starts a program with the standard streams of this process, in its process group; with the shell if it is a script
+    /// that the system does not start.
     ///
     /// One that may run for a limited time only leads a group of its own, so that the end of its time reaches all that
     /// it has started; but not on a terminal, from which it could not read then.
@@ -195,14 +198,22 @@ impl Job {
         let (program, arguments) = command.split_first().ok_or(io::ErrorKind::NotFound)?;
         let before = getrusage(UsageWho::RUSAGE_CHILDREN).ok();
         let has_group = is_limited && File::open("/dev/tty").is_err();
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .envs(variables.iter().map(|(name, value)| (name, value)));
-        if has_group {
-            command.process_group(0);
-        }
-        let child = command.spawn()?;
+        let spawn = |command: &mut Command| {
+            command
+                .args(arguments)
+                .envs(variables.iter().map(|(name, value)| (name, value)));
+            if has_group {
+                command.process_group(0);
+            }
+            command.spawn()
+        };
+        let child = spawn(&mut Command::new(program)).or_else(|error| {
+            let is_unknown = error.raw_os_error() == Some(Errno::NOEXEC.raw_os_error());
+            match script::of_program(program).filter(|_| is_unknown) {
+                Some(script) => spawn(Command::new(script::SHELL).arg(script)).map_err(|_| error),
+                None => Err(error),
+            }
+        })?;
         let pid = Pid::from_child(&child);
         Ok(Self {
             child,

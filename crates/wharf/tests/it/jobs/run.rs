@@ -13,7 +13,7 @@ use wharf_testkit::{Process, body, peers, until};
 
 use super::stub::{Answer, Stub};
 use super::{ends_with, found, nobody, output, output_with, run_at, stderr, url, value};
-use crate::gateways;
+use crate::{gateways, wharf};
 
 /// A run that has told its push URL, and goes on until it is told to end.
 struct OpenRun {
@@ -295,6 +295,103 @@ fn signals_reach_the_command() {
             (Some(128 + number), None),
             "{name}"
         );
+    }
+}
+
+/// A folder with an executable file of that content, called `job`.
+fn executable(content: &[u8]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("job");
+    fs::write(&file, content).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+#[test]
+fn a_script_without_an_interpreter_runs_as_under_nohup_and_timeout() {
+    let gateway = wharf().start();
+    let url = url(gateway.address());
+    let scripts: [&[u8]; 4] = [
+        b"echo \"$0|$1|$2\"; exit 3\n",
+        b"# a comment first\n\ntest -n \"$WHARF_METRICS_FILE\" -o \"$2\" = 'a  b' && echo \"$#\"",
+        b"",
+        // What is behind the first line may be anything: archives that unpack themselves are made like this.
+        b"exit 4\n\x7fELF\x00\x00",
+    ];
+    for script in scripts {
+        let folder = executable(script);
+        let file = folder.path().join("job");
+        let arguments = [file.to_str().unwrap(), "-x", "a  b"];
+        for (wrapper, flags) in [
+            (&["nohup"][..], &["--"][..]),
+            (&["timeout", "10"], &["--timeout=10s", "--"]),
+        ] {
+            let mut command = std::process::Command::new(wrapper[0]);
+            command.args(&wrapper[1..]).args(arguments);
+            let expected = output_with(command, b"");
+            let run = output_with(run_at(&url, &[flags, &arguments].concat()), b"");
+            assert_eq!(
+                (run.status.code(), &run.stdout),
+                (expected.status.code(), &expected.stdout),
+                "{wrapper:?}: {script:?}: {}",
+                stderr(&run)
+            );
+            let pushed = value(&gateway, "job_run_exit_code");
+            assert_eq!(Some(pushed), expected.status.code().map(f64::from));
+        }
+    }
+}
+
+#[test]
+fn a_script_without_an_interpreter_is_found_in_the_path() {
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    let folder = executable(b"echo \"found $1\"\n");
+    let elsewhere = tempfile::tempdir().unwrap();
+    // A folder of that name is passed over, and so is a file that may not be executed.
+    fs::create_dir(elsewhere.path().join("job")).unwrap();
+    let path = format!("{}:{}", elsewhere.path().display(), folder.path().display());
+    let system = std::env::var("PATH").unwrap();
+    for path in [format!("{path}:{system}"), format!(":{system}")] {
+        let mut command = run_at(&stub.url, &["--", "job", "it"]);
+        command.env("PATH", path).current_dir(folder.path());
+        let output = output(command);
+        ends_with(0, &output);
+        assert_eq!(output.stdout, b"found it\n");
+    }
+}
+
+#[test]
+fn what_is_neither_a_program_for_this_machine_nor_a_script_does_not_get_to_a_shell() {
+    let contents: [(&[u8], i32); 4] = [
+        // The head of a program for another machine, whose second line a shell could run.
+        (
+            b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xff\xff\x01\0\0\0\necho ran\n",
+            126,
+        ),
+        (b"MZ\x90\0\x03\0\0\0\necho ran\n", 126),
+        // UTF-16, as some editors write it.
+        (b"e\0c\0h\0o\0 \0r\0a\0n\0\n\0", 126),
+        (b"#!/nowhere/sh\r\necho ran\n", 127),
+    ];
+    for (content, code) in contents {
+        let stub = Stub::start(vec![Answer::Head("200 OK")]);
+        let folder = executable(content);
+        let file = folder.path().join("job");
+        let output = output(run_at(&stub.url, &["--", file.to_str().unwrap()]));
+        ends_with(code, &output);
+        assert_eq!(output.stdout, b"");
+        let said = stderr(&output);
+        let hint = if code == 126 {
+            "hint: it is neither a program for this machine nor a script"
+        } else {
+            "hint: the interpreter of its first line, `/nowhere/sh\\r`, is missing"
+        };
+        assert!(said.contains(hint), "{said}");
+        // The same code as a shell has for it, and the gateway is told.
+        let mut shell = std::process::Command::new("bash");
+        shell.args(["-c", file.to_str().unwrap()]);
+        assert_eq!(super::output(shell).status.code(), Some(code));
+        assert!(stub.asked().contains(&format!("\njob_run_exit_code {code}\n")));
     }
 }
 
