@@ -27,7 +27,10 @@ impl GroupHistory {
     pub fn pulse(&self) -> Pulse {
         Pulse {
             pace: self.pace,
-            refused_at_ms: self.last_error.as_ref().map(|error| error.at_ms),
+            refused_at_ms: self
+                .pushes
+                .last()
+                .and_then(|push| push.refused.as_ref().map(|_| push.at_ms)),
         }
     }
 }
@@ -37,21 +40,24 @@ impl GroupHistory {
 pub struct Pulse {
     /// How often it is pushed, if that can be told.
     pub pace: Option<Pace>,
-    /// When a push of it was refused last, in milliseconds since the Unix epoch.
+    /// When its last push was refused, in milliseconds since the Unix epoch; none if it was stored.
     pub refused_at_ms: Option<i64>,
 }
 
 /// How often a group is pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// The median of the pauses between its stored pushes.
+    /// The median of the pauses between its stored pushes, those of one burst taken for one.
     pub usual: Duration,
     /// The longest of them.
     pub longest: Duration,
 }
 
-/// Stored pushes from which on a pace can be told.
+/// Stored pushes from which on a pace can be told; a burst counts as one.
 const PACED_PUSHES: usize = 3;
+/// Pushes that come within so many milliseconds of the first of them are a burst: steps of one run, or retries. How far
+/// apart they are says nothing about when the next run is due.
+const BURST_MS: i64 = 10_000;
 /// Pauses of an even pace are all shorter than so many medians.
 const EVEN: u32 = 2;
 /// How much of a median the next push may be later than any before, at an even pace.
@@ -121,19 +127,44 @@ impl Slot {
     }
 
     fn find_pace(&self) -> Option<Pace> {
-        let stored = || self.pushes.iter().filter(|push| push.refused == 0);
-        if stored().count() < PACED_PUSHES {
+        let bursts = self.bursts();
+        if bursts.len() < PACED_PUSHES {
             return None;
         }
-        let pauses = stored().zip(stored().skip(1));
+        let pauses = bursts.iter().zip(bursts.iter().skip(1));
         let mut pauses: Vec<u64> = pauses
-            .map(|(before, after)| u64::try_from(after.at_ms.saturating_sub(before.at_ms)).unwrap_or(0))
+            .map(|(before, after)| u64::try_from(after.saturating_sub(*before)).unwrap_or(0))
             .collect();
         pauses.sort_unstable();
         Some(Pace {
             usual: Duration::from_millis(*pauses.get(pauses.len() / 2)?),
             longest: Duration::from_millis(*pauses.last()?),
         })
+    }
+
+    /// When the bursts of stored pushes began, in order.
+    fn bursts(&self) -> Vec<i64> {
+        let stored = self.pushes.iter().filter(|push| push.refused == 0);
+        let mut times: Vec<i64> = stored.map(|push| push.at_ms).collect();
+        // A push that is later than one after it was told by a clock that has been set back since.
+        let mut earliest = i64::MAX;
+        times.reverse();
+        times.retain(|at_ms| {
+            let is_in_order = *at_ms <= earliest;
+            earliest = earliest.min(*at_ms);
+            is_in_order
+        });
+        times.reverse();
+        let mut bursts: Vec<i64> = Vec::with_capacity(times.len());
+        for at_ms in times {
+            let is_new = bursts
+                .last()
+                .is_none_or(|began| at_ms.saturating_sub(*began) >= BURST_MS);
+            if is_new {
+                bursts.push(at_ms);
+            }
+        }
+        bursts
     }
 }
 
@@ -260,9 +291,10 @@ impl Book {
         let Some(slot) = slot else { return Pulse::default() };
         let pace = slot.pace.as_deref().copied().unwrap_or_else(|| slot.find_pace());
         slot.pace = Some(Box::new(pace));
+        let last = slot.pushes.back();
         Pulse {
             pace,
-            refused_at_ms: slot.last_error.as_ref().map(|error| error.at_ms),
+            refused_at_ms: last.filter(|push| push.refused > 0).map(|push| push.at_ms),
         }
     }
 

@@ -78,55 +78,96 @@ fn a_group_that_is_pushed_all_the_time_takes_no_more_than_its_share() {
     check(&book);
 }
 
-#[test]
-fn a_pace_needs_three_stored_pushes_and_is_the_median() {
-    let mut book = Book::new(1 << 20);
-    let refused = Push {
+fn refused(at_ms: i64) -> Push {
+    Push {
         refusal: Some(Box::new(Refusal {
             reason: "syntax".into(),
             error: String::new(),
         })),
-        ..at(5)
-    };
-    for push in [at(0), refused, at(1000)] {
-        book.push(&key(1), &push);
-        assert_eq!(book.pulse(&key(1)).pace, None);
+        ..at(at_ms)
     }
-    book.push(&key(1), &at(1_500));
-    book.push(&key(1), &at(3_000));
-    let pace = book.pulse(&key(1)).pace.unwrap();
-    assert_eq!((pace.usual.as_millis(), pace.longest.as_millis()), (1000, 1500));
-    assert_eq!(pace.stale_after().as_secs(), 60);
-    book.push(&key(1), &at(100_000));
-    assert_eq!(
-        book.pulse(&key(1)).pace.unwrap().stale_after().as_millis(),
-        97_000
-    );
-    // An even pace, and one that rests now and then.
-    for n in 0..4 {
-        book.push(&key(2), &at(n * 100_000));
+}
+
+/// The pace of a group that was pushed at these seconds.
+fn pace(seconds: &[i64]) -> Option<Pace> {
+    let mut book = Book::new(1 << 20);
+    for seconds in seconds {
+        book.push(&key(1), &at(seconds.saturating_mul(1000)));
     }
-    assert_eq!(
-        book.pulse(&key(2)).pace.unwrap().stale_after().as_millis(),
-        110_000
-    );
-    book.push(&key(2), &at(500_000));
-    assert_eq!(
-        book.pulse(&key(2)).pace.unwrap().stale_after().as_millis(),
-        300_000
-    );
+    book.pulse(&key(1)).pace
+}
+
+/// The usual pause and the one from which on such a group is stale, in seconds.
+fn habit(seconds: &[i64]) -> Option<(u64, u64)> {
+    pace(seconds).map(|pace| (pace.usual.as_secs(), pace.stale_after().as_secs()))
 }
 
 #[test]
-fn times_that_go_back_are_pauses_of_nothing() {
+fn a_pace_needs_three_stored_pushes_and_is_the_median() {
+    let mut book = Book::new(1 << 20);
+    for push in [at(0), refused(15_000), at(20_000)] {
+        book.push(&key(1), &push);
+        assert_eq!(book.pulse(&key(1)).pace, None);
+    }
+    // Two pauses of 20 s and 30 s: an even pace, but nobody looks after jobs by the second.
+    assert_eq!(habit(&[0, 20, 50]), Some((30, 60)));
+    assert_eq!(habit(&[0, 20, 50, 1000]), Some((30, 950)));
+    // An even pace, and one that rests now and then.
+    assert_eq!(habit(&[0, 100, 200, 300]), Some((100, 110)));
+    assert_eq!(habit(&[0, 100, 200, 300, 500]), Some((100, 300)));
+}
+
+#[test]
+fn pushes_of_a_burst_count_as_one() {
+    let mut book = Book::new(1 << 20);
+    for at_ms in [0, 1, 2, 700, 9_999] {
+        book.push(&key(1), &at(at_ms));
+        assert_eq!(book.pulse(&key(1)).pace, None);
+    }
+    // Each night, in three steps.
+    let night = 86_400;
+    assert_eq!(
+        habit(&[0, 3, 6, night, night + 9, 2 * night, 2 * night + 1]),
+        Some((86_400, 95_040))
+    );
+    // A job that never rests has a pace all the same: a burst is not longer than ten seconds.
+    assert_eq!(habit(&(0..60).collect::<Vec<_>>()), Some((10, 60)));
+}
+
+#[test]
+fn times_of_a_clock_that_was_set_back_say_nothing_about_the_pace() {
     let mut book = Book::new(1 << 20);
     for at_ms in [i64::MAX, i64::MIN, 0] {
         book.push(&key(1), &at(at_ms));
     }
+    assert_eq!(book.pulse(&key(1)).pace, None);
+    book.push(&key(1), &at(i64::MAX));
     assert_eq!(
         book.pulse(&key(1)).pace.unwrap().usual,
         Duration::from_millis(i64::MAX.unsigned_abs())
     );
+    let later = 126_230_400;
+    assert_eq!(
+        habit(&[0, 100, 200, later, later + 100, 300, 400]),
+        Some((100, 110))
+    );
+}
+
+#[test]
+fn a_pulse_tells_whether_the_last_push_was_refused() {
+    let mut book = Book::new(1 << 20);
+    for (push, expected) in [
+        (at(5), None),
+        (refused(7), Some(7)),
+        (at(8), None),
+        // Whatever the clock says.
+        (refused(3), Some(3)),
+        (at(2), None),
+    ] {
+        book.push(&key(1), &push);
+        assert_eq!(book.pulse(&key(1)).refused_at_ms, expected);
+        assert_eq!(book.group(&key(1)).unwrap().pulse(), book.pulse(&key(1)));
+    }
 }
 
 #[test]
@@ -221,5 +262,24 @@ proptest! {
             }
             prop_assert!(newest_gone <= oldest_kept);
         }
+    }
+
+    /// Pushes that follow others within a burst change nothing about how often a group is pushed.
+    #[test]
+    fn steps_of_a_run_do_not_change_its_pace(
+        runs in prop::collection::vec((20_000..100_000_000i64, prop::collection::vec(0..10_000i64, 0..3)), 1..15)
+    ) {
+        let (mut once, mut in_steps) = (Book::new(1 << 20), Book::new(1 << 20));
+        let mut began = 0;
+        for (pause, mut steps) in runs {
+            began += pause;
+            once.push(&key(1), &at(began));
+            steps.push(0);
+            steps.sort_unstable();
+            for step in steps {
+                in_steps.push(&key(1), &at(began + step));
+            }
+        }
+        prop_assert_eq!(once.pulse(&key(1)).pace, in_steps.pulse(&key(1)).pace);
     }
 }
