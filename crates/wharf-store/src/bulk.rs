@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use wharf_model::{Exposition, GroupingKey, Selector};
 
-use crate::lifetime::Ttl;
+use crate::lifetime::{Lifetime, Ttl};
 use crate::merge;
 use crate::prepare::Prepared;
 use crate::record::Several;
@@ -231,6 +232,70 @@ impl Store {
                 Ok(false) | Err(_) => return Ok(expired),
             }
         }
+    }
+
+    /// Counts the time to live from `now` for groups whose push seems to be in the future by more than `tolerance`: the
+    /// clock that told it was wrong, and they would live for as long as that. Says how many there were. Costs a look at
+    /// every group that is to expire; the lock is given away every some hundred groups.
+    ///
+    /// It is kept as pushes are, so another start does not begin to count again. Nobody needs to wait for that.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing.
+    pub fn live_from(&self, now: UnixNanos, tolerance: Duration) -> Result<usize, PushError> {
+        let tolerance = i64::try_from(tolerance.as_nanos()).unwrap_or(i64::MAX);
+        let latest = UnixNanos(now.0.saturating_add(tolerance));
+        let is_ahead = |lifetime: &Lifetime| lifetime.expires_at > lifetime.ttl.from(latest).expires_at;
+        let lifetimes = self.lock().state.lifetimes().by_key().clone();
+        let keys = lifetimes.iter().filter(|(_, lifetime)| is_ahead(lifetime));
+        let keys: Vec<&GroupingKey> = keys.map(|(key, _)| key).collect();
+        for (at, keys) in keys.chunks(EXPIRED_AT_ONCE).enumerate() {
+            if at > 0 {
+                Self::give_way();
+            }
+            self.set_lifetimes(keys, |lifetime| {
+                is_ahead(&lifetime).then(|| lifetime.ttl.from(now))
+            })?;
+        }
+        Ok(keys.len())
+    }
+
+    /// Sets the lifetimes of groups that have one, where `change` has another, under one hold of the lock.
+    fn set_lifetimes(
+        &self,
+        keys: &[&GroupingKey],
+        change: impl Fn(Lifetime) -> Option<Lifetime>,
+    ) -> Result<(), PushError> {
+        let mut guarded = self.lock();
+        let changed = keys.iter().filter_map(|key| {
+            let before = guarded.state.lifetimes().get(key)?;
+            Some((*key, change(before)?))
+        });
+        let changed: Vec<(&GroupingKey, Lifetime)> = changed.collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        // A push of no families changes nothing else.
+        let nothing = || Prepared::empty(Cow::Borrowed(&[]));
+        let mode = PushMode::ReplaceFamilies;
+        let record = self.has_ledger().then(|| {
+            let mut record = Several::new();
+            for (key, lifetime) in &changed {
+                record.put(key, mode, Some(*lifetime), nothing().parts());
+            }
+            record.finish()
+        });
+        drop(self.append(&mut guarded, record)?);
+        let undos = changed.into_iter().map(|(key, lifetime)| {
+            let lifetime = Some(lifetime);
+            guarded
+                .state
+                .put(&self.preparer, key, mode, lifetime, nothing(), self.waits())
+        });
+        let undos = undos.collect();
+        self.book_undo(&mut guarded, Undo::Several(undos));
+        Self::unlock(guarded);
+        Ok(())
     }
 
     /// One hold of the lock; whether there may be more to do.

@@ -89,6 +89,11 @@ impl Durable {
                 let _expired = self.store.expire(seconds(now));
                 return false;
             }
+            // The clock goes back by some seconds.
+            Step::SetBack => {
+                let _changed = self.store.live_from(seconds(now - 10), Duration::from_secs(2));
+                return false;
+            }
             Step::Delete { group } => self.store.delete(&key(group)).map(|(_, commit)| commit),
             Step::Wipe => self.store.wipe().map(|(_, commit)| commit),
             Step::Checkpoint => {
@@ -120,6 +125,7 @@ enum Step {
         selector: &'static str,
     },
     Expire,
+    SetBack,
     Wipe,
     Checkpoint,
 }
@@ -187,6 +193,7 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         2 => (group, names).prop_map(|(group, names)| Step::DeleteFamilies { group, names }),
         1 => selector.prop_map(|selector| Step::DeleteMatching { selector }),
         2 => Just(Step::Expire),
+        2 => Just(Step::SetBack),
         1 => Just(Step::Wipe),
         1 => Just(Step::Checkpoint),
     ];
@@ -231,7 +238,7 @@ proptest! {
         let mut allowed = vec![durable.contents()];
         for (step, now) in steps.iter().zip(1..) {
             let done = durable.apply(step, now);
-            if matches!(step, Step::Expire) {
+            if matches!(step, Step::Expire | Step::SetBack) {
                 // It may be on the disk before that fails.
                 allowed.push(durable.contents());
             }

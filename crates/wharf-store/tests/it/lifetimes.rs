@@ -142,3 +142,39 @@ fn a_push_of_the_old_kind_makes_a_group_live_for_ever() {
     push(&store, PushMode::ReplaceFamilies, "job/a", "n 1\n", 105).unwrap();
     assert_eq!(expire(&store, at(1000)), (0, 0));
 }
+
+#[test]
+fn a_time_to_live_that_began_in_the_future_begins_now() {
+    let store = store();
+    push_for(&store, "job/a", Some(ttl(60, false)), 5000);
+    push_for(&store, "job/b", Some(ttl(60, true)), 5000);
+    push_for(&store, "job/nearly", Some(ttl(60, false)), 1010);
+    push_for(&store, "job/ever", None, 5000);
+    push_for(&store, "job/year", Some(ttl(31_536_000, false)), 900);
+    let before = samples(&store);
+    let live_from = |seconds| store.live_from(at(seconds), Duration::from_secs(10)).unwrap();
+    assert_eq!(live_from(1000), 2);
+    assert_eq!(samples(&store), before, "nothing else changes");
+    let expires = |path| {
+        let lifetime = store.snapshot().lifetime(&key(path));
+        lifetime.map(|lifetime| (lifetime.expires_at, lifetime.ttl.keep_times))
+    };
+    assert_eq!(expires("job/a"), Some((at(1060), false)));
+    assert_eq!(expires("job/b"), Some((at(1060), true)));
+    assert_eq!(expires("job/nearly"), Some((at(1070), false)));
+    assert_eq!(expires("job/ever"), None);
+    assert_eq!(expires("job/year"), Some((at(31_536_900), false)));
+    assert_eq!(live_from(1001), 0);
+    assert_eq!(expire(&store, at(1060)), (1, 1));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
+fn more_lifetimes_are_set_than_go_under_one_hold_of_the_lock() {
+    let store = store();
+    for n in 0..2000 {
+        push_for(&store, &format!("job/a/n/{n}"), Some(ttl(10, n % 2 == 0)), 5000);
+    }
+    assert_eq!(store.live_from(at(100), Duration::ZERO).unwrap(), 2000);
+    assert_eq!(expire(&store, at(110)), (1000, 1000));
+}
