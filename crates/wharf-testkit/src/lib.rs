@@ -6,6 +6,7 @@
 //! - [`Scrape`] reads the text format on its own, and [`schema`] the protobuf format, so that Wharf's encoders are not
 //!   judged by Wharf's decoders.
 //! - [`Tampering`] makes the system calls of a running process fail, or wait.
+//! - [`LedClock`] leads the clock of a gateway.
 //! - [`Browser`] is a real browser, for what its readers do with the page.
 //! - [`contract`] is the language in which the tests say what a gateway answers, once for both gateways.
 //!
@@ -25,6 +26,7 @@ mod contents;
 pub mod contract;
 mod gateway;
 pub mod http;
+mod led_clock;
 pub mod peers;
 mod process;
 mod prometheus;
@@ -42,6 +44,7 @@ pub use certificates::{Authority, Certificate};
 pub use collector::Collector;
 pub use contents::same_contents;
 pub use gateway::{Gateway, Kind, Spawn};
+pub use led_clock::LedClock;
 pub use process::{Exit, Limit, Process};
 pub use prometheus::Prometheus;
 pub use query::{Answer, Querier};

@@ -11,7 +11,28 @@ pub struct Tampering {
     strace: Process,
 }
 
+/// System calls that change a disk.
+const WRITES: [&str; 8] = [
+    "openat",
+    "pwrite64",
+    "ftruncate",
+    "fdatasync",
+    "fsync",
+    "?rename",
+    "renameat",
+    "?unlink",
+];
+
 impl Tampering {
+    /// Makes every change of the disk fail, as on one that is read-only.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    #[track_caller]
+    pub fn read_only(process: &Process) -> Result<Self, String> {
+        Self::start(process, &WRITES, "error=EROFS")
+    }
+
     /// Does to these system calls what `injection` says in the language of `strace --inject`: `error=EROFS`, or
     /// `delay_enter=1000` (microseconds).
     ///

@@ -5,10 +5,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use wharf_testkit::http::{Request, get, put};
-use wharf_testkit::{Browser, Gateway, Random, Spawn, peers};
+use wharf_testkit::{Browser, Gateway, LedClock, Random};
 
 const MINUTE: usize = 60;
 const HOUR: usize = 60 * MINUTE;
@@ -225,23 +225,17 @@ fn files(bytes: usize) -> String {
 /// A gateway whose clock is led by a file.
 struct Led {
     gateway: Gateway,
-    clock: PathBuf,
+    clock: LedClock,
 }
 
 impl Led {
     /// A gateway that keeps its data in `folder`, and whose clock is so many seconds behind. `also_monotonic` leads the
     /// clock too that measures how long things take, which cannot be led back beyond the start of the machine.
     fn start(folder: &Path, ago: usize, also_monotonic: bool) -> Option<Self> {
-        let library = peers::faketime()?;
-        let clock = folder.join("clock");
-        set(&clock, ago);
-        let wall_alone = u8::from(!also_monotonic);
-        let gateway = Spawn::wharf("env")
-            .arg(format!("LD_PRELOAD={}", library.display()))
-            .arg(format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()))
-            .arg("FAKETIME_NO_CACHE=1")
-            .arg(format!("FAKETIME_DONT_FAKE_MONOTONIC={wall_alone}"))
-            .arg(env!("CARGO_BIN_EXE_wharf"))
+        let clock = LedClock::new(folder)?;
+        clock.set(behind(ago));
+        let gateway = clock
+            .wharf(env!("CARGO_BIN_EXE_wharf"), also_monotonic)
             .arg(format!("--storage.path={}", folder.join("wharf-data").display()))
             .arg("--web.enable-admin-api")
             .start();
@@ -250,7 +244,7 @@ impl Led {
 
     fn live(&self, events: &[Event]) {
         for event in events {
-            set(&self.clock, event.ago);
+            self.clock.set(behind(event.ago));
             let response = self.gateway.send(&event.request);
             assert_eq!(
                 response.status,
@@ -268,11 +262,8 @@ impl Led {
     }
 }
 
-/// A clock that is read while it is written must not be read half.
-fn set(clock: &Path, ago: usize) {
-    let new = clock.with_extension("new");
-    fs::write(&new, format!("-{ago}\n")).unwrap();
-    fs::rename(new, clock).unwrap();
+fn behind(ago: usize) -> i64 {
+    -i64::try_from(ago).unwrap()
 }
 
 fn save(browser: &Browser, name: &str) {
@@ -295,7 +286,7 @@ fn take_the_screenshots() {
     led.end();
     let led = Led::start(folder.path(), HOUR, true).unwrap();
     led.live(last_hour);
-    set(&led.clock, 0);
+    led.clock.set(0);
     let open = |path: &str, shown: &str| {
         browser.open(&format!("http://{}{path}", led.gateway.address()));
         browser.wait_for(&format!(
