@@ -9,7 +9,6 @@ pub(crate) mod refused;
 pub(crate) mod scrapers;
 mod visible;
 
-use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wharf_exposition::number;
@@ -20,9 +19,10 @@ use wharf_store::{Gist, UnixNanos};
 
 use self::changes::{Change, Changes};
 use self::hour::Hour;
-use self::refused::{RefusedPush, RefusedPushes};
+use self::refused::RefusedPushes;
 use self::scrapers::Scrapers;
 use crate::error::ApiError;
+use crate::problems::Problem;
 
 /// What goes on.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(crate) struct Activity {
     pub(crate) scrapers: Scrapers,
     pub(crate) changes: Changes,
     pub(crate) disk: Mutex<Disk>,
+    /// What followers have been told is wrong with the gateway.
+    told_problems: Mutex<Vec<Problem>>,
 }
 
 /// What was seen of the storage.
@@ -57,7 +59,6 @@ pub(crate) struct Disk {
 pub(crate) struct Pushed {
     pub(crate) key: GroupingKey,
     pub(crate) method: http::Method,
-    pub(crate) address: Option<IpAddr>,
     pub(crate) brought: Brought,
 }
 
@@ -105,6 +106,7 @@ impl Activity {
             scrapers: Scrapers::default(),
             changes: Changes::new(names),
             disk: Mutex::default(),
+            told_problems: Mutex::default(),
         }
     }
 
@@ -118,32 +120,23 @@ impl Activity {
         self.remember(push, None, now);
     }
 
-    /// A push was refused. `has_group` says whether there is a group of its key.
-    ///
-    /// A group without one gets no history: whoever pushes nonsense to ever new groups would push that of others out.
-    /// Nor does one that the sender had no right to push to: its history is not theirs to write.
-    pub(crate) fn refused(
-        &self,
-        push: Pushed,
-        error: &ApiError,
-        has_group: impl FnOnce(&GroupingKey) -> bool,
-        now: UnixNanos,
-    ) {
-        self.refused
-            .add(RefusedPush::new(now, error, push.address, Some(&push.key)));
-        if error.lacks().is_none() && has_group(&push.key) {
-            self.changes.note(&push.key, Change::Refused);
-            let refusal = Refusal {
-                reason: error.reason().into(),
-                error: visible::cut(error.text_for_others(), wharf_history::MAX_ERROR_BYTES),
-            };
-            self.remember(push, Some(refusal), now);
-        }
+    /// A push to a group that exists was refused, by somebody who may push to it.
+    pub(crate) fn refused(&self, push: Pushed, error: &ApiError, now: UnixNanos) {
+        self.changes.note(&push.key, Change::Refused);
+        let refusal = Refusal {
+            reason: error.reason().into(),
+            error: visible::cut(error.text_for_others(), wharf_history::MAX_ERROR_BYTES),
+        };
+        self.remember(push, Some(refusal), now);
     }
 
-    /// A push was refused that names no group.
-    pub(crate) fn refused_without_group(&self, error: &ApiError, address: Option<IpAddr>, now: UnixNanos) {
-        self.refused.add(RefusedPush::new(now, error, address, None));
+    /// What is wrong with the gateway now. When that is something else than before, those who follow look again.
+    pub(crate) fn tell_problems(&self, problems: Vec<Problem>) {
+        let mut told = lock(&self.told_problems);
+        if *told != problems {
+            *told = problems;
+            self.changes.note_many();
+        }
     }
 
     fn remember(&self, push: Pushed, refusal: Option<Refusal>, now: UnixNanos) {

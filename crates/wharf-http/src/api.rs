@@ -17,6 +17,7 @@ use crate::chunks::ResponseBody;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::json::{Members, write_strings};
+use crate::problems;
 use crate::respond;
 use crate::rights::{Right, Rights};
 
@@ -43,7 +44,8 @@ pub(crate) fn status(gateway: &Gateway, rights: &Rights) -> Response<ResponseBod
             .map(|(key, value)| (key.as_str(), value.as_str()));
         write_strings(data.key("flags"), flags);
         data.string("start_time", &rfc3339(gateway.started_at));
-        // Beyond the original: whether pushes can be stored.
+        // Beyond the original: whether pushes can be stored, and what else is wrong; and the time, as the clock of
+        // whoever reads may be another.
         let failure = gateway.store.failure();
         let state = match (&failure, gateway.store.ledger_statistics()) {
             (Some(_), _) => "failed",
@@ -55,6 +57,8 @@ pub(crate) fn status(gateway: &Gateway, rights: &Rights) -> Response<ResponseBod
             data.key("storage"),
             [("reason", reason.as_str()), ("state", state)],
         );
+        problems::write(data.key("problems"), &problems::of(gateway), is_admin);
+        data.number("now_seconds", Some(gateway.clock.now().as_seconds()));
         data.end();
     })
 }

@@ -18,7 +18,9 @@ use wharf_store::{Clock, Expired, InstanceLabel, Limits, Reserved, Store, UnixNa
 
 use crate::access::{Access, Front, Turned};
 use crate::activity::hour::Level;
+use crate::activity::refused::RefusedPush;
 use crate::activity::{Activity, Pushed};
+use crate::ahead::Ahead;
 use crate::api::Shareable;
 use crate::auth::Verdict;
 use crate::body;
@@ -36,7 +38,8 @@ use crate::router::{Route, Routed, Router};
 use crate::server::Shutdown;
 use crate::telemetry::{self, Telemetry};
 use crate::{
-    api, description, events, families, group, groups, page, push, respond, scrape, shape, stats, visitor,
+    api, description, events, families, group, groups, page, problems, push, respond, scrape, shape, stats,
+    visitor,
 };
 
 /// What the flags decide about the HTTP side. Paths are checked and normalised by who makes them.
@@ -130,6 +133,7 @@ pub struct Gateway {
     pub(crate) started_at: UnixNanos,
     pub(crate) telemetry: Telemetry,
     pub(crate) activity: Activity,
+    pub(crate) ahead: Ahead,
     pub(crate) shutdown: Shutdown,
     pub(crate) scrapes: Arc<Places>,
     /// Places for large bodies being received, and for bodies being dealt with that are large or have to be expanded.
@@ -180,6 +184,7 @@ impl Gateway {
             store: Arc::new(store),
             is_loaded: AtomicBool::new(false),
             activity: Activity::new(settings.history_bytes, settings.names, clock.now()),
+            ahead: Ahead::default(),
             started_at: clock.now(),
             clock,
             telemetry,
@@ -244,7 +249,9 @@ impl Gateway {
     /// Takes groups away whose time is over. To be called many times a second, from one thread, once the store is
     /// loaded; costs what expires.
     pub fn expire(&self) {
-        match self.store.expire(self.clock.now()) {
+        let now = self.clock.now();
+        self.ahead.watch(&self.store, now);
+        match self.store.expire(now) {
             Ok(expired) if expired == Expired::default() => {}
             Ok(Expired { deleted, kept_times }) => {
                 let gone = deleted.len();
@@ -263,6 +270,7 @@ impl Gateway {
         if let Some(history) = self.activity.history() {
             history.settle();
         }
+        self.activity.tell_problems(problems::of(self));
         self.activity.changes.publish();
         let now = self.clock.now();
         if let Some(statistics) = self.store.ledger_statistics() {
@@ -340,12 +348,22 @@ impl Gateway {
     pub(crate) fn record_refusal(&self, error: &ApiError, push: Option<Pushed>, address: Option<IpAddr>) {
         self.telemetry.record_refusal(error.reason());
         let now = self.clock.now();
-        match push {
-            Some(push) => {
-                let has_group = |key: &GroupingKey| self.store.has_group(key);
-                self.activity.refused(push, error, has_group, now);
-            }
-            None => self.activity.refused_without_group(error, address, now),
+        let key = push.as_ref().map(|push| &push.key);
+        self.activity
+            .refused
+            .add(RefusedPush::new(now, error, address, key));
+        if let Some(push) = push {
+            self.record_refusal_of(push, error);
+        }
+    }
+
+    /// Books what a refused push means for one group.
+    ///
+    /// A group that does not exist gets no history: whoever pushes nonsense to ever new groups would push that of others
+    /// out. Nor does one that the sender had no right to push to: its history is not theirs to write.
+    pub(crate) fn record_refusal_of(&self, push: Pushed, error: &ApiError) {
+        if error.lacks().is_none() && self.store.has_group(&push.key) {
+            self.activity.refused(push, error, self.clock.now());
         }
     }
 
@@ -520,7 +538,16 @@ impl Gateway {
     ) -> Response<ResponseBody> {
         let Ok(_permit) = self.requests.try_acquire() else {
             let error = ApiError::overloaded("requests", self.settings.max_requests_in_flight);
-            self.telemetry.record_refusal(error.reason());
+            match routed {
+                Routed::To(route @ Route::Group { key_at })
+                    if request.method() != Method::DELETE
+                        && door.serves(route.terms(request.method()).at) =>
+                {
+                    let rest = path.get(self.settings.route_prefix.len() + key_at..);
+                    push::refused_before(self, rest.unwrap_or_default(), &request, rights, &error);
+                }
+                _ => self.telemetry.record_refusal(error.reason()),
+            }
             return error.into_response();
         };
         let cleaned = clean(request.uri().path());

@@ -11,6 +11,7 @@
 
 mod access;
 mod activity;
+mod ahead;
 mod api;
 mod auth;
 mod body;
@@ -39,6 +40,7 @@ mod page;
 mod path;
 mod places;
 mod policy;
+mod problems;
 mod push;
 mod query;
 mod rate;

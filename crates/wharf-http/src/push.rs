@@ -36,6 +36,27 @@ const LARGE_COMPRESSED_BYTES: usize = 4 * 1024;
 /// How often a push lets its thread do something else while the store is busy. Then it waits in line.
 const GIVES_WAY: u32 = 4;
 
+/// Books a push that does not get as far as [`handle`], with the path that this would get.
+pub(crate) fn refused_before(
+    gateway: &Gateway,
+    rest: &[u8],
+    request: &Request<Incoming>,
+    rights: &Rights,
+    error: &ApiError,
+) {
+    let pushed = grouping::parse(rest, gateway.settings.names)
+        .ok()
+        .map(|key| Pushed {
+            key,
+            method: request.method().clone(),
+            brought: Brought::default(),
+        });
+    // Who may not push there is none whose push was refused.
+    let pushed = pushed.filter(|pushed| rights.demand_for(Right::Push, &pushed.key).is_ok());
+    let address = address_of(request).map(|peer| peer.ip());
+    gateway.record_refusal(error, pushed, address);
+}
+
 /// Answers a request for the group whose key is `rest`, the path behind `/metrics/job`.
 pub(crate) async fn handle(
     gateway: Arc<Gateway>,
@@ -62,7 +83,6 @@ pub(crate) async fn handle(
     let mut pushed = Pushed {
         key: key.clone(),
         method: request.method().clone(),
-        address,
         brought: Brought::default(),
     };
     let answered = match admit(&gateway, key, &request, rights) {

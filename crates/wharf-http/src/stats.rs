@@ -79,7 +79,7 @@ fn write(gateway: &Gateway, since: f64, is_admin: bool, out: &mut Vec<u8>) {
         }
     }
     buckets.end();
-    write_totals(&mut data, totals, sums);
+    write_totals(&mut data, totals, sums, gateway.ahead.groups());
     let disk = gateway.activity.disk().clone();
     write_storage(&mut data, gateway, &disk, is_admin);
     write_history(&mut data, gateway, &disk, is_admin);
@@ -116,7 +116,7 @@ fn write_span(out: &mut Vec<u8>, began: f64, span: &Span) {
     bucket.end();
 }
 
-fn write_totals(data: &mut Members<'_>, totals: Totals, sums: Sums) {
+fn write_totals(data: &mut Members<'_>, totals: Totals, sums: Sums, future_groups: u64) {
     let mut object = Members::object(data.key("totals"));
     object.integer("groups", totals.groups as u64);
     object.integer("series", totals.series);
@@ -125,6 +125,7 @@ fn write_totals(data: &mut Members<'_>, totals: Totals, sums: Sums) {
     object.integer("pushes", sums.pushes);
     object.integer("refused", sums.refused);
     object.integer("scrapes", sums.scrapes);
+    object.integer("future_groups", future_groups);
     object.end();
 }
 

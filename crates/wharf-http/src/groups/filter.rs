@@ -5,9 +5,10 @@ use std::time::Duration;
 use memchr::memmem::Finder;
 use wharf_history::Pulse;
 use wharf_model::GroupingKey;
-use wharf_store::{Candidate, GroupInfo, Lifetime};
+use wharf_store::{Candidate, GroupInfo, Lifetime, UnixNanos};
 
 use super::shown::{Look, seconds};
+use crate::ahead;
 use crate::error::ApiError;
 use crate::query;
 
@@ -25,12 +26,15 @@ pub(super) enum State {
     Stale,
     /// It expires soon.
     Expiring,
+    /// It was pushed later than it is now: the clock was wrong then, or is now.
+    Future,
 }
 
-pub(super) const STATES: [(&str, State); 3] = [
+pub(super) const STATES: [(&str, State); 4] = [
     ("failed", State::Failed),
     ("stale", State::Stale),
     ("expiring", State::Expiring),
+    ("future", State::Future),
 ];
 
 /// States with commas between them.
@@ -39,7 +43,7 @@ pub(super) fn states(text: &str) -> Result<Vec<State>, ApiError> {
         let found = STATES.iter().find(|(known, _)| *known == name);
         found.map(|(_, state)| *state).ok_or_else(|| {
             ApiError::parameter(&format!(
-                "state: expected some of failed, stale, expiring, found `{}`",
+                "state: expected some of failed, stale, expiring, future, found `{}`",
                 query::shown(name)
             ))
         })
@@ -67,12 +71,14 @@ impl Condition {
     /// Whether a state holds. The pulse is asked for only if it matters.
     pub(super) fn is(&self, state: State, look: &Look<'_>, pulse: impl FnOnce() -> Pulse) -> bool {
         match state {
-            // A push that could not even be read moves no time of the group, as the original has it; but it failed.
+            // Most refusals move no time of the group, as the original has it; but the push failed.
             State::Failed => {
                 self.failure_time > self.push_time
-                    || pulse()
-                        .refused_at_ms
-                        .is_some_and(|at| seconds(at) > self.push_time)
+                    || pulse().refused_at_ms.is_some_and(|at| {
+                        // The order of pushes tells more than their times, which a clock may have told that was wrong.
+                        // But the end of the history is lost if the process is killed: then the times are right.
+                        self.is_ahead(look.now) || seconds(at) >= (self.push_time * 1000.0).floor() / 1000.0
+                    })
             }
             State::Stale => pulse().pace.is_some_and(|pace| {
                 look.now.as_seconds() - self.push_time > pace.stale_after().as_secs_f64()
@@ -81,7 +87,12 @@ impl Condition {
                 let within = i64::try_from(look.expiring_within.as_nanos()).unwrap_or(i64::MAX);
                 lifetime.expires_at.0 <= look.now.0.saturating_add(within)
             }),
+            State::Future => self.is_ahead(look.now),
         }
+    }
+
+    fn is_ahead(&self, now: UnixNanos) -> bool {
+        ahead::is_ahead(self.push_time, now)
     }
 }
 
@@ -214,7 +225,7 @@ mod tests {
         let error = states("failed,").err().unwrap();
         assert_eq!(
             error.text(),
-            "state: expected some of failed, stale, expiring, found ``"
+            "state: expected some of failed, stale, expiring, future, found ``"
         );
     }
 }

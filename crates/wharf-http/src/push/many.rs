@@ -42,8 +42,10 @@ pub(crate) async fn handle(
 ) -> Response<ResponseBody> {
     let address = super::address_of(&request).map(|peer| peer.ip());
     let read = Parameters::of(&gateway, &request, rights);
+    // The groups of a push that is stored whole or not at all.
+    let mut together = Vec::new();
     let pushed = match read {
-        Ok(parameters) => push(Arc::clone(&gateway), parameters, request).await,
+        Ok(parameters) => push(Arc::clone(&gateway), parameters, request, &mut together).await,
         Err(error) => {
             let (parts, body) = request.into_parts();
             body::discard(&parts.headers, body, gateway.settings.body_timeout).await;
@@ -52,6 +54,9 @@ pub(crate) async fn handle(
     };
     pushed.unwrap_or_else(|error| {
         gateway.record_refusal(&error, None, address);
+        for pushed in together {
+            gateway.record_refusal_of(pushed, &error);
+        }
         error.into_response()
     })
 }
@@ -127,11 +132,20 @@ async fn push(
     gateway: Arc<Gateway>,
     parameters: Parameters,
     request: Request<Incoming>,
+    together: &mut Vec<Pushed>,
 ) -> Result<Response<ResponseBody>, ApiError> {
     let received = Received::read(&gateway, request, &parameters.rights).await?;
     let worker = Arc::clone(&gateway);
-    let run = tokio::task::spawn_blocking(move || parameters.run(&received, &worker));
-    let stored = run.await.unwrap_or_else(|_| Err(ApiError::internal()))?;
+    let run = tokio::task::spawn_blocking(move || {
+        let mut together = Vec::new();
+        let run = parameters.run(&received, &worker, &mut together);
+        (run, together)
+    });
+    let (run, groups) = run
+        .await
+        .unwrap_or_else(|_| (Err(ApiError::internal()), Vec::new()));
+    *together = groups;
+    let stored = run?;
     let Stored {
         pushed,
         commits,
@@ -178,7 +192,13 @@ struct Stored {
 }
 
 impl Parameters {
-    fn run(&self, received: &Received, gateway: &Gateway) -> Result<Stored, ApiError> {
+    /// If all groups are stored or none, `together` gets them as soon as it is known that they may be pushed to.
+    fn run(
+        &self,
+        received: &Received,
+        gateway: &Gateway,
+        together: &mut Vec<Pushed>,
+    ) -> Result<Stored, ApiError> {
         let body = received.expand(gateway.settings.max_body_bytes)?;
         let exposition = received.decode(gateway, &body)?;
         let group_by: Vec<&str> = self.group_by.iter().map(String::as_str).collect();
@@ -194,6 +214,8 @@ impl Parameters {
             for key in keys.clone() {
                 self.rights.demand_for(Right::Push, key)?;
             }
+            let all = keys.clone();
+            together.extend(all.map(|key| received.push_to(key.clone(), Brought::default())));
             self.rules
                 .admit_all(keys, Instant::now)
                 .map_err(|(key, error)| ApiError::too_fast(&error).of_group(key))?;
@@ -324,7 +346,6 @@ impl Received {
         Pushed {
             key,
             method: self.method.clone(),
-            address: self.peer.map(|peer| peer.ip()),
             brought,
         }
     }

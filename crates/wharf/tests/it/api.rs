@@ -2,6 +2,7 @@
 
 mod events;
 mod history;
+mod problems;
 mod schema;
 
 use serde_json::{Value, json};
