@@ -134,6 +134,10 @@ impl Error for ImportError {}
 /// [`ImportError`] if the bytes are cut short, are no gob stream, or are one of something else. Whether the
 /// metric families can be decoded is not looked at.
 pub fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
+    // `touch`, a mount or a power cut makes such a file, and the Pushgateway starts with it.
+    if bytes.is_empty() {
+        return Ok(Imported::default());
+    }
     let stream = gob::open(bytes)?;
     let mut values = stream.values();
     let entries = values.string_map(stream.root(), "a map of groups")?;

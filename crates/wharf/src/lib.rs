@@ -15,6 +15,7 @@
 pub mod args;
 pub mod config;
 pub mod config_file;
+mod encoding;
 pub mod import;
 pub mod ledger_tool;
 pub mod lint;

@@ -20,6 +20,7 @@ use wharf_model::name::NameRule;
 
 use self::document::Document;
 pub use self::rule::{Rule, Severity};
+use crate::encoding::{self, EncodingError};
 
 /// How many syntax errors are looked for: each one means reading the text once more.
 const MAX_SYNTAX_ERRORS: usize = 20;
@@ -83,7 +84,22 @@ impl Report {
 /// Work is linear in its length, except for a text with syntax errors, which is read once more for each of the
 /// first twenty.
 pub fn check(body: &[u8], options: Options) -> Report {
-    let (body, mut findings) = syntax(body, options.names);
+    let text = match encoding::to_utf8(body) {
+        Ok(text) => text,
+        Err(error) => {
+            let message = error.mistake().to_owned();
+            return Report {
+                findings: vec![of_text(Rule::Syntax, error.line(), message, EncodingError::HINT)],
+                ..Report::default()
+            };
+        }
+    };
+    let (body, mut findings) = syntax(&text, options.names);
+    if let Cow::Owned(_) = text {
+        let message = "expected plain UTF-8, found a byte order mark".to_owned();
+        let hint = "save it without one; `wharf push` leaves it out";
+        findings.push(of_text(Rule::StrictText, 1, message, hint));
+    }
     let document = Document::read(&body);
     let mut notes = Notes::default();
     names::check(&document, &mut notes);
@@ -94,6 +110,18 @@ pub fn check(body: &[u8], options: Options) -> Report {
         findings,
         families: document.families().count(),
         series: document.series(),
+    }
+}
+
+/// A finding about the text as such.
+fn of_text(rule: Rule, line: usize, message: String, hint: &str) -> Finding {
+    Finding {
+        line,
+        column: 1,
+        rule,
+        family: None,
+        message,
+        hint: hint.to_owned(),
     }
 }
 

@@ -109,12 +109,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Stream<'_>, ImportError> {
     let mut types = HashMap::new();
     loop {
         if rest.rest.is_empty() {
-            let found = if bytes.is_empty() {
-                "an empty file"
-            } else {
-                "the end of the file"
-            };
-            return Err(rest.error("the groups", found));
+            return Err(rest.error("the groups", "the end of the file"));
         }
         let mut message = rest.chunk("a message")?;
         let offset = message.offset();

@@ -25,7 +25,8 @@ impl fmt::Display for Severity {
 pub enum Rule {
     /// A line cannot be read.
     Syntax,
-    /// Wharf reads it; the Pushgateway refuses line ends of Windows, blanks at the end, a last line without end.
+    /// The tools read it; the Pushgateway refuses byte order marks, UTF-16, line ends of Windows, blanks at the end, a last
+    /// line without end.
     StrictText,
     /// A sample has a timestamp: gateways refuse it.
     Timestamp,

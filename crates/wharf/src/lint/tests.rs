@@ -102,7 +102,7 @@ fn syntax_errors_are_counted_up_to_a_bound() {
 
 #[test]
 fn what_only_wharf_reads_is_named() {
-    for body in ["a 1\r\n", "a 1 \n", "a 1"] {
+    for body in ["a 1\r\n", "a 1 \n", "a 1", "\u{feff}a 1\n"] {
         let report = check(body.as_bytes(), Options::default());
         assert_eq!(
             report
@@ -114,6 +114,29 @@ fn what_only_wharf_reads_is_named() {
             "{body:?}"
         );
     }
+}
+
+#[test]
+fn a_text_in_utf16_is_looked_at_as_any_other() {
+    let utf16 = |text: &str| {
+        text.encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect::<Vec<u8>>()
+    };
+    let text = utf16("\u{feff}# HELP größe h\n# TYPE m gauge\nm one\n");
+    let shown_with = |text: &[u8]| shown(&check(text, Options::default()));
+    expect![[r#"
+        1:1 strict-text: expected plain UTF-8, found a byte order mark
+            save it without one; `wharf push` leaves it out
+        3:3 syntax: expected a number, found `one`
+            expected float as value, got "one"
+    "#]]
+    .assert_eq(&shown_with(&text));
+    expect![[r#"
+        1:1 syntax: expected text in UTF-8, found what looks like UTF-16 without a byte order mark
+            write it in UTF-8: in PowerShell with `-Encoding utf8`
+    "#]]
+    .assert_eq(&shown_with(&text[2..]));
 }
 
 #[test]

@@ -8,9 +8,12 @@ use wharf_exposition::{openmetrics, protobuf, text};
 use wharf_model::Exposition;
 use wharf_model::name::{EscapingScheme, NameRule};
 
+use crate::encoding;
+
 /// Metric families by name, each as lines of the text format.
 ///
-/// Line ends of Windows, blanks at the end of a line and a missing last line feed do not get this far.
+/// Line ends of Windows, byte order marks, UTF-16, blanks at the end of a line and a missing last line feed do not get
+/// this far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Families(BTreeMap<String, Vec<u8>>);
 
@@ -58,18 +61,24 @@ impl Families {
     pub(crate) fn read(body: &[u8], format: Format) -> Result<Self, FamiliesError> {
         let syntax = |error: &dyn fmt::Display| FamiliesError::Syntax(error.to_string());
         let names = NameRule::Utf8;
+        let text = || encoding::to_utf8(body).map_err(|error| syntax(&error));
         match format {
             Format::Text => {
                 let options = text::Options { names, strict: false };
-                text::decode(body, options).map_err(|error| syntax(&error))
+                text::decode(&text()?, options)
+                    .map_err(|error| syntax(&error))
+                    .and_then(Self::from_exposition)
             }
             Format::OpenMetrics => {
                 let options = openmetrics::Options { names };
-                openmetrics::decode(body, options).map_err(|error| syntax(&error))
+                openmetrics::decode(&text()?, options)
+                    .map_err(|error| syntax(&error))
+                    .and_then(Self::from_exposition)
             }
-            Format::Protobuf => protobuf::decode(body).map_err(|error| syntax(&error)),
+            Format::Protobuf => protobuf::decode(body)
+                .map_err(|error| syntax(&error))
+                .and_then(Self::from_exposition),
         }
-        .and_then(Self::from_exposition)
     }
 
     fn from_exposition(mut exposition: Exposition<'_>) -> Result<Self, FamiliesError> {
@@ -142,6 +151,19 @@ mod tests {
         check(
             "b 1 \r\na{x=\"1\",} 2",
             "# TYPE a untyped\na{x=\"1\"} 2\n# TYPE b untyped\nb 1\n",
+        );
+    }
+
+    #[test]
+    fn what_windows_does_to_a_file_is_mended() {
+        check(
+            "\u{feff}a 1\r\n\u{feff}b 2\r\n",
+            "# TYPE a untyped\na 1\n# TYPE b untyped\nb 2\n",
+        );
+        let error = Families::read(b"a\0 \x001\0\n\0", Format::Text).unwrap_err();
+        assert!(
+            error.to_string().contains("UTF-16 without a byte order mark"),
+            "{error}"
         );
     }
 

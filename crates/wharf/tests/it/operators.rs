@@ -440,12 +440,22 @@ fn a_state_file_moves_into_a_running_gateway() {
 }
 
 #[test]
+fn a_file_of_no_bytes_has_no_groups() {
+    let target = wharf().start();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for source in [file.path().to_str().unwrap(), "/dev/null", "-"] {
+        let said = succeeds(&target, &["import", source]);
+        assert_eq!(said, "imported 0 groups with 0 series\n");
+    }
+}
+
+#[test]
 fn what_cannot_be_imported_is_said() {
     let target = wharf().start();
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();
     for (content, code, expected) in [
-        ("", 1, "not a state file of the Pushgateway"),
+        ("garbage", 1, "not a state file of the Pushgateway"),
         ("{\"labels\":{}}\n", 1, "line 1: expected a group of an export"),
         (
             "{\"labels\":{},\"push_time\":null,\"text\":\"\"}\n",

@@ -11,7 +11,7 @@ use serde_json::Value;
 use wharf_testkit::http::{Connection, delete, get, post, put};
 use wharf_testkit::{Gateway, Random, Spawn, Tampering, peers, until};
 
-use crate::{loaded, wharf};
+use crate::{gateways, loaded, wharf};
 
 fn on(folder: &Path) -> Spawn {
     wharf().arg(format!("--storage.path={}", folder.display()))
@@ -189,6 +189,27 @@ fn a_state_file_that_cannot_be_read_stops_the_start() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "garbage");
     std::fs::remove_file(&file).unwrap();
     assert_eq!(listed(&wharf().arg(&flag).start()).len(), 0);
+}
+
+#[test]
+fn a_state_file_of_no_bytes_is_an_empty_one() {
+    for spawn in gateways() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("state");
+        std::fs::write(&file, "").unwrap();
+        let gateway = spawn
+            .arg(format!("--persistence.file={}", file.display()))
+            .start();
+        assert_eq!(pushed_lines(&gateway), 0);
+        gateway.push("/metrics/job/a", "m 1\n");
+        assert_eq!(pushed_lines(&gateway), 1);
+    }
+}
+
+/// How many series of the metric `m` a scrape has.
+fn pushed_lines(gateway: &Gateway) -> usize {
+    let scrape = gateway.scrape();
+    scrape.samples.iter().filter(|sample| sample.name == "m").count()
 }
 
 /// One group's history: the values that were sent, and the last that was acknowledged.

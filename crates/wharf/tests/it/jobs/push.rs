@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::stub::{Answer, Stub};
-use super::{ends_with, found, nobody, output, output_with, push_at, stderr, tool, url, value};
+use super::{ends_with, found, nobody, output, output_with, push_at, run_at, stderr, tool, url, value};
 use crate::{gateways, wharf};
 
 #[test]
@@ -109,6 +109,58 @@ fn what_editors_do_to_a_file_is_no_mistake() {
         ends_with(0, &output_with(push_at(&url(gateway.address()), &[]), text));
         assert_eq!((value(&gateway, "m"), value(&gateway, "n")), (1.0, 2.0));
     }
+}
+
+/// A text as Windows writes it, in UTF-16 of either byte order.
+fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    format!("\u{feff}{text}").encode_utf16().flat_map(bytes).collect()
+}
+
+#[test]
+fn what_windows_does_to_a_file_is_no_mistake() {
+    let text = "# HELP m Größe\r\n# TYPE m gauge\r\nm{disk=\"C:\\\\\"} 1\r\n";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("metrics.prom");
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let url = url(gateway.address());
+        for bytes in [
+            format!("\u{feff}{text}").into_bytes(),
+            utf16(text, u16::to_le_bytes),
+            utf16(text, u16::to_be_bytes),
+            // Two such files, one behind the other.
+            format!("\u{feff}{text}\u{feff}n 2\r\n").into_bytes(),
+        ] {
+            fs::write(&file, &bytes).unwrap();
+            ends_with(0, &output(push_at(&url, &[file.to_str().unwrap()])));
+            assert_eq!(value(&gateway, "m"), 1.0);
+            assert_eq!(gateway.scrape().families["m"].help.as_deref(), Some("Größe"));
+            ends_with(0, &output_with(push_at(&url, &["--add"]), &bytes));
+            let script = format!("cat {} > $WHARF_METRICS_FILE", file.display());
+            ends_with(0, &output(run_at(&url, &["sh", "-c", &script])));
+            assert_eq!(value(&gateway, "job_run_metrics_accepted"), 1.0);
+            assert_eq!(value(&gateway, "m"), 1.0);
+        }
+    }
+}
+
+#[test]
+fn a_text_that_does_not_say_its_encoding_is_no_metrics() {
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    let text = utf16("a 1\r\nb 2\r\n", u16::to_le_bytes);
+    for (bytes, expected) in [
+        (
+            &text[2..],
+            "found what looks like UTF-16 without a byte order mark",
+        ),
+        (&text[..text.len() - 1], "line 2: expected a character in UTF-16"),
+    ] {
+        let output = output_with(push_at(&stub.url, &[]), bytes);
+        ends_with(2, &output);
+        let said = stderr(&output);
+        assert!(said.contains(expected) && said.contains("\nhint: "), "{said}");
+    }
+    assert!(stub.is_left_alone());
 }
 
 #[test]
