@@ -123,7 +123,7 @@ fn a_text_in_utf16_is_looked_at_as_any_other() {
             .flat_map(u16::to_le_bytes)
             .collect::<Vec<u8>>()
     };
-    let text = utf16("\u{feff}# HELP größe h\n# TYPE m gauge\nm one\n");
+    let text = utf16("\u{feff}# HELP m größe\n# TYPE m gauge\nm one\n");
     let shown_with = |text: &[u8]| shown(&check(text, Options::default()));
     expect![[r#"
         1:1 strict-text: expected plain UTF-8, found a byte order mark
