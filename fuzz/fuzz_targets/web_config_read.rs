@@ -11,7 +11,7 @@ static FILE: LazyLock<PathBuf> = LazyLock::new(|| wharf_fuzz::folder().join("web
 
 fuzz_target!(|contents: &[u8]| {
     fs::write(&*FILE, contents).expect("write the file");
-    if let Err(error) = wharf::web_config::open(&FILE) {
+    if let Err(error) = wharf::web_config::open(&FILE, "web.config.file") {
         assert!(!error.to_string().is_empty());
     }
 });

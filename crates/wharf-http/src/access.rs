@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use wharf_store::UnixNanos;
 
 use crate::auth::Users;
 use crate::chunks::ResponseBody;
@@ -29,7 +30,7 @@ pub struct Access {
 }
 
 /// What a web config file says that stays as it was at the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Fixed {
     /// Whether connections begin with a handshake.
     pub tls: bool,
@@ -52,6 +53,24 @@ pub trait AccessSource: fmt::Debug + Send + Sync {
     ///
     /// None if they cannot be read: then requests are answered with 500 and handshakes fail. Why is in the log.
     fn current(&self) -> Option<Arc<Access>>;
+
+    /// How the file is doing that they come from.
+    fn condition(&self) -> Condition;
+}
+
+/// How a web config file is doing: for people, who may see its path and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// The flag that names the file.
+    pub flag: String,
+    /// The file.
+    pub path: String,
+    /// How many users are in force; none if no settings are.
+    pub users: Option<usize>,
+    /// When it, or a file that it names, was read last because it had changed.
+    pub read_at: UnixNanos,
+    /// What of it cannot be used; nothing: all is in force that the file says.
+    pub problems: Vec<String>,
 }
 
 /// What stands before the gateway.
@@ -133,6 +152,13 @@ impl Front {
         }
     }
 
+    /// How the file is doing, as it is now.
+    pub(crate) fn condition(&self) -> Condition {
+        // Nobody may have asked for a while.
+        self.source.current();
+        self.source.condition()
+    }
+
     /// What does not change.
     pub(crate) fn fixed(&self) -> Fixed {
         self.fixed
@@ -160,6 +186,11 @@ impl Front {
 }
 
 impl Access {
+    /// Whether everybody is let in, in clear text, and gets nothing more than the gateway says itself.
+    pub fn says_nothing(&self) -> bool {
+        self.headers.is_empty() && self.users.is_empty() && self.tls.is_none()
+    }
+
     /// Completes a response. What the page may do is the operator's decision, if they have made one.
     pub(crate) fn put_headers(&self, response: &mut Response<ResponseBody>) {
         let headers = response.headers_mut();

@@ -52,7 +52,9 @@ pub(crate) fn status(gateway: &Gateway, rights: &Rights) -> Response<ResponseBod
             (None, Some(_)) => "ok",
             (None, None) => "memory only",
         };
-        let reason = failure.filter(|_| is_admin).unwrap_or_default();
+        let not_durable = gateway.status.not_durable.as_ref();
+        let not_durable = not_durable.map(|why| why.to_tell(is_admin));
+        let reason = failure.filter(|_| is_admin).or(not_durable).unwrap_or_default();
         write_strings(
             data.key("storage"),
             [("reason", reason.as_str()), ("state", state)],

@@ -32,7 +32,7 @@ use crate::limits::PushLimits;
 use crate::origin::Origins;
 use crate::path::{clean, percent_decode, percent_encode};
 use crate::places::{Place, Places};
-use crate::policy::{Active, Lifespan, Loader, Policies, Policy, ReloadError};
+use crate::policy::{Active, Lifespan, Loader, Policies, Policy, Reading, ReloadError};
 use crate::rights::{Challenges, Rights};
 use crate::router::{Route, Routed, Router};
 use crate::server::Shutdown;
@@ -111,7 +111,7 @@ pub struct BuildInformation {
     pub version: String,
 }
 
-/// What `/api/v1/status` shows of the process.
+/// What `/api/v1/status` and `/api/v1/stats` show of the process.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
     /// How the binary was built.
@@ -120,6 +120,43 @@ pub struct Status {
     pub flags: BTreeMap<String, String>,
     /// The folder in which groups are kept; none: they are in memory only.
     pub storage_path: Option<String>,
+    /// Why they are, if somebody may expect that they are not.
+    pub not_durable: Option<NotDurable>,
+    /// The configuration file.
+    pub config_file: Option<String>,
+    /// What stands before the gateway at its doors, each once.
+    pub fronts: Vec<Arc<Front>>,
+}
+
+/// Why the groups are in memory only although nobody has asked for that.
+#[derive(Debug, Clone)]
+pub struct NotDurable {
+    /// The folder that there should be.
+    pub folder: String,
+    /// Why there is none.
+    pub reason: String,
+}
+
+impl NotDurable {
+    /// The sentence for whoever asks: where things lie is for those who look after the gateway.
+    pub(crate) fn to_tell(&self, is_admin: bool) -> String {
+        if is_admin {
+            self.to_string()
+        } else {
+            "all groups are in memory only, and gone after a restart".to_owned()
+        }
+    }
+}
+
+/// One sentence for people.
+impl fmt::Display for NotDurable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { folder, reason } = self;
+        write!(
+            f,
+            "all groups are in memory only, and gone after a restart: cannot make the folder {folder}: {reason}"
+        )
+    }
 }
 
 /// The gateway behind all connections.
@@ -175,11 +212,8 @@ impl Gateway {
         let reserved = Reserved::new(telemetry::reserved());
         let max_push_bytes = settings.max_body_bytes.saturating_mul(LABEL_GROWTH).min(1 << 31);
         let store = Store::new(reserved, max_push_bytes).with_instance_label(settings.instance_label.clone());
-        let policies = Policies::new(policy, loader);
+        let policies = Policies::new(policy, loader, clock.now());
         store.set_limits(policies.current().limits(&settings.store_limits));
-        if policies.can_reload() {
-            telemetry.record_reload(Some(clock.now()));
-        }
         Self {
             store: Arc::new(store),
             is_loaded: AtomicBool::new(false),
@@ -221,22 +255,23 @@ impl Gateway {
         self.policies.current()
     }
 
-    /// Reads the rules again. What a reload has made of them is in the log and in the metrics. Blocks.
+    /// How the rules in force were read; none without a configuration file.
+    pub(crate) fn reading(&self) -> Option<Reading> {
+        self.policies.reading()
+    }
+
+    /// Reads the rules again. What a reload has made of them is in the log, in the metrics, and on the page. Blocks.
     ///
     /// # Errors
     /// If there is nothing to read, or it cannot be read; the old rules stay in force.
     pub fn reload(&self) -> Result<(), ReloadError> {
-        let reloaded = self.policies.reload(|rules| {
+        let reloaded = self.policies.reload(self.clock.now(), |rules| {
             self.store.set_limits(rules.limits(&self.settings.store_limits));
         });
         match &reloaded {
-            Ok(()) => {
-                self.telemetry.record_reload(Some(self.clock.now()));
-                tracing::info!("configuration file read again");
-            }
+            Ok(()) => tracing::info!("configuration file read again"),
             Err(ReloadError::NoFile) => tracing::info!("there is nothing to reload without --config.file"),
             Err(ReloadError::Refused(why)) => {
-                self.telemetry.record_reload(None);
                 tracing::error!(
                     err = why,
                     "the configuration file is not used, the old rules stay"

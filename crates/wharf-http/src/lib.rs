@@ -56,10 +56,10 @@ pub mod telemetry;
 pub mod tls;
 mod visitor;
 
-pub use access::{Access, AccessSource, Fixed, Front, RateLimit};
+pub use access::{Access, AccessSource, Condition, Fixed, Front, RateLimit};
 pub use auth::{HashError, NoRandomness, PasswordHash, TokenError, TokenHash, Users, random_token};
 pub use door::{Door, Purpose};
-pub use gateway::{BuildInformation, Gateway, Settings, Status};
+pub use gateway::{BuildInformation, Gateway, NotDurable, Settings, Status};
 pub use limits::PushLimits;
 pub use origin::Origins;
 pub use policy::{ExpiryRule, Lifespan, Loader, Policy, QuotaRule, ReloadError};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use wharf_model::{GroupingKey, Selector};
 use wharf_relabel::Rule;
-use wharf_store::{Limits, Quota, Ttl, Usage};
+use wharf_store::{Limits, Quota, Ttl, UnixNanos, Usage};
 
 use crate::rate::{BucketId, Rate, TokenBuckets};
 use crate::rights::AccessRules;
@@ -97,6 +97,24 @@ pub(crate) struct Policies {
     loader: Option<Loader>,
     /// One reload at a time.
     reloading: Mutex<()>,
+    reading: Mutex<Reading>,
+}
+
+/// When the rules were read, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// When those in force were read.
+    pub(crate) in_force_since: UnixNanos,
+    /// The last time that somebody asked for a reload, if anybody has.
+    pub(crate) last_reload: Option<Reload>,
+}
+
+/// What came of a reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reload {
+    pub(crate) at: UnixNanos,
+    /// Why the rules were not used; none: they were.
+    pub(crate) error: Option<String>,
 }
 
 /// Rules with what they have counted so far.
@@ -148,12 +166,16 @@ impl fmt::Display for TooFast {
 }
 
 impl Policies {
-    /// These rules, until `loader` gives others.
-    pub(crate) fn new(policy: Policy, loader: Option<Loader>) -> Self {
+    /// These rules, which were read at `now`, until `loader` gives others.
+    pub(crate) fn new(policy: Policy, loader: Option<Loader>, now: UnixNanos) -> Self {
         Self {
             current: RwLock::new(Arc::new(Active::new(policy, Instant::now()))),
             loader,
             reloading: Mutex::new(()),
+            reading: Mutex::new(Reading {
+                in_force_since: now,
+                last_reload: None,
+            }),
         }
     }
 
@@ -162,26 +184,40 @@ impl Policies {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether there is something to read again.
-    pub(crate) fn can_reload(&self) -> bool {
-        self.loader.is_some()
+    /// How the rules in force came to be so; none if there is nothing to read.
+    pub(crate) fn reading(&self) -> Option<Reading> {
+        let reading = || {
+            self.reading
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        };
+        self.loader.is_some().then(reading)
     }
 
-    /// Reads the rules anew, and puts them in force as `install` says.
+    /// Reads the rules anew at `now`, and puts them in force as `install` says.
     ///
     /// # Errors
     /// If they cannot be read; the old ones stay in force.
-    pub(crate) fn reload(&self, install: impl FnOnce(&Active)) -> Result<(), ReloadError> {
+    pub(crate) fn reload(&self, now: UnixNanos, install: impl FnOnce(&Active)) -> Result<(), ReloadError> {
         let loader = self.loader.as_ref().ok_or(ReloadError::NoFile)?;
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let policy = loader().map_err(ReloadError::Refused)?;
-        if policy.access.is_none() && self.current().access().is_some() {
-            // A file that was emptied, or half written, would let everybody do everything.
-            return Err(ReloadError::Refused(ACCESS_GONE.to_owned()));
-        }
-        let active = Arc::new(Active::new(policy, Instant::now()));
+        let loaded = loader().and_then(|policy| {
+            if policy.access.is_none() && self.current().access().is_some() {
+                // A file that was emptied, or half written, would let everybody do everything.
+                return Err(ACCESS_GONE.to_owned());
+            }
+            Ok(policy)
+        });
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        reading.last_reload = Some(Reload {
+            at: now,
+            error: loaded.as_ref().err().cloned(),
+        });
+        let active = Arc::new(Active::new(loaded.map_err(ReloadError::Refused)?, Instant::now()));
         install(&active);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = active;
+        reading.in_force_since = now;
         Ok(())
     }
 }
@@ -418,13 +454,24 @@ mod tests {
                 ..Policy::default()
             },
             Some(Box::new(|| Err("line 1, column 1: wrong".to_owned()))),
+            UnixNanos(1),
         );
-        let error = policies.reload(|_| ()).unwrap_err();
+        let error = policies.reload(UnixNanos(2), |_| ()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "failed to reload config: line 1, column 1: wrong"
         );
         let ttl = policies.current().ttl(&key("a"), None, Lifespan::Unlimited);
         assert_eq!(ttl.map(|ttl| ttl.after), Some(Duration::from_secs(5)));
+        let last_reload = Some(Reload {
+            at: UnixNanos(2),
+            error: Some("line 1, column 1: wrong".to_owned()),
+        });
+        let in_force_since = UnixNanos(1);
+        let expected = Reading {
+            in_force_since,
+            last_reload,
+        };
+        assert_eq!(policies.reading(), Some(expected));
     }
 }

@@ -30,7 +30,7 @@ use crate::negotiate::{self, Compression, Format};
 use crate::places::Place;
 use crate::rights::{Right, Rights};
 use crate::scrape::helpers::{Helpers, is_as_stored};
-use crate::telemetry::StoreGauges;
+use crate::telemetry::{ConfigGauge, StoreGauges, WebConfigGauge};
 
 /// Answers a scrape; with `match[]` in the query, one of the groups that match, without the gateway's own metrics. So it
 /// is for those who may not see all groups.
@@ -152,6 +152,12 @@ fn render(
 /// The gateway's own families.
 fn own(gateway: &Gateway, snapshot: &Snapshot) -> Exposition<'static> {
     let totals = snapshot.totals();
+    let conditions = gateway.status.fronts.iter().map(|front| front.condition());
+    let web_configs = conditions.map(|condition| WebConfigGauge {
+        users: condition.users.unwrap_or_default() as u64,
+        is_in_force: condition.problems.is_empty(),
+        flag: condition.flag,
+    });
     let gauges = StoreGauges {
         groups: totals.groups as u64,
         expiring: snapshot.expiring() as u64,
@@ -159,6 +165,11 @@ fn own(gateway: &Gateway, snapshot: &Snapshot) -> Exposition<'static> {
         bytes: totals.bytes,
         quotas: gateway.policy().quota_gauges(&gateway.store.quota_usage()),
         ledger: gateway.store.ledger_statistics(),
+        config: gateway.reading().map(|reading| ConfigGauge {
+            is_used: reading.last_reload.is_none_or(|reload| reload.error.is_none()),
+            in_force_since: reading.in_force_since,
+        }),
+        web_configs: web_configs.collect(),
     };
     gateway.telemetry.exposition(&gauges)
 }

@@ -14,7 +14,7 @@ use crate::chunks::ResponseBody;
 use crate::error::ApiError;
 use crate::families::write_refused;
 use crate::gateway::Gateway;
-use crate::json::Members;
+use crate::json::{self, Members};
 use crate::rights::{Right, Rights};
 use crate::{groups, query, telemetry};
 
@@ -83,6 +83,8 @@ fn write(gateway: &Gateway, since: f64, is_admin: bool, out: &mut Vec<u8>) {
     let disk = gateway.activity.disk().clone();
     write_storage(&mut data, gateway, &disk, is_admin);
     write_history(&mut data, gateway, &disk, is_admin);
+    write_configuration(&mut data, gateway, is_admin);
+    write_web_configs(&mut data, gateway, is_admin);
     write_limits(&mut data, gateway, totals);
     write_scrapers(&mut data, gateway, is_admin);
     let mut refused = Members::array(data.key("refused"));
@@ -145,6 +147,13 @@ fn write_storage(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk, is_admi
     let path = gateway.status.storage_path.as_deref();
     object.text("path", path.filter(|_| is_admin));
     object.string("engine", if ledger.is_some() { "ledger" } else { "memory" });
+    object.flag("durable", ledger.is_some());
+    // A sentence, so that nobody takes a gateway that forgets for one that does not.
+    let not_durable = gateway.status.not_durable.as_ref();
+    object.text(
+        "not_durable",
+        not_durable.map(|why| why.to_tell(is_admin)).as_deref(),
+    );
     object.text(
         "sync",
         gateway.status.flags.get("storage.sync").map(String::as_str),
@@ -202,6 +211,58 @@ fn write_history(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk, is_admi
     object.integer("pushes", statistics.pushes as u64);
     object.integer("lost", statistics.lost);
     object.end();
+}
+
+/// Whether the configuration file is in force as it was read last.
+fn write_configuration(data: &mut Members<'_>, gateway: &Gateway, is_admin: bool) {
+    let reading = gateway.reading();
+    let mut object = Members::object(data.key("configuration"));
+    let file = gateway.status.config_file.as_deref();
+    object.text("file", file.filter(|_| is_admin));
+    let since = reading
+        .as_ref()
+        .map(|reading| reading.in_force_since.as_seconds());
+    object.number("loaded_seconds", since);
+    match reading.and_then(|reading| reading.last_reload) {
+        None => object.null("reload"),
+        Some(reload) => {
+            let mut last = Members::object(object.key("reload"));
+            last.number("time_seconds", Some(reload.at.as_seconds()));
+            last.flag("successful", reload.error.is_none());
+            last.text("error", reload.error.as_deref().filter(|_| is_admin));
+            last.end();
+        }
+    }
+    object.end();
+}
+
+/// Whether the web config files are in force as they are on disk now.
+fn write_web_configs(data: &mut Members<'_>, gateway: &Gateway, is_admin: bool) {
+    let mut files = Members::array(data.key("web_config"));
+    for front in &gateway.status.fronts {
+        let condition = front.condition();
+        let state = match condition.users {
+            None => "refused",
+            Some(_) if condition.problems.is_empty() => "ok",
+            Some(_) => "kept",
+        };
+        let mut object = Members::object(files.next());
+        object.string("flag", &condition.flag);
+        object.text("file", Some(condition.path.as_str()).filter(|_| is_admin));
+        object.string("state", state);
+        match condition.users {
+            Some(users) => object.integer("users", users as u64),
+            None => object.null("users"),
+        }
+        object.number("read_seconds", Some(condition.read_at.as_seconds()));
+        let mut problems = Members::array(object.key("problems"));
+        for problem in condition.problems.iter().filter(|_| is_admin) {
+            json::write_string(problems.next(), problem);
+        }
+        problems.end();
+        object.end();
+    }
+    files.end();
 }
 
 fn write_limits(data: &mut Members<'_>, gateway: &Gateway, totals: Totals) {

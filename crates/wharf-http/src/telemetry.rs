@@ -45,14 +45,6 @@ pub struct Telemetry {
     /// Those that are gone altogether, and those whose push times stay.
     groups_expired: [AtomicU64; 2],
     metrics_dropped: AtomicU64,
-    reload: Mutex<Option<Reload>>,
-}
-
-/// The last time that the configuration file was read.
-#[derive(Debug, Clone, Copy)]
-struct Reload {
-    is_successful: bool,
-    success_time: UnixNanos,
 }
 
 /// The labels of `pushgateway_build_info`. `goversion` carries the version of the Rust compiler.
@@ -68,7 +60,7 @@ pub struct BuildLabels {
     pub version: &'static str,
 }
 
-/// How much the store holds at the moment of a scrape.
+/// What is at the moment of a scrape: how much the store holds, and whether what was read from files is in force.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoreGauges {
     /// Number of groups.
@@ -81,8 +73,32 @@ pub struct StoreGauges {
     pub bytes: u64,
     /// What the quotas allow, and how much of it is taken, in their order.
     pub quotas: Vec<QuotaGauge>,
-    /// What the ledger has done, if there is one.
+    /// What the ledger has done; none: the groups are in memory only.
     pub ledger: Option<LedgerStatistics>,
+    /// How the rules in force were read, if there is a configuration file.
+    pub config: Option<ConfigGauge>,
+    /// The web config files, in the order of their flags.
+    pub web_configs: Vec<WebConfigGauge>,
+}
+
+/// The configuration file at the moment of a scrape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConfigGauge {
+    /// Whether the file was used when it was read last.
+    pub is_used: bool,
+    /// When the rules in force were read.
+    pub in_force_since: UnixNanos,
+}
+
+/// A web config file at the moment of a scrape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebConfigGauge {
+    /// The flag that names it.
+    pub flag: String,
+    /// How many users there are.
+    pub users: u64,
+    /// Whether all is in force that the file and those it names say now.
+    pub is_in_force: bool,
 }
 
 /// A quota at the moment of a scrape.
@@ -228,6 +244,11 @@ const SERIES: ReservedFamily = own(
     MetricType::Gauge,
     "Series that are stored: sample lines of a scrape, own metrics aside.",
 );
+const DURABLE: ReservedFamily = own(
+    "wharf_storage_durable",
+    MetricType::Gauge,
+    "1 if what is pushed is kept in a folder, 0 if it is in memory only and gone after a restart.",
+);
 const STORED_BYTES: ReservedFamily = own(
     "wharf_stored_bytes",
     MetricType::Gauge,
@@ -276,7 +297,18 @@ const DENIED: ReservedFamily = own(
     "Requests that the access rules do not allow, by the right that they lack.",
 );
 
-static RESERVED: [ReservedFamily; 42] = [
+const WEB_CONFIG_IN_FORCE: ReservedFamily = own(
+    "wharf_web_config_in_force",
+    MetricType::Gauge,
+    "1 if all is in force that the web config file and the files it names say now, 0 if something of it cannot be used.",
+);
+const WEB_CONFIG_USERS: ReservedFamily = own(
+    "wharf_web_config_users",
+    MetricType::Gauge,
+    "Users of the web config file who are in force; without any, everybody is let in.",
+);
+
+static RESERVED: [ReservedFamily; 45] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -318,7 +350,10 @@ static RESERVED: [ReservedFamily; 42] = [
     SCRAPE_SIZE,
     SCRAPES,
     SERIES,
+    DURABLE,
     STORED_BYTES,
+    WEB_CONFIG_IN_FORCE,
+    WEB_CONFIG_USERS,
 ];
 
 /// Memory that the process has now, in bytes.
@@ -374,7 +409,6 @@ impl Telemetry {
             groups_deleted: AtomicU64::new(0),
             groups_expired: [const { AtomicU64::new(0) }; 2],
             metrics_dropped: AtomicU64::new(0),
-            reload: Mutex::new(None),
         }
     }
 
@@ -457,16 +491,6 @@ impl Telemetry {
         }
     }
 
-    /// The configuration file was read: at this time, or it could not be used.
-    pub fn record_reload(&self, success: Option<UnixNanos>) {
-        let mut reload = lock(&self.reload);
-        let before = reload.map(|reload| reload.success_time);
-        *reload = Some(Reload {
-            is_successful: success.is_some(),
-            success_time: success.or(before).unwrap_or_default(),
-        });
-    }
-
     /// A connection is open until the result is dropped.
     pub fn connection_opened(&self) -> InFlight<'_> {
         InFlight::new(&self.connections)
@@ -494,7 +518,7 @@ impl Telemetry {
         self.assemble_build_info(&mut assembly);
         self.assemble_pushes(&mut assembly, now);
         self.assemble_requests(&mut assembly);
-        self.assemble_reload(&mut assembly);
+        assemble_config(&mut assembly, gauges.config);
         assembly.single(GROUPS, assemble::float(gauges.groups));
         self.assemble_groups(&mut assembly, gauges);
         assembly.single(CONNECTIONS, assemble::float(self.connections.load(Relaxed)));
@@ -506,7 +530,9 @@ impl Telemetry {
         self.assemble_turned_away(&mut assembly);
         self.assemble_scrapes_and_refusals(&mut assembly, gauges.ledger.as_ref());
         assembly.single(SERIES, assemble::float(gauges.series));
+        assembly.single(DURABLE, assemble::truth(gauges.ledger.is_some()));
         assembly.single(STORED_BYTES, assemble::float(gauges.bytes));
+        assemble_web_configs(&mut assembly, &gauges.web_configs);
         assembly.finish()
     }
 
@@ -586,13 +612,6 @@ impl Telemetry {
         assembly.family(DENIED, metrics);
     }
 
-    /// Only where there is a file.
-    fn assemble_reload(&self, assembly: &mut Assembly) {
-        let Some(reload) = *lock(&self.reload) else { return };
-        assembly.single(RELOAD_TIME, reload.success_time.as_seconds());
-        assembly.single(RELOAD_SUCCESSFUL, if reload.is_successful { 1.0 } else { 0.0 });
-    }
-
     fn assemble_groups(&self, assembly: &mut Assembly, gauges: &StoreGauges) {
         let [gone, kept_times] = &self.groups_expired;
         let expired = [("false", gone), ("true", kept_times)].map(|(kept, count)| {
@@ -629,6 +648,26 @@ impl Telemetry {
         assembly.family(SCRAPE_SIZE, vec![size]);
         assembly.single(SCRAPES, assemble::float(scrapes.count));
     }
+}
+
+/// Only where there is a file.
+fn assemble_config(assembly: &mut Assembly, config: Option<ConfigGauge>) {
+    if let Some(config) = config {
+        assembly.single(RELOAD_TIME, config.in_force_since.as_seconds());
+        assembly.single(RELOAD_SUCCESSFUL, assemble::truth(config.is_used));
+    }
+}
+
+fn assemble_web_configs(assembly: &mut Assembly, files: &[WebConfigGauge]) {
+    let mut family = |family, value: fn(&WebConfigGauge) -> f64| {
+        let metrics = files
+            .iter()
+            .map(|file| assembly.number(&[("flag", &file.flag)], value(file)));
+        let metrics = metrics.collect();
+        assembly.family(family, metrics);
+    };
+    family(WEB_CONFIG_IN_FORCE, |file| assemble::truth(file.is_in_force));
+    family(WEB_CONFIG_USERS, |file| assemble::float(file.users));
 }
 
 fn quota_metrics(

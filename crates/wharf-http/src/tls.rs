@@ -108,7 +108,8 @@ impl ClientAuth {
         )
     }
 
-    fn requires(self) -> bool {
+    /// Whether nobody gets in without a certificate.
+    pub fn requires(self) -> bool {
         matches!(
             self,
             Self::RequireAnyClientCert | Self::RequireAndVerifyClientCert
@@ -120,8 +121,7 @@ impl ClientAuth {
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ServerConfig>,
-    /// Whether certificates of clients are those of an authority, and say who a client is.
-    verifies_clients: bool,
+    settings: Arc<TlsSettings>,
 }
 
 impl fmt::Debug for Tls {
@@ -157,16 +157,21 @@ pub enum TlsError {
 }
 
 impl Tls {
+    /// What it was made of.
+    pub fn settings(&self) -> &TlsSettings {
+        &self.settings
+    }
+
     /// What handshakes work with.
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
     }
 
     /// The names in a client's certificate, which comes first of those that it has sent. None if nobody vouches
-    /// for it.
+    /// for it: only certificates of an authority say who a client is.
     pub(crate) fn client_names(&self, certificates: Option<&[CertificateDer<'_>]>) -> Vec<String> {
         let certificate = certificates.and_then(|certificates| certificates.first());
-        let certificate = certificate.filter(|_| self.verifies_clients);
+        let certificate = certificate.filter(|_| self.settings.client_auth.verifies());
         let names = certificate.and_then(|certificate| Some(Certificate::read(certificate)?.names()));
         names.unwrap_or_default()
     }
@@ -200,7 +205,7 @@ impl TlsSettings {
         }
         let tls = Tls {
             config: Arc::new(config),
-            verifies_clients: self.client_auth.verifies(),
+            settings: Arc::new(self.clone()),
         };
         Ok((tls, left_out))
     }

@@ -1,6 +1,5 @@
 //! From checked settings to a gateway that serves, and its end.
 
-use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::process::ExitCode;
@@ -62,10 +61,10 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         .context("start the runtime")?;
     let served = runtime.block_on(async {
         let shutdown = Shutdown::default();
-        let entrances = entrances(config)?;
+        let (entrances, fronts) = entrances(config)?;
         let gateway = Gateway::new(
             settings(config)?,
-            status(config),
+            status(config, fronts),
             Telemetry::new(build_labels()),
             Box::new(SystemClock),
             shutdown.clone(),
@@ -209,7 +208,7 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
     })
 }
 
-fn status(config: &Config) -> Status {
+fn status(config: &Config, fronts: Vec<Arc<Front>>) -> Status {
     Status {
         build_information: BuildInformation {
             branch: BUILD.branch.to_owned(),
@@ -228,6 +227,9 @@ fn status(config: &Config) -> Status {
             Place::Folder { path, .. } => Some(path.display().to_string()),
             Place::Memory => None,
         },
+        not_durable: None,
+        config_file: config.config_file.as_ref().map(|path| path.display().to_string()),
+        fronts,
     }
 }
 
@@ -277,41 +279,49 @@ struct Entrance<'c> {
     serves: Option<String>,
 }
 
-/// The entrances: one for everything, or for what has no addresses of its own, and one for each thing that has.
-fn entrances(config: &Config) -> anyhow::Result<Vec<Entrance<'_>>> {
+/// The entrances: one for everything, or for what has no addresses of its own, and one for each thing that has. Beside
+/// them what stands before the gateway at some of them.
+fn entrances(config: &Config) -> anyhow::Result<(Vec<Entrance<'_>>, Vec<Arc<Front>>)> {
     let listen = &config.listen;
     let remaining = listen.remaining();
-    let common = listen.config_file.as_deref();
+    let common = listen
+        .config_file
+        .as_deref()
+        .map(|file| (file, "web.config.file".to_owned()));
     let mut parts = Vec::new();
     if !remaining.is_empty() {
-        parts.push((remaining, listen.addresses.as_slice(), common));
+        parts.push((remaining, listen.addresses.as_slice(), common.clone()));
     }
     for (purpose, part) in listen.parts() {
         if !part.addresses.is_empty() {
-            let file = part.config_file.as_deref().or(common);
-            parts.push((vec![purpose], part.addresses.as_slice(), file));
+            let own = part.config_file.as_deref();
+            let own = own.map(|file| (file, format!("web.{purpose}-config-file")));
+            parts.push((
+                vec![purpose],
+                part.addresses.as_slice(),
+                own.or_else(|| common.clone()),
+            ));
         }
     }
     // A file that counts for several of them has one rate limit, and one memory for passwords.
-    let mut fronts: HashMap<&Path, (Arc<Front>, Fixed)> = HashMap::new();
+    let mut fronts: Vec<(&Path, Arc<Front>, Fixed)> = Vec::new();
     let mut entrances = Vec::new();
     for (purposes, addresses, file) in parts {
-        if let Some(file) = file
-            && !fronts.contains_key(file)
-        {
-            let (front, fixed) = web_config::open(file)?;
-            fronts.insert(file, (Arc::new(front), fixed));
+        let is_open = |(file, _): &(&Path, String)| fronts.iter().any(|(open, ..)| open == file);
+        if let Some((file, flag)) = file.clone().filter(|file| !is_open(file)) {
+            let (front, fixed) = web_config::open(file, &flag)?;
+            fronts.push((file, Arc::new(front), fixed));
         }
-        let front = file.and_then(|file| fronts.get(file));
+        let front = file.and_then(|(file, _)| fronts.iter().find(|(open, ..)| *open == file));
         let serves = purposes.iter().map(ToString::to_string).collect::<Vec<_>>();
         entrances.push(Entrance {
             addresses,
-            fixed: front.map(|(_, fixed)| *fixed),
+            fixed: front.map(|(_, _, fixed)| *fixed),
             serves: (purposes != Purpose::ALL).then(|| serves.join(",")),
-            door: Arc::new(Door::new(front.map(|(front, _)| Arc::clone(front)), purposes)),
+            door: Arc::new(Door::new(front.map(|(_, front, _)| Arc::clone(front)), purposes)),
         });
     }
-    Ok(entrances)
+    Ok((entrances, fronts.into_iter().map(|(_, front, _)| front).collect()))
 }
 
 fn listen(config: &Config, entrances: &[Entrance<'_>]) -> anyhow::Result<Vec<(TcpListener, Arc<Door>)>> {

@@ -2,8 +2,11 @@
 //!
 //! The file, and the certificates and keys that it names, may change at any time. Whoever asks for the settings in
 //! force causes a look at them, a few times a second at most; what they say is compared, not when they were written.
-//! A file that cannot be read any more leaves no settings in force: requests are answered with 500, as the
-//! original does, rather than with what somebody has just tried to change.
+//!
+//! * A file that cannot be read any more leaves no settings in force: requests are answered with 500, as the
+//!   original does, rather than with what somebody has just tried to change.
+//! * What has become empty, or does not fit together, is most likely on its way: certificates, keys and authorities
+//!   that cannot be used leave the last ones in force, and users do not go away unless the file says so.
 
 mod document;
 mod inputs;
@@ -11,11 +14,12 @@ mod settings;
 mod tls;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use wharf_http::{Access, AccessSource, Fixed, Front};
+use wharf_http::{Access, AccessSource, Condition, Fixed, Front};
+use wharf_store::{Clock, SystemClock, UnixNanos};
 
 use self::document::Problem;
 use self::inputs::Inputs;
@@ -23,55 +27,86 @@ use self::inputs::Inputs;
 /// How long what was read counts as what is there.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// A file that changes while it is read is read again, so many times at most.
+const MAX_READS: usize = 3;
+
 /// A web config file, watched.
 #[derive(Debug)]
 struct WebConfig {
     path: PathBuf,
+    flag: String,
     fixed: Fixed,
-    in_force: RwLock<Option<Arc<Access>>>,
+    state: RwLock<State>,
     watch: Mutex<Watch>,
+}
+
+/// What is in force, and what of the file is not.
+#[derive(Debug)]
+struct State {
+    access: Option<Arc<Access>>,
+    problems: Vec<Problem>,
+    read_at: UnixNanos,
 }
 
 #[derive(Debug)]
 struct Watch {
     inputs: Inputs,
     next_look: Instant,
+    /// What was in force last.
+    last: Arc<Access>,
 }
 
 /// What a file says.
 #[derive(Debug)]
 struct Loaded {
     /// None if the file as a whole is of no use.
-    access: Option<(Access, Fixed)>,
+    access: Option<Arc<Access>>,
+    /// What cannot change while the gateway runs.
+    fixed: Fixed,
     /// What is wrong with it, or with a part that others can do without.
     problems: Vec<Problem>,
     /// What is not as its author may think.
     warnings: Vec<String>,
 }
 
-/// Reads a web config file. The result stands before the gateway and follows the file.
+/// What a file is held against that was read before.
+#[derive(Debug, Clone, Copy)]
+struct Before<'a> {
+    /// What was in force last.
+    access: &'a Arc<Access>,
+    fixed: Fixed,
+}
+
+/// Reads the web config file that a flag names. The result stands before the gateway and follows the file.
 ///
 /// # Errors
 /// Everything that is wrong with the file or with those it names.
-pub fn open(path: &Path) -> anyhow::Result<(Front, Fixed)> {
-    let mut inputs = Inputs::default();
-    let loaded = settings::load(path, &mut inputs);
-    loaded.warn();
-    let Some((access, fixed)) = loaded.access.filter(|_| loaded.problems.is_empty()) else {
+pub fn open(path: &Path, flag: &str) -> anyhow::Result<(Front, Fixed)> {
+    let (loaded, inputs) = load(path, None);
+    // What is wrong stops the start, which says why.
+    loaded.warn(&loaded.problems);
+    let Some(access) = loaded.access.filter(|_| loaded.problems.is_empty()) else {
         let problems: Vec<_> = loaded.problems.iter().map(ToString::to_string).collect();
         bail!("{}", problems.join("\n"));
     };
+    let fixed = loaded.fixed;
     if let Some(limit) = fixed.rate_limit {
         let (burst, interval) = (limit.burst, crate::config::FlagDuration::from(limit.interval));
         tracing::info!(burst, %interval, "Rate Limiter is enabled.");
     }
     let config = WebConfig {
         path: path.to_owned(),
+        flag: flag.to_owned(),
         fixed,
-        in_force: RwLock::new(Some(Arc::new(access))),
         watch: Mutex::new(Watch {
             inputs,
             next_look: Instant::now() + LOOK_EVERY,
+            last: Arc::clone(&access),
+        }),
+        state: RwLock::new(State {
+            access: Some(access),
+            problems: Vec::new(),
+            read_at: SystemClock.now(),
         }),
     };
     Ok((Front::new(Box::new(config), fixed), fixed))
@@ -86,41 +121,77 @@ impl AccessSource for WebConfig {
             tokio::task::block_in_place(|| self.look(&mut watch));
             watch.next_look = Instant::now() + LOOK_EVERY;
         }
-        let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
-        in_force.clone()
+        self.state().access.clone()
+    }
+
+    fn condition(&self) -> Condition {
+        let state = self.state();
+        Condition {
+            flag: self.flag.clone(),
+            path: self.path.display().to_string(),
+            users: state.access.as_ref().map(|access| access.users.len()),
+            read_at: state.read_at,
+            problems: state.problems.iter().map(ToString::to_string).collect(),
+        }
     }
 }
 
 impl WebConfig {
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn look(&self, watch: &mut Watch) {
         if !watch.inputs.have_changed() {
             return;
         }
-        let mut inputs = Inputs::default();
-        let loaded = settings::load(&self.path, &mut inputs);
+        let before = Before {
+            access: &watch.last,
+            fixed: self.fixed,
+        };
+        let (loaded, inputs) = load(&self.path, Some(before));
         watch.inputs = inputs;
-        loaded.warn();
-        for problem in &loaded.problems {
-            tracing::error!(err = %problem, "Unable to parse configuration");
+        loaded.warn(&self.state().problems);
+        if loaded.problems.is_empty() {
+            let users = loaded.access.as_ref().map_or(0, |access| access.users.len());
+            tracing::info!(file = %self.path.display(), users, "web config file read again");
         }
-        let access = loaded.access.map(|(access, fixed)| {
-            if fixed != self.fixed {
-                tracing::warn!(
-                    file = %self.path.display(),
-                    "turning TLS or HTTP/2 on or off and changing the rate limit need a restart"
-                );
-            }
-            tracing::info!(file = %self.path.display(), "web config file read again");
-            Arc::new(access)
-        });
-        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = access;
+        if let Some(access) = &loaded.access {
+            watch.last = Arc::clone(access);
+        }
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = State {
+            access: loaded.access,
+            problems: loaded.problems,
+            read_at: SystemClock.now(),
+        };
+    }
+}
+
+/// Reads a file and those it names, until they hold still: some of them may just be replaced, one after the other.
+fn load(path: &Path, before: Option<Before<'_>>) -> (Loaded, Inputs) {
+    let mut reads = 1;
+    loop {
+        let mut inputs = Inputs::default();
+        let loaded = settings::load(path, &mut inputs, before);
+        if loaded.problems.is_empty() || reads == MAX_READS || !inputs.have_changed() {
+            return (loaded, inputs);
+        }
+        reads += 1;
     }
 }
 
 impl Loaded {
-    fn warn(&self) {
+    /// Says what is wrong, unless that has been said already, of the read before.
+    fn warn(&self, said: &[Problem]) {
         for warning in &self.warnings {
             tracing::warn!(warning, "odd setting in the web config file");
+        }
+        for problem in self.problems.iter().filter(|problem| !said.contains(problem)) {
+            if self.access.is_none() {
+                tracing::error!(err = %problem, "Unable to parse configuration");
+            } else {
+                tracing::error!(err = %problem, "a part of the web config file is not used; what was in force stays");
+            }
         }
     }
 }

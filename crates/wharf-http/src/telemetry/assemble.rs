@@ -127,6 +127,11 @@ fn small<T>(result: Result<T, TooLarge>) -> T {
     result.expect("the gateway's own metrics are far smaller than 2 GiB")
 }
 
+/// 1 or 0 as a sample value.
+pub(super) fn truth(is_so: bool) -> f64 {
+    if is_so { 1.0 } else { 0.0 }
+}
+
 /// A count as a sample value.
 #[expect(clippy::cast_precision_loss, reason = "samples are doubles")]
 pub(super) fn float(count: u64) -> f64 {

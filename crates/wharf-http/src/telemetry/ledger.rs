@@ -61,6 +61,6 @@ pub(super) fn assemble(assembly: &mut Assembly, ledger: &LedgerStatistics) {
     assembly.single(SEGMENTS, assemble::float(ledger.segments));
     assembly.single(SYNC_SECONDS, ledger.sync_time.as_secs_f64());
     assembly.single(SYNCS, assemble::float(ledger.syncs));
-    assembly.single(UP, if ledger.is_up { 1.0 } else { 0.0 });
+    assembly.single(UP, assemble::truth(ledger.is_up));
     assembly.single(WRITTEN_BYTES, assemble::float(ledger.written_bytes));
 }

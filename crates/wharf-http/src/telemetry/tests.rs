@@ -31,9 +31,21 @@ fn busy(now: Instant) -> Telemetry {
     telemetry.record_deleted(2);
     telemetry.record_expired(3, 1);
     telemetry.record_dropped(7);
-    telemetry.record_reload(Some(UnixNanos(1_500_000_000)));
-    telemetry.record_reload(None);
     telemetry
+}
+
+/// A file that was used once and is not now.
+const CONFIG: ConfigGauge = ConfigGauge {
+    is_used: false,
+    in_force_since: UnixNanos(1_500_000_000),
+};
+
+fn web_config(flag: &str, is_in_force: bool) -> WebConfigGauge {
+    WebConfigGauge {
+        flag: flag.to_owned(),
+        users: 3,
+        is_in_force,
+    }
 }
 
 fn quota() -> QuotaGauge {
@@ -130,6 +142,11 @@ fn own_families_show_store_scrapes_and_refusals() {
             failures: 1,
             checkpoints: 4,
         }),
+        config: Some(CONFIG),
+        web_configs: vec![
+            web_config("web.config.file", true),
+            web_config("web.push-config-file", false),
+        ],
     };
     let exposition = telemetry.exposition_at(now, &gauges);
     drop(also_open);
@@ -192,8 +209,16 @@ fn own_families_show_store_scrapes_and_refusals() {
           {} 2.0
         gauge "wharf_series"
           {} 30.0
+        gauge "wharf_storage_durable"
+          {} 1.0
         gauge "wharf_stored_bytes"
-          {} 4000.0"#]].assert_eq(&shown(&exposition, "wharf_"));
+          {} 4000.0
+        gauge "wharf_web_config_in_force"
+          {flag="web.config.file"} 1.0
+          {flag="web.push-config-file"} 0.0
+        gauge "wharf_web_config_users"
+          {flag="web.config.file"} 3.0
+          {flag="web.push-config-file"} 3.0"#]].assert_eq(&shown(&exposition, "wharf_"));
 }
 
 #[test]
@@ -202,6 +227,8 @@ fn families_and_labels_are_sorted_and_reserved() {
     let gauges = StoreGauges {
         quotas: vec![quota()],
         ledger: Some(LedgerStatistics::default()),
+        config: Some(CONFIG),
+        web_configs: vec![web_config("web.config.file", true)],
         ..StoreGauges::default()
     };
     let exposition = busy(now).exposition_at(now, &gauges);

@@ -23,6 +23,22 @@ pub(super) struct Document {
     pub(super) basic_auth_users: Option<Users>,
 }
 
+impl Document {
+    /// Whether nothing stands in it but comments, blanks, and keys without values.
+    pub(super) fn says_nothing(&self) -> bool {
+        let Self {
+            tls_server_config,
+            http_server_config,
+            rate_limit,
+            basic_auth_users,
+        } = self;
+        tls_server_config.is_none()
+            && http_server_config.is_none()
+            && rate_limit.is_none()
+            && basic_auth_users.is_none()
+    }
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TlsSection {

@@ -8,9 +8,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_saphyr::Location;
 use wharf_http::{Access, Fixed, PasswordHash, RateLimit, Users};
 
-use super::Loaded;
 use super::document::{self, Document, HttpSection, Problem, RateSection, Text};
 use super::inputs::Inputs;
+use super::{Before, Loaded};
 use crate::config::FlagDuration;
 use crate::quote::Quoted;
 
@@ -24,19 +24,22 @@ const HEADERS: [(&str, &[&str]); 5] = [
 ];
 
 /// Reads a web config file and all files that it names.
-pub(super) fn load(path: &Path, inputs: &mut Inputs) -> Loaded {
+pub(super) fn load(path: &Path, inputs: &mut Inputs, before: Option<Before<'_>>) -> Loaded {
     let contents = inputs.read(path).map_err(Problem::whole);
-    let document = contents.and_then(|contents| document::read(path, &contents));
-    let loading = Loading {
-        path,
-        inputs,
-        problems: Vec::new(),
-        warnings: Vec::new(),
-    };
-    match document {
-        Ok(document) => loading.load(document),
+    match contents.and_then(|contents| document::read(path, &contents)) {
+        Ok(document) => {
+            let loading = Loading {
+                path,
+                inputs,
+                before,
+                problems: Vec::new(),
+                warnings: Vec::new(),
+            };
+            loading.load(document)
+        }
         Err(problem) => Loaded {
             access: None,
+            fixed: Fixed::default(),
             problems: vec![problem],
             warnings: Vec::new(),
         },
@@ -47,12 +50,28 @@ pub(super) fn load(path: &Path, inputs: &mut Inputs) -> Loaded {
 pub(super) struct Loading<'a> {
     pub(super) path: &'a Path,
     pub(super) inputs: &'a mut Inputs,
+    /// What was in force last; none at the start.
+    pub(super) before: Option<Before<'a>>,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<String>,
 }
 
+const EMPTIED: &str = "expected settings, which are in force, found an empty file; they stay\n\
+                       hint: to let everybody in, write `basic_auth_users: {}`";
+const USERS_GONE: &str = "expected the users that are in force, found none; they stay\n\
+                          hint: to let everybody in, write `basic_auth_users: {}`";
+const NEEDS_RESTART: &str = "expected TLS, HTTP/2 and the rate limit as they were at the start, found others\n\
+                             hint: start Wharf anew to change them";
+
 impl Loading<'_> {
     fn load(mut self, document: Document) -> Loaded {
+        if let Some(Before { access, fixed }) = self.before
+            && document.says_nothing()
+            && !access.says_nothing()
+        {
+            self.whole(EMPTIED);
+            return self.loaded(Some(Arc::clone(access)), fixed);
+        }
         let http = document.http_server_config.unwrap_or_default();
         let http2 = http.http2.unwrap_or(true);
         let headers = self.headers(http);
@@ -62,22 +81,33 @@ impl Loading<'_> {
         // Others can do without a usable certificate and without the password of one user, but not if the file does
         // not say what is meant.
         let is_understood = self.problems.is_empty();
-        let tls = self.tls(&section, choices, http2);
-        let users = self.users(document.basic_auth_users.unwrap_or_default());
         let fixed = Fixed {
             tls: section.is_enabled(),
             http2,
             rate_limit,
         };
-        let access = users.filter(|_| is_understood).map(|users| {
-            let users = Arc::new(users);
-            (Access { headers, users, tls }, fixed)
-        });
+        if self.before.is_some_and(|before| before.fixed != fixed) {
+            self.whole(NEEDS_RESTART);
+        }
+        let tls = self.tls(&section, choices, http2);
+        let users = self.users(document.basic_auth_users);
+        let access = users.filter(|_| is_understood);
+        let access = access.map(|users| Arc::new(Access { headers, users, tls }));
+        self.loaded(access, fixed)
+    }
+
+    fn loaded(self, access: Option<Arc<Access>>, fixed: Fixed) -> Loaded {
         Loaded {
             access,
+            fixed,
             problems: self.problems,
             warnings: self.warnings,
         }
+    }
+
+    /// Something is wrong with the file that has no place in it.
+    pub(super) fn whole(&mut self, why: &str) {
+        self.problem("", None, why);
     }
 
     pub(super) fn problem(&mut self, key: &str, place: Option<Location>, why: impl fmt::Display) {
@@ -85,9 +115,17 @@ impl Loading<'_> {
     }
 
     /// A user whose hash is of no use is still one, whom no password lets in.
-    fn users(&mut self, hashes: document::Users) -> Option<Users> {
+    ///
+    /// Users who are in force do not go away because the file does not mention any: it may have been emptied, or
+    /// half written, and nobody may mean by that that everybody is let in.
+    fn users(&mut self, hashes: Option<document::Users>) -> Option<Arc<Users>> {
+        let before = self.before.map(|before| &before.access.users);
+        if let Some(before) = before.filter(|users| hashes.is_none() && !users.is_empty()) {
+            self.problem("basic_auth_users", None, USERS_GONE);
+            return Some(Arc::clone(before));
+        }
         let mut users = Vec::new();
-        for (name, hash) in hashes {
+        for (name, hash) in hashes.into_iter().flatten() {
             let text = hash.as_ref().map_or("", |hash| hash.value.as_str());
             let parsed = text.parse::<PasswordHash>();
             if let Err(error) = &parsed {
@@ -99,11 +137,15 @@ impl Loading<'_> {
             }
             users.push((name, parsed.ok()));
         }
+        if users.is_empty() && before.is_some_and(|users| !users.is_empty()) {
+            self.warnings
+                .push("basic_auth_users is empty now: everybody is let in".to_owned());
+        }
         let users = Users::new(users);
         if let Err(error) = &users {
             self.problems.push(Problem::whole(error));
         }
-        users.ok()
+        users.ok().map(Arc::new)
     }
 
     fn headers(&mut self, section: HttpSection) -> HeaderMap {

@@ -75,7 +75,12 @@ struct Pem {
     key: &'static str,
     place: Option<Location>,
     text: Vec<u8>,
+    /// Not if its file cannot be read.
+    is_read: bool,
 }
+
+const CLIENT_AUTH_GONE: &str = "expected the certificates of clients to be demanded as before, found nothing about it; \
+                                they still are\nhint: to let others in, write `client_auth_type: NoClientCert`";
 
 impl Loading<'_> {
     /// Reads the names in a section. Nothing else is looked at yet.
@@ -95,21 +100,57 @@ impl Loading<'_> {
     }
 
     /// Reads the files that a section names, and makes a server of it all.
+    ///
+    /// What cannot be used leaves in force what was there before. Certificates are replaced together with their keys,
+    /// and one of the two comes first; and a file may be read while it is being written.
     pub(super) fn tls(&mut self, section: &TlsSection, choices: Choices, http2: bool) -> Option<Tls> {
+        let before = self.before.filter(|before| before.fixed.tls);
+        let before = before.and_then(|before| before.access.tls.as_ref());
         if !section.is_enabled() {
             if section.says_anything() {
                 let warning =
                     "tls_server_config names neither a certificate nor a key: connections are not encrypted";
                 self.warnings.push(warning.to_owned());
             }
-            return None;
+            // That TLS needs a restart to go away is said elsewhere.
+            return before.cloned();
         }
-        let before = self.problems.len();
+        let demanded = before.is_some_and(|tls| tls.settings().client_auth.requires());
+        if demanded && given(section.client_auth_type.as_ref()).is_none() {
+            self.problem("tls_server_config.client_auth_type", None, CLIENT_AUTH_GONE);
+            return before.cloned();
+        }
+        self.new_tls(section, choices, http2, before.map(Tls::settings))
+            .or_else(|| before.cloned())
+    }
+
+    /// The same for a section that asks for TLS; none if it makes no server, also with parts of `before`.
+    fn new_tls(
+        &mut self,
+        section: &TlsSection,
+        choices: Choices,
+        http2: bool,
+        before: Option<&TlsSettings>,
+    ) -> Option<Tls> {
+        let problems = self.problems.len();
         let auth = self.named(
             "client_auth_type",
             section.client_auth_type.as_ref(),
             &CLIENT_AUTHS,
         );
+        let named = [
+            ("cert", &section.cert_file, &section.cert),
+            ("key", &section.key_file, &section.key),
+        ];
+        for (name, file, inline) in named {
+            if given(file.as_ref()).or_else(|| given(inline.as_ref())).is_none() {
+                let why = format!("missing one of {name} or {name}_file");
+                self.problem("tls_server_config", section.first_place(), why);
+            }
+        }
+        if self.problems.len() > problems {
+            return None;
+        }
         let certificate = self.pem(
             ["cert_file", "cert"],
             section.cert_file.as_ref(),
@@ -125,24 +166,8 @@ impl Loading<'_> {
             section.client_ca_file.as_ref(),
             section.client_ca.as_ref(),
         );
-        let given = [&certificate, &key, &authorities]
-            .into_iter()
-            .find_map(|pem| pem.place);
-        let given = given.or_else(|| place_of(section.client_auth_type.as_ref()));
-        for (name, pem) in [("cert", &certificate), ("key", &key)] {
-            if pem.place.is_none() {
-                self.problem(
-                    "tls_server_config",
-                    given,
-                    format!("missing one of {name} or {name}_file"),
-                );
-            }
-        }
-        if self.problems.len() > before {
-            return None;
-        }
         let sans = section.client_allowed_sans.as_ref();
-        let settings = TlsSettings {
+        let mut settings = TlsSettings {
             certificate: certificate.text,
             key: key.text,
             client_auth: auth.unwrap_or_default(),
@@ -155,25 +180,45 @@ impl Loading<'_> {
             curves: choices.curves,
             http2,
         };
-        match settings.build() {
-            Ok((tls, left_out)) => {
-                let warning = |what| format!("tls_server_config: {what} cannot be had here");
-                self.warnings.extend(left_out.into_iter().map(warning));
-                Some(tls)
-            }
-            Err(error) => {
-                let (key, place) = match &error {
-                    TlsError::Certificate(_) => (certificate.key, certificate.place),
-                    TlsError::Key(_) | TlsError::Mismatch => (key.key, key.place),
-                    TlsError::Authorities(_) | TlsError::AuthoritiesWithoutAuth => {
-                        (authorities.key, authorities.place)
-                    }
-                    other => section.place_of(other),
-                };
-                self.problem(&format!("tls_server_config.{key}"), place, error);
-                None
+        if !(certificate.is_read && key.is_read) {
+            take_pair(&mut settings, before?);
+        }
+        if !authorities.is_read {
+            take_authorities(&mut settings, before?);
+        }
+        // With the pair, and with the authorities, of before; those make a server.
+        for _ in 0..3 {
+            let error = match settings.build() {
+                Ok((tls, left_out)) => {
+                    let warning = |what| format!("tls_server_config: {what} cannot be had here");
+                    self.warnings.extend(left_out.into_iter().map(warning));
+                    return Some(tls);
+                }
+                Err(error) => error,
+            };
+            let is_pair = matches!(
+                error,
+                TlsError::Certificate(_) | TlsError::Key(_) | TlsError::Mismatch
+            );
+            let is_authorities = matches!(error, TlsError::Authorities(_) | TlsError::NoAuthorities);
+            let (name, place) = match &error {
+                TlsError::Certificate(_) => (certificate.key, certificate.place),
+                TlsError::Key(_) | TlsError::Mismatch => (key.key, key.place),
+                TlsError::Authorities(_) | TlsError::AuthoritiesWithoutAuth => {
+                    (authorities.key, authorities.place)
+                }
+                other => section.place_of(other),
+            };
+            self.problem(&format!("tls_server_config.{name}"), place, error);
+            if is_pair {
+                take_pair(&mut settings, before?);
+            } else if is_authorities && authorities.place.is_some() {
+                take_authorities(&mut settings, before?);
+            } else {
+                return None;
             }
         }
+        None
     }
 
     /// What a file says, or what stands in the config file itself. The file goes first.
@@ -187,28 +232,44 @@ impl Loading<'_> {
                 text: inline
                     .map(|inline| inline.value.clone().into_bytes())
                     .unwrap_or_default(),
+                is_read: true,
             };
         };
         let folder = self.path.parent().map_or_else(PathBuf::new, PathBuf::from);
-        let text = self.inputs.read(&folder.join(&file.value)).unwrap_or_else(|why| {
+        let read = self.inputs.read(&folder.join(&file.value));
+        if let Err(why) = &read {
             self.problem(
                 &format!("tls_server_config.{file_key}"),
                 Some(file.referenced),
                 why,
             );
-            Vec::new()
-        });
+        }
         Pem {
             key: file_key,
             place: Some(file.referenced),
-            text,
+            is_read: read.is_ok(),
+            text: read.unwrap_or_default(),
         }
     }
+}
+
+fn take_pair(settings: &mut TlsSettings, before: &TlsSettings) {
+    settings.certificate.clone_from(&before.certificate);
+    settings.key.clone_from(&before.key);
+}
+
+fn take_authorities(settings: &mut TlsSettings, before: &TlsSettings) {
+    settings.client_authorities.clone_from(&before.client_authorities);
 }
 
 impl TlsSection {
     /// Whether it asks for TLS at all.
     pub(super) fn is_enabled(&self) -> bool {
+        self.first_place().is_some()
+    }
+
+    /// Where something about certificates, keys or clients stands.
+    fn first_place(&self) -> Option<Location> {
         let keys = [
             &self.cert_file,
             &self.cert,
@@ -218,7 +279,7 @@ impl TlsSection {
             &self.client_ca,
             &self.client_auth_type,
         ];
-        keys.into_iter().any(|text| given(text.as_ref()).is_some())
+        keys.into_iter().find_map(|text| place_of(given(text.as_ref())))
     }
 
     fn says_anything(&self) -> bool {

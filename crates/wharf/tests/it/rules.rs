@@ -165,6 +165,46 @@ fn a_bad_file_keeps_the_old_rules() {
 }
 
 #[test]
+fn the_numbers_say_whether_the_file_is_in_force() {
+    let configuration = |gateway: &Gateway| {
+        let answer = gateway.send(&get("/api/v1/stats")).json();
+        answer["data"]["configuration"].clone()
+    };
+    let none = serde_json::json!({"file": null, "loaded_seconds": null, "reload": null});
+    assert_eq!(configuration(&wharf().start()), none);
+
+    let (folder, spawn) = with_rules("expiry:\n  - {match: '{}', ttl: 1h}\n");
+    let gateway = spawn.arg("--web.enable-lifecycle").start();
+    let at_first = configuration(&gateway);
+    assert!(
+        at_first["file"].as_str().unwrap().ends_with("/wharf.yml"),
+        "{at_first}"
+    );
+    assert_eq!(at_first["reload"], Value::Null);
+    let loaded = at_first["loaded_seconds"].as_f64().unwrap();
+
+    rewrite(
+        &folder,
+        "expiry:\n  - {match: '{}', ttl: never}\n  - {match: '{job}', ttl: 1h}\n",
+    );
+    assert_eq!(gateway.send(&post("/-/reload")).status, 500);
+    let refused = configuration(&gateway);
+    assert_eq!(refused["loaded_seconds"].as_f64(), Some(loaded));
+    let reload = &refused["reload"];
+    assert_eq!(reload["successful"], false);
+    assert!(reload["time_seconds"].as_f64().unwrap() > loaded);
+    let error = reload["error"].as_str().unwrap();
+    assert_eq!(error.matches("wharf.yml: line ").count(), 2, "{error}");
+
+    rewrite(&folder, "quotas: []\n");
+    assert_eq!(gateway.send(&post("/-/reload")).status, 200);
+    let used = configuration(&gateway);
+    assert!(used["loaded_seconds"].as_f64().unwrap() > loaded);
+    assert_eq!(used["reload"]["successful"], true);
+    assert_eq!(used["reload"]["error"], Value::Null);
+}
+
+#[test]
 fn without_the_flag_there_is_no_reload_and_without_a_file_nothing_to_reload() {
     for spawn in gateways() {
         let gateway = spawn.start();
