@@ -32,7 +32,14 @@ const MAX_DETAIL_CHARS: usize = 500;
 
 /// What is wrong now, the worst first.
 pub(crate) fn of(gateway: &Gateway) -> Vec<Problem> {
-    let all = [storage(gateway), future(gateway), history(gateway)];
+    let all = [
+        storage(gateway),
+        memory(gateway),
+        config(gateway),
+        web_config(gateway),
+        future(gateway),
+        history(gateway),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -43,6 +50,41 @@ fn storage(gateway: &Gateway) -> Option<Problem> {
         severity: Severity::Critical,
         summary: "Pushes cannot be stored.".to_owned(),
         detail: Some(reason),
+    })
+}
+
+/// In memory only although nobody has asked for that.
+fn memory(gateway: &Gateway) -> Option<Problem> {
+    let why = gateway.status.not_durable.as_ref()?;
+    Some(Problem {
+        name: "memory",
+        severity: Severity::Critical,
+        summary: "All groups are in memory only, and gone after a restart.".to_owned(),
+        detail: Some(why.to_string()),
+    })
+}
+
+fn config(gateway: &Gateway) -> Option<Problem> {
+    let error = gateway.reading()?.last_reload?.error?;
+    Some(Problem {
+        name: "config",
+        severity: Severity::Warning,
+        summary:
+            "The configuration file was not used when it was read last; the rules of before are in force."
+                .to_owned(),
+        detail: Some(error),
+    })
+}
+
+fn web_config(gateway: &Gateway) -> Option<Problem> {
+    let conditions = gateway.status.fronts.iter().map(|front| front.condition());
+    let problems: Vec<String> = conditions.flat_map(|condition| condition.problems).collect();
+    (!problems.is_empty()).then(|| Problem {
+        name: "web_config",
+        severity: Severity::Warning,
+        summary: "Something of the web config file, or of the files that it names, cannot be used."
+            .to_owned(),
+        detail: Some(problems.join("\n")),
     })
 }
 

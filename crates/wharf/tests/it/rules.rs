@@ -195,6 +195,9 @@ fn the_numbers_say_whether_the_file_is_in_force() {
     assert!(reload["time_seconds"].as_f64().unwrap() > loaded);
     let error = reload["error"].as_str().unwrap();
     assert_eq!(error.matches("wharf.yml: line ").count(), 2, "{error}");
+    let problems = || gateway.send(&get("/api/v1/status")).json()["data"]["problems"].clone();
+    assert_eq!(problems()[0]["name"], "config");
+    assert_eq!(problems()[0]["detail"], error);
 
     rewrite(&folder, "quotas: []\n");
     assert_eq!(gateway.send(&post("/-/reload")).status, 200);
@@ -202,6 +205,7 @@ fn the_numbers_say_whether_the_file_is_in_force() {
     assert!(used["loaded_seconds"].as_f64().unwrap() > loaded);
     assert_eq!(used["reload"]["successful"], true);
     assert_eq!(used["reload"]["error"], Value::Null);
+    assert_eq!(problems(), serde_json::json!([]));
 }
 
 #[test]

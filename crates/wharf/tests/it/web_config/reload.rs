@@ -196,6 +196,9 @@ fn an_emptied_file_takes_no_authentication_away() {
             ] {
                 assert!(scrape.contains(line), "{scrape}");
             }
+            let status = gateway.send(&as_user(&get("/api/v1/status"), ALICE)).json();
+            assert_eq!(status["data"]["problems"][0]["name"], "web_config");
+            assert_eq!(status["data"]["problems"][0]["detail"], problem);
             // What is not in force is said once, and nothing else is said.
             for _ in 0..5 {
                 assert_eq!(gateway.send(&anonymous).status, 401);
