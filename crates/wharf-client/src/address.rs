@@ -73,8 +73,10 @@ impl FromStr for Address {
             format!("http://{text}")
         };
         let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        // Schemes are the same in any case.
+        let scheme = scheme.to_ascii_lowercase();
         if scheme != "http" && scheme != "https" {
-            return Err(AddressError::Scheme(scheme.to_owned()));
+            return Err(AddressError::Scheme(scheme));
         }
         // Before anything that would repeat the text.
         if rest.split('/').next().is_some_and(|host| host.contains('@')) {
@@ -84,6 +86,7 @@ impl FromStr for Address {
         if let Some(at) = rest.find(['?', '#']) {
             return Err(AddressError::Query(rest.get(at..).unwrap_or_default().to_owned()));
         }
+        let url = format!("{scheme}://{rest}");
         let uri: Uri = url.parse().map_err(|_| no_url())?;
         if uri.host().is_none_or(str::is_empty) {
             return Err(no_url());
@@ -108,6 +111,9 @@ mod tests {
         check("localhost:9091", "http://localhost:9091");
         check("https://gateway.example/push/", "https://gateway.example/push");
         check("http://[::1]:9091", "http://[::1]:9091");
+        check("HTTP://Host:9091/Push", "http://Host:9091/Push");
+        check("Https://host//", "https://host");
+        assert!("HTTPS://host".parse::<Address>().unwrap().is_https());
         assert_eq!(
             Address::default().url("/metrics"),
             "http://localhost:9091/metrics"

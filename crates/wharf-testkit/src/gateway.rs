@@ -25,6 +25,7 @@ pub enum Kind {
 pub struct Spawn {
     kind: Kind,
     program: PathBuf,
+    wrapper: Vec<OsString>,
     args: Vec<OsString>,
     sockets: Option<[TcpListener; 2]>,
 }
@@ -44,6 +45,7 @@ impl Spawn {
         Self {
             kind,
             program,
+            wrapper: Vec::new(),
             args: Vec::new(),
             sockets: None,
         }
@@ -65,6 +67,13 @@ impl Spawn {
     #[must_use]
     pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Lets this command start the gateway: it gets the program and its arguments appended.
+    #[must_use]
+    pub fn within<A: Into<OsString>>(mut self, wrapper: impl IntoIterator<Item = A>) -> Self {
+        self.wrapper = wrapper.into_iter().map(Into::into).collect();
         self
     }
 
@@ -143,7 +152,14 @@ impl Spawn {
             self.args
                 .extend(assets.map(|assets| format!("--web.local-assets={}", assets.display()).into()));
         }
-        let mut command = Command::new(&self.program);
+        let mut words = self
+            .wrapper
+            .iter()
+            .chain([self.program.as_os_str().to_owned()].iter())
+            .cloned()
+            .collect::<Vec<_>>();
+        let mut command = Command::new(words.remove(0));
+        command.args(words);
         command.stdin(Stdio::null()).stdout(stdout);
         if let Some([first, second]) = self.sockets {
             // The shell moves what it got as its standard streams, and knows the process id before the exec.

@@ -76,6 +76,28 @@ pub fn strace() -> Option<PathBuf> {
     found("strace", &installed("strace"), "test")
 }
 
+/// A command that starts another in namespaces of its own, as containers have them: `kinds` are flags of the program
+/// `unshare`, such as `--net`. None where the system does not allow it.
+pub fn namespaces(kinds: &[&str]) -> Option<Vec<String>> {
+    let mut command = vec![installed("unshare").display().to_string()];
+    command.extend(["--user", "--map-root-user"].map(str::to_owned));
+    command.extend(kinds.iter().map(|&kind| kind.to_owned()));
+    let tried = command.split_first().map(|(program, flags)| {
+        let mut trial = std::process::Command::new(program);
+        trial.args(flags).arg("true").stderr(std::process::Stdio::null());
+        trial.status().is_ok_and(|status| status.success())
+    });
+    if tried == Some(true) {
+        return Some(command);
+    }
+    assert!(
+        setting("WHARF_REQUIRE_PEERS").is_none(),
+        "namespaces are required, but `{}` does not work here",
+        command.join(" ")
+    );
+    None
+}
+
 /// Where the machine has a program, or its bare name.
 fn installed(name: &str) -> PathBuf {
     let folders = setting("PATH").unwrap_or_default();

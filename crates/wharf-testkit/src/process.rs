@@ -109,7 +109,7 @@ impl Process {
         // Go's servers and Wharf, in logfmt and JSON, or VictoriaMetrics.
         let address = concat!(
             r#"(?:Listening on"?(?: component=web)?,? ?"?address"?[=:]"?|started server at http://)"#,
-            "([0-9.]+:[0-9]+)"
+            r"((?:[0-9.]+|\[[0-9a-f:]+\]):[0-9]+)"
         );
         let address = Regex::new(address).expect("a constant");
         until("the process to listen", || {
@@ -132,6 +132,11 @@ impl Process {
     /// Sends SIGINT.
     pub fn interrupt(&self) {
         self.signal(Signal::INT);
+    }
+
+    /// Sends SIGQUIT.
+    pub fn quit(&self) {
+        self.signal(Signal::QUIT);
     }
 
     /// Sends SIGHUP.
@@ -193,6 +198,18 @@ impl Process {
     /// The number by which the system knows it.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Sends SIGQUIT to the process that this one has started.
+    #[track_caller]
+    pub fn quit_child(&self) {
+        let path = format!("/proc/{0}/task/{0}/children", self.id());
+        let child = until("the process to have a child", || {
+            let children = std::fs::read_to_string(&path).ok()?;
+            children.split_whitespace().next()?.parse().ok()
+        });
+        let child = Pid::from_raw(child).expect("processes have numbers above 0");
+        kill_process(child, Signal::QUIT).expect("signal a child of a child");
     }
 
     fn signal(&self, signal: Signal) {

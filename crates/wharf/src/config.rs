@@ -7,6 +7,7 @@ mod address;
 mod bytes;
 mod duration;
 mod prefix;
+mod services;
 mod url;
 
 use std::collections::{BTreeMap, HashSet};
@@ -580,6 +581,7 @@ impl Config {
         }
         if mistakes.is_empty() {
             mistakes.extend(config.check_telemetry_path());
+            mistakes.extend(config.check_prefix());
             mistakes.extend(config.check_storage());
             mistakes.extend(config.check_listeners());
         }
@@ -652,12 +654,41 @@ impl Config {
         None
     }
 
+    /// Requests must be able to reach the routes: their paths are cleaned before anything else is done with them.
+    fn check_prefix(&self) -> Option<Mistake> {
+        let typed = &self.web.route_prefix;
+        if let Some((_, rest)) = typed.split_once("://") {
+            let (_, path) = rest.split_once('/').unwrap_or_default();
+            return Some(Mistake::new(format!(
+                "flag '--web.route-prefix': expected a path such as /pushgateway, found the URL `{typed}`: give its \
+                 path alone, `/{path}`, or the whole URL as --web.external-url"
+            )));
+        }
+        let prefix = self.web.internal_prefix();
+        if is_reachable(&format!("{}/", prefix.as_str())) {
+            return None;
+        }
+        let (flag, found) = if typed.is_empty() {
+            ("--web.external-url", self.web.external_url.path())
+        } else {
+            ("--web.route-prefix", typed.as_str())
+        };
+        Some(Mistake::new(format!(
+            "flag '{flag}': expected a path without `//`, `/./` and `/../`, which no request can reach, found `{found}`"
+        )))
+    }
+
     /// The exposition must have a path of its own.
     fn check_telemetry_path(&self) -> Option<Mistake> {
         let path = self.web.telemetry_path.as_str();
         let mistake = |what: String| Some(Mistake::new(format!("flag '--web.telemetry-path': {what}")));
         if !path.starts_with('/') || path == "/" {
             return mistake(format!("expected a path such as /metrics, found `{path}`"));
+        }
+        if !is_reachable(path) {
+            return mistake(format!(
+                "expected a path without `//`, `/./` and `/../`, which no request can reach, found `{path}`"
+            ));
         }
         let pages = ["/status", "/-/healthy", "/-/ready", "/-/quit"];
         let trees = ["/api", "/static", "/debug/pprof"];
@@ -672,6 +703,18 @@ impl Config {
         }
         None
     }
+}
+
+/// Whether a path stays as it is when it is cleaned.
+fn is_reachable(path: &str) -> bool {
+    let mut parts = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
+    while let Some(part) = parts.next() {
+        let is_last = parts.peek().is_none();
+        if matches!(part, "." | "..") || (part.is_empty() && !is_last) {
+            return false;
+        }
+    }
+    true
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod encoding;
 pub mod import;
 pub mod ledger_tool;
 pub mod lint;
+mod listen;
 pub mod logging;
 mod quote;
 mod serve;

@@ -1,14 +1,13 @@
 //! From checked settings to a gateway that serves, and its end.
 
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context as _;
 use http::StatusCode;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
 use wharf_http::telemetry::{BuildLabels, Telemetry};
 use wharf_http::{
@@ -20,6 +19,7 @@ use wharf_store::{Clock, SystemClock};
 
 use crate::config::{Config, InstanceLabel, ListenAddress, Place, Timestamps};
 use crate::config_file;
+use crate::listen::{bind, inherited};
 use crate::logging;
 use crate::storage::{self, Keeper};
 use crate::version::BUILD;
@@ -245,25 +245,28 @@ fn build_labels() -> BuildLabels {
     }
 }
 
-/// Ends on SIGINT and SIGTERM; reads the configuration file again on SIGHUP, with which service managers ask for it.
+/// Ends on SIGINT, SIGTERM and SIGQUIT, which some images send to stop; reads the configuration file again on SIGHUP, with which
+/// service managers ask for it. As process 1 of a container nothing else would end it: the system does nothing by default there.
 fn watch_signals(shutdown: &Shutdown, gateway: &Arc<Gateway>) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("watch for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("watch for SIGTERM")?;
+    let mut quit = signal(SignalKind::quit()).context("watch for SIGQUIT")?;
     let mut hangup = signal(SignalKind::hangup()).context("watch for SIGHUP")?;
     let (shutdown, gateway) = (shutdown.clone(), Arc::clone(gateway));
     tokio::spawn(async move {
-        loop {
+        let signal = loop {
             tokio::select! {
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break "SIGINT/SIGTERM",
+                _ = terminate.recv() => break "SIGINT/SIGTERM",
+                _ = quit.recv() => break "SIGQUIT",
                 _ = hangup.recv() => {
                     let gateway = Arc::clone(&gateway);
                     // The gateway logs and counts what comes of it.
                     let _reloaded = tokio::task::spawn_blocking(move || gateway.reload()).await;
                 }
             }
-        }
-        tracing::info!("received SIGINT/SIGTERM; exiting gracefully...");
+        };
+        tracing::info!("received {signal}; exiting gracefully...");
         shutdown.trigger();
     });
     Ok(())
@@ -358,69 +361,4 @@ impl Entrance<'_> {
             tracing::info!(http2 = false, address, "TLS is disabled.");
         }
     }
-}
-
-/// The sockets that systemd has opened for us.
-fn inherited() -> anyhow::Result<Vec<TcpListener>> {
-    let mut inherited = listenfd::ListenFd::from_env();
-    let mut listeners = Vec::new();
-    for index in 0..inherited.len() {
-        let listener = inherited
-            .take_tcp_listener(index)
-            .context("take an inherited socket")?;
-        listeners.extend(listener);
-    }
-    if listeners.is_empty() {
-        return Err(anyhow!("no socket activation file descriptors found"));
-    }
-    Ok(listeners)
-}
-
-/// Connections that wait to be accepted; the system may allow fewer.
-const BACKLOG: i32 = 4096;
-
-fn bind(address: &ListenAddress) -> anyhow::Result<TcpListener> {
-    let candidates: Vec<SocketAddr> = if address.host().is_empty() {
-        // All interfaces: IPv6 takes IPv4 as well where there is IPv6.
-        vec![
-            ([0u16; 8], address.port()).into(),
-            ([0u8; 4], address.port()).into(),
-        ]
-    } else {
-        let resolved = (address.host(), address.port()).to_socket_addrs();
-        resolved
-            .with_context(|| format!("listen tcp: lookup {}", address.host()))?
-            .collect()
-    };
-    let mut last = anyhow!("listen tcp {address}: no such address");
-    for candidate in candidates {
-        match bind_one(candidate) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => {
-                let taken = error.kind() == std::io::ErrorKind::AddrInUse;
-                let why = if taken {
-                    "address already in use".to_owned()
-                } else {
-                    error.to_string()
-                };
-                last = anyhow!("listen tcp {address}: bind: {why}");
-                if taken {
-                    break;
-                }
-            }
-        }
-    }
-    Err(last)
-}
-
-fn bind_one(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A port whose last connections still linger can be taken again at once.
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() && address.ip().is_unspecified() {
-        socket.set_only_v6(false)?;
-    }
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }

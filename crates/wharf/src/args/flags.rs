@@ -175,7 +175,7 @@ pub(crate) static FLAGS: [Flag; 48] = [
         section: Section::Listening,
         takes: Takes::Address,
         repeats: Some(|config| config.listen.addresses.clear()),
-        help: "Where to listen: host:port, :port or [v6]:port. May be repeated.",
+        help: "Where to listen: host:port, :port or [v6]:port, the port a number or a name. May be repeated.",
         set: |config, value| add(&mut config.listen.addresses, value),
         show: |config| show_addresses(&config.listen.addresses),
     },

@@ -186,8 +186,8 @@ mod tests {
             Listening:
                   --[no-]web.systemd-socket              Listen on the sockets that systemd hands over, instead
                                                          of addresses (Linux).
-                  --web.listen-address=:9091 ...         Where to listen: host:port, :port or [v6]:port. May be
-                                                         repeated.
+                  --web.listen-address=:9091 ...         Where to listen: host:port, :port or [v6]:port, the
+                                                         port a number or a name. May be repeated.
                   --web.config.file=""                   File with TLS, authentication, header and rate limit
                                                          settings, in the format that all Prometheus servers
                                                          share.

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::ValueError;
+use super::{ValueError, services};
 
 /// Where to listen: a host and a port. An empty host means all interfaces, port 0 any free port.
 ///
-/// Written as `host:port`, `:port` or `[v6]:port`.
+/// Written as `host:port`, `:port` or `[v6]:port`. A port may have a name, as `:http-alt`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ListenAddress {
     host: String,
@@ -96,16 +96,18 @@ fn split_host_port(text: &str) -> Result<(&str, &str), ValueError> {
     Ok((host, port))
 }
 
-/// Ports are numbers. The original also looks names up in the system's list of services.
+/// A number, or a name of the system's list of services.
 fn parse_port(text: &str) -> Result<u16, ValueError> {
     if text.is_empty() {
         return Ok(0);
     }
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(ValueError::new(format!(
-            "listen tcp: lookup tcp/{text}: unknown port"
-        )));
+        return services::port(text).ok_or_else(|| {
+            ValueError::new(format!(
+                "listen tcp: lookup tcp/{text}: unknown port, expected a number from 0 to 65535 or a name of /etc/services"
+            ))
+        });
     }
     text.parse()
         .map_err(|_| ValueError::new(format!("listen tcp: address {text}: invalid port")))
@@ -128,6 +130,8 @@ mod tests {
             (":", "", 0),
             ("", "", 0),
             ("127.0.0.1:00", "127.0.0.1", 0),
+            (":https", "", 443),
+            ("[::1]:HTTP", "::1", 80),
         ];
         for (text, host, port) in cases {
             let address: ListenAddress = text.parse().unwrap();
@@ -144,8 +148,14 @@ mod tests {
             ("99999", "listen tcp: address 99999: missing port in address"),
             (":99999", "listen tcp: address 99999: invalid port"),
             (":-1", "listen tcp: address -1: invalid port"),
-            (":0x10", "listen tcp: lookup tcp/0x10: unknown port"),
-            ("h:http", "listen tcp: lookup tcp/http: unknown port"),
+            (
+                ":0x10",
+                "listen tcp: lookup tcp/0x10: unknown port, expected a number from 0 to 65535 or a name of /etc/services",
+            ),
+            (
+                "h:no-such",
+                "listen tcp: lookup tcp/no-such: unknown port, expected a number from 0 to 65535 or a name of /etc/services",
+            ),
             ("a:b:c", "listen tcp: address a:b:c: too many colons in address"),
             ("::1", "listen tcp: address ::1: too many colons in address"),
             ("[::1", "listen tcp: address [::1: missing ']' in address"),

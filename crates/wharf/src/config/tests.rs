@@ -189,6 +189,10 @@ fn the_exposition_needs_a_path_of_its_own() {
         "/static",
         "/api/v1/status",
         "/debug/pprof/heap",
+        "//metrics",
+        "/a//b",
+        "/a/../b",
+        "/a/.",
     ] {
         let error = config(&[&format!("--web.telemetry-path={path}")]).unwrap_err();
         let expected = "flag '--web.telemetry-path': expected a path ";
@@ -198,6 +202,69 @@ fn the_exposition_needs_a_path_of_its_own() {
         let config = config(&[&format!("--web.telemetry-path={path}")]).unwrap();
         assert_eq!(config.web.telemetry_path, path);
     }
+}
+
+#[test]
+fn a_route_prefix_is_a_path_that_requests_can_reach() {
+    for path in [
+        "http://localhost/pushgateway",
+        "HTTPS://gateway.example.org",
+        "//",
+        "///",
+        "//a",
+        "a//b",
+        "/a//",
+        "/a/./b",
+        "/a/../b",
+        "..",
+        "/.",
+    ] {
+        let error = config(&[&format!("--web.route-prefix={path}")]).unwrap_err();
+        let report = error.report("wharf");
+        assert!(
+            report.contains("flag '--web.route-prefix': expected a path "),
+            "{report}"
+        );
+    }
+    let report = config(&["--web.route-prefix=http://localhost/push/gateway"])
+        .unwrap_err()
+        .report("wharf");
+    assert!(
+        report.contains("found the URL `http://localhost/push/gateway`"),
+        "{report}"
+    );
+    assert!(
+        report.contains(": give its path alone, `/push/gateway`, or"),
+        "{report}"
+    );
+    for (path, prefix) in [
+        ("", ""),
+        ("/", ""),
+        ("pre/", "/pre"),
+        ("/a/b/", "/a/b"),
+        ("x y", "/x y"),
+        ("/a?b", "/a?b"),
+        ("/a#b", "/a#b"),
+        ("/a%20b", "/a%20b"),
+        ("a:b", "/a:b"),
+        ("/...", "/..."),
+        ("/\u{fc}", "/\u{fc}"),
+    ] {
+        let config = config(&[&format!("--web.route-prefix={path}")]).unwrap();
+        assert_eq!(config.web.internal_prefix().as_str(), prefix);
+    }
+}
+
+#[test]
+fn the_path_of_an_external_url_is_one_that_requests_can_reach_unless_routes_have_another() {
+    let url = "--web.external-url=http://ops.example.org//push";
+    let report = config(&[url]).unwrap_err().report("wharf");
+    assert!(
+        report.contains("flag '--web.external-url': expected a path without `//`"),
+        "{report}"
+    );
+    let config = config(&[url, "--web.route-prefix=/"]).unwrap();
+    assert_eq!(config.web.external_prefix().as_str(), "//push");
 }
 
 #[test]

@@ -1,12 +1,97 @@
-//! Addresses for one purpose each.
+//! Addresses: which sockets they mean, and addresses for one purpose each.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use wharf_testkit::Gateway;
 use wharf_testkit::http::{Connection, Request, Response, delete, get, options, post, put};
+use wharf_testkit::{Gateway, Spawn, peers};
 
-use crate::wharf;
+use crate::{gateways, wharf};
+
+/// What stands before the gateway's command to run it in a network of its own, after `setup`.
+fn network(setup: &str) -> Option<Vec<String>> {
+    let mut command = peers::namespaces(&["--net"])?;
+    let script = format!("ip link set lo up; {setup}\nexec \"$0\" \"$@\"");
+    command.extend(["sh", "-c", &script].map(str::to_owned));
+    Some(command)
+}
+
+#[test]
+fn all_interfaces_are_those_of_ipv6_and_of_ipv4() {
+    for host in ["0.0.0.0", "", "[::]", "[::ffff:0.0.0.0]"] {
+        for spawn in gateways() {
+            let gateway = spawn.arg(format!("--web.listen-address={host}:0")).start();
+            assert_eq!(gateway.address().ip(), Ipv6Addr::UNSPECIFIED);
+            let port = gateway.address().port();
+            for address in [
+                (Ipv4Addr::LOCALHOST, port).into(),
+                (Ipv6Addr::LOCALHOST, port).into(),
+            ] {
+                assert_eq!(send(address, &get("/-/healthy")).status, 200, "{host} {address}");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_address_is_that_one_and_a_name_means_its_address_of_ipv4() {
+    for (host, bound) in [
+        ("127.0.0.1", "127.0.0.1"),
+        ("localhost", "127.0.0.1"),
+        ("[::ffff:127.0.0.1]", "127.0.0.1"),
+        ("[::1]", "::1"),
+    ] {
+        for spawn in gateways() {
+            let gateway = spawn.arg(format!("--web.listen-address={host}:0")).start();
+            assert_eq!(gateway.address().ip().to_string(), bound, "{host}");
+            assert_eq!(gateway.send(&get("/-/healthy")).status, 200, "{host}");
+        }
+    }
+}
+
+#[test]
+fn addresses_mean_the_same_where_ipv6_is_switched_off_or_kept_apart() {
+    let off = "for all in all default; do echo 1 >/proc/sys/net/ipv6/conf/$all/disable_ipv6; done";
+    let apart = "echo 1 >/proc/sys/net/ipv6/bindv6only";
+    for setup in [off, apart] {
+        let Some(network) = network(setup) else { return };
+        for (host, bound) in [
+            ("0.0.0.0", "[::]"),
+            ("", "[::]"),
+            ("[::]", "[::]"),
+            ("localhost", "127.0.0.1"),
+        ] {
+            for spawn in gateways() {
+                let address = format!("--web.listen-address={host}:19091");
+                let gateway = spawn.within(network.clone()).arg(address).start();
+                let found = gateway.address().to_string();
+                assert_eq!(found, format!("{bound}:19091"), "{setup}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_port_may_have_a_name() {
+    let Some(network) = network("") else { return };
+    let start = |spawn: Spawn, port: &str| {
+        let spawn = spawn.within(network.clone());
+        let gateway = spawn
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .start();
+        gateway.address().port()
+    };
+    for (name, port) in [("http", 80), ("HTTPS", 443), ("+19091", 19091)] {
+        for spawn in gateways() {
+            assert_eq!(start(spawn, name), port, "{name}");
+        }
+    }
+    for spawn in gateways() {
+        let exit = spawn.arg("--web.listen-address=:no-such-name").run();
+        let expected = "listen tcp: lookup tcp/no-such-name: unknown port";
+        assert!(exit.stderr.contains(expected), "{exit:?}");
+    }
+}
 
 fn send(address: SocketAddr, request: &Request) -> Response {
     Connection::open(address).unwrap().send(request).unwrap()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use wharf_testkit::http::{Connection, Request, delete, get, post, put};
 use wharf_testkit::protobuf::{self, Message, Type, delimited, family, gauge, varint};
-use wharf_testkit::{Gateway, Kind, Spawn, until};
+use wharf_testkit::{Gateway, Kind, Spawn, peers, until};
 
 use crate::{gateways, wharf};
 
@@ -138,6 +138,41 @@ fn a_password_in_the_external_url_is_not_shown() {
             .start();
         let status = gateway.send(&get("/api/v1/status")).json();
         assert_eq!(status["data"]["flags"]["web.external-url"], shown);
+    }
+}
+
+#[test]
+fn a_route_prefix_that_is_a_url_or_out_of_reach_stops_the_start() {
+    for spawn in gateways() {
+        let exit = spawn.arg("--web.route-prefix=http://localhost/pushgateway").run();
+        assert!(exit.code.is_some_and(|code| code != 0), "{exit:?}");
+    }
+    // With these the Pushgateway starts, and sends every request elsewhere.
+    for prefix in ["//", "/a//b", "/a/../b"] {
+        let exit = wharf().arg(format!("--web.route-prefix={prefix}")).run();
+        assert_eq!(exit.code, Some(1), "{exit:?}");
+        let expected = "flag '--web.route-prefix': expected a path without `//`, `/./` and `/../`";
+        assert!(exit.stderr.contains(expected), "{exit:?}");
+    }
+}
+
+#[test]
+fn a_route_prefix_may_hold_whatever_can_be_escaped() {
+    for (prefix, path) in [
+        ("x y", "/x%20y"),
+        ("/a?b", "/a%3Fb"),
+        ("/a#b", "/a%23b"),
+        ("a:b", "/a:b"),
+    ] {
+        for spawn in gateways() {
+            let gateway = spawn.arg(format!("--web.route-prefix={prefix}")).start();
+            gateway.push(&format!("{path}/metrics/job/a"), "m 1\n");
+            assert_eq!(
+                gateway.send(&get(&format!("{path}/metrics"))).status,
+                200,
+                "{prefix}"
+            );
+        }
     }
 }
 
@@ -284,6 +319,31 @@ fn case_121_signals_stop_the_program_although_connections_are_idle() {
             assert_eq!(idle.read_to_end().unwrap(), b"");
         }
     }
+}
+
+#[test]
+fn sigquit_stops_the_program_as_sigterm_does() {
+    let mut gateway = wharf().start();
+    gateway.push("/metrics/job/a", "m 1\n");
+    gateway.quit();
+    let exit = gateway.wait();
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+    assert!(
+        exit.stderr.contains("received SIGQUIT; exiting gracefully..."),
+        "{exit:?}"
+    );
+}
+
+#[test]
+fn sigquit_stops_the_program_also_as_the_first_process_of_a_container() {
+    let Some(container) = peers::namespaces(&["--pid", "--fork", "--kill-child"]) else {
+        return;
+    };
+    let mut gateway = wharf().within(container).start();
+    gateway.quit_child();
+    let exit = gateway.wait();
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+    assert!(exit.stderr.contains("received SIGQUIT;"), "{exit:?}");
 }
 
 #[test]

@@ -54,7 +54,10 @@ pub(super) enum Source {
 impl Source {
     /// Looks what `typed` is: a URL, or a file and of which kind.
     pub(super) fn open(typed: &str, settings: Option<&Path>, target: &Client) -> anyhow::Result<Self> {
-        if typed.starts_with("http://") || typed.starts_with("https://") {
+        let scheme = typed
+            .split_once("://")
+            .map(|(scheme, _)| scheme.to_ascii_lowercase());
+        if matches!(scheme.as_deref(), Some("http" | "https")) {
             let address: Address = typed.parse()?;
             if address.as_str() == target.address().as_str() {
                 bail!(
