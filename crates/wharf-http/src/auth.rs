@@ -14,7 +14,6 @@ mod turns;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -30,7 +29,7 @@ pub use self::hash::{HashError, PasswordHash};
 pub(crate) use self::token::Tokens;
 pub use self::token::{TokenError, TokenHash, random_token};
 use self::turns::{TooMany, Turns};
-use crate::client::{self, Client};
+use crate::client::{Client, Source};
 use crate::places::Places;
 
 /// Requests that wait for the outcome of these checks.
@@ -146,7 +145,7 @@ impl Users {
     }
 
     /// Whether a request with these headers may go on.
-    pub(crate) async fn admit(self: &Arc<Self>, headers: &HeaderMap, from: IpAddr) -> Verdict {
+    pub(crate) async fn admit(self: &Arc<Self>, headers: &HeaderMap, from: Source) -> Verdict {
         if self.by_name.is_empty() {
             return Verdict::Admitted;
         }
@@ -157,8 +156,7 @@ impl Users {
         if let Some(verdict) = self.remembered(&credentials.name, &tag) {
             return verdict;
         }
-        let from = client::network(from);
-        let Ok(_waiting) = self.waiting.take(&Client::Network(from)) else {
+        let Ok(_waiting) = self.waiting.take(&Client::At(from)) else {
             return Verdict::Busy;
         };
         let Ok(mut outcome) = self.check(credentials, tag, from) else {
@@ -202,7 +200,7 @@ impl Users {
         self: &Arc<Self>,
         credentials: Credentials,
         tag: Tag,
-        from: IpAddr,
+        from: Source,
     ) -> Result<watch::Receiver<Option<bool>>, TooMany> {
         let mut checks = lock(&self.checks);
         if let Some(same) = checks.outcomes.get(&tag) {

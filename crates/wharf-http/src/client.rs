@@ -2,22 +2,42 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use crate::peer::Peer;
+
 /// One client, as far as it can be told from others.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Client {
     /// One that has proven who it is.
     Known(String),
-    /// Everybody of this [`network`].
-    Network(IpAddr),
+    /// Everybody who comes from there.
+    At(Source),
 }
 
-/// What stands for an address where clients are counted. Who has one IPv6 address has 2^64 of them, so the network counts
-/// there.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    const NETWORK: u128 = !(u64::MAX as u128);
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & NETWORK)),
-        address @ IpAddr::V4(_) => address,
+/// Where requests come from, as far as that is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    /// Who has one IPv6 address has 2^64 of them, so the network stands for it.
+    Network(IpAddr),
+    /// A user of this machine, at a Unix socket.
+    User(Option<u32>),
+}
+
+impl From<IpAddr> for Source {
+    fn from(address: IpAddr) -> Self {
+        const NETWORK: u128 = !(u64::MAX as u128);
+        Self::Network(match address.to_canonical() {
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & NETWORK)),
+            address @ IpAddr::V4(_) => address,
+        })
+    }
+}
+
+impl From<Peer> for Source {
+    fn from(peer: Peer) -> Self {
+        match peer {
+            Peer::Network(address) => address.ip().into(),
+            Peer::Local(user) => Self::User(user),
+        }
     }
 }
 
@@ -27,10 +47,21 @@ mod tests {
 
     #[test]
     fn addresses_of_a_network_are_one() {
-        let network = |text: &str| network(text.parse().unwrap()).to_string();
-        assert_eq!(network("10.0.0.1"), "10.0.0.1");
-        assert_eq!(network("::ffff:10.0.0.1"), "10.0.0.1");
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(network("::1"), "::");
+        let source = |text: &str| match Source::from(text.parse::<IpAddr>().unwrap()) {
+            Source::Network(network) => network.to_string(),
+            Source::User(_) => unreachable!("an address is no user"),
+        };
+        assert_eq!(source("10.0.0.1"), "10.0.0.1");
+        assert_eq!(source("::ffff:10.0.0.1"), "10.0.0.1");
+        assert_eq!(source("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(source("::1"), "::");
+    }
+
+    #[test]
+    fn users_at_a_unix_socket_are_told_apart() {
+        let source = |user| Source::from(Peer::Local(user));
+        assert_eq!(source(Some(1)), source(Some(1)));
+        assert_ne!(source(Some(1)), source(Some(2)));
+        assert_ne!(source(Some(1)), source(None));
     }
 }

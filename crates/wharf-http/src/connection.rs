@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -16,10 +15,11 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio::net::TcpStream;
 
 use crate::door::Door;
 use crate::gateway::Gateway;
+use crate::peer::Peer;
+use crate::socket::Socket;
 use crate::stream::Stream;
 
 /// How often a connection looks at its deadlines.
@@ -39,7 +39,7 @@ const MAX_STREAMS: u32 = 100;
 pub(crate) struct ClientNames(pub(crate) Arc<[String]>);
 
 /// Serves a connection until either side ends it, a deadline passes, or the gateway stops.
-pub(crate) async fn serve(gateway: Arc<Gateway>, door: Arc<Door>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(gateway: Arc<Gateway>, door: Arc<Door>, stream: Socket, peer: Peer) {
     let stopping = gateway.shutdown.wait();
     tokio::pin!(stopping);
     let stream = tokio::select! {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,12 +25,14 @@ use crate::api::Shareable;
 use crate::auth::Verdict;
 use crate::body;
 use crate::chunks::ResponseBody;
+use crate::client::Source;
 use crate::connection::ClientNames;
 use crate::door::Door;
 use crate::error::{ApiError, Denied};
 use crate::limits::PushLimits;
 use crate::origin::Origins;
 use crate::path::{clean, percent_decode, percent_encode};
+use crate::peer::Peer;
 use crate::places::{Place, Places};
 use crate::policy::{Active, Lifespan, Loader, Policies, Policy, Reading, ReloadError};
 use crate::rights::{Challenges, Rights};
@@ -539,8 +541,8 @@ impl Gateway {
         let needs_rights = matches!(routed, Routed::To(route) if route.terms(method).need.is_some());
         let users = access.map(|access| &access.users);
         // Every connection puts its peer into its requests.
-        let peer = request.extensions().get().map(SocketAddr::ip);
-        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let peer = request.extensions().get::<Peer>();
+        let from = peer.map_or(Source::User(None), |peer| Source::from(*peer));
         let names = request
             .extensions()
             .get()
@@ -551,11 +553,11 @@ impl Gateway {
             }
             let policy = self.policy();
             match (policy.access(), users) {
-                (Some(rules), _) if needs_rights => rules.rights(users, headers, peer, names).await,
-                (Some(_), _) => Ok(Rights::none(peer)),
-                (None, None) => Ok(Rights::unlimited(peer, None)),
-                (None, Some(users)) => match users.admit(headers, peer).await {
-                    Verdict::Admitted => Ok(Rights::unlimited(peer, Some(Arc::clone(users)))),
+                (Some(rules), _) if needs_rights => rules.rights(users, headers, from, names).await,
+                (Some(_), _) => Ok(Rights::none(from)),
+                (None, None) => Ok(Rights::unlimited(from, None)),
+                (None, Some(users)) => match users.admit(headers, from).await {
+                    Verdict::Admitted => Ok(Rights::unlimited(from, Some(Arc::clone(users)))),
                     Verdict::Refused => Err(Turned::Unauthorized(Challenges::BASIC)),
                     Verdict::Busy => Err(Turned::Busy),
                 },
@@ -678,7 +680,7 @@ impl Gateway {
             return push::handle_many(self, request, rights).await;
         }
         let headers = request.headers().clone();
-        let peer = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.ip());
         let query = request.uri().query().map(str::to_owned);
         self.without_body(request).await;
         if route == Route::ApiAccess {

@@ -22,6 +22,7 @@ use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::grouping::{self, UrlError};
 use crate::options::PushOptions;
+use crate::peer::Peer;
 use crate::places::Place;
 use crate::policy::Active;
 use crate::respond;
@@ -53,7 +54,7 @@ pub(crate) fn refused_before(
         });
     // Who may not push there is none whose push was refused.
     let pushed = pushed.filter(|pushed| rights.demand_for(Right::Push, &pushed.key).is_ok());
-    let address = address_of(request).map(|peer| peer.ip());
+    let address = peer(request).and_then(Peer::ip);
     gateway.record_refusal(error, pushed, address);
 }
 
@@ -69,7 +70,7 @@ pub(crate) async fn handle(
         let deleted = delete(&gateway, key, request, rights).await;
         return deleted.unwrap_or_else(ApiError::into_response);
     }
-    let address = address_of(&request).map(|peer| peer.ip());
+    let address = peer(&request).and_then(Peer::ip);
     let key = match key {
         Ok(key) => key,
         Err(error) => {
@@ -102,8 +103,8 @@ pub(crate) async fn handle(
     }
 }
 
-fn address_of(request: &Request<Incoming>) -> Option<std::net::SocketAddr> {
-    request.extensions().get::<std::net::SocketAddr>().copied()
+fn peer(request: &Request<Incoming>) -> Option<Peer> {
+    request.extensions().get::<Peer>().copied()
 }
 
 async fn delete(
@@ -315,7 +316,7 @@ struct Received {
     /// Held as long as this is.
     _places: (Option<Place>, Option<OwnedSemaphorePermit>),
     method: Method,
-    peer: Option<std::net::SocketAddr>,
+    peer: Option<Peer>,
 }
 
 impl Received {
@@ -339,7 +340,7 @@ impl Received {
             body,
             _places: (received, place),
             method: parts.method,
-            peer: parts.extensions.get::<std::net::SocketAddr>().copied(),
+            peer: parts.extensions.get::<Peer>().copied(),
         })
     }
 

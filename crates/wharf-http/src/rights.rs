@@ -9,7 +9,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::WWW_AUTHENTICATE;
@@ -19,7 +18,7 @@ use wharf_model::{GroupingKey, Selector};
 use crate::access::Turned;
 use crate::auth::{Claim, NoRandomness, TokenHash, Tokens, Users, Verdict};
 use crate::chunks::ResponseBody;
-use crate::client::{self, Client};
+use crate::client::{Client, Source};
 use crate::error::ApiError;
 use crate::grouping::brief;
 
@@ -223,7 +222,7 @@ impl AccessRules {
         &self,
         users: Option<&Arc<Users>>,
         headers: &HeaderMap,
-        from: IpAddr,
+        from: Source,
         names: &[String],
     ) -> Result<Rights, Turned> {
         let all_users = users;
@@ -304,7 +303,7 @@ impl Challenges {
 /// Who asks, and what they may do.
 #[derive(Debug, Clone)]
 pub struct Rights {
-    from: IpAddr,
+    from: Source,
     /// Those of whom it may be one.
     users: Option<Arc<Users>>,
     /// None: there are no rules.
@@ -328,7 +327,7 @@ impl Proven {
 
 impl Rights {
     /// Everything: there are no rules.
-    pub(crate) fn unlimited(from: IpAddr, users: Option<Arc<Users>>) -> Self {
+    pub(crate) fn unlimited(from: Source, users: Option<Arc<Users>>) -> Self {
         Self {
             from,
             users,
@@ -337,7 +336,7 @@ impl Rights {
     }
 
     /// None, for what needs none.
-    pub(crate) fn none(from: IpAddr) -> Self {
+    pub(crate) fn none(from: Source) -> Self {
         Self {
             from,
             users: None,
@@ -366,7 +365,7 @@ impl Rights {
     pub(crate) fn client(&self) -> Client {
         match self.identities().first() {
             Some(identity) => Client::Known(identity.clone()),
-            None => Client::Network(client::network(self.from)),
+            None => Client::At(self.from),
         }
     }
 

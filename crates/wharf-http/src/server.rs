@@ -4,13 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::connection;
 use crate::door::Door;
 use crate::gateway::Gateway;
+use crate::socket::{Accepting, Listener};
 
 /// A switch that stops the gateway, for whoever asks first: a signal or a request.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ impl Shutdown {
 /// # Errors
 /// If a listener cannot be registered with the runtime.
 pub async fn serve(
-    listeners: Vec<(std::net::TcpListener, Arc<Door>)>,
+    listeners: Vec<(Listener, Arc<Door>)>,
     gateway: Arc<Gateway>,
     grace: Duration,
 ) -> io::Result<()> {
@@ -57,8 +57,7 @@ pub async fn serve(
     let connections = Arc::new(Semaphore::new(all as usize));
     let mut accepting = JoinSet::new();
     for (listener, door) in listeners {
-        listener.set_nonblocking(true)?;
-        let listener = TcpListener::from_std(listener)?;
+        let listener = Accepting::new(listener)?;
         accepting.spawn(accept(
             listener,
             door,
@@ -83,7 +82,7 @@ pub async fn serve(
 }
 
 /// Accepts connections until the gateway is told to stop.
-async fn accept(listener: TcpListener, door: Arc<Door>, gateway: Arc<Gateway>, connections: Arc<Semaphore>) {
+async fn accept(listener: Accepting, door: Arc<Door>, gateway: Arc<Gateway>, connections: Arc<Semaphore>) {
     let stopping = gateway.shutdown.wait();
     tokio::pin!(stopping);
     loop {
@@ -99,9 +98,6 @@ async fn accept(listener: TcpListener, door: Arc<Door>, gateway: Arc<Gateway>, c
         };
         match accepted {
             Ok((stream, peer)) => {
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(source = %peer, err = %error, "cannot send without delay");
-                }
                 let (gateway, door) = (Arc::clone(&gateway), Arc::clone(&door));
                 tokio::spawn(async move {
                     let _permit = permit;

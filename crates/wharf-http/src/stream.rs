@@ -1,17 +1,17 @@
 //! The bytes of a connection: as they are, or encrypted after a handshake.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::access::Front;
+use crate::peer::Peer;
+use crate::socket::Socket;
 
 /// For a handshake, from the connection on.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,16 +24,16 @@ const PLAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection that is ready for requests.
 pub(crate) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
 }
 
 impl Stream {
     /// Makes a connection ready, and finds the names in the certificate of its client, if one was verified. None if
     /// nothing comes of it; then there is nothing left to do.
     pub(crate) async fn open(
-        stream: TcpStream,
-        peer: SocketAddr,
+        stream: Socket,
+        peer: Peer,
         front: Option<&Front>,
     ) -> Option<(Self, Vec<String>)> {
         match front {
@@ -60,10 +60,13 @@ impl Stream {
     }
 }
 
-async fn handshake(mut stream: TcpStream, front: &Front) -> io::Result<(TlsStream<TcpStream>, Vec<String>)> {
-    let mut first = [0];
+async fn handshake(mut stream: Socket, front: &Front) -> io::Result<(TlsStream<Socket>, Vec<String>)> {
     // Records of a handshake begin with 22, requests with a letter.
-    if stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
+    if stream
+        .peek()
+        .await?
+        .is_some_and(|first| first.is_ascii_uppercase())
+    {
         answer_plain_http(&mut stream).await?;
         return Err(io::Error::other("expected a handshake, found plain HTTP"));
     }
@@ -75,7 +78,7 @@ async fn handshake(mut stream: TcpStream, front: &Front) -> io::Result<(TlsStrea
     Ok((stream, names))
 }
 
-async fn answer_plain_http(stream: &mut TcpStream) -> io::Result<()> {
+async fn answer_plain_http(stream: &mut Socket) -> io::Result<()> {
     stream.write_all(PLAIN_HTTP).await?;
     stream.shutdown().await?;
     let rest = &mut stream.take(MAX_PLAIN_BYTES);

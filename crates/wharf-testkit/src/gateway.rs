@@ -27,7 +27,8 @@ pub struct Spawn {
     program: PathBuf,
     wrapper: Vec<OsString>,
     args: Vec<OsString>,
-    sockets: Option<[TcpListener; 2]>,
+    /// Those that systemd hands over, and how many of them are of TCP.
+    sockets: Option<(Vec<OwnedFd>, usize)>,
 }
 
 impl Spawn {
@@ -77,10 +78,17 @@ impl Spawn {
         self
     }
 
-    /// Hands the sockets over as systemd does: as file descriptors 3 and 4.
+    /// Hands one or two sockets over as systemd does: as file descriptors 3 and 4.
     #[must_use]
-    pub fn sockets(mut self, sockets: [TcpListener; 2]) -> Self {
-        self.sockets = Some(sockets);
+    pub fn sockets(self, sockets: [TcpListener; 2]) -> Self {
+        let all = sockets.map(OwnedFd::from);
+        self.descriptors(all, 2)
+    }
+
+    /// The same with sockets of any kind, of which so many are of TCP.
+    #[must_use]
+    pub fn descriptors(mut self, sockets: impl Into<Vec<OwnedFd>>, of_tcp: usize) -> Self {
+        self.sockets = Some((sockets.into(), of_tcp));
         self
     }
 
@@ -88,7 +96,7 @@ impl Spawn {
     #[track_caller]
     pub fn start(mut self) -> Gateway {
         let listeners = match &self.sockets {
-            Some(sockets) => sockets.len(),
+            Some((_, of_tcp)) => *of_tcp,
             None => self.count("--web.listen-address"),
         };
         let apart = [
@@ -98,15 +106,17 @@ impl Spawn {
         ];
         let apart = apart.map(|flag| self.count(flag));
         // An arguments file (`@file`) may name the address too.
-        let is_named = listeners > 0 || self.count("@") > 0;
+        let is_named = listeners > 0 || self.count("@") > 0 || self.sockets.is_some();
         let is_needed = apart.contains(&0);
         if !is_named && is_needed {
             self.args.push("--web.listen-address=127.0.0.1:0".into());
         }
         let kind = self.kind;
+        let is_handed_over = self.sockets.is_some();
         let mut process = Process::start(self.command(Stdio::null()));
-        let addresses =
-            process.listening(listeners.max(usize::from(is_needed)) + apart.iter().sum::<usize>());
+        let addresses = process.listening(
+            listeners.max(usize::from(is_needed && !is_handed_over)) + apart.iter().sum::<usize>(),
+        );
         Gateway {
             kind,
             process,
@@ -161,12 +171,19 @@ impl Spawn {
         let mut command = Command::new(words.remove(0));
         command.args(words);
         command.stdin(Stdio::null()).stdout(stdout);
-        if let Some([first, second]) = self.sockets {
+        if let Some((sockets, _)) = self.sockets {
             // The shell moves what it got as its standard streams, and knows the process id before the exec.
-            let script = "LISTEN_FDS=2 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 4<&1 </dev/null >/dev/null";
+            let moves = ["", "3<&0", "3<&0 4<&1"];
+            let moves = moves.get(sockets.len()).expect("two sockets at most");
+            let script = format!(
+                "LISTEN_FDS={} LISTEN_PID=$$ exec \"$0\" \"$@\" {moves} </dev/null >/dev/null",
+                sockets.len()
+            );
             command = Command::new("sh");
-            command.args(["-c", script]).arg(&self.program);
-            command.stdin(OwnedFd::from(first)).stdout(OwnedFd::from(second));
+            command.args(["-c", &script]).arg(&self.program);
+            let mut sockets = sockets.into_iter();
+            command.stdin(sockets.next().map_or_else(Stdio::null, Stdio::from));
+            command.stdout(sockets.next().map_or_else(Stdio::null, Stdio::from));
         }
         command.args(&self.args);
         command

@@ -3,23 +3,37 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use socket2::{Domain, Protocol, Socket, Type};
+use wharf_http::Listener;
 
 use crate::config::ListenAddress;
 
 /// Connections that wait to be accepted; the system may allow fewer.
 const BACKLOG: i32 = 4096;
 
-/// The sockets that systemd has opened for us.
-pub(crate) fn inherited() -> anyhow::Result<Vec<TcpListener>> {
+/// The first descriptor that systemd hands over.
+const FIRST_INHERITED: usize = 3;
+
+/// The sockets that systemd has opened for us: of TCP and Unix ones.
+pub(crate) fn inherited() -> anyhow::Result<Vec<Listener>> {
     let mut inherited = listenfd::ListenFd::from_env();
     let mut listeners = Vec::new();
     for index in 0..inherited.len() {
-        let listener = inherited
-            .take_tcp_listener(index)
-            .context("take an inherited socket")?;
-        listeners.extend(listener);
+        // One of another kind stays where it is, and can be asked for again.
+        let tcp = inherited.take_tcp_listener(index).ok().flatten();
+        let listener = match tcp {
+            Some(tcp) => Listener::Tcp(tcp),
+            None => match inherited.take_unix_listener(index) {
+                Ok(Some(unix)) => Listener::Unix(unix),
+                _ => bail!(
+                    "expected stream sockets (TCP or Unix) from systemd, found something else at descriptor {}: \
+                     ListenStream= names such, ListenDatagram= and ListenSequentialPacket= do not",
+                    FIRST_INHERITED + index
+                ),
+            },
+        };
+        listeners.push(listener);
     }
     if listeners.is_empty() {
         return Err(anyhow!("no socket activation file descriptors found"));
@@ -28,7 +42,7 @@ pub(crate) fn inherited() -> anyhow::Result<Vec<TcpListener>> {
 }
 
 /// Listens at an address.
-pub(crate) fn bind(address: &ListenAddress) -> anyhow::Result<TcpListener> {
+pub(crate) fn bind(address: &ListenAddress) -> anyhow::Result<Listener> {
     let resolved = if address.host().is_empty() {
         vec![(Ipv6Addr::UNSPECIFIED, address.port()).into()]
     } else {
@@ -40,7 +54,7 @@ pub(crate) fn bind(address: &ListenAddress) -> anyhow::Result<TcpListener> {
     let mut last = anyhow!("listen tcp {address}: no such address");
     for candidate in candidates(resolved) {
         match bind_one(candidate) {
-            Ok(listener) => return Ok(listener),
+            Ok(listener) => return Ok(Listener::Tcp(listener)),
             Err(error) => {
                 let taken = error.kind() == io::ErrorKind::AddrInUse;
                 let why = if taken {

@@ -1,6 +1,5 @@
 //! From checked settings to a gateway that serves, and its end.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,8 +10,8 @@ use http::StatusCode;
 use tokio::signal::unix::{SignalKind, signal};
 use wharf_http::telemetry::{BuildLabels, Telemetry};
 use wharf_http::{
-    BuildInformation, Door, Fixed, Front, Gateway, Lifespan, Loader, Origins, Policy, Purpose, PushLimits,
-    Settings, Shutdown, Status, serve,
+    BuildInformation, Door, Fixed, Front, Gateway, Lifespan, Listener, Loader, Origins, Policy, Purpose,
+    PushLimits, Settings, Shutdown, Status, serve,
 };
 use wharf_ledger::Ledger;
 use wharf_store::{Clock, SystemClock};
@@ -327,7 +326,7 @@ fn entrances(config: &Config) -> anyhow::Result<(Vec<Entrance<'_>>, Vec<Arc<Fron
     Ok((entrances, fronts.into_iter().map(|(_, front, _)| front).collect()))
 }
 
-fn listen(config: &Config, entrances: &[Entrance<'_>]) -> anyhow::Result<Vec<(TcpListener, Arc<Door>)>> {
+fn listen(config: &Config, entrances: &[Entrance<'_>]) -> anyhow::Result<Vec<(Listener, Arc<Door>)>> {
     let mut listeners = Vec::new();
     for entrance in entrances {
         let opened = if config.listen.systemd_socket {
@@ -346,11 +345,8 @@ fn listen(config: &Config, entrances: &[Entrance<'_>]) -> anyhow::Result<Vec<(Tc
 }
 
 impl Entrance<'_> {
-    fn announce(&self, listener: &TcpListener) {
-        let address = listener
-            .local_addr()
-            .map(|address| address.to_string())
-            .unwrap_or_default();
+    fn announce(&self, listener: &Listener) {
+        let address = listener.address();
         match &self.serves {
             None => tracing::info!(address, "Listening on"),
             Some(serves) => tracing::info!(address, serves, "Listening on"),

@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use http::HeaderValue;
 
@@ -22,8 +22,8 @@ fn basic(name: &str, password: &str) -> HeaderMap {
     headers(&format!("Basic {}", BASE64.encode(format!("{name}:{password}"))))
 }
 
-fn address(last: u8) -> IpAddr {
-    Ipv4Addr::new(10, 0, 0, last).into()
+fn address(last: u8) -> Source {
+    IpAddr::from([10, 0, 0, last]).into()
 }
 
 async fn admit(users: &Arc<Users>, headers: &HeaderMap) -> Verdict {
@@ -148,7 +148,7 @@ async fn who_asks_for_the_same_check_shares_it_and_each_network_has_few() {
     let begin = |password: &str, from: &str| {
         let credentials = Credentials::of(&basic("alice", password)).unwrap();
         let tag = users.tag(&credentials);
-        users.check(credentials, tag, client::network(from.parse().unwrap()))
+        users.check(credentials, tag, from.parse::<IpAddr>().unwrap().into())
     };
     for _ in 0..1000 {
         assert!(begin("s3cret", "2001:db8::1").is_ok());

@@ -1,7 +1,8 @@
 //! Whose turn it is.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+
+use crate::client::Source;
 
 /// What waits, of all sources and of one.
 pub(super) const MAX: usize = 256;
@@ -11,7 +12,7 @@ pub(super) const MAX_PER_SOURCE: usize = 32;
 /// of them has. If there is no room, the one that has the most loses what came last.
 pub(super) struct Turns<T> {
     /// In the order of their turns. None is empty.
-    sources: VecDeque<(IpAddr, VecDeque<T>)>,
+    sources: VecDeque<(Source, VecDeque<T>)>,
     len: usize,
 }
 
@@ -33,7 +34,7 @@ impl<T> Turns<T> {
     ///
     /// # Errors
     /// If there is no room, and nobody has more than this source.
-    pub(super) fn push(&mut self, source: IpAddr, item: T) -> Result<Option<T>, TooMany> {
+    pub(super) fn push(&mut self, source: Source, item: T) -> Result<Option<T>, TooMany> {
         let own = self.sources.iter().position(|(other, _)| *other == source);
         let has = own.and_then(|at| self.sources.get(at));
         let has = has.map_or(0, |(_, items)| items.len());
@@ -70,12 +71,12 @@ impl<T> Turns<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::IpAddr;
 
     use super::*;
 
-    fn source(last: u8) -> IpAddr {
-        Ipv4Addr::new(10, 0, 0, last).into()
+    fn source(last: u8) -> Source {
+        IpAddr::from([10, 0, 0, last]).into()
     }
 
     #[test]

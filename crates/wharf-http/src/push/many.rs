@@ -19,6 +19,7 @@ use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::json::{Members, write_strings};
 use crate::options::PushOptions;
+use crate::peer::Peer;
 use crate::policy::Active;
 use crate::query;
 use crate::rights::{Right, Rights};
@@ -40,7 +41,7 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
     rights: &Rights,
 ) -> Response<ResponseBody> {
-    let address = super::address_of(&request).map(|peer| peer.ip());
+    let address = super::peer(&request).and_then(Peer::ip);
     let read = Parameters::of(&gateway, &request, rights);
     // The groups of a push that is stored whole or not at all.
     let mut together = Vec::new();
@@ -320,7 +321,7 @@ impl Parameters {
         }
         for (key, error) in &refused {
             let pushed = received.push_to(key.clone(), Brought::default());
-            gateway.record_refusal(error, Some(pushed), received.peer.map(|peer| peer.ip()));
+            gateway.record_refusal(error, Some(pushed), received.peer.and_then(Peer::ip));
             if let Some(right) = error.lacks() {
                 gateway.telemetry.record_denial(right);
             }

@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
@@ -6,6 +6,10 @@ use http::header::AUTHORIZATION;
 use super::*;
 
 const TOKEN: &str = "0123456789abcdef";
+
+fn local() -> Source {
+    IpAddr::from([127, 0, 0, 1]).into()
+}
 
 fn selectors(texts: &[&str]) -> Vec<Selector> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -51,9 +55,7 @@ async fn ask(rules: &AccessRules, authorization: &[&str], names: &[&str]) -> Res
         headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
     }
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-    rules
-        .rights(None, &headers, Ipv4Addr::LOCALHOST.into(), &names)
-        .await
+    rules.rights(None, &headers, local(), &names).await
 }
 
 #[tokio::test]
@@ -122,7 +124,7 @@ async fn a_user_without_a_role_is_known_and_has_no_more_rights_than_everybody() 
     let users = Arc::new(Users::new([("alice".to_owned(), hash.parse().ok())]).unwrap());
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, HeaderValue::from_static("Basic YWxpY2U6czNjcmV0"));
-    let from = Ipv4Addr::LOCALHOST.into();
+    let from = local();
     let rules = rules();
     let rights = rules.rights(Some(&users), &headers, from, &[]).await.unwrap();
     assert_eq!(rights.identities(), ["user `alice`".to_owned()]);
@@ -156,7 +158,7 @@ async fn what_concerns_all_groups_needs_the_right_for_all() {
 
 #[test]
 fn without_rules_everything_is_allowed() {
-    let rights = Rights::unlimited(Ipv4Addr::LOCALHOST.into(), None);
+    let rights = Rights::unlimited(local(), None);
     for right in Right::ALL {
         assert!(rights.have(right));
         assert_eq!(rights.scope(right), Scope::Everything);
@@ -209,7 +211,7 @@ async fn rights_are_by_the_rules_that_gave_them() {
     ] {
         assert!(!rights.are_by(rules, users));
     }
-    let unlimited = Rights::unlimited(Ipv4Addr::LOCALHOST.into(), Some(Arc::clone(&users)));
+    let unlimited = Rights::unlimited(local(), Some(Arc::clone(&users)));
     assert!(unlimited.are_by(None, Some(&users)));
     assert!(!unlimited.are_by(None, None));
     assert!(!unlimited.are_by(Some(&rules[0]), Some(&users)));

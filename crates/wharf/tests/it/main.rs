@@ -21,6 +21,7 @@ mod operators;
 mod process;
 mod rules;
 mod scrapes;
+mod sockets;
 mod storage;
 mod web_config;
 
