@@ -121,7 +121,7 @@ mod tests {
         for network in 0..=u8::MAX {
             assert_eq!(turns.push(source(network), network), Ok(None));
         }
-        let other = Ipv4Addr::LOCALHOST.into();
+        let other = Source::User(None);
         assert_eq!(turns.push(other, 0), Err(TooMany));
     }
 }
