@@ -75,15 +75,19 @@ const bars = (label, items) => {
   const top = Math.max(0, ...finite) || 1;
   const width = Math.min(48, 480 / shown.length);
   const labels = Math.max(1, Math.ceil(shown.length / 8));
-  return h("figure", { class: "bars", role: "img", "aria-label": label },
+  const odd = shown.filter(({ value }) => !Number.isFinite(value)).map(({ title }) => title);
+  return h("figure", { class: "bars", role: "img", "aria-label": [label, ...odd].join(", ") },
     svg("svg", { viewBox: `0 0 ${width * shown.length} 84`, width: width * shown.length, height: 84, "aria-hidden": "true" },
       shown.map(({ value, title, label: text }, at) => {
         const height = Number.isFinite(value) && value > 0 ? Math.max(1.5, (value / top) * 64) : 0;
         const isLabelled = at % labels === 0;
+        // No bar is a value of nothing; what is no number, or endless, is written.
+        const odd = !Number.isFinite(value) && String(value).replace("Infinity", "∞");
         return svg("g", {},
           svg("title", {}, title),
           svg("rect", { class: "hover", x: at * width, y: 0, width, height: 66 }),
           svg("rect", { class: "bar", x: at * width + width * 0.08, y: 66 - height, width: width * 0.84, height }),
+          odd && svg("text", { class: "odd", x: (at + 0.5) * width, y: 62 }, odd),
           isLabelled && svg("text", { x: (at + 0.5) * width, y: 79 }, text));
       }),
       svg("path", { class: "line", d: `M0 66.5H${width * shown.length}` })),
@@ -105,8 +109,11 @@ const native = (buckets) => buckets.map(([boundaries, lower, upper, held]) => {
   return { label: short(upper), value: Number(held), title: `${lower} ${left} value ${right} ${upper}: ${held}` };
 });
 
+/** A number as the API writes it: also `NaN`, `+Inf` and `-Inf`. */
+const parse = (text) => Number(text.replace("Inf", "Infinity"));
+
 const quantiles = (pairs) => pairs.map(([quantile, value]) => ({
-  label: `p${short(String(Number(quantile) * 100))}`, value: Number(value), title: `quantile ${quantile}: ${value}`,
+  label: `p${short(String(Number(quantile) * 100))}`, value: parse(value), title: `quantile ${quantile}: ${value}`,
 }));
 
 /** The picture of a summary or histogram, classic or native; nothing for other metrics, and for empty ones. */

@@ -1,5 +1,7 @@
 // Numbers and times as people read them. What cannot be formatted is shown as it came.
 
+import * as gateway from "./clock.js";
+
 const UNITS = [
   ["y", 31_536_000], ["d", 86_400], ["h", 3600], ["min", 60], ["s", 1],
 ];
@@ -24,7 +26,7 @@ export const duration = (seconds) => {
 };
 
 /** How far a time is from now, both in seconds since the epoch: `3 min ago`, `in 2 h`. */
-export const relative = (seconds, now = Date.now() / 1000) => {
+export const relative = (seconds, now = gateway.now()) => {
   const distance = now - seconds;
   if (!Number.isFinite(distance)) return "unknown";
   if (Math.abs(distance) < 1) return "just now";

@@ -1,8 +1,11 @@
 // Starts the page: which view is shown, and what keeps it true. The file's name is that of the original's script.
 
+import * as clock from "./clock.js";
 import { h, replace } from "./dom.js";
+import { exact } from "./format.js";
 import * as keys from "./keys.js";
 import * as live from "./live.js";
+import * as problems from "./problems.js";
 import * as route from "./route.js";
 import * as theme from "./theme.js";
 import * as time from "./time.js";
@@ -47,15 +50,22 @@ const show = async () => {
   try {
     await shown.update(parameters, signal);
     banner?.remove();
+    reached();
     following.go();
+    await problems.update(signal).catch(() => {});
   } catch (error) {
     if (error.name === "AbortError" || signal.aborted) return;
     // Who was turned away stays so; asking again would bring up the browser's question for a password again and again.
     const isFinal = error.status === 401 || error.status === 403;
     if (isFinal) following.rest();
     else retry = setTimeout(show, RETRY_MS);
+    // Who is told that groups are still being loaded, or that too much is going on, may be told what is wrong.
+    if (error.status === 0) lost();
+    else reached();
+    if (!isFinal && error.status !== 0) problems.update(signal).catch(() => {});
     const next = isFinal ? "Reload the page to try again." : "Trying again…";
-    const problem = h("p", { id: "problem", class: "problem", role: "alert" }, error.message, "\n", h("small", {}, next));
+    const last = error.status === 0 && seen ? ` What stands below is from ${exact(seen)}.` : "";
+    const problem = h("p", { id: "problem", class: "problem", role: "alert" }, error.message, "\n", h("small", {}, next, last));
     if (banner) banner.replaceWith(problem);
     else main.prepend(problem);
     if (error.status === undefined) throw error;
@@ -67,6 +77,33 @@ const WORDS = {
   polling: "No live connection: asking every ten seconds",
   paused: "Paused while nobody looks",
   off: "Nothing to follow: what the page asked for was refused",
+  down: "The gateway does not answer: what stands here is old",
+};
+
+// When the gateway answered last, in seconds since the epoch.
+let seen;
+let state = "polling";
+let isDown = false;
+
+const showState = () => {
+  const element = document.getElementById("live");
+  const shownState = isDown ? "down" : state;
+  element.dataset.state = shownState;
+  element.title = WORDS[shownState];
+  if (element.textContent !== shownState) element.textContent = shownState;
+  document.body.classList.toggle("down", isDown);
+};
+
+const reached = () => {
+  seen = clock.now();
+  isDown = false;
+  showState();
+};
+
+/** The gateway does not answer. What it said last stays, and is marked as old. */
+const lost = () => {
+  isDown = true;
+  showState();
 };
 
 document.getElementById("brand").setAttribute("href", route.href("groups"));
@@ -78,10 +115,8 @@ time.start();
 keys.start((view) => route.go(view));
 route.follow();
 route.onChange(show);
-const following = live.follow(show, (state) => {
-  const element = document.getElementById("live");
-  element.dataset.state = state;
-  element.title = WORDS[state];
-  element.textContent = state;
+const following = live.follow(show, (now) => {
+  state = now;
+  showState();
 });
 show();

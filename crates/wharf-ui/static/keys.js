@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { open } from "./dialog.js";
+import { BASE } from "./route.js";
 
 const KEYS = [
   ["/", "search"],
@@ -13,12 +14,18 @@ const KEYS = [
   ["?", "this list"],
 ];
 
-/** Shows which keys there are. */
+/** Shows which keys there are, and what the bars of a group mean. */
 export const help = () => open({
-  title: "Keyboard shortcuts",
+  title: "Help",
   content: [
     h("dl", { class: "keys" }, KEYS.map(([key, what]) => [
       h("dt", {}, key.split(", ").map((one) => h("kbd", {}, one))), h("dd", {}, what)])),
+    h("h3", {}, "The last pushes of a group"),
+    h("p", { class: "legend" },
+      h("span", { class: "ok" }, "stored; height: time the job took, or size of the push"), h("span", { class: "refused" }, "refused, below the line"),
+      h("span", { class: "missed" }, "late: did not come")),
+    h("p", {}, "Refused: the last push was refused. Late: it does not come as it used to. Expiring: the group expires within an hour."),
+    h("p", {}, h("a", { href: new URL("api/v1/openapi.json", BASE) }, "The API, for machines")),
     h("p", { class: "buttons" }, h("button", { type: "submit" }, "Close")),
   ],
 });

@@ -55,7 +55,11 @@ export const follow = (refresh, show) => {
     });
     stream.addEventListener("change", schedule);
     // The browser tries again by itself, unless it was told off; asking again meanwhile does no harm.
-    stream.addEventListener("error", startPolling);
+    stream.addEventListener("error", () => {
+      startPolling();
+      // Whether the gateway is still there is to be known at once.
+      schedule();
+    });
   };
 
   document.addEventListener("visibilitychange", () => {

@@ -4,6 +4,7 @@
 // it, so that they differ not by colour alone. Pushes that the group's habit lets expect and that did not come leave an
 // empty slot with a dot, and after the last push a hollow one.
 
+import * as gateway from "./clock.js";
 import { h, svg } from "./dom.js";
 import { bytes, clock, count, duration, exact, relative } from "./format.js";
 
@@ -19,9 +20,14 @@ const HEIGHT = 26;
 /** A push of the compact form `[time, ok, bytes, series, duration]` as an object. */
 const push = ([time, ok, body, series, took]) => ({ time, isOk: ok === 1, body, series, took });
 
+// Pushes within so many seconds of the first of them are one burst, as the gateway has it.
+const BURST_S = 10;
+
 /** Whether pushes come at a steady pace: then one that is missing is a gap, otherwise there is just a pause. */
 const isSteady = (pushes, usual) => {
-  const pauses = pushes.slice(1).map((one, at) => one.time - pushes[at].time);
+  const bursts = [];
+  for (const { time, isOk } of pushes) if (isOk && !(time - bursts.at(-1) < BURST_S)) bursts.push(time);
+  const pauses = bursts.slice(1).map((time, at) => time - bursts[at]);
   const near = pauses.filter((pause) => pause > usual / 2 && pause < usual * 2);
   return near.length >= 2 && near.length >= pauses.length * 0.7;
 };
@@ -54,7 +60,7 @@ const describe = (one) => [
  * The strip of a group. `history` is the field of the same name, `pace` the usual pause between pushes and the one from
  * which on a push is missed, in seconds or null.
  */
-export const strip = (history, pace, now = Date.now() / 1000) => {
+export const strip = (history, pace, now = gateway.now()) => {
   if (!history || history.length === 0) return h("span", { class: "faint" }, "no history");
   const all = slots(history, pace, now);
   const pushes = all.filter((slot) => typeof slot === "object");

@@ -6,11 +6,12 @@ import { confirm, copyButton } from "../dialog.js";
 import { cell, h, heading, row, show, sync, table } from "../dom.js";
 import { bytes, clock, count, duration, exact, meaning, plural, visible } from "../format.js";
 import { group as title, pairs, plain } from "../labels.js";
+import { title as documentTitle } from "../problems.js";
 import { selector, snippets } from "../quote.js";
 import { BASE, go, href } from "../route.js";
 import { strip } from "../strip.js";
 import { ago } from "../time.js";
-import { isPending, later } from "../undo.js";
+import { isPending, later, UNDO_TEXT } from "../undo.js";
 
 const METRICS = 50;
 const FAMILIES = 50;
@@ -52,10 +53,12 @@ export const open = (main) => {
         h("strong", {}, "The last push was refused "), ago(error?.time_seconds ?? data.push_failure_time_seconds),
         error && h("span", { class: "why" }, error.error),
         data.push_time_seconds > 0 && h("span", {}, "What stands below is from the last push that was accepted.")),
+      states.includes("future") && h("p", { class: "problem", role: "status" },
+        h("strong", {}, "In the future. "), "The gateway’s clock was ahead when this group was pushed, or has been set back. The next push corrects its time."),
       states.includes("stale") && h("p", { class: "problem stale", role: "status" },
-        h("strong", {}, "Overdue. "), `Usually it is pushed every ${duration(data.usual_interval_seconds)}.`),
+        h("strong", {}, "Late. "), `Usually it is pushed every ${duration(data.usual_interval_seconds)}.`),
       h("dl", { class: "facts" },
-        fact("Last push", data.push_time_seconds > 0 ? [ago(data.push_time_seconds), h("small", {}, exact(data.push_time_seconds))] : "never accepted"),
+        fact("Last push", data.push_time_seconds > 0 ? [states.includes("future") ? h("span", { class: "failed" }, ago(data.push_time_seconds)) : ago(data.push_time_seconds), h("small", {}, exact(data.push_time_seconds))] : "never accepted"),
         error && !states.includes("failed") && fact("Last refused", ago(error.time_seconds), h("small", { title: error.error }, error.reason)),
         fact("Usually every", data.usual_interval_seconds ? duration(data.usual_interval_seconds) : h("span", { class: "faint" }, "not known yet")),
         fact("Expires", expires ? [ago(expires), h("small", {}, `${data.ttl} after each push`)] : h("span", { class: "faint" }, "never")),
@@ -105,23 +108,23 @@ export const open = (main) => {
   const removeGroup = async () => {
     const isWanted = await confirm({
       title: "Delete this group?", action: "Delete group",
-      content: h("p", {}, title(data.labels), h("br"), `${count(data.series)} series will be gone from the next scrape on.`),
+      content: [h("p", {}, title(data.labels), h("br"), `${count(data.series)} series will be gone from the next scrape on.`), h("p", {}, UNDO_TEXT)],
     });
     if (!isWanted) return;
     const { path: target, labels } = data;
-    later({ keys: [target], text: `Deleted ${plain(labels)}`, send: () => deleteGroup(target), changed: () => {} });
+    later({ keys: [target], what: plain(labels), send: () => deleteGroup(target), changed: () => {} });
     go("groups");
   };
 
   const removeFamily = async (name) => {
     const isWanted = await confirm({
       title: "Delete this family?", action: "Delete family",
-      content: h("p", {}, h("code", {}, visible(name)), " will be gone from this group; its other families stay."),
+      content: [h("p", {}, h("code", {}, visible(name)), " will be gone from this group; its other families stay."), h("p", {}, UNDO_TEXT)],
     });
     if (!isWanted) return;
     const target = data.path;
     later({
-      keys: [familyKey(target, name)], text: `Deleted ${visible(name)} of ${plain(data.labels)}`,
+      keys: [familyKey(target, name)], what: `${visible(name)} of ${plain(data.labels)}`,
       send: () => deleteGroup(target, name), changed: drawFamilies,
     });
   };
@@ -228,7 +231,7 @@ export const open = (main) => {
       ]);
     } catch (error) {
       if (error.status !== 404) throw error;
-      document.title = "No such group · Wharf";
+      documentTitle("No such group · Wharf");
       [history, code].forEach((section) => show(section, "gone", () => []));
       sync(families, []);
       drawn.clear();
@@ -237,7 +240,7 @@ export const open = (main) => {
           h("a", { href: href("groups"), data: { view: "groups" } }, "All groups"))));
       return;
     }
-    document.title = `${plain(data.labels)} · Wharf`;
+    documentTitle(`${plain(data.labels)} · Wharf`);
     drawHead();
     drawHistory(pushes);
     drawFamilies();

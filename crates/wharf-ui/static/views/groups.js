@@ -5,22 +5,26 @@ import { confirm, copyButton } from "../dialog.js";
 import { announce, cell, h, heading, replace, row, show, sync, table } from "../dom.js";
 import { bytes, clock, count, duration, plural } from "../format.js";
 import { group as title, plain } from "../labels.js";
+import { title as documentTitle } from "../problems.js";
 import { BASE, current, go, href } from "../route.js";
 import { strip } from "../strip.js";
 import { ago } from "../time.js";
-import { done, fail, isPending, later } from "../undo.js";
+import { done, fail, isPending, later, UNDO_TEXT } from "../undo.js";
 
 const PAGE = 100;
 const FIELDS = [
   "labels", "path", "last_push_successful", "push_time_seconds", "push_failure_time_seconds", "series", "bytes", "expires_at",
   "states", "usual_interval_seconds", "stale_after_seconds", "last_error", "history",
 ].join(",");
-const STATES = [["", "All"], ["failed", "Failed"], ["stale", "Stale"], ["expiring", "Expiring"]];
+const STATES = [["", "All"], ["failed", "Refused"], ["stale", "Late"], ["expiring", "Expiring"], ["future", "In the future"]];
+// Mostly there are none of these, and a filter for them would only take room.
+const RARE = "future";
 const TYPING_MS = 60;
 // What an age leaves of a selector may be a long list.
 const ASKING_MS = 250;
-// Counting asks about every group, so it is done less often than the list is read again.
-const COUNTS_MS = 10_000;
+// Counting asks about every group: it is done as soon as something has changed, but takes a small part of the time only.
+const COUNTS_SHARE = 20;
+const COUNTS_MOST_MS = 10_000;
 const MOST_KEYS_SHOWN = 200;
 
 /** What a search means to the API: a selector in braces, or words. */
@@ -34,7 +38,9 @@ export const open = (main) => {
   let typing;
   let found;
   let counting;
-  let counted = { at: 0, totals: {} };
+  // The numbers at the filters, of one search; and when they may be asked for again.
+  let counted = { q: undefined, totals: {} };
+  let countAgainAt = 0;
   const cursors = [];
   const selected = new Map();
   const rows = new Map();
@@ -74,25 +80,47 @@ export const open = (main) => {
   const drawFilters = () => STATES.forEach(([state], at) => {
     const button = filters.children[at];
     const number = counted.totals[state];
-    button.setAttribute("aria-pressed", String((parameters.state ?? "") === state));
+    const isChosen = (parameters.state ?? "") === state;
+    button.setAttribute("aria-pressed", String(isChosen));
+    button.hidden = state === RARE && !isChosen && !number;
     button.querySelector(".number").textContent = number === undefined ? "" : count(number);
   });
 
+  /** What the list says itself of the numbers at the filters; whether that is all. */
+  const countList = () => {
+    if (counted.q !== parameters.q) counted = { q: parameters.q, totals: {} };
+    if (page.total !== undefined) counted.totals[parameters.state ?? ""] = page.total;
+    const isWhole = !parameters.state && !parameters.after && !page.next_cursor;
+    if (isWhole) {
+      for (const [state] of STATES) {
+        counted.totals[state] = page.groups.filter(({ states }) => state === "" || (states ?? []).includes(state)).length;
+      }
+    }
+    drawFilters();
+    return isWhole;
+  };
+
   // These go on when the list is asked for again meanwhile: nobody would ask for the numbers another time.
   const countStates = async () => {
-    const wait = counted.at + COUNTS_MS - Date.now();
     clearTimeout(counting);
     if (!filters.isConnected) return;
+    const wait = countAgainAt - Date.now();
     if (wait > 0) {
       // What has changed by now is counted then.
       counting = setTimeout(countStates, wait);
       return;
     }
-    counted.at = Date.now();
-    const asked = STATES.map(([state]) => get("groups", { state, limit: 1, fields: "path", total: "true" }));
-    const answers = await Promise.all(asked).catch(() => undefined);
-    if (!answers) {
-      counted.at = 0;
+    const began = Date.now();
+    countAgainAt = Infinity;
+    const asked = asQuery(counted.q);
+    const { q } = counted;
+    const answers = await Promise.all(STATES.map(([state]) =>
+      get("groups", { ...asked, state, limit: 1, fields: "path", total: "true" }))).catch(() => undefined);
+    countAgainAt = Date.now() + Math.min(COUNTS_MOST_MS, COUNTS_SHARE * (Date.now() - began));
+    if (!answers) return;
+    if (q !== counted.q) {
+      // The search is another one by now.
+      countStates();
       return;
     }
     counted.totals = Object.fromEntries(STATES.map(([state], at) => [state, answers[at].total]));
@@ -124,7 +152,7 @@ export const open = (main) => {
   const all = h("input", {
     type: "checkbox", "aria-label": "Select all groups of this page",
     onchange: () => {
-      for (const { path, labels } of visibleGroups()) {
+      for (const { path, labels } of staying()) {
         if (all.checked) selected.set(path, labels);
         else selected.delete(path);
       }
@@ -132,9 +160,10 @@ export const open = (main) => {
       drawList();
     },
   });
-  const visibleGroups = () => page.groups.filter((group) => !isPending(group.path));
+  /** Those that are not about to be deleted already. */
+  const staying = () => page.groups.filter((group) => !isPending(group.path));
   const drawAll = () => {
-    const shown = visibleGroups();
+    const shown = staying();
     const count = shown.filter((group) => selected.has(group.path)).length;
     all.checked = count > 0 && count === shown.length;
     all.indeterminate = count > 0 && count < shown.length;
@@ -143,32 +172,35 @@ export const open = (main) => {
   /** What is wrong with a group, in words. */
   const trouble = (group) => {
     const states = group.states ?? [];
-    if (states.includes("failed")) {
-      const error = group.last_error;
-      return h("div", { class: "trouble failed" }, h("strong", {}, "refused "), ago(error?.time_seconds ?? group.push_failure_time_seconds),
-        error && `: ${error.reason}`);
-    }
+    const error = group.last_error;
     const usual = group.usual_interval_seconds;
-    if (states.includes("stale")) {
-      return h("div", { class: "trouble stale" }, h("strong", {}, "overdue"), usual > 0 && `, usually every ${duration(usual)}`);
-    }
-    return undefined;
+    return [
+      states.includes("failed") && h("div", { class: "trouble failed" }, h("strong", {}, "refused "),
+        ago(error?.time_seconds ?? group.push_failure_time_seconds), error && `: ${error.reason}`),
+      states.includes("future") && h("div", { class: "trouble failed" }, h("strong", {}, "in the future"), ": the gateway’s clock was ahead"),
+      states.includes("stale") && !states.includes("failed")
+        && h("div", { class: "trouble stale" }, h("strong", {}, "late"), usual > 0 && `, usually every ${duration(usual)}`),
+      isPending(group.path) && h("div", { class: "trouble failed" }, h("strong", {}, "will be deleted")),
+    ];
   };
 
   const line = (group) => {
     const { path, labels } = group;
     const expires = group.expires_at && Date.parse(group.expires_at) / 1000;
     const isExpiring = (group.states ?? []).includes("expiring");
-    const box = may.delete_group && h("input", {
+    const isFuture = (group.states ?? []).includes("future");
+    const isLeaving = isPending(path);
+    const box = may.delete_group && !isLeaving && h("input", {
       type: "checkbox", "aria-label": `Select ${plain(labels)}`, onchange: (event) => select(group, event.target.checked),
     });
-    return row({ tabindex: 0, data: { row: path }, class: (group.states ?? []).includes("failed") ? "failed" : "" },
+    const className = [(group.states ?? []).includes("failed") && "failed", isLeaving && "leaving"].filter(Boolean).join(" ");
+    return row({ tabindex: 0, data: { row: path }, class: className },
       cell({ class: "check" }, box),
       cell({ class: "group" }, h("a", { href: href("group", { group: path }), data: { view: "group" } }, title(labels))),
       cell({ class: "pushes" }, strip(group.history, pace(group))),
       cell({ class: "when" },
         group.push_time_seconds > 0
-          ? h("div", {}, ago(group.push_time_seconds), h("span", { class: "exact" }, clock(group.push_time_seconds)))
+          ? h("div", { class: isFuture ? "failed" : "" }, ago(group.push_time_seconds), h("span", { class: "exact" }, clock(group.push_time_seconds)))
           : h("div", { class: "faint" }, "never accepted"),
         trouble(group)),
       cell({ class: "number series" }, count(group.series)),
@@ -179,7 +211,7 @@ export const open = (main) => {
   /** The row of a group, the same element as long as it would say the same. */
   const rowOf = (group) => {
     // What a strip says changes with time too: pushes become overdue.
-    const said = JSON.stringify([group, may.delete_group, Math.floor(Date.now() / 30_000)]);
+    const said = JSON.stringify([group, may.delete_group, isPending(group.path), Math.floor(Date.now() / 30_000)]);
     if (rows.get(group.path)?.said !== said) rows.set(group.path, { said, element: line(group) });
     const { element } = rows.get(group.path);
     const box = element.querySelector("input");
@@ -188,10 +220,11 @@ export const open = (main) => {
   };
 
   const drawList = () => {
-    const shown = visibleGroups();
+    const shown = page.groups;
     const kept = new Set(shown.map((group) => group.path));
     for (const path of rows.keys()) if (!kept.has(path)) rows.delete(path);
     const isPart = Boolean(parameters.q || parameters.state || parameters.after);
+    if (!problem.hidden) return show(list, ["problem"], () => h("p", { class: "none" }, "Nothing is shown, as the search cannot be understood."));
     if (shown.length === 0) return show(list, [isPart], () => (isPart ? h("p", { class: "none" }, "No group matches.") : welcome(may)));
     show(list, [parameters.sort, may.delete_group], () => table({
         label: "Groups", className: "groups",
@@ -200,7 +233,7 @@ export const open = (main) => {
           heading({ class: "group", ...sorted("job") }, sortButton("job", "Group", false)),
           heading({ class: "pushes" }, "Last pushes"),
           heading({ class: "when", ...sorted("push_time"), ...sorted("failure_time") },
-            sortButton("push_time", "Last push"), sortButton("failure_time", "Refused")),
+            sortButton("push_time", "Last push"), sortButton("failure_time", "Last refused")),
           heading({ class: "number series", ...sorted("series") }, sortButton("series", "Series")),
           heading({ class: "number bytes", ...sorted("bytes") }, sortButton("bytes", "Bytes")),
           heading({ class: "expiry", ...sorted("expires_at") }, sortButton("expires_at", "Expires", false)),
@@ -264,12 +297,14 @@ export const open = (main) => {
   const deleteSelected = async () => {
     const groups = [...selected];
     const what = plural(groups.length, "group");
-    const isWanted = await confirm({ title: `Delete ${what}?`, content: keyList(groups.map(([, labels]) => labels)), action: `Delete ${what}` });
+    const isWanted = await confirm({
+      title: `Delete ${what}?`, content: [keyList(groups.map(([, labels]) => labels)), h("p", { class: "last" }, UNDO_TEXT)], action: `Delete ${what}`,
+    });
     if (!isWanted) return;
     selected.clear();
     later({
       keys: groups.map(([path]) => path),
-      text: `Deleted ${groups.length === 1 ? plain(groups[0][1]) : what}`,
+      what: groups.length === 1 ? plain(groups[0][1]) : what,
       send: (isLeaving) => deleteGroups(groups.map(([path]) => path), isLeaving),
       changed: () => { drawActions(); drawList(); },
     });
@@ -338,7 +373,7 @@ export const open = (main) => {
   return async (now, signal) => {
     parameters = now;
     if (document.activeElement !== search) search.value = parameters.q ?? "";
-    document.title = "Groups · Wharf";
+    documentTitle("Groups · Wharf");
     drawFilters();
     may = await access();
     let answer;
@@ -347,10 +382,21 @@ export const open = (main) => {
         ...asQuery(parameters.q), state: parameters.state, sort: parameters.sort ?? "job", cursor: parameters.after, limit: PAGE, fields: FIELDS,
       }, signal);
     } catch (error) {
-      // A selector is not one before it has been typed to its end; the list of before stays.
+      // A selector is not one before it has been typed to its end. What it would name is not known, so nothing is shown
+      // that could be taken for it, or be deleted for it.
       if (error.status !== 400) throw error;
-      problem.textContent = error.message;
+      problem.textContent = forReaders(error.message);
       problem.hidden = false;
+      page = { groups: [] };
+      found = undefined;
+      counted = { q: parameters.q, totals: {} };
+      clearTimeout(counting);
+      cursors.length = 0;
+      selected.clear();
+      drawFilters();
+      drawList();
+      drawPager();
+      drawActions();
       return;
     }
     problem.hidden = true;
@@ -365,10 +411,14 @@ export const open = (main) => {
     drawPager();
     drawActions();
     drawFooter();
-    countStates();
+    if (countList()) clearTimeout(counting);
+    else countStates();
     if (current().view !== "groups") clearTimeout(typing);
   };
 };
+
+/** A refusal of the API in the words of the page. */
+const forReaders = (text) => text.replace(/^match\[\]: /, "Selector: ").replace(/^q: /, "Search: ");
 
 const pace = (group) => ({ usual: group.usual_interval_seconds, staleAfter: group.stale_after_seconds });
 

@@ -4,6 +4,7 @@ import { get } from "../api.js";
 import { announce, cell, h, heading, row, show, table } from "../dom.js";
 import { bytes, count, plural, visible } from "../format.js";
 import { group as title, plain } from "../labels.js";
+import { title as documentTitle } from "../problems.js";
 import { go, href } from "../route.js";
 import { ago } from "../time.js";
 
@@ -56,7 +57,7 @@ export const open = (main) => {
   return async (now, signal) => {
     parameters = now;
     if (document.activeElement !== search) search.value = parameters.q ?? "";
-    document.title = "Metrics · Wharf";
+    documentTitle("Metrics · Wharf");
     const page = await get("families", { q: parameters.q, cursor: parameters.after, limit: PAGE }, signal);
     const found = page.total === undefined ? "" : plural(page.total, "family", "families");
     if (total.textContent !== found) {

@@ -6,6 +6,7 @@ import { copyButton } from "../dialog.js";
 import { cell, h, heading, replace, row, show, svg, table } from "../dom.js";
 import { bytes, count, duration, exact, plural, significant, visible, visibleLines } from "../format.js";
 import { group as title } from "../labels.js";
+import { title as documentTitle } from "../problems.js";
 import { href } from "../route.js";
 import { ago } from "../time.js";
 
@@ -75,7 +76,7 @@ const limits = (all) => section("limits", "Limits", table({
 const STATES = { "memory only": "in memory only" };
 
 const storage = (stored, history) => section("storage", "Storage",
-  stored.reason && h("p", { class: "problem", role: "alert" }, h("strong", {}, "Pushes cannot be stored: "), stored.reason),
+  stored.reason && h("p", { class: "problem" }, h("strong", {}, "Pushes cannot be stored: "), stored.reason),
   stored.state === "memory only" && h("p", { class: "problem stale" }, "Nothing is written to disk: a restart loses what has been pushed."),
   h("dl", { class: "facts" },
     fact("State", h("span", { class: `state ${stored.state === "failed" ? "failed" : "ok"}` }, STATES[stored.state] ?? stored.state),
@@ -120,6 +121,11 @@ const refusal = (one) => {
 const refusals = (all, isAdmin) => section("refused", "Refused pushes",
   all.length === 0 ? h("p", { class: "faint" }, isAdmin ? "None since the start." : WITHHELD) : h("ul", { class: "refusals" }, all.map(refusal)));
 
+// What the keys of the Pushgateway's API mean; Wharf is not written in Go.
+const BUILD = {
+  version: "Version", revision: "Commit", branch: "Branch", buildDate: "Built", buildUser: "Built by", goVersion: "Compiler",
+};
+
 const pairsTable = (id, text, entries) => section(id, text, h("div", { class: "scroll" }, table({
   label: text, className: "settings", empty: WITHHELD, head: [heading({}, "Name"), heading({}, "Value")],
   rows: entries.map(([name, value]) => row({}, cell({}, name), cell({}, visible(value)))),
@@ -152,7 +158,7 @@ export const open = (main) => {
   let started;
 
   return async (parameters, signal) => {
-    document.title = "Status · Wharf";
+    documentTitle("Status · Wharf");
     const { stats: maySeeStats = true, admin: isAdmin = true } = await access();
     const [stats, status] = await Promise.all([maySeeStats && get("stats", {}, signal), get("status", {}, signal)]);
     if (stats) drawNumbers(numbers, stats, status, isAdmin);
@@ -161,7 +167,7 @@ export const open = (main) => {
       started = status.start_time;
       replace(settings,
         pairsTable("flags", "Flags", Object.entries(status.flags)),
-        pairsTable("build", "Build", [...Object.entries(status.build_information), ["started", status.start_time]]));
+        pairsTable("build", "Build", [...Object.entries(BUILD).map(([key, name]) => [name, status.build_information[key] ?? ""]), ["Started", status.start_time]]));
     }
   };
 };

@@ -25,10 +25,12 @@ fn a_group_that_is_deleted_goes_when_the_time_to_undo_is_over() {
     page.go("/?view=group&group=job%2Fa");
     page.click("Delete group…");
     page.click("Delete group");
-    page.wait_for_text("Deleted a");
-    page.wait_for_rows(&["b"]);
+    page.wait_for_text("a will be deleted in ");
+    page.wait_for_rows(&["a", "b"]);
     assert!(page.has_group("job/a"));
     wait_until_gone(&page, "job/a");
+    page.wait_for_text("Deleted a");
+    page.wait_for_rows(&["b"]);
     assert!(page.has_group("job/b"));
 }
 
@@ -39,8 +41,9 @@ fn a_deletion_that_is_undone_never_reaches_the_gateway() {
     page.go("/?view=group&group=job%2Fa");
     page.click("Delete group…");
     page.click("Delete group");
-    page.wait_for_rows(&["b"]);
+    page.wait_for("document.querySelectorAll('tr.leaving').length === 1");
     page.click("Undo");
+    page.wait_for("!document.querySelector('tr.leaving')");
     page.wait_for_rows(&["a", "b"]);
     // Leaving sends what is still to be sent: nothing.
     page.open("about:blank");
@@ -55,7 +58,7 @@ fn leaving_the_page_deletes_at_once() {
     page.go("/?view=group&group=job%2Fa");
     page.click("Delete group…");
     page.click("Delete group");
-    page.wait_for_text("Deleted a");
+    page.wait_for_text("Leaving the page deletes at once.");
     page.open("about:blank");
     wait_until_gone(&page, "job/a");
 }
@@ -71,6 +74,35 @@ fn a_question_that_is_not_answered_deletes_nothing() {
     page.press("Enter");
     page.wait_for("!document.querySelector('dialog')");
     assert_eq!(page.evaluate("document.querySelectorAll('.notice').length"), 0);
+}
+
+/// Nothing is deleted yet, so the page must not look as if.
+#[test]
+fn groups_that_are_about_to_be_deleted_are_still_there_and_said_to_go() {
+    let Some(page) = Page::new(&[]) else { return };
+    with_two_groups(&page);
+    page.go("/");
+    page.wait_for_rows(&["a", "b"]);
+    page.click("Select all groups of this page");
+    page.click("Delete…");
+    page.wait_for_text("You can undo it for 10 seconds. Leaving or reloading the page deletes at once.");
+    page.click("Delete 2 groups");
+    page.wait_for_text("2 groups will be deleted in ");
+    page.wait_for(r"/deleted in \d+ s\./.test(document.querySelector('.notice').innerText)");
+    page.wait_for("document.querySelectorAll('tr.leaving').length === 2");
+    page.wait_for_no_text("Nothing has been pushed yet");
+    // What goes anyway cannot be selected once more, and is still counted.
+    assert_eq!(
+        page.evaluate("document.querySelectorAll('tbody input').length"),
+        0
+    );
+    assert_eq!(
+        page.evaluate("document.querySelector('.filters .number').textContent"),
+        "2"
+    );
+    page.click("Undo");
+    page.wait_for("document.querySelectorAll('tbody input').length === 2");
+    page.wait_for("!document.querySelector('.notice, tr.leaving')");
 }
 
 #[test]
@@ -101,7 +133,7 @@ fn selected_groups_are_deleted_together() {
     page.wait_for_text("2 selected");
     page.click("Delete…");
     page.click("Delete 2 groups");
-    page.wait_for_rows(&["b"]);
+    page.wait_for("document.querySelectorAll('tr.leaving').length === 2");
     page.open("about:blank");
     wait_until_gone(&page, "job/a");
     wait_until_gone(&page, "job/c");
@@ -184,7 +216,7 @@ fn leaving_the_page_deletes_all_that_was_selected() {
     page.click("Select all groups of this page");
     page.click("Delete…");
     page.click("Delete 100 groups");
-    page.wait_for_text("Deleted 100 groups");
+    page.wait_for_text("100 groups will be deleted in ");
     page.open("about:blank");
     until("all to be deleted", || {
         let listed = page.gateway.send(&get("/api/v1/groups")).json();

@@ -42,10 +42,80 @@ fn groups_are_found_by_selector_and_half_a_selector_says_what_is_missing() {
     let Some(page) = with_groups() else { return };
     page.press("/");
     page.type_text("{job=~\"back.*\",instance!=\"db1\"");
-    page.wait_for_text("match[]: ");
+    page.wait_for_text("Selector: column ");
     page.type_text("}");
     page.wait_for_rows(&[DB2]);
     page.wait_for("document.querySelector('#search-problem').hidden");
+}
+
+#[test]
+fn an_invalid_selector_leaves_nothing_that_could_be_taken_for_what_it_names() {
+    let Some(page) = Page::for_admins() else { return };
+    for instance in 0..3 {
+        let path = format!("/metrics/job/a/instance/{instance}");
+        page.gateway.push(&path, "m 1\n");
+    }
+    page.go("/?q=%7Bjob%3D%22a%22%7D");
+    page.wait_for_text("Delete all of them…");
+    page.click("Select a instance=1");
+    page.wait_for_text("1 selected");
+    page.go("/?q=%7Bjob%3D~%22%5B%22%7D");
+    page.wait_for_text("Selector: column ");
+    let is_empty = "document.querySelectorAll('tr[data-row]').length === 0 \
+                    && document.querySelector('.total').innerText === '' && document.querySelector('.actions').hidden \
+                    && [...document.querySelectorAll('.filters .number')].every((one) => one.textContent === '')";
+    page.wait_for(is_empty);
+    page.wait_for_no_text("match[]");
+    // The same without another page: what was shown before goes.
+    page.go("/?q=%7Bjob%3D%22a%22%7D");
+    page.wait_for_text("Delete all of them…");
+    page.click("Select a instance=1");
+    page.press("/");
+    page.type_text("{job=~\"[\"}");
+    page.wait_for_text("Nothing is shown, as the search cannot be understood.");
+    page.wait_for(is_empty);
+}
+
+#[test]
+fn numbers_at_the_filters_are_those_of_the_rows() {
+    let Some(page) = with_groups() else { return };
+    // Rows and numbers, at one moment.
+    let numbers = "JSON.stringify([[...document.querySelectorAll('.filters .number')].map((one) => one.textContent), \
+                   document.querySelectorAll('tr[data-row]').length])";
+    let wait_for = |expected: &str| page.wait_for(&format!("{numbers} === {}", json!(expected)));
+    wait_for(r#"[["3","0","0","1","0"],3]"#);
+    page.wait_for("document.querySelector('#live').dataset.state === 'live'");
+    // A number that lags behind its rows would be seen here.
+    page.evaluate(
+        "window.lags = 0; new MutationObserver(() => { \
+           const rows = document.querySelectorAll('tr[data-row]').length; \
+           Promise.resolve().then(() => { \
+             if (document.querySelector('.filters .number').textContent !== String(rows)) window.lags += 1; \
+           }); \
+         }).observe(document.querySelector('.list'), { childList: true, subtree: true })",
+    );
+    for instance in 0..6 {
+        let path = format!("/metrics/job/more/instance/{instance}");
+        page.gateway.push(&path, "m 1\n");
+    }
+    assert_eq!(
+        page.gateway
+            .send(&post("/metrics/job/etl/env/dev").body("m{"))
+            .status,
+        400
+    );
+    wait_for(r#"[["9","1","0","1","0"],9]"#);
+    assert_eq!(page.evaluate("window.lags"), 0);
+    // They are numbers of what was searched for.
+    page.press("/");
+    page.type_text("backup");
+    wait_for(r#"[["2","0","0","0","0"],2]"#);
+    page.click("Expiring");
+    page.wait_for_text("No group matches.");
+    page.click("All");
+    page.evaluate("document.querySelector('#search').select()");
+    page.type_text("etl");
+    wait_for(r#"[["1","1","0","1","0"],1]"#);
 }
 
 #[test]
@@ -58,7 +128,7 @@ fn filters_show_what_failed_and_what_expires() {
     // What cannot even be read moves none of the group's times, and failed nevertheless.
     let unreadable = post("/metrics/job/backup/instance/db2").body("rows{ 1\n");
     assert_eq!(page.gateway.send(&unreadable).status, 400);
-    page.click("Failed");
+    page.click("Refused");
     page.wait_for_rows(&[DB1, DB2]);
     page.wait_for_text(": timestamps");
     page.wait_for_text(": syntax");

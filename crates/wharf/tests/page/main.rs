@@ -8,6 +8,7 @@ mod deleting;
 mod group;
 mod groups;
 mod looks;
+mod problems;
 mod screenshots;
 mod speed;
 mod views;
