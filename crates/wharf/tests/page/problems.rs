@@ -1,5 +1,7 @@
 //! What is wrong with the gateway is seen whatever a reader looks at.
 
+use std::fs;
+
 use serde_json::json;
 use wharf_testkit::http::post;
 use wharf_testkit::{Browser, LedClock, Tampering};
@@ -51,6 +53,32 @@ fn while_pushes_cannot_be_stored_every_view_and_its_title_say_so() {
     page.wait_for("window.shown.isConnected");
     drop(tampering);
     page.wait_for("!document.querySelector('#problems p') && document.title === 'Groups · Wharf'");
+}
+
+#[test]
+fn a_reload_that_was_refused_is_seen_until_one_succeeds() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wharf.yml");
+    fs::write(&file, "expiry: [{match: '{}', ttl: 3h}]\n").unwrap();
+    let config = format!("--config.file={}", file.display());
+    let Some(page) = Page::new(&[&config, "--web.enable-lifecycle"]) else {
+        return;
+    };
+    page.gateway.push("/metrics/job/a", "m 1\n");
+    page.go("/");
+    page.wait_for("document.querySelector('#live').dataset.state === 'live'");
+    fs::write(&file, "expiry: [{match: '{}', tll: 3h}]\n").unwrap();
+    assert_eq!(page.gateway.send(&post("/-/reload")).status, 500);
+    let told = "document.querySelector('#problems [role=status]')?.innerText";
+    page.wait_for(&format!("{told}?.startsWith('The configuration file was not used')"));
+    for (path, shown) in VIEWS {
+        page.go(path);
+        page.wait_for(&format!("document.querySelector('{shown}')"));
+        page.wait_for(&format!("{told}?.includes('tll')"));
+    }
+    fs::write(&file, "expiry: []\n").unwrap();
+    assert_eq!(page.gateway.send(&post("/-/reload")).status, 200);
+    page.wait_for("!document.querySelector('#problems p')");
 }
 
 #[test]
