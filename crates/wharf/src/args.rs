@@ -25,7 +25,8 @@ use self::flags::{Flag, REQUESTS, Request, Takes};
 pub(crate) use self::help::man_page;
 use self::lexer::{Lexer, Token};
 pub(crate) use self::outline::command as outline;
-use self::suggest::nearest;
+pub(crate) use self::suggest::nearest;
+use self::suggest::nearest_flag;
 use crate::config::ValueError;
 use crate::version::BUILD;
 
@@ -246,7 +247,7 @@ impl Parser {
             .split('=')
             .next()
             .unwrap_or_default();
-        let hint = (name.len() > 1).then(|| nearest(name)).flatten();
+        let hint = (name.len() > 1).then(|| nearest_flag(name)).flatten();
         Err(Mistake {
             text,
             hint: hint.map(|name| format!("did you mean `--{name}`, with two dashes?")),
@@ -256,7 +257,7 @@ impl Parser {
 
     fn long(&mut self, typed: &str, tokens: &mut Lexer) -> Result<(), UsageError> {
         let unknown = || {
-            let hint = nearest(typed).map(|name| format!("did you mean `--{name}`?"));
+            let hint = nearest_flag(typed).map(|name| format!("did you mean `--{name}`?"));
             UsageError::from(Mistake {
                 text: format!("unknown long flag '--{typed}'"),
                 hint,

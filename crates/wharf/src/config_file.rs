@@ -22,7 +22,6 @@
 
 mod access;
 mod source;
-mod tool;
 
 use std::fmt;
 use std::fs::File;
@@ -38,9 +37,6 @@ use wharf_relabel::{Rule, RuleSource};
 
 use self::source::{Document, Expiry, Quota, Relabelling};
 use crate::config::ByteSize;
-
-pub(crate) use self::tool::USAGE as TOOL_USAGE;
-pub use self::tool::run as run_tool;
 
 /// A file larger than this is none that a person has written.
 const MAX_BYTES: u64 = 4 << 20;

@@ -2,9 +2,8 @@
 //!
 //! * [`args`]: the command line and the environment, exactly as users of the original know them.
 //! * [`config`]: the checked settings that everything else works with.
-//! * [`config_file`]: the rules that `--config.file` names, and `wharf config`.
+//! * [`config_file`]: the rules that `--config.file` names.
 //! * [`import`]: the state file of the real Pushgateway.
-//! * [`ledger_tool`]: `wharf ledger`.
 //! * [`lint`]: what is unwise about a text of metrics.
 //! * [`logging`]: log lines in the original's shape.
 //! * [`tools`]: what `wharf` does when its first argument names a tool.
@@ -17,7 +16,6 @@ pub mod config;
 pub mod config_file;
 mod encoding;
 pub mod import;
-pub mod ledger_tool;
 pub mod lint;
 mod listen;
 pub mod logging;

@@ -11,13 +11,17 @@ use wharf::config::Config;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Tools are told apart by the first argument; everything else is the original's command line.
+    // Tools are told apart by the first argument; everything else is the Pushgateway's command line, which has flags and
+    // files of flags (`@file`) only.
     let mut arguments = std::env::args_os().skip(1);
-    let tool = arguments
+    if let Some(name) = arguments
         .next()
-        .and_then(|name| wharf::tools::find(name.to_str()?));
-    if let Some(tool) = tool {
-        return tool.run(&arguments.collect::<Vec<_>>());
+        .filter(|name| !name.to_string_lossy().starts_with(['-', '@']))
+    {
+        return match name.to_str().and_then(wharf::tools::find) {
+            Some(tool) => tool.run(&arguments.collect::<Vec<_>>()),
+            None => wharf::tools::unknown(&name),
+        };
     }
     let (invocation, program) = Invocation::from_process();
     let config = match invocation {

@@ -4,6 +4,7 @@
 
 mod check;
 mod completions;
+mod config;
 mod contents;
 mod delivery;
 mod export;
@@ -13,6 +14,7 @@ mod get;
 mod group;
 mod help;
 mod import;
+mod ledger;
 mod ls;
 mod man;
 mod output;
@@ -21,15 +23,19 @@ mod remote;
 mod rm;
 mod run;
 mod top;
+mod version;
 mod voice;
 mod wipe;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
+
+use crate::args;
+use crate::version::BUILD;
 
 /// A tool: `wharf NAME ARGUMENTS`.
 #[derive(Debug)]
@@ -39,109 +45,107 @@ pub struct Tool {
     /// One sentence for the list of tools.
     pub about: &'static str,
     run: fn(&[OsString]) -> ExitCode,
-    outline: Outline,
-}
-
-/// What completion scripts and manual pages say of a tool's command line.
-#[derive(Debug)]
-enum Outline {
-    /// What it is read by.
-    Clap(fn() -> clap::Command),
-    /// The help of a tool that reads it by hand.
-    Text(&'static str),
+    /// Its command line, for completion scripts and manual pages.
+    command: fn() -> clap::Command,
 }
 
 /// All tools, in the order of the help.
-pub const TOOLS: [Tool; 15] = [
+pub const TOOLS: [Tool; 16] = [
     Tool {
         name: "run",
         about: "Run a command and push how that went.",
         run: run::run,
-        outline: Outline::Clap(run::Arguments::command),
+        command: run::Arguments::command,
     },
     Tool {
         name: "push",
         about: "Push metrics from a file, a pipe or the command line.",
         run: push::run,
-        outline: Outline::Clap(push::Arguments::command),
+        command: push::Arguments::command,
     },
     Tool {
         name: "check",
         about: "Look for mistakes in a text of metrics.",
         run: check::run,
-        outline: Outline::Clap(check::Arguments::command),
+        command: check::Arguments::command,
     },
     Tool {
         name: "ls",
         about: "List the groups of a gateway.",
         run: ls::run,
-        outline: Outline::Clap(ls::Arguments::command),
+        command: ls::Arguments::command,
     },
     Tool {
         name: "get",
         about: "Print the metrics of groups.",
         run: get::run,
-        outline: Outline::Clap(get::Arguments::command),
+        command: get::Arguments::command,
     },
     Tool {
         name: "rm",
         about: "Remove groups, after having shown which.",
         run: rm::run,
-        outline: Outline::Clap(rm::Arguments::command),
+        command: rm::Arguments::command,
     },
     Tool {
         name: "wipe",
         about: "Remove all groups.",
         run: wipe::run,
-        outline: Outline::Clap(wipe::Arguments::command),
+        command: wipe::Arguments::command,
     },
     Tool {
         name: "top",
         about: "Watch a gateway.",
         run: top::run,
-        outline: Outline::Clap(top::Arguments::command),
+        command: top::Arguments::command,
     },
     Tool {
         name: "import",
         about: "Bring groups over from another gateway or from a file.",
         run: import::run,
-        outline: Outline::Clap(import::Arguments::command),
+        command: import::Arguments::command,
     },
     Tool {
         name: "export",
         about: "Write groups to standard output, for import and push.",
         run: export::run,
-        outline: Outline::Clap(export::Arguments::command),
+        command: export::Arguments::command,
     },
     Tool {
         name: "ledger",
         about: "Look into the storage folder, copy it, mend it.",
-        run: |arguments| crate::ledger_tool::run(&lossy(arguments)),
-        outline: Outline::Text(crate::ledger_tool::USAGE),
+        run: ledger::run,
+        command: ledger::Arguments::command,
     },
     Tool {
         name: "config",
         about: "Check a file for --config.file, make tokens.",
-        run: |arguments| crate::config_file::run_tool(&lossy(arguments)),
-        outline: Outline::Text(crate::config_file::TOOL_USAGE),
+        run: config::run,
+        command: config::Arguments::command,
     },
     Tool {
         name: "completions",
         about: "Print a completion script for a shell.",
         run: completions::run,
-        outline: Outline::Clap(completions::Arguments::command),
+        command: completions::Arguments::command,
     },
     Tool {
         name: "man",
         about: "Print the manual pages, or write them into a folder.",
         run: man::run,
-        outline: Outline::Clap(man::Arguments::command),
+        command: man::Arguments::command,
     },
     Tool {
         name: "help",
         about: "Show this help, or that of a tool.",
         run: help::run,
-        outline: Outline::Text("usage: wharf help [<tool>]\n"),
+        command: help::Arguments::command,
+    },
+    Tool {
+        name: "version",
+        about: "Say which build this is.",
+        run: version::run,
+        command: version::Arguments::command,
     },
 ];
 
@@ -158,20 +162,30 @@ impl Tool {
 
     /// Its command line, for completion scripts and manual pages.
     fn outline(&self) -> clap::Command {
-        match self.outline {
-            Outline::Clap(command) => command().name(self.name),
-            Outline::Text(text) => {
-                let about = self.about.trim_end_matches('.');
-                clap::Command::new(self.name).about(about).after_help(text)
-            }
-        }
+        (self.command)().name(self.name)
     }
 }
 
-fn lossy(arguments: &[OsString]) -> Vec<String> {
-    let text = |argument: &OsString| argument.to_string_lossy().into_owned();
-    arguments.iter().map(text).collect()
+/// Says that there is no such tool, and which one may have been meant.
+pub fn unknown(name: &OsStr) -> ExitCode {
+    let name = name.to_string_lossy();
+    let hint = match args::nearest(&name, TOOLS.iter().map(|tool| tool.name)) {
+        Some(tool) => format!("did you mean `wharf {tool}`?"),
+        None => "`wharf help` lists the tools".to_owned(),
+    };
+    // If standard error is closed, the exit code says it alone.
+    let _unwritten = writeln!(
+        io::stderr(),
+        "wharf: error: expected the name of a tool or a flag, found `{}`\nhint: {hint}",
+        output::clean(&name)
+    );
+    ExitCode::from(USAGE)
 }
+
+/// A mistake on the command line that is found after it was read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
 
 /// The exit code after a mistake on the command line.
 pub const USAGE: u8 = 2;
@@ -185,6 +199,9 @@ pub fn parse<T: Parser>(name: &str, arguments: &[OsString], usage_code: u8) -> R
     let program = format!("wharf {name}");
     let mut command = T::command()
         .bin_name(&program)
+        // That there is one is what counts: the text of all of them is the same.
+        .version(BUILD.version)
+        .propagate_version(true)
         .term_width(100)
         .max_term_width(100);
     command.set_bin_name(&program);
@@ -193,7 +210,10 @@ pub fn parse<T: Parser>(name: &str, arguments: &[OsString], usage_code: u8) -> R
         .and_then(|matches| T::from_arg_matches(&matches))
         .map_err(|error| {
             // Whoever closed the output does not want it.
-            let _unwritten = error.print();
+            let _unwritten = match error.kind() {
+                ErrorKind::DisplayVersion => io::stdout().lock().write_all(BUILD.report().as_bytes()),
+                _ => error.print(),
+            };
             match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
                 _ => ExitCode::from(usage_code),
@@ -201,8 +221,8 @@ pub fn parse<T: Parser>(name: &str, arguments: &[OsString], usage_code: u8) -> R
         })
 }
 
-/// Runs a tool that has nothing to say beyond done, with 0, or failed, with 1 and a reason on standard error. Whoever
-/// closes the output has had enough, which is no failure.
+/// Runs a tool that has nothing to say beyond done, with 0, or failed, with 1 and a reason on standard error; 2 if the
+/// reason is a [`UsageError`]. Whoever closes the output has had enough, which is no failure.
 fn carry_out<T: Parser>(
     name: &str,
     arguments: &[OsString],
@@ -213,7 +233,11 @@ fn carry_out<T: Parser>(
         Ok(Err(error)) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             complain(name, &error);
-            ExitCode::FAILURE
+            if error.is::<UsageError>() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -182,6 +182,7 @@ mod tests {
                   completions                            Print a completion script for a shell.
                   man                                    Print the manual pages, or write them into a folder.
                   help                                   Show this help, or that of a tool.
+                  version                                Say which build this is.
 
             Listening:
                   --[no-]web.systemd-socket              Listen on the sockets that systemd hands over, instead

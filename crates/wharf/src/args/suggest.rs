@@ -1,11 +1,11 @@
-//! Which flag was meant.
+//! Which flag or word was meant.
 
 use super::flags::{FLAGS, REQUESTS, Takes};
 
 /// The name of the flag that `typed` resembles most, if any does.
 ///
 /// That is a flag whose last part was typed alone (`listen-address`), or one that few changed letters away.
-pub(super) fn nearest(typed: &str) -> Option<String> {
+pub(super) fn nearest_flag(typed: &str) -> Option<String> {
     // Longer than every flag: nothing that was mistyped.
     if typed.is_empty() || typed.len() > 64 {
         return None;
@@ -27,10 +27,17 @@ pub(super) fn nearest(typed: &str) -> Option<String> {
     if let (Some(name), None) = (candidates.next(), candidates.next()) {
         return Some(name.clone());
     }
+    nearest(typed, names)
+}
+
+/// The word that `typed` is few changed letters away from, if there is one.
+pub(crate) fn nearest<W: AsRef<str>>(typed: &str, words: impl IntoIterator<Item = W>) -> Option<W> {
     let close_enough = typed.chars().count().div_ceil(4);
-    let distances = names.into_iter().map(|name| (distance(typed, &name), name));
-    let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= close_enough).then_some(name)
+    let distances = words
+        .into_iter()
+        .map(|word| (distance(typed, word.as_ref()), word));
+    let (distance, word) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= close_enough).then_some(word)
 }
 
 /// How many letters must be added, removed, replaced or swapped with their neighbour to make `b` of `a`.
@@ -97,8 +104,8 @@ mod tests {
             ("", None),
         ];
         for (typed, expected) in cases {
-            assert_eq!(nearest(typed).as_deref(), expected, "{typed}");
+            assert_eq!(nearest_flag(typed).as_deref(), expected, "{typed}");
         }
-        assert_eq!(nearest(&"web.listen-address".repeat(1000)), None);
+        assert_eq!(nearest_flag(&"web.listen-address".repeat(1000)), None);
     }
 }

@@ -132,10 +132,10 @@ fn a_text_in_utf16_is_looked_at_as_any_other() {
             expected float as value, got "one"
     "#]]
     .assert_eq(&shown_with(&text));
-    expect![[r#"
+    expect![[r"
         1:1 syntax: expected text in UTF-8, found what looks like UTF-16 without a byte order mark
             write it in UTF-8: in PowerShell with `-Encoding utf8`
-    "#]]
+    "]]
     .assert_eq(&shown_with(&text[2..]));
 }
 

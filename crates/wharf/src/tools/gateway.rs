@@ -14,46 +14,46 @@ use wharf_model::duration;
 )]
 #[command(next_help_heading = "Gateway")]
 pub struct GatewayFlags {
-    /// The gateway, Wharf or the original, by its URL [env: WHARF_GATEWAY] [default: http://localhost:9091]
+    /// The gateway, Wharf or a Pushgateway, by its URL [env: WHARF_GATEWAY] [default: http://localhost:9091]
     #[arg(long, value_name = "URL")]
     pub gateway: Option<Address>,
 
     /// User name for basic authentication [env: WHARF_USERNAME]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub username: Option<String>,
 
     /// File with the password; a password itself is taken from the environment only, where no list of processes
     /// shows it [env: WHARF_PASSWORD_FILE, WHARF_PASSWORD]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub password_file: Option<PathBuf>,
 
     /// File with a bearer token [env: WHARF_BEARER_TOKEN_FILE, WHARF_BEARER_TOKEN]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub bearer_token_file: Option<PathBuf>,
 
     /// File with the authorities to trust instead of the system's, in PEM [env: WHARF_CA_FILE]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub ca_file: Option<PathBuf>,
 
     /// File with a client certificate, in PEM [env: WHARF_CERT_FILE]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub cert_file: Option<PathBuf>,
 
     /// File with the key of the client certificate, in PEM [env: WHARF_KEY_FILE]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub key_file: Option<PathBuf>,
 
     /// Accept any certificate: who stands on the way can read everything [env: WHARF_INSECURE_SKIP_VERIFY]
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub insecure_skip_verify: bool,
 
     /// How long one attempt may take [env: WHARF_TIMEOUT] [default: 10s]
-    #[arg(long = "request-timeout", value_name = "DURATION", value_parser = positive_duration)]
+    #[arg(long = "request-timeout", value_name = "DURATION", value_parser = positive_duration, hide_short_help = true)]
     pub request_timeout: Option<Duration>,
 
     /// File with these settings [env: WHARF_CLIENT_FILE] [default: ~/.config/wharf/client.yaml, then
     /// /etc/wharf/client.yaml]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub client_file: Option<PathBuf>,
 }
 

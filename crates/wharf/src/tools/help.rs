@@ -4,30 +4,37 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::{USAGE, complain, find};
+use super::{find, unknown};
 use crate::args::Invocation;
 
-/// Shows the help of the gateway, or that of the tool that is named.
+/// Show the help of the gateway, or that of the tool that is named.
+#[derive(Debug, clap::Parser)]
+pub(super) struct Arguments {
+    /// The tool, and perhaps one of its commands
+    #[arg(value_name = "TOOL")]
+    tool: Vec<OsString>,
+}
+
+/// Runs `wharf help`.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    let Some(name) = arguments.first() else {
-        let invocation = Invocation::parse("wharf", [OsString::from("--help")], |_| None);
-        let text = match invocation {
-            Ok(Invocation::Print(text)) => text,
-            _ => String::new(),
-        };
-        // Whoever closed the output does not want it.
-        let _unwritten = io::stdout().lock().write_all(text.as_bytes());
-        return ExitCode::SUCCESS;
+    super::carry_out("help", arguments, |arguments: &Arguments| {
+        Ok(match arguments.tool.split_first() {
+            None => help_of_gateway(),
+            Some((name, commands)) => match name.to_str().and_then(find) {
+                Some(tool) => tool.run(&[commands, &["--help".into()]].concat()),
+                None => unknown(name),
+            },
+        })
+    })
+}
+
+fn help_of_gateway() -> ExitCode {
+    let invocation = Invocation::parse("wharf", [OsString::from("--help")], |_| None);
+    let text = match invocation {
+        Ok(Invocation::Print(text)) => text,
+        _ => String::new(),
     };
-    match name.to_str().and_then(find) {
-        // Itself has no other help.
-        Some(tool) if tool.name == "help" => run(&[]),
-        Some(tool) => tool.run(&["--help".into()]),
-        None => {
-            let name = name.to_string_lossy();
-            let error = anyhow::anyhow!("expected the name of a tool, found `{}`", name.escape_debug());
-            complain("help", &error);
-            ExitCode::from(USAGE)
-        }
-    }
+    // Whoever closed the output does not want it.
+    let _unwritten = io::stdout().lock().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }

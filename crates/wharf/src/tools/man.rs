@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
 
 use super::{TOOLS, Tool};
 
@@ -42,12 +43,15 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         };
         write("wharf.1".to_owned(), of_gateway())?;
         for tool in &TOOLS {
-            write(format!("wharf-{}.1", tool.name), of_tool(tool)?)?;
+            let command = whole(tool);
+            for command in std::iter::once(&command).chain(command.get_subcommands()) {
+                write(format!("{}.1", title(command)), page(command.clone())?)?;
+            }
         }
         return Ok(ExitCode::SUCCESS);
     }
     let page = match arguments.tool {
-        Some(tool) => of_tool(tool)?,
+        Some(tool) => page(whole(tool))?,
         None => of_gateway(),
     };
     std::io::stdout().lock().write_all(&page)?;
@@ -58,14 +62,47 @@ fn of_gateway() -> Vec<u8> {
     crate::args::man_page("wharf").into_bytes()
 }
 
-fn of_tool(tool: &Tool) -> anyhow::Result<Vec<u8>> {
-    let command = tool
+/// The command line of a tool, with its name as it is called.
+fn whole(tool: &Tool) -> clap::Command {
+    let mut command = tool
         .outline()
         .display_name(format!("wharf-{}", tool.name))
         .bin_name(format!("wharf {}", tool.name))
+        .disable_help_subcommand(true)
         .disable_version_flag(true);
-    let mut page = Vec::new();
+    // What is below it learns its own name.
+    command.build();
+    command
+}
+
+/// What the page of a tool, or of one of its commands, is called: `wharf-ledger-check`.
+fn title(command: &clap::Command) -> String {
+    command
+        .get_display_name()
+        .unwrap_or(command.get_name())
+        .to_owned()
+}
+
+fn page(command: clap::Command) -> anyhow::Result<Vec<u8>> {
+    let mut usage = command.clone();
     let source = format!("wharf {}", crate::version::BUILD.version);
-    Man::new(command).source(source).render(&mut page)?;
+    let has_commands = command.has_subcommands();
+    let man = Man::new(command).source(source);
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    // The line of the help, which says what has to be given and in which order; flags have a section of their own.
+    let usage = usage.render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage:").trim();
+    let mut synopsis = Roff::default();
+    synopsis.control("SH", ["SYNOPSIS"]);
+    synopsis.text([roman(usage)]);
+    synopsis.to_writer(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if has_commands {
+        man.render_subcommands_section(&mut page)?;
+    }
+    man.render_extra_section(&mut page)?;
     Ok(page)
 }

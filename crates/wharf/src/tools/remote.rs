@@ -3,14 +3,14 @@
 
 use std::cmp::Ordering;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use wharf_client::{Client, ClientError, Method, Request, percent_encode};
 use wharf_model::{GroupingKey, Selector};
 
-use super::contents;
+use super::{UsageError, contents};
 
 /// Groups of one page of a listing, the most that Wharf gives.
 const PAGE: usize = 1_000;
@@ -319,7 +319,10 @@ pub(super) fn parsed(selectors: &[String]) -> anyhow::Result<Vec<Selector>> {
     for text in selectors {
         match text.parse() {
             Ok(selector) => parsed.push(selector),
-            Err(error) => bail!("selector `{}`: {error}", super::output::clean(text)),
+            Err(error) => {
+                let text = super::output::clean(text);
+                return Err(UsageError(format!("selector `{text}`: {error}")).into());
+            }
         }
     }
     Ok(parsed)

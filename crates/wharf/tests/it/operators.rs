@@ -1,6 +1,7 @@
 //! The tools for operators, towards Wharf and the real Pushgateway: `ls`, `get`, `rm`, `wipe`, `top`, `import`,
 //! `export`, `check`, `completions`, `man`.
 
+mod command_line;
 mod top;
 
 use std::net::TcpListener;
@@ -582,8 +583,10 @@ fn a_mistake_on_the_command_line_is_told_apart() {
     ] {
         fails(&tool(arguments), 2);
     }
-    let said = fails(&tool(&["ls", "{job="]), 1);
-    assert!(said.contains("selector `{job=`: column 6: expected"), "{said}");
+    for tool_with_selectors in ["ls", "get", "rm", "top", "export"] {
+        let said = fails(&tool(&[tool_with_selectors, "{job="]), 2);
+        assert!(said.contains("selector `{job=`: column 6: expected"), "{said}");
+    }
 }
 
 // ---- check, completions, man ------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ fn a_file_can_be_checked_without_a_start() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wharf.yml");
     fs::write(&file, "expiry:\n  - {match: '{}', ttl: 1h}\n").unwrap();
-    let sound = "sound: 1 expiry rules, 0 quotas, 0 relabelling rules\n";
+    let sound = "sound: 1 expiry rule, 0 quotas, 0 relabelling rules\n";
     assert_eq!(check(&file), (Some(0), sound.to_owned(), String::new()));
     fs::write(
         &file,
