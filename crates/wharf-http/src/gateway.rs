@@ -333,7 +333,9 @@ impl Gateway {
             bytes: totals.bytes,
             memory_bytes: telemetry::resident_bytes().unwrap_or_default(),
         };
-        self.activity.hour.level(Instant::now(), level);
+        let now = Instant::now();
+        self.activity.hour.level(now, level);
+        self.activity.hour.set_clock(now, self.clock.now());
     }
 
     /// Reads the history of a folder, in which it is kept from now on. To be called once the store is loaded. Blocks.

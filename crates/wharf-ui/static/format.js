@@ -44,11 +44,12 @@ export const exact = (seconds) => {
   });
 };
 
-/** The time of day, with the day unless it is today. */
+/** The time of day, with the day unless it is today, and with the year unless it is this one. */
 export const clock = (seconds, now = new Date()) => {
   const time = new Date(seconds * 1000);
   const isToday = time.toDateString() === now.toDateString();
-  const day = isToday ? {} : { month: "short", day: "numeric" };
+  const year = time.getFullYear() === now.getFullYear() ? {} : { year: "numeric" };
+  const day = isToday ? {} : { month: "short", day: "numeric", ...year };
   return time.toLocaleString(undefined, { ...day, hour: "2-digit", minute: "2-digit" });
 };
 

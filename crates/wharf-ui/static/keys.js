@@ -17,6 +17,7 @@ const KEYS = [
 /** Shows which keys there are, and what the bars of a group mean. */
 export const help = () => open({
   title: "Help",
+  focus: "button",
   content: [
     h("dl", { class: "keys" }, KEYS.map(([key, what]) => [
       h("dt", {}, key.split(", ").map((one) => h("kbd", {}, one))), h("dd", {}, what)])),

@@ -1,6 +1,7 @@
 //! The last hour in numbers: a ring of short spans of time.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use wharf_store::UnixNanos;
@@ -13,6 +14,8 @@ const SPANS: usize = 360;
 /// Durations are counted by their magnitude in nanoseconds: four classes for each power of two, from 1 µs to 64 s.
 const CLASSES: usize = 4 * 26;
 const FIRST_POWER: u32 = 10;
+/// A wall clock that is off by so much was set. What it is corrected by from second to second is less.
+const CLOCK_WAS_SET: Duration = Duration::from_secs(1);
 
 /// What happened in a span of time, and how much there was at its end.
 #[derive(Debug, Clone, Default)]
@@ -91,7 +94,8 @@ impl Span {
 #[derive(Debug)]
 pub(crate) struct Hour {
     started: Instant,
-    started_at: UnixNanos,
+    /// When that was, by the wall clock as it is now, in nanoseconds since the Unix epoch.
+    started_at: AtomicI64,
     inner: Mutex<Inner>,
 }
 
@@ -130,7 +134,7 @@ impl Hour {
     pub(crate) fn new(started_at: UnixNanos) -> Self {
         Self {
             started: Instant::now(),
-            started_at,
+            started_at: AtomicI64::new(started_at.0),
             inner: Mutex::default(),
         }
     }
@@ -190,11 +194,23 @@ impl Hour {
         (spans, sums)
     }
 
+    /// What time it is by the wall clock. If it has been set since, all spans began at other times by it; smaller
+    /// corrections change nothing, so that a span has the same time whenever it is read.
+    pub(crate) fn set_clock(&self, now: Instant, wall: UnixNanos) {
+        let elapsed = now.saturating_duration_since(self.started);
+        let elapsed = i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX);
+        let started_at = wall.0.saturating_sub(elapsed);
+        let off = started_at.abs_diff(self.started_at.load(Relaxed));
+        if Duration::from_nanos(off) >= CLOCK_WAS_SET {
+            self.started_at.store(started_at, Relaxed);
+        }
+    }
+
     /// When a span began.
     pub(crate) fn began(&self, span: &Span) -> f64 {
         let nanos =
             i64::try_from(u128::from(span.number.unwrap_or_default()) * SPAN.as_nanos()).unwrap_or(i64::MAX);
-        UnixNanos(self.started_at.0.saturating_add(nanos)).as_seconds()
+        UnixNanos(self.started_at.load(Relaxed).saturating_add(nanos)).as_seconds()
     }
 
     fn number(&self, now: Instant) -> u64 {
@@ -240,6 +256,11 @@ mod tests {
             }
         );
         assert!((hour.began(&spans[1]) - 10.0).abs() < 1e-6);
+        // A clock that is corrected a bit, and one that is set.
+        hour.set_clock(after(11), UnixNanos(11_900_000_000));
+        assert!((hour.began(&spans[1]) - 10.0).abs() < 1e-6);
+        hour.set_clock(after(11), UnixNanos(5_000_011_000_000_000));
+        assert!((hour.began(&spans[1]) - 5_000_010.0).abs() < 1e-6);
         hour.push(true, 1, after(3605), MS);
         let numbers: Vec<u64> = hour
             .read(after(3605))

@@ -70,7 +70,9 @@ fn a_reload_that_was_refused_is_seen_until_one_succeeds() {
     fs::write(&file, "expiry: [{match: '{}', tll: 3h}]\n").unwrap();
     assert_eq!(page.gateway.send(&post("/-/reload")).status, 500);
     let told = "document.querySelector('#problems [role=status]')?.innerText";
-    page.wait_for(&format!("{told}?.startsWith('The configuration file was not used')"));
+    page.wait_for(&format!(
+        "{told}?.startsWith('The configuration file was not used')"
+    ));
     for (path, shown) in VIEWS {
         page.go(path);
         page.wait_for(&format!("document.querySelector('{shown}')"));
@@ -93,7 +95,7 @@ fn groups_of_the_future_are_marked() {
     clock.set(0);
     gateway.log_line("pushed in the future");
     browser.open(&format!("http://{}/", gateway.address()));
-    browser.wait_for_text("in the future: the gateway");
+    browser.wait_for("document.querySelector('.trouble.failed')?.innerText === 'in the future'");
     browser.wait_for("document.querySelector('td.when > .failed time').innerText.startsWith('in 4 y')");
     browser.wait_for(
         "document.querySelector('#problems [role=status]')?.innerText.includes('1 group is affected')",
