@@ -11,6 +11,7 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 mod head;
+mod lines;
 pub mod number;
 pub mod openmetrics;
 pub mod protobuf;

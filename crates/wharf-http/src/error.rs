@@ -7,8 +7,9 @@ use http::header::{CONNECTION, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use wharf_model::GroupingKey;
 use wharf_relabel::RelabelError;
-use wharf_store::{Exceeded, Limited, PushError, SplitError};
+use wharf_store::{Clashes, Exceeded, GroupRefused, Limited, PushError, SplitError};
 
+use crate::advice;
 use crate::chunks::ResponseBody;
 use crate::grouping::{UrlError, brief};
 use crate::places::{Full, Places};
@@ -352,22 +353,72 @@ impl From<SplitError> for ApiError {
 }
 
 impl ApiError {
-    /// A push that does not fit to what is stored. The group in the way is named to those only who may see it.
+    /// A push that does not fit to what is stored. The groups in the way are named to those only who may see them.
     pub(crate) fn push(mut error: PushError, rights: &Rights) -> Self {
-        let mut for_others = None;
-        if let PushError::Inconsistent(inconsistency) = &mut error {
-            inconsistency.name_holder_if(|holder| rights.allow(Right::Read, holder));
-            if rights.are_by_rules() {
-                let mut bare = inconsistency.clone();
-                bare.name_holder_if(|_| false);
-                for_others = Some(PushError::Inconsistent(bare).to_string());
-            }
-        }
+        let for_others = match &mut error {
+            PushError::Inconsistent(clashes) => name_holders(clashes, rights),
+            _ => None,
+        };
         Self {
-            for_others,
+            for_others: for_others.map(|clashes| told(&clashes.into())),
             ..Self::from(error)
         }
     }
+
+    /// A push of several groups, one or more of which do not fit to what is stored.
+    pub(crate) fn push_of_groups(refused: GroupRefused, rights: &Rights) -> Self {
+        let GroupRefused {
+            key,
+            error,
+            others,
+            more,
+        } = refused;
+        let Some(key) = key else {
+            return error.into();
+        };
+        let mut error = Self::push(error, rights).of_group(&key);
+        for (key, mut clashes) in others {
+            let bare = name_holders(&mut clashes, rights);
+            if let (Some(for_others), Some(bare)) = (&mut error.for_others, bare) {
+                for_others.push_str(&of_another_group(&key, &bare));
+            }
+            error.text.push_str(&of_another_group(&key, &clashes));
+        }
+        if more > 0 {
+            error.text.push_str(&format!("\n{more} more groups are refused"));
+        }
+        error
+    }
+}
+
+/// Names the groups in the way to those who may see them; what others may be told, if that is less.
+fn name_holders(clashes: &mut Clashes, rights: &Rights) -> Option<Clashes> {
+    clashes.name_holders_if(|holder| rights.allow(Right::Read, holder));
+    rights.are_by_rules().then(|| {
+        let mut bare = clashes.clone();
+        bare.name_holders_if(|_| false);
+        bare
+    })
+}
+
+/// A refused push in words: what the Pushgateway says, and what to do.
+fn told(error: &PushError) -> String {
+    let advice = match error {
+        PushError::Inconsistent(clashes) => advice::on_clashes(clashes),
+        PushError::Timestamps(timestamps) => advice::on_timestamps(timestamps),
+        _ => String::new(),
+    };
+    format!("{error}{advice}")
+}
+
+/// One more refused group of a push.
+fn of_another_group(key: &GroupingKey, clashes: &Clashes) -> String {
+    let first = clashes.first();
+    let more = match clashes.count() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    format!("\ngroup {}: {first}{more}", brief(key))
 }
 
 impl From<PushError> for ApiError {
@@ -376,17 +427,17 @@ impl From<PushError> for ApiError {
             PushError::Unavailable { .. } => return Self::unavailable(&error),
             PushError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             PushError::Limit(exceeded) => return Self::limit(exceeded),
-            PushError::Inconsistent(inconsistency) => (StatusCode::BAD_REQUEST, inconsistency.reason()),
+            PushError::Inconsistent(clashes) => (StatusCode::BAD_REQUEST, clashes.first().reason()),
             _ => (StatusCode::BAD_REQUEST, "timestamps"),
         };
         let family = match &error {
-            PushError::Inconsistent(inconsistency) => Some(inconsistency.family().to_owned()),
+            PushError::Inconsistent(clashes) => Some(clashes.first().family().to_owned()),
             _ => None,
         };
         Self {
             status,
             family,
-            ..Self::bad_request(reason, &error)
+            ..Self::bad_request(reason, &told(&error))
         }
     }
 }

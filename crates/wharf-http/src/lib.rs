@@ -11,6 +11,7 @@
 
 mod access;
 mod activity;
+mod advice;
 mod ahead;
 mod api;
 mod auth;

@@ -269,7 +269,7 @@ impl Admitted {
 
 /// Whether a refusal is due to what was pushed.
 fn is_inconsistent(error: &PushError) -> bool {
-    matches!(error, PushError::Timestamps | PushError::Inconsistent(_))
+    matches!(error, PushError::Timestamps(_) | PushError::Inconsistent(_))
 }
 
 /// A body in the text format, for a store that may know it already.

@@ -152,6 +152,8 @@ pub struct Metric {
 pub struct Extra {
     /// Milliseconds since the Unix epoch, as the push gave it. Pushes with timestamps are refused.
     pub timestamp_ms: Option<i64>,
+    /// The line of the body that the timestamp stands in, counted from 1, if the body has lines.
+    pub timestamp_line: Option<u32>,
     /// When a counter, histogram or summary was created.
     pub created: Option<Timestamp>,
     /// Index into [`Exposition::exemplars`]: the exemplar of a counter.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use wharf_model::{Exposition, GroupingKey, Selector};
 
+use crate::checks::Incoming;
+use crate::clashes::Clashes;
 use crate::lifetime::{Lifetime, Ttl};
 use crate::merge;
 use crate::prepare::Prepared;
@@ -28,10 +30,14 @@ pub struct GroupPush<'a> {
 /// Why a push of several groups is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupRefused {
-    /// The group that is to blame; none if the ledger takes nothing.
+    /// The first group that is to blame; none if the ledger takes nothing.
     pub key: Option<GroupingKey>,
     /// What is wrong with it.
     pub error: PushError,
+    /// Other groups that contradict themselves or what is stored.
+    pub others: Vec<(GroupingKey, Clashes)>,
+    /// How many there are beyond these.
+    pub more: usize,
 }
 
 impl fmt::Display for GroupRefused {
@@ -39,7 +45,14 @@ impl fmt::Display for GroupRefused {
         if let Some(key) = &self.key {
             write!(f, "group {key}: ")?;
         }
-        self.error.fmt(f)
+        self.error.fmt(f)?;
+        for (key, clashes) in &self.others {
+            write!(f, "\ngroup {key}: {clashes}")?;
+        }
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more groups"),
+        }
     }
 }
 
@@ -54,6 +67,9 @@ pub struct Expired {
     pub kept_times: usize,
 }
 
+/// Groups of a refused push that are named beside the first one.
+const MAX_OTHERS: usize = 10;
+
 /// Groups that expire under one hold of the lock: some milliseconds.
 const EXPIRED_AT_ONCE: usize = 512;
 
@@ -65,7 +81,7 @@ impl Store {
     ///
     /// # Errors
     /// The first group that is refused, and why; its failure time moves as after [`Store::push_with_ttl`], and no
-    /// other's.
+    /// other's. Groups behind it that contradict something are named too.
     pub fn push_all(
         &self,
         pushes: &[GroupPush<'_>],
@@ -77,10 +93,75 @@ impl Store {
             Err((Some(push), error)) => {
                 let lifetime = push.ttl.map(|ttl| ttl.from(now));
                 self.record_failure(&push.key, &error, lifetime, now);
-                let key = Some(push.key.clone());
-                Err(GroupRefused { key, error })
+                Err(self.explain_all(pushes, push, mode, now, error))
             }
-            Err((None, error)) => Err(GroupRefused { key: None, error }),
+            Err((None, error)) => Err(GroupRefused {
+                key: None,
+                error,
+                others: Vec::new(),
+                more: 0,
+            }),
+        }
+    }
+
+    /// The refusal of a push of several groups with all that it contradicts, from the group on that was refused first.
+    fn explain_all(
+        &self,
+        pushes: &[GroupPush<'_>],
+        first: &GroupPush<'_>,
+        mode: PushMode,
+        now: UnixNanos,
+        error: PushError,
+    ) -> GroupRefused {
+        let mut refused = GroupRefused {
+            key: Some(first.key.clone()),
+            error,
+            others: Vec::new(),
+            more: 0,
+        };
+        if !matches!(refused.error, PushError::Inconsistent(_)) {
+            return refused;
+        }
+        let mut pushes = pushes.iter().skip_while(|push| !std::ptr::eq(*push, first));
+        pushes.next();
+        if let Some(clashes) = self.survey_group(first, mode, now) {
+            refused.error = clashes.into();
+        }
+        for push in pushes {
+            match self.survey_group(push, mode, now) {
+                Some(clashes) if refused.others.len() < MAX_OTHERS => {
+                    refused.others.push((push.key.clone(), clashes));
+                }
+                Some(_) => refused.more += 1,
+                None => {}
+            }
+        }
+        refused
+    }
+
+    /// What one of several groups contradicts.
+    fn survey_group(&self, push: &GroupPush<'_>, mode: PushMode, now: UnixNanos) -> Option<Clashes> {
+        let GroupPush { key, exposition, .. } = push;
+        let refused = match self.preparer.prepare(key, exposition, now) {
+            Err(unfit) => self.explain_unfit(key, mode, unfit),
+            Ok(prepared) if mode == PushMode::ReplaceSeries => {
+                let stored = self.lock().state.image_of(key, prepared.names());
+                match merge::merge(&self.preparer, key, exposition, &prepared, &stored) {
+                    Err(error) => self.explain_merge(key, &prepared, error),
+                    Ok(merged) => {
+                        let prepared = &self.preparer.prepare(key, &merged, now).ok()?;
+                        return self.clashes_of(Incoming { key, mode, prepared });
+                    }
+                }
+            }
+            Ok(prepared) => {
+                let prepared = &prepared;
+                return self.clashes_of(Incoming { key, mode, prepared });
+            }
+        };
+        match refused {
+            PushError::Inconsistent(clashes) => Some(clashes),
+            _ => None,
         }
     }
 
@@ -93,7 +174,8 @@ impl Store {
         // Without the lock. What comes after a push that is refused is not looked at.
         let mut prepared = Vec::with_capacity(pushes.len());
         for push in pushes {
-            prepared.push(self.preparer.prepare(&push.key, &push.exposition, now));
+            let one = self.preparer.prepare(&push.key, &push.exposition, now);
+            prepared.push(one.map_err(PushError::from));
             if prepared.last().is_some_and(Result::is_err) {
                 break;
             }
@@ -138,8 +220,7 @@ impl Store {
         guarded.state.check_push(&prepared)?;
         let merged;
         let prepared = if mode == PushMode::ReplaceSeries {
-            let names = prepared.families.iter().map(|family| family.name);
-            let stored = guarded.state.image_of(key, names);
+            let stored = guarded.state.image_of(key, prepared.names());
             merged = merge::merge(preparer, key, &push.exposition, &prepared, &stored)?;
             preparer.prepare(key, &merged, now)?
         } else {

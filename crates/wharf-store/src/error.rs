@@ -5,17 +5,18 @@ use std::fmt::{self, Write};
 use thiserror::Error;
 use wharf_model::{GroupingKey, MetricType};
 
+use crate::clashes::Clashes;
 use crate::limits::Exceeded;
 
 /// Why a decoded push is refused. Nothing of it is stored; the group's failure time moves.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// A metric carries a timestamp.
+    /// Metrics carry timestamps.
     #[error(
         "pushed metrics are invalid or inconsistent with existing metrics: pushed metrics must not have timestamps"
     )]
-    Timestamps,
+    Timestamps(Timestamps),
     /// The push, with the labels of its group on each line, takes more memory than one push may. Only this
     /// refusal leaves no failure time.
     #[error(
@@ -36,12 +37,18 @@ pub enum PushError {
     },
     /// The push contradicts itself or what is stored.
     #[error("pushed metrics are invalid or inconsistent with existing metrics: {0}")]
-    Inconsistent(Inconsistency),
+    Inconsistent(Clashes),
 }
 
 impl From<Inconsistency> for PushError {
     fn from(inconsistency: Inconsistency) -> Self {
-        Self::Inconsistent(inconsistency)
+        Self::Inconsistent(inconsistency.into())
+    }
+}
+
+impl From<Clashes> for PushError {
+    fn from(clashes: Clashes) -> Self {
+        Self::Inconsistent(clashes)
     }
 }
 
@@ -51,7 +58,22 @@ impl From<Exceeded> for PushError {
     }
 }
 
-/// What a push contradicts. `series` is the label set in braces, `holder` the group in the way; no holder means
+/// Metrics with timestamps: the first of them, and how many there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timestamps {
+    /// The family of the first one.
+    pub family: String,
+    /// Its labels as they were pushed, in braces.
+    pub series: String,
+    /// The line that it stands in, if the body has lines.
+    pub line: Option<u32>,
+    /// Which metric of its family it is, counted from 1.
+    pub position: usize,
+    /// How many metrics have one.
+    pub count: usize,
+}
+
+/// One thing that a push contradicts. `series` is the label set in braces, `holder` the group in the way; no holder means
 /// the push itself, or the gateway's own metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -114,6 +136,8 @@ pub enum Inconsistency {
     DuplicateSeries {
         family: String,
         series: String,
+        /// Whether another group holds it, which may not be named.
+        other_group: bool,
         holder: Option<GroupingKey>,
     },
     /// The name is that of a line of a stored or pushed summary or histogram, or the other way round.
@@ -157,6 +181,21 @@ impl Inconsistency {
         }
     }
 
+    /// Whether both say that the same two families of a push collide, one of either side.
+    pub(crate) fn is_other_side_of(&self, named: &Self) -> bool {
+        let within_push = |clash: &Self| match clash {
+            Self::Collision {
+                family,
+                other,
+                own: false,
+                holder: None,
+                ..
+            } => Some((family.clone(), other.clone())),
+            _ => None,
+        };
+        within_push(self).is_some_and(|(family, other)| within_push(named) == Some((other, family)))
+    }
+
     /// Leaves the group in the way unnamed, unless `may_know` says that it may be named.
     pub fn name_holder_if(&mut self, may_know: impl FnOnce(&GroupingKey) -> bool) {
         if let Self::Type { holder, .. }
@@ -168,7 +207,7 @@ impl Inconsistency {
     }
 }
 
-/// The texts begin as the original's do; the group in the way stands in parentheses at the end.
+/// The texts begin as the Pushgateway's do; the group in the way stands in parentheses at the end.
 impl fmt::Display for Inconsistency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -263,6 +302,7 @@ impl fmt::Display for Inconsistency {
                 family,
                 series,
                 holder,
+                ..
             } => {
                 write!(
                     f,

@@ -25,7 +25,9 @@
 //! stored can be scraped, in every format.
 
 mod bulk;
+mod checks;
 mod checksum;
+mod clashes;
 mod clock;
 mod error;
 mod family;
@@ -47,11 +49,13 @@ mod split;
 mod state;
 mod stencil;
 mod store;
+mod survey;
 
 pub use bulk::{Expired, GroupPush, GroupRefused};
 pub use checksum::Checksum;
+pub use clashes::Clashes;
 pub use clock::{Clock, SystemClock, UnixNanos};
-pub use error::{Inconsistency, PushError};
+pub use error::{Inconsistency, PushError, Timestamps};
 pub use family::{FamilyMeta, FamilyView};
 pub use leaf::{FragmentView, Leaf};
 pub use lifetime::{Lifetime, Ttl};

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use wharf_model::{Exposition, GroupingKey};
 
+use crate::checks::Incoming;
+use crate::clashes::Found;
 use crate::error::short;
 use crate::family::FamilyMeta;
 use crate::leaf::{Fragment, Leaf};
@@ -28,24 +30,34 @@ impl Store {
         now: UnixNanos,
     ) -> Result<Commit, PushError> {
         let mode = PushMode::ReplaceFamilies;
-        let pushed = self.preparer.prepare(key, exposition, now)?;
-        let names = || pushed.families.iter().map(|family| family.name);
+        let pushed = self.preparer.prepare(key, exposition, now);
+        let pushed = pushed.map_err(|unfit| self.explain_unfit(key, mode, unfit))?;
         let mut guarded = self.lock();
         guarded.state.check_push(&pushed)?;
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let stored = guarded.state.image_of(key, names());
+            let stored = guarded.state.image_of(key, pushed.names());
             // Reading what is stored and rendering it again takes long if it is much, so it is done without the
             // lock. If somebody else pushes to these families meanwhile, it has to be done again.
             let held = Some(guarded).filter(|_| attempt > ATTEMPTS);
-            let merged = merge(&self.preparer, key, exposition, &pushed, &stored)?;
+            let merged = match merge(&self.preparer, key, exposition, &pushed, &stored) {
+                Ok(merged) => merged,
+                Err(error) => {
+                    drop(held);
+                    return Err(self.explain_merge(key, &pushed, error));
+                }
+            };
             let prepared = self.preparer.prepare(key, &merged, now)?;
             let record = self.record_of(key, mode, lifetime, &prepared);
             let is_current = held.is_some();
             guarded = held.unwrap_or_else(|| self.lock());
-            if is_current || guarded.state.image_of(key, names()) == stored {
-                guarded.admit(&self.preparer, key, mode, &prepared)?;
+            if is_current || guarded.state.image_of(key, pushed.names()) == stored {
+                if let Err(error) = guarded.admit(&self.preparer, key, mode, &prepared) {
+                    drop(guarded);
+                    let prepared = &prepared;
+                    return Err(self.explain(Incoming { key, mode, prepared }, error));
+                }
                 return self.put(&mut guarded, key, mode, lifetime, prepared, record);
             }
         }
@@ -61,6 +73,7 @@ pub(crate) fn merge<'e>(
     stored: &[u8],
 ) -> Result<Exposition<'e>, PushError> {
     let mut merged = exposition.clone();
+    let mut found = Found::default();
     let families = exposition.families.iter().enumerate();
     let positions: HashMap<&str, usize> = families
         .map(|(position, family)| (exposition.text(family.name), position))
@@ -75,13 +88,13 @@ pub(crate) fn merge<'e>(
             {
                 let (new, old) = (family.metric_type.base(), parts.metric_type.base());
                 if new != old {
-                    let inconsistency = Inconsistency::Type {
+                    found.add(Inconsistency::Type {
                         family: short(parts.name),
                         pushed: new,
                         stored: old,
                         holder: Some(key.clone()),
-                    };
-                    return Err(inconsistency.into());
+                    });
+                    continue;
                 }
                 let replaced = series_of(family.name, family.metric_type, pushed.text(family));
                 let replaced: HashSet<&[u8]> = replaced.into_iter().collect();
@@ -90,7 +103,10 @@ pub(crate) fn merge<'e>(
             }
         }
     }
-    Ok(merged)
+    match found.into_clashes() {
+        Some(clashes) => Err(clashes.into()),
+        None => Ok(merged),
+    }
 }
 
 /// Adds the stored metrics of a family that are not replaced, and what the push does not say of it.

@@ -15,7 +15,8 @@ use wharf_model::name::{
 };
 use wharf_model::{Count, Exposition, Extra, Family, GroupingKey, Histogram, Metric, MetricType, Run, Value};
 
-use crate::error::{describe_labels, short};
+use crate::clashes::Found;
+use crate::error::{Timestamps, describe_labels, short};
 use crate::family::Size;
 use crate::index::Fingerprint;
 use crate::record::FamilyParts;
@@ -34,6 +35,29 @@ pub(crate) struct Prepared<'a> {
     /// Lines that were rendered, or the record that they stand in.
     pub(crate) text: Cow<'a, [u8]>,
     pub(crate) fingerprints: Vec<Fingerprint>,
+}
+
+/// A push that is refused before anything stored is looked at.
+#[derive(Debug)]
+pub(crate) struct Unfit<'a> {
+    pub(crate) error: Box<PushError>,
+    /// If it contradicts itself: the families that do not.
+    pub(crate) sound: Option<Box<Prepared<'a>>>,
+}
+
+impl From<PushError> for Unfit<'_> {
+    fn from(error: PushError) -> Self {
+        Self {
+            error: Box::new(error),
+            sound: None,
+        }
+    }
+}
+
+impl From<Unfit<'_>> for PushError {
+    fn from(unfit: Unfit<'_>) -> Self {
+        *unfit.error
+    }
 }
 
 /// One fragment in the making.
@@ -86,6 +110,11 @@ impl<'a> Prepared<'a> {
             text,
             fingerprints: Vec::new(),
         }
+    }
+
+    /// The names of its families.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.families.iter().map(|family| family.name)
     }
 
     /// Its families, as a record has them.
@@ -216,21 +245,18 @@ impl Preparer {
 
     /// Applies the label rules of a push, checks all that needs no other group, and renders the lines.
     ///
+    /// A push that contradicts itself is read to its end, so that its sender learns all of it at once.
+    ///
     /// The push time family is added; pushed families of the two push time names are left out.
     pub(crate) fn prepare<'a>(
         &self,
         key: &'a GroupingKey,
         exposition: &'a Exposition<'_>,
         now: UnixNanos,
-    ) -> Result<Prepared<'a>, PushError> {
+    ) -> Result<Prepared<'a>, Unfit<'a>> {
         let mut metrics = exposition.families.iter().flat_map(|family| &family.metrics);
-        if metrics.any(|metric| {
-            metric
-                .extra
-                .as_deref()
-                .is_some_and(|extra| extra.timestamp_ms.is_some())
-        }) {
-            return Err(PushError::Timestamps);
+        if metrics.any(has_timestamp) {
+            return Err(PushError::Timestamps(timestamps(exposition)).into());
         }
         let grouping: Vec<LabelPair<'_>> = key.labels().collect();
         let mut work = Work {
@@ -244,6 +270,7 @@ impl Preparer {
                 text: Cow::Owned(Vec::with_capacity(exposition.source().len() * 3 / 2 + 256)),
                 fingerprints: Vec::new(),
             },
+            found: Found::default(),
             now,
         };
         for family in &exposition.families {
@@ -252,9 +279,17 @@ impl Preparer {
                 work.family(family, name)?;
             }
         }
-        let mut prepared = work.prepared;
+        let Work {
+            mut prepared, found, ..
+        } = work;
         self.add_time(&mut prepared, &grouping, PUSH_TIME, now.as_seconds(), now);
         prepared.families.sort_by(|a, b| a.name.cmp(b.name));
+        if let Some(clashes) = found.into_clashes() {
+            return Err(Unfit {
+                error: Box::new(clashes.into()),
+                sound: Some(Box::new(prepared)),
+            });
+        }
         self.set_digest(&mut prepared);
         Ok(prepared)
     }
@@ -480,20 +515,31 @@ struct Work<'a, 'w> {
     /// The final labels of the current family's metrics.
     labels: Vec<LabelPair<'w>>,
     prepared: Prepared<'a>,
+    /// What the push contradicts.
+    found: Found,
     now: UnixNanos,
 }
 
 impl<'a> Work<'a, '_> {
+    /// Prepares a family, unless it contradicts itself or the gateway's own metrics: then that is noted.
     fn family(&mut self, family: &'a Family, name: &'a str) -> Result<(), PushError> {
-        self.check_reserved(family, name)?;
+        if let Err(clash) = self.check_reserved(family, name) {
+            self.found.add(clash);
+            return Ok(());
+        }
         self.make_room(family)?;
         let mut rows = Vec::with_capacity(family.metrics.len());
         for metric in &family.metrics {
-            let labels = self.relabel(family, name, metric)?;
-            rows.push(Row { labels, metric });
+            match self.relabel(family, name, metric) {
+                Ok(labels) => rows.push(Row { labels, metric }),
+                Err(clash) => self.found.add(clash),
+            }
         }
         self.sort(&mut rows);
-        self.check_unique(&rows, name)?;
+        let is_unique = self.check_unique(&rows, name);
+        if !is_unique || rows.len() < family.metrics.len() {
+            return Ok(());
+        }
 
         let (text_start, first) = (self.prepared.text.len(), self.prepared.fingerprints.len());
         for row in &rows {
@@ -568,7 +614,12 @@ impl<'a> Work<'a, '_> {
 
     /// The final labels of a metric: those of the group over those of the push, an empty `instance` if there is
     /// none, sorted by name.
-    fn relabel(&mut self, family: &Family, name: &str, metric: &Metric) -> Result<Range<usize>, PushError> {
+    fn relabel(
+        &mut self,
+        family: &Family,
+        name: &str,
+        metric: &Metric,
+    ) -> Result<Range<usize>, Inconsistency> {
         let start = self.labels.len();
         self.labels.extend_from_slice(self.grouping);
         let is_grouping = |name: &str| self.grouping.iter().any(|(grouping, _)| *grouping == name);
@@ -580,7 +631,8 @@ impl<'a> Work<'a, '_> {
         self.preparer.instance.complete(&mut self.labels, start);
         let labels = &mut self.labels[start..];
         labels.sort_unstable();
-        check_labels(family, name, metric, labels)?;
+        // What is not going to be named is not described.
+        check_labels(family, name, metric, labels, self.found.has_room())?;
         Ok(start..self.labels.len())
     }
 
@@ -598,20 +650,28 @@ impl<'a> Work<'a, '_> {
         }
     }
 
-    fn check_unique(&self, rows: &[Row<'_>], family: &str) -> Result<(), Inconsistency> {
+    /// Notes series that stand twice among the sorted rows; whether there are none.
+    fn check_unique(&mut self, rows: &[Row<'_>], family: &str) -> bool {
+        let mut is_unique = true;
         for pair in rows.windows(2) {
             let [a, b] = pair else { continue };
             let labels = &self.labels[a.labels.clone()];
-            if labels == &self.labels[b.labels.clone()] {
-                let (family, series) = (short(family), describe_labels(labels));
-                return Err(Inconsistency::DuplicateSeries {
-                    family,
-                    series,
+            if labels != &self.labels[b.labels.clone()] {
+                continue;
+            }
+            is_unique = false;
+            if self.found.has_room() {
+                self.found.add(Inconsistency::DuplicateSeries {
+                    family: short(family),
+                    series: describe_labels(labels),
+                    other_group: false,
                     holder: None,
                 });
+            } else {
+                self.found.count_more(1);
             }
         }
-        Ok(())
+        is_unique
     }
 
     fn check_reserved(&self, family: &Family, name: &str) -> Result<(), Inconsistency> {
@@ -691,8 +751,18 @@ fn check_labels(
     name: &str,
     metric: &Metric,
     labels: &[LabelPair<'_>],
+    describe: bool,
 ) -> Result<(), Inconsistency> {
-    let (name, series) = (|| short(name), || describe_labels(labels));
+    let (name, series) = (
+        || short(name),
+        || {
+            if describe {
+                describe_labels(labels)
+            } else {
+                String::new()
+            }
+        },
+    );
     if metric.value == Value::Missing {
         let metric_type = family.metric_type;
         return Err(Inconsistency::MissingValue {
@@ -737,13 +807,17 @@ fn check_labels(
     if legacy {
         Ok(())
     } else {
-        check_escaped_labels(&name(), labels)
+        check_escaped_labels(&name(), labels, series)
     }
 }
 
 /// A scraper that knows legacy names only must not get a label name twice: Prometheus refuses the whole scrape
 /// then.
-fn check_escaped_labels(family: &str, labels: &[LabelPair<'_>]) -> Result<(), Inconsistency> {
+fn check_escaped_labels(
+    family: &str,
+    labels: &[LabelPair<'_>],
+    series: impl Fn() -> String,
+) -> Result<(), Inconsistency> {
     for scheme in [
         EscapingScheme::Underscores,
         EscapingScheme::Dots,
@@ -761,12 +835,51 @@ fn check_escaped_labels(family: &str, labels: &[LabelPair<'_>]) -> Result<(), In
                     family: short(family),
                     first: short(first),
                     second: short(second),
-                    series: describe_labels(labels),
+                    series: series(),
                 });
             }
         }
     }
     Ok(())
+}
+
+fn has_timestamp(metric: &Metric) -> bool {
+    let extra = metric.extra.as_deref();
+    extra.is_some_and(|extra| extra.timestamp_ms.is_some())
+}
+
+/// Which metrics have timestamps; of those there has to be one.
+fn timestamps(exposition: &Exposition<'_>) -> Timestamps {
+    let mut found = Timestamps {
+        family: String::new(),
+        series: String::new(),
+        line: None,
+        position: 0,
+        count: 0,
+    };
+    for family in &exposition.families {
+        for (position, metric) in family.metrics.iter().enumerate() {
+            if !has_timestamp(metric) {
+                continue;
+            }
+            found.count += 1;
+            let line = metric.extra.as_deref().and_then(|extra| extra.timestamp_line);
+            // Families come in the order of their names in the body, their metrics may stand anywhere.
+            let is_first =
+                found.count == 1 || line.is_some_and(|line| found.line.is_some_and(|first| line < first));
+            if is_first {
+                let labels: Vec<LabelPair<'_>> = exposition.labels(metric.labels).collect();
+                found = Timestamps {
+                    family: short(exposition.text(family.name)),
+                    series: describe_labels(&labels),
+                    line,
+                    position: position + 1,
+                    count: found.count,
+                };
+            }
+        }
+    }
+    found
 }
 
 /// Whether the text form of a metric says all there is to know about it; added `+Inf` buckets aside.

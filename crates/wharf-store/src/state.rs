@@ -1,4 +1,4 @@
-//! What the store's lock guards: families, groups, index. All rules that need more than one group are here.
+//! What the store's lock guards: families, groups, index.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 use imbl::OrdMap;
-use wharf_model::{GroupingKey, MetricType};
+use wharf_model::GroupingKey;
 
-use crate::error::{describe_labels, short};
+use crate::checks::{Checks, Incoming, duplicate};
 use crate::family::{Family, Size};
 use crate::index::{Fingerprint, GroupId, SeriesIndex};
 use crate::lifetime::{Lifetime, Lifetimes};
 use crate::limits::{Accounts, Exceeded, Growth, Limited, Limits};
-use crate::prepare::{Prepared, PreparedFamily, Preparer, has_series, series_of};
+use crate::prepare::{Prepared, PreparedFamily, Preparer, series_of};
 use crate::record::{self, Change, Image};
 use crate::roster::{Roster, Rosters};
 use crate::store::PushMode;
@@ -92,14 +92,6 @@ struct Leaving<'k> {
     /// What it held.
     lifetime: Option<Lifetime>,
     image: Option<Image>,
-}
-
-/// A push as the checks see it.
-#[derive(Clone, Copy)]
-struct Incoming<'p> {
-    key: &'p GroupingKey,
-    mode: PushMode,
-    prepared: &'p Prepared<'p>,
 }
 
 impl State {
@@ -455,166 +447,66 @@ impl State {
         mode: PushMode,
         prepared: &Prepared<'_>,
     ) -> Result<(), Inconsistency> {
-        let incoming = Incoming { key, mode, prepared };
-        let group = self.groups.get(incoming.key);
+        let group = self.groups.get(key);
         if group.is_some_and(|group| group.expects(trace(mode, prepared))) {
             return Ok(());
         }
-        for family in &incoming.prepared.families {
-            if incoming.prepared.fingerprints(family).is_empty() {
-                continue;
-            }
-            let stored = self.families.get(family.name);
-            let old = group
-                .and_then(|_| stored?.find(incoming.key))
-                .map(|(leaf, position)| leaf.get(position));
-            let old = old.filter(|old| old.lines > 0);
-            if let Some(stored) = stored {
-                check_type(incoming.key, family, stored, old.is_some())?;
-            }
-            // A name and type that is stored already collides with nothing stored, for that was checked before.
-            let is_known = stored.and_then(|stored| stored.base_type()) == Some(family.metric_type.base());
-            if !is_known {
-                self.check_collisions(preparer, &incoming, group, family)?;
-            }
-            if old.is_none_or(|old| old.digest != family.digest) {
-                self.check_series(&incoming, group, family)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Refuses names that are lines of a summary or histogram, and summaries and histograms one of whose lines
-    /// is another family's name.
-    fn check_collisions(
-        &self,
-        preparer: &Preparer,
-        incoming: &Incoming<'_>,
-        group: Option<&Group>,
-        family: &PreparedFamily<'_>,
-    ) -> Result<(), Inconsistency> {
-        let suffixes_of = |metric_type: MetricType| -> &[&str] {
-            match metric_type {
-                MetricType::Summary => &["_count", "_sum"],
-                MetricType::Histogram | MetricType::GaugeHistogram => &["_count", "_sum", "_bucket"],
-                _ => &[],
-            }
+        let checks = Checks {
+            preparer,
+            families: &self.families,
+            incoming: Incoming { key, mode, prepared },
+            has_group: group.is_some(),
         };
-        let refuse = |other: &str, present: Present| {
-            let (family, other) = (short(family.name), short(other));
-            let Present {
-                metric_type,
-                own,
-                holder,
-            } = present;
-            Err(Inconsistency::Collision {
-                family,
-                other,
-                other_type: metric_type,
-                own,
-                holder,
-            })
-        };
-        for suffix in ["_count", "_sum", "_bucket"] {
-            let Some(base) = family.name.strip_suffix(suffix) else {
+        let own = group.map(|group| group.id);
+        for family in &prepared.families {
+            let Some(stored) = checks.stored(family) else {
                 continue;
             };
-            if let Some(present) = self.present(preparer, incoming, group, base)
-                && suffixes_of(present.metric_type).contains(&suffix)
-            {
-                return refuse(base, present);
-            }
-        }
-        for suffix in suffixes_of(family.metric_type) {
-            let other = format!("{}{suffix}", family.name);
-            if let Some(present) = self.present(preparer, incoming, group, &other) {
-                return refuse(&other, present);
+            checks.check_names(family, stored)?;
+            if Checks::has_new_series(family, stored) {
+                self.check_series(&checks, own, family)?;
             }
         }
         Ok(())
-    }
-
-    /// Whether a family of that name will have metrics once the push is stored.
-    fn present(
-        &self,
-        preparer: &Preparer,
-        incoming: &Incoming<'_>,
-        group: Option<&Group>,
-        name: &str,
-    ) -> Option<Present> {
-        let present = |metric_type: MetricType, own, holder| {
-            Some(Present {
-                metric_type: metric_type.base(),
-                own,
-                holder,
-            })
-        };
-        if let Some(reserved) = preparer.reserved.get(name) {
-            return present(reserved.metric_type, true, None);
-        }
-        if let Some(pushed) = incoming.prepared.get(name)
-            && !incoming.prepared.fingerprints(pushed).is_empty()
-        {
-            return present(pushed.metric_type, false, None);
-        }
-        let family = self.families.get(name)?;
-        let metric_type = family.base_type()?;
-        if let Some(holder) = family.some_holder(incoming.key) {
-            return present(metric_type, false, Some(holder));
-        }
-        // Only this group holds it: the push replaces it, or leaves it where it is.
-        let replaced = incoming.mode == PushMode::ReplaceGroup || incoming.prepared.get(name).is_some();
-        if group.is_none() || replaced {
-            return None;
-        }
-        present(metric_type, false, Some(incoming.key.clone()))
     }
 
     fn check_series(
         &self,
-        incoming: &Incoming<'_>,
-        group: Option<&Group>,
+        checks: &Checks<'_>,
+        own: Option<GroupId>,
         family: &PreparedFamily<'_>,
     ) -> Result<(), Inconsistency> {
-        let own = group.map(|group| group.id);
-        for (position, fingerprint) in incoming.prepared.fingerprints(family).iter().enumerate() {
-            for owner in self
-                .index
-                .owners(*fingerprint)
-                .filter(|owner| Some(*owner) != own)
-            {
-                let Some(holder) = self.ids.key(owner) else {
-                    continue;
-                };
-                let text = incoming.prepared.text(family);
+        let prepared = checks.incoming.prepared;
+        for (position, fingerprint) in prepared.fingerprints(family).iter().enumerate() {
+            for holder in self.other_owners(own, *fingerprint) {
+                let text = prepared.text(family);
                 let series = series_of(family.name, family.metric_type, text)
                     .get(position)
                     .copied();
                 if let Some(series) = series
-                    && self.holds(holder, family.name, series)
+                    && checks.holds(holder, family.name, series)
                 {
-                    return Err(Inconsistency::DuplicateSeries {
-                        family: short(family.name),
-                        series: describe_series(series),
-                        holder: Some(holder.clone()),
-                    });
+                    return Err(duplicate(family.name, series, holder));
                 }
             }
         }
         Ok(())
     }
 
-    /// Whether the group really has the series that its fingerprint hints at.
-    fn holds(&self, holder: &GroupingKey, name: &str, series: &[u8]) -> bool {
-        let Some((leaf, position)) = self.families.get(name).and_then(|family| family.find(holder)) else {
-            return false;
-        };
-        has_series(
-            name,
-            leaf.get(position).meta.metric_type,
-            leaf.text_of(position),
-            series,
-        )
+    /// The groups other than `own` that may hold a series of this fingerprint.
+    fn other_owners(
+        &self,
+        own: Option<GroupId>,
+        fingerprint: Fingerprint,
+    ) -> impl Iterator<Item = &GroupingKey> {
+        let owners = self.index.owners(fingerprint);
+        let others = owners.filter(move |owner| Some(*owner) != own);
+        others.filter_map(|owner| self.ids.key(owner))
+    }
+
+    /// A group other than `key` that seems to have the series of this fingerprint.
+    pub(crate) fn likely_holder(&self, key: &GroupingKey, fingerprint: Fingerprint) -> Option<&GroupingKey> {
+        self.other_owners(None, fingerprint).find(|holder| *holder != key)
     }
 
     // ---- changes ------------------------------------------------------------------------------------------
@@ -856,34 +748,6 @@ fn first_failure<'k>(
     Some(preparer.times(key, None, Some(0.0), now))
 }
 
-/// A family that is there.
-struct Present {
-    metric_type: MetricType,
-    own: bool,
-    holder: Option<GroupingKey>,
-}
-
-fn check_type(
-    key: &GroupingKey,
-    family: &PreparedFamily<'_>,
-    stored: &Family,
-    held_by_group: bool,
-) -> Result<(), Inconsistency> {
-    let Some(stored_type) = stored.base_type() else {
-        return Ok(());
-    };
-    let others = stored.holders() - u32::from(held_by_group);
-    if others == 0 || stored_type == family.metric_type.base() {
-        return Ok(());
-    }
-    Err(Inconsistency::Type {
-        family: short(family.name),
-        pushed: family.metric_type.base(),
-        stored: stored_type,
-        holder: stored.some_holder(key),
-    })
-}
-
 /// Brings the index up to date with a fragment that is about to be replaced. Nothing to do if the series are
 /// the same as before, which is what most pushes bring.
 fn reindex(
@@ -908,18 +772,6 @@ fn reindex(
     let new: &[Fingerprint] = prepared.fingerprints(family);
     for fingerprint in new {
         index.insert(*fingerprint, id);
-    }
-}
-
-/// The label part of a series as it stands in the text, for an error text.
-fn describe_series(series: &[u8]) -> String {
-    let text = String::from_utf8_lossy(series);
-    let labels = text.find('{').and_then(|start| text.get(start..)).unwrap_or("{}");
-    let short: String = labels.chars().take(512).collect();
-    if short.is_empty() {
-        describe_labels(&[])
-    } else {
-        short
     }
 }
 

@@ -8,6 +8,7 @@ use imbl::OrdMap;
 use wharf_ledger::{CheckpointError, Health, Ledger, Sequence, Ticket};
 use wharf_model::{Exposition, GroupingKey, Value};
 
+use crate::checks::Incoming;
 use crate::family::Family;
 use crate::images::Images;
 use crate::lifetime::{Lifetime, Ttl};
@@ -177,7 +178,9 @@ impl Store {
             self.merge(key, exposition, lifetime, now)
         } else {
             let prepared = self.preparer.prepare(key, exposition, now);
-            prepared.and_then(|prepared| self.push_prepared(key, mode, lifetime, prepared))
+            prepared
+                .map_err(|unfit| self.explain_unfit(key, mode, unfit))
+                .and_then(|prepared| self.push_prepared(key, mode, lifetime, prepared))
         };
         pushed.inspect_err(|error| self.record_failure(key, error, lifetime, now))
     }
@@ -216,6 +219,7 @@ impl Store {
             let exposition = body.decode(body.text())?;
             body.was_read(&exposition);
             let prepared = self.preparer.prepare(key, &exposition, now);
+            let prepared = prepared.map_err(|unfit| self.explain_unfit(key, mode, unfit));
             prepared.and_then(|prepared| {
                 self.stencils
                     .learn(&self.preparer, key, &candidate, &prepared, body, now);
@@ -235,7 +239,11 @@ impl Store {
         let record = self.record_of(key, mode, lifetime, &prepared);
         let mut guarded = self.lock();
         guarded.state.check_push(&prepared)?;
-        guarded.admit(&self.preparer, key, mode, &prepared)?;
+        if let Err(error) = guarded.admit(&self.preparer, key, mode, &prepared) {
+            drop(guarded);
+            let prepared = &prepared;
+            return Err(self.explain(Incoming { key, mode, prepared }, error));
+        }
         let commit = self.put(&mut guarded, key, mode, lifetime, prepared, record)?;
         Self::unlock(guarded);
         Ok(commit)
@@ -250,7 +258,7 @@ impl Store {
         now: UnixNanos,
     ) {
         let makes = match error {
-            PushError::Timestamps | PushError::Inconsistent(_) => true,
+            PushError::Timestamps(_) | PushError::Inconsistent(_) => true,
             PushError::Limit(_) => false,
             PushError::TooLarge { .. } | PushError::Unavailable { .. } => return,
         };

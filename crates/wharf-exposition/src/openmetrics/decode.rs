@@ -15,6 +15,7 @@ use super::cursor::{Cursor, Quoted, unescape};
 use super::error::{ErrorKind, Problem};
 use super::{DecodeError, Options, timestamp};
 use crate::head::is_unit_of;
+use crate::lines::LineCounter;
 use crate::number;
 
 /// Decodes `OpenMetrics` text; see the [module](super) for what is tolerated.
@@ -43,6 +44,7 @@ fn decode_lines(body: &[u8], options: Options) -> Result<Exposition<'_>, Problem
         open: OpenFamily::default(),
         places: HashTable::new(),
         hasher: DefaultHashBuilder::default(),
+        lines: LineCounter::default(),
     };
     let mut start = 0;
     while start < body.len() {
@@ -94,6 +96,7 @@ struct Decoder<'a> {
     /// Where in the exposition which name stands.
     places: HashTable<usize>,
     hasher: DefaultHashBuilder,
+    lines: LineCounter,
 }
 
 #[derive(Default)]
@@ -510,7 +513,12 @@ impl<'a> Decoder<'a> {
         if let Some(timestamp_ms) = sample.timestamp_ms
             && let Some(metric) = self.open.metrics.last_mut()
         {
-            metric.extra.get_or_insert_default().timestamp_ms = Some(timestamp_ms);
+            let extra = metric.extra.get_or_insert_default();
+            extra.timestamp_ms = Some(timestamp_ms);
+            let body = self.exposition.source().as_bytes();
+            extra.timestamp_line = extra
+                .timestamp_line
+                .or_else(|| self.lines.line_of(body, sample.offset));
         }
         Ok(())
     }

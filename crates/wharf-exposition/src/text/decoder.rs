@@ -12,6 +12,7 @@ use super::assembly::{Assembly, HistogramLine, SummaryLine};
 use super::cursor::{Cursor, Token};
 use super::error::{DecodeErrorKind, Failure, Quoted};
 use super::families::{Families, Part, Target, name_of};
+use crate::lines::LineCounter;
 use crate::number;
 
 /// Up to so many labels, a name is looked for among those before it by comparing; beyond, in a hash table.
@@ -38,6 +39,8 @@ pub(super) fn decode(body: &[u8], options: Options) -> Result<Exposition<'_>, Fa
         families: Families::default(),
         recent: None,
         assembly: Assembly::default(),
+        body,
+        lines: LineCounter::default(),
     };
     let mut start = 0;
     for end in memchr::memchr_iter(b'\n', body) {
@@ -58,6 +61,8 @@ struct Decoder<'a> {
     /// The metric name of the sample or comment before, and what it stands for: mostly the next one is the same.
     recent: Option<(&'a [u8], Target)>,
     assembly: Assembly,
+    body: &'a [u8],
+    lines: LineCounter,
 }
 
 /// The labels of a sample that are none of the metric's, if it is a histogram or a summary.
@@ -233,6 +238,7 @@ impl<'a> Decoder<'a> {
             return Err(self.bad_value(value_at, cursor, token, value_at.offset() == after_name));
         };
         let timestamp_ms = self.timestamp(cursor)?;
+        let timestamp_line = timestamp_ms.and_then(|_| self.lines.line_of(self.body, start.offset()));
 
         let metric = match self.family(target).metric_type {
             MetricType::Histogram | MetricType::GaugeHistogram => {
@@ -257,7 +263,9 @@ impl<'a> Decoder<'a> {
             }
         };
         if let (Some(metric), Some(_)) = (metric, timestamp_ms) {
-            metric.extra.get_or_insert_default().timestamp_ms = timestamp_ms;
+            let extra = metric.extra.get_or_insert_default();
+            extra.timestamp_ms = timestamp_ms;
+            extra.timestamp_line = extra.timestamp_line.or(timestamp_line);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use wharf_model::name::{NameRule, is_reserved_label_name};
 use wharf_model::{Exposition, GroupingKey};
-use wharf_store::{Commit, GroupPush, GroupRefused};
+use wharf_store::{Commit, GroupPush};
 
 use super::{Received, demand_date, is_inconsistent};
 use crate::activity::{Brought, Pushed};
@@ -241,13 +241,11 @@ impl Parameters {
                 commits: vec![commit],
                 refused,
             }),
-            Err(GroupRefused { key: None, error }) => Err(error.into()),
-            Err(GroupRefused {
-                key: Some(key),
-                error,
-            }) => {
-                received.log_inconsistent(&key, &error);
-                Err(ApiError::push(error, &self.rights).of_group(&key))
+            Err(refused) => {
+                if let Some(key) = &refused.key {
+                    received.log_inconsistent(key, &refused.error);
+                }
+                Err(ApiError::push_of_groups(refused, &self.rights))
             }
         }
     }

@@ -57,7 +57,7 @@ impl Durable {
                         .push_with_ttl(&key(push.group), *mode, &decoded, push.ttl, seconds(now));
                 match pushed {
                     // A refusal is an answer too, and its trace is in the log with the next change.
-                    Err(PushError::Inconsistent(_) | PushError::Timestamps) => return false,
+                    Err(PushError::Inconsistent(_) | PushError::Timestamps(_)) => return false,
                     pushed => pushed,
                 }
             }

@@ -143,6 +143,21 @@ fn a_push_of_several_groups_is_stored_whole_or_not_at_all() {
 }
 
 #[test]
+fn all_groups_of_a_push_that_contradict_something_are_named() {
+    let store = store();
+    put(&store, "job/z", "# TYPE m gauge\nm 1\n# TYPE n gauge\nn 1\n").unwrap();
+    let body =
+        "m{job=\"b\"} 1\nm{job=\"d\"} 1\nn{job=\"b\"} 1\nk{job=\"c\"} 1\nk{job=\"e\"} 1\nk{job=\"e\"} 1\n";
+    let refused = push_all(&store, body, &["job"]).unwrap_err();
+    expect![[r#"
+        group {job="b"}: pushed metrics are invalid or inconsistent with existing metrics: 2 error(s) occurred:
+        * collected metric "m" is not a GAUGE: it was pushed as UNTYPED (stored in group {job="z"})
+        * collected metric "n" is not a GAUGE: it was pushed as UNTYPED (stored in group {job="z"})
+        group {job="d"}: collected metric "m" is not a GAUGE: it was pushed as UNTYPED (stored in group {job="z"})
+        group {job="e"}: collected metric "k" {instance="",job="e"} was collected before with the same name and label values"#]].assert_eq(&refused);
+}
+
+#[test]
 fn every_series_of_a_push_of_several_groups_needs_a_job() {
     let store = store();
     let refused = |body, labels: &[&str]| push_all(&store, body, labels).unwrap_err();

@@ -88,6 +88,21 @@ fn help_stays_unless_the_push_has_another() {
 }
 
 #[test]
+fn all_that_a_merge_contradicts_is_named_at_once() {
+    let store = store();
+    put(&store, "job/a", "m 1\nn 1\n").unwrap();
+    put(&store, "job/b", "m 1\no 1\n").unwrap();
+    let body = "# TYPE m gauge\nm{x=\"2\"} 1\n# TYPE n gauge\nn{x=\"2\"} 1\n# TYPE o gauge\no 1\n";
+    let refused = merge(&store, "job/a", body).unwrap_err();
+    expect![[r#"
+        pushed metrics are invalid or inconsistent with existing metrics: 3 error(s) occurred:
+        * collected metric "m" is not a UNTYPED: it was pushed as GAUGE (stored in group {job="a"})
+        * collected metric "n" is not a UNTYPED: it was pushed as GAUGE (stored in group {job="a"})
+        * collected metric "o" is not a UNTYPED: it was pushed as GAUGE (stored in group {job="b"})"#]]
+    .assert_eq(&refused.to_string());
+}
+
+#[test]
 fn series_of_another_type_cannot_be_merged() {
     let store = store();
     put(&store, "job/a", "# TYPE m gauge\nm{x=\"1\"} 1\n").unwrap();

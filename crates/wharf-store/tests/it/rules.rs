@@ -166,6 +166,99 @@ fn a_type_belongs_to_all_groups() {
 }
 
 #[test]
+fn all_contradictions_of_a_push_are_named_at_once() {
+    let store = store();
+    put(
+        &store,
+        "job/a",
+        "a 1\nb 1\nd{instance=\"i\",job=\"x\"} 1\ns{k=\"1\"} 1\ns{k=\"2\"} 1\n",
+    )
+    .unwrap();
+    put(
+        &store,
+        "job/x",
+        "d{instance=\"i\"} 1\n# TYPE h histogram\nh_count 1\n",
+    )
+    .unwrap();
+    let body = "# TYPE a gauge\na 1\n# TYPE b counter\nb 1\nd 1\ng 1\nh_sum 1\n\
+                l{__x=\"1\"} 1\nl{__y=\"1\"} 1\ntwice 1\ntwice 2\ntwice 3\n";
+    refused(
+        &store,
+        "job/x/instance/i",
+        body,
+        &expect![[r#"
+            8 error(s) occurred:
+            * collected metric "l" {__x="1",instance="i",job="x"} has a label with an invalid name: __x
+            * collected metric "l" {__y="1",instance="i",job="x"} has a label with an invalid name: __y
+            * collected metric "twice" {instance="i",job="x"} was collected before with the same name and label values
+            * collected metric "twice" {instance="i",job="x"} was collected before with the same name and label values
+            * collected metric "a" is not a UNTYPED: it was pushed as GAUGE (stored in group {job="a"})
+            * collected metric "b" is not a UNTYPED: it was pushed as COUNTER (stored in group {job="a"})
+            * collected metric named "h_sum" collides with previously collected histogram named "h" (stored in group {job="x"})
+            * collected metric "d" {instance="i",job="x"} was collected before with the same name and label values (stored in group {job="x"})"#]],
+    );
+}
+
+#[test]
+fn series_that_many_groups_hold_are_named_with_their_groups() {
+    let store = store();
+    for instance in ["1", "2"] {
+        let body = format!("m{{instance=\"{instance}\"}} 1\nn{{instance=\"{instance}\"}} 1\n");
+        put(
+            &store,
+            &format!("job/x/l{instance}/y"),
+            &body.replace("} 1", &format!(",l{instance}=\"y\"}} 1")),
+        )
+        .unwrap();
+    }
+    refused(
+        &store,
+        "job/x",
+        "m{instance=\"1\",l1=\"y\"} 1\nm{instance=\"2\",l2=\"y\"} 1\nm{instance=\"3\"} 1\nn{instance=\"2\",l2=\"y\"} 1\n",
+        &expect![[r#"
+            3 error(s) occurred:
+            * collected metric "m" {instance="1",job="x",l1="y"} was collected before with the same name and label values (stored in group {job="x",l1="y"})
+            * collected metric "m" {instance="2",job="x",l2="y"} was collected before with the same name and label values (stored in group {job="x",l2="y"})
+            * collected metric "n" {instance="2",job="x",l2="y"} was collected before with the same name and label values (stored in group {job="x",l2="y"})"#]],
+    );
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
+fn of_very_many_contradictions_the_first_are_named_and_the_rest_counted() {
+    let store = store();
+    let body: Vec<String> = (0..3000).map(|n| format!("m{{l=\"y\",n=\"{n}\"}} 1\n")).collect();
+    put(&store, "job/x", &body.concat()).unwrap();
+    let error = post(&store, "job/x/l/y", &body.concat()).unwrap_err().to_string();
+    assert!(error.contains(
+        ": 3000 error(s) occurred:\n* collected metric \"m\" {instance=\"\",job=\"x\",l=\"y\",n=\"0\"}"
+    ));
+    assert!(error.ends_with("\n* and 2960 more"), "{error}");
+    let types: Vec<String> = (0..3000).map(|n| format!("t{n} 1\n")).collect();
+    put(&store, "job/t", &types.concat()).unwrap();
+    let other: Vec<String> = (0..3000)
+        .map(|n| format!("# TYPE t{n} gauge\nt{n} 1\n"))
+        .collect();
+    let error = post(&store, "job/u", &other.concat()).unwrap_err().to_string();
+    assert!(
+        error.contains(": 3000 error(s) occurred:\n") && error.lines().count() == 42,
+        "{error}"
+    );
+}
+
+#[test]
+fn a_timestamp_is_told_with_its_metric_and_line() {
+    let store = store();
+    let Err(PushError::Timestamps(found)) =
+        post(&store, "job/a", "a 1\nb 2\nz 1 5\n# HELP x y\nb{x=\"1\"} 2 3\n")
+    else {
+        panic!("expected a refusal because of timestamps");
+    };
+    assert_eq!((found.family.as_str(), found.series.as_str()), ("z", "{}"));
+    assert_eq!((found.line, found.position, found.count), (Some(3), 1, 2));
+}
+
+#[test]
 fn a_series_belongs_to_one_group() {
     let store = store();
     post(&store, "job/q", "n{instance=\"i1\"} 1\n").unwrap();
