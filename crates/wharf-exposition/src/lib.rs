@@ -7,9 +7,12 @@
 //! | [`openmetrics`] | `OpenMetrics` 1.0 text |
 //! | [`protobuf`] | `io.prometheus.client.MetricFamily`, delimited, and protobuf text |
 //! | [`number`] | doubles as Go prints and reads them |
+//!
+//! [`Foreign`] names what a refused body is instead.
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
+mod foreign;
 mod head;
 mod lines;
 pub mod number;
@@ -17,4 +20,5 @@ pub mod openmetrics;
 pub mod protobuf;
 pub mod text;
 
+pub use foreign::{Foreign, is_text};
 pub use head::Head;

@@ -14,6 +14,7 @@
 //! Decoding is one pass over the lines. Names and values without escapes are not copied, and no line allocates;
 //! work and memory are linear in the length of the body, whatever is in it.
 
+mod advice;
 mod assembly;
 mod cursor;
 mod decoder;

@@ -2,9 +2,13 @@
 //!
 //! There is one line for each kind of mistake, however often it was made.
 
+mod sent;
+
 use std::fmt::Write;
 
 use wharf_store::{Clashes, Inconsistency, Timestamps};
+
+pub(crate) use self::sent::{on_body, on_coding};
 
 /// Names that one hint lists.
 const MAX_NAMES: usize = 5;

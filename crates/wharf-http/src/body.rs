@@ -31,21 +31,37 @@ pub(crate) enum ContentEncoding {
 }
 
 impl ContentEncoding {
-    /// Of the `Content-Encoding` header, as one word. Unknown ones count as none, as the original has it.
+    /// Of the `Content-Encoding` header: one coding beside `identity`, which is none. Unknown ones count as none, as the
+    /// Pushgateway has it, and so do several.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let value = headers
-            .get(CONTENT_ENCODING)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        let is = |word: &str| value.eq_ignore_ascii_case(word);
+        let mut codings = codings(headers);
+        match (codings.next(), codings.next()) {
+            (Some(coding), None) => Self::named(coding),
+            _ => Self::Identity,
+        }
+    }
+
+    pub(crate) fn named(coding: &str) -> Self {
+        let is = |word: &str| coding.eq_ignore_ascii_case(word);
         match () {
-            () if is("gzip") => Self::Gzip,
+            // To be taken for the same, says RFC 9110.
+            () if is("gzip") || is("x-gzip") => Self::Gzip,
             () if is("snappy") => Self::Snappy,
             () if is("zstd") => Self::Zstd,
             () if is("deflate") => Self::Deflate,
             () => Self::Identity,
         }
     }
+}
+
+/// What the `Content-Encoding` header lists, `identity` aside.
+pub(crate) fn codings(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(CONTENT_ENCODING).into_iter();
+    let words = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    let words = words.map(|word| word.trim_matches([' ', '\t']));
+    words.filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case("identity"))
 }
 
 /// Bodies above this size, as they are sent, count as large.

@@ -14,11 +14,7 @@ pub(crate) enum BodyFormat {
 /// The format that the `Content-Type` names. Everything unknown, malformed or missing is text, as the original
 /// has it.
 pub(crate) fn format(headers: &HeaderMap) -> BodyFormat {
-    let value = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let mut parts = value.split(';');
+    let mut parts = content_type(headers).split(';');
     let media_type = parts.next().unwrap_or_default().trim();
     if media_type.eq_ignore_ascii_case("application/openmetrics-text") {
         return BodyFormat::OpenMetrics;
@@ -37,6 +33,16 @@ pub(crate) fn format(headers: &HeaderMap) -> BodyFormat {
     } else {
         BodyFormat::Text
     }
+}
+
+/// What the `Content-Type` names, without parameters.
+pub(crate) fn media_type(headers: &HeaderMap) -> &str {
+    content_type(headers).split(';').next().unwrap_or_default().trim()
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default()
 }
 
 #[cfg(test)]

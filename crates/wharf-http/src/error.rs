@@ -276,6 +276,12 @@ impl ApiError {
         }
     }
 
+    /// The same refusal, with more lines behind what it says: each begins with a line feed.
+    pub(crate) fn with_advice(mut self, advice: &str) -> Self {
+        self.text.push_str(advice);
+        self
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use wharf_exposition::{openmetrics, protobuf, text};
@@ -15,6 +15,7 @@ use wharf_model::{Exposition, GroupingKey};
 use wharf_store::{Commit, Gist, PushError, Store, TextBody};
 
 use crate::activity::{Brought, Pushed};
+use crate::advice;
 use crate::body::{self, ContentEncoding};
 use crate::chunks::ResponseBody;
 use crate::content::{self, BodyFormat};
@@ -310,6 +311,7 @@ impl TextBody for PushedText<'_> {
 
 /// The body of a push, and what its request says about it.
 struct Received {
+    headers: HeaderMap,
     encoding: ContentEncoding,
     format: BodyFormat,
     body: Bytes,
@@ -337,6 +339,7 @@ impl Received {
         Ok(Self {
             encoding,
             format: content::format(&parts.headers),
+            headers: parts.headers,
             body,
             _places: (received, place),
             method: parts.method,
@@ -355,6 +358,7 @@ impl Received {
 
     fn expand(&self, max_bytes: usize) -> Result<Bytes, ApiError> {
         body::expand(self.encoding, self.body.clone(), max_bytes)
+            .map_err(|error| error.with_advice(&advice::on_coding(&self.headers, &self.body)))
     }
 
     /// The expanded body as families, within the limits, and without timestamps if those are to be left out.
@@ -373,11 +377,8 @@ impl Received {
                 .map_err(|error| ApiError::syntax(&error)),
             BodyFormat::Protobuf => protobuf::decode(body).map_err(|error| ApiError::syntax(&error)),
         };
-        let mut exposition = decoded.inspect_err(|error| {
-            let source = self.source();
-            let first_line = error.text().lines().next().unwrap_or_default();
-            tracing::debug!(source, err = first_line, "failed to parse text");
-        })?;
+        let mut exposition =
+            decoded.map_err(|error| error.with_advice(&advice::on_body(&self.headers, self.format, body)))?;
         settings.push_limits.check(&exposition)?;
         if settings.strip_timestamps {
             let metrics = exposition

@@ -18,7 +18,8 @@ const MAX_ITEM_BYTES: usize = 1024;
 /// Displayed as the Pushgateway does it: one contradiction alone, or how many there are and a line for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clashes {
-    first: Inconsistency,
+    /// Boxed, so that results stay small on the way where nothing is wrong.
+    first: Box<Inconsistency>,
     others: Vec<Inconsistency>,
     /// How many there are beyond these.
     more: usize,
@@ -32,7 +33,7 @@ impl Clashes {
 
     /// Those that are known by name, from the first on.
     pub fn named(&self) -> impl Iterator<Item = &Inconsistency> {
-        std::iter::once(&self.first).chain(&self.others)
+        std::iter::once(&*self.first).chain(&self.others)
     }
 
     /// How many there are.
@@ -42,7 +43,7 @@ impl Clashes {
 
     /// Leaves the groups in the way unnamed, unless `may_know` says that they may be named.
     pub fn name_holders_if(&mut self, may_know: impl Fn(&GroupingKey) -> bool) {
-        for clash in std::iter::once(&mut self.first).chain(&mut self.others) {
+        for clash in std::iter::once(&mut *self.first).chain(&mut self.others) {
             clash.name_holder_if(&may_know);
         }
     }
@@ -51,7 +52,7 @@ impl Clashes {
 impl From<Inconsistency> for Clashes {
     fn from(first: Inconsistency) -> Self {
         Self {
-            first,
+            first: Box::new(first),
             others: Vec::new(),
             more: 0,
         }
@@ -119,7 +120,7 @@ impl Found {
     pub(crate) fn into_clashes(self) -> Option<Clashes> {
         let mut named = self.named.into_iter();
         Some(Clashes {
-            first: named.next()?,
+            first: Box::new(named.next()?),
             others: named.collect(),
             more: self.more,
         })
@@ -129,7 +130,7 @@ impl Found {
 impl From<Clashes> for Found {
     fn from(clashes: Clashes) -> Self {
         let Clashes { first, others, more } = clashes;
-        let mut named = vec![first];
+        let mut named = vec![*first];
         named.extend(others);
         Self { named, more }
     }
@@ -137,7 +138,9 @@ impl From<Clashes> for Found {
 
 /// The first bytes of a text, if it is longer.
 fn cut(text: &str, limit_bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(limit_bytes)]
+    let ends = text.char_indices().map(|(start, c)| start + c.len_utf8());
+    let end = ends.take_while(|end| *end <= limit_bytes).last();
+    &text[..end.unwrap_or_default()]
 }
 
 #[cfg(test)]

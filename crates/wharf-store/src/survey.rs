@@ -136,7 +136,7 @@ impl Store {
             if !suspects.is_empty() {
                 // Stored lines may be long to read.
                 drop(guarded.take());
-                for clash in verify(checks, family, suspects) {
+                for clash in verify(checks, family, &suspects) {
                     found.add(clash);
                 }
             }
@@ -146,12 +146,12 @@ impl Store {
 }
 
 /// Those of the suspects whose series the holder really has.
-fn verify(checks: &Checks<'_>, family: &PreparedFamily<'_>, suspects: Vec<Suspect>) -> Vec<Inconsistency> {
+fn verify(checks: &Checks<'_>, family: &PreparedFamily<'_>, suspects: &[Suspect]) -> Vec<Inconsistency> {
     let text = checks.incoming.prepared.text(family);
     let all = series_of(family.name, family.metric_type, text);
     // One look at each holder, however many series it has.
     let mut wanted: HashMap<&GroupingKey, HashSet<&[u8]>> = HashMap::new();
-    for suspect in &suspects {
+    for suspect in suspects {
         if let Some(series) = all.get(suspect.position) {
             wanted.entry(&suspect.holder).or_default().insert(series);
         }

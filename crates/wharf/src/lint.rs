@@ -158,17 +158,18 @@ fn lines(body: &[u8]) -> impl Iterator<Item = std::ops::Range<usize>> {
 }
 
 fn mistake(rule: Rule, error: &DecodeError) -> Finding {
-    let hint = match error.advice() {
-        Some(advice) => advice.to_owned(),
-        None => error.kind().to_string(),
+    let message = match error.foreign() {
+        Some(foreign) => format!("expected the text format, found {foreign}"),
+        None => format!("expected {}, found {}", error.expected(), error.found()),
     };
+    let hint = error.advice().unwrap_or("a line is `name{label=\"value\"} 1`");
     Finding {
         line: error.line(),
         column: error.column(),
         rule,
         family: None,
-        message: format!("expected {}, found {}", error.expected(), error.found()),
-        hint,
+        message,
+        hint: hint.to_owned(),
     }
 }
 

@@ -8,6 +8,7 @@ use wharf_model::{
 };
 
 use super::Options;
+use super::advice::LINE_FEED;
 use super::assembly::{Assembly, HistogramLine, SummaryLine};
 use super::cursor::{Cursor, Token};
 use super::error::{DecodeErrorKind, Failure, Quoted};
@@ -20,9 +21,6 @@ const MAX_COMPARED_LABELS: usize = 16;
 
 /// Room for labels is made as if each took so many bytes of the body; more is made when that was not enough.
 const BYTES_PER_LABEL: usize = 24;
-
-const USE_OPENMETRICS: &str =
-    "this is OpenMetrics, not the text format: send `Content-Type: application/openmetrics-text`";
 
 pub(super) fn decode(body: &[u8], options: Options) -> Result<Exposition<'_>, Failure> {
     // Strings refer to the body if it can be referred to as text, else each one is checked and copied.
@@ -102,10 +100,7 @@ impl<'a> Decoder<'a> {
         let is_blank = line.iter().all(|byte| matches!(byte, b' ' | b'\t'));
         if self.options.strict && !is_blank {
             let offset = offset + line.len();
-            return Err(
-                Failure::new(offset, DecodeErrorKind::UnexpectedEnd, "a line feed")
-                    .advise(Some("the last line, too, ends in a line feed")),
-            );
+            return Err(Failure::new(offset, DecodeErrorKind::UnexpectedEnd, LINE_FEED));
         }
         Ok(())
     }
@@ -189,15 +184,8 @@ impl<'a> Decoder<'a> {
             let mut end = cursor;
             end.skip(word.len());
             let expected = "`counter`, `gauge`, `histogram`, `summary` or `untyped`";
-            let is_openmetrics = [&b"unknown"[..], b"info", b"stateset"].contains(&known);
-            return Err(self
-                .bad_token(
-                    cursor,
-                    end,
-                    DecodeErrorKind::UnknownType(Quoted::text(word)),
-                    expected,
-                )
-                .advise(is_openmetrics.then_some(USE_OPENMETRICS)));
+            let kind = DecodeErrorKind::UnknownType(Quoted::text(word));
+            return Err(self.bad_token(cursor, end, kind, expected));
         };
         self.family_mut(target).metric_type = metric_type;
         Ok(())
@@ -280,10 +268,7 @@ impl<'a> Decoder<'a> {
         let start = *cursor;
         let name = cursor.metric_name()?;
         if name.raw.is_empty() {
-            let has_mark = start.rest().starts_with("\u{feff}".as_bytes());
-            return Err(start
-                .unexpected(DecodeErrorKind::MissingMetricName, "a metric name")
-                .advise(has_mark.then_some("the body begins with a byte order mark: leave it out")));
+            return Err(start.unexpected(DecodeErrorKind::MissingMetricName, "a metric name"));
         }
         self.resolve(name)
     }
@@ -485,15 +470,9 @@ impl<'a> Decoder<'a> {
             .ok()
             .and_then(|token| token.parse().ok())
         else {
-            let advice = match start.rest().trim_ascii_end() {
-                b"" => Some("leave out the blank at the end of the line"),
-                [b'#', rest @ ..] if rest.trim_ascii_start().starts_with(b"{") => Some(USE_OPENMETRICS),
-                [b'#', ..] => Some("comments stand on lines of their own"),
-                _ => None,
-            };
             let kind = DecodeErrorKind::InvalidTimestamp(Quoted::text(token));
             let expected = "a timestamp in milliseconds or the end of the line";
-            return Err(self.bad_token(start, cursor, kind, expected).advise(advice));
+            return Err(self.bad_token(start, cursor, kind, expected));
         };
         let rest = cursor;
         if !self.options.strict {
@@ -512,20 +491,8 @@ impl<'a> Decoder<'a> {
         } else {
             "a number"
         };
-        let advice = if token.contains(&b',') {
-            Some("write the decimal separator as a point")
-        } else if token.ends_with(b"\r") {
-            Some("end lines in a line feed alone")
-        } else {
-            None
-        };
-        self.bad_token(
-            start,
-            end,
-            DecodeErrorKind::InvalidValue(Quoted::text(token)),
-            expected,
-        )
-        .advise(advice)
+        let kind = DecodeErrorKind::InvalidValue(Quoted::text(token));
+        self.bad_token(start, end, kind, expected)
     }
 
     /// The failure of what lies between two places. The original does not look at what the end of the body cuts
@@ -538,7 +505,7 @@ impl<'a> Decoder<'a> {
         expected: &'static str,
     ) -> Failure {
         if self.options.strict && end.is_cut() && end.peek().is_none() {
-            return Failure::new(end.offset(), DecodeErrorKind::UnexpectedEnd, "a line feed");
+            return Failure::new(end.offset(), DecodeErrorKind::UnexpectedEnd, LINE_FEED);
         }
         start.unexpected(kind, expected)
     }

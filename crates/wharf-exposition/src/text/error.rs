@@ -1,11 +1,14 @@
 //! What is wrong with a body, and where.
 //!
-//! The first line of the text is the original's to the letter, because clients and alerts match on it. What it
-//! does not say (the column, what would have been right) follows as hints.
+//! The first line of the text is the Pushgateway's to the letter, because clients and alerts match on it. What it
+//! does not say (the column, what would have been right, what the body is instead) follows as hints.
 
 use std::fmt;
 
 use wharf_model::TooLarge;
+
+use super::advice::{self, Place};
+use crate::Foreign;
 
 /// Input shown in an error is cut after as many bytes.
 const MAX_QUOTED_BYTES: usize = 1024;
@@ -32,6 +35,7 @@ struct Details {
     kind: DecodeErrorKind,
     expected: &'static str,
     found: String,
+    foreign: Option<Foreign>,
     advice: Option<&'static str>,
 }
 
@@ -129,22 +133,6 @@ pub enum DecodeErrorKind {
     TooLarge,
 }
 
-impl DecodeErrorKind {
-    /// What helps against this kind of mistake wherever it is made.
-    fn advice(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::InvalidEscape(_) => {
-                r#"a backslash itself is written `\\`; only `\\`, `\n` and `\"` are escapes"#
-            }
-            Self::InvalidMetricName(_) | Self::InvalidLabelName(_) => {
-                "only letters, digits, `_` and (in metric names) `:` are allowed here"
-            }
-            Self::SecondType(_) => "put the TYPE line before the first sample, and only once",
-            _ => return None,
-        })
-    }
-}
-
 /// A piece of the input, in quotes and escaped as Go's `%q` does it, and cut short if it is very long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quoted(Box<str>);
@@ -227,26 +215,17 @@ struct Mistake {
     offset: usize,
     kind: DecodeErrorKind,
     expected: &'static str,
-    advice: Option<&'static str>,
 }
 
 impl Failure {
     /// The mistake `kind` at the byte `offset` of the body, where `expected` should have been.
     #[cold]
     pub(super) fn new(offset: usize, kind: DecodeErrorKind, expected: &'static str) -> Self {
-        let advice = kind.advice();
         Self(Box::new(Mistake {
             offset,
             kind,
             expected,
-            advice,
         }))
-    }
-
-    /// Adds advice, or takes it away.
-    pub(super) fn advise(mut self, advice: Option<&'static str>) -> Self {
-        self.0.advice = advice;
-        self
     }
 }
 
@@ -263,18 +242,32 @@ impl DecodeError {
             offset,
             kind,
             expected,
-            advice,
         } = *mistake;
         let (before, after) = body.split_at_checked(offset).unwrap_or((body, &[]));
         let line_start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
         let before_in_line = before.get(line_start..).unwrap_or_default();
         let after_in_line = after.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line_end = offset + after_in_line.len();
+        let line = body.get(line_start..line_end).unwrap_or_default();
+        // Behind a byte order mark is the text format.
+        let foreign = Foreign::of(body).filter(|foreign| *foreign != Foreign::Utf8Mark);
+        let foreign = foreign.or_else(|| Foreign::of_line(line));
+        let place = Place {
+            before: before_in_line,
+            rest: after_in_line,
+            expected,
+        };
+        let advice = match foreign {
+            Some(foreign) => foreign.advice(),
+            None => advice::on(&kind, place),
+        };
         Self(Box::new(Details {
             line: memchr::memchr_iter(b'\n', before).count() + 1,
             column: String::from_utf8_lossy(before_in_line).chars().count() + 1,
             kind,
             expected,
             found: found(after_in_line, after_in_line.len() == after.len()),
+            foreign,
             advice,
         }))
     }
@@ -302,6 +295,11 @@ impl DecodeError {
     /// What to do about it, if that can be told.
     pub fn advice(&self) -> Option<&'static str> {
         self.0.advice
+    }
+
+    /// What the body, or the line, is instead.
+    pub fn foreign(&self) -> Option<Foreign> {
+        self.0.foreign
     }
 
     /// What is wrong.
@@ -341,10 +339,15 @@ impl fmt::Display for DecodeError {
             kind,
             expected,
             found,
+            foreign,
             advice,
         } = &*self.0;
         writeln!(f, "text format parsing error in line {line}: {kind}")?;
-        write!(f, "hint: column {column}: expected {expected}, found {found}")?;
+        match foreign {
+            // What is expected at some byte of it helps nobody then.
+            Some(foreign) => write!(f, "hint: this is {foreign}, not the text format")?,
+            None => write!(f, "hint: column {column}: expected {expected}, found {found}")?,
+        }
         if let Some(advice) = advice {
             write!(f, "\nhint: {advice}")?;
         }

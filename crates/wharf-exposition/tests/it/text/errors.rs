@@ -245,8 +245,9 @@ fn hints_say_where_and_what() {
         "m.x 1\n",
         LENIENT,
         expect![[r#"
-        text format parsing error in line 1: expected float as value, got ".x"
-        hint: column 2: expected a blank or `{` after the metric name, found `.x 1`"#]],
+            text format parsing error in line 1: expected float as value, got ".x"
+            hint: column 2: expected a blank or `{` after the metric name, found `.x 1`
+            hint: metric names have letters, digits, `_` and `:`, no other characters"#]],
     );
     check(
         "\u{feff}m 1\n",
