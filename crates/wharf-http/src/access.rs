@@ -23,7 +23,7 @@ use crate::{page, respond};
 pub struct Access {
     /// Put on every response that does not have them itself.
     pub headers: HeaderMap,
-    /// Who may ask; nobody in particular: everybody.
+    /// Who may ask; everybody, if there are none.
     pub users: Arc<Users>,
     /// For handshakes; without it they fail.
     pub tls: Option<Tls>,

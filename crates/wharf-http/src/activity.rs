@@ -5,6 +5,7 @@
 
 pub(crate) mod changes;
 pub(crate) mod hour;
+mod refusal_log;
 pub(crate) mod refused;
 pub(crate) mod scrapers;
 mod visible;
@@ -19,6 +20,7 @@ use wharf_store::{Gist, UnixNanos};
 
 use self::changes::{Change, Changes};
 use self::hour::Hour;
+use self::refusal_log::RefusalLog;
 use self::refused::RefusedPushes;
 use self::scrapers::Scrapers;
 use crate::error::ApiError;
@@ -31,6 +33,7 @@ pub(crate) struct Activity {
     history: Option<History>,
     pub(crate) hour: Hour,
     pub(crate) refused: RefusedPushes,
+    pub(crate) refusal_log: RefusalLog,
     pub(crate) scrapers: Scrapers,
     pub(crate) changes: Changes,
     pub(crate) disk: Mutex<Disk>,
@@ -103,6 +106,7 @@ impl Activity {
             history: (history_bytes > 0).then(|| History::new(history_bytes)),
             hour: Hour::new(now),
             refused: RefusedPushes::default(),
+            refusal_log: RefusalLog::default(),
             scrapers: Scrapers::default(),
             changes: Changes::new(names),
             disk: Mutex::default(),

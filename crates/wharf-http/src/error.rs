@@ -299,6 +299,11 @@ impl ApiError {
         self.reason
     }
 
+    /// Whether it is due to a body that could not be read.
+    pub(crate) fn is_of_body(&self) -> bool {
+        matches!(self.reason, "syntax" | "encoding")
+    }
+
     /// The right that the request lacks.
     pub(crate) fn lacks(&self) -> Option<Right> {
         self.lacks.map(|(right, _)| right)

@@ -29,6 +29,7 @@ use crate::client::Source;
 use crate::connection::ClientNames;
 use crate::door::Door;
 use crate::error::{ApiError, Denied};
+use crate::grouping;
 use crate::limits::PushLimits;
 use crate::origin::Origins;
 use crate::path::{clean, percent_decode, percent_encode};
@@ -387,6 +388,9 @@ impl Gateway {
     pub(crate) fn record_refusal(&self, error: &ApiError, push: Option<Pushed>, address: Option<IpAddr>) {
         self.telemetry.record_refusal(error.reason());
         let now = self.clock.now();
+        if error.is_of_body() {
+            self.log_unreadable(error, push.as_ref(), address, now);
+        }
         let key = push.as_ref().map(|push| &push.key);
         self.activity
             .refused
@@ -404,6 +408,32 @@ impl Gateway {
         if error.lacks().is_none() && self.store.has_group(&push.key) {
             self.activity.refused(push, error, self.clock.now());
         }
+    }
+
+    /// Logs that a body could not be read. Pushes that contradict something are logged where that is found.
+    fn log_unreadable(
+        &self,
+        error: &ApiError,
+        push: Option<&Pushed>,
+        address: Option<IpAddr>,
+        now: UnixNanos,
+    ) {
+        let Some(left_out) = self.activity.refusal_log.turn(now) else {
+            return;
+        };
+        let err = error.text().lines().next().unwrap_or_default();
+        let group = push.map(|push| grouping::brief(&push.key));
+        let method = push.map(|push| push.method.as_str());
+        let source = address.map(|address| address.to_string());
+        let not_logged = (left_out > 0).then_some(left_out);
+        tracing::warn!(
+            method,
+            source,
+            group,
+            err,
+            not_logged,
+            "a pushed body could not be read"
+        );
     }
 
     /// A place among the scrapes, to be held until the answer has been sent.
@@ -759,7 +789,7 @@ impl Gateway {
         let (groups, commit) = self.store.wipe()?;
         commit.wait().await?;
         self.activity.wiped();
-        tracing::info!(groups, by = rights.who(), "all groups wiped");
+        tracing::info!(groups, by = rights.who(), address = %rights.address(), "all groups wiped");
         Ok(respond::empty(StatusCode::ACCEPTED))
     }
 

@@ -70,7 +70,8 @@ pub(crate) async fn delete(
     if !gateway.settings.admin_api {
         return ApiError::needs_flag("deleting by selector", "web.enable-admin-api").into_response();
     }
-    let (query, who, rights) = (query.map(str::to_owned), rights.who(), rights.clone());
+    let (who, address) = (rights.who(), rights.address());
+    let (query, rights) = (query.map(str::to_owned), rights.clone());
     let worker = Arc::clone(&gateway);
     let deleted = tokio::task::spawn_blocking(move || {
         let request = DeleteRequest::of(query.as_deref())?.within(&rights, &worker)?;
@@ -98,6 +99,7 @@ pub(crate) async fn delete(
             groups = deleted.keys.len(),
             selector = request.describe(),
             by = who,
+            %address,
             "deleted by selector"
         );
     }

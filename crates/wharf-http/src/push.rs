@@ -377,8 +377,12 @@ impl Received {
                 .map_err(|error| ApiError::syntax(&error)),
             BodyFormat::Protobuf => protobuf::decode(body).map_err(|error| ApiError::syntax(&error)),
         };
-        let mut exposition =
-            decoded.map_err(|error| error.with_advice(&advice::on_body(&self.headers, self.format, body)))?;
+        let mut exposition = decoded.map_err(|error| {
+            let source = self.source();
+            let first_line = error.text().lines().next().unwrap_or_default();
+            tracing::debug!(source, err = first_line, "failed to parse text");
+            error.with_advice(&advice::on_body(&self.headers, self.format, body))
+        })?;
         settings.push_limits.check(&exposition)?;
         if settings.strip_timestamps {
             let metrics = exposition

@@ -369,7 +369,7 @@ impl Rights {
         }
     }
 
-    /// Who asks, by the rules: ``user `alice` ``. Nobody in particular if it is empty.
+    /// Who asks, by the rules: ``user `alice` ``. Anonymous if it is empty.
     pub fn identities(&self) -> &[String] {
         self.proven.as_ref().map_or(&[], |proven| &proven.identities)
     }
@@ -419,17 +419,11 @@ impl Rights {
         if is_allowed {
             return Ok(());
         }
-        let (name, found) = (right.as_str(), self.who());
-        let text = if self.have(right) {
-            let scope = self.scope(right);
-            format!(
-                "expected the right `{name}` for every group, found {found} without it\n\
-                 hint: `{name}` is allowed for {scope}"
-            )
+        Err(if self.have(right) {
+            self.lacking(right, " for every group", Some(&self.scope(right)))
         } else {
-            format!("expected the right `{name}`, found {found} without it")
-        };
-        Err(self.denied(right, &text))
+            self.lacking(right, "", None)
+        })
     }
 
     /// Lets a request pass that has a right for the group of this key.
@@ -440,39 +434,63 @@ impl Rights {
         if self.allow(right, key) {
             return Ok(());
         }
-        let name = right.as_str();
-        let (found, scope) = (self.who(), self.scope(right));
-        let text = format!(
-            "expected the right `{name}` for {}, found {found} without it\nhint: `{name}` is allowed for {scope}",
-            brief(key)
-        );
-        Err(self.denied(right, &text))
+        let of_group = format!(" for {}", brief(key));
+        Err(self.lacking(right, &of_group, Some(&self.scope(right))))
     }
 
     /// Who asks, for texts and logs.
     pub(crate) fn who(&self) -> String {
         match self.identities() {
-            [] => "nobody in particular".to_owned(),
+            [] => "anonymous".to_owned(),
             identities => identities.join(" and "),
         }
     }
 
-    fn denied(&self, right: Right, text: &str) -> ApiError {
-        let challenges = self
-            .proven
-            .as_ref()
-            .map(|proven| proven.challenges)
-            .unwrap_or_default();
+    /// From which address, for logs.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.from
+    }
+
+    /// The refusal of a request that lacks a right, or has it in this scope only.
+    fn lacking(&self, right: Right, for_what: &str, scope: Option<&Scope>) -> ApiError {
+        let name = right.as_str();
+        let doing = match right {
+            Right::Push => "pushing",
+            Right::Delete => "deleting",
+            Right::Read => "reading",
+            Right::Admin => "this",
+        };
         let is_known = !self.identities().is_empty();
-        ApiError::denied(
-            right,
-            text,
-            if is_known {
-                Challenges::default()
-            } else {
-                challenges
-            },
-        )
+        let can_sign_in = self.challenges() != Challenges::default();
+        let mut text = match (is_known, can_sign_in) {
+            (true, _) => {
+                let who = self.who();
+                format!("expected the right `{name}`{for_what}, found {who} without it")
+            }
+            (false, true) => format!("you are not signed in; {doing} needs the right `{name}`{for_what}"),
+            (false, false) => {
+                format!("{doing} needs the right `{name}`{for_what}, which anonymous clients do not have")
+            }
+        };
+        if let Some(scope) = scope {
+            text.push_str(&format!("\nhint: `{name}` is allowed for {scope}"));
+        }
+        self.denied(right, &text)
+    }
+
+    fn challenges(&self) -> Challenges {
+        let proven = self.proven.as_ref();
+        proven.map(|proven| proven.challenges).unwrap_or_default()
+    }
+
+    fn denied(&self, right: Right, text: &str) -> ApiError {
+        let is_known = !self.identities().is_empty();
+        let challenges = if is_known {
+            Challenges::default()
+        } else {
+            self.challenges()
+        };
+        ApiError::denied(right, text, challenges)
     }
 }
 

@@ -1,7 +1,6 @@
 //! What is wrong with how a body was sent: its headers and its bytes do not go together.
 
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 use wharf_exposition::{Foreign, is_text, openmetrics, text};
 use wharf_model::name::NameRule;
 
@@ -35,18 +34,24 @@ pub(crate) fn on_body(headers: &HeaderMap, format: BodyFormat, body: &[u8]) -> S
         BodyFormat::Text if foreign == Some(Foreign::Protobuf) => {
             lines.add(&format!("send `Content-Type: {PROTOBUF}` with it"));
         }
-        BodyFormat::Text if is_form(headers, body) => lines.add(
-            "the body has no line feeds: `curl -d @FILE` takes them out, and `--data-urlencode` escapes them; use \
-             `curl --data-binary @FILE`",
-        ),
-        BodyFormat::Text if media_type(headers).eq_ignore_ascii_case("multipart/form-data") => {
-            lines.add("`curl -F` wraps a file in a form: use `curl --data-binary @FILE`");
+        BodyFormat::Text if foreign.is_none() && is_form(headers, body) => {
+            lines.add(
+                "the body has no line feeds: `curl -d @FILE` takes them out; use `curl --data-binary @FILE`",
+            );
+        }
+        BodyFormat::Text if foreign.is_none() && is_multipart(headers) => {
+            Foreign::Multipart
+                .advice()
+                .into_iter()
+                .for_each(|advice| lines.add(advice));
         }
         BodyFormat::Text if is_openmetrics(body) => {
             lines.add("as OpenMetrics it is good: send `Content-Type: application/openmetrics-text` with it");
         }
         BodyFormat::OpenMetrics if foreign.is_none() && is_text_format(body) => {
-            lines.add("in the text format it is good: send it without `Content-Type: application/openmetrics-text`");
+            lines.add(
+                "in the text format it is good: send it without `Content-Type: application/openmetrics-text`",
+            );
         }
         BodyFormat::Protobuf if foreign.is_none() && !body.is_empty() && is_text(body) => {
             lines.add("this is text: send it without `Content-Type: application/vnd.google.protobuf`");
@@ -114,6 +119,10 @@ fn is_form(headers: &HeaderMap, body: &[u8]) -> bool {
     media_type(headers).eq_ignore_ascii_case("application/x-www-form-urlencoded") && !body.contains(&b'\n')
 }
 
+fn is_multipart(headers: &HeaderMap) -> bool {
+    media_type(headers).eq_ignore_ascii_case("multipart/form-data")
+}
+
 fn is_openmetrics(body: &[u8]) -> bool {
     let options = openmetrics::Options {
         names: NameRule::Utf8,
@@ -137,7 +146,7 @@ mod tests {
     use std::io::Write;
 
     use http::HeaderValue;
-    use http::header::CONTENT_ENCODING;
+    use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
     use super::*;
 
@@ -239,12 +248,9 @@ mod tests {
             b"# TYPE m gaugem 1",
             "--data-binary @FILE",
         );
-        check(
-            (form, ""),
-            BodyFormat::Text,
-            b"%23+TYPE+m+gauge%0Am+1",
-            "--data-binary @FILE",
-        );
+        // The decoder's error says how then.
+        let escaped = b"%23+TYPE+m+gauge%0Am+1";
+        assert_eq!(on_body(&headers(form, ""), BodyFormat::Text, escaped), "");
         check(
             ("multipart/form-data; boundary=x", ""),
             BodyFormat::Text,

@@ -68,7 +68,7 @@ async fn everybody_has_the_rights_of_the_anonymous_and_no_more() {
     assert_eq!(denied.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(
         denied.text(),
-        "expected the right `push`, found nobody in particular without it"
+        "you are not signed in; pushing needs the right `push`"
     );
 }
 

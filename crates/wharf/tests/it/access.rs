@@ -143,7 +143,13 @@ fn who_has_no_right_is_refused_by_every_route_that_needs_one() {
         assert_eq!(answer.status, 401, "{request}");
         assert_eq!(answer.header("WWW-Authenticate"), Some("Bearer"), "{request}");
         if !request.to_bytes().starts_with(b"HEAD") {
-            let expected = format!("expected the right `{right}`, found nobody in particular without it\n");
+            let doing = match right {
+                "push" => "pushing",
+                "delete" => "deleting",
+                "read" => "reading",
+                _ => "this",
+            };
+            let expected = format!("you are not signed in; {doing} needs the right `{right}`\n");
             assert_eq!(answer.text(), expected, "{request}");
         }
         // Those who have another right are known, and asking them again would not help.

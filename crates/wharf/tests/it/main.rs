@@ -19,6 +19,7 @@ mod jobs;
 mod listeners;
 mod operators;
 mod process;
+mod refusals;
 mod rules;
 mod scrapes;
 mod sockets;

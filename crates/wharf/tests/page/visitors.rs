@@ -76,9 +76,7 @@ fn a_refused_deletion_says_why_on_lines_of_their_own() {
     page.go("/?view=group&group=job%2Fa");
     page.click("Delete group…");
     page.click("Delete group");
-    page.wait_for_text(
-        "expected the right `delete` for {job=\"a\"}, found nobody in particular without it\nhint: ",
-    );
+    page.wait_for_text("you are not signed in; deleting needs the right `delete` for {job=\"a\"}\nhint: ");
     page.wait_for_rows(&["a"]);
 }
 

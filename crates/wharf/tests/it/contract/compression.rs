@@ -152,8 +152,23 @@ fn case_084_snappy_is_understood() {
 fn case_085_unknown_encodings_are_ignored() {
     case()
         .step(push_encoded("br", PLAIN), ok())
-        .step(push_encoded("x-gzip", gzip(PLAIN)), refused(NO_NAME))
+        .step(push_encoded("identity", PLAIN), ok())
+        .step(push_encoded("  GZip ", gzip(PLAIN)), ok())
+        .step(push_encoded("gzip, gzip", gzip(&gzip(PLAIN))), refused(NO_NAME))
         .run(WHARF);
+}
+
+#[test]
+fn an_old_name_of_gzip_and_identity_beside_it_are_understood() {
+    let reason = "RFC 9110 says that both are gzip; the real one reads the compressed bytes as text";
+    for encoding in ["x-gzip", "X-GZIP", "gzip, identity", "identity,gzip", "gzip,"] {
+        case()
+            .step(
+                push_encoded(encoding, gzip(PLAIN)),
+                differs(reason, refused(NO_NAME), ok()),
+            )
+            .run(WHARF);
+    }
 }
 
 #[test]

@@ -65,6 +65,27 @@ fn case_044_one_family_has_one_type_across_groups() {
 }
 
 #[test]
+fn all_contradictions_of_a_push_are_counted_and_named() {
+    case()
+        .step(post("/metrics/job/old").body("a 1\nb 1\nc 1\n"), ok())
+        .step(
+            post("/metrics/job/new").body(
+                "# TYPE a gauge\na 1\n# TYPE b gauge\nb 1\n# TYPE c counter\nc 1\nd 1\nd 2\n\
+                 # TYPE process_start_time_seconds counter\nprocess_start_time_seconds 1\n",
+            ),
+            inconsistent(r#"5 error\(s\) occurred:\n"#)
+                .matches("\n\\* collected metric \"a\" .*is not a (GAUGE|UNTYPED)")
+                .matches("\n\\* collected metric \"b\" .*is not a (GAUGE|UNTYPED)")
+                .matches("\n\\* collected metric \"c\" .*is not a (COUNTER|UNTYPED)")
+                .matches("\n\\* collected metric \"d\" .*was collected before")
+                .matches(
+                    "\n\\* gathered metric family process_start_time_seconds has type COUNTER but should have GAUGE",
+                ),
+        )
+        .run(WHARF);
+}
+
+#[test]
 fn case_045_different_helps_are_tolerated() {
     case()
         .step(post("/metrics/job/a").body("# HELP m one\nm 1\n"), ok())
