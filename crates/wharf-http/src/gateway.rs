@@ -724,7 +724,8 @@ impl Gateway {
         if route == Route::Scrape {
             return scrape::handle(self, query.as_deref(), &headers, rights, peer).await;
         }
-        self.answer(route, path, query.as_deref(), &headers, rights).await
+        self.answer(route, path, query.as_deref(), &headers, rights, peer)
+            .await
     }
 
     /// Routes whose body does not matter.
@@ -735,6 +736,7 @@ impl Gateway {
         query: Option<&str>,
         headers: &HeaderMap,
         rights: &Rights,
+        peer: Option<IpAddr>,
     ) -> Response<ResponseBody> {
         let key = |key_at: usize| {
             let key_at = self.settings.route_prefix.len() + key_at;
@@ -764,7 +766,7 @@ impl Gateway {
             Route::ApiMetrics => api::metrics(self, rights).await,
             Route::ApiOptions => api::options(),
             Route::ApiGroups => groups::list(self, query, rights).await,
-            Route::ApiDeleteGroups => groups::delete(self, query, rights).await,
+            Route::ApiDeleteGroups => groups::delete(self, query, rights, peer).await,
             Route::ApiGroup { key_at } => {
                 let key = key(key_at);
                 group::show(self, &key, query, rights).await
@@ -781,15 +783,23 @@ impl Gateway {
             Route::ApiStats => stats::show(self, query, rights).await,
             Route::ApiDescription => description::show(),
             Route::Reload => self.reload_by_request().await,
-            Route::ApiWipe => self.wipe(rights).await.unwrap_or_else(ApiError::into_response),
+            Route::ApiWipe => self
+                .wipe(rights, peer)
+                .await
+                .unwrap_or_else(ApiError::into_response),
         }
     }
 
-    async fn wipe(&self, rights: &Rights) -> Result<Response<ResponseBody>, ApiError> {
+    async fn wipe(
+        &self,
+        rights: &Rights,
+        address: Option<IpAddr>,
+    ) -> Result<Response<ResponseBody>, ApiError> {
         let (groups, commit) = self.store.wipe()?;
         commit.wait().await?;
         self.activity.wiped();
-        tracing::info!(groups, by = rights.who(), address = %rights.address(), "all groups wiped");
+        let address = address.map(tracing::field::display);
+        tracing::info!(groups, by = rights.who(), address, "all groups wiped");
         Ok(respond::empty(StatusCode::ACCEPTED))
     }
 

@@ -7,6 +7,7 @@ mod cursor;
 mod filter;
 mod shown;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,12 +67,12 @@ pub(crate) async fn delete(
     gateway: Arc<Gateway>,
     query: Option<&str>,
     rights: &Rights,
+    address: Option<IpAddr>,
 ) -> Response<ResponseBody> {
     if !gateway.settings.admin_api {
         return ApiError::needs_flag("deleting by selector", "web.enable-admin-api").into_response();
     }
-    let (who, address) = (rights.who(), rights.address());
-    let (query, rights) = (query.map(str::to_owned), rights.clone());
+    let (query, who, rights) = (query.map(str::to_owned), rights.who(), rights.clone());
     let worker = Arc::clone(&gateway);
     let deleted = tokio::task::spawn_blocking(move || {
         let request = DeleteRequest::of(query.as_deref())?.within(&rights, &worker)?;
@@ -99,7 +100,7 @@ pub(crate) async fn delete(
             groups = deleted.keys.len(),
             selector = request.describe(),
             by = who,
-            %address,
+            address = address.map(tracing::field::display),
             "deleted by selector"
         );
     }

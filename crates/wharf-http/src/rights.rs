@@ -446,11 +446,6 @@ impl Rights {
         }
     }
 
-    /// From which address, for logs.
-    pub(crate) fn address(&self) -> IpAddr {
-        self.from
-    }
-
     /// The refusal of a request that lacks a right, or has it in this scope only.
     fn lacking(&self, right: Right, for_what: &str, scope: Option<&Scope>) -> ApiError {
         let name = right.as_str();
