@@ -178,8 +178,7 @@ export const open = (main) => {
       states.includes("failed") && h("div", { class: "trouble failed" }, h("strong", {}, "refused "),
         ago(error?.time_seconds ?? group.push_failure_time_seconds), error && `: ${error.reason}`),
       states.includes("future") && h("div", { class: "trouble failed" }, h("strong", {}, "in the future")),
-      states.includes("stale") && !states.includes("failed")
-        && h("div", { class: "trouble stale" }, h("strong", {}, "late"), usual > 0 && `, usually every ${duration(usual)}`),
+      states.includes("stale") && h("div", { class: "trouble stale" }, h("strong", {}, "late"), usual > 0 && `, usually every ${duration(usual)}`),
       isPending(group.path) && h("div", { class: "trouble failed" }, h("strong", {}, "will be deleted")),
     ];
   };
