@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, Request, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -21,6 +21,7 @@ use crate::gateway::Gateway;
 use crate::peer::Peer;
 use crate::socket::Socket;
 use crate::stream::Stream;
+use crate::targets::Targets;
 
 /// How often a connection looks at its deadlines.
 const TICK: Duration = Duration::from_secs(1);
@@ -49,11 +50,17 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, door: Arc<Door>, stream: Socket
     let Some((stream, names)) = stream else { return };
     let names = (!names.is_empty()).then(|| ClientNames(names.into()));
     let progress = Arc::new(Progress::new());
+    let (stream, framing) = if stream.is_http2() {
+        Targets::of_http2(stream)
+    } else {
+        Targets::new(stream)
+    };
     let io = Watched {
         io: TokioIo::new(stream),
         progress: Arc::clone(&progress),
     };
     let service = service_fn(|mut request: Request<Incoming>| {
+        framing.tell(request.body().size_hint().exact());
         let request_progress = Arc::clone(&progress);
         let (gateway, door) = (Arc::clone(&gateway), Arc::clone(&door));
         request.extensions_mut().insert(peer);
@@ -264,7 +271,7 @@ impl Drop for Sending {
 
 /// A stream that tells [`Progress`] when bytes move.
 struct Watched {
-    io: TokioIo<Stream>,
+    io: TokioIo<Targets<Stream>>,
     progress: Arc<Progress>,
 }
 

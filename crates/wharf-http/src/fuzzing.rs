@@ -71,6 +71,9 @@ pub fn parameters(query: &str) -> Result<Vec<(String, String)>, String> {
     query::parameters(Some(query)).map_err(|error| text(&error))
 }
 
+/// What the HTTP library makes of bytes that come over a connection, with targets escaped or not.
+pub use crate::targets::trial::{Seen, Trial};
+
 fn text(error: &ApiError) -> String {
     error.text().to_owned()
 }

@@ -55,6 +55,7 @@ mod shape;
 mod socket;
 mod stats;
 mod stream;
+mod targets;
 pub mod telemetry;
 pub mod tls;
 mod visitor;

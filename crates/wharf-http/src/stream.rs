@@ -60,6 +60,16 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Whether the handshake has agreed on HTTP/2.
+    pub(crate) fn is_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+}
+
 async fn handshake(mut stream: Socket, front: &Front) -> io::Result<(TlsStream<Socket>, Vec<String>)> {
     // Records of a handshake begin with 22, requests with a letter.
     if stream

@@ -48,6 +48,7 @@ mod targets {
     pub(crate) mod query_parse;
     pub(crate) mod record_decode;
     pub(crate) mod relabel;
+    pub(crate) mod request_targets;
     pub(crate) mod selector_parse;
     pub(crate) mod state_import;
     pub(crate) mod stencil_push;
@@ -103,6 +104,7 @@ tests! {
     query_parse
     record_decode
     relabel
+    request_targets
     selector_parse
     state_import
     stencil_push

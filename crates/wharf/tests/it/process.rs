@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use wharf_testkit::http::{Connection, Request, delete, get, post, put};
 use wharf_testkit::protobuf::{self, Message, Type, delimited, family, gauge, varint};
-use wharf_testkit::{Gateway, Kind, Spawn, peers, until};
+use wharf_testkit::{Certificate, Gateway, Kind, Spawn, peers, until};
 
 use crate::{gateways, wharf};
 
@@ -562,5 +562,110 @@ fn case_145_http_2_needs_tls() {
             .unwrap();
         let answer = String::from_utf8(output.stdout).unwrap();
         assert!(!output.status.success(), "{answer}");
+    }
+}
+
+#[test]
+fn every_byte_in_a_path_and_in_a_query_is_taken_or_refused_alike() {
+    let Some(real) = Spawn::real() else { return };
+    let gateways = [real.start(), wharf().start()];
+    for place in ["/metrics/job/a", "/-/healthy?a="] {
+        for byte in 0..=u8::MAX {
+            let statuses = gateways.each_ref().map(|gateway| {
+                let method = if place.contains('?') { "GET" } else { "PUT" };
+                let line = [
+                    method.as_bytes(),
+                    b" ",
+                    place.as_bytes(),
+                    &[byte],
+                    b"b HTTP/1.1\r\n",
+                ]
+                .concat();
+                let rest = b"Host: x\r\nContent-Length: 4\r\n\r\nm 1\n";
+                let mut connection = gateway.connect();
+                connection.write(&[&line, &rest[..]].concat()).unwrap();
+                connection.read_response(method).unwrap().status
+            });
+            assert_eq!(statuses[0], statuses[1], "{byte:#04x} behind {place}");
+        }
+    }
+}
+
+#[test]
+fn a_selector_can_be_written_as_in_the_documentation_of_prometheus() {
+    let gateway = wharf().arg("--web.enable-admin-api").start();
+    gateway.push("/metrics/job/x", "m 1\n");
+    gateway.push("/metrics/job/y", "m 1\n");
+    let ask = |method: &str, path: &str| {
+        let url = format!("http://{}{path}", gateway.address());
+        let output = Command::new("curl")
+            .args([
+                "--silent",
+                "--globoff",
+                "--fail-with-body",
+                "--request",
+                method,
+                &url,
+            ])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{url}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let groups = ask("GET", r#"/api/v1/groups?match[]={job="x"}"#);
+    let groups: Value = serde_json::from_str(&groups).unwrap();
+    assert_eq!(
+        groups["data"]["groups"].as_array().map(Vec::len),
+        Some(1),
+        "{groups}"
+    );
+    assert_eq!(groups["data"]["groups"][0]["labels"]["job"], "x");
+    let scrape = ask("GET", r#"/metrics?match[]={__name__="m",job=~"x|z"}"#);
+    assert!(scrape.contains("m{instance=\"\",job=\"x\"} 1\n"), "{scrape}");
+    assert!(!scrape.contains("job=\"y\""), "{scrape}");
+    ask("DELETE", r#"/api/v1/groups?match[]={job="x"}"#);
+    assert_eq!(gateway.scrape().value("m", &[("job", "x")]), None);
+    assert_eq!(gateway.scrape().value("m", &[("job", "y")]), Some("1"));
+}
+
+#[test]
+fn odd_characters_of_a_url_are_taken_over_http_2() {
+    let folder = tempfile::tempdir().unwrap();
+    Certificate::self_signed("localhost", &["localhost"]).write(folder.path(), "server");
+    let config = folder.path().join("web.yml");
+    std::fs::write(
+        &config,
+        "tls_server_config: {cert_file: server.crt, key_file: server.key}\n",
+    )
+    .unwrap();
+    for spawn in gateways() {
+        let gateway = spawn
+            .arg(format!("--web.config.file={}", config.display()))
+            .start();
+        let base = format!("https://{}", gateway.address());
+        let ask = |args: &[&str]| {
+            let output = Command::new("curl")
+                .args([
+                    "--silent",
+                    "--globoff",
+                    "--insecure",
+                    "--http2",
+                    "--write-out",
+                    "%{http_version} %{http_code}\n",
+                ])
+                .args(args)
+                .output()
+                .unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        // Both over one connection.
+        let pushes = [r#"<"a">"#, "`b`"].map(|job| format!("{base}/metrics/job/{job}?x=\"<>`"));
+        let pushed = ask(&["--data-binary", "m 1\n", &pushes[0], &pushes[1]]);
+        assert_eq!(pushed, "2 200\n2 200\n");
+        let scrape = ask(&[&format!("{base}/metrics")]);
+        for job in [r#"<\"a\">"#, "`b`"] {
+            let line = format!("m{{instance=\"\",job=\"{job}\"}} 1\n");
+            assert!(scrape.contains(&line), "{scrape}");
+        }
     }
 }

@@ -1,0 +1,43 @@
+//! The library finds the same requests in any bytes whether targets are escaped or not, up to the first target that it would refuse; and
+//! the same ones however the bytes come.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use wharf_fuzz::choice;
+use wharf_http::fuzzing::{Seen, Trial};
+
+fuzz_target!(|bytes: &[u8]| {
+    let (choice, bytes) = choice(bytes);
+    let whole = Trial {
+        escapes: true,
+        read_bytes: usize::MAX,
+        reads_bodies: choice & 1 == 0,
+    };
+    let escaped = whole.run(&[bytes]);
+    let read_bytes = usize::from(choice >> 1) + 1;
+    assert_eq!(Trial { read_bytes, ..whole }.run(&[bytes]), escaped);
+
+    let plain = Trial {
+        escapes: false,
+        ..whole
+    }
+    .run(&[bytes]);
+    assert!(plain.len() <= escaped.len());
+    // The library cuts a target off at `#`, and leaves what is not ASCII as it is.
+    let is_same_target = |byte: &u8| byte.is_ascii() && *byte != b'#';
+    let targets_stay = bytes.iter().all(is_same_target);
+    for (plain, escaped) in plain.iter().zip(&escaped) {
+        let target = if targets_stay || escaped.target.contains("%22") {
+            plain.target.replace('"', "%22")
+        } else {
+            escaped.target.clone()
+        };
+        assert_eq!(
+            Seen {
+                target,
+                ..plain.clone()
+            },
+            *escaped
+        );
+    }
+});
