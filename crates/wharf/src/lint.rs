@@ -19,6 +19,7 @@ use wharf_exposition::text::{self, DecodeError};
 use wharf_model::name::NameRule;
 
 use self::document::Document;
+pub(crate) use self::names::GATEWAY_NAMES;
 pub use self::rule::{Rule, Severity};
 use crate::encoding::{self, EncodingError};
 

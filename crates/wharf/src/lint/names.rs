@@ -58,7 +58,7 @@ const ABBREVIATIONS: [(&str, &str); 14] = [
 ];
 
 /// Names that a gateway gives to its own families, in the group of every push.
-const GATEWAY_NAMES: [&str; 2] = ["push_time_seconds", "push_failure_time_seconds"];
+pub(crate) const GATEWAY_NAMES: [&str; 2] = ["push_time_seconds", "push_failure_time_seconds"];
 
 pub(super) fn check(document: &Document<'_>, notes: &mut Notes) {
     for family in document.families() {

@@ -1,14 +1,15 @@
 //! Metrics on their way to a gateway: read, checked, and written anew, so that every gateway understands them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::mem;
 
 use wharf_exposition::{openmetrics, protobuf, text};
-use wharf_model::Exposition;
 use wharf_model::name::{EscapingScheme, NameRule};
+use wharf_model::{Exposition, Family};
 
 use crate::encoding;
+use crate::quote::Quoted;
 
 /// Metric families by name, each as lines of the text format.
 ///
@@ -35,6 +36,8 @@ pub(crate) enum FamiliesError {
     Syntax(String),
     /// A sample of this family has a timestamp.
     Timestamp(String),
+    /// This series is there twice.
+    Duplicate(String),
 }
 
 impl fmt::Display for FamiliesError {
@@ -46,6 +49,11 @@ impl fmt::Display for FamiliesError {
                 "expected samples without timestamps, found one in `{}`\n\
                  hint: a gateway refuses timestamps; push the time as a metric of its own",
                 family.escape_debug()
+            ),
+            Self::Duplicate(series) => write!(
+                f,
+                "expected each series once, found `{series}` twice\n\
+                 hint: a gateway refuses that; give them different labels"
             ),
         }
     }
@@ -92,6 +100,9 @@ impl Families {
             if family.metrics.iter().any(has_timestamp) {
                 return Err(FamiliesError::Timestamp(name));
             }
+            if let Some(labels) = repeated_labels(&exposition, &family) {
+                return Err(FamiliesError::Duplicate(format!("{name}{labels}")));
+            }
             // The encoder takes a whole exposition: one of this family alone.
             exposition.families = vec![family];
             found.insert(name, text::encode(&exposition, EscapingScheme::AllowUtf8));
@@ -116,6 +127,11 @@ impl Families {
         taken
     }
 
+    /// Their names, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -130,6 +146,27 @@ impl Families {
     pub(crate) fn text(&self) -> Vec<u8> {
         self.0.values().flatten().copied().collect()
     }
+}
+
+/// The labels of a metric that has the same as another of its family, as a text writes them.
+fn repeated_labels(exposition: &Exposition<'_>, family: &Family) -> Option<String> {
+    let mut seen = HashSet::with_capacity(family.metrics.len());
+    family.metrics.iter().find_map(|metric| {
+        let mut labels: Vec<(&str, &str)> = exposition.labels(metric.labels).collect();
+        labels.sort_unstable();
+        if seen.insert(labels.clone()) {
+            return None;
+        }
+        let shown = labels
+            .iter()
+            .map(|(name, value)| format!("{name}={}", Quoted(value)));
+        let shown: Vec<String> = shown.collect();
+        Some(if shown.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", shown.join(","))
+        })
+    })
 }
 
 #[cfg(test)]
@@ -184,6 +221,18 @@ mod tests {
     fn timestamps_are_refused() {
         let error = Families::read(b"a 1 1700000000000\n", Format::Text).unwrap_err();
         assert_eq!(error, FamiliesError::Timestamp("a".to_owned()));
+    }
+
+    #[test]
+    fn a_series_that_is_there_twice_is_refused() {
+        for text in [
+            "a{x=\"1\",y=\"2\"} 1\na{y=\"2\",x=\"1\"} 2\n",
+            "b 1\na{x=\"1\",y=\"2\"} 1\na{x=\"1\",y=\"2\"} 1\n",
+        ] {
+            let error = Families::read(text.as_bytes(), Format::Text).unwrap_err();
+            assert_eq!(error, FamiliesError::Duplicate("a{x=\"1\",y=\"2\"}".to_owned()));
+        }
+        read("a{x=\"1\"} 1\na{x=\"2\"} 1\na 1\n");
     }
 
     #[test]

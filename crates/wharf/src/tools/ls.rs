@@ -9,7 +9,7 @@ use wharf_model::duration;
 
 use super::gateway::GatewayFlags;
 use super::output::{self, Format, Pushed, Side, Table};
-use super::remote::{self, Group, Query, Remote, Sort};
+use super::remote::{self, Group, Query, Remote, Sort, Status};
 
 /// List the groups of a gateway.
 #[derive(Debug, clap::Parser)]
@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     selectors: Vec<String>,
 
     /// What comes first
-    #[arg(long, value_enum, default_value = "labels")]
+    #[arg(long, value_enum, default_value = "job")]
     sort: Sort,
 
     /// The other way round
@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
 
-    /// Only groups whose last push was refused
+    /// Only groups whose last push was refused, for whatever reason
     #[arg(long)]
     failed: bool,
 
@@ -64,10 +64,11 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         sort: arguments.sort,
         descending: arguments.reverse,
     };
-    let now = output::now();
+    let status = remote.status()?;
+    let now = status.now();
     let groups = remote.list(&query, arguments.limit.unwrap_or(usize::MAX), |group| {
         let is_old = |age: Duration| is_older(group, age, now);
-        (!arguments.failed || !group.last_push_successful) && arguments.older_than.is_none_or(is_old)
+        (!arguments.failed || group.is_failed()) && arguments.older_than.is_none_or(is_old)
     })?;
     match arguments.output {
         Format::Json => {
@@ -82,12 +83,45 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             let (headings, lines) = lines(&groups, now);
             writeln!(out, "{headings}")?;
             for (line, group) in lines.iter().zip(&groups) {
-                let red = colours && !group.last_push_successful;
+                let red = colours && is_alarming(group);
                 writeln!(out, "{}", output::red(line, red))?;
             }
+            warn(arguments, &groups, &status);
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether somebody should look at a group: its last push was refused, or its time cannot be right.
+pub(super) fn is_alarming(group: &Group) -> bool {
+    group.is_failed() || group.is_of_the_future()
+}
+
+/// Says what the table does not.
+fn warn(arguments: &Arguments, groups: &[Group], status: &Status) {
+    let say = |text: &str| {
+        // If standard error is closed, nobody listens.
+        let _unwritten = writeln!(std::io::stderr(), "wharf ls: {text}");
+    };
+    if groups.is_empty() {
+        let is_narrowed =
+            !arguments.selectors.is_empty() || arguments.failed || arguments.older_than.is_some();
+        say(if is_narrowed {
+            "no group matches"
+        } else {
+            "there are no groups"
+        });
+    }
+    for problem in &status.problems {
+        say(&format!("warning: {}", output::clean(&problem.summary)));
+    }
+    let ahead = groups.iter().filter(|group| group.is_of_the_future()).count();
+    if ahead > 0 && status.problems.is_empty() {
+        let groups = output::counted(ahead as u64, "group has", "groups have");
+        say(&format!(
+            "warning: {groups} a push time in the future: a clock was ahead, here or there"
+        ));
+    }
 }
 
 /// Whether the last successful push of a group is so long ago; one that never was is.
@@ -114,11 +148,7 @@ pub(super) fn lines(groups: &[Group], now: f64) -> (String, Vec<String>) {
 }
 
 fn cells(group: &Group, now: f64) -> [String; 7] {
-    let failed = if group.last_push_successful {
-        "-".to_owned()
-    } else {
-        output::ago(now, group.failed_at)
-    };
+    let refused = group.refused_at().map(|at| output::ago(now, at));
     let expires = group.expires_at.map(|at| {
         let left = at.as_duration().as_secs_f64() - now;
         let left = Duration::try_from_secs_f64(left).unwrap_or_default();
@@ -128,7 +158,7 @@ fn cells(group: &Group, now: f64) -> [String; 7] {
         output::clean(group.key.job()),
         output::labels(&group.key),
         output::ago(now, group.pushed_at),
-        failed,
+        refused.unwrap_or_else(|| "-".to_owned()),
         group.series.to_string(),
         group.bytes.map_or_else(|| "-".to_owned(), output::size),
         expires.unwrap_or_else(|| "-".to_owned()),

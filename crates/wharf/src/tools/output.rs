@@ -150,14 +150,22 @@ impl Table {
     }
 }
 
-/// How long ago, in one unit: `12s`, `5m`, `3h`, `2d`; `never` for 0.
+/// How long ago, in one unit: `12s ago`, `5m ago`, `3h ago`, `2d ago`; `never` for 0. A time that is still to come, by
+/// more than clocks differ, is so long `ahead`.
 pub(super) fn ago(now_seconds: f64, at_seconds: f64) -> String {
     if at_seconds == 0.0 {
         return "never".to_owned();
     }
+    let ahead = Duration::try_from_secs_f64(at_seconds - now_seconds).unwrap_or_default();
+    if ahead >= NOTABLY_AHEAD {
+        return format!("{} ahead", in_one_unit(ahead));
+    }
     let elapsed = Duration::try_from_secs_f64(now_seconds - at_seconds).unwrap_or_default();
     format!("{} ago", in_one_unit(elapsed))
 }
+
+/// Shorter times in the future are now.
+const NOTABLY_AHEAD: Duration = Duration::from_secs(60);
 
 /// A duration in one unit.
 pub(super) fn in_one_unit(duration: Duration) -> String {
@@ -253,8 +261,8 @@ mod tests {
 
     #[test]
     fn times_and_sizes_have_one_unit() {
-        let agos = [0.0, 100.0, 999.0, 1_001.0].map(|at| ago(1_000.0, at));
-        assert_eq!(agos, ["never", "15m ago", "1s ago", "0s ago"]);
+        let agos = [0.0, 100.0, 999.0, 1_001.0, 9e7].map(|at| ago(1_000.0, at));
+        assert_eq!(agos, ["never", "15m ago", "1s ago", "0s ago", "1041d ahead"]);
         let sizes = [0, 999, 1_000, 1_500, 5 << 20, u64::MAX].map(size);
         assert_eq!(
             sizes,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
-use wharf_client::{How, Push, Request};
+use wharf_client::{Client, How, Push, Request};
 use wharf_model::duration;
 
 use self::one_liner::OneLiner;
@@ -23,6 +23,7 @@ use super::gateway::GatewayFlags;
 use super::group::GroupFlags;
 use super::voice::{Voice, VoiceFlags};
 use super::{USAGE, complain};
+use crate::lint::GATEWAY_NAMES;
 
 /// More cannot be pushed at once; a gateway takes no more either.
 const MAX_BYTES: u64 = 64 << 20;
@@ -45,7 +46,7 @@ Exit codes:
 
 /// Push metrics to a gateway.
 ///
-/// Metrics come from a file, from standard input, or from --metric. Works with Wharf and with the original Pushgateway.
+/// Metrics come from a file, from standard input, or from --metric. Works with Wharf and with the Pushgateway.
 #[derive(Debug, Parser)]
 #[command(name = "push", after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -115,6 +116,9 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if !arguments.add {
+        warn_of_a_run(&arguments, &request, voice);
+    }
     let length = request.body.len();
     match delivery.deliver(request, &patience) {
         Outcome::Delivered => {
@@ -135,10 +139,41 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
     }
 }
 
+/// For how long the gateway is asked what the group has: a push must not be late for a warning.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Warns if the group has what `wharf run` told, which leaves with this push. A Pushgateway could tell only with all that
+/// it holds, so it is not asked: the path is one that it does not know.
+fn warn_of_a_run(arguments: &Arguments, request: &Request, voice: Voice) {
+    let family = "job_run_start_timestamp_seconds";
+    let look = || {
+        let mut settings = arguments.gateway.settings().ok()?;
+        settings.timeout = Some(settings.timeout.unwrap_or(LOOK_TIMEOUT).min(LOOK_TIMEOUT));
+        let client = Client::new(&settings.target().ok()?).ok()?;
+        let group = request.path.strip_prefix("/metrics/")?;
+        let path = format!("/api/v1/groups/{group}?family={family}&metrics=1");
+        // A gateway that does not answer, or not this, is no reason not to push.
+        let answer = client.send(&Request::get(path)).ok()?;
+        serde_json::from_slice::<serde_json::Value>(&answer.body).ok()
+    };
+    if !voice.is_quiet() && look().is_some_and(|found| !found["data"]["families"][0].is_null()) {
+        voice.warn(
+            "warning: this takes the metrics of `wharf run` (job_run_*) out of the group\n\
+             hint: with --add they stay",
+        );
+    }
+}
+
 fn prepare(arguments: &Arguments) -> anyhow::Result<(Request, Delivery)> {
     let key = arguments.group.key()?;
     let (source, body) = read(arguments)?;
     let families = Families::read(&body, Format::Text).with_context(|| source.clone())?;
+    let voice = Voice::new(NAME, arguments.voice);
+    for name in families.names().filter(|name| GATEWAY_NAMES.contains(name)) {
+        voice.warn(format_args!(
+            "warning: `{name}` does not arrive: the gateway has its own in each group"
+        ));
+    }
     if families.is_empty() && !arguments.add {
         bail!(
             "{source}: expected metrics, found none\n\
@@ -156,7 +191,6 @@ fn prepare(arguments: &Arguments) -> anyhow::Result<(Request, Delivery)> {
         text: families.text(),
         ttl: arguments.ttl,
     };
-    let voice = Voice::new(NAME, arguments.voice);
     let client = arguments.gateway.client()?;
     Ok((push.request(), Delivery::new(client, &arguments.delivery, voice)))
 }

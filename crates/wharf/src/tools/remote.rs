@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use anyhow::Context;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wharf_client::{Client, ClientError, Method, Request, percent_encode};
 use wharf_model::{GroupingKey, Selector};
@@ -35,11 +35,71 @@ pub(super) struct Group {
     pub(super) bytes: Option<u64>,
     pub(super) ttl: Option<String>,
     pub(super) expires_at: Option<Timestamp>,
+    /// `failed`, `stale`, `expiring`, `future`; the last two of them only as far as they are known.
+    pub(super) states: Vec<String>,
+    /// The last refused push that is remembered.
+    pub(super) last_error: Option<LastError>,
+}
+
+/// A refused push. It need not have moved [`Group::failed_at`]: a mistake in its text does not.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+pub(super) struct LastError {
+    time_seconds: f64,
+    reason: String,
+}
+
+/// From when on a push time counts as one of the future. Clocks of different machines are never quite the same.
+const FUTURE_SECONDS: f64 = 60.0;
+
+impl Group {
+    /// Whether the last push was refused, for whatever reason.
+    pub(super) fn is_failed(&self) -> bool {
+        !self.last_push_successful || self.has_state("failed")
+    }
+
+    /// Whether its last push is still to come, by the gateway's clock.
+    pub(super) fn is_of_the_future(&self) -> bool {
+        self.has_state("future")
+    }
+
+    fn has_state(&self, wanted: &str) -> bool {
+        self.states.iter().any(|state| state == wanted)
+    }
+
+    /// When the last push was refused; nothing if it was not.
+    pub(super) fn refused_at(&self) -> Option<f64> {
+        let remembered = self.last_error.as_ref().map_or(0.0, |error| error.time_seconds);
+        self.is_failed().then(|| self.failed_at.max(remembered))
+    }
+}
+
+/// What a gateway says about itself. A Pushgateway says nothing of it.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Status {
+    /// The gateway's clock.
+    now_seconds: Option<f64>,
+    /// What is wrong with it, the worst first.
+    #[serde(default)]
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Something that is wrong with a gateway.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Problem {
+    pub(super) summary: String,
+}
+
+impl Status {
+    /// The gateway's clock, or ours if it does not tell.
+    pub(super) fn now(&self) -> f64 {
+        self.now_seconds.unwrap_or_else(super::output::now)
+    }
 }
 
 /// The order of a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Sort {
+    Job,
     Labels,
     PushTime,
     FailureTime,
@@ -87,11 +147,15 @@ struct Listed {
     bytes: u64,
     ttl: Option<String>,
     expires_at: Option<String>,
+    #[serde(default)]
+    states: Vec<String>,
+    last_error: Option<LastError>,
 }
 
 impl Sort {
     fn parameter(self) -> &'static str {
         match self {
+            Self::Job => "job",
             Self::Labels => "labels",
             Self::PushTime => "push_time",
             Self::FailureTime => "failure_time",
@@ -103,6 +167,7 @@ impl Sort {
 
     fn compare(self, a: &Group, b: &Group) -> Ordering {
         match self {
+            Self::Job => a.key.job().cmp(b.key.job()),
             Self::Labels => Ordering::Equal,
             Self::PushTime => a.pushed_at.total_cmp(&b.pushed_at),
             Self::FailureTime => a.failed_at.total_cmp(&b.failed_at),
@@ -177,15 +242,21 @@ impl Remote {
     ) -> anyhow::Result<Vec<Group>> {
         let selectors = parsed(&query.selectors)?;
         let mut found = Vec::new();
+        let future = super::output::now() + FUTURE_SECONDS;
         contents::read(&self.client, |group| {
             let group = group?;
             if selects(&selectors, &group.key) {
                 let seconds =
                     |time: Option<Timestamp>| time.map_or(0.0, |time| time.as_duration().as_secs_f64());
+                let (pushed_at, failed_at) = (seconds(group.pushed_at), seconds(group.failed_at));
+                let states = [("failed", !group.is_successful()), ("future", pushed_at > future)];
+                let states = states.into_iter().filter(|(_, is)| *is);
                 let group = Group {
                     last_push_successful: group.is_successful(),
-                    pushed_at: seconds(group.pushed_at),
-                    failed_at: seconds(group.failed_at),
+                    pushed_at,
+                    failed_at,
+                    states: states.map(|(state, _)| state.to_owned()).collect(),
+                    last_error: None,
                     // The two push times count, as in Wharf's listing.
                     families: group.families.families.len() as u64 + 2,
                     series: group.series() + 2,
@@ -204,6 +275,18 @@ impl Remote {
         });
         found.truncate(limit);
         Ok(found)
+    }
+
+    /// What the gateway says about itself; nothing if it does not tell those who ask.
+    ///
+    /// # Errors
+    /// If the gateway does not answer as it should.
+    pub(super) fn status(&self) -> anyhow::Result<Status> {
+        match self.client.send(&Request::get("/api/v1/status")) {
+            Ok(answer) => data(&answer.body),
+            Err(error) if matches!(error.status(), Some(403 | 404)) => Ok(Status::default()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether it is the original, which has no listing.
@@ -268,6 +351,8 @@ impl Listed {
             bytes: Some(self.bytes),
             ttl: self.ttl,
             expires_at: self.expires_at.and_then(|at| at.parse().ok()),
+            states: self.states,
+            last_error: self.last_error,
         })
     }
 }
@@ -350,5 +435,7 @@ pub(super) fn json(group: &Group) -> Value {
         "bytes": group.bytes,
         "ttl": group.ttl,
         "expires_at": group.expires_at.map(|time| time.to_string()),
+        "states": group.states,
+        "last_error": group.last_error,
     })
 }

@@ -22,7 +22,7 @@ use self::sample::Sample;
 use self::screen::{Screen, View};
 use super::gateway::{GatewayFlags, positive_duration};
 use super::output;
-use super::remote::{self, Group, Query, Remote, Sort};
+use super::remote::{self, Group, Problem, Query, Remote, Sort};
 
 /// More groups are not fetched; what comes first, and the filter, decide which.
 const MAX_GROUPS: usize = 1_000;
@@ -97,6 +97,9 @@ const REDRAW: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Look {
     at: Instant,
+    /// How many seconds the gateway's clock is ahead of ours.
+    ahead: f64,
+    problems: Vec<Problem>,
     groups: Vec<Group>,
     sample: Sample,
 }
@@ -107,7 +110,10 @@ fn look(remote: &Remote, view: &View) -> anyhow::Result<Look> {
         sort: view.sort,
         descending: view.descending,
     };
+    let status = remote.status()?;
     Ok(Look {
+        ahead: status.now() - output::now(),
+        problems: status.problems,
         groups: remote.list(&query, MAX_GROUPS, |group| view.shows(group))?,
         sample: Sample::read(&remote.client)?,
         at: Instant::now(),
@@ -262,7 +268,7 @@ mod tests {
 
     #[test]
     fn columns_are_chosen_in_a_circle() {
-        let mut view = View::new(Vec::new(), Sort::Labels);
+        let mut view = View::new(Vec::new(), Sort::Job);
         press(&mut view, "<");
         assert_eq!((view.sort, view.descending), (Sort::ExpiresAt, false));
         press(&mut view, ">>");

@@ -35,6 +35,11 @@ impl Voice {
         }
     }
 
+    /// Whether nothing is to be said.
+    pub(crate) fn is_quiet(self) -> bool {
+        self.flags.quiet
+    }
+
     /// Something was done.
     pub(crate) fn tell(self, text: impl Display) {
         if self.flags.verbose {

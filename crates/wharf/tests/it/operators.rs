@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use wharf_testkit::http::{get, post, put};
-use wharf_testkit::{Gateway, Spawn};
+use wharf_testkit::{Gateway, LedClock, Spawn, until};
 
 use crate::{WHARF, gateways, loaded, wharf};
 
@@ -157,6 +157,80 @@ fn a_group_that_was_never_pushed_with_success_is_old() {
         assert_eq!(jobs(&gateway, &["--older-than=1d"]), ["a"]);
         let table = succeeds(&gateway, &["ls"]);
         assert!(table.contains(" never "), "{table}");
+    }
+}
+
+#[test]
+fn groups_are_listed_by_job_first() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        for path in ["/b/instance/1", "@base64/YS9i", "/b2", "/b", "/c/env/x"] {
+            gateway.push(&format!("/metrics/job{path}"), "m 1\n");
+        }
+        assert_eq!(jobs(&gateway, &[]), ["a/b", "b", "b", "b2", "c"]);
+        assert_eq!(jobs(&gateway, &["--reverse"]), ["c", "b2", "b", "b", "a/b"]);
+        let top = succeeds(&gateway, &["top", "--once", "--interval=10ms", "--sort=job"]);
+        let first: Vec<&str> = top
+            .lines()
+            .skip(4)
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        assert_eq!(first, ["a/b", "b", "b", "b2", "c"]);
+    }
+}
+
+#[test]
+fn a_refusal_is_seen_whatever_its_reason() {
+    let gateway = wharf().arg("--push.max-body-bytes=1KiB").start();
+    for job in ["fine", "syntax", "large"] {
+        gateway.push(&format!("/metrics/job/{job}"), "m 1\n");
+    }
+    let syntax = gateway.send(&post("/metrics/job/syntax").body("garbage here now\n"));
+    let large = gateway.send(&post("/metrics/job/large").body("m 1\n".repeat(1_000)));
+    assert_eq!((syntax.status, large.status), (400, 413));
+    assert_eq!(jobs(&gateway, &["--failed"]), ["large", "syntax"]);
+    for arguments in [&["ls"][..], &["top", "--once", "--interval=10ms"]] {
+        let table = succeeds(&gateway, arguments);
+        for (job, agos) in [("fine", 1), ("syntax", 2), ("large", 2)] {
+            let line = table.lines().find(|line| line.starts_with(job)).unwrap();
+            assert_eq!(line.matches("s ago").count(), agos, "{table}");
+        }
+    }
+}
+
+#[test]
+fn times_of_the_future_are_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(clock) = LedClock::new(folder.path()) else {
+        return;
+    };
+    clock.set(100 * 86_400);
+    let gateway = loaded(clock.wharf(WHARF, false));
+    gateway.push("/metrics/job/early", "m 1\n");
+    // By the clock of the gateway it is now; ours does not count.
+    assert!(succeeds(&gateway, &["ls"]).contains(" 0s ago "));
+    clock.set(0);
+    until("the gateway to see it", || {
+        let listed = tool_at(&gateway, &["ls"]);
+        stdout(&listed).contains("99d ahead").then_some(())
+    });
+    let said = stderr(&tool_at(&gateway, &["ls"]));
+    assert!(said.contains("wharf ls: warning: "), "{said}");
+    let top = until("the gateway to say what is wrong", || {
+        let shown = succeeds(&gateway, &["top", "--once", "--interval=10ms"]);
+        shown.contains("in the future").then_some(shown)
+    });
+    assert!(top.contains("99d ahead"), "{top}");
+}
+
+#[test]
+fn a_list_of_nothing_says_so_beside_the_table() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let said = |arguments: &[&str]| stderr(&tool_at(&gateway, arguments));
+        assert_eq!(said(&["ls"]), "wharf ls: there are no groups\n");
+        assert_eq!(said(&["ls", "nosuch"]), "wharf ls: no group matches\n");
+        assert_eq!(said(&["ls", "nosuch", "-o", "json"]), "");
     }
 }
 

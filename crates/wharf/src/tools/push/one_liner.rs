@@ -8,6 +8,8 @@ use wharf_exposition::{number, text};
 use wharf_model::MetricType;
 use wharf_model::name::{EscapingScheme, is_legacy_metric_name};
 
+use crate::lint::GATEWAY_NAMES;
+
 /// One sample, with what is said about its family. Labels are for the decoder to check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OneLiner {
@@ -27,6 +29,9 @@ impl FromStr for OneLiner {
         let (name, rest) = text.split_at_checked(name_end).unwrap_or_default();
         if !is_legacy_metric_name(name) {
             return Err("expected a metric name of letters, digits, `_` and `:`".to_owned());
+        }
+        if GATEWAY_NAMES.contains(&name) {
+            return Err("expected another name: each group has this one from the gateway".to_owned());
         }
         // A label value may hold anything, so the labels end with the last brace that is followed by the value.
         let (labels, rest) = match rest.rfind("}=") {
@@ -135,6 +140,10 @@ mod tests {
         check(
             &["m-x=1"],
             "expected a metric name of letters, digits, `_` and `:`",
+        );
+        check(
+            &["push_time_seconds=1"],
+            "expected another name: each group has this one from the gateway",
         );
         check(&["m{a=\"b\"} 1"], "expected `}=` and a value behind the labels");
         check(&["m="], "expected a number behind `=`, found ``");

@@ -8,6 +8,7 @@ use crossterm::style::{Attribute, Color, Print, ResetColor, SetAttribute, SetFor
 use crossterm::terminal::{Clear, ClearType};
 
 use super::Look;
+use crate::tools::ls::is_alarming;
 use crate::tools::output::{ago, clean, in_one_unit, labels, red, size};
 use crate::tools::remote::{Group, Sort};
 
@@ -55,13 +56,13 @@ impl View {
             let text = group.key.to_string().to_lowercase();
             text.contains(&self.filter.to_lowercase())
         };
-        (!self.failed_only || !group.last_push_successful) && (self.filter.is_empty() || found())
+        (!self.failed_only || group.is_failed()) && (self.filter.is_empty() || found())
     }
 
     /// Sorts by the column so many steps to the right.
     pub(super) fn sort_by(&mut self, steps: isize) {
         const ORDER: [Sort; 6] = [
-            Sort::Labels,
+            Sort::Job,
             Sort::PushTime,
             Sort::FailureTime,
             Sort::Series,
@@ -84,7 +85,7 @@ impl View {
 
 /// The newest and the largest are what one looks for; names, and what is next to expire, begin at the beginning.
 fn starts_descending(sort: Sort) -> bool {
-    !matches!(sort, Sort::Labels | Sort::ExpiresAt)
+    !matches!(sort, Sort::Job | Sort::Labels | Sort::ExpiresAt)
 }
 
 /// A column behind the labels of a group.
@@ -100,7 +101,7 @@ const COLUMNS: [Column; 5] = [
     Column {
         heading: "LAST PUSH",
         sort: Sort::PushTime,
-        width: 10,
+        width: 11,
         cell: |group, now| ago(now, group.pushed_at),
     },
     Column {
@@ -108,11 +109,8 @@ const COLUMNS: [Column; 5] = [
         sort: Sort::FailureTime,
         width: 10,
         cell: |group, now| {
-            if group.last_push_successful {
-                "-".to_owned()
-            } else {
-                ago(now, group.failed_at)
-            }
+            let refused = group.refused_at().map(|at| ago(now, at));
+            refused.unwrap_or_else(|| "-".to_owned())
         },
     },
     Column {
@@ -130,7 +128,7 @@ const COLUMNS: [Column; 5] = [
     Column {
         heading: "EXPIRES",
         sort: Sort::ExpiresAt,
-        width: 8,
+        width: 9,
         cell: |group, now| {
             let left = |at: jiff::Timestamp| at.as_duration().as_secs_f64() - now;
             let left = group.expires_at.map(left);
@@ -237,17 +235,19 @@ impl Screen {
         }
     }
 
-    /// At most `height` lines of at most `width` characters, and of each whether it is a group that failed.
+    /// At most `height` lines of at most `width` characters, and of each whether it is alarming.
     fn lines(&self, width: usize, height: usize, now: f64) -> Vec<(String, bool)> {
+        // By the clock of the gateway, which is that of the times.
+        let now = now + self.last.as_ref().map_or(0.0, |look| look.ahead);
         let columns = fitting(width);
         let behind: usize = columns.iter().map(|column| column.width + 1).sum();
         let name_width = width.saturating_sub(behind);
-        let mut lines: Vec<(String, bool)> = self.head().map(|line| (line, false)).into();
+        let mut lines: Vec<(String, bool)> = self.head().into();
         let heading = |name: &str, sort: Sort| {
             let order = match (sort == self.view.sort, self.view.descending) {
                 (false, _) => "",
-                (true, true) => "v",
-                (true, false) => "^",
+                (true, true) => "v ",
+                (true, false) => "^ ",
             };
             format!("{order}{name}")
         };
@@ -261,12 +261,12 @@ impl Screen {
             line
         };
         let headings = columns.iter().map(|column| heading(column.heading, column.sort));
-        let headings = row(heading("GROUP", Sort::Labels), headings.collect());
+        let headings = row(heading("GROUP", Sort::Job), headings.collect());
         lines.push((headings, false));
         for group in self.groups().iter().skip(self.view.first).take(height) {
             let name = format!("{} {}", clean(group.key.job()), labels(&group.key));
             let cells = columns.iter().map(|column| (column.cell)(group, now)).collect();
-            lines.push((row(name, cells), !group.last_push_successful));
+            lines.push((row(name, cells), is_alarming(group)));
         }
         lines.truncate(height);
         for (line, _) in &mut lines {
@@ -275,11 +275,15 @@ impl Screen {
         lines
     }
 
-    /// Three lines on the gateway as a whole.
-    fn head(&self) -> [String; 3] {
+    /// Three lines on the gateway as a whole, and of each whether it is alarming.
+    fn head(&self) -> [(String, bool); 3] {
         let Some(last) = &self.last else {
             let state = self.failure.as_deref().unwrap_or("connecting");
-            return [clean(&self.address), clean(state), String::new()];
+            return [
+                (clean(&self.address), false),
+                (clean(state), self.failure.is_some()),
+                Default::default(),
+            ];
         };
         let sample = &last.sample;
         let whole = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"));
@@ -293,10 +297,21 @@ impl Screen {
             bytes(sample.memory_bytes)
         );
         if let Some(failure) = &self.failure {
-            return [first, clean(failure), String::new()];
+            return [(first, false), (clean(failure), true), Default::default()];
         }
+        // What is wrong matters more than what scrapes cost.
+        let problems: Vec<String> = last
+            .problems
+            .iter()
+            .map(|problem| clean(&problem.summary))
+            .collect();
+        let problems = Some(problems.join("  ")).filter(|text| !text.is_empty());
         let Some(before) = &self.before else {
-            return [first, String::new(), String::new()];
+            return [
+                (first, false),
+                Default::default(),
+                (problems.clone().unwrap_or_default(), true),
+            ];
         };
         let seconds = last.at.duration_since(before.at).as_secs_f64().max(1e-3);
         // A gateway that was started anew counts from 0.
@@ -321,7 +336,11 @@ impl Screen {
                 milliseconds(grown(|sample| sample.scrape_seconds), scrapes)
             )
         };
-        [first, pushed, scraped]
+        let third = match problems {
+            Some(problems) => (problems, true),
+            None => (scraped, false),
+        };
+        [(first, false), (pushed, false), third]
     }
 }
 
@@ -392,6 +411,8 @@ mod tests {
             series: 12,
             bytes: Some(2_048),
             ttl: None,
+            states: Vec::new(),
+            last_error: None,
             expires_at: jiff::Timestamp::from_second(4_600).ok(),
         }
     }
@@ -426,6 +447,8 @@ mod tests {
         ] {
             screen.show(Look {
                 at,
+                ahead: 0.0,
+                problems: Vec::new(),
                 groups: groups(),
                 sample,
             });
@@ -449,25 +472,25 @@ mod tests {
             http://localhost:9091  groups 2  series 24  stored 4.0 KiB  memory -
             pushes 10.0/s  9.8 KiB/s  1.00 ms each  refused 0.0/s
             scrapes 0.5/s  0 B/s  10.00 ms each
-            GROUP                         vLAST PUSH     FAILED   SERIES      BYTES  EXPIRES
-            backup instance="db1.example~    60s ago          -       12    2.0 KiB      60m
-            evil\u{1b}[2J x="\u202e"         60s ago    10s ago       12    2.0 KiB      60m
+            GROUP                       v LAST PUSH     FAILED   SERIES      BYTES   EXPIRES
+            backup instance="db1.examp~     60s ago          -       12    2.0 KiB       60m
+            evil\u{1b}[2J x="\u202e"        60s ago    10s ago       12    2.0 KiB       60m
         "#]]
         .assert_eq(&drawn(&screen(), 80, 24));
     }
 
     #[test]
     fn narrow_terminals_show_what_matters_most() {
-        assert!(screen().foot(hidden(42)).starts_with("3 columns hidden  q quit"));
+        assert!(screen().foot(hidden(43)).starts_with("3 columns hidden  q quit"));
         expect![[r#"
-            http://localhost:9091  groups 2  series 2~
-            pushes 10.0/s  9.8 KiB/s  1.00 ms each  r~
+            http://localhost:9091  groups 2  series 24~
+            pushes 10.0/s  9.8 KiB/s  1.00 ms each  re~
             scrapes 0.5/s  0 B/s  10.00 ms each
-            GROUP                vLAST PUSH     FAILED
-            backup instance="db~    60s ago          -
-            evil\u{1b}[2J x="\u~    60s ago    10s ago
+            GROUP                v LAST PUSH     FAILED
+            backup instance="db~     60s ago          -
+            evil\u{1b}[2J x="\u~     60s ago    10s ago
         "#]]
-        .assert_eq(&drawn(&screen(), 42, 24));
+        .assert_eq(&drawn(&screen(), 43, 24));
         for (width, height) in [(0, 0), (1, 1), (10, 3), (20, 5)] {
             drawn(&screen(), width, height);
         }
@@ -514,7 +537,7 @@ mod tests {
 
     #[test]
     fn the_last_column_is_shown_whole() {
-        for width in [42, 80, 81, 100] {
+        for width in [43, 80, 81, 100] {
             let mut screen = screen();
             let mut out = Vec::new();
             screen.draw(&mut out, width, 10, 1_000.0).unwrap();
@@ -542,6 +565,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_stands_above_the_groups_and_times_are_those_of_the_gateway() {
+        let mut screen = screen();
+        let look = screen.last.as_mut().unwrap();
+        look.ahead = 100.0;
+        let problem = |text: &str| serde_json::from_value(serde_json::json!({"summary": text})).unwrap();
+        look.problems = vec![problem("Pushes cannot be stored."), problem("\u{1b}[2J")];
+        look.groups[0].states = vec!["future".to_owned()];
+        look.groups[0].pushed_at = 1e8;
+        let lines = screen.lines(80, 24, 1_000.0);
+        assert_eq!(
+            lines[2],
+            ("Pushes cannot be stored.  \\u{1b}[2J".to_owned(), true)
+        );
+        assert!(lines[4].0.contains(" 1157d ahead ") && lines[4].1, "{lines:?}");
+        // Pushed at 940, and refused at 990.
+        assert!(
+            lines[5].0.contains(" 2m ago ") && lines[5].0.contains(" 110s ago "),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
     fn scrolling_ends_with_the_last_group() {
         let mut screen = screen();
         screen.view.scroll(1_000);
@@ -557,7 +602,7 @@ mod tests {
 
     #[test]
     fn a_filter_looks_at_all_labels() {
-        let mut view = View::new(Vec::new(), Sort::Labels);
+        let mut view = View::new(Vec::new(), Sort::Job);
         view.filter = "DB1.ex".to_owned();
         assert!(view.shows(&group(&[("job", "a"), ("instance", "db1.example.org")], true)));
         assert!(!view.shows(&group(&[("job", "a")], true)));

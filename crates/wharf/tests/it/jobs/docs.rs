@@ -46,6 +46,24 @@ fn block(language: &str) -> &'static str {
 }
 
 #[test]
+fn the_first_commands_of_the_page_keep_what_each_other_pushes() {
+    let commands = block("console").replace("$ wharf", WHARF);
+    let commands = commands.replace("/usr/local/bin/backup --full", "true");
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let mut command = Command::new("sh");
+        command
+            .args(["-ec", &commands])
+            .env_remove("XDG_CONFIG_HOME")
+            .env("HOME", "/nonexistent")
+            .env("WHARF_GATEWAY", url(gateway.address()));
+        ends_with(0, &output(command));
+        assert_eq!(value(&gateway, "job_run_success"), 1.0);
+        assert_eq!(value(&gateway, "backup_size_bytes"), 1234.0);
+    }
+}
+
+#[test]
 fn the_examples_that_push_to_the_run_do_so() {
     let Some(python) = peers::python() else {
         return;

@@ -181,8 +181,65 @@ fn a_mistake_is_told_with_line_and_column_and_nothing_is_sent() {
 }
 
 #[test]
+fn a_series_that_is_there_twice_is_told_before_it_is_sent() {
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    let twice = ["--metric", "m{a=\"1\"}=1", "--metric", "m{a=\"1\"}=2"];
+    let output = output(push_at(&stub.url, &twice));
+    ends_with(2, &output);
+    let said = stderr(&output);
+    assert!(said.contains("found `m{a=\"1\"}` twice\nhint: "), "{said}");
+    assert!(stub.is_left_alone());
+}
+
+#[test]
+fn what_the_gateway_says_itself_is_told_not_to_arrive() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let text = b"push_time_seconds 1\nm 1\n";
+        let output = output_with(push_at(&url(gateway.address()), &[]), text);
+        ends_with(0, &output);
+        let said = stderr(&output);
+        assert!(
+            said.contains("warning: `push_time_seconds` does not arrive"),
+            "{said}"
+        );
+        assert_eq!(value(&gateway, "m"), 1.0);
+        assert!(value(&gateway, "push_time_seconds") > 1e9);
+    }
+}
+
+#[test]
+fn a_push_that_takes_the_metrics_of_a_run_away_says_so() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let url = url(gateway.address());
+        let push = |flags: &[&str]| {
+            let pushed = output(push_at(&url, flags));
+            ends_with(0, &pushed);
+            stderr(&pushed)
+        };
+        assert_eq!(push(&["--metric=m=1"]), "");
+        ends_with(0, &output(run_at(&url, &["true"])));
+        assert_eq!(push(&["--metric=m=1", "--add"]), "");
+        assert_eq!(value(&gateway, "job_run_success"), 1.0);
+        let said = push(&["--metric=m=1"]);
+        assert_eq!(found(&gateway.scrape(), "job_run_success"), None);
+        // A Pushgateway has no way to tell what a group has but all that it has.
+        if gateway.kind() == wharf_testkit::Kind::Wharf {
+            assert!(
+                said.contains("(job_run_*) out of the group\nhint: with --add they stay"),
+                "{said}"
+            );
+            ends_with(0, &output(run_at(&url, &["true"])));
+            assert_eq!(push(&["--metric=m=1", "--quiet"]), "");
+        }
+    }
+}
+
+#[test]
 fn mistakes_on_the_command_line_end_with_2() {
-    let cases: [&[&str]; 6] = [
+    let cases: [&[&str]; 7] = [
+        &["--metric", "push_time_seconds=1"],
         &["--metric", "m"],
         &["--label", "a-b=c", "--metric", "m=1"],
         &["--label", "a=b", "--label", "a=c", "--metric", "m=1"],
