@@ -1,7 +1,7 @@
 //! Requests to a gateway, and its answers.
 
 use std::fmt;
-use std::io::{Read, Write as _};
+use std::io::{self, Read, Write as _};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -113,6 +113,26 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// An answer with success that is still to be read ([`Client::open`]).
+#[derive(Debug)]
+pub struct Opened<R> {
+    headers: http::HeaderMap,
+    body: R,
+}
+
+impl<R> Opened<R> {
+    /// The value of a header, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+impl<R: Read> Read for Opened<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.body.read(buffer)
+    }
+}
+
 impl Client {
     /// Gets ready to talk to a gateway; does not connect yet.
     ///
@@ -194,25 +214,31 @@ impl Client {
     /// If the status of the answer is not one of success, the answer is longer than the request allows, or there is
     /// none.
     pub fn send(&self, request: &Request) -> Result<Answer, ClientError> {
-        let (status, body) = self.call(request)?;
+        let (head, body) = self.call(request)?;
         let body = body
             .into_with_config()
             .limit(request.max_answer_bytes)
             .read_to_vec();
         let body = body.map_err(|error| self.failed(error))?;
-        Ok(Answer { status, body })
+        Ok(Answer {
+            status: head.status.as_u16(),
+            body,
+        })
     }
 
     /// Sends a request and leaves the answer to be read, however long it is.
     ///
     /// # Errors
     /// If the status of the answer is not one of success, or there is none.
-    pub fn open(&self, request: &Request) -> Result<impl Read + use<>, ClientError> {
-        let (_, body) = self.call(request)?;
-        Ok(body.into_with_config().limit(u64::MAX).reader())
+    pub fn open(&self, request: &Request) -> Result<Opened<impl Read + use<>>, ClientError> {
+        let (head, body) = self.call(request)?;
+        Ok(Opened {
+            headers: head.headers,
+            body: body.into_with_config().limit(u64::MAX).reader(),
+        })
     }
 
-    fn call(&self, request: &Request) -> Result<(u16, Body), ClientError> {
+    fn call(&self, request: &Request) -> Result<(http::response::Parts, Body), ClientError> {
         let url = self.address.url(&request.path);
         let mut built = http::Request::builder().method(request.method.as_str()).uri(url);
         for (name, value) in &request.headers {
@@ -240,7 +266,7 @@ impl Client {
                     message: "expected that of a gateway, found a page for people".to_owned(),
                 });
             }
-            return Ok((head.status.as_u16(), body));
+            return Ok((head, body));
         }
         Err(refused(&head, body))
     }

@@ -37,7 +37,7 @@ mod target;
 mod tls;
 
 pub use address::{Address, AddressError};
-pub use client::{Answer, Client, Method, Request};
+pub use client::{Answer, Client, Method, Opened, Request};
 pub use error::ClientError;
 pub use path::{group_path, percent_encode};
 pub use push::{How, Push};

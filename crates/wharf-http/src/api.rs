@@ -132,7 +132,7 @@ fn finish(response: &mut Response<ResponseBody>) {
 
 fn write_groups(out: &mut Vec<u8>, snapshot: &Snapshot) {
     let mut groups = Members::array(out);
-    for (key, fragments) in snapshot.groups() {
+    for (key, fragments) in snapshot.groups_in_turn() {
         let mut group = Members::object(groups.next());
         // The keys of the object are sorted, families and the group's own two together. A family named like one
         // of those two takes its place.

@@ -425,8 +425,9 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_promises_gigabytes_is_refused_before_anything_is_allocated() {
-        let promise = b"\xff\xff\xff\xff\x0f\x00";
+    fn a_block_that_promises_more_than_it_can_hold_is_refused_before_anything_is_allocated() {
+        // A megabyte.
+        let promise = b"\x80\x80\x40\x00";
         let refused = expand(
             ContentEncoding::Snappy,
             Bytes::from_static(promise),

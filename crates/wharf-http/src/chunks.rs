@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
 
 use crate::activity::changes::Reader;
 use crate::connection::Sending;
@@ -64,11 +65,19 @@ impl Buf for Chunks {
     }
 }
 
-/// A body: of known length and sent as one frame, or a stream of events.
+/// A body: of known length and sent as one frame, or a stream of events, or of parts that are still being made.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseBody {
     data: Option<Chunks>,
     events: Option<EventStream>,
+    parts: Option<PartStream>,
+}
+
+/// Parts as they are made. Whoever makes them waits for a slow reader, and learns when it is gone.
+#[derive(Debug)]
+struct PartStream {
+    receiver: mpsc::Receiver<Bytes>,
+    held: Held,
 }
 
 type NextEvent = Pin<Box<dyn Future<Output = Option<(Bytes, Reader)>> + Send>>;
@@ -106,7 +115,7 @@ impl From<Chunks> for ResponseBody {
     fn from(chunks: Chunks) -> Self {
         Self {
             data: (chunks.remaining > 0).then_some(chunks),
-            events: None,
+            ..Self::default()
         }
     }
 }
@@ -123,11 +132,20 @@ impl ResponseBody {
     /// What this reader is told, until the gateway stops.
     pub(crate) fn events(reader: Reader) -> Self {
         Self {
-            data: None,
             events: Some(EventStream {
                 next: Box::pin(reader.next()),
                 sending: None,
             }),
+            ..Self::default()
+        }
+    }
+
+    /// What comes out of this channel, until it is closed.
+    pub(crate) fn parts(receiver: mpsc::Receiver<Bytes>) -> Self {
+        let held = Held::default();
+        Self {
+            parts: Some(PartStream { receiver, held }),
+            ..Self::default()
         }
     }
 
@@ -135,6 +153,8 @@ impl ResponseBody {
     pub(crate) fn holding(mut self, place: Place) -> Self {
         if let Some(data) = &mut self.data {
             data.held.place = Some(place);
+        } else if let Some(parts) = &mut self.parts {
+            parts.held.place = Some(place);
         }
         self
     }
@@ -145,6 +165,8 @@ impl ResponseBody {
             data.held.sending = Some(sending);
         } else if let Some(events) = &mut self.events {
             events.sending = Some(sending);
+        } else if let Some(parts) = &mut self.parts {
+            parts.held.sending = Some(sending);
         }
         self
     }
@@ -163,22 +185,26 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Chunks>, Infallible>>> {
+        let frame = |part: Option<Bytes>| {
+            let mut chunks = Chunks::default();
+            chunks.push(part?);
+            Some(Ok(Frame::data(chunks)))
+        };
         if let Some(events) = &mut self.events {
-            return events.poll(cx).map(|text| {
-                let mut chunks = Chunks::default();
-                chunks.push(text?);
-                Some(Ok(Frame::data(chunks)))
-            });
+            return events.poll(cx).map(frame);
+        }
+        if let Some(parts) = &mut self.parts {
+            return parts.receiver.poll_recv(cx).map(frame);
         }
         Poll::Ready(self.data.take().map(|chunks| Ok(Frame::data(chunks))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.data.is_none() && self.events.is_none()
+        self.data.is_none() && self.events.is_none() && self.parts.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.events.is_some() {
+        if self.events.is_some() || self.parts.is_some() {
             return SizeHint::default();
         }
         SizeHint::with_exact(self.len() as u64)

@@ -38,6 +38,8 @@ mod tests {
             Route::ApiStatus => "status",
             Route::ApiMetrics => "metrics",
             Route::ApiWipe => "wipe",
+            Route::ApiExport => "export",
+            Route::ApiImport => "import",
             // The answer to OPTIONS.
             Route::ApiOptions => "options",
             Route::ApiGroups => "groups",
@@ -54,7 +56,7 @@ mod tests {
         }
     }
 
-    const NAMES: usize = 22;
+    const NAMES: usize = 24;
 
     #[test]
     fn what_is_described_exists_and_what_exists_is_described() {

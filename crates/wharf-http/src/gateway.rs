@@ -41,8 +41,8 @@ use crate::router::{Route, Routed, Router};
 use crate::server::Shutdown;
 use crate::telemetry::{self, Telemetry};
 use crate::{
-    api, description, events, families, group, groups, page, problems, push, respond, scrape, shape, stats,
-    visitor,
+    api, backup, description, events, families, group, groups, page, problems, push, respond, scrape, shape,
+    stats, visitor,
 };
 
 /// What the flags decide about the HTTP side. Paths are checked and normalised by who makes them.
@@ -693,6 +693,8 @@ impl Gateway {
                 | Route::Scrape
                 | Route::ApiMetrics
                 | Route::ApiWipe
+                | Route::ApiExport
+                | Route::ApiImport
                 | Route::ApiGroups
                 | Route::ApiDeleteGroups
                 | Route::ApiPush
@@ -710,6 +712,9 @@ impl Gateway {
         }
         if route == Route::ApiPush {
             return push::handle_many(self, request, rights).await;
+        }
+        if route == Route::ApiImport {
+            return backup::import(self, request, rights).await;
         }
         let headers = request.headers().clone();
         let peer = request.extensions().get::<Peer>().and_then(|peer| peer.ip());
@@ -744,9 +749,12 @@ impl Gateway {
         };
         match route {
             // `dispatch` has sent them elsewhere.
-            Route::Group { .. } | Route::ApiPush | Route::Scrape | Route::ApiAccess | Route::ApiEvents => {
-                respond::not_found()
-            }
+            Route::Group { .. }
+            | Route::ApiPush
+            | Route::ApiImport
+            | Route::Scrape
+            | Route::ApiAccess
+            | Route::ApiEvents => respond::not_found(),
             Route::Healthy => respond::plain("OK"),
             Route::Ready => match self.not_ready_to_tell() {
                 None => respond::plain("OK"),
@@ -779,6 +787,7 @@ impl Gateway {
                 let key = key(key_at);
                 group::delete(&self, &key, query, rights).await
             }
+            Route::ApiExport => backup::export(self, query, rights).await,
             Route::ApiFamilies => families::list(self, query, rights).await,
             Route::ApiStats => stats::show(self, query, rights).await,
             Route::ApiDescription => description::show(),
@@ -900,6 +909,8 @@ fn handler_label(route: Route, method: &Method) -> Option<&'static str> {
         | Route::ApiDeleteGroup { .. }
         | Route::ApiGroupHistory { .. } => Some("api/v1/groups"),
         Route::ApiFamilies => Some("api/v1/families"),
+        Route::ApiExport => Some("api/v1/export"),
+        Route::ApiImport => Some("api/v1/admin/import"),
         Route::ApiStats => Some("api/v1/stats"),
         Route::ApiEvents => Some("api/v1/events"),
         Route::ApiAccess => Some("api/v1/access"),

@@ -6,6 +6,7 @@
 //!                                                                                  |- push    grouping key, body, decoder, store
 //!                                                                                  |- scrape  own metrics + snapshot -> encoder
 //!                                                                                  |- api     snapshot, activity -> JSON
+//!                                                                                  |- backup  snapshot -> lines, lines -> store
 //!                                                                                  '- page    static files
 //! ```
 
@@ -15,6 +16,7 @@ mod advice;
 mod ahead;
 mod api;
 mod auth;
+pub mod backup;
 mod body;
 mod bounds;
 mod chunks;

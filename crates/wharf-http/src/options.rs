@@ -119,7 +119,11 @@ fn push_time(text: &str) -> Result<UnixNanos, ApiError> {
     })
 }
 
-fn lifespan(text: &str, max_ttl: Option<Duration>) -> Result<Lifespan, ApiError> {
+/// A time to live, of at most `max_ttl`.
+///
+/// # Errors
+/// 400 if it is none, or a longer one.
+pub(crate) fn lifespan(text: &str, max_ttl: Option<Duration>) -> Result<Lifespan, ApiError> {
     let asked = duration::parse(text)
         .map(Lifespan::from)
         .map_err(|error| ApiError::parameter(&format!("ttl: {error}")))?;

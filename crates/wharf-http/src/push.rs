@@ -310,7 +310,7 @@ impl TextBody for PushedText<'_> {
 }
 
 /// The body of a push, and what its request says about it.
-struct Received {
+pub(crate) struct Received {
     headers: HeaderMap,
     encoding: ContentEncoding,
     format: BodyFormat,
@@ -323,7 +323,11 @@ struct Received {
 
 impl Received {
     /// Reads the body of a request as it was sent.
-    async fn read(gateway: &Gateway, request: Request<Incoming>, rights: &Rights) -> Result<Self, ApiError> {
+    pub(crate) async fn read(
+        gateway: &Gateway,
+        request: Request<Incoming>,
+        rights: &Rights,
+    ) -> Result<Self, ApiError> {
         let (parts, incoming) = request.into_parts();
         let settings = &gateway.settings;
         let (limit, timeout) = (settings.max_body_bytes, settings.body_timeout);
@@ -356,7 +360,7 @@ impl Received {
         self.body.len() >= from
     }
 
-    fn expand(&self, max_bytes: usize) -> Result<Bytes, ApiError> {
+    pub(crate) fn expand(&self, max_bytes: usize) -> Result<Bytes, ApiError> {
         body::expand(self.encoding, self.body.clone(), max_bytes)
             .map_err(|error| error.with_advice(&advice::on_coding(&self.headers, &self.body)))
     }

@@ -31,7 +31,7 @@ pub enum Right {
     Delete,
     /// To see what is stored: scrapes, listings, JSON.
     Read,
-    /// To wipe, to reload and to end the process, and to see its flags.
+    /// To wipe, to import, to reload and to end the process, and to see its flags.
     Admin,
 }
 

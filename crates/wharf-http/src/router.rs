@@ -27,6 +27,8 @@ pub(crate) enum Route {
     ApiStatus,
     ApiMetrics,
     ApiWipe,
+    ApiExport,
+    ApiImport,
     ApiOptions,
     ApiGroups,
     ApiDeleteGroups,
@@ -73,10 +75,13 @@ impl Route {
             | Self::ApiGroup { .. }
             | Self::ApiGroupHistory { .. }
             | Self::ApiFamilies
+            | Self::ApiExport
             | Self::ApiEvents => (Some(ForSome(Right::Read)), &[Scrape, Admin]),
             Self::ApiStats => (Some(ForEvery(Right::Read)), &[Scrape, Admin]),
             Self::ApiDeleteGroup { .. } | Self::ApiDeleteGroups => (Some(ForSome(Right::Delete)), &[Admin]),
-            Self::ApiWipe | Self::Reload | Self::Quit => (Some(ForEvery(Right::Admin)), &[Admin]),
+            Self::ApiWipe | Self::ApiImport | Self::Reload | Self::Quit => {
+                (Some(ForEvery(Right::Admin)), &[Admin])
+            }
             // It says what whoever asks may do, also to those who may do nothing.
             Self::ApiAccess => (Some(Identity), &[Scrape, Admin]),
             // Files that anybody can have from elsewhere, without a word about what is stored.
@@ -94,7 +99,7 @@ impl Route {
 type ApiPath = (&'static str, &'static [(Method, Route)], &'static str);
 
 /// The routes below `/api/v1/` that are one path, but for those of the original.
-const API: [ApiPath; 7] = [
+const API: [ApiPath; 8] = [
     (
         "groups",
         &[
@@ -109,6 +114,7 @@ const API: [ApiPath; 7] = [
         "OPTIONS, POST, PUT",
     ),
     ("families", &[(Method::GET, Route::ApiFamilies)], "GET, OPTIONS"),
+    ("export", &[(Method::GET, Route::ApiExport)], "GET, OPTIONS"),
     ("stats", &[(Method::GET, Route::ApiStats)], "GET, OPTIONS"),
     ("events", &[(Method::GET, Route::ApiEvents)], "GET, OPTIONS"),
     ("access", &[(Method::GET, Route::ApiAccess)], "GET, OPTIONS"),
@@ -210,6 +216,7 @@ impl Router {
             b"status" => (Route::ApiStatus, Method::GET, "GET, OPTIONS"),
             b"metrics" => (Route::ApiMetrics, Method::GET, "GET, OPTIONS"),
             b"admin/wipe" if self.admin_api => (Route::ApiWipe, Method::PUT, "OPTIONS, PUT"),
+            b"admin/import" if self.admin_api => (Route::ApiImport, Method::POST, "OPTIONS, POST"),
             b"status/" | b"metrics/" if *method == Method::GET => {
                 return Routed::Redirect(path[..path.len() - 1].to_vec());
             }
@@ -355,6 +362,8 @@ mod tests {
             ("GET /api/v1/status", "ApiStatus"),
             ("GET /api/v1/metrics", "ApiMetrics"),
             ("PUT /api/v1/admin/wipe", "ApiWipe"),
+            ("POST /api/v1/admin/import", "ApiImport"),
+            ("GET /api/v1/export", "ApiExport"),
             ("OPTIONS /api/v1/any/thing", "ApiOptions"),
             ("GET /api/v1/groups", "ApiGroups"),
             ("DELETE /api/v1/groups", "ApiDeleteGroups"),
@@ -394,6 +403,7 @@ mod tests {
             ("DELETE /-/quit", "405 GET, OPTIONS, POST, PUT"),
             ("POST /api/v1/status", "405 GET, OPTIONS"),
             ("POST /api/v1/admin/wipe", "405 OPTIONS, PUT"),
+            ("PUT /api/v1/admin/import", "405 OPTIONS, POST"),
             ("GET /api/v1/push", "405 OPTIONS, POST, PUT"),
             ("POST /api/v1/groups", "405 DELETE, GET, OPTIONS"),
             ("POST /api/v1/stats", "405 GET, OPTIONS"),

@@ -394,6 +394,23 @@ impl<'a> Exposition<'a> {
         })
     }
 
+    /// Copies a family of another exposition, with its metrics. It still has to be put among [`Self::families`].
+    ///
+    /// # Errors
+    /// As [`Self::adopt`].
+    pub fn adopt_family(&mut self, other: &Exposition<'_>, family: &Family) -> Result<Family, TooLarge> {
+        let metrics = family.metrics.iter().map(|metric| self.adopt(other, metric));
+        let metrics = metrics.collect::<Result<_, _>>()?;
+        let help = family.help.map(|help| self.intern(other.text(help)));
+        Ok(Family {
+            name: self.intern(other.text(family.name))?,
+            help: help.transpose()?,
+            unit: self.intern(other.text(family.unit))?,
+            metric_type: family.metric_type,
+            metrics,
+        })
+    }
+
     fn adopt_histogram(
         &mut self,
         other: &Exposition<'_>,

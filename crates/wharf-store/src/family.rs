@@ -429,7 +429,7 @@ impl<'a> FamilyView<'a> {
     }
 
     /// The fragments of all groups, ordered by grouping key.
-    pub fn fragments(&self) -> impl Iterator<Item = FragmentView<'a>> {
+    pub fn fragments(&self) -> impl Iterator<Item = FragmentView<'a>> + use<'a> {
         let name: &'a str = &self.family.name;
         self.leaves().flat_map(move |leaf| leaf.fragments(name))
     }

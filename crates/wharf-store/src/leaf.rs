@@ -355,6 +355,12 @@ impl<'a> FragmentView<'a> {
         self.size().bytes
     }
 
+    /// Whether the lines, read with the family's type, are all that was pushed, help and unit aside.
+    pub fn text_keeps_all(&self) -> bool {
+        // Of a family without lines the text format would keep nothing.
+        self.fragment.exact.is_none() && !self.fragment.shape.infinity_added && self.fragment.lines > 0
+    }
+
     /// Reads the metrics back, with their final labels, and hands them to `read`.
     ///
     /// Nothing that was pushed is lost on the way: what the text cannot say was kept in protobuf form.

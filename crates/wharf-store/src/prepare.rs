@@ -254,6 +254,17 @@ impl Preparer {
         exposition: &'a Exposition<'_>,
         now: UnixNanos,
     ) -> Result<Prepared<'a>, Unfit<'a>> {
+        self.prepare_with(key, exposition, &[(PUSH_TIME, now.as_seconds())], now)
+    }
+
+    /// The same with these push time families.
+    pub(crate) fn prepare_with<'a>(
+        &self,
+        key: &'a GroupingKey,
+        exposition: &'a Exposition<'_>,
+        times: &[(&'static str, f64)],
+        now: UnixNanos,
+    ) -> Result<Prepared<'a>, Unfit<'a>> {
         let mut metrics = exposition.families.iter().flat_map(|family| &family.metrics);
         if metrics.any(has_timestamp) {
             return Err(PushError::Timestamps(timestamps(exposition)).into());
@@ -265,7 +276,7 @@ impl Preparer {
             grouping: &grouping,
             labels: Vec::new(),
             prepared: Prepared {
-                families: Vec::with_capacity(exposition.families.len() + 1),
+                families: Vec::with_capacity(exposition.families.len() + times.len()),
                 digest: None,
                 text: Cow::Owned(Vec::with_capacity(exposition.source().len() * 3 / 2 + 256)),
                 fingerprints: Vec::new(),
@@ -282,7 +293,9 @@ impl Preparer {
         let Work {
             mut prepared, found, ..
         } = work;
-        self.add_time(&mut prepared, &grouping, PUSH_TIME, now.as_seconds(), now);
+        for (name, value) in times {
+            self.add_time(&mut prepared, &grouping, name, *value, now);
+        }
         prepared.families.sort_by(|a, b| a.name.cmp(b.name));
         if let Some(clashes) = found.into_clashes() {
             return Err(Unfit {

@@ -136,6 +136,16 @@ impl State {
         Some(leaf.get(position).pushed_at)
     }
 
+    /// Whether there is a group that was pushed with success at this time or later, as its `push_time_seconds` says it.
+    pub(crate) fn is_as_late(&self, key: &GroupingKey, push_time: f64) -> bool {
+        let times = self.families.get(PUSH_TIME);
+        let stored = times.and_then(|times| times.find(key));
+        stored.is_some_and(|(leaf, position)| {
+            let stored = leaf.view(PUSH_TIME, position).number();
+            stored.unwrap_or_default() >= push_time
+        })
+    }
+
     /// Makes a change that a ledger has kept.
     pub(crate) fn replay(&mut self, preparer: &Preparer, change: Change<'_>) {
         match change {
@@ -664,8 +674,10 @@ impl State {
         let Some(max) = self.accounts.limits().max_push_series else {
             return Ok(());
         };
-        // Without the push time, which no push brings.
-        let found = prepared.size().series.saturating_sub(1);
+        // Without the times, which no push brings.
+        let times = [PUSH_TIME, PUSH_FAILURE_TIME];
+        let times = times.into_iter().filter(|name| prepared.get(name).is_some());
+        let found = prepared.size().series.saturating_sub(times.count() as u64);
         if found <= max {
             return Ok(());
         }

@@ -1,12 +1,12 @@
 //! The store: one lock around the state, and snapshots for readers.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 use std::time::Duration;
 
 use imbl::OrdMap;
 use wharf_ledger::{CheckpointError, Health, Ledger, Sequence, Ticket};
-use wharf_model::{Exposition, GroupingKey, Value};
+use wharf_model::{Exposition, GroupingKey};
 
 use crate::checks::Incoming;
 use crate::family::Family;
@@ -17,9 +17,7 @@ use crate::prepare::{InstanceLabel, Prepared, Preparer};
 use crate::record;
 use crate::state::{State, Undo};
 use crate::stencil::{Gist, Stencils, TextBody};
-use crate::{
-    FamilyView, FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, PushError, RecordError, Reserved, UnixNanos,
-};
+use crate::{FamilyView, PUSH_TIME, PushError, RecordError, Reserved, UnixNanos};
 
 /// What a push replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -414,41 +412,6 @@ impl Store {
         Ok(())
     }
 
-    /// Stores a group as another gateway had it: with the times of its families and the values of its push times.
-    /// A new group only; nothing goes to a ledger, so a checkpoint has to follow.
-    ///
-    /// # Errors
-    /// As [`Self::push`]; nothing of the group is stored then.
-    pub fn import(
-        &self,
-        key: &GroupingKey,
-        exposition: &Exposition<'_>,
-        pushed_at: impl Fn(&str) -> UnixNanos,
-    ) -> Result<(), PushError> {
-        let now = pushed_at(PUSH_TIME);
-        let mut prepared = self.preparer.prepare(key, exposition, now)?;
-        let time = |name: &str| {
-            let mut families = exposition.families.iter();
-            let family = families.find(|family| exposition.text(family.name) == name)?;
-            match family.metrics.first()?.value {
-                Value::Number(value) => Some(value),
-                _ => None,
-            }
-        };
-        let push = time(PUSH_TIME).unwrap_or_else(|| now.as_seconds());
-        let mut times =
-            self.preparer
-                .times(key, Some(push), Some(time(PUSH_FAILURE_TIME).unwrap_or(0.0)), now);
-        for family in prepared.families.iter_mut().chain(&mut times.families) {
-            family.pushed_at = pushed_at(family.name);
-        }
-        let state = &mut self.lock().state;
-        state.admit(&self.preparer, key, PushMode::ReplaceGroup, &prepared)?;
-        state.put(&self.preparer, key, PushMode::ReplaceGroup, None, prepared, false);
-        state.put(&self.preparer, key, PushMode::ReplaceFamilies, None, times, false);
-        Ok(())
-    }
-
     /// From now on every change goes to this ledger; `last` is the last record that was replayed from it. With
     /// `waits`, a change counts only when it is on stable storage, and is taken back if it does not get there.
     pub fn attach(self: &Arc<Self>, ledger: Ledger, last: Sequence, waits: bool) {
@@ -720,30 +683,5 @@ impl Snapshot {
         let times = self.family(PUSH_TIME);
         let times = times.iter().flat_map(FamilyView::fragments);
         times.map(|time| time.key().clone()).collect()
-    }
-
-    /// All groups, ordered by key, each with its families, sorted by name.
-    pub fn groups(&self) -> Vec<(&GroupingKey, Vec<FragmentView<'_>>)> {
-        // Every group has a push time.
-        let times = self.family(PUSH_TIME);
-        let keys = times
-            .iter()
-            .flat_map(FamilyView::fragments)
-            .map(|fragment| fragment.key());
-        let mut groups: Vec<_> = keys.map(|key| (key, Vec::new())).collect();
-        let positions: HashMap<_, _> = groups
-            .iter()
-            .enumerate()
-            .map(|(at, (key, _))| (*key, at))
-            .collect();
-        for fragment in self
-            .families()
-            .flat_map(|family| family.fragments().collect::<Vec<_>>())
-        {
-            if let Some((_, fragments)) = positions.get(fragment.key()).and_then(|at| groups.get_mut(*at)) {
-                fragments.push(fragment);
-            }
-        }
-        groups
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A tool begins at once: no runtime is started for it, and nothing of the gateway's settings is read.
 
+mod backup;
 mod check;
 mod completions;
 mod config;

@@ -664,7 +664,7 @@ fn check(store: &Store, model: &Model) {
             "{}",
             condition.selector
         );
-        assert_eq!(part.groups().len(), totals.groups);
+        assert_eq!(part.groups_in_turn().count(), totals.groups);
     }
     assert_eq!(
         exposition(&snapshot),

@@ -2,6 +2,8 @@
 //!
 //! The answer is read group by group, so that a gateway may hold more than fits into the memory of the tool.
 
+mod exact;
+
 use std::fmt;
 use std::io::{BufReader, Read};
 
@@ -12,15 +14,20 @@ use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, V
 use serde_json::{Map, Value};
 use wharf_client::{Client, Request};
 use wharf_exposition::{number, text};
-use wharf_model::name::EscapingScheme;
 use wharf_model::{Bucket, Count, Exposition, Family, GroupingKey, Histogram, Label, Metric, MetricType};
 use wharf_model::{Quantile, Run, Summary, Text, TooLarge};
+
+use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME};
+
+use super::output::clean;
+
+pub(super) use self::exact::{read_exact, scrape, text_keeps_all};
 
 /// An answer beyond this is not read to its end.
 const MAX_ANSWER_BYTES: u64 = 64 << 30;
 
-const PUSH_TIME: &str = "push_time_seconds";
-const FAILURE_TIME: &str = "push_failure_time_seconds";
+/// What the JSON does not have.
+pub(super) const NOT_IN_JSON: &str = "native histograms, exemplars, created timestamps and units";
 
 /// One group with its metrics.
 #[derive(Debug)]
@@ -32,7 +39,7 @@ pub(super) struct Contents {
     pub(super) failed_at: Option<Timestamp>,
     /// Its families, without the two push times. The labels of the group are on every series.
     pub(super) families: Exposition<'static>,
-    /// What the gateway does not tell in full: a family and the reason.
+    /// What the gateway does not tell in full: a family, or nothing for [`NOT_IN_JSON`] of all of them, and the reason.
     pub(super) left_out: Vec<(String, String)>,
     /// The group as the gateway told it.
     pub(super) json: Map<String, Value>,
@@ -151,7 +158,7 @@ impl Contents {
         for (name, family) in &json {
             match (name.as_str(), family) {
                 (PUSH_TIME, family) => pushed_at = time(family),
-                (FAILURE_TIME, family) => failed_at = time(family),
+                (PUSH_FAILURE_TIME, family) => failed_at = time(family),
                 (name, Value::Object(family)) if name != "labels" => match add(&mut families, name, family) {
                     Ok(()) => {}
                     Err(Unfit::TooLarge(error)) => return Err(error.into()),
@@ -170,6 +177,11 @@ impl Contents {
         })
     }
 
+    /// When a family was pushed.
+    pub(super) fn set_at(&self, family: &str) -> Option<Timestamp> {
+        self.json.get(family)?.get("time_stamp")?.as_str()?.parse().ok()
+    }
+
     /// Whether the last push was taken.
     pub(super) fn is_successful(&self) -> bool {
         self.failed_at <= self.pushed_at
@@ -179,37 +191,15 @@ impl Contents {
     pub(super) fn series(&self) -> u64 {
         series(&self.families)
     }
-
-    /// The metrics in the text format, without the labels that a push to the group adds.
-    pub(super) fn text(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        for family in &self.families.families {
-            write_family(&mut out, &self.families, family, |name, value| {
-                // The gateway adds an empty instance to what has none.
-                self.key.value(name).is_none() && !(name == "instance" && value.is_empty())
-            });
-        }
-        out
-    }
 }
 
-/// Appends a family in the text format, with those labels that `keeps` approves of.
-pub(super) fn write_family(
-    out: &mut Vec<u8>,
-    exposition: &Exposition<'_>,
-    family: &Family,
-    keeps: impl Fn(&str, &str) -> bool,
-) {
-    let (name, help) = (
-        exposition.text(family.name),
-        family.help.map(|help| exposition.text(help)),
-    );
-    let escaping = EscapingScheme::AllowUtf8;
-    text::write_header(out, name, help, family.metric_type, escaping);
-    for metric in &family.metrics {
-        let labels = exposition.labels(metric.labels);
-        let labels: Vec<_> = labels.filter(|(name, value)| keeps(name, value)).collect();
-        text::write_metric(out, exposition, name, &labels, metric.value, escaping);
+/// What was left out, in words.
+pub(super) fn left_out_of(key: &impl fmt::Display, family: &str) -> String {
+    let key = clean(&key.to_string());
+    if family.is_empty() {
+        format!("{NOT_IN_JSON} of group {key}")
+    } else {
+        format!("family {} of group {key}", clean(family))
     }
 }
 
@@ -324,7 +314,7 @@ fn add_value(
         MetricType::Histogram | MetricType::GaugeHistogram => {
             if metric.get("buckets").is_some_and(Value::is_array) {
                 return Err(Unfit::Family(
-                    "a native histogram, which the gateway does not tell in full",
+                    "a native histogram, which the JSON of the gateway does not tell in full",
                 ));
             }
             let start = exposition.buckets.len();

@@ -1,17 +1,24 @@
 //! `wharf get`: the metrics of some groups.
 
+mod beside;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
 
+use anyhow::{Context, bail};
 use serde_json::{Map, Value};
+use wharf_client::Client;
+use wharf_exposition::{openmetrics, protobuf, text};
+use wharf_model::name::EscapingScheme;
 use wharf_model::{Exposition, Family};
+use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME};
 
 use super::contents;
 use super::gateway::GatewayFlags;
-use super::output::{Format, Pushed};
-use super::remote;
+use super::output::{self, Pushed};
+use super::remote::{self, Remote};
 
 /// Print the metrics of groups, with the labels of their group on each.
 #[derive(Debug, clap::Parser)]
@@ -24,12 +31,22 @@ pub(super) struct Arguments {
     #[arg(value_name = "SELECTOR|JOB", required = true)]
     selectors: Vec<String>,
 
-    /// The text format, or the groups as the JSON API of the gateway shows them
+    /// The format: text has in comments what it cannot say otherwise, json is the groups as the JSON API of the gateway
+    /// shows them
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
 
     #[command(flatten)]
     gateway: GatewayFlags,
+}
+
+/// What is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Openmetrics,
+    Protobuf,
 }
 
 /// Runs `wharf get`.
@@ -39,44 +56,35 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
 
 fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.gateway.client()?;
-    let selectors = remote::parsed(&remote::selectors(&arguments.selectors)?)?;
+    let selectors = remote::selectors(&arguments.selectors)?;
+    if arguments.output == Format::Protobuf && std::io::stdout().is_terminal() {
+        bail!("expected a file or a program to write protobuf to, found a terminal");
+    }
     let mut out = Pushed::stdout();
-    let mut groups: Vec<Map<String, Value>> = Vec::new();
-    let mut all = Gathered::default();
-    let mut found = false;
-    contents::read(&client, |group| {
-        let group = group?;
-        if remote::selects(&selectors, &group.key) {
-            found = true;
-            match arguments.output {
-                Format::Json => groups.push(group.json),
-                Format::Text => {
-                    for (family, reason) in &group.left_out {
-                        let family = super::output::clean(family);
-                        warn(&format!(
-                            "left out: family {family} of group {}: {reason}",
-                            group.key
-                        ));
-                    }
-                    all.add(&group.families)?;
-                }
-            }
-        }
-        Ok(())
-    })?;
-    if !found {
-        anyhow::bail!("expected a group that matches, found none\nhint: `wharf ls` shows which there are");
-    }
-    match arguments.output {
-        Format::Json => {
-            // JSON escapes control characters by itself.
-            out.write(&serde_json::to_vec(&groups)?)?;
-            out.write(b"\n")?;
-        }
-        Format::Text => all.write(&mut out)?,
-    }
+    let found = if arguments.output == Format::Json {
+        let groups = as_json(&client, &selectors)?;
+        // JSON escapes control characters by itself.
+        serde_json::to_vec(&groups).map(|json| ([json, b"\n".to_vec()].concat(), !groups.is_empty()))?
+    } else {
+        let found = Found::read(&client, &selectors)?;
+        (found.written(arguments.output), found.groups)
+    };
+    let (bytes, true) = found else {
+        bail!("expected a group that matches, found none\nhint: `wharf ls` shows which there are");
+    };
+    out.write(&bytes)?;
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn as_json(client: &Client, selectors: &[String]) -> anyhow::Result<Vec<Map<String, Value>>> {
+    let selectors = remote::parsed(selectors)?;
+    let mut groups = Vec::new();
+    contents::read(client, |group| {
+        groups.extend(Some(group?).filter(|group| remote::selects(&selectors, &group.key)));
+        Ok(())
+    })?;
+    Ok(groups.into_iter().map(|group| group.json).collect())
 }
 
 fn warn(text: &str) {
@@ -84,20 +92,62 @@ fn warn(text: &str) {
     let _unwritten = writeln!(std::io::stderr(), "wharf get: warning: {text}");
 }
 
-/// The families of several groups, each once.
+/// The families of the groups, each once, by name.
 #[derive(Default)]
-struct Gathered {
+struct Found {
     exposition: Exposition<'static>,
     by_name: BTreeMap<String, usize>,
+    /// Whether there is a group at all.
+    groups: bool,
 }
 
-impl Gathered {
+impl Found {
+    fn read(client: &Client, selectors: &[String]) -> anyhow::Result<Self> {
+        let remote = Remote {
+            client: client.clone(),
+        };
+        let mut found = Self::default();
+        if !remote.is_original()? {
+            let query = remote::matching(selectors).replacen('&', "?", 1);
+            let mut scrape = Vec::new();
+            contents::scrape(client, &query)?.read_to_end(&mut scrape)?;
+            let scrape = protobuf::decode(&scrape).context("read the scrape of the gateway")?;
+            found.groups = !scrape.families.is_empty();
+            found.add(&scrape)?;
+            return Ok(found);
+        }
+        let selectors = remote::parsed(selectors)?;
+        let without_scrape = contents::read_exact(client, &selectors, |group| {
+            let group = group?;
+            for (family, reason) in &group.left_out {
+                let what = contents::left_out_of(&group.key, family);
+                warn(&format!("left out: {what}: {reason}"));
+            }
+            found.groups = true;
+            found.add(&group.families)
+        })?;
+        if let Some(reason) = without_scrape {
+            warn(&format!("left out: {}: {reason}", contents::NOT_IN_JSON));
+        }
+        Ok(found)
+    }
+
     fn add(&mut self, group: &Exposition<'_>) -> anyhow::Result<()> {
         for family in &group.families {
-            let at = self.place(group, family)?;
+            let name = group.text(family.name);
+            if [PUSH_TIME, PUSH_FAILURE_TIME].contains(&name) {
+                continue;
+            }
+            let Some(at) = self.by_name.get(name) else {
+                let added = self.exposition.adopt_family(group, family)?;
+                self.by_name
+                    .insert(name.to_owned(), self.exposition.families.len());
+                self.exposition.families.push(added);
+                continue;
+            };
             for metric in &family.metrics {
                 let metric = self.exposition.adopt(group, metric)?;
-                if let Some(family) = self.exposition.families.get_mut(at) {
+                if let Some(family) = self.exposition.families.get_mut(*at) {
                     family.metrics.push(metric);
                 }
             }
@@ -105,34 +155,49 @@ impl Gathered {
         Ok(())
     }
 
-    /// The index of the family of that name, which is made if there is none.
-    fn place(&mut self, group: &Exposition<'_>, family: &Family) -> anyhow::Result<usize> {
-        let name = group.text(family.name);
-        if let Some(at) = self.by_name.get(name) {
-            return Ok(*at);
-        }
-        let help = family.help.map(|help| self.exposition.intern(group.text(help)));
-        let added = Family {
-            name: self.exposition.intern(name)?,
-            help: help.transpose()?,
-            metrics: Vec::new(),
-            ..family.clone()
-        };
-        let at = self.exposition.families.len();
-        self.exposition.families.push(added);
-        self.by_name.insert(name.to_owned(), at);
-        Ok(at)
+    fn families(&self) -> impl Iterator<Item = &Family> {
+        self.by_name
+            .values()
+            .filter_map(|at| self.exposition.families.get(*at))
     }
 
-    fn write(&self, out: &mut Pushed<std::io::StdoutLock<'static>>) -> std::io::Result<()> {
-        let mut text = Vec::new();
-        for at in self.by_name.values() {
-            if let Some(family) = self.exposition.families.get(*at) {
-                contents::write_family(&mut text, &self.exposition, family, |_, _| true);
-                out.write(&text)?;
-                text.clear();
+    fn written(&self, format: Format) -> Vec<u8> {
+        let (exposition, escaping) = (&self.exposition, EscapingScheme::AllowUtf8);
+        let (mut out, mut message) = (Vec::new(), Vec::new());
+        for family in self.families() {
+            let head = openmetrics::Head::of(exposition, family);
+            match format {
+                Format::Protobuf => {
+                    message.clear();
+                    protobuf::write_head(&mut message, &head, escaping);
+                    protobuf::write_metrics(&mut message, exposition, family, escaping);
+                    protobuf::write_length(&mut out, message.len());
+                    out.extend_from_slice(&message);
+                }
+                Format::Openmetrics => {
+                    if beside::has_native(exposition, family) {
+                        let name = output::clean(head.name);
+                        warn(&format!(
+                            "left out: native histograms of family {name}: -o text or protobuf has them"
+                        ));
+                    }
+                    openmetrics::write_head(&mut out, &head, escaping);
+                    openmetrics::write_metrics(&mut out, exposition, family, escaping);
+                }
+                Format::Text | Format::Json => {
+                    text::write_header(&mut out, head.name, head.help, head.metric_type, escaping);
+                    beside::write_head(&mut out, &head);
+                    for metric in &family.metrics {
+                        let labels: Vec<_> = exposition.labels(metric.labels).collect();
+                        text::write_metric(&mut out, exposition, head.name, &labels, metric.value, escaping);
+                        beside::write(&mut out, exposition, head.name, metric);
+                    }
+                }
             }
         }
-        Ok(())
+        if format == Format::Openmetrics {
+            openmetrics::write_eof(&mut out);
+        }
+        out
     }
 }

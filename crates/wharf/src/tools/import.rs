@@ -1,5 +1,10 @@
-//! `wharf import`: bringing groups over from another gateway, a state file of the original, or an export.
+//! `wharf import`: bringing groups over from another gateway, a state file of the Pushgateway, or an export.
+//!
+//! A Wharf with its admin API takes groups as an export has them, many at once, with all their times. Other gateways
+//! get a push each.
 
+mod batch;
+mod pushes;
 mod source;
 
 use std::collections::HashMap;
@@ -7,29 +12,32 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use serde_json::json;
-use wharf_client::{Client, ClientError, Method, Request, Retry, group_path};
+use wharf_client::{Answer, Client, ClientError, Request, Retry};
 use wharf_model::{GroupingKey, duration};
 
-use self::source::{Incoming, Source};
+use self::batch::Batch;
+use self::pushes::Pushes;
+use self::source::Source;
+use super::backup::Told;
+use super::contents;
 use super::gateway::GatewayFlags;
 use super::output::{self, Format};
 use super::remote::{Query, Remote, Sort};
 
-/// How many pushes are under way at once: a gateway that syncs each push to disk shares a sync among them.
+/// How many requests are under way at once: a gateway that syncs each push to disk shares a sync among them.
 const WORKERS: usize = 8;
 
 /// Two times of one push differ by so much at most, in seconds: gateways tell them as doubles.
 const SAME_TIME: f64 = 1e-5;
 
-/// Bring groups over from another gateway, from a state file of the original, or from `wharf export`.
+/// Bring groups over from another gateway, from a state file of the Pushgateway, or from `wharf export`.
 ///
 /// Groups that the target has with a push as late, or later, are left alone: it can be run again, and after jobs have begun
-/// to push to the target. The times of the pushes are kept by a Wharf that runs with --web.enable-admin-api.
+/// to push to the target. A Wharf that runs with --web.enable-admin-api keeps all times.
 #[derive(Debug, clap::Parser)]
 #[command(after_help = "Exit codes:
   0  everything was carried over
@@ -40,7 +48,7 @@ Examples:
   wharf import /var/lib/prometheus/pushgateway.data --dry-run
   wharf import groups.json --gateway=http://localhost:9091")]
 pub(super) struct Arguments {
-    /// The URL of a gateway, or a file: a state file of the original, or an export; `-` is standard input
+    /// The URL of a gateway, or a file: a state file of the Pushgateway, or an export; `-` is standard input
     #[arg(value_name = "URL|FILE")]
     source: String,
 
@@ -82,15 +90,21 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         arguments.source_settings.as_deref(),
         &target.client,
     )?;
-    let import = Import {
-        there: if arguments.overwrite {
+    let restores = !arguments.dry_run && batch::is_taken_by(&target.client)?;
+    let pushes = Pushes {
+        // A target that takes whole groups compares times itself, and so later.
+        there: if arguments.overwrite || restores {
             HashMap::new()
         } else {
             push_times(&target)?
         },
-        keeps_times: AtomicBool::new(!target.is_original()?),
+        keep_times: (!target.is_original()?).into(),
+    };
+    let import = Import {
+        pushes: (!restores).then_some(pushes),
         client: target.client,
         retry: Retry::within(arguments.retry_for),
+        overwrite: arguments.overwrite,
         dry_run: arguments.dry_run,
         progress: io::stderr().is_terminal(),
         tally: Mutex::default(),
@@ -123,12 +137,11 @@ fn push_times(target: &Remote) -> anyhow::Result<HashMap<GroupingKey, f64>> {
 struct Import {
     client: Client,
     retry: Retry,
+    /// How groups are pushed one by one, if the target takes no whole ones.
+    pushes: Option<Pushes>,
+    overwrite: bool,
     dry_run: bool,
     progress: bool,
-    /// What the target had before.
-    there: HashMap<GroupingKey, f64>,
-    /// Whether the target takes times, as far as we know.
-    keeps_times: AtomicBool,
     tally: Mutex<Tally>,
 }
 
@@ -138,40 +151,53 @@ struct Tally {
     groups: u64,
     series: u64,
     already_there: u64,
-    /// Groups whose last push had failed at the source.
+    /// Groups whose last push had failed at the source, which the target does not know.
     failed_at_source: u64,
-    /// What is not in the target now: group or family, and why.
+    /// What is not in the target now, and why.
     left_out: Vec<(String, String)>,
     /// Why it had to stop.
     stopped: Option<ClientError>,
 }
 
 impl Import {
-    /// Pushes everything, several groups at once.
+    /// Carries everything over, several requests at once.
     fn all(&self, source: Source) -> anyhow::Result<()> {
-        let (sender, receiver) = mpsc::sync_channel::<Incoming>(WORKERS);
+        let (sender, receiver) = mpsc::sync_channel::<Batch>(WORKERS);
         let receiver = Mutex::new(receiver);
+        let mut batch = Batch::default();
         std::thread::scope(|scope| {
             for _ in 0..WORKERS {
                 scope.spawn(|| {
-                    while let Some(group) = next(&receiver) {
-                        self.carry_over(&group);
+                    while let Some(batch) = next(&receiver) {
+                        self.carry_over(batch);
                     }
                 });
             }
-            let read = source.read(|incoming| {
-                match incoming {
-                    // The workers stay until this side is closed.
-                    Ok(group) => sender.send(group)?,
+            let read = source.read(|told| {
+                match told {
+                    Ok(told) => {
+                        self.name_left_out(&told);
+                        batch.add(told.line)?;
+                    }
                     Err((what, reason)) => self.leave_out(what, reason),
+                }
+                // The workers stay until this side is closed.
+                if batch.is_full() || self.pushes.is_some() {
+                    sender.send(std::mem::take(&mut batch))?;
                 }
                 if self.tally().stopped.is_some() {
                     anyhow::bail!("stopped");
                 }
                 Ok(())
             });
+            let sent = sender.send(batch);
             drop(sender);
-            read
+            let without_scrape = read?;
+            sent?;
+            if let Some(reason) = without_scrape {
+                self.leave_out(contents::NOT_IN_JSON.to_owned(), reason);
+            }
+            Ok(())
         })
         .or_else(|error| {
             if self.tally().stopped.is_some() {
@@ -182,74 +208,40 @@ impl Import {
         })
     }
 
-    fn carry_over(&self, group: &Incoming) {
-        let shown = || output::clean(&group.key.to_string());
-        for (family, reason) in &group.left_out {
-            self.leave_out(
-                format!("family {} of group {}", output::clean(family), shown()),
-                reason.clone(),
-            );
-        }
-        let Some(pushed_at) = group.pushed_at else {
-            let reason = "expected a successful push, found none: only its failure is known";
-            return self.leave_out(format!("group {}", shown()), reason.to_owned());
+    fn carry_over(&self, batch: Batch) {
+        let done = match &self.pushes {
+            None => batch.restore(self),
+            Some(pushes) => batch.lines().try_for_each(|line| pushes.carry_over(line, self)),
         };
-        let seconds = pushed_at.as_duration().as_secs_f64();
-        if self
-            .there
-            .get(&group.key)
-            .is_some_and(|there| *there >= seconds - SAME_TIME)
-        {
-            self.tally().already_there += 1;
-            return;
+        if let Err(error) = done {
+            self.tally().stopped.get_or_insert(error);
         }
-        if !self.dry_run {
-            match self.push(group) {
-                Ok(()) => {}
-                Err(error)
-                    if matches!(error.status(), Some(400..=499))
-                        && !matches!(error.status(), Some(401 | 403 | 404 | 405)) =>
-                {
-                    return self.leave_out(format!("group {}", shown()), error.to_string());
-                }
-                Err(error) => {
-                    self.tally().stopped.get_or_insert(error);
-                    return;
-                }
-            }
-        }
-        let mut tally = self.tally();
-        tally.groups += 1;
-        tally.series += group.series;
-        tally.failed_at_source += u64::from(group.last_push_failed);
-        if self.progress && tally.groups.is_multiple_of(100) {
+        let tally = self.tally();
+        if self.progress {
             // The line is overwritten by the next one, and lost if nobody reads it.
             let _unwritten = write!(io::stderr(), "\r{} groups ", tally.groups);
         }
     }
 
-    fn push(&self, group: &Incoming) -> Result<(), ClientError> {
-        loop {
-            let with_time = self.keeps_times.load(Ordering::Relaxed);
-            match self.send(&request(group, with_time)) {
-                // Without the admin API the time is refused; whether more is, the same push without it tells.
-                Err(error) if with_time && error.status() == Some(403) => {
-                    self.keeps_times.store(false, Ordering::Relaxed);
-                }
-                other => return other,
-            }
-        }
-    }
-
-    fn send(&self, request: &Request) -> Result<(), ClientError> {
+    fn send(&self, request: &Request) -> Result<Answer, ClientError> {
         let mut schedule = self.retry.start();
         loop {
-            let Err(error) = self.client.send(request) else {
-                return Ok(());
+            let error = match self.client.send(request) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
             };
             match schedule.pause_after(&error) {
                 Some(pause) => std::thread::sleep(pause),
                 None => return Err(error),
+            }
+        }
+    }
+
+    fn name_left_out(&self, told: &Told) {
+        for (family, reason) in &told.left_out {
+            // It was made of a key.
+            if let Ok(key) = told.line.key() {
+                self.leave_out(contents::left_out_of(&key, family), reason.clone());
             }
         }
     }
@@ -267,7 +259,7 @@ impl Import {
     /// Says what has become of the groups; whether all were carried over.
     fn conclude(&self, arguments: &Arguments) -> anyhow::Result<bool> {
         let mut tally = self.tally();
-        let times_kept = self.keeps_times.load(Ordering::Relaxed);
+        let times_kept = self.pushes.as_ref().is_none_or(Pushes::keep_times);
         if self.progress {
             write!(io::stderr(), "\r")?;
         }
@@ -327,25 +319,10 @@ impl Import {
     }
 }
 
-fn next(receiver: &Mutex<mpsc::Receiver<Incoming>>) -> Option<Incoming> {
+fn next(receiver: &Mutex<mpsc::Receiver<Batch>>) -> Option<Batch> {
     receiver
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .recv()
         .ok()
-}
-
-fn request(group: &Incoming, with_time: bool) -> Request {
-    let mut request = Request::new(Method::Put, group_path(&group.key));
-    request
-        .headers
-        .push(("Content-Type", group.content_type.to_owned()));
-    if let Some(ttl) = &group.ttl {
-        request.headers.push(("Wharf-TTL", ttl.clone()));
-    }
-    if let Some(pushed_at) = group.pushed_at.filter(|_| with_time) {
-        request.headers.push(("Wharf-Push-Time", pushed_at.to_string()));
-    }
-    request.body.clone_from(&group.body);
-    request
 }

@@ -368,7 +368,8 @@ fn data<T: serde::de::DeserializeOwned>(body: &[u8]) -> anyhow::Result<T> {
     Ok(envelope.data)
 }
 
-fn matching(selectors: &[String]) -> String {
+/// Selectors as further parameters of a query.
+pub(super) fn matching(selectors: &[String]) -> String {
     let parameters = selectors
         .iter()
         .map(|selector| format!("&match[]={}", percent_encode(selector)));

@@ -127,8 +127,10 @@ fn guarded() -> Vec<(&'static str, Request)> {
         ("read", get("/metrics?match[]=%7B%7D")),
         ("read", get("/api/v1/metrics")),
         ("read", get("/api/v1/groups")),
+        ("read", get("/api/v1/export")),
         ("read", get("/api/v1/status")),
         ("admin", put(WIPE)),
+        ("admin", post("/api/v1/admin/import").body("")),
         ("admin", post("/-/reload")),
         ("admin", post("/-/quit")),
     ]
@@ -159,7 +161,7 @@ fn who_has_no_right_is_refused_by_every_route_that_needs_one() {
         assert_eq!(answer.header("WWW-Authenticate"), None, "{request}");
     }
     let scrape = send(&gateway, READER, &get("/metrics")).text();
-    for (right, count) in [("push", 10), ("delete", 4), ("read", 12), ("admin", 6)] {
+    for (right, count) in [("push", 10), ("delete", 4), ("read", 14), ("admin", 8)] {
         let line = format!("wharf_http_requests_denied_total{{right=\"{right}\"}} {count}\n");
         assert!(scrape.contains(&line), "{line}{scrape}");
     }

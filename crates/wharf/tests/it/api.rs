@@ -22,6 +22,12 @@ const HOSTILE: [&str; 6] = [
     "../..",
 ];
 
+/// A group that is taken, and one that is not.
+const IMPORT: &str = "\
+{\"labels\":{\"job\":\"imported\"},\"push_time\":\"2026-01-02T03:04:05Z\",\"text\":\"m 1\\n\"}
+{\"labels\":{\"job\":\"refused\"},\"push_time\":\"2026-01-02T03:04:05Z\",\"text\":\"m 1 5\\n\"}
+";
+
 fn data(gateway: &Gateway, path: &str) -> Value {
     let answer = gateway.send(&get(path));
     assert_eq!(answer.status, 200, "{path}: {}", answer.text());
@@ -134,6 +140,12 @@ fn every_answer_is_as_described() {
         (
             "/api/v1/push",
             post("/api/v1/push?group_by=job&partial").body("m{job=\"a\"} 1\nm0{job=\"b\"} 1 1\n"),
+        ),
+        ("/api/v1/admin/import", post("/api/v1/admin/import").body(IMPORT)),
+        ("/api/v1/admin/import", post("/api/v1/admin/import").body("{}")),
+        (
+            "/api/v1/export",
+            get("/api/v1/export?match[]=%7Bjob=%22nobody%22%7D"),
         ),
         ("/api/v1/openapi.json", get("/api/v1/openapi.json")),
         ("/-/ready", get("/-/ready")),

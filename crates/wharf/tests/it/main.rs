@@ -6,6 +6,7 @@
 
 mod access;
 mod api;
+mod backups;
 mod browsers;
 mod check;
 mod connections;

@@ -97,15 +97,18 @@ fn only_the_first_span_goes_back() {
 #[test]
 fn spans_stay_within_32_bits() {
     assert_eq!(integers(&[(i32::MAX, 1)], &[1], 1), Err(NativeProblem::SpanReach));
-    assert_eq!(integers(&[(0, u32::MAX)], &[1], 1), Err(NativeProblem::SpanReach));
+    assert_eq!(
+        integers(&[(i32::MAX, 0), (1, 1)], &[1], 1),
+        Err(NativeProblem::SpanReach)
+    );
 }
 
 #[test]
 fn spans_and_counts_agree() {
     let problem = |in_spans, counts| Err(NativeProblem::Buckets { in_spans, counts });
-    assert_eq!(integers(&[(0, 3)], &[1], 1), problem(3, 1));
+    assert_eq!(integers(&[(0, 1)], &[1, 0, 0], 1), problem(1, 3));
     assert_eq!(integers(&[], &[1], 1), problem(0, 1));
-    assert_eq!(floats(&[(0, 1)], &[], 1.0), problem(1, 0));
+    assert_eq!(floats(&[(0, 1)], &[1.0, 0.0], 1.0), problem(1, 2));
 }
 
 #[test]

@@ -7,39 +7,19 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use wharf_client::{Address, Client, Settings};
-use wharf_exposition::protobuf;
-use wharf_model::{GroupingKey, Value};
+use wharf_exposition::{Head, protobuf};
+use wharf_http::backup::{Draft, Line, LineError, Part};
+use wharf_model::Value;
+use wharf_model::name::NameRule;
+use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME};
 
 use crate::import::{self, ImportedGroup};
+use crate::tools::backup::{self, Told};
 use crate::tools::contents;
-use crate::tools::export::{self, Line};
 use crate::tools::output::clean;
-use crate::tools::remote::Remote;
 
 /// A larger state file is refused.
 const MAX_STATE_BYTES: u64 = 4 << 30;
-
-/// A longer line of an export is refused: one group, whose metrics no gateway would take in one push.
-const MAX_LINE_BYTES: u64 = 256 << 20;
-
-const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-const PROTOBUF: &str =
-    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
-
-/// One group as it is to be pushed.
-#[derive(Debug)]
-pub(super) struct Incoming {
-    pub(super) key: GroupingKey,
-    /// None if it never was, with success.
-    pub(super) pushed_at: Option<Timestamp>,
-    pub(super) last_push_failed: bool,
-    pub(super) ttl: Option<String>,
-    pub(super) series: u64,
-    pub(super) content_type: &'static str,
-    pub(super) body: Vec<u8>,
-    /// Families that the source does not tell in full, and why.
-    pub(super) left_out: Vec<(String, String)>,
-}
 
 /// A group or family that cannot be carried over, and why.
 type LeftOut = (String, String);
@@ -101,31 +81,20 @@ impl Source {
         Ok(Self::StateFile(bytes))
     }
 
-    /// Calls `each` for every group, and for everything that is none.
+    /// Calls `each` for every group, and for everything that is none. Why [`contents::NOT_IN_JSON`] could not be had, if
+    /// so.
     pub(super) fn read(
         self,
-        mut each: impl FnMut(Result<Incoming, LeftOut>) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
+        mut each: impl FnMut(Result<Told, LeftOut>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Option<String>> {
+        let whole = |line| Told {
+            line,
+            left_out: Vec::new(),
+        };
         match self {
-            Self::Gateway(client) => {
-                let remote = Remote { client };
-                let mut ttls = export::ttls(&remote, Vec::new())?;
-                contents::read(&remote.client, |group| {
-                    each(match group {
-                        Ok(group) => Ok(Incoming {
-                            pushed_at: group.pushed_at,
-                            last_push_failed: !group.is_successful(),
-                            ttl: ttls.remove(&group.key),
-                            series: group.series(),
-                            content_type: TEXT,
-                            body: group.text(),
-                            key: group.key,
-                            left_out: group.left_out,
-                        }),
-                        Err(error) => Err(("a group".to_owned(), format!("{error:#}"))),
-                    })
-                })
-            }
+            Self::Gateway(client) => backup::read(&client, &[], |group| {
+                each(group.map_err(|error| ("a group".to_owned(), format!("{error:#}"))))
+            }),
             Self::StateFile(bytes) => {
                 let imported = import::read(&bytes)?;
                 for skipped in imported.skipped {
@@ -137,103 +106,64 @@ impl Source {
                 }
                 for group in imported.groups {
                     let shown = clean(&group.key.to_string());
-                    each(
-                        from_state(group).map_err(|error| (format!("group {shown}"), format!("{error:#}"))),
-                    )?;
+                    let line = from_state(&group).map(whole);
+                    each(line.map_err(|error| (format!("group {shown}"), format!("{error:#}"))))?;
                 }
-                Ok(())
+                Ok(None)
             }
             Self::Export(mut reader) => {
-                let mut number = 0;
-                while let Some(line) = next_line(&mut reader)? {
+                let mut number = 0_u64;
+                backup::read_lines(&mut reader, |line| {
                     number += 1;
-                    let line = serde_json::from_slice(&line)
-                        .with_context(|| format!("line {number}: expected a group of an export"))?;
-                    each(
-                        from_export(line).map_err(|error| (format!("line {number}"), format!("{error:#}"))),
-                    )?;
-                }
-                Ok(())
+                    each(match check(&line) {
+                        Ok(()) => Ok(whole(line)),
+                        Err(error) => Err((format!("line {number}"), error.to_string())),
+                    })
+                })?;
+                Ok(None)
             }
         }
     }
 }
 
-fn from_state(group: ImportedGroup) -> anyhow::Result<Incoming> {
+/// What makes a line no group, whatever the target is.
+fn check(line: &Line) -> Result<(), LineError> {
+    line.key()?;
+    line.exposition(NameRule::Utf8).map(drop)
+}
+
+fn from_state(group: &ImportedGroup) -> anyhow::Result<Line> {
     let mut body = Vec::new();
     for family in &group.families {
         protobuf::write_length(&mut body, family.message.len());
         body.extend_from_slice(&family.message);
     }
     let all = protobuf::decode(&body).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let set_at = |name: &str| {
+        let family = group.families.iter().find(|family| family.name == name)?;
+        Timestamp::from_nanosecond(i128::from(family.pushed_at.0)).ok()
+    };
     // When a family of push times was set, unless its value says that it never was.
     let time = |name: &str| {
-        let set = all.families.iter().find(|family| all.text(family.name) == name)?;
-        let value = set.metrics.first()?.value;
-        let at = group
-            .families
-            .iter()
-            .find(|family| family.name == name)?
-            .pushed_at;
-        let at = Timestamp::from_nanosecond(i128::from(at.0)).ok();
-        at.filter(|_| !matches!(value, Value::Number(0.0)))
+        let family = all.families.iter().find(|family| all.text(family.name) == name)?;
+        let value = family.metrics.first()?.value;
+        set_at(name).filter(|_| !matches!(value, Value::Number(0.0)))
     };
-    let (pushed_at, failed_at) = (time("push_time_seconds"), time("push_failure_time_seconds"));
-    let series = contents::series(&all).saturating_sub(2);
-    let own = |name: &str| !matches!(name, "push_time_seconds" | "push_failure_time_seconds");
-    let mut pushed = Vec::with_capacity(body.len());
-    for family in group.families.iter().filter(|family| own(&family.name)) {
-        protobuf::write_length(&mut pushed, family.message.len());
-        pushed.extend_from_slice(&family.message);
+    let mut draft = Draft::new(&group.key, time(PUSH_TIME), time(PUSH_FAILURE_TIME));
+    for name in [PUSH_TIME, PUSH_FAILURE_TIME] {
+        draft.note_time(name, set_at(name));
     }
-    Ok(Incoming {
-        pushed_at,
-        last_push_failed: failed_at > pushed_at,
-        ttl: None,
-        series,
-        content_type: PROTOBUF,
-        body: pushed,
-        left_out: Vec::new(),
-        key: group.key,
-    })
-}
-
-fn from_export(line: Line) -> anyhow::Result<Incoming> {
-    let labels = line
-        .labels
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    let pushed_at = line.push_time.map(|time| time.parse()).transpose()?;
-    let options = wharf_exposition::text::Options {
-        names: wharf_model::name::NameRule::Utf8,
-        strict: false,
-    };
-    let series =
-        wharf_exposition::text::decode(line.text.as_bytes(), options).map(|text| contents::series(&text))?;
-    Ok(Incoming {
-        key: GroupingKey::new(labels)?,
-        pushed_at,
-        last_push_failed: false,
-        ttl: line.ttl,
-        series,
-        content_type: TEXT,
-        body: line.text.into_bytes(),
-        left_out: Vec::new(),
-    })
-}
-
-/// The next line that is not empty.
-fn next_line(reader: &mut dyn BufRead) -> anyhow::Result<Option<Vec<u8>>> {
-    loop {
-        let mut line = Vec::new();
-        let count = reader.take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
-        if count as u64 == MAX_LINE_BYTES {
-            bail!("expected lines of less than {MAX_LINE_BYTES} bytes, found a longer one");
-        }
-        match (count, line.trim_ascii().is_empty()) {
-            (0, _) => return Ok(None),
-            (_, true) => {}
-            (_, false) => return Ok(Some(line)),
+    for family in &all.families {
+        let name = all.text(family.name);
+        if ![PUSH_TIME, PUSH_FAILURE_TIME].contains(&name) {
+            draft.add(&Part {
+                head: Head::of(&all, family),
+                exposition: &all,
+                family,
+                text_keeps_all: contents::text_keeps_all(&all, family),
+                pushed_at: set_at(name),
+            });
         }
     }
+    Ok(draft.finish())
 }

@@ -259,17 +259,22 @@ fn case_055_without_the_check_pushes_are_still_checked_but_answered_at_once() {
 }
 
 #[test]
-fn an_empty_braced_name_is_refused() {
-    let reason = "the handler of the real one crashes and closes the connection";
-    case()
-        .only(wharf_testkit::Kind::Wharf, reason, |case| {
-            case.step(
-                post("/metrics/job/a").body("{} 1\n"),
-                refused("text format parsing error in line 1: invalid metric name"),
+fn braces_without_a_name_are_refused() {
+    for (body, reason) in [
+        ("{a=\"1\"} 1\n", "invalid metric name"),
+        ("{\"\"} 1\n", "invalid label name for metric \"\""),
+        ("{\"\",} 1\n", "invalid label name for metric \"\""),
+        ("{,} 1\n", "invalid label name for metric \"\""),
+        ("{=\"1\"} 1\n", "invalid label name for metric \"\""),
+    ] {
+        case()
+            .step(
+                post("/metrics/job/a").body(body),
+                refused(&format!("text format parsing error in line 1: {reason}")),
             )
-        })
-        .scrape(scraped().no_line("push_"))
-        .run(WHARF);
+            .scrape(scraped().no_line("push_"))
+            .run(WHARF);
+    }
 }
 
 fn push_protobuf(message: Message) -> Request {
@@ -280,9 +285,14 @@ fn push_protobuf(message: Message) -> Request {
 
 #[test]
 fn a_native_histogram_must_make_sense() {
-    // A span of one bucket, and no count for it.
+    // A span of one bucket, and two counts for it.
     let span = Message::new().sint(1, 0).varint(2, 1);
-    let histogram = Message::new().varint(1, 1).sint(5, 3).message(12, &span);
+    let histogram = Message::new()
+        .varint(1, 1)
+        .sint(5, 3)
+        .message(12, &span)
+        .sint(13, 1)
+        .sint(13, 0);
     let message = protobuf::family("nh", Type::Histogram, &[Message::new().message(7, &histogram)]);
     case()
         .step(
