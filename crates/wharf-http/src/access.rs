@@ -127,7 +127,10 @@ impl Turned {
             Self::Foreign => (
                 StatusCode::FORBIDDEN,
                 "expected a change from this gateway's own page, found one from a page elsewhere\n\
-                 hint: see --web.cors.origin and --web.external-url\n",
+                 hint: behind a proxy, let it pass on the host that the browser asks for: nginx \
+                 `proxy_set_header Host $http_host;`, Apache `ProxyPreserveHost On`, Traefik `passHostHeader: true`, \
+                 Caddy does so by itself; or give the URL that users see with --web.external-url\n\
+                 hint: --web.cors.origin names other sites whose pages may do this\n",
             ),
         };
         let mut response = respond::error_text(status, text);

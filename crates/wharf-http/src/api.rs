@@ -52,7 +52,7 @@ pub(crate) fn status(gateway: &Gateway, rights: &Rights) -> Response<ResponseBod
             (None, Some(_)) => "ok",
             (None, None) => "memory only",
         };
-        let not_durable = gateway.status.not_durable.as_ref();
+        let not_durable = gateway.not_durable();
         let not_durable = not_durable.map(|why| why.to_tell(is_admin));
         let reason = failure.filter(|_| is_admin).or(not_durable).unwrap_or_default();
         write_strings(

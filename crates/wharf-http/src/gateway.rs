@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_LENGTH, EXPECT, ORIGIN};
@@ -121,10 +121,8 @@ pub struct Status {
     pub build_information: BuildInformation,
     /// Every flag with its value.
     pub flags: BTreeMap<String, String>,
-    /// The folder in which groups are kept; none: they are in memory only.
+    /// The folder in which groups are to be kept; none: they are in memory only.
     pub storage_path: Option<String>,
-    /// Why they are, if somebody may expect that they are not.
-    pub not_durable: Option<NotDurable>,
     /// The configuration file.
     pub config_file: Option<String>,
     /// What stands before the gateway at its doors, each once.
@@ -169,6 +167,8 @@ pub struct Gateway {
     pub(crate) store: Arc<Store>,
     /// Whether the store has what its ledger has.
     is_loaded: AtomicBool,
+    /// Why the groups are in memory only, if nobody has asked for that.
+    not_durable: OnceLock<NotDurable>,
     pub(crate) clock: Box<dyn Clock>,
     pub(crate) started_at: UnixNanos,
     pub(crate) telemetry: Telemetry,
@@ -220,6 +220,7 @@ impl Gateway {
         Self {
             store: Arc::new(store),
             is_loaded: AtomicBool::new(false),
+            not_durable: OnceLock::new(),
             activity: Activity::new(settings.history_bytes, settings.names, clock.now()),
             ahead: Ahead::default(),
             started_at: clock.now(),
@@ -251,6 +252,17 @@ impl Gateway {
     /// The store has what its ledger has: pushes and scrapes are welcome.
     pub fn set_loaded(&self) {
         self.is_loaded.store(true, Ordering::Release);
+    }
+
+    /// The groups are in memory only, although nobody has asked for that. To be called before [`Self::set_loaded`].
+    pub fn set_not_durable(&self, why: NotDurable) {
+        // Once is enough.
+        let _said = self.not_durable.set(why);
+    }
+
+    /// Why they are, if they are.
+    pub(crate) fn not_durable(&self) -> Option<&NotDurable> {
+        self.not_durable.get()
     }
 
     /// The rules in force.

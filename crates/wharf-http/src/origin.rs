@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use regex::Regex;
 use wharf_model::{PatternError, anchored};
 
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Which origins are ours, or as good as that.
@@ -71,7 +72,10 @@ impl Origins {
             None => {
                 let host = headers.get(HOST).and_then(|host| host.to_str().ok());
                 let host = authority.map(Authority::as_str).or(host);
-                if host.is_some_and(|host| is_of(origin, host)) {
+                let hosts = [host, forwarded_host(headers)];
+                if hosts.into_iter().flatten().any(|host| {
+                    is_of(origin, host) || is_asked_before(method) && is_of_without_port(origin, host)
+                }) {
                     return false;
                 }
             }
@@ -120,6 +124,56 @@ impl Origins {
             headers.insert(name, HeaderValue::from_static(value));
         }
     }
+}
+
+/// The host for which a proxy has got the request; the first, if several proxies have added theirs.
+///
+/// A page cannot write this header into a request to another origin: its browser would ask before whether it may, and
+/// learn that it may not. Who is no browser may write it, and need not, since it sends no origin either.
+fn forwarded_host(headers: &HeaderMap) -> Option<&str> {
+    let hosts = headers.get(&X_FORWARDED_HOST)?.to_str().ok()?;
+    hosts.split(',').next().map(str::trim)
+}
+
+/// Whether browsers ask the gateway before they send such a request for a page of another origin. They do for all
+/// methods but those of forms.
+fn is_asked_before(method: &Method) -> bool {
+    *method != Method::POST
+}
+
+/// Whether an origin is on this host, whatever its port is, for a proxy that has left the port out: nginx does with
+/// `proxy_set_header Host $host`.
+///
+/// Pages at other ports of this host would pass as well. That is only safe where the browser asks before.
+fn is_of_without_port(origin: Option<&[u8]>, host: &str) -> bool {
+    let origin = origin.and_then(|origin| str::from_utf8(origin).ok());
+    let Some((scheme, origin)) = origin.and_then(|origin| origin.split_once("://")) else {
+        return false;
+    };
+    let is_web = matches!(scheme, "http" | "https");
+    match (name_and_port(origin), name_and_port(host)) {
+        (Some((name, _)), Some((host, None))) => is_web && name.eq_ignore_ascii_case(host),
+        _ => false,
+    }
+}
+
+/// The parts of `host[:port]`, where the host may be an IPv6 address in brackets; none if it is something else.
+fn name_and_port(text: &str) -> Option<(&str, Option<&str>)> {
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, Some(port)),
+        _ => (text, None),
+    };
+    let inside = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    let is_name = match inside {
+        Some(address) => address
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')),
+        None => name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')),
+    };
+    let is_port = port.is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    (is_name && is_port && !name.is_empty()).then_some((name, port))
 }
 
 /// Whether an origin, `scheme://host[:port]`, is on this host. Not the scheme, which a proxy may have changed.
@@ -230,6 +284,65 @@ mod tests {
         let authority = Authority::from_static("a:9091");
         let lines = headers(&["origin: http://a:9091", "host: b"]);
         assert!(!origins("").is_foreign(&Method::POST, &lines, Some(&authority)));
+    }
+
+    /// As nginx passes it on by `proxy_set_header Host $host`.
+    #[test]
+    fn a_proxy_may_leave_the_port_out_of_what_browsers_ask_for_before() {
+        for (origin, host, expected) in [
+            ("http://a:8082", "a", false),
+            ("http://A:8082", "a", false),
+            ("https://a:8443", "a", false),
+            ("http://[::1]:8082", "[::1]", false),
+            ("http://192.0.2.1:8082", "192.0.2.1", false),
+            ("http://a:8082", "a:9091", true),
+            ("http://a:8082", "b", true),
+            ("http://evil.example", "a", true),
+            ("http://a.evil.example:8082", "a", true),
+            ("http://a:8082@evil.example", "a", true),
+            ("http://a@evil.example", "a", true),
+            ("http://a:8082.evil.example", "a", true),
+            ("http://a:8082/", "a", true),
+            ("http://[::1]:8082", "[::2]", true),
+            ("http://[::1]:8082", "[::1]:9091", true),
+            ("file://a:8082", "a", true),
+            ("a:8082", "a", true),
+            ("null", "null", true),
+            ("http://:8082", "", true),
+        ] {
+            let lines = [format!("origin: {origin}"), format!("host: {host}")];
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            for method in [Method::DELETE, Method::PUT] {
+                let found = origins("").is_foreign(&method, &headers(&lines), None);
+                assert_eq!(found, expected, "{method} {origin} {host}");
+            }
+            // A form of a page at another port could send it.
+            assert!(is_foreign("", &lines), "{origin} {host}");
+        }
+        // A browser that says what it knows is believed, as before.
+        let lines = headers(&["origin: http://a:8082", "host: a", "sec-fetch-site: same-site"]);
+        assert!(origins("").is_foreign(&Method::DELETE, &lines, None));
+    }
+
+    #[test]
+    fn what_a_proxy_says_of_the_host_counts_as_the_host() {
+        let forwarded = |origin: &str, forwarded: &str| {
+            let lines = [
+                format!("origin: {origin}"),
+                format!("x-forwarded-host: {forwarded}"),
+                "host: 127.0.0.1:9091".to_owned(),
+            ];
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let of = |method| origins("").is_foreign(method, &headers(&lines), None);
+            [of(&Method::DELETE), of(&Method::POST)]
+        };
+        assert_eq!(forwarded("http://a:8082", "a:8082"), [false, false]);
+        assert_eq!(forwarded("http://a", "a"), [false, false]);
+        assert_eq!(forwarded("http://a:8082", "a:8082, inner:80"), [false, false]);
+        assert_eq!(forwarded("http://a:8082", "a"), [false, true]);
+        assert_eq!(forwarded("http://inner", "a, inner"), [true, true]);
+        assert_eq!(forwarded("http://evil.example", "a:8082"), [true, true]);
+        assert_eq!(forwarded("http://a:8082", ""), [true, true]);
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn storage(gateway: &Gateway) -> Option<Problem> {
 
 /// In memory only although nobody has asked for that.
 fn memory(gateway: &Gateway) -> Option<Problem> {
-    let why = gateway.status.not_durable.as_ref()?;
+    let why = gateway.not_durable()?;
     Some(Problem {
         name: "memory",
         severity: Severity::Critical,

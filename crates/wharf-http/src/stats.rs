@@ -145,11 +145,12 @@ fn write_storage(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk, is_admi
     object.text("reason", not_ready.as_deref().filter(|_| is_admin));
     object.flag("ready", not_ready.is_none());
     let path = gateway.status.storage_path.as_deref();
-    object.text("path", path.filter(|_| is_admin));
+    let is_used = gateway.not_durable().is_none();
+    object.text("path", path.filter(|_| is_admin && is_used));
     object.string("engine", if ledger.is_some() { "ledger" } else { "memory" });
     object.flag("durable", ledger.is_some());
     // A sentence, so that nobody takes a gateway that forgets for one that does not.
-    let not_durable = gateway.status.not_durable.as_ref();
+    let not_durable = gateway.not_durable();
     object.text(
         "not_durable",
         not_durable.map(|why| why.to_tell(is_admin)).as_deref(),

@@ -189,6 +189,8 @@ impl Default for Persistence {
 pub struct Storage {
     /// The folder; empty for none at all.
     pub path: PathBuf,
+    /// Whether somebody has named it, by a flag or in the environment.
+    pub is_path_named: bool,
     /// When a change is on stable storage.
     pub sync: StorageSync,
     /// Size of a file of the log.
@@ -210,6 +212,8 @@ pub enum Place {
         path: PathBuf,
         /// The state file of the original.
         import: Option<PathBuf>,
+        /// Whether somebody wants the groups to be there. If not, and if there is no such folder, memory will do.
+        is_named: bool,
     },
 }
 
@@ -228,6 +232,7 @@ impl Default for Storage {
     fn default() -> Self {
         Self {
             path: DEFAULT_STORAGE.into(),
+            is_path_named: false,
             sync: StorageSync::Always,
             segment: ByteSize::from_mib(32),
             checkpoint: ByteSize::from_mib(128),
@@ -596,6 +601,7 @@ impl Config {
             return Place::Folder {
                 path: folder.into(),
                 import: Some(file.clone()),
+                is_named: true,
             };
         }
         let path = &self.storage.path;
@@ -605,6 +611,7 @@ impl Config {
         Place::Folder {
             path: path.clone(),
             import: None,
+            is_named: self.storage.is_path_named,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::config::{Config, InstanceLabel, ListenAddress, Place, Timestamps};
 use crate::config_file;
 use crate::listen::{bind, inherited};
 use crate::logging;
-use crate::storage::{self, Keeper};
+use crate::storage::{self, Keeper, Opened};
 use crate::version::BUILD;
 use crate::web_config;
 
@@ -104,25 +104,29 @@ struct Storage {
 /// Loads the stored groups; if that fails, the gateway stops.
 async fn load(config: Config, gateway: Arc<Gateway>, shutdown: Shutdown) -> anyhow::Result<Storage> {
     let checkpoint_bytes = config.storage.checkpoint.0;
-    let place = config.place();
     let store = Arc::clone(gateway.store());
     let expiring = Arc::clone(&gateway);
     let opened = tokio::task::spawn_blocking(move || {
-        let ledger = storage::open(&config, &store)?;
+        let opened = storage::open(&config, &store)?;
         // What has expired while nothing ran must not be seen again.
         expiring.expire();
-        anyhow::Ok(ledger)
+        anyhow::Ok(opened)
     });
     let opened = opened.await;
-    let ledger = match opened.context("load the stored groups").flatten() {
-        Ok(ledger) => ledger,
+    let opened = match opened.context("load the stored groups").flatten() {
+        Ok(opened) => opened,
         Err(error) => {
             shutdown.trigger();
             return Err(error);
         }
     };
+    if let Opened::Memory(Some(why)) = &opened {
+        gateway.set_not_durable(why.clone());
+    }
     gateway.set_loaded();
-    if let Place::Folder { path, .. } = place {
+    let mut ledger = None;
+    if let Opened::Folder(path, opened) = opened {
+        ledger = Some(opened);
         let remembering = Arc::clone(&gateway);
         // Nobody waits for it: pushes that come meanwhile are added to what it has.
         let opened = tokio::task::spawn_blocking(move || remembering.open_history(&path)).await;
@@ -226,7 +230,6 @@ fn status(config: &Config, fronts: Vec<Arc<Front>>) -> Status {
             Place::Folder { path, .. } => Some(path.display().to_string()),
             Place::Memory => None,
         },
-        not_durable: None,
         config_file: config.config_file.as_ref().map(|path| path.display().to_string()),
         fronts,
     }

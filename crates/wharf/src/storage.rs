@@ -1,6 +1,8 @@
 //! The folder in which the groups are kept: opening it, importing what the original left, looking after it.
 
-use std::path::Path;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -8,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use wharf_exposition::protobuf;
-use wharf_http::Gateway;
-use wharf_ledger::{Ledger, Options, RealDisk, Sequence, SyncMode};
+use wharf_http::{Gateway, NotDurable};
+use wharf_ledger::{Ledger, OpenError, Options, RealDisk, Sequence, SyncMode};
 use wharf_store::{Kept, Store};
 
 use crate::config::{Config, Place, StorageSync};
@@ -27,18 +29,86 @@ const SAVE_ROUNDS: u32 = 4;
 /// Loading that takes longer than this is reported.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
+/// Where the groups are kept, in the end.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// In this folder.
+    Folder(PathBuf, Ledger),
+    /// In memory only; if nobody has asked for that, with the reason.
+    Memory(Option<NotDurable>),
+}
+
 /// Loads what the folder has into an empty store, and makes the store keep its changes there. Blocks; a folder of
 /// a million series takes a second or two.
 ///
+/// A folder that nobody has named, that is not there and cannot be made is no reason not to start: the original keeps
+/// everything in memory unless it is told otherwise, so it starts wherever it is put.
+///
 /// # Errors
 /// If the folder cannot be used, or what is in it cannot be read. Nothing in it has changed then.
-pub(crate) fn open(config: &Config, store: &Arc<Store>) -> anyhow::Result<Option<Ledger>> {
-    let Place::Folder { path, import } = config.place() else {
+pub(crate) fn open(config: &Config, store: &Arc<Store>) -> anyhow::Result<Opened> {
+    let Place::Folder {
+        path,
+        import,
+        is_named,
+    } = config.place()
+    else {
         tracing::warn!("all groups are in memory only, and gone after a restart; see --storage.path");
-        return Ok(None);
+        return Ok(Opened::Memory(None));
     };
+    let is_dispensable = !is_named && is_absent(&path);
+    match open_folder(config, &path, import, store) {
+        Ok(ledger) => Ok(Opened::Folder(path, ledger)),
+        Err(error) if is_dispensable && !is_in_use(&error) => {
+            remove_what_was_made(&path);
+            let not_durable = NotDurable {
+                folder: path.display().to_string(),
+                reason: error.root_cause().to_string(),
+            };
+            tracing::error!(
+                err = format!("{error:#}"),
+                "all groups are in memory only, and gone after a restart"
+            );
+            Ok(Opened::Memory(Some(not_durable)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether nothing has this name. A link that leads nowhere is something: the folder behind it may come back.
+fn is_absent(path: &Path) -> bool {
+    // A slash at the end would follow a link.
+    let path: PathBuf = path.components().collect();
+    match fs::symlink_metadata(path) {
+        Ok(_) => false,
+        // In a folder that cannot even be searched we have never kept anything.
+        Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied),
+    }
+}
+
+/// Whether another process has come first, and has made the folder meanwhile.
+fn is_in_use(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref();
+    matches!(error, Some(OpenError::InUse { .. }))
+}
+
+/// Leaves no half of a folder behind, which would stop the next start. It was not there before this one.
+fn remove_what_was_made(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        // What cannot be removed stays, and the folder with it.
+        let _removed = fs::remove_file(entry.path());
+    }
+    let _removed = fs::remove_dir(path);
+}
+
+fn open_folder(
+    config: &Config,
+    path: &Path,
+    import: Option<PathBuf>,
+    store: &Arc<Store>,
+) -> anyhow::Result<Ledger> {
     let started = Instant::now();
-    let disk = RealDisk::new(&path).with_context(|| {
+    let disk = RealDisk::new(path).with_context(|| {
         format!(
             "open the folder {} (another one can be named with --storage.path; none, with --storage.path=)",
             path.display()
@@ -82,14 +152,14 @@ pub(crate) fn open(config: &Config, store: &Arc<Store>) -> anyhow::Result<Option
     if let Some(file) = import.filter(|_| is_new) {
         import_file(&file, store)?;
     }
-    Ok(Some(ledger))
+    Ok(ledger)
 }
 
 /// Reads a state file of the original into the store, and writes a checkpoint, so that it is read only once.
 fn import_file(file: &Path, store: &Store) -> anyhow::Result<()> {
-    let bytes = match std::fs::read(file) {
+    let bytes = match fs::read(file) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error).with_context(|| how_to_go_on(file)),
     };
     let imported = import::read(&bytes).with_context(|| how_to_go_on(file))?;

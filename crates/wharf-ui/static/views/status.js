@@ -77,7 +77,8 @@ const STATES = { "memory only": "in memory only" };
 
 const storage = (stored, history) => section("storage", "Storage",
   stored.reason && h("p", { class: "problem" }, h("strong", {}, "Pushes cannot be stored: "), stored.reason),
-  stored.state === "memory only" && h("p", { class: "problem stale" }, "Nothing is written to disk: a restart loses what has been pushed."),
+  stored.state === "memory only" && h("p", { class: "problem stale" }, "Nothing is written to disk: a restart loses what has been pushed.",
+    stored.not_durable && h("small", {}, visible(stored.not_durable))),
   h("dl", { class: "facts" },
     fact("State", h("span", { class: `state ${stored.state === "failed" ? "failed" : "ok"}` }, STATES[stored.state] ?? stored.state),
       !stored.ready && h("small", { class: "failed" }, "not ready")),

@@ -451,7 +451,10 @@ pub(crate) static FLAGS: [Flag; 48] = [
         takes: Takes::Folder,
         repeats: None,
         help: "Folder to keep the groups in; made if it is not there. Empty: in memory only.",
-        set: |config, value| set(&mut config.storage.path, Ok(value.into())),
+        set: |config, value| {
+            config.storage.is_path_named = true;
+            set(&mut config.storage.path, Ok(value.into()))
+        },
         show: |config| config.storage.path.display().to_string(),
     },
     Flag {

@@ -352,6 +352,9 @@ fn every_default_can_be_typed() {
         }
         let shown = (flag.show)(&defaults);
         (flag.set)(&mut config, &shown).unwrap_or_else(|error| panic!("{}: {error}", flag.name));
+        // Who types it wants it.
+        assert_eq!(config.storage.is_path_named, flag.name == "storage.path");
+        config.storage.is_path_named = false;
         assert_eq!(config, defaults, "{}", flag.name);
     }
 }

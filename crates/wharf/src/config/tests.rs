@@ -270,14 +270,24 @@ fn the_path_of_an_external_url_is_one_that_requests_can_reach_unless_routes_have
 #[test]
 fn groups_are_kept_in_one_place() {
     let place = |args: &[&str]| config(args).unwrap().place();
-    let folder = |path: &str, import: Option<&str>| Place::Folder {
+    let folder = |path: &str, import: Option<&str>, is_named| Place::Folder {
         path: path.into(),
         import: import.map(PathBuf::from),
+        is_named,
     };
-    assert_eq!(place(&[]), folder("wharf-data/", None));
-    assert_eq!(place(&["--storage.path=x"]), folder("x", None));
+    let default = folder("wharf-data/", None, false);
+    assert_eq!(place(&[]), default);
+    assert_eq!(place(&["--persistence.file="]), default);
+    assert_eq!(place(&["--storage.path=x"]), folder("x", None, true));
+    assert_eq!(
+        place(&["--storage.path=wharf-data/"]),
+        folder("wharf-data/", None, true)
+    );
     assert_eq!(place(&["--storage.path="]), Place::Memory);
-    assert_eq!(place(&["--persistence.file=f"]), folder("f.wharf", Some("f")));
+    assert_eq!(
+        place(&["--persistence.file=f"]),
+        folder("f.wharf", Some("f"), true)
+    );
     let refused = config(&["--persistence.file=f", "--storage.path=x"])
         .unwrap_err()
         .report("wharf");

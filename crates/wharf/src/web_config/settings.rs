@@ -128,12 +128,18 @@ impl Loading<'_> {
         for (name, hash) in hashes.into_iter().flatten() {
             let text = hash.as_ref().map_or("", |hash| hash.value.as_str());
             let parsed = text.parse::<PasswordHash>();
-            if let Err(error) = &parsed {
-                self.problem(
-                    &format!("basic_auth_users.{name}"),
-                    place_of(hash.as_ref()),
-                    error,
-                );
+            let (key, place) = (format!("basic_auth_users.{name}"), place_of(hash.as_ref()));
+            match &parsed {
+                Ok(hash) if hash.excess() > 0 => {
+                    let why = format!(
+                        "expected a bcrypt hash and nothing behind it, found {} bytes more, which do not count",
+                        hash.excess()
+                    );
+                    self.warnings
+                        .push(Problem::at(self.path, &key, place, why).to_string());
+                }
+                Ok(_) => {}
+                Err(error) => self.problem(&key, place, error),
             }
             users.push((name, parsed.ok()));
         }

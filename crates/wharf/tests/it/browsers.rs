@@ -114,6 +114,100 @@ fn behind_a_proxy_the_external_url_is_our_own() {
     assert_eq!(status("http://ops.example.org"), 403);
 }
 
+/// Over plain HTTP browsers say their origin only, and proxies say for which host the request was as they see fit.
+#[test]
+fn behind_a_proxy_the_page_may_delete_whatever_the_proxy_makes_of_the_host() {
+    let gateway = wharf().arg("--web.enable-admin-api").start();
+    let status = |request: &Request, headers: &[(&str, &str)]| {
+        gateway
+            .send(&from(&request.clone().without_host(), headers))
+            .status
+    };
+    let own = ("Origin", "http://push.example.net:8082");
+    let (delete, wipe) = (delete("/metrics/job/a"), put("/api/v1/admin/wipe"));
+    let push = post("/metrics/job/a").body("m 1\n");
+    // nginx with `$host`, with `$http_host`; Apache and others, which say it elsewhere.
+    let told: [&[(&str, &str)]; 4] = [
+        &[own, ("Host", "push.example.net")],
+        &[
+            own,
+            ("Host", "push.example.net"),
+            ("X-Forwarded-Host", "push.example.net"),
+        ],
+        &[own, ("Host", "push.example.net:8082")],
+        &[
+            own,
+            ("Host", "127.0.0.1:9091"),
+            ("X-Forwarded-Host", "push.example.net:8082, inner"),
+        ],
+    ];
+    for headers in told {
+        for request in [&delete, &wipe] {
+            assert_eq!(status(request, headers), 202, "{request} {headers:?}");
+        }
+    }
+    // A form at another port of the host could be made to push: for that all of the host has to be there.
+    assert_eq!(told.map(|headers| status(&push, headers)), [403, 403, 200, 200]);
+    let untold: [&[(&str, &str)]; 4] = [
+        &[own, ("Host", "127.0.0.1:9091")],
+        &[own, ("Host", "push.example.net:9091")],
+        &[
+            ("Origin", "http://evil.example"),
+            ("Host", "push.example.net"),
+            ("X-Forwarded-Host", "push.example.net"),
+        ],
+        &[own, ("Host", "push.example.net"), ("Sec-Fetch-Site", "same-site")],
+    ];
+    for headers in untold {
+        for request in [&delete, &wipe, &push] {
+            assert_eq!(status(request, headers), 403, "{request} {headers:?}");
+        }
+    }
+    let answer = gateway.send(&from(&delete, FOREIGN[0])).text();
+    for line in [
+        "proxy_set_header Host $http_host;",
+        "ProxyPreserveHost On",
+        "passHostHeader: true",
+        "Caddy",
+    ] {
+        assert!(answer.contains(line), "{answer}");
+    }
+}
+
+/// A page cannot write headers of its own into requests to another origin unless the gateway says so.
+#[test]
+fn pages_elsewhere_may_not_say_which_host_they_mean() {
+    for args in [&[][..], &["--web.cors.origin=https://ops\\.example\\.org"]] {
+        let gateway = wharf().args(args.iter().copied()).start();
+        for origin in ["https://ops.example.org", "https://evil.example"] {
+            for path in [
+                "/metrics/job/a",
+                "/api/v1/groups",
+                "/api/v1/push",
+                "/api/v1/admin/wipe",
+            ] {
+                let asked = from(
+                    &options(path),
+                    &[
+                        ("Origin", origin),
+                        ("Access-Control-Request-Method", "DELETE"),
+                        ("Access-Control-Request-Headers", "x-forwarded-host"),
+                    ],
+                );
+                let answer = gateway.send(&asked);
+                let headers = answer.header("Access-Control-Allow-Headers").unwrap_or_default();
+                assert!(
+                    !headers.contains("orward") && !headers.contains('*'),
+                    "{path}: {headers}"
+                );
+                let is_listed = !args.is_empty() && origin.contains("ops") && path.starts_with("/api/");
+                let shared = answer.header("Access-Control-Allow-Origin").is_some();
+                assert!(is_listed || !shared, "{path}: {origin}");
+            }
+        }
+    }
+}
+
 fn allowed(answer: &Response) -> (Option<&str>, Option<&str>) {
     (
         answer.header("Access-Control-Allow-Origin"),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use wharf_testkit::http::{Connection, delete, get, post, put};
 use wharf_testkit::{Gateway, Random, Spawn, Tampering, peers, until};
 
-use crate::{gateways, loaded, wharf};
+use crate::{WHARF, gateways, loaded, wharf};
 
 fn on(folder: &Path) -> Spawn {
     wharf().arg(format!("--storage.path={}", folder.display()))
@@ -106,6 +106,95 @@ fn without_a_folder_nothing_is_written() {
     assert_eq!(std::fs::read_dir(gateway.folder()).unwrap().count(), 0);
     gateway.terminate();
     gateway.wait();
+}
+
+/// Wharf, started by a shell that has prepared where it runs.
+fn after(script: &str) -> Spawn {
+    Spawn::wharf("sh").args(["-c", &format!("{script} exec \"$0\" \"$@\""), WHARF])
+}
+
+/// As in a container whose file system is read-only, or with a service manager that starts programs in `/`. The
+/// original keeps everything in memory there, so we start as well. In `/proc`, not even root can make a folder.
+#[test]
+fn without_a_place_for_the_folder_groups_are_in_memory_and_everybody_is_told() {
+    for script in [
+        "cd /proc;",
+        // The folder can be made, and nothing can be written into it.
+        "trap '' XFSZ; ulimit -f 0;",
+    ] {
+        let gateway = after(script).start();
+        gateway.log_line("level=error");
+        until("it is ready", || {
+            (gateway.send(&get("/-/ready")).status == 200).then_some(())
+        });
+        gateway.push("/metrics/job/a", "m 1\n");
+        let scrape = gateway.scrape();
+        assert_eq!(scrape.value("m", &[("job", "a"), ("instance", "")]), Some("1"));
+        assert_eq!(scrape.value("wharf_storage_durable", &[]), Some("0"));
+        let sentence =
+            "all groups are in memory only, and gone after a restart: cannot make the folder wharf-data/: ";
+        let status = gateway.send(&get("/api/v1/status")).json()["data"].clone();
+        assert_eq!(status["storage"]["state"], "memory only");
+        assert!(
+            status["storage"]["reason"]
+                .as_str()
+                .unwrap()
+                .starts_with(sentence),
+            "{status}"
+        );
+        assert_eq!(status["problems"][0]["name"], "memory");
+        let storage = gateway.send(&get("/api/v1/stats")).json()["data"]["storage"].clone();
+        assert_eq!(storage["durable"], false);
+        assert_eq!(storage["path"], Value::Null);
+        assert!(
+            storage["not_durable"].as_str().unwrap().starts_with(sentence),
+            "{storage}"
+        );
+        let log = gateway.log();
+        assert_eq!(log.matches("level=error").count(), 1, "{log}");
+        // A half-made folder would stop the next start.
+        assert_eq!(std::fs::read_dir(gateway.folder()).unwrap().count(), 0);
+    }
+}
+
+/// Whoever names a folder wants it, and what has the folder's name may be one that has groups.
+#[test]
+fn a_folder_that_is_named_or_that_is_there_has_to_be_usable() {
+    for (script, args) in [
+        ("cd /proc;", &["--storage.path=wharf-data/"][..]),
+        ("cd /proc;", &["--persistence.file=state"]),
+        ("cd /proc; export WHARF_STORAGE_PATH=data;", &[]),
+        ("touch wharf-data;", &[]),
+        ("ln -s nowhere/at-all wharf-data;", &[]),
+        ("ln -s /proc/nowhere wharf-data;", &[]),
+        ("mkdir wharf-data; trap '' XFSZ; ulimit -f 0;", &[]),
+    ] {
+        let exit = after(script)
+            .args(args)
+            .arg("--web.listen-address=127.0.0.1:0")
+            .run();
+        assert_eq!(exit.code, Some(1), "{script} {args:?}: {exit:?}");
+        assert!(
+            exit.stderr.contains("wharf-data") || !args.is_empty() || script.contains("PATH"),
+            "{exit:?}"
+        );
+    }
+}
+
+#[test]
+fn a_folder_with_groups_stops_the_start_if_it_cannot_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = format!("cd {};", folder.path().display());
+    let gateway = after(&here).start();
+    gateway.push("/metrics/job/a", "m 1\n");
+    stop(gateway);
+    let blocked = format!("{here} trap '' XFSZ; ulimit -f 0;");
+    let exit = after(&blocked).arg("--web.listen-address=127.0.0.1:0").run();
+    assert_eq!(exit.code, Some(1), "{exit:?}");
+    let gateway = loaded(after(&here));
+    let scrape = gateway.scrape();
+    assert_eq!(scrape.value("m", &[("job", "a"), ("instance", "")]), Some("1"));
+    assert_eq!(scrape.value("wharf_storage_durable", &[]), Some("1"));
 }
 
 #[test]
@@ -610,11 +699,7 @@ fn requests_are_told_to_wait_while_groups_are_loaded() {
 }
 
 fn ledger(args: &[&std::ffi::OsStr]) -> (bool, String) {
-    let output = Command::new(crate::WHARF)
-        .arg("ledger")
-        .args(args)
-        .output()
-        .unwrap();
+    let output = Command::new(WHARF).arg("ledger").args(args).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8(text).unwrap())
 }

@@ -105,6 +105,59 @@ fn every_prefix_of_hashes_that_programs_make_is_understood() {
     }
 }
 
+/// As a block of YAML, a shell that marks a missing line feed, and other hands leave it.
+#[test]
+fn what_stands_behind_a_hash_does_not_count() {
+    // The user, how the hash is written, and `user:s3cret`.
+    let forms = [
+        ("block", "|\n    {}", "YmxvY2s6czNjcmV0"),
+        ("percent", "'{}%'", "cGVyY2VudDpzM2NyZXQ="),
+        ("comment", "'{} # none'", "Y29tbWVudDpzM2NyZXQ="),
+        ("feed", "\"{}\\n\"", "ZmVlZDpzM2NyZXQ="),
+        ("dos", "\"{}\\r\\n\"", "ZG9zOnMzY3JldA=="),
+        ("space", "\"{}\\u00a0\"", "c3BhY2U6czNjcmV0"),
+        ("user", "'{}:user'", "dXNlcjpzM2NyZXQ="),
+        ("bare", "{}", "YmFyZTpzM2NyZXQ="),
+    ];
+    let mut lines = vec!["basic_auth_users:".to_owned()];
+    let written = forms.map(|(user, form, _)| format!("  {user}: {}", form.replace("{}", HASH)));
+    lines.extend(written);
+    // The version makes no difference; the oldest has no letter.
+    lines.push(format!("  old: {}", HASH.replace("$2b$", "$2$")));
+    lines.push(format!("  odd: {}\n", HASH.replace("$2b$", "$2z$")));
+    let config = lines.join("\n");
+    for spawn in gateways() {
+        let kind = spawn.kind();
+        let folder = Folder::new(&config);
+        let gateway = folder.start(spawn);
+        let credentials = forms.map(|(_, _, credentials)| credentials);
+        for credentials in credentials
+            .into_iter()
+            .chain(["b2xkOnMzY3JldA==", "b2RkOnMzY3JldA=="])
+        {
+            let request = as_user(&get("/-/healthy"), &format!("Basic {credentials}"));
+            assert_eq!(gateway.send(&request).status, 200, "{kind:?} {credentials}");
+        }
+        // percent:guess
+        let guess = as_user(&get("/-/healthy"), "Basic cGVyY2VudDpndWVzcw==");
+        assert_eq!(gateway.send(&guess).status, 401, "{kind:?}");
+        if kind == Kind::Wharf {
+            let log = gateway.log();
+            let warnings: Vec<&str> = log.lines().filter(|line| line.contains("level=warn")).collect();
+            assert_eq!(
+                warnings
+                    .iter()
+                    .filter(|line| line.contains("web config file"))
+                    .count(),
+                forms.len() - 1
+            );
+            let place = "web.yml, line 3, column 5: `basic_auth_users.block`";
+            assert!(warnings.iter().any(|line| line.contains(place)), "{log}");
+            assert!(!log.contains(&HASH[29..]), "{log}");
+        }
+    }
+}
+
 #[test]
 fn case_133_headers_are_put_on_every_answer() {
     let headers = [
