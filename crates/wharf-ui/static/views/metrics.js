@@ -38,7 +38,7 @@ export const open = (main) => {
       h("summary", {}, h("span", { class: "failed" }, `${count(family.refused)} refused`)),
       family.last_refused && h("p", {}, family.last_refused.labels && [title(family.last_refused.labels), " "], ago(family.last_refused.time_seconds),
         h("span", { class: "why" }, family.last_refused.error))),
-    family.helps.length === 0 && family.refused === 0 && h("span", { class: "faint" }, "none"),
+    family.helps.length === 0 && family.refused === 0 && h("span", { class: "faint" }, "no conflicts"),
   ];
 
   const line = (family) => row({ tabindex: 0, data: { row: family.name } },
