@@ -1,21 +1,36 @@
-//! Any body expands to no more than the limit or is refused, in every encoding. The first byte chooses the encoding.
+//! Any body expands to no more than the limit or is refused, in every encoding; whatever it is, advice on it is made of
+//! hints. The first byte chooses the encoding, and which format the body is said to be in.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use wharf_fuzz::choice;
-use wharf_http::fuzzing::expand;
+use wharf_http::fuzzing::{advice_on_body, expand};
 
 const ENCODINGS: [&str; 5] = ["gzip", "snappy", "zstd", "deflate", "identity"];
+
+const TYPES: [&str; 5] = [
+    "text/plain",
+    "application/openmetrics-text",
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+];
 
 fuzz_target!(|bytes: &[u8]| {
     let (first, body) = choice(bytes);
     let encoding = ENCODINGS[usize::from(first) % ENCODINGS.len()];
+    let content_type = TYPES[usize::from(first) / ENCODINGS.len() % TYPES.len()];
     let limit = 1 << 20;
     let expanded = expand(encoding, body, limit);
     match &expanded {
         Ok(whole) => assert!(whole.len() <= limit),
         Err(text) => assert!(!text.is_empty()),
     }
+    let advice = advice_on_body(encoding, content_type, expanded.as_deref().unwrap_or(body));
+    assert!(
+        advice.lines().skip(1).all(|line| line.starts_with("hint: ")),
+        "{advice}"
+    );
     // A smaller limit changes nothing but that what is larger is refused.
     let (small, expanded) = (expand(encoding, body, 100), expanded.ok());
     if encoding != "identity" {

@@ -21,7 +21,7 @@ pub enum Foreign {
     Zlib,
     /// Compressed in a way that HTTP does not know.
     Archive,
-    /// Metric families as delimited protobuf messages.
+    /// Metric families as protobuf messages.
     Protobuf,
     /// A remote-write request, compressed or not.
     RemoteWrite,
@@ -242,11 +242,19 @@ fn of_word(word: &[u8]) -> Option<Foreign> {
     }
 }
 
-/// Whether a body begins with a length and a message whose first field is the name of a metric family.
+/// Whether a body begins with a metric family, behind its length or, against the format, without it.
 fn is_protobuf(body: &[u8]) -> bool {
-    let Some((length, message)) = varint(body) else {
-        return false;
-    };
+    let delimited = varint(body).is_some_and(|(length, message)| is_family(message, length));
+    delimited || is_undelimited(body)
+}
+
+/// Whether a body is a metric family as protobuf without its length before it, as libraries encode one message.
+pub fn is_undelimited(body: &[u8]) -> bool {
+    is_family(body, body.len() as u64)
+}
+
+/// Whether a message of that length begins with the name of a metric family, its first field.
+fn is_family(message: &[u8], length: u64) -> bool {
     let [0x0a, rest @ ..] = message else {
         return false;
     };

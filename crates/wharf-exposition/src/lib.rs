@@ -20,5 +20,5 @@ pub mod openmetrics;
 pub mod protobuf;
 pub mod text;
 
-pub use foreign::{Foreign, is_text};
+pub use foreign::{Foreign, is_text, is_undelimited};
 pub use head::Head;

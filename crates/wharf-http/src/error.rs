@@ -1,6 +1,6 @@
 //! What a handler refuses a request with. The only place that picks a status for a refusal.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 use std::time::Duration;
 
 use http::header::{CONNECTION, RETRY_AFTER};
@@ -396,7 +396,8 @@ impl ApiError {
             error.text.push_str(&of_another_group(&key, &clashes));
         }
         if more > 0 {
-            error.text.push_str(&format!("\n{more} more groups are refused"));
+            // Writing to a string cannot fail.
+            let _infallible = write!(error.text, "\n{more} more groups are refused");
         }
         error
     }

@@ -1,14 +1,14 @@
 //! What the fuzz targets reach of the inside. It is there with the feature `fuzzing` only, which nothing else turns on.
 
 use bytes::Bytes;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use wharf_model::name::NameRule;
 use wharf_model::{GroupingKey, Selector};
 
 use crate::body::{self, ContentEncoding};
 use crate::error::ApiError;
-use crate::{grouping, groups, path, query};
+use crate::{advice, content, grouping, groups, path, query};
 
 /// Expands a body that came with this `Content-Encoding`.
 ///
@@ -17,7 +17,17 @@ use crate::{grouping, groups, path, query};
 pub fn expand(encoding: &'static str, body: &[u8], limit_bytes: usize) -> Result<Bytes, String> {
     let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]);
     let encoding = ContentEncoding::of(&headers);
-    body::expand(encoding, Bytes::copy_from_slice(body), limit_bytes).map_err(|error| text(&error))
+    let expanded = body::expand(encoding, Bytes::copy_from_slice(body), limit_bytes);
+    expanded.map_err(|error| text(&error.with_advice(&advice::on_coding(&headers, body))))
+}
+
+/// What is said about a body that came with this `Content-Encoding` and `Content-Type`, and cannot be read.
+pub fn advice_on_body(encoding: &'static str, content_type: &'static str, body: &[u8]) -> String {
+    let headers = HeaderMap::from_iter([
+        (CONTENT_ENCODING, HeaderValue::from_static(encoding)),
+        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+    ]);
+    advice::on_body(&headers, content::format(&headers), body)
 }
 
 /// Reads the part of a push path behind `/metrics/job`, percent-encoded.

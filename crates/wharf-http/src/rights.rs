@@ -8,7 +8,7 @@
 //! handlers that know the groups.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use http::header::WWW_AUTHENTICATE;
@@ -468,7 +468,8 @@ impl Rights {
             }
         };
         if let Some(scope) = scope {
-            text.push_str(&format!("\nhint: `{name}` is allowed for {scope}"));
+            // Writing to a string cannot fail.
+            let _infallible = write!(text, "\nhint: `{name}` is allowed for {scope}");
         }
         self.denied(right, &text)
     }

@@ -38,6 +38,7 @@ fn bodies_are_known_by_how_they_begin() {
             Foreign::Utf16,
         ),
         (format!("\u{feff}{TEXT}").into_bytes(), Foreign::Utf8Mark),
+        (b"\x0a\x06mymetr\x18\x00\"\x00".to_vec(), Foreign::Protobuf),
         (b"BZh91AY&SY\x00\x01".to_vec(), Foreign::Archive),
         (b"\xfd7zXZ\x00\x00\x04".to_vec(), Foreign::Archive),
         (b"\n <!DOCTYPE html><html>".to_vec(), Foreign::Html),

@@ -25,7 +25,7 @@ pub(super) fn on(kind: &Kind, place: Place<'_>) -> Option<&'static str> {
         Kind::InvalidTimestamp(_) => Some(timestamp(place)),
         Kind::UnexpectedEnd if place.expected == LINE_FEED => Some("the last line, too, ends in a line feed"),
         Kind::UnquotedLabelValue(_) if !matches!(place.rest, [] | [b'}' | b',', ..]) => {
-            Some("label values stand in straight double quotes: `name=\"value\"`")
+            Some("label values stand in straight double quotes; in a shell, put the line in single ones")
         }
         Kind::AfterLabelValue(_) if !place.rest.is_empty() => {
             Some("labels have commas between them, and a quote within a value is written `\\\"`")

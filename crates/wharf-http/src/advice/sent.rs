@@ -1,7 +1,7 @@
 //! What is wrong with how a body was sent: its headers and its bytes do not go together.
 
 use http::HeaderMap;
-use wharf_exposition::{Foreign, is_text, openmetrics, text};
+use wharf_exposition::{Foreign, is_text, is_undelimited, openmetrics, text};
 use wharf_model::name::NameRule;
 
 use crate::body::{ContentEncoding, codings};
@@ -33,6 +33,9 @@ pub(crate) fn on_body(headers: &HeaderMap, format: BodyFormat, body: &[u8]) -> S
     match format {
         BodyFormat::Text if foreign == Some(Foreign::Protobuf) => {
             lines.add(&format!("send `Content-Type: {PROTOBUF}` with it"));
+        }
+        BodyFormat::Protobuf if is_undelimited(body) => {
+            lines.add("each metric family has its length before it: encode it as a delimited message");
         }
         BodyFormat::Text if foreign.is_none() && is_form(headers, body) => {
             lines.add(
@@ -224,6 +227,8 @@ mod tests {
     #[test]
     fn headers_that_are_wrong_are_named() {
         check(("", ""), BodyFormat::Protobuf, b"m 1\n", "this is text");
+        let family = b"\x0a\x06mymetr\x18\x00\"\x00";
+        check(("", ""), BodyFormat::Protobuf, family, "its length before it");
         check(("", ""), BodyFormat::Protobuf, b"{\"a\": 1}", "this is JSON");
         check(
             ("", ""),

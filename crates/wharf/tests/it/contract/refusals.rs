@@ -73,7 +73,7 @@ fn all_contradictions_of_a_push_are_counted_and_named() {
                 "# TYPE a gauge\na 1\n# TYPE b gauge\nb 1\n# TYPE c counter\nc 1\nd 1\nd 2\n\
                  # TYPE process_start_time_seconds counter\nprocess_start_time_seconds 1\n",
             ),
-            inconsistent(r#"5 error\(s\) occurred:\n"#)
+            inconsistent(r"5 error\(s\) occurred:\n")
                 .matches("\n\\* collected metric \"a\" .*is not a (GAUGE|UNTYPED)")
                 .matches("\n\\* collected metric \"b\" .*is not a (GAUGE|UNTYPED)")
                 .matches("\n\\* collected metric \"c\" .*is not a (COUNTER|UNTYPED)")
