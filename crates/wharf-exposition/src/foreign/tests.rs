@@ -47,7 +47,7 @@ fn bodies_are_known_by_how_they_begin() {
         (b"{\"status\":\"success\"}".to_vec(), Foreign::Json),
         (b"{\n  \"a\" : 1\n}\n".to_vec(), Foreign::Json),
         (b"[1]".to_vec(), Foreign::Json),
-        (b"{}\n".to_vec(), Foreign::Json),
+        (b"{\"jobs\": []}\n".to_vec(), Foreign::Json),
         (b"---\njobs: 3\n".to_vec(), Foreign::Yaml),
         (
             b"--------------------------d1\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nm 1\n"
@@ -101,7 +101,7 @@ fn what_is_merely_wrong_is_nothing_else() {
         "m{a='b'} 1\n",
         "{\"m.x\"} 1\n",
         "{\"m.x\",a=\"b\"} x\n",
-        "{ } 1\n",
+        "{\"\" } 1\n",
         "foo-bar 1\n",
         "m 1,5\n",
         "m=1\n",
