@@ -60,7 +60,7 @@ fn who_was_turned_away_is_told_so_and_not_asked_again_and_again() {
         return;
     };
     page.go("/");
-    page.wait_for_text("expected the right `read`");
+    page.wait_for_text("reading needs the right `read`");
     page.wait_for_text("Reload the page to try again.");
     page.wait_for("document.querySelector('#live').dataset.state === 'off'");
     let asked = "performance.getEntriesByType('resource').map(({ name }) => name.split('?')[0])\
@@ -76,7 +76,9 @@ fn a_refused_deletion_says_why_on_lines_of_their_own() {
     page.go("/?view=group&group=job%2Fa");
     page.click("Delete group…");
     page.click("Delete group");
-    page.wait_for_text("you are not signed in; deleting needs the right `delete` for {job=\"a\"}\nhint: ");
+    page.wait_for_text(
+        "deleting needs the right `delete` for {job=\"a\"}, which anonymous clients do not have\nhint: ",
+    );
     page.wait_for_rows(&["a"]);
 }
 
