@@ -22,6 +22,7 @@ pub mod logging;
 mod quote;
 mod serve;
 mod storage;
+mod text_format;
 pub mod tools;
 pub mod version;
 pub mod web_config;

@@ -8,6 +8,7 @@
 
 mod document;
 mod names;
+mod openmetrics;
 mod rule;
 mod series;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use self::document::Document;
 pub(crate) use self::names::GATEWAY_NAMES;
 pub use self::rule::{Rule, Severity};
 use crate::encoding::{self, EncodingError};
+use crate::text_format::TextFormat;
 
 /// How many syntax errors are looked for: each one means reading the text once more.
 const MAX_SYNTAX_ERRORS: usize = 20;
@@ -77,6 +79,14 @@ impl Report {
     pub fn count(&self, severity: Severity) -> usize {
         let is_it = |finding: &&Finding| finding.rule.severity() == severity;
         self.findings.iter().filter(is_it).count()
+    }
+}
+
+/// Looks at a body in the text format or in `OpenMetrics`.
+pub(crate) fn check_as(format: TextFormat, body: &[u8], options: Options) -> Report {
+    match encoding::to_utf8(body) {
+        Ok(text) if format.is_openmetrics(&text) => openmetrics::check(&text, options),
+        _ => check(body, options),
     }
 }
 

@@ -70,9 +70,9 @@ fn every_syntax_error_has_its_line_and_column() {
         "# HELP a h\n# TYPE a gauge\na 1\nb two\n  c{x=1} 1\na{x=\"\\t\"} 1\n",
         &expect![[r#"
             4:3 syntax: expected a number, found `two`
-                expected float as value, got "two"
+                a line is `name{label="value"} 1`
             5:7 syntax: expected a label value in double quotes, found `1} 1`
-                expected '"' at start of label value, found '1'
+                label values stand in straight double quotes: `name="value"`
             6:6 syntax: expected `\\`, `\n` or `\"`, found `\\t"} 1`
                 a backslash itself is written `\\`; only `\\`, `\n` and `\"` are escapes
         "#]],
@@ -129,7 +129,7 @@ fn a_text_in_utf16_is_looked_at_as_any_other() {
         1:1 strict-text: expected plain UTF-8, found a byte order mark
             save it without one; `wharf push` leaves it out
         3:3 syntax: expected a number, found `one`
-            expected float as value, got "one"
+            a line is `name{label="value"} 1`
     "#]]
     .assert_eq(&shown_with(&text));
     expect![[r"

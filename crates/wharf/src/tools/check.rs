@@ -11,6 +11,7 @@ use wharf_model::name::NameRule;
 
 use super::output::{self, Format, Pushed};
 use crate::lint::{self, Finding, Options, Report, Severity};
+use crate::text_format::TextFormat;
 
 /// A larger text is refused: no gateway would take it in one push either.
 const MAX_BYTES: u64 = 64 << 20;
@@ -32,6 +33,16 @@ pub(super) struct Arguments {
     /// The text; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
+
+    /// What the text is in: auto knows OpenMetrics by `# EOF` at the end, or by types and units that only it has
+    #[arg(
+        long,
+        value_enum,
+        default_value = "auto",
+        hide_possible_values = true,
+        value_name = "auto|text|openmetrics"
+    )]
+    format: TextFormat,
 
     /// Warnings count like errors
     #[arg(long)]
@@ -71,7 +82,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         },
         max_series: arguments.max_series,
     };
-    let report = lint::check(&body, options);
+    let report = lint::check_as(arguments.format, &body, options);
     let shown = match arguments.output {
         Format::Json => show_json(&report),
         Format::Text => show_text(&report, &output::clean(&name), &mut io::stdout().lock()),

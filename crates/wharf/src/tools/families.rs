@@ -6,7 +6,7 @@ use std::mem;
 
 use wharf_exposition::{openmetrics, protobuf, text};
 use wharf_model::name::{EscapingScheme, NameRule};
-use wharf_model::{Exposition, Family};
+use wharf_model::{Exposition, Family, Metric, MetricType};
 
 use crate::encoding;
 use crate::quote::Quoted;
@@ -67,33 +67,42 @@ impl Families {
     /// # Errors
     /// If they are not of that format, or have what no gateway takes.
     pub(crate) fn read(body: &[u8], format: Format) -> Result<Self, FamiliesError> {
+        Self::read_and_compare(body, format).map(|(families, _)| families)
+    }
+
+    /// The same, and what the text format cannot say of them.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) fn read_and_compare(
+        body: &[u8],
+        format: Format,
+    ) -> Result<(Self, Vec<&'static str>), FamiliesError> {
         let syntax = |error: &dyn fmt::Display| FamiliesError::Syntax(error.to_string());
         let names = NameRule::Utf8;
-        let text = || encoding::to_utf8(body).map_err(|error| syntax(&error));
-        match format {
+        let utf8;
+        let exposition = match format {
             Format::Text => {
+                utf8 = encoding::to_utf8(body).map_err(|error| syntax(&error))?;
                 let options = text::Options { names, strict: false };
-                text::decode(&text()?, options)
-                    .map_err(|error| syntax(&error))
-                    .and_then(Self::from_exposition)
+                text::decode(&utf8, options).map_err(|error| syntax(&error))
             }
             Format::OpenMetrics => {
+                utf8 = encoding::to_utf8(body).map_err(|error| syntax(&error))?;
                 let options = openmetrics::Options { names };
-                openmetrics::decode(&text()?, options)
-                    .map_err(|error| syntax(&error))
-                    .and_then(Self::from_exposition)
+                openmetrics::decode(&utf8, options).map_err(|error| syntax(&error))
             }
-            Format::Protobuf => protobuf::decode(body)
-                .map_err(|error| syntax(&error))
-                .and_then(Self::from_exposition),
-        }
+            Format::Protobuf => protobuf::decode(body).map_err(|error| syntax(&error)),
+        }?;
+        let unsaid = unsaid(&exposition);
+        Ok((Self::from_exposition(exposition)?, unsaid))
     }
 
     fn from_exposition(mut exposition: Exposition<'_>) -> Result<Self, FamiliesError> {
         let mut found = BTreeMap::new();
         for family in mem::take(&mut exposition.families) {
             let name = exposition.text(family.name).to_owned();
-            let has_timestamp = |metric: &wharf_model::Metric| {
+            let has_timestamp = |metric: &Metric| {
                 let extra = metric.extra.as_ref();
                 extra.is_some_and(|extra| extra.timestamp_ms.is_some())
             };
@@ -146,6 +155,35 @@ impl Families {
     pub(crate) fn text(&self) -> Vec<u8> {
         self.0.values().flatten().copied().collect()
     }
+}
+
+/// What the text format cannot say, in words.
+fn unsaid(exposition: &Exposition<'_>) -> Vec<&'static str> {
+    let metrics = || exposition.families.iter().flat_map(|family| &family.metrics);
+    let is_created = |metric: &Metric| metric.extra.as_ref().is_some_and(|extra| extra.created.is_some());
+    let has_unit = |family: &Family| !exposition.text(family.unit).is_empty();
+    let has_type = |family: &Family| {
+        use MetricType::{GaugeHistogram, Info, StateSet};
+        matches!(family.metric_type, GaugeHistogram | Info | StateSet)
+    };
+    let found = [
+        ("exemplars", !exposition.exemplars.is_empty()),
+        ("times of creation", metrics().any(is_created)),
+        ("units", exposition.families.iter().any(has_unit)),
+        ("types of OpenMetrics", exposition.families.iter().any(has_type)),
+        (
+            "native histograms",
+            exposition
+                .histograms
+                .iter()
+                .any(|histogram| histogram.native.is_some()),
+        ),
+    ];
+    found
+        .into_iter()
+        .filter(|(_, is)| *is)
+        .map(|(what, _)| what)
+        .collect()
 }
 
 /// The labels of a metric that has the same as another of its family, as a text writes them.
@@ -201,6 +239,25 @@ mod tests {
         assert!(
             error.to_string().contains("UTF-16 without a byte order mark"),
             "{error}"
+        );
+    }
+
+    #[test]
+    fn what_the_text_format_cannot_say_is_told() {
+        let read = |text: &str| Families::read_and_compare(text.as_bytes(), Format::OpenMetrics).unwrap();
+        let (families, unsaid) = read("# TYPE a counter\na_total 1\n# EOF\n");
+        assert_eq!(
+            String::from_utf8(families.text()).unwrap(),
+            "# TYPE a_total counter\na_total 1\n"
+        );
+        assert_eq!(unsaid, [""; 0]);
+        let (_, unsaid) = read(
+            "# TYPE a_seconds counter\n# UNIT a_seconds seconds\na_seconds_total 1 # {x=\"1\"} 1\na_seconds_created 1\n\
+             # TYPE b info\nb_info{v=\"1\"} 1\n# EOF\n",
+        );
+        assert_eq!(
+            unsaid,
+            ["exemplars", "times of creation", "units", "types of OpenMetrics"]
         );
     }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Parser;
 use wharf_client::{Client, How, Push, Request};
 use wharf_model::duration;
@@ -23,7 +23,9 @@ use super::gateway::GatewayFlags;
 use super::group::GroupFlags;
 use super::voice::{Voice, VoiceFlags};
 use super::{USAGE, complain};
+use crate::encoding;
 use crate::lint::GATEWAY_NAMES;
+use crate::text_format::TextFormat;
 
 /// More cannot be pushed at once; a gateway takes no more either.
 const MAX_BYTES: u64 = 64 << 20;
@@ -53,9 +55,19 @@ pub(super) struct Arguments {
     #[command(flatten)]
     group: GroupFlags,
 
-    /// Metrics in the text format; - or nothing is standard input
+    /// Metrics in the text format or in OpenMetrics; - or nothing is standard input
     #[arg(value_name = "FILE", conflicts_with = "metrics")]
     file: Option<PathBuf>,
+
+    /// What the metrics are in: auto knows OpenMetrics by `# EOF` at the end, or by types and units that only it has
+    #[arg(
+        long,
+        value_enum,
+        default_value = "auto",
+        hide_possible_values = true,
+        value_name = "auto|text|openmetrics"
+    )]
+    format: TextFormat,
 
     /// One metric: NAME=VALUE, NAME{LABELS}=VALUE, with ,type=TYPE and at last ,help=TEXT behind it; may be repeated.
     /// Without a type it is a gauge
@@ -139,6 +151,32 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
     }
 }
 
+/// The media type of `OpenMetrics`.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What helps if a text was taken for what it is not.
+const GUESSED: &str = "\nhint: `# EOF`, or a type or unit in it, says that it is OpenMetrics; --format=text reads it as the text \
+                       format of Prometheus";
+
+/// Whether the gateway is a Wharf, which reads `OpenMetrics`. One that does not answer may be anything.
+fn is_wharf(arguments: &Arguments) -> bool {
+    let answer = quick_client(arguments)
+        .map(|client| client.send(&Request::get("/api/v1/groups?limit=1&fields=labels")));
+    match answer {
+        Some(Ok(_)) => true,
+        // Whoever may push need not be one who may read; a Pushgateway knows no such thing.
+        Some(Err(error)) => error.status() == Some(403),
+        None => false,
+    }
+}
+
+/// A client that waits for a short time only.
+fn quick_client(arguments: &Arguments) -> Option<Client> {
+    let mut settings = arguments.gateway.settings().ok()?;
+    settings.timeout = Some(settings.timeout.unwrap_or(LOOK_TIMEOUT).min(LOOK_TIMEOUT));
+    Client::new(&settings.target().ok()?).ok()
+}
+
 /// For how long the gateway is asked what the group has: a push must not be late for a warning.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -147,9 +185,7 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 fn warn_of_a_run(arguments: &Arguments, request: &Request, voice: Voice) {
     let family = "job_run_start_timestamp_seconds";
     let look = || {
-        let mut settings = arguments.gateway.settings().ok()?;
-        settings.timeout = Some(settings.timeout.unwrap_or(LOOK_TIMEOUT).min(LOOK_TIMEOUT));
-        let client = Client::new(&settings.target().ok()?).ok()?;
+        let client = quick_client(arguments)?;
         let group = request.path.strip_prefix("/metrics/")?;
         let path = format!("/api/v1/groups/{group}?family={family}&metrics=1");
         // A gateway that does not answer, or not this, is no reason not to push.
@@ -167,7 +203,17 @@ fn warn_of_a_run(arguments: &Arguments, request: &Request, voice: Voice) {
 fn prepare(arguments: &Arguments) -> anyhow::Result<(Request, Delivery)> {
     let key = arguments.group.key()?;
     let (source, body) = read(arguments)?;
-    let families = Families::read(&body, Format::Text).with_context(|| source.clone())?;
+    let body = encoding::to_utf8(&body).with_context(|| source.clone())?;
+    let format = if arguments.format.is_openmetrics(&body) {
+        Format::OpenMetrics
+    } else {
+        Format::Text
+    };
+    let (families, unsaid) = Families::read_and_compare(&body, format).map_err(|error| {
+        let is_guessed = format == Format::OpenMetrics && arguments.format == TextFormat::Auto;
+        let hint = if is_guessed { GUESSED } else { "" };
+        anyhow!("{source}: {error}{hint}")
+    })?;
     let voice = Voice::new(NAME, arguments.voice);
     for name in families.names().filter(|name| GATEWAY_NAMES.contains(name)) {
         voice.warn(format_args!(
@@ -192,7 +238,21 @@ fn prepare(arguments: &Arguments) -> anyhow::Result<(Request, Delivery)> {
         ttl: arguments.ttl,
     };
     let client = arguments.gateway.client()?;
-    Ok((push.request(), Delivery::new(client, &arguments.delivery, voice)))
+    let mut request = push.request();
+    if !unsaid.is_empty() {
+        if !arguments.dry_run && is_wharf(arguments) {
+            request.headers.retain(|(name, _)| *name != "Content-Type");
+            request.headers.push(("Content-Type", OPENMETRICS.to_owned()));
+            request.body = body.into_owned();
+        } else {
+            let unsaid = unsaid.join(", ");
+            voice.warn(format_args!(
+                "warning: pushed in the text format, which has no {unsaid}\n\
+                 hint: a Wharf that answers gets OpenMetrics as it is; a Pushgateway cannot read it"
+            ));
+        }
+    }
+    Ok((request, Delivery::new(client, &arguments.delivery, voice)))
 }
 
 /// The metrics, and what to call the place that they come from.

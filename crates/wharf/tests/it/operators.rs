@@ -688,6 +688,45 @@ fn a_check_ends_with_the_code_of_what_it_found() {
 }
 
 #[test]
+fn openmetrics_is_checked_as_what_it_is() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let check = |text: &str, more: &[&str]| {
+        std::fs::write(file.path(), text).unwrap();
+        let output = tool(&[&["check", path], more].concat());
+        (output.status.code(), stdout(&output))
+    };
+    let sound = "# TYPE a_seconds counter\n# UNIT a_seconds seconds\n# HELP a_seconds h\n\
+                 a_seconds_total 1 # {x=\"1\"} 1\na_seconds_created 1\n# TYPE b info\n# HELP b h\nb_info{v=\"1\"} 1\n# EOF\n";
+    assert_eq!(check(sound, &["--strict"]).0, Some(0), "{:?}", check(sound, &[]));
+    let (code, text) = check(
+        "# HELP a h\n# TYPE a gauge\na 1\n# TYPE b_ms counter\nb_ms_total 1\n# EOF\n",
+        &[],
+    );
+    assert_eq!(code, Some(0));
+    assert!(
+        text.contains(":4:1: warning: expected a HELP line") && text.contains("[unit-abbreviation]"),
+        "{text}"
+    );
+    let (code, text) = check("# TYPE a info\na_info 1\n# TYPE b gauge\nb one\n# EOF\n", &[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        text.contains(&format!("{path}:4:3: error: ")) && text.contains("--format=text"),
+        "{text}"
+    );
+    // The flag has the last word.
+    let (code, _) = check("# TYPE a counter\na_total 1\n# EOF\n", &["--format=text"]);
+    assert_eq!(code, Some(0));
+    let (code, _) = check(sound, &["--format=text"]);
+    assert_eq!(code, Some(1));
+    let (code, _) = check(
+        "# HELP a h\n# TYPE a gauge\na 1\n# EOF\n",
+        &["--format=openmetrics", "--strict"],
+    );
+    assert_eq!(code, Some(0));
+}
+
+#[test]
 fn every_flag_of_the_help_is_in_the_manual_page_and_in_the_completions() {
     let help = stdout(&tool(&["--help"]));
     let page = stdout(&tool(&["man"])).replace('\\', "").replace("[no-]", "");

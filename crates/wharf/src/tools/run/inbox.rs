@@ -12,6 +12,8 @@ use rustix::fs::OFlags;
 use tempfile::TempDir;
 
 use super::listener;
+use crate::encoding;
+use crate::text_format::looks_like_openmetrics;
 use crate::tools::families::{Families, Format};
 use crate::tools::voice::Voice;
 
@@ -98,7 +100,13 @@ impl Inbox {
         if text.len() > MAX_BYTES {
             bail!("{name}: expected at most {MAX_BYTES} bytes, found more");
         }
-        Families::read(&text, Format::Text).context(name)
+        let text = encoding::to_utf8(&text).with_context(|| name.clone())?;
+        let format = if looks_like_openmetrics(&text) {
+            Format::OpenMetrics
+        } else {
+            Format::Text
+        };
+        Families::read(&text, format).context(name)
     }
 }
 

@@ -192,6 +192,53 @@ fn a_series_that_is_there_twice_is_told_before_it_is_sent() {
 }
 
 #[test]
+fn openmetrics_arrives_as_far_as_the_gateway_can_hold_it() {
+    let plain = "# TYPE rows counter\nrows_total 7\n# EOF\n";
+    let rich = "# TYPE wait_seconds counter\n# UNIT wait_seconds seconds\nwait_seconds_total 3 # {trace=\"x\"} 1\n# EOF\n";
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let url = url(gateway.address());
+        let push = |text: &str, flags: &[&str]| output_with(push_at(&url, flags), text.as_bytes());
+        let pushed = push(plain, &[]);
+        ends_with(0, &pushed);
+        assert_eq!(stderr(&pushed), "");
+        assert_eq!(gateway.scrape().families["rows_total"].metric_type, "counter");
+        let pushed = push(rich, &[]);
+        ends_with(0, &pushed);
+        assert_eq!(value(&gateway, "wait_seconds_total"), 3.0);
+        assert_eq!(
+            gateway.scrape().families["wait_seconds_total"].metric_type,
+            "counter"
+        );
+        if gateway.kind() == wharf_testkit::Kind::Wharf {
+            assert_eq!(stderr(&pushed), "");
+            let group = gateway
+                .send(&wharf_testkit::http::get("/api/v1/groups/job/j"))
+                .text();
+            assert!(
+                group.contains(r#""unit":"seconds""#) && group.contains("trace"),
+                "{group}"
+            );
+        } else {
+            let said = stderr(&pushed);
+            assert!(
+                said.contains("warning: pushed in the text format, which has no exemplars, units\nhint: "),
+                "{said}"
+            );
+        }
+        // The flag has the last word, and a mistake says how the text was read.
+        ends_with(0, &push(plain, &["--format=text"]));
+        ends_with(0, &push("rows 7\n", &["--format=openmetrics"]));
+        let refused = push("rows seven\n# EOF\n", &[]);
+        ends_with(2, &refused);
+        assert!(stderr(&refused).contains("--format=text"), "{}", stderr(&refused));
+        let script = format!("cat > $WHARF_METRICS_FILE <<'END'\n{plain}END");
+        ends_with(0, &output(run_at(&url, &["sh", "-c", &script])));
+        assert_eq!(value(&gateway, "rows_total"), 7.0);
+    }
+}
+
+#[test]
 fn what_the_gateway_says_itself_is_told_not_to_arrive() {
     for spawn in gateways() {
         let gateway = spawn.start();
