@@ -24,6 +24,7 @@ pub mod bodies;
 pub mod check;
 pub mod floor;
 pub mod http;
+pub mod idle;
 pub mod load;
 pub mod machine;
 pub mod process;

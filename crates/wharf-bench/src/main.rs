@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use wharf_bench::bench::Bench;
 use wharf_bench::floor::{self, Floor};
+use wharf_bench::idle;
 use wharf_bench::machine::Machine;
 use wharf_bench::questions::{self, Question};
 use wharf_bench::record::Record;
@@ -54,6 +55,12 @@ fn run(args: &[String]) -> Result<()> {
     {
         let address: SocketAddr = address.parse().context("expected an address to listen on")?;
         return floor::serve(address, &floor);
+    }
+    if let [command, address, count] = args
+        && command == "idle-clients"
+    {
+        let address: SocketAddr = address.parse().context("expected an address to connect to")?;
+        return idle::serve(address, count.parse().context("expected a number of clients")?);
     }
     let options = Options::parse(args)?;
     match options.command {

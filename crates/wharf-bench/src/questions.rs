@@ -6,6 +6,7 @@ mod cron;
 mod durability;
 mod groups;
 mod growth;
+mod idle;
 mod memory;
 mod mixed;
 mod push;
@@ -97,6 +98,7 @@ pub const ALL: &[Question] = &[
     push::QUESTION,
     connections::QUESTION,
     cron::QUESTION,
+    idle::QUESTION,
     bodies::QUESTION,
     groups::QUESTION,
     durability::QUESTION,

@@ -32,6 +32,8 @@ pub struct Programs {
 pub enum Kind {
     /// Wharf, each push on stable storage before it is answered (the default).
     WharfAlways,
+    /// The same for very many connections.
+    WharfMany,
     /// Wharf, on stable storage at most 100 ms later.
     Wharf100ms,
     /// Wharf without a folder.
@@ -55,6 +57,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::WharfAlways => "Wharf, sync=always",
+            Self::WharfMany => "Wharf, sync=always, max-connections=19000",
             Self::Wharf100ms => "Wharf, sync=100ms",
             Self::WharfMemory => "Wharf, memory",
             Self::Real => "Pushgateway",
@@ -124,6 +127,10 @@ impl Kind {
         };
         Ok(match self {
             Self::WharfAlways => (wharf(&[path])?, "/-/ready"),
+            Self::WharfMany => {
+                let many = "--limits.max-connections=19000".to_owned();
+                (wharf(&[path, many])?, "/-/ready")
+            }
             Self::Wharf100ms => (wharf(&[path, "--storage.sync=100ms".to_owned()])?, "/-/ready"),
             Self::WharfMemory => (wharf(&["--storage.path=".to_owned()])?, "/-/ready"),
             Self::Real => {

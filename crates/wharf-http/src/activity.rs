@@ -101,14 +101,14 @@ impl Brought {
 }
 
 impl Activity {
-    pub(crate) fn new(history_bytes: usize, names: NameRule, now: UnixNanos) -> Self {
+    pub(crate) fn new(history_bytes: usize, names: NameRule, max_readers: usize, now: UnixNanos) -> Self {
         Self {
             history: (history_bytes > 0).then(|| History::new(history_bytes)),
             hour: Hour::new(now),
             refused: RefusedPushes::default(),
             refusal_log: RefusalLog::default(),
             scrapers: Scrapers::default(),
-            changes: Changes::new(names),
+            changes: Changes::new(names, max_readers),
             disk: Mutex::default(),
             told_problems: Mutex::default(),
         }

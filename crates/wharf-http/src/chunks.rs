@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io::IoSlice;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
@@ -11,8 +12,8 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use crate::activity::changes::Reader;
-use crate::connection::Sending;
 use crate::places::Place;
+use crate::progress::{Following, Progress, Sending};
 
 /// A buffer of many parts. It goes out by vectored writes, so that a scrape of a hundred thousand lines costs
 /// some hundred system calls and no copy.
@@ -85,7 +86,7 @@ type NextEvent = Pin<Box<dyn Future<Output = Option<(Bytes, Reader)>> + Send>>;
 /// Events as they come. One is on its way at a time; whoever reads slowly misses some.
 struct EventStream {
     next: NextEvent,
-    sending: Option<Sending>,
+    following: Option<Following>,
 }
 
 impl std::fmt::Debug for EventStream {
@@ -134,7 +135,7 @@ impl ResponseBody {
         Self {
             events: Some(EventStream {
                 next: Box::pin(reader.next()),
-                sending: None,
+                following: None,
             }),
             ..Self::default()
         }
@@ -159,14 +160,14 @@ impl ResponseBody {
         self
     }
 
-    /// This body, which counts as being sent until it has been.
-    pub(crate) fn sending(mut self, sending: Sending) -> Self {
+    /// This body, which counts as being sent over a connection until it has been.
+    pub(crate) fn sending(mut self, progress: &Arc<Progress>) -> Self {
         if let Some(data) = &mut self.data {
-            data.held.sending = Some(sending);
+            data.held.sending = Some(Sending::new(progress));
         } else if let Some(events) = &mut self.events {
-            events.sending = Some(sending);
+            events.following = Some(Following::new(progress));
         } else if let Some(parts) = &mut self.parts {
-            parts.held.sending = Some(sending);
+            parts.held.sending = Some(Sending::new(progress));
         }
         self
     }

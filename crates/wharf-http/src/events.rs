@@ -33,7 +33,6 @@ pub(crate) fn follow(gateway: &Arc<Gateway>, rights: &Rights, door: &Door) -> Re
     let reader = changes.read(
         &rights.client(),
         &gateway.shutdown,
-        gateway.settings.idle_timeout,
         names_groups,
         Box::new(is_welcome),
     );

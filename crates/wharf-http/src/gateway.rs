@@ -27,7 +27,7 @@ use crate::body;
 use crate::chunks::ResponseBody;
 use crate::client::Source;
 use crate::connection::ClientNames;
-use crate::door::Door;
+use crate::door::{Door, Purpose};
 use crate::error::{ApiError, Denied};
 use crate::grouping;
 use crate::limits::PushLimits;
@@ -36,6 +36,7 @@ use crate::path::{clean, percent_decode, percent_encode};
 use crate::peer::Peer;
 use crate::places::{Place, Places};
 use crate::policy::{Active, Lifespan, Loader, Policies, Policy, Reading, ReloadError};
+use crate::progress::Timeouts;
 use crate::rights::{Challenges, Rights};
 use crate::router::{Route, Routed, Router};
 use crate::server::Shutdown;
@@ -92,15 +93,38 @@ pub struct Settings {
     /// Limit on scrapes, and on requests for all metrics as JSON, being rendered or sent at once; more get 503. So do those
     /// of a client that has half of them.
     pub max_scrapes_in_flight: usize,
-    /// Limit on connections; more wait in the listener's queue.
+    /// Limit on connections. For one more, the one gives way that has been idle for the longest time, if one is; others wait in the
+    /// listener's queue.
     pub max_connections: usize,
+    /// How many connections may be ending, beside those.
+    pub max_ending: usize,
     /// For a request's head, from its first byte on.
     pub header_timeout: Duration,
     /// For a request's body.
     pub body_timeout: Duration,
-    /// For a connection without a request, and for a reader that takes nothing.
-    pub idle_timeout: Duration,
+    /// For a connection without a request; none: for ever.
+    pub idle_timeout: Option<Duration>,
 }
+
+impl Settings {
+    /// What a connection may take its time for.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        Timeouts {
+            head: self.header_timeout,
+            idle: self.idle_timeout,
+        }
+    }
+
+    /// How many may follow events: each has a connection for itself.
+    fn max_readers(&self) -> usize {
+        (self.max_connections / READER_SHARE).clamp(1, MAX_READERS)
+    }
+}
+
+/// Readers of events at once: each is a connection and a timer.
+const MAX_READERS: usize = 100;
+/// And one of so many connections.
+const READER_SHARE: usize = 8;
 
 /// How the binary was built.
 #[derive(Debug, Clone, Default)]
@@ -180,6 +204,8 @@ pub struct Gateway {
     pub(crate) receiving: Arc<Places>,
     pub(crate) large: Arc<Semaphore>,
     requests: Semaphore,
+    /// For addresses that take no pushes, beside those.
+    kept_requests: Semaphore,
     turned_away: Semaphore,
     router: Router,
     policies: Policies,
@@ -199,6 +225,9 @@ const HISTORY_PAUSE: u32 = 10;
 /// Requests that go no further and whose bodies are taken, at once.
 const MAX_TURNED_AWAY: usize = 256;
 
+/// Requests at addresses that take no pushes which are served although there are too many.
+const KEPT_REQUESTS: usize = 16;
+
 /// How much larger than its body a push may become with the labels of its group on every line.
 const LABEL_GROWTH: usize = 8;
 
@@ -215,13 +244,19 @@ impl Gateway {
         let reserved = Reserved::new(telemetry::reserved());
         let max_push_bytes = settings.max_body_bytes.saturating_mul(LABEL_GROWTH).min(1 << 31);
         let store = Store::new(reserved, max_push_bytes).with_instance_label(settings.instance_label.clone());
+        telemetry.set_connections_limit(settings.max_connections as u64);
         let policies = Policies::new(policy, loader, clock.now());
         store.set_limits(policies.current().limits(&settings.store_limits));
         Self {
             store: Arc::new(store),
             is_loaded: AtomicBool::new(false),
             not_durable: OnceLock::new(),
-            activity: Activity::new(settings.history_bytes, settings.names, clock.now()),
+            activity: Activity::new(
+                settings.history_bytes,
+                settings.names,
+                settings.max_readers(),
+                clock.now(),
+            ),
             ahead: Ahead::default(),
             started_at: clock.now(),
             clock,
@@ -231,6 +266,7 @@ impl Gateway {
             receiving: body::places(settings.max_body_bytes),
             large: Arc::new(Semaphore::new(body::MAX_LARGE)),
             turned_away: Semaphore::new(MAX_TURNED_AWAY),
+            kept_requests: Semaphore::new(KEPT_REQUESTS),
             requests: Semaphore::new(settings.max_requests_in_flight.min(Semaphore::MAX_PERMITS)),
             router: Router {
                 prefix: settings.route_prefix.clone(),
@@ -617,7 +653,16 @@ impl Gateway {
         rights: &Rights,
         door: &Door,
     ) -> Response<ResponseBody> {
-        let Ok(_permit) = self.requests.try_acquire() else {
+        let permit = self.requests.try_acquire().or_else(|none| {
+            // Whoever looks after the gateway has an address where no pushes come, if they want one.
+            let keeps = !door.serves(&[Purpose::Push]);
+            if keeps {
+                self.kept_requests.try_acquire()
+            } else {
+                Err(none)
+            }
+        });
+        let Ok(_permit) = permit else {
             let error = ApiError::overloaded("requests", self.settings.max_requests_in_flight);
             match routed {
                 Routed::To(route @ Route::Group { key_at })

@@ -1,16 +1,22 @@
 //! Listening, accepting, and stopping in bounded time.
 
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::connection;
-use crate::door::Door;
+use crate::door::{Door, Purpose};
 use crate::gateway::Gateway;
-use crate::socket::{Accepting, Listener};
+use crate::peer::Peer;
+use crate::progress::Timeouts;
+use crate::room::{Room, Seated};
+use crate::socket::{Accepting, Listener, Socket};
 
 /// A switch that stops the gateway, for whoever asks first: a signal or a request.
 #[derive(Debug, Clone)]
@@ -52,64 +58,123 @@ pub async fn serve(
     gateway: Arc<Gateway>,
     grace: Duration,
 ) -> io::Result<()> {
-    // As many permits as can be waited for at once.
-    let all = u32::try_from(gateway.settings.max_connections).unwrap_or(u32::MAX);
-    let connections = Arc::new(Semaphore::new(all as usize));
+    let settings = &gateway.settings;
+    let keeps_some = listeners.iter().any(|(_, door)| !takes_pushes(door));
+    let room = Room::new(settings.max_connections, settings.max_ending, keeps_some);
+    // Each connection has one of these; when all are gone, all have ended.
+    let (alive, mut ended) = mpsc::channel::<Infallible>(1);
     let mut accepting = JoinSet::new();
     for (listener, door) in listeners {
         let listener = Accepting::new(listener)?;
-        accepting.spawn(accept(
-            listener,
+        let entrance = Entrance {
             door,
-            Arc::clone(&gateway),
-            Arc::clone(&connections),
-        ));
+            gateway: Arc::clone(&gateway),
+            room: Arc::clone(&room),
+            alive: alive.clone(),
+        };
+        accepting.spawn(accept(listener, entrance));
     }
+    drop(alive);
+    let mut watching = JoinSet::new();
+    watching.spawn(call_overdue(Arc::clone(&room), settings.timeouts()));
     while accepting.join_next().await.is_some() {}
 
-    // Each connection holds a permit; all of them back means that all have ended.
-    if tokio::time::timeout(grace, connections.acquire_many(all))
-        .await
-        .is_err()
-    {
-        let open = all as usize - connections.available_permits();
+    if tokio::time::timeout(grace, ended.recv()).await.is_err() {
         tracing::warn!(
-            connections = open,
+            connections = gateway.telemetry.connections(),
             "requests in flight were cut off after --shutdown.timeout"
         );
     }
     Ok(())
 }
 
-/// Accepts connections until the gateway is told to stop.
-async fn accept(listener: Accepting, door: Arc<Door>, gateway: Arc<Gateway>, connections: Arc<Semaphore>) {
-    let stopping = gateway.shutdown.wait();
-    tokio::pin!(stopping);
+/// How often deadlines are looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Ends connections that have taken too long for something.
+async fn call_overdue(room: Arc<Room>, timeouts: Timeouts) {
+    let mut tick = tokio::time::interval(TICK);
     loop {
-        // Beyond the limit connections wait in the listener's queue, which is bounded too.
-        let permit = tokio::select! {
-            permit = Arc::clone(&connections).acquire_owned() => permit,
-            () = &mut stopping => return,
-        };
-        let Ok(permit) = permit else { return };
+        tick.tick().await;
+        room.call_overdue(timeouts);
+    }
+}
+
+/// Whether a connection that comes through this door may have pushes.
+fn takes_pushes(door: &Door) -> bool {
+    door.serves(&[Purpose::Push])
+}
+
+/// What a listener needs for those who connect.
+struct Entrance {
+    door: Arc<Door>,
+    gateway: Arc<Gateway>,
+    room: Arc<Room>,
+    alive: mpsc::Sender<Infallible>,
+}
+
+impl Entrance {
+    fn admit(&self, stream: Socket, peer: Peer, seated: Seated) {
+        let (gateway, door) = (Arc::clone(&self.gateway), Arc::clone(&self.door));
+        let alive = self.alive.clone();
+        tokio::spawn(async move {
+            let _alive = alive;
+            let _open = gateway.telemetry.connection_opened();
+            connection::serve(Arc::clone(&gateway), door, stream, peer, Arc::clone(&seated.0)).await;
+        });
+    }
+}
+
+/// How long nobody is accepted when there are no file descriptors, or no memory for a socket.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+/// How often the log may say that.
+const WARN_AGAIN: Duration = Duration::from_secs(10);
+
+/// Accepts connections until the gateway is told to stop.
+async fn accept(listener: Accepting, entrance: Entrance) {
+    let takes_pushes = takes_pushes(&entrance.door);
+    let stopping = entrance.gateway.shutdown.wait();
+    tokio::pin!(stopping);
+    let mut warned_at: Option<Instant> = None;
+    loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = &mut stopping => return,
+            () = &mut stopping => break,
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (gateway, door) = (Arc::clone(&gateway), Arc::clone(&door));
-                tokio::spawn(async move {
-                    let _permit = permit;
-                    let _open = gateway.telemetry.connection_opened();
-                    connection::serve(Arc::clone(&gateway), door, stream, peer).await;
-                });
+                // Those who come meanwhile wait in the listener's queue, which is bounded too.
+                let seated = tokio::select! {
+                    seated = entrance.room.make_seat(takes_pushes) => seated,
+                    () = &mut stopping => break,
+                };
+                entrance.admit(stream, peer, seated);
             }
+            // It has gone while it waited.
+            Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                // Out of file descriptors, mostly: others may close theirs soon.
-                tracing::warn!(err = %error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                if warned_at.is_none_or(|at| at.elapsed() > WARN_AGAIN) {
+                    tracing::warn!(err = %error, "cannot accept a connection");
+                    warned_at = Some(Instant::now());
+                }
+                entrance.room.ask_oldest(false);
+                tokio::time::sleep(EXHAUSTED).await;
             }
         }
     }
+    // Who has connected by now may have sent something, and is served as far as there is room.
+    while let Poll::Ready(Ok((stream, peer))) = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await {
+        let Some(seated) = entrance.room.try_seat(takes_pushes) else {
+            break;
+        };
+        entrance.admit(stream, peer, seated);
+    }
+}
+
+/// Whether the next connection may be accepted all the same.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
 }

@@ -6,8 +6,10 @@ use std::net::TcpListener as StdTcpListener;
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use rustix::net::{RecvFlags, recv};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -78,8 +80,8 @@ impl Accepting {
             Self::Tcp(listener) => {
                 let (stream, address) = ready!(listener.poll_accept(cx))?;
                 let peer = Peer::from(address);
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(source = %peer, err = %error, "cannot send without delay");
+                if let Err(error) = stream.set_nodelay(true).and_then(|()| find_dead_peer(&stream)) {
+                    tracing::debug!(source = %peer, err = %error, "cannot set up a connection");
                 }
                 Ok((Socket::Tcp(stream), peer))
             }
@@ -112,6 +114,33 @@ impl Socket {
         };
         Ok((bytes > 0).then_some(first[0]))
     }
+}
+
+impl Socket {
+    /// Whether nothing has come that nobody has read yet, the end of the other side included. Asks the system: the runtime
+    /// may not know yet.
+    pub(crate) fn is_silent(&self) -> bool {
+        let mut first = [0];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let peeked = match self {
+            Self::Tcp(stream) => recv(stream, &mut first[..], flags),
+            Self::Unix(stream) => recv(stream, &mut first[..], flags),
+        };
+        peeked.is_err_and(|error| error == Errno::WOULDBLOCK)
+    }
+}
+
+/// When a peer that says nothing is asked whether it is still there, how often, and how many times: the values of Go's servers.
+const PROBE_AFTER: Duration = Duration::from_secs(15);
+const PROBE_AGAIN: Duration = Duration::from_secs(15);
+const PROBES: u32 = 9;
+
+/// Lets the system end a connection whose peer is gone without a word.
+fn find_dead_peer(stream: &TcpStream) -> io::Result<()> {
+    sockopt::set_tcp_keepidle(stream, PROBE_AFTER)?;
+    sockopt::set_tcp_keepintvl(stream, PROBE_AGAIN)?;
+    sockopt::set_tcp_keepcnt(stream, PROBES)?;
+    Ok(sockopt::set_socket_keepalive(stream, true)?)
 }
 
 impl AsyncRead for Socket {

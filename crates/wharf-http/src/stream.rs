@@ -68,6 +68,14 @@ impl Stream {
             Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
     }
+
+    /// Whether nothing has come that nobody has read yet, the end of the other side included.
+    pub(crate) fn is_silent(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_silent(),
+            Self::Tls(stream) => stream.get_ref().0.is_silent(),
+        }
+    }
 }
 
 async fn handshake(mut stream: Socket, front: &Front) -> io::Result<(TlsStream<Socket>, Vec<String>)> {

@@ -40,6 +40,8 @@ pub struct Telemetry {
     denied: Mutex<BTreeMap<Right, u64>>,
     scrapes: Mutex<Scrapes>,
     connections: AtomicU64,
+    connections_gave_way: AtomicU64,
+    connections_limit: AtomicU64,
     requests_in_flight: AtomicU64,
     groups_deleted: AtomicU64,
     /// Those that are gone altogether, and those whose push times stay.
@@ -280,6 +282,16 @@ const REFUSALS: ReservedFamily = own(
     "Pushes that were not stored, by reason.",
 );
 const CONNECTIONS: ReservedFamily = own("wharf_http_connections", MetricType::Gauge, "Open connections.");
+const CONNECTIONS_GAVE_WAY: ReservedFamily = own(
+    "wharf_http_connections_gave_way_total",
+    MetricType::Counter,
+    "Connections without a request that were closed because others wanted to connect.",
+);
+const CONNECTIONS_LIMIT: ReservedFamily = own(
+    "wharf_http_connections_limit",
+    MetricType::Gauge,
+    "How many connections there may be: --limits.max-connections, or fewer if file descriptors allow no more.",
+);
 const REQUESTS_IN_FLIGHT: ReservedFamily = own(
     "wharf_http_requests_in_flight",
     MetricType::Gauge,
@@ -308,7 +320,7 @@ const WEB_CONFIG_USERS: ReservedFamily = own(
     "Users of the web config file who are in force; without any, everybody is let in.",
 );
 
-static RESERVED: [ReservedFamily; 45] = [
+static RESERVED: [ReservedFamily; 47] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -329,6 +341,8 @@ static RESERVED: [ReservedFamily; 45] = [
     GROUPS_EXPIRED,
     GROUPS_EXPIRING,
     CONNECTIONS,
+    CONNECTIONS_GAVE_WAY,
+    CONNECTIONS_LIMIT,
     DENIED,
     REQUESTS_IN_FLIGHT,
     TURNED_AWAY,
@@ -405,6 +419,8 @@ impl Telemetry {
                 size_bytes: Histogram::new(&SCRAPE_SIZE_BOUNDS),
             }),
             connections: AtomicU64::new(0),
+            connections_gave_way: AtomicU64::new(0),
+            connections_limit: AtomicU64::new(0),
             requests_in_flight: AtomicU64::new(0),
             groups_deleted: AtomicU64::new(0),
             groups_expired: [const { AtomicU64::new(0) }; 2],
@@ -496,6 +512,16 @@ impl Telemetry {
         InFlight::new(&self.connections)
     }
 
+    /// A connection was closed to make room for another one.
+    pub(crate) fn record_gave_way(&self) {
+        self.connections_gave_way.fetch_add(1, Relaxed);
+    }
+
+    /// There may be so many connections.
+    pub(crate) fn set_connections_limit(&self, limit: u64) {
+        self.connections_limit.store(limit, Relaxed);
+    }
+
     /// Open connections.
     pub(crate) fn connections(&self) -> u64 {
         self.connections.load(Relaxed)
@@ -521,7 +547,13 @@ impl Telemetry {
         assemble_config(&mut assembly, gauges.config);
         assembly.single(GROUPS, assemble::float(gauges.groups));
         self.assemble_groups(&mut assembly, gauges);
-        assembly.single(CONNECTIONS, assemble::float(self.connections.load(Relaxed)));
+        for (family, number) in [
+            (CONNECTIONS, &self.connections),
+            (CONNECTIONS_GAVE_WAY, &self.connections_gave_way),
+            (CONNECTIONS_LIMIT, &self.connections_limit),
+        ] {
+            assembly.single(family, assemble::float(number.load(Relaxed)));
+        }
         self.assemble_denied(&mut assembly);
         assembly.single(
             REQUESTS_IN_FLIGHT,

@@ -92,6 +92,13 @@ impl Spawn {
         self
     }
 
+    /// How many files it may open, and up to which number it may raise that by itself.
+    #[must_use]
+    pub fn open_files(self, soft: u64, hard: u64) -> Self {
+        let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+        self.within(["sh", "-c", &script])
+    }
+
     /// Starts the gateway and waits until it listens: on a free port, unless an argument says where.
     #[track_caller]
     pub fn start(mut self) -> Gateway {

@@ -111,7 +111,7 @@ impl Default for Listen {
             admin: Apart::default(),
             header_timeout: Some(Duration::from_secs(10)),
             body_timeout: Some(Duration::from_secs(60)),
-            idle_timeout: Some(Duration::from_secs(5 * 60)),
+            idle_timeout: None,
         }
     }
 }

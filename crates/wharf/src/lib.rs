@@ -14,6 +14,7 @@
 pub mod args;
 pub mod config;
 pub mod config_file;
+mod descriptors;
 mod encoding;
 pub mod import;
 pub mod lint;

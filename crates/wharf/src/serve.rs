@@ -18,6 +18,7 @@ use wharf_store::{Clock, SystemClock};
 
 use crate::config::{Config, InstanceLabel, ListenAddress, Place, Timestamps};
 use crate::config_file;
+use crate::descriptors::{self, ForConnections};
 use crate::listen::{bind, inherited};
 use crate::logging;
 use crate::storage::{self, Keeper, Opened};
@@ -54,6 +55,8 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
     tracing::debug!(path = external.as_str(), "path prefix used externally");
     tracing::debug!(path = internal.as_str(), "path prefix for internal routing");
 
+    descriptors::raise_limit();
+    let for_connections = descriptors::share(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -62,7 +65,7 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         let shutdown = Shutdown::default();
         let (entrances, fronts) = entrances(config)?;
         let gateway = Gateway::new(
-            settings(config)?,
+            settings(config, for_connections)?,
             status(config, fronts),
             Telemetry::new(build_labels()),
             Box::new(SystemClock),
@@ -163,7 +166,7 @@ fn rules(config: &Config) -> anyhow::Result<(Policy, Option<Loader>)> {
     Ok((policy, Some(Box::new(loader))))
 }
 
-fn settings(config: &Config) -> anyhow::Result<Settings> {
+fn settings(config: &Config, for_connections: ForConnections) -> anyhow::Result<Settings> {
     let forever = Duration::from_secs(u64::from(u32::MAX));
     let origins = Origins::new(config.web.external_url.origin(), &config.web.cors_origin);
     Ok(Settings {
@@ -202,14 +205,25 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         success_status: StatusCode::from_u16(config.push.success_status.code()).unwrap_or(StatusCode::OK),
         openmetrics: config.web.enable_openmetrics,
         max_body_bytes: config.push.max_body.to_usize(),
-        max_requests_in_flight: config.limits.max_requests_in_flight.get(),
+        max_requests_in_flight: max_requests(config, for_connections.max),
         max_scrapes_in_flight: config.limits.max_scrapes_in_flight.get(),
-        max_connections: config.limits.max_connections.get(),
+        max_connections: for_connections.max,
+        max_ending: for_connections.max_ending,
         header_timeout: config.listen.header_timeout.unwrap_or(forever),
         body_timeout: config.listen.body_timeout.unwrap_or(forever),
-        idle_timeout: config.listen.idle_timeout.unwrap_or(forever),
+        idle_timeout: config.listen.idle_timeout,
     })
 }
+
+/// Requests at once, at most as many as three of four connections can have: with the rest, whoever comes beyond them gets to
+/// know it. Where there are few connections, each may have one.
+fn max_requests(config: &Config, max_connections: usize) -> usize {
+    let fitting = (max_connections - max_connections.div_ceil(4)).max(max_connections.min(A_FEW));
+    config.limits.max_requests_in_flight.get().min(fitting)
+}
+
+/// So many connections are few.
+const A_FEW: usize = 4;
 
 fn status(config: &Config, fronts: Vec<Arc<Front>>) -> Status {
     Status {

@@ -21,12 +21,11 @@ use crate::json::{Members, write_strings};
 use crate::places::{Full, Place, Places};
 use crate::server::Shutdown;
 
-/// Readers at once: each is a connection and a timer.
-const MAX_READERS: usize = 100;
 /// Groups in one notice.
 const MAX_GROUPS: usize = 50;
 /// Bytes of their keys.
 const MAX_KEY_BYTES: usize = 16 * 1024;
+/// So a reader that is gone is found out.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// What has become of a group.
@@ -75,11 +74,12 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    pub(crate) fn new(names: NameRule) -> Self {
+    /// For so many readers at once.
+    pub(crate) fn new(names: NameRule, max_readers: usize) -> Self {
         Self {
             gathered: Mutex::default(),
             notices: watch::Sender::new(Notice::default()),
-            places: Places::new(MAX_READERS),
+            places: Places::new(max_readers),
             names,
         }
     }
@@ -130,23 +130,20 @@ impl Changes {
         &self,
         client: &Client,
         shutdown: &Shutdown,
-        idle_timeout: Duration,
         names_groups: bool,
         is_welcome: IsWelcome,
     ) -> Result<Reader, Full> {
         let place = self.places.take(client)?;
         let mut notices = self.notices.subscribe();
         let number = notices.borrow_and_update().number;
-        // A connection on which nothing moves is closed.
-        let period = HEARTBEAT.min(idle_timeout / 3).max(Duration::from_millis(100));
-        let first = tokio::time::Instant::now() + period;
+        let first = tokio::time::Instant::now() + HEARTBEAT;
         Ok(Reader {
             notices,
             number,
             names_groups,
             has_begun: false,
             is_welcome,
-            heartbeat: tokio::time::interval_at(first, period),
+            heartbeat: tokio::time::interval_at(first, HEARTBEAT),
             stopping: Box::pin(shutdown.wait()),
             _place: place,
         })
@@ -222,6 +219,8 @@ impl Reader {
 mod tests {
     use super::*;
 
+    const MAX_READERS: usize = 100;
+
     fn client(number: usize) -> Client {
         Client::Known(number.to_string())
     }
@@ -232,13 +231,7 @@ mod tests {
 
     fn reader(changes: &Changes, shutdown: &Shutdown) -> Reader {
         changes
-            .read(
-                &client(0),
-                shutdown,
-                Duration::from_secs(300),
-                true,
-                Box::new(|| true),
-            )
+            .read(&client(0), shutdown, true, Box::new(|| true))
             .unwrap()
     }
 
@@ -249,7 +242,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_is_told_which_groups_have_changed() {
-        let (changes, shutdown) = (Changes::new(NameRule::Legacy), Shutdown::default());
+        let (changes, shutdown) = (Changes::new(NameRule::Legacy, MAX_READERS), Shutdown::default());
         changes.note(&key("before"), Change::Pushed);
         let (hello, reader) = next(reader(&changes, &shutdown)).await;
         assert_eq!(hello, "retry: 2000\nevent: hello\ndata: {\"seq\":0}\n\n");
@@ -270,7 +263,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_that_has_missed_a_notice_is_told_that_there_were_many() {
-        let (changes, shutdown) = (Changes::new(NameRule::Legacy), Shutdown::default());
+        let (changes, shutdown) = (Changes::new(NameRule::Legacy, MAX_READERS), Shutdown::default());
         let (_, reader) = next(reader(&changes, &shutdown)).await;
         for _ in 0..3 {
             changes.note(&key("a"), Change::Pushed);
@@ -285,7 +278,7 @@ mod tests {
 
     #[tokio::test]
     async fn more_groups_than_can_be_named_are_many() {
-        let (changes, shutdown) = (Changes::new(NameRule::Legacy), Shutdown::default());
+        let (changes, shutdown) = (Changes::new(NameRule::Legacy, MAX_READERS), Shutdown::default());
         let (_, reader) = next(reader(&changes, &shutdown)).await;
         for n in 0..=MAX_GROUPS {
             changes.note(&key(&n.to_string()), Change::Pushed);
@@ -301,7 +294,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_heart_beats_until_the_gateway_stops() {
-        let (changes, shutdown) = (Changes::new(NameRule::Legacy), Shutdown::default());
+        let (changes, shutdown) = (Changes::new(NameRule::Legacy, MAX_READERS), Shutdown::default());
         let reader = reader(&changes, &shutdown);
         let (_, reader) = next(reader).await;
         let (text, reader) = next(reader).await;
@@ -312,8 +305,8 @@ mod tests {
 
     #[tokio::test]
     async fn readers_are_so_many_and_no_more() {
-        let (changes, shutdown) = (Changes::new(NameRule::Legacy), Shutdown::default());
-        let read = |number| changes.read(&client(number), &shutdown, Duration::MAX, true, Box::new(|| true));
+        let (changes, shutdown) = (Changes::new(NameRule::Legacy, MAX_READERS), Shutdown::default());
+        let read = |number| changes.read(&client(number), &shutdown, true, Box::new(|| true));
         let readers: Vec<Reader> = (0..MAX_READERS).filter_map(|number| read(number).ok()).collect();
         assert_eq!(readers.len(), MAX_READERS);
         assert_eq!(read(0).err(), Some(Full::ForAll));

@@ -124,6 +124,8 @@ fn own_families_show_store_scrapes_and_refusals() {
     let open = telemetry.connection_opened();
     let also_open = telemetry.connection_opened();
     drop(open);
+    telemetry.record_gave_way();
+    telemetry.set_connections_limit(8192);
     drop(telemetry.request_started());
     let gauges = StoreGauges {
         groups: 2,
@@ -166,6 +168,10 @@ fn own_families_show_store_scrapes_and_refusals() {
           {} 1.0
         gauge "wharf_http_connections"
           {} 1.0
+        counter "wharf_http_connections_gave_way_total"
+          {} 1.0
+        gauge "wharf_http_connections_limit"
+          {} 8192.0
         counter "wharf_http_requests_denied_total"
           {right="push"} 1.0
         gauge "wharf_http_requests_in_flight"

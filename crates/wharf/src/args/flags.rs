@@ -277,7 +277,8 @@ pub(crate) static FLAGS: [Flag; 48] = [
         section: Section::Listening,
         takes: Takes::Duration,
         repeats: None,
-        help: "For how long a connection may wait for its next request; 0 for ever.",
+        help: "For how long a connection may wait for its next request; 0 for ever, unless another one needs its \
+               place.",
         set: |config, value| set(&mut config.listen.idle_timeout, timeout(value)),
         show: |config| show_timeout(config.listen.idle_timeout),
     },
@@ -520,7 +521,8 @@ pub(crate) static FLAGS: [Flag; 48] = [
         section: Section::Limits,
         takes: Takes::Count,
         repeats: None,
-        help: "Open connections. More wait in the queue of the system.",
+        help: "Open connections; fewer if the system allows fewer open files. For one more, the one is closed that has \
+               been idle for the longest time.",
         set: |config, value| set(&mut config.limits.max_connections, count(value)),
         show: |config| config.limits.max_connections.to_string(),
     },

@@ -211,8 +211,9 @@ mod tests {
                                                          request; 0 for ever.
                   --web.body-timeout=1m0s                For how long a client may take to send the body of a
                                                          request; 0 for ever.
-                  --web.idle-timeout=5m0s                For how long a connection may wait for its next
-                                                         request; 0 for ever.
+                  --web.idle-timeout=0s                  For how long a connection may wait for its next
+                                                         request; 0 for ever, unless another one needs its
+                                                         place.
                   --shutdown.timeout=15s                 For how long requests in flight may go on after the
                                                          signal to end; 0 cuts them.
 
@@ -276,7 +277,9 @@ mod tests {
                                                          nothing here: --storage.sync says when a push is safe.
 
             Limits (requests beyond them are refused):
-                  --limits.max-connections=8192          Open connections. More wait in the queue of the system.
+                  --limits.max-connections=8192          Open connections; fewer if the system allows fewer open
+                                                         files. For one more, the one is closed that has been
+                                                         idle for the longest time.
                   --limits.max-requests-in-flight=1024   Requests being answered, scrapes included.
                   --limits.max-scrapes-in-flight=40      Scrapes, and requests for all metrics as JSON, being
                                                          answered.

@@ -1,7 +1,7 @@
 //! Who wants to do harm: requests of odd shapes, bodies that grow, clients that hold on to what they have. Meanwhile an
 //! honest pusher gets its answers, and memory stays within bounds.
 
-mod http2;
+pub(crate) mod http2;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -21,6 +21,7 @@ mod listeners;
 mod operators;
 mod process;
 mod refusals;
+mod room;
 mod rules;
 mod scrapes;
 mod sockets;

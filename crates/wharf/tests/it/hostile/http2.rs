@@ -17,16 +17,16 @@ use super::{check_honest, check_memory};
 use crate::wharf;
 
 /// One that speaks HTTP/2 at an address with TLS, and is there for others at one without.
-struct Server {
-    gateway: Gateway,
+pub(crate) struct Server {
+    pub(crate) gateway: Gateway,
     trusting: Arc<ClientConfig>,
     _folder: TempDir,
 }
 
-type Stream = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 impl Server {
-    fn start(spawn: Spawn) -> Self {
+    pub(crate) fn start(spawn: Spawn) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new("authority");
         authority
@@ -42,8 +42,7 @@ impl Server {
         let trusting = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap();
-        let mut trusting = trusting.with_root_certificates(roots).with_no_client_auth();
-        trusting.alpn_protocols = vec![b"h2".to_vec()];
+        let trusting = trusting.with_root_certificates(roots).with_no_client_auth();
         let gateway = spawn
             .arg("--web.admin-address=127.0.0.1:0")
             .arg(format!("--web.admin-config-file={}", config.display()));
@@ -55,39 +54,47 @@ impl Server {
     }
 
     /// A connection with its first frames sent.
-    fn connect(&self, settings: &[u8]) -> Stream {
-        let socket = TcpStream::connect(self.gateway.addresses()[1]).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let name = ServerName::try_from("127.0.0.1").unwrap();
-        let client = ClientConnection::new(Arc::clone(&self.trusting), name).unwrap();
-        let mut stream = StreamOwned::new(client, socket);
+    pub(crate) fn connect(&self, settings: &[u8]) -> Stream {
+        let mut stream = self.connect_by(b"h2");
         let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
         let settings = frame(SETTINGS, 0, 0, settings);
         stream.write_all(&[&preface[..], &settings].concat()).unwrap();
         stream
     }
+
+    /// A connection over which this protocol is spoken.
+    pub(crate) fn connect_by(&self, protocol: &[u8]) -> Stream {
+        let socket = TcpStream::connect(self.gateway.addresses()[1]).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let mut trusting = ClientConfig::clone(&self.trusting);
+        trusting.alpn_protocols = vec![protocol.to_vec()];
+        let client = ClientConnection::new(Arc::new(trusting), name).unwrap();
+        StreamOwned::new(client, socket)
+    }
 }
 
 const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(crate) const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
 
 /// A frame: length, type, flags, stream, payload.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let head = [length[1], length[2], length[3], kind, flags];
     [&head, &stream.to_be_bytes()[..], payload].concat()
 }
 
 /// `GET <path>` as a block of headers without compression.
-fn get_block(path: &str) -> Vec<u8> {
+pub(crate) fn get_block(path: &str) -> Vec<u8> {
     let text = |index: u8, value: &str| {
         let length = u8::try_from(value.len()).unwrap();
         [&[index, length], value.as_bytes()].concat()
@@ -233,15 +240,21 @@ fn request(stream: u32, block: &[u8]) -> Vec<u8> {
 /// `:status` by its index in the table, and 431 in Huffman's code, which our library uses.
 const STATUS_431: [u8; 5] = [0x48, 0x83, 0x69, 0x90, 0xff];
 
+/// The kind and the payload of the next frame.
+pub(crate) fn next_frame(stream: &mut Stream) -> (u8, Vec<u8>) {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).unwrap();
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut payload = vec![0; length as usize];
+    stream.read_exact(&mut payload).unwrap();
+    (head[3], payload)
+}
+
 /// The payload of the next frame of this kind.
-fn next_of_kind(stream: &mut Stream, kind: u8) -> Vec<u8> {
+pub(crate) fn next_of_kind(stream: &mut Stream, kind: u8) -> Vec<u8> {
     loop {
-        let mut head = [0; 9];
-        stream.read_exact(&mut head).unwrap();
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        let mut payload = vec![0; length as usize];
-        stream.read_exact(&mut payload).unwrap();
-        if head[3] == kind {
+        let (found, payload) = next_frame(stream);
+        if found == kind {
             return payload;
         }
     }
