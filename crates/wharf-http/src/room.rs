@@ -232,8 +232,9 @@ impl Seats {
         if idle.iter().any(|(idle, _)| !idle.was_used()) {
             idle.retain(|(idle, _)| !idle.was_used());
         } else {
-            let new = self.all.values().filter(|seat| seat.progress.is_new()).count();
-            if new > self.all.len() / 2 {
+            let seated = || self.all.values().filter(|seat| !seat.has_left());
+            let new = seated().filter(|seat| seat.progress.is_new()).count();
+            if new > seated().count() / 2 {
                 return Vec::new();
             }
         }
