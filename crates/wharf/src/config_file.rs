@@ -35,7 +35,7 @@ use wharf_model::name::NameRule;
 use wharf_model::{Selector, duration};
 use wharf_relabel::{Rule, RuleSource};
 
-use self::source::{Document, Expiry, Quota, Relabelling};
+use self::source::{Document, Expiry, Quota, Relabelling, SelectorText, Text, Unknown};
 use crate::config::ByteSize;
 
 /// A file larger than this is none that a person has written.
@@ -103,12 +103,15 @@ fn parse(text: &str, names: NameRule) -> Result<Policy, Vec<Mistake>> {
         names,
         mistakes: Vec::new(),
     };
+    check.unknown(&document.unknown);
     let policy = Policy {
         expiry: each(document.expiry, |rule| check.expiry(&rule)),
         quotas: each(document.quotas, |rule| check.quota(&rule)),
         relabelling: each(document.relabel_configs, |rule| check.relabelling(rule)),
         access: check.access(document.access).map(Arc::new),
     };
+    // In the order of the file, not in that of its sections here.
+    check.mistakes.sort_by_key(|mistake| mistake.at);
     if check.mistakes.is_empty() {
         Ok(policy)
     } else {
@@ -152,6 +155,9 @@ fn in_our_words(text: String) -> String {
     expected.to_owned()
 }
 
+/// What most texts are that have to be in quotes.
+const SELECTORS: &str = "selectors";
+
 /// Turns what stands in the file into rules, and gathers what is wrong.
 struct Check {
     names: NameRule,
@@ -159,35 +165,52 @@ struct Check {
 }
 
 impl Check {
-    fn expiry(&mut self, rule: &Expiry) -> Option<ExpiryRule> {
-        let selector = self.selector(&rule.selector);
+    /// Keys that are not known are mistakes, so that a rule with a misspelt one cannot do less than it says.
+    fn unknown(&mut self, keys: &[Unknown]) {
+        for Unknown { key, known } in keys {
+            let known = known.join(", ");
+            let text = format!("unknown field `{}`, expected one of {known}", key.value);
+            self.mistake(&key.referenced, text);
+        }
+    }
+
+    fn expiry(&mut self, rule: &Spanned<Expiry>) -> Option<ExpiryRule> {
+        let (at, rule) = (rule.referenced, &rule.value);
+        self.unknown(&rule.unknown);
+        let selector = self.selector(rule.selector.as_ref(), &at, &rule.unknown);
         let ttl = rule.ttl.as_ref().map(|ttl| self.read(ttl, duration::parse));
-        if rule.ttl.is_none() && rule.keep_times.is_none() {
+        let keep_times = self.optional(rule.keep_times.as_ref(), truth);
+        if rule.ttl.is_none() && rule.keep_times.is_none() && rule.unknown.is_empty() {
+            let at = rule.selector.as_ref().map_or(at, |selector| selector.referenced);
             let text = "expected `ttl` or `keep_times` in the rule, found neither".to_owned();
-            self.mistake(&rule.selector.referenced, text);
+            self.mistake(&at, text);
         }
         Some(ExpiryRule {
             selector: selector?,
             ttl: ttl.flatten().map(Lifespan::from),
-            keep_times: rule.keep_times.unwrap_or(false),
+            keep_times: keep_times.unwrap_or(false),
         })
     }
 
-    fn quota(&mut self, rule: &Quota) -> Option<QuotaRule> {
-        let selector = self.selector(&rule.selector);
-        let bytes = rule.bytes.as_ref();
-        let bytes = bytes.and_then(|bytes| self.read(bytes, str::parse::<ByteSize>));
+    fn quota(&mut self, rule: &Spanned<Quota>) -> Option<QuotaRule> {
+        let (at, rule) = (rule.referenced, &rule.value);
+        self.unknown(&rule.unknown);
+        let selector = self.selector(rule.selector.as_ref(), &at, &rule.unknown);
+        let max_groups = self.optional(rule.groups.as_ref(), count);
+        let max_series = self.optional(rule.series.as_ref(), count);
+        let bytes = self.optional(rule.bytes.as_ref(), str::parse::<ByteSize>);
         let rate = self.rate(rule);
-        let limits = [rule.groups, rule.series];
-        if limits == [None; 2] && rule.bytes.is_none() && rule.pushes_per_second.is_none() {
+        let limits = [&rule.groups, &rule.series, &rule.bytes, &rule.pushes_per_second];
+        if limits.into_iter().all(Option::is_none) && rule.unknown.is_empty() {
+            let at = rule.selector.as_ref().map_or(at, |selector| selector.referenced);
             let text =
                 "expected one of `groups`, `series`, `bytes`, `pushes_per_second` in the quota, found none";
-            self.mistake(&rule.selector.referenced, text.to_owned());
+            self.mistake(&at, text.to_owned());
         }
         Some(QuotaRule {
             selector: selector?,
-            max_groups: rule.groups,
-            max_series: rule.series,
+            max_groups,
+            max_series,
             max_bytes: bytes.map(|bytes| bytes.0),
             rate,
             rate_per: rule.per.as_ref().map(|per| per.value.clone()).unwrap_or_default(),
@@ -195,6 +218,7 @@ impl Check {
     }
 
     fn rate(&mut self, rule: &Quota) -> Option<Rate> {
+        let burst = self.optional(rule.burst.as_ref(), burst);
         let Some(per_second) = &rule.pushes_per_second else {
             let burst = rule.burst.as_ref().map(|burst| (burst.referenced, "burst"));
             let per = rule.per.as_ref().map(|per| (per.referenced, "per"));
@@ -206,51 +230,39 @@ impl Check {
             }
             return None;
         };
-        let rate = per_second.value;
-        if !(rate.is_finite() && rate > 0.0) {
-            let text = format!("expected a number above 0, found `{rate}`");
-            self.mistake(&per_second.referenced, text);
-            return None;
-        }
-        let burst = match &rule.burst {
-            Some(burst) if burst.value == 0 => {
-                self.mistake(
-                    &burst.referenced,
-                    "expected a number from 1 on, found `0`".to_owned(),
-                );
-                return None;
-            }
-            Some(burst) => burst.value,
-            // What comes in a second may come at once.
-            None => {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "a float becomes the nearest number that there is"
-                )]
-                let in_a_second = rate.ceil() as u32;
-                in_a_second.max(1)
-            }
-        };
+        let rate = self.read(per_second, rate)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a float becomes the nearest number that there is"
+        )]
+        let in_a_second = (rate.ceil() as u32).max(1);
         Some(Rate {
             per_second: rate,
-            burst,
+            // What comes in a second may come at once.
+            burst: burst.unwrap_or(in_a_second),
         })
     }
 
     fn relabelling(&mut self, rule: Spanned<Relabelling>) -> Option<Rule> {
         let at = rule.referenced;
         let rule = rule.value;
+        self.unknown(&rule.unknown);
+        let modulus = self.optional(rule.modulus.as_ref(), count);
         let action = match &rule.action {
             Some(action) => Some(self.read(action, str::parse)?),
             None => None,
         };
+        if !rule.unknown.is_empty() {
+            // What seems to be missing may be what is misspelt.
+            return None;
+        }
         let source = RuleSource {
             action,
             source_labels: rule.source_labels,
             separator: rule.separator,
             regex: rule.regex,
-            modulus: rule.modulus,
+            modulus,
             target_label: rule.target_label,
             replacement: rule.replacement,
         };
@@ -263,8 +275,55 @@ impl Check {
         }
     }
 
-    fn selector(&mut self, text: &Spanned<String>) -> Option<Selector> {
-        self.read(text, str::parse)
+    /// The selector of a rule, which begins at `rule`. If it has a key that is not known, that may be a misspelt `match`.
+    fn selector(
+        &mut self,
+        text: Option<&Spanned<SelectorText>>,
+        rule: &Location,
+        unknown: &[Unknown],
+    ) -> Option<Selector> {
+        let Some(text) = text else {
+            if unknown.is_empty() {
+                self.mistake(rule, "expected `match` in the rule, found none".to_owned());
+            }
+            return None;
+        };
+        self.parsed(&text.value, &text.referenced, SELECTORS)
+    }
+
+    /// What a selector, or something else that is a text, stands for. What is no selector may be a secret.
+    fn parsed<T: std::str::FromStr<Err: fmt::Display>>(
+        &mut self,
+        text: &SelectorText,
+        at: &Location,
+        what: &str,
+    ) -> Option<T> {
+        let why = match text {
+            SelectorText::Text(text) => match text.parse() {
+                Ok(value) => return Some(value),
+                Err(error) => format!("{error}"),
+            },
+            SelectorText::Keys(_) if what != SELECTORS => {
+                "expected a text, found keys with values".to_owned()
+            }
+            SelectorText::Keys(keys) => {
+                let keys = keys.join(",");
+                format!(
+                    "expected a text, found keys with values\nhint: put the selector in quotes: '{{{keys}}}'"
+                )
+            }
+            SelectorText::Other => "expected a text in quotes, found something else".to_owned(),
+        };
+        self.mistake(at, why);
+        None
+    }
+
+    fn optional<T, E: fmt::Display>(
+        &mut self,
+        text: Option<&Text>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        text.and_then(|text| self.read(text, parse))
     }
 
     fn read<T, E: fmt::Display>(
@@ -285,6 +344,38 @@ impl Check {
         let at = Some((at.line(), at.column()));
         self.mistakes.push(Mistake { at, text });
     }
+}
+
+/// As YAML writes them, in its older versions too.
+fn truth(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "y" => Ok(true),
+        "false" | "no" | "off" | "n" => Ok(false),
+        _ => Err(format!("expected true or false, found `{text}`")),
+    }
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    let digits = text.replace('_', "");
+    let number = match digits.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => digits.parse(),
+    };
+    number.map_err(|_| format!("expected a whole number from 0 on, found `{text}`"))
+}
+
+fn burst(text: &str) -> Result<u32, String> {
+    let number = count(text).ok().and_then(|number| u32::try_from(number).ok());
+    let number = number.filter(|number| *number > 0);
+    number.ok_or_else(|| format!("expected a number from 1 on, found `{text}`"))
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text
+        .parse()
+        .ok()
+        .filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
+    rate.ok_or_else(|| format!("expected a number above 0, found `{text}`"))
 }
 
 #[cfg(test)]

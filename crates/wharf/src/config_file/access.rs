@@ -6,7 +6,7 @@ use serde_saphyr::{Location, Spanned};
 use wharf_http::{AccessRules, Role, Scope, TokenHash};
 
 use super::source::{self, AccessSection, Texts};
-use super::{Check, Mistake};
+use super::{Check, Mistake, SELECTORS};
 
 /// Selectors of one right: each is looked at for every group that a listing or a scrape goes through.
 const MAX_SELECTORS: usize = 16;
@@ -22,6 +22,7 @@ impl Check {
                 return self.nowhere(text.to_owned());
             }
         };
+        self.unknown(&section.unknown);
         let anonymous = section
             .anonymous
             .map(|role| self.role(&role.value, &role.referenced));
@@ -38,7 +39,14 @@ impl Check {
         for (name, role) in section.tokens.into_iter().flatten() {
             let at = role.referenced;
             let (hashes, role) = role.value.into_parts();
-            let hashes: Vec<TokenHash> = self.texts(&hashes, "hashes");
+            let hashes: Vec<TokenHash> = match hashes {
+                Some(hashes) => self.texts(&hashes, "hashes"),
+                None if !role.unknown.is_empty() => Vec::new(),
+                None => {
+                    self.mistake(&at, "expected `sha256` of the token, found none".to_owned());
+                    Vec::new()
+                }
+            };
             let role = self.role(&role, &at);
             for hash in rules.add_token(&name, &hashes, role) {
                 let text = format!("expected each token once, found `{hash}` again");
@@ -54,8 +62,11 @@ impl Check {
             delete,
             read,
             admin,
+            unknown,
         } = role;
-        if push.is_none() && delete.is_none() && read.is_none() && admin.is_none() {
+        self.unknown(unknown);
+        let is_empty = push.is_none() && delete.is_none() && read.is_none() && admin.is_none();
+        if is_empty && unknown.is_empty() {
             let text = "expected one of `push`, `delete`, `read`, `admin`, found none";
             self.mistake(at, text.to_owned());
         }
@@ -63,29 +74,21 @@ impl Check {
             push: self.scope(push.as_ref()),
             delete: self.scope(delete.as_ref()),
             read: self.scope(read.as_ref()),
-            admin: admin.unwrap_or(false),
+            admin: self.optional(admin.as_ref(), super::truth).unwrap_or(false),
         }
     }
 
     fn scope(&mut self, texts: Option<&Spanned<Texts>>) -> Scope {
-        texts.map_or(Scope::Nothing, |texts| {
-            Scope::from(self.texts(texts, "selectors"))
-        })
+        texts.map_or(Scope::Nothing, |texts| Scope::from(self.texts(texts, SELECTORS)))
     }
 
     /// What one text or each of a list stands for. A mistake leaves it out, and the file is of no use then.
     fn texts<T: std::str::FromStr<Err: Display>>(&mut self, texts: &Spanned<Texts>, what: &str) -> Vec<T> {
         match &texts.value {
-            Texts::One(text) => match text.parse() {
-                Ok(value) => vec![value],
-                Err(error) => {
-                    self.mistake(&texts.referenced, format!("{error}"));
-                    Vec::new()
-                }
-            },
+            Texts::One(text) => self.parsed(text, &texts.referenced, what).into_iter().collect(),
             Texts::List(list) if (1..=MAX_SELECTORS).contains(&list.len()) => list
                 .iter()
-                .filter_map(|text| self.read(text, str::parse))
+                .filter_map(|text| self.parsed(&text.value, &text.referenced, what))
                 .collect(),
             Texts::List(list) => {
                 let found = list.len();

@@ -1,19 +1,80 @@
 //! What stands in the file, before anything of it is checked.
+//!
+//! The reader of YAML stops at its first error. So what may be told of later is no error here: a key that is not known
+//! is kept with its place, and a number, a word or a selector is taken as it is written.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{SeqAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Document {
-    pub(super) expiry: Option<Vec<Expiry>>,
-    pub(super) quotas: Option<Vec<Quota>>,
-    pub(super) relabel_configs: Option<Vec<Spanned<Relabelling>>>,
-    pub(super) access: AccessSection,
+/// A key that is not known, and those that are.
+#[derive(Debug)]
+pub(super) struct Unknown {
+    pub(super) key: Spanned<String>,
+    pub(super) known: &'static [&'static str],
+}
+
+/// A scalar as it is written, and where.
+pub(super) type Text = Spanned<String>;
+
+/// Makes a type of a mapping: a field for each key, and what else stands there.
+macro_rules! keys {
+    ($(#[$meta:meta])* $name:ident { $($key:literal => $field:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Default)]
+        pub(super) struct $name {
+            $(pub(super) $field: $type,)*
+            pub(super) unknown: Vec<Unknown>,
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                const KEYS: &[&str] = &[$($key),*];
+                struct Keys;
+
+                impl<'de> Visitor<'de> for Keys {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("keys with values")
+                    }
+
+                    fn visit_unit<E>(self) -> Result<$name, E> {
+                        Ok($name::default())
+                    }
+
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
+                        let mut found = $name::default();
+                        while let Some(key) = map.next_key::<Spanned<String>>()? {
+                            match key.value.as_str() {
+                                $($key => found.$field = map.next_value()?,)*
+                                _ => {
+                                    map.next_value::<IgnoredAny>()?;
+                                    found.unknown.push(Unknown { key, known: KEYS });
+                                }
+                            }
+                        }
+                        Ok(found)
+                    }
+                }
+
+                deserializer.deserialize_struct(stringify!($name), KEYS, Keys)
+            }
+        }
+    };
+}
+
+keys! {
+    /// The whole file.
+    Document {
+        "expiry" => expiry: Option<Vec<Spanned<Expiry>>>,
+        "quotas" => quotas: Option<Vec<Spanned<Quota>>>,
+        "relabel_configs" => relabel_configs: Option<Vec<Spanned<Relabelling>>>,
+        "access" => access: AccessSection,
+    }
 }
 
 /// A key without a value is told from no key: nobody may mean by it that everything is allowed.
@@ -32,42 +93,45 @@ impl<'de> Deserialize<'de> for AccessSection {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Access {
-    pub(super) anonymous: Option<Spanned<Role>>,
-    pub(super) users: Option<BTreeMap<String, Spanned<Role>>>,
-    pub(super) tokens: Option<BTreeMap<String, Spanned<TokenRole>>>,
-    pub(super) certificates: Option<BTreeMap<String, Spanned<Role>>>,
+keys! {
+    /// Identities by kind and name.
+    Access {
+        "anonymous" => anonymous: Option<Spanned<Role>>,
+        "users" => users: Option<BTreeMap<String, Spanned<Role>>>,
+        "tokens" => tokens: Option<BTreeMap<String, Spanned<TokenRole>>>,
+        "certificates" => certificates: Option<BTreeMap<String, Spanned<Role>>>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Role {
-    pub(super) push: Option<Spanned<Texts>>,
-    pub(super) delete: Option<Spanned<Texts>>,
-    pub(super) read: Option<Spanned<Texts>>,
-    pub(super) admin: Option<bool>,
+keys! {
+    /// What an identity may do.
+    Role {
+        "push" => push: Option<Spanned<Texts>>,
+        "delete" => delete: Option<Spanned<Texts>>,
+        "read" => read: Option<Spanned<Texts>>,
+        "admin" => admin: Option<Text>,
+    }
 }
 
-/// A role and the hashes of those who have it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TokenRole {
-    pub(super) sha256: Spanned<Texts>,
-    push: Option<Spanned<Texts>>,
-    delete: Option<Spanned<Texts>>,
-    read: Option<Spanned<Texts>>,
-    admin: Option<bool>,
+keys! {
+    /// A role and the hashes of those who have it.
+    TokenRole {
+        "sha256" => sha256: Option<Spanned<Texts>>,
+        "push" => push: Option<Spanned<Texts>>,
+        "delete" => delete: Option<Spanned<Texts>>,
+        "read" => read: Option<Spanned<Texts>>,
+        "admin" => admin: Option<Text>,
+    }
 }
 
 impl TokenRole {
-    pub(super) fn into_parts(self) -> (Spanned<Texts>, Role) {
+    pub(super) fn into_parts(self) -> (Option<Spanned<Texts>>, Role) {
         let role = Role {
             push: self.push,
             delete: self.delete,
             read: self.read,
             admin: self.admin,
+            unknown: self.unknown,
         };
         (self.sha256, role)
     }
@@ -76,8 +140,8 @@ impl TokenRole {
 /// One text, or a list of them.
 #[derive(Debug)]
 pub(super) enum Texts {
-    One(String),
-    List(Vec<Spanned<String>>),
+    One(SelectorText),
+    List(Vec<Spanned<SelectorText>>),
 }
 
 impl<'de> Deserialize<'de> for Texts {
@@ -96,7 +160,11 @@ impl<'de> Visitor<'de> for TextsVisitor {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Texts, E> {
-        Ok(Texts::One(text.to_owned()))
+        Ok(Texts::One(SelectorText::Text(text.to_owned())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Texts, A::Error> {
+        SelectorVisitor.visit_map(map).map(Texts::One)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Texts, A::Error> {
@@ -108,37 +176,100 @@ impl<'de> Visitor<'de> for TextsVisitor {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Expiry {
-    #[serde(rename = "match")]
-    pub(super) selector: Spanned<String>,
-    pub(super) ttl: Option<Spanned<String>>,
-    pub(super) keep_times: Option<bool>,
+/// A selector, or what YAML has made of one without quotes.
+#[derive(Debug)]
+pub(super) enum SelectorText {
+    Text(String),
+    /// `{job="x"}` without quotes is keys without values; these are the keys.
+    Keys(Vec<String>),
+    /// A number, a list, or nothing.
+    Other,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Quota {
-    #[serde(rename = "match")]
-    pub(super) selector: Spanned<String>,
-    pub(super) groups: Option<u64>,
-    pub(super) series: Option<u64>,
-    pub(super) bytes: Option<Spanned<String>>,
-    pub(super) pushes_per_second: Option<Spanned<f64>>,
-    pub(super) burst: Option<Spanned<u32>>,
-    pub(super) per: Option<Spanned<Vec<String>>>,
+impl<'de> Deserialize<'de> for SelectorText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SelectorVisitor)
+    }
 }
 
-/// As in Prometheus' configuration.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Relabelling {
-    pub(super) action: Option<Spanned<String>>,
-    pub(super) source_labels: Option<Vec<String>>,
-    pub(super) separator: Option<String>,
-    pub(super) regex: Option<String>,
-    pub(super) modulus: Option<u64>,
-    pub(super) target_label: Option<String>,
-    pub(super) replacement: Option<String>,
+struct SelectorVisitor;
+
+impl<'de> Visitor<'de> for SelectorVisitor {
+    type Value = SelectorText;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a selector in quotes")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<SelectorText, E> {
+        Ok(SelectorText::Text(text.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SelectorText, A::Error> {
+        let mut keys = Vec::new();
+        while let Some((key, IgnoredAny)) = map.next_entry()? {
+            keys.push(key);
+        }
+        Ok(SelectorText::Keys(keys))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<SelectorText, A::Error> {
+        while let Some(IgnoredAny) = seq.next_element()? {}
+        Ok(SelectorText::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<SelectorText, E> {
+        Ok(SelectorText::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<SelectorText, E> {
+        Ok(SelectorText::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<SelectorText, E> {
+        Ok(SelectorText::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<SelectorText, E> {
+        Ok(SelectorText::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<SelectorText, E> {
+        Ok(SelectorText::Other)
+    }
+}
+
+keys! {
+    /// When groups leave.
+    Expiry {
+        "match" => selector: Option<Spanned<SelectorText>>,
+        "ttl" => ttl: Option<Text>,
+        "keep_times" => keep_times: Option<Text>,
+    }
+}
+
+keys! {
+    /// How much groups may store and push.
+    Quota {
+        "match" => selector: Option<Spanned<SelectorText>>,
+        "groups" => groups: Option<Text>,
+        "series" => series: Option<Text>,
+        "bytes" => bytes: Option<Text>,
+        "pushes_per_second" => pushes_per_second: Option<Text>,
+        "burst" => burst: Option<Text>,
+        "per" => per: Option<Spanned<Vec<String>>>,
+    }
+}
+
+keys! {
+    /// As in Prometheus' configuration.
+    Relabelling {
+        "action" => action: Option<Text>,
+        "source_labels" => source_labels: Option<Vec<String>>,
+        "separator" => separator: Option<String>,
+        "regex" => regex: Option<String>,
+        "modulus" => modulus: Option<Text>,
+        "target_label" => target_label: Option<String>,
+        "replacement" => replacement: Option<String>,
+    }
 }

@@ -138,6 +138,49 @@ relabel_configs:
     );
 }
 
+/// The slips of one careless hour, all told at once, in the order of the file.
+#[test]
+fn keys_kinds_and_missing_quotes_are_told_together() {
+    check(
+        r#"
+qotas: []
+expiry:
+  - match: {job="x",env="y"}
+    tll: 3h
+    keep_times: maybe
+  - ttl: 1h
+quotas:
+  - match: [1]
+    groups: lots
+    burst: 0
+    pushes_per_second: fast
+access:
+  anonymous: {read: {job="x"}, admin: 7, push: ['{}', {a="b"}]}
+  user: {}
+  tokens:
+    a: {push: '{}'}
+"#,
+        expect![[r#"
+            f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, relabel_configs, access
+            f.yml: line 4, column 12: expected a text, found keys with values
+            hint: put the selector in quotes: '{job="x",env="y"}'
+            f.yml: line 5, column 5: unknown field `tll`, expected one of match, ttl, keep_times
+            f.yml: line 6, column 17: expected true or false, found `maybe`
+            f.yml: line 7, column 5: expected `match` in the rule, found none
+            f.yml: line 9, column 12: expected a text in quotes, found something else
+            f.yml: line 10, column 13: expected a whole number from 0 on, found `lots`
+            f.yml: line 11, column 12: expected a number from 1 on, found `0`
+            f.yml: line 12, column 24: expected a number above 0, found `fast`
+            f.yml: line 14, column 21: expected a text, found keys with values
+            hint: put the selector in quotes: '{job="x"}'
+            f.yml: line 14, column 39: expected true or false, found `7`
+            f.yml: line 14, column 55: expected a text, found keys with values
+            hint: put the selector in quotes: '{a="b"}'
+            f.yml: line 15, column 3: unknown field `user`, expected one of anonymous, users, tokens, certificates
+            f.yml: line 17, column 8: expected `sha256` of the token, found none"#]],
+    );
+}
+
 #[test]
 fn what_is_no_yaml_is_a_mistake_with_its_place() {
     check(
@@ -154,7 +197,7 @@ fn what_is_no_yaml_is_a_mistake_with_its_place() {
     );
     check(
         "quotas:\n  - {match: '{}', series: -1}\n",
-        expect!["f.yml: line 2, column 27: expected a whole number from 0 on, found something else"],
+        expect!["f.yml: line 2, column 27: expected a whole number from 0 on, found `-1`"],
     );
 }
 

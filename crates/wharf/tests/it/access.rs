@@ -590,7 +590,14 @@ fn mistakes_in_the_rules_are_named_with_their_place() {
             "access:\n  users: {a: {push: []}}\n",
             "expected 1 to 16 selectors, found 0",
         ),
-        ("access:\n  tokens: {a: {push: '{}'}}\n", "missing field `sha256`"),
+        (
+            "access:\n  tokens: {a: {push: '{}'}}\n",
+            "line 2, column 15: expected `sha256` of the token, found none",
+        ),
+        (
+            "access:\n  tokens: {a: {sha256: {secret}, push: '{}'}}\n",
+            "line 2, column 24: expected a text, found keys",
+        ),
         (
             "access:\n  tokens: {a: {sha256: secret, push: '{}'}}\n",
             "expected 64 hexadecimal digits, found something else",
