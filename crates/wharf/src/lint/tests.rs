@@ -72,7 +72,7 @@ fn every_syntax_error_has_its_line_and_column() {
             4:3 syntax: expected a number, found `two`
                 a line is `name{label="value"} 1`
             5:7 syntax: expected a label value in double quotes, found `1} 1`
-                label values stand in straight double quotes: `name="value"`
+                label values stand in straight double quotes; in a shell, put the line in single ones
             6:6 syntax: expected `\\`, `\n` or `\"`, found `\\t"} 1`
                 a backslash itself is written `\\`; only `\\`, `\n` and `\"` are escapes
         "#]],
