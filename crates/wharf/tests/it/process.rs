@@ -616,7 +616,7 @@ fn a_selector_can_be_written_as_in_the_documentation_of_prometheus() {
         "{groups}"
     );
     assert_eq!(groups["data"]["groups"][0]["labels"]["job"], "x");
-    let scrape = ask("GET", r#"/metrics?match[]={__name__="m",job=~"x|z"}"#);
+    let scrape = ask("GET", r#"/metrics?match[]={job=~"x|z"}"#);
     assert!(scrape.contains("m{instance=\"\",job=\"x\"} 1\n"), "{scrape}");
     assert!(!scrape.contains("job=\"y\""), "{scrape}");
     ask("DELETE", r#"/api/v1/groups?match[]={job="x"}"#);
