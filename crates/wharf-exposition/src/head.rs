@@ -28,9 +28,10 @@ impl<'a> Head<'a> {
 }
 
 /// Whether `unit` is the last word of `name`. Prometheus refuses a whole scrape over a unit that is not, so
-/// the encoders leave such a unit out.
+/// the encoders leave such a unit out. Names that are quoted can end in what no UNIT line says.
 pub(crate) fn is_unit_of(name: &str, unit: &str) -> bool {
-    !unit.is_empty() && name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'))
+    let can_be_written = !unit.is_empty() && !unit.contains(['"', '\\', '\n', '\r']);
+    can_be_written && name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'))
 }
 
 #[cfg(test)]
@@ -45,6 +46,7 @@ mod tests {
             ("a_milliseconds", "seconds"),
             ("a_b", ""),
             ("a_b", "c"),
+            ("a_\"", "\""),
         ] {
             assert!(!is_unit_of(name, unit), "{name} {unit}");
         }

@@ -9,20 +9,20 @@
 //! has the same name in whatever format it came: the counter `foo` is the family `foo_total` there, the info
 //! `foo` is `foo_info`. All other families keep their names. A family without samples is none.
 //!
-//! # What is tolerated
-//! Clients err, and bodies that the text format takes should not be refused for trifles. Beyond the standard,
-//! [`decode()`] accepts
+//! # What is refused
+//! All that the standard forbids: [`ErrorKind`] has a variant for each rule. The official parser cases, and Python's
+//! reader, which was written beside the standard, are the judges; `docs/openmetrics.md` lists where the answers differ.
 //!
-//! * line ends of CR LF, empty lines, comments, and several blanks where one should be;
+//! # What is tolerated
+//! What clients that people push with write, as `docs/openmetrics.md` says of each, and nothing else:
+//!
 //! * no `# EOF`, which Go's client leaves out of its pushes, if the last line has its line end;
-//! * no line end behind `# EOF`;
-//! * samples without metadata, which begin a family of unknown type, and the type `untyped` for `unknown`;
-//! * counters whose family or sample names have one `_total` too many or too few, and infos likewise with
-//!   `_info`;
-//! * a counter `m` beside another family `m`, which the text format tells apart;
-//! * histograms without a bucket `+Inf`, sum or count, and gauge histograms that write `_sum` and `_count`;
-//! * exemplars at samples that must not have one, which are dropped, and exemplars of any length;
-//! * values that the standard forbids, like a negative counter.
+//! * a gauge `m` beside a counter `m`, such as Go's client has with `go_memstats_alloc_bytes`: their samples, `m` and
+//!   `m_total`, differ;
+//! * a histogram with buckets below zero that has a count and, as it must, no sum, as Python's client writes it;
+//! * a quotation mark in a help text that is not escaped, as the official parser cases have it.
+//!
+//! Whole names and label names in quotes are those of the extension for UTF-8 names.
 //!
 //! [`Exposition`]: wharf_model::Exposition
 

@@ -459,6 +459,19 @@ impl<'a> Exposition<'a> {
 
     /// The string behind a reference; empty for a reference of another exposition that points nowhere here.
     pub fn text(&self, text: Text) -> &str {
+        let (buffer, range) = self.place(text);
+        buffer.get(range).unwrap_or_default()
+    }
+
+    /// The bytes of that string. To compare strings they will do, and they need no look at where characters begin.
+    #[inline]
+    pub fn bytes(&self, text: Text) -> &[u8] {
+        let (buffer, range) = self.place(text);
+        buffer.as_bytes().get(range).unwrap_or_default()
+    }
+
+    #[inline]
+    fn place(&self, text: Text) -> (&str, Range<usize>) {
         let start = (text.start & !SIDE) as usize;
         let range = start..start + text.len as usize;
         let buffer = if text.start & SIDE == 0 {
@@ -466,7 +479,7 @@ impl<'a> Exposition<'a> {
         } else {
             &self.side
         };
-        buffer.get(range).unwrap_or_default()
+        (buffer, range)
     }
 
     /// The labels of a metric or exemplar as name and value, in the order they came.

@@ -49,8 +49,6 @@ impl<'a> Cursor<'a> {
             None => (rest.len(), body.len()),
         };
         let line = rest.get(..length).unwrap_or_default();
-        let returns = line.iter().rev().take_while(|byte| **byte == b'\r').count();
-        let line = line.get(..line.len() - returns).unwrap_or_default();
         (
             Self {
                 body,
@@ -89,23 +87,34 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// Steps over blanks, and returns whether there were any.
+    /// Steps over the one blank that has to come next.
     #[inline]
-    pub(super) fn skip_blanks(&mut self) -> bool {
-        let before = self.rest.len();
-        while let Some((b' ' | b'\t', rest)) = self.rest.split_first() {
-            self.rest = rest;
+    pub(super) fn blank(&mut self, expected: &'static str) -> Result<(), Problem> {
+        if self.eat(b' ') {
+            Ok(())
+        } else {
+            Err(self.unexpected(expected))
         }
-        self.rest.len() < before
     }
 
-    /// Steps over everything up to the next blank.
+    /// Steps over a blank that something follows, and returns whether there was one.
+    #[inline]
+    pub(super) fn eat_separator(&mut self) -> Result<bool, Problem> {
+        let before = *self;
+        let found = self.eat(b' ');
+        if found && self.is_at_end() {
+            return Err(before.unexpected("the end of the line"));
+        }
+        Ok(found)
+    }
+
+    /// Steps over everything up to the next blank or the end of the line.
     #[inline]
     pub(super) fn word(&mut self) -> &'a [u8] {
         let length = self
             .rest
             .iter()
-            .position(|byte| is_blank(*byte))
+            .position(|byte| *byte == b' ')
             .unwrap_or(self.rest.len());
         self.advance(length)
     }
@@ -188,9 +197,24 @@ impl<'a> Cursor<'a> {
         self.text(self.at()..self.end)
     }
 
-    /// The rest of the line, without the blanks at its end.
-    pub(super) fn trimmed(&self) -> &'a str {
-        self.remainder().trim_end_matches([' ', '\t'])
+    /// Whether the line ends with a carriage return; then the cursor goes before it.
+    pub(super) fn ends_with_return(&mut self) -> bool {
+        let found = self.rest.ends_with(b"\r");
+        if found {
+            self.advance(self.rest.len() - 1);
+        }
+        found
+    }
+
+    /// The place of the label `name` in the sample line that begins here. Only where it stands without quotes: behind
+    /// a brace or a comma, `name="` is nothing else, for quotes within a value are escaped.
+    pub(super) fn at_label(&self, name: &str) -> Self {
+        let (line, mut found) = (self.remainder(), *self);
+        let index = ['{', ',']
+            .iter()
+            .find_map(|before| line.find(&format!("{before}{name}=\"")));
+        found.advance(index.map_or(0, |index| index + 1));
+        found
     }
 
     pub(super) fn problem(&self, kind: ErrorKind) -> Problem {
@@ -237,8 +261,4 @@ pub(super) fn unescape(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(unescaped)
-}
-
-fn is_blank(byte: u8) -> bool {
-    byte == b' ' || byte == b'\t'
 }

@@ -1,5 +1,7 @@
 //! From the arenas into lines.
 
+use std::collections::HashMap;
+
 use wharf_model::name::{EscapingScheme, is_legacy_label_name, is_legacy_metric_name};
 use wharf_model::{Count, Exemplar, Exposition, Family, Histogram, Metric, MetricType, Run, Summary, Value};
 
@@ -9,8 +11,8 @@ use crate::{Head, number};
 
 /// Appends the `# HELP`, `# TYPE` and `# UNIT` lines of a family.
 ///
-/// A unit that is not the last word of the name is left out: Prometheus would refuse the scrape. A counter whose
-/// name lacks `_total` is of unknown type.
+/// A unit that is not the last word of the name is left out, for Prometheus would refuse the scrape, and so is that of an
+/// info or a state set, which has none. A counter whose name lacks `_total` is of unknown type.
 pub fn write_head(out: &mut Vec<u8>, head: &Head<'_>, escaping: EscapingScheme) {
     let name = escaping.escape_metric_name(head.name);
     let (name, metric_type) = name_and_type(&name, head.metric_type);
@@ -26,7 +28,8 @@ pub fn write_head(out: &mut Vec<u8>, head: &Head<'_>, escaping: EscapingScheme) 
     out.push(b' ');
     out.extend_from_slice(metric_type.as_openmetrics().as_bytes());
     out.push(b'\n');
-    if is_unit_of(name, head.unit) {
+    let may_have_unit = !matches!(metric_type, MetricType::Info | MetricType::StateSet);
+    if may_have_unit && is_unit_of(name, head.unit) {
         out.extend_from_slice(b"# UNIT ");
         write_metric_name(out, name);
         out.push(b' ');
@@ -38,8 +41,9 @@ pub fn write_head(out: &mut Vec<u8>, head: &Head<'_>, escaping: EscapingScheme) 
 /// Appends the samples of `family`, metrics and labels in the order in which they stand.
 ///
 /// Each sample has the name that the text format gives it, but for those of gauge histograms. A histogram without a
-/// bucket `+Inf` gets one. What the format cannot say, native histograms above all, is left out; values that the
-/// standard forbids are written as they are.
+/// bucket `+Inf` gets one. A histogram with buckets below zero must not have a sum, and has none here if it is zero,
+/// which is what one without a sum is decoded to. What the format cannot say, native histograms above all, is left out;
+/// values that the standard forbids are written as they are.
 pub fn write_metrics(
     out: &mut Vec<u8>,
     exposition: &Exposition<'_>,
@@ -47,10 +51,37 @@ pub fn write_metrics(
     escaping: EscapingScheme,
 ) {
     with_encoder(exposition, family, escaping, |encoder| {
-        for metric in &family.metrics {
-            encoder.metric(out, metric, None);
+        if family.metric_type == MetricType::StateSet {
+            for metric in states_together(exposition, family) {
+                encoder.metric(out, metric, None);
+            }
+        } else {
+            for metric in &family.metrics {
+                encoder.metric(out, metric, None);
+            }
         }
     });
+}
+
+/// The states of a family, those of one set together. Each is a metric of its own in an exposition, and metrics have been
+/// sorted by their labels.
+fn states_together<'e>(
+    exposition: &'e Exposition<'_>,
+    family: &'e Family,
+) -> impl Iterator<Item = &'e Metric> {
+    let state = exposition.text(family.name);
+    let mut sets: HashMap<Vec<_>, usize> = HashMap::new();
+    let set_of = |metric: &'e Metric| {
+        let labels = exposition.labels(metric.labels);
+        let next = sets.len();
+        *sets
+            .entry(labels.filter(|(name, _)| *name != state).collect())
+            .or_insert(next)
+    };
+    let sets: Vec<usize> = family.metrics.iter().map(set_of).collect();
+    let mut metrics: Vec<_> = sets.into_iter().zip(&family.metrics).collect();
+    metrics.sort_by_key(|(set, _)| *set);
+    metrics.into_iter().map(|(_, metric)| metric)
 }
 
 /// Appends the samples of one metric of `family`.
@@ -183,6 +214,11 @@ impl Encoder<'_> {
             self.end_sample(out, metric, None);
         }
         let is_gauge = self.metric_type == MetricType::GaugeHistogram;
+        let buckets = self.exposition.buckets(histogram.buckets);
+        let has_negative = buckets.iter().any(|bucket| bucket.upper_bound < 0.0);
+        if has_negative && histogram.sum == 0.0 && !is_gauge {
+            return;
+        }
         let suffixes = if is_gauge {
             ["_gsum", "_gcount"]
         } else {
@@ -220,11 +256,11 @@ impl Encoder<'_> {
         if let Some(seconds) = as_series {
             self.series(out, "_created", metric.labels, None);
             write_float(out, seconds);
-            out.push(b'\n');
+            self.end_sample(out, metric, None);
         } else if let Some(created) = created {
             self.series(out, "_created", metric.labels, None);
             timestamp::write(out, created);
-            out.push(b'\n');
+            self.end_sample(out, metric, None);
         }
     }
 

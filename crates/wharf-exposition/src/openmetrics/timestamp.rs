@@ -4,7 +4,12 @@
 
 use wharf_model::Timestamp;
 
+use crate::number;
+
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
+
+/// Nanoseconds since the Unix epoch.
+pub(super) type Nanos = i128;
 
 /// Reads a time. Digits below the nanosecond are cut off.
 pub(super) fn parse(text: &[u8]) -> Option<Timestamp> {
@@ -15,9 +20,11 @@ pub(super) fn parse(text: &[u8]) -> Option<Timestamp> {
     })
 }
 
-/// Reads a time as milliseconds, rounded towards the past.
-pub(super) fn parse_millis(text: &[u8]) -> Option<i64> {
-    i64::try_from(parse_nanos(text)?.div_euclid(1_000_000)).ok()
+/// The same as milliseconds, rounded towards the past. A time that 64 bits of them do not reach is as far away as
+/// they do: whoever has timestamps at all only asks which is later.
+pub(super) fn millis(nanos: Nanos) -> i64 {
+    let millis = nanos.div_euclid(1_000_000);
+    i64::try_from(millis).unwrap_or(if millis < 0 { i64::MIN } else { i64::MAX })
 }
 
 /// Appends a time.
@@ -44,50 +51,47 @@ fn write_nanos(out: &mut Vec<u8>, nanos: i128) {
     }
 }
 
-/// Reads a decimal, with or without exponent, as billionths.
-fn parse_nanos(text: &[u8]) -> Option<i128> {
-    let negative = text.first() == Some(&b'-');
-    let text = text
-        .strip_prefix(b"-")
-        .or_else(|| text.strip_prefix(b"+"))
-        .unwrap_or(text);
-    let mark = text.iter().position(|byte| matches!(byte, b'e' | b'E'));
-    let (digits, exponent) = match mark.and_then(|mark| text.split_at_checked(mark)) {
-        Some((digits, exponent)) => (digits, parse_exponent(exponent.get(1..)?)?),
-        None => (text, 0),
-    };
-    let mut nanos = 0_i128;
-    let mut point = None;
-    let mut count = 0_i32;
-    for (index, byte) in digits.iter().enumerate() {
-        match byte {
-            b'.' if point.is_none() => point = Some(i32::try_from(index).ok()?),
-            b'0'..=b'9' => count = count.checked_add(1)?,
-            _ => return None,
-        }
-    }
-    if count == 0 {
+/// Reads a decimal, with or without exponent, as billionths. Digits below are cut off. What is beyond 10^30 of them,
+/// many times the age of the universe, is that.
+pub(super) fn parse_nanos(text: &[u8]) -> Option<Nanos> {
+    const MAX_PLACE: u32 = 30;
+    if !number::parse_f64(text)?.is_finite() {
         return None;
     }
-    // How many places the digit lies above the nanosecond.
-    let mut place = point.unwrap_or(count).checked_add(exponent)?.checked_add(9)?;
-    for digit in digits.iter().filter(|byte| byte.is_ascii_digit()) {
-        place -= 1;
+    let is_negative = text.first() == Some(&b'-');
+    let mark = text.iter().position(|byte| matches!(byte, b'e' | b'E'));
+    let (digits, exponent) = match mark.and_then(|mark| text.split_at_checked(mark)) {
+        Some((digits, exponent)) => (digits, parse_exponent(exponent)),
+        None => (text, 0),
+    };
+    let is_digit = |byte: &&u8| byte.is_ascii_digit();
+    let integer = digits.iter().take_while(|byte| **byte != b'.');
+    let integer_digits = i64::try_from(integer.filter(is_digit).count()).ok()?;
+    // How many places the next digit lies above the nanosecond.
+    let mut place = integer_digits.saturating_add(exponent).saturating_add(9);
+    let mut nanos = 0_i128;
+    for digit in digits.iter().filter(is_digit) {
+        place = place.saturating_sub(1);
         let digit = i128::from(digit - b'0');
         match u32::try_from(place) {
-            // More places are beyond 64 bits of seconds: only zeros may stand that high.
-            Ok(place @ 0..=30) => nanos += digit * 10_i128.pow(place),
-            Ok(_) if digit != 0 => return None,
-            Ok(_) => {}
-            Err(_) => break,
+            Ok(place @ 0..MAX_PLACE) => nanos += digit * 10_i128.pow(place),
+            Err(_) if place < 0 => break,
+            _ if digit != 0 => {
+                nanos = 10_i128.pow(MAX_PLACE);
+                break;
+            }
+            _ => {}
         }
     }
-    Some(if negative { -nanos } else { nanos })
+    Some(if is_negative { -nanos } else { nanos })
 }
 
-fn parse_exponent(text: &[u8]) -> Option<i32> {
-    let exponent: i32 = std::str::from_utf8(text).ok()?.parse().ok()?;
-    (-1000..=1000).contains(&exponent).then_some(exponent)
+/// Reads the exponent behind its mark. One that does not fit is far below: the number it belongs to is finite.
+fn parse_exponent(text: &[u8]) -> i64 {
+    let exponent = text.get(1..).and_then(|text| std::str::from_utf8(text).ok());
+    exponent
+        .and_then(|exponent| exponent.parse().ok())
+        .unwrap_or(i64::MIN)
 }
 
 #[cfg(test)]
@@ -115,6 +119,9 @@ mod tests {
             ("-0.000000001", "-0.000000001"),
             ("1e-9", "0.000000001"),
             ("1e-10", "0.0"),
+            ("1e-99999999999999999999", "0.0"),
+            ("0e99999999999999999999", "0.0"),
+            ("0.0000000000000000000000000000000000000001E+40", "1.0"),
             ("000000000000000000000000000000000000000001", "1.0"),
             ("9223372036854775807.999999999", "9223372036854775807.999999999"),
         ];
@@ -147,10 +154,16 @@ mod tests {
     }
 
     #[test]
-    fn milliseconds_round_towards_the_past() {
-        let cases = [("1.9999", 1999), ("-0.0001", -1), ("1e3", 1_000_000)];
+    fn milliseconds_round_towards_the_past_and_end_where_64_bits_do() {
+        let cases = [
+            ("1.9999", 1999),
+            ("-0.0001", -1),
+            ("1e3", 1_000_000),
+            ("1e300", i64::MAX),
+            ("-12345678901234567890.5", i64::MIN),
+        ];
         for (text, expected) in cases {
-            assert_eq!(parse_millis(text.as_bytes()), Some(expected));
+            assert_eq!(parse_nanos(text.as_bytes()).map(millis), Some(expected));
         }
         let mut out = Vec::new();
         write_millis(&mut out, -1500);

@@ -54,7 +54,7 @@ struct NativePlan {
     is_float: bool,
 }
 
-/// Any exposition that `format` can say.
+/// Any exposition that `format` can say. `OpenMetrics` has rules on what metrics are, so there it is one that keeps them.
 pub(crate) fn exposition(format: Format) -> impl Strategy<Value = Exposition<'static>> {
     vec(family(format), 0..5).prop_map(move |plans| Builder::build(format, &plans))
 }
@@ -80,15 +80,23 @@ fn family(format: Format) -> impl Strategy<Value = FamilyPlan> {
             MetricType::GaugeHistogram,
         ],
     };
-    // A carriage return at the end of a line of OpenMetrics counts as part of the line end.
-    let help = text().prop_map(|help| help.replace('\r', " "));
+    // A carriage return at the end of a line of OpenMetrics counts as part of the line end, and empty help is none.
+    let is_openmetrics = format == Format::OpenMetrics;
+    let help = text().prop_map(move |help| {
+        let help = help.replace('\r', " ");
+        if is_openmetrics && help.is_empty() {
+            "help".to_owned()
+        } else {
+            help
+        }
+    });
     let fewest = usize::from(format == Format::OpenMetrics);
     (
         name(),
         option::of(help),
         any::<bool>(),
         proptest::sample::select(types),
-        vec(metric(), fewest..4),
+        vec(metric(format), fewest..4),
     )
         .prop_map(|(name, help, has_unit, metric_type, metrics)| FamilyPlan {
             name,
@@ -99,7 +107,7 @@ fn family(format: Format) -> impl Strategy<Value = FamilyPlan> {
         })
 }
 
-fn metric() -> impl Strategy<Value = MetricPlan> {
+fn metric(format: Format) -> impl Strategy<Value = MetricPlan> {
     let first = (
         labels(),
         number(),
@@ -113,11 +121,11 @@ fn metric() -> impl Strategy<Value = MetricPlan> {
         vec((number(), number()), 0..4),
     );
     let third = (option::of(native()), proptest::bool::weighted(0.1));
-    (first, second, third).prop_map(|(first, second, third)| {
+    (first, second, third).prop_map(move |(first, second, third)| {
         let (labels, number, count, fraction, timestamp_ms) = first;
         let (created, exemplars, pairs) = second;
         let (native, is_missing) = third;
-        MetricPlan {
+        let plan = MetricPlan {
             labels,
             number,
             count,
@@ -128,8 +136,31 @@ fn metric() -> impl Strategy<Value = MetricPlan> {
             pairs,
             native,
             is_missing,
+        };
+        match format {
+            Format::OpenMetrics => plan.kept_to_the_rules(),
+            Format::Protobuf => plan,
         }
     })
+}
+
+impl MetricPlan {
+    /// The same as `OpenMetrics` allows it whatever the type: counts are whole, sums and ranks not negative, bounds
+    /// sorted, labels free of what belongs to the format.
+    fn kept_to_the_rules(mut self) -> Self {
+        let is_free = |(name, _): &(String, String)| {
+            !name.starts_with("__") && !["le", "quantile", "number", "state"].contains(&name.as_str())
+        };
+        self.labels.retain(is_free);
+        for exemplar in &mut self.exemplars {
+            exemplar.labels.retain(is_free);
+        }
+        self.fraction = None;
+        self.pairs.retain(|(bound, _)| bound.is_finite());
+        self.pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        self.pairs.dedup_by(|a, b| a.0 <= b.0);
+        self
+    }
 }
 
 fn native() -> impl Strategy<Value = NativePlan> {
@@ -181,6 +212,11 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z/ 0-9]{0,12}", "[\\x00-\\x7fé\\n\"\\\\]{0,8}", "\\PC{0,6}"]
 }
 
+/// The number without its sign; zero if it is none.
+fn magnitude(number: f64) -> f64 {
+    if number.is_nan() { 0.0 } else { number.abs() }
+}
+
 /// Lays plans out in arrays.
 struct Builder {
     format: Format,
@@ -200,15 +236,19 @@ impl Builder {
     }
 
     fn family(&mut self, index: usize, plan: &FamilyPlan) {
-        let unit = if plan.has_unit { "seconds" } else { "" };
-        let separator = if plan.has_unit { "_" } else { "" };
+        let may_have_unit = !matches!(plan.metric_type, MetricType::Info | MetricType::StateSet);
+        let has_unit = plan.has_unit && may_have_unit;
+        let unit = if has_unit { "seconds" } else { "" };
+        let separator = if has_unit { "_" } else { "" };
         let suffix = match plan.metric_type {
             MetricType::Counter => "_total",
             MetricType::Info => "_info",
             _ => "",
         };
-        // The index keeps names apart.
-        let name = format!("{}{index}{separator}{unit}{suffix}", plan.name);
+        // The index keeps names apart, and the letter from names that are reserved.
+        let is_openmetrics = self.format == Format::OpenMetrics;
+        let letter = if is_openmetrics { "n" } else { "" };
+        let name = format!("{letter}{}{index}{separator}{unit}{suffix}", plan.name);
         let exposition = &mut self.exposition;
         let mut family = Family {
             name: exposition.intern(&name).unwrap(),
@@ -218,15 +258,27 @@ impl Builder {
             metrics: Vec::new(),
         };
         for (index, metric) in plan.metrics.iter().enumerate() {
-            family.metrics.push(self.metric(index, metric, plan.metric_type));
+            family
+                .metrics
+                .push(self.metric(index, metric, plan.metric_type, &name));
         }
         self.exposition.families.push(family);
     }
 
-    fn metric(&mut self, index: usize, plan: &MetricPlan, metric_type: MetricType) -> Metric {
+    fn metric(&mut self, index: usize, plan: &MetricPlan, metric_type: MetricType, family: &str) -> Metric {
         let mut labels = plan.labels.clone();
         // The same, for label sets.
         labels.push(("number".to_owned(), index.to_string()));
+        let keeps_rules = self.format == Format::OpenMetrics;
+        let number = match metric_type {
+            MetricType::Info if keeps_rules => 1.0,
+            MetricType::StateSet if keeps_rules => {
+                labels.push((family.to_owned(), "state".to_owned()));
+                f64::from(u8::from(plan.number > 0.0))
+            }
+            MetricType::Counter if keeps_rules => magnitude(plan.number),
+            _ => plan.number,
+        };
         let labels = self.labels(&labels);
         let mut extra = Extra {
             timestamp_ms: plan.timestamp_ms,
@@ -248,11 +300,11 @@ impl Builder {
             }
             MetricType::Counter => {
                 extra.exemplar = plan.exemplars.first().map(|exemplar| self.exemplar(exemplar));
-                Value::Number(plan.number)
+                Value::Number(number)
             }
             MetricType::Summary => self.summary(plan),
-            MetricType::Histogram | MetricType::GaugeHistogram => self.histogram(plan),
-            _ => Value::Number(plan.number),
+            MetricType::Histogram | MetricType::GaugeHistogram => self.histogram(plan, metric_type),
+            _ => Value::Number(number),
         };
         let extra = (extra != Extra::default()).then(|| Box::new(extra));
         Metric { labels, value, extra }
@@ -281,26 +333,59 @@ impl Builder {
 
     fn summary(&mut self, plan: &MetricPlan) -> Value {
         let start = self.exposition.quantiles.len();
+        let keeps_rules = self.format == Format::OpenMetrics;
         for (quantile, value) in &plan.pairs {
-            self.exposition.quantiles.push(Quantile {
-                quantile: *quantile,
-                value: *value,
-            });
+            let value = if keeps_rules && *value < 0.0 {
+                -value
+            } else {
+                *value
+            };
+            if !keeps_rules || (0.0..=1.0).contains(quantile) {
+                self.exposition.quantiles.push(Quantile {
+                    quantile: *quantile,
+                    value,
+                });
+            }
         }
         let quantiles = Run::new(start, self.exposition.quantiles.len()).unwrap();
+        let sum = if keeps_rules {
+            magnitude(plan.number)
+        } else {
+            plan.number
+        };
         self.exposition.summaries.push(Summary {
-            sum: plan.number,
+            sum,
             count: plan.count,
             quantiles,
         });
         Value::Summary(u32::try_from(self.exposition.summaries.len() - 1).unwrap())
     }
 
-    fn histogram(&mut self, plan: &MetricPlan) -> Value {
+    fn histogram(&mut self, plan: &MetricPlan, metric_type: MetricType) -> Value {
+        let keeps_rules = self.format == Format::OpenMetrics;
+        let has_negative = plan.pairs.iter().any(|(bound, _)| *bound < 0.0);
+        let sum = match metric_type {
+            _ if !keeps_rules => plan.number,
+            // What a histogram without a sum is decoded to.
+            MetricType::Histogram if has_negative => 0.0,
+            _ if has_negative && !plan.number.is_nan() => plan.number,
+            _ => magnitude(plan.number),
+        };
         let start = self.exposition.buckets.len();
         let mut exemplars = plan.exemplars.iter();
         for (upper_bound, _) in plan.pairs.iter().chain(&[(f64::INFINITY, 0.0)]) {
-            let exemplar = exemplars.next().map(|exemplar| self.exemplar(exemplar));
+            let exemplar = exemplars.next().map(|exemplar| {
+                let value = exemplar.value;
+                let value = if keeps_rules {
+                    value.min(*upper_bound)
+                } else {
+                    value
+                };
+                self.exemplar(&ExemplarPlan {
+                    value,
+                    ..exemplar.clone()
+                })
+            });
             let (upper_bound, cumulative_count) = (*upper_bound, Self::count(plan));
             self.exposition.buckets.push(Bucket {
                 upper_bound,
@@ -310,7 +395,7 @@ impl Builder {
         }
         let buckets = Run::new(start, self.exposition.buckets.len()).unwrap();
         let mut histogram = Histogram {
-            sum: plan.number,
+            sum,
             count: Self::count(plan),
             buckets,
             ..Histogram::default()

@@ -7,5 +7,6 @@
 
 mod generate;
 mod openmetrics;
+mod openmetrics_rules;
 mod protobuf;
 mod text;

@@ -8,7 +8,7 @@
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use wharf_exposition::openmetrics::{Options, decode, encode, write_eof, write_head, write_metrics};
-use wharf_exposition::{Head, protobuf};
+use wharf_exposition::{Head, protobuf, text};
 use wharf_model::name::{EscapingScheme, NameRule};
 use wharf_model::{Count, MetricType};
 
@@ -99,20 +99,9 @@ fn check_lines(lines: &str, expected: &Expect) {
 fn each(bodies: &[&str]) -> String {
     let lines = |body: &&str| {
         let meaning = show(format!("{body}\n# EOF\n").as_bytes(), Options::default());
-        format!("{body}\n    {meaning}")
+        format!("{body}\n    {}\n", meaning.trim_end().replace('\n', "\n    "))
     };
     bodies.iter().map(lines).collect::<Vec<_>>().concat()
-}
-
-/// What the lines mean has to be what `plain` means.
-#[track_caller]
-fn check_tolerated(lines: &str, plain: &str) {
-    let shown = show(format!("{lines}# EOF\n").as_bytes(), Options::default());
-    assert_eq!(
-        shown,
-        show(format!("{plain}# EOF\n").as_bytes(), Options::default())
-    );
-    assert!(!shown.contains("error"), "{shown}");
 }
 
 #[test]
@@ -165,11 +154,12 @@ fn every_type_is_encoded_as_it_came() {
     assert_eq!(String::from_utf8(encoded).unwrap(), EVERY_TYPE);
 }
 
+/// Go's client leaves it out of its pushes.
 #[test]
 fn a_missing_eof_is_forgiven() {
     for lines in ["", "m 1\n", "# TYPE c counter\nc_total 1\n"] {
         let meaning = show(format!("{lines}# EOF\n").as_bytes(), Options::default());
-        for end in ["", "# EO\n", "#EOF\n", "# EOF", "# EOF\r\n"] {
+        for end in ["", "# EOF"] {
             let body = format!("{lines}{end}");
             assert_eq!(show(body.as_bytes(), Options::default()), meaning, "{body:?}");
         }
@@ -189,41 +179,14 @@ fn the_body_ends_with_a_line() {
     let meanings: String = bodies.iter().map(shown).collect();
     expect![[r#"
         openmetrics parsing error in line 1, column 4: expected a line feed, found the end of the body
-        openmetrics parsing error in line 2, column 5: expected a line feed, found the end of the body
+        hint: a line that is cut short could be read as another one
+        openmetrics parsing error in line 2, column 1: expected `# TYPE `, `# HELP `, `# UNIT ` or `# EOF`, found `# EO`
+        hint: leave comments out; the last line is `# EOF`
         openmetrics parsing error in line 2, column 1: expected the end of the body behind `# EOF`, found more
         openmetrics parsing error in line 2, column 1: expected the end of the body behind `# EOF`, found more
         openmetrics parsing error in line 3, column 1: expected the end of the body behind `# EOF`, found more
     "#]]
     .assert_eq(&meanings);
-}
-
-#[test]
-fn sloppy_clients_are_understood() {
-    check_tolerated("m{a=\"b\"} 1\r\n\r\n", "m{a=\"b\"} 1\n");
-    check_tolerated(
-        "# a comment\n#another\n\nm{ a = \"b\" , }  1 \n",
-        "m{a=\"b\"} 1\n",
-    );
-    check_tolerated("# TYPE m untyped\nm 1\n", "# TYPE m unknown\nm 1\n");
-    check_tolerated(
-        "# TYPE m_total counter\nm_total 1\n",
-        "# TYPE m counter\nm_total 1\n",
-    );
-    check_tolerated(
-        "# TYPE m_total counter\nm_total 1\nm_created 5\n",
-        "# TYPE m counter\nm_total 1\nm_created 5\n",
-    );
-    check_tolerated(
-        "# TYPE m_total counter\nm_total_total 1\nm_total_created 5\n",
-        "# TYPE m_total counter\nm_total_created 5\nm_total_total 1\n",
-    );
-    check_tolerated("# TYPE m_info info\nm_info 1\n", "# TYPE m info\nm_info 1\n");
-    check_tolerated(
-        "# TYPE m gaugehistogram\nm_bucket{le=\"+Inf\"} 2\nm_sum 3\nm_count 2\n",
-        "# TYPE m gaugehistogram\nm_bucket{le=\"+Inf\"} 2.0\nm_gsum 3\n",
-    );
-    check_tolerated("# TYPE m gauge\nm 1 # {a=\"b\"} 2 3\n", "# TYPE m gauge\nm 1\n");
-    check_tolerated("# TYPE n gauge\nm 1\n", "m 1\n");
 }
 
 #[test]
@@ -241,17 +204,6 @@ fn a_counter_may_stand_beside_a_gauge() {
     let exposition = decode(body.as_bytes(), Options::default()).unwrap();
     let encoded = encode(&exposition, EscapingScheme::Underscores);
     assert_eq!(String::from_utf8(encoded).unwrap(), body);
-}
-
-#[test]
-fn counters_without_total_keep_their_name() {
-    check_lines(
-        "# TYPE m counter\nm 1\n",
-        &expect![[r#"
-        counter "m"
-          {} 1.0
-    "#]],
-    );
 }
 
 #[test]
@@ -274,7 +226,7 @@ fn samples_of_other_names_begin_a_family() {
 #[test]
 fn timestamps_are_decoded() {
     check_lines(
-        "a 1 1520879607.789\nb{x=\"y\"} 2 -1.5e3 \nc 3 0\n",
+        "a 1 1520879607.789\nb{x=\"y\"} 2 -1.5e3\nc 3 0\n",
         &expect![[r#"
         unknown "a"
           {} 1.0 @1520879607789
@@ -288,18 +240,12 @@ fn timestamps_are_decoded() {
 
 #[test]
 fn counts_are_whole_however_written() {
-    let lines = "# TYPE h histogram\nh_bucket{le=\"1\"} 1e3\nh_bucket{le=\"2\"} 1.5\nh_bucket{le=\"+Inf\"} -1\nh_count 18446744073709551615\n";
+    let lines = "# TYPE h histogram\nh_bucket{le=\"1\"} 1e3\nh_bucket{le=\"2\"} 2000.0\nh_bucket{le=\"+Inf\"} 18446744073709551615\n";
     check_lines(
         lines,
         &expect![[r#"
         histogram "h"
-          {} sum=0.0 count=Int(18446744073709551615) le1.0=Int(1000) le2.0=Float(1.5) leinf=Float(-1.0)
-    "#]],
-    );
-    check_lines(
-        "# TYPE s summary\ns_count 1.5\n",
-        &expect![[r#"
-        openmetrics parsing error in line 2, column 1: expected a whole number as count, found `1.5`
+          {} sum=0.0 count=Int(18446744073709551615) le1.0=Int(1000) le2.0=Int(2000) leinf=Int(18446744073709551615)
     "#]],
     );
 }
@@ -329,11 +275,6 @@ fn syntax_errors_say_what_was_expected_and_found() {
         "m x",
         "m 1 x",
         "m 1 2 3",
-        "m 1 # x",
-        "m 1 # {} ",
-        "m 1 # {} 1 x",
-        "m 1 # {} 1 2 3",
-        "m 1 # {\"a\"} 1",
         "{a=\"b\"} 1",
         "{\"a\",\"b\"} 1",
         "1m 1",
@@ -356,7 +297,8 @@ fn syntax_errors_say_what_was_expected_and_found() {
         m{a="b\
             openmetrics parsing error in line 1, column 8: expected a closing quote, found the end of the line
         m{a="b" c="d"} 1
-            openmetrics parsing error in line 1, column 9: expected a comma or a closing brace, found `c`
+            openmetrics parsing error in line 1, column 8: expected a comma or a closing brace, found ` `
+            hint: leave the blank out: one stands between the parts of a line, none elsewhere
         m{,} 1
             openmetrics parsing error in line 1, column 3: expected a label name, found `,`
         m{a="b"
@@ -364,23 +306,13 @@ fn syntax_errors_say_what_was_expected_and_found() {
         m{a:b="c"} 1
             openmetrics parsing error in line 1, column 4: expected an equals sign, found `:b`
         m
-            openmetrics parsing error in line 1, column 2: expected a value, found the end of the line
+            openmetrics parsing error in line 1, column 2: expected a blank and a value, found the end of the line
         m x
             openmetrics parsing error in line 1, column 3: expected a value, found `x`
         m 1 x
-            openmetrics parsing error in line 1, column 5: expected a timestamp, an exemplar or the end of the line, found `x`
+            openmetrics parsing error in line 1, column 5: expected a timestamp in seconds or an exemplar, found `x`
         m 1 2 3
             openmetrics parsing error in line 1, column 7: expected an exemplar or the end of the line, found `3`
-        m 1 # x
-            openmetrics parsing error in line 1, column 7: expected the labels of an exemplar, found `x`
-        m 1 # {} 
-            openmetrics parsing error in line 1, column 10: expected an exemplar's value, found the end of the line
-        m 1 # {} 1 x
-            openmetrics parsing error in line 1, column 12: expected an exemplar's timestamp or the end of the line, found `x`
-        m 1 # {} 1 2 3
-            openmetrics parsing error in line 1, column 14: expected the end of the line, found `3`
-        m 1 # {"a"} 1
-            openmetrics parsing error in line 1, column 11: expected an equals sign, found `}`
         {a="b"} 1
             openmetrics parsing error in line 1, column 1: expected a metric name, found `{`
         {"a","b"} 1
@@ -390,11 +322,12 @@ fn syntax_errors_say_what_was_expected_and_found() {
         é 1
             openmetrics parsing error in line 1, column 1: expected a metric name, found `é`
         m-n 1
-            openmetrics parsing error in line 1, column 2: expected a value, found `-n`
+            openmetrics parsing error in line 1, column 2: expected a blank and a value, found `-n`
         m 0x1p3
             openmetrics parsing error in line 1, column 3: expected a value, found `0x1p3`
         m{a="1",b="2",a="3"} 1
-            openmetrics parsing error in line 1, column 1: expected each label once, found a second `a`
+            openmetrics parsing error in line 1, column 3: expected each label once, found a second `a`
+            hint: leave one of the two out
     "#]].assert_eq(&each(&bodies));
 }
 
@@ -424,47 +357,56 @@ fn metadata_errors_say_what_was_expected_and_found() {
     ];
     expect![[r##"
         # TYPE
-            openmetrics parsing error in line 1, column 7: expected a metric name, found the end of the line
+            openmetrics parsing error in line 1, column 7: expected a blank and a metric name, found the end of the line
         # TYPE m
-            openmetrics parsing error in line 1, column 9: expected a metric type, found the end of the line
+            openmetrics parsing error in line 1, column 9: expected a blank and a metric type, found the end of the line
         # TYPE m nonsense
             openmetrics parsing error in line 1, column 10: expected counter, gauge, histogram, gaugehistogram, summary, info, stateset or unknown, found `nonsense`
         # TYPE m-n gauge
-            openmetrics parsing error in line 1, column 9: expected a blank behind the metric name, found `-n`
+            openmetrics parsing error in line 1, column 9: expected a blank and a metric type, found `-n`
         # HELP 1 x
             openmetrics parsing error in line 1, column 8: expected a metric name, found `1`
         # TYPE m gauge
         # TYPE m gauge
-            openmetrics parsing error in line 2, column 9: expected one TYPE line of `m`, found a second one
+            openmetrics parsing error in line 2, column 8: expected one TYPE line of `m`, found a second one
+            hint: leave one of the two lines out
         # HELP m a
         # HELP m b
-            openmetrics parsing error in line 2, column 9: expected one HELP line of `m`, found a second one
+            openmetrics parsing error in line 2, column 8: expected one HELP line of `m`, found a second one
+            hint: leave one of the two lines out
         # UNIT m_s s
         # UNIT m_s s
-            openmetrics parsing error in line 2, column 11: expected one UNIT line of `m_s`, found a second one
+            openmetrics parsing error in line 2, column 8: expected one UNIT line of `m_s`, found a second one
+            hint: leave one of the two lines out
         m 1
         # TYPE m gauge
         m 1
-            openmetrics parsing error in line 2, column 1: expected all lines of `m` in one place, found a second one
+            openmetrics parsing error in line 2, column 1: expected the metadata of `m` before its samples, found it behind them
+            hint: put HELP, TYPE and UNIT before the first sample
         # UNIT m seconds
-            openmetrics parsing error in line 1, column 10: expected a unit that `m` ends in, found `seconds`
+            openmetrics parsing error in line 1, column 10: expected a unit that `m` ends in, behind a `_`, found `seconds`
+            hint: leave the UNIT line out
         # UNIT mseconds seconds
-            openmetrics parsing error in line 1, column 17: expected a unit that `mseconds` ends in, found `seconds`
+            openmetrics parsing error in line 1, column 17: expected a unit that `mseconds` ends in, behind a `_`, found `seconds`
+            hint: leave the UNIT line out
         a 1
         b 1
         a 2
             openmetrics parsing error in line 3, column 1: expected all lines of `a` in one place, found a second one
+            hint: put all metadata and samples of a family next to each other
         # TYPE a counter
         a_total 1
         # TYPE a_total gauge
         a_total 1
-            openmetrics parsing error in line 3, column 1: expected all lines of `a_total` in one place, found a second one
+            openmetrics parsing error in line 3, column 1: expected names that no other family has, found `a_total`, which is kept for the counter `a`
+            hint: rename one of the two; counters keep `_total` and `_created`, infos `_info`, summaries and histograms `_count`, `_sum`, `_created` and `_bucket`
         # TYPE h histogram
         h_bucket 1
             openmetrics parsing error in line 2, column 1: expected a label `le`, found none
         # TYPE h histogram
         h_bucket{le="x"} 1
-            openmetrics parsing error in line 2, column 1: expected a number as `le`, found `x`
+            openmetrics parsing error in line 2, column 10: expected a number or `+Inf` as `le`, found `x`
+            hint: leave the sample out, or give the family another type
         # TYPE s summary
         s 1
             openmetrics parsing error in line 2, column 1: expected a label `quantile`, found none
@@ -472,17 +414,21 @@ fn metadata_errors_say_what_was_expected_and_found() {
         s_sum 1
         s_sum 2
             openmetrics parsing error in line 3, column 1: expected one `s_sum` a metric, found a second one
+            hint: leave one of the two out
         # TYPE c counter
         c_created 1
         c_created 1
             openmetrics parsing error in line 3, column 1: expected one `c_created` a metric, found a second one
+            hint: leave one of the two out
         # TYPE c counter
         c_created 1
         c_created{a="b"} 1
-            openmetrics parsing error in line 3, column 1: expected a counter beside its `_created` sample, found none
+            openmetrics parsing error in line 2, column 1: expected a counter beside its `_created` sample, found none
+            hint: leave the `_created` sample out, or send `_total` with it
         # TYPE c counter
         c_created NaN
-            openmetrics parsing error in line 2, column 1: expected a time in seconds, found `NaN`
+            openmetrics parsing error in line 2, column 11: expected a time in seconds, found `NaN`
+            hint: leave the sample out, or give the family another type
     "##]].assert_eq(&each(&bodies));
 }
 
@@ -595,8 +541,8 @@ fn counters_without_the_suffix_keep_their_name_and_lose_their_type() {
 
 #[test]
 fn histograms_get_their_last_bucket() {
-    let body = "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_sum 2\nh_count 3\n# EOF\n";
-    let exposition = decode(body.as_bytes(), Options::default()).unwrap();
+    let body = "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_sum 2\nh_count 3\n";
+    let exposition = text::decode(body.as_bytes(), text::Options::default()).unwrap();
     let encoded = encode(&exposition, EscapingScheme::AllowUtf8);
     expect![[r##"
         # TYPE h histogram
@@ -644,22 +590,23 @@ fn units_that_prometheus_would_refuse_are_left_out() {
 
 #[test]
 fn parts_of_a_family_make_one_family() {
-    let exposition = decode(b"m{a=\"1\"} 1\nm 2\n# EOF\n", Options::default()).unwrap();
-    let family = &exposition.families[0];
+    let read = |body: &'static [u8]| decode(body, Options::default()).unwrap();
+    let parts = [
+        read(b"m{a=\"1\"} 1\nm 2\n# EOF\n"),
+        read(b"m{a=\"2\"} 1\n# EOF\n"),
+    ];
     let mut out = Vec::new();
-    write_head(
-        &mut out,
-        &Head::of(&exposition, family),
-        EscapingScheme::AllowUtf8,
-    );
-    write_metrics(&mut out, &exposition, family, EscapingScheme::AllowUtf8);
-    write_metrics(&mut out, &exposition, family, EscapingScheme::AllowUtf8);
+    let head = Head::of(&parts[0], &parts[0].families[0]);
+    write_head(&mut out, &head, EscapingScheme::AllowUtf8);
+    for part in &parts {
+        write_metrics(&mut out, part, &part.families[0], EscapingScheme::AllowUtf8);
+    }
     write_eof(&mut out);
     assert_eq!(
         decode(&out, Options::default()).unwrap().families[0]
             .metrics
             .len(),
-        4
+        3
     );
 }
 
@@ -684,19 +631,46 @@ fn a_body_that_is_cut_within_a_line_is_refused() {
 fn hostile_bodies_take_linear_time() {
     let many = 100_000;
     let repeat = |line: fn(usize) -> String| (0..many).map(line).collect::<Vec<_>>().concat();
-    let labels = repeat(|index| format!("a{index}=\"\","));
+    let labels = repeat(|index| format!(",a{index}=\"\""));
     let families = repeat(|index| format!("m{index} 1\n"));
-    let metrics = repeat(|index| format!("h_bucket{{a=\"{index}\",le=\"1\"}} 1\n"));
+    let empty = repeat(|index| format!("# TYPE m{index} histogram\n"));
+    let metrics = repeat(|index| format!("h_bucket{{a=\"{index}\",le=\"+Inf\"}} 1\n"));
+    let falling = repeat(|index| format!("m{{a=\"{}\"}} 1\n", 1_000_000 - index));
     let bounds = repeat(|index| format!("h_bucket{{le=\"{index}\"}} 1\n"));
+    let ranks = repeat(|index| {
+        format!(
+            "s{{quantile=\"{}\"}} 1\n",
+            1.0 / f64::from(u32::try_from(index + 1).unwrap())
+        )
+    });
+    let states = repeat(|index| format!("s{{s=\"{index}\"}} 1 1\n"))
+        + &repeat(|index| format!("s{{s=\"a\"}} 1 {}\n", index + 1));
+    let points =
+        repeat(|index| format!("h_bucket{{le=\"1\"}} 1 {index}\nh_bucket{{le=\"+Inf\"}} 1 {index}\n"));
+    let orders = repeat(|index| {
+        if index % 2 == 0 {
+            "m{a=\"\",b=\"\"} 1 5\n"
+        } else {
+            "m{b=\"\",a=\"\"} 1 5\n"
+        }
+        .to_owned()
+    });
     let escapes = "\\\\".repeat(many);
     for body in [
-        format!("m{{{labels}}} 1\n# EOF\n"),
+        format!("m{{a=\"\"{labels}}} 1\n# EOF\n"),
         format!("{families}# EOF\n"),
+        format!("{empty}# EOF\n"),
         format!("# TYPE h histogram\n{metrics}# EOF\n"),
-        format!("# TYPE h histogram\n{bounds}# EOF\n"),
+        format!("{falling}# EOF\n"),
+        format!("# TYPE h histogram\n{bounds}h_bucket{{le=\"+Inf\"}} 1\n# EOF\n"),
+        format!("# TYPE s summary\n{ranks}# EOF\n"),
+        format!("# TYPE s stateset\n{states}# EOF\n"),
+        format!("# TYPE h histogram\n{points}# EOF\n"),
+        format!("{orders}# EOF\n"),
         format!("# HELP m {escapes}\nm{{a=\"{escapes}\"}} 1\n# EOF\n"),
     ] {
-        assert!(decode(body.as_bytes(), Options::default()).is_ok());
+        let start: String = body.chars().take(80).collect();
+        assert!(decode(body.as_bytes(), Options::default()).is_ok(), "{start}");
     }
     let error = decode(
         format!("m{{{}", "a=\"".repeat(many)).as_bytes(),

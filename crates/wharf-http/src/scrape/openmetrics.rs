@@ -7,7 +7,8 @@
 //!
 //! * a family `a_created` of plain numbers is written as part of the counter, histogram or summary `a`, of which it
 //!   says when it was created;
-//! * a counter whose further names are taken is of unknown type, which has none; an info, likewise, is a gauge.
+//! * a counter whose further names are taken is of unknown type, which has none; an info, likewise, is a gauge;
+//! * an info or state set of one group that is a gauge of another is a gauge.
 //!
 //! Either way each series keeps the name and the value that it has in the text format.
 
@@ -125,6 +126,16 @@ fn of_type(family: &Family, metric_type: MetricType) -> Cow<'_, Family> {
     })
 }
 
+/// Groups may disagree on gauge, info and state set. Only if all say so are the metrics what the latter two have to be.
+fn common_type(metric_type: MetricType, merged: &Merged<'_>) -> MetricType {
+    let mut fragments = merged.pushed.iter().flat_map(FamilyView::fragments);
+    let is_strict = matches!(metric_type, MetricType::Info | MetricType::StateSet);
+    if is_strict && !fragments.all(|fragment| fragment.meta().metric_type == metric_type) {
+        return MetricType::Gauge;
+    }
+    metric_type
+}
+
 /// How a family is exposed.
 struct Role {
     metric_type: MetricType,
@@ -149,9 +160,9 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn role(&self, (head, _): &(Head<'_>, Merged<'_>), escaping: EscapingScheme) -> Role {
+    fn role(&self, (head, merged): &(Head<'_>, Merged<'_>), escaping: EscapingScheme) -> Role {
         let name = escaping.escape_metric_name(head.name);
-        let (short, metric_type) = openmetrics::name_and_type(&name, head.metric_type);
+        let (short, metric_type) = openmetrics::name_and_type(&name, common_type(head.metric_type, merged));
         let as_it_is = |metric_type| Role {
             metric_type,
             created: None,

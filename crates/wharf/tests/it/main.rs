@@ -18,6 +18,7 @@ mod groups;
 mod hostile;
 mod jobs;
 mod listeners;
+mod openmetrics_reader;
 mod operators;
 mod process;
 mod refusals;

@@ -1,7 +1,8 @@
-//! What `--web.enable-openmetrics` makes of groups that the text format takes and the standard does not.
+//! What is read as `OpenMetrics`, and what `--web.enable-openmetrics` makes of groups that the text format takes and the
+//! standard does not.
 
 use expect_test::{Expect, expect};
-use wharf_testkit::http::get;
+use wharf_testkit::http::{get, put};
 
 use crate::wharf;
 
@@ -182,4 +183,105 @@ fn created_series_are_written_once_even_if_two_names_are_escaped_alike() {
             # EOF
         "#]],
     );
+}
+
+/// What is pushed as `OpenMetrics`, and answered.
+fn push(gateway: &wharf_testkit::Gateway, path: &str, body: &str) -> (u16, String) {
+    let request = put(path).header("Content-Type", "application/openmetrics-text; version=1.0.0");
+    let answer = gateway.send(&request.body(body));
+    (answer.status, answer.text())
+}
+
+#[test]
+fn what_the_standard_forbids_is_refused_with_place_and_rule_and_what_to_leave_out() {
+    let gateway = wharf().start();
+    let body = "# TYPE jobs counter\njobs_total -1\n# EOF\n";
+    let (status, text) = push(&gateway, "/metrics/job/a", body);
+    assert_eq!(status, 400);
+    expect![[r#"
+        openmetrics parsing error in line 2, column 12: expected a counter of 0 or more, found `-1`
+        hint: leave the sample out, or give the family another type
+        hint: in the text format it is good: send it without `Content-Type: application/openmetrics-text`
+    "#]]
+    .assert_eq(&text);
+    // Nobody who pushes text is asked for more than before.
+    gateway.push(
+        "/metrics/job/a",
+        "# TYPE jobs_total counter\njobs_total -1\n\n# a comment\n",
+    );
+}
+
+#[test]
+fn what_clients_write_is_accepted_though_the_standard_forbids_it() {
+    let gateway = wharf().start();
+    let bodies = [
+        // Go's client, of the metrics that each of its programs has: no `# EOF`, and one name for two families.
+        concat!(
+            "# HELP go_memstats_alloc_bytes Heap.\n# TYPE go_memstats_alloc_bytes gauge\ngo_memstats_alloc_bytes 1.0\n",
+            "# HELP go_memstats_alloc_bytes Total.\n# TYPE go_memstats_alloc_bytes counter\n",
+            "go_memstats_alloc_bytes_total 2.0\n",
+        ),
+        // Python's client, of a histogram with buckets below zero.
+        concat!(
+            "# HELP temperature Degrees.\n# TYPE temperature histogram\ntemperature_bucket{le=\"-1.0\"} 1.0\n",
+            "temperature_bucket{le=\"+Inf\"} 2.0\ntemperature_count 2.0\ntemperature_created 1.5e+09\n# EOF\n",
+        ),
+    ];
+    for body in bodies {
+        assert_eq!(
+            push(&gateway, "/metrics/job/a", body),
+            (200, String::new()),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn of_several_points_of_a_metric_the_newest_is_kept_where_timestamps_are_left_out() {
+    let gateway = wharf().arg("--push.timestamps=strip").start();
+    let body = "# TYPE g gauge\ng 1 1520879607\ng 2 12345678901234567890.5\n# EOF\n";
+    assert_eq!(push(&gateway, "/metrics/job/a", body), (200, String::new()));
+    let scrape = gateway.scrape();
+    let sample = scrape.samples.iter().find(|sample| sample.name == "g").unwrap();
+    assert_eq!(sample.value, "2");
+}
+
+#[test]
+fn the_states_of_a_set_stand_together() {
+    let gateway = wharf().arg("--web.enable-openmetrics").start();
+    let body = concat!(
+        "# TYPE state stateset\nstate{zone=\"eu\",state=\"a\"} 1\nstate{zone=\"eu\",state=\"b\"} 0\n",
+        "state{zone=\"us\",state=\"a\"} 0\nstate{zone=\"us\",state=\"b\"} 1\n# EOF\n",
+    );
+    assert_eq!(push(&gateway, "/metrics/job/t", body), (200, String::new()));
+    let accept = "application/openmetrics-text;version=1.0.0";
+    let scrape = gateway.send(&get("/metrics").header("Accept", accept)).text();
+    let lines: Vec<_> = scrape.lines().filter(|line| line.contains("state")).collect();
+    expect![[r#"
+        # TYPE state stateset
+        state{instance="",job="t",state="a",zone="eu"} 1.0
+        state{instance="",job="t",state="b",zone="eu"} 0.0
+        state{instance="",job="t",state="a",zone="us"} 0.0
+        state{instance="",job="t",state="b",zone="us"} 1.0"#]]
+    .assert_eq(&lines.join("\n"));
+}
+
+#[test]
+fn an_info_or_state_set_that_is_a_gauge_of_another_group_is_a_gauge() {
+    let gateway = wharf().arg("--web.enable-openmetrics").start();
+    let body = "# TYPE build info\nbuild_info{v=\"1\"} 1\n# TYPE on stateset\non{on=\"a\"} 1\n# EOF\n";
+    assert_eq!(push(&gateway, "/metrics/job/a", body), (200, String::new()));
+    gateway.push(
+        "/metrics/job/b",
+        "# TYPE build_info gauge\nbuild_info 7\n# TYPE on gauge\non 9\n",
+    );
+    let accept = "application/openmetrics-text;version=1.0.0";
+    let scrape = gateway.send(&get("/metrics").header("Accept", accept)).text();
+    for line in [
+        "# TYPE build_info gauge",
+        "# TYPE on gauge",
+        "on{instance=\"\",job=\"b\"} 9.0",
+    ] {
+        assert!(scrape.lines().any(|found| found == line), "{line}\n{scrape}");
+    }
 }
