@@ -164,7 +164,8 @@ enum Work {
 impl Pace {
     /// How long each request took, in microseconds from when it was due.
     fn run(mut self) -> Result<Histogram<u64>> {
-        let mut times = Histogram::new(3).context("set up a histogram")?;
+        let longest = u64::try_from(TIMEOUT.as_micros()).unwrap_or(u64::MAX);
+        let mut times = Histogram::new_with_max(longest, 3).context("set up a histogram")?;
         let mut client = None;
         let mut due = Instant::now();
         let mut value = 0;
