@@ -165,6 +165,10 @@ impl Router {
         if path == b"/-/quit" && *method == Method::GET {
             return Routed::To(Route::QuitByGet);
         }
+        if path.is_empty() {
+            // What CONNECT asks for is a host, and this is no proxy.
+            return Routed::NotFound;
+        }
         let Some(inside) = path.strip_prefix(self.prefix.as_bytes()) else {
             return Routed::NotFound;
         };

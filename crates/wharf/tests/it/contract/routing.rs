@@ -82,6 +82,13 @@ fn case_006_an_unknown_path_is_not_found() {
 }
 
 #[test]
+fn a_tunnel_to_another_host_is_not_found() {
+    case()
+        .step(Request::new("CONNECT", "metrics.example:443"), not_found())
+        .run(WHARF);
+}
+
+#[test]
 fn case_007_a_trailing_slash_redirects() {
     let moved = "<a href=\"/metrics\">Moved Permanently</a>.\n\n";
     case()
