@@ -158,8 +158,9 @@ impl AsyncWrite for Watched {
         this.seat.leave();
         ready!(this.poll_close_half(cx))?;
         this.writing = Writing::Closed;
-        if !this.has_ended && this.poll_drain(cx).is_pending() {
-            ready!(this.poll_linger(cx));
+        // The time first: whoever sends faster than this reads leaves the task no turn to look at it afterwards.
+        if !this.has_ended && this.poll_linger(cx).is_pending() {
+            ready!(this.poll_drain(cx));
         }
         this.has_ended = true;
         Poll::Ready(Ok(()))
@@ -179,5 +180,50 @@ impl AsyncWrite for Watched {
         let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
         this.wrote(&polled);
         polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write as _;
+    use std::net::{TcpListener, TcpStream};
+    use std::pin::pin;
+
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+    use crate::room::Room;
+    use crate::socket::Socket;
+
+    /// Sends as much as goes without somebody who reads it.
+    fn fill(client: &mut TcpStream) -> usize {
+        let mut sent = 0;
+        while let Ok(bytes) = client.write(&[0; 64 << 10]) {
+            sent += bytes;
+        }
+        sent
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_never_stops_sending_is_left_when_the_time_is_over() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _address) = listener.accept().unwrap();
+        client.set_nonblocking(true).unwrap();
+        server.set_nonblocking(true).unwrap();
+        let server = tokio::net::TcpStream::from_std(server).unwrap();
+        fill(&mut client);
+        server.readable().await.unwrap();
+        let seated = Room::new(1, 1, false).try_seat(true).unwrap();
+        let mut watched = Watched::new(Stream::Plain(Socket::Tcp(server)), Arc::clone(&seated.0));
+        let mut end = pin!(watched.shutdown());
+        let now = poll_fn(|cx| Poll::Ready(end.as_mut().poll(cx))).await;
+        assert!(now.is_pending());
+        tokio::time::advance(LINGER * 2).await;
+        // There is more than is read in one turn.
+        fill(&mut client);
+        let later = poll_fn(|cx| Poll::Ready(end.as_mut().poll(cx))).await;
+        assert!(later.is_ready());
     }
 }
