@@ -111,6 +111,10 @@ pub(crate) async fn serve(
     if !door.front().is_some_and(|front| front.fixed().speaks_http2()) {
         builder = builder.http1_only();
     }
+    // What was agreed on is what the stream reads.
+    if is_http2 {
+        builder = builder.http2_only();
+    }
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
 

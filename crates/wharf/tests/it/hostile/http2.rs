@@ -261,6 +261,24 @@ pub(crate) fn next_of_kind(stream: &mut Stream, kind: u8) -> Vec<u8> {
 }
 
 #[test]
+fn who_has_agreed_on_http2_and_speaks_another_version_is_not_left_waiting() {
+    let server = Server::start(wharf().arg("--web.header-timeout=1h"));
+    for request in [
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ] {
+        let mut stream = server.connect_by(b"h2");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        let ended = stream.read_to_end(&mut answer);
+        let waited =
+            ended.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+        assert!(!waited, "{request}");
+        assert!(!answer.starts_with(b"HTTP/1"), "{request}");
+    }
+}
+
+#[test]
 fn heads_are_as_long_as_a_path_may_be_and_little_longer() {
     let server = Server::start(wharf());
     let value = "v".repeat(65_000);
