@@ -36,6 +36,8 @@ pub(crate) struct ApiError {
     family: Option<String>,
     /// What others are told than the sender of the request, who may see more than they.
     for_others: Option<String>,
+    /// The one of several groups that is to blame.
+    blamed: Option<GroupingKey>,
 }
 
 /// On a response: the right for lack of which the request was refused.
@@ -53,6 +55,7 @@ impl ApiError {
             lacks: None,
             family: None,
             for_others: None,
+            blamed: None,
         }
     }
 
@@ -89,6 +92,7 @@ impl ApiError {
             lacks: None,
             family: None,
             for_others: None,
+            blamed: None,
         }
     }
 
@@ -103,6 +107,7 @@ impl ApiError {
             lacks: None,
             family: None,
             for_others: None,
+            blamed: None,
         }
     }
 
@@ -126,6 +131,7 @@ impl ApiError {
             lacks: None,
             family: None,
             for_others: None,
+            blamed: None,
         }
     }
 
@@ -243,7 +249,19 @@ impl ApiError {
     /// The same refusal, for one group of several.
     pub(crate) fn of_group(mut self, key: &GroupingKey) -> Self {
         self.text = format!("group {}: {}", brief(key), self.text);
+        self.blamed = Some(key.clone());
         self
+    }
+
+    /// The refusal of a push of several groups, as the history of this one of them has it. Where rules say who may see what,
+    /// who sees this group need not see the one that is to blame.
+    pub(crate) fn in_history_of(&self, key: &GroupingKey, rights: &Rights) -> Self {
+        let is_of_another = self.blamed.as_ref().is_some_and(|blamed| blamed != key);
+        let mut error = self.clone();
+        if is_of_another && rights.are_by_rules() {
+            error.for_others = Some("another group of the same push was refused".to_owned());
+        }
+        error
     }
 
     /// There is no group of that key.
@@ -273,6 +291,7 @@ impl ApiError {
             lacks: None,
             family: None,
             for_others: None,
+            blamed: None,
         }
     }
 
@@ -389,10 +408,8 @@ impl ApiError {
         };
         let mut error = Self::push(error, rights).of_group(&key);
         for (key, mut clashes) in others {
-            let bare = name_holders(&mut clashes, rights);
-            if let (Some(for_others), Some(bare)) = (&mut error.for_others, bare) {
-                for_others.push_str(&of_another_group(&key, &bare));
-            }
+            // Others are told of the first group only, which is theirs to see.
+            clashes.name_holders_if(|holder| rights.allow(Right::Read, holder));
             error.text.push_str(&of_another_group(&key, &clashes));
         }
         if more > 0 {

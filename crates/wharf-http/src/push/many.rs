@@ -56,6 +56,7 @@ pub(crate) async fn handle(
     pushed.unwrap_or_else(|error| {
         gateway.record_refusal(&error, None, address);
         for pushed in together {
+            let error = error.in_history_of(&pushed.key, rights);
             gateway.record_refusal_of(pushed, &error);
         }
         error.into_response()

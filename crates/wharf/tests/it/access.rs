@@ -396,6 +396,30 @@ fn what_is_kept_of_a_refusal_names_no_group_in_the_way() {
 }
 
 #[test]
+fn the_history_of_a_group_tells_nothing_of_others_that_were_pushed_with_it() {
+    let (_folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    fill(&gateway);
+    let history = || send(&gateway, TEAM_A, &get("/api/v1/groups/job/a-1/history")).text();
+    let refused = |body: &str| {
+        let answer = send(&gateway, PUSHER, &post(PUSH_MANY).body(body));
+        assert_eq!(answer.status, 400, "{}", answer.text());
+    };
+    // One that is not theirs is to blame.
+    refused("ours{job=\"a-1\"} 1\ntheirs{job=\"b-1\"} 1\ntheirs{job=\"b-1\"} 1\n");
+    let text = history();
+    assert!(!text.contains("b-1") && !text.contains("theirs"), "{text}");
+    assert!(
+        text.contains("another group of the same push was refused"),
+        "{text}"
+    );
+    // Theirs is to blame, and another one too.
+    refused("# TYPE m gauge\nm{job=\"a-1\"} 1\nm{job=\"b-1\"} 1\n");
+    let text = history();
+    assert!(!text.contains("b-1") && text.contains("is not a"), "{text}");
+}
+
+#[test]
 fn who_may_not_push_to_a_group_writes_nothing_into_its_history() {
     let (_folder, spawn) = with(&rules());
     let gateway = spawn.start();
