@@ -82,8 +82,13 @@ pub enum LineError {
     Metrics(String),
     /// There is no time of a push, not of a refused one either.
     NoTime,
-    /// The type of this family is none.
-    Type(String),
+    /// This is no type that metrics can have which text calls so.
+    Type {
+        /// What stands beside the text.
+        word: String,
+        /// What the text says.
+        text: &'static str,
+    },
     /// There is more of something than fits.
     TooLarge(TooLarge),
 }
@@ -94,9 +99,9 @@ impl fmt::Display for LineError {
             Self::Labels(error) => error.fmt(f),
             Self::Metrics(error) => f.write_str(error),
             Self::NoTime => f.write_str("expected the time of a push, found none"),
-            Self::Type(word) => write!(
+            Self::Type { word, text } => write!(
                 f,
-                "expected a type such as `info`, found `{}`",
+                "expected a type that is a {text} in text, found `{}`",
                 word.escape_debug()
             ),
             Self::TooLarge(error) => error.fmt(f),
@@ -278,7 +283,9 @@ impl Line {
                 family.unit = exposition.intern(unit)?;
             }
             if let Some(word) = &note.metric_type {
-                family.metric_type = noted_type(word).ok_or_else(|| LineError::Type(word.clone()))?;
+                let text = family.metric_type.as_text();
+                let word = word.clone();
+                family.metric_type = noted_type(&word, text).ok_or(LineError::Type { word, text })?;
             }
         }
         exposition.families = families;
@@ -286,8 +293,10 @@ impl Line {
     }
 }
 
-/// The types that text has other words for.
-fn noted_type(word: &str) -> Option<MetricType> {
+/// The types that text has other words for. A gauge with the type of a histogram would lose its value.
+fn noted_type(word: &str, text: &str) -> Option<MetricType> {
     let types = [MetricType::GaugeHistogram, MetricType::Info, MetricType::StateSet];
-    types.into_iter().find(|noted| noted.as_openmetrics() == word)
+    types
+        .into_iter()
+        .find(|noted| noted.as_openmetrics() == word && noted.as_text() == text)
 }

@@ -180,8 +180,9 @@ impl Import {
 
     /// A time that is still to come, by this clock, is now.
     fn nanos(&self, time: Option<Timestamp>) -> Option<UnixNanos> {
-        let at = i64::try_from(time?.as_nanosecond()).ok()?;
-        Some(UnixNanos(at.max(0)).min(self.now))
+        let latest = i128::from(self.now.0.max(0));
+        let at = time?.as_nanosecond().clamp(0, latest);
+        i64::try_from(at).ok().map(UnixNanos)
     }
 
     fn ttl(&self, line: &Line, key: &GroupingKey) -> Result<Option<wharf_store::Ttl>, ApiError> {

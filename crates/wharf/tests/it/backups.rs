@@ -606,6 +606,16 @@ fn an_import_stores_what_it_can_and_names_the_rest() {
             with(line("unread", ""), "protobuf", json!("/w==")),
             with(line("timeless", ""), "push_time", Value::Null),
             with(line("word", "m 1\n"), "families", json!({"m": {"type": "thing"}})),
+            with(
+                line("kind", "m 1\n"),
+                "families",
+                json!({"m": {"type": "gaugehistogram"}}),
+            ),
+            with(
+                line("kind", "# TYPE m summary\nm_sum 1\nm_count 1\n"),
+                "families",
+                json!({"m": {"type": "info"}}),
+            ),
             line("time", "m 1 5\n"),
             line("b", "m 1\n"),
         ],
@@ -623,7 +633,7 @@ fn an_import_stores_what_it_can_and_names_the_rest() {
         .iter()
         .map(|refused| refused["status"].clone())
         .collect();
-    assert_eq!(refused, vec![json!(400); 8], "{data}");
+    assert_eq!(refused, vec![json!(400); 10], "{data}");
     // A refused import is no refused push.
     assert!(!gateway.send(&get("/metrics")).text().contains("job=\"type\""));
     // Nothing is stored if a line is none, not even those before it.
@@ -652,21 +662,16 @@ fn an_import_stores_what_it_can_and_names_the_rest() {
             .text()
             .contains("m{instance=\"\",job=\"taken\"} 5\n")
     );
-    gateway.send(&delete("/metrics/job/taken"));
-    // A time that is still to come is now.
-    import(
-        "",
-        &[with(
-            line("taken", "m 1\n"),
-            "push_time",
-            json!("2261-01-01T00:00:00Z"),
-        )],
-    );
-    let groups = gateway
-        .send(&get("/api/v1/groups?match[]=%7Bjob=%22taken%22%7D"))
-        .json();
-    let pushed = groups["data"]["groups"][0]["push_time_seconds"].as_f64().unwrap();
-    assert!(pushed < 9e9, "{groups}");
+    // A time that is still to come is now, however far it is.
+    for time in ["2261-01-01T00:00:00Z", "9000-01-01T00:00:00Z"] {
+        gateway.send(&delete("/metrics/job/taken"));
+        import("", &[with(line("taken", "m 1\n"), "push_time", json!(time))]);
+        let groups = gateway
+            .send(&get("/api/v1/groups?match[]=%7Bjob=%22taken%22%7D"))
+            .json();
+        let pushed = groups["data"]["groups"][0]["push_time_seconds"].as_f64();
+        assert!(pushed.is_some_and(|pushed| pushed < 9e9), "{time}: {groups}");
+    }
 }
 
 #[test]
