@@ -198,11 +198,11 @@ fn what_the_standard_forbids_is_refused_with_place_and_rule_and_what_to_leave_ou
     let body = "# TYPE jobs counter\njobs_total -1\n# EOF\n";
     let (status, text) = push(&gateway, "/metrics/job/a", body);
     assert_eq!(status, 400);
-    expect![[r#"
+    expect![[r"
         openmetrics parsing error in line 2, column 12: expected a counter of 0 or more, found `-1`
         hint: leave the sample out, or give the family another type
         hint: in the text format it is good: send it without `Content-Type: application/openmetrics-text`
-    "#]]
+    "]]
     .assert_eq(&text);
     // Nobody who pushes text is asked for more than before.
     gateway.push(
