@@ -676,8 +676,10 @@ impl Gateway {
             }
             return error.into_response();
         };
-        let cleaned = clean(request.uri().path());
-        if cleaned != request.uri().path() && request.uri().path() != "*" {
+        let asked = request.uri().path();
+        let cleaned = clean(asked);
+        // CONNECT asks for a host and not for a path.
+        if cleaned != asked && !matches!(asked, "" | "*") {
             let request = self.without_body(request).await;
             return redirect(StatusCode::MOVED_PERMANENTLY, &request, &cleaned);
         }

@@ -57,7 +57,7 @@ requests_created 1520430000.5
 queue_bucket{le=\"1\"} 2
 queue_bucket{le=\"+Inf\"} 5
 queue_gcount 5
-queue_gsum -3
+queue_gsum 3
 # TYPE latency histogram
 latency_bucket{le=\"0.1\"} 1 # {trace_id=\"x\"} 0.05
 latency_bucket{le=\"+Inf\"} 2 # {trace_id=\"y\"} 7 1520879607.789
@@ -439,9 +439,10 @@ fn an_import_survives_a_kill() {
     fill_wharf(&source);
     let folder = tempfile::tempdir().unwrap();
     let spawn = || everything(wharf()).arg(format!("--storage.path={}", folder.path().display()));
-    let target = spawn().start();
+    let mut target = spawn().start();
     succeeds(&target, &["import", &format!("http://{}", source.address())]);
     target.kill();
+    target.wait();
     assert_same(&source, &crate::loaded(spawn()));
 }
 
