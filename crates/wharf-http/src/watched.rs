@@ -199,7 +199,7 @@ mod tests {
     /// Sends as much as goes without somebody who reads it.
     fn fill(client: &mut TcpStream) -> usize {
         let mut sent = 0;
-        while let Ok(bytes) = client.write(&[0; 64 << 10]) {
+        while let Ok(bytes) = client.write(&[0; 16 << 10]) {
             sent += bytes;
         }
         sent
