@@ -396,6 +396,26 @@ fn what_is_kept_of_a_refusal_names_no_group_in_the_way() {
 }
 
 #[test]
+fn groups_are_imported_by_whoever_may_push_them() {
+    let hash = hash_of(ADMIN.strip_prefix("Bearer ").unwrap());
+    let (folder, spawn) = with(&format!(
+        "access:
+  anonymous: {{push: '{{}}', read: '{{}}'}}
+  tokens: {{admin: {{sha256: {hash}, admin: true}}}}
+"
+    ));
+    let gateway = spawn.start();
+    let file = folder.path().join("groups.json");
+    let line = r#"{"labels":{"job":"a"},"push_time":"2026-01-02T03:04:05Z","text":"m 1\n"}"#;
+    fs::write(&file, line).unwrap();
+    let target = format!("--gateway=http://{}", gateway.address());
+    let (code, stdout, stderr) = tool(&["import", file.to_str().unwrap(), &target], "");
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    assert!(stdout.contains("imported 1 group"), "{stdout}");
+    assert_eq!(jobs(&send(&gateway, "", &get("/metrics")).text()), set(["a"]));
+}
+
+#[test]
 fn the_history_of_a_group_tells_nothing_of_others_that_were_pushed_with_it() {
     let (_folder, spawn) = with(&rules());
     let gateway = spawn.start();

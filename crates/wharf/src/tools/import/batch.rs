@@ -40,7 +40,8 @@ struct Refused {
     error: String,
 }
 
-/// Whether a gateway takes whole groups: whether it is a Wharf with the admin API, and we may use that.
+/// Whether a gateway takes whole groups: whether it is a Wharf with the admin API, and we may use that. Who might if they said
+/// who they are may still be allowed to push.
 ///
 /// # Errors
 /// If it does not answer, or cannot take anything.
@@ -48,7 +49,7 @@ pub(super) fn is_taken_by(target: &Client) -> Result<bool, ClientError> {
     let nothing = Request::new(Method::Post, "/api/v1/admin/import");
     match target.send(&nothing) {
         Ok(_) => Ok(true),
-        Err(error) if matches!(error.status(), Some(403..=405)) => Ok(false),
+        Err(error) if matches!(error.status(), Some(401 | 403..=405)) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -88,8 +88,9 @@ impl Pushes {
         if let Some(pushed_at) = line.push_time.filter(|_| self.keep_times()) {
             request.headers.push(("Wharf-Push-Time", pushed_at.to_string()));
             match import.send(request) {
-                // Without the admin API the time is refused; whether more is, the same push without it tells.
-                Err(error) if error.status() == Some(403) => {
+                // Without the admin API, or the right to use it, the time is refused; whether more is, the same push without
+                // it tells.
+                Err(error) if matches!(error.status(), Some(401 | 403)) => {
                     self.keep_times.store(false, Ordering::Relaxed);
                     request.headers.pop();
                 }
