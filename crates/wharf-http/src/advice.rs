@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use wharf_store::{Clashes, Inconsistency, Timestamps};
 
-pub(crate) use self::sent::{on_body, on_coding};
+pub(crate) use self::sent::{is_lost_in_a_comment, on_body, on_coding};
 
 /// Names that one hint lists.
 const MAX_NAMES: usize = 5;

@@ -373,7 +373,7 @@ impl Received {
             BodyFormat::Text => {
                 let options = text::Options {
                     names,
-                    strict: settings.strict_text,
+                    strict: settings.strict_text || advice::is_lost_in_a_comment(body),
                 };
                 text::decode(body, options).map_err(|error| ApiError::syntax(&error))
             }

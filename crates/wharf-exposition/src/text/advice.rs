@@ -17,6 +17,9 @@ pub(super) struct Place<'a> {
 /// What is expected where the body ends within a line.
 pub(super) const LINE_FEED: &str = "a line feed";
 
+/// Digits of times since 1970, in seconds or less.
+const MIN_TIME_DIGITS: usize = 10;
+
 /// What helps against a mistake, if that can be told.
 pub(super) fn on(kind: &Kind, place: Place<'_>) -> Option<&'static str> {
     match kind {
@@ -91,6 +94,7 @@ fn value(Place { before, rest, .. }: Place<'_>) -> Option<&'static str> {
         }
         _ if token.contains(&b',') => comma(token)?,
         _ if is_date(token) => "a value is a number: write times in seconds since 1970, as `date +%s` does",
+        _ if joins_lines(token, rest) => "one sample a line: are the line feeds lost?",
         _ if has_unit(token) => {
             "write the number without a unit; the name is where units belong: `_bytes`, `_seconds`"
         }
@@ -122,6 +126,20 @@ fn is_date(token: &[u8]) -> bool {
     token.iter().all(is_part)
         && token.iter().filter(|byte| b"-:/".contains(byte)).count() >= 2
         && token.first().is_some_and(u8::is_ascii_digit)
+}
+
+/// Whether a token is a value with the name of the next sample behind it, as in `a 1b 2`. A unit may have a time behind it.
+fn joins_lines(token: &[u8], rest: &[u8]) -> bool {
+    let digits = token
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit() || b"+-.".contains(byte))
+        .count();
+    let is_name = token
+        .get(digits)
+        .is_some_and(|byte| byte.is_ascii_alphabetic() || b"_:".contains(byte));
+    let behind = rest.get(token.len()..).unwrap_or_default().trim_ascii();
+    let is_time = behind.len() >= MIN_TIME_DIGITS && behind.iter().all(u8::is_ascii_digit);
+    digits > 0 && is_name && !behind.is_empty() && !is_time
 }
 
 /// Whether a token is like `5MB` or `90%`.
@@ -184,6 +202,9 @@ mod tests {
         check("m 1,234.5\n", Some("without separators"));
         check("m 5MB\n", Some("without a unit"));
         check("m 90%\n", Some("without a unit"));
+        check("m 5MB 1395066363000\n", Some("without a unit"));
+        check("m 1n 2", Some("line feeds lost"));
+        check("m 1n{a=\"b c\"} 2", Some("line feeds lost"));
         check("m true\n", Some("1 if it is so"));
         check("m null\n", Some("no value"));
         check("m\n", Some("variable"));

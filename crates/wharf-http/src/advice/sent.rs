@@ -37,7 +37,9 @@ pub(crate) fn on_body(headers: &HeaderMap, format: BodyFormat, body: &[u8]) -> S
         BodyFormat::Protobuf if is_undelimited(body) => {
             lines.add("each metric family has its length before it: encode it as a delimited message");
         }
-        BodyFormat::Text if foreign.is_none() && is_form(headers, body) => {
+        BodyFormat::Text | BodyFormat::OpenMetrics
+            if foreign.is_none() && has_lost_line_feeds(headers, body) =>
+        {
             lines.add(
                 "the body has no line feeds: `curl -d @FILE` takes them out; use `curl --data-binary @FILE`",
             );
@@ -116,10 +118,37 @@ fn not_undone(headers: &HeaderMap) -> Option<String> {
     })
 }
 
-/// Whether a body came as a form, and has lost its line feeds on the way. curl sends this type with `--data-binary` too,
-/// which leaves the body as it is.
-fn is_form(headers: &HeaderMap, body: &[u8]) -> bool {
-    media_type(headers).eq_ignore_ascii_case("application/x-www-form-urlencoded") && !body.contains(&b'\n')
+/// Whether a text is what `curl -d` makes of a file that begins with a comment: all of it in that comment, so that it would
+/// be taken for an empty push.
+pub(crate) fn is_lost_in_a_comment(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"#") && !body.contains(&b'\n')
+}
+
+/// Whether a body has lost its line feeds on the way. curl sends the type of forms with `-d`, which takes them out, and with
+/// `--data-binary`, which leaves the body as it is. Of another type, two lines have to be seen in one.
+fn has_lost_line_feeds(headers: &HeaderMap, body: &[u8]) -> bool {
+    let is_form = media_type(headers).eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    !body.contains(&b'\n') && (is_form || is_lost_in_a_comment(body) || has_joined_lines(body))
+}
+
+/// Whether a value is followed by the name of the next sample, or by a comment, as in `a 1b 2` or `a 1# TYPE b gauge`.
+fn has_joined_lines(body: &[u8]) -> bool {
+    let mut words = body.split(|byte| matches!(byte, b' ' | b'\t')).peekable();
+    words.next();
+    while let Some(word) = words.next() {
+        let digits = word
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit() || b"+-.".contains(byte))
+            .count();
+        let joins = digits > 0
+            && word
+                .get(digits)
+                .is_some_and(|byte| byte.is_ascii_alphabetic() || b"_:#".contains(byte));
+        if joins && words.peek().is_some() {
+            return true;
+        }
+    }
+    false
 }
 
 fn is_multipart(headers: &HeaderMap) -> bool {
@@ -261,6 +290,36 @@ mod tests {
             BodyFormat::Text,
             b"--x\r\n",
             "--data-binary @FILE",
+        );
+        check(
+            (form, ""),
+            BodyFormat::Text,
+            b"# HELP m Help.# TYPE m gaugem 1",
+            "--data-binary @FILE",
+        );
+        for content_type in ["", "text/plain", "application/json"] {
+            let joined = [
+                &b"a 1b 2"[..],
+                b"a{x=\"1\"} 1.5a{x=\"2\"} 3",
+                b"a 1# TYPE b gaugeb 2",
+            ];
+            for body in joined {
+                check((content_type, ""), BodyFormat::Text, body, "--data-binary @FILE");
+                check(
+                    (content_type, ""),
+                    BodyFormat::OpenMetrics,
+                    body,
+                    "--data-binary @FILE",
+                );
+            }
+        }
+        assert_eq!(
+            on_body(&headers("text/plain", ""), BodyFormat::Text, b"m 5MB"),
+            ""
+        );
+        assert_eq!(
+            on_body(&headers("text/plain", ""), BodyFormat::Text, b"m 5 MB"),
+            ""
         );
         // This is what `--data-binary` sends.
         assert_eq!(on_body(&headers(form, ""), BodyFormat::Text, b"m x\n"), "");

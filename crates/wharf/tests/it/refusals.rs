@@ -227,6 +227,12 @@ fn forms_of_curl_are_recognised() {
         "use `curl --data-binary @FILE`",
     );
     both.refusal(&typed(FORM, "m 1n 2"), "use `curl --data-binary @FILE`");
+    // All of the file is one comment then. Taken for an empty push, it would even empty the group.
+    for content_type in [FORM, "text/plain"] {
+        let lost = typed(content_type, "# HELP m Help.# TYPE m gaugem 1");
+        both.check(&lost, "use `curl --data-binary @FILE`");
+        both.check(&typed(content_type, "m 1n 2"), "are the line feeds lost?");
+    }
     // A single line that can be read is stored, as there; `--data-binary` sends this type too.
     for gateway in [Some(&both.wharf), both.real.as_ref()].into_iter().flatten() {
         assert_eq!(gateway.send(&typed(FORM, "m 1\n")).status, 200);
@@ -241,10 +247,13 @@ fn curl_itself_is_told_how() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("m.prom");
     std::fs::write(&file, "# TYPE m gauge\nm 1\n").unwrap();
+    let helped = folder.path().join("helped.prom");
+    std::fs::write(&helped, "# HELP m Help.\n# TYPE m gauge\nm 1\n").unwrap();
     let at = |prefix: &str| format!("{prefix}{}", file.display());
     let url = format!("http://{}/metrics/job/t", gateway.address());
     for args in [
         ["-d".to_owned(), at("@")],
+        ["-d".to_owned(), format!("@{}", helped.display())],
         ["-F".to_owned(), at("file=@")],
         ["--data-urlencode".to_owned(), "# TYPE m gauge\nm 1\n".to_owned()],
         ["--data-binary".to_owned(), file.display().to_string()],
