@@ -154,7 +154,7 @@ fn own(gateway: &Gateway, snapshot: &Snapshot) -> Exposition<'static> {
     let totals = snapshot.totals();
     let conditions = gateway.status.fronts.iter().map(|front| front.condition());
     let web_configs = conditions.map(|condition| WebConfigGauge {
-        users: condition.users.unwrap_or_default() as u64,
+        users: condition.users.map(|users| users as u64),
         is_in_force: condition.problems.is_empty(),
         flag: condition.flag,
     });

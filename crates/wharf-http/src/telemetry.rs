@@ -97,8 +97,8 @@ pub struct ConfigGauge {
 pub struct WebConfigGauge {
     /// The flag that names it.
     pub flag: String,
-    /// How many users there are.
-    pub users: u64,
+    /// How many users there are; none if nothing of the file is in force, and nobody is let in.
+    pub users: Option<u64>,
     /// Whether all is in force that the file and those it names say now.
     pub is_in_force: bool,
 }
@@ -691,15 +691,17 @@ fn assemble_config(assembly: &mut Assembly, config: Option<ConfigGauge>) {
 }
 
 fn assemble_web_configs(assembly: &mut Assembly, files: &[WebConfigGauge]) {
-    let mut family = |family, value: fn(&WebConfigGauge) -> f64| {
+    let mut family = |family, value: fn(&WebConfigGauge) -> Option<f64>| {
         let metrics = files
             .iter()
-            .map(|file| assembly.number(&[("flag", &file.flag)], value(file)));
+            .filter_map(|file| Some(assembly.number(&[("flag", &file.flag)], value(file)?)));
         let metrics = metrics.collect();
         assembly.family(family, metrics);
     };
-    family(WEB_CONFIG_IN_FORCE, |file| assemble::truth(file.is_in_force));
-    family(WEB_CONFIG_USERS, |file| assemble::float(file.users));
+    family(WEB_CONFIG_IN_FORCE, |file| {
+        Some(assemble::truth(file.is_in_force))
+    });
+    family(WEB_CONFIG_USERS, |file| file.users.map(assemble::float));
 }
 
 fn quota_metrics(

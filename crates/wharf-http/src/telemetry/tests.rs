@@ -43,7 +43,7 @@ const CONFIG: ConfigGauge = ConfigGauge {
 fn web_config(flag: &str, is_in_force: bool) -> WebConfigGauge {
     WebConfigGauge {
         flag: flag.to_owned(),
-        users: 3,
+        users: Some(3),
         is_in_force,
     }
 }
@@ -148,6 +148,11 @@ fn own_families_show_store_scrapes_and_refusals() {
         web_configs: vec![
             web_config("web.config.file", true),
             web_config("web.push-config-file", false),
+            // It cannot be read. No users at all would mean that everybody is let in.
+            WebConfigGauge {
+                users: None,
+                ..web_config("web.scrape-config-file", false)
+            },
         ],
     };
     let exposition = telemetry.exposition_at(now, &gauges);
@@ -222,6 +227,7 @@ fn own_families_show_store_scrapes_and_refusals() {
         gauge "wharf_web_config_in_force"
           {flag="web.config.file"} 1.0
           {flag="web.push-config-file"} 0.0
+          {flag="web.scrape-config-file"} 0.0
         gauge "wharf_web_config_users"
           {flag="web.config.file"} 3.0
           {flag="web.push-config-file"} 3.0"#]].assert_eq(&shown(&exposition, "wharf_"));
