@@ -145,6 +145,8 @@ async fn accept(listener: Accepting, entrance: Entrance) {
             Ok((stream, peer)) => {
                 // Those who come meanwhile wait in the listener's queue, which is bounded too.
                 let seated = tokio::select! {
+                    // If there is a seat it is taken, also at the end: what has been accepted may have been sent.
+                    biased;
                     seated = entrance.room.make_seat(takes_pushes) => seated,
                     () = &mut stopping => break,
                 };
