@@ -158,9 +158,13 @@ impl AsyncWrite for Watched {
         this.seat.leave();
         ready!(this.poll_close_half(cx))?;
         this.writing = Writing::Closed;
-        // The time first: whoever sends faster than this reads leaves the task no turn to look at it afterwards.
-        if !this.has_ended && this.poll_linger(cx).is_pending() {
-            ready!(this.poll_drain(cx));
+        if !this.has_ended {
+            // The time first: whoever sends faster than this reads leaves the task no turn to look at it afterwards.
+            let is_over = this.poll_linger(cx).is_ready();
+            let is_drained = this.poll_drain(cx).is_ready();
+            if !is_over && !is_drained {
+                return Poll::Pending;
+            }
         }
         this.has_ended = true;
         Poll::Ready(Ok(()))
