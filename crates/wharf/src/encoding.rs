@@ -107,6 +107,24 @@ fn without_marks(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(bare.collect::<Vec<_>>().concat())
 }
 
+/// The text with lines that end in a line feed alone, as `OpenMetrics` wants them. The text format forgives the other ends.
+pub(crate) fn with_line_feeds(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let ends_so = |line: &[u8]| line.ends_with(b"\r\n");
+    if !text.split_inclusive(|byte| *byte == b'\n').any(ends_so) {
+        return text;
+    }
+    let mut mended = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        if let Some(line) = line.strip_suffix(b"\r\n") {
+            mended.extend_from_slice(line);
+            mended.push(b'\n');
+        } else {
+            mended.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+        }
+    }
+    Cow::Owned(mended)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -129,6 +147,15 @@ mod tests {
         check(b"\xef\xbb\xbf", "");
         check(b"\xef\xbb\xbfa 1\r\n\xef\xbb\xbfb 2", "a 1\r\nb 2");
         assert!(matches!(to_utf8(b"a 1\n"), Ok(Cow::Borrowed(_))));
+    }
+
+    #[test]
+    fn lines_end_in_a_line_feed_alone() {
+        let mended = |text: &'static [u8]| with_line_feeds(Cow::Borrowed(text));
+        assert_eq!(&*mended(b"a 1\r\n\r\n# EOF\r\n"), b"a 1\n\n# EOF\n");
+        assert_eq!(&*mended(b"a 1\r\n# EOF\r"), b"a 1\n# EOF");
+        assert_eq!(&*mended(b"a\rb 1\r\nc 2\n"), b"a\rb 1\nc 2\n");
+        assert!(matches!(mended(b"a 1\n# EOF\n"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -204,10 +204,10 @@ fn prepare(arguments: &Arguments) -> anyhow::Result<(Request, Delivery)> {
     let key = arguments.group.key()?;
     let (source, body) = read(arguments)?;
     let body = encoding::to_utf8(&body).with_context(|| source.clone())?;
-    let format = if arguments.format.is_openmetrics(&body) {
-        Format::OpenMetrics
+    let (format, body) = if arguments.format.is_openmetrics(&body) {
+        (Format::OpenMetrics, encoding::with_line_feeds(body))
     } else {
-        Format::Text
+        (Format::Text, body)
     };
     let (families, unsaid) = Families::read_and_compare(&body, format).map_err(|error| {
         let is_guessed = format == Format::OpenMetrics && arguments.format == TextFormat::Auto;

@@ -101,10 +101,10 @@ impl Inbox {
             bail!("{name}: expected at most {MAX_BYTES} bytes, found more");
         }
         let text = encoding::to_utf8(&text).with_context(|| name.clone())?;
-        let format = if looks_like_openmetrics(&text) {
-            Format::OpenMetrics
+        let (format, text) = if looks_like_openmetrics(&text) {
+            (Format::OpenMetrics, encoding::with_line_feeds(text))
         } else {
-            Format::Text
+            (Format::Text, text)
         };
         Families::read(&text, format).context(name)
     }
