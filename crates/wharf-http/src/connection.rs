@@ -76,19 +76,19 @@ pub(crate) async fn serve(
         if let Some(names) = &names {
             request.extensions_mut().insert(names.clone());
         }
-        let keep_alive = keep_alive.clone();
+        let may_stay = |_: &HeaderValue| stays_open(request.version(), request.headers());
+        let keep_alive = keep_alive.clone().filter(may_stay);
         async move {
             let _request = seat.progress.begin(request.version());
             let asks_first = request.headers().contains_key(EXPECT);
             let is_http1 = request.version() < Version::HTTP_2;
-            let may_stay = stays_open(request.version(), request.headers());
             let mut response = gateway.handle(request, &door).await;
             // If its body has not been asked for, it does not come, and nothing can come after it.
             let is_last = asks_first && !response.status().is_success();
             let headers = response.headers_mut();
             if is_http1 && (is_last || seat.is_ending() || seat.is_pressed()) {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            } else if let Some(keep_alive) = keep_alive.filter(|_| may_stay)
+            } else if let Some(keep_alive) = keep_alive
                 && !headers.contains_key(CONNECTION)
             {
                 headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
