@@ -163,6 +163,11 @@ pub struct NotDurable {
 }
 
 impl NotDurable {
+    /// What has gone wrong.
+    pub(crate) fn cause(&self) -> String {
+        format!("cannot make the folder {}: {}", self.folder, self.reason)
+    }
+
     /// The sentence for whoever asks: where things lie is for those who look after the gateway.
     pub(crate) fn to_tell(&self, is_admin: bool) -> String {
         if is_admin {
@@ -176,10 +181,10 @@ impl NotDurable {
 /// One sentence for people.
 impl fmt::Display for NotDurable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { folder, reason } = self;
         write!(
             f,
-            "all groups are in memory only, and gone after a restart: cannot make the folder {folder}: {reason}"
+            "all groups are in memory only, and gone after a restart: {}",
+            self.cause()
         )
     }
 }

@@ -60,7 +60,7 @@ fn memory(gateway: &Gateway) -> Option<Problem> {
         name: "memory",
         severity: Severity::Critical,
         summary: "All groups are in memory only, and gone after a restart.".to_owned(),
-        detail: Some(why.to_string()),
+        detail: Some(why.cause()),
     })
 }
 

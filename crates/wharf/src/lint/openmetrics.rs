@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use wharf_exposition::{openmetrics, text};
+use wharf_model::Exposition;
 use wharf_model::name::EscapingScheme;
 
+use super::series::timestamp_advice;
 use super::{Finding, Options, Report, Rule, check as check_text, lines};
 
 /// Looks at a body in `OpenMetrics`, which is in UTF-8.
@@ -47,10 +49,28 @@ pub(super) fn check(body: &[u8], options: Options) -> Report {
             .chain(begin.get(&family));
         (finding.line, finding.column) = (lines.min().copied().unwrap_or(1), 1);
     }
+    report.findings.extend(timestamps(&exposition));
     report
         .findings
         .sort_by_key(|finding| (finding.line, finding.rule));
     report
+}
+
+/// The first timestamp of each family, which the text does not have any more.
+fn timestamps(exposition: &Exposition<'_>) -> impl Iterator<Item = Finding> {
+    exposition.families.iter().filter_map(|family| {
+        let extras = family.metrics.iter().filter_map(|metric| metric.extra.as_deref());
+        let line = extras.filter_map(|extra| extra.timestamp_line).min()?;
+        let (message, hint) = timestamp_advice();
+        Some(Finding {
+            line: usize::try_from(line).unwrap_or(usize::MAX),
+            column: 1,
+            rule: Rule::Timestamp,
+            family: Some(exposition.text(family.name).to_owned()),
+            message,
+            hint,
+        })
+    })
 }
 
 /// The first line of each name, that of metadata or of a sample.

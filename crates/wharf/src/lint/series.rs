@@ -36,12 +36,15 @@ fn timestamps(family: &Family<'_>, notes: &mut Notes) {
         .samples
         .iter()
         .filter_map(|sample| Some((sample.timestamp?, ())));
-    notes.add_first(Rule::Timestamp, &family.name, places, |()| {
-        let message = "expected a sample without a timestamp, found one".to_owned();
-        let hint = "a gateway refuses it; if the time matters, push it as the value of a metric that ends in \
-                    `_timestamp_seconds`";
-        (message, hint.to_owned())
-    });
+    notes.add_first(Rule::Timestamp, &family.name, places, |()| timestamp_advice());
+}
+
+/// What is wrong with a timestamp, and what to do.
+pub(super) fn timestamp_advice() -> (String, String) {
+    let message = "expected a sample without a timestamp, found one".to_owned();
+    let hint = "a gateway refuses it; if the time matters, push it as the value of a metric that ends in \
+                `_timestamp_seconds`";
+    (message, hint.to_owned())
 }
 
 fn duplicates(family: &Family<'_>, notes: &mut Notes) {

@@ -329,6 +329,14 @@ fn names_in_quotes_are_read_where_they_are_allowed() {
 }
 
 #[test]
+fn a_timestamp_in_openmetrics_is_found_where_it_stands() {
+    let body = b"# HELP a h\n# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 1 1395066363\n# EOF\n";
+    let report = check_as(TextFormat::OpenMetrics, body, Options::default());
+    let found: Vec<_> = report.findings.iter().map(|f| (f.line, f.rule)).collect();
+    assert_eq!(found, [(4, Rule::Timestamp)]);
+}
+
+#[test]
 fn each_rule_has_a_name_of_its_own() {
     let names: HashSet<_> = Rule::ALL.iter().map(|rule| rule.name()).collect();
     assert_eq!(names.len(), Rule::ALL.len());

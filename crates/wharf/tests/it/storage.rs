@@ -142,7 +142,14 @@ fn without_a_place_for_the_folder_groups_are_in_memory_and_everybody_is_told() {
                 .starts_with(sentence),
             "{status}"
         );
-        assert_eq!(status["problems"][0]["name"], "memory");
+        let problem = &status["problems"][0];
+        assert_eq!(problem["name"], "memory");
+        // The sentence is the summary, which need not be said twice.
+        let cause = problem["detail"].as_str().unwrap();
+        assert!(
+            cause.starts_with("cannot make the folder wharf-data/: "),
+            "{cause}"
+        );
         let storage = gateway.send(&get("/api/v1/stats")).json()["data"]["storage"].clone();
         assert_eq!(storage["durable"], false);
         assert_eq!(storage["path"], Value::Null);
