@@ -10,6 +10,7 @@ mod bench;
 mod crash;
 mod dependencies;
 mod fuzz;
+mod instructions;
 mod interop;
 mod miri;
 mod package;
@@ -39,6 +40,9 @@ usage: cargo xtask <command>
                   run the fuzz targets (all by default), each for some minutes (1), some of them at a time (1)
   miri [PACKAGE...]
                   run the tests of what needs no network in Miri (nightly), which finds undefined behaviour in libraries
+  instructions [--accept] [--binary PATH]
+                  count the instructions of a push, a scrape and so on, and compare them with the accepted ones; --accept
+                  makes today's the accepted ones
   crash [--minutes N]
                   cut the power and kill the process over and over, for N minutes (1 by default)
   soak [--minutes N]
@@ -85,6 +89,7 @@ fn run(args: &[String]) -> Result<()> {
         "test" => test(args),
         "fuzz" => fuzz::run(args),
         "bench" => bench::run(args),
+        "instructions" => instructions::run(args),
         "miri" => miri::run(args),
         "crash" => crash::run(args),
         "soak" => soak::run(args),

@@ -120,6 +120,11 @@ pub(crate) fn bring_for_soak() -> Result<()> {
     install(&[FAKETIME, STRACE])
 }
 
+/// Installs what counts instructions.
+pub(crate) fn bring_for_instructions() -> Result<()> {
+    install(&[("callgrind_control", &["--version"], "valgrind")])
+}
+
 fn install(tools: &[Tool]) -> Result<()> {
     let missing: Vec<_> = tools
         .iter()
