@@ -121,7 +121,8 @@ impl Pair {
             output.status
         );
         let stdout = stdout.replace(&locked, "GATEWAY_AUTH").replace(&open, "GATEWAY");
-        stdout.lines().map(|line| without_reasons(line) + "\n").collect()
+        let lines = stdout.lines().filter(|line| !line.starts_with("hint: "));
+        lines.map(|line| without_reasons(line) + "\n").collect()
     }
 }
 
@@ -130,10 +131,25 @@ impl Pair {
 fn without_reasons(line: &str) -> String {
     const CLASH: &str = "inconsistent with existing metrics: ";
     const SAME_WORDS: &str = "pushed metrics must not have timestamps";
+    // Where the answer is long, curl says this behind it.
+    const CURL: &str = "curl: (22) The requested URL returned error: 400\\n";
     let parts = line.split("\\n").filter(|part| !part.starts_with("hint: "));
-    let line = parts.collect::<Vec<_>>().join("\\n");
+    let line = as_python_quotes(parts.collect::<Vec<_>>().join("\\n"));
     match line.split_once(CLASH) {
-        Some((before, reason)) if !reason.starts_with(SAME_WORDS) => format!("{before}{CLASH}..."),
+        Some((before, reason)) if !reason.starts_with(SAME_WORDS) => {
+            format!("{}{CLASH}...", before.replace(CURL, ""))
+        }
+        _ => line,
+    }
+}
+
+/// Python writes a text with `'` in it in `"`, but not if there is a `"` in it as well, which may have been in a hint.
+fn as_python_quotes(line: String) -> String {
+    match line.split_once(" | '") {
+        Some((before, text)) if text.contains("\\'") && !text.contains('"') => {
+            let text = text.strip_suffix('\'').unwrap_or(text).replace("\\'", "'");
+            format!("{before} | \"{text}\"")
+        }
         _ => line,
     }
 }
