@@ -15,7 +15,14 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let escaped = whole.run(&[bytes]);
     let read_bytes = usize::from(choice >> 1) + 1;
-    assert_eq!(Trial { read_bytes, ..whole }.run(&[bytes]), escaped);
+    let in_pieces = Trial { read_bytes, ..whole }.run(&[bytes]);
+    // With a body that nobody reads, the library ends the connection unless all of it is there already.
+    let common = if whole.reads_bodies {
+        escaped.len().max(in_pieces.len())
+    } else {
+        escaped.len().min(in_pieces.len())
+    };
+    assert_eq!(in_pieces.get(..common), escaped.get(..common));
 
     let plain = Trial {
         escapes: false,
