@@ -23,8 +23,8 @@ use self::hour::Hour;
 use self::refusal_log::RefusalLog;
 use self::refused::RefusedPushes;
 use self::scrapers::Scrapers;
-use crate::error::ApiError;
-use crate::problems::Problem;
+use crate::answer::error::ApiError;
+use crate::routes::problems::Problem;
 
 /// What goes on.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use wharf_store::{Candidate, Listing, SortBy, Store, UnixNanos};
 
-use crate::api;
+use crate::answer::api;
 
 /// A push time that is ahead by no more than this is none of the future: clocks are corrected by some seconds all the time.
 const TOLERANCE: Duration = Duration::from_secs(60);

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::peer::Peer;
+use crate::transport::peer::Peer;
 
 /// One client, as far as it can be told from others.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -6,9 +6,14 @@ use http::{HeaderMap, HeaderValue};
 use wharf_model::name::NameRule;
 use wharf_model::{GroupingKey, Selector};
 
-use crate::body::{self, ContentEncoding};
-use crate::error::ApiError;
-use crate::{advice, content, grouping, groups, path, query};
+use crate::answer::error::ApiError;
+use crate::request::advice;
+use crate::request::body::{self, ContentEncoding};
+use crate::request::content;
+use crate::request::grouping;
+use crate::request::path;
+use crate::request::query;
+use crate::routes::groups;
 
 /// Expands a body that came with this `Content-Encoding`.
 ///
@@ -82,7 +87,7 @@ pub fn parameters(query: &str) -> Result<Vec<(String, String)>, String> {
 }
 
 /// What the HTTP library makes of bytes that come over a connection, with targets escaped or not.
-pub use crate::targets::trial::{Seen, Trial};
+pub use crate::transport::targets::trial::{Seen, Trial};
 
 fn text(error: &ApiError) -> String {
     error.text().to_owned()

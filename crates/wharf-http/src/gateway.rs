@@ -16,35 +16,46 @@ use wharf_model::GroupingKey;
 use wharf_model::name::NameRule;
 use wharf_store::{Clock, Expired, InstanceLabel, Limits, Reserved, Store, UnixNanos};
 
-use crate::access::{Access, Front, Turned};
 use crate::activity::hour::Level;
 use crate::activity::refused::RefusedPush;
 use crate::activity::{Activity, Pushed};
 use crate::ahead::Ahead;
-use crate::api::Shareable;
+use crate::answer::api;
+use crate::answer::api::Shareable;
+use crate::answer::error::{ApiError, Denied};
+use crate::answer::respond;
 use crate::auth::Verdict;
-use crate::body;
-use crate::chunks::ResponseBody;
 use crate::client::Source;
-use crate::connection::ClientNames;
-use crate::door::{Door, Purpose};
-use crate::error::{ApiError, Denied};
-use crate::grouping;
 use crate::limits::PushLimits;
-use crate::origin::Origins;
-use crate::path::{clean, percent_decode, percent_encode};
-use crate::peer::Peer;
 use crate::places::{Place, Places};
 use crate::policy::{Active, Lifespan, Loader, Policies, Policy, Reading, ReloadError};
-use crate::progress::Timeouts;
+use crate::request::body;
+use crate::request::grouping;
+use crate::request::origin::Origins;
+use crate::request::path::{clean, percent_decode, percent_encode};
+use crate::request::shape;
 use crate::rights::{Challenges, Rights};
-use crate::router::{Route, Routed, Router};
-use crate::server::Shutdown;
+use crate::routes::backup;
+use crate::routes::description;
+use crate::routes::events;
+use crate::routes::families;
+use crate::routes::group;
+use crate::routes::groups;
+use crate::routes::page;
+use crate::routes::problems;
+use crate::routes::push;
+use crate::routes::router::{Route, Routed, Router};
+use crate::routes::scrape;
+use crate::routes::stats;
+use crate::routes::visitor;
 use crate::telemetry::{self, Telemetry};
-use crate::{
-    api, backup, description, events, families, group, groups, page, problems, push, respond, scrape, shape,
-    stats, visitor,
-};
+use crate::transport::access::{Access, Front, Turned};
+use crate::transport::chunks::ResponseBody;
+use crate::transport::connection::ClientNames;
+use crate::transport::door::{Door, Purpose};
+use crate::transport::peer::Peer;
+use crate::transport::progress::Timeouts;
+use wharf_gateway::Shutdown;
 
 /// What the flags decide about the HTTP side. Paths are checked and normalised by who makes them.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use wharf_model::{Exposition, GroupingKey};
 
-use crate::error::ApiError;
+use crate::answer::error::ApiError;
 
 /// Limits on what is pushed. None: there is none.
 #[derive(Debug, Clone, Copy, Default)]

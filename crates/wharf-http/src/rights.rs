@@ -15,12 +15,12 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use wharf_model::{GroupingKey, Selector};
 
-use crate::access::Turned;
+use crate::answer::error::ApiError;
 use crate::auth::{Claim, NoRandomness, TokenHash, Tokens, Users, Verdict};
-use crate::chunks::ResponseBody;
 use crate::client::{Client, Source};
-use crate::error::ApiError;
-use crate::grouping::brief;
+use crate::request::grouping::brief;
+use crate::transport::access::Turned;
+use crate::transport::chunks::ResponseBody;
 
 /// What somebody may be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,11 +15,11 @@ use wharf_model::GroupingKey;
 use wharf_model::name::NameRule;
 
 use super::lock;
+use crate::answer::json::{Members, write_strings};
 use crate::client::Client;
-use crate::grouping;
-use crate::json::{Members, write_strings};
 use crate::places::{Full, Place, Places};
-use crate::server::Shutdown;
+use crate::request::grouping;
+use wharf_gateway::Shutdown;
 
 /// Groups in one notice.
 const MAX_GROUPS: usize = 50;

@@ -8,7 +8,7 @@ use wharf_model::GroupingKey;
 use wharf_store::UnixNanos;
 
 use super::{lock, visible};
-use crate::error::ApiError;
+use crate::answer::error::ApiError;
 
 const MAX_REFUSED: usize = 100;
 const MAX_ERROR_CHARS: usize = 500;

@@ -1,0 +1,7 @@
+//! What is sent back: statuses, headers, and the bodies of errors.
+
+pub(crate) mod api;
+pub(crate) mod bounds;
+pub(crate) mod error;
+pub(crate) mod json;
+pub(crate) mod respond;

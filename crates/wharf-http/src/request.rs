@@ -1,0 +1,12 @@
+//! What a request means: its path, query, headers and body, read with typed errors.
+
+pub(crate) mod advice;
+pub(crate) mod body;
+pub(crate) mod content;
+pub(crate) mod grouping;
+pub(crate) mod negotiate;
+pub(crate) mod options;
+pub(crate) mod origin;
+pub(crate) mod path;
+pub(crate) mod query;
+pub(crate) mod shape;

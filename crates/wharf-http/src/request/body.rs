@@ -1,0 +1,439 @@
+//! Reading a request body: as sent, then decompressed, both bounded.
+//!
+//! While it is waited for what a client sends, nothing is held that others may need: memory counts when it is used, and a
+//! large body has to come at a pace.
+
+use std::fmt::Display;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
+use http_body_util::BodyExt;
+use hyper::body::Body;
+use tokio::time::Instant;
+
+use crate::answer::error::ApiError;
+use crate::client::Client;
+use crate::places::{Place, Places};
+
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ContentEncoding {
+    Identity,
+    Gzip,
+    Snappy,
+    Zstd,
+    Deflate,
+}
+
+impl ContentEncoding {
+    /// Of the `Content-Encoding` header: one coding beside `identity`, which is none. Unknown ones count as none, as the
+    /// Pushgateway has it, and so do several.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut codings = codings(headers);
+        match (codings.next(), codings.next()) {
+            (Some(coding), None) => Self::named(coding),
+            _ => Self::Identity,
+        }
+    }
+
+    pub(crate) fn named(coding: &str) -> Self {
+        let is = |word: &str| coding.eq_ignore_ascii_case(word);
+        match () {
+            // To be taken for the same, says RFC 9110.
+            () if is("gzip") || is("x-gzip") => Self::Gzip,
+            () if is("snappy") => Self::Snappy,
+            () if is("zstd") => Self::Zstd,
+            () if is("deflate") => Self::Deflate,
+            () => Self::Identity,
+        }
+    }
+}
+
+/// What the `Content-Encoding` header lists, `identity` aside.
+pub(crate) fn codings(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(CONTENT_ENCODING).into_iter();
+    let words = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    let words = words.map(|word| word.trim_matches([' ', '\t']));
+    words.filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case("identity"))
+}
+
+/// Bodies above this size, as they are sent, count as large.
+pub(crate) const LARGE_BYTES: usize = 1 << 20;
+/// How many large bodies, or bodies that have to be expanded, are dealt with at once.
+pub(crate) const MAX_LARGE: usize = 16;
+/// What has to come of a large body within [`PACE_TIME`], again and again. Who sends less holds memory that others may need.
+const PACE_BYTES: usize = 640 << 10;
+const PACE_TIME: Duration = Duration::from_secs(10);
+
+/// Places for the megabytes of bodies being received, beyond the first of each: those of as many bodies of the largest
+/// size as are dealt with at once.
+pub(crate) fn places(limit_bytes: usize) -> Arc<Places> {
+    Places::new(limit_bytes.div_ceil(LARGE_BYTES).saturating_mul(MAX_LARGE))
+}
+
+/// Reads the whole body as it was sent. A large one takes places in `receiving` for what has come of it, and no earlier;
+/// they are to be held until it has been dealt with.
+///
+/// # Errors
+/// 413 beyond `limit_bytes`, 408 beyond `timeout` or if a large body comes too slowly, 503 if `client` gets no more places,
+/// 400 if it stops in the middle.
+pub(crate) async fn read<B>(
+    headers: &HeaderMap,
+    mut body: B,
+    limit_bytes: usize,
+    timeout: Duration,
+    (receiving, client): (&Arc<Places>, &Client),
+) -> Result<(Bytes, Option<Place>), ApiError>
+where
+    B: Body<Data = Bytes, Error: Display> + Unpin,
+{
+    let declared = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|declared| declared > limit_bytes as u64) {
+        discard(headers, body, timeout).await;
+        return Err(ApiError::too_large(limit_bytes, false));
+    }
+    let read = async {
+        let mut first = Bytes::new();
+        let mut whole = BytesMut::new();
+        let mut place = None;
+        // Nobody is in a hurry as long as nothing is held.
+        let mut pace = None;
+        loop {
+            let frame = match &pace {
+                Some(pace) => Pace::keep(pace, body.frame()).await?,
+                None => body.frame().await,
+            };
+            let Some(frame) = frame else { break };
+            let Ok(data) = frame.map_err(|error| ApiError::aborted(&error))?.into_data() else {
+                continue;
+            };
+            let len = first.len() + whole.len() + data.len();
+            let room = if len > limit_bytes {
+                Err(ApiError::too_large(limit_bytes, false))
+            } else {
+                make_room(&mut place, len, receiving, client)
+            };
+            if let Err(error) = room {
+                drop((first, whole, place));
+                discard(headers, body, timeout).await;
+                return Err(error);
+            }
+            if place.is_some() {
+                pace.get_or_insert_with(Pace::new).came(data.len());
+            }
+            if first.is_empty() && whole.is_empty() {
+                // Most bodies come in one frame and need no copy.
+                first = data;
+                continue;
+            }
+            if !first.is_empty() {
+                // What is declared may never come; a small part of it is no risk.
+                let expected = declared.and_then(|declared| usize::try_from(declared).ok());
+                whole.reserve(expected.unwrap_or(len).clamp(len, LARGE_BYTES.max(len)));
+                whole.extend_from_slice(&std::mem::take(&mut first));
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok((if whole.is_empty() { first } else { whole.freeze() }, place))
+    };
+    tokio::time::timeout(timeout, read)
+        .await
+        .unwrap_or_else(|_| Err(ApiError::body_timeout()))
+}
+
+/// Takes the places that a body of this length needs by now.
+fn make_room(
+    place: &mut Option<Place>,
+    len: usize,
+    receiving: &Arc<Places>,
+    client: &Client,
+) -> Result<(), ApiError> {
+    let needed = len.saturating_sub(1) / LARGE_BYTES;
+    let full = |full| ApiError::full(full, "MiB of large bodies", receiving);
+    while place.as_ref().map_or(0, Place::count) < needed {
+        match place {
+            Some(place) => place.grow().map_err(full)?,
+            None => *place = Some(receiving.take(client).map_err(full)?),
+        }
+    }
+    Ok(())
+}
+
+/// How fast a body comes.
+struct Pace {
+    /// When `missing` has to have come.
+    until: Instant,
+    missing: usize,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self {
+            until: Instant::now() + PACE_TIME,
+            missing: PACE_BYTES,
+        }
+    }
+
+    fn came(&mut self, bytes: usize) {
+        match self.missing.checked_sub(bytes) {
+            None | Some(0) => *self = Self::new(),
+            Some(missing) => self.missing = missing,
+        }
+    }
+
+    /// What comes next, if it comes in time.
+    async fn keep<T>(&self, next: impl Future<Output = T>) -> Result<T, ApiError> {
+        let next = tokio::time::timeout_at(self.until, next).await;
+        next.map_err(|_| ApiError::body_too_slow(PACE_BYTES, PACE_TIME))
+    }
+}
+
+/// A client that pauses for so long while its body is discarded waits for the answer.
+const DISCARD_PAUSE: Duration = Duration::from_millis(500);
+
+/// Takes the rest of a body that nobody looks at. Many clients send all of it before they look for the answer, and
+/// see a broken connection instead of it if nobody takes what they send; others send their next request behind it.
+pub(crate) async fn discard<B: Body + Unpin>(headers: &HeaderMap, mut body: B, timeout: Duration) {
+    if headers.contains_key(EXPECT) {
+        // The client asks before it sends; the answer is no.
+        return;
+    }
+    let all =
+        async { while let Ok(Some(Ok(_))) = tokio::time::timeout(DISCARD_PAUSE, body.frame()).await {} };
+    // After the timeout the client gets its answer, if it still looks for one.
+    let _in_time = tokio::time::timeout(timeout, all).await;
+}
+
+/// Expands a body.
+///
+/// # Errors
+/// 413 if it expands beyond `limit_bytes`; 400 with the original's words where it has any.
+pub(crate) fn expand(encoding: ContentEncoding, body: Bytes, limit_bytes: usize) -> Result<Bytes, ApiError> {
+    match encoding {
+        ContentEncoding::Identity => Ok(body),
+        ContentEncoding::Gzip => expand_gzip(&body, limit_bytes),
+        ContentEncoding::Snappy => expand_snappy(&body, limit_bytes),
+        ContentEncoding::Zstd => {
+            let mut decoder =
+                zstd::stream::read::Decoder::with_buffer(&*body).map_err(|e| ApiError::encoding(&e))?;
+            // A frame may ask for a window of gigabytes; no pusher needs more than the body may have.
+            decoder
+                .window_log_max(27)
+                .map_err(|error| ApiError::encoding(&error))?;
+            read_bounded(decoder, body.len(), limit_bytes, |error| format!("zstd: {error}"))
+        }
+        ContentEncoding::Deflate => {
+            read_bounded(ZlibDecoder::new(&*body), body.len(), limit_bytes, |error| {
+                format!("zlib: {error}")
+            })
+        }
+    }
+}
+
+fn expand_gzip(body: &[u8], limit_bytes: usize) -> Result<Bytes, ApiError> {
+    let text = match body {
+        [] => "EOF",
+        [0x1f, 0x8b, ..] if body.len() < 10 => "unexpected EOF",
+        [0x1f, 0x8b, 8, ..] => {
+            return read_bounded(MultiGzDecoder::new(body), body.len(), limit_bytes, |error| {
+                match error.kind() {
+                    std::io::ErrorKind::UnexpectedEof => "unexpected EOF",
+                    _ if error.to_string().contains("checksum") => "gzip: invalid checksum",
+                    _ if error.to_string().contains("header") => "gzip: invalid header",
+                    _ => "gzip: corrupt input",
+                }
+                .to_owned()
+            });
+        }
+        _ if body.len() < 10 => "unexpected EOF",
+        _ => "gzip: invalid header",
+    };
+    Err(ApiError::encoding(&text))
+}
+
+/// Framed snappy begins with a stream identifier; without one the body is taken for the block format, which
+/// remote-write clients use. An empty body is an empty push.
+fn expand_snappy(body: &[u8], limit_bytes: usize) -> Result<Bytes, ApiError> {
+    const STREAM_IDENTIFIER: &[u8] = b"\xff\x06\x00\x00sNaPpY";
+    let corrupt = || ApiError::encoding(&"snappy: corrupt input");
+    if body.is_empty() {
+        return Ok(Bytes::new());
+    }
+    if body.starts_with(STREAM_IDENTIFIER) {
+        return read_bounded(
+            snap::read::FrameDecoder::new(body),
+            body.len(),
+            limit_bytes,
+            |error| {
+                let unsupported = error.to_string().contains("unsupported");
+                if unsupported {
+                    "snappy: unsupported input"
+                } else {
+                    "snappy: corrupt input"
+                }
+                .to_owned()
+            },
+        );
+    }
+    let expanded = snap::raw::decompress_len(body).map_err(|_| corrupt())?;
+    if expanded > limit_bytes {
+        return Err(ApiError::too_large(limit_bytes, true));
+    }
+    // A block cannot expand more than some twenty times; a larger promise is not worth an allocation.
+    if expanded / 64 > body.len() {
+        return Err(corrupt());
+    }
+    snap::raw::Decoder::new()
+        .decompress_vec(body)
+        .map(Bytes::from)
+        .map_err(|_| corrupt())
+}
+
+fn read_bounded(
+    reader: impl Read,
+    compressed_len: usize,
+    limit_bytes: usize,
+    describe: impl FnOnce(&std::io::Error) -> String,
+) -> Result<Bytes, ApiError> {
+    let mut expanded = Vec::with_capacity(compressed_len.saturating_mul(4).min(limit_bytes));
+    let mut bounded = reader.take(limit_bytes as u64 + 1);
+    bounded
+        .read_to_end(&mut expanded)
+        .map_err(|error| ApiError::encoding(&describe(&error)))?;
+    if expanded.len() > limit_bytes {
+        return Err(ApiError::too_large(limit_bytes, true));
+    }
+    Ok(expanded.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn framed(text: &[u8]) -> Vec<u8> {
+        let mut encoder = snap::write::FrameEncoder::new(Vec::new());
+        encoder.write_all(text).unwrap();
+        encoder.into_inner().unwrap()
+    }
+
+    fn check(encoding: ContentEncoding, body: &[u8], expected: Result<&str, &str>) {
+        let expanded = expand(encoding, Bytes::copy_from_slice(body), 1000);
+        let expanded = expanded.map_err(|error| error.text().to_owned());
+        assert_eq!(
+            expanded,
+            expected
+                .map(|text| Bytes::copy_from_slice(text.as_bytes()))
+                .map_err(str::to_owned)
+        );
+    }
+
+    #[test]
+    fn every_encoding_expands() {
+        let text = "m 1\n";
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        zlib.write_all(text.as_bytes()).unwrap();
+        check(ContentEncoding::Identity, text.as_bytes(), Ok(text));
+        check(ContentEncoding::Gzip, &gzip(text.as_bytes()), Ok(text));
+        check(
+            ContentEncoding::Gzip,
+            &[gzip(b"a 1\n"), gzip(b"b 2\n")].concat(),
+            Ok("a 1\nb 2\n"),
+        );
+        check(ContentEncoding::Snappy, &framed(text.as_bytes()), Ok(text));
+        check(
+            ContentEncoding::Snappy,
+            &snap::raw::Encoder::new().compress_vec(text.as_bytes()).unwrap(),
+            Ok(text),
+        );
+        check(ContentEncoding::Snappy, b"", Ok(""));
+        check(
+            ContentEncoding::Zstd,
+            &zstd::encode_all(text.as_bytes(), 1).unwrap(),
+            Ok(text),
+        );
+        check(ContentEncoding::Deflate, &zlib.finish().unwrap(), Ok(text));
+    }
+
+    #[test]
+    fn broken_bodies_are_refused_in_the_original_words() {
+        let whole = gzip(b"m 1\n");
+        check(ContentEncoding::Gzip, b"", Err("EOF"));
+        check(
+            ContentEncoding::Gzip,
+            b"hello world\n",
+            Err("gzip: invalid header"),
+        );
+        check(
+            ContentEncoding::Gzip,
+            &whole[..whole.len() - 4],
+            Err("unexpected EOF"),
+        );
+        let mut wrong_checksum = whole.clone();
+        let at = wrong_checksum.len() - 8;
+        wrong_checksum[at] ^= 1;
+        check(
+            ContentEncoding::Gzip,
+            &wrong_checksum,
+            Err("gzip: invalid checksum"),
+        );
+        check(ContentEncoding::Snappy, b"m 1\n", Err("snappy: corrupt input"));
+    }
+
+    #[test]
+    fn a_small_body_that_expands_beyond_the_limit_is_refused() {
+        let bomb = vec![b'a'; 100_000];
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        zlib.write_all(&bomb).unwrap();
+        let bodies = [
+            (ContentEncoding::Gzip, gzip(&bomb)),
+            (ContentEncoding::Snappy, framed(&bomb)),
+            (
+                ContentEncoding::Snappy,
+                snap::raw::Encoder::new().compress_vec(&bomb).unwrap(),
+            ),
+            (
+                ContentEncoding::Zstd,
+                zstd::encode_all(bomb.as_slice(), 1).unwrap(),
+            ),
+            (ContentEncoding::Deflate, zlib.finish().unwrap()),
+        ];
+        for (encoding, body) in bodies {
+            let refused = expand(encoding, body.into(), 1000).unwrap_err();
+            assert_eq!(
+                refused.status(),
+                http::StatusCode::PAYLOAD_TOO_LARGE,
+                "{encoding:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_block_that_promises_more_than_it_can_hold_is_refused_before_anything_is_allocated() {
+        // A megabyte.
+        let promise = b"\x80\x80\x40\x00";
+        let refused = expand(
+            ContentEncoding::Snappy,
+            Bytes::from_static(promise),
+            usize::MAX - 1,
+        )
+        .unwrap_err();
+        assert_eq!(refused.text(), "snappy: corrupt input");
+    }
+}

@@ -1,0 +1,254 @@
+//! What a push may say about itself, in its query or in headers: a time to live, how it merges, and when it happened.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, Method};
+use jiff::Timestamp;
+use wharf_model::duration;
+use wharf_store::{PushMode, UnixNanos};
+
+use crate::answer::error::ApiError;
+use crate::policy::Lifespan;
+use crate::request::query;
+
+static TTL_HEADER: HeaderName = HeaderName::from_static("wharf-ttl");
+static MERGE_HEADER: HeaderName = HeaderName::from_static("wharf-merge");
+static TIME_HEADER: HeaderName = HeaderName::from_static("wharf-push-time");
+
+/// What a push asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PushOptions {
+    pub(crate) mode: PushMode,
+    /// How long the group is to stay; none: what rules or flags say.
+    pub(crate) ttl: Option<Lifespan>,
+    /// When the push happened, if not now: groups that move in from another gateway keep their times.
+    pushed_at: Option<UnixNanos>,
+}
+
+impl PushOptions {
+    /// Reads `?ttl=` or `Wharf-TTL`, `?merge=` or `Wharf-Merge`, and `?push_time=` or `Wharf-Push-Time`. Other parameters
+    /// are none of our business: the original ignores all of them.
+    ///
+    /// # Errors
+    /// 400 if one of these is not what it has to be, stands in both places, or asks for more than `max_ttl`; 403 for a
+    /// time without the admin API, for it could make a job that has failed look sound.
+    pub(crate) fn of(
+        method: &Method,
+        query: Option<&str>,
+        headers: &HeaderMap,
+        max_ttl: Option<Duration>,
+        admin_api: bool,
+    ) -> Result<Self, ApiError> {
+        let ttl = single(query, headers, "ttl", &TTL_HEADER)?;
+        let merge = single(query, headers, "merge", &MERGE_HEADER)?;
+        let pushed_at = single(query, headers, "push_time", &TIME_HEADER)?;
+        if pushed_at.is_some() && !admin_api {
+            return Err(ApiError::needs_flag(
+                "a push with a time of its own",
+                "web.enable-admin-api",
+            ));
+        }
+        Ok(Self {
+            mode: mode(method, merge.as_deref())?,
+            ttl: ttl.map(|text| lifespan(&text, max_ttl)).transpose()?,
+            pushed_at: pushed_at.map(|text| push_time(&text)).transpose()?,
+        })
+    }
+
+    /// Whether the push says itself when it happened.
+    pub(crate) fn is_dated(&self) -> bool {
+        self.pushed_at.is_some()
+    }
+
+    /// When the push happened. A time that is still to come, by this clock, is now.
+    pub(crate) fn time(&self, now: UnixNanos) -> UnixNanos {
+        self.pushed_at.map_or(now, |at| at.min(now))
+    }
+}
+
+/// A parameter that may stand in the query or in a header, and once.
+fn single(
+    query: Option<&str>,
+    headers: &HeaderMap,
+    parameter: &str,
+    header: &HeaderName,
+) -> Result<Option<String>, ApiError> {
+    let mut values = Vec::new();
+    // Most pushes have no query, and none of the headers.
+    for value in query::values(query, parameter) {
+        values.push(value.map_err(|error| ApiError::parameter(&error))?);
+    }
+    for value in headers.get_all(header) {
+        values.push(String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
+    }
+    if values.len() > 1 {
+        let text = format!(
+            "expected one `{parameter}`, in the query or the header, found {}",
+            values.len()
+        );
+        return Err(ApiError::parameter(&text));
+    }
+    Ok(values.pop())
+}
+
+fn mode(method: &Method, merge: Option<&str>) -> Result<PushMode, ApiError> {
+    let replaces_group = *method == Method::PUT;
+    match merge {
+        None if replaces_group => Ok(PushMode::ReplaceGroup),
+        None => Ok(PushMode::ReplaceFamilies),
+        Some("series") if replaces_group => {
+            let text = "expected POST to merge series, found PUT, which replaces the whole group";
+            Err(ApiError::parameter(&text))
+        }
+        Some("series") => Ok(PushMode::ReplaceSeries),
+        Some(other) => Err(ApiError::parameter(&format!(
+            "expected merge=series, found `{}`",
+            query::shown(other)
+        ))),
+    }
+}
+
+fn push_time(text: &str) -> Result<UnixNanos, ApiError> {
+    let time = text.parse::<Timestamp>().ok();
+    let nanos = time.and_then(|time| i64::try_from(time.as_nanosecond()).ok());
+    nanos.filter(|nanos| *nanos >= 0).map(UnixNanos).ok_or_else(|| {
+        ApiError::parameter(&format!(
+            "push_time: expected a time such as 2026-01-02T03:04:05.25Z, found `{}`",
+            query::shown(text)
+        ))
+    })
+}
+
+/// A time to live, of at most `max_ttl`.
+///
+/// # Errors
+/// 400 if it is none, or a longer one.
+pub(crate) fn lifespan(text: &str, max_ttl: Option<Duration>) -> Result<Lifespan, ApiError> {
+    let asked = duration::parse(text)
+        .map(Lifespan::from)
+        .map_err(|error| ApiError::parameter(&format!("ttl: {error}")))?;
+    let Some(max) = max_ttl else { return Ok(asked) };
+    if matches!(asked, Lifespan::Limited(asked) if asked <= max) {
+        return Ok(asked);
+    }
+    let found = match asked {
+        Lifespan::Unlimited => "0, which is for ever".to_owned(),
+        Lifespan::Limited(asked) => duration::format(asked),
+    };
+    let max = duration::format(max);
+    let text = format!("expected a ttl of at most {max}, found {found}\nhint: see --push.max-ttl");
+    Err(ApiError::parameter(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn read(
+        method: &Method,
+        query: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> Result<PushOptions, String> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, http::HeaderValue::from_static(value));
+        }
+        PushOptions::of(method, Some(query), &map, Some(24 * HOUR), true)
+            .map_err(|error| error.text().to_owned())
+    }
+
+    #[test]
+    fn a_time_to_live_comes_in_the_query_or_in_a_header() {
+        let ttl = |query, headers| read(&Method::POST, query, headers).map(|options| options.ttl);
+        let two_hours = Ok(Some(Lifespan::Limited(2 * HOUR)));
+        assert_eq!(ttl("", &[]), Ok(None));
+        assert_eq!(ttl("ttl=2h", &[]), two_hours);
+        assert_eq!(ttl("x=y&ttl=1h60m", &[]), two_hours);
+        assert_eq!(ttl("", &[("wharf-ttl", " 120m ")]), two_hours);
+        assert_eq!(ttl("ttl=1d", &[]), Ok(Some(Lifespan::Limited(24 * HOUR))));
+    }
+
+    #[test]
+    fn a_time_to_live_that_is_none_is_refused() {
+        let ttl = |query, headers| read(&Method::POST, query, headers).unwrap_err();
+        assert!(ttl("ttl=soon", &[]).starts_with("ttl: "));
+        assert_eq!(
+            ttl("ttl=1h", &[("wharf-ttl", "1h")]),
+            "expected one `ttl`, in the query or the header, found 2"
+        );
+        assert_eq!(
+            ttl("ttl=25h", &[]),
+            "expected a ttl of at most 1d, found 1d1h\nhint: see --push.max-ttl"
+        );
+        assert_eq!(
+            ttl("ttl=0", &[]),
+            "expected a ttl of at most 1d, found 0, which is for ever\nhint: see --push.max-ttl"
+        );
+        assert!(ttl("ttl=%zz", &[]).starts_with("expected percent-encoded"));
+    }
+
+    #[test]
+    fn the_method_and_the_parameter_say_what_is_replaced() {
+        let mode = |method, query, headers| read(method, query, headers).map(|options| options.mode);
+        assert_eq!(mode(&Method::PUT, "", &[]), Ok(PushMode::ReplaceGroup));
+        assert_eq!(mode(&Method::POST, "", &[]), Ok(PushMode::ReplaceFamilies));
+        assert_eq!(
+            mode(&Method::POST, "merge=series", &[]),
+            Ok(PushMode::ReplaceSeries)
+        );
+        assert_eq!(
+            mode(&Method::POST, "", &[("wharf-merge", "series")]),
+            Ok(PushMode::ReplaceSeries)
+        );
+        assert_eq!(
+            mode(&Method::PUT, "merge=series", &[]),
+            Err("expected POST to merge series, found PUT, which replaces the whole group".to_owned())
+        );
+        assert_eq!(
+            mode(&Method::POST, "merge=groups", &[]),
+            Err("expected merge=series, found `groups`".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_push_may_say_when_it_happened() {
+        let now = UnixNanos(1_800_000_000_000_000_000);
+        let time =
+            |query: &str, headers: &[_]| read(&Method::PUT, query, headers).map(|options| options.time(now));
+        assert_eq!(time("", &[]), Ok(now));
+        assert_eq!(
+            time("push_time=2026-01-02T03:04:05.25Z", &[]),
+            Ok(UnixNanos(1_767_323_045_250_000_000))
+        );
+        assert_eq!(
+            time("", &[("wharf-push-time", "1970-01-01T01:00:00.000000001+01:00")]),
+            Ok(UnixNanos(1))
+        );
+        assert_eq!(time("push_time=2100-01-01T00:00:00Z", &[]), Ok(now));
+        for unfit in [
+            "yesterday",
+            "1767323045",
+            "1969-12-31T23:59:59Z",
+            "9999-01-01T00:00:00Z",
+            "",
+        ] {
+            let query = format!("push_time={unfit}");
+            let refused = time(&query, &[]).unwrap_err();
+            assert!(refused.starts_with("push_time: expected a time"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_time_needs_the_admin_api() {
+        let refused = PushOptions::of(
+            &Method::PUT,
+            Some("push_time=2026-01-02T03:04:05Z"),
+            &HeaderMap::new(),
+            None,
+            false,
+        );
+        assert_eq!(refused.unwrap_err().status(), http::StatusCode::FORBIDDEN);
+    }
+}

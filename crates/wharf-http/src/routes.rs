@@ -1,0 +1,15 @@
+//! One file a handler, and the table that says which request goes to which.
+
+pub mod backup;
+pub(crate) mod description;
+pub(crate) mod events;
+pub(crate) mod families;
+pub(crate) mod group;
+pub(crate) mod groups;
+pub(crate) mod page;
+pub(crate) mod problems;
+pub(crate) mod push;
+pub(crate) mod router;
+pub(crate) mod scrape;
+pub(crate) mod stats;
+pub(crate) mod visitor;

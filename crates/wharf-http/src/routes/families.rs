@@ -1,0 +1,217 @@
+//! `/api/v1/families`: the names of families across all groups, what the groups say of them, and who pushes them.
+
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+use wharf_model::name::NameRule;
+use wharf_model::{GroupingKey, Selector};
+use wharf_store::{FamilyView, FragmentView};
+
+use crate::activity::refused::RefusedPush;
+use crate::answer::api;
+use crate::answer::error::ApiError;
+use crate::answer::json::{Members, write_strings};
+use crate::gateway::Gateway;
+use crate::request::grouping;
+use crate::request::query;
+use crate::rights::{Right, Rights};
+use crate::routes::group::type_name;
+use crate::routes::groups::{self, Words};
+use crate::transport::chunks::ResponseBody;
+
+/// Groups that are named as examples.
+const SAMPLE_GROUPS: usize = 5;
+/// Groups that are looked at to find them: some may have the family without metrics.
+const SAMPLED_GROUPS: usize = 100;
+/// Different help texts that are shown.
+const MAX_HELPS: usize = 10;
+
+/// `GET /api/v1/families`.
+pub(crate) async fn list(
+    gateway: Arc<Gateway>,
+    query: Option<&str>,
+    rights: &Rights,
+) -> Response<ResponseBody> {
+    let place = match gateway.scrape_place(rights) {
+        Ok(place) => place,
+        Err(full) => return full.into_response(),
+    };
+    let request = ListRequest::of(query);
+    let selectors = rights.scope(Right::Read).narrow(Vec::new());
+    let listed = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        let request = request?;
+        let mut refused = gateway.activity.refused.list();
+        let mut snapshot = gateway.store.snapshot();
+        if !selectors.is_empty() {
+            snapshot = snapshot.matching(&selectors);
+            refused.retain(|push| {
+                push.key
+                    .as_ref()
+                    .is_some_and(|key| Selector::any(&selectors, key))
+            });
+        }
+        Ok(api::private(StatusCode::OK, |out| {
+            request.write(snapshot.families(), &refused, gateway.settings.names, out);
+        }))
+    });
+    groups::answered(listed.await)
+}
+
+#[derive(Debug)]
+struct ListRequest {
+    words: Words,
+    family: Option<String>,
+    limit: usize,
+    /// The last family of the page before.
+    cursor: Option<String>,
+}
+
+impl ListRequest {
+    fn of(query: Option<&str>) -> Result<Self, ApiError> {
+        let mut request = Self {
+            words: Words::default(),
+            family: None,
+            limit: groups::DEFAULT_LIMIT,
+            cursor: None,
+        };
+        for (name, value) in query::parameters(query)? {
+            match name.as_str() {
+                "q" => request.words = Words::of(&value)?,
+                "family" => request.family = Some(value),
+                "limit" => request.limit = groups::limit(&value)?,
+                "cursor" => request.cursor = Some(value),
+                other => return Err(query::unknown(other, "q, family, limit, cursor")),
+            }
+        }
+        Ok(request)
+    }
+
+    fn passes(&self, family: FamilyView<'_>) -> bool {
+        if self.family.as_ref().is_some_and(|name| family.name() != name) {
+            return false;
+        }
+        // A family that all groups have without metrics is in no scrape.
+        let Some(meta) = family.meta() else { return false };
+        if self.words.is_empty() {
+            return true;
+        }
+        let help = meta.help.as_deref().unwrap_or_default();
+        self.words.occur_in(&format!("{}\n{help}", family.name()))
+    }
+
+    fn write<'a>(
+        &self,
+        families: impl Iterator<Item = FamilyView<'a>>,
+        refused: &[RefusedPush],
+        names: NameRule,
+        out: &mut Vec<u8>,
+    ) {
+        let mut data = Members::object(out);
+        let mut list = Members::array(data.key("families"));
+        let (mut total, mut shown, mut last, mut has_more) = (0, 0, None, false);
+        for family in families.filter(|family| self.passes(*family)) {
+            total += 1;
+            let is_before = self
+                .cursor
+                .as_deref()
+                .is_some_and(|cursor| family.name() <= cursor);
+            if is_before {
+                continue;
+            }
+            if shown == self.limit {
+                has_more = true;
+                continue;
+            }
+            shown += 1;
+            last = Some(family.name());
+            write_family(list.next(), family, refused, names);
+        }
+        list.end();
+        if let Some(last) = last.filter(|_| has_more) {
+            data.string("next_cursor", last);
+        }
+        data.integer("total", total);
+        data.end();
+    }
+}
+
+fn write_family(out: &mut Vec<u8>, family: FamilyView<'_>, refused: &[RefusedPush], names: NameRule) {
+    let mut object = Members::object(out);
+    let meta = family.meta();
+    let help = meta.and_then(|meta| meta.help.as_deref());
+    let unit = meta.map(|meta| &*meta.unit);
+    object.string("name", family.name());
+    object.text("type", meta.map(|meta| type_name(meta.metric_type)));
+    object.text("help", help.filter(|help| !help.is_empty()));
+    object.text("unit", unit.filter(|unit| !unit.is_empty()));
+    object.integer("groups", family.groups().into());
+    object.integer("series", family.series());
+    object.integer("bytes", family.bytes());
+    let mut groups = Members::array(object.key("sample_groups"));
+    let holders = family
+        .fragments()
+        .take(SAMPLED_GROUPS)
+        .filter(|one| one.series() > 0);
+    for key in holders
+        .map(|fragment: FragmentView<'_>| fragment.key())
+        .take(SAMPLE_GROUPS)
+    {
+        let mut group = Members::object(groups.next());
+        write_group(&mut group, key, names);
+        group.end();
+    }
+    groups.end();
+    let mut helps = Members::array(object.key("helps"));
+    if family.metas().nth(1).is_some() {
+        for (meta, groups) in family.metas().take(MAX_HELPS) {
+            let mut member = Members::object(helps.next());
+            member.text("help", meta.help.as_deref());
+            member.string("type", type_name(meta.metric_type));
+            member.text("unit", Some(&*meta.unit).filter(|unit| !unit.is_empty()));
+            member.integer("groups", groups.into());
+            member.end();
+        }
+    }
+    helps.end();
+    let mut conflicts = refused
+        .iter()
+        .filter(|push| push.family.as_deref() == Some(family.name()));
+    let last = conflicts.next();
+    object.integer(
+        "refused",
+        (usize::from(last.is_some()) + conflicts.count()) as u64,
+    );
+    match last {
+        None => object.null("last_refused"),
+        Some(push) => {
+            let mut member = Members::object(object.key("last_refused"));
+            write_refused(&mut member, push, names);
+            member.end();
+        }
+    }
+    object.end();
+}
+
+fn write_group(object: &mut Members<'_>, key: &GroupingKey, names: NameRule) {
+    write_strings(object.key("labels"), key.labels());
+    object.string("path", &grouping::path(key, names));
+}
+
+/// The members of a push that was refused.
+pub(crate) fn write_refused(object: &mut Members<'_>, push: &RefusedPush, names: NameRule) {
+    object.number("time_seconds", Some(push.at.as_seconds()));
+    object.string("reason", push.reason);
+    object.integer("status", push.status.into());
+    object.text(
+        "address",
+        push.address.map(|address| address.to_string()).as_deref(),
+    );
+    if let Some(key) = &push.key {
+        write_group(object, key, names);
+    } else {
+        object.null("labels");
+        object.null("path");
+    }
+    object.string("error", &push.error);
+}

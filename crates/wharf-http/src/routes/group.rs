@@ -1,0 +1,339 @@
+//! `/api/v1/groups/job/<job>...`: one group with its metrics, its history, and its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use wharf_model::{
+    Exposition, Family, GroupingKey, Histogram, Metric, MetricType, NativeHistogram, Timestamp, Value,
+};
+use wharf_store::{FragmentView, GroupView};
+
+use crate::answer::api;
+use crate::answer::error::ApiError;
+use crate::answer::json::{Members, write_strings};
+use crate::gateway::Gateway;
+use crate::request::grouping;
+use crate::request::query;
+use crate::rights::{Right, Rights};
+use crate::routes::groups::{self, Look};
+use crate::transport::chunks::ResponseBody;
+
+const DEFAULT_METRICS: usize = 100;
+/// Metrics in one answer, of all its families.
+const MAX_METRICS: usize = 10_000;
+const EXPIRING_WITHIN: Duration = Duration::from_secs(3600);
+
+/// The group that a path names; `rest` is as in [`grouping::parse`].
+fn key(gateway: &Gateway, rest: &[u8]) -> Result<GroupingKey, ApiError> {
+    Ok(grouping::parse(rest, gateway.settings.names)?)
+}
+
+/// `GET` of a group.
+pub(crate) async fn show(
+    gateway: Arc<Gateway>,
+    rest: &[u8],
+    query: Option<&str>,
+    rights: &Rights,
+) -> Response<ResponseBody> {
+    let place = match gateway.scrape_place(rights) {
+        Ok(place) => place,
+        Err(full) => return full.into_response(),
+    };
+    let request = key(&gateway, rest).and_then(|key| {
+        rights.demand_for(Right::Read, &key)?;
+        Ok((key, ShowRequest::of(query)?))
+    });
+    let shown = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        let (key, request) = request?;
+        let group = gateway
+            .store
+            .group(&key)
+            .ok_or_else(|| ApiError::no_group(&key))?;
+        let look = Look::at(&gateway, EXPIRING_WITHIN);
+        Ok(api::private(StatusCode::OK, |out| {
+            request.write(&look, &group, out);
+        }))
+    });
+    groups::answered(shown.await)
+}
+
+/// `GET` of a group's history.
+pub(crate) async fn history(
+    gateway: Arc<Gateway>,
+    rest: &[u8],
+    query: Option<&str>,
+    rights: &Rights,
+) -> Response<ResponseBody> {
+    let rest = rest.strip_suffix(b"/history").unwrap_or(rest);
+    let key = key(&gateway, rest).and_then(|key| {
+        rights.demand_for(Right::Read, &key)?;
+        match query::parameters(query)?.first() {
+            Some((name, _)) => Err(query::unknown(name, "nothing")),
+            None => Ok(key),
+        }
+    });
+    let shown = tokio::task::spawn_blocking(move || {
+        let key = key?;
+        let past = Look::at(&gateway, EXPIRING_WITHIN).past(&key);
+        if past.is_none() && !gateway.store.has_group(&key) {
+            return Err(ApiError::no_group(&key));
+        }
+        Ok(api::private(StatusCode::OK, |out| {
+            groups::write_history(out, &past.unwrap_or_default());
+        }))
+    });
+    groups::answered(shown.await)
+}
+
+/// `DELETE` of a group, or of one of its families. Who may delete the group may do so here too.
+pub(crate) async fn delete(
+    gateway: &Gateway,
+    rest: &[u8],
+    query: Option<&str>,
+    rights: &Rights,
+) -> Response<ResponseBody> {
+    let deleted = async {
+        let key = key(gateway, rest)?;
+        rights.demand_for(Right::Delete, &key)?;
+        let mut family = None;
+        for (name, value) in query::parameters(query)? {
+            match name.as_str() {
+                "family" => family = Some(groups::family(value)?),
+                other => return Err(query::unknown(other, "family")),
+            }
+        }
+        let Some(family) = family else {
+            return gateway.delete(&key).await;
+        };
+        let (families, commit) = gateway.store.delete_families(&key, &[&family])?;
+        commit.wait().await?;
+        if families > 0 {
+            gateway.activity.changed(&key);
+        }
+        Ok(families > 0)
+    };
+    match deleted.await {
+        Ok(deleted) => api::private(StatusCode::OK, |out| {
+            let mut data = Members::object(out);
+            data.flag("deleted", deleted);
+            data.end();
+        }),
+        Err(error) => error.into_response(),
+    }
+}
+
+#[derive(Debug)]
+struct ShowRequest {
+    family: Option<String>,
+    /// Most metrics of a family.
+    metrics: usize,
+    /// Metrics of the family that are passed over.
+    offset: usize,
+    limit: usize,
+    /// The last family of the page before.
+    cursor: Option<String>,
+}
+
+impl ShowRequest {
+    fn of(query: Option<&str>) -> Result<Self, ApiError> {
+        let mut request = Self {
+            family: None,
+            metrics: DEFAULT_METRICS,
+            offset: 0,
+            limit: groups::DEFAULT_LIMIT,
+            cursor: None,
+        };
+        for (name, value) in query::parameters(query)? {
+            match name.as_str() {
+                "family" => request.family = Some(value),
+                "metrics" => request.metrics = number("metrics", &value, MAX_METRICS)?,
+                "offset" => request.offset = number("offset", &value, usize::MAX)?,
+                "limit" => request.limit = groups::limit(&value)?,
+                "cursor" => request.cursor = Some(value),
+                other => return Err(query::unknown(other, "family, metrics, offset, limit, cursor")),
+            }
+        }
+        if request.offset > 0 && request.family.is_none() {
+            let text = "offset: expected a `family` whose metrics are passed over, found none";
+            return Err(ApiError::parameter(&text));
+        }
+        Ok(request)
+    }
+
+    fn write(&self, look: &Look<'_>, group: &GroupView, out: &mut Vec<u8>) {
+        let mut data = Members::object(out);
+        groups::write_fields(&mut data, &look.group(group.info()));
+        let wanted = |fragment: &FragmentView<'_>| match (&self.family, &self.cursor) {
+            (Some(family), _) => fragment.name() == family,
+            (None, Some(cursor)) => fragment.name() > cursor.as_str(),
+            (None, None) => true,
+        };
+        let mut fragments = group.fragments().filter(wanted);
+        let mut families = Members::array(data.key("families"));
+        let (mut left, mut last) = (MAX_METRICS, None);
+        for fragment in fragments.by_ref().take(self.limit) {
+            left -= self.write_family(families.next(), &fragment, left);
+            last = Some(fragment.name());
+        }
+        families.end();
+        if let Some(last) = last.filter(|_| fragments.next().is_some()) {
+            data.string("next_cursor", last);
+        }
+        data.end();
+    }
+
+    /// Writes a family with at most so many metrics; how many it has written.
+    fn write_family(&self, out: &mut Vec<u8>, fragment: &FragmentView<'_>, left: usize) -> usize {
+        let meta = fragment.meta();
+        let mut object = Members::object(out);
+        object.string("name", fragment.name());
+        object.string("type", type_name(meta.metric_type));
+        object.text("help", meta.help.as_deref().filter(|help| !help.is_empty()));
+        object.text("unit", Some(&*meta.unit).filter(|unit| !unit.is_empty()));
+        object.number("pushed_at_seconds", Some(fragment.pushed_at().as_seconds()));
+        object.integer("series", fragment.series().into());
+        object.integer("bytes", fragment.bytes());
+        object.integer("metrics_total", fragment.metrics() as u64);
+        let count = left.min(self.metrics);
+        let mut metrics = Members::array(object.key("metrics"));
+        let mut written = 0;
+        // Without metrics to show there is nothing to read back.
+        if count > 0 {
+            fragment.decode(|exposition, family: &Family| {
+                for metric in family.metrics.iter().skip(self.offset).take(count) {
+                    write_metric(metrics.next(), exposition, metric);
+                    written += 1;
+                }
+            });
+        }
+        metrics.end();
+        object.end();
+        written
+    }
+}
+
+fn number(name: &str, text: &str, max: usize) -> Result<usize, ApiError> {
+    let number = text.parse().ok().filter(|number| *number <= max);
+    number.ok_or_else(|| {
+        ApiError::parameter(&format!(
+            "{name}: expected a number from 0 to {max}, found `{}`",
+            query::shown(text)
+        ))
+    })
+}
+
+/// A type in the word of the text format, or of `OpenMetrics` if that format has none.
+pub(crate) fn type_name(metric_type: MetricType) -> &'static str {
+    match metric_type {
+        MetricType::Untyped => "untyped",
+        other => other.as_openmetrics(),
+    }
+}
+
+fn write_metric(out: &mut Vec<u8>, exposition: &Exposition<'_>, metric: &Metric) {
+    let mut object = Members::object(out);
+    write_strings(object.key("labels"), exposition.labels(metric.labels));
+    match metric.value {
+        Value::Number(value) => api::write_number(object.key("value"), value),
+        Value::Summary(index) => {
+            let summary = exposition.summary(index);
+            api::write_count(object.key("count"), wharf_model::Count::Int(summary.count));
+            api::write_number(object.key("sum"), summary.sum);
+            let mut quantiles = Members::array(object.key("quantiles"));
+            for quantile in exposition.quantiles(summary.quantiles) {
+                let mut pair = Members::array(quantiles.next());
+                api::write_number(pair.next(), quantile.quantile);
+                api::write_number(pair.next(), quantile.value);
+                pair.end();
+            }
+            quantiles.end();
+        }
+        Value::Histogram(index) => {
+            if let Some(histogram) = exposition.histogram(index) {
+                write_histogram(&mut object, exposition, histogram);
+            }
+        }
+        Value::Missing => {}
+    }
+    if let Some(extra) = metric.extra.as_deref() {
+        if let Some(exemplar) = extra.exemplar {
+            write_exemplar(&mut object, exposition, exemplar);
+        }
+        if let Some(created) = extra.created {
+            object.number("created_seconds", Some(seconds(created)));
+        }
+    }
+    object.end();
+}
+
+fn write_histogram(object: &mut Members<'_>, exposition: &Exposition<'_>, histogram: &Histogram) {
+    api::write_count(object.key("count"), histogram.count);
+    api::write_number(object.key("sum"), histogram.sum);
+    // They are stored in the order in which they came.
+    let mut ascending: Vec<_> = exposition.buckets(histogram.buckets).iter().collect();
+    ascending.sort_by(|a, b| a.upper_bound.total_cmp(&b.upper_bound));
+    let mut buckets = Members::array(object.key("buckets"));
+    for bucket in ascending {
+        let mut pair = Members::array(buckets.next());
+        api::write_number(pair.next(), bucket.upper_bound);
+        api::write_count(pair.next(), bucket.cumulative_count);
+        pair.end();
+    }
+    buckets.end();
+    if let Some(native) = histogram.native.as_deref() {
+        write_native(object.key("native"), native);
+    }
+}
+
+fn write_native(out: &mut Vec<u8>, native: &NativeHistogram) {
+    let mut object = Members::object(out);
+    object
+        .key("schema")
+        .extend_from_slice(native.schema.to_string().as_bytes());
+    api::write_number(object.key("zero_threshold"), native.zero_threshold);
+    api::write_count(object.key("zero_count"), native.zero_count);
+    api::write_native_buckets(object.key("buckets"), native);
+    object.end();
+}
+
+fn write_exemplar(object: &mut Members<'_>, exposition: &Exposition<'_>, index: u32) {
+    let Some(exemplar) = exposition.exemplar(index) else {
+        return;
+    };
+    let mut member = Members::object(object.key("exemplar"));
+    write_strings(member.key("labels"), exposition.labels(exemplar.labels));
+    api::write_number(member.key("value"), exemplar.value);
+    member.number("time_seconds", exemplar.timestamp.map(seconds));
+    member.end();
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a double keeps a microsecond")]
+fn seconds(time: Timestamp) -> f64 {
+    time.seconds as f64 + f64::from(time.nanos) / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_are_refused() {
+        let refused = |query| ShowRequest::of(Some(query)).unwrap_err().text().to_owned();
+        assert_eq!(
+            refused("metrics=10001"),
+            "metrics: expected a number from 0 to 10000, found `10001`"
+        );
+        assert_eq!(
+            refused("offset=1"),
+            "offset: expected a `family` whose metrics are passed over, found none"
+        );
+        assert_eq!(
+            refused("match[]=x"),
+            "expected a parameter of family, metrics, offset, limit, cursor, found `match[]`"
+        );
+        assert!(refused("limit=0").starts_with("limit: "));
+        assert!(ShowRequest::of(Some("family=a&offset=7&metrics=0")).is_ok());
+    }
+}

@@ -1,0 +1,500 @@
+//! `/api/v1/groups`: which groups there are, and deleting those that selectors name.
+//!
+//! Nothing here has to be ignored for the sake of the original, so a parameter that is not known is refused: a
+//! misspelt `older_than` must not delete more than was meant.
+
+mod cursor;
+mod filter;
+mod shown;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use wharf_model::{GroupingKey, Selector, duration};
+use wharf_store::{Candidate, Commit, Listing, PUSH_FAILURE_TIME, PUSH_TIME, Page, SortBy, UnixNanos};
+
+use self::filter::Filter;
+pub(crate) use self::filter::Words;
+use self::shown::{DEFAULT_FIELDS, FIELDS};
+pub(crate) use self::shown::{Look, write_fields, write_history};
+
+use crate::answer::api;
+use crate::answer::error::ApiError;
+use crate::answer::json::{Members, write_strings};
+use crate::gateway::Gateway;
+use crate::request::query;
+use crate::rights::{Right, Rights, Scope};
+use crate::transport::chunks::ResponseBody;
+
+/// Selectors in one request: each is compiled, and looked at for each group.
+const MAX_SELECTORS: usize = 32;
+pub(crate) const DEFAULT_LIMIT: usize = 100;
+pub(crate) const MAX_LIMIT: usize = 1000;
+
+/// `GET /api/v1/groups`: of those groups that whoever asks may see.
+pub(crate) async fn list(
+    gateway: Arc<Gateway>,
+    query: Option<&str>,
+    rights: &Rights,
+) -> Response<ResponseBody> {
+    let place = match gateway.scrape_place(rights) {
+        Ok(place) => place,
+        Err(full) => return full.into_response(),
+    };
+    let (query, scope) = (query.map(str::to_owned), rights.scope(Right::Read));
+    let listed = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        let mut request = ListRequest::of(query.as_deref())?;
+        request.listing.selectors = scope.narrow(request.listing.selectors);
+        let look = Look::at(&gateway, request.filter.expiring_within);
+        let page = if request.filter.is_empty() && !request.counts {
+            gateway.store.list(&request.listing)
+        } else {
+            let passes = |candidate: &Candidate<'_>| request.filter.passes(&look, candidate);
+            gateway.store.list_where(&request.listing, &passes)
+        };
+        Ok(api::answer(StatusCode::OK, |out| {
+            request.write(&look, &page, out);
+        }))
+    });
+    answered(listed.await)
+}
+
+/// `DELETE /api/v1/groups`.
+pub(crate) async fn delete(
+    gateway: Arc<Gateway>,
+    query: Option<&str>,
+    rights: &Rights,
+    address: Option<IpAddr>,
+) -> Response<ResponseBody> {
+    if !gateway.settings.admin_api {
+        return ApiError::needs_flag("deleting by selector", "web.enable-admin-api").into_response();
+    }
+    let (query, who, rights) = (query.map(str::to_owned), rights.who(), rights.clone());
+    let worker = Arc::clone(&gateway);
+    let deleted = tokio::task::spawn_blocking(move || {
+        let request = DeleteRequest::of(query.as_deref())?.within(&rights, &worker)?;
+        let deleted = request.run(&worker)?;
+        Ok((request, deleted))
+    });
+    let (request, deleted) = match deleted.await {
+        Ok(Ok(deleted)) => deleted,
+        Ok(Err(error)) => return ApiError::into_response(error),
+        Err(_) => return ApiError::internal().into_response(),
+    };
+    for commit in deleted.commits {
+        if let Err(error) = commit.wait().await {
+            return ApiError::from(error).into_response();
+        }
+    }
+    if !request.dry_run {
+        if request.family.is_some() {
+            deleted.keys.iter().for_each(|key| gateway.activity.changed(key));
+        } else {
+            gateway.activity.deleted(deleted.keys.iter().cloned());
+        }
+        gateway.telemetry.record_deleted(deleted.keys.len() as u64);
+        tracing::info!(
+            groups = deleted.keys.len(),
+            selector = request.describe(),
+            by = who,
+            address = address.map(tracing::field::display),
+            "deleted by selector"
+        );
+    }
+    api::answer(StatusCode::OK, |out| {
+        let mut data = Members::object(out);
+        data.integer("count", deleted.keys.len() as u64);
+        data.flag("dry_run", request.dry_run);
+        let mut groups = Members::array(data.key("groups"));
+        for key in &deleted.keys {
+            write_strings(groups.next(), key.labels());
+        }
+        groups.end();
+        data.end();
+    })
+}
+
+/// What a worker has made of a request.
+pub(crate) fn answered(
+    result: Result<Result<Response<ResponseBody>, ApiError>, tokio::task::JoinError>,
+) -> Response<ResponseBody> {
+    match result {
+        Ok(answer) => answer.unwrap_or_else(ApiError::into_response),
+        Err(_) => ApiError::internal().into_response(),
+    }
+}
+
+/// The selectors of `match[]` parameters.
+///
+/// # Errors
+/// 400 if one cannot be read, or there are too many.
+pub(crate) fn selectors(query: Option<&str>) -> Result<Vec<Selector>, ApiError> {
+    let mut selectors = Vec::new();
+    for text in query::values(query, "match[]") {
+        let text = text.map_err(|error| ApiError::parameter(&error))?;
+        selectors.push(selector(&text)?);
+        check_count(&selectors)?;
+    }
+    Ok(selectors)
+}
+
+fn selector(text: &str) -> Result<Selector, ApiError> {
+    text.parse()
+        .map_err(|error| ApiError::parameter(&format!("match[]: {error}")))
+}
+
+fn check_count(selectors: &[Selector]) -> Result<(), ApiError> {
+    if selectors.len() > MAX_SELECTORS {
+        let text = format!("expected at most {MAX_SELECTORS} match[], found more");
+        return Err(ApiError::parameter(&text));
+    }
+    Ok(())
+}
+
+const SORTS: [(&str, SortBy); 7] = [
+    ("labels", SortBy::Key),
+    ("job", SortBy::Job),
+    ("push_time", SortBy::PushTime),
+    ("failure_time", SortBy::FailureTime),
+    ("series", SortBy::Series),
+    ("bytes", SortBy::Bytes),
+    ("expires_at", SortBy::Expiry),
+];
+
+pub(crate) struct ListRequest {
+    listing: Listing,
+    filter: Filter,
+    /// The total, also where every group has to be looked at for it.
+    counts: bool,
+    /// As in [`FIELDS`].
+    fields: Vec<usize>,
+}
+
+impl ListRequest {
+    pub(crate) fn of(query: Option<&str>) -> Result<Self, ApiError> {
+        let mut request = Self {
+            listing: Listing {
+                selectors: Vec::new(),
+                sort: SortBy::Key,
+                descending: false,
+                after: None,
+                limit: DEFAULT_LIMIT,
+            },
+            filter: Filter::default(),
+            counts: false,
+            fields: (0..DEFAULT_FIELDS).collect(),
+        };
+        let mut after = None;
+        for (name, value) in query::parameters(query)? {
+            let listing = &mut request.listing;
+            match name.as_str() {
+                "match[]" => {
+                    listing.selectors.push(selector(&value)?);
+                    check_count(&listing.selectors)?;
+                }
+                "sort" => (listing.sort, listing.descending) = sort(&value)?,
+                "limit" => listing.limit = limit(&value)?,
+                "cursor" => after = Some(value),
+                "fields" => request.fields = fields(&value)?,
+                "total" => request.counts = query::flag(&name, &value)?,
+                "q" => request.filter.words = Words::of(&value)?,
+                "state" => request.filter.states = filter::states(&value)?,
+                "expiring_within" => {
+                    let within = duration::parse(&value);
+                    request.filter.expiring_within =
+                        within.map_err(|error| ApiError::parameter(&format!("expiring_within: {error}")))?;
+                }
+                other => {
+                    let known = "match[], q, state, expiring_within, sort, limit, cursor, fields, total";
+                    return Err(query::unknown(other, known));
+                }
+            }
+        }
+        request.listing.after = after.map(|text| cursor::read(&text)).transpose()?;
+        Ok(request)
+    }
+
+    fn write(&self, look: &Look<'_>, page: &Page, out: &mut Vec<u8>) {
+        let mut data = Members::object(out);
+        let mut groups = Members::array(data.key("groups"));
+        for info in &page.groups {
+            let group = look.group(info);
+            let mut object = Members::object(groups.next());
+            for (name, write) in self.fields.iter().filter_map(|at| FIELDS.get(*at)) {
+                write(&group, object.key(name));
+            }
+            object.end();
+        }
+        groups.end();
+        if let Some(next) = &page.next {
+            data.string("next_cursor", &cursor::write(next));
+        }
+        if let Some(total) = page.total {
+            data.integer("total", total as u64);
+        }
+        data.end();
+    }
+}
+
+fn sort(text: &str) -> Result<(SortBy, bool), ApiError> {
+    let (name, descending) = match text.strip_prefix('-') {
+        Some(name) => (name, true),
+        None => (text, false),
+    };
+    let found = SORTS.iter().find(|(known, _)| *known == name);
+    found.map(|(_, by)| (*by, descending)).ok_or_else(|| {
+        let known: Vec<&str> = SORTS.iter().map(|(name, _)| *name).collect();
+        let known = known.join(", ");
+        ApiError::parameter(&format!(
+            "sort: expected one of {known}, perhaps with - in front, found `{}`",
+            query::shown(text)
+        ))
+    })
+}
+
+/// How many are to be on a page.
+pub(crate) fn limit(text: &str) -> Result<usize, ApiError> {
+    let number = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    number.ok_or_else(|| {
+        ApiError::parameter(&format!(
+            "limit: expected a number from 1 to {MAX_LIMIT}, found `{}`",
+            query::shown(text)
+        ))
+    })
+}
+
+fn fields(text: &str) -> Result<Vec<usize>, ApiError> {
+    let mut fields = Vec::new();
+    for name in text.split(',') {
+        let Some(at) = FIELDS.iter().position(|(known, _)| *known == name) else {
+            let known: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
+            let known = known.join(", ");
+            return Err(ApiError::parameter(&format!(
+                "fields: expected some of {known}, found `{}`",
+                query::shown(name)
+            )));
+        };
+        if !fields.contains(&at) {
+            fields.push(at);
+        }
+    }
+    Ok(fields)
+}
+
+/// The name of a family that can be deleted. A group cannot be without its times, which the gateway writes.
+pub(crate) fn family(name: String) -> Result<String, ApiError> {
+    if name == PUSH_TIME || name == PUSH_FAILURE_TIME {
+        let text = format!("family: expected a family that was pushed, found `{name}`");
+        return Err(ApiError::parameter(&text));
+    }
+    Ok(name)
+}
+
+pub(crate) struct DeleteRequest {
+    selectors: Vec<Selector>,
+    older_than: Option<Duration>,
+    /// Only this family of each group.
+    family: Option<String>,
+    dry_run: bool,
+}
+
+/// What was deleted, or would be.
+struct Deleted {
+    keys: Vec<GroupingKey>,
+    commits: Vec<Commit>,
+}
+
+impl DeleteRequest {
+    pub(crate) fn of(query: Option<&str>) -> Result<Self, ApiError> {
+        let mut request = Self {
+            selectors: Vec::new(),
+            older_than: None,
+            family: None,
+            dry_run: false,
+        };
+        for (name, value) in query::parameters(query)? {
+            match name.as_str() {
+                "match[]" => {
+                    request.selectors.push(selector(&value)?);
+                    check_count(&request.selectors)?;
+                }
+                "older_than" => {
+                    let age = duration::parse(&value);
+                    let age = age.map_err(|error| ApiError::parameter(&format!("older_than: {error}")))?;
+                    request.older_than = Some(age);
+                }
+                "family" => request.family = Some(family(value)?),
+                "dry_run" => request.dry_run = query::flag(&name, &value)?,
+                other => return Err(query::unknown(other, "match[], older_than, family, dry_run")),
+            }
+        }
+        if request.selectors.is_empty() {
+            let text = "expected at least one match[], found none\nhint: match[]={} is every group";
+            return Err(ApiError::parameter(&text));
+        }
+        Ok(request)
+    }
+
+    /// The same request, of groups that may be deleted.
+    ///
+    /// Groups that may not be seen are as if they were not there.
+    ///
+    /// # Errors
+    /// If a group may be seen that the request names, and may not be deleted: nothing stays behind in silence.
+    fn within(mut self, rights: &Rights, gateway: &Gateway) -> Result<Self, ApiError> {
+        let allowed = rights.scope(Right::Delete);
+        if allowed == Scope::Everything {
+            return Ok(self);
+        }
+        let seen = rights.scope(Right::Read).narrow(self.selectors.clone());
+        let seen = gateway.store.matching(&seen, self.pushed_before(gateway));
+        seen.iter()
+            .try_for_each(|key| rights.demand_for(Right::Delete, key))?;
+        self.selectors = allowed.narrow(self.selectors);
+        Ok(self)
+    }
+
+    fn pushed_before(&self, gateway: &Gateway) -> Option<UnixNanos> {
+        self.older_than.map(|age| {
+            let age = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
+            UnixNanos(gateway.clock.now().0.saturating_sub(age))
+        })
+    }
+
+    fn run(&self, gateway: &Gateway) -> Result<Deleted, ApiError> {
+        let store = &gateway.store;
+        let pushed_before = self.pushed_before(gateway);
+        let deleted = |keys, commits| Deleted { keys, commits };
+        if let Some(family) = &self.family {
+            return self.run_for_family(gateway, family, pushed_before);
+        }
+        if self.dry_run {
+            return Ok(deleted(
+                store.matching(&self.selectors, pushed_before),
+                Vec::new(),
+            ));
+        }
+        let (keys, commit) = store.delete_matching(&self.selectors, pushed_before)?;
+        Ok(deleted(keys, vec![commit]))
+    }
+
+    /// One family, group by group.
+    fn run_for_family(
+        &self,
+        gateway: &Gateway,
+        family: &str,
+        pushed_before: Option<UnixNanos>,
+    ) -> Result<Deleted, ApiError> {
+        let mut deleted = Deleted {
+            keys: Vec::new(),
+            commits: Vec::new(),
+        };
+        let snapshot = gateway.store.snapshot();
+        for key in gateway.store.matching(&self.selectors, pushed_before) {
+            if !snapshot.has_family(&key, family) {
+                continue;
+            }
+            if !self.dry_run {
+                let (families, commit) = gateway.store.delete_families(&key, &[family])?;
+                if families == 0 {
+                    continue;
+                }
+                deleted.commits.push(commit);
+            }
+            deleted.keys.push(key);
+        }
+        Ok(deleted)
+    }
+
+    /// For the log.
+    fn describe(&self) -> String {
+        let selectors: Vec<String> = self.selectors.iter().map(ToString::to_string).collect();
+        selectors.join(" or ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(query: &str) -> Result<ListRequest, String> {
+        ListRequest::of(Some(query)).map_err(|error| error.text().to_owned())
+    }
+
+    fn deleting(query: &str) -> Result<DeleteRequest, String> {
+        DeleteRequest::of(Some(query)).map_err(|error| error.text().to_owned())
+    }
+
+    #[test]
+    fn a_listing_is_by_labels_unless_it_says_otherwise() {
+        let request = listing("").ok().unwrap();
+        assert_eq!(
+            (request.listing.limit, request.fields.len()),
+            (DEFAULT_LIMIT, DEFAULT_FIELDS)
+        );
+        let request = listing("sort=-series&limit=5&fields=series,labels,series&match[]={job=\"a\"}");
+        let request = request.ok().unwrap();
+        assert!(matches!(request.listing.sort, SortBy::Series));
+        assert!(request.listing.descending);
+        assert_eq!((request.listing.limit, request.listing.selectors.len()), (5, 1));
+        let names: Vec<&str> = request.fields.iter().map(|at| FIELDS[*at].0).collect();
+        assert_eq!(names, ["series", "labels"]);
+    }
+
+    #[test]
+    fn mistakes_in_a_listing_are_refused() {
+        let refused = |query| listing(query).err().unwrap();
+        assert_eq!(
+            refused("sort=size"),
+            "sort: expected one of labels, job, push_time, failure_time, series, bytes, expires_at, perhaps with - \
+             in front, found `size`"
+        );
+        assert_eq!(
+            refused("limit=0"),
+            "limit: expected a number from 1 to 1000, found `0`"
+        );
+        assert_eq!(
+            refused("match=x"),
+            "expected a parameter of match[], q, state, expiring_within, sort, limit, cursor, fields, total, found `match`"
+        );
+        assert!(refused("fields=label").starts_with("fields: expected some of labels, "));
+        assert!(refused("match[]=job").starts_with("match[]: column 1: "));
+        assert_eq!(
+            refused("cursor=!"),
+            "cursor: expected what an earlier page gave, found `!`"
+        );
+        let many = "match[]={}&".repeat(MAX_SELECTORS + 1);
+        assert_eq!(refused(&many), "expected at most 32 match[], found more");
+    }
+
+    #[test]
+    fn deleting_needs_a_selector_and_knows_its_parameters() {
+        assert_eq!(
+            deleting("older_than=7d").err().unwrap(),
+            "expected at least one match[], found none\nhint: match[]={} is every group"
+        );
+        assert_eq!(
+            deleting("match[]={}&olderthan=7d").err().unwrap(),
+            "expected a parameter of match[], older_than, family, dry_run, found `olderthan`"
+        );
+        assert!(
+            deleting("match[]={}&older_than=old")
+                .err()
+                .unwrap()
+                .starts_with("older_than: ")
+        );
+        assert_eq!(
+            deleting("match[]={}&dry_run=perhaps").err().unwrap(),
+            "dry_run: expected true or false, found `perhaps`"
+        );
+        let request = deleting("match[]={job=\"a\"}&match[]={job=\"b\"}&older_than=7d&dry_run")
+            .ok()
+            .unwrap();
+        assert_eq!(request.older_than, Some(Duration::from_secs(7 * 86_400)));
+        assert!(request.dry_run);
+        assert_eq!(request.describe(), "{job=\"a\"} or {job=\"b\"}");
+    }
+}

@@ -1,0 +1,231 @@
+//! Which groups a listing is about, beside the selectors: words, and how groups are.
+
+use std::time::Duration;
+
+use memchr::memmem::Finder;
+use wharf_history::Pulse;
+use wharf_model::GroupingKey;
+use wharf_store::{Candidate, GroupInfo, Lifetime, UnixNanos};
+
+use super::shown::{Look, seconds};
+use crate::ahead;
+use crate::answer::error::ApiError;
+use crate::request::query;
+
+/// Longer searches are refused: every word is looked for in every group.
+const MAX_SEARCH_CHARS: usize = 256;
+/// What expires within that is expiring, unless the request says otherwise.
+const EXPIRING_WITHIN: Duration = Duration::from_secs(3600);
+
+/// What a group may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Its last push was refused.
+    Failed,
+    /// It is not pushed as it used to be.
+    Stale,
+    /// It expires soon.
+    Expiring,
+    /// It was pushed later than it is now: the clock was wrong then, or is now.
+    Future,
+}
+
+pub(super) const STATES: [(&str, State); 4] = [
+    ("failed", State::Failed),
+    ("stale", State::Stale),
+    ("expiring", State::Expiring),
+    ("future", State::Future),
+];
+
+/// States with commas between them.
+pub(super) fn states(text: &str) -> Result<Vec<State>, ApiError> {
+    let state = |name: &str| {
+        let found = STATES.iter().find(|(known, _)| *known == name);
+        found.map(|(_, state)| *state).ok_or_else(|| {
+            ApiError::parameter(&format!(
+                "state: expected some of failed, stale, expiring, future, found `{}`",
+                query::shown(name)
+            ))
+        })
+    };
+    text.split(',').map(state).collect()
+}
+
+/// What is to be known of a group to tell its states.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Condition {
+    pub(super) push_time: f64,
+    pub(super) failure_time: f64,
+    pub(super) lifetime: Option<Lifetime>,
+}
+
+impl Condition {
+    pub(super) fn of(info: &GroupInfo) -> Self {
+        Self {
+            push_time: info.push_time,
+            failure_time: info.failure_time,
+            lifetime: info.lifetime,
+        }
+    }
+
+    /// Whether a state holds. The pulse is asked for only if it matters.
+    pub(super) fn is(&self, state: State, look: &Look<'_>, pulse: impl FnOnce() -> Pulse) -> bool {
+        match state {
+            // Most refusals move no time of the group, as the original has it; but the push failed.
+            State::Failed => {
+                self.failure_time > self.push_time
+                    || pulse().refused_at_ms.is_some_and(|at| {
+                        // The order of pushes tells more than their times, which a clock may have told that was wrong.
+                        // But the end of the history is lost if the process is killed: then the times are right.
+                        self.is_ahead(look.now) || seconds(at) >= (self.push_time * 1000.0).floor() / 1000.0
+                    })
+            }
+            State::Stale => pulse().pace.is_some_and(|pace| {
+                look.now.as_seconds() - self.push_time > pace.stale_after().as_secs_f64()
+            }),
+            State::Expiring => self.lifetime.is_some_and(|lifetime| {
+                let within = i64::try_from(look.expiring_within.as_nanos()).unwrap_or(i64::MAX);
+                lifetime.expires_at.0 <= look.now.0.saturating_add(within)
+            }),
+            State::Future => self.is_ahead(look.now),
+        }
+    }
+
+    fn is_ahead(&self, now: UnixNanos) -> bool {
+        ahead::is_ahead(self.push_time, now)
+    }
+}
+
+/// Words that all have to occur, whatever their case.
+#[derive(Debug, Default)]
+pub(crate) struct Words(Vec<Finder<'static>>);
+
+impl Words {
+    /// The words of a search, with blanks between them.
+    ///
+    /// # Errors
+    /// 400 if it is too long.
+    pub(crate) fn of(text: &str) -> Result<Self, ApiError> {
+        if text.chars().count() > MAX_SEARCH_CHARS {
+            let text = format!("q: expected at most {MAX_SEARCH_CHARS} characters, found more");
+            return Err(ApiError::parameter(&text));
+        }
+        let words = text.split_whitespace().map(str::to_lowercase);
+        Ok(Self(
+            words
+                .map(|word| Finder::new(word.as_bytes()).into_owned())
+                .collect(),
+        ))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether all words occur in a text.
+    pub(crate) fn occur_in(&self, text: &str) -> bool {
+        if self.is_empty() {
+            return true;
+        }
+        let folded = if text.is_ascii() {
+            text.to_ascii_lowercase()
+        } else {
+            text.to_lowercase()
+        };
+        self.0.iter().all(|word| word.find(folded.as_bytes()).is_some())
+    }
+
+    /// Whether all words occur in the labels of a group, each written as `name=value`.
+    fn occur_in_key(&self, key: &GroupingKey) -> bool {
+        if self.is_empty() {
+            return true;
+        }
+        let mut text = String::with_capacity(key.as_bytes().len() + 16);
+        for (name, value) in key.labels() {
+            for part in [name, "=", value, "\n"] {
+                text.push_str(part);
+            }
+        }
+        self.occur_in(&text)
+    }
+}
+
+/// What a group has to be to be listed.
+#[derive(Debug)]
+pub(super) struct Filter {
+    pub(super) words: Words,
+    /// One of these has to hold; any group passes if there are none.
+    pub(super) states: Vec<State>,
+    pub(super) expiring_within: Duration,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self {
+            words: Words::default(),
+            states: Vec::new(),
+            expiring_within: EXPIRING_WITHIN,
+        }
+    }
+}
+
+impl Filter {
+    /// Whether every group passes.
+    pub(super) fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.states.is_empty()
+    }
+
+    pub(super) fn passes(&self, look: &Look<'_>, candidate: &Candidate<'_>) -> bool {
+        if !self.words.occur_in_key(candidate.key()) {
+            return false;
+        }
+        if self.states.is_empty() {
+            return true;
+        }
+        let condition = Condition {
+            push_time: candidate.push_time(),
+            failure_time: candidate.failure_time(),
+            lifetime: candidate.lifetime(),
+        };
+        let mut states = self.states.iter();
+        states.any(|state| condition.is(*state, look, || look.pulse(candidate.key())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_words_have_to_occur_in_some_label() {
+        let key = GroupingKey::new([("job", "Nightly-Backup"), ("straße", "Köln")]).unwrap();
+        for (search, expected) in [
+            ("", true),
+            ("backup", true),
+            ("  BACKUP  job=night ", true),
+            ("STRASSE", false),
+            ("Straße=kÖLN", true),
+            ("backup missing", false),
+            // Not across labels.
+            ("backupstraße", false),
+        ] {
+            let words = Words::of(search).ok().unwrap();
+            assert_eq!(words.occur_in_key(&key), expected, "{search}");
+        }
+    }
+
+    #[test]
+    fn searches_are_bounded_and_states_known() {
+        let error = Words::of(&"a ".repeat(200)).err().unwrap();
+        assert_eq!(error.text(), "q: expected at most 256 characters, found more");
+        assert_eq!(
+            states("stale,failed").ok().unwrap(),
+            [State::Stale, State::Failed]
+        );
+        let error = states("failed,").err().unwrap();
+        assert_eq!(
+            error.text(),
+            "state: expected some of failed, stale, expiring, future, found ``"
+        );
+    }
+}

@@ -1,0 +1,208 @@
+//! What is said of a group, wherever one is shown.
+
+use std::time::Duration;
+
+use wharf_history::{GroupHistory, PastPush, Pulse};
+use wharf_model::{GroupingKey, duration};
+use wharf_store::{GroupInfo, UnixNanos};
+
+use super::filter::{Condition, STATES};
+use crate::answer::api;
+use crate::answer::json::{Members, write_integer, write_number, write_string, write_strings};
+use crate::gateway::Gateway;
+use crate::request::grouping;
+
+/// A look at groups: at one moment, with what is known of their past.
+pub(crate) struct Look<'g> {
+    gateway: &'g Gateway,
+    pub(super) now: UnixNanos,
+    pub(super) expiring_within: Duration,
+}
+
+/// A group, and its past.
+pub(crate) struct Shown<'l> {
+    look: &'l Look<'l>,
+    info: &'l GroupInfo,
+    past: GroupHistory,
+}
+
+impl<'g> Look<'g> {
+    pub(crate) fn at(gateway: &'g Gateway, expiring_within: Duration) -> Self {
+        if let Some(history) = gateway.activity.history() {
+            // So that a push which has been answered is seen.
+            history.settle();
+        }
+        Self {
+            gateway,
+            now: gateway.clock.now(),
+            expiring_within,
+        }
+    }
+
+    pub(super) fn pulse(&self, key: &GroupingKey) -> Pulse {
+        let history = self.gateway.activity.history();
+        history.map(|history| history.pulse(key)).unwrap_or_default()
+    }
+
+    /// What is known of the past of a group.
+    pub(crate) fn past(&self, key: &GroupingKey) -> Option<GroupHistory> {
+        self.gateway.activity.history()?.group(key)
+    }
+
+    pub(crate) fn group<'l>(&'l self, info: &'l GroupInfo) -> Shown<'l> {
+        Shown {
+            look: self,
+            info,
+            past: self.past(&info.key).unwrap_or_default(),
+        }
+    }
+}
+
+/// A member of a listed group: its name, and how its value is written.
+type Field = (&'static str, fn(&Shown<'_>, &mut Vec<u8>));
+
+/// What a listing shows of each group, in this order.
+pub(super) const FIELDS: [Field; 16] = [
+    ("labels", |group, out| write_strings(out, group.info.key.labels())),
+    ("last_push_successful", |group, out| {
+        let is_successful = group.info.failure_time <= group.info.push_time;
+        out.extend_from_slice(if is_successful { b"true" } else { b"false" });
+    }),
+    ("push_time_seconds", |group, out| {
+        write_number(out, Some(group.info.push_time));
+    }),
+    ("push_failure_time_seconds", |group, out| {
+        write_number(out, Some(group.info.failure_time));
+    }),
+    ("families", |group, out| {
+        write_integer(out, group.info.families as u64);
+    }),
+    ("series", |group, out| write_integer(out, group.info.series)),
+    ("bytes", |group, out| write_integer(out, group.info.bytes)),
+    ("ttl", |group, out| match group.info.lifetime {
+        Some(lifetime) => write_string(out, &duration::format(lifetime.ttl.after)),
+        None => out.extend_from_slice(b"null"),
+    }),
+    ("expires_at", |group, out| match group.info.lifetime {
+        Some(lifetime) => write_string(out, &api::rfc3339(lifetime.expires_at)),
+        None => out.extend_from_slice(b"null"),
+    }),
+    ("keep_times", |group, out| {
+        let keeps = group
+            .info
+            .lifetime
+            .is_some_and(|lifetime| lifetime.ttl.keep_times);
+        out.extend_from_slice(if keeps { b"true" } else { b"false" });
+    }),
+    ("path", |group, out| {
+        let names = group.look.gateway.settings.names;
+        write_string(out, &grouping::path(&group.info.key, names));
+    }),
+    ("states", |group, out| {
+        let condition = Condition::of(group.info);
+        let mut states = Members::array(out);
+        for (name, _) in STATES
+            .iter()
+            .filter(|(_, state)| condition.is(*state, group.look, || group.past.pulse()))
+        {
+            write_string(states.next(), name);
+        }
+        states.end();
+    }),
+    ("usual_interval_seconds", |group, out| {
+        write_number(out, group.past.pace.map(|pace| pace.usual.as_secs_f64()));
+    }),
+    ("stale_after_seconds", |group, out| {
+        write_number(out, group.past.pace.map(|pace| pace.stale_after().as_secs_f64()));
+    }),
+    // Its text may quote what was pushed, and any page may read listings; who wants it looks at the group.
+    ("last_error", |group, out| write_error(out, &group.past, false)),
+    ("history", |group, out| {
+        let mut pushes = Members::array(out);
+        for push in &group.past.pushes {
+            write_point(pushes.next(), push);
+        }
+        pushes.end();
+    }),
+];
+
+/// What is shown unless a request says otherwise: everything but the history, which is long.
+pub(super) const DEFAULT_FIELDS: usize = FIELDS.len() - 1;
+
+/// Writes the members of a group that stands alone; how many families it has is said there in another way.
+pub(crate) fn write_fields(object: &mut Members<'_>, group: &Shown<'_>) {
+    for (name, write) in FIELDS.iter().take(DEFAULT_FIELDS) {
+        match *name {
+            "families" => object.integer("families_total", group.info.families as u64),
+            "last_error" => write_error(object.key(name), &group.past, true),
+            name => write(group, object.key(name)),
+        }
+    }
+}
+
+/// Writes the history of a group.
+pub(crate) fn write_history(out: &mut Vec<u8>, past: &GroupHistory) {
+    let mut data = Members::object(out);
+    let mut pushes = Members::array(data.key("pushes"));
+    for push in &past.pushes {
+        let mut object = Members::object(pushes.next());
+        object.number("time_seconds", Some(seconds(push.at_ms)));
+        let is_stored = push.refused.is_none();
+        object.string("outcome", if is_stored { "ok" } else { "refused" });
+        object.text("reason", push.refused.as_deref());
+        object.string("method", push.method.as_str());
+        object.integer("body_bytes", push.body_bytes.into());
+        object.integer("series", push.series.into());
+        object.number("duration_seconds", push.duration_seconds.map(widen));
+        object.end();
+    }
+    pushes.end();
+    data.number(
+        "usual_interval_seconds",
+        past.pace.map(|pace| pace.usual.as_secs_f64()),
+    );
+    data.number(
+        "stale_after_seconds",
+        past.pace.map(|pace| pace.stale_after().as_secs_f64()),
+    );
+    write_error(data.key("last_error"), past, true);
+    data.end();
+}
+
+/// `[time, 1 if it was stored, bytes of the body, series, duration]`.
+fn write_point(out: &mut Vec<u8>, push: &PastPush) {
+    let mut point = Members::array(out);
+    write_number(point.next(), Some(seconds(push.at_ms)));
+    write_integer(point.next(), u64::from(push.refused.is_none()));
+    write_integer(point.next(), push.body_bytes.into());
+    write_integer(point.next(), push.series.into());
+    write_number(point.next(), push.duration_seconds.map(widen));
+    point.end();
+}
+
+fn write_error(out: &mut Vec<u8>, past: &GroupHistory, with_text: bool) {
+    let Some(error) = &past.last_error else {
+        out.extend_from_slice(b"null");
+        return;
+    };
+    let mut object = Members::object(out);
+    object.number("time_seconds", Some(seconds(error.at_ms)));
+    object.string("reason", &error.reason);
+    if with_text {
+        object.string("error", &error.error);
+    }
+    object.end();
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a double keeps a millisecond for some hundred thousand years"
+)]
+pub(super) fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+/// The double that is written with the same digits.
+fn widen(seconds: f32) -> f64 {
+    seconds.to_string().parse().unwrap_or(f64::from(seconds))
+}

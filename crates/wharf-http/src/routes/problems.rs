@@ -1,0 +1,136 @@
+//! What is wrong with the gateway itself, in sentences: for everybody who looks at it, whatever they look at.
+//!
+//! The page shows them above each of its views, and tools beside what they list. A new problem belongs here, and nowhere
+//! else; there is at most one of each name.
+
+use crate::answer::json::Members;
+use crate::gateway::Gateway;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Severity {
+    /// What is pushed is lost.
+    Critical,
+    /// Somebody should look after it.
+    Warning,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// A short name, which stays the same.
+    pub(crate) name: &'static str,
+    pub(crate) severity: Severity,
+    /// A sentence that anybody may read who may read some groups.
+    pub(crate) summary: String,
+    /// Why it is so. It may name files, so it is for administrators.
+    pub(crate) detail: Option<String>,
+}
+
+/// Longer details are cut.
+const MAX_DETAIL_CHARS: usize = 500;
+
+/// What is wrong now, the worst first.
+pub(crate) fn of(gateway: &Gateway) -> Vec<Problem> {
+    let all = [
+        storage(gateway),
+        memory(gateway),
+        config(gateway),
+        web_config(gateway),
+        future(gateway),
+        history(gateway),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+fn storage(gateway: &Gateway) -> Option<Problem> {
+    let reason = gateway.store.failure()?;
+    Some(Problem {
+        name: "storage",
+        severity: Severity::Critical,
+        summary: "Pushes cannot be stored.".to_owned(),
+        detail: Some(reason),
+    })
+}
+
+/// In memory only although nobody has asked for that.
+fn memory(gateway: &Gateway) -> Option<Problem> {
+    let why = gateway.not_durable()?;
+    Some(Problem {
+        name: "memory",
+        severity: Severity::Critical,
+        summary: "All groups are in memory only, and gone after a restart.".to_owned(),
+        detail: Some(why.cause()),
+    })
+}
+
+fn config(gateway: &Gateway) -> Option<Problem> {
+    let error = gateway.reading()?.last_reload?.error?;
+    Some(Problem {
+        name: "config",
+        severity: Severity::Warning,
+        summary:
+            "The configuration file was not used when it was read last; the rules of before are in force."
+                .to_owned(),
+        detail: Some(error),
+    })
+}
+
+fn web_config(gateway: &Gateway) -> Option<Problem> {
+    let conditions = gateway.status.fronts.iter().map(|front| front.condition());
+    let problems: Vec<String> = conditions.flat_map(|condition| condition.problems).collect();
+    (!problems.is_empty()).then(|| Problem {
+        name: "web_config",
+        severity: Severity::Warning,
+        summary: "Something of the web config file, or of the files that it names, cannot be used."
+            .to_owned(),
+        detail: Some(problems.join("\n")),
+    })
+}
+
+fn future(gateway: &Gateway) -> Option<Problem> {
+    let groups = gateway.ahead.groups();
+    let are = if groups == 1 { "group is" } else { "groups are" };
+    (groups > 0).then(|| Problem {
+        name: "future",
+        severity: Severity::Warning,
+        // Who may not see all groups gets no numbers of all groups.
+        summary: "There are groups with a push time in the future.".to_owned(),
+        detail: Some(format!(
+            "{groups} {are} affected. The clock of this machine was ahead, or was set back. \
+             Their time to live counts from when that was noticed; the next push of a group corrects its time."
+        )),
+    })
+}
+
+fn history(gateway: &Gateway) -> Option<Problem> {
+    let failure = gateway.activity.disk().history_failure.clone()?;
+    Some(Problem {
+        name: "history",
+        severity: Severity::Warning,
+        summary: "The history of pushes is in memory only.".to_owned(),
+        detail: Some(failure),
+    })
+}
+
+/// Writes them as a list.
+pub(crate) fn write(out: &mut Vec<u8>, problems: &[Problem], is_admin: bool) {
+    let mut list = Members::array(out);
+    for problem in problems {
+        let mut object = Members::object(list.next());
+        object.string("name", problem.name);
+        object.string(
+            "severity",
+            match problem.severity {
+                Severity::Critical => "critical",
+                Severity::Warning => "warning",
+            },
+        );
+        object.string("summary", &problem.summary);
+        let detail = problem.detail.as_deref().filter(|_| is_admin);
+        let detail = detail.map(|detail| detail.chars().take(MAX_DETAIL_CHARS).collect::<String>());
+        object.text("detail", detail.as_deref());
+        object.end();
+    }
+    list.end();
+}

@@ -1,0 +1,423 @@
+//! PUT, POST and DELETE of a group, and a push to many groups at once.
+
+mod many;
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
+use wharf_exposition::{openmetrics, protobuf, text};
+use wharf_model::{Exposition, GroupingKey};
+use wharf_store::{Commit, Gist, PushError, Store, TextBody};
+
+use crate::activity::{Brought, Pushed};
+use crate::answer::error::ApiError;
+use crate::answer::respond;
+use crate::gateway::Gateway;
+use crate::places::Place;
+use crate::policy::Active;
+use crate::request::advice;
+use crate::request::body::{self, ContentEncoding};
+use crate::request::content::{self, BodyFormat};
+use crate::request::grouping::{self, UrlError};
+use crate::request::options::PushOptions;
+use crate::rights::{Need, Right, Rights};
+use crate::transport::chunks::ResponseBody;
+use crate::transport::peer::Peer;
+
+pub(crate) use self::many::handle as handle_many;
+
+/// Bodies from this size on are decoded away from the threads that serve connections.
+const LARGE_BODY_BYTES: usize = 64 * 1024;
+/// The same for compressed ones, which may expand a thousand times.
+const LARGE_COMPRESSED_BYTES: usize = 4 * 1024;
+/// How often a push lets its thread do something else while the store is busy. Then it waits in line.
+const GIVES_WAY: u32 = 4;
+
+/// Books a push that does not get as far as [`handle`], with the path that this would get.
+pub(crate) fn refused_before(
+    gateway: &Gateway,
+    rest: &[u8],
+    request: &Request<Incoming>,
+    rights: &Rights,
+    error: &ApiError,
+) {
+    let pushed = grouping::parse(rest, gateway.settings.names)
+        .ok()
+        .map(|key| Pushed {
+            key,
+            method: request.method().clone(),
+            brought: Brought::default(),
+        });
+    // Who may not push there is none whose push was refused.
+    let pushed = pushed.filter(|pushed| rights.demand_for(Right::Push, &pushed.key).is_ok());
+    let address = peer(request).and_then(Peer::ip);
+    gateway.record_refusal(error, pushed, address);
+}
+
+/// Answers a request for the group whose key is `rest`, the path behind `/metrics/job`.
+pub(crate) async fn handle(
+    gateway: Arc<Gateway>,
+    rest: &[u8],
+    request: Request<Incoming>,
+    rights: &Rights,
+) -> Response<ResponseBody> {
+    let key = grouping::parse(rest, gateway.settings.names);
+    if *request.method() == Method::DELETE {
+        let deleted = delete(&gateway, key, request, rights).await;
+        return deleted.unwrap_or_else(ApiError::into_response);
+    }
+    let address = peer(&request).and_then(Peer::ip);
+    let key = match key {
+        Ok(key) => key,
+        Err(error) => {
+            tracing::debug!(url = %grouping::GoQuoted(rest), err = %error, "failed to parse URL");
+            gateway.without_body(request).await;
+            let error = ApiError::from(error);
+            gateway.record_refusal(&error, None, address);
+            return error.into_response();
+        }
+    };
+    let mut pushed = Pushed {
+        key: key.clone(),
+        method: request.method().clone(),
+        brought: Brought::default(),
+    };
+    let answered = match admit(&gateway, key, &request, rights) {
+        Ok(admitted) => push(Arc::clone(&gateway), admitted, request, &mut pushed.brought).await,
+        Err(error) => {
+            gateway.without_body(request).await;
+            Err(error)
+        }
+    };
+    match &answered {
+        Ok(None) => gateway.activity.stored(pushed, gateway.clock.now()),
+        Ok(Some(error)) | Err(error) => gateway.record_refusal(error, Some(pushed), address),
+    }
+    match answered {
+        Ok(_) => respond::empty(gateway.success_status()),
+        Err(error) => error.into_response(),
+    }
+}
+
+fn peer(request: &Request<Incoming>) -> Option<Peer> {
+    request.extensions().get::<Peer>().copied()
+}
+
+async fn delete(
+    gateway: &Gateway,
+    key: Result<GroupingKey, UrlError>,
+    request: Request<Incoming>,
+    rights: &Rights,
+) -> Result<Response<ResponseBody>, ApiError> {
+    gateway.without_body(request).await;
+    match key {
+        Ok(key) => {
+            rights.demand_for(Right::Delete, &key)?;
+            gateway.delete(&key).await?;
+        }
+        // Such a group cannot exist, and deleting what does not exist succeeds.
+        Err(UrlError::NotUtf8 { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(respond::empty(StatusCode::ACCEPTED))
+}
+
+/// A push that may go on: what can be known before its body comes is in order.
+struct Admitted {
+    key: GroupingKey,
+    options: PushOptions,
+    rules: Arc<Active>,
+    rights: Rights,
+}
+
+/// The key is that of the group as it is stored: nothing that comes later, relabelling neither, can change it.
+fn admit(
+    gateway: &Gateway,
+    key: GroupingKey,
+    request: &Request<Incoming>,
+    rights: &Rights,
+) -> Result<Admitted, ApiError> {
+    rights.demand_for(Right::Push, &key)?;
+    let settings = &gateway.settings;
+    let options = PushOptions::of(
+        request.method(),
+        request.uri().query(),
+        request.headers(),
+        settings.max_ttl,
+        settings.admin_api,
+    )?;
+    demand_date(&options, rights)?;
+    settings.push_limits.check_key(&key)?;
+    let rules = gateway.policy();
+    rules
+        .admit(&key, Instant::now)
+        .map_err(|error| ApiError::too_fast(&error))?;
+    Ok(Admitted {
+        key,
+        options,
+        rules,
+        rights: rights.clone(),
+    })
+}
+
+/// Who sets the time of a push can make a job that has failed look sound: that is not for everybody who may push.
+fn demand_date(options: &PushOptions, rights: &Rights) -> Result<(), ApiError> {
+    if options.is_dated() {
+        rights.demand(Need::ForEvery(Right::Admin))?;
+    }
+    Ok(())
+}
+
+/// The error is that of a push that is dropped although it is answered with success.
+async fn push(
+    gateway: Arc<Gateway>,
+    admitted: Admitted,
+    request: Request<Incoming>,
+    brought: &mut Brought,
+) -> Result<Option<ApiError>, ApiError> {
+    let received = Received::read(&gateway, request, &admitted.rights).await?;
+    brought.body_bytes = received.body.len() as u64;
+    let worker = Arc::clone(&gateway);
+    let run = if received.is_large() {
+        let mut read = *brought;
+        let run = tokio::task::spawn_blocking(move || {
+            let run = admitted.run(&received, &worker, &mut read);
+            (run, read)
+        });
+        let (run, read) = run.await.unwrap_or((Err(ApiError::internal()), *brought));
+        *brought = read;
+        run
+    } else {
+        give_way(&gateway.store).await;
+        let run = admitted.run(&received, &worker, brought);
+        // Its places are not for those who wait for the disk.
+        drop(received);
+        run
+    };
+    match run? {
+        Ran::Stored(commit) => commit.wait().await.map(|()| None).map_err(ApiError::from),
+        Ran::Dropped(error) => Ok(Some(error)),
+    }
+}
+
+/// Lets other requests go on until the store is free, or for some turns. A thread that waits for a lock serves nobody.
+async fn give_way(store: &Store) {
+    let mut turns = 0;
+    while turns < GIVES_WAY && store.is_busy() {
+        tokio::task::yield_now().await;
+        turns += 1;
+    }
+}
+
+/// What has become of a push that is answered with success.
+enum Ran {
+    /// It is stored when this has been waited for.
+    Stored(Commit),
+    /// It was dropped all the same.
+    Dropped(ApiError),
+}
+
+impl Admitted {
+    fn run(&self, received: &Received, gateway: &Gateway, brought: &mut Brought) -> Result<Ran, ApiError> {
+        let Self {
+            key,
+            options,
+            rules,
+            rights,
+        } = self;
+        let settings = &gateway.settings;
+        let body = received.expand(settings.max_body_bytes)?;
+        let ttl = rules.ttl(key, options.ttl, settings.default_ttl);
+        let (store, mode) = (&gateway.store, options.mode);
+        let now = options.time(gateway.clock.now());
+        let pushed = if received.format == BodyFormat::Text && rules.relabelling().is_empty() {
+            let text = PushedText {
+                gateway,
+                received,
+                text: &body,
+                brought: Cell::new(*brought),
+            };
+            let pushed = store.push_text(key, mode, &text, ttl, now);
+            *brought = text.brought.get();
+            pushed?
+        } else {
+            let mut exposition = received.decode(gateway, &body)?;
+            brought.read(&exposition);
+            let relabelled =
+                wharf_relabel::relabel(rules.relabelling(), key, &mut exposition, settings.names)
+                    .map_err(|error| ApiError::relabelling(&error))?;
+            gateway.telemetry.record_dropped(relabelled.dropped);
+            store.push_with_ttl(key, mode, &exposition, ttl, now)
+        };
+        let error = match pushed {
+            Ok(commit) => return Ok(Ran::Stored(commit)),
+            Err(error) => error,
+        };
+        let is_inconsistent = received.log_inconsistent(key, &error);
+        let refused = ApiError::push(error, rights);
+        if settings.unchecked && is_inconsistent {
+            // Who switched the check off expects 202; what would break scrapes is dropped all the same.
+            return Ok(Ran::Dropped(refused));
+        }
+        Err(refused)
+    }
+}
+
+/// Whether a refusal is due to what was pushed.
+fn is_inconsistent(error: &PushError) -> bool {
+    matches!(error, PushError::Timestamps(_) | PushError::Inconsistent(_))
+}
+
+/// A body in the text format, for a store that may know it already.
+struct PushedText<'a> {
+    gateway: &'a Gateway,
+    received: &'a Received,
+    text: &'a [u8],
+    brought: Cell<Brought>,
+}
+
+impl PushedText<'_> {
+    fn add(&self, what: impl FnOnce(&mut Brought)) {
+        let mut brought = self.brought.get();
+        what(&mut brought);
+        self.brought.set(brought);
+    }
+}
+
+impl TextBody for PushedText<'_> {
+    type Error = ApiError;
+
+    fn text(&self) -> &[u8] {
+        self.text
+    }
+
+    fn decode<'t>(&self, text: &'t [u8]) -> Result<Exposition<'t>, ApiError> {
+        self.received.decode(self.gateway, text)
+    }
+
+    fn was_read(&self, exposition: &Exposition<'_>) {
+        self.add(|brought| brought.read(exposition));
+    }
+
+    fn was_known(&self, gist: &Gist<'_>) {
+        self.add(|brought| brought.read_gist(gist));
+    }
+}
+
+/// The body of a push, and what its request says about it.
+pub(crate) struct Received {
+    headers: HeaderMap,
+    encoding: ContentEncoding,
+    format: BodyFormat,
+    body: Bytes,
+    /// Held as long as this is.
+    _places: (Option<Place>, Option<OwnedSemaphorePermit>),
+    method: Method,
+    peer: Option<Peer>,
+}
+
+impl Received {
+    /// Reads the body of a request as it was sent.
+    pub(crate) async fn read(
+        gateway: &Gateway,
+        request: Request<Incoming>,
+        rights: &Rights,
+    ) -> Result<Self, ApiError> {
+        let (parts, incoming) = request.into_parts();
+        let settings = &gateway.settings;
+        let (limit, timeout) = (settings.max_body_bytes, settings.body_timeout);
+        let receiving = (&gateway.receiving, &rights.client());
+        let (body, received) = body::read(&parts.headers, incoming, limit, timeout, receiving).await?;
+        let encoding = ContentEncoding::of(&parts.headers);
+        // Whoever has a place only computes, so that this does not take long.
+        let place = if encoding != ContentEncoding::Identity || body.len() > body::LARGE_BYTES {
+            Arc::clone(&gateway.large).acquire_owned().await.ok()
+        } else {
+            None
+        };
+        Ok(Self {
+            encoding,
+            format: content::format(&parts.headers),
+            headers: parts.headers,
+            body,
+            _places: (received, place),
+            method: parts.method,
+            peer: parts.extensions.get::<Peer>().copied(),
+        })
+    }
+
+    /// Whether there is much to do about it.
+    fn is_large(&self) -> bool {
+        let from = match self.encoding {
+            ContentEncoding::Identity => LARGE_BODY_BYTES,
+            _ => LARGE_COMPRESSED_BYTES,
+        };
+        self.body.len() >= from
+    }
+
+    pub(crate) fn expand(&self, max_bytes: usize) -> Result<Bytes, ApiError> {
+        body::expand(self.encoding, self.body.clone(), max_bytes)
+            .map_err(|error| error.with_advice(&advice::on_coding(&self.headers, &self.body)))
+    }
+
+    /// The expanded body as families, within the limits, and without timestamps if those are to be left out.
+    fn decode<'b>(&self, gateway: &Gateway, body: &'b [u8]) -> Result<Exposition<'b>, ApiError> {
+        let settings = &gateway.settings;
+        let names = settings.names;
+        let decoded = match self.format {
+            BodyFormat::Text => {
+                let options = text::Options {
+                    names,
+                    strict: settings.strict_text || advice::is_lost_in_a_comment(body),
+                };
+                text::decode(body, options).map_err(|error| ApiError::syntax(&error))
+            }
+            BodyFormat::OpenMetrics => openmetrics::decode(body, openmetrics::Options { names })
+                .map_err(|error| ApiError::syntax(&error)),
+            BodyFormat::Protobuf => protobuf::decode(body).map_err(|error| ApiError::syntax(&error)),
+        };
+        let mut exposition = decoded.map_err(|error| {
+            let source = self.source();
+            let first_line = error.text().lines().next().unwrap_or_default();
+            tracing::debug!(source, err = first_line, "failed to parse text");
+            error.with_advice(&advice::on_body(&self.headers, self.format, body))
+        })?;
+        settings.push_limits.check(&exposition)?;
+        if settings.strip_timestamps {
+            let metrics = exposition
+                .families
+                .iter_mut()
+                .flat_map(|family| &mut family.metrics);
+            metrics
+                .filter_map(|metric| metric.extra.as_deref_mut())
+                .for_each(|extra| extra.timestamp_ms = None);
+        }
+        Ok(exposition)
+    }
+
+    /// Logs a refusal that is due to what was pushed; whether it is.
+    fn log_inconsistent(&self, key: &GroupingKey, error: &PushError) -> bool {
+        if !is_inconsistent(error) {
+            return false;
+        }
+        let message = "pushed metrics are invalid or inconsistent with existing metrics";
+        let (source, method) = (self.source(), &self.method);
+        let cause = error.to_string();
+        let cause = cause
+            .strip_prefix(message)
+            .and_then(|cause| cause.strip_prefix(": "))
+            .unwrap_or(&cause);
+        let group = grouping::brief(key);
+        tracing::error!(%method, source, err = cause, group, "{message}");
+        true
+    }
+
+    fn source(&self) -> String {
+        self.peer.map(|peer| peer.to_string()).unwrap_or_default()
+    }
+}

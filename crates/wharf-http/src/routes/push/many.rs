@@ -1,0 +1,352 @@
+//! `/api/v1/push`: one exposition for many groups, whose series carry the labels of their group.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use wharf_model::name::{NameRule, is_reserved_label_name};
+use wharf_model::{Exposition, GroupingKey};
+use wharf_store::{Commit, GroupPush};
+
+use super::{Received, demand_date, is_inconsistent};
+use crate::activity::{Brought, Pushed};
+use crate::answer::api;
+use crate::answer::error::ApiError;
+use crate::answer::json::{Members, write_strings};
+use crate::gateway::Gateway;
+use crate::policy::Active;
+use crate::request::body;
+use crate::request::options::PushOptions;
+use crate::request::query;
+use crate::rights::{Right, Rights};
+use crate::transport::chunks::ResponseBody;
+use crate::transport::peer::Peer;
+
+/// Groups in one push that is stored whole or not at all: nobody else can push or scrape meanwhile.
+const MAX_GROUPS_AT_ONCE: usize = 10_000;
+/// Groups in one push that is stored group by group.
+const MAX_GROUPS: usize = 1_000_000;
+/// Longest grouping key. In a URL it could not be much longer either; a compressed body has room for any.
+const MAX_KEY_BYTES: usize = 16 * 1024;
+/// How many of the refused groups an answer has.
+const MAX_LISTED: usize = 1_000;
+/// How many of them are logged one by one: the sender decides how many there are.
+const MAX_LOGGED: usize = 10;
+
+/// Answers a push to many groups.
+pub(crate) async fn handle(
+    gateway: Arc<Gateway>,
+    request: Request<Incoming>,
+    rights: &Rights,
+) -> Response<ResponseBody> {
+    let address = super::peer(&request).and_then(Peer::ip);
+    let read = Parameters::of(&gateway, &request, rights);
+    // The groups of a push that is stored whole or not at all.
+    let mut together = Vec::new();
+    let pushed = match read {
+        Ok(parameters) => push(Arc::clone(&gateway), parameters, request, &mut together).await,
+        Err(error) => {
+            let (parts, body) = request.into_parts();
+            body::discard(&parts.headers, body, gateway.settings.body_timeout).await;
+            Err(error)
+        }
+    };
+    pushed.unwrap_or_else(|error| {
+        gateway.record_refusal(&error, None, address);
+        for pushed in together {
+            let error = error.in_history_of(&pushed.key, rights);
+            gateway.record_refusal_of(pushed, &error);
+        }
+        error.into_response()
+    })
+}
+
+/// What the query asks for.
+struct Parameters {
+    /// The labels whose values say which group a series belongs to.
+    group_by: Vec<String>,
+    /// Whether groups that can be stored are, although others cannot.
+    partial: bool,
+    options: PushOptions,
+    rules: Arc<Active>,
+    rights: Rights,
+}
+
+impl Parameters {
+    /// Here nothing has to be ignored for the sake of the original, so a misspelt parameter is refused.
+    fn of(gateway: &Gateway, request: &Request<Incoming>, rights: &Rights) -> Result<Self, ApiError> {
+        let (mut group_by, mut partial) = (None, false);
+        for (name, value) in query::parameters(request.uri().query())? {
+            match name.as_str() {
+                "group_by" => group_by = Some(labels(&value, gateway.settings.names)?),
+                "partial" => partial = query::flag(&name, &value)?,
+                "ttl" | "merge" | "push_time" => {}
+                other => return Err(query::unknown(other, "group_by, partial, ttl, merge, push_time")),
+            }
+        }
+        let missing =
+            "expected `group_by`, the labels that make a group, found none\nhint: ?group_by=job,instance";
+        let options = PushOptions::of(
+            request.method(),
+            request.uri().query(),
+            request.headers(),
+            gateway.settings.max_ttl,
+            gateway.settings.admin_api,
+        )?;
+        demand_date(&options, rights)?;
+        Ok(Self {
+            group_by: group_by.ok_or_else(|| ApiError::parameter(&missing))?,
+            partial,
+            options,
+            rules: gateway.policy(),
+            rights: rights.clone(),
+        })
+    }
+}
+
+/// Label names with commas between them.
+fn labels(text: &str, names: NameRule) -> Result<Vec<String>, ApiError> {
+    let mut seen = BTreeSet::new();
+    for name in text.split(',') {
+        if !names.allows_label_name(name) || is_reserved_label_name(name) {
+            return Err(ApiError::parameter(&format!(
+                "group_by: expected label names with commas between them, found `{}`",
+                query::shown(name)
+            )));
+        }
+        if !seen.insert(name) {
+            return Err(ApiError::parameter(&format!(
+                "group_by: expected each label once, found `{}` twice",
+                query::shown(name)
+            )));
+        }
+    }
+    if !seen.contains("job") {
+        let text = "group_by: expected `job` among the labels, which every group has, found none";
+        return Err(ApiError::parameter(&text));
+    }
+    Ok(seen.into_iter().map(str::to_owned).collect())
+}
+
+async fn push(
+    gateway: Arc<Gateway>,
+    parameters: Parameters,
+    request: Request<Incoming>,
+    together: &mut Vec<Pushed>,
+) -> Result<Response<ResponseBody>, ApiError> {
+    let received = Received::read(&gateway, request, &parameters.rights).await?;
+    let worker = Arc::clone(&gateway);
+    let run = tokio::task::spawn_blocking(move || {
+        let mut together = Vec::new();
+        let run = parameters.run(&received, &worker, &mut together);
+        (run, together)
+    });
+    let (run, groups) = run
+        .await
+        .unwrap_or_else(|_| (Err(ApiError::internal()), Vec::new()));
+    *together = groups;
+    let stored = run?;
+    let Stored {
+        pushed,
+        commits,
+        refused,
+    } = stored;
+    for commit in commits {
+        commit.wait().await?;
+    }
+    let (groups, now) = (pushed.len(), gateway.clock.now());
+    for pushed in pushed {
+        gateway.activity.stored(pushed, now);
+    }
+    // Nothing of it was stored, so it is no success.
+    let failure = refused.first().filter(|_| groups == 0).map(|(_, error)| error);
+    let status = failure.map_or(gateway.settings.success_status, ApiError::status);
+    let mut response = api::answer(status, |out| {
+        let mut data = Members::object(out);
+        data.key("groups")
+            .extend_from_slice(groups.to_string().as_bytes());
+        let mut list = Members::array(data.key("refused"));
+        for (key, error) in refused.iter().take(MAX_LISTED) {
+            let mut object = Members::object(list.next());
+            write_strings(object.key("labels"), key.labels());
+            object.string("error", error.text());
+            object.end();
+        }
+        list.end();
+        data.integer("more_refused", refused.len().saturating_sub(MAX_LISTED) as u64);
+        data.end();
+    });
+    if let Some(error) = failure {
+        error.add_headers(&mut response);
+    }
+    Ok(response)
+}
+
+/// What has become of the groups of a push.
+struct Stored {
+    /// Those that are stored, when the commits have been waited for.
+    pushed: Vec<Pushed>,
+    /// What is left to wait for.
+    commits: Vec<Commit>,
+    refused: Vec<(GroupingKey, ApiError)>,
+}
+
+impl Parameters {
+    /// If all groups are stored or none, `together` gets them as soon as it is known that they may be pushed to.
+    fn run(
+        &self,
+        received: &Received,
+        gateway: &Gateway,
+        together: &mut Vec<Pushed>,
+    ) -> Result<Stored, ApiError> {
+        let body = received.expand(gateway.settings.max_body_bytes)?;
+        let exposition = received.decode(gateway, &body)?;
+        let group_by: Vec<&str> = self.group_by.iter().map(String::as_str).collect();
+        let split = wharf_store::split(&exposition, &group_by, self.max_groups())?;
+        let keys = split.iter().map(|(key, _)| key);
+        if let Some(long) = keys.clone().find(|key| key.as_bytes().len() > MAX_KEY_BYTES) {
+            let length = long.as_bytes().len();
+            let text =
+                format!("expected grouping keys of at most {MAX_KEY_BYTES} bytes, found one of {length}");
+            return Err(ApiError::parameter(&text));
+        }
+        if !self.partial {
+            for key in keys.clone() {
+                self.rights.demand_for(Right::Push, key)?;
+            }
+            let all = keys.clone();
+            together.extend(all.map(|key| received.push_to(key.clone(), Brought::default())));
+            self.rules
+                .admit_all(keys, Instant::now)
+                .map_err(|(key, error)| ApiError::too_fast(&error).of_group(key))?;
+        }
+        let (mut groups, mut refused) = (Vec::with_capacity(split.len()), Vec::new());
+        for (key, exposition) in split {
+            match self.prepare(gateway, key.clone(), exposition) {
+                Ok(group) => groups.push(group),
+                Err(error) if self.partial => refused.push((key, error)),
+                Err(error) => return Err(error.of_group(&key)),
+            }
+        }
+        if self.partial {
+            return Ok(self.store_each(gateway, received, &groups, refused));
+        }
+        match gateway
+            .store
+            .push_all(&groups, self.options.mode, self.options.time(gateway.clock.now()))
+        {
+            Ok(commit) => Ok(Stored {
+                pushed: groups.iter().map(|group| received.pushed(group)).collect(),
+                commits: vec![commit],
+                refused,
+            }),
+            Err(refused) => {
+                if let Some(key) = &refused.key {
+                    received.log_inconsistent(key, &refused.error);
+                }
+                Err(ApiError::push_of_groups(refused, &self.rights))
+            }
+        }
+    }
+
+    fn max_groups(&self) -> usize {
+        if self.partial {
+            MAX_GROUPS
+        } else {
+            MAX_GROUPS_AT_ONCE
+        }
+    }
+
+    /// One group as it is to be stored.
+    fn prepare<'e>(
+        &self,
+        gateway: &Gateway,
+        key: GroupingKey,
+        mut exposition: Exposition<'e>,
+    ) -> Result<GroupPush<'e>, ApiError> {
+        let settings = &gateway.settings;
+        settings.push_limits.check_key(&key)?;
+        if self.partial {
+            self.rights.demand_for(Right::Push, &key)?;
+            self.rules
+                .admit(&key, Instant::now)
+                .map_err(|error| ApiError::too_fast(&error))?;
+        }
+        let relabelled =
+            wharf_relabel::relabel(self.rules.relabelling(), &key, &mut exposition, settings.names)
+                .map_err(|error| ApiError::relabelling(&error))?;
+        gateway.telemetry.record_dropped(relabelled.dropped);
+        Ok(GroupPush {
+            ttl: self.rules.ttl(&key, self.options.ttl, settings.default_ttl),
+            key,
+            exposition,
+        })
+    }
+
+    fn store_each(
+        &self,
+        gateway: &Gateway,
+        received: &Received,
+        groups: &[GroupPush<'_>],
+        mut refused: Vec<(GroupingKey, ApiError)>,
+    ) -> Stored {
+        let now = self.options.time(gateway.clock.now());
+        let mut commits = Vec::with_capacity(groups.len());
+        let mut pushed = Vec::with_capacity(groups.len());
+        let mut inconsistent = 0;
+        for group in groups {
+            let GroupPush { key, exposition, ttl } = group;
+            match gateway
+                .store
+                .push_with_ttl(key, self.options.mode, exposition, *ttl, now)
+            {
+                Ok(commit) => {
+                    commits.push(commit);
+                    pushed.push(received.pushed(group));
+                }
+                Err(error) => {
+                    inconsistent += usize::from(is_inconsistent(&error));
+                    if inconsistent <= MAX_LOGGED {
+                        received.log_inconsistent(key, &error);
+                    }
+                    refused.push((key.clone(), ApiError::push(error, &self.rights)));
+                }
+            }
+        }
+        if let Some(groups) = inconsistent.checked_sub(MAX_LOGGED).filter(|groups| *groups > 0) {
+            tracing::error!(method = %received.method, source = received.source(), groups, "more groups of this push are invalid or inconsistent with existing metrics");
+        }
+        for (key, error) in &refused {
+            let pushed = received.push_to(key.clone(), Brought::default());
+            gateway.record_refusal(error, Some(pushed), received.peer.and_then(Peer::ip));
+            if let Some(right) = error.lacks() {
+                gateway.telemetry.record_denial(right);
+            }
+        }
+        Stored {
+            pushed,
+            commits,
+            refused,
+        }
+    }
+}
+
+impl Received {
+    /// A group of this push, for those who look at it. The body is that of all groups, so none of its bytes are
+    /// counted as this one's.
+    fn pushed(&self, group: &GroupPush<'_>) -> Pushed {
+        let mut brought = Brought::default();
+        brought.read(&group.exposition);
+        self.push_to(group.key.clone(), brought)
+    }
+
+    fn push_to(&self, key: GroupingKey, brought: Brought) -> Pushed {
+        Pushed {
+            key,
+            method: self.method.clone(),
+            brought,
+        }
+    }
+}

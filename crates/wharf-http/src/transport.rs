@@ -1,0 +1,15 @@
+//! Bytes, sockets, deadlines and TLS: what a connection is before a request is made of it.
+
+pub(crate) mod access;
+pub(crate) mod chunks;
+pub(crate) mod connection;
+pub(crate) mod door;
+pub(crate) mod peer;
+pub(crate) mod progress;
+pub(crate) mod room;
+pub(crate) mod server;
+pub(crate) mod socket;
+pub(crate) mod stream;
+pub(crate) mod targets;
+pub mod tls;
+pub(crate) mod watched;

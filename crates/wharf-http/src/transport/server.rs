@@ -1,0 +1,152 @@
+//! Listening, accepting, and stopping in bounded time.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::gateway::Gateway;
+use crate::transport::connection;
+use crate::transport::door::{Door, Purpose};
+use crate::transport::peer::Peer;
+use crate::transport::progress::Timeouts;
+use crate::transport::room::{Room, Seated};
+use crate::transport::socket::{Accepting, Listener, Socket};
+
+/// Serves connections of all listeners, each behind its door, until the gateway is told to stop; then closes the listeners and gives
+/// requests in flight `grace` to finish.
+///
+/// # Errors
+/// If a listener cannot be registered with the runtime.
+pub async fn serve(
+    listeners: Vec<(Listener, Arc<Door>)>,
+    gateway: Arc<Gateway>,
+    grace: Duration,
+) -> io::Result<()> {
+    let settings = &gateway.settings;
+    let keeps_some = listeners.iter().any(|(_, door)| !takes_pushes(door));
+    let room = Room::new(settings.max_connections, settings.max_ending, keeps_some);
+    // Each connection has one of these; when all are gone, all have ended.
+    let (alive, mut ended) = mpsc::channel::<Infallible>(1);
+    let mut accepting = JoinSet::new();
+    for (listener, door) in listeners {
+        let listener = Accepting::new(listener)?;
+        let entrance = Entrance {
+            door,
+            gateway: Arc::clone(&gateway),
+            room: Arc::clone(&room),
+            alive: alive.clone(),
+        };
+        accepting.spawn(accept(listener, entrance));
+    }
+    drop(alive);
+    let mut watching = JoinSet::new();
+    watching.spawn(call_overdue(Arc::clone(&room), settings.timeouts()));
+    while accepting.join_next().await.is_some() {}
+
+    if tokio::time::timeout(grace, ended.recv()).await.is_err() {
+        tracing::warn!(
+            connections = gateway.telemetry.connections(),
+            "requests in flight were cut off after --shutdown.timeout"
+        );
+    }
+    Ok(())
+}
+
+/// How often deadlines are looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Ends connections that have taken too long for something.
+async fn call_overdue(room: Arc<Room>, timeouts: Timeouts) {
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tick.tick().await;
+        room.call_overdue(timeouts);
+    }
+}
+
+/// Whether a connection that comes through this door may have pushes.
+fn takes_pushes(door: &Door) -> bool {
+    door.serves(&[Purpose::Push])
+}
+
+/// What a listener needs for those who connect.
+struct Entrance {
+    door: Arc<Door>,
+    gateway: Arc<Gateway>,
+    room: Arc<Room>,
+    alive: mpsc::Sender<Infallible>,
+}
+
+impl Entrance {
+    fn admit(&self, stream: Socket, peer: Peer, seated: Seated) {
+        let (gateway, door) = (Arc::clone(&self.gateway), Arc::clone(&self.door));
+        let alive = self.alive.clone();
+        tokio::spawn(async move {
+            let _alive = alive;
+            let _open = gateway.telemetry.connection_opened();
+            connection::serve(Arc::clone(&gateway), door, stream, peer, Arc::clone(&seated.0)).await;
+        });
+    }
+}
+
+/// How long nobody is accepted when there are no file descriptors, or no memory for a socket.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+/// How often the log may say that.
+const WARN_AGAIN: Duration = Duration::from_secs(10);
+
+/// Accepts connections until the gateway is told to stop.
+async fn accept(listener: Accepting, entrance: Entrance) {
+    let takes_pushes = takes_pushes(&entrance.door);
+    let stopping = entrance.gateway.shutdown.wait();
+    tokio::pin!(stopping);
+    let mut warned_at: Option<Instant> = None;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stopping => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // Those who come meanwhile wait in the listener's queue, which is bounded too.
+                let seated = tokio::select! {
+                    // If there is a seat it is taken, also at the end: what has been accepted may have been sent.
+                    biased;
+                    seated = entrance.room.make_seat(takes_pushes) => seated,
+                    () = &mut stopping => break,
+                };
+                entrance.admit(stream, peer, seated);
+            }
+            // It has gone while it waited.
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                if warned_at.is_none_or(|at| at.elapsed() > WARN_AGAIN) {
+                    tracing::warn!(err = %error, "cannot accept a connection");
+                    warned_at = Some(Instant::now());
+                }
+                entrance.room.ask_oldest(false);
+                tokio::time::sleep(EXHAUSTED).await;
+            }
+        }
+    }
+    // Who has connected by now may have sent something, and is served as far as there is room.
+    while let Poll::Ready(Ok((stream, peer))) = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await {
+        let Some(seated) = entrance.room.try_seat(takes_pushes) else {
+            break;
+        };
+        entrance.admit(stream, peer, seated);
+    }
+}
+
+/// Whether the next connection may be accepted all the same.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
