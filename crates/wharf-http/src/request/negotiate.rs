@@ -7,56 +7,7 @@
 use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 use wharf_model::name::EscapingScheme;
-
-/// The format of a scrape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Format {
-    Text004,
-    Text100,
-    OpenMetrics001,
-    OpenMetrics100,
-    ProtobufDelimited,
-    ProtobufText,
-    ProtobufCompact,
-}
-
-impl Format {
-    /// The format in a few words.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Text004 => "text 0.0.4",
-            Self::Text100 => "text 1.0.0",
-            Self::OpenMetrics001 => "OpenMetrics 0.0.1",
-            Self::OpenMetrics100 => "OpenMetrics 1.0.0",
-            Self::ProtobufDelimited => "protobuf",
-            Self::ProtobufText => "protobuf as text",
-            Self::ProtobufCompact => "protobuf as compact text",
-        }
-    }
-
-    /// The `Content-Type`.
-    pub(crate) fn content_type(self, escaping: EscapingScheme) -> String {
-        let format = match self {
-            Self::Text004 => "text/plain; version=0.0.4; charset=utf-8",
-            Self::Text100 => "text/plain; version=1.0.0; charset=utf-8",
-            Self::OpenMetrics001 => "application/openmetrics-text; version=0.0.1; charset=utf-8",
-            Self::OpenMetrics100 => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            Self::ProtobufDelimited => concat!(
-                "application/vnd.google.protobuf; ",
-                "proto=io.prometheus.client.MetricFamily; encoding=delimited"
-            ),
-            Self::ProtobufText => concat!(
-                "application/vnd.google.protobuf; ",
-                "proto=io.prometheus.client.MetricFamily; encoding=text"
-            ),
-            Self::ProtobufCompact => concat!(
-                "application/vnd.google.protobuf; ",
-                "proto=io.prometheus.client.MetricFamily; encoding=compact-text"
-            ),
-        };
-        format!("{format}; escaping={}", escaping.as_parameter())
-    }
-}
+use wharf_scrape::{Compression, Format, Wanted};
 
 /// An entry of an `Accept` header.
 #[derive(Debug)]
@@ -100,8 +51,18 @@ impl Entry<'_> {
     }
 }
 
+/// What a scraper gets; `openmetrics` says whether it may get `OpenMetrics`.
+pub(crate) fn wanted(headers: &HeaderMap, openmetrics: bool) -> Wanted {
+    let (format, escaping) = format(headers, openmetrics);
+    Wanted {
+        format,
+        escaping,
+        compression: compression(headers),
+    }
+}
+
 /// The format and escaping scheme for a scraper; `openmetrics` says whether it may get `OpenMetrics`.
-pub(crate) fn format(headers: &HeaderMap, openmetrics: bool) -> (Format, EscapingScheme) {
+fn format(headers: &HeaderMap, openmetrics: bool) -> (Format, EscapingScheme) {
     let accept = headers
         .get(ACCEPT)
         .and_then(|value| value.to_str().ok())
@@ -142,14 +103,6 @@ fn entry(text: &str) -> Entry<'_> {
         parameters,
         quality,
     }
-}
-
-/// How the body of a scrape is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Compression {
-    Identity,
-    Gzip,
-    Zstd,
 }
 
 /// The compression for a scraper. At equal quality: none before gzip, as the original chooses, and gzip, whose

@@ -6,10 +6,11 @@ use std::sync::LazyLock;
 use flate2::write::GzEncoder;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use wharf_scrape::Compression;
 use wharf_ui::StaticFile;
 
 use crate::answer::respond;
-use crate::request::negotiate::{self, Compression};
+use crate::request::negotiate;
 use crate::transport::chunks::ResponseBody;
 
 /// A file with what is the same for each request.

@@ -34,6 +34,17 @@ impl Chunks {
     }
 }
 
+impl From<Vec<Bytes>> for Chunks {
+    fn from(mut parts: Vec<Bytes>) -> Self {
+        parts.retain(|part| !part.is_empty());
+        Self {
+            remaining: parts.iter().map(Bytes::len).sum(),
+            parts: parts.into(),
+            held: Held::default(),
+        }
+    }
+}
+
 impl Buf for Chunks {
     fn remaining(&self) -> usize {
         self.remaining

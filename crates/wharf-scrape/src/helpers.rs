@@ -12,23 +12,27 @@ use std::thread;
 use wharf_model::name::EscapingScheme;
 use wharf_store::{Leaf, Snapshot};
 
-use super::{is_gathered, pushed};
-use crate::gateway::Gateway;
+use crate::gzip::is_gathered;
+use crate::merge::pushed;
 
 /// Helpers are called after so many leaves were compressed: 16 KB each, they take longer than to call somebody.
 const ALONE: u64 = 8;
 /// Pushes want processors, too.
 const MAX_HELPERS: usize = 3;
 
+/// Work for another thread: it compresses leaves that the scrape has not come to, and returns how many that were. It ends
+/// where it meets the scrape, and does nothing once that is over.
+pub type Help = Box<dyn FnOnce() -> u64 + Send>;
+
 /// Whether the lines of a leaf go into the body as they are stored.
-pub(super) fn is_as_stored(leaf: &Leaf, escaping: EscapingScheme) -> bool {
+pub(crate) fn is_as_stored(leaf: &Leaf, escaping: EscapingScheme) -> bool {
     escaping == EscapingScheme::AllowUtf8 || !leaf.has_utf8_names()
 }
 
 /// Those who help one scrape.
-pub(super) struct Helpers<'s> {
-    gateway: &'s Arc<Gateway>,
-    snapshot: &'s Arc<Snapshot>,
+pub(crate) struct Helpers<'s> {
+    call: &'s dyn Fn(Help),
+    snapshot: &'s Snapshot,
     escaping: EscapingScheme,
     ends: Arc<Ends>,
     are_called: bool,
@@ -42,13 +46,10 @@ struct Ends {
 }
 
 impl<'s> Helpers<'s> {
-    pub(super) fn of(
-        gateway: &'s Arc<Gateway>,
-        snapshot: &'s Arc<Snapshot>,
-        escaping: EscapingScheme,
-    ) -> Self {
+    /// Nobody yet; `call` will get them.
+    pub(crate) fn new(call: &'s dyn Fn(Help), snapshot: &'s Snapshot, escaping: EscapingScheme) -> Self {
         Self {
-            gateway,
+            call,
             snapshot,
             escaping,
             ends: Arc::default(),
@@ -57,7 +58,7 @@ impl<'s> Helpers<'s> {
     }
 
     /// The scrape has come to its next leaf, after so many that it had to compress.
-    pub(super) fn pass(&mut self, compressed: u64) {
+    pub(crate) fn pass(&mut self, compressed: u64) {
         self.ends.front.fetch_add(1, Relaxed);
         if compressed < ALONE || self.are_called {
             return;
@@ -65,12 +66,9 @@ impl<'s> Helpers<'s> {
         self.are_called = true;
         let others = thread::available_parallelism().map_or(1, usize::from) - 1;
         for _ in 0..others.min(MAX_HELPERS) {
-            let (gateway, snapshot) = (Arc::clone(self.gateway), Arc::clone(self.snapshot));
-            let (ends, escaping) = (Arc::clone(&self.ends), self.escaping);
-            tokio::task::spawn_blocking(move || {
-                let compressed = ends.meet(&snapshot, escaping);
-                gateway.telemetry.record_recompressed(compressed);
-            });
+            let (snapshot, ends) = (self.snapshot.clone(), Arc::clone(&self.ends));
+            let escaping = self.escaping;
+            (self.call)(Box::new(move || ends.meet(&snapshot, escaping)));
         }
     }
 }

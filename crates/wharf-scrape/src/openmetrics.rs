@@ -20,10 +20,11 @@ use wharf_model::name::EscapingScheme;
 use wharf_model::{Exposition, Family, MetricType, Value};
 use wharf_store::{FamilyView, FragmentView, Snapshot};
 
-use super::{Merged, Sink, head_of, merge};
+use crate::merge::{Merged, head_of, merge};
+use crate::sink::Sink;
 
 /// Renders the whole body.
-pub(super) fn render(own: &Exposition<'_>, snapshot: &Snapshot, escaping: EscapingScheme, sink: &mut Sink) {
+pub(crate) fn render(own: &Exposition<'_>, snapshot: &Snapshot, escaping: EscapingScheme, sink: &mut Sink) {
     let families: Vec<_> = merge(own, snapshot)
         .filter_map(|merged| Some((head_of(own, &merged)?, merged)))
         .collect();
