@@ -123,7 +123,8 @@ impl Progress {
         progress
     }
 
-    fn now(&self) -> u64 {
+    /// Microseconds from the epoch.
+    pub(crate) fn now(&self) -> u64 {
         u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
@@ -161,9 +162,9 @@ impl Progress {
         InFlight(Arc::clone(self))
     }
 
-    /// Some bytes have gone out.
-    pub(crate) fn wrote(&self, bytes: usize) {
-        self.touch();
+    /// Some bytes have gone out, which were there at this time.
+    pub(crate) fn wrote(&self, bytes: usize, since: u64) {
+        self.since.store(since, Ordering::Relaxed);
         self.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
@@ -371,7 +372,7 @@ mod tests {
         let slow = Some(Overdue::Reader);
         assert_eq!(began(20), None);
         assert_eq!(began(40), slow);
-        progress.wrote((40 * 64) << 10);
+        progress.wrote((40 * 64) << 10, progress.now());
         assert_eq!(began(40), None);
         assert_eq!(began(60), slow);
         // Also while there is a request.

@@ -78,7 +78,13 @@ impl Watched {
             // If that fails, the other side has gone.
             self.writing = Writing::Closed;
         }
-        self.poll_linger(cx)
+        ready!(self.poll_linger(cx));
+        // Something may have come that the runtime does not know of yet. It will, and wakes whoever has just read nothing.
+        if self.stream.is_silent() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
     fn poll_close_half(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -112,11 +118,21 @@ impl Watched {
         }
     }
 
-    fn wrote(&mut self, polled: &Poll<io::Result<usize>>) {
+    /// Writes what there is, if that is still allowed.
+    fn poll_to_write(
+        &mut self,
+        write: impl FnOnce(Pin<&mut Stream>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.is_open()?;
+        // Before the client can have read anything: so of two connections, the one that it used first is the older one.
+        let now = self.progress().now();
+        let polled = write(Pin::new(&mut self.stream));
         self.is_blocked = polled.is_pending();
-        if let Poll::Ready(written) = polled {
-            self.progress().wrote(written.as_ref().map_or(0, |bytes| *bytes));
+        if let Poll::Ready(written) = &polled {
+            self.progress()
+                .wrote(written.as_ref().map_or(0, |bytes| *bytes), now);
         }
+        polled
     }
 }
 
@@ -141,11 +157,7 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.is_open()?;
-        let polled = Pin::new(&mut this.stream).poll_write(cx, buf);
-        this.wrote(&polled);
-        polled
+        self.get_mut().poll_to_write(|stream| stream.poll_write(cx, buf))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -179,25 +191,22 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.is_open()?;
-        let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
-        this.wrote(&polled);
-        polled
+        self.get_mut()
+            .poll_to_write(|stream| stream.poll_write_vectored(cx, bufs))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::io::Write as _;
+    use std::io::{Read as _, Write as _};
     use std::net::{TcpListener, TcpStream};
     use std::pin::pin;
 
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
-    use crate::transport::room::Room;
+    use crate::transport::room::{Room, Seated};
     use crate::transport::socket::Socket;
 
     /// Sends as much as goes without somebody who reads it.
@@ -209,18 +218,61 @@ mod tests {
         sent
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn whoever_never_stops_sending_is_left_when_the_time_is_over() {
+    /// A client, and its connection.
+    fn connect() -> (TcpStream, Watched, Seated) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (server, _address) = listener.accept().unwrap();
         client.set_nonblocking(true).unwrap();
         server.set_nonblocking(true).unwrap();
-        let server = tokio::net::TcpStream::from_std(server).unwrap();
-        fill(&mut client);
-        server.readable().await.unwrap();
+        let server = Socket::Tcp(tokio::net::TcpStream::from_std(server).unwrap());
         let seated = Room::new(1, 1, false).try_seat(true).unwrap();
-        let mut watched = Watched::new(Stream::Plain(Socket::Tcp(server)), Arc::clone(&seated.0));
+        let watched = Watched::new(Stream::Plain(server), Arc::clone(&seated.0));
+        (client, watched, seated)
+    }
+
+    /// Waits until the runtime knows that something has come.
+    async fn readable(watched: &Watched) {
+        let Stream::Plain(Socket::Tcp(stream)) = &watched.stream else {
+            panic!("expected TCP");
+        };
+        stream.readable().await.unwrap();
+    }
+
+    /// Reads once: what has come, or whether the connection waits for more.
+    async fn read_once(watched: &mut Watched) -> Poll<Vec<u8>> {
+        let mut buffer = [0; 64];
+        let mut buf = ReadBuf::new(&mut buffer);
+        let read = poll_fn(|cx| Poll::Ready(Pin::new(&mut *watched).poll_read(cx, &mut buf))).await;
+        read.map(|read| {
+            read.unwrap();
+            buf.filled().to_vec()
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_crosses_the_end_is_read_however_late_the_process_is() {
+        let (mut client, mut watched, seated) = connect();
+        assert_eq!(read_once(&mut watched).await, Poll::Pending);
+        seated.0.set_ending(true);
+        assert_eq!(read_once(&mut watched).await, Poll::Pending);
+        assert!(seated.0.has_left());
+        client.set_nonblocking(false).unwrap();
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+        tokio::time::advance(LINGER * 2).await;
+        client.write_all(b"late").unwrap();
+        // The time is over, and the runtime has not heard of what has come.
+        assert_eq!(read_once(&mut watched).await, Poll::Pending);
+        readable(&watched).await;
+        assert_eq!(read_once(&mut watched).await, Poll::Ready(b"late".to_vec()));
+        assert_eq!(read_once(&mut watched).await, Poll::Ready(Vec::new()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_never_stops_sending_is_left_when_the_time_is_over() {
+        let (mut client, mut watched, _seated) = connect();
+        fill(&mut client);
+        readable(&watched).await;
         let mut end = pin!(watched.shutdown());
         let now = poll_fn(|cx| Poll::Ready(end.as_mut().poll(cx))).await;
         assert!(now.is_pending());
