@@ -1,5 +1,7 @@
 //! `wharf ledger`: looking into the storage folder, copying it, mending it.
 
+mod show;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use wharf_store::describe_record;
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   wharf ledger check wharf-data
+  wharf ledger show wharf-data backup
   wharf ledger backup wharf-data /backup/wharf-monday")]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -27,6 +30,11 @@ enum Command {
         /// The folder
         folder: PathBuf,
     },
+    /// Print the groups that a start would load, as a scrape would
+    ///
+    /// Changes nothing, needs no gateway, and may be done while Wharf uses the folder. Groups whose time is over are there
+    /// until the next start.
+    Show(show::Arguments),
     /// Print every record that a start would read, one a line
     Dump {
         /// The folder
@@ -54,6 +62,7 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
         let out = &mut io::stdout().lock();
         match &arguments.command {
             Command::Check { folder } => check(&open(folder)?, out)?,
+            Command::Show(arguments) => show::show(arguments)?,
             Command::Dump { folder } => dump(&open(folder)?, out)?,
             Command::Backup { folder, target } => backup(&open(folder)?, target, out)?,
             Command::Repair { folder } => repair(&open(folder)?, out)?,

@@ -17,6 +17,7 @@ mod end_to_end;
 mod groups;
 mod hostile;
 mod jobs;
+mod ledger_show;
 mod listeners;
 mod openmetrics_reader;
 mod operators;

@@ -83,6 +83,8 @@ fn mistakes_of_the_command_line_end_with_2() {
         &["ledger", "check"],
         &["ledger", "chek", "x"],
         &["ledger", "backup", "x"],
+        &["ledger", "show"],
+        &["ledger", "show", "x", "--output=json"],
         &["config", "check"],
         &["config", "check", "a", "b"],
         &["config", "hash-token", "secret"],
@@ -124,6 +126,7 @@ fn a_reader_that_has_had_enough_is_no_failure() {
     let data = data.to_str().unwrap();
     for arguments in [
         &["ledger", "dump", data][..],
+        &["ledger", "show", data],
         &["ledger", "check", data],
         &["ledger", "--help"],
         &["ls", &url],

@@ -1,0 +1,97 @@
+//! `wharf ledger show`: the groups of a folder, without a gateway.
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+
+use anyhow::bail;
+use wharf_ledger::{OpenError, RealDisk};
+use wharf_model::Exposition;
+use wharf_model::name::EscapingScheme;
+use wharf_scrape::{Compression, Wanted};
+use wharf_store::{Reserved, Store};
+
+use crate::tools::output::Pushed;
+use crate::tools::remote;
+
+/// How often the folder is read anew because a checkpoint of a gateway that uses it has taken away what was being read.
+const ATTEMPTS: usize = 10;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The folder
+    folder: PathBuf,
+
+    /// Which groups: selectors such as '{job=~"ci-.*"}', or names of jobs; all, without any
+    #[arg(value_name = "SELECTOR|JOB")]
+    selectors: Vec<String>,
+
+    /// The format, as scrapes have it; protobuf is the one that can say everything
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Openmetrics,
+    Protobuf,
+}
+
+impl From<Format> for wharf_scrape::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => Self::Text100,
+            Format::Openmetrics => Self::OpenMetrics100,
+            Format::Protobuf => Self::ProtobufDelimited,
+        }
+    }
+}
+
+pub(super) fn show(arguments: &Arguments) -> anyhow::Result<()> {
+    let selectors = remote::parsed(&remote::selectors(&arguments.selectors)?)?;
+    if arguments.output == Format::Protobuf && io::stdout().is_terminal() {
+        bail!("expected a file or a program to write protobuf to, found a terminal");
+    }
+    let mut snapshot = load(&super::open(&arguments.folder)?)?.snapshot();
+    if !selectors.is_empty() {
+        snapshot = snapshot.matching(&selectors);
+        if snapshot.totals().groups == 0 {
+            bail!("expected a group that matches, found none\nhint: without a selector all groups are shown");
+        }
+    }
+    let wanted = Wanted {
+        format: arguments.output.into(),
+        escaping: EscapingScheme::AllowUtf8,
+        compression: Compression::Identity,
+    };
+    let mut out = Pushed::stdout();
+    for part in wharf_scrape::render(&Exposition::default(), &snapshot, wanted).parts {
+        out.write(&part)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// All groups of the folder, which may be in use.
+fn load(disk: &RealDisk) -> Result<Store, OpenError> {
+    let mut attempt = 1;
+    loop {
+        // Nothing is pushed to it, so it needs neither limits nor families of a gateway.
+        let store = Store::new(Reserved::default(), usize::MAX);
+        let scanned = wharf_ledger::scan(disk, &mut |found| Ok(store.replay(found.record)?));
+        match scanned {
+            Ok(_) => return Ok(store),
+            Err(error) if attempt < ATTEMPTS && may_be_overtaken(&error) => attempt += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether files that went away or were begun anew meanwhile look like this.
+fn may_be_overtaken(error: &OpenError) -> bool {
+    match error {
+        OpenError::Damaged { .. } => true,
+        OpenError::Io(error) => error.cause.kind() == io::ErrorKind::NotFound,
+        _ => false,
+    }
+}
