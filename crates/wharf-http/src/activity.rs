@@ -13,7 +13,8 @@ mod visible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wharf_exposition::number;
-use wharf_history::{History, Method, Push, Refusal};
+use wharf_gateway::Refusal;
+use wharf_history::{History, Method, Push};
 use wharf_model::name::NameRule;
 use wharf_model::{Exposition, GroupingKey, MetricType, Value};
 use wharf_store::{Gist, UnixNanos};
@@ -23,7 +24,6 @@ use self::hour::Hour;
 use self::refusal_log::RefusalLog;
 use self::refused::RefusedPushes;
 use self::scrapers::Scrapers;
-use crate::answer::error::ApiError;
 use crate::routes::problems::Problem;
 
 /// What goes on.
@@ -125,10 +125,10 @@ impl Activity {
     }
 
     /// A push to a group that exists was refused, by somebody who may push to it.
-    pub(crate) fn refused(&self, push: Pushed, error: &ApiError, now: UnixNanos) {
+    pub(crate) fn refused(&self, push: Pushed, error: &Refusal, now: UnixNanos) {
         self.changes.note(&push.key, Change::Refused);
-        let refusal = Refusal {
-            reason: error.reason().into(),
+        let refusal = wharf_history::Refusal {
+            reason: error.reason.label().into(),
             error: visible::cut(error.text_for_others(), wharf_history::MAX_ERROR_BYTES),
         };
         self.remember(push, Some(refusal), now);
@@ -143,7 +143,7 @@ impl Activity {
         }
     }
 
-    fn remember(&self, push: Pushed, refusal: Option<Refusal>, now: UnixNanos) {
+    fn remember(&self, push: Pushed, refusal: Option<wharf_history::Refusal>, now: UnixNanos) {
         let Some(history) = &self.history else { return };
         let is_put = push.method == http::Method::PUT;
         history.push(

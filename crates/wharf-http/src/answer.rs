@@ -2,6 +2,6 @@
 
 pub(crate) mod api;
 pub(crate) mod bounds;
-pub(crate) mod error;
 pub(crate) mod json;
 pub(crate) mod respond;
+pub(crate) mod status;

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
+use wharf_gateway::Refusal;
 use wharf_model::name::NameRule;
 use wharf_model::{GroupingKey, Selector};
 
-use crate::answer::error::ApiError;
 use crate::request::advice;
 use crate::request::body::{self, ContentEncoding};
 use crate::request::content;
@@ -23,7 +23,11 @@ pub fn expand(encoding: &'static str, body: &[u8], limit_bytes: usize) -> Result
     let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]);
     let encoding = ContentEncoding::of(&headers);
     let expanded = body::expand(encoding, Bytes::copy_from_slice(body), limit_bytes);
-    expanded.map_err(|error| text(&error.with_advice(&advice::on_coding(&headers, body))))
+    expanded.map_err(|error| {
+        Refusal::from(error)
+            .with_advice(&advice::on_coding(&headers, body))
+            .text
+    })
 }
 
 /// What is said about a body that came with this `Content-Encoding` and `Content-Type`, and cannot be read.
@@ -89,6 +93,6 @@ pub fn parameters(query: &str) -> Result<Vec<(String, String)>, String> {
 /// What the HTTP library makes of bytes that come over a connection, with targets escaped or not.
 pub use crate::transport::targets::trial::{Seen, Trial};
 
-fn text(error: &ApiError) -> String {
-    error.text().to_owned()
+fn text(error: &Refusal) -> String {
+    error.text.clone()
 }

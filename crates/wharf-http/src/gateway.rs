@@ -12,6 +12,10 @@ use http::header::{CONTENT_LENGTH, EXPECT, ORIGIN};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
+use wharf_gateway::{
+    Active, Caller, Lifespan, Loader, Peer, Permit, Places, Policies, Policy, PushLimits, Reading, Refusal,
+    ReloadError, Remote, Shutdown, identify,
+};
 use wharf_model::GroupingKey;
 use wharf_model::name::NameRule;
 use wharf_store::{Clock, Expired, InstanceLabel, Limits, Reserved, Store, UnixNanos};
@@ -22,19 +26,13 @@ use crate::activity::{Activity, Pushed};
 use crate::ahead::Ahead;
 use crate::answer::api;
 use crate::answer::api::Shareable;
-use crate::answer::error::{ApiError, Denied};
 use crate::answer::respond;
-use crate::auth::Verdict;
-use crate::client::Source;
-use crate::limits::PushLimits;
-use crate::places::{Place, Places};
-use crate::policy::{Active, Lifespan, Loader, Policies, Policy, Reading, ReloadError};
+use crate::answer::status::{self, Denied};
 use crate::request::body;
-use crate::request::grouping;
+use crate::request::claim;
 use crate::request::origin::Origins;
 use crate::request::path::{clean, percent_decode, percent_encode};
 use crate::request::shape;
-use crate::rights::{Challenges, Rights};
 use crate::routes::backup;
 use crate::routes::description;
 use crate::routes::events;
@@ -49,13 +47,11 @@ use crate::routes::scrape;
 use crate::routes::stats;
 use crate::routes::visitor;
 use crate::telemetry::{self, Telemetry};
-use crate::transport::access::{Access, Front, Turned};
+use crate::transport::access::{Access, Front, TurnedAway};
 use crate::transport::chunks::ResponseBody;
 use crate::transport::connection::ClientNames;
 use crate::transport::door::{Door, Purpose};
-use crate::transport::peer::Peer;
 use crate::transport::progress::Timeouts;
-use wharf_gateway::Shutdown;
 
 /// What the flags decide about the HTTP side. Paths are checked and normalised by who makes them.
 #[derive(Debug, Clone)]
@@ -449,10 +445,10 @@ impl Gateway {
     }
 
     /// Books a push that was not stored; without a group if it names none.
-    pub(crate) fn record_refusal(&self, error: &ApiError, push: Option<Pushed>, address: Option<IpAddr>) {
-        self.telemetry.record_refusal(error.reason());
+    pub(crate) fn record_refusal(&self, error: &Refusal, push: Option<Pushed>, address: Option<IpAddr>) {
+        self.telemetry.record_refusal(error.reason.label());
         let now = self.clock.now();
-        if error.is_of_body() {
+        if error.reason.is_of_body() {
             self.log_unreadable(error, push.as_ref(), address, now);
         }
         let key = push.as_ref().map(|push| &push.key);
@@ -468,8 +464,8 @@ impl Gateway {
     ///
     /// A group that does not exist gets no history: whoever pushes nonsense to ever new groups would push that of others
     /// out. Nor does one that the sender had no right to push to: its history is not theirs to write.
-    pub(crate) fn record_refusal_of(&self, push: Pushed, error: &ApiError) {
-        if error.lacks().is_none() && self.store.has_group(&push.key) {
+    pub(crate) fn record_refusal_of(&self, push: Pushed, error: &Refusal) {
+        if error.reason.lacks().is_none() && self.store.has_group(&push.key) {
             self.activity.refused(push, error, self.clock.now());
         }
     }
@@ -477,7 +473,7 @@ impl Gateway {
     /// Logs that a body could not be read. Pushes that contradict something are logged where that is found.
     fn log_unreadable(
         &self,
-        error: &ApiError,
+        error: &Refusal,
         push: Option<&Pushed>,
         address: Option<IpAddr>,
         now: UnixNanos,
@@ -485,8 +481,8 @@ impl Gateway {
         let Some(left_out) = self.activity.refusal_log.turn(now) else {
             return;
         };
-        let err = error.text().lines().next().unwrap_or_default();
-        let group = push.map(|push| grouping::brief(&push.key));
+        let err = error.text.lines().next().unwrap_or_default();
+        let group = push.map(|push| push.key.brief());
         let method = push.map(|push| push.method.as_str());
         let source = address.map(|address| address.to_string());
         let not_logged = (left_out > 0).then_some(left_out);
@@ -504,16 +500,16 @@ impl Gateway {
     ///
     /// # Errors
     /// 503 if there is none for whoever asks.
-    pub(crate) fn scrape_place(&self, rights: &Rights) -> Result<Place, ApiError> {
-        let taken = self.scrapes.take(&rights.client());
-        taken.map_err(|full| ApiError::full(full, "scrapes", &self.scrapes))
+    pub(crate) fn scrape_place(&self, caller: &Caller) -> Result<Permit, Refusal> {
+        let taken = self.scrapes.take(&caller.client());
+        taken.map_err(|full| full.refusal("scrapes", self.scrapes.all()))
     }
 
     /// Deletes a group; whether there was one.
     ///
     /// # Errors
     /// 503 if that cannot be stored.
-    pub(crate) async fn delete(&self, key: &GroupingKey) -> Result<bool, ApiError> {
+    pub(crate) async fn delete(&self, key: &GroupingKey) -> Result<bool, Refusal> {
         let (existed, commit) = self.store.delete(key)?;
         commit.wait().await?;
         if existed {
@@ -597,11 +593,11 @@ impl Gateway {
             Err(turned) => Err(turned),
         };
         let mut response = match admitted {
-            Ok(rights) => self.handle_admitted(&path, routed, request, &rights, door).await,
+            Ok(caller) => self.handle_admitted(&path, routed, request, &caller, door).await,
             Err(turned) => {
                 self.telemetry.record_turned_away(turned.reason());
                 self.turn_away(request).await;
-                turned.into_response()
+                status::answer_turned_away(turned)
             }
         };
         if let Some(Denied(right)) = response.extensions().get() {
@@ -619,45 +615,36 @@ impl Gateway {
         response
     }
 
-    /// Finds out who asks, and what that means.
-    ///
-    /// Without access rules nobody gets to know anything who has no credentials, as with the original. With them it is
-    /// the rules that say what is for everybody, and routes that need no right are.
+    /// Finds out who asks.
     fn admit<'r>(
         &'r self,
         request: &'r Request<Incoming>,
         routed: &Routed,
         access: Option<&'r Access>,
-    ) -> impl Future<Output = Result<Rights, Turned>> + Send + 'r {
+    ) -> impl Future<Output = Result<Caller, TurnedAway>> + Send + 'r {
         let (method, headers) = (request.method(), request.headers());
         let is_foreign = self
             .settings
             .origins
             .is_foreign(method, headers, request.uri().authority());
-        let needs_rights = matches!(routed, Routed::To(route) if route.terms(method).need.is_some());
+        let needs_right = matches!(routed, Routed::To(route) if route.terms(method).need.is_some());
         let users = access.map(|access| &access.users);
         // Every connection puts its peer into its requests.
         let peer = request.extensions().get::<Peer>();
-        let from = peer.map_or(Source::User(None), |peer| Source::from(*peer));
+        let from = peer.map_or(Remote::User(None), |peer| Remote::from(*peer));
         let names = request
             .extensions()
             .get()
             .map_or(&[][..], |ClientNames(names)| names);
         async move {
             if is_foreign {
-                return Err(Turned::Foreign);
+                return Err(TurnedAway::Foreign);
             }
             let policy = self.policy();
-            match (policy.access(), users) {
-                (Some(rules), _) if needs_rights => rules.rights(users, headers, from, names).await,
-                (Some(_), _) => Ok(Rights::none(from)),
-                (None, None) => Ok(Rights::unlimited(from, None)),
-                (None, Some(users)) => match users.admit(headers, from).await {
-                    Verdict::Admitted => Ok(Rights::unlimited(from, Some(Arc::clone(users)))),
-                    Verdict::Refused => Err(Turned::Unauthorized(Challenges::BASIC)),
-                    Verdict::Busy => Err(Turned::Busy),
-                },
-            }
+            let claims = || claim::of(headers);
+            identify((policy.access(), users), needs_right, claims, from, names)
+                .await
+                .map_err(TurnedAway::Refused)
         }
     }
 
@@ -666,7 +653,7 @@ impl Gateway {
         path: &[u8],
         routed: Routed,
         request: Request<Incoming>,
-        rights: &Rights,
+        caller: &Caller,
         door: &Door,
     ) -> Response<ResponseBody> {
         let permit = self.requests.try_acquire().or_else(|none| {
@@ -679,18 +666,18 @@ impl Gateway {
             }
         });
         let Ok(_permit) = permit else {
-            let error = ApiError::overloaded("requests", self.settings.max_requests_in_flight);
+            let error = Refusal::overloaded("requests", self.settings.max_requests_in_flight);
             match routed {
                 Routed::To(route @ Route::Group { key_at })
                     if request.method() != Method::DELETE
                         && door.serves(route.terms(request.method()).at) =>
                 {
                     let rest = path.get(self.settings.route_prefix.len() + key_at..);
-                    push::refused_before(self, rest.unwrap_or_default(), &request, rights, &error);
+                    push::refused_before(self, rest.unwrap_or_default(), &request, caller, &error);
                 }
-                _ => self.telemetry.record_refusal(error.reason()),
+                _ => self.telemetry.record_refusal(error.reason.label()),
             }
-            return error.into_response();
+            return status::answer(error);
         };
         let asked = request.uri().path();
         let cleaned = clean(asked);
@@ -711,7 +698,7 @@ impl Gateway {
             return respond::at_another_address(purposes);
         }
         let response = Arc::clone(self)
-            .dispatch(route, path, request, rights, door)
+            .dispatch(route, path, request, caller, door)
             .await;
         if let Some(handler) = handler_label(route, &summary.method) {
             self.telemetry
@@ -754,13 +741,13 @@ impl Gateway {
         route: Route,
         path: &[u8],
         request: Request<Incoming>,
-        rights: &Rights,
+        caller: &Caller,
         door: &Door,
     ) -> Response<ResponseBody> {
         let need = route.terms(request.method()).need;
-        if let Some(Err(error)) = need.map(|need| rights.demand(need)) {
+        if let Some(Err(error)) = need.map(|need| caller.demand(need)) {
             self.without_body(request).await;
-            return error.into_response();
+            return status::answer(error);
         }
         let needs_store = matches!(
             route,
@@ -779,32 +766,32 @@ impl Gateway {
                 | Route::ApiFamilies
         );
         if needs_store && let Some(loading) = self.loading() {
-            return ApiError::unavailable(&loading).into_response();
+            return status::answer(Refusal::unavailable(&loading));
         }
         if let Route::Group { key_at } = route {
             let key_at = self.settings.route_prefix.len() + key_at;
-            return push::handle(self, path.get(key_at..).unwrap_or_default(), request, rights).await;
+            return push::handle(self, path.get(key_at..).unwrap_or_default(), request, caller).await;
         }
         if route == Route::ApiPush {
-            return push::handle_many(self, request, rights).await;
+            return push::handle_many(self, request, caller).await;
         }
         if route == Route::ApiImport {
-            return backup::import(self, request, rights).await;
+            return backup::import(self, request, caller).await;
         }
         let headers = request.headers().clone();
         let peer = request.extensions().get::<Peer>().and_then(|peer| peer.ip());
         let query = request.uri().query().map(str::to_owned);
         self.without_body(request).await;
         if route == Route::ApiAccess {
-            return visitor::show(&self, rights, door);
+            return visitor::show(&self, caller, door);
         }
         if route == Route::ApiEvents {
-            return events::follow(&self, rights, door);
+            return events::follow(&self, caller, door);
         }
         if route == Route::Scrape {
-            return scrape::handle(self, query.as_deref(), &headers, rights, peer).await;
+            return scrape::handle(self, query.as_deref(), &headers, caller, peer).await;
         }
-        self.answer(route, path, query.as_deref(), &headers, rights, peer)
+        self.answer(route, path, query.as_deref(), &headers, caller, peer)
             .await
     }
 
@@ -815,7 +802,7 @@ impl Gateway {
         path: &[u8],
         query: Option<&str>,
         headers: &HeaderMap,
-        rights: &Rights,
+        caller: &Caller,
         peer: Option<IpAddr>,
     ) -> Response<ResponseBody> {
         let key = |key_at: usize| {
@@ -833,74 +820,71 @@ impl Gateway {
             Route::Healthy => respond::plain("OK"),
             Route::Ready => match self.not_ready_to_tell() {
                 None => respond::plain("OK"),
-                Some(why) => ApiError::unavailable(&why).into_response(),
+                Some(why) => status::answer(Refusal::unavailable(&why)),
             },
             Route::Page => page::page(&self.settings.external_prefix),
             Route::Static => {
                 let path = path.get(self.settings.route_prefix.len()..);
                 page::static_file(path.unwrap_or_default(), headers)
             }
-            Route::Quit => self.quit(rights),
+            Route::Quit => self.quit(caller),
             Route::QuitByGet => {
                 let text = "Only POST or PUT requests allowed.";
                 respond::with_type(StatusCode::METHOD_NOT_ALLOWED, "text/plain; charset=utf-8", text)
             }
-            Route::ApiStatus => api::status(&self, rights),
-            Route::ApiMetrics => api::metrics(self, rights).await,
+            Route::ApiStatus => api::status(&self, caller),
+            Route::ApiMetrics => api::metrics(self, caller).await,
             Route::ApiOptions => api::options(),
-            Route::ApiGroups => groups::list(self, query, rights).await,
-            Route::ApiDeleteGroups => groups::delete(self, query, rights, peer).await,
+            Route::ApiGroups => groups::list(self, query, caller).await,
+            Route::ApiDeleteGroups => groups::delete(self, query, caller, peer).await,
             Route::ApiGroup { key_at } => {
                 let key = key(key_at);
-                group::show(self, &key, query, rights).await
+                group::show(self, &key, query, caller).await
             }
             Route::ApiGroupHistory { key_at } => {
                 let key = key(key_at);
-                group::history(self, &key, query, rights).await
+                group::history(self, &key, query, caller).await
             }
             Route::ApiDeleteGroup { key_at } => {
                 let key = key(key_at);
-                group::delete(&self, &key, query, rights).await
+                group::delete(&self, &key, query, caller).await
             }
-            Route::ApiExport => backup::export(self, query, rights).await,
-            Route::ApiFamilies => families::list(self, query, rights).await,
-            Route::ApiStats => stats::show(self, query, rights).await,
+            Route::ApiExport => backup::export(self, query, caller).await,
+            Route::ApiFamilies => families::list(self, query, caller).await,
+            Route::ApiStats => stats::show(self, query, caller).await,
             Route::ApiDescription => description::show(),
             Route::Reload => self.reload_by_request().await,
-            Route::ApiWipe => self
-                .wipe(rights, peer)
-                .await
-                .unwrap_or_else(ApiError::into_response),
+            Route::ApiWipe => self.wipe(caller, peer).await.unwrap_or_else(status::answer),
         }
     }
 
     async fn wipe(
         &self,
-        rights: &Rights,
+        caller: &Caller,
         address: Option<IpAddr>,
-    ) -> Result<Response<ResponseBody>, ApiError> {
+    ) -> Result<Response<ResponseBody>, Refusal> {
         let (groups, commit) = self.store.wipe()?;
         commit.wait().await?;
         self.activity.wiped();
         let address = address.map(tracing::field::display);
-        tracing::info!(groups, by = rights.who(), address, "all groups wiped");
+        tracing::info!(groups, by = caller.who(), address, "all groups wiped");
         Ok(respond::empty(StatusCode::ACCEPTED))
     }
 
     async fn reload_by_request(self: Arc<Self>) -> Response<ResponseBody> {
         match tokio::task::spawn_blocking(move || self.reload()).await {
             Ok(Ok(())) => respond::empty(StatusCode::OK),
-            Ok(Err(error)) => ApiError::reload(&error).into_response(),
-            Err(_) => ApiError::internal().into_response(),
+            Ok(Err(error)) => status::answer(Refusal::from(&error)),
+            Err(_) => status::answer(Refusal::internal()),
         }
     }
 
-    fn quit(&self, rights: &Rights) -> Response<ResponseBody> {
+    fn quit(&self, caller: &Caller) -> Response<ResponseBody> {
         if !self.settings.lifecycle {
             let text = "Lifecycle API is not enabled.";
             return respond::with_type(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", text);
         }
-        let by = rights.who();
+        let by = caller.who();
         tracing::warn!(
             by,
             "received termination request via web service, exiting gracefully..."

@@ -13,28 +13,16 @@
 mod activity;
 mod ahead;
 mod answer;
-mod auth;
-mod client;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gateway;
-mod limits;
-mod places;
-mod policy;
-mod rate;
 mod request;
-mod rights;
 mod routes;
 pub mod telemetry;
 mod transport;
 
-pub use auth::{HashError, NoRandomness, PasswordHash, TokenError, TokenHash, Users, random_token};
 pub use gateway::{BuildInformation, Gateway, NotDurable, Settings, Status};
-pub use limits::PushLimits;
-pub use policy::{ExpiryRule, Lifespan, Loader, Policy, QuotaRule, ReloadError};
-pub use rate::Rate;
 pub use request::origin::Origins;
-pub use rights::{AccessRules, Right, Rights, Role, Scope};
 pub use routes::backup;
 pub use transport::access::{Access, AccessSource, Condition, Fixed, Front, RateLimit};
 pub use transport::door::{Door, Purpose};

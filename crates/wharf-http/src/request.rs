@@ -2,6 +2,7 @@
 
 pub(crate) mod advice;
 pub(crate) mod body;
+pub(crate) mod claim;
 pub(crate) mod content;
 pub(crate) mod grouping;
 pub(crate) mod negotiate;

@@ -19,6 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::Method;
+use wharf_gateway::{QuotaGauge, Right};
 use wharf_model::{Exposition, Metric, MetricType};
 use wharf_store::{LedgerStatistics, ReservedFamily, UnixNanos};
 
@@ -26,7 +27,6 @@ use self::assemble::Assembly;
 use self::histogram::Histogram;
 use self::process::Process;
 use self::window::WindowedSummary;
-use crate::rights::Right;
 
 /// What was counted and measured since the start of the process.
 #[derive(Debug)]
@@ -101,21 +101,6 @@ pub struct WebConfigGauge {
     pub users: Option<u64>,
     /// Whether all is in force that the file and those it names say now.
     pub is_in_force: bool,
-}
-
-/// A quota at the moment of a scrape.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuotaGauge {
-    /// Its place in the file, from 1 on: two may have one selector.
-    pub number: String,
-    /// Which groups it is about.
-    pub selector: String,
-    /// The name of what is counted: `groups`, `series` or `bytes`.
-    pub resource: &'static str,
-    /// How much there may be.
-    pub limit: u64,
-    /// How much there is.
-    pub used: u64,
 }
 
 /// Counts something that is going on, until it is dropped.

@@ -4,7 +4,6 @@ pub(crate) mod access;
 pub(crate) mod chunks;
 pub(crate) mod connection;
 pub(crate) mod door;
-pub(crate) mod peer;
 pub(crate) mod progress;
 pub(crate) mod room;
 pub(crate) mod server;

@@ -126,6 +126,18 @@ impl GroupingKey {
             .find_map(|(label, value)| (label == name).then_some(value))
     }
 
+    /// The labels for logs and error texts, where nobody wants to read all of a long key: the first 512 bytes.
+    pub fn brief(&self) -> String {
+        const MAX_BYTES: usize = 512;
+        let mut text = self.to_string();
+        if text.len() > MAX_BYTES {
+            let end = (0..=MAX_BYTES).rev().find(|end| text.is_char_boundary(*end));
+            text.truncate(end.unwrap_or(0));
+            text.push('…');
+        }
+        text
+    }
+
     /// The job.
     pub fn job(&self) -> &str {
         self.value("job").unwrap_or_default()

@@ -30,7 +30,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_saphyr::{Location, Spanned};
-use wharf_http::{ExpiryRule, Lifespan, Policy, QuotaRule, Rate};
+use wharf_gateway::{ExpiryRule, Lifespan, Policy, QuotaRule, Rate};
 use wharf_model::name::NameRule;
 use wharf_model::{Selector, duration};
 use wharf_relabel::{Rule, RuleSource};

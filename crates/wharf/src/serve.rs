@@ -8,11 +8,10 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use http::StatusCode;
 use tokio::signal::unix::{SignalKind, signal};
-use wharf_gateway::Shutdown;
+use wharf_gateway::{Lifespan, Loader, Policy, PushLimits, Shutdown};
 use wharf_http::telemetry::{BuildLabels, Telemetry};
 use wharf_http::{
-    BuildInformation, Door, Fixed, Front, Gateway, Lifespan, Listener, Loader, Origins, Policy, Purpose,
-    PushLimits, Settings, Status, serve,
+    BuildInformation, Door, Fixed, Front, Gateway, Listener, Origins, Purpose, Settings, Status, serve,
 };
 use wharf_ledger::Ledger;
 use wharf_store::{Clock, SystemClock};

@@ -11,15 +11,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Interval;
+use wharf_gateway::{Client, Full, Permit, Places, Shutdown};
 use wharf_model::GroupingKey;
 use wharf_model::name::NameRule;
 
 use super::lock;
 use crate::answer::json::{Members, write_strings};
-use crate::client::Client;
-use crate::places::{Full, Place, Places};
 use crate::request::grouping;
-use wharf_gateway::Shutdown;
 
 /// Groups in one notice.
 const MAX_GROUPS: usize = 50;
@@ -183,7 +181,7 @@ pub(crate) struct Reader {
     is_welcome: IsWelcome,
     heartbeat: Interval,
     stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
-    _place: Place,
+    _place: Permit,
 }
 
 impl Reader {

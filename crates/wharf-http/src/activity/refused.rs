@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Mutex;
 
+use wharf_gateway::{Reason, Refusal};
 use wharf_model::GroupingKey;
 use wharf_store::UnixNanos;
 
 use super::{lock, visible};
-use crate::answer::error::ApiError;
 
 const MAX_REFUSED: usize = 100;
 const MAX_ERROR_CHARS: usize = 500;
@@ -19,8 +19,7 @@ const MAX_KEY_BYTES: usize = 4096;
 #[derive(Debug, Clone)]
 pub(crate) struct RefusedPush {
     pub(crate) at: UnixNanos,
-    pub(crate) reason: &'static str,
-    pub(crate) status: u16,
+    pub(crate) reason: Reason,
     pub(crate) address: Option<IpAddr>,
     pub(crate) key: Option<GroupingKey>,
     /// What its sender was told, as far as others may know it: cut, and with what cannot be seen escaped.
@@ -32,19 +31,19 @@ pub(crate) struct RefusedPush {
 impl RefusedPush {
     pub(crate) fn new(
         at: UnixNanos,
-        error: &ApiError,
+        error: &Refusal,
         address: Option<IpAddr>,
         key: Option<&GroupingKey>,
     ) -> Self {
         Self {
             at,
-            reason: error.reason(),
-            status: error.status().as_u16(),
+            reason: error.reason,
             address,
             key: key.filter(|key| key.as_bytes().len() <= MAX_KEY_BYTES).cloned(),
             error: visible::shown(error.text_for_others(), MAX_ERROR_CHARS),
             family: error
-                .family()
+                .family
+                .as_deref()
                 .filter(|family| family.len() <= MAX_KEY_BYTES)
                 .map(str::to_owned),
         }
@@ -76,7 +75,7 @@ mod tests {
         let refused = RefusedPushes::default();
         let key = GroupingKey::new([("job", "x".repeat(5000).as_str())]).unwrap();
         for n in 0..150 {
-            let error = ApiError::parameter(&format!("{n}: {}", "\0".repeat(1000)));
+            let error = Refusal::parameter(&format!("{n}: {}", "\0".repeat(1000)));
             refused.add(RefusedPush::new(UnixNanos(n), &error, None, Some(&key)));
         }
         let list = refused.list();

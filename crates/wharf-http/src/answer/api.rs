@@ -7,24 +7,24 @@ use http::{HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use wharf_exposition::number;
+use wharf_gateway::{Caller, Refusal, Right};
 use wharf_model::{
     Count, Exposition, Family, Histogram, Metric, NativeBuckets, NativeHistogram, Summary, Value,
 };
 use wharf_store::{FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, Snapshot, UnixNanos};
 
 use crate::answer::bounds;
-use crate::answer::error::ApiError;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::respond;
+use crate::answer::status;
 use crate::gateway::Gateway;
-use crate::rights::{Right, Rights};
 use crate::routes::problems;
 use crate::transport::chunks::ResponseBody;
 
 /// `GET /api/v1/status`. How the gateway is set up is for those who look after it.
-pub(crate) fn status(gateway: &Gateway, rights: &Rights) -> Response<ResponseBody> {
+pub(crate) fn status(gateway: &Gateway, caller: &Caller) -> Response<ResponseBody> {
     let build = &gateway.status.build_information;
-    let is_admin = rights.have(Right::Admin);
+    let is_admin = caller.have(Right::Admin);
     success(|out| {
         let mut data = Members::object(out);
         let information = [
@@ -66,12 +66,12 @@ pub(crate) fn status(gateway: &Gateway, rights: &Rights) -> Response<ResponseBod
 }
 
 /// `GET /api/v1/metrics`: those groups that whoever asks may see.
-pub(crate) async fn metrics(gateway: Arc<Gateway>, rights: &Rights) -> Response<ResponseBody> {
-    let place = match gateway.scrape_place(rights) {
+pub(crate) async fn metrics(gateway: Arc<Gateway>, caller: &Caller) -> Response<ResponseBody> {
+    let place = match gateway.scrape_place(caller) {
         Ok(place) => place,
-        Err(full) => return full.into_response(),
+        Err(full) => return status::answer(full),
     };
-    let selectors = rights.scope(Right::Read).narrow(Vec::new());
+    let selectors = caller.scope(Right::Read).narrow(Vec::new());
     let rendered = tokio::task::spawn_blocking(move || {
         let mut snapshot = gateway.store.snapshot();
         if !selectors.is_empty() {
@@ -81,7 +81,7 @@ pub(crate) async fn metrics(gateway: Arc<Gateway>, rights: &Rights) -> Response<
     });
     rendered
         .await
-        .unwrap_or_else(|_| ApiError::internal().into_response())
+        .unwrap_or_else(|_| status::answer(Refusal::internal()))
 }
 
 /// `OPTIONS` on anything below `/api/v1/`.

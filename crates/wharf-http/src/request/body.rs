@@ -3,7 +3,7 @@
 //! While it is waited for what a client sends, nothing is held that others may need: memory counts when it is used, and a
 //! large body has to come at a pace.
 
-use std::fmt::Display;
+use std::fmt::{self, Display, Formatter};
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,65 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::time::Instant;
+use wharf_gateway::{Client, Full, Permit, Places, Reason, Refusal};
 
-use crate::answer::error::ApiError;
-use crate::client::Client;
-use crate::places::{Place, Places};
+/// Why there is no body to deal with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BodyError {
+    /// It is larger than this, as sent.
+    TooLarge(usize),
+    /// It is larger than this when expanded.
+    Expanded(usize),
+    /// It did not come in time.
+    Late,
+    /// It is large, and fewer bytes than these came within that time.
+    Slow(usize, Duration),
+    /// Others, or the same client, have the places for large bodies; so many there are.
+    NoPlace(Full, usize),
+    /// The client stopped sending.
+    Aborted(String),
+    /// It does not decompress.
+    Encoding(String),
+}
+
+impl Display for BodyError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let hint = "hint: push less at once, or raise --push.max-body-bytes";
+        match self {
+            Self::TooLarge(limit) => {
+                write!(f, "expected a body of at most {limit} bytes, found more\n{hint}")
+            }
+            Self::Expanded(limit) => write!(
+                f,
+                "expected a body of at most {limit} bytes after decompression, found more\n{hint}"
+            ),
+            Self::Late => f.write_str("expected the whole body within --web.body-timeout"),
+            Self::Slow(bytes, within) => write!(
+                f,
+                "expected {bytes} bytes of a large body within {} seconds, found fewer",
+                within.as_secs()
+            ),
+            Self::NoPlace(full, all) => f.write_str(&full.refusal(LARGE_BODIES, *all).text),
+            Self::Aborted(why) | Self::Encoding(why) => f.write_str(why),
+        }
+    }
+}
+
+/// What there is no more of if a large body gets no place.
+const LARGE_BODIES: &str = "MiB of large bodies";
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        let reason = match &error {
+            BodyError::NoPlace(full, all) => return full.refusal(LARGE_BODIES, *all),
+            BodyError::TooLarge(_) | BodyError::Expanded(_) => Reason::BodyTooLarge,
+            BodyError::Late | BodyError::Slow(..) => Reason::BodyTimeout,
+            BodyError::Aborted(_) => Reason::Aborted,
+            BodyError::Encoding(_) => Reason::Encoding,
+        };
+        Self::new(reason, error.to_string())
+    }
+}
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,15 +137,15 @@ pub(crate) fn places(limit_bytes: usize) -> Arc<Places> {
 /// they are to be held until it has been dealt with.
 ///
 /// # Errors
-/// 413 beyond `limit_bytes`, 408 beyond `timeout` or if a large body comes too slowly, 503 if `client` gets no more places,
-/// 400 if it stops in the middle.
+/// If it is larger than `limit_bytes`, takes longer than `timeout`, is large and comes too slowly, if `client` gets no more
+/// places, or if it stops in the middle.
 pub(crate) async fn read<B>(
     headers: &HeaderMap,
     mut body: B,
     limit_bytes: usize,
     timeout: Duration,
     (receiving, client): (&Arc<Places>, &Client),
-) -> Result<(Bytes, Option<Place>), ApiError>
+) -> Result<(Bytes, Option<Permit>), BodyError>
 where
     B: Body<Data = Bytes, Error: Display> + Unpin,
 {
@@ -99,7 +154,7 @@ where
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|declared| declared > limit_bytes as u64) {
         discard(headers, body, timeout).await;
-        return Err(ApiError::too_large(limit_bytes, false));
+        return Err(BodyError::TooLarge(limit_bytes));
     }
     let read = async {
         let mut first = Bytes::new();
@@ -113,12 +168,15 @@ where
                 None => body.frame().await,
             };
             let Some(frame) = frame else { break };
-            let Ok(data) = frame.map_err(|error| ApiError::aborted(&error))?.into_data() else {
+            let Ok(data) = frame
+                .map_err(|error| BodyError::Aborted(error.to_string()))?
+                .into_data()
+            else {
                 continue;
             };
             let len = first.len() + whole.len() + data.len();
             let room = if len > limit_bytes {
-                Err(ApiError::too_large(limit_bytes, false))
+                Err(BodyError::TooLarge(limit_bytes))
             } else {
                 make_room(&mut place, len, receiving, client)
             };
@@ -147,19 +205,19 @@ where
     };
     tokio::time::timeout(timeout, read)
         .await
-        .unwrap_or_else(|_| Err(ApiError::body_timeout()))
+        .unwrap_or_else(|_| Err(BodyError::Late))
 }
 
 /// Takes the places that a body of this length needs by now.
 fn make_room(
-    place: &mut Option<Place>,
+    place: &mut Option<Permit>,
     len: usize,
     receiving: &Arc<Places>,
     client: &Client,
-) -> Result<(), ApiError> {
+) -> Result<(), BodyError> {
     let needed = len.saturating_sub(1) / LARGE_BYTES;
-    let full = |full| ApiError::full(full, "MiB of large bodies", receiving);
-    while place.as_ref().map_or(0, Place::count) < needed {
+    let full = |full| BodyError::NoPlace(full, receiving.all());
+    while place.as_ref().map_or(0, Permit::count) < needed {
         match place {
             Some(place) => place.grow().map_err(full)?,
             None => *place = Some(receiving.take(client).map_err(full)?),
@@ -191,9 +249,9 @@ impl Pace {
     }
 
     /// What comes next, if it comes in time.
-    async fn keep<T>(&self, next: impl Future<Output = T>) -> Result<T, ApiError> {
+    async fn keep<T>(&self, next: impl Future<Output = T>) -> Result<T, BodyError> {
         let next = tokio::time::timeout_at(self.until, next).await;
-        next.map_err(|_| ApiError::body_too_slow(PACE_BYTES, PACE_TIME))
+        next.map_err(|_| BodyError::Slow(PACE_BYTES, PACE_TIME))
     }
 }
 
@@ -217,18 +275,18 @@ pub(crate) async fn discard<B: Body + Unpin>(headers: &HeaderMap, mut body: B, t
 ///
 /// # Errors
 /// 413 if it expands beyond `limit_bytes`; 400 with the original's words where it has any.
-pub(crate) fn expand(encoding: ContentEncoding, body: Bytes, limit_bytes: usize) -> Result<Bytes, ApiError> {
+pub(crate) fn expand(encoding: ContentEncoding, body: Bytes, limit_bytes: usize) -> Result<Bytes, BodyError> {
     match encoding {
         ContentEncoding::Identity => Ok(body),
         ContentEncoding::Gzip => expand_gzip(&body, limit_bytes),
         ContentEncoding::Snappy => expand_snappy(&body, limit_bytes),
         ContentEncoding::Zstd => {
-            let mut decoder =
-                zstd::stream::read::Decoder::with_buffer(&*body).map_err(|e| ApiError::encoding(&e))?;
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(&*body)
+                .map_err(|e| BodyError::Encoding(e.to_string()))?;
             // A frame may ask for a window of gigabytes; no pusher needs more than the body may have.
             decoder
                 .window_log_max(27)
-                .map_err(|error| ApiError::encoding(&error))?;
+                .map_err(|error| BodyError::Encoding(error.to_string()))?;
             read_bounded(decoder, body.len(), limit_bytes, |error| format!("zstd: {error}"))
         }
         ContentEncoding::Deflate => {
@@ -239,7 +297,7 @@ pub(crate) fn expand(encoding: ContentEncoding, body: Bytes, limit_bytes: usize)
     }
 }
 
-fn expand_gzip(body: &[u8], limit_bytes: usize) -> Result<Bytes, ApiError> {
+fn expand_gzip(body: &[u8], limit_bytes: usize) -> Result<Bytes, BodyError> {
     let text = match body {
         [] => "EOF",
         [0x1f, 0x8b, ..] if body.len() < 10 => "unexpected EOF",
@@ -257,14 +315,14 @@ fn expand_gzip(body: &[u8], limit_bytes: usize) -> Result<Bytes, ApiError> {
         _ if body.len() < 10 => "unexpected EOF",
         _ => "gzip: invalid header",
     };
-    Err(ApiError::encoding(&text))
+    Err(BodyError::Encoding(text.to_owned()))
 }
 
 /// Framed snappy begins with a stream identifier; without one the body is taken for the block format, which
 /// remote-write clients use. An empty body is an empty push.
-fn expand_snappy(body: &[u8], limit_bytes: usize) -> Result<Bytes, ApiError> {
+fn expand_snappy(body: &[u8], limit_bytes: usize) -> Result<Bytes, BodyError> {
     const STREAM_IDENTIFIER: &[u8] = b"\xff\x06\x00\x00sNaPpY";
-    let corrupt = || ApiError::encoding(&"snappy: corrupt input");
+    let corrupt = || BodyError::Encoding("snappy: corrupt input".to_owned());
     if body.is_empty() {
         return Ok(Bytes::new());
     }
@@ -286,7 +344,7 @@ fn expand_snappy(body: &[u8], limit_bytes: usize) -> Result<Bytes, ApiError> {
     }
     let expanded = snap::raw::decompress_len(body).map_err(|_| corrupt())?;
     if expanded > limit_bytes {
-        return Err(ApiError::too_large(limit_bytes, true));
+        return Err(BodyError::Expanded(limit_bytes));
     }
     // A block cannot expand more than some twenty times; a larger promise is not worth an allocation.
     if expanded / 64 > body.len() {
@@ -303,14 +361,14 @@ fn read_bounded(
     compressed_len: usize,
     limit_bytes: usize,
     describe: impl FnOnce(&std::io::Error) -> String,
-) -> Result<Bytes, ApiError> {
+) -> Result<Bytes, BodyError> {
     let mut expanded = Vec::with_capacity(compressed_len.saturating_mul(4).min(limit_bytes));
     let mut bounded = reader.take(limit_bytes as u64 + 1);
     bounded
         .read_to_end(&mut expanded)
-        .map_err(|error| ApiError::encoding(&describe(&error)))?;
+        .map_err(|error| BodyError::Encoding(describe(&error)))?;
     if expanded.len() > limit_bytes {
-        return Err(ApiError::too_large(limit_bytes, true));
+        return Err(BodyError::Expanded(limit_bytes));
     }
     Ok(expanded.into())
 }
@@ -335,7 +393,7 @@ mod tests {
 
     fn check(encoding: ContentEncoding, body: &[u8], expected: Result<&str, &str>) {
         let expanded = expand(encoding, Bytes::copy_from_slice(body), 1000);
-        let expanded = expanded.map_err(|error| error.text().to_owned());
+        let expanded = expanded.map_err(|error| error.to_string());
         assert_eq!(
             expanded,
             expected
@@ -416,11 +474,7 @@ mod tests {
         ];
         for (encoding, body) in bodies {
             let refused = expand(encoding, body.into(), 1000).unwrap_err();
-            assert_eq!(
-                refused.status(),
-                http::StatusCode::PAYLOAD_TOO_LARGE,
-                "{encoding:?}"
-            );
+            assert_eq!(refused, BodyError::Expanded(1000), "{encoding:?}");
         }
     }
 
@@ -434,6 +488,6 @@ mod tests {
             usize::MAX - 1,
         )
         .unwrap_err();
-        assert_eq!(refused.text(), "snappy: corrupt input");
+        assert_eq!(refused.to_string(), "snappy: corrupt input");
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use wharf_gateway::{Reason, Refusal};
 use wharf_model::name::{
     EscapingScheme, NameRule, is_legacy_label_name, is_reserved_label_name, unescape_values,
 };
@@ -70,6 +71,12 @@ impl fmt::Display for UrlError {
             }
             Self::Key(error) => error.fmt(f),
         }
+    }
+}
+
+impl From<UrlError> for Refusal {
+    fn from(error: UrlError) -> Self {
+        Self::new(Reason::Url, error.to_string())
     }
 }
 
@@ -150,18 +157,6 @@ fn written_name(name: &str, names: NameRule) -> Cow<'_, str> {
         return Cow::Owned(format!("U__{}", name.replace('_', "__")));
     }
     EscapingScheme::Values.escape_label_name(name)
-}
-
-/// A group for logs and error texts, where nobody wants to read all of a long key.
-pub(crate) fn brief(key: &GroupingKey) -> String {
-    const MAX_BYTES: usize = 512;
-    let mut text = key.to_string();
-    if text.len() > MAX_BYTES {
-        let end = (0..=MAX_BYTES).rev().find(|end| text.is_char_boundary(*end));
-        text.truncate(end.unwrap_or(0));
-        text.push('…');
-    }
-    text
 }
 
 fn parse_label(name: &[u8], value: &[u8], names: NameRule) -> Result<(String, Vec<u8>), UrlError> {

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method};
 use jiff::Timestamp;
+use wharf_gateway::{Lifespan, Refusal};
 use wharf_model::duration;
 use wharf_store::{PushMode, UnixNanos};
 
-use crate::answer::error::ApiError;
-use crate::policy::Lifespan;
 use crate::request::query;
 
 static TTL_HEADER: HeaderName = HeaderName::from_static("wharf-ttl");
@@ -38,12 +37,12 @@ impl PushOptions {
         headers: &HeaderMap,
         max_ttl: Option<Duration>,
         admin_api: bool,
-    ) -> Result<Self, ApiError> {
+    ) -> Result<Self, Refusal> {
         let ttl = single(query, headers, "ttl", &TTL_HEADER)?;
         let merge = single(query, headers, "merge", &MERGE_HEADER)?;
         let pushed_at = single(query, headers, "push_time", &TIME_HEADER)?;
         if pushed_at.is_some() && !admin_api {
-            return Err(ApiError::needs_flag(
+            return Err(Refusal::needs_flag(
                 "a push with a time of its own",
                 "web.enable-admin-api",
             ));
@@ -72,11 +71,11 @@ fn single(
     headers: &HeaderMap,
     parameter: &str,
     header: &HeaderName,
-) -> Result<Option<String>, ApiError> {
+) -> Result<Option<String>, Refusal> {
     let mut values = Vec::new();
     // Most pushes have no query, and none of the headers.
     for value in query::values(query, parameter) {
-        values.push(value.map_err(|error| ApiError::parameter(&error))?);
+        values.push(value.map_err(|error| Refusal::parameter(&error))?);
     }
     for value in headers.get_all(header) {
         values.push(String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
@@ -86,33 +85,33 @@ fn single(
             "expected one `{parameter}`, in the query or the header, found {}",
             values.len()
         );
-        return Err(ApiError::parameter(&text));
+        return Err(Refusal::parameter(&text));
     }
     Ok(values.pop())
 }
 
-fn mode(method: &Method, merge: Option<&str>) -> Result<PushMode, ApiError> {
+fn mode(method: &Method, merge: Option<&str>) -> Result<PushMode, Refusal> {
     let replaces_group = *method == Method::PUT;
     match merge {
         None if replaces_group => Ok(PushMode::ReplaceGroup),
         None => Ok(PushMode::ReplaceFamilies),
         Some("series") if replaces_group => {
             let text = "expected POST to merge series, found PUT, which replaces the whole group";
-            Err(ApiError::parameter(&text))
+            Err(Refusal::parameter(&text))
         }
         Some("series") => Ok(PushMode::ReplaceSeries),
-        Some(other) => Err(ApiError::parameter(&format!(
+        Some(other) => Err(Refusal::parameter(&format!(
             "expected merge=series, found `{}`",
             query::shown(other)
         ))),
     }
 }
 
-fn push_time(text: &str) -> Result<UnixNanos, ApiError> {
+fn push_time(text: &str) -> Result<UnixNanos, Refusal> {
     let time = text.parse::<Timestamp>().ok();
     let nanos = time.and_then(|time| i64::try_from(time.as_nanosecond()).ok());
     nanos.filter(|nanos| *nanos >= 0).map(UnixNanos).ok_or_else(|| {
-        ApiError::parameter(&format!(
+        Refusal::parameter(&format!(
             "push_time: expected a time such as 2026-01-02T03:04:05.25Z, found `{}`",
             query::shown(text)
         ))
@@ -123,10 +122,10 @@ fn push_time(text: &str) -> Result<UnixNanos, ApiError> {
 ///
 /// # Errors
 /// 400 if it is none, or a longer one.
-pub(crate) fn lifespan(text: &str, max_ttl: Option<Duration>) -> Result<Lifespan, ApiError> {
+pub(crate) fn lifespan(text: &str, max_ttl: Option<Duration>) -> Result<Lifespan, Refusal> {
     let asked = duration::parse(text)
         .map(Lifespan::from)
-        .map_err(|error| ApiError::parameter(&format!("ttl: {error}")))?;
+        .map_err(|error| Refusal::parameter(&format!("ttl: {error}")))?;
     let Some(max) = max_ttl else { return Ok(asked) };
     if matches!(asked, Lifespan::Limited(asked) if asked <= max) {
         return Ok(asked);
@@ -137,7 +136,7 @@ pub(crate) fn lifespan(text: &str, max_ttl: Option<Duration>) -> Result<Lifespan
     };
     let max = duration::format(max);
     let text = format!("expected a ttl of at most {max}, found {found}\nhint: see --push.max-ttl");
-    Err(ApiError::parameter(&text))
+    Err(Refusal::parameter(&text))
 }
 
 #[cfg(test)]
@@ -155,8 +154,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, http::HeaderValue::from_static(value));
         }
-        PushOptions::of(method, Some(query), &map, Some(24 * HOUR), true)
-            .map_err(|error| error.text().to_owned())
+        PushOptions::of(method, Some(query), &map, Some(24 * HOUR), true).map_err(|error| error.text)
     }
 
     #[test]
@@ -249,6 +247,6 @@ mod tests {
             None,
             false,
         );
-        assert_eq!(refused.unwrap_err().status(), http::StatusCode::FORBIDDEN);
+        assert_eq!(refused.unwrap_err().reason, wharf_gateway::Reason::NeedsFlag);
     }
 }

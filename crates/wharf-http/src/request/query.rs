@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use crate::answer::error::ApiError;
+use wharf_gateway::Refusal;
+
 use crate::request::path::percent_decode;
 
 /// A query that cannot be read: an escape that is none, or what it stands for is not UTF-8.
@@ -30,13 +31,13 @@ fn pairs(query: Option<&str>) -> impl Iterator<Item = Result<(String, String), B
 ///
 /// # Errors
 /// 400 if a name stands there again, or the query cannot be read.
-pub(crate) fn parameters(query: Option<&str>) -> Result<Vec<(String, String)>, ApiError> {
+pub(crate) fn parameters(query: Option<&str>) -> Result<Vec<(String, String)>, Refusal> {
     let (mut seen, mut parameters) = (HashSet::new(), Vec::new());
     for pair in pairs(query) {
-        let (name, value) = pair.map_err(|error| ApiError::parameter(&error))?;
+        let (name, value) = pair.map_err(|error| Refusal::parameter(&error))?;
         if name != "match[]" && !seen.insert(name.clone()) {
             let text = format!("expected `{}` once, found it twice", shown(&name));
-            return Err(ApiError::parameter(&text));
+            return Err(Refusal::parameter(&text));
         }
         parameters.push((name, value));
     }
@@ -67,11 +68,11 @@ pub(crate) fn values(query: Option<&str>, name: &str) -> impl Iterator<Item = Re
 ///
 /// # Errors
 /// 400 if it is something else.
-pub(crate) fn flag(name: &str, value: &str) -> Result<bool, ApiError> {
+pub(crate) fn flag(name: &str, value: &str) -> Result<bool, Refusal> {
     match value {
         "" | "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
-        other => Err(ApiError::parameter(&format!(
+        other => Err(Refusal::parameter(&format!(
             "{name}: expected true or false, found `{}`",
             shown(other)
         ))),
@@ -79,8 +80,8 @@ pub(crate) fn flag(name: &str, value: &str) -> Result<bool, ApiError> {
 }
 
 /// The refusal of a parameter that does not exist.
-pub(crate) fn unknown(name: &str, known: &str) -> ApiError {
-    ApiError::parameter(&format!(
+pub(crate) fn unknown(name: &str, known: &str) -> Refusal {
+    Refusal::parameter(&format!(
         "expected a parameter of {known}, found `{}`",
         shown(name)
     ))

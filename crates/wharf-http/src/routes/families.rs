@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
+use wharf_gateway::{Caller, Refusal, Right};
 use wharf_model::name::NameRule;
 use wharf_model::{GroupingKey, Selector};
 use wharf_store::{FamilyView, FragmentView};
 
 use crate::activity::refused::RefusedPush;
 use crate::answer::api;
-use crate::answer::error::ApiError;
 use crate::answer::json::{Members, write_strings};
+use crate::answer::status;
 use crate::gateway::Gateway;
 use crate::request::grouping;
 use crate::request::query;
-use crate::rights::{Right, Rights};
 use crate::routes::group::type_name;
 use crate::routes::groups::{self, Words};
 use crate::transport::chunks::ResponseBody;
@@ -30,14 +30,14 @@ const MAX_HELPS: usize = 10;
 pub(crate) async fn list(
     gateway: Arc<Gateway>,
     query: Option<&str>,
-    rights: &Rights,
+    caller: &Caller,
 ) -> Response<ResponseBody> {
-    let place = match gateway.scrape_place(rights) {
+    let place = match gateway.scrape_place(caller) {
         Ok(place) => place,
-        Err(full) => return full.into_response(),
+        Err(full) => return status::answer(full),
     };
     let request = ListRequest::of(query);
-    let selectors = rights.scope(Right::Read).narrow(Vec::new());
+    let selectors = caller.scope(Right::Read).narrow(Vec::new());
     let listed = tokio::task::spawn_blocking(move || {
         let _place = place;
         let request = request?;
@@ -68,7 +68,7 @@ struct ListRequest {
 }
 
 impl ListRequest {
-    fn of(query: Option<&str>) -> Result<Self, ApiError> {
+    fn of(query: Option<&str>) -> Result<Self, Refusal> {
         let mut request = Self {
             words: Words::default(),
             family: None,
@@ -201,8 +201,8 @@ fn write_group(object: &mut Members<'_>, key: &GroupingKey, names: NameRule) {
 /// The members of a push that was refused.
 pub(crate) fn write_refused(object: &mut Members<'_>, push: &RefusedPush, names: NameRule) {
     object.number("time_seconds", Some(push.at.as_seconds()));
-    object.string("reason", push.reason);
-    object.integer("status", push.status.into());
+    object.string("reason", push.reason.label());
+    object.integer("status", status::of(push.reason).as_u16().into());
     object.text(
         "address",
         push.address.map(|address| address.to_string()).as_deref(),

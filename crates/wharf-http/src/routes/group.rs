@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Response, StatusCode};
+use wharf_gateway::{Caller, Refusal, Right};
 use wharf_model::{
     Exposition, Family, GroupingKey, Histogram, Metric, MetricType, NativeHistogram, Timestamp, Value,
 };
 use wharf_store::{FragmentView, GroupView};
 
 use crate::answer::api;
-use crate::answer::error::ApiError;
 use crate::answer::json::{Members, write_strings};
+use crate::answer::status;
 use crate::gateway::Gateway;
 use crate::request::grouping;
 use crate::request::query;
-use crate::rights::{Right, Rights};
 use crate::routes::groups::{self, Look};
 use crate::transport::chunks::ResponseBody;
 
@@ -25,7 +25,7 @@ const MAX_METRICS: usize = 10_000;
 const EXPIRING_WITHIN: Duration = Duration::from_secs(3600);
 
 /// The group that a path names; `rest` is as in [`grouping::parse`].
-fn key(gateway: &Gateway, rest: &[u8]) -> Result<GroupingKey, ApiError> {
+fn key(gateway: &Gateway, rest: &[u8]) -> Result<GroupingKey, Refusal> {
     Ok(grouping::parse(rest, gateway.settings.names)?)
 }
 
@@ -34,23 +34,20 @@ pub(crate) async fn show(
     gateway: Arc<Gateway>,
     rest: &[u8],
     query: Option<&str>,
-    rights: &Rights,
+    caller: &Caller,
 ) -> Response<ResponseBody> {
-    let place = match gateway.scrape_place(rights) {
+    let place = match gateway.scrape_place(caller) {
         Ok(place) => place,
-        Err(full) => return full.into_response(),
+        Err(full) => return status::answer(full),
     };
     let request = key(&gateway, rest).and_then(|key| {
-        rights.demand_for(Right::Read, &key)?;
+        caller.demand_for(Right::Read, &key)?;
         Ok((key, ShowRequest::of(query)?))
     });
     let shown = tokio::task::spawn_blocking(move || {
         let _place = place;
         let (key, request) = request?;
-        let group = gateway
-            .store
-            .group(&key)
-            .ok_or_else(|| ApiError::no_group(&key))?;
+        let group = gateway.store.group(&key).ok_or_else(|| Refusal::no_group(&key))?;
         let look = Look::at(&gateway, EXPIRING_WITHIN);
         Ok(api::private(StatusCode::OK, |out| {
             request.write(&look, &group, out);
@@ -64,11 +61,11 @@ pub(crate) async fn history(
     gateway: Arc<Gateway>,
     rest: &[u8],
     query: Option<&str>,
-    rights: &Rights,
+    caller: &Caller,
 ) -> Response<ResponseBody> {
     let rest = rest.strip_suffix(b"/history").unwrap_or(rest);
     let key = key(&gateway, rest).and_then(|key| {
-        rights.demand_for(Right::Read, &key)?;
+        caller.demand_for(Right::Read, &key)?;
         match query::parameters(query)?.first() {
             Some((name, _)) => Err(query::unknown(name, "nothing")),
             None => Ok(key),
@@ -78,7 +75,7 @@ pub(crate) async fn history(
         let key = key?;
         let past = Look::at(&gateway, EXPIRING_WITHIN).past(&key);
         if past.is_none() && !gateway.store.has_group(&key) {
-            return Err(ApiError::no_group(&key));
+            return Err(Refusal::no_group(&key));
         }
         Ok(api::private(StatusCode::OK, |out| {
             groups::write_history(out, &past.unwrap_or_default());
@@ -92,11 +89,11 @@ pub(crate) async fn delete(
     gateway: &Gateway,
     rest: &[u8],
     query: Option<&str>,
-    rights: &Rights,
+    caller: &Caller,
 ) -> Response<ResponseBody> {
     let deleted = async {
         let key = key(gateway, rest)?;
-        rights.demand_for(Right::Delete, &key)?;
+        caller.demand_for(Right::Delete, &key)?;
         let mut family = None;
         for (name, value) in query::parameters(query)? {
             match name.as_str() {
@@ -120,7 +117,7 @@ pub(crate) async fn delete(
             data.flag("deleted", deleted);
             data.end();
         }),
-        Err(error) => error.into_response(),
+        Err(error) => status::answer(error),
     }
 }
 
@@ -137,7 +134,7 @@ struct ShowRequest {
 }
 
 impl ShowRequest {
-    fn of(query: Option<&str>) -> Result<Self, ApiError> {
+    fn of(query: Option<&str>) -> Result<Self, Refusal> {
         let mut request = Self {
             family: None,
             metrics: DEFAULT_METRICS,
@@ -157,7 +154,7 @@ impl ShowRequest {
         }
         if request.offset > 0 && request.family.is_none() {
             let text = "offset: expected a `family` whose metrics are passed over, found none";
-            return Err(ApiError::parameter(&text));
+            return Err(Refusal::parameter(&text));
         }
         Ok(request)
     }
@@ -214,10 +211,10 @@ impl ShowRequest {
     }
 }
 
-fn number(name: &str, text: &str, max: usize) -> Result<usize, ApiError> {
+fn number(name: &str, text: &str, max: usize) -> Result<usize, Refusal> {
     let number = text.parse().ok().filter(|number| *number <= max);
     number.ok_or_else(|| {
-        ApiError::parameter(&format!(
+        Refusal::parameter(&format!(
             "{name}: expected a number from 0 to {max}, found `{}`",
             query::shown(text)
         ))
@@ -320,7 +317,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_refused() {
-        let refused = |query| ShowRequest::of(Some(query)).unwrap_err().text().to_owned();
+        let refused = |query| ShowRequest::of(Some(query)).unwrap_err().text;
         assert_eq!(
             refused("metrics=10001"),
             "metrics: expected a number from 0 to 10000, found `10001`"

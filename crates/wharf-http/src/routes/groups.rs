@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Response, StatusCode};
+use wharf_gateway::{Caller, Refusal, Right, Scope};
 use wharf_model::{GroupingKey, Selector, duration};
 use wharf_store::{Candidate, Commit, Listing, PUSH_FAILURE_TIME, PUSH_TIME, Page, SortBy, UnixNanos};
 
@@ -21,11 +22,10 @@ use self::shown::{DEFAULT_FIELDS, FIELDS};
 pub(crate) use self::shown::{Look, write_fields, write_history};
 
 use crate::answer::api;
-use crate::answer::error::ApiError;
 use crate::answer::json::{Members, write_strings};
+use crate::answer::status;
 use crate::gateway::Gateway;
 use crate::request::query;
-use crate::rights::{Right, Rights, Scope};
 use crate::transport::chunks::ResponseBody;
 
 /// Selectors in one request: each is compiled, and looked at for each group.
@@ -37,13 +37,13 @@ pub(crate) const MAX_LIMIT: usize = 1000;
 pub(crate) async fn list(
     gateway: Arc<Gateway>,
     query: Option<&str>,
-    rights: &Rights,
+    caller: &Caller,
 ) -> Response<ResponseBody> {
-    let place = match gateway.scrape_place(rights) {
+    let place = match gateway.scrape_place(caller) {
         Ok(place) => place,
-        Err(full) => return full.into_response(),
+        Err(full) => return status::answer(full),
     };
-    let (query, scope) = (query.map(str::to_owned), rights.scope(Right::Read));
+    let (query, scope) = (query.map(str::to_owned), caller.scope(Right::Read));
     let listed = tokio::task::spawn_blocking(move || {
         let _place = place;
         let mut request = ListRequest::of(query.as_deref())?;
@@ -66,27 +66,30 @@ pub(crate) async fn list(
 pub(crate) async fn delete(
     gateway: Arc<Gateway>,
     query: Option<&str>,
-    rights: &Rights,
+    caller: &Caller,
     address: Option<IpAddr>,
 ) -> Response<ResponseBody> {
     if !gateway.settings.admin_api {
-        return ApiError::needs_flag("deleting by selector", "web.enable-admin-api").into_response();
+        return status::answer(Refusal::needs_flag(
+            "deleting by selector",
+            "web.enable-admin-api",
+        ));
     }
-    let (query, who, rights) = (query.map(str::to_owned), rights.who(), rights.clone());
+    let (query, who, caller) = (query.map(str::to_owned), caller.who(), caller.clone());
     let worker = Arc::clone(&gateway);
     let deleted = tokio::task::spawn_blocking(move || {
-        let request = DeleteRequest::of(query.as_deref())?.within(&rights, &worker)?;
+        let request = DeleteRequest::of(query.as_deref())?.within(&caller, &worker)?;
         let deleted = request.run(&worker)?;
         Ok((request, deleted))
     });
     let (request, deleted) = match deleted.await {
         Ok(Ok(deleted)) => deleted,
-        Ok(Err(error)) => return ApiError::into_response(error),
-        Err(_) => return ApiError::internal().into_response(),
+        Ok(Err(error)) => return status::answer(error),
+        Err(_) => return status::answer(Refusal::internal()),
     };
     for commit in deleted.commits {
         if let Err(error) = commit.wait().await {
-            return ApiError::from(error).into_response();
+            return status::answer(Refusal::from(error));
         }
     }
     if !request.dry_run {
@@ -119,11 +122,11 @@ pub(crate) async fn delete(
 
 /// What a worker has made of a request.
 pub(crate) fn answered(
-    result: Result<Result<Response<ResponseBody>, ApiError>, tokio::task::JoinError>,
+    result: Result<Result<Response<ResponseBody>, Refusal>, tokio::task::JoinError>,
 ) -> Response<ResponseBody> {
     match result {
-        Ok(answer) => answer.unwrap_or_else(ApiError::into_response),
-        Err(_) => ApiError::internal().into_response(),
+        Ok(answer) => answer.unwrap_or_else(status::answer),
+        Err(_) => status::answer(Refusal::internal()),
     }
 }
 
@@ -131,25 +134,25 @@ pub(crate) fn answered(
 ///
 /// # Errors
 /// 400 if one cannot be read, or there are too many.
-pub(crate) fn selectors(query: Option<&str>) -> Result<Vec<Selector>, ApiError> {
+pub(crate) fn selectors(query: Option<&str>) -> Result<Vec<Selector>, Refusal> {
     let mut selectors = Vec::new();
     for text in query::values(query, "match[]") {
-        let text = text.map_err(|error| ApiError::parameter(&error))?;
+        let text = text.map_err(|error| Refusal::parameter(&error))?;
         selectors.push(selector(&text)?);
         check_count(&selectors)?;
     }
     Ok(selectors)
 }
 
-fn selector(text: &str) -> Result<Selector, ApiError> {
+fn selector(text: &str) -> Result<Selector, Refusal> {
     text.parse()
-        .map_err(|error| ApiError::parameter(&format!("match[]: {error}")))
+        .map_err(|error| Refusal::parameter(&format!("match[]: {error}")))
 }
 
-fn check_count(selectors: &[Selector]) -> Result<(), ApiError> {
+fn check_count(selectors: &[Selector]) -> Result<(), Refusal> {
     if selectors.len() > MAX_SELECTORS {
         let text = format!("expected at most {MAX_SELECTORS} match[], found more");
-        return Err(ApiError::parameter(&text));
+        return Err(Refusal::parameter(&text));
     }
     Ok(())
 }
@@ -174,7 +177,7 @@ pub(crate) struct ListRequest {
 }
 
 impl ListRequest {
-    pub(crate) fn of(query: Option<&str>) -> Result<Self, ApiError> {
+    pub(crate) fn of(query: Option<&str>) -> Result<Self, Refusal> {
         let mut request = Self {
             listing: Listing {
                 selectors: Vec::new(),
@@ -205,7 +208,7 @@ impl ListRequest {
                 "expiring_within" => {
                     let within = duration::parse(&value);
                     request.filter.expiring_within =
-                        within.map_err(|error| ApiError::parameter(&format!("expiring_within: {error}")))?;
+                        within.map_err(|error| Refusal::parameter(&format!("expiring_within: {error}")))?;
                 }
                 other => {
                     let known = "match[], q, state, expiring_within, sort, limit, cursor, fields, total";
@@ -239,7 +242,7 @@ impl ListRequest {
     }
 }
 
-fn sort(text: &str) -> Result<(SortBy, bool), ApiError> {
+fn sort(text: &str) -> Result<(SortBy, bool), Refusal> {
     let (name, descending) = match text.strip_prefix('-') {
         Some(name) => (name, true),
         None => (text, false),
@@ -248,7 +251,7 @@ fn sort(text: &str) -> Result<(SortBy, bool), ApiError> {
     found.map(|(_, by)| (*by, descending)).ok_or_else(|| {
         let known: Vec<&str> = SORTS.iter().map(|(name, _)| *name).collect();
         let known = known.join(", ");
-        ApiError::parameter(&format!(
+        Refusal::parameter(&format!(
             "sort: expected one of {known}, perhaps with - in front, found `{}`",
             query::shown(text)
         ))
@@ -256,23 +259,23 @@ fn sort(text: &str) -> Result<(SortBy, bool), ApiError> {
 }
 
 /// How many are to be on a page.
-pub(crate) fn limit(text: &str) -> Result<usize, ApiError> {
+pub(crate) fn limit(text: &str) -> Result<usize, Refusal> {
     let number = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
     number.ok_or_else(|| {
-        ApiError::parameter(&format!(
+        Refusal::parameter(&format!(
             "limit: expected a number from 1 to {MAX_LIMIT}, found `{}`",
             query::shown(text)
         ))
     })
 }
 
-fn fields(text: &str) -> Result<Vec<usize>, ApiError> {
+fn fields(text: &str) -> Result<Vec<usize>, Refusal> {
     let mut fields = Vec::new();
     for name in text.split(',') {
         let Some(at) = FIELDS.iter().position(|(known, _)| *known == name) else {
             let known: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
             let known = known.join(", ");
-            return Err(ApiError::parameter(&format!(
+            return Err(Refusal::parameter(&format!(
                 "fields: expected some of {known}, found `{}`",
                 query::shown(name)
             )));
@@ -285,10 +288,10 @@ fn fields(text: &str) -> Result<Vec<usize>, ApiError> {
 }
 
 /// The name of a family that can be deleted. A group cannot be without its times, which the gateway writes.
-pub(crate) fn family(name: String) -> Result<String, ApiError> {
+pub(crate) fn family(name: String) -> Result<String, Refusal> {
     if name == PUSH_TIME || name == PUSH_FAILURE_TIME {
         let text = format!("family: expected a family that was pushed, found `{name}`");
-        return Err(ApiError::parameter(&text));
+        return Err(Refusal::parameter(&text));
     }
     Ok(name)
 }
@@ -308,7 +311,7 @@ struct Deleted {
 }
 
 impl DeleteRequest {
-    pub(crate) fn of(query: Option<&str>) -> Result<Self, ApiError> {
+    pub(crate) fn of(query: Option<&str>) -> Result<Self, Refusal> {
         let mut request = Self {
             selectors: Vec::new(),
             older_than: None,
@@ -323,7 +326,7 @@ impl DeleteRequest {
                 }
                 "older_than" => {
                     let age = duration::parse(&value);
-                    let age = age.map_err(|error| ApiError::parameter(&format!("older_than: {error}")))?;
+                    let age = age.map_err(|error| Refusal::parameter(&format!("older_than: {error}")))?;
                     request.older_than = Some(age);
                 }
                 "family" => request.family = Some(family(value)?),
@@ -333,7 +336,7 @@ impl DeleteRequest {
         }
         if request.selectors.is_empty() {
             let text = "expected at least one match[], found none\nhint: match[]={} is every group";
-            return Err(ApiError::parameter(&text));
+            return Err(Refusal::parameter(&text));
         }
         Ok(request)
     }
@@ -344,15 +347,15 @@ impl DeleteRequest {
     ///
     /// # Errors
     /// If a group may be seen that the request names, and may not be deleted: nothing stays behind in silence.
-    fn within(mut self, rights: &Rights, gateway: &Gateway) -> Result<Self, ApiError> {
-        let allowed = rights.scope(Right::Delete);
+    fn within(mut self, caller: &Caller, gateway: &Gateway) -> Result<Self, Refusal> {
+        let allowed = caller.scope(Right::Delete);
         if allowed == Scope::Everything {
             return Ok(self);
         }
-        let seen = rights.scope(Right::Read).narrow(self.selectors.clone());
+        let seen = caller.scope(Right::Read).narrow(self.selectors.clone());
         let seen = gateway.store.matching(&seen, self.pushed_before(gateway));
         seen.iter()
-            .try_for_each(|key| rights.demand_for(Right::Delete, key))?;
+            .try_for_each(|key| caller.demand_for(Right::Delete, key))?;
         self.selectors = allowed.narrow(self.selectors);
         Ok(self)
     }
@@ -364,7 +367,7 @@ impl DeleteRequest {
         })
     }
 
-    fn run(&self, gateway: &Gateway) -> Result<Deleted, ApiError> {
+    fn run(&self, gateway: &Gateway) -> Result<Deleted, Refusal> {
         let store = &gateway.store;
         let pushed_before = self.pushed_before(gateway);
         let deleted = |keys, commits| Deleted { keys, commits };
@@ -387,7 +390,7 @@ impl DeleteRequest {
         gateway: &Gateway,
         family: &str,
         pushed_before: Option<UnixNanos>,
-    ) -> Result<Deleted, ApiError> {
+    ) -> Result<Deleted, Refusal> {
         let mut deleted = Deleted {
             keys: Vec::new(),
             commits: Vec::new(),
@@ -421,11 +424,11 @@ mod tests {
     use super::*;
 
     fn listing(query: &str) -> Result<ListRequest, String> {
-        ListRequest::of(Some(query)).map_err(|error| error.text().to_owned())
+        ListRequest::of(Some(query)).map_err(|error| error.text)
     }
 
     fn deleting(query: &str) -> Result<DeleteRequest, String> {
-        DeleteRequest::of(Some(query)).map_err(|error| error.text().to_owned())
+        DeleteRequest::of(Some(query)).map_err(|error| error.text)
     }
 
     #[test]

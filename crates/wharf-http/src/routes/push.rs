@@ -11,23 +11,20 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use wharf_exposition::{openmetrics, protobuf, text};
+use wharf_gateway::{Active, Caller, Need, Peer, Permit, Refusal, Right};
 use wharf_model::{Exposition, GroupingKey};
 use wharf_store::{Commit, Gist, PushError, Store, TextBody};
 
 use crate::activity::{Brought, Pushed};
-use crate::answer::error::ApiError;
 use crate::answer::respond;
+use crate::answer::status;
 use crate::gateway::Gateway;
-use crate::places::Place;
-use crate::policy::Active;
 use crate::request::advice;
 use crate::request::body::{self, ContentEncoding};
 use crate::request::content::{self, BodyFormat};
 use crate::request::grouping::{self, UrlError};
 use crate::request::options::PushOptions;
-use crate::rights::{Need, Right, Rights};
 use crate::transport::chunks::ResponseBody;
-use crate::transport::peer::Peer;
 
 pub(crate) use self::many::handle as handle_many;
 
@@ -43,8 +40,8 @@ pub(crate) fn refused_before(
     gateway: &Gateway,
     rest: &[u8],
     request: &Request<Incoming>,
-    rights: &Rights,
-    error: &ApiError,
+    caller: &Caller,
+    error: &Refusal,
 ) {
     let pushed = grouping::parse(rest, gateway.settings.names)
         .ok()
@@ -54,7 +51,7 @@ pub(crate) fn refused_before(
             brought: Brought::default(),
         });
     // Who may not push there is none whose push was refused.
-    let pushed = pushed.filter(|pushed| rights.demand_for(Right::Push, &pushed.key).is_ok());
+    let pushed = pushed.filter(|pushed| caller.demand_for(Right::Push, &pushed.key).is_ok());
     let address = peer(request).and_then(Peer::ip);
     gateway.record_refusal(error, pushed, address);
 }
@@ -64,12 +61,12 @@ pub(crate) async fn handle(
     gateway: Arc<Gateway>,
     rest: &[u8],
     request: Request<Incoming>,
-    rights: &Rights,
+    caller: &Caller,
 ) -> Response<ResponseBody> {
     let key = grouping::parse(rest, gateway.settings.names);
     if *request.method() == Method::DELETE {
-        let deleted = delete(&gateway, key, request, rights).await;
-        return deleted.unwrap_or_else(ApiError::into_response);
+        let deleted = delete(&gateway, key, request, caller).await;
+        return deleted.unwrap_or_else(status::answer);
     }
     let address = peer(&request).and_then(Peer::ip);
     let key = match key {
@@ -77,9 +74,9 @@ pub(crate) async fn handle(
         Err(error) => {
             tracing::debug!(url = %grouping::GoQuoted(rest), err = %error, "failed to parse URL");
             gateway.without_body(request).await;
-            let error = ApiError::from(error);
+            let error = Refusal::from(error);
             gateway.record_refusal(&error, None, address);
-            return error.into_response();
+            return status::answer(error);
         }
     };
     let mut pushed = Pushed {
@@ -87,7 +84,7 @@ pub(crate) async fn handle(
         method: request.method().clone(),
         brought: Brought::default(),
     };
-    let answered = match admit(&gateway, key, &request, rights) {
+    let answered = match admit(&gateway, key, &request, caller) {
         Ok(admitted) => push(Arc::clone(&gateway), admitted, request, &mut pushed.brought).await,
         Err(error) => {
             gateway.without_body(request).await;
@@ -100,7 +97,7 @@ pub(crate) async fn handle(
     }
     match answered {
         Ok(_) => respond::empty(gateway.success_status()),
-        Err(error) => error.into_response(),
+        Err(error) => status::answer(error),
     }
 }
 
@@ -112,12 +109,12 @@ async fn delete(
     gateway: &Gateway,
     key: Result<GroupingKey, UrlError>,
     request: Request<Incoming>,
-    rights: &Rights,
-) -> Result<Response<ResponseBody>, ApiError> {
+    caller: &Caller,
+) -> Result<Response<ResponseBody>, Refusal> {
     gateway.without_body(request).await;
     match key {
         Ok(key) => {
-            rights.demand_for(Right::Delete, &key)?;
+            caller.demand_for(Right::Delete, &key)?;
             gateway.delete(&key).await?;
         }
         // Such a group cannot exist, and deleting what does not exist succeeds.
@@ -132,7 +129,7 @@ struct Admitted {
     key: GroupingKey,
     options: PushOptions,
     rules: Arc<Active>,
-    rights: Rights,
+    caller: Caller,
 }
 
 /// The key is that of the group as it is stored: nothing that comes later, relabelling neither, can change it.
@@ -140,9 +137,9 @@ fn admit(
     gateway: &Gateway,
     key: GroupingKey,
     request: &Request<Incoming>,
-    rights: &Rights,
-) -> Result<Admitted, ApiError> {
-    rights.demand_for(Right::Push, &key)?;
+    caller: &Caller,
+) -> Result<Admitted, Refusal> {
+    caller.demand_for(Right::Push, &key)?;
     let settings = &gateway.settings;
     let options = PushOptions::of(
         request.method(),
@@ -151,24 +148,24 @@ fn admit(
         settings.max_ttl,
         settings.admin_api,
     )?;
-    demand_date(&options, rights)?;
+    demand_date(&options, caller)?;
     settings.push_limits.check_key(&key)?;
     let rules = gateway.policy();
     rules
         .admit(&key, Instant::now)
-        .map_err(|error| ApiError::too_fast(&error))?;
+        .map_err(|error| Refusal::from(&error))?;
     Ok(Admitted {
         key,
         options,
         rules,
-        rights: rights.clone(),
+        caller: caller.clone(),
     })
 }
 
 /// Who sets the time of a push can make a job that has failed look sound: that is not for everybody who may push.
-fn demand_date(options: &PushOptions, rights: &Rights) -> Result<(), ApiError> {
+fn demand_date(options: &PushOptions, caller: &Caller) -> Result<(), Refusal> {
     if options.is_dated() {
-        rights.demand(Need::ForEvery(Right::Admin))?;
+        caller.demand(Need::ForEvery(Right::Admin))?;
     }
     Ok(())
 }
@@ -179,8 +176,8 @@ async fn push(
     admitted: Admitted,
     request: Request<Incoming>,
     brought: &mut Brought,
-) -> Result<Option<ApiError>, ApiError> {
-    let received = Received::read(&gateway, request, &admitted.rights).await?;
+) -> Result<Option<Refusal>, Refusal> {
+    let received = Received::read(&gateway, request, &admitted.caller).await?;
     brought.body_bytes = received.body.len() as u64;
     let worker = Arc::clone(&gateway);
     let run = if received.is_large() {
@@ -189,7 +186,7 @@ async fn push(
             let run = admitted.run(&received, &worker, &mut read);
             (run, read)
         });
-        let (run, read) = run.await.unwrap_or((Err(ApiError::internal()), *brought));
+        let (run, read) = run.await.unwrap_or((Err(Refusal::internal()), *brought));
         *brought = read;
         run
     } else {
@@ -200,7 +197,7 @@ async fn push(
         run
     };
     match run? {
-        Ran::Stored(commit) => commit.wait().await.map(|()| None).map_err(ApiError::from),
+        Ran::Stored(commit) => commit.wait().await.map(|()| None).map_err(Refusal::from),
         Ran::Dropped(error) => Ok(Some(error)),
     }
 }
@@ -219,16 +216,16 @@ enum Ran {
     /// It is stored when this has been waited for.
     Stored(Commit),
     /// It was dropped all the same.
-    Dropped(ApiError),
+    Dropped(Refusal),
 }
 
 impl Admitted {
-    fn run(&self, received: &Received, gateway: &Gateway, brought: &mut Brought) -> Result<Ran, ApiError> {
+    fn run(&self, received: &Received, gateway: &Gateway, brought: &mut Brought) -> Result<Ran, Refusal> {
         let Self {
             key,
             options,
             rules,
-            rights,
+            caller,
         } = self;
         let settings = &gateway.settings;
         let body = received.expand(settings.max_body_bytes)?;
@@ -250,7 +247,7 @@ impl Admitted {
             brought.read(&exposition);
             let relabelled =
                 wharf_relabel::relabel(rules.relabelling(), key, &mut exposition, settings.names)
-                    .map_err(|error| ApiError::relabelling(&error))?;
+                    .map_err(|error| Refusal::from(&error))?;
             gateway.telemetry.record_dropped(relabelled.dropped);
             store.push_with_ttl(key, mode, &exposition, ttl, now)
         };
@@ -259,7 +256,7 @@ impl Admitted {
             Err(error) => error,
         };
         let is_inconsistent = received.log_inconsistent(key, &error);
-        let refused = ApiError::push(error, rights);
+        let refused = wharf_gateway::of_push(error, caller);
         if settings.unchecked && is_inconsistent {
             // Who switched the check off expects 202; what would break scrapes is dropped all the same.
             return Ok(Ran::Dropped(refused));
@@ -290,13 +287,13 @@ impl PushedText<'_> {
 }
 
 impl TextBody for PushedText<'_> {
-    type Error = ApiError;
+    type Error = Refusal;
 
     fn text(&self) -> &[u8] {
         self.text
     }
 
-    fn decode<'t>(&self, text: &'t [u8]) -> Result<Exposition<'t>, ApiError> {
+    fn decode<'t>(&self, text: &'t [u8]) -> Result<Exposition<'t>, Refusal> {
         self.received.decode(self.gateway, text)
     }
 
@@ -316,7 +313,7 @@ pub(crate) struct Received {
     format: BodyFormat,
     body: Bytes,
     /// Held as long as this is.
-    _places: (Option<Place>, Option<OwnedSemaphorePermit>),
+    _places: (Option<Permit>, Option<OwnedSemaphorePermit>),
     method: Method,
     peer: Option<Peer>,
 }
@@ -326,12 +323,12 @@ impl Received {
     pub(crate) async fn read(
         gateway: &Gateway,
         request: Request<Incoming>,
-        rights: &Rights,
-    ) -> Result<Self, ApiError> {
+        caller: &Caller,
+    ) -> Result<Self, Refusal> {
         let (parts, incoming) = request.into_parts();
         let settings = &gateway.settings;
         let (limit, timeout) = (settings.max_body_bytes, settings.body_timeout);
-        let receiving = (&gateway.receiving, &rights.client());
+        let receiving = (&gateway.receiving, &caller.client());
         let (body, received) = body::read(&parts.headers, incoming, limit, timeout, receiving).await?;
         let encoding = ContentEncoding::of(&parts.headers);
         // Whoever has a place only computes, so that this does not take long.
@@ -360,13 +357,13 @@ impl Received {
         self.body.len() >= from
     }
 
-    pub(crate) fn expand(&self, max_bytes: usize) -> Result<Bytes, ApiError> {
+    pub(crate) fn expand(&self, max_bytes: usize) -> Result<Bytes, Refusal> {
         body::expand(self.encoding, self.body.clone(), max_bytes)
-            .map_err(|error| error.with_advice(&advice::on_coding(&self.headers, &self.body)))
+            .map_err(|error| Refusal::from(error).with_advice(&advice::on_coding(&self.headers, &self.body)))
     }
 
     /// The expanded body as families, within the limits, and without timestamps if those are to be left out.
-    fn decode<'b>(&self, gateway: &Gateway, body: &'b [u8]) -> Result<Exposition<'b>, ApiError> {
+    fn decode<'b>(&self, gateway: &Gateway, body: &'b [u8]) -> Result<Exposition<'b>, Refusal> {
         let settings = &gateway.settings;
         let names = settings.names;
         let decoded = match self.format {
@@ -375,15 +372,15 @@ impl Received {
                     names,
                     strict: settings.strict_text || advice::is_lost_in_a_comment(body),
                 };
-                text::decode(body, options).map_err(|error| ApiError::syntax(&error))
+                text::decode(body, options).map_err(|error| Refusal::syntax(&error))
             }
             BodyFormat::OpenMetrics => openmetrics::decode(body, openmetrics::Options { names })
-                .map_err(|error| ApiError::syntax(&error)),
-            BodyFormat::Protobuf => protobuf::decode(body).map_err(|error| ApiError::syntax(&error)),
+                .map_err(|error| Refusal::syntax(&error)),
+            BodyFormat::Protobuf => protobuf::decode(body).map_err(|error| Refusal::syntax(&error)),
         };
         let mut exposition = decoded.map_err(|error| {
             let source = self.source();
-            let first_line = error.text().lines().next().unwrap_or_default();
+            let first_line = error.text.lines().next().unwrap_or_default();
             tracing::debug!(source, err = first_line, "failed to parse text");
             error.with_advice(&advice::on_body(&self.headers, self.format, body))
         })?;
@@ -412,7 +409,7 @@ impl Received {
             .strip_prefix(message)
             .and_then(|cause| cause.strip_prefix(": "))
             .unwrap_or(&cause);
-        let group = grouping::brief(key);
+        let group = key.brief();
         tracing::error!(%method, source, err = cause, group, "{message}");
         true
     }

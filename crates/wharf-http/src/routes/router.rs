@@ -4,8 +4,8 @@
 //! the wrong case, 405 with `Allow`, `OPTIONS`) are those of the original's router, which clients have met.
 
 use http::Method;
+use wharf_gateway::{Need, Right};
 
-use crate::rights::{Need, Right};
 use crate::transport::door::Purpose;
 
 /// What a request asks for.

@@ -6,15 +6,15 @@ use std::time::Instant;
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Response};
+use wharf_gateway::{Caller, Refusal, Right};
 use wharf_model::{Exposition, Selector};
 use wharf_scrape::{Help, Rendered, Wanted};
 use wharf_store::Snapshot;
 
 use crate::activity::scrapers::Scraper;
-use crate::answer::error::ApiError;
+use crate::answer::status;
 use crate::gateway::Gateway;
 use crate::request::negotiate;
-use crate::rights::{Right, Rights};
 use crate::routes::groups;
 use crate::telemetry::{ConfigGauge, StoreGauges, WebConfigGauge};
 use crate::transport::chunks::{Chunks, ResponseBody};
@@ -25,17 +25,17 @@ pub(crate) async fn handle(
     gateway: Arc<Gateway>,
     query: Option<&str>,
     headers: &HeaderMap,
-    rights: &Rights,
+    caller: &Caller,
     address: Option<IpAddr>,
 ) -> Response<ResponseBody> {
     let started = Instant::now();
     let wanted = negotiate::wanted(headers, gateway.settings.openmetrics);
-    let place = match gateway.scrape_place(rights) {
+    let place = match gateway.scrape_place(caller) {
         Ok(place) => place,
-        Err(full) => return full.into_response(),
+        Err(full) => return status::answer(full),
     };
     let worker = Arc::clone(&gateway);
-    let (query, scope) = (query.map(str::to_owned), rights.scope(Right::Read));
+    let (query, scope) = (query.map(str::to_owned), caller.scope(Right::Read));
     let rendered = tokio::task::spawn_blocking(move || {
         let selectors = scope.narrow(groups::selectors(query.as_deref())?);
         let rendered = render(&worker, &selectors, wanted);
@@ -44,8 +44,8 @@ pub(crate) async fn handle(
     });
     let (body, recompressed) = match rendered.await {
         Ok(Ok(rendered)) => rendered,
-        Ok(Err(error)) => return ApiError::into_response(error),
-        Err(_) => return ApiError::internal().into_response(),
+        Ok(Err(error)) => return status::answer(error),
+        Err(_) => return status::answer(Refusal::internal()),
     };
     let (duration, bytes) = (started.elapsed(), body.len() as u64);
     gateway.telemetry.record_scrape(duration, bytes, recompressed);

@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{Response, StatusCode};
+use wharf_gateway::{Caller, Refusal, Right};
 use wharf_history::History;
 use wharf_store::{LedgerStatistics, Totals, UnixNanos};
 
 use crate::activity::Disk;
 use crate::activity::hour::{SPAN, Span, Sums};
 use crate::answer::api;
-use crate::answer::error::ApiError;
 use crate::answer::json::{self, Members};
+use crate::answer::status;
 use crate::gateway::Gateway;
 use crate::request::query;
-use crate::rights::{Right, Rights};
 use crate::routes::families::write_refused;
 use crate::routes::groups;
 use crate::telemetry;
@@ -27,12 +27,12 @@ use crate::transport::chunks::ResponseBody;
 pub(crate) async fn show(
     gateway: Arc<Gateway>,
     query: Option<&str>,
-    rights: &Rights,
+    caller: &Caller,
 ) -> Response<ResponseBody> {
-    let is_admin = rights.have(Right::Admin);
+    let is_admin = caller.have(Right::Admin);
     let since = match since(query) {
         Ok(since) => since,
-        Err(error) => return error.into_response(),
+        Err(error) => return status::answer(error),
     };
     let shown = tokio::task::spawn_blocking(move || {
         Ok(api::private(StatusCode::OK, |out| {
@@ -43,14 +43,14 @@ pub(crate) async fn show(
 }
 
 /// The moment from which on spans are asked for.
-fn since(query: Option<&str>) -> Result<f64, ApiError> {
+fn since(query: Option<&str>) -> Result<f64, Refusal> {
     let mut since = f64::NEG_INFINITY;
     for (name, value) in query::parameters(query)? {
         match name.as_str() {
             "since" => {
                 let seconds = value.parse().ok().filter(|seconds: &f64| seconds.is_finite());
                 since = seconds.ok_or_else(|| {
-                    ApiError::parameter(&format!(
+                    Refusal::parameter(&format!(
                         "since: expected seconds since the Unix epoch, found `{}`",
                         query::shown(&value)
                     ))

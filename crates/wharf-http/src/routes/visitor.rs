@@ -1,28 +1,28 @@
 //! `/api/v1/access`: what whoever asks may do, so that a page offers nothing that would be refused.
 
 use http::{Method, Response, StatusCode};
+use wharf_gateway::{Caller, Right};
 
 use crate::answer::api;
 use crate::answer::json::Members;
 use crate::gateway::Gateway;
-use crate::rights::{Right, Rights};
 use crate::routes::router::Route;
 use crate::transport::chunks::ResponseBody;
 use crate::transport::door::Door;
 
 /// `GET /api/v1/access`: whether it may be done at this address, and where it is about groups, whether there is one for
 /// which it may.
-pub(crate) fn show(gateway: &Gateway, rights: &Rights, door: &Door) -> Response<ResponseBody> {
+pub(crate) fn show(gateway: &Gateway, caller: &Caller, door: &Door) -> Response<ResponseBody> {
     let settings = &gateway.settings;
     let may = |method: &Method, route: Route| {
         let terms = route.terms(method);
-        door.serves(terms.at) && terms.need.is_none_or(|need| rights.demand(need).is_ok())
+        door.serves(terms.at) && terms.need.is_none_or(|need| caller.demand(need).is_ok())
     };
     api::private(StatusCode::OK, |out| {
         let mut data = Members::object(out);
         data.flag("read", may(&Method::GET, Route::ApiGroups));
         data.flag("stats", may(&Method::GET, Route::ApiStats));
-        data.flag("admin", rights.have(Right::Admin));
+        data.flag("admin", caller.have(Right::Admin));
         data.flag("push", may(&Method::POST, Route::ApiPush));
         data.flag(
             "delete_group",

@@ -8,13 +8,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::header::RETRY_AFTER;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, Response};
+use wharf_gateway::{Refusal, Users};
 use wharf_store::UnixNanos;
 
-use crate::answer::respond;
-use crate::auth::Users;
-use crate::rights::Challenges;
 use crate::routes::page;
 use crate::transport::chunks::ResponseBody;
 use crate::transport::tls::Tls;
@@ -92,57 +89,27 @@ pub struct RateLimit {
 }
 
 /// Why a request is not for the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Turned {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TurnedAway {
+    /// There are no settings that it could be dealt with by.
     Unconfigured,
+    /// It comes too early.
     TooMany,
-    /// Its credentials are wrong or missing.
-    Unauthorized(Challenges),
-    Busy,
     /// A page elsewhere has sent it.
     Foreign,
+    /// Nobody knows who has sent it.
+    Refused(Refusal),
 }
 
-impl Turned {
+impl TurnedAway {
     /// What `wharf_http_requests_turned_away_total` counts it as.
-    pub(crate) fn reason(self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Unconfigured => "web_config",
             Self::TooMany => "rate_limit",
-            Self::Unauthorized(_) => "credentials",
-            Self::Busy => "overload",
             Self::Foreign => "origin",
+            Self::Refused(refusal) => refusal.reason.label(),
         }
-    }
-
-    /// The response, as the original has it.
-    pub(crate) fn into_response(self) -> Response<ResponseBody> {
-        let (status, text) = match self {
-            Self::Unconfigured => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n"),
-            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests\n"),
-            Self::Unauthorized(challenges) => (challenges.status(), "Unauthorized\n"),
-            Self::Busy => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "expected fewer passwords to check at once, found too many; try again\n",
-            ),
-            Self::Foreign => (
-                StatusCode::FORBIDDEN,
-                "expected a change from this gateway's own page, found one from a page elsewhere\n\
-                 hint: behind a proxy, let it pass on the host that the browser asks for: nginx \
-                 `proxy_set_header Host $http_host;`, Apache `ProxyPreserveHost On`, Traefik `passHostHeader: true`, \
-                 Caddy does so by itself; or give the URL that users see with --web.external-url\n\
-                 hint: --web.cors.origin names other sites whose pages may do this\n",
-            ),
-        };
-        let mut response = respond::error_text(status, text);
-        match self {
-            Self::Unauthorized(challenges) => challenges.put(&mut response),
-            Self::Busy => {
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(1));
-            }
-            Self::Unconfigured | Self::TooMany | Self::Foreign => {}
-        }
-        response
     }
 }
 
@@ -179,11 +146,11 @@ impl Front {
     }
 
     /// The settings that a request is dealt with by, unless there are none, or it comes too early.
-    pub(crate) fn pass(&self) -> Result<Arc<Access>, Turned> {
-        let access = self.source.current().ok_or(Turned::Unconfigured)?;
+    pub(crate) fn pass(&self) -> Result<Arc<Access>, TurnedAway> {
+        let access = self.source.current().ok_or(TurnedAway::Unconfigured)?;
         let is_full = |limiter: &Limiter| !limiter.admits(Instant::now());
         if self.limiter.as_ref().is_some_and(is_full) {
-            return Err(Turned::TooMany);
+            return Err(TurnedAway::TooMany);
         }
         Ok(access)
     }

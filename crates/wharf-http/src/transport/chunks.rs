@@ -10,9 +10,9 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
+use wharf_gateway::Permit;
 
 use crate::activity::changes::Reader;
-use crate::places::Place;
 use crate::transport::progress::{Following, Progress, Sending};
 
 /// A buffer of many parts. It goes out by vectored writes, so that a scrape of a hundred thousand lines costs
@@ -119,7 +119,7 @@ impl EventStream {
 /// What ends when the buffer has been sent, or its reader has gone.
 #[derive(Debug, Default)]
 struct Held {
-    place: Option<Place>,
+    place: Option<Permit>,
     sending: Option<Sending>,
 }
 
@@ -162,7 +162,7 @@ impl ResponseBody {
     }
 
     /// This body, which gives the place back when it has been sent.
-    pub(crate) fn holding(mut self, place: Place) -> Self {
+    pub(crate) fn holding(mut self, place: Permit) -> Self {
         if let Some(data) = &mut self.data {
             data.held.place = Some(place);
         } else if let Some(parts) = &mut self.parts {

@@ -11,10 +11,10 @@ use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use wharf_gateway::Peer;
 
 use crate::gateway::Gateway;
 use crate::transport::door::Door;
-use crate::transport::peer::Peer;
 use crate::transport::progress::Overdue;
 use crate::transport::room::Seat;
 use crate::transport::socket::Socket;

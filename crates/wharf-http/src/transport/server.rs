@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use wharf_gateway::Peer;
 
 use crate::gateway::Gateway;
 use crate::transport::connection;
 use crate::transport::door::{Door, Purpose};
-use crate::transport::peer::Peer;
 use crate::transport::progress::Timeouts;
 use crate::transport::room::{Room, Seated};
 use crate::transport::socket::{Accepting, Listener, Socket};

@@ -12,8 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-
-use crate::transport::peer::Peer;
+use wharf_gateway::Peer;
 
 /// A socket that listens, before there is a runtime.
 #[derive(Debug)]

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use wharf_gateway::Peer;
 
 use crate::transport::access::Front;
-use crate::transport::peer::Peer;
 use crate::transport::socket::Socket;
 
 /// For a handshake, from the connection on.

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use serde_saphyr::{Location, Spanned};
-use wharf_http::{AccessRules, Role, Scope, TokenHash};
+use wharf_gateway::{AccessRules, Role, Scope, TokenHash};
 
 use super::source::{self, AccessSection, Texts};
 use super::{Check, Mistake, SELECTORS};

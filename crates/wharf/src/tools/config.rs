@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use wharf_http::{TokenHash, random_token};
+use wharf_gateway::{TokenHash, random_token};
 use wharf_model::name::NameRule;
 
 use super::output;

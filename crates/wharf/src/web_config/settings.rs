@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_saphyr::Location;
-use wharf_http::{Access, Fixed, PasswordHash, RateLimit, Users};
+use wharf_gateway::{PasswordHash, Users};
+use wharf_http::{Access, Fixed, RateLimit};
 
 use super::document::{self, Document, HttpSection, Problem, RateSection, Text};
 use super::inputs::Inputs;

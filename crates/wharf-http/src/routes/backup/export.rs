@@ -7,16 +7,15 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use wharf_exposition::Head;
+use wharf_gateway::{Active, Caller, Permit, Right};
 use wharf_model::{GroupingKey, duration};
 use wharf_store::{FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, Snapshot, UnixNanos};
 
 use super::{Draft, GROUPS_HEADER, Line, Part};
 use crate::answer::respond;
+use crate::answer::status;
 use crate::gateway::Gateway;
-use crate::places::Place;
-use crate::policy::Active;
 use crate::request::query;
-use crate::rights::{Right, Rights};
 use crate::routes::groups;
 use crate::transport::chunks::ResponseBody;
 
@@ -29,13 +28,13 @@ const PARTS: usize = 4;
 pub(crate) async fn handle(
     gateway: Arc<Gateway>,
     query: Option<&str>,
-    rights: &Rights,
+    caller: &Caller,
 ) -> Response<ResponseBody> {
-    let place = match gateway.scrape_place(rights) {
+    let place = match gateway.scrape_place(caller) {
         Ok(place) => place,
-        Err(full) => return full.into_response(),
+        Err(full) => return status::answer(full),
     };
-    let (query, scope) = (query.map(str::to_owned), rights.scope(Right::Read));
+    let (query, scope) = (query.map(str::to_owned), caller.scope(Right::Read));
     let answered = tokio::task::spawn_blocking(move || {
         for (name, _) in query::parameters(query.as_deref())? {
             if name != "match[]" {
@@ -52,7 +51,7 @@ pub(crate) async fn handle(
     groups::answered(answered.await)
 }
 
-fn respond_with(gateway: Arc<Gateway>, snapshot: Snapshot, place: Place) -> Response<ResponseBody> {
+fn respond_with(gateway: Arc<Gateway>, snapshot: Snapshot, place: Permit) -> Response<ResponseBody> {
     let (sender, receiver) = mpsc::channel(PARTS);
     let groups = HeaderValue::from(snapshot.totals().groups as u64);
     tokio::task::spawn_blocking(move || write(&gateway, &snapshot, &sender));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use jiff::Timestamp;
+use wharf_gateway::{Active, Caller, Lifespan, Refusal, Right};
 use wharf_model::GroupingKey;
 use wharf_model::name::is_reserved_label_name;
 use wharf_store::{Commit, PUSH_TIME, Restored, UnixNanos};
@@ -12,14 +13,12 @@ use wharf_store::{Commit, PUSH_TIME, Restored, UnixNanos};
 use super::Line;
 use crate::activity::Brought;
 use crate::answer::api;
-use crate::answer::error::ApiError;
 use crate::answer::json::{Members, write_strings};
+use crate::answer::status;
 use crate::gateway::Gateway;
-use crate::policy::{Active, Lifespan};
 use crate::request::body;
 use crate::request::options;
 use crate::request::query;
-use crate::rights::{Right, Rights};
 use crate::routes::push::Received;
 use crate::transport::chunks::ResponseBody;
 
@@ -32,21 +31,21 @@ const MAX_LISTED: usize = 1_000;
 pub(crate) async fn handle(
     gateway: Arc<Gateway>,
     request: Request<Incoming>,
-    rights: &Rights,
+    caller: &Caller,
 ) -> Response<ResponseBody> {
     let overwrites = overwrites(request.uri().query());
     let imported = match overwrites {
-        Ok(overwrites) => import(&gateway, request, rights, overwrites).await,
+        Ok(overwrites) => import(&gateway, request, caller, overwrites).await,
         Err(error) => {
             let (parts, body) = request.into_parts();
             body::discard(&parts.headers, body, gateway.settings.body_timeout).await;
             Err(error)
         }
     };
-    imported.unwrap_or_else(ApiError::into_response)
+    imported.unwrap_or_else(status::answer)
 }
 
-fn overwrites(query: Option<&str>) -> Result<bool, ApiError> {
+fn overwrites(query: Option<&str>) -> Result<bool, Refusal> {
     let mut overwrites = false;
     for (name, value) in query::parameters(query)? {
         match name.as_str() {
@@ -60,14 +59,14 @@ fn overwrites(query: Option<&str>) -> Result<bool, ApiError> {
 async fn import(
     gateway: &Arc<Gateway>,
     request: Request<Incoming>,
-    rights: &Rights,
+    caller: &Caller,
     overwrites: bool,
-) -> Result<Response<ResponseBody>, ApiError> {
-    let received = Received::read(gateway, request, rights).await?;
+) -> Result<Response<ResponseBody>, Refusal> {
+    let received = Received::read(gateway, request, caller).await?;
     let import = Import {
         gateway: Arc::clone(gateway),
         rules: gateway.policy(),
-        rights: rights.clone(),
+        caller: caller.clone(),
         now: gateway.clock.now(),
         overwrites,
     };
@@ -75,7 +74,7 @@ async fn import(
         let body = received.expand(import.gateway.settings.max_body_bytes)?;
         import.run(&body)
     });
-    let mut done = run.await.unwrap_or_else(|_| Err(ApiError::internal()))?;
+    let mut done = run.await.unwrap_or_else(|_| Err(Refusal::internal()))?;
     for commit in std::mem::take(&mut done.commits) {
         commit.wait().await?;
     }
@@ -86,7 +85,7 @@ async fn import(
         groups = done.stored.len(),
         already_there = done.already_there,
         refused = done.refused.len(),
-        by = rights.who(),
+        by = caller.who(),
         "groups imported"
     );
     Ok(api::private(StatusCode::OK, |out| done.write(out)))
@@ -95,7 +94,7 @@ async fn import(
 struct Import {
     gateway: Arc<Gateway>,
     rules: Arc<Active>,
-    rights: Rights,
+    caller: Caller,
     now: UnixNanos,
     overwrites: bool,
 }
@@ -106,13 +105,13 @@ struct Done {
     stored: Vec<GroupingKey>,
     series: u64,
     already_there: usize,
-    refused: Vec<(Line, ApiError)>,
+    refused: Vec<(Line, Refusal)>,
     /// What is left to wait for.
     commits: Vec<Commit>,
 }
 
 impl Import {
-    fn run(&self, body: &[u8]) -> Result<Done, ApiError> {
+    fn run(&self, body: &[u8]) -> Result<Done, Refusal> {
         let mut done = Done::default();
         // All of them before the first is stored: they take a little more than the body that has them.
         for line in lines(body)? {
@@ -124,7 +123,9 @@ impl Import {
                 }
                 Ok(None) => done.already_there += 1,
                 // No group would fare better.
-                Err(error) if error.status() == StatusCode::SERVICE_UNAVAILABLE => return Err(error),
+                Err(error) if status::of(error.reason) == StatusCode::SERVICE_UNAVAILABLE => {
+                    return Err(error);
+                }
                 Err(error) => {
                     let mut line = line;
                     (line.text, line.protobuf) = (String::new(), String::new());
@@ -136,24 +137,24 @@ impl Import {
     }
 
     /// Stores a group; its key and how many series it has, unless the one that is there is as late.
-    fn restore(&self, line: &Line) -> Result<Option<(GroupingKey, u64, Commit)>, ApiError> {
+    fn restore(&self, line: &Line) -> Result<Option<(GroupingKey, u64, Commit)>, Refusal> {
         let settings = &self.gateway.settings;
-        let unfit = |error| ApiError::parameter(&error);
+        let unfit = |error| Refusal::parameter(&error);
         let key = line.key().map_err(unfit)?;
         if let Some((name, _)) = key
             .labels()
             .find(|(name, _)| !settings.names.allows_label_name(name) || is_reserved_label_name(name))
         {
             let text = format!("expected label names, found `{}`", query::shown(name));
-            return Err(ApiError::parameter(&text));
+            return Err(Refusal::parameter(&text));
         }
-        self.rights.demand_for(Right::Push, &key)?;
+        self.caller.demand_for(Right::Push, &key)?;
         settings.push_limits.check_key(&key)?;
         let mut exposition = line.exposition(settings.names).map_err(unfit)?;
         settings.push_limits.check(&exposition)?;
         let relabelled =
             wharf_relabel::relabel(self.rules.relabelling(), &key, &mut exposition, settings.names)
-                .map_err(|error| ApiError::relabelling(&error))?;
+                .map_err(|error| Refusal::from(&error))?;
         self.gateway.telemetry.record_dropped(relabelled.dropped);
         let last = self
             .nanos(line.pushed_at(PUSH_TIME))
@@ -174,7 +175,7 @@ impl Import {
                 brought.read(&exposition);
                 Ok(Some((key, brought.series, commit)))
             }
-            Err(error) => Err(ApiError::push(error, &self.rights)),
+            Err(error) => Err(wharf_gateway::of_push(error, &self.caller)),
         }
     }
 
@@ -185,7 +186,7 @@ impl Import {
         i64::try_from(at).ok().map(UnixNanos)
     }
 
-    fn ttl(&self, line: &Line, key: &GroupingKey) -> Result<Option<wharf_store::Ttl>, ApiError> {
+    fn ttl(&self, line: &Line, key: &GroupingKey) -> Result<Option<wharf_store::Ttl>, Refusal> {
         let settings = &self.gateway.settings;
         let Some(text) = &line.ttl else {
             return Ok(self.rules.ttl(key, None, settings.default_ttl));
@@ -201,16 +202,16 @@ impl Import {
 }
 
 /// The groups of a body.
-fn lines(body: &[u8]) -> Result<Vec<Line>, ApiError> {
+fn lines(body: &[u8]) -> Result<Vec<Line>, Refusal> {
     let mut lines = Vec::new();
     let numbered = body.split(|byte| *byte == b'\n').zip(1..);
     for (line, number) in numbered.filter(|(line, _): &(&[u8], u64)| !line.trim_ascii().is_empty()) {
         if lines.len() == MAX_GROUPS {
             let text = format!("expected at most {MAX_GROUPS} groups at once, found more");
-            return Err(ApiError::parameter(&text));
+            return Err(Refusal::parameter(&text));
         }
         lines.push(serde_json::from_slice(line).map_err(|error| {
-            ApiError::parameter(&format!("line {number}: expected a group of an export: {error}"))
+            Refusal::parameter(&format!("line {number}: expected a group of an export: {error}"))
         })?);
     }
     Ok(lines)
@@ -230,8 +231,8 @@ impl Done {
                 object.key("labels"),
                 labels.map(|(name, value)| (name.as_str(), value.as_str())),
             );
-            object.integer("status", error.status().as_u16().into());
-            object.string("error", error.text());
+            object.integer("status", status::of(error.reason).as_u16().into());
+            object.string("error", &error.text);
             object.end();
         }
         list.end();

@@ -1,9 +1,9 @@
 //! Where the next page of a listing begins, as text: hexadecimal digits of the rank and of the key's bytes.
 
+use wharf_gateway::Refusal;
 use wharf_model::GroupingKey;
 use wharf_store::Cursor;
 
-use crate::answer::error::ApiError;
 use crate::request::query;
 
 const RANK_DIGITS: usize = 16;
@@ -18,10 +18,10 @@ pub(super) fn write(cursor: &Cursor) -> String {
     text
 }
 
-pub(super) fn read(text: &str) -> Result<Cursor, ApiError> {
+pub(super) fn read(text: &str) -> Result<Cursor, Refusal> {
     parse(text).ok_or_else(|| {
         let found = query::shown(text);
-        ApiError::parameter(&format!(
+        Refusal::parameter(&format!(
             "cursor: expected what an earlier page gave, found `{found}`"
         ))
     })

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use memchr::memmem::Finder;
+use wharf_gateway::Refusal;
 use wharf_history::Pulse;
 use wharf_model::GroupingKey;
 use wharf_store::{Candidate, GroupInfo, Lifetime, UnixNanos};
 
 use super::shown::{Look, seconds};
 use crate::ahead;
-use crate::answer::error::ApiError;
 use crate::request::query;
 
 /// Longer searches are refused: every word is looked for in every group.
@@ -38,11 +38,11 @@ pub(super) const STATES: [(&str, State); 4] = [
 ];
 
 /// States with commas between them.
-pub(super) fn states(text: &str) -> Result<Vec<State>, ApiError> {
+pub(super) fn states(text: &str) -> Result<Vec<State>, Refusal> {
     let state = |name: &str| {
         let found = STATES.iter().find(|(known, _)| *known == name);
         found.map(|(_, state)| *state).ok_or_else(|| {
-            ApiError::parameter(&format!(
+            Refusal::parameter(&format!(
                 "state: expected some of failed, stale, expiring, future, found `{}`",
                 query::shown(name)
             ))
@@ -105,10 +105,10 @@ impl Words {
     ///
     /// # Errors
     /// 400 if it is too long.
-    pub(crate) fn of(text: &str) -> Result<Self, ApiError> {
+    pub(crate) fn of(text: &str) -> Result<Self, Refusal> {
         if text.chars().count() > MAX_SEARCH_CHARS {
             let text = format!("q: expected at most {MAX_SEARCH_CHARS} characters, found more");
-            return Err(ApiError::parameter(&text));
+            return Err(Refusal::parameter(&text));
         }
         let words = text.split_whitespace().map(str::to_lowercase);
         Ok(Self(
@@ -217,14 +217,14 @@ mod tests {
     #[test]
     fn searches_are_bounded_and_states_known() {
         let error = Words::of(&"a ".repeat(200)).err().unwrap();
-        assert_eq!(error.text(), "q: expected at most 256 characters, found more");
+        assert_eq!(error.text, "q: expected at most 256 characters, found more");
         assert_eq!(
             states("stale,failed").ok().unwrap(),
             [State::Stale, State::Failed]
         );
         let error = states("failed,").err().unwrap();
         assert_eq!(
-            error.text(),
+            error.text,
             "state: expected some of failed, stale, expiring, future, found ``"
         );
     }

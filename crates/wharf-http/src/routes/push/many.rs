@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use wharf_gateway::{Active, Caller, Peer, Refusal, Right};
 use wharf_model::name::{NameRule, is_reserved_label_name};
 use wharf_model::{Exposition, GroupingKey};
 use wharf_store::{Commit, GroupPush};
@@ -13,16 +14,13 @@ use wharf_store::{Commit, GroupPush};
 use super::{Received, demand_date, is_inconsistent};
 use crate::activity::{Brought, Pushed};
 use crate::answer::api;
-use crate::answer::error::ApiError;
 use crate::answer::json::{Members, write_strings};
+use crate::answer::status;
 use crate::gateway::Gateway;
-use crate::policy::Active;
 use crate::request::body;
 use crate::request::options::PushOptions;
 use crate::request::query;
-use crate::rights::{Right, Rights};
 use crate::transport::chunks::ResponseBody;
-use crate::transport::peer::Peer;
 
 /// Groups in one push that is stored whole or not at all: nobody else can push or scrape meanwhile.
 const MAX_GROUPS_AT_ONCE: usize = 10_000;
@@ -39,10 +37,10 @@ const MAX_LOGGED: usize = 10;
 pub(crate) async fn handle(
     gateway: Arc<Gateway>,
     request: Request<Incoming>,
-    rights: &Rights,
+    caller: &Caller,
 ) -> Response<ResponseBody> {
     let address = super::peer(&request).and_then(Peer::ip);
-    let read = Parameters::of(&gateway, &request, rights);
+    let read = Parameters::of(&gateway, &request, caller);
     // The groups of a push that is stored whole or not at all.
     let mut together = Vec::new();
     let pushed = match read {
@@ -56,10 +54,10 @@ pub(crate) async fn handle(
     pushed.unwrap_or_else(|error| {
         gateway.record_refusal(&error, None, address);
         for pushed in together {
-            let error = error.in_history_of(&pushed.key, rights);
+            let error = wharf_gateway::in_history_of(&error, &pushed.key, caller);
             gateway.record_refusal_of(pushed, &error);
         }
-        error.into_response()
+        status::answer(error)
     })
 }
 
@@ -71,12 +69,12 @@ struct Parameters {
     partial: bool,
     options: PushOptions,
     rules: Arc<Active>,
-    rights: Rights,
+    caller: Caller,
 }
 
 impl Parameters {
     /// Here nothing has to be ignored for the sake of the original, so a misspelt parameter is refused.
-    fn of(gateway: &Gateway, request: &Request<Incoming>, rights: &Rights) -> Result<Self, ApiError> {
+    fn of(gateway: &Gateway, request: &Request<Incoming>, caller: &Caller) -> Result<Self, Refusal> {
         let (mut group_by, mut partial) = (None, false);
         for (name, value) in query::parameters(request.uri().query())? {
             match name.as_str() {
@@ -95,29 +93,29 @@ impl Parameters {
             gateway.settings.max_ttl,
             gateway.settings.admin_api,
         )?;
-        demand_date(&options, rights)?;
+        demand_date(&options, caller)?;
         Ok(Self {
-            group_by: group_by.ok_or_else(|| ApiError::parameter(&missing))?,
+            group_by: group_by.ok_or_else(|| Refusal::parameter(&missing))?,
             partial,
             options,
             rules: gateway.policy(),
-            rights: rights.clone(),
+            caller: caller.clone(),
         })
     }
 }
 
 /// Label names with commas between them.
-fn labels(text: &str, names: NameRule) -> Result<Vec<String>, ApiError> {
+fn labels(text: &str, names: NameRule) -> Result<Vec<String>, Refusal> {
     let mut seen = BTreeSet::new();
     for name in text.split(',') {
         if !names.allows_label_name(name) || is_reserved_label_name(name) {
-            return Err(ApiError::parameter(&format!(
+            return Err(Refusal::parameter(&format!(
                 "group_by: expected label names with commas between them, found `{}`",
                 query::shown(name)
             )));
         }
         if !seen.insert(name) {
-            return Err(ApiError::parameter(&format!(
+            return Err(Refusal::parameter(&format!(
                 "group_by: expected each label once, found `{}` twice",
                 query::shown(name)
             )));
@@ -125,7 +123,7 @@ fn labels(text: &str, names: NameRule) -> Result<Vec<String>, ApiError> {
     }
     if !seen.contains("job") {
         let text = "group_by: expected `job` among the labels, which every group has, found none";
-        return Err(ApiError::parameter(&text));
+        return Err(Refusal::parameter(&text));
     }
     Ok(seen.into_iter().map(str::to_owned).collect())
 }
@@ -135,8 +133,8 @@ async fn push(
     parameters: Parameters,
     request: Request<Incoming>,
     together: &mut Vec<Pushed>,
-) -> Result<Response<ResponseBody>, ApiError> {
-    let received = Received::read(&gateway, request, &parameters.rights).await?;
+) -> Result<Response<ResponseBody>, Refusal> {
+    let received = Received::read(&gateway, request, &parameters.caller).await?;
     let worker = Arc::clone(&gateway);
     let run = tokio::task::spawn_blocking(move || {
         let mut together = Vec::new();
@@ -145,7 +143,7 @@ async fn push(
     });
     let (run, groups) = run
         .await
-        .unwrap_or_else(|_| (Err(ApiError::internal()), Vec::new()));
+        .unwrap_or_else(|_| (Err(Refusal::internal()), Vec::new()));
     *together = groups;
     let stored = run?;
     let Stored {
@@ -162,7 +160,7 @@ async fn push(
     }
     // Nothing of it was stored, so it is no success.
     let failure = refused.first().filter(|_| groups == 0).map(|(_, error)| error);
-    let status = failure.map_or(gateway.settings.success_status, ApiError::status);
+    let status = failure.map_or(gateway.settings.success_status, |error| status::of(error.reason));
     let mut response = api::answer(status, |out| {
         let mut data = Members::object(out);
         data.key("groups")
@@ -171,7 +169,7 @@ async fn push(
         for (key, error) in refused.iter().take(MAX_LISTED) {
             let mut object = Members::object(list.next());
             write_strings(object.key("labels"), key.labels());
-            object.string("error", error.text());
+            object.string("error", &error.text);
             object.end();
         }
         list.end();
@@ -179,7 +177,7 @@ async fn push(
         data.end();
     });
     if let Some(error) = failure {
-        error.add_headers(&mut response);
+        status::add_headers(error, &mut response);
     }
     Ok(response)
 }
@@ -190,7 +188,7 @@ struct Stored {
     pushed: Vec<Pushed>,
     /// What is left to wait for.
     commits: Vec<Commit>,
-    refused: Vec<(GroupingKey, ApiError)>,
+    refused: Vec<(GroupingKey, Refusal)>,
 }
 
 impl Parameters {
@@ -200,7 +198,7 @@ impl Parameters {
         received: &Received,
         gateway: &Gateway,
         together: &mut Vec<Pushed>,
-    ) -> Result<Stored, ApiError> {
+    ) -> Result<Stored, Refusal> {
         let body = received.expand(gateway.settings.max_body_bytes)?;
         let exposition = received.decode(gateway, &body)?;
         let group_by: Vec<&str> = self.group_by.iter().map(String::as_str).collect();
@@ -210,17 +208,17 @@ impl Parameters {
             let length = long.as_bytes().len();
             let text =
                 format!("expected grouping keys of at most {MAX_KEY_BYTES} bytes, found one of {length}");
-            return Err(ApiError::parameter(&text));
+            return Err(Refusal::parameter(&text));
         }
         if !self.partial {
             for key in keys.clone() {
-                self.rights.demand_for(Right::Push, key)?;
+                self.caller.demand_for(Right::Push, key)?;
             }
             let all = keys.clone();
             together.extend(all.map(|key| received.push_to(key.clone(), Brought::default())));
             self.rules
                 .admit_all(keys, Instant::now)
-                .map_err(|(key, error)| ApiError::too_fast(&error).of_group(key))?;
+                .map_err(|(key, error)| Refusal::from(&error).of_group(key))?;
         }
         let (mut groups, mut refused) = (Vec::with_capacity(split.len()), Vec::new());
         for (key, exposition) in split {
@@ -246,7 +244,7 @@ impl Parameters {
                 if let Some(key) = &refused.key {
                     received.log_inconsistent(key, &refused.error);
                 }
-                Err(ApiError::push_of_groups(refused, &self.rights))
+                Err(wharf_gateway::of_groups(refused, &self.caller))
             }
         }
     }
@@ -265,18 +263,18 @@ impl Parameters {
         gateway: &Gateway,
         key: GroupingKey,
         mut exposition: Exposition<'e>,
-    ) -> Result<GroupPush<'e>, ApiError> {
+    ) -> Result<GroupPush<'e>, Refusal> {
         let settings = &gateway.settings;
         settings.push_limits.check_key(&key)?;
         if self.partial {
-            self.rights.demand_for(Right::Push, &key)?;
+            self.caller.demand_for(Right::Push, &key)?;
             self.rules
                 .admit(&key, Instant::now)
-                .map_err(|error| ApiError::too_fast(&error))?;
+                .map_err(|error| Refusal::from(&error))?;
         }
         let relabelled =
             wharf_relabel::relabel(self.rules.relabelling(), &key, &mut exposition, settings.names)
-                .map_err(|error| ApiError::relabelling(&error))?;
+                .map_err(|error| Refusal::from(&error))?;
         gateway.telemetry.record_dropped(relabelled.dropped);
         Ok(GroupPush {
             ttl: self.rules.ttl(&key, self.options.ttl, settings.default_ttl),
@@ -290,7 +288,7 @@ impl Parameters {
         gateway: &Gateway,
         received: &Received,
         groups: &[GroupPush<'_>],
-        mut refused: Vec<(GroupingKey, ApiError)>,
+        mut refused: Vec<(GroupingKey, Refusal)>,
     ) -> Stored {
         let now = self.options.time(gateway.clock.now());
         let mut commits = Vec::with_capacity(groups.len());
@@ -311,7 +309,7 @@ impl Parameters {
                     if inconsistent <= MAX_LOGGED {
                         received.log_inconsistent(key, &error);
                     }
-                    refused.push((key.clone(), ApiError::push(error, &self.rights)));
+                    refused.push((key.clone(), wharf_gateway::of_push(error, &self.caller)));
                 }
             }
         }
@@ -321,7 +319,7 @@ impl Parameters {
         for (key, error) in &refused {
             let pushed = received.push_to(key.clone(), Brought::default());
             gateway.record_refusal(error, Some(pushed), received.peer.and_then(Peer::ip));
-            if let Some(right) = error.lacks() {
+            if let Some(right) = error.reason.lacks() {
                 gateway.telemetry.record_denial(right);
             }
         }

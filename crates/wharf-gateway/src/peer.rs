@@ -1,11 +1,11 @@
-//! Who is at the other end of a connection.
+//! The other end of a connection.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Peer {
+pub enum Peer {
     /// An address; those of IPv4 are never in the notation of IPv6, which sockets for both have.
     Network(SocketAddr),
     /// A process of this machine at a Unix socket, with its user where the system tells.
@@ -14,7 +14,7 @@ pub(crate) enum Peer {
 
 impl Peer {
     /// Its address, if it has one.
-    pub(crate) fn ip(self) -> Option<IpAddr> {
+    pub fn ip(self) -> Option<IpAddr> {
         match self {
             Self::Network(address) => Some(address.ip()),
             Self::Local(_) => None,

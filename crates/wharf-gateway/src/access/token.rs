@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SecureRandom as _;
 use ring::{digest, hmac, rand};
 
-use super::NoRandomness;
+use crate::access::randomness::NoRandomness;
 
 /// The SHA-256 hash of a token, in 64 hexadecimal digits.
 ///

@@ -1,6 +1,6 @@
 //! The rules that may change while the gateway runs: what expires when, who may store how much, relabelling, rights.
 //!
-//! They come from a file that this crate knows nothing of. A [`Loader`] reads it, at the start and whenever
+//! They come from a file, of which this crate knows nothing. A [`Loader`] reads it, at the start and whenever
 //! somebody asks; rules that cannot be read leave the old ones in force.
 
 use std::fmt;
@@ -11,9 +11,9 @@ use wharf_model::{GroupingKey, Selector};
 use wharf_relabel::Rule;
 use wharf_store::{Limits, Quota, Ttl, UnixNanos, Usage};
 
+use crate::access::rules::AccessRules;
 use crate::rate::{BucketId, Rate, TokenBuckets};
-use crate::rights::AccessRules;
-use crate::telemetry::QuotaGauge;
+use crate::refusal::{Again, Reason, Refusal};
 
 /// All rules. None, by default.
 #[derive(Debug, Clone, Default)]
@@ -91,7 +91,7 @@ const ACCESS_GONE: &str = "access: expected rules, which are in force, found non
                            hint: to let everybody do everything, start Wharf anew without them";
 
 /// The rules in force, and how to get others.
-pub(crate) struct Policies {
+pub struct Policies {
     /// Cloned by each push; written by a reload only.
     current: RwLock<Arc<Active>>,
     loader: Option<Loader>,
@@ -102,23 +102,25 @@ pub(crate) struct Policies {
 
 /// When the rules were read, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reading {
+pub struct Reading {
     /// When those in force were read.
-    pub(crate) in_force_since: UnixNanos,
+    pub in_force_since: UnixNanos,
     /// The last time that somebody asked for a reload, if anybody has.
-    pub(crate) last_reload: Option<Reload>,
+    pub last_reload: Option<Reload>,
 }
 
 /// What came of a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reload {
-    pub(crate) at: UnixNanos,
+pub struct Reload {
+    /// When.
+    pub at: UnixNanos,
     /// Why the rules were not used; none: they were.
-    pub(crate) error: Option<String>,
+    pub error: Option<String>,
 }
 
 /// Rules with what they have counted so far.
-pub(crate) struct Active {
+#[derive(Debug)]
+pub struct Active {
     policy: Policy,
     /// Those of the quotas that have a rate, with the index of the quota.
     buckets: Vec<(usize, TokenBuckets)>,
@@ -144,14 +146,25 @@ impl fmt::Display for ReloadError {
 
 impl std::error::Error for ReloadError {}
 
+impl From<&ReloadError> for Refusal {
+    fn from(error: &ReloadError) -> Self {
+        let reason = match error {
+            ReloadError::NoFile => Reason::NothingToReload,
+            ReloadError::Refused(_) => Reason::Reload,
+        };
+        Self::new(reason, error.to_string())
+    }
+}
+
 /// A push that comes too early.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TooFast {
+pub struct TooFast {
     /// The selector of the quota.
-    pub(crate) selector: String,
-    pub(crate) rate: Rate,
+    pub selector: String,
+    /// What it allows.
+    pub rate: Rate,
     /// After this time, a push may go through.
-    pub(crate) wait: Duration,
+    pub wait: Duration,
 }
 
 impl fmt::Display for TooFast {
@@ -165,9 +178,42 @@ impl fmt::Display for TooFast {
     }
 }
 
+impl From<&TooFast> for Refusal {
+    fn from(error: &TooFast) -> Self {
+        Self {
+            again: Again::After(error.wait),
+            ..Self::new(Reason::TooFast, error.to_string())
+        }
+    }
+}
+
+/// How much of a quota is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaGauge {
+    /// Its place in the file, from 1 on: two may have one selector.
+    pub number: String,
+    /// Which groups it is about.
+    pub selector: String,
+    /// The name of what is counted: `groups`, `series` or `bytes`.
+    pub resource: &'static str,
+    /// How much there may be.
+    pub limit: u64,
+    /// How much there is.
+    pub used: u64,
+}
+
+impl fmt::Debug for Policies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policies")
+            .field("current", &self.current)
+            .field("reading", &self.reading)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Policies {
     /// These rules, which were read at `now`, until `loader` gives others.
-    pub(crate) fn new(policy: Policy, loader: Option<Loader>, now: UnixNanos) -> Self {
+    pub fn new(policy: Policy, loader: Option<Loader>, now: UnixNanos) -> Self {
         Self {
             current: RwLock::new(Arc::new(Active::new(policy, Instant::now()))),
             loader,
@@ -180,12 +226,12 @@ impl Policies {
     }
 
     /// The rules in force.
-    pub(crate) fn current(&self) -> Arc<Active> {
+    pub fn current(&self) -> Arc<Active> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// How the rules in force came to be so; none if there is nothing to read.
-    pub(crate) fn reading(&self) -> Option<Reading> {
+    pub fn reading(&self) -> Option<Reading> {
         let reading = || {
             self.reading
                 .lock()
@@ -199,7 +245,7 @@ impl Policies {
     ///
     /// # Errors
     /// If they cannot be read; the old ones stay in force.
-    pub(crate) fn reload(&self, now: UnixNanos, install: impl FnOnce(&Active)) -> Result<(), ReloadError> {
+    pub fn reload(&self, now: UnixNanos, install: impl FnOnce(&Active)) -> Result<(), ReloadError> {
         let loader = self.loader.as_ref().ok_or(ReloadError::NoFile)?;
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = loader().and_then(|policy| {
@@ -233,18 +279,18 @@ impl Active {
     }
 
     /// Who may do what, if anybody has said so.
-    pub(crate) fn access(&self) -> Option<&AccessRules> {
+    pub fn access(&self) -> Option<&AccessRules> {
         self.policy.access.as_deref()
     }
 
     /// The relabelling rules.
-    pub(crate) fn relabelling(&self) -> &[Rule] {
+    pub fn relabelling(&self) -> &[Rule] {
         &self.policy.relabelling
     }
 
     /// How long a group stays after a push: as the push says, else as the first rule for the group says, else by
     /// default.
-    pub(crate) fn ttl(&self, key: &GroupingKey, asked: Option<Lifespan>, default: Lifespan) -> Option<Ttl> {
+    pub fn ttl(&self, key: &GroupingKey, asked: Option<Lifespan>, default: Lifespan) -> Option<Ttl> {
         let rule = self.policy.expiry.iter().find(|rule| rule.selector.matches(key));
         let of_rule = rule.and_then(|rule| rule.ttl);
         match asked.or(of_rule).unwrap_or(default) {
@@ -260,7 +306,7 @@ impl Active {
     ///
     /// # Errors
     /// If a quota has no room for it. It counts in no quota then.
-    pub(crate) fn admit(&self, key: &GroupingKey, clock: impl FnOnce() -> Instant) -> Result<(), TooFast> {
+    pub fn admit(&self, key: &GroupingKey, clock: impl FnOnce() -> Instant) -> Result<(), TooFast> {
         self.admit_all([key], clock).map_err(|(_, error)| error)
     }
 
@@ -269,7 +315,7 @@ impl Active {
     /// # Errors
     /// The first group for which a quota has no room. The push counts for none of them then: tried again and again,
     /// it would otherwise take from others what it cannot use.
-    pub(crate) fn admit_all<'k>(
+    pub fn admit_all<'k>(
         &self,
         keys: impl IntoIterator<Item = &'k GroupingKey>,
         clock: impl FnOnce() -> Instant,
@@ -306,7 +352,7 @@ impl Active {
     }
 
     /// What the quotas allow of what is stored, and how much of it is taken; `usage` is in their order.
-    pub(crate) fn quota_gauges(&self, usage: &[Usage]) -> Vec<QuotaGauge> {
+    pub fn quota_gauges(&self, usage: &[Usage]) -> Vec<QuotaGauge> {
         let mut gauges = Vec::new();
         for ((number, rule), usage) in (1..).zip(&self.policy.quotas).zip(usage) {
             let resources = [
@@ -329,7 +375,7 @@ impl Active {
     }
 
     /// What the store has to hold, beside these limits of the flags.
-    pub(crate) fn limits(&self, flags: &Limits) -> Limits {
+    pub fn limits(&self, flags: &Limits) -> Limits {
         let quotas = self.policy.quotas.iter().map(|rule| Quota {
             selector: rule.selector.clone(),
             max_groups: rule.max_groups,

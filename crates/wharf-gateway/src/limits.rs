@@ -2,7 +2,7 @@
 
 use wharf_model::{Exposition, GroupingKey};
 
-use crate::answer::error::ApiError;
+use crate::refusal::{Reason, Refusal};
 
 /// Limits on what is pushed. None: there is none.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,8 +19,8 @@ impl PushLimits {
     /// Checks a push as it came, before any rule works on it.
     ///
     /// # Errors
-    /// 413 with the limit, its flag and what was found.
-    pub(crate) fn check(&self, exposition: &Exposition<'_>) -> Result<(), ApiError> {
+    /// [`Reason::LabelLimit`], with the limit, its flag and what was found.
+    pub fn check(&self, exposition: &Exposition<'_>) -> Result<(), Refusal> {
         let metrics = exposition.families.iter().flat_map(|family| &family.metrics);
         let labels = metrics.map(|metric| metric.labels.len()).max().unwrap_or(0);
         self.check_count(labels)?;
@@ -35,19 +35,19 @@ impl PushLimits {
     ///
     /// # Errors
     /// As [`Self::check`].
-    pub(crate) fn check_key(&self, key: &GroupingKey) -> Result<(), ApiError> {
+    pub fn check_key(&self, key: &GroupingKey) -> Result<(), Refusal> {
         let names = key.labels().map(|(name, _)| name.len()).max().unwrap_or(0);
         let values = key.labels().map(|(_, value)| value.len()).max().unwrap_or(0);
         self.check_count(key.labels().count())?;
         self.check_lengths(names, values)
     }
 
-    fn check_count(&self, labels: usize) -> Result<(), ApiError> {
+    fn check_count(&self, labels: usize) -> Result<(), Refusal> {
         let flag = "limits.max-labels-per-series";
         within(self.max_labels_per_series, labels, ("a series", "labels", flag))
     }
 
-    fn check_lengths(&self, names: usize, values: usize) -> Result<(), ApiError> {
+    fn check_lengths(&self, names: usize, values: usize) -> Result<(), Refusal> {
         let flag = "limits.max-label-name-bytes";
         within(self.max_label_name_bytes, names, ("a label name", "bytes", flag))?;
         let flag = "limits.max-label-value-bytes";
@@ -59,12 +59,15 @@ impl PushLimits {
     }
 }
 
-fn within(limit: Option<u64>, found: usize, (what, unit, flag): (&str, &str, &str)) -> Result<(), ApiError> {
+fn within(limit: Option<u64>, found: usize, (what, unit, flag): (&str, &str, &str)) -> Result<(), Refusal> {
     let found = found as u64;
     match limit {
         Some(limit) if found > limit => {
             let text = format!("expected {what} of at most {limit} {unit}, found {found}");
-            Err(ApiError::label_limit(&text, flag))
+            Err(Refusal::new(
+                Reason::LabelLimit,
+                format!("{text}\nhint: raise --{flag}"),
+            ))
         }
         _ => Ok(()),
     }
@@ -89,7 +92,7 @@ mod tests {
             strict: false,
         };
         let exposition = text::decode(body.as_bytes(), options).unwrap();
-        LIMITS.check(&exposition).map_err(|error| error.text().to_owned())
+        LIMITS.check(&exposition).map_err(|error| error.text)
     }
 
     #[test]
@@ -122,6 +125,6 @@ mod tests {
         );
         let key = GroupingKey::new([("job", "12345")]).unwrap();
         let refused = LIMITS.check_key(&key).unwrap_err();
-        assert_eq!(refused.status(), http::StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(refused.reason, Reason::LabelLimit);
     }
 }

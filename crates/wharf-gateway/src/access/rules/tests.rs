@@ -1,13 +1,23 @@
 use std::net::IpAddr;
 
-use http::HeaderValue;
-use http::header::AUTHORIZATION;
+use wharf_model::{GroupingKey, Selector};
 
 use super::*;
+use crate::access::claim::Credentials;
+use crate::access::right::{Need, Right, Scope};
+use crate::refusal::Reason;
 
 const TOKEN: &str = "0123456789abcdef";
+const NO_PROOF: Proofs = Proofs {
+    password: false,
+    token: false,
+};
+const BY_TOKEN: Proofs = Proofs {
+    password: false,
+    token: true,
+};
 
-fn local() -> Source {
+fn local() -> Remote {
     IpAddr::from([127, 0, 0, 1]).into()
 }
 
@@ -49,45 +59,62 @@ fn rules() -> AccessRules {
     rules
 }
 
-async fn ask(rules: &AccessRules, authorization: &[&str], names: &[&str]) -> Result<Rights, Turned> {
-    let mut headers = HeaderMap::new();
-    for value in authorization {
-        headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
-    }
+async fn ask(rules: &AccessRules, claims: Claims<'_>, names: &[&str]) -> Result<Caller, Refusal> {
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-    rules.rights(None, &headers, local(), &names).await
+    rules.caller(None, claims, local(), &names).await
+}
+
+fn claim(first: Claim<'_>) -> Claims<'_> {
+    Claims {
+        first,
+        are_several: false,
+    }
+}
+
+fn token(token: &str) -> Claims<'_> {
+    claim(Claim::Token(token.as_bytes()))
+}
+
+fn alice() -> Claim<'static> {
+    Claim::User(Credentials {
+        name: "alice".to_owned(),
+        password: b"s3cret".to_vec(),
+    })
 }
 
 #[tokio::test]
 async fn everybody_has_the_rights_of_the_anonymous_and_no_more() {
-    let rights = ask(&rules(), &[], &["unknown.example.org"]).await.unwrap();
-    assert!(rights.identities().is_empty());
-    assert_eq!(rights.scope(Right::Read), Scope::Everything);
-    assert_eq!(rights.scope(Right::Push), Scope::Nothing);
-    let denied = rights.demand(Need::ForSome(Right::Push)).unwrap_err();
-    assert_eq!(denied.status(), StatusCode::UNAUTHORIZED);
+    let caller = ask(&rules(), Claims::NONE, &["unknown.example.org"])
+        .await
+        .unwrap();
+    assert!(caller.identities().is_empty());
+    assert_eq!(caller.scope(Right::Read), Scope::Everything);
+    assert_eq!(caller.scope(Right::Push), Scope::Nothing);
+    let denied = caller.demand(Need::ForSome(Right::Push)).unwrap_err();
+    assert_eq!(denied.reason, Reason::Lacks(Right::Push, BY_TOKEN));
     assert_eq!(
-        denied.text(),
+        denied.text,
         "you are not signed in; pushing needs the right `push`"
     );
 }
 
 #[tokio::test]
 async fn what_a_request_proves_adds_up() {
-    let bearer = format!("Bearer {TOKEN}");
-    let rights = ask(&rules(), &[&bearer], &["x", "b.example.org"]).await.unwrap();
+    let caller = ask(&rules(), token(TOKEN), &["x", "b.example.org"])
+        .await
+        .unwrap();
     assert_eq!(
-        rights.identities(),
+        caller.identities(),
         ["token `ci`".to_owned(), "certificate `b.example.org`".to_owned()]
     );
-    assert!(rights.have(Right::Read));
+    assert!(caller.have(Right::Read));
     for (job, is_allowed) in [("a", true), ("b", true), ("c", false)] {
-        assert_eq!(rights.allow(Right::Push, &key(job)), is_allowed, "{job}");
+        assert_eq!(caller.allow(Right::Push, &key(job)), is_allowed, "{job}");
     }
-    let denied = rights.demand_for(Right::Push, &key("c")).unwrap_err();
-    assert_eq!(denied.status(), StatusCode::FORBIDDEN);
+    let denied = caller.demand_for(Right::Push, &key("c")).unwrap_err();
+    assert_eq!(denied.reason, Reason::Lacks(Right::Push, NO_PROOF));
     assert_eq!(
-        denied.text(),
+        denied.text,
         "expected the right `push` for {job=\"c\"}, found token `ci` and certificate `b.example.org` without \
          it\nhint: `push` is allowed for `{job=\"a\"}` or `{job=\"b\"}`"
     );
@@ -95,75 +122,69 @@ async fn what_a_request_proves_adds_up() {
 
 #[tokio::test]
 async fn credentials_that_nobody_knows_are_refused_although_everybody_may_read() {
-    let bearer = format!("Bearer {TOKEN}");
-    let cases: [&[&str]; 9] = [
-        &["Bearer guess"],
-        &["Bearer"],
-        &["Bearer "],
-        &[""],
-        &["Basic YWxpY2U6czNjcmV0"],
-        &["Digest x"],
-        &[TOKEN],
-        &[&bearer, &bearer],
-        &[&bearer, "Basic YWxpY2U6czNjcmV0"],
+    let cases = [
+        token("guess"),
+        token(""),
+        claim(Claim::Unreadable),
+        claim(alice()),
+        Claims {
+            first: Claim::Token(TOKEN.as_bytes()),
+            are_several: true,
+        },
     ];
-    for authorization in cases {
-        let turned = ask(&rules(), authorization, &[]).await.unwrap_err();
-        let challenges = Challenges {
-            basic: false,
-            bearer: true,
-        };
-        assert_eq!(turned, Turned::Unauthorized(challenges), "{authorization:?}");
+    for claims in cases {
+        let described = format!("{claims:?}");
+        let refused = ask(&rules(), claims, &[]).await.unwrap_err();
+        assert_eq!(refused.reason, Reason::Credentials(BY_TOKEN), "{described}");
     }
-    assert!(ask(&rules(), &[&format!("bEARER {TOKEN}")], &[]).await.is_ok());
+    assert!(ask(&rules(), token(TOKEN), &[]).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_user_without_a_role_is_known_and_has_no_more_rights_than_everybody() {
     let hash = "$2b$04$EGNYGlakPdNb60roBdlmWuYTRXiJhVh/.whhyXo7LyWUID1a4nLfK";
     let users = Arc::new(Users::new([("alice".to_owned(), hash.parse().ok())]).unwrap());
-    let mut headers = HeaderMap::new();
-    headers.insert(AUTHORIZATION, HeaderValue::from_static("Basic YWxpY2U6czNjcmV0"));
-    let from = local();
     let rules = rules();
-    let rights = rules.rights(Some(&users), &headers, from, &[]).await.unwrap();
-    assert_eq!(rights.identities(), ["user `alice`".to_owned()]);
-    assert!(rights.have(Right::Read));
-    let denied = rights.demand(Need::ForSome(Right::Push)).unwrap_err();
-    assert_eq!(denied.status(), StatusCode::FORBIDDEN);
+    let caller = rules
+        .caller(Some(&users), claim(alice()), local(), &[])
+        .await
+        .unwrap();
+    assert_eq!(caller.identities(), ["user `alice`".to_owned()]);
+    assert!(caller.have(Right::Read));
+    let denied = caller.demand(Need::ForSome(Right::Push)).unwrap_err();
+    assert_eq!(denied.reason, Reason::Lacks(Right::Push, NO_PROOF));
 }
 
 #[tokio::test]
 async fn without_a_scheme_to_say_who_one_is_there_is_nothing_to_ask_for() {
     let rules = AccessRules::new(Role::default()).unwrap();
-    let rights = ask(&rules, &[], &[]).await.unwrap();
-    let denied = rights.demand(Need::ForSome(Right::Read)).unwrap_err();
-    assert_eq!(denied.status(), StatusCode::FORBIDDEN);
+    let caller = ask(&rules, Claims::NONE, &[]).await.unwrap();
+    let denied = caller.demand(Need::ForSome(Right::Read)).unwrap_err();
+    assert_eq!(denied.reason, Reason::Lacks(Right::Read, NO_PROOF));
 }
 
 #[tokio::test]
 async fn what_concerns_all_groups_needs_the_right_for_all() {
-    let bearer = format!("Bearer {TOKEN}");
-    let rights = ask(&rules(), &[&bearer], &[]).await.unwrap();
-    assert!(rights.demand(Need::ForEvery(Right::Read)).is_ok());
-    assert!(rights.demand(Need::ForSome(Right::Push)).is_ok());
-    let denied = rights.demand(Need::ForEvery(Right::Push)).unwrap_err();
+    let caller = ask(&rules(), token(TOKEN), &[]).await.unwrap();
+    assert!(caller.demand(Need::ForEvery(Right::Read)).is_ok());
+    assert!(caller.demand(Need::ForSome(Right::Push)).is_ok());
+    let denied = caller.demand(Need::ForEvery(Right::Push)).unwrap_err();
     assert_eq!(
-        denied.text(),
+        denied.text,
         "expected the right `push` for every group, found token `ci` without it\n\
          hint: `push` is allowed for `{job=\"a\"}`"
     );
-    assert!(rights.demand(Need::ForEvery(Right::Admin)).is_err());
+    assert!(caller.demand(Need::ForEvery(Right::Admin)).is_err());
 }
 
 #[test]
 fn without_rules_everything_is_allowed() {
-    let rights = Rights::unlimited(local(), None);
+    let caller = Caller::unlimited(local(), None);
     for right in Right::ALL {
-        assert!(rights.have(right));
-        assert_eq!(rights.scope(right), Scope::Everything);
-        assert!(rights.demand(Need::ForEvery(right)).is_ok());
-        assert!(rights.allow(right, &key("a")));
+        assert!(caller.have(right));
+        assert_eq!(caller.scope(right), Scope::Everything);
+        assert!(caller.demand(Need::ForEvery(right)).is_ok());
+        assert!(caller.allow(right, &key("a")));
     }
 }
 
@@ -201,18 +222,18 @@ fn one_unconditional_selector_is_everything_and_none_is_nothing() {
 #[tokio::test]
 async fn rights_are_by_the_rules_that_gave_them() {
     let rules = [rules(), rules()];
-    let rights = ask(&rules[0], &["Bearer 0123456789abcdef"], &[]).await.unwrap();
-    assert!(rights.are_by(Some(&rules[0]), None));
+    let caller = ask(&rules[0], token(TOKEN), &[]).await.unwrap();
+    assert!(are_in_force(&caller, Some(&rules[0]), None));
     let users = Arc::new(Users::new([]).unwrap());
     for (rules, users) in [
         (Some(&rules[1]), None),
         (None, None),
         (Some(&rules[0]), Some(&users)),
     ] {
-        assert!(!rights.are_by(rules, users));
+        assert!(!are_in_force(&caller, rules, users));
     }
-    let unlimited = Rights::unlimited(local(), Some(Arc::clone(&users)));
-    assert!(unlimited.are_by(None, Some(&users)));
-    assert!(!unlimited.are_by(None, None));
-    assert!(!unlimited.are_by(Some(&rules[0]), Some(&users)));
+    let unlimited = Caller::unlimited(local(), Some(Arc::clone(&users)));
+    assert!(are_in_force(&unlimited, None, Some(&users)));
+    assert!(!are_in_force(&unlimited, None, None));
+    assert!(!are_in_force(&unlimited, Some(&rules[0]), Some(&users)));
 }

@@ -2,17 +2,17 @@
 
 use std::collections::VecDeque;
 
-use crate::client::Source;
+use crate::client::Remote;
 
 /// What waits, of all sources and of one.
 pub(super) const MAX: usize = 256;
-pub(super) const MAX_PER_SOURCE: usize = 32;
+pub(super) const MAX_PER_REMOTE: usize = 32;
 
-/// What waits for its turn. Sources take turns, so that one waits behind as many others as there are, however much each
+/// What waits for its turn. Remotes take turns, so that one waits behind as many others as there are, however much each
 /// of them has. If there is no room, the one that has the most loses what came last.
 pub(super) struct Turns<T> {
     /// In the order of their turns. None is empty.
-    sources: VecDeque<(Source, VecDeque<T>)>,
+    sources: VecDeque<(Remote, VecDeque<T>)>,
     len: usize,
 }
 
@@ -34,11 +34,11 @@ impl<T> Turns<T> {
     ///
     /// # Errors
     /// If there is no room, and nobody has more than this source.
-    pub(super) fn push(&mut self, source: Source, item: T) -> Result<Option<T>, TooMany> {
+    pub(super) fn push(&mut self, source: Remote, item: T) -> Result<Option<T>, TooMany> {
         let own = self.sources.iter().position(|(other, _)| *other == source);
         let has = own.and_then(|at| self.sources.get(at));
         let has = has.map_or(0, |(_, items)| items.len());
-        if has >= MAX_PER_SOURCE {
+        if has >= MAX_PER_REMOTE {
             return Err(TooMany);
         }
         let mut leaves = None;
@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    fn source(last: u8) -> Source {
+    fn source(last: u8) -> Remote {
         IpAddr::from([10, 0, 0, last]).into()
     }
 
@@ -94,7 +94,7 @@ mod tests {
     fn if_there_is_no_room_the_busiest_loses_what_came_last() {
         let mut turns = Turns::default();
         // Eight of them have all that they may have.
-        for number in 0..MAX_PER_SOURCE {
+        for number in 0..MAX_PER_REMOTE {
             for last in 0..8 {
                 assert_eq!(turns.push(source(last), (last, number)), Ok(None));
             }
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(turns.push(source(0), (0, 99)), Err(TooMany));
         for number in 0..2 {
             let leaves = turns.push(source(100), (100, number)).unwrap();
-            assert_eq!(leaves.map(|(_, number)| number), Some(MAX_PER_SOURCE - 1));
+            assert_eq!(leaves.map(|(_, number)| number), Some(MAX_PER_REMOTE - 1));
         }
         assert_eq!(turns.len, MAX);
         // Newcomers take from the others until all have as many.
@@ -121,7 +121,7 @@ mod tests {
         for network in 0..=u8::MAX {
             assert_eq!(turns.push(source(network), network), Ok(None));
         }
-        let other = Source::User(None);
+        let other = Remote::User(None);
         assert_eq!(turns.push(other, 0), Err(TooMany));
     }
 }

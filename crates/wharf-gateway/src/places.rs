@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::client::Client;
+use crate::refusal::Refusal;
 
 /// Places that a client may hold although it leaves fewer free.
 const A_FEW: usize = 4;
 
 /// So many places.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub struct Places {
     all: usize,
     taken: Mutex<Taken>,
 }
@@ -27,16 +28,16 @@ struct Taken {
 
 /// There is no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Full {
+pub enum Full {
     /// For nobody.
     ForAll,
     /// For this client, which has many.
     ForOne,
 }
 
-/// Places that a client has taken, until this is dropped.
+/// Places that a client has taken, until this is dropped. As many as one large thing needs may be one permit.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Permit {
     places: Arc<Places>,
     client: Client,
     count: usize,
@@ -44,18 +45,18 @@ pub(crate) struct Place {
 
 impl Places {
     /// So many.
-    pub(crate) fn new(all: usize) -> Arc<Self> {
+    pub fn new(all: usize) -> Arc<Self> {
         let taken = Mutex::default();
         Arc::new(Self { all, taken })
     }
 
     /// How many there are.
-    pub(crate) fn all(&self) -> usize {
+    pub fn all(&self) -> usize {
         self.all
     }
 
     /// How many are taken.
-    pub(crate) fn taken(&self) -> usize {
+    pub fn taken(&self) -> usize {
         self.lock().count
     }
 
@@ -63,9 +64,9 @@ impl Places {
     ///
     /// # Errors
     /// If there is none for this client.
-    pub(crate) fn take(self: &Arc<Self>, client: &Client) -> Result<Place, Full> {
+    pub fn take(self: &Arc<Self>, client: &Client) -> Result<Permit, Full> {
         self.lock().add(self.all, client)?;
-        Ok(Place {
+        Ok(Permit {
             places: Arc::clone(self),
             client: client.clone(),
             count: 1,
@@ -74,6 +75,22 @@ impl Places {
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Full {
+    /// The refusal of a client for which there is no place among `all` of them, each for one of `what`.
+    pub fn refusal(self, what: &str, all: usize) -> Refusal {
+        let refusal = Refusal::overloaded(what, all);
+        match self {
+            Self::ForAll => refusal,
+            Self::ForOne => Refusal {
+                text: format!(
+                    "expected at most half of {all} {what} at once from one client, found more; try again"
+                ),
+                ..refusal
+            },
+        }
     }
 }
 
@@ -93,9 +110,9 @@ impl Taken {
     }
 }
 
-impl Place {
+impl Permit {
     /// How many places this is.
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.count
     }
 
@@ -103,14 +120,14 @@ impl Place {
     ///
     /// # Errors
     /// As [`Places::take`]; those that were taken already stay so.
-    pub(crate) fn grow(&mut self) -> Result<(), Full> {
+    pub fn grow(&mut self) -> Result<(), Full> {
         self.places.lock().add(self.places.all, &self.client)?;
         self.count += 1;
         Ok(())
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut taken = self.places.lock();
         taken.count = taken.count.saturating_sub(self.count);
@@ -132,7 +149,7 @@ mod tests {
     }
 
     /// As many as this client gets.
-    fn take_all(places: &Arc<Places>, name: &str) -> (Vec<Place>, Full) {
+    fn take_all(places: &Arc<Places>, name: &str) -> (Vec<Permit>, Full) {
         let mut taken = Vec::new();
         loop {
             match places.take(&client(name)) {

@@ -8,33 +8,24 @@
 //!   nobody knows: it cannot be read back, and no choice of names and passwords makes two of them the same.
 //! * A name that does not exist costs what one that does would have cost.
 
-mod hash;
-mod token;
-mod turns;
-
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
 use ring::{hmac, rand};
 use tokio::sync::watch;
 
-pub use self::hash::{HashError, PasswordHash};
-pub(crate) use self::token::Tokens;
-pub use self::token::{TokenError, TokenHash, random_token};
-use self::turns::{TooMany, Turns};
-use crate::client::{Client, Source};
+use crate::access::claim::{Claim, Claims, Credentials};
+use crate::access::hash::PasswordHash;
+use crate::access::randomness::NoRandomness;
+use crate::access::turns::{TooMany, Turns};
+use crate::client::{Client, Remote};
 use crate::places::Places;
 
 /// Requests that wait for the outcome of these checks.
 const MAX_WAITING: usize = 4096;
-/// Credentials that are longer, as they are sent, are wrong: those that wait for a check are kept in memory.
+/// Longer credentials are wrong: those that wait for a check are kept in memory.
 const MAX_CREDENTIALS_BYTES: usize = 8 << 10;
 /// Wrong passwords that are remembered.
 const MAX_REFUSED: usize = 256;
@@ -93,11 +84,6 @@ pub(crate) enum Verdict {
     Busy,
 }
 
-/// The system gives no random numbers.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("expected random numbers from the system, found none")]
-pub struct NoRandomness;
-
 impl fmt::Debug for Users {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Users")
@@ -144,14 +130,22 @@ impl Users {
         self.by_name.is_empty()
     }
 
-    /// Whether a request with these headers may go on.
-    pub(crate) async fn admit(self: &Arc<Self>, headers: &HeaderMap, from: Source) -> Verdict {
+    /// Whether whoever claims this may go on. Of several claims the first counts, as with the Pushgateway.
+    pub(crate) async fn admit_claim(self: &Arc<Self>, claims: Claims<'_>, from: Remote) -> Verdict {
         if self.by_name.is_empty() {
             return Verdict::Admitted;
         }
-        let Some(credentials) = Credentials::of(headers) else {
+        match claims.first {
+            Claim::User(credentials) => self.admit(credentials, from).await,
+            Claim::None | Claim::Token(_) | Claim::Unreadable => Verdict::Refused,
+        }
+    }
+
+    /// Whether a password is that of a user.
+    pub(crate) async fn admit(self: &Arc<Self>, credentials: Credentials, from: Remote) -> Verdict {
+        if credentials.len() > MAX_CREDENTIALS_BYTES {
             return Verdict::Refused;
-        };
+        }
         let tag = self.tag(&credentials);
         if let Some(verdict) = self.remembered(&credentials.name, &tag) {
             return verdict;
@@ -200,7 +194,7 @@ impl Users {
         self: &Arc<Self>,
         credentials: Credentials,
         tag: Tag,
-        from: Source,
+        from: Remote,
     ) -> Result<watch::Receiver<Option<bool>>, TooMany> {
         let mut checks = lock(&self.checks);
         if let Some(same) = checks.outcomes.get(&tag) {
@@ -282,69 +276,6 @@ impl Users {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// As Go reads it: with padding, and whatever the bits beyond the last byte are.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
-
-/// What the `Authorization` of a request claims, before anything of it is checked.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Claim<'a> {
-    /// Nothing.
-    None,
-    /// To be the user of this name.
-    User(String),
-    /// To have this token.
-    Token(&'a [u8]),
-    /// Something that nobody here understands, or several things at once.
-    Other,
-}
-
-impl<'a> Claim<'a> {
-    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
-        const BEARER: &[u8] = b"bearer ";
-        let mut values = headers.get_all(AUTHORIZATION).iter();
-        let (value, others) = (values.next(), values.next());
-        let Some(value) = value.map(http::HeaderValue::as_bytes) else {
-            return Self::None;
-        };
-        if others.is_some() {
-            return Self::Other;
-        }
-        match value.split_at_checked(BEARER.len()) {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case(BEARER) => Self::Token(token.trim_ascii()),
-            _ => Credentials::of(headers).map_or(Self::Other, |credentials| Self::User(credentials.name)),
-        }
-    }
-}
-
-/// What a client says of itself.
-struct Credentials {
-    name: String,
-    password: Vec<u8>,
-}
-
-impl Credentials {
-    /// Of the first `Authorization` header, read as the original reads it.
-    fn of(headers: &HeaderMap) -> Option<Self> {
-        const SCHEME: &[u8] = b"basic ";
-        let value = headers.get(AUTHORIZATION)?.as_bytes();
-        let (scheme, encoded) = value.split_at_checked(SCHEME.len())?;
-        if !scheme.eq_ignore_ascii_case(SCHEME) || encoded.len() > MAX_CREDENTIALS_BYTES {
-            return None;
-        }
-        let decoded = BASE64.decode(encoded).ok()?;
-        let colon = memchr::memchr(b':', &decoded)?;
-        let (name, password) = decoded.split_at_checked(colon)?;
-        Some(Self {
-            // A name that is not UTF-8 is nobody's: names come from a YAML file.
-            name: String::from_utf8(name.to_vec()).ok()?,
-            password: password.get(1..)?.to_vec(),
-        })
-    }
 }
 
 #[cfg(test)]
