@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod circles;
 mod crash;
 mod dependencies;
 mod fuzz;
@@ -29,7 +30,7 @@ const HELP: &str = "\
 usage: cargo xtask <command>
 
   check           lint, then test: what CI runs
-  lint            format, licences, clippy and documentation, each warning an error
+  lint            format, circles of files, licences, clippy and documentation, each warning an error
   test [ARGS]     bring what the tests need, then `cargo test --workspace ARGS`, where nothing may be skipped
   peers           bring the programs that judge us to target/peers: the real Pushgateway, Prometheus, VictoriaMetrics
   interop [CLIENT...]
@@ -118,6 +119,7 @@ fn run(args: &[String]) -> Result<()> {
 
 fn lint() -> Result<()> {
     Step::cargo(&["fmt", "--all", "--check"]).run()?;
+    circles::check()?;
     dependencies::check_licences()?;
     Step::cargo(&[
         "clippy",
