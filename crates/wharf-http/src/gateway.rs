@@ -371,10 +371,10 @@ impl Gateway {
         self.activity.tell_problems(problems::of(self));
         self.activity.changes.publish();
         let now = self.clock.now();
-        if let Some(statistics) = self.store.ledger_statistics() {
+        if let Some(statistics) = self.store.writer_statistics() {
             let mut disk = self.activity.disk();
-            if disk.syncs != statistics.syncs {
-                disk.syncs = statistics.syncs;
+            if disk.syncs != statistics.commits {
+                disk.syncs = statistics.commits;
                 disk.last_sync = Some(now);
             }
             if !statistics.is_up

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use wharf_gateway::{QuotaGauge, Right};
 use wharf_model::{Exposition, Metric, MetricType};
-use wharf_store::{LedgerStatistics, ReservedFamily, UnixNanos};
+use wharf_store::{ReservedFamily, UnixNanos, WriterStatistics};
 
 use self::assemble::Assembly;
 use self::histogram::Histogram;
@@ -76,7 +76,7 @@ pub struct StoreGauges {
     /// What the quotas allow, and how much of it is taken, in their order.
     pub quotas: Vec<QuotaGauge>,
     /// What the ledger has done; none: the groups are in memory only.
-    pub ledger: Option<LedgerStatistics>,
+    pub ledger: Option<WriterStatistics>,
     /// How the rules in force were read, if there is a configuration file.
     pub config: Option<ConfigGauge>,
     /// The web config files, in the order of their flags.
@@ -647,7 +647,7 @@ impl Telemetry {
         assembly.family(QUOTA_USED, used);
     }
 
-    fn assemble_scrapes_and_refusals(&self, assembly: &mut Assembly, ledger: Option<&LedgerStatistics>) {
+    fn assemble_scrapes_and_refusals(&self, assembly: &mut Assembly, ledger: Option<&WriterStatistics>) {
         let scrapes = lock(&self.scrapes);
         let refusals = lock(&self.refusals);
         assembly.single(LEAVES_RECOMPRESSED, assemble::float(scrapes.leaves_recompressed));

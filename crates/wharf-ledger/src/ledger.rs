@@ -201,6 +201,11 @@ impl Ledger {
         self.inner.shared.durable()
     }
 
+    /// The number that the next record gets, as long as nobody else appends.
+    pub fn next(&self) -> Sequence {
+        Sequence(lock(&self.inner.shared.queue).next)
+    }
+
     /// How the ledger is.
     pub fn health(&self) -> Health {
         lock(&self.inner.shared.queue).health.clone()

@@ -4,7 +4,7 @@ use std::fmt;
 
 use wharf_model::GroupingKey;
 
-use crate::Inconsistency;
+use crate::inconsistency::Inconsistency;
 
 /// Contradictions that are named; beyond, they are counted.
 const MAX_NAMED: usize = 40;

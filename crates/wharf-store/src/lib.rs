@@ -24,55 +24,67 @@
 //! Two rules always hold: a refused push changes nothing but the failure time of its group, and whatever is
 //! stored can be scraped, in every format.
 
-mod bulk;
-mod checks;
-mod checksum;
+mod change;
 mod clashes;
 mod clock;
+mod effect;
 mod error;
-mod family;
-mod images;
-mod index;
-mod leaf;
-mod leaves;
+mod feed;
+mod fold;
+mod inconsistency;
 mod lifetime;
 mod limits;
-mod listing;
-mod matching;
-mod merge;
-mod piece;
+mod memory;
+mod meta;
+mod mode;
+mod parts;
 mod prepare;
+mod read;
 mod record;
 mod reserved;
-mod restore;
-mod roster;
+mod revision;
+mod series;
+mod size;
 mod split;
-mod state;
-mod stencil;
 mod store;
-mod survey;
-mod walk;
+mod write;
 
-pub use bulk::{Expired, GroupPush, GroupRefused};
-pub use checksum::Checksum;
 pub use clashes::Clashes;
 pub use clock::{Clock, SystemClock, UnixNanos};
-pub use error::{Inconsistency, PushError, Timestamps};
-pub use family::{FamilyMeta, FamilyView};
-pub use leaf::{FragmentView, Leaf};
+pub use effect::{By, Effect, Facts, Stored, What};
+pub use error::{PushError, Timestamps};
+pub use feed::{Batch, Follower};
+pub use inconsistency::Inconsistency;
 pub use lifetime::{Lifetime, Ttl};
 pub use limits::{Exceeded, Limited, Limits, Quota, Usage};
-pub use listing::{Candidate, Cursor, GroupInfo, GroupView, Listing, Page, SortBy};
-pub use piece::{Compressed, Piece};
+pub use memory::checksum::Checksum;
+pub use memory::family::FamilyView;
+pub use memory::leaf::{FragmentView, Leaf};
+pub use memory::piece::{Compressed, Piece};
+pub use meta::FamilyMeta;
+pub use mode::PushMode;
 pub use prepare::InstanceLabel;
+pub use prepare::stencil::{FamilyGist, Gist, TextBody};
+pub use read::listing::{Candidate, Cursor, GroupInfo, GroupView, Listing, Page, SortBy};
+pub use read::snapshot::{Snapshot, Totals};
 pub use record::{RecordError, describe_record};
 pub use reserved::{Reserved, ReservedFamily};
-pub use restore::Restored;
+pub use revision::Revision;
 pub use split::{SplitError, split};
-pub use stencil::{FamilyGist, Gist, TextBody};
-pub use store::{Commit, Kept, LedgerStatistics, PushMode, Snapshot, Store, Totals};
+pub use store::Store;
+pub use write::commit::Commit;
+pub use write::expire::Expired;
+pub use write::local::{Detail, Files, Kept, WriterStatistics};
+pub use write::many::{GroupPush, GroupRefused};
+pub use write::push::PushOptions;
+pub use write::restore::Restored;
 
 /// The family that says when a group was last changed.
 pub const PUSH_TIME: &str = "push_time_seconds";
 /// The family that says when changing a group last failed.
 pub const PUSH_FAILURE_TIME: &str = "push_failure_time_seconds";
+
+/// Whether the family is one of the two that every group has.
+fn is_time(name: &str) -> bool {
+    name == PUSH_TIME || name == PUSH_FAILURE_TIME
+}

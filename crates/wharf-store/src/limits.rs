@@ -6,8 +6,8 @@ use std::fmt;
 use hashbrown::HashMap;
 use wharf_model::{GroupingKey, Selector};
 
-use crate::family::Size;
-use crate::index::GroupId;
+use crate::memory::index::GroupId;
+use crate::size::Size;
 
 /// Limits on what is stored; none, by default.
 ///

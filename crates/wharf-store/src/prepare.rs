@@ -2,172 +2,32 @@
 //!
 //! All of it happens before the store is locked.
 
+mod prepared;
+pub(crate) mod stencil;
+
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::DefaultHashBuilder;
-use memchr::{memchr_iter, memmem};
 use wharf_exposition::{Head, protobuf, text};
 use wharf_model::name::{
     EscapingScheme, is_legacy_label_name, is_legacy_metric_name, is_reserved_label_name,
 };
 use wharf_model::{Count, Exposition, Extra, Family, GroupingKey, Histogram, Metric, MetricType, Run, Value};
 
+pub(crate) use self::prepared::{Prepared, PreparedFamily, Unfit};
 use crate::clashes::Found;
-use crate::error::{Timestamps, describe_labels, short};
-use crate::family::Size;
-use crate::index::Fingerprint;
-use crate::record::FamilyParts;
+use crate::error::Timestamps;
+use crate::inconsistency::{describe_labels, short};
+use crate::parts::{FamilyParts, Shape};
 use crate::reserved::Reserved;
+use crate::series::{Fingerprint, each_series, last_series, lines_of};
 use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, PushError, UnixNanos};
 
 /// A label as name and value.
 type LabelPair<'a> = (&'a str, &'a str);
-
-/// The fragments that a push makes, sorted by family name, each name once.
-#[derive(Debug)]
-pub(crate) struct Prepared<'a> {
-    pub(crate) families: Vec<PreparedFamily<'a>>,
-    /// Hash over names, types and series of a whole push.
-    pub(crate) digest: Option<u64>,
-    /// Lines that were rendered, or the record that they stand in.
-    pub(crate) text: Cow<'a, [u8]>,
-    pub(crate) fingerprints: Vec<Fingerprint>,
-}
-
-/// A push that is refused before anything stored is looked at.
-#[derive(Debug)]
-pub(crate) struct Unfit<'a> {
-    pub(crate) error: Box<PushError>,
-    /// If it contradicts itself: the families that do not.
-    pub(crate) sound: Option<Box<Prepared<'a>>>,
-}
-
-impl From<PushError> for Unfit<'_> {
-    fn from(error: PushError) -> Self {
-        Self {
-            error: Box::new(error),
-            sound: None,
-        }
-    }
-}
-
-impl From<Unfit<'_>> for PushError {
-    fn from(unfit: Unfit<'_>) -> Self {
-        *unfit.error
-    }
-}
-
-/// One fragment in the making.
-#[derive(Debug)]
-pub(crate) struct PreparedFamily<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) help: Option<&'a str>,
-    pub(crate) unit: &'a str,
-    pub(crate) metric_type: MetricType,
-    pub(crate) pushed_at: UnixNanos,
-    pub(crate) text: Range<usize>,
-    /// Number of lines in it.
-    pub(crate) lines: u32,
-    pub(crate) fingerprints: Range<usize>,
-    /// Hash over all fingerprints: equal digests mean the same series.
-    pub(crate) digest: u64,
-    pub(crate) shape: Shape,
-    /// The family as a protobuf message, if the text lost something.
-    ///
-    /// Shared with the fragment, and thin, since most fragments have none.
-    pub(crate) exact: Option<Arc<Vec<u8>>>,
-}
-
-/// What must be known about a fragment's text to read it back, or to serve it under another escaping scheme.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Shape {
-    /// Some name is not legacy-valid.
-    pub(crate) utf8_names: bool,
-    /// The `+Inf` buckets were added by the encoder.
-    pub(crate) infinity_added: bool,
-}
-
-impl PreparedFamily<'_> {
-    /// How much it is: lines, and bytes of text and of what text cannot say.
-    pub(crate) fn size(&self) -> Size {
-        let exact = self.exact.as_ref().map_or(0, |exact| exact.len());
-        Size {
-            series: u64::from(self.lines),
-            bytes: (self.text.len() + exact) as u64,
-        }
-    }
-}
-
-impl<'a> Prepared<'a> {
-    /// Nothing yet; fragments are going to lie in this text.
-    pub(crate) fn empty(text: Cow<'a, [u8]>) -> Self {
-        Self {
-            families: Vec::new(),
-            digest: None,
-            text,
-            fingerprints: Vec::new(),
-        }
-    }
-
-    /// The names of its families.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
-        self.families.iter().map(|family| family.name)
-    }
-
-    /// Its families, as a record has them.
-    pub(crate) fn parts(&self) -> impl ExactSizeIterator<Item = FamilyParts<'_>> + Clone {
-        self.families.iter().map(|family| FamilyParts {
-            name: family.name,
-            help: family.help,
-            unit: family.unit,
-            metric_type: family.metric_type,
-            shape: family.shape,
-            pushed_at: family.pushed_at,
-            text: self.text(family),
-            exact: family.exact.as_ref().map(|exact| exact.as_slice()),
-        })
-    }
-
-    /// The lines of one of [`Self::families`].
-    pub(crate) fn text(&self, family: &PreparedFamily<'_>) -> &[u8] {
-        &self.text[family.text.clone()]
-    }
-
-    /// How much it is: lines, and bytes of text and of what text cannot say.
-    pub(crate) fn size(&self) -> Size {
-        let sizes = self.families.iter().map(PreparedFamily::size);
-        sizes.fold(Size::default(), |sum, size| sum.moved(Size::default(), size))
-    }
-
-    /// The fingerprints of its metrics, in the order of the lines.
-    pub(crate) fn fingerprints(&self, family: &PreparedFamily<'_>) -> &[Fingerprint] {
-        &self.fingerprints[family.fingerprints.clone()]
-    }
-
-    /// Whether both come to the same.
-    pub(crate) fn is_same(&self, other: &Prepared<'_>) -> bool {
-        let parts = |prepared: &Prepared<'_>| {
-            let families = prepared.families.iter().map(|family| {
-                let fingerprints = prepared.fingerprints(family).to_vec();
-                (family.digest, fingerprints)
-            });
-            families.collect::<Vec<_>>()
-        };
-        self.digest == other.digest && self.parts().eq(other.parts()) && parts(self) == parts(other)
-    }
-
-    /// The family of that name.
-    pub(crate) fn get(&self, name: &str) -> Option<&PreparedFamily<'_>> {
-        let position = self
-            .families
-            .binary_search_by(|family| family.name.cmp(name))
-            .ok()?;
-        self.families.get(position)
-    }
-}
 
 /// The `instance` label of pushed series that have none, and whose group has none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -307,6 +167,45 @@ impl Preparer {
         Ok(prepared)
     }
 
+    /// Adds the family of an exposition that has no other, as [`Self::prepare`] prepares it.
+    pub(crate) fn add_family(
+        &self,
+        key: &GroupingKey,
+        exposition: &Exposition<'_>,
+        now: UnixNanos,
+        prepared: &mut Prepared<'_>,
+    ) -> Result<Option<PreparedFamily<'static>>, PushError> {
+        let grouping: Vec<LabelPair<'_>> = key.labels().collect();
+        let mut work = Work {
+            preparer: self,
+            exposition,
+            grouping: &grouping,
+            labels: Vec::new(),
+            prepared: Prepared {
+                families: Vec::new(),
+                digest: None,
+                text: Cow::Owned(std::mem::take(&mut prepared.text).into_owned()),
+                fingerprints: std::mem::take(&mut prepared.fingerprints),
+            },
+            found: Found::default(),
+            now,
+        };
+        for family in &exposition.families {
+            work.family(family, exposition.text(family.name))?;
+        }
+        let Work {
+            prepared: mut done,
+            found,
+            ..
+        } = work;
+        prepared.text = Cow::Owned(done.text.into_owned());
+        prepared.fingerprints = done.fingerprints;
+        match found.into_clashes() {
+            Some(clashes) => Err(clashes.into()),
+            None => Ok(done.families.pop().map(PreparedFamily::without_names)),
+        }
+    }
+
     /// Sums up what a whole push brings; its families are complete, and sorted.
     pub(crate) fn set_digest(&self, prepared: &mut Prepared<'_>) {
         let mut digest = self.hasher.build_hasher();
@@ -349,8 +248,8 @@ impl Preparer {
         let fingerprints = first..prepared.fingerprints.len();
         prepared.families.push(PreparedFamily {
             name: parts.name,
-            help: parts.help,
-            unit: parts.unit,
+            help: parts.help.map(Cow::Borrowed),
+            unit: Cow::Borrowed(parts.unit),
             metric_type: parts.metric_type,
             pushed_at: parts.pushed_at,
             lines: lines_of(parts.text),
@@ -394,8 +293,8 @@ impl Preparer {
             .push(self.fingerprint(last_series(&prepared.text[text_start..])));
         prepared.families.push(PreparedFamily {
             name,
-            help: Some(help),
-            unit: "",
+            help: Some(Cow::Borrowed(help)),
+            unit: Cow::Borrowed(""),
             metric_type: MetricType::Gauge,
             pushed_at: now,
             text: text_start..prepared.text.len(),
@@ -450,74 +349,6 @@ impl Preparer {
     ) {
         each_series(name, metric_type, text, |series| visit(self.fingerprint(series)));
     }
-}
-
-/// Whether a stored fragment of the family has a metric of exactly this fingerprint's series; `series` are the
-/// bytes that [`last_series`] found.
-pub(crate) fn has_series(name: &str, metric_type: MetricType, text: &[u8], series: &[u8]) -> bool {
-    let mut found = false;
-    each_series(name, metric_type, text, |candidate| found |= candidate == series);
-    found
-}
-
-/// The bytes that identify each metric of a prepared fragment, in the order of its fingerprints.
-pub(crate) fn series_of<'t>(name: &str, metric_type: MetricType, text: &'t [u8]) -> Vec<&'t [u8]> {
-    let mut all = Vec::new();
-    each_series(name, metric_type, text, |series| all.push(series));
-    all
-}
-
-/// What identifies a metric: its last line up to the value. That is the only line of most types, and the
-/// `_count` line of summaries and histograms.
-fn last_series(lines: &[u8]) -> &[u8] {
-    let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
-    let line = memchr::memrchr(b'\n', lines).map_or(lines, |end| &lines[end + 1..]);
-    memchr::memrchr(b' ', line).map_or(line, |end| &line[..end])
-}
-
-/// Number of lines. The limit on a push keeps it small.
-fn lines_of(text: &[u8]) -> u32 {
-    u32::try_from(memchr_iter(b'\n', text).count()).unwrap_or(u32::MAX)
-}
-
-/// Calls `visit` with the bytes that identify each metric of a fragment.
-pub(crate) fn each_series<'t>(
-    name: &str,
-    metric_type: MetricType,
-    text: &'t [u8],
-    mut visit: impl FnMut(&'t [u8]),
-) {
-    let counted = metric_type == MetricType::Summary || metric_type.is_histogram();
-    let count_prefix = counted.then(|| count_line_prefix(name));
-    let mut start = 0;
-    for end in memchr_iter(b'\n', text) {
-        let line = &text[start..end];
-        start = end + 1;
-        if count_prefix
-            .as_ref()
-            .is_none_or(|prefix| line.starts_with(prefix))
-        {
-            visit(last_series(line));
-        }
-    }
-}
-
-/// How the `_count` lines of a family begin. Every stored series has labels, so the name is always delimited.
-fn count_line_prefix(name: &str) -> Vec<u8> {
-    let mut line = Vec::new();
-    let count = format!("{name}_count");
-    let none = Exposition::default();
-    text::write_metric(
-        &mut line,
-        &none,
-        &count,
-        &[("a", "")],
-        Value::Number(0.0),
-        EscapingScheme::AllowUtf8,
-    );
-    let labels_start = memmem::rfind(&line, b"a=").unwrap_or(line.len());
-    line.truncate(labels_start);
-    line
 }
 
 /// The state of one [`Preparer::prepare`].
@@ -589,8 +420,8 @@ impl<'a> Work<'a, '_> {
         };
         self.prepared.families.push(PreparedFamily {
             name,
-            help: family.help.map(|help| self.exposition.text(help)),
-            unit: self.exposition.text(family.unit),
+            help: family.help.map(|help| Cow::Borrowed(self.exposition.text(help))),
+            unit: Cow::Borrowed(self.exposition.text(family.unit)),
             metric_type: family.metric_type,
             pushed_at: self.now,
             text: text_start..self.prepared.text.len(),

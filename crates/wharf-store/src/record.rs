@@ -26,9 +26,13 @@ use std::time::Duration;
 use thiserror::Error;
 use wharf_model::{GroupingKey, MetricType};
 
+use crate::change::{Cause, Change};
+use crate::effect::By;
 use crate::lifetime::{Lifetime, Ttl};
-use crate::prepare::{Prepared, Preparer, Shape};
-use crate::{PushMode, Reserved, UnixNanos};
+use crate::mode::PushMode;
+use crate::parts::{FamilyParts, Shape};
+use crate::prepare::{Prepared, Preparer};
+use crate::{Reserved, UnixNanos};
 
 /// One change, without lifetimes.
 const SINGLE: u8 = 1;
@@ -49,25 +53,6 @@ const UTF8_NAMES: u8 = 2;
 const INFINITY_ADDED: u8 = 4;
 const HAS_EXACT: u8 = 8;
 
-/// A change, as it stands in the ledger.
-#[derive(Debug)]
-pub(crate) enum Change<'a> {
-    Put {
-        key: GroupingKey,
-        mode: PushMode,
-        lifetime: Option<Lifetime>,
-        prepared: Prepared<'a>,
-    },
-    Delete {
-        key: GroupingKey,
-    },
-    DeleteFamilies {
-        key: GroupingKey,
-        names: Vec<&'a str>,
-    },
-    Wipe,
-}
-
 /// Why bytes are no record.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -85,26 +70,6 @@ pub enum RecordError {
         /// What should have stood there.
         expected: &'static str,
     },
-}
-
-/// One family of a put record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FamilyParts<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) help: Option<&'a str>,
-    pub(crate) unit: &'a str,
-    pub(crate) metric_type: MetricType,
-    pub(crate) shape: Shape,
-    pub(crate) pushed_at: UnixNanos,
-    pub(crate) text: &'a [u8],
-    pub(crate) exact: Option<&'a [u8]>,
-}
-
-impl FamilyParts<'_> {
-    /// About as many bytes as it takes in a record.
-    pub(crate) fn record_bytes(&self) -> usize {
-        self.text.len() + self.name.len() + 64
-    }
 }
 
 /// The record of a group's families.
@@ -334,16 +299,24 @@ pub fn describe_record(record: &[u8]) -> Result<String, RecordError> {
     Ok(texts.join("; "))
 }
 
+fn list(keys: &[GroupingKey]) -> String {
+    let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    keys.join(", ")
+}
+
 fn describe(change: &Change<'_>) -> String {
     match change {
         Change::Wipe => "wipe".to_owned(),
-        Change::Delete { key } => format!("delete {key}"),
-        Change::DeleteFamilies { key, names } => format!("delete families of {key}: {}", names.join(", ")),
+        Change::Delete { keys, .. } => format!("delete {}", list(keys)),
+        Change::DeleteFamilies { keys, names, .. } => {
+            format!("delete families of {}: {}", list(keys), names.join(", "))
+        }
         Change::Put {
             key,
             mode,
             lifetime,
             prepared,
+            ..
         } => {
             let what = match mode {
                 PushMode::ReplaceGroup => "group",
@@ -396,6 +369,16 @@ pub(crate) fn decode<'a>(record: &'a [u8], preparer: &Preparer) -> Result<Vec<Ch
     } else {
         Err(reader.malformed("the end"))
     }
+}
+
+/// The families of an image that this process has made.
+pub(crate) fn decode_image<'a>(image: &'a [u8], preparer: &Preparer) -> Prepared<'a> {
+    let changes = decode(image, preparer).unwrap_or_default();
+    let put = changes.into_iter().find_map(|change| match change {
+        Change::Put { prepared, .. } => Some(prepared),
+        _ => None,
+    });
+    put.unwrap_or_default()
 }
 
 struct Reader<'a> {
@@ -484,7 +467,10 @@ impl<'a> Reader<'a> {
     fn change(&mut self, preparer: &Preparer) -> Result<Change<'a>, RecordError> {
         match self.byte("a kind of change")? {
             PUT => self.put(preparer),
-            DELETE => Ok(Change::Delete { key: self.key()? }),
+            DELETE => Ok(Change::Delete {
+                keys: Cow::Owned(vec![self.key()?]),
+                by: By::Request,
+            }),
             WIPE => Ok(Change::Wipe),
             DELETE_FAMILIES if self.version == SEVERAL => {
                 let key = self.key()?;
@@ -492,7 +478,11 @@ impl<'a> Reader<'a> {
                 for _ in 0..self.length()? {
                     names.push(self.text()?);
                 }
-                Ok(Change::DeleteFamilies { key, names })
+                Ok(Change::DeleteFamilies {
+                    keys: Cow::Owned(vec![key]),
+                    names,
+                    by: By::Request,
+                })
             }
             _ => Err(self.malformed("put, delete, wipe or delete families before it")),
         }
@@ -550,10 +540,11 @@ impl<'a> Reader<'a> {
             return Err(self.malformed("families sorted by name before it"));
         }
         Ok(Change::Put {
-            key,
+            key: Cow::Owned(key),
             mode,
             lifetime,
             prepared,
+            cause: Cause::Again,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use thiserror::Error;
 use wharf_model::{Exposition, Family, GroupingKey, GroupingKeyError, Metric, TooLarge};
 
-use crate::error::{describe_labels, short};
+use crate::inconsistency::{describe_labels, short};
 
 /// Why an exposition cannot be taken apart.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

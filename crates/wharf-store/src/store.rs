@@ -1,38 +1,23 @@
-//! The store: one lock around the state, and snapshots for readers.
+//! The store: what it is made of, how it is asked, and how it stands to its ledger.
+//!
+//! What changes it is in the files of `write`, what lists it in those of `read`.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use imbl::OrdMap;
-use wharf_ledger::{CheckpointError, Health, Ledger, Sequence, Ticket};
-use wharf_model::{Exposition, GroupingKey};
+use wharf_ledger::{CheckpointError, Ledger, Sequence};
+use wharf_model::GroupingKey;
 
-use crate::checks::Incoming;
-use crate::family::Family;
-use crate::images::Images;
-use crate::lifetime::{Lifetime, Ttl};
+use crate::feed::Follower;
 use crate::limits::{Limits, Usage};
-use crate::prepare::{InstanceLabel, Prepared, Preparer};
-use crate::record;
-use crate::state::{State, Undo};
-use crate::stencil::{Gist, Stencils, TextBody};
-use crate::{FamilyView, PUSH_TIME, PushError, RecordError, Reserved, UnixNanos};
-
-/// What a push replaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PushMode {
-    /// The whole group (PUT).
-    ReplaceGroup,
-    /// The families it brings (POST); others of the group stay.
-    ReplaceFamilies,
-    /// The series it brings; others of these families, and other families of the group, stay.
-    ReplaceSeries,
-}
-
-/// The pause of whoever takes the lock again and again. The lock is not fair: taken again at once, it would keep those
-/// waiting who are only just being woken.
-const GIVE_WAY: Duration = Duration::from_micros(50);
+use crate::prepare::stencil::Stencils;
+use crate::prepare::{InstanceLabel, Preparer};
+use crate::read::images::Images;
+use crate::read::snapshot::{Snapshot, Totals, snapshot_of, totals_of};
+use crate::record::{self, RecordError};
+use crate::write::claims::Claims;
+use crate::write::local::{Kept, Local, WriterStatistics};
+use crate::write::lock::{Hold, Lock, let_others};
+use crate::{Reserved, Revision};
 
 /// Groups that are counted under one hold of the lock.
 const COUNTED_AT_ONCE: usize = 512;
@@ -41,80 +26,10 @@ const COUNTED_AT_ONCE: usize = 512;
 #[derive(Debug)]
 pub struct Store {
     pub(crate) preparer: Preparer,
-    stencils: Stencils,
-    /// A plain lock: it is held for some microseconds a push, and for a clone of a pointer a scrape.
-    guarded: Mutex<Guarded>,
-    journal: OnceLock<Journal>,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Guarded {
-    pub(crate) state: State,
-    /// The last change that went to the ledger.
-    last: Sequence,
-    /// How to take back the changes that are not on stable storage yet, oldest first.
-    undos: VecDeque<(Sequence, Undo)>,
-}
-
-impl Guarded {
-    /// Checks a push against what is stored, and against the limits.
-    pub(crate) fn admit(
-        &mut self,
-        preparer: &Preparer,
-        key: &GroupingKey,
-        mode: PushMode,
-        prepared: &Prepared<'_>,
-    ) -> Result<(), PushError> {
-        self.state.admit(preparer, key, mode, prepared)?;
-        self.state.enlist(key);
-        Ok(self.state.check_limits(preparer, key, mode, prepared)?)
-    }
-}
-
-/// The ledger, and how changes depend on it.
-#[derive(Debug)]
-struct Journal {
-    ledger: Ledger,
-    /// Whether a change counts only when it is on stable storage, so that one which does not get there is taken
-    /// back.
-    waits: bool,
-}
-
-/// A change that is visible, and about to be on stable storage.
-#[derive(Debug)]
-#[must_use = "a change is safe only when this has been waited for"]
-pub struct Commit {
-    ticket: Option<Ticket>,
-}
-
-impl Commit {
-    /// Waits until the change is as safe as the ledger's mode promises.
-    ///
-    /// # Errors
-    /// [`PushError::Unavailable`] if it did not get to stable storage; it has been taken back then.
-    pub async fn wait(self) -> Result<(), PushError> {
-        match self.ticket {
-            None => Ok(()),
-            Some(ticket) => ticket.await.map_err(|error| unavailable(&error)),
-        }
-    }
-}
-
-fn unavailable(reason: &impl ToString) -> PushError {
-    PushError::Unavailable {
-        reason: reason.to_string(),
-    }
-}
-
-/// How much is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Totals {
-    /// Number of groups.
-    pub groups: usize,
-    /// Number of series: the lines of samples a text scrape shows, the gateway's own aside.
-    pub series: u64,
-    /// Bytes of their text, and of the protobuf form of what text cannot say.
-    pub bytes: u64,
+    pub(crate) stencils: Stencils,
+    pub(crate) lock: Lock,
+    pub(crate) local: Local,
+    pub(crate) claims: Claims,
 }
 
 impl Store {
@@ -124,8 +39,9 @@ impl Store {
         Self {
             preparer: Preparer::new(reserved, max_push_bytes),
             stencils: Stencils::default(),
-            guarded: Mutex::default(),
-            journal: OnceLock::new(),
+            lock: Lock::default(),
+            local: Local::default(),
+            claims: Claims::default(),
         }
     }
 
@@ -135,216 +51,23 @@ impl Store {
         self
     }
 
-    /// [`Self::push_with_ttl`] without a time to live: the group stays until it is deleted.
+    /// Tells of all changes from now on; see [`Effect`](crate::Effect) for what is told, and [`Follower`] for how.
     ///
-    /// # Errors
-    /// As there.
-    pub fn push(
-        &self,
-        key: &GroupingKey,
-        mode: PushMode,
-        exposition: &Exposition<'_>,
-        now: UnixNanos,
-    ) -> Result<Commit, PushError> {
-        self.push_with_ttl(key, mode, exposition, None, now)
+    /// Who keeps a picture of what is stored follows first and takes a [snapshot](Self::snapshot) then: the snapshot has
+    /// what was changed before, and some of what is told.
+    pub fn follow(&self) -> Follower {
+        Follower::of(self.local.feed())
     }
 
-    /// Replaces the group `key`, or the pushed families or series in it, by `exposition`.
-    ///
-    /// A snapshot taken after this returns has the whole push, one taken before has nothing of it. `now` becomes
-    /// the group's push time, and `ttl` says how long the group lives from then on; what earlier pushes said of
-    /// that does not count any more.
-    ///
-    /// # Durability
-    /// With a ledger, the push is safe when the returned [`Commit`] has been waited for.
-    ///
-    /// # Errors
-    /// [`PushError`] if the push contradicts itself or what other groups hold, or would pass a limit. Nothing of it
-    /// is stored then; the group's failure time becomes `now`. A group that does not exist is made for that where
-    /// its times clash with no other group's, unless it is a limit that was passed, and lives as long as the push
-    /// said. [`PushError::Unavailable`] if the ledger takes nothing: then nothing changes at all.
-    pub fn push_with_ttl(
-        &self,
-        key: &GroupingKey,
-        mode: PushMode,
-        exposition: &Exposition<'_>,
-        ttl: Option<Ttl>,
-        now: UnixNanos,
-    ) -> Result<Commit, PushError> {
-        let lifetime = ttl.map(|ttl| ttl.from(now));
-        let pushed = if mode == PushMode::ReplaceSeries {
-            self.merge(key, exposition, lifetime, now)
-        } else {
-            let prepared = self.preparer.prepare(key, exposition, now);
-            prepared
-                .map_err(|unfit| self.explain_unfit(key, mode, unfit))
-                .and_then(|prepared| self.push_prepared(key, mode, lifetime, prepared))
-        };
-        pushed.inspect_err(|error| self.record_failure(key, error, lifetime, now))
-    }
-
-    /// [`Self::push_with_ttl`] of a body in the text format. One that is like earlier ones but for the values costs less
-    /// this way, since it need not be read.
-    ///
-    /// # Errors
-    /// Those of [`TextBody::decode`]; then nothing changes. Within, those of [`Self::push_with_ttl`].
-    pub fn push_text<B: TextBody>(
-        &self,
-        key: &GroupingKey,
-        mode: PushMode,
-        body: &B,
-        ttl: Option<Ttl>,
-        now: UnixNanos,
-    ) -> Result<Result<Commit, PushError>, B::Error> {
-        let candidate = match mode {
-            PushMode::ReplaceSeries => None,
-            _ => self.stencils.candidate(key, body.text()),
-        };
-        let Some(candidate) = candidate else {
-            let exposition = body.decode(body.text())?;
-            body.was_read(&exposition);
-            return Ok(self.push_with_ttl(key, mode, &exposition, ttl, now));
-        };
-        let lifetime = ttl.map(|ttl| ttl.from(now));
-        let stencil = self.stencils.get(key, &candidate);
-        let prepared = stencil
-            .as_deref()
-            .and_then(|stencil| candidate.prepare(stencil, &self.preparer, key, now));
-        let pushed = if let Some(prepared) = prepared {
-            body.was_known(&Gist::of(&prepared));
-            self.push_prepared(key, mode, lifetime, prepared)
-        } else {
-            let exposition = body.decode(body.text())?;
-            body.was_read(&exposition);
-            let prepared = self.preparer.prepare(key, &exposition, now);
-            let prepared = prepared.map_err(|unfit| self.explain_unfit(key, mode, unfit));
-            prepared.and_then(|prepared| {
-                self.stencils
-                    .learn(&self.preparer, key, &candidate, &prepared, body, now);
-                self.push_prepared(key, mode, lifetime, prepared)
-            })
-        };
-        Ok(pushed.inspect_err(|error| self.record_failure(key, error, lifetime, now)))
-    }
-
-    fn push_prepared(
-        &self,
-        key: &GroupingKey,
-        mode: PushMode,
-        lifetime: Option<Lifetime>,
-        prepared: Prepared<'_>,
-    ) -> Result<Commit, PushError> {
-        let record = self.record_of(key, mode, lifetime, &prepared);
-        let mut guarded = self.lock();
-        guarded.state.check_push(&prepared)?;
-        if let Err(error) = guarded.admit(&self.preparer, key, mode, &prepared) {
-            drop(guarded);
-            let prepared = &prepared;
-            return Err(self.explain(Incoming { key, mode, prepared }, error));
-        }
-        let commit = self.put(&mut guarded, key, mode, lifetime, prepared, record)?;
-        Self::unlock(guarded);
-        Ok(commit)
-    }
-
-    /// Books a refused push.
-    pub(crate) fn record_failure(
-        &self,
-        key: &GroupingKey,
-        error: &PushError,
-        lifetime: Option<Lifetime>,
-        now: UnixNanos,
-    ) {
-        let makes = match error {
-            PushError::Timestamps(_) | PushError::Inconsistent(_) => true,
-            PushError::Limit(_) => false,
-            PushError::TooLarge { .. } | PushError::Unavailable { .. } => return,
-        };
-        let mut guarded = self.lock();
-        let mode = PushMode::ReplaceFamilies;
-        if let Some(prepared) = guarded.state.failure(&self.preparer, key, makes, now) {
-            let is_new = guarded.state.roster(key).is_none();
-            let lifetime = if is_new {
-                lifetime
-            } else {
-                guarded.state.lifetimes().get(key)
-            };
-            let record = self.record_of(key, mode, lifetime, &prepared);
-            // The refusal is the answer; nobody waits for its trace, and a ledger that takes nothing loses it.
-            drop(self.put(&mut guarded, key, mode, lifetime, prepared, record));
-        }
-    }
-
-    pub(crate) fn put(
-        &self,
-        guarded: &mut Guarded,
-        key: &GroupingKey,
-        mode: PushMode,
-        lifetime: Option<Lifetime>,
-        prepared: Prepared<'_>,
-        record: Option<Vec<u8>>,
-    ) -> Result<Commit, PushError> {
-        let commit = self.append(guarded, record)?;
-        let undo = guarded
-            .state
-            .put(&self.preparer, key, mode, lifetime, prepared, self.waits());
-        self.book_undo(guarded, undo);
-        Ok(commit)
-    }
-
-    /// The record of a push, if there is a ledger for it.
-    pub(crate) fn record_of(
-        &self,
-        key: &GroupingKey,
-        mode: PushMode,
-        lifetime: Option<Lifetime>,
-        prepared: &Prepared<'_>,
-    ) -> Option<Vec<u8>> {
-        self.has_ledger()
-            .then(|| record::put(key, mode, lifetime, prepared.parts()))
-    }
-
-    /// Removes the group of exactly this key; whether there was one.
-    ///
-    /// # Errors
-    /// [`PushError::Unavailable`] if the ledger takes nothing.
-    pub fn delete(&self, key: &GroupingKey) -> Result<(bool, Commit), PushError> {
-        let mut guarded = self.lock();
-        // Also for a group that is not there: its end may still be on the way to the disk, and this answer must not
-        // overtake it.
-        let record = self.journal.get().map(|_| record::delete(key));
-        let commit = self.append(&mut guarded, record)?;
-        let undo = guarded.state.delete(&self.preparer, key, self.waits());
-        let existed = undo.is_some();
-        self.book_undo(&mut guarded, undo.unwrap_or(Undo::Nothing));
-        Self::unlock(guarded);
-        Ok((existed, commit))
-    }
-
-    /// Removes all groups at once; how many there were.
-    ///
-    /// # Errors
-    /// [`PushError::Unavailable`] if the ledger takes nothing.
-    pub fn wipe(&self) -> Result<(usize, Commit), PushError> {
-        let mut guarded = self.lock();
-        let record = self.journal.get().map(|_| record::wipe());
-        let commit = self.append(&mut guarded, record)?;
-        let old = guarded.state.wipe();
-        let groups = old.groups();
-        if self.waits() {
-            self.book_undo(&mut guarded, Undo::Unwipe { state: Box::new(old) });
-            return Ok((groups, commit));
-        }
-        // Dropped after the lock is released: freeing a million series takes a while.
-        drop(guarded);
-        drop(old);
-        Ok((groups, commit))
+    /// The last change of a group; none if there is no such group.
+    pub fn revision_of(&self, key: &GroupingKey) -> Option<Revision> {
+        self.lock.hold().state.revision_of(key)
     }
 
     /// Whether a change is being made just now: a hint, for those who can do something else meanwhile. It is cheaper than to
     /// wait in line, which costs a thread two system calls and its place on a processor.
     pub fn is_busy(&self) -> bool {
-        matches!(self.guarded.try_lock(), Err(TryLockError::WouldBlock))
+        self.lock.is_held()
     }
 
     /// What is stored now. Takes no time, and keeps nobody waiting however long it is held; memory of what is
@@ -386,7 +109,7 @@ impl Store {
                 guarded.state.enlist(key);
             }
             drop(guarded);
-            Self::give_way();
+            let_others();
         }
     }
 
@@ -397,18 +120,24 @@ impl Store {
 
     // ---- the ledger ---------------------------------------------------------------------------------------
 
-    /// Applies a record that a ledger has kept. Nothing is checked: it was, when it was written.
+    /// [`Self::replay_at`] of a record whose number does not matter.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn replay(&self, record: &[u8]) -> Result<(), RecordError> {
+        let next = self.lock.hold().last.next();
+        self.replay_at(next, record)
+    }
+
+    /// Applies a record that a ledger has kept under this number. Nothing is checked: it was, when it was written.
     ///
     /// # Errors
     /// If the bytes are no record, or one of a later version.
-    pub fn replay(&self, record: &[u8]) -> Result<(), RecordError> {
+    pub fn replay_at(&self, at: Revision, record: &[u8]) -> Result<(), RecordError> {
         let changes = record::decode(record, &self.preparer)?;
+        // What a long log has deleted must not pile up until the first change after the start: the lock frees it.
         let mut guarded = self.lock();
-        for change in changes {
-            guarded.state.replay(&self.preparer, change);
-        }
-        // What a long log has deleted must not pile up until the first change after the start.
-        Self::unlock(guarded);
+        self.local.load(&mut guarded, &self.preparer, at, changes);
         Ok(())
     }
 
@@ -419,39 +148,21 @@ impl Store {
             let store = Arc::downgrade(self);
             ledger.on_failure(Box::new(move |_| {
                 if let Some(store) = store.upgrade() {
-                    store.take_back(&mut store.lock());
+                    store.local.take_back(&mut store.lock(), &store.preparer);
                 }
             }));
         }
-        self.lock().last = last;
-        // A second ledger would be a mistake of the caller's; the first one stays.
-        let _first_stays = self.journal.set(Journal { ledger, waits });
+        self.local.attach(&self.lock, ledger, last, waits);
     }
 
     /// Why the ledger takes nothing, if it does not.
     pub fn failure(&self) -> Option<String> {
-        let journal = self.journal.get()?;
-        match journal.ledger.health() {
-            Health::Ok => None,
-            Health::Failed { reason, .. } => Some(reason.to_string()),
-        }
+        self.local.failure()
     }
 
-    /// What the ledger has done since the start, and how it is.
-    pub fn ledger_statistics(&self) -> Option<LedgerStatistics> {
-        let Journal { ledger, .. } = self.journal.get()?;
-        let statistics = ledger.statistics();
-        Some(LedgerStatistics {
-            is_up: !ledger.failed(),
-            records: statistics.records,
-            syncs: statistics.commits,
-            sync_time: statistics.sync_time,
-            written_bytes: statistics.bytes + statistics.checkpoint_bytes,
-            log_bytes: ledger.log_bytes(),
-            segments: statistics.segments,
-            failures: statistics.failures,
-            checkpoints: statistics.checkpoints,
-        })
+    /// What the ledger has done since the start, and how it is; none if all is in memory only.
+    pub fn writer_statistics(&self) -> Option<WriterStatistics> {
+        self.local.statistics()
     }
 
     /// Looks after the ledger, once: forgets how to take settled changes back, begins the ledger anew after a
@@ -463,19 +174,7 @@ impl Store {
     /// # Errors
     /// If the disk still fails.
     pub fn keep(&self, log_bytes: u64) -> Result<Kept, CheckpointError> {
-        let Some(Journal { ledger, .. }) = self.journal.get() else {
-            return Ok(Kept::Nothing);
-        };
-        // Dropped here, outside the lock: one of them may be all that was wiped.
-        drop(self.take_settled(ledger.durable()));
-        let failed = ledger.failed();
-        let stored = self.totals().bytes;
-        // A checkpoint, the log, and the next checkpoint while it is written: together below four
-        // checkpoints, if that is much.
-        if !failed && ledger.log_bytes() < log_bytes.max(stored) {
-            return Ok(Kept::Nothing);
-        }
-        self.checkpoint(failed)
+        self.local.keep(&self.lock, &self.preparer, log_bytes)
     }
 
     /// Writes a checkpoint now.
@@ -483,205 +182,16 @@ impl Store {
     /// # Errors
     /// If the disk fails.
     pub fn checkpoint(&self, restart: bool) -> Result<Kept, CheckpointError> {
-        let Some(Journal { ledger, .. }) = self.journal.get() else {
-            return Ok(Kept::Nothing);
-        };
-        let last = {
-            let mut guarded = self.lock();
-            if restart {
-                // The committer is about to do the same; what it would take back must not get into the checkpoint.
-                self.take_back(&mut guarded);
-            }
-            guarded.last
-        };
-        let mut records = self.images();
-        if restart {
-            ledger.restart(last, &mut records)?;
-            return Ok(Kept::Restarted);
-        }
-        ledger.checkpoint(last, &mut records)?;
-        Ok(Kept::Checkpointed)
+        self.local.checkpoint(&self.lock, &self.preparer, restart)
     }
 
     /// Records of all groups. Replayed into an empty store, and after them those of the changes that were made since this
     /// was called, they give what is stored. Nothing is held meanwhile but a few groups at a time.
     pub fn images(&self) -> impl Iterator<Item = Vec<u8>> {
-        Images::of(self)
+        Images::of(&self.lock)
     }
 
-    /// The undos of changes up to `durable`, which nobody is going to take back.
-    fn take_settled(&self, durable: Sequence) -> Vec<(Sequence, Undo)> {
-        let undos = &mut self.lock().undos;
-        let settled = undos.partition_point(|(sequence, _)| *sequence <= durable);
-        undos.drain(..settled).collect()
-    }
-
-    pub(crate) fn has_ledger(&self) -> bool {
-        self.journal.get().is_some()
-    }
-
-    pub(crate) fn waits(&self) -> bool {
-        self.journal.get().is_some_and(|journal| journal.waits)
-    }
-
-    /// Hands a change to the ledger, before it is made. Under the lock, so that the ledger's order is that in
-    /// which changes become visible. [`Self::book_undo`] has to follow.
-    pub(crate) fn append(&self, guarded: &mut Guarded, record: Option<Vec<u8>>) -> Result<Commit, PushError> {
-        let (Some(journal), Some(record)) = (self.journal.get(), record) else {
-            return Ok(Commit { ticket: None });
-        };
-        let (sequence, ticket) = journal
-            .ledger
-            .append(&record)
-            .map_err(|error| unavailable(&error))?;
-        guarded.last = sequence;
-        Ok(Commit { ticket: Some(ticket) })
-    }
-
-    /// Keeps how to take the last change back, if changes wait for the ledger. It is known when the change has been made.
-    pub(crate) fn book_undo(&self, guarded: &mut Guarded, undo: Undo) {
-        if self.waits() {
-            guarded.undos.push_back((guarded.last, undo));
-        }
-    }
-
-    /// Takes every change back that is not on stable storage, from the last one on, where changes wait for it. The
-    /// ledger has failed and takes no more.
-    fn take_back(&self, guarded: &mut Guarded) {
-        let Some(Journal { ledger, waits: true }) = self.journal.get() else {
-            return;
-        };
-        if !ledger.failed() {
-            // The ledger has been begun anew before its committer got here, and has new changes already.
-            return;
-        }
-        let durable = ledger.durable();
-        while guarded
-            .undos
-            .back()
-            .is_some_and(|(sequence, _)| *sequence > durable)
-        {
-            if let Some((_, undo)) = guarded.undos.pop_back() {
-                guarded.state.undo(&self.preparer, undo);
-            }
-        }
-        guarded.last = durable;
-    }
-
-    /// Gives the lock away, and then frees what the change has left.
-    pub(crate) fn unlock(mut guarded: MutexGuard<'_, Guarded>) {
-        let litter = guarded.state.take_litter();
-        drop(guarded);
-        drop(litter);
-    }
-
-    /// Lets others have the lock before it is taken again.
-    pub(crate) fn give_way() {
-        std::thread::sleep(GIVE_WAY);
-    }
-
-    /// A panic under the lock is a bug that may have left a push half stored. The panic's message is in the log;
-    /// going on would show that half to every scrape, so the process ends.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Guarded> {
-        self.guarded.lock().unwrap_or_else(|_| std::process::abort())
-    }
-}
-
-/// What the ledger has done since the start, and how it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LedgerStatistics {
-    /// Whether changes can be stored.
-    pub is_up: bool,
-    /// Changes that were written.
-    pub records: u64,
-    /// How often the disk was asked to keep what was written.
-    pub syncs: u64,
-    /// The time that took.
-    pub sync_time: Duration,
-    /// Bytes of the log and of checkpoints that were written.
-    pub written_bytes: u64,
-    /// Bytes of the log since the last checkpoint.
-    pub log_bytes: u64,
-    /// Files of the log that are in use.
-    pub segments: u64,
-    /// How often the disk has failed.
-    pub failures: u64,
-    /// Checkpoints that were written.
-    pub checkpoints: u64,
-}
-
-/// What [`Store::keep`] did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
-    /// There was nothing to do.
-    Nothing,
-    /// It wrote a checkpoint.
-    Checkpointed,
-    /// It began the ledger anew after a failure.
-    Restarted,
-}
-
-pub(crate) fn snapshot_of(state: &State) -> Snapshot {
-    Snapshot {
-        families: state.families().clone(),
-        lifetimes: state.lifetimes().by_key().clone(),
-        totals: totals_of(state),
-    }
-}
-
-fn totals_of(state: &State) -> Totals {
-    Totals {
-        groups: state.groups(),
-        series: state.size().series,
-        bytes: state.size().bytes,
-    }
-}
-
-/// What was stored at one moment: whole pushes only.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    pub(crate) families: OrdMap<Arc<str>, Arc<Family>>,
-    pub(crate) lifetimes: OrdMap<GroupingKey, Lifetime>,
-    pub(crate) totals: Totals,
-}
-
-impl Snapshot {
-    /// The families, sorted by name.
-    pub fn families(&self) -> impl Iterator<Item = FamilyView<'_>> {
-        self.families.values().map(|family| FamilyView::new(family))
-    }
-
-    /// The family of that name.
-    pub fn family(&self, name: &str) -> Option<FamilyView<'_>> {
-        self.families.get(name).map(|family| FamilyView::new(family))
-    }
-
-    /// When a group expires; none if it does not.
-    pub fn lifetime(&self, key: &GroupingKey) -> Option<Lifetime> {
-        self.lifetimes.get(key).copied()
-    }
-
-    /// How many groups expire some day.
-    pub fn expiring(&self) -> usize {
-        self.lifetimes.len()
-    }
-
-    /// Whether a group had a family of that name.
-    pub fn has_family(&self, key: &GroupingKey, name: &str) -> bool {
-        let family = self.families.get(name);
-        family.is_some_and(|family| family.find(key).is_some())
-    }
-
-    /// How much was stored.
-    pub fn totals(&self) -> Totals {
-        self.totals
-    }
-
-    /// The keys of all groups, in their order.
-    pub fn keys(&self) -> Vec<GroupingKey> {
-        // Every group has a push time.
-        let times = self.family(PUSH_TIME);
-        let times = times.iter().flat_map(FamilyView::fragments);
-        times.map(|time| time.key().clone()).collect()
+    pub(crate) fn lock(&self) -> Hold<'_> {
+        self.lock.hold()
     }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, anyhow};
 use wharf_exposition::protobuf;
 use wharf_http::{Gateway, NotDurable};
 use wharf_ledger::{Ledger, OpenError, Options, RealDisk, Sequence, SyncMode};
-use wharf_store::{Kept, Store};
+use wharf_store::{Kept, Revision, Store};
 
 use crate::config::{Config, Place, StorageSync};
 use crate::import;
@@ -125,7 +125,7 @@ fn open_folder(
     };
     let (mut records, mut reported) = (0u64, started);
     let mut replay = |replayed: wharf_ledger::Replayed<'_>| {
-        store.replay(replayed.record)?;
+        store.replay_at(Revision(replayed.sequence.0), replayed.record)?;
         records += 1;
         if reported.elapsed() > REPORT_EVERY {
             reported = Instant::now();

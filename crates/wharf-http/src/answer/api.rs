@@ -47,7 +47,7 @@ pub(crate) fn status(gateway: &Gateway, caller: &Caller) -> Response<ResponseBod
         // Beyond the original: whether pushes can be stored, and what else is wrong; and the time, as the clock of
         // whoever reads may be another.
         let failure = gateway.store.failure();
-        let state = match (&failure, gateway.store.ledger_statistics()) {
+        let state = match (&failure, gateway.store.writer_statistics()) {
             (Some(_), _) => "failed",
             (None, Some(_)) => "ok",
             (None, None) => "memory only",

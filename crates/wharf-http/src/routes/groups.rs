@@ -87,10 +87,10 @@ pub(crate) async fn delete(
         Ok(Err(error)) => return status::answer(error),
         Err(_) => return status::answer(Refusal::internal()),
     };
-    for commit in deleted.commits {
-        if let Err(error) = commit.wait().await {
-            return status::answer(Refusal::from(error));
-        }
+    if let Some(commit) = deleted.commit
+        && let Err(error) = commit.wait().await
+    {
+        return status::answer(Refusal::from(error));
     }
     if !request.dry_run {
         if request.family.is_some() {
@@ -307,7 +307,8 @@ pub(crate) struct DeleteRequest {
 /// What was deleted, or would be.
 struct Deleted {
     keys: Vec<GroupingKey>,
-    commits: Vec<Commit>,
+    /// None if it is only said what would go.
+    commit: Option<Commit>,
 }
 
 impl DeleteRequest {
@@ -370,46 +371,20 @@ impl DeleteRequest {
     fn run(&self, gateway: &Gateway) -> Result<Deleted, Refusal> {
         let store = &gateway.store;
         let pushed_before = self.pushed_before(gateway);
-        let deleted = |keys, commits| Deleted { keys, commits };
-        if let Some(family) = &self.family {
-            return self.run_for_family(gateway, family, pushed_before);
-        }
-        if self.dry_run {
-            return Ok(deleted(
-                store.matching(&self.selectors, pushed_before),
-                Vec::new(),
-            ));
-        }
-        let (keys, commit) = store.delete_matching(&self.selectors, pushed_before)?;
-        Ok(deleted(keys, vec![commit]))
-    }
-
-    /// One family, group by group.
-    fn run_for_family(
-        &self,
-        gateway: &Gateway,
-        family: &str,
-        pushed_before: Option<UnixNanos>,
-    ) -> Result<Deleted, Refusal> {
-        let mut deleted = Deleted {
-            keys: Vec::new(),
-            commits: Vec::new(),
+        let selectors = &self.selectors;
+        let (keys, commit) = match (&self.family, self.dry_run) {
+            (None, true) => (store.matching(selectors, pushed_before), None),
+            (Some(family), true) => (store.matching_with_family(selectors, pushed_before, family), None),
+            (None, false) => {
+                let (keys, commit) = store.delete_matching(selectors, pushed_before)?;
+                (keys, Some(commit))
+            }
+            (Some(family), false) => {
+                let (keys, commit) = store.delete_family_matching(selectors, pushed_before, family)?;
+                (keys, Some(commit))
+            }
         };
-        let snapshot = gateway.store.snapshot();
-        for key in gateway.store.matching(&self.selectors, pushed_before) {
-            if !snapshot.has_family(&key, family) {
-                continue;
-            }
-            if !self.dry_run {
-                let (families, commit) = gateway.store.delete_families(&key, &[family])?;
-                if families == 0 {
-                    continue;
-                }
-                deleted.commits.push(commit);
-            }
-            deleted.keys.push(key);
-        }
-        Ok(deleted)
+        Ok(Deleted { keys, commit })
     }
 
     /// For the log.

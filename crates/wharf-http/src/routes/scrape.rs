@@ -102,7 +102,7 @@ fn own(gateway: &Gateway, snapshot: &Snapshot) -> Exposition<'static> {
         series: totals.series,
         bytes: totals.bytes,
         quotas: gateway.policy().quota_gauges(&gateway.store.quota_usage()),
-        ledger: gateway.store.ledger_statistics(),
+        ledger: gateway.store.writer_statistics(),
         config: gateway.reading().map(|reading| ConfigGauge {
             is_used: reading.last_reload.is_none_or(|reload| reload.error.is_none()),
             in_force_since: reading.in_force_since,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use http::{Response, StatusCode};
 use wharf_gateway::{Caller, Refusal, Right};
 use wharf_history::History;
-use wharf_store::{LedgerStatistics, Totals, UnixNanos};
+use wharf_store::{Detail, Files, Totals, UnixNanos, WriterStatistics};
 
 use crate::activity::Disk;
 use crate::activity::hour::{SPAN, Span, Sums};
@@ -134,7 +134,7 @@ fn write_totals(data: &mut Members<'_>, totals: Totals, sums: Sums, future_group
 }
 
 fn write_storage(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk, is_admin: bool) {
-    let ledger = gateway.store.ledger_statistics();
+    let ledger = gateway.store.writer_statistics();
     let (failure, not_ready) = (gateway.store.failure(), gateway.not_ready());
     let mut object = Members::object(data.key("storage"));
     let state = match (&failure, &ledger) {
@@ -161,16 +161,23 @@ fn write_storage(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk, is_admi
         "sync",
         gateway.status.flags.get("storage.sync").map(String::as_str),
     );
-    let LedgerStatistics {
-        syncs,
-        sync_time,
+    let WriterStatistics {
+        commits: syncs,
+        commit_time: sync_time,
+        failures,
+        detail,
+        ..
+    } = ledger.unwrap_or_default();
+    let files = match detail {
+        Detail::Files(files) => files,
+        _ => Files::default(),
+    };
+    let Files {
         written_bytes,
         log_bytes,
         segments,
-        failures,
         checkpoints,
-        ..
-    } = ledger.unwrap_or_default();
+    } = files;
     object.integer("segments", segments);
     object.integer("log_bytes", log_bytes);
     object.integer("written_bytes", written_bytes);

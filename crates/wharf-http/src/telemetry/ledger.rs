@@ -1,7 +1,7 @@
 //! What the ledger has done, and how it is.
 
 use wharf_model::MetricType;
-use wharf_store::{LedgerStatistics, ReservedFamily};
+use wharf_store::{Detail, ReservedFamily, WriterStatistics};
 
 use super::assemble::{self, Assembly};
 use super::own;
@@ -53,14 +53,17 @@ pub(super) const WRITTEN_BYTES: ReservedFamily = own(
 );
 
 /// Adds the families, in the order of their names.
-pub(super) fn assemble(assembly: &mut Assembly, ledger: &LedgerStatistics) {
-    assembly.single(CHECKPOINTS, assemble::float(ledger.checkpoints));
-    assembly.single(FAILURES, assemble::float(ledger.failures));
-    assembly.single(LOG_BYTES, assemble::float(ledger.log_bytes));
-    assembly.single(RECORDS, assemble::float(ledger.records));
-    assembly.single(SEGMENTS, assemble::float(ledger.segments));
-    assembly.single(SYNC_SECONDS, ledger.sync_time.as_secs_f64());
-    assembly.single(SYNCS, assemble::float(ledger.syncs));
-    assembly.single(UP, assemble::truth(ledger.is_up));
-    assembly.single(WRITTEN_BYTES, assemble::float(ledger.written_bytes));
+pub(super) fn assemble(assembly: &mut Assembly, writer: &WriterStatistics) {
+    let Detail::Files(files) = writer.detail else {
+        return;
+    };
+    assembly.single(CHECKPOINTS, assemble::float(files.checkpoints));
+    assembly.single(FAILURES, assemble::float(writer.failures));
+    assembly.single(LOG_BYTES, assemble::float(files.log_bytes));
+    assembly.single(RECORDS, assemble::float(writer.records));
+    assembly.single(SEGMENTS, assemble::float(files.segments));
+    assembly.single(SYNC_SECONDS, writer.commit_time.as_secs_f64());
+    assembly.single(SYNCS, assemble::float(writer.commits));
+    assembly.single(UP, assemble::truth(writer.is_up));
+    assembly.single(WRITTEN_BYTES, assemble::float(files.written_bytes));
 }

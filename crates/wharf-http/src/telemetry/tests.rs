@@ -1,3 +1,5 @@
+use wharf_store::{Detail, Files};
+
 use super::*;
 
 const BUILD: BuildLabels = BuildLabels {
@@ -133,16 +135,18 @@ fn own_families_show_store_scrapes_and_refusals() {
         series: 30,
         bytes: 4000,
         quotas: vec![quota()],
-        ledger: Some(LedgerStatistics {
+        ledger: Some(WriterStatistics {
             is_up: true,
             records: 5,
-            syncs: 3,
-            sync_time: Duration::from_millis(1500),
-            written_bytes: 6000,
-            log_bytes: 700,
-            segments: 2,
+            commits: 3,
+            commit_time: Duration::from_millis(1500),
             failures: 1,
-            checkpoints: 4,
+            detail: Detail::Files(Files {
+                written_bytes: 6000,
+                log_bytes: 700,
+                segments: 2,
+                checkpoints: 4,
+            }),
         }),
         config: Some(CONFIG),
         web_configs: vec![
@@ -238,7 +242,7 @@ fn families_and_labels_are_sorted_and_reserved() {
     let now = Instant::now();
     let gauges = StoreGauges {
         quotas: vec![quota()],
-        ledger: Some(LedgerStatistics::default()),
+        ledger: Some(WriterStatistics::default()),
         config: Some(CONFIG),
         web_configs: vec![web_config("web.config.file", true)],
         ..StoreGauges::default()

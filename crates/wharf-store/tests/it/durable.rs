@@ -12,7 +12,8 @@ use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
 use wharf_model::Exposition;
 use wharf_store::{
-    Commit, GroupPush, GroupRefused, Kept, Listing, PushError, PushMode, Reserved, Store, Ttl, UnixNanos,
+    Commit, Facts, GroupPush, GroupRefused, Kept, Listing, PushError, PushMode, Reserved, Store, Ttl,
+    UnixNanos,
 };
 
 use crate::{exposition, key};
@@ -68,6 +69,7 @@ impl Durable {
                         key: key(push.group),
                         exposition: decode(&push.body),
                         ttl: push.ttl,
+                        facts: Facts::default(),
                     })
                     .collect();
                 match self.store.push_all(&pushes, *mode, seconds(now)) {
@@ -82,6 +84,11 @@ impl Durable {
             Step::DeleteMatching { selector } => {
                 let selectors = [selector.parse().unwrap()];
                 let deleted = self.store.delete_matching(&selectors, None);
+                deleted.map(|(_, commit)| commit)
+            }
+            Step::DeleteFamilyMatching { selector, family } => {
+                let selectors = [selector.parse().unwrap()];
+                let deleted = self.store.delete_family_matching(&selectors, None, family);
                 deleted.map(|(_, commit)| commit)
             }
             // Nobody waits for it.
@@ -123,6 +130,10 @@ enum Step {
     },
     DeleteMatching {
         selector: &'static str,
+    },
+    DeleteFamilyMatching {
+        selector: &'static str,
+        family: &'static str,
     },
     Expire,
     SetBack,
@@ -191,7 +202,9 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         3 => pushes.prop_map(|(mode, pushes)| Step::PushAll { mode, pushes }),
         3 => group.clone().prop_map(|group| Step::Delete { group }),
         2 => (group, names).prop_map(|(group, names)| Step::DeleteFamilies { group, names }),
-        1 => selector.prop_map(|selector| Step::DeleteMatching { selector }),
+        1 => selector.clone().prop_map(|selector| Step::DeleteMatching { selector }),
+        1 => (selector, prop::sample::select(vec!["m", "gm"]))
+            .prop_map(|(selector, family)| Step::DeleteFamilyMatching { selector, family }),
         2 => Just(Step::Expire),
         2 => Just(Step::SetBack),
         1 => Just(Step::Wipe),
@@ -299,6 +312,45 @@ fn the_disk_holds_less_than_three_times_what_is_stored() {
     assert!(checkpoints > 10, "{checkpoints} checkpoints");
 }
 
+#[test]
+fn a_family_that_goes_from_many_groups_is_one_change() {
+    let disk = SimulatedDisk::new(1);
+    let durable = Durable::open(&disk);
+    for group in ["job/a", "job/b", "job/c"] {
+        let push = Push {
+            group,
+            body: format!("m{{g=\"{group}\"}} 1\nn{{g=\"{group}\"}} 1\n"),
+            ttl: None,
+        };
+        let mode = PushMode::ReplaceGroup;
+        assert!(durable.apply(&Step::Push { mode, push }, 1));
+    }
+    let records = || durable.store.writer_statistics().unwrap().records;
+    let (before, all) = (records(), durable.contents());
+    let selectors = [r#"{job=~"a|b|c"}"#.parse().unwrap()];
+    let delete = || {
+        durable
+            .store
+            .delete_family_matching(&selectors, None, "m")
+            .unwrap()
+    };
+    // A disk that fails takes all of it back.
+    disk.fail_after(0, Fault::Lasting(std::io::ErrorKind::StorageFull));
+    let (keys, commit) = delete();
+    assert_eq!(keys.len(), 3);
+    block_on(commit).unwrap_err();
+    assert_eq!(durable.contents(), all);
+    disk.heal();
+    assert_eq!(durable.store.keep(u64::MAX).unwrap(), Kept::Restarted);
+    let restarted = records();
+    assert_eq!(restarted, before);
+    let (keys, commit) = delete();
+    block_on(commit).unwrap();
+    assert_eq!((keys.len(), records()), (3, restarted + 1));
+    assert!(!durable.contents().contains("\nm{"));
+    assert_eq!(Durable::open(&disk.crash()).contents(), durable.contents());
+}
+
 fn last() -> Step {
     Step::Push {
         mode: PushMode::ReplaceGroup,
@@ -310,7 +362,7 @@ fn last() -> Step {
     }
 }
 
-fn block_on(commit: Commit) -> Result<(), PushError> {
+pub(crate) fn block_on(commit: Commit) -> Result<(), PushError> {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {

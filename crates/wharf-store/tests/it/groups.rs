@@ -4,7 +4,7 @@ use expect_test::expect;
 use wharf_exposition::text;
 use wharf_model::{GroupingKey, Selector};
 use wharf_store::{
-    Cursor, GroupPush, InstanceLabel, Listing, PushMode, Reserved, SortBy, Store, UnixNanos, split,
+    Cursor, Facts, GroupPush, InstanceLabel, Listing, PushMode, Reserved, SortBy, Store, UnixNanos, split,
 };
 
 use crate::{exposition, key, post, push, put, samples, store};
@@ -82,6 +82,7 @@ fn push_all(store: &Store, body: &str, labels: &[&str]) -> Result<(), String> {
             key,
             exposition,
             ttl: None,
+            facts: Facts::default(),
         })
         .collect();
     let pushed = store.push_all(&pushes, PushMode::ReplaceFamilies, seconds(100));

@@ -5,6 +5,7 @@
 mod concurrency;
 mod durable;
 mod exact;
+mod feed;
 mod groups;
 mod images;
 mod lifetimes;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use wharf_exposition::text;
 use wharf_model::{GroupingKey, Selector};
-use wharf_store::{GroupPush, Limits, Listing, PushMode, Quota, SortBy, Store, Ttl, UnixNanos, Usage};
+use wharf_store::{Facts, GroupPush, Limits, Listing, PushMode, Quota, SortBy, Store, Ttl, UnixNanos, Usage};
 
 use crate::{exposition, key, store, wipe};
 
@@ -46,6 +46,11 @@ enum Step {
     DeleteMatching {
         condition: Condition,
         before: Option<u32>,
+    },
+    DeleteFamilyMatching {
+        condition: Condition,
+        before: Option<u32>,
+        family: &'static str,
     },
     Expire,
     SetLimits(Bounds),
@@ -137,6 +142,18 @@ impl Model {
                 let is_old = |group: &Group| before.is_none_or(|before| group.changed < before);
                 self.groups
                     .retain(|labels, group| !((condition.holds)(labels) && is_old(group)));
+            }
+            Step::DeleteFamilyMatching {
+                condition,
+                before,
+                family,
+            } => {
+                let is_old = |group: &Group| before.is_none_or(|before| group.changed < before);
+                for (labels, group) in &mut self.groups {
+                    if (condition.holds)(labels) && is_old(group) {
+                        group.families.remove(*family);
+                    }
+                }
             }
             Step::Expire => {
                 for group in self.groups.values_mut() {
@@ -528,7 +545,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => pushes.prop_map(|(mode, pushes)| Step::PushAll { mode, pushes }),
         3 => group.clone().prop_map(|group| Step::Delete { group }),
         3 => (group, names).prop_map(|(group, names)| Step::DeleteFamilies { group, names }),
-        2 => (condition, before).prop_map(|(condition, before)| Step::DeleteMatching { condition, before }),
+        2 => (condition.clone(), before.clone())
+            .prop_map(|(condition, before)| Step::DeleteMatching { condition, before }),
+        2 => (condition, before, prop::sample::select(vec!["m", "h", "push_time_seconds"])).prop_map(
+            |(condition, before, family)| Step::DeleteFamilyMatching { condition, before, family }
+        ),
         4 => Just(Step::Expire),
         1 => bounds.prop_map(Step::SetLimits),
         1 => Just(Step::SetLimits(Bounds::default())),
@@ -605,6 +626,16 @@ fn apply(store: &Store, step: &Step, now: u32) -> bool {
             let (deleted, _) = store.delete_matching(&selectors, before).unwrap();
             assert_eq!(deleted, matching);
         }
+        Step::DeleteFamilyMatching {
+            condition,
+            before,
+            family,
+        } => {
+            let (selectors, before) = (selectors(*condition), before.map(seconds));
+            let matching = store.matching_with_family(&selectors, before, family);
+            let (deleted, _) = store.delete_family_matching(&selectors, before, family).unwrap();
+            assert_eq!(deleted, matching);
+        }
         Step::Expire => {
             store.expire(seconds(now)).unwrap();
         }
@@ -631,6 +662,7 @@ fn apply(store: &Store, step: &Step, now: u32) -> bool {
                     key: key_of(&push.group),
                     exposition: text::decode(body.as_bytes(), options).unwrap(),
                     ttl: ttl(push.ttl),
+                    facts: Facts::default(),
                 })
                 .collect();
             return store.push_all(&pushes, *mode, seconds(now)).is_ok();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use expect_test::{Expect, expect};
 use wharf_exposition::text;
 use wharf_ledger::{Ledger, Options, SimulatedDisk};
-use wharf_store::{GroupPush, PushMode, RecordError, Store, Ttl, UnixNanos, describe_record};
+use wharf_store::{Facts, GroupPush, PushMode, RecordError, Store, Ttl, UnixNanos, describe_record};
 
 use crate::{exposition, key, store};
 
@@ -206,6 +206,7 @@ fn change(store: &Store) {
         key: key(path),
         exposition: text::decode(body.as_bytes(), text::Options::default()).unwrap(),
         ttl,
+        facts: Facts::default(),
     };
     let pushes = [
         push(

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use wharf_gateway::{Active, Caller, Peer, Refusal, Right};
 use wharf_model::name::{NameRule, is_reserved_label_name};
 use wharf_model::{Exposition, GroupingKey};
-use wharf_store::{Commit, GroupPush};
+use wharf_store::{Commit, Facts, GroupPush};
 
 use super::{Received, demand_date, is_inconsistent};
 use crate::activity::{Brought, Pushed};
@@ -280,6 +280,7 @@ impl Parameters {
             ttl: self.rules.ttl(&key, self.options.ttl, settings.default_ttl),
             key,
             exposition,
+            facts: Facts::default(),
         })
     }
 
@@ -295,7 +296,9 @@ impl Parameters {
         let mut pushed = Vec::with_capacity(groups.len());
         let mut inconsistent = 0;
         for group in groups {
-            let GroupPush { key, exposition, ttl } = group;
+            let GroupPush {
+                key, exposition, ttl, ..
+            } = group;
             match gateway
                 .store
                 .push_with_ttl(key, self.options.mode, exposition, *ttl, now)

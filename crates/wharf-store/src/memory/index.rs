@@ -7,12 +7,11 @@
 
 use hashbrown::HashTable;
 
+use crate::series::Fingerprint;
+
 /// Number of a group, reused after the group is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct GroupId(pub(crate) u32);
-
-/// A keyed hash of a series' name and labels, see [`crate::prepare`].
-pub(crate) type Fingerprint = u64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {

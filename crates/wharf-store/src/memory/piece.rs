@@ -6,8 +6,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress, Status};
 
-use crate::checksum::Checksum;
-use crate::leaf::roomy;
+use crate::memory::checksum::Checksum;
 
 /// A part of the exposition: lines of text, and their compressed form once a scrape has needed it.
 #[derive(Debug, Default)]
@@ -103,6 +102,12 @@ fn deflate(compressor: &mut Compress, mut text: &[u8]) -> Vec<u8> {
     }
     out.shrink_to_fit();
     out
+}
+
+/// The capacity for so many bytes: as much as allocators set aside for them anyway, which is the next quarter of a
+/// power of two.
+pub(crate) fn roomy(length: usize) -> usize {
+    length.next_multiple_of((length.next_power_of_two() / 8).max(64))
 }
 
 #[cfg(test)]

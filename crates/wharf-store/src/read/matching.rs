@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use wharf_model::{GroupingKey, Selector};
 
-use crate::family::FamilyView;
-use crate::store::{Snapshot, Totals};
+use crate::memory::family::FamilyView;
+use crate::read::snapshot::{Snapshot, Totals};
 use crate::{PUSH_TIME, UnixNanos};
 
 impl Snapshot {

@@ -5,16 +5,17 @@ mod marks;
 use std::ops::Range;
 use std::sync::Arc;
 
-use wharf_exposition::{protobuf, text};
-use wharf_model::name::{EscapingScheme, NameRule};
-use wharf_model::{Exposition, Family, GroupingKey, MetricType, Text, Value};
+use wharf_exposition::text;
+use wharf_model::name::EscapingScheme;
+use wharf_model::{Exposition, Family, GroupingKey, Value};
 
 use self::marks::{Marks, Tag};
 use crate::UnixNanos;
-use crate::family::{FamilyMeta, Size};
-use crate::piece::Piece;
-use crate::prepare::{Shape, each_series};
-use crate::record::FamilyParts;
+use crate::memory::piece::{Piece, roomy};
+use crate::meta::FamilyMeta;
+use crate::parts::{FamilyParts, Shape};
+use crate::series::each_series;
+use crate::size::Size;
 
 /// A leaf is split in two when its text passes this many bytes, unless one group fills it alone. Smaller leaves
 /// make a changed one cheaper to compress anew, larger ones compress better and are fewer to send.
@@ -294,12 +295,6 @@ fn replace_range(buffer: &mut Vec<u8>, range: Range<usize>, new: &[u8]) {
     buffer.truncate(old_len - range.len() + new.len());
 }
 
-/// The capacity for so many bytes: as much as allocators set aside for them anyway, which is the next quarter of a
-/// power of two.
-pub(crate) fn roomy(length: usize) -> usize {
-    length.next_multiple_of((length.next_power_of_two() / 8).max(64))
-}
-
 /// One family of one group, in a snapshot.
 #[derive(Debug, Clone, Copy)]
 pub struct FragmentView<'a> {
@@ -365,32 +360,7 @@ impl<'a> FragmentView<'a> {
     ///
     /// Nothing that was pushed is lost on the way: what the text cannot say was kept in protobuf form.
     pub fn decode<R>(&self, read: impl FnOnce(&Exposition<'_>, &Family) -> R) -> R {
-        let metric_type = self.fragment.meta.metric_type;
-        let decoded = match &self.fragment.exact {
-            Some(message) => {
-                let mut delimited = Vec::with_capacity(message.len() + 10);
-                protobuf::write_length(&mut delimited, message.len());
-                delimited.extend_from_slice(message);
-                protobuf::decode(&delimited).ok()
-            }
-            None => None,
-        };
-        if let Some(mut exposition) = decoded {
-            return with_family(&mut exposition, metric_type, read);
-        }
-        let mut body = Vec::with_capacity(self.text.len() + self.name.len() + 64);
-        text::write_header(&mut body, self.name, None, metric_type, EscapingScheme::AllowUtf8);
-        body.extend_from_slice(self.text);
-        let options = text::Options {
-            names: NameRule::Utf8,
-            strict: true,
-        };
-        // What the encoder wrote the decoder reads; should it not, the fragment reads as empty.
-        let mut exposition = text::decode(&body, options).unwrap_or_default();
-        if self.fragment.shape.infinity_added {
-            drop_infinities(&mut exposition);
-        }
-        with_family(&mut exposition, metric_type, read)
+        self.parts().decode(read)
     }
 
     /// The lines under another escaping scheme than `allow-utf-8`.
@@ -445,35 +415,10 @@ impl<'a> FragmentView<'a> {
     }
 }
 
-fn with_family<R>(
-    exposition: &mut Exposition<'_>,
-    metric_type: MetricType,
-    read: impl FnOnce(&Exposition<'_>, &Family) -> R,
-) -> R {
-    let empty = Family {
-        name: Text::EMPTY,
-        help: None,
-        unit: Text::EMPTY,
-        metric_type,
-        metrics: Vec::new(),
-    };
-    let mut family = exposition.families.pop().unwrap_or(empty);
-    family.metric_type = metric_type;
-    read(exposition, &family)
-}
-
-/// Takes away the `+Inf` buckets that the encoder added.
-fn drop_infinities(exposition: &mut Exposition<'_>) {
-    for histogram in &mut exposition.histograms {
-        let run = histogram.buckets.range();
-        if let Ok(shorter) = wharf_model::Run::new(run.start, run.end.saturating_sub(1).max(run.start)) {
-            histogram.buckets = shorter;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use wharf_model::MetricType;
+
     use super::*;
 
     /// A gauge of a job, without lines.

@@ -1,10 +1,18 @@
 //! Groups as another gateway had them: with the times of their pushes, and with how long they still have to live.
 
+use std::borrow::Cow;
+
 use wharf_model::{Exposition, GroupingKey, Value};
 
+use crate::change::{Cause, Change};
+use crate::effect::Facts;
+use crate::fold::Intent;
 use crate::lifetime::Ttl;
+use crate::mode::PushMode;
 use crate::prepare::Prepared;
-use crate::store::{Commit, PushMode, Store};
+use crate::store::Store;
+use crate::write::commit::Commit;
+use crate::write::push::admit;
 use crate::{PUSH_FAILURE_TIME, PUSH_TIME, PushError, UnixNanos};
 
 /// A group as another gateway had it.
@@ -44,15 +52,21 @@ impl Store {
         let (key, mode) = (group.key, PushMode::ReplaceGroup);
         let prepared = self.prepare_restored(group)?;
         let lifetime = group.ttl.map(|ttl| ttl.from((group.pushed_at)(PUSH_TIME)));
-        let record = self.record_of(key, mode, lifetime, &prepared);
+        let intent = Intent {
+            key,
+            mode,
+            delta: prepared,
+            lifetime,
+            facts: Facts::default(),
+        };
+        let record = self.record_of(&intent);
         let mut guarded = self.lock();
         if !overwrites && guarded.state.is_as_late(key, group.push_time) {
             return Ok(None);
         }
-        guarded.state.check_push(&prepared)?;
-        guarded.admit(&self.preparer, key, mode, &prepared)?;
-        let commit = self.put(&mut guarded, key, mode, lifetime, prepared, record)?;
-        Self::unlock(guarded);
+        guarded.state.check_push(&intent.delta)?;
+        admit(&mut guarded.state, &self.preparer, &intent)?;
+        let commit = self.put(&mut guarded, intent, Cause::Restore, record)?;
         Ok(Some(commit))
     }
 
@@ -83,9 +97,18 @@ impl Store {
             pushed_at: &pushed_at,
             ttl: None,
         })?;
-        let (state, mode) = (&mut self.lock().state, PushMode::ReplaceGroup);
-        state.admit(&self.preparer, key, mode, &prepared)?;
-        state.put(&self.preparer, key, mode, None, prepared, false);
+        let mode = PushMode::ReplaceGroup;
+        let mut guarded = self.lock();
+        guarded.state.admit(&self.preparer, key, mode, &prepared)?;
+        let change = Change::Put {
+            key: Cow::Borrowed(key),
+            mode,
+            lifetime: None,
+            prepared,
+            cause: Cause::Restore,
+        };
+        let at = guarded.last;
+        self.local.load(&mut guarded, &self.preparer, at, [change]);
         Ok(())
     }
 

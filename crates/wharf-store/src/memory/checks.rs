@@ -10,10 +10,11 @@ use imbl::OrdMap;
 use wharf_model::{GroupingKey, MetricType};
 
 use crate::Inconsistency;
-use crate::error::{describe_labels, short};
-use crate::family::Family;
-use crate::prepare::{Prepared, PreparedFamily, Preparer, each_series, has_series};
-use crate::store::PushMode;
+use crate::inconsistency::{describe_labels, short};
+use crate::memory::family::Family;
+use crate::mode::PushMode;
+use crate::prepare::{Prepared, PreparedFamily, Preparer};
+use crate::series::{each_series, has_series};
 
 /// A push as the checks see it.
 #[derive(Clone, Copy)]

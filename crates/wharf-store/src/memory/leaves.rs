@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wharf_model::GroupingKey;
 
 use self::bounds::{Bounds, Entry};
-use crate::leaf::{FragmentView, Leaf};
+use crate::memory::leaf::{FragmentView, Leaf};
 
 /// A branch is split in two when it has more leaves than this.
 const MAX_LEAVES: usize = 64;
@@ -116,9 +116,20 @@ impl Leaves {
 
     /// The leaf that has the fragment of a group if any has, and the fragment's position in it.
     pub(crate) fn find(&self, key: &GroupingKey) -> Option<(&Leaf, usize)> {
-        let branch = &self.branches.get(self.branches.position(key))?.below;
-        let leaf = &branch.get(branch.position(key))?.below;
+        let leaf = self.leaf_of(key)?;
         Some((leaf, leaf.find(key).ok()?))
+    }
+
+    /// The same for those who keep the leaf.
+    pub(crate) fn shared(&self, key: &GroupingKey) -> Option<(Arc<Leaf>, usize)> {
+        let leaf = self.leaf_of(key)?;
+        Some((Arc::clone(leaf), leaf.find(key).ok()?))
+    }
+
+    /// The leaf in which a key is or belongs.
+    fn leaf_of(&self, key: &GroupingKey) -> Option<&Arc<Leaf>> {
+        let branch = &self.branches.get(self.branches.position(key))?.below;
+        Some(&branch.get(branch.position(key))?.below)
     }
 
     /// Where the fragment of a group is or belongs. Makes a first leaf if there is none.
@@ -195,7 +206,7 @@ mod tests {
 
     use super::*;
     use crate::FamilyMeta;
-    use crate::leaf::Fragment;
+    use crate::memory::leaf::Fragment;
 
     fn key(number: u16) -> GroupingKey {
         GroupingKey::new([("job", number.to_string().as_str())]).unwrap()

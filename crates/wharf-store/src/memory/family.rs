@@ -1,6 +1,5 @@
 //! One family name across all groups.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -8,62 +7,13 @@ use wharf_exposition::text;
 use wharf_model::name::{EscapingScheme, is_legacy_metric_name};
 use wharf_model::{GroupingKey, MetricType};
 
-use crate::leaf::{Fragment, FragmentView, Leaf};
-use crate::leaves::Leaves;
-use crate::piece::Piece;
+use crate::memory::leaf::{Fragment, FragmentView, Leaf};
+use crate::memory::leaves::Leaves;
+use crate::memory::piece::Piece;
+use crate::meta::FamilyMeta;
 use crate::prepare::{Prepared, PreparedFamily};
 use crate::record::Image;
-
-/// What a family has beside its series.
-///
-/// The order decides what the exposition shows when groups disagree: the smallest, with no help last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FamilyMeta {
-    /// The help, if one was pushed; it may be empty.
-    pub help: Option<Box<str>>,
-    /// The type.
-    pub metric_type: MetricType,
-    /// The unit; empty if none was pushed.
-    pub unit: Box<str>,
-}
-
-impl Ord for FamilyMeta {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let order = |meta: &Self| {
-            (
-                meta.help.as_deref().is_none_or(str::is_empty),
-                meta.help.is_none(),
-            )
-        };
-        order(self)
-            .cmp(&order(other))
-            .then_with(|| self.help.cmp(&other.help))
-            .then_with(|| self.metric_type.cmp(&other.metric_type))
-            .then_with(|| self.unit.cmp(&other.unit))
-    }
-}
-
-impl PartialOrd for FamilyMeta {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl FamilyMeta {
-    fn of(family: &PreparedFamily<'_>) -> Self {
-        Self {
-            help: family.help.map(Box::from),
-            metric_type: family.metric_type,
-            unit: family.unit.into(),
-        }
-    }
-
-    fn is_of(&self, family: &PreparedFamily<'_>) -> bool {
-        self.metric_type == family.metric_type
-            && self.help.as_deref() == family.help
-            && *self.unit == *family.unit
-    }
-}
+use crate::size::Size;
 
 /// A family: its leaves in the order of grouping keys, and what its groups say of type, help and unit.
 #[derive(Debug, Clone)]
@@ -77,25 +27,6 @@ pub(crate) struct Family {
     /// Number of groups with metrics.
     holders: u32,
     size: Size,
-}
-
-/// How much a family, or the whole store, holds.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Size {
-    /// Lines.
-    pub(crate) series: u64,
-    /// Bytes of text, and of the protobuf form where it is kept.
-    pub(crate) bytes: u64,
-}
-
-impl Size {
-    /// This size after a part of it went from `before` to `after`.
-    pub(crate) fn moved(self, before: Self, after: Self) -> Self {
-        Self {
-            series: self.series + after.series - before.series,
-            bytes: self.bytes + after.bytes - before.bytes,
-        }
-    }
 }
 
 impl Family {
@@ -152,6 +83,11 @@ impl Family {
 
     pub(crate) fn find(&self, key: &GroupingKey) -> Option<(&Leaf, usize)> {
         self.leaves.find(key)
+    }
+
+    /// The leaf with a group's fragment, and where in it.
+    pub(crate) fn shared(&self, key: &GroupingKey) -> Option<(Arc<Leaf>, usize)> {
+        self.leaves.shared(key)
     }
 
     /// The fragments beyond a key, in the order of keys; all, without one.

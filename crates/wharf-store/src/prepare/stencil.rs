@@ -22,7 +22,9 @@ use wharf_exposition::text::{Outline, write_label_value};
 use wharf_model::name::is_legacy_metric_name;
 use wharf_model::{Exposition, GroupingKey, MetricType};
 
-use crate::prepare::{Prepared, PreparedFamily, Preparer, Shape};
+use crate::effect::Facts;
+use crate::parts::Shape;
+use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::{PUSH_TIME, UnixNanos};
 
 /// Outlines longer than this are not worth keeping: reading them is what they cost.
@@ -120,6 +122,11 @@ pub trait TextBody {
 
     /// The body was not read, and this is what it comes to.
     fn was_known(&self, gist: &Gist<'_>);
+
+    /// What is to be booked with the push. Asked when one of the two above has been told.
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
 }
 
 /// What a body comes to that was not decoded.
@@ -347,8 +354,8 @@ impl Stencil {
             let range = first..fingerprints.len();
             families.push(PreparedFamily {
                 name: &family.name,
-                help: family.help.as_deref(),
-                unit: &family.unit,
+                help: family.help.as_deref().map(Cow::Borrowed),
+                unit: Cow::Borrowed(&family.unit),
                 metric_type: family.metric_type,
                 pushed_at: now,
                 text: family_start..text.len(),
@@ -497,8 +504,8 @@ impl<'o> Lesson<'o> {
         }
         stencil.families.push(FamilyStencil {
             name: family.name.into(),
-            help: family.help.map(Box::from),
-            unit: family.unit.into(),
+            help: family.help.as_deref().map(Box::from),
+            unit: (*family.unit).into(),
             metric_type: family.metric_type,
             shape: family.shape,
             lines: family.lines,

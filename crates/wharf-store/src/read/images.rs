@@ -15,13 +15,14 @@ use std::vec;
 
 use wharf_model::GroupingKey;
 
-use crate::leaf::FragmentView;
-use crate::leaves::Leaves;
 use crate::lifetime::Lifetime;
-use crate::roster::Roster;
-use crate::state::State;
-use crate::store::Store;
-use crate::{PushMode, record};
+use crate::memory::leaf::FragmentView;
+use crate::memory::leaves::Leaves;
+use crate::memory::roster::Roster;
+use crate::memory::state::State;
+use crate::mode::PushMode;
+use crate::record;
+use crate::write::lock::Lock;
 
 /// Groups that are taken at a time.
 const AT_A_TIME: usize = 64;
@@ -31,7 +32,7 @@ const ENOUGH_BYTES: usize = 1 << 20;
 /// The records of all groups, in the order of their keys.
 #[derive(Debug)]
 pub(crate) struct Images<'s> {
-    store: &'s Store,
+    lock: &'s Lock,
     /// The last group of which a record was made.
     last: Option<GroupingKey>,
     records: vec::IntoIter<Vec<u8>>,
@@ -39,9 +40,9 @@ pub(crate) struct Images<'s> {
 
 impl<'s> Images<'s> {
     /// Begins before the first group.
-    pub(crate) fn of(store: &'s Store) -> Self {
+    pub(crate) fn of(lock: &'s Lock) -> Self {
         Self {
-            store,
+            lock,
             last: None,
             records: Vec::new().into_iter(),
         }
@@ -53,7 +54,7 @@ impl Iterator for Images<'_> {
 
     fn next(&mut self) -> Option<Vec<u8>> {
         if self.records.len() == 0 {
-            let taken = Taken::of(&self.store.lock().state, self.last.take());
+            let taken = Taken::of(&self.lock.hold().state, self.last.take());
             let records = taken.records();
             let last = records
                 .len()

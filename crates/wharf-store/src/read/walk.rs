@@ -6,9 +6,9 @@ use std::iter;
 
 use wharf_model::GroupingKey;
 
-use crate::family::FamilyView;
-use crate::leaf::FragmentView;
-use crate::store::Snapshot;
+use crate::memory::family::FamilyView;
+use crate::memory::leaf::FragmentView;
+use crate::read::snapshot::Snapshot;
 
 impl Snapshot {
     /// All groups, ordered by key, each with its families, sorted by name.

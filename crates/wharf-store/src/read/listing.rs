@@ -7,11 +7,12 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use wharf_model::{GroupingKey, Selector};
 
-use crate::family::Size;
-use crate::leaf::FragmentView;
 use crate::lifetime::Lifetime;
-use crate::store::{Snapshot, Store, snapshot_of};
-use crate::{PUSH_FAILURE_TIME, PUSH_TIME};
+use crate::memory::leaf::FragmentView;
+use crate::read::snapshot::{Snapshot, snapshot_of};
+use crate::size::Size;
+use crate::store::Store;
+use crate::{PUSH_FAILURE_TIME, PUSH_TIME, Revision};
 
 /// Which groups to list, and in which order.
 #[derive(Debug, Clone, Default)]
@@ -123,12 +124,18 @@ pub struct GroupView {
     snapshot: Snapshot,
     roster: Vec<Arc<str>>,
     info: GroupInfo,
+    revision: Revision,
 }
 
 impl GroupView {
     /// What a list says of it.
     pub fn info(&self) -> &GroupInfo {
         &self.info
+    }
+
+    /// Its last change.
+    pub fn revision(&self) -> Revision {
+        self.revision
     }
 
     /// Its families, sorted by name.
@@ -176,15 +183,15 @@ impl Store {
 
     /// One group, if there is one of this key.
     pub fn group(&self, key: &GroupingKey) -> Option<GroupView> {
-        let (snapshot, roster) = {
-            let guarded = self.lock();
-            let roster = guarded.state.roster(key)?;
-            (snapshot_of(&guarded.state), roster)
+        let (snapshot, roster, revision) = {
+            let state = &self.lock().state;
+            (snapshot_of(state), state.roster(key)?, state.revision_of(key)?)
         };
         Some(GroupView {
             info: describe(&snapshot, key, &roster),
             roster: roster.to_vec(),
             snapshot,
+            revision,
         })
     }
 

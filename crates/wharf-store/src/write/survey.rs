@@ -8,10 +8,13 @@ use std::collections::{HashMap, HashSet};
 
 use wharf_model::GroupingKey;
 
-use crate::checks::{Checks, Incoming, duplicate};
 use crate::clashes::{Clashes, Found};
-use crate::prepare::{Prepared, PreparedFamily, Unfit, series_of};
-use crate::store::{PushMode, Store};
+use crate::memory::checks::{Checks, Incoming, duplicate};
+use crate::mode::PushMode;
+use crate::prepare::{Prepared, PreparedFamily, Unfit};
+use crate::series::series_of;
+use crate::store::Store;
+use crate::write::lock::let_others;
 use crate::{Inconsistency, PushError};
 
 /// Series that are looked up under one hold of the lock: some ten microseconds.
@@ -118,7 +121,7 @@ impl Store {
             for (position, fingerprint) in fingerprints.iter().enumerate() {
                 if lookups == LOOKED_UP_AT_ONCE {
                     drop(guarded.take());
-                    Self::give_way();
+                    let_others();
                     lookups = 0;
                 }
                 lookups += 1;

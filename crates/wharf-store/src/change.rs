@@ -1,0 +1,54 @@
+//! Changes of what is stored: the only thing that [`State::apply`](crate::memory::state::State::apply) takes.
+
+use std::borrow::Cow;
+
+use wharf_model::GroupingKey;
+
+use crate::effect::{By, Facts};
+use crate::lifetime::Lifetime;
+use crate::mode::PushMode;
+use crate::prepare::Prepared;
+
+/// A change of some groups.
+///
+/// Each says what becomes of what it names, whatever that was before. So to make a change again does no harm, as long as
+/// the changes of a group are made in their order.
+#[derive(Debug)]
+pub(crate) enum Change<'a> {
+    Put {
+        key: Cow<'a, GroupingKey>,
+        mode: PushMode,
+        lifetime: Option<Lifetime>,
+        prepared: Prepared<'a>,
+        cause: Cause,
+    },
+    /// Groups, sorted by key, each once.
+    Delete {
+        keys: Cow<'a, [GroupingKey]>,
+        by: By,
+    },
+    /// Families of groups, which are sorted by key, each once.
+    DeleteFamilies {
+        keys: Cow<'a, [GroupingKey]>,
+        names: Vec<&'a str>,
+        by: By,
+    },
+    Wipe,
+}
+
+/// Why families are put.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cause {
+    /// A push was taken.
+    Push(Facts),
+    /// A push was refused: this is its trace.
+    Refusal,
+    /// The group comes from elsewhere.
+    Restore,
+    /// The time of the group is over.
+    Expiry,
+    /// Its time is set anew.
+    Lifetime,
+    /// It was stored before: it is read from the ledger, or put back.
+    Again,
+}

@@ -1,0 +1,61 @@
+//! What becomes of a group: what it holds and what a push wants give what it holds then. Nothing here knows the store,
+//! or a lock; what is stored comes in as an image, and the same image and intent always give the same.
+//!
+//! The gateway that is alone logs what a push brings, so it folds only what it has to: the families of a push that
+//! replaces series. A gateway that shares its state with others keeps whole groups, and folds every push with
+//! [`fold`]; when another has been quicker, it folds again.
+
+mod families;
+mod intent;
+mod series;
+#[cfg(test)]
+mod tests;
+
+use wharf_model::GroupingKey;
+
+use self::families::Folding;
+pub(crate) use self::intent::Intent;
+use crate::prepare::{Prepared, Preparer};
+use crate::{PushError, PushMode};
+
+/// What the group holds after a push: all of it. `old` is what it holds before, if it is there.
+///
+/// # Errors
+/// [`PushError`] if the push contradicts what stays of the group, or gets too large with it.
+#[cfg_attr(not(test), expect(dead_code, reason = "for writers that keep whole groups"))]
+pub(crate) fn fold<'a>(
+    preparer: &Preparer,
+    old: Option<&Prepared<'a>>,
+    intent: &Intent<'a>,
+) -> Result<Prepared<'a>, PushError> {
+    let mut folding = Folding::new(preparer);
+    let none = Prepared::default();
+    let old = old.unwrap_or(&none);
+    match intent.mode {
+        PushMode::ReplaceGroup | PushMode::ReplaceFamilies => folding.copy_all(&intent.delta),
+        PushMode::ReplaceSeries => series::add_touched(&mut folding, intent.key, old, &intent.delta)?,
+    }
+    for family in &old.families {
+        let stays = intent.mode != PushMode::ReplaceGroup || crate::is_time(family.name);
+        if stays && intent.delta.get(family.name).is_none() {
+            folding.copy(old, family);
+        }
+    }
+    Ok(folding.finish())
+}
+
+/// What a push of series makes of the families that it names. `old` is what the group holds of these; other families of
+/// it do not matter.
+///
+/// # Errors
+/// As [`fold`].
+pub(crate) fn fold_touched<'a>(
+    preparer: &Preparer,
+    key: &GroupingKey,
+    old: &Prepared<'_>,
+    delta: &Prepared<'a>,
+) -> Result<Prepared<'a>, PushError> {
+    let mut folding = Folding::new(preparer);
+    series::add_touched(&mut folding, key, old, delta)?;
+    Ok(folding.finish())
+}

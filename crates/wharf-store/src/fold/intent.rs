@@ -1,0 +1,25 @@
+//! What a push wants.
+
+use wharf_model::GroupingKey;
+
+use crate::effect::Facts;
+use crate::lifetime::Lifetime;
+use crate::mode::PushMode;
+use crate::prepare::Prepared;
+
+/// What a push wants of one group: it has been read, it is rendered, and nothing that is stored has been looked at yet.
+///
+/// As bytes, `delta` is a record ([`crate::record::put`]), which [`crate::record::decode`] makes a delta again: so an
+/// intent may outlive its request.
+#[derive(Debug)]
+pub(crate) struct Intent<'a> {
+    pub(crate) key: &'a GroupingKey,
+    /// What it replaces.
+    pub(crate) mode: PushMode,
+    /// By what: rendered families, with the time of the push among them.
+    pub(crate) delta: Prepared<'a>,
+    /// How long the group lives from then on.
+    pub(crate) lifetime: Option<Lifetime>,
+    /// What is to be booked with it.
+    pub(crate) facts: Facts,
+}

@@ -1,0 +1,132 @@
+//! Pushes that replace series: what stays of the stored families is added to what is pushed.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use wharf_model::{Exposition, Family, GroupingKey, TooLarge};
+
+use super::families::Folding;
+use crate::clashes::Found;
+use crate::inconsistency::{Inconsistency, short};
+use crate::prepare::{Prepared, PreparedFamily};
+use crate::series::series_of;
+use crate::{PushError, is_time};
+
+/// Adds the families of a push, each with those series of `old` that it does not replace.
+pub(super) fn add_touched<'a>(
+    folding: &mut Folding<'a, '_>,
+    key: &GroupingKey,
+    old: &Prepared<'_>,
+    delta: &Prepared<'a>,
+) -> Result<(), PushError> {
+    let mut found = Found::default();
+    for family in &delta.families {
+        let stored = old.get(family.name);
+        let Some(stored) = stored.filter(|stored| stored.lines > 0 && !is_time(stored.name)) else {
+            folding.copy(delta, family);
+            continue;
+        };
+        let (new, old_type) = (family.metric_type.base(), stored.metric_type.base());
+        if new == old_type {
+            add_family(folding, key, (old, stored), (delta, family))?;
+        } else {
+            found.add(Inconsistency::Type {
+                family: short(family.name),
+                pushed: new,
+                stored: old_type,
+                holder: Some(key.clone()),
+            });
+        }
+    }
+    if let Some(clashes) = found.into_clashes() {
+        return Err(clashes.into());
+    }
+    if folding.prepared.text.len() > folding.preparer.max_text_bytes {
+        return Err(folding.preparer.too_large());
+    }
+    Ok(())
+}
+
+/// Adds one of them.
+fn add_family<'a>(
+    folding: &mut Folding<'a, '_>,
+    key: &GroupingKey,
+    (old, stored): (&Prepared<'_>, &PreparedFamily<'_>),
+    (delta, family): (&Prepared<'a>, &PreparedFamily<'a>),
+) -> Result<(), PushError> {
+    let preparer = folding.preparer;
+    let same_series = stored.digest == family.digest;
+    let merged = if same_series {
+        None
+    } else {
+        let merged = merge((old, stored), (delta, family), |exposition, metric, series| {
+            let pushed = preparer.series_now(exposition, stored.name, metric);
+            pushed.map_or(Cow::Borrowed(series), Cow::Owned)
+        });
+        merged.map_err(|_too_large| preparer.too_large())?
+    };
+    let done = match &merged {
+        // All of it is replaced.
+        None => folding.copy(delta, family),
+        Some(merged) => {
+            let added = preparer.add_family(key, merged, family.pushed_at, &mut folding.prepared)?;
+            let families = &mut folding.prepared.families;
+            families.extend(added);
+            let Some(added) = families.last_mut() else {
+                return Ok(());
+            };
+            added.name = family.name;
+            added.help.clone_from(&family.help);
+            added.unit.clone_from(&family.unit);
+            added
+        }
+    };
+    // What the push does not say of the family stays.
+    if done.help.is_none() {
+        done.help = stored.help.as_deref().map(|help| Cow::Owned(help.to_owned()));
+    }
+    if done.unit.is_empty() {
+        done.unit = Cow::Owned(stored.unit.clone().into_owned());
+    }
+    Ok(())
+}
+
+/// The pushed metrics of a family and those stored ones that they do not replace; none if they replace all. `series_now`
+/// is how a stored series would be written today.
+fn merge(
+    (old, stored): (&Prepared<'_>, &PreparedFamily<'_>),
+    (delta, family): (&Prepared<'_>, &PreparedFamily<'_>),
+    series_now: impl for<'s> Fn(&Exposition<'_>, &wharf_model::Metric, &'s [u8]) -> Cow<'s, [u8]>,
+) -> Result<Option<Exposition<'static>>, TooLarge> {
+    let replaced = series_of(family.name, family.metric_type, delta.text(family));
+    let replaced: HashSet<&[u8]> = replaced.into_iter().collect();
+    let mut merged = Exposition::default();
+    let of_stored = series_of(stored.name, stored.metric_type, old.text(stored));
+    let mut staying = old.parts_of(stored).decode(|exposition, family| {
+        let metrics = family.metrics.iter().zip(of_stored);
+        let staying = metrics
+            .filter(|(metric, series)| !replaced.contains(&*series_now(exposition, metric, series)))
+            .map(|(metric, _)| merged.adopt(exposition, metric));
+        staying.collect::<Result<Vec<_>, _>>()
+    })?;
+    if staying.is_empty() {
+        return Ok(None);
+    }
+    let mut metrics = delta.parts_of(family).decode(|exposition, family| {
+        let pushed = family.metrics.iter();
+        let pushed = pushed.map(|metric| merged.adopt(exposition, metric));
+        pushed.collect::<Result<Vec<_>, _>>()
+    })?;
+    metrics.append(&mut staying);
+    let help = family.help.as_deref().or(stored.help.as_deref());
+    let unit = Some(&*family.unit).filter(|unit| !unit.is_empty());
+    let family = Family {
+        name: merged.intern(family.name)?,
+        help: help.map(|help| merged.intern(help)).transpose()?,
+        unit: merged.intern(unit.unwrap_or(&stored.unit))?,
+        metric_type: family.metric_type,
+        metrics,
+    };
+    merged.families.push(family);
+    Ok(Some(merged))
+}

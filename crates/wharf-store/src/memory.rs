@@ -1,0 +1,12 @@
+//! What is stored, in memory: families, their leaves, the index of series, and the state that has them all.
+
+pub(crate) mod checks;
+pub(crate) mod checksum;
+pub(crate) mod family;
+pub(crate) mod ids;
+pub(crate) mod index;
+pub(crate) mod leaf;
+pub(crate) mod leaves;
+pub(crate) mod piece;
+pub(crate) mod roster;
+pub(crate) mod state;

@@ -1,0 +1,95 @@
+//! One family of one group, as it is passed on between those who render, keep and write it.
+
+use wharf_exposition::{protobuf, text};
+use wharf_model::name::{EscapingScheme, NameRule};
+use wharf_model::{Exposition, Family, MetricType, Text};
+
+use crate::UnixNanos;
+
+/// One family of one group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FamilyParts<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) help: Option<&'a str>,
+    pub(crate) unit: &'a str,
+    pub(crate) metric_type: MetricType,
+    pub(crate) shape: Shape,
+    pub(crate) pushed_at: UnixNanos,
+    pub(crate) text: &'a [u8],
+    pub(crate) exact: Option<&'a [u8]>,
+}
+
+impl FamilyParts<'_> {
+    /// Reads the metrics back, with their final labels, and hands them to `read`.
+    ///
+    /// Nothing that was pushed is lost on the way: what the text cannot say was kept in protobuf form.
+    pub(crate) fn decode<R>(&self, read: impl FnOnce(&Exposition<'_>, &Family) -> R) -> R {
+        let metric_type = self.metric_type;
+        let decoded = match self.exact {
+            Some(message) => {
+                let mut delimited = Vec::with_capacity(message.len() + 10);
+                protobuf::write_length(&mut delimited, message.len());
+                delimited.extend_from_slice(message);
+                protobuf::decode(&delimited).ok()
+            }
+            None => None,
+        };
+        if let Some(mut exposition) = decoded {
+            return with_family(&mut exposition, metric_type, read);
+        }
+        let mut body = Vec::with_capacity(self.text.len() + self.name.len() + 64);
+        text::write_header(&mut body, self.name, None, metric_type, EscapingScheme::AllowUtf8);
+        body.extend_from_slice(self.text);
+        let options = text::Options {
+            names: NameRule::Utf8,
+            strict: true,
+        };
+        // What the encoder wrote the decoder reads; should it not, the fragment reads as empty.
+        let mut exposition = text::decode(&body, options).unwrap_or_default();
+        if self.shape.infinity_added {
+            drop_infinities(&mut exposition);
+        }
+        with_family(&mut exposition, metric_type, read)
+    }
+
+    /// About as many bytes as it takes in a record.
+    pub(crate) fn record_bytes(&self) -> usize {
+        self.text.len() + self.name.len() + 64
+    }
+}
+
+/// What must be known about a fragment's text to read it back, or to serve it under another escaping scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Shape {
+    /// Some name is not legacy-valid.
+    pub(crate) utf8_names: bool,
+    /// The `+Inf` buckets were added by the encoder.
+    pub(crate) infinity_added: bool,
+}
+
+fn with_family<R>(
+    exposition: &mut Exposition<'_>,
+    metric_type: MetricType,
+    read: impl FnOnce(&Exposition<'_>, &Family) -> R,
+) -> R {
+    let empty = Family {
+        name: Text::EMPTY,
+        help: None,
+        unit: Text::EMPTY,
+        metric_type,
+        metrics: Vec::new(),
+    };
+    let mut family = exposition.families.pop().unwrap_or(empty);
+    family.metric_type = metric_type;
+    read(exposition, &family)
+}
+
+/// Takes away the `+Inf` buckets that the encoder added.
+fn drop_infinities(exposition: &mut Exposition<'_>) {
+    for histogram in &mut exposition.histograms {
+        let run = histogram.buckets.range();
+        if let Ok(shorter) = wharf_model::Run::new(run.start, run.end.saturating_sub(1).max(run.start)) {
+            histogram.buckets = shorter;
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What was stored at one moment.
+
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use wharf_model::GroupingKey;
+
+use crate::PUSH_TIME;
+use crate::lifetime::Lifetime;
+use crate::memory::family::{Family, FamilyView};
+use crate::memory::state::State;
+
+/// How much is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Number of groups.
+    pub groups: usize,
+    /// Number of series: the lines of samples a text scrape shows, the gateway's own aside.
+    pub series: u64,
+    /// Bytes of their text, and of the protobuf form of what text cannot say.
+    pub bytes: u64,
+}
+
+pub(crate) fn snapshot_of(state: &State) -> Snapshot {
+    Snapshot {
+        families: state.families().clone(),
+        lifetimes: state.lifetimes().by_key().clone(),
+        totals: totals_of(state),
+    }
+}
+
+pub(crate) fn totals_of(state: &State) -> Totals {
+    Totals {
+        groups: state.groups(),
+        series: state.size().series,
+        bytes: state.size().bytes,
+    }
+}
+
+/// What was stored at one moment: whole pushes only.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub(crate) families: OrdMap<Arc<str>, Arc<Family>>,
+    pub(crate) lifetimes: OrdMap<GroupingKey, Lifetime>,
+    pub(crate) totals: Totals,
+}
+
+impl Snapshot {
+    /// The families, sorted by name.
+    pub fn families(&self) -> impl Iterator<Item = FamilyView<'_>> {
+        self.families.values().map(|family| FamilyView::new(family))
+    }
+
+    /// The family of that name.
+    pub fn family(&self, name: &str) -> Option<FamilyView<'_>> {
+        self.families.get(name).map(|family| FamilyView::new(family))
+    }
+
+    /// When a group expires; none if it does not.
+    pub fn lifetime(&self, key: &GroupingKey) -> Option<Lifetime> {
+        self.lifetimes.get(key).copied()
+    }
+
+    /// How many groups expire some day.
+    pub fn expiring(&self) -> usize {
+        self.lifetimes.len()
+    }
+
+    /// Whether a group had a family of that name.
+    pub fn has_family(&self, key: &GroupingKey, name: &str) -> bool {
+        let family = self.families.get(name);
+        family.is_some_and(|family| family.find(key).is_some())
+    }
+
+    /// How much was stored.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The keys of all groups, in their order.
+    pub fn keys(&self) -> Vec<GroupingKey> {
+        // Every group has a push time.
+        let times = self.family(PUSH_TIME);
+        let times = times.iter().flat_map(FamilyView::fragments);
+        times.map(|time| time.key().clone()).collect()
+    }
+}

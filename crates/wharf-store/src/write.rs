@@ -1,0 +1,14 @@
+//! Changes of what is stored: how they are checked, made, committed, and taken back.
+
+pub(crate) mod claims;
+pub(crate) mod commit;
+mod delete;
+pub(crate) mod expire;
+pub(crate) mod local;
+pub(crate) mod lock;
+pub(crate) mod many;
+mod merge;
+pub(crate) mod push;
+pub(crate) mod restore;
+mod survey;
+pub(crate) mod undo;

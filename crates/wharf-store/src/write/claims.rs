@@ -1,0 +1,101 @@
+//! Groups that somebody is about to change, who has to read them first.
+//!
+//! A push of series reads what is stored, makes of it what is to be stored, and has to do so again if the group has
+//! changed meanwhile. Claims see to that this ends: those who read before they change have turns, and if others have
+//! been quicker too often, these wait as well. Nobody waits for a claim of another group, and nobody holds the store's
+//! lock while he waits.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use wharf_model::GroupingKey;
+
+/// The groups that are claimed.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    /// Number of groups that nobody else may push to.
+    closed: AtomicUsize,
+    claimed: Mutex<Vec<Claimed>>,
+    given_back: Condvar,
+}
+
+#[derive(Debug)]
+struct Claimed {
+    key: GroupingKey,
+    is_closed: bool,
+}
+
+impl Claims {
+    /// Claims groups as soon as nobody else has a claim on one of them.
+    pub(crate) fn claim<'k>(&self, keys: impl Iterator<Item = &'k GroupingKey> + Clone) -> Claim<'_> {
+        let mut claimed = self.lock();
+        while claimed
+            .iter()
+            .any(|claimed| keys.clone().any(|key| *key == claimed.key))
+        {
+            claimed = wait(&self.given_back, claimed);
+        }
+        let mut own: Vec<GroupingKey> = keys.cloned().collect();
+        own.sort_unstable();
+        own.dedup();
+        let is_closed = false;
+        claimed.extend(own.iter().cloned().map(|key| Claimed { key, is_closed }));
+        Claim { claims: self, own }
+    }
+
+    /// Waits while somebody has closed the group. Costs a look at a number while nobody has closed any.
+    pub(crate) fn wait_for(&self, key: &GroupingKey) {
+        if self.closed.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut claimed = self.lock();
+        while claimed
+            .iter()
+            .any(|claimed| claimed.is_closed && claimed.key == *key)
+        {
+            claimed = wait(&self.given_back, claimed);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Claimed>> {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wait<'g>(given_back: &Condvar, guard: MutexGuard<'g, Vec<Claimed>>) -> MutexGuard<'g, Vec<Claimed>> {
+    given_back.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A claim on some groups, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Claim<'c> {
+    claims: &'c Claims,
+    own: Vec<GroupingKey>,
+}
+
+impl Claim<'_> {
+    /// Nobody else changes the group from now on, but for those who are about to.
+    pub(crate) fn close(&self, key: &GroupingKey) {
+        let mut claimed = self.claims.lock();
+        let own = claimed.iter_mut().find(|claimed| claimed.key == *key);
+        if let Some(own) = own.filter(|own| !own.is_closed) {
+            own.is_closed = true;
+            self.claims.closed.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let mut claimed = self.claims.lock();
+        claimed.retain(|claimed| {
+            let is_own = self.own.binary_search(&claimed.key).is_ok();
+            if is_own && claimed.is_closed {
+                self.claims.closed.fetch_sub(1, Ordering::AcqRel);
+            }
+            !is_own
+        });
+        drop(claimed);
+        self.claims.given_back.notify_all();
+    }
+}

@@ -1,0 +1,171 @@
+//! Deletion: of groups by key or by selector, of families, of everything.
+
+use std::borrow::Cow;
+
+use wharf_model::{GroupingKey, Selector};
+
+use crate::change::Change;
+use crate::effect::By;
+use crate::memory::state::State;
+use crate::record::{self, Several};
+use crate::store::Store;
+use crate::write::commit::Commit;
+use crate::{PushError, UnixNanos};
+
+impl Store {
+    /// Removes the group of exactly this key; whether there was one.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing.
+    pub fn delete(&self, key: &GroupingKey) -> Result<(bool, Commit), PushError> {
+        // Also for a group that is not there: its end may still be on the way to the disk, and this answer must not
+        // overtake it.
+        let record = self.local.has_ledger().then(|| record::delete(key));
+        let change = Change::Delete {
+            keys: Cow::Borrowed(std::slice::from_ref(key)),
+            by: By::Request,
+        };
+        let mut guarded = self.lock();
+        let (applied, commit) = self
+            .local
+            .change(&mut guarded, &self.preparer, record, [change])?;
+        Ok((applied.groups > 0, commit))
+    }
+
+    /// Removes all groups at once; how many there were.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing.
+    pub fn wipe(&self) -> Result<(usize, Commit), PushError> {
+        let record = self.local.has_ledger().then(record::wipe);
+        let mut guarded = self.lock();
+        let (applied, commit) = self
+            .local
+            .change(&mut guarded, &self.preparer, record, [Change::Wipe])?;
+        Ok((applied.groups, commit))
+    }
+
+    /// Removes families of a group; how many there were. The group and its push times stay.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing.
+    pub fn delete_families(&self, key: &GroupingKey, names: &[&str]) -> Result<(usize, Commit), PushError> {
+        let record = self.local.has_ledger().then(|| {
+            let mut record = Several::new();
+            record.delete_families(key, names.iter().copied());
+            record.finish()
+        });
+        let change = Change::DeleteFamilies {
+            keys: Cow::Borrowed(std::slice::from_ref(key)),
+            names: names.to_vec(),
+            by: By::Request,
+        };
+        let mut guarded = self.lock();
+        let (applied, commit) = self
+            .local
+            .change(&mut guarded, &self.preparer, record, [change])?;
+        Ok((applied.families, commit))
+    }
+
+    /// Removes a family from the groups that [`Self::matching`] gives and that have it: from all of them, or from none.
+    /// The keys of those that had it.
+    ///
+    /// A group that is pushed meanwhile, so that it is not old enough any more, keeps it. The lock is held while the
+    /// family is removed, and the ledger has it as one record.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing.
+    pub fn delete_family_matching(
+        &self,
+        selectors: &[Selector],
+        pushed_before: Option<UnixNanos>,
+        family: &str,
+    ) -> Result<(Vec<GroupingKey>, Commit), PushError> {
+        let mut keys = self.matching_with_family(selectors, pushed_before, family);
+        let mut guarded = self.lock();
+        keys.retain(|key| {
+            let state = &guarded.state;
+            is_old(state, key, pushed_before) && state.roster(key).is_some_and(|roster| roster.has(family))
+        });
+        // Also if there are none, see `delete_matching`.
+        let record = self.local.has_ledger().then(|| {
+            let mut record = Several::new();
+            for key in &keys {
+                record.delete_families(key, [family].into_iter());
+            }
+            record.finish()
+        });
+        let change = Change::DeleteFamilies {
+            keys: Cow::Borrowed(&keys),
+            names: vec![family],
+            by: By::Selector,
+        };
+        let (_, commit) = self
+            .local
+            .change(&mut guarded, &self.preparer, record, [change])?;
+        drop(guarded);
+        Ok((keys, commit))
+    }
+
+    /// The groups that [`Self::matching`] gives and that have a family, its times aside.
+    pub fn matching_with_family(
+        &self,
+        selectors: &[Selector],
+        pushed_before: Option<UnixNanos>,
+        family: &str,
+    ) -> Vec<GroupingKey> {
+        let snapshot = self.snapshot();
+        let mut keys = snapshot.keys_matching(selectors, pushed_before);
+        keys.retain(|key| !crate::is_time(family) && snapshot.has_family(key, family));
+        keys
+    }
+
+    /// The groups that one of the selectors selects, and that were pushed before a time if one is given, sorted by
+    /// key. Looks at every group, without keeping anybody waiting.
+    ///
+    /// Pushed means the last successful push, or the refused one that made the group.
+    pub fn matching(&self, selectors: &[Selector], pushed_before: Option<UnixNanos>) -> Vec<GroupingKey> {
+        self.snapshot().keys_matching(selectors, pushed_before)
+    }
+
+    /// Removes the groups that [`Self::matching`] gives: all of them, or none. The keys of those that are gone.
+    ///
+    /// A group that is pushed meanwhile, so that it is not old enough any more, stays. The lock is held while the
+    /// groups are removed, and the ledger has it as one record.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing.
+    pub fn delete_matching(
+        &self,
+        selectors: &[Selector],
+        pushed_before: Option<UnixNanos>,
+    ) -> Result<(Vec<GroupingKey>, Commit), PushError> {
+        let mut keys = self.matching(selectors, pushed_before);
+        let mut guarded = self.lock();
+        keys.retain(|key| is_old(&guarded.state, key, pushed_before));
+        // Also if there are none: the end of one may still be on the way to the disk, and this answer must not
+        // overtake it.
+        let record = self.local.has_ledger().then(|| {
+            let mut record = Several::new();
+            for key in &keys {
+                record.delete(key);
+            }
+            record.finish()
+        });
+        let change = Change::Delete {
+            keys: Cow::Borrowed(&keys),
+            by: By::Selector,
+        };
+        let (_, commit) = self
+            .local
+            .change(&mut guarded, &self.preparer, record, [change])?;
+        drop(guarded);
+        Ok((keys, commit))
+    }
+}
+
+/// Whether a group is there and was pushed before a time, if one is given.
+fn is_old(state: &State, key: &GroupingKey, pushed_before: Option<UnixNanos>) -> bool {
+    let pushed_at = state.pushed_at(key);
+    pushed_at.is_some_and(|at| pushed_before.is_none_or(|before| at < before))
+}

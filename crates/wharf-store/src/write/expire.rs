@@ -1,0 +1,156 @@
+//! The end of groups whose time is over.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use wharf_model::GroupingKey;
+
+use crate::change::{Cause, Change};
+use crate::effect::By;
+use crate::lifetime::Lifetime;
+use crate::mode::PushMode;
+use crate::prepare::Prepared;
+use crate::record::Several;
+use crate::store::Store;
+use crate::write::lock::let_others;
+use crate::{PushError, UnixNanos};
+
+/// Groups that expire under one hold of the lock: some milliseconds.
+const EXPIRED_AT_ONCE: usize = 512;
+
+/// What [`Store::expire`] did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Expired {
+    /// Groups that are gone.
+    pub deleted: Vec<GroupingKey>,
+    /// Groups of which the push times are left.
+    pub kept_times: usize,
+}
+
+impl Store {
+    /// Lets the groups go whose time is over at `now`. Costs a look at the next deadline if there are none, and
+    /// otherwise what they hold; the lock is given away every some hundred groups.
+    ///
+    /// Nobody needs to wait for the ledger: if it loses the record, the groups expire again.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing; the groups stay then.
+    pub fn expire(&self, now: UnixNanos) -> Result<Expired, PushError> {
+        let mut expired = Expired::default();
+        loop {
+            match self.expire_some(now, &mut expired) {
+                Ok(true) => let_others(),
+                // What was done before counts; the next call is going to say what is wrong.
+                Err(error) if expired == Expired::default() => return Err(error),
+                Ok(false) | Err(_) => return Ok(expired),
+            }
+        }
+    }
+
+    /// Counts the time to live from `now` for groups whose push seems to be in the future by more than `tolerance`: the
+    /// clock that told it was wrong, and they would live for as long as that. Says how many there were. Costs a look at
+    /// every group that is to expire; the lock is given away every some hundred groups.
+    ///
+    /// It is kept as pushes are, so another start does not begin to count again. Nobody needs to wait for that.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing.
+    pub fn live_from(&self, now: UnixNanos, tolerance: Duration) -> Result<usize, PushError> {
+        let tolerance = i64::try_from(tolerance.as_nanos()).unwrap_or(i64::MAX);
+        let latest = UnixNanos(now.0.saturating_add(tolerance));
+        let is_ahead = |lifetime: &Lifetime| lifetime.expires_at > lifetime.ttl.from(latest).expires_at;
+        let lifetimes = self.lock().state.lifetimes().by_key().clone();
+        let keys = lifetimes.iter().filter(|(_, lifetime)| is_ahead(lifetime));
+        let keys: Vec<&GroupingKey> = keys.map(|(key, _)| key).collect();
+        for (at, keys) in keys.chunks(EXPIRED_AT_ONCE).enumerate() {
+            if at > 0 {
+                let_others();
+            }
+            self.set_lifetimes(keys, |lifetime| {
+                is_ahead(&lifetime).then(|| lifetime.ttl.from(now))
+            })?;
+        }
+        Ok(keys.len())
+    }
+
+    /// Sets the lifetimes of groups that have one, where `change` has another, under one hold of the lock.
+    fn set_lifetimes(
+        &self,
+        keys: &[&GroupingKey],
+        change: impl Fn(Lifetime) -> Option<Lifetime>,
+    ) -> Result<(), PushError> {
+        let mut guarded = self.lock();
+        let changed = keys.iter().filter_map(|key| {
+            let before = guarded.state.lifetimes().get(key)?;
+            Some((*key, change(before)?))
+        });
+        let changed: Vec<(&GroupingKey, Lifetime)> = changed.collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        // A push of no families changes nothing else.
+        let mode = PushMode::ReplaceFamilies;
+        let record = self.local.has_ledger().then(|| {
+            let mut record = Several::new();
+            for (key, lifetime) in &changed {
+                record.put(key, mode, Some(*lifetime), Prepared::default().parts());
+            }
+            record.finish()
+        });
+        let changes = changed.into_iter().map(|(key, lifetime)| Change::Put {
+            key: Cow::Borrowed(key),
+            mode,
+            lifetime: Some(lifetime),
+            prepared: Prepared::default(),
+            cause: Cause::Lifetime,
+        });
+        let (_, commit) = self.local.change(&mut guarded, &self.preparer, record, changes)?;
+        drop(commit);
+        Ok(())
+    }
+
+    /// One hold of the lock; whether there may be more to do.
+    fn expire_some(&self, now: UnixNanos, expired: &mut Expired) -> Result<bool, PushError> {
+        let mut guarded = self.lock();
+        let due = guarded.state.lifetimes().due(now, EXPIRED_AT_ONCE);
+        if due.is_empty() {
+            return Ok(false);
+        }
+        let mode = PushMode::ReplaceGroup;
+        let record = self.local.has_ledger().then(|| {
+            let mut record = Several::new();
+            for (key, lifetime) in &due {
+                if lifetime.ttl.keep_times {
+                    record.put(key, mode, None, Prepared::default().parts());
+                } else {
+                    record.delete(key);
+                }
+            }
+            record.finish()
+        });
+        let has_more = due.len() == EXPIRED_AT_ONCE;
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            due.into_iter().partition(|(_, lifetime)| lifetime.ttl.keep_times);
+        let mut gone: Vec<GroupingKey> = gone.into_iter().map(|(key, _)| key).collect();
+        gone.sort_unstable();
+        let emptied = kept.iter().map(|(key, _)| Change::Put {
+            key: Cow::Borrowed(key),
+            mode,
+            lifetime: None,
+            prepared: Prepared::default(),
+            cause: Cause::Expiry,
+        });
+        let deleted = Change::Delete {
+            keys: Cow::Borrowed(&gone),
+            by: By::Expiry,
+        };
+        let changes = emptied.chain([deleted]);
+        // Nobody waits for it.
+        let (_, commit) = self.local.change(&mut guarded, &self.preparer, record, changes)?;
+        drop(commit);
+        drop(guarded);
+        expired.kept_times += kept.len();
+        expired.deleted.append(&mut gone);
+        Ok(has_more)
+    }
+}

@@ -1,0 +1,375 @@
+//! The writer of a gateway that is alone: changes are in its memory, and in a ledger of its own if it has one.
+//!
+//! A change is queued for the ledger and made visible under one lock, so the ledger's order is that of visibility. Its
+//! sender is answered when the record is on stable storage. Where changes wait for that, what it takes to take them back
+//! is kept until they are there: when the disk fails, they are taken back from the last one on, before anybody is
+//! answered. That is right only because nobody else writes: no change of another can have come in between.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use wharf_ledger::{CheckpointError, Health, Ledger, Sequence};
+
+use crate::change::Change;
+use crate::effect::Effects;
+use crate::feed::Feed;
+use crate::memory::state::{Applied, Before, State, Tell};
+use crate::prepare::Preparer;
+use crate::read::images::Images;
+use crate::write::commit::{Commit, unavailable};
+use crate::write::lock::{Guarded, Lock};
+use crate::write::undo::Undo;
+use crate::{PushError, Revision};
+
+/// Changes in memory, and in a ledger once it has been attached.
+#[derive(Debug, Default)]
+pub(crate) struct Local {
+    journal: OnceLock<Journal>,
+    feed: Arc<Feed>,
+}
+
+/// The ledger, and how changes depend on it.
+#[derive(Debug)]
+struct Journal {
+    ledger: Ledger,
+    /// Whether a change counts only when it is on stable storage, so that one which does not get there is taken
+    /// back.
+    waits: bool,
+}
+
+impl Local {
+    /// What changes have done.
+    pub(crate) fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    /// Whether changes have to have a record.
+    pub(crate) fn has_ledger(&self) -> bool {
+        self.journal.get().is_some()
+    }
+
+    fn waits(&self) -> bool {
+        self.journal.get().is_some_and(|journal| journal.waits)
+    }
+
+    fn tell(&self) -> Tell {
+        Tell {
+            before: self.waits(),
+            effects: self.feed.is_followed(),
+        }
+    }
+
+    /// Makes changes, which are one: in memory, and in the ledger as this record.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing; nothing has changed then.
+    pub(crate) fn change<'c>(
+        &self,
+        guarded: &mut Guarded,
+        preparer: &Preparer,
+        record: Option<Vec<u8>>,
+        changes: impl IntoIterator<Item = Change<'c>>,
+    ) -> Result<(Applied, Commit), PushError> {
+        let commit = self.append(guarded, record)?;
+        let mut applied = guarded.state.apply(preparer, guarded.last, changes, self.tell());
+        self.book(guarded, &mut applied);
+        Ok((applied, commit))
+    }
+
+    /// Makes changes that are in no record: what a start has read, or what a checkpoint is going to have.
+    pub(crate) fn load<'c>(
+        &self,
+        guarded: &mut Guarded,
+        preparer: &Preparer,
+        at: Revision,
+        changes: impl IntoIterator<Item = Change<'c>>,
+    ) {
+        guarded.last = at.max(guarded.last);
+        let tell = Tell {
+            before: false,
+            ..self.tell()
+        };
+        let applied = guarded.state.apply(preparer, at, changes, tell);
+        self.feed.publish(applied.effects, false);
+    }
+
+    /// Begins several changes that become one, or none.
+    pub(crate) fn begin<'g>(&'g self, guarded: &'g mut Guarded, preparer: &'g Preparer) -> Together<'g> {
+        let at = match self.journal.get() {
+            Some(journal) => Revision(journal.ledger.next().0),
+            None => guarded.last.next(),
+        };
+        Together {
+            local: self,
+            guarded,
+            preparer,
+            at,
+            before: Before::default(),
+            effects: Effects::default(),
+        }
+    }
+
+    /// Hands a change to the ledger, before it is made. Under the lock, so that the ledger's order is that in
+    /// which changes become visible.
+    fn append(&self, guarded: &mut Guarded, record: Option<Vec<u8>>) -> Result<Commit, PushError> {
+        let Some(journal) = self.journal.get() else {
+            guarded.last = guarded.last.next();
+            return Ok(Commit::done());
+        };
+        let Some(record) = record else {
+            return Ok(Commit::done());
+        };
+        let (sequence, ticket) = journal
+            .ledger
+            .append(&record)
+            .map_err(|error| unavailable(&error))?;
+        guarded.last = Revision(sequence.0);
+        let feed = journal.waits.then(|| Arc::clone(&self.feed));
+        Ok(Commit::waiting(ticket, feed))
+    }
+
+    /// Keeps how to take the last change back, if changes wait for the ledger, and tells those who follow.
+    fn book(&self, guarded: &mut Guarded, applied: &mut Applied) {
+        let waits = self.waits();
+        if waits {
+            let before = std::mem::take(&mut applied.before);
+            guarded.undos.push_back((guarded.last, Undo::from(before)));
+        }
+        if !matches!(applied.effects, Effects::None) {
+            self.feed.publish(std::mem::take(&mut applied.effects), waits);
+        }
+    }
+
+    // ---- the ledger ---------------------------------------------------------------------------------------
+
+    /// From now on every change goes to this ledger; `last` is the last record that was read from it.
+    pub(crate) fn attach(&self, lock: &Lock, ledger: Ledger, last: Sequence, waits: bool) {
+        lock.hold().last = Revision(last.0);
+        if waits {
+            let settled = ledger.clone();
+            self.feed
+                .settled_by(Box::new(move || Revision(settled.durable().0)));
+        }
+        // A second ledger would be a mistake of the caller's; the first one stays.
+        let _first_stays = self.journal.set(Journal { ledger, waits });
+    }
+
+    /// Why the ledger takes nothing, if it does not.
+    pub(crate) fn failure(&self) -> Option<String> {
+        let journal = self.journal.get()?;
+        match journal.ledger.health() {
+            Health::Ok => None,
+            Health::Failed { reason, .. } => Some(reason.to_string()),
+        }
+    }
+
+    /// What the ledger has done since the start, and how it is.
+    pub(crate) fn statistics(&self) -> Option<WriterStatistics> {
+        let Journal { ledger, .. } = self.journal.get()?;
+        let statistics = ledger.statistics();
+        Some(WriterStatistics {
+            is_up: !ledger.failed(),
+            records: statistics.records,
+            commits: statistics.commits,
+            commit_time: statistics.sync_time,
+            failures: statistics.failures,
+            detail: Detail::Files(Files {
+                written_bytes: statistics.bytes + statistics.checkpoint_bytes,
+                log_bytes: ledger.log_bytes(),
+                segments: statistics.segments,
+                checkpoints: statistics.checkpoints,
+            }),
+        })
+    }
+
+    /// See [`crate::Store::keep`].
+    pub(crate) fn keep(
+        &self,
+        lock: &Lock,
+        preparer: &Preparer,
+        log_bytes: u64,
+    ) -> Result<Kept, CheckpointError> {
+        let Some(Journal { ledger, .. }) = self.journal.get() else {
+            return Ok(Kept::Nothing);
+        };
+        // Dropped here, outside the lock: one of them may be all that was wiped.
+        drop(take_settled(lock, Revision(ledger.durable().0)));
+        self.feed.wake();
+        let failed = ledger.failed();
+        let stored = lock.hold().state.size().bytes;
+        // A checkpoint, the log, and the next checkpoint while it is written: together below four
+        // checkpoints, if that is much.
+        if !failed && ledger.log_bytes() < log_bytes.max(stored) {
+            return Ok(Kept::Nothing);
+        }
+        self.checkpoint(lock, preparer, failed)
+    }
+
+    /// See [`crate::Store::checkpoint`].
+    pub(crate) fn checkpoint(
+        &self,
+        lock: &Lock,
+        preparer: &Preparer,
+        restart: bool,
+    ) -> Result<Kept, CheckpointError> {
+        let Some(Journal { ledger, .. }) = self.journal.get() else {
+            return Ok(Kept::Nothing);
+        };
+        let last = {
+            let mut guarded = lock.hold();
+            if restart {
+                // The committer is about to do the same; what it would take back must not get into the checkpoint.
+                self.take_back(&mut guarded, preparer);
+            }
+            Sequence(guarded.last.0)
+        };
+        let mut records = Images::of(lock);
+        if restart {
+            ledger.restart(last, &mut records)?;
+            return Ok(Kept::Restarted);
+        }
+        ledger.checkpoint(last, &mut records)?;
+        Ok(Kept::Checkpointed)
+    }
+
+    /// Takes every change back that is not on stable storage, from the last one on, where changes wait for it. The
+    /// ledger has failed and takes no more.
+    pub(crate) fn take_back(&self, guarded: &mut Guarded, preparer: &Preparer) {
+        let Some(Journal { ledger, waits: true }) = self.journal.get() else {
+            return;
+        };
+        if !ledger.failed() {
+            // The ledger has been begun anew before its committer got here, and has new changes already.
+            return;
+        }
+        let durable = Revision(ledger.durable().0);
+        while guarded
+            .undos
+            .back()
+            .is_some_and(|(revision, _)| *revision > durable)
+        {
+            if let Some((_, undo)) = guarded.undos.pop_back() {
+                undo.run(&mut guarded.state, preparer);
+            }
+        }
+        guarded.last = durable;
+        self.feed.take_back(durable);
+    }
+}
+
+/// The undos of changes up to `durable`, which nobody is going to take back.
+fn take_settled(lock: &Lock, durable: Revision) -> Vec<(Revision, Undo)> {
+    let undos = &mut lock.hold().undos;
+    let settled = undos.partition_point(|(revision, _)| *revision <= durable);
+    undos.drain(..settled).collect()
+}
+
+/// Changes that are made one after the other, each checked against those before, and are one in the end.
+pub(crate) struct Together<'g> {
+    local: &'g Local,
+    guarded: &'g mut Guarded,
+    preparer: &'g Preparer,
+    at: Revision,
+    before: Before,
+    effects: Effects,
+}
+
+impl Together<'_> {
+    /// What is stored, with the changes so far.
+    pub(crate) fn state(&mut self) -> &mut State {
+        &mut self.guarded.state
+    }
+
+    /// Makes one of them.
+    pub(crate) fn apply(&mut self, change: Change<'_>) {
+        let tell = Tell {
+            before: true,
+            ..self.local.tell()
+        };
+        let applied = self.guarded.state.apply(self.preparer, self.at, [change], tell);
+        self.before.add(applied.before);
+        self.effects.extend(applied.effects);
+    }
+
+    /// That was all, and this is the record of it.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing; nothing has changed then.
+    pub(crate) fn finish(self, record: Option<Vec<u8>>) -> Result<Commit, PushError> {
+        match self.local.append(self.guarded, record) {
+            Ok(commit) => {
+                let mut applied = Applied {
+                    before: self.before,
+                    effects: self.effects,
+                    ..Applied::default()
+                };
+                self.local.book(self.guarded, &mut applied);
+                Ok(commit)
+            }
+            Err(error) => {
+                self.give_up();
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes back what was done.
+    pub(crate) fn give_up(self) {
+        Undo::from(self.before).run(&mut self.guarded.state, self.preparer);
+    }
+}
+
+/// What the writer has done since the start, and how it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WriterStatistics {
+    /// Whether changes can be stored.
+    pub is_up: bool,
+    /// Changes that were written.
+    pub records: u64,
+    /// How often changes were committed, those together that came together.
+    pub commits: u64,
+    /// The time that took.
+    pub commit_time: Duration,
+    /// How often the writer has failed.
+    pub failures: u64,
+    /// What else there is to say of it.
+    pub detail: Detail,
+}
+
+/// What there is to say of one kind of writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Detail {
+    /// It writes files.
+    Files(Files),
+}
+
+impl Default for Detail {
+    fn default() -> Self {
+        Self::Files(Files::default())
+    }
+}
+
+/// What a writer of files has done since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Files {
+    /// Bytes of the log and of checkpoints that were written.
+    pub written_bytes: u64,
+    /// Bytes of the log since the last checkpoint.
+    pub log_bytes: u64,
+    /// Files of the log that are in use.
+    pub segments: u64,
+    /// Checkpoints that were written.
+    pub checkpoints: u64,
+}
+
+/// What [`crate::Store::keep`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// There was nothing to do.
+    Nothing,
+    /// It wrote a checkpoint.
+    Checkpointed,
+    /// It began the ledger anew after a failure.
+    Restarted,
+}

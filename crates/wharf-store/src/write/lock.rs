@@ -1,0 +1,83 @@
+//! The one lock of the store.
+
+use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::Duration;
+
+use crate::Revision;
+use crate::memory::state::State;
+use crate::write::undo::Undo;
+
+/// The pause of whoever takes the lock again and again. The lock is not fair: taken again at once, it would keep those
+/// waiting who are only just being woken.
+const PAUSE: Duration = Duration::from_micros(50);
+
+/// What the lock guards.
+#[derive(Debug, Default)]
+pub(crate) struct Guarded {
+    pub(crate) state: State,
+    /// The last change.
+    pub(crate) last: Revision,
+    /// How to take back the changes that are not on stable storage yet, oldest first.
+    pub(crate) undos: VecDeque<(Revision, Undo)>,
+}
+
+/// A plain lock: it is held for some microseconds a push, and for a clone of a pointer a scrape.
+#[derive(Debug, Default)]
+pub(crate) struct Lock(Mutex<Guarded>);
+
+impl Lock {
+    /// Waits in line.
+    ///
+    /// A panic under the lock is a bug that may have left a push half stored. The panic's message is in the log;
+    /// going on would show that half to every scrape, so the process ends.
+    pub(crate) fn hold(&self) -> Hold<'_> {
+        let guard = self.0.lock().unwrap_or_else(|_| std::process::abort());
+        Hold { guard: Some(guard) }
+    }
+
+    /// Whether somebody holds it just now.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.0.try_lock(), Err(TryLockError::WouldBlock))
+    }
+}
+
+/// The lock, held. When it is given away, what changes have left is freed, while others have the lock already.
+#[derive(Debug)]
+pub(crate) struct Hold<'l> {
+    /// None only while it is being dropped.
+    guard: Option<MutexGuard<'l, Guarded>>,
+}
+
+const HELD: &str = "the lock is held until this is dropped";
+
+impl Deref for Hold<'_> {
+    type Target = Guarded;
+
+    fn deref(&self) -> &Guarded {
+        self.guard.as_ref().expect(HELD)
+    }
+}
+
+impl DerefMut for Hold<'_> {
+    fn deref_mut(&mut self) -> &mut Guarded {
+        self.guard.as_mut().expect(HELD)
+    }
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        let Some(mut guard) = self.guard.take() else {
+            return;
+        };
+        let litter = guard.state.take_litter();
+        drop(guard);
+        drop(litter);
+    }
+}
+
+/// Lets others have the lock before it is taken again.
+pub(crate) fn let_others() {
+    std::thread::sleep(PAUSE);
+}

@@ -1,0 +1,244 @@
+//! Pushes that carry several groups.
+
+use std::fmt;
+
+use wharf_model::{Exposition, GroupingKey};
+
+use crate::change::Cause;
+use crate::clashes::Clashes;
+use crate::effect::Facts;
+use crate::fold::Intent;
+use crate::lifetime::Ttl;
+use crate::memory::checks::Incoming;
+use crate::mode::PushMode;
+use crate::prepare::{Prepared, Preparer};
+use crate::record::Several;
+use crate::store::Store;
+use crate::write::commit::Commit;
+use crate::write::local::Together;
+use crate::write::merge::with_stored;
+use crate::write::push::{admit, change_of};
+use crate::{PushError, UnixNanos};
+
+/// What a push of several groups brings to one of them.
+#[derive(Debug)]
+pub struct GroupPush<'a> {
+    /// The group.
+    pub key: GroupingKey,
+    /// What it is to hold.
+    pub exposition: Exposition<'a>,
+    /// For how long it is to live.
+    pub ttl: Option<Ttl>,
+    /// What is to be booked with it.
+    pub facts: Facts,
+}
+
+/// Why a push of several groups is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRefused {
+    /// The first group that is to blame; none if the ledger takes nothing.
+    pub key: Option<GroupingKey>,
+    /// What is wrong with it.
+    pub error: PushError,
+    /// Other groups that contradict themselves or what is stored.
+    pub others: Vec<(GroupingKey, Clashes)>,
+    /// How many there are beyond these.
+    pub more: usize,
+}
+
+impl fmt::Display for GroupRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(key) = &self.key {
+            write!(f, "group {key}: ")?;
+        }
+        self.error.fmt(f)?;
+        for (key, clashes) in &self.others {
+            write!(f, "\ngroup {key}: {clashes}")?;
+        }
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more groups"),
+        }
+    }
+}
+
+impl std::error::Error for GroupRefused {}
+
+/// Groups of a refused push that are named beside the first one.
+const MAX_OTHERS: usize = 10;
+
+impl Store {
+    /// Pushes to several groups: to all of them, or to none.
+    ///
+    /// A snapshot has all of it or nothing, and so has the ledger, where it is one record. The lock is held while
+    /// all is stored, so whoever calls this should bound the number of groups.
+    ///
+    /// # Errors
+    /// The first group that is refused, and why; its failure time moves as after [`Store::push_with_ttl`], and no
+    /// other's. Groups behind it that contradict something are named too.
+    pub fn push_all(
+        &self,
+        pushes: &[GroupPush<'_>],
+        mode: PushMode,
+        now: UnixNanos,
+    ) -> Result<Commit, GroupRefused> {
+        match self.try_push_all(pushes, mode, now) {
+            Ok(commit) => Ok(commit),
+            Err((Some(push), error)) => {
+                let lifetime = push.ttl.map(|ttl| ttl.from(now));
+                self.record_failure(&push.key, &error, lifetime, now);
+                Err(self.explain_all(pushes, push, mode, now, error))
+            }
+            Err((None, error)) => Err(GroupRefused {
+                key: None,
+                error,
+                others: Vec::new(),
+                more: 0,
+            }),
+        }
+    }
+
+    /// The refusal of a push of several groups with all that it contradicts, from the group on that was refused first.
+    fn explain_all(
+        &self,
+        pushes: &[GroupPush<'_>],
+        first: &GroupPush<'_>,
+        mode: PushMode,
+        now: UnixNanos,
+        error: PushError,
+    ) -> GroupRefused {
+        let mut refused = GroupRefused {
+            key: Some(first.key.clone()),
+            error,
+            others: Vec::new(),
+            more: 0,
+        };
+        if !matches!(refused.error, PushError::Inconsistent(_)) {
+            return refused;
+        }
+        let mut pushes = pushes.iter().skip_while(|push| !std::ptr::eq(*push, first));
+        pushes.next();
+        if let Some(clashes) = self.survey_group(first, mode, now) {
+            refused.error = clashes.into();
+        }
+        for push in pushes {
+            match self.survey_group(push, mode, now) {
+                Some(clashes) if refused.others.len() < MAX_OTHERS => {
+                    refused.others.push((push.key.clone(), clashes));
+                }
+                Some(_) => refused.more += 1,
+                None => {}
+            }
+        }
+        refused
+    }
+
+    /// What one of several groups contradicts.
+    fn survey_group(&self, push: &GroupPush<'_>, mode: PushMode, now: UnixNanos) -> Option<Clashes> {
+        let GroupPush { key, exposition, .. } = push;
+        let refused = match self.preparer.prepare(key, exposition, now) {
+            Err(unfit) => self.explain_unfit(key, mode, unfit),
+            Ok(delta) if mode == PushMode::ReplaceSeries => {
+                let intent = intent_of(push, mode, delta, now);
+                match self.fold_now(&intent) {
+                    Err(error) => self.explain_merge(key, &intent.delta, error),
+                    Ok(prepared) => {
+                        let prepared = &prepared;
+                        return self.clashes_of(Incoming { key, mode, prepared });
+                    }
+                }
+            }
+            Ok(prepared) => {
+                let prepared = &prepared;
+                return self.clashes_of(Incoming { key, mode, prepared });
+            }
+        };
+        match refused {
+            PushError::Inconsistent(clashes) => Some(clashes),
+            _ => None,
+        }
+    }
+
+    fn try_push_all<'p>(
+        &self,
+        pushes: &'p [GroupPush<'p>],
+        mode: PushMode,
+        now: UnixNanos,
+    ) -> Result<Commit, (Option<&'p GroupPush<'p>>, PushError)> {
+        // Without the lock. What comes after a push that is refused is not looked at.
+        let mut intents = Vec::with_capacity(pushes.len());
+        let mut unfit = None;
+        for push in pushes {
+            match self.preparer.prepare(&push.key, &push.exposition, now) {
+                Ok(delta) => intents.push(intent_of(push, mode, delta, now)),
+                Err(error) => {
+                    unfit = Some((Some(push), error.into()));
+                    break;
+                }
+            }
+        }
+        let (mut guarded, mut folded) = if mode == PushMode::ReplaceSeries {
+            let (guarded, folded) = self.fold_all(&intents);
+            (guarded, folded.into_iter())
+        } else {
+            for intent in &intents {
+                self.claims.wait_for(intent.key);
+            }
+            (self.lock(), Vec::new().into_iter())
+        };
+        let mut record = self.local.has_ledger().then(Several::new);
+        let mut together = self.local.begin(&mut guarded, &self.preparer);
+        for (push, intent) in pushes.iter().zip(intents) {
+            let put = put_one(
+                &mut together,
+                &self.preparer,
+                intent,
+                folded.next(),
+                record.as_mut(),
+            );
+            if let Err(error) = put {
+                together.give_up();
+                return Err((Some(push), error));
+            }
+        }
+        if let Some(unfit) = unfit {
+            together.give_up();
+            return Err(unfit);
+        }
+        together
+            .finish(record.map(Several::finish))
+            .map_err(|error| (None, error))
+    }
+}
+
+fn intent_of<'p>(push: &'p GroupPush<'_>, mode: PushMode, delta: Prepared<'p>, now: UnixNanos) -> Intent<'p> {
+    Intent {
+        key: &push.key,
+        mode,
+        delta,
+        lifetime: push.ttl.map(|ttl| ttl.from(now)),
+        facts: push.facts,
+    }
+}
+
+/// Stores one of several groups, and adds it to the record. If it has been folded, that is what is stored.
+fn put_one<'p>(
+    together: &mut Together<'_>,
+    preparer: &Preparer,
+    intent: Intent<'p>,
+    folded: Option<Result<Prepared<'p>, PushError>>,
+    record: Option<&mut Several>,
+) -> Result<(), PushError> {
+    together.state().check_push(&intent.delta)?;
+    let intent = match folded {
+        Some(folded) => with_stored(&intent, folded?),
+        None => intent,
+    };
+    admit(together.state(), preparer, &intent)?;
+    if let Some(record) = record {
+        record.put(intent.key, intent.mode, intent.lifetime, intent.delta.parts());
+    }
+    let cause = Cause::Push(intent.facts);
+    together.apply(change_of(intent, cause));
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! Pushes that replace series: what is stored is read, and what they make of it is stored in its place.
+//!
+//! Reading what is stored and rendering it again takes long if it is much, so it is done without the lock, as often as
+//! somebody else is quicker.
+
+use std::collections::HashMap;
+
+use wharf_model::GroupingKey;
+
+use crate::change::Cause;
+use crate::fold::{Intent, fold_touched};
+use crate::memory::checks::Incoming;
+use crate::memory::state::Held;
+use crate::prepare::Prepared;
+use crate::record::{self, Image};
+use crate::store::Store;
+use crate::write::commit::Commit;
+use crate::write::lock::{Hold, let_others};
+use crate::write::push::admit;
+use crate::{PushError, Revision, is_time};
+
+/// How often others may be quicker, before they have to wait.
+const ATTEMPTS: usize = 4;
+/// Groups that are looked up under one hold of the lock.
+const LOOKED_UP_AT_ONCE: usize = 64;
+
+/// What a push of series comes to, and what that depends on.
+#[derive(Debug)]
+struct Folded<'a> {
+    prepared: Result<Prepared<'a>, PushError>,
+    /// The last change of the group when it was read; none if it was not there.
+    revision: Option<Revision>,
+    /// What it had of the families that the push touches, as a record.
+    old: Vec<u8>,
+    /// Whether the group has not changed since.
+    is_current: bool,
+}
+
+impl Store {
+    /// A push of [`PushMode::ReplaceSeries`].
+    pub(crate) fn push_series(&self, intent: Intent<'_>) -> Result<Commit, PushError> {
+        let key = intent.key;
+        self.lock().state.check_push(&intent.delta)?;
+        let intents = [intent];
+        let (mut guarded, mut folded) = self.fold_all(&intents);
+        let folded = folded.pop().unwrap_or_else(|| Ok(Prepared::default()));
+        let [intent] = intents;
+        let delta = match folded {
+            Ok(delta) => delta,
+            Err(error) => {
+                drop(guarded);
+                return Err(self.explain_merge(key, &intent.delta, error));
+            }
+        };
+        let intent = with_stored(&intent, delta);
+        let cause = Cause::Push(intent.facts);
+        if let Err(error) = admit(&mut guarded.state, &self.preparer, &intent) {
+            drop(guarded);
+            let (mode, prepared) = (intent.mode, &intent.delta);
+            return Err(self.explain(Incoming { key, mode, prepared }, error));
+        }
+        let record = self.record_of(&intent);
+        self.put(&mut guarded, intent, cause, record)
+    }
+
+    /// What each of some pushes of series comes to, in turn, and the lock, held: as long as it is, that is right. Ends
+    /// with the first one that is refused.
+    pub(crate) fn fold_all<'s, 'a>(
+        &'s self,
+        intents: &[Intent<'a>],
+    ) -> (Hold<'s>, Vec<Result<Prepared<'a>, PushError>>) {
+        let claim = self.claims.claim(intents.iter().map(|intent| intent.key));
+        let mut folded: Vec<Folded<'a>> = Vec::with_capacity(intents.len());
+        let mut attempt = 0;
+        let guarded = loop {
+            attempt += 1;
+            self.fold_again(intents, &mut folded);
+            let guarded = self.lock();
+            let mut changed = Vec::new();
+            for (intent, folded) in intents.iter().zip(&mut folded) {
+                folded.is_current = guarded.state.revision_of(intent.key) == folded.revision;
+                if !folded.is_current {
+                    changed.push(intent.key);
+                }
+            }
+            if changed.is_empty() {
+                break guarded;
+            }
+            drop(guarded);
+            if attempt >= ATTEMPTS {
+                for key in changed {
+                    claim.close(key);
+                }
+            }
+        };
+        let folded = folded.into_iter().map(|folded| folded.prepared);
+        (guarded, folded.collect())
+    }
+
+    /// What one push of series comes to with what is stored now. It may be something else a moment later.
+    pub(crate) fn fold_now<'a>(&self, intent: &Intent<'a>) -> Result<Prepared<'a>, PushError> {
+        let held = self.lock().state.hold(intent.key, touched(intent));
+        let mut folded = Vec::new();
+        self.fold_one(intent, 0, std::iter::empty(), held, &mut folded);
+        let folded = folded.pop().map(|folded| folded.prepared);
+        folded.unwrap_or_else(|| Ok(Prepared::default()))
+    }
+
+    /// Folds what has not been folded yet, or not with what is stored now.
+    fn fold_again<'a>(&self, intents: &[Intent<'a>], folded: &mut Vec<Folded<'a>>) {
+        let places = places(intents);
+        // Nobody looks at what comes after a push that is refused.
+        let is_last = |folded: &Folded<'_>| folded.is_current && folded.prepared.is_err();
+        let end = if folded.last().is_some_and(is_last) {
+            folded.len()
+        } else {
+            intents.len()
+        };
+        let is_missing = |position: &usize| folded.get(*position).is_none_or(|folded| !folded.is_current);
+        let missing: Vec<usize> = (0..end).filter(is_missing).collect();
+        for (round, positions) in missing.chunks(LOOKED_UP_AT_ONCE).enumerate() {
+            if round > 0 {
+                let_others();
+            }
+            let held: Vec<Held> = {
+                let state = &self.lock().state;
+                let intents = positions.iter().map(|position| &intents[*position]);
+                let held = intents.map(|intent| state.hold(intent.key, touched(intent)));
+                held.collect()
+            };
+            for (position, held) in positions.iter().zip(held) {
+                let intent = &intents[*position];
+                let earlier = places.get(intent.key).map_or(&[][..], |places| places);
+                let earlier = earlier.iter().take_while(|earlier| *earlier < position);
+                self.fold_one(intent, *position, earlier, held, folded);
+                if folded
+                    .get(*position)
+                    .is_none_or(|folded| folded.prepared.is_err())
+                {
+                    folded.truncate(position + 1);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Folds a push with what is held of its group, or with what earlier pushes to the group make of that.
+    fn fold_one<'a, 'e>(
+        &self,
+        intent: &Intent<'a>,
+        position: usize,
+        earlier: impl Iterator<Item = &'e usize>,
+        held: Held,
+        folded: &mut Vec<Folded<'a>>,
+    ) {
+        let revision = held.revision;
+        let old = image(intent, &held, &[]);
+        if let Some(folded) = folded.get_mut(position)
+            && folded.old == old
+        {
+            // It was another part of the group that has changed.
+            (folded.revision, folded.is_current) = (revision, true);
+            return;
+        }
+        let earlier = earlier.filter_map(|earlier| folded.get(*earlier)?.prepared.as_ref().ok());
+        let earlier: Vec<&Prepared<'_>> = earlier.collect();
+        let newer = (!earlier.is_empty()).then(|| image(intent, &held, &earlier));
+        // From here on a change of the leaves need not copy them.
+        drop(held);
+        let stored = newer.as_deref().unwrap_or(&old);
+        let stored = record::decode_image(stored, &self.preparer);
+        let one = Folded {
+            prepared: fold_touched(&self.preparer, intent.key, &stored, &intent.delta),
+            revision,
+            old,
+            is_current: true,
+        };
+        match folded.get_mut(position) {
+            Some(former) => *former = one,
+            None => folded.push(one),
+        }
+    }
+}
+
+/// What a group has of the families that a push touches, as a record. `earlier` pushes to the group may have made other
+/// families of them, the last one counts.
+fn image(intent: &Intent<'_>, held: &Held, earlier: &[&Prepared<'_>]) -> Vec<u8> {
+    let mut image = Image::default();
+    let mut held = held.parts().peekable();
+    for name in touched(intent) {
+        let stored = held.next_if(|parts| parts.name == name);
+        let newer = earlier.iter().rev().find_map(|prepared| {
+            let family = prepared.get(name)?;
+            Some(prepared.parts_of(family))
+        });
+        if let Some(parts) = newer.or(stored) {
+            image.add(&parts);
+        }
+    }
+    image.into_record(intent.key, None)
+}
+
+/// Where the pushes to each group stand, if there are groups that come several times.
+fn places<'i>(intents: &'i [Intent<'_>]) -> HashMap<&'i GroupingKey, Vec<usize>> {
+    let mut places: HashMap<&GroupingKey, Vec<usize>> = HashMap::new();
+    if intents.len() > 1 {
+        for (position, intent) in intents.iter().enumerate() {
+            places.entry(intent.key).or_default().push(position);
+        }
+        places.retain(|_, places| places.len() > 1);
+    }
+    places
+}
+
+/// The families that a push of series touches, in order.
+fn touched<'i>(intent: &'i Intent<'_>) -> impl Iterator<Item = &'i str> + Clone {
+    let names = intent.delta.families.iter().map(|family| family.name);
+    names.filter(|name| !is_time(name))
+}
+
+/// The intent, when what is stored has been added to what is pushed.
+pub(crate) fn with_stored<'a>(intent: &Intent<'a>, folded: Prepared<'a>) -> Intent<'a> {
+    Intent {
+        key: intent.key,
+        mode: intent.mode,
+        delta: folded,
+        lifetime: intent.lifetime,
+        facts: intent.facts,
+    }
+}

@@ -1,0 +1,269 @@
+//! Pushes to one group.
+
+use std::borrow::Cow;
+
+use wharf_model::{Exposition, GroupingKey};
+
+use crate::change::{Cause, Change};
+use crate::effect::Facts;
+use crate::fold::Intent;
+use crate::lifetime::{Lifetime, Ttl};
+use crate::memory::checks::Incoming;
+use crate::memory::state::State;
+use crate::mode::PushMode;
+use crate::prepare::Preparer;
+use crate::prepare::stencil::{Gist, TextBody};
+use crate::store::Store;
+use crate::write::commit::Commit;
+use crate::write::lock::Guarded;
+use crate::{PushError, UnixNanos, record};
+
+/// How something is to be pushed.
+#[derive(Debug, Clone, Copy)]
+pub struct PushOptions {
+    /// What it replaces.
+    pub mode: PushMode,
+    /// How long the group is to live from then on; none for ever.
+    pub ttl: Option<Ttl>,
+    /// The time of the push.
+    pub now: UnixNanos,
+    /// What is to be booked with it.
+    pub facts: Facts,
+}
+
+impl Store {
+    /// [`Self::push_with_ttl`] without a time to live: the group stays until it is deleted.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn push(
+        &self,
+        key: &GroupingKey,
+        mode: PushMode,
+        exposition: &Exposition<'_>,
+        now: UnixNanos,
+    ) -> Result<Commit, PushError> {
+        self.push_with_ttl(key, mode, exposition, None, now)
+    }
+
+    /// [`Self::push_with`] without anything to be booked.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn push_with_ttl(
+        &self,
+        key: &GroupingKey,
+        mode: PushMode,
+        exposition: &Exposition<'_>,
+        ttl: Option<Ttl>,
+        now: UnixNanos,
+    ) -> Result<Commit, PushError> {
+        let facts = Facts::default();
+        let options = PushOptions {
+            mode,
+            ttl,
+            now,
+            facts,
+        };
+        self.push_with(key, exposition, &options)
+    }
+
+    /// Replaces the group `key`, or the pushed families or series in it, by `exposition`.
+    ///
+    /// A snapshot taken after this returns has the whole push, one taken before has nothing of it. `now` becomes
+    /// the group's push time, and `ttl` says how long the group lives from then on; what earlier pushes said of
+    /// that does not count any more.
+    ///
+    /// # Durability
+    /// With a ledger, the push is safe when the returned [`Commit`] has been waited for.
+    ///
+    /// # Errors
+    /// [`PushError`] if the push contradicts itself or what other groups hold, or would pass a limit. Nothing of it
+    /// is stored then; the group's failure time becomes `now`. A group that does not exist is made for that where
+    /// its times clash with no other group's, unless it is a limit that was passed, and lives as long as the push
+    /// said. [`PushError::Unavailable`] if the ledger takes nothing: then nothing changes at all.
+    pub fn push_with(
+        &self,
+        key: &GroupingKey,
+        exposition: &Exposition<'_>,
+        options: &PushOptions,
+    ) -> Result<Commit, PushError> {
+        let PushOptions {
+            mode,
+            ttl,
+            now,
+            facts,
+        } = *options;
+        let lifetime = ttl.map(|ttl| ttl.from(now));
+        let prepared = self.preparer.prepare(key, exposition, now);
+        let prepared = prepared.map_err(|unfit| {
+            let mode = match mode {
+                PushMode::ReplaceSeries => PushMode::ReplaceFamilies,
+                mode => mode,
+            };
+            self.explain_unfit(key, mode, unfit)
+        });
+        let pushed = prepared.and_then(|delta| {
+            self.push_prepared(Intent {
+                key,
+                mode,
+                delta,
+                lifetime,
+                facts,
+            })
+        });
+        pushed.inspect_err(|error| self.record_failure(key, error, lifetime, now))
+    }
+
+    /// [`Self::push_with`] of a body in the text format. One that is like earlier ones but for the values costs less
+    /// this way, since it need not be read.
+    ///
+    /// # Errors
+    /// Those of [`TextBody::decode`]; then nothing changes. Within, those of [`Self::push_with`].
+    pub fn push_text<B: TextBody>(
+        &self,
+        key: &GroupingKey,
+        mode: PushMode,
+        body: &B,
+        ttl: Option<Ttl>,
+        now: UnixNanos,
+    ) -> Result<Result<Commit, PushError>, B::Error> {
+        let lifetime = ttl.map(|ttl| ttl.from(now));
+        let intent = |delta, facts| Intent {
+            key,
+            mode,
+            delta,
+            lifetime,
+            facts,
+        };
+        let candidate = match mode {
+            PushMode::ReplaceSeries => None,
+            _ => self.stencils.candidate(key, body.text()),
+        };
+        let Some(candidate) = candidate else {
+            let exposition = body.decode(body.text())?;
+            body.was_read(&exposition);
+            let facts = body.facts();
+            let options = PushOptions {
+                mode,
+                ttl,
+                now,
+                facts,
+            };
+            return Ok(self.push_with(key, &exposition, &options));
+        };
+        let stencil = self.stencils.get(key, &candidate);
+        let prepared = stencil
+            .as_deref()
+            .and_then(|stencil| candidate.prepare(stencil, &self.preparer, key, now));
+        let pushed = if let Some(prepared) = prepared {
+            body.was_known(&Gist::of(&prepared));
+            self.push_prepared(intent(prepared, body.facts()))
+        } else {
+            let exposition = body.decode(body.text())?;
+            body.was_read(&exposition);
+            let prepared = self.preparer.prepare(key, &exposition, now);
+            let prepared = prepared.map_err(|unfit| self.explain_unfit(key, mode, unfit));
+            prepared.and_then(|prepared| {
+                self.stencils
+                    .learn(&self.preparer, key, &candidate, &prepared, body, now);
+                self.push_prepared(intent(prepared, body.facts()))
+            })
+        };
+        Ok(pushed.inspect_err(|error| self.record_failure(key, error, lifetime, now)))
+    }
+
+    fn push_prepared(&self, intent: Intent<'_>) -> Result<Commit, PushError> {
+        let Intent { key, mode, .. } = intent;
+        if mode == PushMode::ReplaceSeries {
+            return self.push_series(intent);
+        }
+        self.claims.wait_for(key);
+        let record = self.record_of(&intent);
+        let mut guarded = self.lock();
+        guarded.state.check_push(&intent.delta)?;
+        if let Err(error) = admit(&mut guarded.state, &self.preparer, &intent) {
+            drop(guarded);
+            let prepared = &intent.delta;
+            return Err(self.explain(Incoming { key, mode, prepared }, error));
+        }
+        let cause = Cause::Push(intent.facts);
+        self.put(&mut guarded, intent, cause, record)
+    }
+
+    /// Books a refused push.
+    pub(crate) fn record_failure(
+        &self,
+        key: &GroupingKey,
+        error: &PushError,
+        lifetime: Option<Lifetime>,
+        now: UnixNanos,
+    ) {
+        let makes = match error {
+            PushError::Timestamps(_) | PushError::Inconsistent(_) => true,
+            PushError::Limit(_) => false,
+            PushError::TooLarge { .. } | PushError::Unavailable { .. } => return,
+        };
+        let mut guarded = self.lock();
+        if let Some(delta) = guarded.state.failure(&self.preparer, key, makes, now) {
+            let is_new = guarded.state.roster(key).is_none();
+            let lifetime = if is_new {
+                lifetime
+            } else {
+                guarded.state.lifetimes().get(key)
+            };
+            let intent = Intent {
+                key,
+                mode: PushMode::ReplaceFamilies,
+                delta,
+                lifetime,
+                facts: Facts::default(),
+            };
+            let record = self.record_of(&intent);
+            // The refusal is the answer; nobody waits for its trace, and a ledger that takes nothing loses it.
+            drop(self.put(&mut guarded, intent, Cause::Refusal, record));
+        }
+    }
+
+    /// Stores what has been admitted.
+    pub(crate) fn put(
+        &self,
+        guarded: &mut Guarded,
+        intent: Intent<'_>,
+        cause: Cause,
+        record: Option<Vec<u8>>,
+    ) -> Result<Commit, PushError> {
+        let change = change_of(intent, cause);
+        let (_, commit) = self.local.change(guarded, &self.preparer, record, [change])?;
+        Ok(commit)
+    }
+
+    /// The record of a push, if there is a ledger for it.
+    pub(crate) fn record_of(&self, intent: &Intent<'_>) -> Option<Vec<u8>> {
+        let Intent {
+            key, mode, lifetime, ..
+        } = *intent;
+        self.local
+            .has_ledger()
+            .then(|| record::put(key, mode, lifetime, intent.delta.parts()))
+    }
+}
+
+/// The change that an intent is, when it has been folded as far as it has to be.
+pub(crate) fn change_of(intent: Intent<'_>, cause: Cause) -> Change<'_> {
+    Change::Put {
+        key: Cow::Borrowed(intent.key),
+        mode: intent.mode,
+        lifetime: intent.lifetime,
+        prepared: intent.delta,
+        cause,
+    }
+}
+
+/// Checks a push against what is stored, and against the limits.
+pub(crate) fn admit(state: &mut State, preparer: &Preparer, intent: &Intent<'_>) -> Result<(), PushError> {
+    let Intent { key, mode, delta, .. } = intent;
+    state.admit(preparer, key, *mode, delta)?;
+    state.enlist(key);
+    Ok(state.check_limits(preparer, key, *mode, delta)?)
+}
