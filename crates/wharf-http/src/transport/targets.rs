@@ -6,12 +6,14 @@
 //!
 //! # Where a request line is
 //! A second opinion on where requests begin and end would be a way to smuggle some. So there is none: the library decides. It gets
-//! a head and nothing behind it, until it has made a request of it. Then it has said how long the body is. Bytes behind
-//! that are the next head, whatever they look like. If the library ever does something else than what was
-//! expected, everything is passed on as it is from then on.
+//! a head and makes a request of it. Then it has said how long the body is. Bytes behind that are the next head, whatever
+//! they look like. What comes together with a head goes on with it if that looks like a part of its body, and waits for the
+//! library's word otherwise. If the library ever does something else than what was expected, everything is passed on as it
+//! is from then on.
 //!
 //! `docs/decisions/0005-request-targets.md` has the other ways that were thought of.
 
+mod head;
 mod http2;
 #[cfg(test)]
 mod tests;
@@ -39,8 +41,10 @@ pub(crate) struct Framing(AtomicU64);
 
 /// No request has come of the head yet.
 const NOTHING: u64 = u64::MAX;
+/// More than one has.
+const SEVERAL: u64 = u64::MAX - 1;
 /// Its body comes in chunks.
-const CHUNKED: u64 = u64::MAX - 1;
+const CHUNKED: u64 = u64::MAX - 2;
 
 impl Framing {
     fn new() -> Arc<Self> {
@@ -50,7 +54,9 @@ impl Framing {
     /// A request has come, with a body of so many bytes; none: in chunks.
     pub(crate) fn tell(&self, body_bytes: Option<u64>) {
         let told = body_bytes.map_or(CHUNKED, |bytes| bytes.min(CHUNKED - 1));
-        self.0.store(told, Ordering::Relaxed);
+        let is_first = self.0.load(Ordering::Relaxed) == NOTHING;
+        self.0
+            .store(if is_first { told } else { SEVERAL }, Ordering::Relaxed);
     }
 
     fn take(&self) -> Option<u64> {
@@ -110,11 +116,16 @@ impl<S> Targets<S> {
     /// The library asks for more: what that says about where it is.
     fn learn(&mut self) {
         self.position = match (self.position, self.framing.take()) {
-            (Position::Handed, Some(0)) => Position::Before,
-            (Position::Handed, Some(CHUNKED)) => Position::Chunk(Chunk::Size(0, 0)),
-            (Position::Handed, Some(bytes)) => Position::Body(bytes),
+            (Position::Handed { body: 0 }, Some(CHUNKED)) => Position::Chunk(Chunk::Size(0, 0)),
+            (Position::Handed { .. }, Some(CHUNKED | SEVERAL)) => Position::Unknown,
+            (Position::Handed { body }, Some(bytes)) => match bytes.checked_sub(body) {
+                Some(0) => Position::Before,
+                Some(left) => Position::Body(left),
+                // It has got more than the body.
+                None => Position::Unknown,
+            },
             // It has made a request of less than what was taken for a head, or none of all of it.
-            (_, Some(_)) | (Position::Handed, None) => Position::Unknown,
+            (_, Some(_)) | (Position::Handed { .. }, None) => Position::Unknown,
             (position, None) => position,
         };
     }
@@ -176,6 +187,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Targets<S> {
             let before = buf.filled().len();
             ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
             let read = buf.filled().get(before..).unwrap_or_default();
+            if this.position == Position::Before
+                && let Some(head) = head::plain(read)
+            {
+                let body = (read.len() - head) as u64;
+                this.position = Position::Handed { body };
+                return Poll::Ready(Ok(()));
+            }
             let (passed, stop) = this.position.advance(read);
             let rest = read.get(passed..).unwrap_or_default();
             if rest.is_empty() {
@@ -238,8 +256,10 @@ enum Position {
     Version,
     /// In the lines behind the request line.
     Fields(Line),
-    /// Behind a head. What comes next is the library's to say.
-    Handed,
+    /// Behind a head and so many bytes of its body. What comes next is the library's to say.
+    Handed {
+        body: u64,
+    },
     /// In a body of which so many bytes are left.
     Body(u64),
     /// In a body in chunks.
@@ -367,10 +387,10 @@ impl Position {
                 match end {
                     None => go(Self::Fields(line), bytes.len()),
                     Some(at) if line == Line::Something => go(Self::Fields(Line::Nothing), at + 1),
-                    Some(at) => (Self::Handed, at + 1, Stop::End),
+                    Some(at) => (Self::Handed { body: 0 }, at + 1, Stop::End),
                 }
             }
-            Self::Handed => (self, 0, Stop::End),
+            Self::Handed { .. } => (self, 0, Stop::End),
             Self::Body(left) => {
                 let passed = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
                 match left - passed as u64 {
