@@ -34,13 +34,15 @@ const PUSHGATEWAY: &str = "pushgateway, version 1.11.2 ";
 const PYTHON_CLIENT: &str = "prometheus-client>=0.22";
 /// What is called from the machine itself: a command that fails where it is missing, and the package that has it.
 type Tool = (&'static str, &'static [&'static str], &'static str);
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 8] = [
     ("chromium", &["--version"], "chromium"),
     ("curl", &["--version"], "curl"),
     FAKETIME,
+    ("fish", &["--version"], "fish"),
     ("python3", &["-c", "import ensurepip, venv"], "python3-venv"),
     ("sh", &["-c", ":"], "dash"),
     STRACE,
+    ("zsh", &["--version"], "zsh"),
 ];
 /// A clock that can be led.
 const FAKETIME: Tool = ("faketime", &["--version"], "faketime");

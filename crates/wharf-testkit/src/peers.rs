@@ -76,6 +76,11 @@ pub fn strace() -> Option<PathBuf> {
     found("strace", &installed("strace"), "test")
 }
 
+/// A shell for which there are completion scripts.
+pub fn shell(name: &str) -> Option<PathBuf> {
+    found(name, &installed(name), "test")
+}
+
 /// A command that starts another in namespaces of its own, as containers have them: `kinds` are flags of the program
 /// `unshare`, such as `--net`. None where the system does not allow it.
 pub fn namespaces(kinds: &[&str]) -> Option<Vec<String>> {

@@ -1022,19 +1022,39 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_do_no_harm(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
-        let _result = decode(&bytes);
-        let _result = decode(&delimited(&bytes));
-        write_text(&mut Vec::new(), &bytes, TextStyle::MultiLine);
+    fn random_bytes_are_refused_or_mean_something(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+        check_read(&bytes);
+        check_read(&delimited(&bytes));
+        // The text is for people, so it may say anything, but it is text.
+        let mut text = Vec::new();
+        write_text(&mut text, &bytes, TextStyle::MultiLine);
+        prop_assert!(String::from_utf8(text).is_ok());
     }
 
     #[test]
-    fn changed_bytes_do_no_harm(index in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn changed_bytes_are_refused_or_mean_something(index in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut body = body(&everything());
         *index.get_mut(&mut body) = byte;
-        if let Ok(exposition) = decode(&body) {
-            let again = encode(&exposition, EscapingScheme::AllowUtf8);
-            prop_assert!(decode(&again).is_ok());
+        check_read(&body);
+    }
+}
+
+/// A body is refused with a short text, or what it means can be written. A unit that does not fit its name is left out then; what
+/// has been written means the same when it is written again.
+#[track_caller]
+fn check_read(body: &[u8]) {
+    match decode(body) {
+        Ok(exposition) => {
+            let written = encode(&exposition, EscapingScheme::AllowUtf8);
+            let reread = decode(&written).unwrap();
+            assert_eq!(reread.families.len(), exposition.families.len());
+            let again = encode(&reread, EscapingScheme::AllowUtf8);
+            assert_eq!(again, written);
+            assert_eq!(format!("{:?}", decode(&again).unwrap()), format!("{reread:?}"));
+        }
+        Err(error) => {
+            let text = error.to_string();
+            assert!((1..500).contains(&text.len()), "{text}");
         }
     }
 }

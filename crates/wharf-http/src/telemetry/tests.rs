@@ -257,10 +257,7 @@ fn families_and_labels_are_sorted_and_reserved() {
     for family in &exposition.families {
         let name = exposition.text(family.name);
         let known = reserved().iter().find(|known| known.name == name).unwrap();
-        assert_eq!(
-            (family.metric_type, family.help),
-            (known.metric_type, family.help)
-        );
+        assert_eq!(family.metric_type, known.metric_type, "{name}");
         assert_eq!(family.help.map(|help| exposition.text(help)), Some(known.help));
         for metric in &family.metrics {
             assert!(

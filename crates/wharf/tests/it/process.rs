@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use wharf_testkit::http::{Connection, Request, delete, get, post, put};
@@ -23,6 +22,14 @@ fn again(spawn: &Spawn) -> Spawn {
     match spawn.kind() {
         Kind::Real => Spawn::real().unwrap(),
         Kind::Wharf => wharf(),
+    }
+}
+
+/// An end that waits for an idle connection does not come, where that can be said.
+fn patient(spawn: Spawn) -> Spawn {
+    match spawn.kind() {
+        Kind::Real => spawn,
+        Kind::Wharf => spawn.arg("--shutdown.timeout=1h"),
     }
 }
 
@@ -303,14 +310,12 @@ fn case_121_signals_stop_the_program_although_connections_are_idle() {
         |gateway: &Gateway| gateway.interrupt(),
     ] {
         for spawn in gateways() {
-            let mut gateway = spawn.start();
+            let mut gateway = patient(spawn).start();
             let mut idle = gateway.connect();
             assert_eq!(idle.send(&get("/-/healthy")).unwrap().status, 200);
-            let start = Instant::now();
             stop(&gateway);
             let exit = gateway.wait();
             assert_eq!(exit.code, Some(0), "{exit:?}");
-            assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
             assert!(
                 exit.stderr
                     .contains("received SIGINT/SIGTERM; exiting gracefully..."),
