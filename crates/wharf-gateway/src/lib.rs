@@ -6,6 +6,7 @@ mod advice;
 mod client;
 mod conflict;
 mod limits;
+mod parts;
 mod peer;
 mod places;
 mod policy;
@@ -24,6 +25,7 @@ pub use access::users::Users;
 pub use client::{Client, Remote};
 pub use conflict::{in_history_of, of_groups, of_push};
 pub use limits::PushLimits;
+pub use parts::{Life, Outcome, Part, PartError, Parts, Readiness, Started};
 pub use peer::Peer;
 pub use places::{Full, Permit, Places};
 pub use policy::{

@@ -22,6 +22,11 @@ impl Shutdown {
         self.stopping.send_replace(true);
     }
 
+    /// Whether [`Self::trigger`] has been called.
+    pub fn is_triggered(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
     /// Returns when [`Self::trigger`] has been called.
     pub fn wait(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut stopping = self.stopping.subscribe();

@@ -13,8 +13,8 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use wharf_gateway::{
-    Active, Caller, Lifespan, Loader, Peer, Permit, Places, Policies, Policy, PushLimits, Reading, Refusal,
-    ReloadError, Remote, Shutdown, identify,
+    Active, Caller, Lifespan, Loader, Peer, Permit, Places, Policies, Policy, PushLimits, Readiness, Reading,
+    Refusal, ReloadError, Remote, Shutdown, identify,
 };
 use wharf_model::GroupingKey;
 use wharf_model::name::NameRule;
@@ -205,6 +205,8 @@ pub struct Gateway {
     is_loaded: AtomicBool,
     /// Why the groups are in memory only, if nobody has asked for that.
     not_durable: OnceLock<NotDurable>,
+    /// Whether what runs beside requests is ready.
+    readiness: Readiness,
     pub(crate) clock: Box<dyn Clock>,
     pub(crate) started_at: UnixNanos,
     pub(crate) telemetry: Telemetry,
@@ -263,6 +265,7 @@ impl Gateway {
             store: Arc::new(store),
             is_loaded: AtomicBool::new(false),
             not_durable: OnceLock::new(),
+            readiness: Readiness::default(),
             activity: Activity::new(
                 settings.history_bytes,
                 settings.names,
@@ -290,6 +293,12 @@ impl Gateway {
             settings,
             status,
         }
+    }
+
+    /// It is ready when these parts are as well.
+    #[must_use]
+    pub fn with_readiness(self, readiness: Readiness) -> Self {
+        Self { readiness, ..self }
     }
 
     /// The store, to load it and to look after its ledger.
@@ -548,6 +557,9 @@ impl Gateway {
         if let Some(loading) = self.loading() {
             return Some(loading.to_owned());
         }
+        if let Some(part) = self.readiness.waits_for() {
+            return Some(format!("the part `{part}` is still starting"));
+        }
         self.store
             .failure()
             .map(|reason| format!("cannot store pushes now: {reason}"))
@@ -556,7 +568,8 @@ impl Gateway {
     /// The same for anybody: where rules say who may see what, the reason, which names files, is not for all.
     fn not_ready_to_tell(&self) -> Option<String> {
         let why = self.not_ready()?;
-        let is_secret = self.loading().is_none() && self.policy().access().is_some();
+        let is_starting = self.loading().is_some() || self.readiness.waits_for().is_some();
+        let is_secret = !is_starting && self.policy().access().is_some();
         Some(if is_secret {
             "cannot store pushes now".to_owned()
         } else {

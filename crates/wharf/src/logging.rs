@@ -8,6 +8,8 @@
 //! At level debug the caller is `serve.rs(wharf::serve):82`. An attribute called `source` is written as
 //! `logged_source`, because the name once belonged to the logger. Spans are not shown.
 
+#[cfg(test)]
+mod captured;
 mod encode;
 
 use std::fmt;
@@ -26,6 +28,8 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter}
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
+#[cfg(test)]
+pub(crate) use self::captured::captured;
 use self::encode::Line;
 use crate::config::{Log, LogLevel};
 

@@ -7,13 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use http::StatusCode;
-use tokio::signal::unix::{SignalKind, signal};
-use wharf_gateway::{Lifespan, Loader, Policy, PushLimits, Shutdown};
+use wharf_gateway::{Life, Lifespan, Loader, Part, Parts, Policy, PushLimits, Shutdown};
 use wharf_http::telemetry::{BuildLabels, Telemetry};
 use wharf_http::{
     BuildInformation, Door, Fixed, Front, Gateway, Listener, Origins, Purpose, Settings, Status, serve,
 };
-use wharf_ledger::Ledger;
 use wharf_store::{Clock, SystemClock};
 
 use crate::config::{Config, InstanceLabel, ListenAddress, Place, Timestamps};
@@ -21,7 +19,7 @@ use crate::config_file;
 use crate::descriptors::{self, ForConnections};
 use crate::listen::{bind, inherited};
 use crate::logging;
-use crate::storage::{self, Keeper, Opened};
+use crate::parts::{expiry, history, notices, signals, storage};
 use crate::version::BUILD;
 use crate::web_config;
 
@@ -63,6 +61,7 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         .context("start the runtime")?;
     let served = runtime.block_on(async {
         let shutdown = Shutdown::default();
+        let mut parts = Parts::new(shutdown.clone());
         let (entrances, fronts) = entrances(config)?;
         let gateway = Gateway::new(
             settings(config, for_connections)?,
@@ -72,23 +71,12 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
             shutdown.clone(),
             rules(config)?,
         );
-        let gateway = Arc::new(gateway);
+        let gateway = Arc::new(gateway.with_readiness(parts.readiness()));
         // Signals first: whoever sees that we listen may send one.
-        watch_signals(&shutdown, &gateway)?;
+        signals::start(&mut parts, Arc::clone(&gateway), shutdown)?;
         let listeners = listen(config, &entrances)?;
-        let mut loading = tokio::spawn(load(config.clone(), Arc::clone(&gateway), shutdown));
-        // Mostly that is done before anybody notices. If it takes longer, requests are answered meanwhile: with
-        // 503, but for health checks.
-        let loaded = tokio::time::timeout(QUIET_LOADING, &mut loading).await;
-        serve(listeners, Arc::clone(&gateway), config.shutdown.timeout)
-            .await
-            .context("serve")?;
-        let storage = match loaded {
-            Ok(loaded) => loaded,
-            Err(_) => loading.await,
-        };
-        let storage = storage.context("load the stored groups").flatten();
-        storage?.close(&gateway)
+        start(&mut parts, config, &gateway, listeners).await?;
+        Ok(parts.run().await?)
     });
     // Nobody waits any more for the passwords that are still being checked.
     runtime.shutdown_background();
@@ -98,60 +86,40 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
 /// For how long connections wait for the stored groups before they are answered without.
 const QUIET_LOADING: Duration = Duration::from_secs(1);
 
-/// The storage while the gateway serves.
-struct Storage {
-    ledger: Option<Ledger>,
-    keeper: Keeper,
-}
+/// How much longer than the requests in flight their connections may take to end.
+const CONNECTIONS_END: Duration = Duration::from_secs(5);
 
-/// Loads the stored groups; if that fails, the gateway stops.
-async fn load(config: Config, gateway: Arc<Gateway>, shutdown: Shutdown) -> anyhow::Result<Storage> {
-    let checkpoint_bytes = config.storage.checkpoint.0;
-    let store = Arc::clone(gateway.store());
-    let expiring = Arc::clone(&gateway);
-    let opened = tokio::task::spawn_blocking(move || {
-        let opened = storage::open(&config, &store)?;
-        // What has expired while nothing ran must not be seen again.
-        expiring.expire();
-        anyhow::Ok(opened)
+/// Starts everything that runs beside requests, and then those.
+async fn start(
+    parts: &mut Parts,
+    config: &Config,
+    gateway: &Arc<Gateway>,
+    listeners: Vec<(Listener, Arc<Door>)>,
+) -> anyhow::Result<()> {
+    let of_gateway = || Arc::clone(gateway);
+    let (storage, folder) =
+        storage::start(parts, stored(config), of_gateway()).context("start the storage")?;
+    history::start(parts, of_gateway(), storage, folder).context("start the history")?;
+    expiry::start(parts, of_gateway(), storage).context("start the expiry")?;
+    notices::start(parts, of_gateway(), storage).context("start the notices")?;
+    // Mostly that is done before anybody notices. If it takes longer, requests are answered meanwhile: with 503, but for health
+    // checks.
+    let _ready_or_not = tokio::time::timeout(QUIET_LOADING, parts.all_ready()).await;
+    let (served, grace) = (of_gateway(), config.shutdown.timeout);
+    let part = Part::new("http").ends_within(grace + CONNECTIONS_END);
+    parts.task(part, async move |life: Life| {
+        life.ready();
+        Ok(serve(listeners, served, grace).await.context("serve")?)
     });
-    let opened = opened.await;
-    let opened = match opened.context("load the stored groups").flatten() {
-        Ok(opened) => opened,
-        Err(error) => {
-            shutdown.trigger();
-            return Err(error);
-        }
-    };
-    if let Opened::Memory(Some(why)) = &opened {
-        gateway.set_not_durable(why.clone());
-    }
-    gateway.set_loaded();
-    let mut ledger = None;
-    if let Opened::Folder(path, opened) = opened {
-        ledger = Some(opened);
-        let remembering = Arc::clone(&gateway);
-        // Nobody waits for it: pushes that come meanwhile are added to what it has.
-        let opened = tokio::task::spawn_blocking(move || remembering.open_history(&path)).await;
-        opened.context("read the history of pushes")?;
-    }
-    let keeper = Keeper::start(gateway, checkpoint_bytes).context("start the keeper")?;
-    Ok(Storage { ledger, keeper })
+    Ok(())
 }
 
-impl Storage {
-    /// Leaves a short log behind, so that the next start is quick.
-    fn close(self, gateway: &Gateway) -> anyhow::Result<()> {
-        drop(self.keeper);
-        gateway.save_history();
-        let Some(ledger) = self.ledger else { return Ok(()) };
-        if !ledger.failed()
-            && let Err(error) = gateway.store().checkpoint(false)
-        {
-            // The log has everything that it would have had.
-            tracing::warn!(err = %error, "cannot write the last checkpoint; the next start takes longer");
-        }
-        ledger.close().context("close the ledger")
+fn stored(config: &Config) -> storage::Settings {
+    storage::Settings {
+        place: config.place(),
+        sync: config.storage.sync,
+        segment: config.storage.segment,
+        checkpoint: config.storage.checkpoint,
     }
 }
 
@@ -259,33 +227,6 @@ fn build_labels() -> BuildLabels {
         tags: BUILD.tags,
         version: BUILD.version,
     }
-}
-
-/// Ends on SIGINT, SIGTERM and SIGQUIT, which some images send to stop; reads the configuration file again on SIGHUP, with which
-/// service managers ask for it. As process 1 of a container nothing else would end it: the system does nothing by default there.
-fn watch_signals(shutdown: &Shutdown, gateway: &Arc<Gateway>) -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("watch for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("watch for SIGTERM")?;
-    let mut quit = signal(SignalKind::quit()).context("watch for SIGQUIT")?;
-    let mut hangup = signal(SignalKind::hangup()).context("watch for SIGHUP")?;
-    let (shutdown, gateway) = (shutdown.clone(), Arc::clone(gateway));
-    tokio::spawn(async move {
-        let signal = loop {
-            tokio::select! {
-                _ = interrupt.recv() => break "SIGINT/SIGTERM",
-                _ = terminate.recv() => break "SIGINT/SIGTERM",
-                _ = quit.recv() => break "SIGQUIT",
-                _ = hangup.recv() => {
-                    let gateway = Arc::clone(&gateway);
-                    // The gateway logs and counts what comes of it.
-                    let _reloaded = tokio::task::spawn_blocking(move || gateway.reload()).await;
-                }
-            }
-        };
-        tracing::info!("received {signal}; exiting gracefully...");
-        shutdown.trigger();
-    });
-    Ok(())
 }
 
 /// Addresses that are behind one door.

@@ -22,7 +22,7 @@ use crate::transport::socket::{Accepting, Listener, Socket};
 /// requests in flight `grace` to finish.
 ///
 /// # Errors
-/// If a listener cannot be registered with the runtime.
+/// If a listener cannot be registered with the runtime, or a task that accepts connections or ends them has panicked.
 pub async fn serve(
     listeners: Vec<(Listener, Arc<Door>)>,
     gateway: Arc<Gateway>,
@@ -47,7 +47,17 @@ pub async fn serve(
     drop(alive);
     let mut watching = JoinSet::new();
     watching.spawn(call_overdue(Arc::clone(&room), settings.timeouts()));
-    while accepting.join_next().await.is_some() {}
+    // None of them may be missing while the others go on.
+    loop {
+        let ended = tokio::select! {
+            Some(ended) = watching.join_next() => ended,
+            ended = accepting.join_next() => match ended {
+                Some(ended) => ended,
+                None => break,
+            },
+        };
+        ended?;
+    }
 
     if tokio::time::timeout(grace, ended.recv()).await.is_err() {
         tracing::warn!(

@@ -1,35 +1,14 @@
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tracing::{debug, error, info, warn};
 
 use super::*;
 use crate::config::LogFormat;
 
-/// A place to write lines to.
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What is logged meanwhile, without the line numbers of the callers.
 fn logged(level: LogLevel, format: LogFormat, log: impl FnOnce()) -> String {
-    let sink = Sink::default();
-    let writer = sink.clone();
-    let clock = || SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_323_045_678);
-    let subscriber = subscriber(Log { level, format }, clock, move || writer.clone());
-    tracing::subscriber::with_default(subscriber, log);
-    let bytes = sink.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    without_line_numbers(&String::from_utf8(bytes).unwrap())
+    without_line_numbers(&captured(Log { level, format }, log))
 }
 
 fn without_line_numbers(lines: &str) -> String {
@@ -118,11 +97,12 @@ fn several_fields_keep_their_order_and_lines_stay_whole() {
     assert_eq!(lines.lines().count(), 1);
 }
 
-/// A standard error that is gone.
-struct Closed;
+/// A standard error that is gone, and counts who has not noticed yet.
+struct Closed<'t>(&'t AtomicU32);
 
-impl Write for Closed {
+impl Write for Closed<'_> {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        self.0.fetch_add(1, Ordering::Relaxed);
         Err(io::ErrorKind::BrokenPipe.into())
     }
 
@@ -133,6 +113,16 @@ impl Write for Closed {
 
 #[test]
 fn a_line_that_cannot_be_written_is_lost_quietly() {
-    let subscriber = subscriber(Log::default(), || SystemTime::UNIX_EPOCH, || Closed);
-    tracing::subscriber::with_default(subscriber, || info!("lost"));
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    let subscriber = subscriber(Log::default(), || SystemTime::UNIX_EPOCH, || Closed(&TRIED));
+    tracing::subscriber::with_default(subscriber, || {
+        info!("lost");
+        let of_the_first = TRIED.load(Ordering::Relaxed);
+        info!("lost as well");
+        let of_both = TRIED.load(Ordering::Relaxed);
+        assert!(
+            0 < of_the_first && of_the_first < of_both,
+            "{of_the_first}, {of_both}"
+        );
+    });
 }

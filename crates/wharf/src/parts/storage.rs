@@ -1,0 +1,107 @@
+//! The storage: loads the stored groups, looks after their ledger while the gateway serves, and closes it at the end.
+
+mod open;
+mod state_file;
+mod upkeep;
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use wharf_gateway::{Life, Part, Parts, Started};
+use wharf_http::Gateway;
+use wharf_ledger::Ledger;
+use wharf_store::Store;
+
+use self::open::Opened;
+use self::upkeep::Upkeep;
+use crate::config::{ByteSize, Place, StorageSync};
+
+/// How often the ledger is looked after.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// For how long the last checkpoint may take, and a load that was under way when the process was told to end. What is on disk is
+/// sound without either.
+const END_LIMIT: Duration = Duration::from_secs(60);
+
+/// Where and how the groups are kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Where.
+    pub(crate) place: Place,
+    /// When a change is on stable storage.
+    pub(crate) sync: StorageSync,
+    /// Size of a file of the log.
+    pub(crate) segment: ByteSize,
+    /// Length of the log after which a checkpoint is written.
+    pub(crate) checkpoint: ByteSize,
+}
+
+/// Starts it, on a thread of its own. It is ready when the store has what the ledger has. Beside it the folder of the groups, which
+/// is set by then if they are in one.
+///
+/// # Errors
+/// If the system has no thread for it.
+pub(crate) fn start(
+    parts: &mut Parts,
+    settings: Settings,
+    gateway: Arc<Gateway>,
+) -> std::io::Result<(Started, Arc<OnceLock<PathBuf>>)> {
+    let folder = Arc::new(OnceLock::new());
+    let opened = Arc::clone(&folder);
+    let part = Part::new("storage").ends_within(END_LIMIT);
+    let started = parts.thread(part, move |life| Ok(run(life, &settings, &gateway, &opened)?))?;
+    Ok((started, folder))
+}
+
+fn run(
+    life: &mut Life,
+    settings: &Settings,
+    gateway: &Gateway,
+    folder: &OnceLock<PathBuf>,
+) -> anyhow::Result<()> {
+    let ledger = load(settings, gateway, folder)?;
+    life.ready();
+    let mut upkeep = Upkeep::new(settings.checkpoint.0, Instant::now);
+    while life.turn(PAUSE) {
+        upkeep.turn(gateway.store());
+    }
+    ledger.map_or(Ok(()), |ledger| close(&ledger, gateway.store()))
+}
+
+/// Loads the stored groups, if there are any.
+fn load(
+    settings: &Settings,
+    gateway: &Gateway,
+    folder: &OnceLock<PathBuf>,
+) -> anyhow::Result<Option<Ledger>> {
+    let opened = open::open(settings, gateway.store())?;
+    // What has expired while nothing ran must not be seen again.
+    gateway.expire();
+    let ledger = match opened {
+        Opened::Folder(path, ledger) => {
+            folder.get_or_init(|| path);
+            Some(ledger)
+        }
+        Opened::Memory(why) => {
+            if let Some(why) = why {
+                gateway.set_not_durable(why);
+            }
+            None
+        }
+    };
+    gateway.set_loaded();
+    Ok(ledger)
+}
+
+/// Leaves a short log behind, so that the next start is quick.
+fn close(ledger: &Ledger, store: &Store) -> anyhow::Result<()> {
+    if !ledger.failed()
+        && let Err(error) = store.checkpoint(false)
+    {
+        // The log has everything that it would have had.
+        tracing::warn!(err = %error, "cannot write the last checkpoint; the next start takes longer");
+    }
+    ledger.close().context("close the ledger")
+}

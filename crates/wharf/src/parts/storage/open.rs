@@ -1,0 +1,145 @@
+//! Opening the folder in which the groups are kept, or going without.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use wharf_http::NotDurable;
+use wharf_ledger::{Ledger, OpenError, Options, RealDisk, Sequence, SyncMode};
+use wharf_store::{Revision, Store};
+
+use super::Settings;
+use super::state_file;
+use crate::config::{Place, StorageSync};
+
+/// Loading that takes longer than this is reported.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// Where the groups are kept, in the end.
+#[derive(Debug)]
+pub(super) enum Opened {
+    /// In this folder.
+    Folder(PathBuf, Ledger),
+    /// In memory only; if nobody has asked for that, with the reason.
+    Memory(Option<NotDurable>),
+}
+
+/// Loads what the folder has into an empty store, and makes the store keep its changes there. Blocks; a folder of
+/// a million series takes a second or two.
+///
+/// A folder that nobody has named, that is not there and cannot be made is no reason not to start: the original keeps
+/// everything in memory unless it is told otherwise, so it starts wherever it is put.
+///
+/// # Errors
+/// If the folder cannot be used, or what is in it cannot be read. Nothing in it has changed then.
+pub(super) fn open(settings: &Settings, store: &Arc<Store>) -> anyhow::Result<Opened> {
+    let Place::Folder {
+        path,
+        import,
+        is_named,
+    } = settings.place.clone()
+    else {
+        tracing::warn!("all groups are in memory only, and gone after a restart; see --storage.path");
+        return Ok(Opened::Memory(None));
+    };
+    let is_dispensable = !is_named && is_absent(&path);
+    match open_folder(settings, &path, import, store) {
+        Ok(ledger) => Ok(Opened::Folder(path, ledger)),
+        Err(error) if is_dispensable && !is_in_use(&error) => {
+            remove_what_was_made(&path);
+            let not_durable = NotDurable {
+                folder: path.display().to_string(),
+                reason: error.root_cause().to_string(),
+            };
+            tracing::error!(
+                err = format!("{error:#}"),
+                "all groups are in memory only, and gone after a restart"
+            );
+            Ok(Opened::Memory(Some(not_durable)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether nothing has this name. A link that leads nowhere is something: the folder behind it may come back.
+fn is_absent(path: &Path) -> bool {
+    // A slash at the end would follow a link.
+    let path: PathBuf = path.components().collect();
+    match fs::symlink_metadata(path) {
+        Ok(_) => false,
+        // In a folder that cannot even be searched we have never kept anything.
+        Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied),
+    }
+}
+
+/// Whether another process has come first, and has made the folder meanwhile.
+fn is_in_use(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref();
+    matches!(error, Some(OpenError::InUse { .. }))
+}
+
+/// Leaves no half of a folder behind, which would stop the next start. It was not there before this one.
+fn remove_what_was_made(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        // What cannot be removed stays, and the folder with it.
+        let _removed = fs::remove_file(entry.path());
+    }
+    let _removed = fs::remove_dir(path);
+}
+
+fn open_folder(
+    settings: &Settings,
+    path: &Path,
+    import: Option<PathBuf>,
+    store: &Arc<Store>,
+) -> anyhow::Result<Ledger> {
+    let started = Instant::now();
+    let disk = RealDisk::new(path).with_context(|| {
+        format!(
+            "open the folder {} (another one can be named with --storage.path; none, with --storage.path=)",
+            path.display()
+        )
+    })?;
+    let sync = match settings.sync {
+        StorageSync::Always => SyncMode::Always,
+        StorageSync::Every(interval) => SyncMode::Every(interval),
+    };
+    let options = Options {
+        segment_bytes: settings.segment.0,
+        sync,
+        ..Options::default()
+    };
+    let (mut records, mut reported) = (0u64, started);
+    let mut replay = |replayed: wharf_ledger::Replayed<'_>| {
+        store.replay_at(Revision(replayed.sequence.0), replayed.record)?;
+        records += 1;
+        if reported.elapsed() > REPORT_EVERY {
+            reported = Instant::now();
+            tracing::info!(
+                records,
+                series = store.totals().series,
+                "loading the stored groups"
+            );
+        }
+        Ok(())
+    };
+    let (ledger, recovery) = Ledger::open(Arc::new(disk), options, &mut replay)
+        .with_context(|| format!("read the ledger in {}", path.display()))?;
+    let is_new = recovery.last == Sequence(0) && recovery.checkpoint_records == 0;
+    store.attach(
+        ledger.clone(),
+        recovery.last,
+        settings.sync == StorageSync::Always,
+    );
+    let totals = store.totals();
+    let seconds = started.elapsed().as_secs_f64();
+    tracing::info!(path = %path.display(), groups = totals.groups, series = totals.series, records, seconds, "stored groups loaded");
+    tracing::debug!(recovery = ?recovery, "how the ledger was found");
+    if let Some(file) = import.filter(|_| is_new) {
+        state_file::import(&file, store)?;
+    }
+    Ok(ledger)
+}
