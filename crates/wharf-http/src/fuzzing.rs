@@ -11,6 +11,7 @@ use crate::request::advice;
 use crate::request::body::{self, ContentEncoding};
 use crate::request::content;
 use crate::request::grouping;
+use crate::request::parameters;
 use crate::request::path;
 use crate::request::query;
 use crate::routes::groups;
@@ -59,7 +60,7 @@ pub fn grouping_path(key: &GroupingKey, names: NameRule) -> String {
 /// # Errors
 /// The text of the refusal.
 pub fn selectors(query: &str) -> Result<Vec<Selector>, String> {
-    groups::selectors(Some(query)).map_err(|error| text(&error))
+    parameters::selectors(Some(query)).map_err(|error| text(&error))
 }
 
 /// Reads a query as the list of groups does.

@@ -20,6 +20,7 @@ mod request;
 mod routes;
 pub mod telemetry;
 mod transport;
+mod workers;
 
 pub use gateway::{BuildInformation, Gateway, NotDurable, Settings, Status};
 pub use request::origin::Origins;

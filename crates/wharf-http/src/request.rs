@@ -8,6 +8,8 @@ pub(crate) mod grouping;
 pub(crate) mod negotiate;
 pub(crate) mod options;
 pub(crate) mod origin;
+pub(crate) mod parameters;
 pub(crate) mod path;
 pub(crate) mod query;
 pub(crate) mod shape;
+pub(crate) mod words;

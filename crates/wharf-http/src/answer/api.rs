@@ -7,7 +7,7 @@ use http::{HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use wharf_exposition::number;
-use wharf_gateway::{Caller, Refusal, Right};
+use wharf_gateway::{Caller, Right};
 use wharf_model::{
     Count, Exposition, Family, Histogram, Metric, NativeBuckets, NativeHistogram, Summary, Value,
 };
@@ -20,6 +20,7 @@ use crate::answer::status;
 use crate::gateway::Gateway;
 use crate::routes::problems;
 use crate::transport::chunks::ResponseBody;
+use crate::workers;
 
 /// `GET /api/v1/status`. How the gateway is set up is for those who look after it.
 pub(crate) fn status(gateway: &Gateway, caller: &Caller) -> Response<ResponseBody> {
@@ -67,21 +68,16 @@ pub(crate) fn status(gateway: &Gateway, caller: &Caller) -> Response<ResponseBod
 
 /// `GET /api/v1/metrics`: those groups that whoever asks may see.
 pub(crate) async fn metrics(gateway: Arc<Gateway>, caller: &Caller) -> Response<ResponseBody> {
-    let place = match gateway.scrape_place(caller) {
-        Ok(place) => place,
-        Err(full) => return status::answer(full),
-    };
+    let place = gateway.scrape_place(caller);
     let selectors = caller.scope(Right::Read).narrow(Vec::new());
-    let rendered = tokio::task::spawn_blocking(move || {
+    let rendered = workers::run_in(place, move |place| {
         let mut snapshot = gateway.store.snapshot();
         if !selectors.is_empty() {
             snapshot = snapshot.matching(&selectors);
         }
-        success(|out| write_groups(out, &snapshot)).map(|body| body.holding(place))
+        Ok(success(|out| write_groups(out, &snapshot)).map(|body| body.holding(place)))
     });
-    rendered
-        .await
-        .unwrap_or_else(|_| status::answer(Refusal::internal()))
+    rendered.await.unwrap_or_else(status::answer)
 }
 
 /// `OPTIONS` on anything below `/api/v1/`.

@@ -13,11 +13,11 @@ use crate::answer::api;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
 use crate::gateway::Gateway;
-use crate::request::grouping;
-use crate::request::query;
+use crate::request::words::Words;
+use crate::request::{grouping, parameters, query};
 use crate::routes::group::type_name;
-use crate::routes::groups::{self, Words};
 use crate::transport::chunks::ResponseBody;
+use crate::workers;
 
 /// Groups that are named as examples.
 const SAMPLE_GROUPS: usize = 5;
@@ -32,14 +32,10 @@ pub(crate) async fn list(
     query: Option<&str>,
     caller: &Caller,
 ) -> Response<ResponseBody> {
-    let place = match gateway.scrape_place(caller) {
-        Ok(place) => place,
-        Err(full) => return status::answer(full),
-    };
+    let place = gateway.scrape_place(caller);
     let request = ListRequest::of(query);
     let selectors = caller.scope(Right::Read).narrow(Vec::new());
-    let listed = tokio::task::spawn_blocking(move || {
-        let _place = place;
+    let listed = workers::run_in(place, move |_place| {
         let request = request?;
         let mut refused = gateway.activity.refused.list();
         let mut snapshot = gateway.store.snapshot();
@@ -55,7 +51,7 @@ pub(crate) async fn list(
             request.write(snapshot.families(), &refused, gateway.settings.names, out);
         }))
     });
-    groups::answered(listed.await)
+    listed.await.unwrap_or_else(status::answer)
 }
 
 #[derive(Debug)]
@@ -72,14 +68,14 @@ impl ListRequest {
         let mut request = Self {
             words: Words::default(),
             family: None,
-            limit: groups::DEFAULT_LIMIT,
+            limit: parameters::DEFAULT_LIMIT,
             cursor: None,
         };
         for (name, value) in query::parameters(query)? {
             match name.as_str() {
                 "q" => request.words = Words::of(&value)?,
                 "family" => request.family = Some(value),
-                "limit" => request.limit = groups::limit(&value)?,
+                "limit" => request.limit = parameters::limit(&value)?,
                 "cursor" => request.cursor = Some(value),
                 other => return Err(query::unknown(other, "q, family, limit, cursor")),
             }

@@ -14,10 +14,10 @@ use crate::answer::api;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
 use crate::gateway::Gateway;
-use crate::request::grouping;
-use crate::request::query;
+use crate::request::{grouping, parameters, query};
 use crate::routes::groups::{self, Look};
 use crate::transport::chunks::ResponseBody;
+use crate::workers;
 
 const DEFAULT_METRICS: usize = 100;
 /// Metrics in one answer, of all its families.
@@ -36,16 +36,12 @@ pub(crate) async fn show(
     query: Option<&str>,
     caller: &Caller,
 ) -> Response<ResponseBody> {
-    let place = match gateway.scrape_place(caller) {
-        Ok(place) => place,
-        Err(full) => return status::answer(full),
-    };
+    let place = gateway.scrape_place(caller);
     let request = key(&gateway, rest).and_then(|key| {
         caller.demand_for(Right::Read, &key)?;
         Ok((key, ShowRequest::of(query)?))
     });
-    let shown = tokio::task::spawn_blocking(move || {
-        let _place = place;
+    let shown = workers::run_in(place, move |_place| {
         let (key, request) = request?;
         let group = gateway.store.group(&key).ok_or_else(|| Refusal::no_group(&key))?;
         let look = Look::at(&gateway, EXPIRING_WITHIN);
@@ -53,7 +49,7 @@ pub(crate) async fn show(
             request.write(&look, &group, out);
         }))
     });
-    groups::answered(shown.await)
+    shown.await.unwrap_or_else(status::answer)
 }
 
 /// `GET` of a group's history.
@@ -71,7 +67,7 @@ pub(crate) async fn history(
             None => Ok(key),
         }
     });
-    let shown = tokio::task::spawn_blocking(move || {
+    let shown = workers::run(move || {
         let key = key?;
         let past = Look::at(&gateway, EXPIRING_WITHIN).past(&key);
         if past.is_none() && !gateway.store.has_group(&key) {
@@ -81,7 +77,7 @@ pub(crate) async fn history(
             groups::write_history(out, &past.unwrap_or_default());
         }))
     });
-    groups::answered(shown.await)
+    shown.await.unwrap_or_else(status::answer)
 }
 
 /// `DELETE` of a group, or of one of its families. Who may delete the group may do so here too.
@@ -97,7 +93,7 @@ pub(crate) async fn delete(
         let mut family = None;
         for (name, value) in query::parameters(query)? {
             match name.as_str() {
-                "family" => family = Some(groups::family(value)?),
+                "family" => family = Some(parameters::family(value)?),
                 other => return Err(query::unknown(other, "family")),
             }
         }
@@ -139,7 +135,7 @@ impl ShowRequest {
             family: None,
             metrics: DEFAULT_METRICS,
             offset: 0,
-            limit: groups::DEFAULT_LIMIT,
+            limit: parameters::DEFAULT_LIMIT,
             cursor: None,
         };
         for (name, value) in query::parameters(query)? {
@@ -147,7 +143,7 @@ impl ShowRequest {
                 "family" => request.family = Some(value),
                 "metrics" => request.metrics = number("metrics", &value, MAX_METRICS)?,
                 "offset" => request.offset = number("offset", &value, usize::MAX)?,
-                "limit" => request.limit = groups::limit(&value)?,
+                "limit" => request.limit = parameters::limit(&value)?,
                 "cursor" => request.cursor = Some(value),
                 other => return Err(query::unknown(other, "family, metrics, offset, limit, cursor")),
             }

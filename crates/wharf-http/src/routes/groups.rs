@@ -14,10 +14,9 @@ use std::time::Duration;
 use http::{Response, StatusCode};
 use wharf_gateway::{Caller, Refusal, Right, Scope};
 use wharf_model::{GroupingKey, Selector, duration};
-use wharf_store::{Candidate, Commit, Listing, PUSH_FAILURE_TIME, PUSH_TIME, Page, SortBy, UnixNanos};
+use wharf_store::{Candidate, Commit, Listing, Page, SortBy, UnixNanos};
 
 use self::filter::Filter;
-pub(crate) use self::filter::Words;
 use self::shown::{DEFAULT_FIELDS, FIELDS};
 pub(crate) use self::shown::{Look, write_fields, write_history};
 
@@ -25,13 +24,10 @@ use crate::answer::api;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
 use crate::gateway::Gateway;
-use crate::request::query;
+use crate::request::words::Words;
+use crate::request::{parameters, query};
 use crate::transport::chunks::ResponseBody;
-
-/// Selectors in one request: each is compiled, and looked at for each group.
-const MAX_SELECTORS: usize = 32;
-pub(crate) const DEFAULT_LIMIT: usize = 100;
-pub(crate) const MAX_LIMIT: usize = 1000;
+use crate::workers;
 
 /// `GET /api/v1/groups`: of those groups that whoever asks may see.
 pub(crate) async fn list(
@@ -39,13 +35,9 @@ pub(crate) async fn list(
     query: Option<&str>,
     caller: &Caller,
 ) -> Response<ResponseBody> {
-    let place = match gateway.scrape_place(caller) {
-        Ok(place) => place,
-        Err(full) => return status::answer(full),
-    };
+    let place = gateway.scrape_place(caller);
     let (query, scope) = (query.map(str::to_owned), caller.scope(Right::Read));
-    let listed = tokio::task::spawn_blocking(move || {
-        let _place = place;
+    let listed = workers::run_in(place, move |_place| {
         let mut request = ListRequest::of(query.as_deref())?;
         request.listing.selectors = scope.narrow(request.listing.selectors);
         let look = Look::at(&gateway, request.filter.expiring_within);
@@ -59,7 +51,7 @@ pub(crate) async fn list(
             request.write(&look, &page, out);
         }))
     });
-    answered(listed.await)
+    listed.await.unwrap_or_else(status::answer)
 }
 
 /// `DELETE /api/v1/groups`.
@@ -77,15 +69,14 @@ pub(crate) async fn delete(
     }
     let (query, who, caller) = (query.map(str::to_owned), caller.who(), caller.clone());
     let worker = Arc::clone(&gateway);
-    let deleted = tokio::task::spawn_blocking(move || {
+    let deleted = workers::run(move || {
         let request = DeleteRequest::of(query.as_deref())?.within(&caller, &worker)?;
         let deleted = request.run(&worker)?;
         Ok((request, deleted))
     });
     let (request, deleted) = match deleted.await {
-        Ok(Ok(deleted)) => deleted,
-        Ok(Err(error)) => return status::answer(error),
-        Err(_) => return status::answer(Refusal::internal()),
+        Ok(deleted) => deleted,
+        Err(refusal) => return status::answer(refusal),
     };
     if let Some(commit) = deleted.commit
         && let Err(error) = commit.wait().await
@@ -120,43 +111,6 @@ pub(crate) async fn delete(
     })
 }
 
-/// What a worker has made of a request.
-pub(crate) fn answered(
-    result: Result<Result<Response<ResponseBody>, Refusal>, tokio::task::JoinError>,
-) -> Response<ResponseBody> {
-    match result {
-        Ok(answer) => answer.unwrap_or_else(status::answer),
-        Err(_) => status::answer(Refusal::internal()),
-    }
-}
-
-/// The selectors of `match[]` parameters.
-///
-/// # Errors
-/// 400 if one cannot be read, or there are too many.
-pub(crate) fn selectors(query: Option<&str>) -> Result<Vec<Selector>, Refusal> {
-    let mut selectors = Vec::new();
-    for text in query::values(query, "match[]") {
-        let text = text.map_err(|error| Refusal::parameter(&error))?;
-        selectors.push(selector(&text)?);
-        check_count(&selectors)?;
-    }
-    Ok(selectors)
-}
-
-fn selector(text: &str) -> Result<Selector, Refusal> {
-    text.parse()
-        .map_err(|error| Refusal::parameter(&format!("match[]: {error}")))
-}
-
-fn check_count(selectors: &[Selector]) -> Result<(), Refusal> {
-    if selectors.len() > MAX_SELECTORS {
-        let text = format!("expected at most {MAX_SELECTORS} match[], found more");
-        return Err(Refusal::parameter(&text));
-    }
-    Ok(())
-}
-
 const SORTS: [(&str, SortBy); 7] = [
     ("labels", SortBy::Key),
     ("job", SortBy::Job),
@@ -184,7 +138,7 @@ impl ListRequest {
                 sort: SortBy::Key,
                 descending: false,
                 after: None,
-                limit: DEFAULT_LIMIT,
+                limit: parameters::DEFAULT_LIMIT,
             },
             filter: Filter::default(),
             counts: false,
@@ -195,11 +149,10 @@ impl ListRequest {
             let listing = &mut request.listing;
             match name.as_str() {
                 "match[]" => {
-                    listing.selectors.push(selector(&value)?);
-                    check_count(&listing.selectors)?;
+                    parameters::add_selector(&mut listing.selectors, &value)?;
                 }
                 "sort" => (listing.sort, listing.descending) = sort(&value)?,
-                "limit" => listing.limit = limit(&value)?,
+                "limit" => listing.limit = parameters::limit(&value)?,
                 "cursor" => after = Some(value),
                 "fields" => request.fields = fields(&value)?,
                 "total" => request.counts = query::flag(&name, &value)?,
@@ -258,17 +211,6 @@ fn sort(text: &str) -> Result<(SortBy, bool), Refusal> {
     })
 }
 
-/// How many are to be on a page.
-pub(crate) fn limit(text: &str) -> Result<usize, Refusal> {
-    let number = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    number.ok_or_else(|| {
-        Refusal::parameter(&format!(
-            "limit: expected a number from 1 to {MAX_LIMIT}, found `{}`",
-            query::shown(text)
-        ))
-    })
-}
-
 fn fields(text: &str) -> Result<Vec<usize>, Refusal> {
     let mut fields = Vec::new();
     for name in text.split(',') {
@@ -285,15 +227,6 @@ fn fields(text: &str) -> Result<Vec<usize>, Refusal> {
         }
     }
     Ok(fields)
-}
-
-/// The name of a family that can be deleted. A group cannot be without its times, which the gateway writes.
-pub(crate) fn family(name: String) -> Result<String, Refusal> {
-    if name == PUSH_TIME || name == PUSH_FAILURE_TIME {
-        let text = format!("family: expected a family that was pushed, found `{name}`");
-        return Err(Refusal::parameter(&text));
-    }
-    Ok(name)
 }
 
 pub(crate) struct DeleteRequest {
@@ -322,15 +255,14 @@ impl DeleteRequest {
         for (name, value) in query::parameters(query)? {
             match name.as_str() {
                 "match[]" => {
-                    request.selectors.push(selector(&value)?);
-                    check_count(&request.selectors)?;
+                    parameters::add_selector(&mut request.selectors, &value)?;
                 }
                 "older_than" => {
                     let age = duration::parse(&value);
                     let age = age.map_err(|error| Refusal::parameter(&format!("older_than: {error}")))?;
                     request.older_than = Some(age);
                 }
-                "family" => request.family = Some(family(value)?),
+                "family" => request.family = Some(parameters::family(value)?),
                 "dry_run" => request.dry_run = query::flag(&name, &value)?,
                 other => return Err(query::unknown(other, "match[], older_than, family, dry_run")),
             }
@@ -411,7 +343,7 @@ mod tests {
         let request = listing("").ok().unwrap();
         assert_eq!(
             (request.listing.limit, request.fields.len()),
-            (DEFAULT_LIMIT, DEFAULT_FIELDS)
+            (parameters::DEFAULT_LIMIT, DEFAULT_FIELDS)
         );
         let request = listing("sort=-series&limit=5&fields=series,labels,series&match[]={job=\"a\"}");
         let request = request.ok().unwrap();
@@ -444,7 +376,7 @@ mod tests {
             refused("cursor=!"),
             "cursor: expected what an earlier page gave, found `!`"
         );
-        let many = "match[]={}&".repeat(MAX_SELECTORS + 1);
+        let many = "match[]={}&".repeat(parameters::MAX_SELECTORS + 1);
         assert_eq!(refused(&many), "expected at most 32 match[], found more");
     }
 

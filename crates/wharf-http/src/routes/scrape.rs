@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Response};
-use wharf_gateway::{Caller, Refusal, Right};
+use wharf_gateway::{Caller, Right};
 use wharf_model::{Exposition, Selector};
 use wharf_scrape::{Help, Rendered, Wanted};
 use wharf_store::Snapshot;
@@ -14,10 +14,10 @@ use wharf_store::Snapshot;
 use crate::activity::scrapers::Scraper;
 use crate::answer::status;
 use crate::gateway::Gateway;
-use crate::request::negotiate;
-use crate::routes::groups;
+use crate::request::{negotiate, parameters};
 use crate::telemetry::{ConfigGauge, StoreGauges, WebConfigGauge};
 use crate::transport::chunks::{Chunks, ResponseBody};
+use crate::workers;
 
 /// Answers a scrape; with `match[]` in the query, one of the groups that match, without the gateway's own metrics. So it
 /// is for those who may not see all groups.
@@ -30,22 +30,18 @@ pub(crate) async fn handle(
 ) -> Response<ResponseBody> {
     let started = Instant::now();
     let wanted = negotiate::wanted(headers, gateway.settings.openmetrics);
-    let place = match gateway.scrape_place(caller) {
-        Ok(place) => place,
-        Err(full) => return status::answer(full),
-    };
+    let place = gateway.scrape_place(caller);
     let worker = Arc::clone(&gateway);
     let (query, scope) = (query.map(str::to_owned), caller.scope(Right::Read));
-    let rendered = tokio::task::spawn_blocking(move || {
-        let selectors = scope.narrow(groups::selectors(query.as_deref())?);
+    let rendered = workers::run_in(place, move |place| {
+        let selectors = scope.narrow(parameters::selectors(query.as_deref())?);
         let rendered = render(&worker, &selectors, wanted);
         let body = ResponseBody::from(Chunks::from(rendered.parts)).holding(place);
         Ok((body, rendered.recompressed))
     });
     let (body, recompressed) = match rendered.await {
-        Ok(Ok(rendered)) => rendered,
-        Ok(Err(error)) => return status::answer(error),
-        Err(_) => return status::answer(Refusal::internal()),
+        Ok(rendered) => rendered,
+        Err(refusal) => return status::answer(refusal),
     };
     let (duration, bytes) = (started.elapsed(), body.len() as u64);
     gateway.telemetry.record_scrape(duration, bytes, recompressed);

@@ -16,9 +16,9 @@ use crate::answer::status;
 use crate::gateway::Gateway;
 use crate::request::query;
 use crate::routes::families::write_refused;
-use crate::routes::groups;
 use crate::telemetry;
 use crate::transport::chunks::ResponseBody;
+use crate::workers;
 
 /// `GET /api/v1/stats`.
 ///
@@ -34,12 +34,12 @@ pub(crate) async fn show(
         Ok(since) => since,
         Err(error) => return status::answer(error),
     };
-    let shown = tokio::task::spawn_blocking(move || {
+    let shown = workers::run(move || {
         Ok(api::private(StatusCode::OK, |out| {
             write(&gateway, since, is_admin, out);
         }))
     });
-    groups::answered(shown.await)
+    shown.await.unwrap_or_else(status::answer)
 }
 
 /// The moment from which on spans are asked for.

@@ -15,9 +15,9 @@ use super::{Draft, GROUPS_HEADER, Line, Part};
 use crate::answer::respond;
 use crate::answer::status;
 use crate::gateway::Gateway;
-use crate::request::query;
-use crate::routes::groups;
+use crate::request::{parameters, query};
 use crate::transport::chunks::ResponseBody;
+use crate::workers;
 
 /// Lines go out in parts of about this size.
 const PART_BYTES: usize = 64 * 1024;
@@ -30,25 +30,22 @@ pub(crate) async fn handle(
     query: Option<&str>,
     caller: &Caller,
 ) -> Response<ResponseBody> {
-    let place = match gateway.scrape_place(caller) {
-        Ok(place) => place,
-        Err(full) => return status::answer(full),
-    };
+    let place = gateway.scrape_place(caller);
     let (query, scope) = (query.map(str::to_owned), caller.scope(Right::Read));
-    let answered = tokio::task::spawn_blocking(move || {
+    let exported = workers::run_in(place, move |place| {
         for (name, _) in query::parameters(query.as_deref())? {
             if name != "match[]" {
                 return Err(query::unknown(&name, "match[]"));
             }
         }
-        let selectors = scope.narrow(groups::selectors(query.as_deref())?);
+        let selectors = scope.narrow(parameters::selectors(query.as_deref())?);
         let mut snapshot = gateway.store.snapshot();
         if !selectors.is_empty() {
             snapshot = snapshot.matching(&selectors);
         }
         Ok(respond_with(gateway, snapshot, place))
     });
-    groups::answered(answered.await)
+    exported.await.unwrap_or_else(status::answer)
 }
 
 fn respond_with(gateway: Arc<Gateway>, snapshot: Snapshot, place: Permit) -> Response<ResponseBody> {

@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
-use memchr::memmem::Finder;
 use wharf_gateway::Refusal;
 use wharf_history::Pulse;
-use wharf_model::GroupingKey;
 use wharf_store::{Candidate, GroupInfo, Lifetime, UnixNanos};
 
 use super::shown::{Look, seconds};
 use crate::ahead;
 use crate::request::query;
+use crate::request::words::Words;
 
-/// Longer searches are refused: every word is looked for in every group.
-const MAX_SEARCH_CHARS: usize = 256;
 /// What expires within that is expiring, unless the request says otherwise.
 const EXPIRING_WITHIN: Duration = Duration::from_secs(3600);
 
@@ -96,60 +93,6 @@ impl Condition {
     }
 }
 
-/// Words that all have to occur, whatever their case.
-#[derive(Debug, Default)]
-pub(crate) struct Words(Vec<Finder<'static>>);
-
-impl Words {
-    /// The words of a search, with blanks between them.
-    ///
-    /// # Errors
-    /// 400 if it is too long.
-    pub(crate) fn of(text: &str) -> Result<Self, Refusal> {
-        if text.chars().count() > MAX_SEARCH_CHARS {
-            let text = format!("q: expected at most {MAX_SEARCH_CHARS} characters, found more");
-            return Err(Refusal::parameter(&text));
-        }
-        let words = text.split_whitespace().map(str::to_lowercase);
-        Ok(Self(
-            words
-                .map(|word| Finder::new(word.as_bytes()).into_owned())
-                .collect(),
-        ))
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether all words occur in a text.
-    pub(crate) fn occur_in(&self, text: &str) -> bool {
-        if self.is_empty() {
-            return true;
-        }
-        let folded = if text.is_ascii() {
-            text.to_ascii_lowercase()
-        } else {
-            text.to_lowercase()
-        };
-        self.0.iter().all(|word| word.find(folded.as_bytes()).is_some())
-    }
-
-    /// Whether all words occur in the labels of a group, each written as `name=value`.
-    fn occur_in_key(&self, key: &GroupingKey) -> bool {
-        if self.is_empty() {
-            return true;
-        }
-        let mut text = String::with_capacity(key.as_bytes().len() + 16);
-        for (name, value) in key.labels() {
-            for part in [name, "=", value, "\n"] {
-                text.push_str(part);
-            }
-        }
-        self.occur_in(&text)
-    }
-}
-
 /// What a group has to be to be listed.
 #[derive(Debug)]
 pub(super) struct Filter {
@@ -197,27 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_words_have_to_occur_in_some_label() {
-        let key = GroupingKey::new([("job", "Nightly-Backup"), ("straße", "Köln")]).unwrap();
-        for (search, expected) in [
-            ("", true),
-            ("backup", true),
-            ("  BACKUP  job=night ", true),
-            ("STRASSE", false),
-            ("Straße=kÖLN", true),
-            ("backup missing", false),
-            // Not across labels.
-            ("backupstraße", false),
-        ] {
-            let words = Words::of(search).ok().unwrap();
-            assert_eq!(words.occur_in_key(&key), expected, "{search}");
-        }
-    }
-
-    #[test]
-    fn searches_are_bounded_and_states_known() {
-        let error = Words::of(&"a ".repeat(200)).err().unwrap();
-        assert_eq!(error.text, "q: expected at most 256 characters, found more");
+    fn states_are_known() {
         assert_eq!(
             states("stale,failed").ok().unwrap(),
             [State::Stale, State::Failed]

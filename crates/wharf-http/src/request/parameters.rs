@@ -1,0 +1,66 @@
+//! Parameters of a query that several routes have.
+
+use wharf_gateway::Refusal;
+use wharf_model::Selector;
+use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME};
+
+use crate::request::query;
+
+/// Selectors in one request: each is compiled, and looked at for each group.
+pub(crate) const MAX_SELECTORS: usize = 32;
+/// How many are on a page, unless the request says it.
+pub(crate) const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1000;
+
+/// The selectors of `match[]` parameters.
+///
+/// # Errors
+/// 400 if one cannot be read, or there are too many.
+pub(crate) fn selectors(query: Option<&str>) -> Result<Vec<Selector>, Refusal> {
+    let mut selectors = Vec::new();
+    for text in query::values(query, "match[]") {
+        let text = text.map_err(|error| Refusal::parameter(&error))?;
+        add_selector(&mut selectors, &text)?;
+    }
+    Ok(selectors)
+}
+
+/// Adds the selector of one `match[]` to those before.
+///
+/// # Errors
+/// As [`selectors`].
+pub(crate) fn add_selector(selectors: &mut Vec<Selector>, text: &str) -> Result<(), Refusal> {
+    let selector = text.parse();
+    selectors.push(selector.map_err(|error| Refusal::parameter(&format!("match[]: {error}")))?);
+    if selectors.len() > MAX_SELECTORS {
+        let text = format!("expected at most {MAX_SELECTORS} match[], found more");
+        return Err(Refusal::parameter(&text));
+    }
+    Ok(())
+}
+
+/// How many are to be on a page.
+///
+/// # Errors
+/// 400 if it is no such number.
+pub(crate) fn limit(text: &str) -> Result<usize, Refusal> {
+    let number = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    number.ok_or_else(|| {
+        Refusal::parameter(&format!(
+            "limit: expected a number from 1 to {MAX_LIMIT}, found `{}`",
+            query::shown(text)
+        ))
+    })
+}
+
+/// The name of a family that can be deleted. A group cannot be without its times, which the gateway writes.
+///
+/// # Errors
+/// 400 for these.
+pub(crate) fn family(name: String) -> Result<String, Refusal> {
+    if name == PUSH_TIME || name == PUSH_FAILURE_TIME {
+        let text = format!("family: expected a family that was pushed, found `{name}`");
+        return Err(Refusal::parameter(&text));
+    }
+    Ok(name)
+}

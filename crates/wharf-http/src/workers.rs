@@ -1,0 +1,50 @@
+//! Work that blocks, on threads beside those that serve connections.
+
+use wharf_gateway::{Permit, Refusal};
+
+/// Does the work on a thread that may block.
+///
+/// # Errors
+/// Those of the work; [`Refusal::internal`] if it panics.
+pub(crate) async fn run<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Refusal::internal()))
+}
+
+/// Does work for which there are so many places. The work owns its place, also if nobody waits for it any more: it gives the
+/// place back at its end, or hands it to the body that it makes.
+///
+/// # Errors
+/// As [`run`]; that of `place`, if there is none.
+pub(crate) async fn run_in<T: Send + 'static>(
+    place: Result<Permit, Refusal>,
+    work: impl FnOnce(Permit) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let place = place?;
+    run(move || work(place)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_gateway::Reason;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error() {
+        let done = run::<()>(|| std::panic::resume_unwind(Box::new("a bug"))).await;
+        assert!(matches!(done, Err(refusal) if refusal.reason == Reason::Internal));
+    }
+
+    #[tokio::test]
+    async fn without_a_place_nothing_is_done() {
+        let full = Err(Refusal::new(Reason::Overload, "full"));
+        let done = run_in(full, |_place| -> Result<(), Refusal> {
+            unreachable!("there is no place")
+        })
+        .await;
+        assert!(matches!(done, Err(refusal) if refusal.reason == Reason::Overload));
+    }
+}
