@@ -2,17 +2,27 @@
 //! status code, a header or a socket.
 
 mod access;
+mod activity;
 mod advice;
+mod ahead;
 mod client;
 mod conflict;
+mod gateway;
 mod limits;
+mod lock;
+mod not_durable;
 mod parts;
 mod peer;
 mod places;
 mod policy;
+mod problem;
 mod rate;
 mod refusal;
+mod settings;
+mod settings_file;
 mod shutdown;
+pub mod telemetry;
+mod time_text;
 
 pub use access::caller::Caller;
 pub use access::claim::{Claim, Claims, Credentials};
@@ -22,9 +32,17 @@ pub use access::right::{Need, Right, Role, Scope};
 pub use access::rules::{AccessRules, are_in_force, identify};
 pub use access::token::{TokenError, TokenHash, random_token};
 pub use access::users::Users;
+pub use activity::changes::{Change, Changes, Follower, Notice};
+pub use activity::hour::{Level, SPAN, Span, Sums};
+pub use activity::refused::RefusedPush;
+pub use activity::scrapers::Scraper;
+pub use activity::{Activity, Content, Disk, Pushed};
+pub use ahead::is_ahead;
 pub use client::{Client, Remote};
 pub use conflict::{in_history_of, of_groups, of_push};
+pub use gateway::Gateway;
 pub use limits::PushLimits;
+pub use not_durable::NotDurable;
 pub use parts::{Life, Outcome, Part, PartError, Parts, Readiness, Started};
 pub use peer::Peer;
 pub use places::{Full, Permit, Places};
@@ -32,6 +50,10 @@ pub use policy::{
     Active, ExpiryRule, Lifespan, Loader, Policies, Policy, QuotaGauge, QuotaRule, Reading, Reload,
     ReloadError, TooFast,
 };
+pub use problem::{Problem, Severity};
 pub use rate::Rate;
 pub use refusal::{Again, Proofs, Reason, Refusal};
+pub use settings::Settings;
+pub use settings_file::{Condition, SettingsFile};
 pub use shutdown::Shutdown;
+pub use time_text::rfc3339;

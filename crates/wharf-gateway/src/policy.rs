@@ -213,9 +213,9 @@ impl fmt::Debug for Policies {
 
 impl Policies {
     /// These rules, which were read at `now`, until `loader` gives others.
-    pub fn new(policy: Policy, loader: Option<Loader>, now: UnixNanos) -> Self {
+    pub fn new(policy: Policy, loader: Option<Loader>, now: UnixNanos, instant: Instant) -> Self {
         Self {
-            current: RwLock::new(Arc::new(Active::new(policy, Instant::now()))),
+            current: RwLock::new(Arc::new(Active::new(policy, instant))),
             loader,
             reloading: Mutex::new(()),
             reading: Mutex::new(Reading {
@@ -245,7 +245,11 @@ impl Policies {
     ///
     /// # Errors
     /// If they cannot be read; the old ones stay in force.
-    pub fn reload(&self, now: UnixNanos, install: impl FnOnce(&Active)) -> Result<(), ReloadError> {
+    pub fn reload(
+        &self,
+        (now, instant): (UnixNanos, Instant),
+        install: impl FnOnce(&Active),
+    ) -> Result<(), ReloadError> {
         let loader = self.loader.as_ref().ok_or(ReloadError::NoFile)?;
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = loader().and_then(|policy| {
@@ -260,7 +264,7 @@ impl Policies {
             at: now,
             error: loaded.as_ref().err().cloned(),
         });
-        let active = Arc::new(Active::new(loaded.map_err(ReloadError::Refused)?, Instant::now()));
+        let active = Arc::new(Active::new(loaded.map_err(ReloadError::Refused)?, instant));
         install(&active);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = active;
         reading.in_force_since = now;
@@ -501,8 +505,11 @@ mod tests {
             },
             Some(Box::new(|| Err("line 1, column 1: wrong".to_owned()))),
             UnixNanos(1),
+            Instant::now(),
         );
-        let error = policies.reload(UnixNanos(2), |_| ()).unwrap_err();
+        let error = policies
+            .reload((UnixNanos(2), Instant::now()), |_| ())
+            .unwrap_err();
         assert_eq!(
             error.to_string(),
             "failed to reload config: line 1, column 1: wrong"

@@ -3,5 +3,6 @@
 pub(crate) mod api;
 pub(crate) mod bounds;
 pub(crate) mod json;
+pub(crate) mod problems;
 pub(crate) mod respond;
 pub(crate) mod status;

@@ -10,22 +10,19 @@
 //!                                                                                  '- page    static files
 //! ```
 
-mod activity;
-mod ahead;
 mod answer;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod gateway;
 mod request;
 mod routes;
-pub mod telemetry;
+mod service;
 mod transport;
 mod workers;
 
-pub use gateway::{BuildInformation, Gateway, NotDurable, Settings, Status};
 pub use request::origin::Origins;
 pub use routes::backup;
-pub use transport::access::{Access, AccessSource, Condition, Fixed, Front, RateLimit};
+pub use service::{BuildInformation, HttpSettings, Service, Status};
+pub use transport::access::{Access, AccessSource, Fixed, Front, RateLimit};
 pub use transport::door::{Door, Purpose};
 pub use transport::server::serve;
 pub use transport::socket::Listener;

@@ -7,7 +7,6 @@ pub(crate) mod families;
 pub(crate) mod group;
 pub(crate) mod groups;
 pub(crate) mod page;
-pub(crate) mod problems;
 pub(crate) mod push;
 pub(crate) mod router;
 pub(crate) mod scrape;

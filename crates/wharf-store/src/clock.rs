@@ -1,6 +1,6 @@
 //! Wall time, from one place.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// Wall time in nanoseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -21,6 +21,11 @@ impl UnixNanos {
 pub trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> UnixNanos;
+
+    /// A time that never goes back, for what lasts.
+    fn instant(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 /// The system's clock.

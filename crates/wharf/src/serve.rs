@@ -7,10 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use http::StatusCode;
-use wharf_gateway::{Life, Lifespan, Loader, Part, Parts, Policy, PushLimits, Shutdown};
-use wharf_http::telemetry::{BuildLabels, Telemetry};
+use wharf_gateway::telemetry::{BuildLabels, Telemetry};
+use wharf_gateway::{
+    Gateway, Life, Lifespan, Loader, Part, Parts, Policy, PushLimits, Settings, SettingsFile, Shutdown,
+};
 use wharf_http::{
-    BuildInformation, Door, Fixed, Front, Gateway, Listener, Origins, Purpose, Settings, Status, serve,
+    BuildInformation, Door, Fixed, Front, HttpSettings, Listener, Origins, Purpose, Service, Status, serve,
 };
 use wharf_store::{Clock, SystemClock};
 
@@ -63,19 +65,25 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         let shutdown = Shutdown::default();
         let mut parts = Parts::new(shutdown.clone());
         let (entrances, fronts) = entrances(config)?;
+        let web_configs = fronts.into_iter().map(|front| front as Arc<dyn SettingsFile>);
         let gateway = Gateway::new(
-            settings(config, for_connections)?,
-            status(config, fronts),
+            settings(config, for_connections),
             Telemetry::new(build_labels()),
             Box::new(SystemClock),
-            shutdown.clone(),
             rules(config)?,
+            web_configs.collect(),
         );
         let gateway = Arc::new(gateway.with_readiness(parts.readiness()));
+        let service = Service::new(
+            Arc::clone(&gateway),
+            http_settings(config, for_connections)?,
+            status(config),
+            shutdown.clone(),
+        );
         // Signals first: whoever sees that we listen may send one.
         signals::start(&mut parts, Arc::clone(&gateway), shutdown)?;
         let listeners = listen(config, &entrances)?;
-        start(&mut parts, config, &gateway, listeners).await?;
+        start(&mut parts, config, Arc::new(service), listeners).await?;
         Ok(parts.run().await?)
     });
     // Nobody waits any more for the passwords that are still being checked.
@@ -93,10 +101,10 @@ const CONNECTIONS_END: Duration = Duration::from_secs(5);
 async fn start(
     parts: &mut Parts,
     config: &Config,
-    gateway: &Arc<Gateway>,
+    service: Arc<Service>,
     listeners: Vec<(Listener, Arc<Door>)>,
 ) -> anyhow::Result<()> {
-    let of_gateway = || Arc::clone(gateway);
+    let of_gateway = || Arc::clone(service.gateway());
     let (storage, folder) =
         storage::start(parts, stored(config), of_gateway()).context("start the storage")?;
     history::start(parts, of_gateway(), storage, folder).context("start the history")?;
@@ -105,11 +113,11 @@ async fn start(
     // Mostly that is done before anybody notices. If it takes longer, requests are answered meanwhile: with 503, but for health
     // checks.
     let _ready_or_not = tokio::time::timeout(QUIET_LOADING, parts.all_ready()).await;
-    let (served, grace) = (of_gateway(), config.shutdown.timeout);
+    let grace = config.shutdown.timeout;
     let part = Part::new("http").ends_within(grace + CONNECTIONS_END);
     parts.task(part, async move |life: Life| {
         life.ready();
-        Ok(serve(listeners, served, grace).await.context("serve")?)
+        Ok(serve(listeners, service, grace).await.context("serve")?)
     });
     Ok(())
 }
@@ -134,19 +142,11 @@ fn rules(config: &Config) -> anyhow::Result<(Policy, Option<Loader>)> {
     Ok((policy, Some(Box::new(loader))))
 }
 
-fn settings(config: &Config, for_connections: ForConnections) -> anyhow::Result<Settings> {
-    let forever = Duration::from_secs(u64::from(u32::MAX));
-    let origins = Origins::new(config.web.external_url.origin(), &config.web.cors_origin);
-    Ok(Settings {
-        origins: origins.context("--web.cors.origin")?,
-        route_prefix: config.web.internal_prefix().as_str().to_owned(),
-        external_prefix: config.web.external_prefix().as_str().to_owned(),
-        telemetry_path: config.web.telemetry_path.clone(),
-        lifecycle: config.web.enable_lifecycle,
+fn settings(config: &Config, for_connections: ForConnections) -> Settings {
+    Settings {
         admin_api: config.web.enable_admin_api,
         unchecked: !config.push.check_consistency,
         names: config.push.names,
-        strict_text: config.push.strict_text,
         strip_timestamps: config.push.timestamps == Timestamps::Strip,
         instance_label: match &config.push.instance_label {
             InstanceLabel::Empty => wharf_store::InstanceLabel::Empty,
@@ -163,6 +163,7 @@ fn settings(config: &Config, for_connections: ForConnections) -> anyhow::Result<
             max_label_name_bytes: config.limits.max_label_name_bytes,
             max_label_value_bytes: config.limits.max_label_value_bytes,
         },
+        max_push_bytes: config.push.max_body.to_usize().saturating_mul(LABEL_GROWTH),
         store_limits: wharf_store::Limits {
             max_groups: config.limits.max_groups,
             max_series: config.limits.max_series,
@@ -170,6 +171,27 @@ fn settings(config: &Config, for_connections: ForConnections) -> anyhow::Result<
             quotas: Vec::new(),
         },
         history_bytes: config.storage.history.to_usize(),
+        max_followers: (for_connections.max / FOLLOWER_SHARE).clamp(1, MAX_FOLLOWERS),
+    }
+}
+
+/// How much larger than its body a push may become with the labels of its group on every line.
+const LABEL_GROWTH: usize = 8;
+/// Those who follow changes at once: each has a connection and a timer.
+const MAX_FOLLOWERS: usize = 100;
+/// And one of so many connections.
+const FOLLOWER_SHARE: usize = 8;
+
+fn http_settings(config: &Config, for_connections: ForConnections) -> anyhow::Result<HttpSettings> {
+    let forever = Duration::from_secs(u64::from(u32::MAX));
+    let origins = Origins::new(config.web.external_url.origin(), &config.web.cors_origin);
+    Ok(HttpSettings {
+        origins: origins.context("--web.cors.origin")?,
+        route_prefix: config.web.internal_prefix().as_str().to_owned(),
+        external_prefix: config.web.external_prefix().as_str().to_owned(),
+        telemetry_path: config.web.telemetry_path.clone(),
+        lifecycle: config.web.enable_lifecycle,
+        strict_text: config.push.strict_text,
         success_status: StatusCode::from_u16(config.push.success_status.code()).unwrap_or(StatusCode::OK),
         openmetrics: config.web.enable_openmetrics,
         max_body_bytes: config.push.max_body.to_usize(),
@@ -193,7 +215,7 @@ fn max_requests(config: &Config, max_connections: usize) -> usize {
 /// So many connections are few.
 const A_FEW: usize = 4;
 
-fn status(config: &Config, fronts: Vec<Arc<Front>>) -> Status {
+fn status(config: &Config) -> Status {
     Status {
         build_information: BuildInformation {
             branch: BUILD.branch.to_owned(),
@@ -213,7 +235,6 @@ fn status(config: &Config, fronts: Vec<Arc<Front>>) -> Status {
             Place::Memory => None,
         },
         config_file: config.config_file.as_ref().map(|path| path.display().to_string()),
-        fronts,
     }
 }
 

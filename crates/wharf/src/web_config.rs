@@ -18,7 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use wharf_http::{Access, AccessSource, Condition, Fixed, Front};
+use wharf_gateway::Condition;
+use wharf_http::{Access, AccessSource, Fixed, Front};
 use wharf_store::{Clock, SystemClock, UnixNanos};
 
 use self::document::Problem;

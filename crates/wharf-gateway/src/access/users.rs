@@ -10,7 +10,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use ring::{hmac, rand};
@@ -21,6 +21,7 @@ use crate::access::hash::PasswordHash;
 use crate::access::randomness::NoRandomness;
 use crate::access::turns::{TooMany, Turns};
 use crate::client::{Client, Remote};
+use crate::lock::lock;
 use crate::places::Places;
 
 /// Requests that wait for the outcome of these checks.
@@ -272,10 +273,6 @@ impl Users {
         let index = random.checked_rem(self.stand_ins.len() as u64)?;
         self.stand_ins.get(usize::try_from(index).ok()?)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -4,27 +4,25 @@ use std::sync::Arc;
 
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Response, StatusCode};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use wharf_exposition::number;
-use wharf_gateway::{Caller, Right};
+use wharf_gateway::{Caller, Right, rfc3339};
 use wharf_model::{
     Count, Exposition, Family, Histogram, Metric, NativeBuckets, NativeHistogram, Summary, Value,
 };
-use wharf_store::{FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, Snapshot, UnixNanos};
+use wharf_store::{FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, Snapshot};
 
 use crate::answer::bounds;
 use crate::answer::json::{Members, write_strings};
+use crate::answer::problems;
 use crate::answer::respond;
 use crate::answer::status;
-use crate::gateway::Gateway;
-use crate::routes::problems;
+use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 use crate::workers;
 
 /// `GET /api/v1/status`. How the gateway is set up is for those who look after it.
-pub(crate) fn status(gateway: &Gateway, caller: &Caller) -> Response<ResponseBody> {
-    let build = &gateway.status.build_information;
+pub(crate) fn status(service: &Service, caller: &Caller) -> Response<ResponseBody> {
+    let build = &service.status.build_information;
     let is_admin = caller.have(Right::Admin);
     success(|out| {
         let mut data = Members::object(out);
@@ -37,41 +35,41 @@ pub(crate) fn status(gateway: &Gateway, caller: &Caller) -> Response<ResponseBod
             ("version", &build.version),
         ];
         write_strings(data.key("build_information"), information);
-        let flags = gateway
+        let flags = service
             .status
             .flags
             .iter()
             .filter(|_| is_admin)
             .map(|(key, value)| (key.as_str(), value.as_str()));
         write_strings(data.key("flags"), flags);
-        data.string("start_time", &rfc3339(gateway.started_at));
+        data.string("start_time", &rfc3339(service.gateway.started_at()));
         // Beyond the original: whether pushes can be stored, and what else is wrong; and the time, as the clock of
         // whoever reads may be another.
-        let failure = gateway.store.failure();
-        let state = match (&failure, gateway.store.writer_statistics()) {
+        let failure = service.gateway.store().failure();
+        let state = match (&failure, service.gateway.store().writer_statistics()) {
             (Some(_), _) => "failed",
             (None, Some(_)) => "ok",
             (None, None) => "memory only",
         };
-        let not_durable = gateway.not_durable();
+        let not_durable = service.gateway.not_durable();
         let not_durable = not_durable.map(|why| why.to_tell(is_admin));
         let reason = failure.filter(|_| is_admin).or(not_durable).unwrap_or_default();
         write_strings(
             data.key("storage"),
             [("reason", reason.as_str()), ("state", state)],
         );
-        problems::write(data.key("problems"), &problems::of(gateway), is_admin);
-        data.number("now_seconds", Some(gateway.clock.now().as_seconds()));
+        problems::write(data.key("problems"), &service.gateway.problems(), is_admin);
+        data.number("now_seconds", Some(service.gateway.now().as_seconds()));
         data.end();
     })
 }
 
 /// `GET /api/v1/metrics`: those groups that whoever asks may see.
-pub(crate) async fn metrics(gateway: Arc<Gateway>, caller: &Caller) -> Response<ResponseBody> {
-    let place = gateway.scrape_place(caller);
+pub(crate) async fn metrics(service: Arc<Service>, caller: &Caller) -> Response<ResponseBody> {
+    let place = service.scrape_place(caller);
     let selectors = caller.scope(Right::Read).narrow(Vec::new());
     let rendered = workers::run_in(place, move |place| {
-        let mut snapshot = gateway.store.snapshot();
+        let mut snapshot = service.gateway.store().snapshot();
         if !selectors.is_empty() {
             snapshot = snapshot.matching(&selectors);
         }
@@ -333,23 +331,6 @@ pub(crate) fn write_count(out: &mut Vec<u8>, count: Count) {
     }
 }
 
-/// A time as Go's JSON encoder writes it: local offset, up to nine digits of fraction without trailing zeros.
-pub(crate) fn rfc3339(time: UnixNanos) -> String {
-    let Ok(timestamp) = Timestamp::from_nanosecond(i128::from(time.0)) else {
-        return String::new();
-    };
-    let zoned = timestamp.to_zoned(TimeZone::system());
-    let fraction = format!("{:09}", timestamp.subsec_nanosecond());
-    let fraction = fraction.trim_end_matches('0');
-    let dot = if fraction.is_empty() { "" } else { "." };
-    let offset = if zoned.offset().seconds() == 0 {
-        "Z".to_owned()
-    } else {
-        zoned.strftime("%:z").to_string()
-    };
-    format!("{}{dot}{fraction}{offset}", zoned.strftime("%Y-%m-%dT%H:%M:%S"))
-}
-
 #[cfg(test)]
 mod tests {
     use wharf_model::BucketSpan;
@@ -379,20 +360,5 @@ mod tests {
             r#"[0,"0.9170040432046711","1","4"],[0,"1","1.0905077326652577","3"]]"#
         );
         assert_eq!(String::from_utf8(out).unwrap(), expected);
-    }
-
-    #[test]
-    fn times_have_no_trailing_zeros() {
-        let cases = [
-            (1_767_323_045_123_456_789, "05.123456789"),
-            (1_767_323_045_100_000_000, "05.1"),
-            (1_767_323_045_000_000_000, "05"),
-        ];
-        for (nanos, seconds) in cases {
-            let text = rfc3339(UnixNanos(nanos));
-            let (_, found) = text.split_once(":04:").unwrap();
-            let offset = found.strip_prefix(seconds).unwrap();
-            assert!(offset.starts_with(['Z', '+', '-']), "{text}");
-        }
     }
 }

@@ -90,12 +90,19 @@ fn single(
     Ok(values.pop())
 }
 
+/// What a push replaces that says nothing about that but its method.
+pub(crate) fn replaced_by(method: &Method) -> PushMode {
+    if *method == Method::PUT {
+        PushMode::ReplaceGroup
+    } else {
+        PushMode::ReplaceFamilies
+    }
+}
+
 fn mode(method: &Method, merge: Option<&str>) -> Result<PushMode, Refusal> {
-    let replaces_group = *method == Method::PUT;
     match merge {
-        None if replaces_group => Ok(PushMode::ReplaceGroup),
-        None => Ok(PushMode::ReplaceFamilies),
-        Some("series") if replaces_group => {
+        None => Ok(replaced_by(method)),
+        Some("series") if *method == Method::PUT => {
             let text = "expected POST to merge series, found PUT, which replaces the whole group";
             Err(Refusal::parameter(&text))
         }

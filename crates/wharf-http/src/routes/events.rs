@@ -1,17 +1,24 @@
-//! `/api/v1/events`: changes as they happen, as server-sent events.
+//! `/api/v1/events`: changes as they happen, as server-sent events. All readers share the text of a notice.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Response, StatusCode};
-use wharf_gateway::{Again, Caller, Full, Places, Refusal, Right, Scope, are_in_force};
+use tokio::time::Interval;
+use wharf_gateway::{Again, Caller, Change, Follower, Full, Notice, Refusal, Right, Scope, are_in_force};
+use wharf_model::GroupingKey;
+use wharf_model::name::NameRule;
 
-use crate::answer::respond;
-use crate::answer::status;
-use crate::gateway::Gateway;
+use crate::answer::json::{Members, write_strings};
+use crate::answer::{respond, status};
+use crate::request::grouping;
+use crate::service::Service;
 use crate::transport::access::Front;
-use crate::transport::chunks::ResponseBody;
+use crate::transport::chunks::{EventSource, NextEvent, ResponseBody};
 use crate::transport::door::Door;
 
 /// `GET /api/v1/events`.
@@ -20,28 +27,35 @@ use crate::transport::door::Door;
 ///
 /// What the reader may see is found out at the beginning. So when there are other rules, or other users, the answer ends
 /// after all, and whoever still may see it asks again.
-pub(crate) fn follow(gateway: &Arc<Gateway>, caller: &Caller, door: &Door) -> Response<ResponseBody> {
+pub(crate) fn follow(service: &Arc<Service>, caller: &Caller, door: &Door) -> Response<ResponseBody> {
     // Who may not see all groups gets to know that something has changed, and finds out what by asking.
     let names_groups = caller.scope(Right::Read) == Scope::Everything;
     let is_welcome = {
-        let (gateway, caller, front) = (Arc::clone(gateway), caller.clone(), door.share_front());
+        let (service, caller, front) = (Arc::clone(service), caller.clone(), door.share_front());
         move || {
             let users = front.as_deref().and_then(Front::users);
-            are_in_force(&caller, gateway.policy().access(), users.as_ref())
+            are_in_force(&caller, service.gateway.policy().access(), users.as_ref())
         }
     };
-    let changes = &gateway.activity.changes;
-    let reader = changes.read(
-        &caller.client(),
-        &gateway.shutdown,
-        names_groups,
-        Box::new(is_welcome),
-    );
-    let reader = match reader {
-        Ok(reader) => reader,
-        Err(full) => return status::answer(too_many(full, &changes.places)),
+    let changes = &service.gateway.activity().changes;
+    let follower = match changes.follow(&caller.client()) {
+        Ok(follower) => follower,
+        Err(full) => return status::answer(too_many(full, changes.max_followers())),
     };
-    let mut response = respond::with_type(StatusCode::OK, "text/event-stream", ResponseBody::events(reader));
+    let reader = Reader {
+        texts: Arc::clone(&service.notice_texts),
+        names_groups,
+        has_begun: false,
+        is_welcome: Box::new(is_welcome),
+        heartbeat: heartbeat(),
+        stopping: Box::pin(service.shutdown.wait()),
+        follower,
+    };
+    let mut response = respond::with_type(
+        StatusCode::OK,
+        "text/event-stream",
+        ResponseBody::events(reader.next()),
+    );
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies that gather answers would gather for ever.
@@ -50,9 +64,157 @@ pub(crate) fn follow(gateway: &Arc<Gateway>, caller: &Caller, door: &Door) -> Re
 }
 
 /// More readers than can be kept informed.
-fn too_many(full: Full, places: &Places) -> Refusal {
+fn too_many(full: Full, max_readers: usize) -> Refusal {
     Refusal {
         again: Again::After(Duration::from_secs(5)),
-        ..full.refusal("readers of events", places.all())
+        ..full.refusal("readers of events", max_readers)
+    }
+}
+
+/// So a reader that is gone is found out.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+fn heartbeat() -> Interval {
+    let first = tokio::time::Instant::now() + HEARTBEAT;
+    tokio::time::interval_at(first, HEARTBEAT)
+}
+
+/// The text of the last notice, for all who read it.
+#[derive(Debug)]
+pub(crate) struct NoticeTexts {
+    /// By which paths are read.
+    names: NameRule,
+    last: Mutex<(u64, Bytes)>,
+}
+
+impl NoticeTexts {
+    pub(crate) fn new(names: NameRule) -> Self {
+        let last = Mutex::default();
+        Self { names, last }
+    }
+
+    fn of(&self, notice: &Notice) -> Bytes {
+        let Some(groups) = &notice.groups else {
+            return text(notice.number, None, self.names);
+        };
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0 != notice.number {
+            *last = (notice.number, text(notice.number, Some(groups), self.names));
+        }
+        last.1.clone()
+    }
+}
+
+fn text(number: u64, groups: Option<&BTreeMap<GroupingKey, Change>>, names: NameRule) -> Bytes {
+    let mut out = b"event: change\ndata: ".to_vec();
+    let mut data = Members::object(&mut out);
+    data.key("seq").extend_from_slice(number.to_string().as_bytes());
+    let mut list = Members::array(data.key("groups"));
+    for (key, change) in groups.into_iter().flatten() {
+        let mut group = Members::object(list.next());
+        write_strings(group.key("labels"), key.labels());
+        group.string("path", &grouping::path(key, names));
+        group.string("change", change.as_str());
+        group.end();
+    }
+    list.end();
+    data.key("many")
+        .extend_from_slice(if groups.is_none() { b"true" } else { b"false" });
+    data.end();
+    out.extend_from_slice(b"\n\n");
+    out.into()
+}
+
+/// Whether a reader may still read. Asked before each thing that it is told.
+type IsWelcome = Box<dyn Fn() -> bool + Send>;
+
+/// One that follows changes.
+struct Reader {
+    follower: Follower,
+    texts: Arc<NoticeTexts>,
+    /// Whether notices name the groups that have changed; without, they say that there were many.
+    names_groups: bool,
+    has_begun: bool,
+    is_welcome: IsWelcome,
+    heartbeat: Interval,
+    stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Reader {
+    /// What is to be sent next, as long as the gateway does not stop and the reader is welcome.
+    fn next(self) -> NextEvent {
+        Box::pin(async move {
+            let (text, reader) = self.text().await?;
+            Some((text, EventSource::new(|| reader.next())))
+        })
+    }
+
+    async fn text(mut self) -> Option<(Bytes, Self)> {
+        if !self.has_begun {
+            self.has_begun = true;
+            let number = self.follower.number();
+            let hello = format!("retry: 2000\nevent: hello\ndata: {{\"seq\":{number}}}\n\n");
+            return Some((hello.into(), self));
+        }
+        let text = tokio::select! {
+            biased;
+            () = &mut self.stopping => return None,
+            notice = self.follower.next() => {
+                let mut notice = notice?;
+                notice.groups = notice.groups.filter(|_| self.names_groups);
+                self.texts.of(&notice)
+            }
+            _ = self.heartbeat.tick() => Bytes::from_static(b":\n\n"),
+        };
+        (self.is_welcome)().then_some((text, self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_gateway::{Changes, Client, Shutdown};
+
+    use super::*;
+
+    #[test]
+    fn a_notice_names_the_groups_that_have_changed() {
+        let key = |job| GroupingKey::new([("job", job)]).unwrap();
+        let groups = [(key("a"), Change::Deleted), (key("</script>\n"), Change::Refused)];
+        let texts = NoticeTexts::new(NameRule::Legacy);
+        let mut notice = Notice {
+            number: 1,
+            groups: Some(Arc::new(groups.into())),
+        };
+        let expected = concat!(
+            "event: change\ndata: {\"seq\":1,\"groups\":[",
+            "{\"labels\":{\"job\":\"\\u003c/script\\u003e\\n\"},",
+            "\"path\":\"job@base64/PC9zY3JpcHQ-Cg\",\"change\":\"refused\"},",
+            "{\"labels\":{\"job\":\"a\"},\"path\":\"job/a\",\"change\":\"deleted\"}],\"many\":false}\n\n"
+        );
+        assert_eq!(texts.of(&notice), expected);
+        notice.groups = None;
+        let many = "event: change\ndata: {\"seq\":1,\"groups\":[],\"many\":true}\n\n";
+        assert_eq!(texts.of(&notice), many);
+        assert_eq!(texts.of(&notice), many);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_heart_beats_until_the_gateway_stops() {
+        let (changes, shutdown) = (Changes::new(9), Shutdown::default());
+        let reader = Reader {
+            follower: changes.follow(&Client::Known("a".to_owned())).unwrap(),
+            texts: Arc::new(NoticeTexts::new(NameRule::Legacy)),
+            names_groups: true,
+            has_begun: false,
+            is_welcome: Box::new(|| true),
+            heartbeat: heartbeat(),
+            stopping: Box::pin(shutdown.wait()),
+        };
+        let (hello, reader) = reader.text().await.unwrap();
+        assert_eq!(hello, "retry: 2000\nevent: hello\ndata: {\"seq\":0}\n\n");
+        let (text, reader) = reader.text().await.unwrap();
+        assert_eq!(text, ":\n\n");
+        shutdown.trigger();
+        assert!(reader.text().await.is_none());
     }
 }

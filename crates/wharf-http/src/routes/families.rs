@@ -8,16 +8,16 @@ use wharf_model::name::NameRule;
 use wharf_model::{GroupingKey, Selector};
 use wharf_store::{FamilyView, FragmentView};
 
-use crate::activity::refused::RefusedPush;
 use crate::answer::api;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
-use crate::gateway::Gateway;
 use crate::request::words::Words;
 use crate::request::{grouping, parameters, query};
 use crate::routes::group::type_name;
+use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 use crate::workers;
+use wharf_gateway::RefusedPush;
 
 /// Groups that are named as examples.
 const SAMPLE_GROUPS: usize = 5;
@@ -28,17 +28,17 @@ const MAX_HELPS: usize = 10;
 
 /// `GET /api/v1/families`.
 pub(crate) async fn list(
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     query: Option<&str>,
     caller: &Caller,
 ) -> Response<ResponseBody> {
-    let place = gateway.scrape_place(caller);
+    let place = service.scrape_place(caller);
     let request = ListRequest::of(query);
     let selectors = caller.scope(Right::Read).narrow(Vec::new());
     let listed = workers::run_in(place, move |_place| {
         let request = request?;
-        let mut refused = gateway.activity.refused.list();
-        let mut snapshot = gateway.store.snapshot();
+        let mut refused = service.gateway.activity().refused.list();
+        let mut snapshot = service.gateway.store().snapshot();
         if !selectors.is_empty() {
             snapshot = snapshot.matching(&selectors);
             refused.retain(|push| {
@@ -48,7 +48,12 @@ pub(crate) async fn list(
             });
         }
         Ok(api::private(StatusCode::OK, |out| {
-            request.write(snapshot.families(), &refused, gateway.settings.names, out);
+            request.write(
+                snapshot.families(),
+                &refused,
+                service.gateway.settings().names,
+                out,
+            );
         }))
     });
     listed.await.unwrap_or_else(status::answer)

@@ -13,9 +13,9 @@ use wharf_store::{FragmentView, GroupView};
 use crate::answer::api;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
-use crate::gateway::Gateway;
 use crate::request::{grouping, parameters, query};
 use crate::routes::groups::{self, Look};
+use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 use crate::workers;
 
@@ -25,26 +25,30 @@ const MAX_METRICS: usize = 10_000;
 const EXPIRING_WITHIN: Duration = Duration::from_secs(3600);
 
 /// The group that a path names; `rest` is as in [`grouping::parse`].
-fn key(gateway: &Gateway, rest: &[u8]) -> Result<GroupingKey, Refusal> {
-    Ok(grouping::parse(rest, gateway.settings.names)?)
+fn key(service: &Service, rest: &[u8]) -> Result<GroupingKey, Refusal> {
+    Ok(grouping::parse(rest, service.gateway.settings().names)?)
 }
 
 /// `GET` of a group.
 pub(crate) async fn show(
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     rest: &[u8],
     query: Option<&str>,
     caller: &Caller,
 ) -> Response<ResponseBody> {
-    let place = gateway.scrape_place(caller);
-    let request = key(&gateway, rest).and_then(|key| {
+    let place = service.scrape_place(caller);
+    let request = key(&service, rest).and_then(|key| {
         caller.demand_for(Right::Read, &key)?;
         Ok((key, ShowRequest::of(query)?))
     });
     let shown = workers::run_in(place, move |_place| {
         let (key, request) = request?;
-        let group = gateway.store.group(&key).ok_or_else(|| Refusal::no_group(&key))?;
-        let look = Look::at(&gateway, EXPIRING_WITHIN);
+        let group = service
+            .gateway
+            .store()
+            .group(&key)
+            .ok_or_else(|| Refusal::no_group(&key))?;
+        let look = Look::at(&service, EXPIRING_WITHIN);
         Ok(api::private(StatusCode::OK, |out| {
             request.write(&look, &group, out);
         }))
@@ -54,13 +58,13 @@ pub(crate) async fn show(
 
 /// `GET` of a group's history.
 pub(crate) async fn history(
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     rest: &[u8],
     query: Option<&str>,
     caller: &Caller,
 ) -> Response<ResponseBody> {
     let rest = rest.strip_suffix(b"/history").unwrap_or(rest);
-    let key = key(&gateway, rest).and_then(|key| {
+    let key = key(&service, rest).and_then(|key| {
         caller.demand_for(Right::Read, &key)?;
         match query::parameters(query)?.first() {
             Some((name, _)) => Err(query::unknown(name, "nothing")),
@@ -69,8 +73,8 @@ pub(crate) async fn history(
     });
     let shown = workers::run(move || {
         let key = key?;
-        let past = Look::at(&gateway, EXPIRING_WITHIN).past(&key);
-        if past.is_none() && !gateway.store.has_group(&key) {
+        let past = Look::at(&service, EXPIRING_WITHIN).past(&key);
+        if past.is_none() && !service.gateway.store().has_group(&key) {
             return Err(Refusal::no_group(&key));
         }
         Ok(api::private(StatusCode::OK, |out| {
@@ -82,13 +86,13 @@ pub(crate) async fn history(
 
 /// `DELETE` of a group, or of one of its families. Who may delete the group may do so here too.
 pub(crate) async fn delete(
-    gateway: &Gateway,
+    service: &Service,
     rest: &[u8],
     query: Option<&str>,
     caller: &Caller,
 ) -> Response<ResponseBody> {
     let deleted = async {
-        let key = key(gateway, rest)?;
+        let key = key(service, rest)?;
         caller.demand_for(Right::Delete, &key)?;
         let mut family = None;
         for (name, value) in query::parameters(query)? {
@@ -98,12 +102,12 @@ pub(crate) async fn delete(
             }
         }
         let Some(family) = family else {
-            return gateway.delete(&key).await;
+            return service.gateway.delete(&key).await;
         };
-        let (families, commit) = gateway.store.delete_families(&key, &[&family])?;
+        let (families, commit) = service.gateway.store().delete_families(&key, &[&family])?;
         commit.wait().await?;
         if families > 0 {
-            gateway.activity.changed(&key);
+            service.gateway.activity().changed(&key);
         }
         Ok(families > 0)
     };

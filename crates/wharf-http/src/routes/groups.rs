@@ -23,29 +23,29 @@ pub(crate) use self::shown::{Look, write_fields, write_history};
 use crate::answer::api;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
-use crate::gateway::Gateway;
 use crate::request::words::Words;
 use crate::request::{parameters, query};
+use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 use crate::workers;
 
 /// `GET /api/v1/groups`: of those groups that whoever asks may see.
 pub(crate) async fn list(
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     query: Option<&str>,
     caller: &Caller,
 ) -> Response<ResponseBody> {
-    let place = gateway.scrape_place(caller);
+    let place = service.scrape_place(caller);
     let (query, scope) = (query.map(str::to_owned), caller.scope(Right::Read));
     let listed = workers::run_in(place, move |_place| {
         let mut request = ListRequest::of(query.as_deref())?;
         request.listing.selectors = scope.narrow(request.listing.selectors);
-        let look = Look::at(&gateway, request.filter.expiring_within);
+        let look = Look::at(&service, request.filter.expiring_within);
         let page = if request.filter.is_empty() && !request.counts {
-            gateway.store.list(&request.listing)
+            service.gateway.store().list(&request.listing)
         } else {
             let passes = |candidate: &Candidate<'_>| request.filter.passes(&look, candidate);
-            gateway.store.list_where(&request.listing, &passes)
+            service.gateway.store().list_where(&request.listing, &passes)
         };
         Ok(api::answer(StatusCode::OK, |out| {
             request.write(&look, &page, out);
@@ -56,19 +56,19 @@ pub(crate) async fn list(
 
 /// `DELETE /api/v1/groups`.
 pub(crate) async fn delete(
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     query: Option<&str>,
     caller: &Caller,
     address: Option<IpAddr>,
 ) -> Response<ResponseBody> {
-    if !gateway.settings.admin_api {
+    if !service.gateway.settings().admin_api {
         return status::answer(Refusal::needs_flag(
             "deleting by selector",
             "web.enable-admin-api",
         ));
     }
     let (query, who, caller) = (query.map(str::to_owned), caller.who(), caller.clone());
-    let worker = Arc::clone(&gateway);
+    let worker = Arc::clone(&service);
     let deleted = workers::run(move || {
         let request = DeleteRequest::of(query.as_deref())?.within(&caller, &worker)?;
         let deleted = request.run(&worker)?;
@@ -85,11 +85,17 @@ pub(crate) async fn delete(
     }
     if !request.dry_run {
         if request.family.is_some() {
-            deleted.keys.iter().for_each(|key| gateway.activity.changed(key));
+            deleted
+                .keys
+                .iter()
+                .for_each(|key| service.gateway.activity().changed(key));
         } else {
-            gateway.activity.deleted(deleted.keys.iter().cloned());
+            service.gateway.activity().deleted(deleted.keys.iter().cloned());
         }
-        gateway.telemetry.record_deleted(deleted.keys.len() as u64);
+        service
+            .gateway
+            .telemetry()
+            .record_deleted(deleted.keys.len() as u64);
         tracing::info!(
             groups = deleted.keys.len(),
             selector = request.describe(),
@@ -280,29 +286,32 @@ impl DeleteRequest {
     ///
     /// # Errors
     /// If a group may be seen that the request names, and may not be deleted: nothing stays behind in silence.
-    fn within(mut self, caller: &Caller, gateway: &Gateway) -> Result<Self, Refusal> {
+    fn within(mut self, caller: &Caller, service: &Service) -> Result<Self, Refusal> {
         let allowed = caller.scope(Right::Delete);
         if allowed == Scope::Everything {
             return Ok(self);
         }
         let seen = caller.scope(Right::Read).narrow(self.selectors.clone());
-        let seen = gateway.store.matching(&seen, self.pushed_before(gateway));
+        let seen = service
+            .gateway
+            .store()
+            .matching(&seen, self.pushed_before(service));
         seen.iter()
             .try_for_each(|key| caller.demand_for(Right::Delete, key))?;
         self.selectors = allowed.narrow(self.selectors);
         Ok(self)
     }
 
-    fn pushed_before(&self, gateway: &Gateway) -> Option<UnixNanos> {
+    fn pushed_before(&self, service: &Service) -> Option<UnixNanos> {
         self.older_than.map(|age| {
             let age = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
-            UnixNanos(gateway.clock.now().0.saturating_sub(age))
+            UnixNanos(service.gateway.now().0.saturating_sub(age))
         })
     }
 
-    fn run(&self, gateway: &Gateway) -> Result<Deleted, Refusal> {
-        let store = &gateway.store;
-        let pushed_before = self.pushed_before(gateway);
+    fn run(&self, service: &Service) -> Result<Deleted, Refusal> {
+        let store = &service.gateway.store();
+        let pushed_before = self.pushed_before(service);
         let selectors = &self.selectors;
         let (keys, commit) = match (&self.family, self.dry_run) {
             (None, true) => (store.matching(selectors, pushed_before), None),

@@ -11,19 +11,18 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use wharf_exposition::{openmetrics, protobuf, text};
-use wharf_gateway::{Active, Caller, Need, Peer, Permit, Refusal, Right};
+use wharf_gateway::{Active, Caller, Content, Need, Peer, Permit, Pushed, Refusal, Right};
 use wharf_model::{Exposition, GroupingKey};
 use wharf_store::{Commit, Gist, PushError, Store, TextBody};
 
-use crate::activity::{Brought, Pushed};
 use crate::answer::respond;
 use crate::answer::status;
-use crate::gateway::Gateway;
 use crate::request::advice;
 use crate::request::body::{self, ContentEncoding};
 use crate::request::content::{self, BodyFormat};
 use crate::request::grouping::{self, UrlError};
-use crate::request::options::PushOptions;
+use crate::request::options::{PushOptions, replaced_by};
+use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 
 pub(crate) use self::many::handle as handle_many;
@@ -37,35 +36,35 @@ const GIVES_WAY: u32 = 4;
 
 /// Books a push that does not get as far as [`handle`], with the path that this would get.
 pub(crate) fn refused_before(
-    gateway: &Gateway,
+    service: &Service,
     rest: &[u8],
     request: &Request<Incoming>,
     caller: &Caller,
     error: &Refusal,
 ) {
-    let pushed = grouping::parse(rest, gateway.settings.names)
+    let pushed = grouping::parse(rest, service.gateway.settings().names)
         .ok()
         .map(|key| Pushed {
             key,
-            method: request.method().clone(),
-            brought: Brought::default(),
+            mode: replaced_by(request.method()),
+            content: Content::default(),
         });
     // Who may not push there is none whose push was refused.
     let pushed = pushed.filter(|pushed| caller.demand_for(Right::Push, &pushed.key).is_ok());
     let address = peer(request).and_then(Peer::ip);
-    gateway.record_refusal(error, pushed, address);
+    service.gateway.record_refusal(error, pushed, address);
 }
 
 /// Answers a request for the group whose key is `rest`, the path behind `/metrics/job`.
 pub(crate) async fn handle(
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     rest: &[u8],
     request: Request<Incoming>,
     caller: &Caller,
 ) -> Response<ResponseBody> {
-    let key = grouping::parse(rest, gateway.settings.names);
+    let key = grouping::parse(rest, service.gateway.settings().names);
     if *request.method() == Method::DELETE {
-        let deleted = delete(&gateway, key, request, caller).await;
+        let deleted = delete(&service, key, request, caller).await;
         return deleted.unwrap_or_else(status::answer);
     }
     let address = peer(&request).and_then(Peer::ip);
@@ -73,30 +72,30 @@ pub(crate) async fn handle(
         Ok(key) => key,
         Err(error) => {
             tracing::debug!(url = %grouping::GoQuoted(rest), err = %error, "failed to parse URL");
-            gateway.without_body(request).await;
+            service.without_body(request).await;
             let error = Refusal::from(error);
-            gateway.record_refusal(&error, None, address);
+            service.gateway.record_refusal(&error, None, address);
             return status::answer(error);
         }
     };
     let mut pushed = Pushed {
         key: key.clone(),
-        method: request.method().clone(),
-        brought: Brought::default(),
+        mode: replaced_by(request.method()),
+        content: Content::default(),
     };
-    let answered = match admit(&gateway, key, &request, caller) {
-        Ok(admitted) => push(Arc::clone(&gateway), admitted, request, &mut pushed.brought).await,
+    let answered = match admit(&service, key, &request, caller) {
+        Ok(admitted) => push(Arc::clone(&service), admitted, request, &mut pushed.content).await,
         Err(error) => {
-            gateway.without_body(request).await;
+            service.without_body(request).await;
             Err(error)
         }
     };
     match &answered {
-        Ok(None) => gateway.activity.stored(pushed, gateway.clock.now()),
-        Ok(Some(error)) | Err(error) => gateway.record_refusal(error, Some(pushed), address),
+        Ok(None) => service.gateway.activity().stored(pushed, service.gateway.now()),
+        Ok(Some(error)) | Err(error) => service.gateway.record_refusal(error, Some(pushed), address),
     }
     match answered {
-        Ok(_) => respond::empty(gateway.success_status()),
+        Ok(_) => respond::empty(service.success_status()),
         Err(error) => status::answer(error),
     }
 }
@@ -106,16 +105,16 @@ fn peer(request: &Request<Incoming>) -> Option<Peer> {
 }
 
 async fn delete(
-    gateway: &Gateway,
+    service: &Service,
     key: Result<GroupingKey, UrlError>,
     request: Request<Incoming>,
     caller: &Caller,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    gateway.without_body(request).await;
+    service.without_body(request).await;
     match key {
         Ok(key) => {
             caller.demand_for(Right::Delete, &key)?;
-            gateway.delete(&key).await?;
+            service.gateway.delete(&key).await?;
         }
         // Such a group cannot exist, and deleting what does not exist succeeds.
         Err(UrlError::NotUtf8 { .. }) => {}
@@ -134,13 +133,13 @@ struct Admitted {
 
 /// The key is that of the group as it is stored: nothing that comes later, relabelling neither, can change it.
 fn admit(
-    gateway: &Gateway,
+    service: &Service,
     key: GroupingKey,
     request: &Request<Incoming>,
     caller: &Caller,
 ) -> Result<Admitted, Refusal> {
     caller.demand_for(Right::Push, &key)?;
-    let settings = &gateway.settings;
+    let settings = service.gateway.settings();
     let options = PushOptions::of(
         request.method(),
         request.uri().query(),
@@ -150,7 +149,7 @@ fn admit(
     )?;
     demand_date(&options, caller)?;
     settings.push_limits.check_key(&key)?;
-    let rules = gateway.policy();
+    let rules = service.gateway.policy();
     rules
         .admit(&key, Instant::now)
         .map_err(|error| Refusal::from(&error))?;
@@ -172,26 +171,26 @@ fn demand_date(options: &PushOptions, caller: &Caller) -> Result<(), Refusal> {
 
 /// The error is that of a push that is dropped although it is answered with success.
 async fn push(
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     admitted: Admitted,
     request: Request<Incoming>,
-    brought: &mut Brought,
+    content: &mut Content,
 ) -> Result<Option<Refusal>, Refusal> {
-    let received = Received::read(&gateway, request, &admitted.caller).await?;
-    brought.body_bytes = received.body.len() as u64;
-    let worker = Arc::clone(&gateway);
+    let received = Received::read(&service, request, &admitted.caller).await?;
+    content.body_bytes = received.body.len() as u64;
+    let worker = Arc::clone(&service);
     let run = if received.is_large() {
-        let mut read = *brought;
+        let mut read = *content;
         let run = tokio::task::spawn_blocking(move || {
             let run = admitted.run(&received, &worker, &mut read);
             (run, read)
         });
-        let (run, read) = run.await.unwrap_or((Err(Refusal::internal()), *brought));
-        *brought = read;
+        let (run, read) = run.await.unwrap_or((Err(Refusal::internal()), *content));
+        *content = read;
         run
     } else {
-        give_way(&gateway.store).await;
-        let run = admitted.run(&received, &worker, brought);
+        give_way(service.gateway.store()).await;
+        let run = admitted.run(&received, &worker, content);
         // Its places are not for those who wait for the disk.
         drop(received);
         run
@@ -220,35 +219,35 @@ enum Ran {
 }
 
 impl Admitted {
-    fn run(&self, received: &Received, gateway: &Gateway, brought: &mut Brought) -> Result<Ran, Refusal> {
+    fn run(&self, received: &Received, service: &Service, content: &mut Content) -> Result<Ran, Refusal> {
         let Self {
             key,
             options,
             rules,
             caller,
         } = self;
-        let settings = &gateway.settings;
-        let body = received.expand(settings.max_body_bytes)?;
+        let settings = service.gateway.settings();
+        let body = received.expand(service.settings.max_body_bytes)?;
         let ttl = rules.ttl(key, options.ttl, settings.default_ttl);
-        let (store, mode) = (&gateway.store, options.mode);
-        let now = options.time(gateway.clock.now());
+        let (store, mode) = (&service.gateway.store(), options.mode);
+        let now = options.time(service.gateway.now());
         let pushed = if received.format == BodyFormat::Text && rules.relabelling().is_empty() {
             let text = PushedText {
-                gateway,
+                service,
                 received,
                 text: &body,
-                brought: Cell::new(*brought),
+                content: Cell::new(*content),
             };
             let pushed = store.push_text(key, mode, &text, ttl, now);
-            *brought = text.brought.get();
+            *content = text.content.get();
             pushed?
         } else {
-            let mut exposition = received.decode(gateway, &body)?;
-            brought.read(&exposition);
+            let mut exposition = received.decode(service, &body)?;
+            content.read(&exposition);
             let relabelled =
                 wharf_relabel::relabel(rules.relabelling(), key, &mut exposition, settings.names)
                     .map_err(|error| Refusal::from(&error))?;
-            gateway.telemetry.record_dropped(relabelled.dropped);
+            service.gateway.telemetry().record_dropped(relabelled.dropped);
             store.push_with_ttl(key, mode, &exposition, ttl, now)
         };
         let error = match pushed {
@@ -272,17 +271,17 @@ fn is_inconsistent(error: &PushError) -> bool {
 
 /// A body in the text format, for a store that may know it already.
 struct PushedText<'a> {
-    gateway: &'a Gateway,
+    service: &'a Service,
     received: &'a Received,
     text: &'a [u8],
-    brought: Cell<Brought>,
+    content: Cell<Content>,
 }
 
 impl PushedText<'_> {
-    fn add(&self, what: impl FnOnce(&mut Brought)) {
-        let mut brought = self.brought.get();
-        what(&mut brought);
-        self.brought.set(brought);
+    fn add(&self, what: impl FnOnce(&mut Content)) {
+        let mut content = self.content.get();
+        what(&mut content);
+        self.content.set(content);
     }
 }
 
@@ -294,15 +293,15 @@ impl TextBody for PushedText<'_> {
     }
 
     fn decode<'t>(&self, text: &'t [u8]) -> Result<Exposition<'t>, Refusal> {
-        self.received.decode(self.gateway, text)
+        self.received.decode(self.service, text)
     }
 
     fn was_read(&self, exposition: &Exposition<'_>) {
-        self.add(|brought| brought.read(exposition));
+        self.add(|content| content.read(exposition));
     }
 
     fn was_known(&self, gist: &Gist<'_>) {
-        self.add(|brought| brought.read_gist(gist));
+        self.add(|content| content.read_gist(gist));
     }
 }
 
@@ -321,19 +320,18 @@ pub(crate) struct Received {
 impl Received {
     /// Reads the body of a request as it was sent.
     pub(crate) async fn read(
-        gateway: &Gateway,
+        service: &Service,
         request: Request<Incoming>,
         caller: &Caller,
     ) -> Result<Self, Refusal> {
         let (parts, incoming) = request.into_parts();
-        let settings = &gateway.settings;
-        let (limit, timeout) = (settings.max_body_bytes, settings.body_timeout);
-        let receiving = (&gateway.receiving, &caller.client());
+        let (limit, timeout) = (service.settings.max_body_bytes, service.settings.body_timeout);
+        let receiving = (&service.receiving, &caller.client());
         let (body, received) = body::read(&parts.headers, incoming, limit, timeout, receiving).await?;
         let encoding = ContentEncoding::of(&parts.headers);
         // Whoever has a place only computes, so that this does not take long.
         let place = if encoding != ContentEncoding::Identity || body.len() > body::LARGE_BYTES {
-            Arc::clone(&gateway.large).acquire_owned().await.ok()
+            Arc::clone(&service.large).acquire_owned().await.ok()
         } else {
             None
         };
@@ -363,14 +361,14 @@ impl Received {
     }
 
     /// The expanded body as families, within the limits, and without timestamps if those are to be left out.
-    fn decode<'b>(&self, gateway: &Gateway, body: &'b [u8]) -> Result<Exposition<'b>, Refusal> {
-        let settings = &gateway.settings;
+    fn decode<'b>(&self, service: &Service, body: &'b [u8]) -> Result<Exposition<'b>, Refusal> {
+        let settings = service.gateway.settings();
         let names = settings.names;
         let decoded = match self.format {
             BodyFormat::Text => {
                 let options = text::Options {
                     names,
-                    strict: settings.strict_text || advice::is_lost_in_a_comment(body),
+                    strict: service.settings.strict_text || advice::is_lost_in_a_comment(body),
                 };
                 text::decode(body, options).map_err(|error| Refusal::syntax(&error))
             }

@@ -9,29 +9,27 @@ use http::{HeaderMap, HeaderValue, Response};
 use wharf_gateway::{Caller, Right};
 use wharf_model::{Exposition, Selector};
 use wharf_scrape::{Help, Rendered, Wanted};
-use wharf_store::Snapshot;
 
-use crate::activity::scrapers::Scraper;
 use crate::answer::status;
-use crate::gateway::Gateway;
 use crate::request::{negotiate, parameters};
-use crate::telemetry::{ConfigGauge, StoreGauges, WebConfigGauge};
+use crate::service::Service;
 use crate::transport::chunks::{Chunks, ResponseBody};
 use crate::workers;
+use wharf_gateway::Scraper;
 
 /// Answers a scrape; with `match[]` in the query, one of the groups that match, without the gateway's own metrics. So it
 /// is for those who may not see all groups.
 pub(crate) async fn handle(
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     query: Option<&str>,
     headers: &HeaderMap,
     caller: &Caller,
     address: Option<IpAddr>,
 ) -> Response<ResponseBody> {
     let started = Instant::now();
-    let wanted = negotiate::wanted(headers, gateway.settings.openmetrics);
-    let place = gateway.scrape_place(caller);
-    let worker = Arc::clone(&gateway);
+    let wanted = negotiate::wanted(headers, service.settings.openmetrics);
+    let place = service.scrape_place(caller);
+    let worker = Arc::clone(&service);
     let (query, scope) = (query.map(str::to_owned), caller.scope(Right::Read));
     let rendered = workers::run_in(place, move |place| {
         let selectors = scope.narrow(parameters::selectors(query.as_deref())?);
@@ -44,15 +42,22 @@ pub(crate) async fn handle(
         Err(refusal) => return status::answer(refusal),
     };
     let (duration, bytes) = (started.elapsed(), body.len() as u64);
-    gateway.telemetry.record_scrape(duration, bytes, recompressed);
-    gateway.activity.hour.scrape(bytes, Instant::now(), duration);
+    service
+        .gateway
+        .telemetry()
+        .record_scrape(duration, bytes, recompressed);
+    service
+        .gateway
+        .activity()
+        .hour
+        .scrape(bytes, Instant::now(), duration);
     let user_agent = headers.get(USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
-    gateway.activity.scrapers.add(Scraper {
+    service.gateway.activity().scrapers.add(Scraper {
         format: wanted.format.name(),
         compression: wanted.compression.name(),
         bytes,
         duration,
-        ..Scraper::named(user_agent, address, gateway.clock.now())
+        ..Scraper::named(user_agent, address, service.gateway.now())
     });
     respond_with(body, wanted)
 }
@@ -69,41 +74,16 @@ fn respond_with(body: ResponseBody, wanted: Wanted) -> Response<ResponseBody> {
     response
 }
 
-fn render(gateway: &Arc<Gateway>, selectors: &[Selector], wanted: Wanted) -> Rendered {
-    let mut snapshot = gateway.store.snapshot();
+fn render(service: &Arc<Service>, selectors: &[Selector], wanted: Wanted) -> Rendered {
+    let mut snapshot = service.gateway.store().snapshot();
     let own = if selectors.is_empty() {
-        own(gateway, &snapshot)
+        service.gateway.own_families(&snapshot)
     } else {
         snapshot = snapshot.matching(selectors);
         Exposition::default()
     };
     wharf_scrape::render_with_help(&own, &snapshot, wanted, &|help: Help| {
-        let gateway = Arc::clone(gateway);
-        tokio::task::spawn_blocking(move || gateway.telemetry.record_recompressed(help()));
+        let gateway = Arc::clone(&service.gateway);
+        tokio::task::spawn_blocking(move || gateway.telemetry().record_recompressed(help()));
     })
-}
-
-/// The gateway's own families.
-fn own(gateway: &Gateway, snapshot: &Snapshot) -> Exposition<'static> {
-    let totals = snapshot.totals();
-    let conditions = gateway.status.fronts.iter().map(|front| front.condition());
-    let web_configs = conditions.map(|condition| WebConfigGauge {
-        users: condition.users.map(|users| users as u64),
-        is_in_force: condition.problems.is_empty(),
-        flag: condition.flag,
-    });
-    let gauges = StoreGauges {
-        groups: totals.groups as u64,
-        expiring: snapshot.expiring() as u64,
-        series: totals.series,
-        bytes: totals.bytes,
-        quotas: gateway.policy().quota_gauges(&gateway.store.quota_usage()),
-        ledger: gateway.store.writer_statistics(),
-        config: gateway.reading().map(|reading| ConfigGauge {
-            is_used: reading.last_reload.is_none_or(|reload| reload.error.is_none()),
-            in_force_since: reading.in_force_since,
-        }),
-        web_configs: web_configs.collect(),
-    };
-    gateway.telemetry.exposition(&gauges)
 }

@@ -1,31 +1,30 @@
 //! `/api/v1/stats`: how the gateway is, and how the last hour was.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::{Response, StatusCode};
 use wharf_gateway::{Caller, Refusal, Right};
 use wharf_history::History;
 use wharf_store::{Detail, Files, Totals, UnixNanos, WriterStatistics};
 
-use crate::activity::Disk;
-use crate::activity::hour::{SPAN, Span, Sums};
 use crate::answer::api;
 use crate::answer::json::{self, Members};
 use crate::answer::status;
-use crate::gateway::Gateway;
 use crate::request::query;
 use crate::routes::families::write_refused;
-use crate::telemetry;
+use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 use crate::workers;
+use wharf_gateway::Disk;
+use wharf_gateway::telemetry;
+use wharf_gateway::{SPAN, Span, Sums};
 
 /// `GET /api/v1/stats`.
 ///
 /// Who may not see all groups gets no numbers of all groups. Who scrapes, what was refused, and where things lie is for
 /// those who look after the gateway, if rules tell them apart.
 pub(crate) async fn show(
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     query: Option<&str>,
     caller: &Caller,
 ) -> Response<ResponseBody> {
@@ -36,7 +35,7 @@ pub(crate) async fn show(
     };
     let shown = workers::run(move || {
         Ok(api::private(StatusCode::OK, |out| {
-            write(&gateway, since, is_admin, out);
+            write(&service, since, is_admin, out);
         }))
     });
     shown.await.unwrap_or_else(status::answer)
@@ -62,37 +61,44 @@ fn since(query: Option<&str>) -> Result<f64, Refusal> {
     Ok(since)
 }
 
-fn write(gateway: &Gateway, since: f64, is_admin: bool, out: &mut Vec<u8>) {
-    if let Some(history) = gateway.activity.history() {
+fn write(service: &Service, since: f64, is_admin: bool, out: &mut Vec<u8>) {
+    if let Some(history) = service.gateway.activity().history() {
         history.settle();
     }
-    gateway.measure();
-    let (spans, sums) = gateway.activity.hour.read(Instant::now());
-    let totals = gateway.store.totals();
+    service.gateway.measure();
+    let (spans, sums) = service.gateway.activity().hour.read(service.gateway.instant());
+    let totals = service.gateway.store().totals();
     let mut data = Members::object(out);
-    data.number("now_seconds", Some(gateway.clock.now().as_seconds()));
-    data.number("started_seconds", Some(gateway.started_at.as_seconds()));
+    data.number("now_seconds", Some(service.gateway.now().as_seconds()));
+    data.number("started_seconds", Some(service.gateway.started_at().as_seconds()));
     data.integer("bucket_seconds", SPAN.as_secs());
     let mut buckets = Members::array(data.key("buckets"));
     for span in &spans {
-        let began = gateway.activity.hour.began(span);
+        let began = service.gateway.activity().hour.began(span);
         if began + SPAN.as_secs_f64() > since {
             write_span(buckets.next(), began, span);
         }
     }
     buckets.end();
-    write_totals(&mut data, totals, sums, gateway.ahead.groups());
-    let disk = gateway.activity.disk().clone();
-    write_storage(&mut data, gateway, &disk, is_admin);
-    write_history(&mut data, gateway, &disk, is_admin);
-    write_configuration(&mut data, gateway, is_admin);
-    write_web_configs(&mut data, gateway, is_admin);
-    write_limits(&mut data, gateway, totals);
-    write_scrapers(&mut data, gateway, is_admin);
+    write_totals(&mut data, totals, sums, service.gateway.future_groups());
+    let disk = service.gateway.activity().disk().clone();
+    write_storage(&mut data, service, &disk, is_admin);
+    write_history(&mut data, service, &disk, is_admin);
+    write_configuration(&mut data, service, is_admin);
+    write_web_configs(&mut data, service, is_admin);
+    write_limits(&mut data, service, totals);
+    write_scrapers(&mut data, service, is_admin);
     let mut refused = Members::array(data.key("refused"));
-    for push in gateway.activity.refused.list().iter().filter(|_| is_admin) {
+    for push in service
+        .gateway
+        .activity()
+        .refused
+        .list()
+        .iter()
+        .filter(|_| is_admin)
+    {
         let mut object = Members::object(refused.next());
-        write_refused(&mut object, push, gateway.settings.names);
+        write_refused(&mut object, push, service.gateway.settings().names);
         object.end();
     }
     refused.end();
@@ -133,33 +139,33 @@ fn write_totals(data: &mut Members<'_>, totals: Totals, sums: Sums, future_group
     object.end();
 }
 
-fn write_storage(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk, is_admin: bool) {
-    let ledger = gateway.store.writer_statistics();
-    let (failure, not_ready) = (gateway.store.failure(), gateway.not_ready());
+fn write_storage(data: &mut Members<'_>, service: &Service, disk: &Disk, is_admin: bool) {
+    let ledger = service.gateway.store().writer_statistics();
+    let (failure, not_ready) = (service.gateway.store().failure(), service.gateway.not_ready());
     let mut object = Members::object(data.key("storage"));
     let state = match (&failure, &ledger) {
         (Some(_), _) => "failed",
         (None, Some(_)) => "ok",
-        (None, None) if gateway.loading().is_some() => "loading",
+        (None, None) if service.gateway.loading().is_some() => "loading",
         (None, None) => "memory only",
     };
     object.string("state", state);
     object.text("reason", not_ready.as_deref().filter(|_| is_admin));
     object.flag("ready", not_ready.is_none());
-    let path = gateway.status.storage_path.as_deref();
-    let is_used = gateway.not_durable().is_none();
+    let path = service.status.storage_path.as_deref();
+    let is_used = service.gateway.not_durable().is_none();
     object.text("path", path.filter(|_| is_admin && is_used));
     object.string("engine", if ledger.is_some() { "ledger" } else { "memory" });
     object.flag("durable", ledger.is_some());
     // A sentence, so that nobody takes a gateway that forgets for one that does not.
-    let not_durable = gateway.not_durable();
+    let not_durable = service.gateway.not_durable();
     object.text(
         "not_durable",
         not_durable.map(|why| why.to_tell(is_admin)).as_deref(),
     );
     object.text(
         "sync",
-        gateway.status.flags.get("storage.sync").map(String::as_str),
+        service.status.flags.get("storage.sync").map(String::as_str),
     );
     let WriterStatistics {
         commits: syncs,
@@ -203,8 +209,8 @@ fn write_storage(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk, is_admi
     object.end();
 }
 
-fn write_history(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk, is_admin: bool) {
-    let history = gateway.activity.history();
+fn write_history(data: &mut Members<'_>, service: &Service, disk: &Disk, is_admin: bool) {
+    let history = service.gateway.activity().history();
     let statistics = history.map(History::statistics).unwrap_or_default();
     let mut object = Members::object(data.key("history"));
     let state = match (history, &disk.history_failure) {
@@ -224,10 +230,10 @@ fn write_history(data: &mut Members<'_>, gateway: &Gateway, disk: &Disk, is_admi
 }
 
 /// Whether the configuration file is in force as it was read last.
-fn write_configuration(data: &mut Members<'_>, gateway: &Gateway, is_admin: bool) {
-    let reading = gateway.reading();
+fn write_configuration(data: &mut Members<'_>, service: &Service, is_admin: bool) {
+    let reading = service.gateway.reading();
     let mut object = Members::object(data.key("configuration"));
-    let file = gateway.status.config_file.as_deref();
+    let file = service.status.config_file.as_deref();
     object.text("file", file.filter(|_| is_admin));
     let since = reading
         .as_ref()
@@ -247,9 +253,9 @@ fn write_configuration(data: &mut Members<'_>, gateway: &Gateway, is_admin: bool
 }
 
 /// Whether the web config files are in force as they are on disk now.
-fn write_web_configs(data: &mut Members<'_>, gateway: &Gateway, is_admin: bool) {
+fn write_web_configs(data: &mut Members<'_>, service: &Service, is_admin: bool) {
     let mut files = Members::array(data.key("web_config"));
-    for front in &gateway.status.fronts {
+    for front in service.gateway.settings_files() {
         let condition = front.condition();
         let state = match condition.users {
             None => "refused",
@@ -275,34 +281,34 @@ fn write_web_configs(data: &mut Members<'_>, gateway: &Gateway, is_admin: bool) 
     files.end();
 }
 
-fn write_limits(data: &mut Members<'_>, gateway: &Gateway, totals: Totals) {
-    let settings = &gateway.settings;
+fn write_limits(data: &mut Members<'_>, service: &Service, totals: Totals) {
+    let settings = &service.settings;
     let mut limits = Members::array(data.key("limits"));
     let flags = [
         (
             "limits.max-groups",
-            settings.store_limits.max_groups,
+            service.gateway.settings().store_limits.max_groups,
             totals.groups as u64,
         ),
         (
             "limits.max-series",
-            settings.store_limits.max_series,
+            service.gateway.settings().store_limits.max_series,
             totals.series,
         ),
         (
             "limits.max-connections",
             Some(settings.max_connections as u64),
-            gateway.telemetry.connections(),
+            service.gateway.telemetry().connections(),
         ),
         (
             "limits.max-requests-in-flight",
             Some(settings.max_requests_in_flight as u64),
-            gateway.requests_in_flight() as u64,
+            service.requests_in_flight() as u64,
         ),
         (
             "limits.max-scrapes-in-flight",
             Some(settings.max_scrapes_in_flight as u64),
-            gateway.scrapes.taken() as u64,
+            service.scrapes.taken() as u64,
         ),
     ];
     for (name, limit, used) in flags {
@@ -316,7 +322,11 @@ fn write_limits(data: &mut Members<'_>, gateway: &Gateway, totals: Totals) {
         object.integer("used", used);
         object.end();
     }
-    for quota in gateway.policy().quota_gauges(&gateway.store.quota_usage()) {
+    for quota in service
+        .gateway
+        .policy()
+        .quota_gauges(&service.gateway.store().quota_usage())
+    {
         let mut object = Members::object(limits.next());
         object.string("name", &format!("quota {} {}", quota.number, quota.resource));
         object.string("selector", &quota.selector);
@@ -327,9 +337,16 @@ fn write_limits(data: &mut Members<'_>, gateway: &Gateway, totals: Totals) {
     limits.end();
 }
 
-fn write_scrapers(data: &mut Members<'_>, gateway: &Gateway, is_admin: bool) {
+fn write_scrapers(data: &mut Members<'_>, service: &Service, is_admin: bool) {
     let mut scrapers = Members::array(data.key("scrapers"));
-    for scraper in gateway.activity.scrapers.list().iter().filter(|_| is_admin) {
+    for scraper in service
+        .gateway
+        .activity()
+        .scrapers
+        .list()
+        .iter()
+        .filter(|_| is_admin)
+    {
         let mut object = Members::object(scrapers.next());
         object.string("user_agent", &scraper.user_agent);
         object.text(

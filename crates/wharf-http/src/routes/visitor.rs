@@ -5,15 +5,15 @@ use wharf_gateway::{Caller, Right};
 
 use crate::answer::api;
 use crate::answer::json::Members;
-use crate::gateway::Gateway;
 use crate::routes::router::Route;
+use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 use crate::transport::door::Door;
 
 /// `GET /api/v1/access`: whether it may be done at this address, and where it is about groups, whether there is one for
 /// which it may.
-pub(crate) fn show(gateway: &Gateway, caller: &Caller, door: &Door) -> Response<ResponseBody> {
-    let settings = &gateway.settings;
+pub(crate) fn show(service: &Service, caller: &Caller, door: &Door) -> Response<ResponseBody> {
+    let settings = &service.settings;
     let may = |method: &Method, route: Route| {
         let terms = route.terms(method);
         door.serves(terms.at) && terms.need.is_none_or(|need| caller.demand(need).is_ok())
@@ -30,9 +30,12 @@ pub(crate) fn show(gateway: &Gateway, caller: &Caller, door: &Door) -> Response<
         );
         data.flag(
             "delete_by_selector",
-            settings.admin_api && may(&Method::DELETE, Route::ApiDeleteGroups),
+            service.gateway.settings().admin_api && may(&Method::DELETE, Route::ApiDeleteGroups),
         );
-        data.flag("wipe", settings.admin_api && may(&Method::PUT, Route::ApiWipe));
+        data.flag(
+            "wipe",
+            service.gateway.settings().admin_api && may(&Method::PUT, Route::ApiWipe),
+        );
         data.flag("reload", settings.lifecycle && may(&Method::POST, Route::Reload));
         data.flag("quit", settings.lifecycle && may(&Method::POST, Route::Quit));
         data.end();

@@ -9,8 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Response};
-use wharf_gateway::{Refusal, Users};
-use wharf_store::UnixNanos;
+use wharf_gateway::{Condition, Refusal, SettingsFile, Users};
 
 use crate::routes::page;
 use crate::transport::chunks::ResponseBody;
@@ -54,21 +53,6 @@ pub trait AccessSource: fmt::Debug + Send + Sync {
 
     /// How the file is doing that they come from.
     fn condition(&self) -> Condition;
-}
-
-/// How a web config file is doing: for people, who may see its path and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
-    /// The flag that names the file.
-    pub flag: String,
-    /// The file.
-    pub path: String,
-    /// How many users are in force; none if no settings are.
-    pub users: Option<usize>,
-    /// When it, or a file that it names, was read last because it had changed.
-    pub read_at: UnixNanos,
-    /// What of it cannot be used; nothing: all is in force that the file says.
-    pub problems: Vec<String>,
 }
 
 /// What stands before the gateway.
@@ -123,13 +107,6 @@ impl Front {
         }
     }
 
-    /// How the file is doing, as it is now.
-    pub(crate) fn condition(&self) -> Condition {
-        // Nobody may have asked for a while.
-        self.source.current();
-        self.source.condition()
-    }
-
     /// What does not change.
     pub(crate) fn fixed(&self) -> Fixed {
         self.fixed
@@ -153,6 +130,14 @@ impl Front {
             return Err(TurnedAway::TooMany);
         }
         Ok(access)
+    }
+}
+
+impl SettingsFile for Front {
+    fn condition(&self) -> Condition {
+        // Nobody may have asked for a while.
+        self.source.current();
+        self.source.condition()
     }
 }
 

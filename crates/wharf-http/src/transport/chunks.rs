@@ -12,7 +12,6 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 use wharf_gateway::Permit;
 
-use crate::activity::changes::Reader;
 use crate::transport::progress::{Following, Progress, Sending};
 
 /// A buffer of many parts. It goes out by vectored writes, so that a scrape of a hundred thousand lines costs
@@ -92,7 +91,17 @@ struct PartStream {
     held: Held,
 }
 
-type NextEvent = Pin<Box<dyn Future<Output = Option<(Bytes, Reader)>> + Send>>;
+/// The next event, and where those after it come from; none at the end.
+pub(crate) type NextEvent = Pin<Box<dyn Future<Output = Option<(Bytes, EventSource)>> + Send>>;
+
+/// Where events come from.
+pub(crate) struct EventSource(Box<dyn FnOnce() -> NextEvent + Send>);
+
+impl EventSource {
+    pub(crate) fn new(next: impl FnOnce() -> NextEvent + Send + 'static) -> Self {
+        Self(Box::new(next))
+    }
+}
 
 /// Events as they come. One is on its way at a time; whoever reads slowly misses some.
 struct EventStream {
@@ -109,8 +118,8 @@ impl std::fmt::Debug for EventStream {
 impl EventStream {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.next.as_mut().poll(cx).map(|event| {
-            let (text, reader) = event?;
-            self.next = Box::pin(reader.next());
+            let (text, source) = event?;
+            self.next = (source.0)();
             Some(text)
         })
     }
@@ -141,11 +150,11 @@ impl<T: Into<Bytes>> From<T> for ResponseBody {
 }
 
 impl ResponseBody {
-    /// What this reader is told, until the gateway stops.
-    pub(crate) fn events(reader: Reader) -> Self {
+    /// Events, beginning with this one.
+    pub(crate) fn events(next: NextEvent) -> Self {
         Self {
             events: Some(EventStream {
-                next: Box::pin(reader.next()),
+                next,
                 following: None,
             }),
             ..Self::default()

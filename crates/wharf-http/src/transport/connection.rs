@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use wharf_gateway::Peer;
 
-use crate::gateway::Gateway;
+use crate::service::Service;
 use crate::transport::door::Door;
 use crate::transport::progress::Overdue;
 use crate::transport::room::Seat;
@@ -38,18 +38,18 @@ pub(crate) struct ClientNames(pub(crate) Arc<[String]>);
 
 /// Serves a connection until either side ends it, a deadline passes, it has to give way, or the gateway stops.
 pub(crate) async fn serve(
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     door: Arc<Door>,
     stream: Socket,
     peer: Peer,
     seat: Arc<Seat>,
 ) {
-    let stopping = gateway.shutdown.wait();
+    let stopping = service.shutdown.wait();
     tokio::pin!(stopping);
     let progress = &seat.progress;
     progress.begin_handshake();
     let stream = tokio::select! {
-        // What is open may have brought something, which is answered, also if the gateway stops.
+        // What is open may have content something, which is answered, also if the gateway stops.
         biased;
         stream = Stream::open(stream, peer, door.front()) => stream,
         () = unwanted(&seat) => None,
@@ -65,13 +65,13 @@ pub(crate) async fn serve(
         Targets::new(stream)
     };
     let names = (!names.is_empty()).then(|| ClientNames(names.into()));
-    let timeouts = gateway.settings.timeouts();
+    let timeouts = service.settings.timeouts();
     let keep_alive = timeouts
         .announced()
         .and_then(|seconds| HeaderValue::from_str(&format!("timeout={seconds}")).ok());
-    let service = service_fn(|mut request: Request<Incoming>| {
+    let answering = service_fn(|mut request: Request<Incoming>| {
         framing.tell(request.body().size_hint().exact());
-        let (gateway, door, seat) = (Arc::clone(&gateway), Arc::clone(&door), Arc::clone(&seat));
+        let (service, door, seat) = (Arc::clone(&service), Arc::clone(&door), Arc::clone(&seat));
         request.extensions_mut().insert(peer);
         if let Some(names) = &names {
             request.extensions_mut().insert(names.clone());
@@ -82,7 +82,7 @@ pub(crate) async fn serve(
             let _request = seat.progress.begin(request.version());
             let asks_first = request.headers().contains_key(EXPECT);
             let is_http1 = request.version() < Version::HTTP_2;
-            let mut response = gateway.handle(request, &door).await;
+            let mut response = service.handle(request, &door).await;
             // If its body has not been asked for, it does not come, and nothing can come after it.
             let is_last = asks_first && !response.status().is_success();
             let headers = response.headers_mut();
@@ -117,7 +117,7 @@ pub(crate) async fn serve(
     if is_http2 {
         builder = builder.http2_only();
     }
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection(TokioIo::new(stream), answering);
     tokio::pin!(connection);
 
     let mut is_stopping = false;
@@ -168,7 +168,7 @@ pub(crate) async fn serve(
                 }
                 seat.answer();
                 if gives_way && seat.has_left() {
-                    gateway.telemetry.record_gave_way();
+                    service.gateway.telemetry().record_gave_way();
                     tracing::debug!(source = %peer, "connection gave way to another one");
                 }
                 if !seat.is_ending() && seat.has_left() {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use wharf_gateway::Peer;
 
-use crate::gateway::Gateway;
+use crate::service::Service;
 use crate::transport::connection;
 use crate::transport::door::{Door, Purpose};
 use crate::transport::progress::Timeouts;
@@ -25,10 +25,10 @@ use crate::transport::socket::{Accepting, Listener, Socket};
 /// If a listener cannot be registered with the runtime, or a task that accepts connections or ends them has panicked.
 pub async fn serve(
     listeners: Vec<(Listener, Arc<Door>)>,
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     grace: Duration,
 ) -> io::Result<()> {
-    let settings = &gateway.settings;
+    let settings = &service.settings;
     let keeps_some = listeners.iter().any(|(_, door)| !takes_pushes(door));
     let room = Room::new(settings.max_connections, settings.max_ending, keeps_some);
     // Each connection has one of these; when all are gone, all have ended.
@@ -38,7 +38,7 @@ pub async fn serve(
         let listener = Accepting::new(listener)?;
         let entrance = Entrance {
             door,
-            gateway: Arc::clone(&gateway),
+            service: Arc::clone(&service),
             room: Arc::clone(&room),
             alive: alive.clone(),
         };
@@ -61,7 +61,7 @@ pub async fn serve(
 
     if tokio::time::timeout(grace, ended.recv()).await.is_err() {
         tracing::warn!(
-            connections = gateway.telemetry.connections(),
+            connections = service.gateway.telemetry().connections(),
             "requests in flight were cut off after --shutdown.timeout"
         );
     }
@@ -88,19 +88,19 @@ fn takes_pushes(door: &Door) -> bool {
 /// What a listener needs for those who connect.
 struct Entrance {
     door: Arc<Door>,
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     room: Arc<Room>,
     alive: mpsc::Sender<Infallible>,
 }
 
 impl Entrance {
     fn admit(&self, stream: Socket, peer: Peer, seated: Seated) {
-        let (gateway, door) = (Arc::clone(&self.gateway), Arc::clone(&self.door));
+        let (service, door) = (Arc::clone(&self.service), Arc::clone(&self.door));
         let alive = self.alive.clone();
         tokio::spawn(async move {
             let _alive = alive;
-            let _open = gateway.telemetry.connection_opened();
-            connection::serve(Arc::clone(&gateway), door, stream, peer, Arc::clone(&seated.0)).await;
+            let _open = service.gateway.telemetry().connection_opened();
+            connection::serve(Arc::clone(&service), door, stream, peer, Arc::clone(&seated.0)).await;
         });
     }
 }
@@ -113,7 +113,7 @@ const WARN_AGAIN: Duration = Duration::from_secs(10);
 /// Accepts connections until the gateway is told to stop.
 async fn accept(listener: Accepting, entrance: Entrance) {
     let takes_pushes = takes_pushes(&entrance.door);
-    let stopping = entrance.gateway.shutdown.wait();
+    let stopping = entrance.service.shutdown.wait();
     tokio::pin!(stopping);
     let mut warned_at: Option<Instant> = None;
     loop {

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use wharf_gateway::Gateway;
 use wharf_gateway::{Part, Parts, Started};
-use wharf_http::Gateway;
 
 /// How often groups are looked for whose time is over. That is within a second of it, as promised, with room to spare; and there
 /// is one line in the log each time that something expires.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use wharf_gateway::Gateway;
 use wharf_gateway::{Part, Parts, Started};
-use wharf_http::Gateway;
 
 /// How often it is written.
 const PAUSE: Duration = Duration::from_secs(1);

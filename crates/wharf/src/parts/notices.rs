@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use wharf_gateway::Gateway;
 use wharf_gateway::{Part, Parts, Started};
-use wharf_http::Gateway;
 
 /// How often readers are told of changes.
 const PAUSE: Duration = Duration::from_millis(250);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
+use wharf_gateway::Gateway;
 use wharf_gateway::{Life, Part, Parts, Shutdown, Started};
-use wharf_http::Gateway;
 
 /// Ends on SIGINT, SIGTERM and SIGQUIT, which some images send to stop; reads the configuration file again on SIGHUP, with which
 /// service managers ask for it. As process 1 of a container nothing else would end it: the system does nothing by default there.

@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use wharf_gateway::Gateway;
 use wharf_gateway::{Life, Part, Parts, Started};
-use wharf_http::Gateway;
 use wharf_ledger::Ledger;
 use wharf_store::Store;
 

@@ -14,8 +14,8 @@ use wharf_store::{FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, Snapshot, UnixNano
 use super::{Draft, GROUPS_HEADER, Line, Part};
 use crate::answer::respond;
 use crate::answer::status;
-use crate::gateway::Gateway;
 use crate::request::{parameters, query};
+use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 use crate::workers;
 
@@ -26,11 +26,11 @@ const PARTS: usize = 4;
 
 /// Answers with those of the groups that whoever asks may see.
 pub(crate) async fn handle(
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     query: Option<&str>,
     caller: &Caller,
 ) -> Response<ResponseBody> {
-    let place = gateway.scrape_place(caller);
+    let place = service.scrape_place(caller);
     let (query, scope) = (query.map(str::to_owned), caller.scope(Right::Read));
     let exported = workers::run_in(place, move |place| {
         for (name, _) in query::parameters(query.as_deref())? {
@@ -39,19 +39,19 @@ pub(crate) async fn handle(
             }
         }
         let selectors = scope.narrow(parameters::selectors(query.as_deref())?);
-        let mut snapshot = gateway.store.snapshot();
+        let mut snapshot = service.gateway.store().snapshot();
         if !selectors.is_empty() {
             snapshot = snapshot.matching(&selectors);
         }
-        Ok(respond_with(gateway, snapshot, place))
+        Ok(respond_with(service, snapshot, place))
     });
     exported.await.unwrap_or_else(status::answer)
 }
 
-fn respond_with(gateway: Arc<Gateway>, snapshot: Snapshot, place: Permit) -> Response<ResponseBody> {
+fn respond_with(service: Arc<Service>, snapshot: Snapshot, place: Permit) -> Response<ResponseBody> {
     let (sender, receiver) = mpsc::channel(PARTS);
     let groups = HeaderValue::from(snapshot.totals().groups as u64);
-    tokio::task::spawn_blocking(move || write(&gateway, &snapshot, &sender));
+    tokio::task::spawn_blocking(move || write(&service, &snapshot, &sender));
     let body = ResponseBody::parts(receiver).holding(place);
     let mut response = respond::with_type(StatusCode::OK, "application/x-ndjson", body);
     response
@@ -61,11 +61,11 @@ fn respond_with(gateway: Arc<Gateway>, snapshot: Snapshot, place: Permit) -> Res
 }
 
 /// Writes until all is said, or nobody listens any more.
-fn write(gateway: &Gateway, snapshot: &Snapshot, sender: &mpsc::Sender<Bytes>) {
-    let rules = gateway.policy();
+fn write(service: &Service, snapshot: &Snapshot, sender: &mpsc::Sender<Bytes>) {
+    let rules = service.gateway.policy();
     let mut part = Vec::with_capacity(PART_BYTES);
     for (key, fragments) in snapshot.groups_in_turn() {
-        let line = line(gateway, &rules, snapshot, key, &fragments);
+        let line = line(service, &rules, snapshot, key, &fragments);
         // Strings and numbers in memory: there is nothing that could fail.
         if serde_json::to_writer(&mut part, &line).is_err() {
             return;
@@ -83,7 +83,7 @@ fn write(gateway: &Gateway, snapshot: &Snapshot, sender: &mpsc::Sender<Bytes>) {
 }
 
 fn line(
-    gateway: &Gateway,
+    service: &Service,
     rules: &Active,
     snapshot: &Snapshot,
     key: &GroupingKey,
@@ -95,7 +95,7 @@ fn line(
         // Never, if it is 0.
         Some(at).filter(|_| family.number() != Some(0.0))
     };
-    let (ttl, keep_times) = lives(gateway, rules, snapshot, key);
+    let (ttl, keep_times) = lives(service, rules, snapshot, key);
     let mut draft = Draft::new(key, time(PUSH_TIME), time(PUSH_FAILURE_TIME)).living(ttl, keep_times);
     let (times, families): (Vec<&FragmentView<'_>>, Vec<_>) = fragments
         .iter()
@@ -127,7 +127,7 @@ fn line(
 
 /// How long a group lives. One that stays for ever says so if the rules would give it an end.
 fn lives(
-    gateway: &Gateway,
+    service: &Service,
     rules: &Active,
     snapshot: &Snapshot,
     key: &GroupingKey,
@@ -136,7 +136,7 @@ fn lives(
         let after = duration::format(lifetime.ttl.after);
         return (Some(after), lifetime.ttl.keep_times);
     }
-    let by_rule = rules.ttl(key, None, gateway.settings.default_ttl);
+    let by_rule = rules.ttl(key, None, service.gateway.settings().default_ttl);
     (by_rule.map(|_| "0".to_owned()), false)
 }
 

@@ -5,21 +5,20 @@ use std::sync::Arc;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use jiff::Timestamp;
-use wharf_gateway::{Active, Caller, Lifespan, Refusal, Right};
+use wharf_gateway::{Active, Caller, Content, Lifespan, Refusal, Right};
 use wharf_model::GroupingKey;
 use wharf_model::name::is_reserved_label_name;
 use wharf_store::{Commit, PUSH_TIME, Restored, UnixNanos};
 
 use super::Line;
-use crate::activity::Brought;
 use crate::answer::api;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
-use crate::gateway::Gateway;
 use crate::request::body;
 use crate::request::options;
 use crate::request::query;
 use crate::routes::push::Received;
+use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 
 /// Groups of one request.
@@ -29,16 +28,16 @@ const MAX_LISTED: usize = 1_000;
 
 /// Answers with what has become of the groups. Each is stored for itself; nothing is if a line is none.
 pub(crate) async fn handle(
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     request: Request<Incoming>,
     caller: &Caller,
 ) -> Response<ResponseBody> {
     let overwrites = overwrites(request.uri().query());
     let imported = match overwrites {
-        Ok(overwrites) => import(&gateway, request, caller, overwrites).await,
+        Ok(overwrites) => import(&service, request, caller, overwrites).await,
         Err(error) => {
             let (parts, body) = request.into_parts();
-            body::discard(&parts.headers, body, gateway.settings.body_timeout).await;
+            body::discard(&parts.headers, body, service.settings.body_timeout).await;
             Err(error)
         }
     };
@@ -57,21 +56,21 @@ fn overwrites(query: Option<&str>) -> Result<bool, Refusal> {
 }
 
 async fn import(
-    gateway: &Arc<Gateway>,
+    service: &Arc<Service>,
     request: Request<Incoming>,
     caller: &Caller,
     overwrites: bool,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    let received = Received::read(gateway, request, caller).await?;
+    let received = Received::read(service, request, caller).await?;
     let import = Import {
-        gateway: Arc::clone(gateway),
-        rules: gateway.policy(),
+        service: Arc::clone(service),
+        rules: service.gateway.policy(),
         caller: caller.clone(),
-        now: gateway.clock.now(),
+        now: service.gateway.now(),
         overwrites,
     };
     let run = tokio::task::spawn_blocking(move || {
-        let body = received.expand(import.gateway.settings.max_body_bytes)?;
+        let body = received.expand(import.service.settings.max_body_bytes)?;
         import.run(&body)
     });
     let mut done = run.await.unwrap_or_else(|_| Err(Refusal::internal()))?;
@@ -79,7 +78,7 @@ async fn import(
         commit.wait().await?;
     }
     for key in &done.stored {
-        gateway.activity.changed(key);
+        service.gateway.activity().changed(key);
     }
     tracing::info!(
         groups = done.stored.len(),
@@ -92,7 +91,7 @@ async fn import(
 }
 
 struct Import {
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     rules: Arc<Active>,
     caller: Caller,
     now: UnixNanos,
@@ -138,7 +137,7 @@ impl Import {
 
     /// Stores a group; its key and how many series it has, unless the one that is there is as late.
     fn restore(&self, line: &Line) -> Result<Option<(GroupingKey, u64, Commit)>, Refusal> {
-        let settings = &self.gateway.settings;
+        let settings = self.service.gateway.settings();
         let unfit = |error| Refusal::parameter(&error);
         let key = line.key().map_err(unfit)?;
         if let Some((name, _)) = key
@@ -155,7 +154,10 @@ impl Import {
         let relabelled =
             wharf_relabel::relabel(self.rules.relabelling(), &key, &mut exposition, settings.names)
                 .map_err(|error| Refusal::from(&error))?;
-        self.gateway.telemetry.record_dropped(relabelled.dropped);
+        self.service
+            .gateway
+            .telemetry()
+            .record_dropped(relabelled.dropped);
         let last = self
             .nanos(line.pushed_at(PUSH_TIME))
             .ok_or_else(|| unfit(super::LineError::NoTime))?;
@@ -168,12 +170,12 @@ impl Import {
             pushed_at: &|name| self.nanos(line.pushed_at(name)).unwrap_or(last),
             ttl: self.ttl(line, &key)?,
         };
-        match self.gateway.store.restore(&restored, self.overwrites) {
+        match self.service.gateway.store().restore(&restored, self.overwrites) {
             Ok(None) => Ok(None),
             Ok(Some(commit)) => {
-                let mut brought = Brought::default();
-                brought.read(&exposition);
-                Ok(Some((key, brought.series, commit)))
+                let mut content = Content::default();
+                content.read(&exposition);
+                Ok(Some((key, content.series, commit)))
             }
             Err(error) => Err(wharf_gateway::of_push(error, &self.caller)),
         }
@@ -187,7 +189,7 @@ impl Import {
     }
 
     fn ttl(&self, line: &Line, key: &GroupingKey) -> Result<Option<wharf_store::Ttl>, Refusal> {
-        let settings = &self.gateway.settings;
+        let settings = self.service.gateway.settings();
         let Some(text) = &line.ttl else {
             return Ok(self.rules.ttl(key, None, settings.default_ttl));
         };

@@ -7,9 +7,9 @@ use wharf_history::Pulse;
 use wharf_store::{Candidate, GroupInfo, Lifetime, UnixNanos};
 
 use super::shown::{Look, seconds};
-use crate::ahead;
 use crate::request::query;
 use crate::request::words::Words;
+use wharf_gateway::is_ahead;
 
 /// What expires within that is expiring, unless the request says otherwise.
 const EXPIRING_WITHIN: Duration = Duration::from_secs(3600);
@@ -89,7 +89,7 @@ impl Condition {
     }
 
     fn is_ahead(&self, now: UnixNanos) -> bool {
-        ahead::is_ahead(self.push_time, now)
+        is_ahead(self.push_time, now)
     }
 }
 

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
+use wharf_gateway::rfc3339;
 use wharf_history::{GroupHistory, PastPush, Pulse};
 use wharf_model::{GroupingKey, duration};
 use wharf_store::{GroupInfo, UnixNanos};
 
 use super::filter::{Condition, STATES};
-use crate::answer::api;
 use crate::answer::json::{Members, write_integer, write_number, write_string, write_strings};
-use crate::gateway::Gateway;
 use crate::request::grouping;
+use crate::service::Service;
 
 /// A look at groups: at one moment, with what is known of their past.
 pub(crate) struct Look<'g> {
-    gateway: &'g Gateway,
+    service: &'g Service,
     pub(super) now: UnixNanos,
     pub(super) expiring_within: Duration,
 }
@@ -27,26 +27,26 @@ pub(crate) struct Shown<'l> {
 }
 
 impl<'g> Look<'g> {
-    pub(crate) fn at(gateway: &'g Gateway, expiring_within: Duration) -> Self {
-        if let Some(history) = gateway.activity.history() {
+    pub(crate) fn at(service: &'g Service, expiring_within: Duration) -> Self {
+        if let Some(history) = service.gateway.activity().history() {
             // So that a push which has been answered is seen.
             history.settle();
         }
         Self {
-            gateway,
-            now: gateway.clock.now(),
+            service,
+            now: service.gateway.now(),
             expiring_within,
         }
     }
 
     pub(super) fn pulse(&self, key: &GroupingKey) -> Pulse {
-        let history = self.gateway.activity.history();
+        let history = self.service.gateway.activity().history();
         history.map(|history| history.pulse(key)).unwrap_or_default()
     }
 
     /// What is known of the past of a group.
     pub(crate) fn past(&self, key: &GroupingKey) -> Option<GroupHistory> {
-        self.gateway.activity.history()?.group(key)
+        self.service.gateway.activity().history()?.group(key)
     }
 
     pub(crate) fn group<'l>(&'l self, info: &'l GroupInfo) -> Shown<'l> {
@@ -84,7 +84,7 @@ pub(super) const FIELDS: [Field; 16] = [
         None => out.extend_from_slice(b"null"),
     }),
     ("expires_at", |group, out| match group.info.lifetime {
-        Some(lifetime) => write_string(out, &api::rfc3339(lifetime.expires_at)),
+        Some(lifetime) => write_string(out, &rfc3339(lifetime.expires_at)),
         None => out.extend_from_slice(b"null"),
     }),
     ("keep_times", |group, out| {
@@ -95,7 +95,7 @@ pub(super) const FIELDS: [Field; 16] = [
         out.extend_from_slice(if keeps { b"true" } else { b"false" });
     }),
     ("path", |group, out| {
-        let names = group.look.gateway.settings.names;
+        let names = group.look.service.gateway.settings().names;
         write_string(out, &grouping::path(&group.info.key, names));
     }),
     ("states", |group, out| {

@@ -6,20 +6,19 @@ use std::time::Instant;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use wharf_gateway::{Active, Caller, Peer, Refusal, Right};
+use wharf_gateway::{Active, Caller, Content, Peer, Pushed, Refusal, Right};
 use wharf_model::name::{NameRule, is_reserved_label_name};
 use wharf_model::{Exposition, GroupingKey};
 use wharf_store::{Commit, Facts, GroupPush};
 
 use super::{Received, demand_date, is_inconsistent};
-use crate::activity::{Brought, Pushed};
 use crate::answer::api;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
-use crate::gateway::Gateway;
 use crate::request::body;
-use crate::request::options::PushOptions;
+use crate::request::options::{PushOptions, replaced_by};
 use crate::request::query;
+use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 
 /// Groups in one push that is stored whole or not at all: nobody else can push or scrape meanwhile.
@@ -35,27 +34,27 @@ const MAX_LOGGED: usize = 10;
 
 /// Answers a push to many groups.
 pub(crate) async fn handle(
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     request: Request<Incoming>,
     caller: &Caller,
 ) -> Response<ResponseBody> {
     let address = super::peer(&request).and_then(Peer::ip);
-    let read = Parameters::of(&gateway, &request, caller);
+    let read = Parameters::of(&service, &request, caller);
     // The groups of a push that is stored whole or not at all.
     let mut together = Vec::new();
     let pushed = match read {
-        Ok(parameters) => push(Arc::clone(&gateway), parameters, request, &mut together).await,
+        Ok(parameters) => push(Arc::clone(&service), parameters, request, &mut together).await,
         Err(error) => {
             let (parts, body) = request.into_parts();
-            body::discard(&parts.headers, body, gateway.settings.body_timeout).await;
+            body::discard(&parts.headers, body, service.settings.body_timeout).await;
             Err(error)
         }
     };
     pushed.unwrap_or_else(|error| {
-        gateway.record_refusal(&error, None, address);
+        service.gateway.record_refusal(&error, None, address);
         for pushed in together {
             let error = wharf_gateway::in_history_of(&error, &pushed.key, caller);
-            gateway.record_refusal_of(pushed, &error);
+            service.gateway.record_refusal_of(pushed, &error);
         }
         status::answer(error)
     })
@@ -74,11 +73,11 @@ struct Parameters {
 
 impl Parameters {
     /// Here nothing has to be ignored for the sake of the original, so a misspelt parameter is refused.
-    fn of(gateway: &Gateway, request: &Request<Incoming>, caller: &Caller) -> Result<Self, Refusal> {
+    fn of(service: &Service, request: &Request<Incoming>, caller: &Caller) -> Result<Self, Refusal> {
         let (mut group_by, mut partial) = (None, false);
         for (name, value) in query::parameters(request.uri().query())? {
             match name.as_str() {
-                "group_by" => group_by = Some(labels(&value, gateway.settings.names)?),
+                "group_by" => group_by = Some(labels(&value, service.gateway.settings().names)?),
                 "partial" => partial = query::flag(&name, &value)?,
                 "ttl" | "merge" | "push_time" => {}
                 other => return Err(query::unknown(other, "group_by, partial, ttl, merge, push_time")),
@@ -90,15 +89,15 @@ impl Parameters {
             request.method(),
             request.uri().query(),
             request.headers(),
-            gateway.settings.max_ttl,
-            gateway.settings.admin_api,
+            service.gateway.settings().max_ttl,
+            service.gateway.settings().admin_api,
         )?;
         demand_date(&options, caller)?;
         Ok(Self {
             group_by: group_by.ok_or_else(|| Refusal::parameter(&missing))?,
             partial,
             options,
-            rules: gateway.policy(),
+            rules: service.gateway.policy(),
             caller: caller.clone(),
         })
     }
@@ -129,13 +128,13 @@ fn labels(text: &str, names: NameRule) -> Result<Vec<String>, Refusal> {
 }
 
 async fn push(
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     parameters: Parameters,
     request: Request<Incoming>,
     together: &mut Vec<Pushed>,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    let received = Received::read(&gateway, request, &parameters.caller).await?;
-    let worker = Arc::clone(&gateway);
+    let received = Received::read(&service, request, &parameters.caller).await?;
+    let worker = Arc::clone(&service);
     let run = tokio::task::spawn_blocking(move || {
         let mut together = Vec::new();
         let run = parameters.run(&received, &worker, &mut together);
@@ -154,13 +153,13 @@ async fn push(
     for commit in commits {
         commit.wait().await?;
     }
-    let (groups, now) = (pushed.len(), gateway.clock.now());
+    let (groups, now) = (pushed.len(), service.gateway.now());
     for pushed in pushed {
-        gateway.activity.stored(pushed, now);
+        service.gateway.activity().stored(pushed, now);
     }
     // Nothing of it was stored, so it is no success.
     let failure = refused.first().filter(|_| groups == 0).map(|(_, error)| error);
-    let status = failure.map_or(gateway.settings.success_status, |error| status::of(error.reason));
+    let status = failure.map_or(service.settings.success_status, |error| status::of(error.reason));
     let mut response = api::answer(status, |out| {
         let mut data = Members::object(out);
         data.key("groups")
@@ -196,11 +195,11 @@ impl Parameters {
     fn run(
         &self,
         received: &Received,
-        gateway: &Gateway,
+        service: &Service,
         together: &mut Vec<Pushed>,
     ) -> Result<Stored, Refusal> {
-        let body = received.expand(gateway.settings.max_body_bytes)?;
-        let exposition = received.decode(gateway, &body)?;
+        let body = received.expand(service.settings.max_body_bytes)?;
+        let exposition = received.decode(service, &body)?;
         let group_by: Vec<&str> = self.group_by.iter().map(String::as_str).collect();
         let split = wharf_store::split(&exposition, &group_by, self.max_groups())?;
         let keys = split.iter().map(|(key, _)| key);
@@ -215,26 +214,27 @@ impl Parameters {
                 self.caller.demand_for(Right::Push, key)?;
             }
             let all = keys.clone();
-            together.extend(all.map(|key| received.push_to(key.clone(), Brought::default())));
+            together.extend(all.map(|key| received.push_to(key.clone(), Content::default())));
             self.rules
                 .admit_all(keys, Instant::now)
                 .map_err(|(key, error)| Refusal::from(&error).of_group(key))?;
         }
         let (mut groups, mut refused) = (Vec::with_capacity(split.len()), Vec::new());
         for (key, exposition) in split {
-            match self.prepare(gateway, key.clone(), exposition) {
+            match self.prepare(service, key.clone(), exposition) {
                 Ok(group) => groups.push(group),
                 Err(error) if self.partial => refused.push((key, error)),
                 Err(error) => return Err(error.of_group(&key)),
             }
         }
         if self.partial {
-            return Ok(self.store_each(gateway, received, &groups, refused));
+            return Ok(self.store_each(service, received, &groups, refused));
         }
-        match gateway
-            .store
-            .push_all(&groups, self.options.mode, self.options.time(gateway.clock.now()))
-        {
+        match service.gateway.store().push_all(
+            &groups,
+            self.options.mode,
+            self.options.time(service.gateway.now()),
+        ) {
             Ok(commit) => Ok(Stored {
                 pushed: groups.iter().map(|group| received.pushed(group)).collect(),
                 commits: vec![commit],
@@ -260,11 +260,11 @@ impl Parameters {
     /// One group as it is to be stored.
     fn prepare<'e>(
         &self,
-        gateway: &Gateway,
+        service: &Service,
         key: GroupingKey,
         mut exposition: Exposition<'e>,
     ) -> Result<GroupPush<'e>, Refusal> {
-        let settings = &gateway.settings;
+        let settings = service.gateway.settings();
         settings.push_limits.check_key(&key)?;
         if self.partial {
             self.caller.demand_for(Right::Push, &key)?;
@@ -275,7 +275,7 @@ impl Parameters {
         let relabelled =
             wharf_relabel::relabel(self.rules.relabelling(), &key, &mut exposition, settings.names)
                 .map_err(|error| Refusal::from(&error))?;
-        gateway.telemetry.record_dropped(relabelled.dropped);
+        service.gateway.telemetry().record_dropped(relabelled.dropped);
         Ok(GroupPush {
             ttl: self.rules.ttl(&key, self.options.ttl, settings.default_ttl),
             key,
@@ -286,12 +286,12 @@ impl Parameters {
 
     fn store_each(
         &self,
-        gateway: &Gateway,
+        service: &Service,
         received: &Received,
         groups: &[GroupPush<'_>],
         mut refused: Vec<(GroupingKey, Refusal)>,
     ) -> Stored {
-        let now = self.options.time(gateway.clock.now());
+        let now = self.options.time(service.gateway.now());
         let mut commits = Vec::with_capacity(groups.len());
         let mut pushed = Vec::with_capacity(groups.len());
         let mut inconsistent = 0;
@@ -299,8 +299,9 @@ impl Parameters {
             let GroupPush {
                 key, exposition, ttl, ..
             } = group;
-            match gateway
-                .store
+            match service
+                .gateway
+                .store()
                 .push_with_ttl(key, self.options.mode, exposition, *ttl, now)
             {
                 Ok(commit) => {
@@ -320,10 +321,12 @@ impl Parameters {
             tracing::error!(method = %received.method, source = received.source(), groups, "more groups of this push are invalid or inconsistent with existing metrics");
         }
         for (key, error) in &refused {
-            let pushed = received.push_to(key.clone(), Brought::default());
-            gateway.record_refusal(error, Some(pushed), received.peer.and_then(Peer::ip));
+            let pushed = received.push_to(key.clone(), Content::default());
+            service
+                .gateway
+                .record_refusal(error, Some(pushed), received.peer.and_then(Peer::ip));
             if let Some(right) = error.reason.lacks() {
-                gateway.telemetry.record_denial(right);
+                service.gateway.telemetry().record_denial(right);
             }
         }
         Stored {
@@ -338,16 +341,16 @@ impl Received {
     /// A group of this push, for those who look at it. The body is that of all groups, so none of its bytes are
     /// counted as this one's.
     fn pushed(&self, group: &GroupPush<'_>) -> Pushed {
-        let mut brought = Brought::default();
-        brought.read(&group.exposition);
-        self.push_to(group.key.clone(), brought)
+        let mut content = Content::default();
+        content.read(&group.exposition);
+        self.push_to(group.key.clone(), content)
     }
 
-    fn push_to(&self, key: GroupingKey, brought: Brought) -> Pushed {
+    fn push_to(&self, key: GroupingKey, content: Content) -> Pushed {
         Pushed {
             key,
-            method: self.method.clone(),
-            brought,
+            mode: replaced_by(&self.method),
+            content,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use wharf_http::NotDurable;
+use wharf_gateway::NotDurable;
 use wharf_ledger::{Ledger, OpenError, Options, RealDisk, Sequence, SyncMode};
 use wharf_store::{Revision, Store};
 

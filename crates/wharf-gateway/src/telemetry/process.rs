@@ -8,7 +8,7 @@ use wharf_model::MetricType;
 use wharf_store::ReservedFamily;
 
 use super::assemble::Assembly;
-use super::own;
+use super::family::own;
 
 pub(super) const CPU_SECONDS: ReservedFamily = own(
     "process_cpu_seconds_total",

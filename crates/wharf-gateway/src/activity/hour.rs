@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use wharf_store::UnixNanos;
 
-use super::lock;
+use crate::lock::lock;
 
 /// How long a span is.
-pub(crate) const SPAN: Duration = Duration::from_secs(10);
+pub const SPAN: Duration = Duration::from_secs(10);
 const SPANS: usize = 360;
 /// Durations are counted by their magnitude in nanoseconds: four classes for each power of two, from 1 µs to 64 s.
 const CLASSES: usize = 4 * 26;
@@ -19,34 +19,48 @@ const CLOCK_WAS_SET: Duration = Duration::from_secs(1);
 
 /// What happened in a span of time, and how much there was at its end.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Span {
+pub struct Span {
     /// Its number since the start of the process; none if it has not come yet.
     number: Option<u64>,
-    pub(crate) pushes: u64,
-    pub(crate) refused: u64,
-    pub(crate) push_bytes: u64,
+    /// Pushes that were stored.
+    pub pushes: u64,
+    /// Pushes that were not.
+    pub refused: u64,
+    /// Bytes of the requests of all of them.
+    pub push_bytes: u64,
     durations: Durations,
-    pub(crate) scrapes: u64,
-    pub(crate) scrape_bytes: u64,
-    pub(crate) longest_scrape: Option<Duration>,
-    pub(crate) level: Level,
+    /// Scrapes that were rendered.
+    pub scrapes: u64,
+    /// Bytes of their bodies.
+    pub scrape_bytes: u64,
+    /// How long the longest of them took.
+    pub longest_scrape: Option<Duration>,
+    /// How much there was at its end.
+    pub level: Level,
 }
 
 /// How much there is at a moment.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Level {
-    pub(crate) groups: u64,
-    pub(crate) series: u64,
-    pub(crate) bytes: u64,
-    pub(crate) memory_bytes: u64,
+pub struct Level {
+    /// Groups that are stored.
+    pub groups: u64,
+    /// Their series.
+    pub series: u64,
+    /// Bytes of their text.
+    pub bytes: u64,
+    /// Memory of the process.
+    pub memory_bytes: u64,
 }
 
 /// What happened since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Sums {
-    pub(crate) pushes: u64,
-    pub(crate) refused: u64,
-    pub(crate) scrapes: u64,
+pub struct Sums {
+    /// Pushes that were stored.
+    pub pushes: u64,
+    /// Pushes that were not.
+    pub refused: u64,
+    /// Scrapes that were rendered.
+    pub scrapes: u64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -85,14 +99,14 @@ impl Durations {
 
 impl Span {
     /// A percentile of how long pushes took, in seconds; none if there were none.
-    pub(crate) fn push_seconds(&self, rank: u64) -> Option<f64> {
+    pub fn push_seconds(&self, rank: u64) -> Option<f64> {
         self.durations.percentile(rank)
     }
 }
 
 /// The last hour.
 #[derive(Debug)]
-pub(crate) struct Hour {
+pub struct Hour {
     started: Instant,
     /// When that was, by the wall clock as it is now, in nanoseconds since the Unix epoch.
     started_at: AtomicI64,
@@ -131,16 +145,16 @@ impl Inner {
 }
 
 impl Hour {
-    pub(crate) fn new(started_at: UnixNanos) -> Self {
+    pub fn new(started_at: UnixNanos, started: Instant) -> Self {
         Self {
-            started: Instant::now(),
+            started,
             started_at: AtomicI64::new(started_at.0),
             inner: Mutex::default(),
         }
     }
 
     /// A push was answered.
-    pub(crate) fn push(&self, is_stored: bool, size_bytes: u64, ended: Instant, duration: Duration) {
+    pub fn push(&self, is_stored: bool, size_bytes: u64, ended: Instant, duration: Duration) {
         let number = self.number(ended);
         let mut inner = lock(&self.inner);
         if is_stored {
@@ -159,7 +173,7 @@ impl Hour {
     }
 
     /// A scrape was rendered.
-    pub(crate) fn scrape(&self, size_bytes: u64, now: Instant, duration: Duration) {
+    pub fn scrape(&self, size_bytes: u64, now: Instant, duration: Duration) {
         let number = self.number(now);
         let mut inner = lock(&self.inner);
         inner.sums.scrapes += 1;
@@ -170,7 +184,7 @@ impl Hour {
     }
 
     /// So much is there now.
-    pub(crate) fn level(&self, now: Instant, level: Level) {
+    pub fn level(&self, now: Instant, level: Level) {
         let number = self.number(now);
         if let Some(span) = lock(&self.inner).span(number) {
             span.level = level;
@@ -178,7 +192,7 @@ impl Hour {
     }
 
     /// The spans of the last hour, the oldest first, and what happened since the start.
-    pub(crate) fn read(&self, now: Instant) -> (Vec<Span>, Sums) {
+    pub fn read(&self, now: Instant) -> (Vec<Span>, Sums) {
         let last = self.number(now);
         let inner = lock(&self.inner);
         let first = last.saturating_sub(SPANS as u64 - 1);
@@ -196,7 +210,7 @@ impl Hour {
 
     /// What time it is by the wall clock. If it has been set since, all spans began at other times by it; smaller
     /// corrections change nothing, so that a span has the same time whenever it is read.
-    pub(crate) fn set_clock(&self, now: Instant, wall: UnixNanos) {
+    pub fn set_clock(&self, now: Instant, wall: UnixNanos) {
         let elapsed = now.saturating_duration_since(self.started);
         let elapsed = i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX);
         let started_at = wall.0.saturating_sub(elapsed);
@@ -207,7 +221,7 @@ impl Hour {
     }
 
     /// When a span began.
-    pub(crate) fn began(&self, span: &Span) -> f64 {
+    pub fn began(&self, span: &Span) -> f64 {
         let nanos =
             i64::try_from(u128::from(span.number.unwrap_or_default()) * SPAN.as_nanos()).unwrap_or(i64::MAX);
         UnixNanos(self.started_at.load(Relaxed).saturating_add(nanos)).as_seconds()
@@ -226,7 +240,7 @@ mod tests {
 
     #[test]
     fn the_last_hour_is_there_and_nothing_before() {
-        let hour = Hour::new(UnixNanos(0));
+        let hour = Hour::new(UnixNanos(0), Instant::now());
         let after = |seconds| hour.started + Duration::from_secs(seconds);
         hour.push(true, 100, after(0), MS);
         hour.push(false, 1, after(3), 2 * MS);

@@ -6,27 +6,36 @@ use std::time::Duration;
 
 use wharf_store::UnixNanos;
 
-use super::{lock, visible};
+use super::visible;
+use crate::lock::lock;
 
 const MAX_SCRAPERS: usize = 50;
 const MAX_USER_AGENT_CHARS: usize = 200;
 
 /// The last scrape of one program at one address.
 #[derive(Debug, Clone)]
-pub(crate) struct Scraper {
-    pub(crate) user_agent: String,
-    pub(crate) address: Option<IpAddr>,
-    pub(crate) last: UnixNanos,
-    pub(crate) scrapes: u64,
-    pub(crate) format: &'static str,
-    pub(crate) compression: Option<&'static str>,
-    pub(crate) bytes: u64,
-    pub(crate) duration: Duration,
+pub struct Scraper {
+    /// What it calls itself.
+    pub user_agent: String,
+    /// Where it is, if it came over a network.
+    pub address: Option<IpAddr>,
+    /// When it scraped last.
+    pub last: UnixNanos,
+    /// How often it scraped.
+    pub scrapes: u64,
+    /// In which format.
+    pub format: &'static str,
+    /// How the body was compressed.
+    pub compression: Option<&'static str>,
+    /// Bytes of the body.
+    pub bytes: u64,
+    /// How long it took to render.
+    pub duration: Duration,
 }
 
 impl Scraper {
     /// A scrape by whoever calls himself that.
-    pub(crate) fn named(user_agent: &[u8], address: Option<IpAddr>, last: UnixNanos) -> Self {
+    pub fn named(user_agent: &[u8], address: Option<IpAddr>, last: UnixNanos) -> Self {
         Self {
             user_agent: visible::shown(&String::from_utf8_lossy(user_agent), MAX_USER_AGENT_CHARS),
             address,
@@ -42,10 +51,10 @@ impl Scraper {
 
 /// Those who scraped last, the newest first.
 #[derive(Debug, Default)]
-pub(crate) struct Scrapers(Mutex<Vec<Scraper>>);
+pub struct Scrapers(Mutex<Vec<Scraper>>);
 
 impl Scrapers {
-    pub(crate) fn add(&self, mut scraper: Scraper) {
+    pub fn add(&self, mut scraper: Scraper) {
         let mut scrapers = lock(&self.0);
         let same =
             |known: &Scraper| known.user_agent == scraper.user_agent && known.address == scraper.address;
@@ -56,7 +65,7 @@ impl Scrapers {
         scrapers.insert(0, scraper);
     }
 
-    pub(crate) fn list(&self) -> Vec<Scraper> {
+    pub fn list(&self) -> Vec<Scraper> {
         lock(&self.0).clone()
     }
 }

@@ -4,7 +4,7 @@ use wharf_model::MetricType;
 use wharf_store::{Detail, ReservedFamily, WriterStatistics};
 
 use super::assemble::{self, Assembly};
-use super::own;
+use super::family::own;
 
 pub(super) const LOG_BYTES: ReservedFamily = own(
     "wharf_ledger_log_bytes",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use wharf_store::{Candidate, Listing, SortBy, Store, UnixNanos};
 
-use crate::answer::api;
+use crate::time_text::rfc3339;
 
 /// A push time that is ahead by no more than this is none of the future: clocks are corrected by some seconds all the time.
 const TOLERANCE: Duration = Duration::from_secs(60);
@@ -18,7 +18,7 @@ const SET_BACK: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Whether a push time, in seconds, is later than it can be.
-pub(crate) fn is_ahead(push_time: f64, now: UnixNanos) -> bool {
+pub fn is_ahead(push_time: f64, now: UnixNanos) -> bool {
     push_time > now.as_seconds() + TOLERANCE.as_secs_f64()
 }
 
@@ -65,7 +65,7 @@ impl Ahead {
             Ok(0)
         };
         if is_new && groups > 0 {
-            let (latest, now) = (api::rfc3339(latest), api::rfc3339(now));
+            let (latest, now) = (rfc3339(latest), rfc3339(now));
             tracing::warn!(
                 groups,
                 latest,

@@ -7,6 +7,7 @@
 //! dashboards and alerts know them. Those of Wharf itself start with `wharf_`.
 
 mod assemble;
+mod family;
 mod histogram;
 mod ledger;
 mod process;
@@ -14,19 +15,21 @@ mod sketch;
 mod window;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::Method;
-use wharf_gateway::{QuotaGauge, Right};
+use crate::access::right::Right;
+use crate::policy::QuotaGauge;
 use wharf_model::{Exposition, Metric, MetricType};
 use wharf_store::{ReservedFamily, UnixNanos, WriterStatistics};
 
 use self::assemble::Assembly;
+use self::family::{own, with_fixed_help};
 use self::histogram::Histogram;
 use self::process::Process;
 use self::window::WindowedSummary;
+use crate::lock::lock;
 
 /// What was counted and measured since the start of the process.
 #[derive(Debug)]
@@ -356,34 +359,13 @@ static RESERVED: [ReservedFamily; 47] = [
 ];
 
 /// Memory that the process has now, in bytes.
-pub(crate) fn resident_bytes() -> Option<u64> {
+pub fn resident_bytes() -> Option<u64> {
     process::resident_bytes_now()
 }
 
 /// All families that the gateway may show of itself, whether they have samples yet or not.
 pub fn reserved() -> &'static [ReservedFamily] {
     &RESERVED
-}
-
-/// A family that pushes may join with a help of their own, which is then not shown. Clients push `process_`
-/// families all the time.
-const fn own(name: &'static str, metric_type: MetricType, help: &'static str) -> ReservedFamily {
-    ReservedFamily {
-        name,
-        metric_type,
-        help,
-        help_is_fixed: false,
-    }
-}
-
-/// A family that pushes may join with the same help only, as the original demands.
-const fn with_fixed_help(name: &'static str, metric_type: MetricType, help: &'static str) -> ReservedFamily {
-    ReservedFamily {
-        name,
-        metric_type,
-        help,
-        help_is_fixed: true,
-    }
 }
 
 impl Telemetry {
@@ -413,31 +395,25 @@ impl Telemetry {
         }
     }
 
-    /// A request to `handler` was answered with status `code`.
-    pub fn record_request(&self, code: u16, handler: &'static str, method: &Method) {
+    /// A request to `handler` was answered with status `code`. There must be few different methods: each is a series for ever.
+    pub fn record_request(&self, code: u16, handler: &'static str, method: &'static str) {
         let labels = RequestLabels {
             code,
             handler,
-            method: method_label(method),
+            method,
         };
         *lock(&self.requests).entry(labels).or_default() += 1;
     }
 
     /// A push was answered, be it with success or not. `size_bytes` is the size of the whole request as the original
     /// reckons it: header and body.
-    pub fn record_push(&self, method: &Method, size_bytes: u64, duration: Duration) {
-        self.record_push_at(Instant::now(), method, size_bytes, duration);
-    }
-
     #[expect(clippy::cast_precision_loss, reason = "a size above 2^53 may be rounded")]
-    fn record_push_at(&self, now: Instant, method: &Method, size_bytes: u64, duration: Duration) {
+    pub fn record_push(&self, now: Instant, method: &'static str, size_bytes: u64, duration: Duration) {
         let mut pushes = lock(&self.pushes);
-        let summaries = pushes
-            .entry(method_label(method))
-            .or_insert_with(|| PushSummaries {
-                size_bytes: WindowedSummary::new(now),
-                duration_seconds: WindowedSummary::new(now),
-            });
+        let summaries = pushes.entry(method).or_insert_with(|| PushSummaries {
+            size_bytes: WindowedSummary::new(now),
+            duration_seconds: WindowedSummary::new(now),
+        });
         summaries.size_bytes.observe(now, size_bytes as f64);
         summaries.duration_seconds.observe(now, duration.as_secs_f64());
     }
@@ -498,17 +474,17 @@ impl Telemetry {
     }
 
     /// A connection was closed to make room for another one.
-    pub(crate) fn record_gave_way(&self) {
+    pub fn record_gave_way(&self) {
         self.connections_gave_way.fetch_add(1, Relaxed);
     }
 
     /// There may be so many connections.
-    pub(crate) fn set_connections_limit(&self, limit: u64) {
+    pub fn set_connections_limit(&self, limit: u64) {
         self.connections_limit.store(limit, Relaxed);
     }
 
     /// Open connections.
-    pub(crate) fn connections(&self) -> u64 {
+    pub fn connections(&self) -> u64 {
         self.connections.load(Relaxed)
     }
 
@@ -519,11 +495,7 @@ impl Telemetry {
 
     /// The families of the gateway itself, sorted by name, their metrics and labels sorted as in every exposition.
     /// Families without samples are left out.
-    pub fn exposition(&self, gauges: &StoreGauges) -> Exposition<'static> {
-        self.exposition_at(Instant::now(), gauges)
-    }
-
-    fn exposition_at(&self, now: Instant, gauges: &StoreGauges) -> Exposition<'static> {
+    pub fn exposition(&self, now: Instant, gauges: &StoreGauges) -> Exposition<'static> {
         let mut assembly = Assembly::default();
         self.process.assemble(&mut assembly);
         self.assemble_build_info(&mut assembly);
@@ -703,24 +675,6 @@ fn quota_metrics(
         assembly.number(&labels, assemble::float(value(quota)))
     });
     metrics.collect()
-}
-
-/// Numbers have no state in between: a thread that panicked with the lock held has left nothing half done that
-/// would be worse than a wrong count.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// In lower case, and from a small set, whatever clients invent.
-fn method_label(method: &Method) -> &'static str {
-    match *method {
-        Method::DELETE => "delete",
-        Method::GET => "get",
-        Method::OPTIONS => "options",
-        Method::POST => "post",
-        Method::PUT => "put",
-        _ => "other",
-    }
 }
 
 #[cfg(test)]

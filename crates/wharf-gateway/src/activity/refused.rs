@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Mutex;
 
-use wharf_gateway::{Reason, Refusal};
 use wharf_model::GroupingKey;
 use wharf_store::UnixNanos;
 
-use super::{lock, visible};
+use super::visible;
+use crate::lock::lock;
+use crate::refusal::{Reason, Refusal};
 
 const MAX_REFUSED: usize = 100;
 const MAX_ERROR_CHARS: usize = 500;
@@ -17,24 +18,24 @@ const MAX_KEY_BYTES: usize = 4096;
 
 /// A push that was refused. Nothing of its headers is here, so no credentials.
 #[derive(Debug, Clone)]
-pub(crate) struct RefusedPush {
-    pub(crate) at: UnixNanos,
-    pub(crate) reason: Reason,
-    pub(crate) address: Option<IpAddr>,
-    pub(crate) key: Option<GroupingKey>,
+pub struct RefusedPush {
+    /// When.
+    pub at: UnixNanos,
+    /// Why.
+    pub reason: Reason,
+    /// Who sent it, if it came over a network.
+    pub address: Option<IpAddr>,
+    /// The group, if there was one, and its key is not too long.
+    pub key: Option<GroupingKey>,
     /// What its sender was told, as far as others may know it: cut, and with what cannot be seen escaped.
-    pub(crate) error: String,
+    pub error: String,
     /// The family in which it contradicted itself or others.
-    pub(crate) family: Option<String>,
+    pub family: Option<String>,
 }
 
 impl RefusedPush {
-    pub(crate) fn new(
-        at: UnixNanos,
-        error: &Refusal,
-        address: Option<IpAddr>,
-        key: Option<&GroupingKey>,
-    ) -> Self {
+    /// Refused at this moment.
+    pub fn new(at: UnixNanos, error: &Refusal, address: Option<IpAddr>, key: Option<&GroupingKey>) -> Self {
         Self {
             at,
             reason: error.reason,
@@ -52,16 +53,16 @@ impl RefusedPush {
 
 /// The last pushes that were refused, the newest first.
 #[derive(Debug, Default)]
-pub(crate) struct RefusedPushes(Mutex<VecDeque<RefusedPush>>);
+pub struct RefusedPushes(Mutex<VecDeque<RefusedPush>>);
 
 impl RefusedPushes {
-    pub(crate) fn add(&self, push: RefusedPush) {
+    pub fn add(&self, push: RefusedPush) {
         let mut pushes = lock(&self.0);
         pushes.truncate(MAX_REFUSED - 1);
         pushes.push_front(push);
     }
 
-    pub(crate) fn list(&self) -> Vec<RefusedPush> {
+    pub fn list(&self) -> Vec<RefusedPush> {
         lock(&self.0).iter().cloned().collect()
     }
 }

@@ -3,44 +3,22 @@
 //! The page shows them above each of its views, and tools beside what they list. A new problem belongs here, and nowhere
 //! else; there is at most one of each name.
 
-use crate::answer::json::Members;
 use crate::gateway::Gateway;
+use crate::problem::{Problem, Severity};
 
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Severity {
-    /// What is pushed is lost.
-    Critical,
-    /// Somebody should look after it.
-    Warning,
-}
-
-/// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Problem {
-    /// A short name, which stays the same.
-    pub(crate) name: &'static str,
-    pub(crate) severity: Severity,
-    /// A sentence that anybody may read who may read some groups.
-    pub(crate) summary: String,
-    /// Why it is so. It may name files, so it is for administrators.
-    pub(crate) detail: Option<String>,
-}
-
-/// Longer details are cut.
-const MAX_DETAIL_CHARS: usize = 500;
-
-/// What is wrong now, the worst first.
-pub(crate) fn of(gateway: &Gateway) -> Vec<Problem> {
-    let all = [
-        storage(gateway),
-        memory(gateway),
-        config(gateway),
-        web_config(gateway),
-        future(gateway),
-        history(gateway),
-    ];
-    all.into_iter().flatten().collect()
+impl Gateway {
+    /// What is wrong now, the worst first.
+    pub fn problems(&self) -> Vec<Problem> {
+        let all = [
+            storage(self),
+            memory(self),
+            config(self),
+            settings_files(self),
+            future(self),
+            history(self),
+        ];
+        all.into_iter().flatten().collect()
+    }
 }
 
 fn storage(gateway: &Gateway) -> Option<Problem> {
@@ -76,8 +54,8 @@ fn config(gateway: &Gateway) -> Option<Problem> {
     })
 }
 
-fn web_config(gateway: &Gateway) -> Option<Problem> {
-    let conditions = gateway.status.fronts.iter().map(|front| front.condition());
+fn settings_files(gateway: &Gateway) -> Option<Problem> {
+    let conditions = gateway.settings_files.iter().map(|file| file.condition());
     let problems: Vec<String> = conditions.flat_map(|condition| condition.problems).collect();
     (!problems.is_empty()).then(|| Problem {
         name: "web_config",
@@ -111,26 +89,4 @@ fn history(gateway: &Gateway) -> Option<Problem> {
         summary: "The history of pushes is in memory only.".to_owned(),
         detail: Some(failure),
     })
-}
-
-/// Writes them as a list.
-pub(crate) fn write(out: &mut Vec<u8>, problems: &[Problem], is_admin: bool) {
-    let mut list = Members::array(out);
-    for problem in problems {
-        let mut object = Members::object(list.next());
-        object.string("name", problem.name);
-        object.string(
-            "severity",
-            match problem.severity {
-                Severity::Critical => "critical",
-                Severity::Warning => "warning",
-            },
-        );
-        object.string("summary", &problem.summary);
-        let detail = problem.detail.as_deref().filter(|_| is_admin);
-        let detail = detail.map(|detail| detail.chars().take(MAX_DETAIL_CHARS).collect::<String>());
-        object.text("detail", detail.as_deref());
-        object.end();
-    }
-    list.end();
 }

@@ -10,78 +10,91 @@ pub(crate) mod refused;
 pub(crate) mod scrapers;
 mod visible;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
 
 use wharf_exposition::number;
-use wharf_gateway::Refusal;
+
 use wharf_history::{History, Method, Push};
-use wharf_model::name::NameRule;
 use wharf_model::{Exposition, GroupingKey, MetricType, Value};
-use wharf_store::{Gist, UnixNanos};
+use wharf_store::{Gist, PushMode, UnixNanos};
 
 use self::changes::{Change, Changes};
 use self::hour::Hour;
 use self::refusal_log::RefusalLog;
 use self::refused::RefusedPushes;
 use self::scrapers::Scrapers;
-use crate::routes::problems::Problem;
+use crate::lock::lock;
+use crate::problem::Problem;
+use crate::refusal::Refusal;
 
 /// What goes on.
 #[derive(Debug)]
-pub(crate) struct Activity {
+pub struct Activity {
     /// None if it is switched off.
     history: Option<History>,
-    pub(crate) hour: Hour,
-    pub(crate) refused: RefusedPushes,
+    /// The last hour in numbers.
+    pub hour: Hour,
+    /// The last pushes that were refused.
+    pub refused: RefusedPushes,
     pub(crate) refusal_log: RefusalLog,
-    pub(crate) scrapers: Scrapers,
-    pub(crate) changes: Changes,
-    pub(crate) disk: Mutex<Disk>,
+    /// Who scrapes.
+    pub scrapers: Scrapers,
+    /// Notices of changes.
+    pub changes: Changes,
+    disk: Mutex<Disk>,
     /// What followers have been told is wrong with the gateway.
     told_problems: Mutex<Vec<Problem>>,
 }
 
 /// What was seen of the storage.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Disk {
+pub struct Disk {
+    /// How many syncs there were when it was looked at last.
     pub(crate) syncs: u64,
     /// When the number of syncs was last seen to grow.
-    pub(crate) last_sync: Option<UnixNanos>,
+    pub last_sync: Option<UnixNanos>,
     /// The last failure, also if it is over.
-    pub(crate) last_error: Option<(UnixNanos, String)>,
+    pub last_error: Option<(UnixNanos, String)>,
     /// Why the history cannot be kept, if it cannot.
-    pub(crate) history_failure: Option<String>,
+    pub history_failure: Option<String>,
     /// Whether the history is kept beyond the process.
-    pub(crate) keeps_history: bool,
+    pub keeps_history: bool,
     /// How many times the history is not to be written, after that has failed.
     pub(crate) pause: u32,
 }
 
 /// A push to one group that was answered.
 #[derive(Debug, Clone)]
-pub(crate) struct Pushed {
-    pub(crate) key: GroupingKey,
-    pub(crate) method: http::Method,
-    pub(crate) brought: Brought,
+pub struct Pushed {
+    /// The group.
+    pub key: GroupingKey,
+    /// What it was to replace.
+    pub mode: PushMode,
+    /// What it had, as far as it was read.
+    pub content: Content,
 }
 
-/// What a push has brought, as far as it was read.
+/// What a push has, as far as it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) struct Brought {
-    pub(crate) body_bytes: u64,
-    pub(crate) series: u64,
-    pub(crate) duration_seconds: Option<f64>,
+pub struct Content {
+    /// Bytes of its body, as they were sent.
+    pub body_bytes: u64,
+    /// Lines of samples.
+    pub series: u64,
+    /// How long the job took, in seconds, if it says so.
+    pub duration_seconds: Option<f64>,
 }
 
-impl Brought {
+impl Content {
     /// Adds what the decoded body says.
-    pub(crate) fn read(&mut self, exposition: &Exposition<'_>) {
+    pub fn read(&mut self, exposition: &Exposition<'_>) {
         self.series = series(exposition);
         self.duration_seconds = duration_seconds(exposition);
     }
 
     /// Adds what is known of a body that was not decoded.
-    pub(crate) fn read_gist(&mut self, gist: &Gist<'_>) {
+    pub fn read_gist(&mut self, gist: &Gist<'_>) {
         self.series = gist.series();
         let gauges = gist.families().filter_map(|family| {
             let value = family
@@ -101,25 +114,26 @@ impl Brought {
 }
 
 impl Activity {
-    pub(crate) fn new(history_bytes: usize, names: NameRule, max_readers: usize, now: UnixNanos) -> Self {
+    pub(crate) fn new(history_bytes: usize, max_followers: usize, now: UnixNanos, instant: Instant) -> Self {
         Self {
             history: (history_bytes > 0).then(|| History::new(history_bytes)),
-            hour: Hour::new(now),
+            hour: Hour::new(now, instant),
             refused: RefusedPushes::default(),
             refusal_log: RefusalLog::default(),
             scrapers: Scrapers::default(),
-            changes: Changes::new(names, max_readers),
+            changes: Changes::new(max_followers),
             disk: Mutex::default(),
             told_problems: Mutex::default(),
         }
     }
 
-    pub(crate) fn history(&self) -> Option<&History> {
+    /// What has become of the last pushes of each group; none if that is switched off.
+    pub fn history(&self) -> Option<&History> {
         self.history.as_ref()
     }
 
     /// A push was stored.
-    pub(crate) fn stored(&self, push: Pushed, now: UnixNanos) {
+    pub fn stored(&self, push: Pushed, now: UnixNanos) {
         self.changes.note(&push.key, Change::Pushed);
         self.remember(push, None, now);
     }
@@ -145,22 +159,21 @@ impl Activity {
 
     fn remember(&self, push: Pushed, refusal: Option<wharf_history::Refusal>, now: UnixNanos) {
         let Some(history) = &self.history else { return };
-        let is_put = push.method == http::Method::PUT;
         history.push(
             push.key,
             Push {
                 at_ms: now.0 / 1_000_000,
-                method: if is_put { Method::Put } else { Method::Post },
-                body_bytes: push.brought.body_bytes,
-                series: push.brought.series,
-                duration_seconds: push.brought.duration_seconds,
+                method: method(push.mode),
+                body_bytes: push.content.body_bytes,
+                series: push.content.series,
+                duration_seconds: push.content.duration_seconds,
                 refusal: refusal.map(Box::new),
             },
         );
     }
 
     /// Groups are gone.
-    pub(crate) fn deleted(&self, keys: impl IntoIterator<Item = GroupingKey>) {
+    pub fn deleted(&self, keys: impl IntoIterator<Item = GroupingKey>) {
         for key in keys {
             self.changes.note(&key, Change::Deleted);
             if let Some(history) = &self.history {
@@ -170,7 +183,7 @@ impl Activity {
     }
 
     /// A family of a group is gone.
-    pub(crate) fn changed(&self, key: &GroupingKey) {
+    pub fn changed(&self, key: &GroupingKey) {
         self.changes.note(key, Change::Changed);
     }
 
@@ -182,8 +195,17 @@ impl Activity {
         }
     }
 
-    pub(crate) fn disk(&self) -> MutexGuard<'_, Disk> {
+    /// What was seen of the storage.
+    pub fn disk(&self) -> MutexGuard<'_, Disk> {
         lock(&self.disk)
+    }
+}
+
+/// The word that the file of histories has had from its beginning for what a push replaces.
+pub(crate) fn method(mode: PushMode) -> Method {
+    match mode {
+        PushMode::ReplaceGroup => Method::Put,
+        PushMode::ReplaceFamilies | PushMode::ReplaceSeries => Method::Post,
     }
 }
 
@@ -234,11 +256,6 @@ fn most_general_duration<'a>(singles: impl Iterator<Item = (&'a str, MetricType,
     shortest.map(|(_, _, value)| value)
 }
 
-/// What a thread that panicked has left is good enough to look at.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use wharf_exposition::text;
@@ -246,14 +263,14 @@ mod tests {
 
     use super::*;
 
-    fn brought(body: &str) -> Brought {
+    fn content(body: &str) -> Content {
         let options = text::Options {
             names: NameRule::Legacy,
             strict: false,
         };
-        let mut brought = Brought::default();
-        brought.read(&text::decode(body.as_bytes(), options).unwrap());
-        brought
+        let mut content = Content::default();
+        content.read(&text::decode(body.as_bytes(), options).unwrap());
+        content
     }
 
     #[test]
@@ -261,13 +278,13 @@ mod tests {
         let body = "a 1\n# TYPE s summary\ns{quantile=\"0.5\"} 1\ns_sum 1\ns_count 1\n\
                     # TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_sum 1\nh_count 1\n";
         // The last bucket of the histogram is added.
-        assert_eq!(brought(body).series, 1 + 3 + 4);
-        assert_eq!(brought("").series, 0);
+        assert_eq!(content(body).series, 1 + 3 + 4);
+        assert_eq!(content("").series, 0);
     }
 
     #[test]
     fn the_duration_of_a_job_is_its_most_general_gauge_of_that_name() {
-        let duration = |body| brought(body).duration_seconds;
+        let duration = |body| content(body).duration_seconds;
         assert_eq!(
             duration("backup_upload_duration_seconds 3\nbackup_duration_seconds 5\n"),
             Some(5.0)

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use wharf_store::UnixNanos;
 
-use super::lock;
+use crate::lock::lock;
 
 /// Lines in a minute.
 const MAX_LINES: u32 = 10;

@@ -1,0 +1,204 @@
+//! The gateway: store, rules, telemetry and what goes on, shared by all inputs. Each use case has a file.
+
+mod delete;
+mod expire;
+mod history;
+mod look;
+mod observe;
+mod problems;
+mod refuse;
+mod reload;
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use wharf_store::{Clock, Reserved, Store, UnixNanos};
+
+use crate::activity::Activity;
+use crate::ahead::Ahead;
+use crate::not_durable::NotDurable;
+use crate::parts::Readiness;
+use crate::policy::{Active, Loader, Policies, Policy, Reading};
+use crate::settings::Settings;
+use crate::settings_file::SettingsFile;
+use crate::telemetry::{self, Telemetry};
+
+/// What all inputs share.
+pub struct Gateway {
+    settings: Settings,
+    store: Arc<Store>,
+    /// Whether the store has what its ledger has.
+    is_loaded: AtomicBool,
+    /// Why the groups are in memory only, if nobody has asked for that.
+    not_durable: OnceLock<NotDurable>,
+    /// Whether what runs beside requests is ready.
+    readiness: Readiness,
+    clock: Box<dyn Clock>,
+    started_at: UnixNanos,
+    telemetry: Telemetry,
+    activity: Activity,
+    ahead: Ahead,
+    policies: Policies,
+    settings_files: Vec<Arc<dyn SettingsFile>>,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// 2 GiB: positions in what is rendered of a push are 32 bits.
+const MAX_PUSH_BYTES: usize = 1 << 31;
+
+impl Gateway {
+    /// A gateway with an empty store, under these rules until the loader gives others. It is loading until
+    /// [`Self::set_loaded`].
+    pub fn new(
+        settings: Settings,
+        telemetry: Telemetry,
+        clock: Box<dyn Clock>,
+        (policy, loader): (Policy, Option<Loader>),
+        settings_files: Vec<Arc<dyn SettingsFile>>,
+    ) -> Self {
+        let reserved = Reserved::new(telemetry::reserved());
+        let max_push_bytes = settings.max_push_bytes.min(MAX_PUSH_BYTES);
+        let store = Store::new(reserved, max_push_bytes).with_instance_label(settings.instance_label.clone());
+        let (now, instant) = (clock.now(), clock.instant());
+        let policies = Policies::new(policy, loader, now, instant);
+        store.set_limits(policies.current().limits(&settings.store_limits));
+        Self {
+            store: Arc::new(store),
+            is_loaded: AtomicBool::new(false),
+            not_durable: OnceLock::new(),
+            readiness: Readiness::default(),
+            activity: Activity::new(settings.history_bytes, settings.max_followers, now, instant),
+            ahead: Ahead::default(),
+            started_at: now,
+            clock,
+            telemetry,
+            policies,
+            settings_files,
+            settings,
+        }
+    }
+
+    /// It is ready when these parts are as well.
+    #[must_use]
+    pub fn with_readiness(self, readiness: Readiness) -> Self {
+        Self { readiness, ..self }
+    }
+
+    /// What the flags decide.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The store, to look at it, to load it and to look after its ledger.
+    #[inline]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// What is counted and measured.
+    #[inline]
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// What goes on.
+    #[inline]
+    pub fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    /// The time now, by the clock of the gateway.
+    #[inline]
+    pub fn now(&self) -> UnixNanos {
+        self.clock.now()
+    }
+
+    /// A time that never goes back, by the clock of the gateway.
+    #[inline]
+    pub fn instant(&self) -> Instant {
+        self.clock.instant()
+    }
+
+    /// When the process started.
+    pub fn started_at(&self) -> UnixNanos {
+        self.started_at
+    }
+
+    /// The store has what its ledger has: pushes and scrapes are welcome.
+    pub fn set_loaded(&self) {
+        self.is_loaded.store(true, Ordering::Release);
+    }
+
+    /// The groups are in memory only, although nobody has asked for that. To be called before [`Self::set_loaded`].
+    pub fn set_not_durable(&self, why: NotDurable) {
+        // Once is enough.
+        let _said = self.not_durable.set(why);
+    }
+
+    /// Why they are, if they are.
+    pub fn not_durable(&self) -> Option<&NotDurable> {
+        self.not_durable.get()
+    }
+
+    /// The rules in force.
+    #[inline]
+    pub fn policy(&self) -> Arc<Active> {
+        self.policies.current()
+    }
+
+    /// How the rules in force were read; none without a configuration file.
+    pub fn reading(&self) -> Option<Reading> {
+        self.policies.reading()
+    }
+
+    /// The files of settings beside the configuration file.
+    pub fn settings_files(&self) -> &[Arc<dyn SettingsFile>] {
+        &self.settings_files
+    }
+
+    /// How many groups have a push time in the future.
+    pub fn future_groups(&self) -> u64 {
+        self.ahead.groups()
+    }
+
+    /// What to say while the store does not have yet what its ledger has.
+    #[inline]
+    pub fn loading(&self) -> Option<&'static str> {
+        let is_loaded = self.is_loaded.load(Ordering::Acquire);
+        (!is_loaded).then_some("the stored groups are still being loaded")
+    }
+
+    /// Why the gateway is not ready, if it is not.
+    pub fn not_ready(&self) -> Option<String> {
+        if let Some(loading) = self.loading() {
+            return Some(loading.to_owned());
+        }
+        if let Some(part) = self.readiness.waits_for() {
+            return Some(format!("the part `{part}` is still starting"));
+        }
+        self.store
+            .failure()
+            .map(|reason| format!("cannot store pushes now: {reason}"))
+    }
+
+    /// The same for anybody: where rules say who may see what, the reason, which names files, is not for all.
+    pub fn not_ready_to_tell(&self) -> Option<String> {
+        let why = self.not_ready()?;
+        let is_starting = self.loading().is_some() || self.readiness.waits_for().is_some();
+        let is_secret = !is_starting && self.policy().access().is_some();
+        Some(if is_secret {
+            "cannot store pushes now".to_owned()
+        } else {
+            why
+        })
+    }
+}

@@ -1,0 +1,25 @@
+//! Groups whose time is over.
+
+use wharf_store::Expired;
+
+use crate::gateway::Gateway;
+
+impl Gateway {
+    /// Takes groups away whose time is over. To be called many times a second, from one thread, once the store is
+    /// loaded; costs what expires.
+    pub fn expire(&self) {
+        let now = self.now();
+        self.ahead.watch(&self.store, now);
+        match self.store.expire(now) {
+            Ok(expired) if expired == Expired::default() => {}
+            Ok(Expired { deleted, kept_times }) => {
+                let gone = deleted.len();
+                self.telemetry.record_expired(gone as u64, kept_times as u64);
+                tracing::info!(groups = gone + kept_times, kept_times, "groups expired");
+                self.activity.deleted(deleted);
+            }
+            // The disk takes nothing; that is in the log already, and they expire when it does again.
+            Err(error) => tracing::debug!(err = %error, "groups cannot expire now"),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What the gateway shows of itself.
+
+use wharf_model::Exposition;
+use wharf_store::Snapshot;
+
+use crate::gateway::Gateway;
+use crate::telemetry::{ConfigGauge, StoreGauges, WebConfigGauge};
+
+impl Gateway {
+    /// The gateway's own families beside those of a snapshot.
+    pub fn own_families(&self, snapshot: &Snapshot) -> Exposition<'static> {
+        let totals = snapshot.totals();
+        let conditions = self.settings_files.iter().map(|file| file.condition());
+        let web_configs = conditions.map(|condition| WebConfigGauge {
+            users: condition.users.map(|users| users as u64),
+            is_in_force: condition.problems.is_empty(),
+            flag: condition.flag,
+        });
+        let gauges = StoreGauges {
+            groups: totals.groups as u64,
+            expiring: snapshot.expiring() as u64,
+            series: totals.series,
+            bytes: totals.bytes,
+            quotas: self.policy().quota_gauges(&self.store.quota_usage()),
+            ledger: self.store.writer_statistics(),
+            config: self.reading().map(|reading| ConfigGauge {
+                is_used: reading.last_reload.is_none_or(|reload| reload.error.is_none()),
+                in_force_since: reading.in_force_since,
+            }),
+            web_configs: web_configs.collect(),
+        };
+        self.telemetry.exposition(self.instant(), &gauges)
+    }
+}
