@@ -1,7 +1,7 @@
 //! What was typed: the command line and the environment.
 //!
 //! The command line is read exactly as users of the original know it, down to the words of each refusal, by one
-//! table (`args/flags.rs`) and a small parser. `docs/decisions/0001-flags-by-hand.md` says why there is no library.
+//! table (`config/flags.rs`) and a small parser. `docs/decisions/0001-flags-by-hand.md` says why there is no library.
 //!
 //! * `--name=value` or `--name value`; switches take no value, and `--no-name` turns one off.
 //! * `@file` stands for the lines of the file, one argument each; lines that start with `#` are skipped.
@@ -9,10 +9,10 @@
 //! * Each flag is also a variable: `WHARF_WEB_LISTEN_ADDRESS`. The command line goes first.
 
 mod completion;
-mod flags;
 mod help;
 mod lexer;
 mod outline;
+mod requests;
 mod suggest;
 
 use std::collections::HashSet;
@@ -20,14 +20,15 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
-pub(crate) use self::flags::FLAGS;
-use self::flags::{Flag, REQUESTS, Request, Takes};
+use wharf_settings::{Takes, ValueError};
+
 pub(crate) use self::help::man_page;
 use self::lexer::{Lexer, Token};
 pub(crate) use self::outline::command as outline;
+use self::requests::{REQUESTS, Request};
 pub(crate) use self::suggest::nearest;
 use self::suggest::nearest_flag;
-use crate::config::ValueError;
+use crate::config::{Config, FLAGS, Flag};
 use crate::version::BUILD;
 
 /// What the user asked for.
@@ -39,14 +40,14 @@ pub enum Invocation {
     Print(String),
 }
 
-/// The settings as they were typed. [`Config::new`](crate::config::Config::new) checks them.
+/// The settings as they were typed. [`Args::config`] checks them.
 #[derive(Debug, Default)]
 pub struct Args {
     given: Vec<Given>,
 }
 
 /// A flag with the text that was given for it.
-pub(crate) struct Given {
+struct Given {
     flag: &'static Flag,
     value: String,
     origin: Origin,
@@ -68,7 +69,7 @@ pub struct UsageError {
 
 /// One thing that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mistake {
+struct Mistake {
     text: String,
     hint: Option<String>,
 }
@@ -76,12 +77,12 @@ pub(crate) struct Mistake {
 impl Invocation {
     /// Reads the command line and the environment of this process.
     ///
-    /// The second item is the name under which the process was called, for [`UsageError::report`].
+    /// `tools` are the names of the tools and what they do, for the help. The second item is the name under which the process was called, for [`UsageError::report`].
     ///
     /// # Errors
     /// See [`Invocation::parse`].
     #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
-    pub fn from_process() -> (Result<Self, UsageError>, String) {
+    pub fn from_process(tools: &[(&str, &str)]) -> (Result<Self, UsageError>, String) {
         let mut arguments = std::env::args_os();
         let called = arguments.next().unwrap_or_default();
         let name = Path::new(&called)
@@ -89,20 +90,21 @@ impl Invocation {
             .map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_else(|| "wharf".to_owned());
         (
-            Self::parse(&name, arguments, |variable| std::env::var_os(variable)),
+            Self::parse(&name, tools, arguments, |variable| std::env::var_os(variable)),
             name,
         )
     }
 
     /// Reads `arguments` (without the name of the program) and those variables that belong to a flag.
     ///
-    /// `program` is the name that help and completion show.
+    /// `program` is the name that help and completion show, `tools` the tools that help lists.
     ///
     /// # Errors
     /// The first argument that is no flag, and the like. What a flag does with its value is checked later, by
-    /// [`Config::new`](crate::config::Config::new).
+    /// [`Args::config`].
     pub fn parse(
         program: &str,
+        tools: &[(&str, &str)],
         arguments: impl IntoIterator<Item = OsString>,
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, UsageError> {
@@ -116,11 +118,11 @@ impl Invocation {
             return Ok(Self::Print(completion::words(&arguments)));
         }
         if let Some(request) = parser.requests.iter().find(|request| **request != Request::Help) {
-            return Ok(Self::Print(request.text(program)));
+            return Ok(Self::Print(request.text(program, tools)));
         }
         parsed?;
         if requested(Request::Help) {
-            return Ok(Self::Print(Request::Help.text(program)));
+            return Ok(Self::Print(Request::Help.text(program, tools)));
         }
         let mut args = Args { given: parser.given };
         args.add_environment(variable)?;
@@ -136,10 +138,10 @@ fn into_utf8(argument: OsString) -> Result<String, UsageError> {
 }
 
 impl Request {
-    fn text(self, program: &str) -> String {
+    fn text(self, program: &str, tools: &[(&str, &str)]) -> String {
         match self {
-            Self::Help | Self::LongHelp => help::text(program),
-            Self::Man => man_page(program),
+            Self::Help | Self::LongHelp => help::text(program, tools),
+            Self::Man => man_page(program, tools),
             Self::Version => BUILD.report(),
             Self::CompletionScriptBash => completion::bash_script(program),
             Self::CompletionScriptZsh => completion::zsh_script(program),
@@ -149,9 +151,31 @@ impl Request {
 }
 
 impl Args {
-    /// Everything that was given, the command line first, each in its order.
-    pub(crate) fn given(&self) -> &[Given] {
-        &self.given
+    /// The settings that this means: the defaults with everything given put over them.
+    ///
+    /// # Errors
+    /// Every value that its flag cannot take, in the order typed.
+    pub fn config(&self) -> Result<Config, UsageError> {
+        let mut config = Config::default();
+        let mut mistakes = Vec::new();
+        let mut seen = HashSet::new();
+        for given in &self.given {
+            let flag = given.flag;
+            let is_first = seen.insert(flag.name);
+            if is_first {
+                flag.clear(&mut config);
+            } else if !flag.repeats {
+                mistakes.push(Mistake::new(format!("flag '{}' cannot be repeated", flag.name)));
+                continue;
+            }
+            if let Err(error) = given.values().try_for_each(|value| flag.set(&mut config, value)) {
+                mistakes.push(given.mistake(&error));
+            }
+        }
+        if mistakes.is_empty() {
+            mistakes.extend(config.check().into_iter().map(Mistake::new));
+        }
+        UsageError::if_any(mistakes).map_or(Ok(config), Err)
     }
 
     /// Adds the variables of those flags that the command line does not name.
@@ -180,20 +204,16 @@ impl Args {
 }
 
 impl Given {
-    pub(crate) fn flag(&self) -> &'static Flag {
-        self.flag
-    }
-
     /// The values: one, but a variable may hold several for a flag that repeats, with commas between.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
-        let splits = self.origin == Origin::Environment && self.flag.repeats.is_some();
+    fn values(&self) -> impl Iterator<Item = &str> {
+        let splits = self.origin == Origin::Environment && self.flag.repeats;
         let mut parts = self.value.split(',').map(str::trim);
         let mut whole = Some(self.value.as_str());
         std::iter::from_fn(move || if splits { parts.next() } else { whole.take() })
     }
 
     /// Says where the wrong value stands. The original names no flag, and its words are kept; so the hint does.
-    pub(crate) fn mistake(&self, error: &ValueError) -> Mistake {
+    fn mistake(&self, error: &ValueError) -> Mistake {
         let expected = self.flag.takes.described();
         match self.origin {
             Origin::CommandLine => {
@@ -300,7 +320,7 @@ fn find_request(typed: &str) -> Option<Request> {
 }
 
 impl Mistake {
-    pub(crate) fn new(text: String) -> Self {
+    fn new(text: String) -> Self {
         Self { text, hint: None }
     }
 
@@ -325,7 +345,7 @@ impl UsageError {
     pub const EXIT_CODE: u8 = 1;
 
     /// The error of these mistakes; none if there are none.
-    pub(crate) fn if_any(mistakes: Vec<Mistake>) -> Option<Self> {
+    fn if_any(mistakes: Vec<Mistake>) -> Option<Self> {
         (!mistakes.is_empty()).then_some(Self { mistakes })
     }
 

@@ -34,9 +34,9 @@ use wharf_gateway::{ExpiryRule, Lifespan, Policy, QuotaRule, Rate};
 use wharf_model::name::NameRule;
 use wharf_model::{Selector, duration};
 use wharf_relabel::{Rule, RuleSource};
+use wharf_settings::ByteSize;
 
 use self::source::{Document, Expiry, Quota, Relabelling, SelectorText, Text, Unknown};
-use crate::config::ByteSize;
 
 /// A file larger than this is none that a person has written.
 const MAX_BYTES: u64 = 4 << 20;

@@ -100,8 +100,8 @@ fn open_now(limit: u64) -> u64 {
 /// How many everything takes that is no connection.
 fn for_others(config: &Config) -> u64 {
     let listen = &config.listen;
-    let parts = listen.parts().map(|(_, part)| part.addresses.len());
-    let addresses = listen.addresses.len() + parts.iter().sum::<usize>();
+    let apart = listen.apart().map(|apart| apart.addresses.len());
+    let addresses = listen.addresses.len() + apart.iter().sum::<usize>();
     let storage = match config.place() {
         Place::Folder { .. } => STORAGE,
         Place::Memory => 0,
@@ -146,10 +146,10 @@ mod tests {
     fn what_is_not_a_connection_depends_on_the_settings() {
         let mut config = Config::default();
         let with_storage = for_others(&config);
-        config.storage.path = "".into();
+        config.storage.folder.path = "".into();
         assert_eq!(for_others(&config), with_storage - STORAGE);
         let second = config.listen.addresses.clone();
-        config.listen.admin.addresses = second;
+        config.listen.admin_addresses = second;
         assert_eq!(for_others(&config), with_storage - STORAGE + ADDRESS);
     }
 }

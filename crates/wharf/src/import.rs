@@ -17,21 +17,21 @@
 //! Wharf cannot hold is left out and listed, since a file that the real Pushgateway could live with must not
 //! keep Wharf from starting.
 
+mod error;
 mod gob;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fmt;
 
 use wharf_model::GroupingKey;
+use wharf_settings::Quoted;
 use wharf_store::UnixNanos;
 
-use crate::quote::Quoted;
-use gob::{TypeId, Values};
+pub use self::error::ImportError;
+use self::gob::{TypeId, Values};
 
 /// What a state file held.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -81,50 +81,6 @@ impl fmt::Display for Skipped {
         write!(f, "group {}: {}", self.group, self.reason)
     }
 }
-
-/// The bytes are not a state file of the Pushgateway, or a damaged one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImportError {
-    offset: usize,
-    expected: Cow<'static, str>,
-    found: Cow<'static, str>,
-}
-
-impl ImportError {
-    fn new(
-        offset: usize,
-        expected: impl Into<Cow<'static, str>>,
-        found: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self {
-            offset,
-            expected: expected.into(),
-            found: found.into(),
-        }
-    }
-
-    /// How many bytes into the file the problem lies.
-    pub fn offset(&self) -> usize {
-        self.offset
-    }
-}
-
-impl fmt::Display for ImportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            offset,
-            expected,
-            found,
-        } = self;
-        write!(
-            f,
-            "not a state file of the Pushgateway, or a damaged one: byte {offset}: "
-        )?;
-        write!(f, "expected {expected}, found {found}")
-    }
-}
-
-impl Error for ImportError {}
 
 /// Reads a state file of the real Pushgateway.
 ///

@@ -11,6 +11,7 @@
 #[cfg(test)]
 mod captured;
 mod encode;
+pub(crate) mod settings;
 
 use std::fmt;
 use std::io;
@@ -31,7 +32,7 @@ use tracing_subscriber::registry::LookupSpan;
 #[cfg(test)]
 pub(crate) use self::captured::captured;
 use self::encode::Line;
-use crate::config::{Log, LogLevel};
+use self::settings::{Log, LogLevel};
 
 /// Sends the log lines of this process to standard error from now on. The time comes from `clock`.
 ///

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use wharf::args::{Invocation, UsageError};
-use wharf::config::Config;
 
 /// Pushes allocate a little on many threads; this allocator is faster at that than the system's.
 #[global_allocator]
@@ -23,10 +22,10 @@ fn main() -> ExitCode {
             None => wharf::tools::unknown(&name),
         };
     }
-    let (invocation, program) = Invocation::from_process();
+    let (invocation, program) = Invocation::from_process(&wharf::tools::listed());
     let config = match invocation {
         Ok(Invocation::Print(text)) => return print(&text),
-        Ok(Invocation::Serve(args)) => Config::new(&args),
+        Ok(Invocation::Serve(args)) => args.config(),
         Err(error) => Err(error),
     };
     match config {

@@ -1,6 +1,5 @@
 //! From checked settings to a gateway that serves, and its end.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,19 +10,16 @@ use wharf_gateway::telemetry::{BuildLabels, Telemetry};
 use wharf_gateway::{
     Gateway, Life, Lifespan, Loader, Part, Parts, Policy, PushLimits, Settings, SettingsFile, Shutdown,
 };
-use wharf_http::{
-    BuildInformation, Door, Fixed, Front, HttpSettings, Listener, Origins, Purpose, Service, Status, serve,
-};
+use wharf_http::{BuildInformation, Door, HttpSettings, Listener, Origins, Service, Status, serve};
 use wharf_store::{Clock, SystemClock};
 
-use crate::config::{Config, InstanceLabel, ListenAddress, Place, Timestamps};
+use crate::config::{Config, Place};
 use crate::config_file;
 use crate::descriptors::{self, ForConnections};
-use crate::listen::{bind, inherited};
+use crate::doors;
 use crate::logging;
 use crate::parts::{expiry, history, notices, signals, storage};
 use crate::version::BUILD;
-use crate::web_config;
 
 /// Serves until a signal or a request ends it. Everything that goes wrong is in the log.
 pub fn run(config: &Config) -> ExitCode {
@@ -64,7 +60,7 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
     let served = runtime.block_on(async {
         let shutdown = Shutdown::default();
         let mut parts = Parts::new(shutdown.clone());
-        let (entrances, fronts) = entrances(config)?;
+        let (entrances, fronts) = doors::entrances(&config.listen)?;
         let web_configs = fronts.into_iter().map(|front| front as Arc<dyn SettingsFile>);
         let gateway = Gateway::new(
             settings(config, for_connections),
@@ -82,7 +78,7 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         );
         // Signals first: whoever sees that we listen may send one.
         signals::start(&mut parts, Arc::clone(&gateway), shutdown)?;
-        let listeners = listen(config, &entrances)?;
+        let listeners = doors::open(&config.listen, &entrances)?;
         start(&mut parts, config, Arc::new(service), listeners).await?;
         Ok(parts.run().await?)
     });
@@ -105,8 +101,8 @@ async fn start(
     listeners: Vec<(Listener, Arc<Door>)>,
 ) -> anyhow::Result<()> {
     let of_gateway = || Arc::clone(service.gateway());
-    let (storage, folder) =
-        storage::start(parts, stored(config), of_gateway()).context("start the storage")?;
+    let (storage, folder) = storage::start(parts, config.storage.clone(), config.place(), of_gateway())
+        .context("start the storage")?;
     history::start(parts, of_gateway(), storage, folder).context("start the history")?;
     expiry::start(parts, of_gateway(), storage).context("start the expiry")?;
     notices::start(parts, of_gateway(), storage).context("start the notices")?;
@@ -122,18 +118,9 @@ async fn start(
     Ok(())
 }
 
-fn stored(config: &Config) -> storage::Settings {
-    storage::Settings {
-        place: config.place(),
-        sync: config.storage.sync,
-        segment: config.storage.segment,
-        checkpoint: config.storage.checkpoint,
-    }
-}
-
 /// The rules of the configuration file, and how to read them again.
 fn rules(config: &Config) -> anyhow::Result<(Policy, Option<Loader>)> {
-    let Some(path) = config.config_file.clone() else {
+    let Some(path) = config.rules.file.clone() else {
         return Ok((Policy::default(), None));
     };
     let names = config.push.names;
@@ -145,14 +132,10 @@ fn rules(config: &Config) -> anyhow::Result<(Policy, Option<Loader>)> {
 fn settings(config: &Config, for_connections: ForConnections) -> Settings {
     Settings {
         admin_api: config.web.enable_admin_api,
-        unchecked: !config.push.check_consistency,
+        unchecked: config.push.unchecked,
         names: config.push.names,
-        strip_timestamps: config.push.timestamps == Timestamps::Strip,
-        instance_label: match &config.push.instance_label {
-            InstanceLabel::Empty => wharf_store::InstanceLabel::Empty,
-            InstanceLabel::Omit => wharf_store::InstanceLabel::Omit,
-            InstanceLabel::Value(value) => wharf_store::InstanceLabel::Value(value.as_str().into()),
-        },
+        strip_timestamps: config.push.strip_timestamps,
+        instance_label: config.push.instance_label.clone(),
         default_ttl: config
             .push
             .default_ttl
@@ -163,14 +146,14 @@ fn settings(config: &Config, for_connections: ForConnections) -> Settings {
             max_label_name_bytes: config.limits.max_label_name_bytes,
             max_label_value_bytes: config.limits.max_label_value_bytes,
         },
-        max_push_bytes: config.push.max_body.to_usize().saturating_mul(LABEL_GROWTH),
+        max_push_bytes: config.push.max_body_bytes.saturating_mul(LABEL_GROWTH),
         store_limits: wharf_store::Limits {
             max_groups: config.limits.max_groups,
             max_series: config.limits.max_series,
             max_push_series: config.limits.max_series_per_push,
             quotas: Vec::new(),
         },
-        history_bytes: config.storage.history.to_usize(),
+        history_bytes: config.history.max_bytes,
         max_followers: (for_connections.max / FOLLOWER_SHARE).clamp(1, MAX_FOLLOWERS),
     }
 }
@@ -192,16 +175,16 @@ fn http_settings(config: &Config, for_connections: ForConnections) -> anyhow::Re
         telemetry_path: config.web.telemetry_path.clone(),
         lifecycle: config.web.enable_lifecycle,
         strict_text: config.push.strict_text,
-        success_status: StatusCode::from_u16(config.push.success_status.code()).unwrap_or(StatusCode::OK),
+        success_status: StatusCode::from_u16(config.push.success_status).unwrap_or(StatusCode::OK),
         openmetrics: config.web.enable_openmetrics,
-        max_body_bytes: config.push.max_body.to_usize(),
+        max_body_bytes: config.push.max_body_bytes,
         max_requests_in_flight: max_requests(config, for_connections.max),
         max_scrapes_in_flight: config.limits.max_scrapes_in_flight.get(),
         max_connections: for_connections.max,
         max_ending: for_connections.max_ending,
-        header_timeout: config.listen.header_timeout.unwrap_or(forever),
-        body_timeout: config.listen.body_timeout.unwrap_or(forever),
-        idle_timeout: config.listen.idle_timeout,
+        header_timeout: config.timeouts.header.unwrap_or(forever),
+        body_timeout: config.timeouts.body.unwrap_or(forever),
+        idle_timeout: config.timeouts.idle,
     })
 }
 
@@ -234,7 +217,7 @@ fn status(config: &Config) -> Status {
             Place::Folder { path, .. } => Some(path.display().to_string()),
             Place::Memory => None,
         },
-        config_file: config.config_file.as_ref().map(|path| path.display().to_string()),
+        config_file: config.rules.file.as_ref().map(|path| path.display().to_string()),
     }
 }
 
@@ -247,93 +230,5 @@ fn build_labels() -> BuildLabels {
         revision: BUILD.revision,
         tags: BUILD.tags,
         version: BUILD.version,
-    }
-}
-
-/// Addresses that are behind one door.
-struct Entrance<'c> {
-    addresses: &'c [ListenAddress],
-    door: Arc<Door>,
-    /// What the web config file says that does not change.
-    fixed: Option<Fixed>,
-    /// What it serves, unless that is everything.
-    serves: Option<String>,
-}
-
-/// The entrances: one for everything, or for what has no addresses of its own, and one for each thing that has. Beside
-/// them what stands before the gateway at some of them.
-fn entrances(config: &Config) -> anyhow::Result<(Vec<Entrance<'_>>, Vec<Arc<Front>>)> {
-    let listen = &config.listen;
-    let remaining = listen.remaining();
-    let common = listen
-        .config_file
-        .as_deref()
-        .map(|file| (file, "web.config.file".to_owned()));
-    let mut parts = Vec::new();
-    if !remaining.is_empty() {
-        parts.push((remaining, listen.addresses.as_slice(), common.clone()));
-    }
-    for (purpose, part) in listen.parts() {
-        if !part.addresses.is_empty() {
-            let own = part.config_file.as_deref();
-            let own = own.map(|file| (file, format!("web.{purpose}-config-file")));
-            parts.push((
-                vec![purpose],
-                part.addresses.as_slice(),
-                own.or_else(|| common.clone()),
-            ));
-        }
-    }
-    // A file that counts for several of them has one rate limit, and one memory for passwords.
-    let mut fronts: Vec<(&Path, Arc<Front>, Fixed)> = Vec::new();
-    let mut entrances = Vec::new();
-    for (purposes, addresses, file) in parts {
-        let is_open = |(file, _): &(&Path, String)| fronts.iter().any(|(open, ..)| open == file);
-        if let Some((file, flag)) = file.clone().filter(|file| !is_open(file)) {
-            let (front, fixed) = web_config::open(file, &flag)?;
-            fronts.push((file, Arc::new(front), fixed));
-        }
-        let front = file.and_then(|(file, _)| fronts.iter().find(|(open, ..)| *open == file));
-        let serves = purposes.iter().map(ToString::to_string).collect::<Vec<_>>();
-        entrances.push(Entrance {
-            addresses,
-            fixed: front.map(|(_, _, fixed)| *fixed),
-            serves: (purposes != Purpose::ALL).then(|| serves.join(",")),
-            door: Arc::new(Door::new(front.map(|(_, front, _)| Arc::clone(front)), purposes)),
-        });
-    }
-    Ok((entrances, fronts.into_iter().map(|(_, front, _)| front).collect()))
-}
-
-fn listen(config: &Config, entrances: &[Entrance<'_>]) -> anyhow::Result<Vec<(Listener, Arc<Door>)>> {
-    let mut listeners = Vec::new();
-    for entrance in entrances {
-        let opened = if config.listen.systemd_socket {
-            tracing::info!("Listening on systemd activated listeners instead of port listeners.");
-            inherited()?
-        } else {
-            let bound = entrance.addresses.iter().map(bind);
-            bound.collect::<anyhow::Result<_>>()?
-        };
-        for listener in opened {
-            entrance.announce(&listener);
-            listeners.push((listener, Arc::clone(&entrance.door)));
-        }
-    }
-    Ok(listeners)
-}
-
-impl Entrance<'_> {
-    fn announce(&self, listener: &Listener) {
-        let address = listener.address();
-        match &self.serves {
-            None => tracing::info!(address, "Listening on"),
-            Some(serves) => tracing::info!(address, serves, "Listening on"),
-        }
-        if let Some(Fixed { tls: true, http2, .. }) = self.fixed {
-            tracing::info!(http2, address, "TLS is enabled.");
-        } else {
-            tracing::info!(http2 = false, address, "TLS is disabled.");
-        }
     }
 }

@@ -10,6 +10,7 @@
 
 mod document;
 mod inputs;
+mod loaded;
 mod settings;
 mod tls;
 
@@ -24,6 +25,7 @@ use wharf_store::{Clock, SystemClock, UnixNanos};
 
 use self::document::Problem;
 use self::inputs::Inputs;
+use self::loaded::{Before, Loaded};
 
 /// How long what was read counts as what is there.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -57,27 +59,6 @@ struct Watch {
     last: Arc<Access>,
 }
 
-/// What a file says.
-#[derive(Debug)]
-struct Loaded {
-    /// None if the file as a whole is of no use.
-    access: Option<Arc<Access>>,
-    /// What cannot change while the gateway runs.
-    fixed: Fixed,
-    /// What is wrong with it, or with a part that others can do without.
-    problems: Vec<Problem>,
-    /// What is not as its author may think.
-    warnings: Vec<String>,
-}
-
-/// What a file is held against that was read before.
-#[derive(Debug, Clone, Copy)]
-struct Before<'a> {
-    /// What was in force last.
-    access: &'a Arc<Access>,
-    fixed: Fixed,
-}
-
 /// Reads the web config file that a flag names. The result stands before the gateway and follows the file.
 ///
 /// # Errors
@@ -92,7 +73,7 @@ pub fn open(path: &Path, flag: &str) -> anyhow::Result<(Front, Fixed)> {
     };
     let fixed = loaded.fixed;
     if let Some(limit) = fixed.rate_limit {
-        let (burst, interval) = (limit.burst, crate::config::FlagDuration::from(limit.interval));
+        let (burst, interval) = (limit.burst, wharf_settings::FlagDuration::from(limit.interval));
         tracing::info!(burst, %interval, "Rate Limiter is enabled.");
     }
     let config = WebConfig {
@@ -178,21 +159,5 @@ fn load(path: &Path, before: Option<Before<'_>>) -> (Loaded, Inputs) {
             return (loaded, inputs);
         }
         reads += 1;
-    }
-}
-
-impl Loaded {
-    /// Says what is wrong, unless that has been said already, of the read before.
-    fn warn(&self, said: &[Problem]) {
-        for warning in &self.warnings {
-            tracing::warn!(warning, "odd setting in the web config file");
-        }
-        for problem in self.problems.iter().filter(|problem| !said.contains(problem)) {
-            if self.access.is_none() {
-                tracing::error!(err = %problem, "Unable to parse configuration");
-            } else {
-                tracing::error!(err = %problem, "a part of the web config file is not used; what was in force stays");
-            }
-        }
     }
 }

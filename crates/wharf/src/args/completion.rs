@@ -1,6 +1,9 @@
 //! Completion by the shell: the scripts, and the words that the scripts ask us for.
 
-use super::flags::{FLAGS, REQUESTS, Takes, VISIBLE_REQUESTS};
+use wharf_settings::Takes;
+
+use super::requests::{REQUESTS, VISIBLE_REQUESTS};
+use crate::config::FLAGS;
 
 /// The words that may follow `arguments`, the last of which is being typed; one a line.
 ///

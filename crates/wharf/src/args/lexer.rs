@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 
-use crate::quote::Quoted;
+use wharf_settings::Quoted;
 
 /// The longest file of arguments in bytes. What lies beyond is not read, and the file is refused.
 const MAX_FILE_BYTES: u64 = 1 << 20;

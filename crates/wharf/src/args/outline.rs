@@ -1,8 +1,10 @@
 //! The flags as an outline of a command line, from which completion scripts are made.
 
 use clap::{Arg, ArgAction, Command, ValueHint};
+use wharf_settings::Takes;
 
-use super::flags::{FLAGS, Flag, Takes, VISIBLE_REQUESTS};
+use super::requests::VISIBLE_REQUESTS;
+use crate::config::{FLAGS, Flag};
 
 /// The gateway's own command line, without the tools.
 pub(crate) fn command() -> Command {
@@ -25,6 +27,6 @@ fn argument(flag: &Flag) -> Arg {
         Takes::Folder => argument.value_hint(ValueHint::DirPath),
         Takes::OneOf(words) => argument.value_parser(words.to_vec()),
         // Scripts are to offer nothing rather than files.
-        _ => argument.value_hint(ValueHint::Other),
+        Takes::Value(_) => argument.value_hint(ValueHint::Other),
     }
 }

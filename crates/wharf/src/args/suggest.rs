@@ -1,6 +1,9 @@
 //! Which flag or word was meant.
 
-use super::flags::{FLAGS, REQUESTS, Takes};
+use wharf_settings::Takes;
+
+use super::requests::REQUESTS;
+use crate::config::FLAGS;
 
 /// The name of the flag that `typed` resembles most, if any does.
 ///

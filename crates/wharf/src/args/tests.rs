@@ -12,9 +12,9 @@ fn outcome<const N: usize>(arguments: &[&str], variables: [(&str, &str); N]) -> 
             .find(|(key, _)| *key == name)
             .map(|(_, value)| value.into())
     };
-    let invocation = Invocation::parse("wharf", arguments.iter().map(OsString::from), variable);
+    let invocation = Invocation::parse("wharf", &[], arguments.iter().map(OsString::from), variable);
     let config = invocation.and_then(|invocation| match invocation {
-        Invocation::Serve(args) => Config::new(&args),
+        Invocation::Serve(args) => args.config(),
         Invocation::Print(text) => panic!("printed {text}"),
     });
     config.map_err(|error| error.report("wharf"))
@@ -22,7 +22,7 @@ fn outcome<const N: usize>(arguments: &[&str], variables: [(&str, &str); N]) -> 
 
 /// What a command line prints.
 fn printed(arguments: &[&str]) -> Option<String> {
-    match Invocation::parse("wharf", arguments.iter().map(OsString::from), |_| None) {
+    match Invocation::parse("wharf", &[], arguments.iter().map(OsString::from), |_| None) {
         Ok(Invocation::Print(text)) => Some(text),
         _ => None,
     }
@@ -328,7 +328,7 @@ fn arguments_must_be_utf8() {
     use std::os::unix::ffi::OsStringExt;
 
     let argument = OsString::from_vec(b"--persistence.file=\xff".to_vec());
-    let error = Invocation::parse("wharf", [argument], |_| None).unwrap_err();
+    let error = Invocation::parse("wharf", &[], [argument], |_| None).unwrap_err();
     assert_eq!(
         error.to_string(),
         "expected an argument in UTF-8, found `--persistence.file=\u{fffd}`"
@@ -345,16 +345,15 @@ fn every_variable_belongs_to_one_flag() {
 #[test]
 fn every_default_can_be_typed() {
     let defaults = Config::default();
-    for flag in &FLAGS {
+    for flag in FLAGS.iter() {
         let mut config = Config::default();
-        if let Some(clear) = flag.repeats {
-            clear(&mut config);
-        }
-        let shown = (flag.show)(&defaults);
-        (flag.set)(&mut config, &shown).unwrap_or_else(|error| panic!("{}: {error}", flag.name));
+        flag.clear(&mut config);
+        let shown = flag.show(&defaults);
+        flag.set(&mut config, &shown)
+            .unwrap_or_else(|error| panic!("{}: {error}", flag.name));
         // Who types it wants it.
-        assert_eq!(config.storage.is_path_named, flag.name == "storage.path");
-        config.storage.is_path_named = false;
+        assert_eq!(config.storage.folder.is_named, flag.name == "storage.path");
+        config.storage.folder.is_named = false;
         assert_eq!(config, defaults, "{}", flag.name);
     }
 }

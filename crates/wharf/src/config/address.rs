@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{ValueError, services};
+use wharf_settings::ValueError;
+
+use super::services;
 
 /// Where to listen: a host and a port. An empty host means all interfaces, port 0 any free port.
 ///

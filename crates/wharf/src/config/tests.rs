@@ -1,12 +1,19 @@
 use std::ffi::OsString;
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+use wharf_model::name::NameRule;
+use wharf_store::InstanceLabel;
+
 use super::*;
-use crate::args::Invocation;
+use crate::args::{Invocation, UsageError};
+use crate::parts::storage::settings::Sync;
 
 #[track_caller]
 fn config(arguments: &[&str]) -> Result<Config, UsageError> {
-    match Invocation::parse("wharf", arguments.iter().map(OsString::from), |_| None)? {
-        Invocation::Serve(args) => Config::new(&args),
+    match Invocation::parse("wharf", &[], arguments.iter().map(OsString::from), |_| None)? {
+        Invocation::Serve(args) => args.config(),
         Invocation::Print(text) => panic!("{text}"),
     }
 }
@@ -107,16 +114,16 @@ fn values_are_checked_and_typed() {
     .unwrap();
     assert!(config.listen.systemd_socket);
     assert_eq!(config.listen.config_file, Some(PathBuf::from("/etc/web.yml")));
-    assert_eq!(config.listen.header_timeout, None);
-    assert_eq!(config.listen.body_timeout, Some(Duration::from_secs(60)));
-    assert_eq!(config.listen.idle_timeout, Some(Duration::from_secs(90)));
+    assert_eq!(config.timeouts.header, None);
+    assert_eq!(config.timeouts.body, Some(Duration::from_secs(60)));
+    assert_eq!(config.timeouts.idle, Some(Duration::from_secs(90)));
     assert_eq!(config.persistence.file, Some(PathBuf::from("groups")));
     assert_eq!(config.persistence.interval.to_duration(), Duration::ZERO);
-    assert!(!config.push.check_consistency);
+    assert!(config.push.unchecked);
     assert_eq!(config.push.names, NameRule::Utf8);
-    assert_eq!(config.push.success_status.code(), 202);
-    assert_eq!(config.push.max_body.to_usize(), 1024);
-    assert_eq!(config.push.timestamps, Timestamps::Strip);
+    assert_eq!(config.push.success_status, 202);
+    assert_eq!(config.push.max_body_bytes, 1024);
+    assert!(config.push.strip_timestamps);
     assert_eq!(config.push.instance_label, InstanceLabel::Omit);
     assert_eq!(config.push.default_ttl, Some(Duration::from_secs(36 * 3600)));
     assert_eq!(config.push.max_ttl, None);
@@ -298,10 +305,10 @@ fn groups_are_kept_in_one_place() {
 #[test]
 fn changes_are_safe_at_once_or_after_a_while() {
     let sync = |args: &[&str]| config(args).unwrap().storage.sync;
-    assert_eq!(sync(&[]), StorageSync::Always);
+    assert_eq!(sync(&[]), Sync::Always);
     assert_eq!(
         sync(&["--storage.sync=100ms"]),
-        StorageSync::Every(Duration::from_millis(100))
+        Sync::Every(Duration::from_millis(100))
     );
     let refused = config(&["--storage.sync=0"]).unwrap_err().report("wharf");
     assert!(

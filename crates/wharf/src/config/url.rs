@@ -5,8 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::ValueError;
-use crate::quote::Quoted;
+use wharf_settings::{Quoted, ValueError};
 
 /// A URL or a reference such as `/gateway`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]

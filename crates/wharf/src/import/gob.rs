@@ -26,7 +26,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::ImportError;
+use super::error::ImportError;
 
 /// How deep a value that is passed over may be nested. Types can refer to themselves, so that the definitions
 /// alone set no bound.

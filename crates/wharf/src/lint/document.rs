@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use wharf_exposition::{number, text};
 use wharf_model::MetricType;
 
-use super::lines;
+use super::notes::lines;
 
 /// What a text says, family by family.
 #[derive(Debug, Default)]

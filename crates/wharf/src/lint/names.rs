@@ -5,7 +5,8 @@
 use wharf_model::MetricType;
 
 use super::document::{Document, Family};
-use super::{Notes, Rule};
+use super::notes::Notes;
+use super::rule::Rule;
 
 /// Units with the base unit that should stand in their place.
 const UNITS: [(&str, &str); 24] = [

@@ -6,8 +6,11 @@ use wharf_exposition::{openmetrics, text};
 use wharf_model::Exposition;
 use wharf_model::name::EscapingScheme;
 
+use super::notes::lines;
+use super::report::{Finding, Options, Report};
+use super::rule::Rule;
 use super::series::timestamp_advice;
-use super::{Finding, Options, Report, Rule, check as check_text, lines};
+use super::text::check as check_text;
 
 /// Looks at a body in `OpenMetrics`, which is in UTF-8.
 pub(super) fn check(body: &[u8], options: Options) -> Report {

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use wharf_model::MetricType;
 
 use super::document::{Document, Family, Label, Part, Sample};
-use super::{Notes, Options, Rule};
+use super::notes::Notes;
+use super::report::Options;
+use super::rule::Rule;
 
 /// From so many values of one label in one family on, the label seems to have no end.
 const MAX_LABEL_VALUES: usize = 100;

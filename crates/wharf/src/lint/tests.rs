@@ -2,7 +2,9 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
+use wharf_model::name::NameRule;
 
+use super::text::MAX_SYNTAX_ERRORS;
 use super::*;
 
 fn shown(report: &Report) -> String {

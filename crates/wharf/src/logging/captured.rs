@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use super::settings::Log;
 use super::subscriber;
-use crate::config::Log;
 
 /// A place to write lines to.
 #[derive(Clone, Default)]

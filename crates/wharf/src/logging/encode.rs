@@ -2,8 +2,9 @@
 
 use std::fmt::{Display, Write};
 
-use crate::config::LogFormat;
-use crate::quote::{Quoted, prints};
+use wharf_settings::{Quoted, prints};
+
+use super::settings::LogFormat;
 
 /// Pairs of keys and values, without the ends of a line.
 pub(super) struct Line {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tracing::{debug, error, info, warn};
 
 use super::*;
-use crate::config::LogFormat;
+use crate::logging::settings::LogFormat;
 
 /// What is logged meanwhile, without the line numbers of the callers.
 fn logged(level: LogLevel, format: LogFormat, log: impl FnOnce()) -> String {

@@ -1,5 +1,7 @@
 //! Keeping the history of pushes beside the groups.
 
+pub(crate) mod settings;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};

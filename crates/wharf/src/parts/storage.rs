@@ -1,6 +1,7 @@
 //! The storage: loads the stored groups, looks after their ledger while the gateway serves, and closes it at the end.
 
 mod open;
+pub(crate) mod settings;
 mod state_file;
 mod upkeep;
 
@@ -15,8 +16,8 @@ use wharf_ledger::Ledger;
 use wharf_store::Store;
 
 use self::open::Opened;
+use self::settings::{Place, Storage};
 use self::upkeep::Upkeep;
-use crate::config::{ByteSize, Place, StorageSync};
 
 /// How often the ledger is looked after.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -25,19 +26,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// sound without either.
 const END_LIMIT: Duration = Duration::from_secs(60);
 
-/// Where and how the groups are kept.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    /// Where.
-    pub(crate) place: Place,
-    /// When a change is on stable storage.
-    pub(crate) sync: StorageSync,
-    /// Size of a file of the log.
-    pub(crate) segment: ByteSize,
-    /// Length of the log after which a checkpoint is written.
-    pub(crate) checkpoint: ByteSize,
-}
-
 /// Starts it, on a thread of its own. It is ready when the store has what the ledger has. Beside it the folder of the groups, which
 /// is set by then if they are in one.
 ///
@@ -45,25 +33,29 @@ pub(crate) struct Settings {
 /// If the system has no thread for it.
 pub(crate) fn start(
     parts: &mut Parts,
-    settings: Settings,
+    settings: Storage,
+    place: Place,
     gateway: Arc<Gateway>,
 ) -> std::io::Result<(Started, Arc<OnceLock<PathBuf>>)> {
     let folder = Arc::new(OnceLock::new());
     let opened = Arc::clone(&folder);
     let part = Part::new("storage").ends_within(END_LIMIT);
-    let started = parts.thread(part, move |life| Ok(run(life, &settings, &gateway, &opened)?))?;
+    let started = parts.thread(part, move |life| {
+        Ok(run(life, &settings, place, &gateway, &opened)?)
+    })?;
     Ok((started, folder))
 }
 
 fn run(
     life: &mut Life,
-    settings: &Settings,
+    settings: &Storage,
+    place: Place,
     gateway: &Gateway,
     folder: &OnceLock<PathBuf>,
 ) -> anyhow::Result<()> {
-    let ledger = load(settings, gateway, folder)?;
+    let ledger = load(settings, place, gateway, folder)?;
     life.ready();
-    let mut upkeep = Upkeep::new(settings.checkpoint.0, Instant::now);
+    let mut upkeep = Upkeep::new(settings.checkpoint_bytes, Instant::now);
     while life.turn(PAUSE) {
         upkeep.turn(gateway.store());
     }
@@ -72,11 +64,12 @@ fn run(
 
 /// Loads the stored groups, if there are any.
 fn load(
-    settings: &Settings,
+    settings: &Storage,
+    place: Place,
     gateway: &Gateway,
     folder: &OnceLock<PathBuf>,
 ) -> anyhow::Result<Option<Ledger>> {
-    let opened = open::open(settings, gateway.store())?;
+    let opened = open::open(settings, place, gateway.store())?;
     // What has expired while nothing ran must not be seen again.
     gateway.expire();
     let ledger = match opened {

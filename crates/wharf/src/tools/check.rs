@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use wharf_model::name::NameRule;
 
+use super::command::{USAGE, complain, parse};
 use super::output::{self, Format, Pushed};
 use crate::lint::{self, Finding, Options, Report, Severity};
 use crate::text_format::TextFormat;
@@ -63,10 +64,10 @@ pub(super) struct Arguments {
 
 /// Runs `wharf check`.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    match super::parse::<Arguments>("check", arguments, super::USAGE) {
+    match parse::<Arguments>("check", arguments, USAGE) {
         Ok(arguments) => execute(&arguments).unwrap_or_else(|error| {
-            super::complain("check", &error);
-            ExitCode::from(super::USAGE)
+            complain("check", &error);
+            ExitCode::from(USAGE)
         }),
         Err(code) => code,
     }

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::Command;
 use clap_complete::Shell as Known;
 
-use super::TOOLS;
+use super::command::carry_out;
+use super::tool::Tool;
 
 /// Print a script that lets a shell complete flags and tools.
 #[derive(Debug, clap::Parser)]
@@ -29,21 +30,21 @@ enum Shell {
 }
 
 /// Runs `wharf completions`.
-pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    super::carry_out("completions", arguments, |arguments: &Arguments| {
+pub(super) fn run(tools: &[Tool], arguments: &[OsString]) -> ExitCode {
+    carry_out("completions", arguments, |arguments: &Arguments| {
         let shell = match arguments.shell {
             Shell::Bash => Known::Bash,
             Shell::Zsh => Known::Zsh,
             Shell::Fish => Known::Fish,
         };
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut whole(), "wharf", &mut script);
+        clap_complete::generate(shell, &mut whole(tools), "wharf", &mut script);
         std::io::stdout().lock().write_all(&script)?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
 /// The gateway's command line with every tool below it.
-fn whole() -> Command {
-    crate::args::outline().subcommands(TOOLS.iter().map(super::Tool::outline))
+fn whole(tools: &[Tool]) -> Command {
+    crate::args::outline().subcommands(tools.iter().map(Tool::outline))
 }

@@ -47,7 +47,7 @@ enum Command {
 
 /// Runs `wharf config`.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    super::carry_out("config", arguments, |arguments: &Arguments| {
+    super::command::carry_out("config", arguments, |arguments: &Arguments| {
         let mut out = io::stdout().lock();
         match &arguments.command {
             Command::Check { file, utf8_names } => {

@@ -38,7 +38,7 @@ pub(super) struct Arguments {
 
 /// Runs `wharf export`.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    super::carry_out("export", arguments, execute)
+    super::command::carry_out("export", arguments, execute)
 }
 
 fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {

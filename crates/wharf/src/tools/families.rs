@@ -7,9 +7,9 @@ use std::mem;
 use wharf_exposition::{openmetrics, protobuf, text};
 use wharf_model::name::{EscapingScheme, NameRule};
 use wharf_model::{Exposition, Family, Metric, MetricType};
+use wharf_settings::Quoted;
 
 use crate::encoding;
-use crate::quote::Quoted;
 
 /// Metric families by name, each as lines of the text format.
 ///

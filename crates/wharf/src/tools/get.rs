@@ -51,7 +51,7 @@ enum Format {
 
 /// Runs `wharf get`.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    super::carry_out("get", arguments, execute)
+    super::command::carry_out("get", arguments, execute)
 }
 
 fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::{find, unknown};
+use super::command::carry_out;
+use super::tool::{Tool, find, listed, unknown};
 use crate::args::Invocation;
 
 /// Show the help of the gateway, or that of the tool that is named.
@@ -16,20 +17,20 @@ pub(super) struct Arguments {
 }
 
 /// Runs `wharf help`.
-pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    super::carry_out("help", arguments, |arguments: &Arguments| {
+pub(super) fn run(tools: &[Tool], arguments: &[OsString]) -> ExitCode {
+    carry_out("help", arguments, |arguments: &Arguments| {
         Ok(match arguments.tool.split_first() {
-            None => help_of_gateway(),
-            Some((name, commands)) => match name.to_str().and_then(find) {
+            None => help_of_gateway(tools),
+            Some((name, commands)) => match name.to_str().and_then(|name| find(tools, name)) {
                 Some(tool) => tool.run(&[commands, &["--help".into()]].concat()),
-                None => unknown(name),
+                None => unknown(tools, name),
             },
         })
     })
 }
 
-fn help_of_gateway() -> ExitCode {
-    let invocation = Invocation::parse("wharf", [OsString::from("--help")], |_| None);
+fn help_of_gateway(tools: &[Tool]) -> ExitCode {
+    let invocation = Invocation::parse("wharf", &listed(tools), [OsString::from("--help")], |_| None);
     let text = match invocation {
         Ok(Invocation::Print(text)) => text,
         _ => String::new(),

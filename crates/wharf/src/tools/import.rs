@@ -6,6 +6,7 @@
 mod batch;
 mod pushes;
 mod source;
+mod target;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -16,12 +17,13 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use serde_json::json;
-use wharf_client::{Answer, Client, ClientError, Request, Retry};
+use wharf_client::Retry;
 use wharf_model::{GroupingKey, duration};
 
 use self::batch::Batch;
 use self::pushes::Pushes;
 use self::source::Source;
+use self::target::{Tally, Target};
 use super::backup::Told;
 use super::contents;
 use super::gateway::GatewayFlags;
@@ -30,9 +32,6 @@ use super::remote::{Query, Remote, Sort};
 
 /// How many requests are under way at once: a gateway that syncs each push to disk shares a sync among them.
 const WORKERS: usize = 8;
-
-/// Two times of one push differ by so much at most, in seconds: gateways tell them as doubles.
-const SAME_TIME: f64 = 1e-5;
 
 /// Bring groups over from another gateway, from a state file of the Pushgateway, or from `wharf export`.
 ///
@@ -78,7 +77,7 @@ pub(super) struct Arguments {
 
 /// Runs `wharf import`.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    super::carry_out("import", arguments, execute)
+    super::command::carry_out("import", arguments, execute)
 }
 
 fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -102,12 +101,14 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let import = Import {
         pushes: (!restores).then_some(pushes),
-        client: target.client,
-        retry: Retry::within(arguments.retry_for),
-        overwrite: arguments.overwrite,
-        dry_run: arguments.dry_run,
+        target: Target {
+            client: target.client,
+            retry: Retry::within(arguments.retry_for),
+            overwrite: arguments.overwrite,
+            dry_run: arguments.dry_run,
+            tally: Mutex::default(),
+        },
         progress: io::stderr().is_terminal(),
-        tally: Mutex::default(),
     };
     let finished = import.all(source);
     let is_whole = import.conclude(arguments)?;
@@ -135,28 +136,10 @@ fn push_times(target: &Remote) -> anyhow::Result<HashMap<GroupingKey, f64>> {
 
 /// An import that is under way.
 struct Import {
-    client: Client,
-    retry: Retry,
+    target: Target,
     /// How groups are pushed one by one, if the target takes no whole ones.
     pushes: Option<Pushes>,
-    overwrite: bool,
-    dry_run: bool,
     progress: bool,
-    tally: Mutex<Tally>,
-}
-
-/// What has become of the groups.
-#[derive(Debug, Default)]
-struct Tally {
-    groups: u64,
-    series: u64,
-    already_there: u64,
-    /// Groups whose last push had failed at the source, which the target does not know.
-    failed_at_source: u64,
-    /// What is not in the target now, and why.
-    left_out: Vec<(String, String)>,
-    /// Why it had to stop.
-    stopped: Option<ClientError>,
 }
 
 impl Import {
@@ -179,13 +162,13 @@ impl Import {
                         self.name_left_out(&told);
                         batch.add(told.line)?;
                     }
-                    Err((what, reason)) => self.leave_out(what, reason),
+                    Err((what, reason)) => self.target.leave_out(what, reason),
                 }
                 // The workers stay until this side is closed.
                 if batch.is_full() || self.pushes.is_some() {
                     sender.send(std::mem::take(&mut batch))?;
                 }
-                if self.tally().stopped.is_some() {
+                if self.target.tally().stopped.is_some() {
                     anyhow::bail!("stopped");
                 }
                 Ok(())
@@ -195,12 +178,12 @@ impl Import {
             let without_scrape = read?;
             sent?;
             if let Some(reason) = without_scrape {
-                self.leave_out(contents::NOT_IN_JSON.to_owned(), reason);
+                self.target.leave_out(contents::NOT_IN_JSON.to_owned(), reason);
             }
             Ok(())
         })
         .or_else(|error| {
-            if self.tally().stopped.is_some() {
+            if self.target.tally().stopped.is_some() {
                 Ok(())
             } else {
                 Err(error)
@@ -210,30 +193,18 @@ impl Import {
 
     fn carry_over(&self, batch: Batch) {
         let done = match &self.pushes {
-            None => batch.restore(self),
-            Some(pushes) => batch.lines().try_for_each(|line| pushes.carry_over(line, self)),
+            None => batch.restore(&self.target),
+            Some(pushes) => batch
+                .lines()
+                .try_for_each(|line| pushes.carry_over(line, &self.target)),
         };
         if let Err(error) = done {
-            self.tally().stopped.get_or_insert(error);
+            self.target.tally().stopped.get_or_insert(error);
         }
-        let tally = self.tally();
+        let tally = self.target.tally();
         if self.progress {
             // The line is overwritten by the next one, and lost if nobody reads it.
             let _unwritten = write!(io::stderr(), "\r{} groups ", tally.groups);
-        }
-    }
-
-    fn send(&self, request: &Request) -> Result<Answer, ClientError> {
-        let mut schedule = self.retry.start();
-        loop {
-            let error = match self.client.send(request) {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            match schedule.pause_after(&error) {
-                Some(pause) => std::thread::sleep(pause),
-                None => return Err(error),
-            }
         }
     }
 
@@ -241,24 +212,15 @@ impl Import {
         for (family, reason) in &told.left_out {
             // It was made of a key.
             if let Ok(key) = told.line.key() {
-                self.leave_out(contents::left_out_of(&key, family), reason.clone());
+                self.target
+                    .leave_out(contents::left_out_of(&key, family), reason.clone());
             }
         }
     }
 
-    fn leave_out(&self, what: String, reason: String) {
-        // If standard error is closed, the exit code says it alone.
-        let _unwritten = writeln!(io::stderr(), "wharf import: left out: {what}: {reason}");
-        self.tally().left_out.push((what, reason));
-    }
-
-    fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Says what has become of the groups; whether all were carried over.
     fn conclude(&self, arguments: &Arguments) -> anyhow::Result<bool> {
-        let mut tally = self.tally();
+        let mut tally = self.target.tally();
         let times_kept = self.pushes.as_ref().is_none_or(Pushes::keep_times);
         if self.progress {
             write!(io::stderr(), "\r")?;
@@ -271,7 +233,7 @@ impl Import {
                 .map(|(what, reason)| json!({"what": what, "reason": reason}))
                 .collect();
             let document = json!({
-                "dry_run": self.dry_run,
+                "dry_run": self.target.dry_run,
                 "groups": tally.groups,
                 "series": tally.series,
                 "already_there": tally.already_there,
@@ -280,7 +242,11 @@ impl Import {
             });
             writeln!(out, "{document}")?;
         } else {
-            let done = if self.dry_run { "would import" } else { "imported" };
+            let done = if self.target.dry_run {
+                "would import"
+            } else {
+                "imported"
+            };
             let Tally {
                 groups,
                 series,
@@ -303,7 +269,7 @@ impl Import {
             if !tally.left_out.is_empty() {
                 writeln!(out, "left out {}", tally.left_out.len())?;
             }
-            if !times_kept && *groups > 0 && !self.dry_run {
+            if !times_kept && *groups > 0 && !self.target.dry_run {
                 writeln!(
                     out,
                     "the groups count as pushed now\nhint: a Wharf with --web.enable-admin-api keeps the times"

@@ -1,5 +1,6 @@
 //! `wharf ledger`: looking into the storage folder, copying it, mending it.
 
+mod folder;
 mod show;
 
 use std::ffi::OsString;
@@ -11,6 +12,8 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Parser, Subcommand};
 use wharf_ledger::{BoxError, RealDisk, Recovery};
 use wharf_store::describe_record;
+
+use self::folder::open;
 
 /// Look into the folder in which Wharf keeps its groups, copy it, mend it.
 #[derive(Debug, Parser)]
@@ -58,7 +61,7 @@ enum Command {
 
 /// Runs `wharf ledger`.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    super::carry_out("ledger", arguments, |arguments: &Arguments| {
+    super::command::carry_out("ledger", arguments, |arguments: &Arguments| {
         let out = &mut io::stdout().lock();
         match &arguments.command {
             Command::Check { folder } => check(&open(folder)?, out)?,
@@ -69,17 +72,6 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
         }
         Ok(ExitCode::SUCCESS)
     })
-}
-
-/// The folder, which must be there: looking must not make one.
-fn open(folder: &Path) -> anyhow::Result<RealDisk> {
-    if !folder.is_dir() {
-        bail!(
-            "expected a folder, found nothing of that kind at `{}`",
-            folder.display()
-        );
-    }
-    RealDisk::new(folder).with_context(|| format!("open {}", folder.display()))
 }
 
 fn check(disk: &RealDisk, out: &mut dyn Write) -> anyhow::Result<()> {

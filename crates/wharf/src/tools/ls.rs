@@ -52,7 +52,7 @@ pub(super) struct Arguments {
 
 /// Runs `wharf ls`.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    super::carry_out("ls", arguments, execute)
+    super::command::carry_out("ls", arguments, execute)
 }
 
 fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {

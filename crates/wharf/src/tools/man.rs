@@ -9,7 +9,8 @@ use anyhow::Context as _;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use super::{TOOLS, Tool};
+use super::command::carry_out_with;
+use super::tool::{Tool, find, listed};
 
 /// Print the manual page of the gateway or of a tool, or write all of them into a folder.
 #[derive(Debug, clap::Parser)]
@@ -18,7 +19,7 @@ use super::{TOOLS, Tool};
   wharf man --out /usr/local/share/man/man1")]
 pub(super) struct Arguments {
     /// The tool; the gateway if none is named
-    #[arg(value_name = "TOOL", value_parser = tool)]
+    #[arg(value_name = "TOOL", value_parser = no_tool)]
     tool: Option<&'static Tool>,
 
     /// Write every page into this folder, which must be there: wharf.1, wharf-ls.1, ...
@@ -26,23 +27,26 @@ pub(super) struct Arguments {
     out: Option<PathBuf>,
 }
 
-fn tool(name: &str) -> Result<&'static Tool, String> {
-    super::find(name).ok_or_else(|| "expected the name of a tool".to_owned())
+/// Which tools there are, is known when it runs.
+fn no_tool(_name: &str) -> Result<&'static Tool, String> {
+    Err("expected the name of a tool".to_owned())
 }
 
 /// Runs `wharf man`.
-pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    super::carry_out("man", arguments, execute)
+pub(super) fn run(tools: &'static [Tool], arguments: &[OsString]) -> ExitCode {
+    let tool = |name: &str| find(tools, name).map_or_else(|| no_tool(name), Ok);
+    let fit = |command: clap::Command| command.mut_arg("tool", |argument| argument.value_parser(tool));
+    carry_out_with("man", fit, arguments, |arguments| execute(tools, arguments))
 }
 
-fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+fn execute(tools: &[Tool], arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &arguments.out {
         let write = |name: String, page: Vec<u8>| {
             let path = folder.join(name);
             std::fs::write(&path, page).with_context(|| format!("write {}", path.display()))
         };
-        write("wharf.1".to_owned(), of_gateway())?;
-        for tool in &TOOLS {
+        write("wharf.1".to_owned(), of_gateway(tools))?;
+        for tool in tools {
             let command = whole(tool);
             for command in std::iter::once(&command).chain(command.get_subcommands()) {
                 write(format!("{}.1", title(command)), page(command.clone())?)?;
@@ -52,14 +56,14 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let page = match arguments.tool {
         Some(tool) => page(whole(tool))?,
-        None => of_gateway(),
+        None => of_gateway(tools),
     };
     std::io::stdout().lock().write_all(&page)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn of_gateway() -> Vec<u8> {
-    crate::args::man_page("wharf").into_bytes()
+fn of_gateway(tools: &[Tool]) -> Vec<u8> {
+    crate::args::man_page("wharf", &listed(tools)).into_bytes()
 }
 
 /// The command line of a tool, with its name as it is called.

@@ -5,8 +5,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
 use wharf_model::GroupingKey;
-
-use crate::quote::prints;
+use wharf_settings::prints;
 
 /// What a tool prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -37,7 +36,7 @@ pub(super) fn labels(key: &GroupingKey) -> String {
     for (name, value) in key.labels().filter(|(name, _)| *name != "job") {
         let between = if out.is_empty() { "" } else { " " };
         // Writing to a string cannot fail.
-        let _infallible = write!(out, "{between}{}={}", clean(name), crate::quote::Quoted(value));
+        let _infallible = write!(out, "{between}{}={}", clean(name), wharf_settings::Quoted(value));
     }
     out
 }

@@ -17,12 +17,12 @@ use wharf_model::duration;
 
 use self::one_liner::OneLiner;
 use self::patience::Patience;
+use super::command::{USAGE, complain, parse};
 use super::delivery::{Delivery, DeliveryFlags, Outcome};
 use super::families::{Families, Format};
 use super::gateway::GatewayFlags;
 use super::group::GroupFlags;
 use super::voice::{Voice, VoiceFlags};
-use super::{USAGE, complain};
 use crate::encoding;
 use crate::lint::GATEWAY_NAMES;
 use crate::text_format::TextFormat;
@@ -97,7 +97,7 @@ pub(super) struct Arguments {
 
 /// Runs `wharf push` with the arguments behind it.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    let arguments = match super::parse::<Arguments>(NAME, arguments, USAGE) {
+    let arguments = match parse::<Arguments>(NAME, arguments, USAGE) {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };

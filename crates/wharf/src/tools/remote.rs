@@ -10,7 +10,8 @@ use serde_json::Value;
 use wharf_client::{Client, ClientError, Method, Request, percent_encode};
 use wharf_model::{GroupingKey, Selector};
 
-use super::{UsageError, contents};
+use super::command::UsageError;
+use super::contents;
 
 /// Groups of one page of a listing, the most that Wharf gives.
 const PAGE: usize = 1_000;

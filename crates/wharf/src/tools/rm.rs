@@ -51,7 +51,7 @@ pub(super) struct Arguments {
 
 /// Runs `wharf rm`.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    super::carry_out("rm", arguments, execute)
+    super::command::carry_out("rm", arguments, execute)
 }
 
 fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {

@@ -28,7 +28,7 @@ use self::inbox::{Inbox, snapshot};
 use self::job::{Ending, Events, Job, Limit};
 use self::patience::Patience;
 use self::report::{Report, Seconds};
-use super::complain;
+use super::command::{complain, parse};
 use super::delivery::{Delivery, DeliveryFlags, Failure, Outcome};
 use super::families::Families;
 use super::gateway::{GatewayFlags, positive_duration};
@@ -110,7 +110,7 @@ fn prefix(text: &str) -> Result<String, String> {
 
 /// Runs `wharf run` with the arguments behind it.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    let arguments = match super::parse::<Arguments>(NAME, arguments, NOT_TRIED) {
+    let arguments = match parse::<Arguments>(NAME, arguments, NOT_TRIED) {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };

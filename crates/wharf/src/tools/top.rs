@@ -1,6 +1,7 @@
 //! `wharf top`: what goes on in a gateway, while it goes on.
 
 mod events;
+mod look;
 mod sample;
 mod screen;
 
@@ -18,14 +19,10 @@ use crossterm::{cursor, execute};
 use signal_hook::low_level::emulate_default_handler;
 
 use self::events::{Event, Events, Signal};
-use self::sample::Sample;
 use self::screen::{Screen, View};
 use super::gateway::{GatewayFlags, positive_duration};
 use super::output;
-use super::remote::{self, Group, Problem, Query, Remote, Sort};
-
-/// More groups are not fetched; what comes first, and the filter, decide which.
-const MAX_GROUPS: usize = 1_000;
+use super::remote::{self, Remote, Sort};
 
 /// Watch a gateway: its groups, and how much is pushed and scraped.
 ///
@@ -59,7 +56,7 @@ pub(super) struct Arguments {
 
 /// Runs `wharf top`.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    super::carry_out("top", arguments, execute)
+    super::command::carry_out("top", arguments, execute)
 }
 
 fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -69,9 +66,9 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let view = View::new(remote::selectors(&arguments.selectors)?, arguments.sort);
     let mut screen = Screen::new(remote.client.address().to_string(), view, output::has_colours());
     if arguments.once {
-        screen.show(look(&remote, &screen.view)?);
+        screen.show(screen.view.look(&remote)?);
         std::thread::sleep(arguments.interval);
-        screen.show(look(&remote, &screen.view)?);
+        screen.show(screen.view.look(&remote)?);
         let mut out = io::stdout().lock();
         for line in screen.whole(output::now()) {
             writeln!(out, "{line}")?;
@@ -92,33 +89,6 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// How old a picture may become.
 const REDRAW: Duration = Duration::from_secs(1);
-
-/// What was found in one look.
-#[derive(Debug)]
-pub(super) struct Look {
-    at: Instant,
-    /// How many seconds the gateway's clock is ahead of ours.
-    ahead: f64,
-    problems: Vec<Problem>,
-    groups: Vec<Group>,
-    sample: Sample,
-}
-
-fn look(remote: &Remote, view: &View) -> anyhow::Result<Look> {
-    let query = Query {
-        selectors: view.selectors.clone(),
-        sort: view.sort,
-        descending: view.descending,
-    };
-    let status = remote.status()?;
-    Ok(Look {
-        ahead: status.now() - output::now(),
-        problems: status.problems,
-        groups: remote.list(&query, MAX_GROUPS, |group| view.shows(group))?,
-        sample: Sample::read(&remote.client)?,
-        at: Instant::now(),
-    })
-}
 
 /// Shows the gateway until a key or a signal puts an end to it, and says which signal.
 fn watch(remote: Remote, mut screen: Screen, interval: Duration) -> anyhow::Result<Option<Signal>> {

@@ -12,7 +12,7 @@ pub(super) struct Arguments {}
 
 /// Runs `wharf version`.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    super::carry_out("version", arguments, |_: &Arguments| {
+    super::command::carry_out("version", arguments, |_: &Arguments| {
         io::stdout().lock().write_all(BUILD.report().as_bytes())?;
         Ok(ExitCode::SUCCESS)
     })

@@ -23,7 +23,7 @@ pub(super) struct Arguments {
 
 /// Runs `wharf wipe`.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    super::carry_out("wipe", arguments, execute)
+    super::command::carry_out("wipe", arguments, execute)
 }
 
 fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {

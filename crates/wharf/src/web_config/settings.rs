@@ -8,12 +8,11 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_saphyr::Location;
 use wharf_gateway::{PasswordHash, Users};
 use wharf_http::{Access, Fixed, RateLimit};
+use wharf_settings::{FlagDuration, Quoted};
 
 use super::document::{self, Document, HttpSection, Problem, RateSection, Text};
 use super::inputs::Inputs;
-use super::{Before, Loaded};
-use crate::config::FlagDuration;
-use crate::quote::Quoted;
+use super::loaded::{Before, Loaded};
 
 /// The headers that a file may set, with their values where not every one is allowed.
 const HEADERS: [(&str, &[&str]); 5] = [

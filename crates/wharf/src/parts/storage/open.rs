@@ -11,9 +11,8 @@ use wharf_gateway::NotDurable;
 use wharf_ledger::{Ledger, OpenError, Options, RealDisk, Sequence, SyncMode};
 use wharf_store::{Revision, Store};
 
-use super::Settings;
+use super::settings::{Place, Storage, Sync};
 use super::state_file;
-use crate::config::{Place, StorageSync};
 
 /// Loading that takes longer than this is reported.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -35,12 +34,12 @@ pub(super) enum Opened {
 ///
 /// # Errors
 /// If the folder cannot be used, or what is in it cannot be read. Nothing in it has changed then.
-pub(super) fn open(settings: &Settings, store: &Arc<Store>) -> anyhow::Result<Opened> {
+pub(super) fn open(settings: &Storage, place: Place, store: &Arc<Store>) -> anyhow::Result<Opened> {
     let Place::Folder {
         path,
         import,
         is_named,
-    } = settings.place.clone()
+    } = place
     else {
         tracing::warn!("all groups are in memory only, and gone after a restart; see --storage.path");
         return Ok(Opened::Memory(None));
@@ -91,7 +90,7 @@ fn remove_what_was_made(path: &Path) {
 }
 
 fn open_folder(
-    settings: &Settings,
+    settings: &Storage,
     path: &Path,
     import: Option<PathBuf>,
     store: &Arc<Store>,
@@ -104,11 +103,11 @@ fn open_folder(
         )
     })?;
     let sync = match settings.sync {
-        StorageSync::Always => SyncMode::Always,
-        StorageSync::Every(interval) => SyncMode::Every(interval),
+        Sync::Always => SyncMode::Always,
+        Sync::Every(interval) => SyncMode::Every(interval),
     };
     let options = Options {
-        segment_bytes: settings.segment.0,
+        segment_bytes: settings.segment_bytes,
         sync,
         ..Options::default()
     };
@@ -129,11 +128,7 @@ fn open_folder(
     let (ledger, recovery) = Ledger::open(Arc::new(disk), options, &mut replay)
         .with_context(|| format!("read the ledger in {}", path.display()))?;
     let is_new = recovery.last == Sequence(0) && recovery.checkpoint_records == 0;
-    store.attach(
-        ledger.clone(),
-        recovery.last,
-        settings.sync == StorageSync::Always,
-    );
+    store.attach(ledger.clone(), recovery.last, settings.sync == Sync::Always);
     let totals = store.totals();
     let seconds = started.elapsed().as_secs_f64();
     tracing::info!(path = %path.display(), groups = totals.groups, series = totals.series, records, seconds, "stored groups loaded");

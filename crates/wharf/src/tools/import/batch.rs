@@ -6,7 +6,7 @@ use serde::Deserialize;
 use wharf_client::{Client, ClientError, Method, Request};
 use wharf_http::backup::Line;
 
-use super::Import;
+use super::target::Target;
 use crate::tools::output;
 
 /// A request is sent when it has so many bytes, or groups. Both are well below what the target takes.
@@ -78,11 +78,11 @@ impl Batch {
     ///
     /// # Errors
     /// If the target takes nothing.
-    pub(super) fn restore(self, import: &Import) -> Result<(), ClientError> {
+    pub(super) fn restore(self, target: &Target) -> Result<(), ClientError> {
         if self.lines.is_empty() {
             return Ok(());
         }
-        let path = format!("/api/v1/admin/import?overwrite={}", import.overwrite);
+        let path = format!("/api/v1/admin/import?overwrite={}", target.overwrite);
         let mut request = Request::new(Method::Post, path);
         request
             .headers
@@ -90,15 +90,15 @@ impl Batch {
         for (_, bytes) in &self.lines {
             request.body.extend_from_slice(bytes);
         }
-        let answer = match import.send(&request) {
+        let answer = match target.send(&request) {
             Ok(answer) => answer,
             // Its limit on bodies is lower than we think.
-            Err(error) if error.status() == Some(413) => return self.restore_halves(import, &error),
+            Err(error) if error.status() == Some(413) => return self.restore_halves(target, &error),
             Err(error) => return Err(error),
         };
         let answered: Answered =
             serde_json::from_slice(&answer.body).map_err(|error| ClientError::Answer {
-                url: import.client.address().to_string(),
+                url: target.client.address().to_string(),
                 message: format!("expected what has become of the groups: {error}"),
             })?;
         let imported = answered.data;
@@ -108,33 +108,33 @@ impl Batch {
                 refused.status,
                 refused.error.trim_end()
             );
-            import.leave_out(named(&refused.labels), error);
+            target.leave_out(named(&refused.labels), error);
         }
-        let mut tally = import.tally();
+        let mut tally = target.tally();
         tally.groups += imported.groups;
         tally.series += imported.series;
         tally.already_there += imported.already_there;
         Ok(())
     }
 
-    fn restore_halves(mut self, import: &Import, error: &ClientError) -> Result<(), ClientError> {
+    fn restore_halves(mut self, target: &Target, error: &ClientError) -> Result<(), ClientError> {
         if let [(line, _)] = self.lines.as_slice() {
-            import.leave_out(named(&line.labels), error.to_string());
+            target.leave_out(named(&line.labels), error.to_string());
             return Ok(());
         }
         let second = Self {
             lines: self.lines.split_off(self.lines.len() / 2),
             bytes: 0,
         };
-        self.restore(import)?;
-        second.restore(import)
+        self.restore(target)?;
+        second.restore(target)
     }
 }
 
 fn named(labels: &BTreeMap<String, String>) -> String {
     let labels: Vec<String> = labels
         .iter()
-        .map(|(name, value)| format!("{}={}", output::clean(name), crate::quote::Quoted(value)))
+        .map(|(name, value)| format!("{}={}", output::clean(name), wharf_settings::Quoted(value)))
         .collect();
     format!("group {{{}}}", labels.join(","))
 }

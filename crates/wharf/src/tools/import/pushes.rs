@@ -9,8 +9,11 @@ use wharf_http::backup::{Line, LineError};
 use wharf_model::name::{EscapingScheme, NameRule};
 use wharf_model::{Exposition, GroupingKey};
 
-use super::{Import, SAME_TIME};
+use super::target::Target;
 use crate::tools::{contents, output};
+
+/// Two times of one push differ by so much at most, in seconds: gateways tell them as doubles.
+const SAME_TIME: f64 = 1e-5;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PROTOBUF: &str =
@@ -34,18 +37,18 @@ impl Pushes {
     ///
     /// # Errors
     /// If the target takes nothing.
-    pub(super) fn carry_over(&self, line: &Line, import: &Import) -> Result<(), ClientError> {
+    pub(super) fn carry_over(&self, line: &Line, target: &Target) -> Result<(), ClientError> {
         let group = match line.key() {
             Ok(key) => key,
             Err(error) => {
-                import.leave_out("a group".to_owned(), error.to_string());
+                target.leave_out("a group".to_owned(), error.to_string());
                 return Ok(());
             }
         };
         let shown = format!("group {}", output::clean(&group.to_string()));
         let Some(pushed_at) = line.push_time else {
             let reason = "expected a successful push, found none: only its failure is known";
-            import.leave_out(shown, reason.to_owned());
+            target.leave_out(shown, reason.to_owned());
             return Ok(());
         };
         let seconds = pushed_at.as_duration().as_secs_f64();
@@ -54,40 +57,40 @@ impl Pushes {
             .get(&group)
             .is_some_and(|there| *there >= seconds - SAME_TIME)
         {
-            import.tally().already_there += 1;
+            target.tally().already_there += 1;
             return Ok(());
         }
         let (mut request, series) = match request(&group, line) {
             Ok(request) => request,
             Err(error) => {
-                import.leave_out(shown, error.to_string());
+                target.leave_out(shown, error.to_string());
                 return Ok(());
             }
         };
-        if !import.dry_run {
-            match self.push(&mut request, line, import) {
+        if !target.dry_run {
+            match self.push(&mut request, line, target) {
                 Ok(()) => {}
                 Err(error)
                     if matches!(error.status(), Some(400..=499))
                         && !matches!(error.status(), Some(401 | 403 | 404 | 405)) =>
                 {
-                    import.leave_out(shown, error.to_string());
+                    target.leave_out(shown, error.to_string());
                     return Ok(());
                 }
                 Err(error) => return Err(error),
             }
         }
-        let mut tally = import.tally();
+        let mut tally = target.tally();
         tally.groups += 1;
         tally.series += series;
         tally.failed_at_source += u64::from(line.failure_time > line.push_time);
         Ok(())
     }
 
-    fn push(&self, request: &mut Request, line: &Line, import: &Import) -> Result<(), ClientError> {
+    fn push(&self, request: &mut Request, line: &Line, target: &Target) -> Result<(), ClientError> {
         if let Some(pushed_at) = line.push_time.filter(|_| self.keep_times()) {
             request.headers.push(("Wharf-Push-Time", pushed_at.to_string()));
-            match import.send(request) {
+            match target.send(request) {
                 // Without the admin API, or the right to use it, the time is refused; whether more is, the same push without
                 // it tells.
                 Err(error) if matches!(error.status(), Some(401 | 403)) => {
@@ -97,7 +100,7 @@ impl Pushes {
                 other => return other.map(drop),
             }
         }
-        import.send(request).map(drop)
+        target.send(request).map(drop)
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) fn show(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.output == Format::Protobuf && io::stdout().is_terminal() {
         bail!("expected a file or a program to write protobuf to, found a terminal");
     }
-    let mut snapshot = load(&super::open(&arguments.folder)?)?.snapshot();
+    let mut snapshot = load(&super::folder::open(&arguments.folder)?)?.snapshot();
     if !selectors.is_empty() {
         snapshot = snapshot.matching(&selectors);
         if snapshot.totals().groups == 0 {

@@ -11,14 +11,11 @@ use anyhow::{Context as _, bail};
 use rustix::fs::OFlags;
 use tempfile::TempDir;
 
-use super::listener;
+use super::listener::{self, MAX_BYTES};
 use crate::encoding;
 use crate::text_format::looks_like_openmetrics;
 use crate::tools::families::{Families, Format};
 use crate::tools::voice::Voice;
-
-/// More is not taken from a job, neither in the file nor over the URL.
-pub(super) const MAX_BYTES: usize = 16 << 20;
 
 /// The variable that names the file.
 const FILE: &str = "WHARF_METRICS_FILE";

@@ -24,8 +24,10 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::inbox::MAX_BYTES;
 use crate::tools::families::{Families, Format};
+
+/// More is not taken from a job, neither in the file nor over the URL.
+pub(super) const MAX_BYTES: usize = 16 << 20;
 
 /// More connections wait until one of these has ended.
 const MAX_CONNECTIONS: usize = 4;

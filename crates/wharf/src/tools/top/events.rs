@@ -15,7 +15,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
-use super::{Look, View, look};
+use super::look::Look;
+use super::screen::View;
 use crate::tools::remote::Remote;
 
 /// How long the terminal is given back before this process ends without that.
@@ -76,11 +77,11 @@ impl Events {
 
     /// Looks at the gateway whenever it is told what to look for.
     pub(super) fn look_at(&self, remote: Remote) -> Sender<View> {
-        let (ask, asked) = mpsc::channel();
+        let (ask, asked) = mpsc::channel::<View>();
         let sender = self.sender.clone();
         thread::spawn(move || {
             while let Ok(view) = asked.recv() {
-                if sender.send(Event::Looked(look(&remote, &view))).is_err() {
+                if sender.send(Event::Looked(view.look(&remote))).is_err() {
                     return;
                 }
             }

@@ -1,16 +1,18 @@
 //! What `wharf top` shows, as lines of text: no terminal is needed to make them.
 
 use std::io::{self, Write};
+use std::time::Instant;
 
 use crossterm::cursor::MoveTo;
 use crossterm::queue;
 use crossterm::style::{Attribute, Color, Print, ResetColor, SetAttribute, SetForegroundColor};
 use crossterm::terminal::{Clear, ClearType};
 
-use super::Look;
+use super::look::Look;
+use super::sample::Sample;
 use crate::tools::ls::is_alarming;
-use crate::tools::output::{ago, clean, in_one_unit, labels, red, size};
-use crate::tools::remote::{Group, Sort};
+use crate::tools::output::{self, ago, clean, in_one_unit, labels, red, size};
+use crate::tools::remote::{Group, Query, Remote, Sort};
 
 const KEYS: &str = "q quit  <> sort  r reverse  / filter  x failed only  arrows scroll";
 
@@ -22,6 +24,9 @@ const MIN_NAME_WIDTH: usize = 20;
 
 /// Where nobody says how wide the terminal is.
 const DEFAULT_WIDTH: usize = 100;
+
+/// More groups are not fetched; what comes first, and the filter, decide which.
+const MAX_GROUPS: usize = 1_000;
 
 /// What the user chose to see.
 #[derive(Debug, Clone)]
@@ -38,6 +43,26 @@ pub(super) struct View {
 }
 
 impl View {
+    /// Looks at the gateway.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub(super) fn look(&self, remote: &Remote) -> anyhow::Result<Look> {
+        let query = Query {
+            selectors: self.selectors.clone(),
+            sort: self.sort,
+            descending: self.descending,
+        };
+        let status = remote.status()?;
+        Ok(Look {
+            ahead: status.now() - output::now(),
+            problems: status.problems,
+            groups: remote.list(&query, MAX_GROUPS, |group| self.shows(group))?,
+            sample: Sample::read(&remote.client)?,
+            at: Instant::now(),
+        })
+    }
+
     pub(super) fn new(selectors: Vec<String>, sort: Sort) -> Self {
         Self {
             selectors,
@@ -315,7 +340,7 @@ impl Screen {
         };
         let seconds = last.at.duration_since(before.at).as_secs_f64().max(1e-3);
         // A gateway that was started anew counts from 0.
-        let grown = |of: fn(&super::Sample) -> f64| (of(sample) - of(&before.sample)).max(0.0);
+        let grown = |of: fn(&Sample) -> f64| (of(sample) - of(&before.sample)).max(0.0);
         let pushes = grown(|sample| sample.pushes);
         let refused = grown(|sample| sample.refused);
         let pushed = format!(
@@ -398,7 +423,6 @@ mod tests {
     use expect_test::expect;
     use wharf_model::GroupingKey;
 
-    use super::super::Sample;
     use super::*;
 
     fn group(labels: &[(&str, &str)], last_push_successful: bool) -> Group {

@@ -11,8 +11,8 @@ use wharf_model::name::NameRule;
 use wharf_store::{PushMode, Reserved, UnixNanos};
 
 use super::*;
-use crate::config::{Log, LogFormat, LogLevel};
 use crate::logging::captured;
+use crate::logging::settings::{Log, LogFormat, LogLevel};
 
 /// How long an attempt takes: the clock of these tests goes on by it each time that somebody looks at it.
 const ATTEMPT: Duration = Duration::from_secs(1);

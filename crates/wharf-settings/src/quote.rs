@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 /// Displays a string in double quotes: `\n` and the like by letter, other characters that do not print by
 /// number.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+pub struct Quoted<'a>(pub &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,7 +34,7 @@ impl fmt::Display for Quoted<'_> {
 
 /// Whether a character shows on a terminal as itself. Blanks other than the plain one, controls, and marks that
 /// change the writing direction do not.
-pub(crate) fn prints(c: char) -> bool {
+pub fn prints(c: char) -> bool {
     if c.is_ascii() {
         return c == ' ' || c.is_ascii_graphic();
     }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::ValueError;
-use crate::quote::Quoted;
+use crate::Quoted;
+use crate::ValueError;
 
 /// A signed duration of at most 292 years, parsed and printed as the original does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
