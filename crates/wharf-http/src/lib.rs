@@ -11,6 +11,7 @@
 //! ```
 
 mod answer;
+mod dispatch;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod request;

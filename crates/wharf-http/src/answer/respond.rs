@@ -74,20 +74,23 @@ pub(crate) fn guard(response: &mut Response<ResponseBody>) {
     }
 }
 
-pub(crate) fn method_not_allowed(allow: &'static str) -> Response<ResponseBody> {
+pub(crate) fn method_not_allowed(allow: &str) -> Response<ResponseBody> {
     let mut response = error_text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allow));
+    put_allow(&mut response, allow);
     response
 }
 
-pub(crate) fn options(allow: &'static str) -> Response<ResponseBody> {
+pub(crate) fn options(allow: &str) -> Response<ResponseBody> {
     let mut response = empty(StatusCode::OK);
+    put_allow(&mut response, allow);
     response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allow));
-    response
+}
+
+/// The methods of a path.
+fn put_allow(response: &mut Response<ResponseBody>, allow: &str) {
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
 }
 
 /// What Go's HTTP library says to a request that it cannot read; the connection is closed.

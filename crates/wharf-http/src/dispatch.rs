@@ -1,0 +1,332 @@
+//! From a request to its answer: who gets in, which route it is, and what all answers have.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, EXPECT, ORIGIN};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use wharf_gateway::{Caller, Peer, Refusal, Remote, identify};
+
+use crate::answer::api::Shareable;
+use crate::answer::respond;
+use crate::answer::status::{self, Denied};
+use crate::request::path::{clean, percent_decode, percent_encode};
+use crate::request::{body, claim, shape};
+use crate::routes::push;
+use crate::routes::router::{Routed, Router};
+use crate::routes::row::{Asked, Handler, Row};
+use crate::routes::table::{PUSH, PUSH_MANY, ROWS};
+use crate::service::Service;
+use crate::transport::access::{Access, Front, TurnedAway};
+use crate::transport::chunks::ResponseBody;
+use crate::transport::connection::ClientNames;
+use crate::transport::door::{Door, Purpose};
+
+impl Service {
+    /// Answers one request that has come through a door.
+    pub(crate) async fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        door: &Door,
+    ) -> Response<ResponseBody> {
+        let _counted = self.gateway.telemetry().request_started();
+        if let Err(unreadable) = shape::check(&request) {
+            return unreadable.into_response();
+        }
+        let Some(path) = percent_decode(request.uri().path()) else {
+            return respond::unreadable("400 Bad Request");
+        };
+        if *request.method() == Method::OPTIONS && request.uri().path() == "*" {
+            // A question to the server as such, which it answers to everybody.
+            self.turn_away(request).await;
+            return respond::empty(StatusCode::OK);
+        }
+        let routed = self.router().route(request.method(), &path);
+        let origin = request.headers().get(ORIGIN).cloned();
+        let (access, passed) = match door.front().map(Front::pass).transpose() {
+            Ok(access) => (access, Ok(())),
+            Err(turned) => (None, Err(turned)),
+        };
+        let admitted = match passed {
+            Ok(()) => self.admit(&request, &routed, access.as_deref()).await,
+            Err(turned) => Err(turned),
+        };
+        let mut response = match admitted {
+            Ok(caller) => self.handle_admitted(&path, routed, request, &caller, door).await,
+            Err(turned) => {
+                self.gateway.telemetry().record_turned_away(turned.reason());
+                self.turn_away(request).await;
+                status::answer_turned_away(turned)
+            }
+        };
+        if let Some(Denied(right)) = response.extensions().get() {
+            self.gateway.telemetry().record_denial(*right);
+        }
+        if response.extensions().get::<Shareable>().is_some() {
+            self.settings
+                .origins
+                .share(origin.as_ref(), response.headers_mut());
+        }
+        if let Some(access) = access {
+            access.put_headers(&mut response);
+        }
+        respond::guard(&mut response);
+        response
+    }
+
+    /// Finds out who asks.
+    fn admit<'r>(
+        &'r self,
+        request: &'r Request<Incoming>,
+        routed: &Routed,
+        access: Option<&'r Access>,
+    ) -> impl Future<Output = Result<Caller, TurnedAway>> + Send + 'r {
+        let (method, headers) = (request.method(), request.headers());
+        let is_foreign = self
+            .settings
+            .origins
+            .is_foreign(method, headers, request.uri().authority());
+        let needs_right = matches!(routed, Routed::To(row, _) if row.need.is_some());
+        let users = access.map(|access| &access.users);
+        // Every connection puts its peer into its requests.
+        let peer = request.extensions().get::<Peer>();
+        let from = peer.map_or(Remote::User(None), |peer| Remote::from(*peer));
+        let names = request
+            .extensions()
+            .get()
+            .map_or(&[][..], |ClientNames(names)| names);
+        async move {
+            if is_foreign {
+                return Err(TurnedAway::Foreign);
+            }
+            let policy = self.gateway.policy();
+            let claims = || claim::of(headers);
+            identify((policy.access(), users), needs_right, claims, from, names)
+                .await
+                .map_err(TurnedAway::Refused)
+        }
+    }
+
+    async fn handle_admitted(
+        self: &Arc<Self>,
+        path: &[u8],
+        routed: Routed,
+        request: Request<Incoming>,
+        caller: &Caller,
+        door: &Door,
+    ) -> Response<ResponseBody> {
+        let permit = self.requests.try_acquire().or_else(|none| {
+            // Whoever looks after the gateway has an address where no pushes come, if they want one.
+            let keeps = !door.serves(&[Purpose::Push]);
+            if keeps {
+                self.kept_requests.try_acquire()
+            } else {
+                Err(none)
+            }
+        });
+        let Ok(_permit) = permit else {
+            let error = Refusal::overloaded("requests", self.settings.max_requests_in_flight);
+            match routed {
+                Routed::To(row, key_at) if *row == PUSH && door.serves(row.at) => {
+                    let rest = path.get(self.settings.route_prefix.len() + key_at..);
+                    push::refused_before(self, rest.unwrap_or_default(), &request, caller, &error);
+                }
+                _ => self.gateway.telemetry().record_refusal(error.reason.label()),
+            }
+            return status::answer(error);
+        };
+        let asked = request.uri().path();
+        let cleaned = clean(asked);
+        // CONNECT asks for a host and not for a path.
+        if cleaned != asked && !matches!(asked, "" | "*") {
+            let request = self.without_body(request).await;
+            return redirect(StatusCode::MOVED_PERMANENTLY, &request, &cleaned);
+        }
+        let started = self.gateway.instant();
+        let summary = RequestSummary::of(&request);
+        let Routed::To(row, key_at) = routed else {
+            let request = self.without_body(request).await;
+            return unrouted(routed, &request);
+        };
+        if !door.serves(row.at) {
+            self.without_body(request).await;
+            return respond::at_another_address(row.at);
+        }
+        let response = Arc::clone(self)
+            .dispatch((row, key_at), path, request, caller, door)
+            .await;
+        if let Some(label) = row.label {
+            self.gateway.telemetry().record_request(
+                response.status().as_u16(),
+                label,
+                method_label(&summary.method),
+            );
+        }
+        if *row == PUSH || *row == PUSH_MANY {
+            let ended = self.gateway.instant();
+            let duration = ended.saturating_duration_since(started);
+            self.gateway.telemetry().record_push(
+                ended,
+                method_label(&summary.method),
+                summary.size_bytes,
+                duration,
+            );
+            let is_stored = response.status().is_success();
+            self.gateway
+                .activity()
+                .hour
+                .push(is_stored, summary.size_bytes, ended, duration);
+        }
+        response
+    }
+
+    fn router(&self) -> Router<'_> {
+        Router {
+            prefix: &self.settings.route_prefix,
+            telemetry_path: &self.settings.telemetry_path,
+            admin_api: self.gateway.settings().admin_api,
+            lifecycle: self.settings.lifecycle,
+        }
+    }
+
+    /// Takes the rest of a request that goes no further. It is none of those in flight, and whoever sent it may be nobody: there
+    /// is little room for such, and none for their heads. Those beyond may see a broken connection instead of an answer.
+    async fn turn_away(&self, request: Request<Incoming>) {
+        let (parts, body) = request.into_parts();
+        let is_asked_for = !parts.headers.contains_key(EXPECT);
+        drop(parts);
+        if is_asked_for && let Ok(_permit) = self.turned_away.try_acquire() {
+            body::discard(&HeaderMap::new(), body, self.settings.body_timeout).await;
+        }
+    }
+
+    /// The request without its body, which nobody looks at.
+    pub(crate) async fn without_body(&self, request: Request<Incoming>) -> Request<()> {
+        let (parts, body) = request.into_parts();
+        body::discard(&parts.headers, body, self.settings.body_timeout).await;
+        Request::from_parts(parts, ())
+    }
+
+    async fn dispatch(
+        self: Arc<Self>,
+        (row, key_at): (&'static Row, usize),
+        path: &[u8],
+        request: Request<Incoming>,
+        caller: &Caller,
+        door: &Door,
+    ) -> Response<ResponseBody> {
+        if let Some(Err(refusal)) = row.need.map(|need| caller.demand(need)) {
+            self.without_body(request).await;
+            return status::answer(refusal);
+        }
+        if row.needs_store
+            && let Some(loading) = self.gateway.loading()
+        {
+            return status::answer(Refusal::unavailable(&loading));
+        }
+        let key_at = self.settings.route_prefix.len() + key_at;
+        let mut asked = Asked {
+            service: self,
+            caller,
+            door,
+            address: request.extensions().get::<Peer>().and_then(|peer| peer.ip()),
+            path: path.get(key_at..).unwrap_or_default(),
+            headers: HeaderMap::new(),
+            query: None,
+            rows: &ROWS,
+        };
+        if let Handler::WithBody(handler) = row.handler {
+            return handler(asked, request).await;
+        }
+        let head = asked.service.without_body(request).await.into_parts().0;
+        asked.headers = head.headers;
+        asked.query = head.uri.query();
+        match row.handler {
+            Handler::Now(handler) => handler(&asked),
+            Handler::Later(handler) => handler(asked).await,
+            // Has been dealt with.
+            Handler::WithBody(_) => respond::not_found(),
+        }
+    }
+}
+
+/// Answers a request that no handler takes.
+fn unrouted(routed: Routed, request: &Request<()>) -> Response<ResponseBody> {
+    match routed {
+        Routed::Redirect(target) => {
+            let get = matches!(*request.method(), Method::GET | Method::HEAD);
+            let status = if get {
+                StatusCode::MOVED_PERMANENTLY
+            } else {
+                StatusCode::TEMPORARY_REDIRECT
+            };
+            redirect(status, request, &percent_encode(&target))
+        }
+        Routed::Options(allow) => respond::options(&allow),
+        Routed::MethodNotAllowed(allow) => respond::method_not_allowed(&allow),
+        // What a handler takes does not come here.
+        Routed::NotFound | Routed::To(..) => respond::not_found(),
+    }
+}
+
+/// To another path, the query kept.
+fn redirect(status: StatusCode, request: &Request<()>, path: &str) -> Response<ResponseBody> {
+    let target = match request.uri().query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    respond::redirect(status, request.method(), &target)
+}
+
+/// What telemetry wants to know of a request after it is gone.
+struct RequestSummary {
+    method: Method,
+    size_bytes: u64,
+}
+
+impl RequestSummary {
+    /// The size counts what the original counts: URL, method, protocol, headers, host and declared body.
+    fn of(request: &Request<Incoming>) -> Self {
+        let url = request.uri().path_and_query().map_or(0, |url| url.as_str().len());
+        let protocol = "HTTP/1.1".len();
+        let headers = request.headers().iter();
+        let headers: usize = headers
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum();
+        let body = request
+            .headers()
+            .get(CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let size = url + request.method().as_str().len() + protocol + headers;
+        Self {
+            method: request.method().clone(),
+            size_bytes: size as u64 + body.unwrap_or(0),
+        }
+    }
+}
+
+/// The `method` label of metrics: in lower case, and from a small set, whatever clients invent.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::DELETE => "delete",
+        Method::GET => "get",
+        Method::OPTIONS => "options",
+        Method::POST => "post",
+        Method::PUT => "put",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_of_clients_imagination_share_a_label() {
+        let label = |name: &str| method_label(&Method::from_bytes(name.as_bytes()).unwrap());
+        assert_eq!(
+            ["BREW", "put", "PROPFIND", "PUT"].map(label),
+            ["other", "other", "other", "put"]
+        );
+    }
+}

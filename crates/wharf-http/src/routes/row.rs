@@ -1,0 +1,155 @@
+//! What a row of the table of routes has.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Request, Response};
+use hyper::body::Incoming;
+use wharf_gateway::{Caller, Need};
+
+use crate::service::Service;
+use crate::transport::chunks::ResponseBody;
+use crate::transport::door::{Door, Purpose};
+
+/// Below this are the routes that answer in JSON, and none that a flag moves there.
+pub(crate) const API: &str = "/api/v1/";
+
+/// One route.
+pub(crate) struct Row {
+    /// As tests and logs call it.
+    pub(crate) name: &'static str,
+    pub(crate) path: Path,
+    /// HEAD counts as GET.
+    pub(crate) methods: &'static [Method],
+    /// While this is off there is no such route.
+    pub(crate) switch: Switch,
+    /// What rules may withhold; none: everybody is welcome.
+    pub(crate) need: Option<Need>,
+    /// At listeners for one of these purposes. Elsewhere there is no such route.
+    pub(crate) at: &'static [Purpose],
+    /// The label `handler` of `pushgateway_http_requests_total`; none for requests that are not counted.
+    pub(crate) label: Option<&'static str>,
+    /// Whether it is refused until the stored groups are loaded.
+    pub(crate) needs_store: bool,
+    /// How `/api/v1/access` calls it, if it says whether this may be asked for, and what has to be on for that.
+    pub(crate) offered: Option<(&'static str, Switch)>,
+    pub(crate) handler: Handler,
+}
+
+/// What answers.
+#[derive(Clone, Copy)]
+pub(crate) enum Handler {
+    /// What needs nobody to wait. The body of the request does not matter.
+    Now(for<'a> fn(&Asked<'a>) -> Response<ResponseBody>),
+    /// The body does not matter here either.
+    Later(for<'a> fn(Asked<'a>) -> Answering<'a>),
+    /// What reads the body, or says that nobody does.
+    WithBody(for<'a> fn(Asked<'a>, Request<Incoming>) -> Answering<'a>),
+}
+
+/// An answer on its way.
+pub(crate) type Answering<'a> = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send + 'a>>;
+
+/// What handlers get to know of a request.
+pub(crate) struct Asked<'a> {
+    pub(crate) service: Arc<Service>,
+    pub(crate) caller: &'a Caller,
+    pub(crate) door: &'a Door,
+    pub(crate) address: Option<IpAddr>,
+    /// The decoded path: from the key of a group on, where the route has one; otherwise below the prefix.
+    pub(crate) path: &'a [u8],
+    /// Empty and none for those that get the whole request.
+    pub(crate) headers: HeaderMap,
+    pub(crate) query: Option<&'a str>,
+    /// All routes, for the one that says which may be asked for.
+    pub(crate) rows: &'static [&'static Row],
+}
+
+/// Where a route is, below the prefix of all routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Path {
+    Exact(&'static str),
+    /// Whatever the prefix: the Pushgateway has it so.
+    Outside(&'static str),
+    /// The path of the scrape, which a flag may change.
+    Scrape,
+    /// Everything that begins so.
+    Below(&'static str),
+    /// The key of a group to push to.
+    Group,
+    /// The key of a group to look at.
+    ApiGroup,
+    /// The same, and `/history` behind it. A label without a value that is called `history` is none.
+    ApiGroupHistory,
+}
+
+/// What there is only if a flag says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Switch {
+    Always,
+    /// `--web.enable-admin-api`.
+    AdminApi,
+    /// `--web.enable-lifecycle`.
+    Lifecycle,
+}
+
+impl Switch {
+    pub(crate) fn is_on(self, admin_api: bool, lifecycle: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::AdminApi => admin_api,
+            Self::Lifecycle => lifecycle,
+        }
+    }
+}
+
+impl Path {
+    /// Whether a path is this one, which is outside the prefix.
+    pub(crate) fn is_outside(self, path: &[u8]) -> bool {
+        matches!(self, Self::Outside(outside) if path == outside.as_bytes())
+    }
+
+    /// Whether a path is this one; where in it a key of a group begins, if one does.
+    pub(crate) fn find(self, path: &[u8], scrape_path: &str) -> Option<usize> {
+        let is_it = |is_it: bool| is_it.then_some(0);
+        match self {
+            Self::Exact(exact) => is_it(path == exact.as_bytes()),
+            // Found before anything else.
+            Self::Outside(_) => None,
+            Self::Scrape => is_it(path == scrape_path.as_bytes() && !path.starts_with(API.as_bytes())),
+            Self::Below(beginning) => is_it(path.starts_with(beginning.as_bytes())),
+            Self::Group => key_behind("/metrics/job", path).map(|(at, _)| at),
+            Self::ApiGroup | Self::ApiGroupHistory => {
+                let (at, values) = key_behind("/api/v1/groups/job", path)?;
+                let is_history =
+                    values.ends_with(b"/history") && values.split(|byte| *byte == b'/').count() % 2 == 0;
+                (is_history == (self == Self::ApiGroupHistory)).then_some(at)
+            }
+        }
+    }
+}
+
+/// Where the key of a group begins that is behind this, and its values from that of `job` on.
+fn key_behind<'p>(beginning: &str, path: &'p [u8]) -> Option<(usize, &'p [u8])> {
+    let key = path.strip_prefix(beginning.as_bytes())?;
+    let values = key.strip_prefix(b"@base64").unwrap_or(key).strip_prefix(b"/")?;
+    let has_job = values.first().is_some_and(|byte| *byte != b'/');
+    has_job.then_some((beginning.len(), values))
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Rows are statics: two of them are the same only if they are one.
+impl PartialEq for Row {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Row {}
