@@ -1,8 +1,9 @@
 //! What is sent back: statuses, headers, and the bodies of errors.
 
-pub(crate) mod api;
 pub(crate) mod bounds;
+pub(crate) mod envelope;
 pub(crate) mod json;
+pub(crate) mod numbers;
 pub(crate) mod problems;
 pub(crate) mod respond;
 pub(crate) mod status;

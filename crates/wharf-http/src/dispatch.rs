@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use wharf_gateway::{Caller, Peer, Refusal, Remote, identify};
 
-use crate::answer::api::Shareable;
+use crate::answer::envelope::Shareable;
 use crate::answer::respond;
 use crate::answer::status::{self, Denied};
 use crate::request::path::{clean, percent_decode, percent_encode};
@@ -20,7 +20,8 @@ use crate::service::Service;
 use crate::transport::access::{Access, Front, TurnedAway};
 use crate::transport::chunks::ResponseBody;
 use crate::transport::connection::ClientNames;
-use crate::transport::door::{Door, Purpose};
+use crate::transport::door::Door;
+use crate::transport::purpose::Purpose;
 
 impl Service {
     /// Answers one request that has come through a door.

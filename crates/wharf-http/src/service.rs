@@ -11,7 +11,7 @@ use wharf_gateway::{Caller, Gateway, Permit, Places, Refusal, Shutdown};
 
 use crate::request::body;
 use crate::request::origin::Origins;
-use crate::routes::events::NoticeTexts;
+use crate::routes::notices::NoticeTexts;
 use crate::transport::progress::Timeouts;
 
 /// What the flags decide about the HTTP side. Paths are checked and normalised by who makes them.

@@ -5,6 +5,7 @@ pub(crate) mod chunks;
 pub(crate) mod connection;
 pub(crate) mod door;
 pub(crate) mod progress;
+pub(crate) mod purpose;
 pub(crate) mod room;
 pub(crate) mod server;
 pub(crate) mod socket;

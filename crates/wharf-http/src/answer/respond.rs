@@ -4,7 +4,7 @@ use http::header::{ALLOW, CONTENT_TYPE, LOCATION, REFERRER_POLICY, X_CONTENT_TYP
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::transport::chunks::ResponseBody;
-use crate::transport::door::Purpose;
+use crate::transport::purpose::Purpose;
 
 /// A status without a body.
 pub(crate) fn empty(status: StatusCode) -> Response<ResponseBody> {

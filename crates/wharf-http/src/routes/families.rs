@@ -8,7 +8,7 @@ use wharf_model::name::NameRule;
 use wharf_model::{GroupingKey, Selector};
 use wharf_store::{FamilyView, FragmentView};
 
-use crate::answer::api;
+use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
 use crate::request::words::Words;
@@ -47,7 +47,7 @@ pub(crate) async fn list(
                     .is_some_and(|key| Selector::any(&selectors, key))
             });
         }
-        Ok(api::private(StatusCode::OK, |out| {
+        Ok(envelope::private(StatusCode::OK, |out| {
             request.write(
                 snapshot.families(),
                 &refused,

@@ -10,8 +10,9 @@ use wharf_model::{
 };
 use wharf_store::{FragmentView, GroupView};
 
-use crate::answer::api;
+use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
+use crate::answer::numbers;
 use crate::answer::status;
 use crate::request::{grouping, parameters, query};
 use crate::routes::groups::{self, Look};
@@ -49,7 +50,7 @@ pub(crate) async fn show(
             .group(&key)
             .ok_or_else(|| Refusal::no_group(&key))?;
         let look = Look::at(&service, EXPIRING_WITHIN);
-        Ok(api::private(StatusCode::OK, |out| {
+        Ok(envelope::private(StatusCode::OK, |out| {
             request.write(&look, &group, out);
         }))
     });
@@ -77,7 +78,7 @@ pub(crate) async fn history(
         if past.is_none() && !service.gateway.store().has_group(&key) {
             return Err(Refusal::no_group(&key));
         }
-        Ok(api::private(StatusCode::OK, |out| {
+        Ok(envelope::private(StatusCode::OK, |out| {
             groups::write_history(out, &past.unwrap_or_default());
         }))
     });
@@ -112,7 +113,7 @@ pub(crate) async fn delete(
         Ok(families > 0)
     };
     match deleted.await {
-        Ok(deleted) => api::private(StatusCode::OK, |out| {
+        Ok(deleted) => envelope::private(StatusCode::OK, |out| {
             let mut data = Members::object(out);
             data.flag("deleted", deleted);
             data.end();
@@ -233,16 +234,16 @@ fn write_metric(out: &mut Vec<u8>, exposition: &Exposition<'_>, metric: &Metric)
     let mut object = Members::object(out);
     write_strings(object.key("labels"), exposition.labels(metric.labels));
     match metric.value {
-        Value::Number(value) => api::write_number(object.key("value"), value),
+        Value::Number(value) => numbers::write_number(object.key("value"), value),
         Value::Summary(index) => {
             let summary = exposition.summary(index);
-            api::write_count(object.key("count"), wharf_model::Count::Int(summary.count));
-            api::write_number(object.key("sum"), summary.sum);
+            numbers::write_count(object.key("count"), wharf_model::Count::Int(summary.count));
+            numbers::write_number(object.key("sum"), summary.sum);
             let mut quantiles = Members::array(object.key("quantiles"));
             for quantile in exposition.quantiles(summary.quantiles) {
                 let mut pair = Members::array(quantiles.next());
-                api::write_number(pair.next(), quantile.quantile);
-                api::write_number(pair.next(), quantile.value);
+                numbers::write_number(pair.next(), quantile.quantile);
+                numbers::write_number(pair.next(), quantile.value);
                 pair.end();
             }
             quantiles.end();
@@ -266,16 +267,16 @@ fn write_metric(out: &mut Vec<u8>, exposition: &Exposition<'_>, metric: &Metric)
 }
 
 fn write_histogram(object: &mut Members<'_>, exposition: &Exposition<'_>, histogram: &Histogram) {
-    api::write_count(object.key("count"), histogram.count);
-    api::write_number(object.key("sum"), histogram.sum);
+    numbers::write_count(object.key("count"), histogram.count);
+    numbers::write_number(object.key("sum"), histogram.sum);
     // They are stored in the order in which they came.
     let mut ascending: Vec<_> = exposition.buckets(histogram.buckets).iter().collect();
     ascending.sort_by(|a, b| a.upper_bound.total_cmp(&b.upper_bound));
     let mut buckets = Members::array(object.key("buckets"));
     for bucket in ascending {
         let mut pair = Members::array(buckets.next());
-        api::write_number(pair.next(), bucket.upper_bound);
-        api::write_count(pair.next(), bucket.cumulative_count);
+        numbers::write_number(pair.next(), bucket.upper_bound);
+        numbers::write_count(pair.next(), bucket.cumulative_count);
         pair.end();
     }
     buckets.end();
@@ -289,9 +290,9 @@ fn write_native(out: &mut Vec<u8>, native: &NativeHistogram) {
     object
         .key("schema")
         .extend_from_slice(native.schema.to_string().as_bytes());
-    api::write_number(object.key("zero_threshold"), native.zero_threshold);
-    api::write_count(object.key("zero_count"), native.zero_count);
-    api::write_native_buckets(object.key("buckets"), native);
+    numbers::write_number(object.key("zero_threshold"), native.zero_threshold);
+    numbers::write_count(object.key("zero_count"), native.zero_count);
+    numbers::write_native_buckets(object.key("buckets"), native);
     object.end();
 }
 
@@ -301,7 +302,7 @@ fn write_exemplar(object: &mut Members<'_>, exposition: &Exposition<'_>, index: 
     };
     let mut member = Members::object(object.key("exemplar"));
     write_strings(member.key("labels"), exposition.labels(exemplar.labels));
-    api::write_number(member.key("value"), exemplar.value);
+    numbers::write_number(member.key("value"), exemplar.value);
     member.number("time_seconds", exemplar.timestamp.map(seconds));
     member.end();
 }

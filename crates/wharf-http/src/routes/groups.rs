@@ -6,6 +6,7 @@
 mod cursor;
 mod filter;
 mod shown;
+mod state;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use self::filter::Filter;
 use self::shown::{DEFAULT_FIELDS, FIELDS};
 pub(crate) use self::shown::{Look, write_fields, write_history};
 
-use crate::answer::api;
+use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
 use crate::request::words::Words;
@@ -47,7 +48,7 @@ pub(crate) async fn list(
             let passes = |candidate: &Candidate<'_>| request.filter.passes(&look, candidate);
             service.gateway.store().list_where(&request.listing, &passes)
         };
-        Ok(api::answer(StatusCode::OK, |out| {
+        Ok(envelope::answer(StatusCode::OK, |out| {
             request.write(&look, &page, out);
         }))
     });
@@ -104,7 +105,7 @@ pub(crate) async fn delete(
             "deleted by selector"
         );
     }
-    api::answer(StatusCode::OK, |out| {
+    envelope::answer(StatusCode::OK, |out| {
         let mut data = Members::object(out);
         data.integer("count", deleted.keys.len() as u64);
         data.flag("dry_run", request.dry_run);
@@ -163,7 +164,7 @@ impl ListRequest {
                 "fields" => request.fields = fields(&value)?,
                 "total" => request.counts = query::flag(&name, &value)?,
                 "q" => request.filter.words = Words::of(&value)?,
-                "state" => request.filter.states = filter::states(&value)?,
+                "state" => request.filter.states = state::states(&value)?,
                 "expiring_within" => {
                     let within = duration::parse(&value);
                     request.filter.expiring_within =

@@ -45,11 +45,6 @@ pub(crate) fn page(external_prefix: &str) -> Response<ResponseBody> {
     response
 }
 
-/// Whether a header says what the page may do.
-pub(crate) fn is_policy(name: &HeaderName) -> bool {
-    *name == CONTENT_SECURITY_POLICY
-}
-
 /// A file of the page, by its path inside the route prefix. Browsers keep it, and ask whether it is still the same.
 pub(crate) fn static_file(path: &[u8], headers: &HeaderMap) -> Response<ResponseBody> {
     let Some(served) = SERVED.iter().find(|served| path == served.file.path.as_bytes()) else {

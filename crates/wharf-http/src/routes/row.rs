@@ -11,7 +11,8 @@ use wharf_gateway::{Caller, Need};
 
 use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
-use crate::transport::door::{Door, Purpose};
+use crate::transport::door::Door;
+use crate::transport::purpose::Purpose;
 
 /// Below this are the routes that answer in JSON, and none that a flag moves there.
 pub(crate) const API: &str = "/api/v1/";

@@ -7,7 +7,7 @@ use wharf_gateway::{Caller, Refusal, Right};
 use wharf_history::History;
 use wharf_store::{Detail, Files, Totals, UnixNanos, WriterStatistics};
 
-use crate::answer::api;
+use crate::answer::envelope;
 use crate::answer::json::{self, Members};
 use crate::answer::status;
 use crate::request::query;
@@ -34,7 +34,7 @@ pub(crate) async fn show(
         Err(error) => return status::answer(error),
     };
     let shown = workers::run(move || {
-        Ok(api::private(StatusCode::OK, |out| {
+        Ok(envelope::private(StatusCode::OK, |out| {
             write(&service, since, is_admin, out);
         }))
     });

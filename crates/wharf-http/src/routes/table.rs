@@ -7,12 +7,13 @@ use http::Method;
 use wharf_gateway::Need::{ForEvery, ForSome, Identity};
 use wharf_gateway::Right;
 
-use crate::answer::{api, respond};
+use crate::answer::respond;
 use crate::routes::row::{API, Asked, Handler, Path, Row, Switch};
 use crate::routes::{
-    backup, description, events, families, group, groups, page, process, push, scrape, stats, visitor, wipe,
+    backup, description, events, families, group, groups, metrics, options, page, process, push, scrape,
+    stats, status, visitor, wipe,
 };
-use crate::transport::door::Purpose::{self, Admin, Push, Scrape};
+use crate::transport::purpose::Purpose::{self, Admin, Push, Scrape};
 
 const GET: &[Method] = &[Method::GET];
 const POST: &[Method] = &[Method::POST];
@@ -168,7 +169,7 @@ static STATUS: Row = Row {
     need: Some(ForSome(Right::Read)),
     at: SHOWING,
     label: Some("api/v1/status"),
-    handler: Handler::Now(|asked| api::status(&asked.service, asked.caller)),
+    handler: Handler::Now(|asked| status::show(&asked.service, asked.caller)),
     ..PLAIN
 };
 
@@ -179,7 +180,7 @@ static METRICS: Row = Row {
     at: SHOWING,
     label: Some("api/v1/metrics"),
     needs_store: true,
-    handler: Handler::Later(|asked| Box::pin(api::metrics(asked.service, asked.caller))),
+    handler: Handler::Later(|asked| Box::pin(metrics::show(asked.service, asked.caller))),
     ..PLAIN
 };
 
@@ -228,7 +229,7 @@ pub(crate) static API_OPTIONS: Row = Row {
     path: Path::Below(API),
     methods: &[Method::OPTIONS],
     label: Some("api/v1/options"),
-    handler: Handler::Now(|_| api::options()),
+    handler: Handler::Now(|_| options::show()),
     ..PLAIN
 };
 

@@ -3,7 +3,7 @@
 use http::{Response, StatusCode};
 use wharf_gateway::Right;
 
-use crate::answer::api;
+use crate::answer::envelope;
 use crate::answer::json::Members;
 use crate::routes::row::{Asked, Row};
 use crate::transport::chunks::ResponseBody;
@@ -16,7 +16,7 @@ pub(crate) fn show(asked: &Asked<'_>) -> Response<ResponseBody> {
     let may = |row: &Row| {
         asked.door.serves(row.at) && row.need.is_none_or(|need| asked.caller.demand(need).is_ok())
     };
-    api::private(StatusCode::OK, |out| {
+    envelope::private(StatusCode::OK, |out| {
         let mut data = Members::object(out);
         data.flag("admin", asked.caller.have(Right::Admin));
         for row in asked.rows {

@@ -8,10 +8,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::header::CONTENT_SECURITY_POLICY;
 use http::{HeaderMap, Response};
 use wharf_gateway::{Condition, Refusal, SettingsFile, Users};
 
-use crate::routes::page;
 use crate::transport::chunks::ResponseBody;
 use crate::transport::tls::Tls;
 
@@ -151,7 +151,7 @@ impl Access {
     pub(crate) fn put_headers(&self, response: &mut Response<ResponseBody>) {
         let headers = response.headers_mut();
         for (name, value) in &self.headers {
-            if page::is_policy(name) || !headers.contains_key(name) {
+            if *name == CONTENT_SECURITY_POLICY || !headers.contains_key(name) {
                 headers.insert(name, value.clone());
             }
         }

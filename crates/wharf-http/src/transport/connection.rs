@@ -49,7 +49,7 @@ pub(crate) async fn serve(
     let progress = &seat.progress;
     progress.begin_handshake();
     let stream = tokio::select! {
-        // What is open may have content something, which is answered, also if the gateway stops.
+        // What is open may have brought something, which is answered, also if the gateway stops.
         biased;
         stream = Stream::open(stream, peer, door.front()) => stream,
         () = unwanted(&seat) => None,

@@ -13,8 +13,9 @@ use wharf_gateway::Peer;
 
 use crate::service::Service;
 use crate::transport::connection;
-use crate::transport::door::{Door, Purpose};
+use crate::transport::door::Door;
 use crate::transport::progress::Timeouts;
+use crate::transport::purpose::Purpose;
 use crate::transport::room::{Room, Seated};
 use crate::transport::socket::{Accepting, Listener, Socket};
 

@@ -11,7 +11,7 @@ use wharf_model::name::is_reserved_label_name;
 use wharf_store::{Commit, PUSH_TIME, Restored, UnixNanos};
 
 use super::Line;
-use crate::answer::api;
+use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
 use crate::request::body;
@@ -87,7 +87,7 @@ async fn import(
         by = caller.who(),
         "groups imported"
     );
-    Ok(api::private(StatusCode::OK, |out| done.write(out)))
+    Ok(envelope::private(StatusCode::OK, |out| done.write(out)))
 }
 
 struct Import {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use wharf_gateway::rfc3339;
 use wharf_history::{GroupHistory, PastPush, Pulse};
 use wharf_model::{GroupingKey, duration};
-use wharf_store::{GroupInfo, UnixNanos};
+use wharf_store::GroupInfo;
 
-use super::filter::{Condition, STATES};
+use super::state::{Condition, Moment, STATES, seconds};
 use crate::answer::json::{Members, write_integer, write_number, write_string, write_strings};
 use crate::request::grouping;
 use crate::service::Service;
@@ -15,8 +15,7 @@ use crate::service::Service;
 /// A look at groups: at one moment, with what is known of their past.
 pub(crate) struct Look<'g> {
     service: &'g Service,
-    pub(super) now: UnixNanos,
-    pub(super) expiring_within: Duration,
+    pub(super) moment: Moment,
 }
 
 /// A group, and its past.
@@ -34,8 +33,10 @@ impl<'g> Look<'g> {
         }
         Self {
             service,
-            now: service.gateway.now(),
-            expiring_within,
+            moment: Moment {
+                now: service.gateway.now(),
+                expiring_within,
+            },
         }
     }
 
@@ -103,7 +104,7 @@ pub(super) const FIELDS: [Field; 16] = [
         let mut states = Members::array(out);
         for (name, _) in STATES
             .iter()
-            .filter(|(_, state)| condition.is(*state, group.look, || group.past.pulse()))
+            .filter(|(_, state)| condition.is(*state, group.look.moment, || group.past.pulse()))
         {
             write_string(states.next(), name);
         }
@@ -198,9 +199,6 @@ fn write_error(out: &mut Vec<u8>, past: &GroupHistory, with_text: bool) {
     clippy::cast_precision_loss,
     reason = "a double keeps a millisecond for some hundred thousand years"
 )]
-pub(super) fn seconds(ms: i64) -> f64 {
-    ms as f64 / 1000.0
-}
 
 /// The double that is written with the same digits.
 fn widen(seconds: f32) -> f64 {

@@ -12,7 +12,7 @@ use wharf_model::{Exposition, GroupingKey};
 use wharf_store::{Commit, Facts, GroupPush};
 
 use super::{Received, demand_date, is_inconsistent};
-use crate::answer::api;
+use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
 use crate::request::body;
@@ -160,7 +160,7 @@ async fn push(
     // Nothing of it was stored, so it is no success.
     let failure = refused.first().filter(|_| groups == 0).map(|(_, error)| error);
     let status = failure.map_or(service.settings.success_status, |error| status::of(error.reason));
-    let mut response = api::answer(status, |out| {
+    let mut response = envelope::answer(status, |out| {
         let mut data = Members::object(out);
         data.key("groups")
             .extend_from_slice(groups.to_string().as_bytes());

@@ -1,0 +1,44 @@
+//! The envelope of the JSON API, and who may read what is in it.
+
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Response, StatusCode};
+
+use crate::answer::json::Members;
+use crate::answer::respond;
+use crate::transport::chunks::ResponseBody;
+
+/// An answer of the API: the data in its envelope.
+pub(crate) fn answer(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
+    let mut response = enveloped(status, write_data);
+    share(&mut response);
+    response
+}
+
+/// The same for the gateway's own page only: no other may read what the original would not show it.
+pub(crate) fn private(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
+    let mut response = enveloped(status, write_data);
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(CACHE_CONTROL, no_store);
+    response
+}
+
+fn enveloped(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
+    let mut body = Vec::new();
+    let mut envelope = Members::object(&mut body);
+    let is_success = status.is_success();
+    envelope.string("status", if is_success { "success" } else { "error" });
+    write_data(envelope.key("data"));
+    envelope.end();
+    respond::with_type(status, "application/json", body)
+}
+
+/// On a response: pages of other origins may read it, if they may read anything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shareable;
+
+/// What all shareable answers have.
+pub(crate) fn share(response: &mut Response<ResponseBody>) {
+    let no_cache = HeaderValue::from_static("no-cache, no-store, must-revalidate");
+    response.headers_mut().insert(CACHE_CONTROL, no_cache);
+    response.extensions_mut().insert(Shareable);
+}
