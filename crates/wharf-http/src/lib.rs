@@ -21,6 +21,7 @@ mod transport;
 mod workers;
 
 pub use request::origin::Origins;
+pub use request::pushed;
 pub use routes::backup;
 pub use service::{BuildInformation, HttpSettings, Service, Status};
 pub use transport::access::{Access, AccessSource, Fixed, Front, RateLimit};

@@ -10,6 +10,7 @@ pub(crate) mod options;
 pub(crate) mod origin;
 pub(crate) mod parameters;
 pub(crate) mod path;
+pub mod pushed;
 pub(crate) mod query;
 pub(crate) mod shape;
 pub(crate) mod words;

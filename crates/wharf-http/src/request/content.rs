@@ -5,9 +5,12 @@ use http::header::CONTENT_TYPE;
 
 /// The format of a pushed body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum BodyFormat {
+pub enum BodyFormat {
+    /// The text format, also where nothing or something unknown is named.
     Text,
+    /// `OpenMetrics`.
     OpenMetrics,
+    /// Delimited protobuf messages.
     Protobuf,
 }
 

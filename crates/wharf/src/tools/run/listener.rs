@@ -2,19 +2,18 @@
 //!
 //! The URL has 128 random bits in its path, so that other users of the machine cannot push to it. What follows them,
 //! such as `/metrics/job/x`, does not matter: everything belongs to the group of the run. `PUT` replaces all that
-//! came before, `POST` the families that it has, `DELETE` removes everything.
+//! came before, `POST` the families that it has, `DELETE` removes everything. Bodies are read as a gateway reads them.
 
 use std::convert::Infallible;
 use std::fmt::Display;
-use std::io::{self, Read as _};
+use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::read::GzDecoder;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -23,6 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use wharf_http::pushed::{self, BodyFormat};
 
 use crate::tools::families::{Families, Format};
 
@@ -126,9 +126,10 @@ async fn take(
     let body = body
         .map_err(|_| refuse(StatusCode::PAYLOAD_TOO_LARGE, &too_large))?
         .to_bytes();
-    let body = expand(&head.headers, body)?;
-    let found = Families::read(&body, format(&head.headers))
-        .map_err(|error| refuse(StatusCode::BAD_REQUEST, &error))?;
+    let (body, format) =
+        pushed::read(&head.headers, body, MAX_BYTES).map_err(|error| refuse(error.status(), &error))?;
+    let found =
+        Families::read(&body, format_of(format)).map_err(|error| refuse(StatusCode::BAD_REQUEST, &error))?;
 
     let mut families = families.lock().unwrap_or_else(PoisonError::into_inner);
     let mut changed = match head.method {
@@ -147,40 +148,10 @@ async fn take(
     Ok(StatusCode::OK)
 }
 
-fn expand(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
-    match header(headers, &header::CONTENT_ENCODING) {
-        "" | "identity" => Ok(body),
-        "gzip" => {
-            let mut expanded = Vec::new();
-            let read = GzDecoder::new(&*body)
-                .take(MAX_BYTES as u64 + 1)
-                .read_to_end(&mut expanded);
-            match read {
-                Ok(count) if count <= MAX_BYTES => Ok(expanded.into()),
-                Ok(_) => {
-                    let text = format!("expected at most {MAX_BYTES} bytes when expanded, found more");
-                    Err((StatusCode::PAYLOAD_TOO_LARGE, text))
-                }
-                Err(error) => Err((StatusCode::BAD_REQUEST, format!("expected gzip, found: {error}"))),
-            }
-        }
-        other => {
-            let text = format!("expected gzip or no encoding, found `{}`", other.escape_debug());
-            Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, text))
-        }
+fn format_of(format: BodyFormat) -> Format {
+    match format {
+        BodyFormat::Text => Format::Text,
+        BodyFormat::OpenMetrics => Format::OpenMetrics,
+        BodyFormat::Protobuf => Format::Protobuf,
     }
-}
-
-fn format(headers: &HeaderMap) -> Format {
-    let media_type = header(headers, &header::CONTENT_TYPE);
-    match media_type.split(';').next().unwrap_or_default().trim() {
-        "application/vnd.google.protobuf" => Format::Protobuf,
-        "application/openmetrics-text" => Format::OpenMetrics,
-        _ => Format::Text,
-    }
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> &'a str {
-    let value = headers.get(name).and_then(|value| value.to_str().ok());
-    value.unwrap_or_default()
 }

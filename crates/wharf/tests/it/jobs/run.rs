@@ -532,16 +532,32 @@ fn metrics_of_the_command_come_from_a_file_and_a_url() {
             .header("Content-Encoding", "gzip")
             .body(body::gzip(&vec![b'\n'; 17_000_000]));
         assert_eq!(send(bomb).status, 413);
+        // Whatever a gateway takes is taken.
+        let zstd = post(&route)
+            .header("Content-Encoding", "zstd")
+            .body(body::zstd(b"packed 6\n"));
+        assert_eq!(send(zstd).status, 200);
         let snappy = post(&route).header("Content-Encoding", "snappy").body("x");
-        assert_eq!(send(snappy).status, 415);
+        assert_eq!(send(snappy).status, 400);
 
         run.end();
         let scrape = gateway.scrape();
-        let values = ["rows", "both", "pushed", "added", "binary", "gone", "stranger"]
-            .map(|name| found(&scrape, name));
+        let values = [
+            "rows", "both", "pushed", "added", "binary", "packed", "gone", "stranger",
+        ]
+        .map(|name| found(&scrape, name));
         assert_eq!(
             values,
-            [Some(7.0), Some(1.0), Some(1.0), Some(1.0), Some(5.0), None, None]
+            [
+                Some(7.0),
+                Some(1.0),
+                Some(1.0),
+                Some(1.0),
+                Some(5.0),
+                Some(6.0),
+                None,
+                None
+            ]
         );
         assert_eq!(found(&scrape, "job_run_metrics_accepted"), Some(1.0));
         let rows = scrape
