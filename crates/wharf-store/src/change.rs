@@ -6,6 +6,7 @@ use wharf_model::GroupingKey;
 
 use crate::effect::{By, Facts};
 use crate::lifetime::Lifetime;
+use crate::memory::without::Without;
 use crate::mode::PushMode;
 use crate::prepare::Prepared;
 
@@ -20,12 +21,16 @@ pub(crate) enum Change<'a> {
         mode: PushMode,
         lifetime: Option<Lifetime>,
         prepared: Prepared<'a>,
-        cause: Cause,
+        cause: Cause<'a>,
+        /// The families without those that the group loses by this, if they are many.
+        without: Option<Box<Without>>,
     },
     /// Groups, sorted by key, each once.
     Delete {
         keys: Cow<'a, [GroupingKey]>,
         by: By,
+        /// The families without those of some of these groups, which have many.
+        without: Option<Box<Without>>,
     },
     /// Families of groups, which are sorted by key, each once.
     DeleteFamilies {
@@ -38,9 +43,9 @@ pub(crate) enum Change<'a> {
 
 /// Why families are put.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Cause {
+pub(crate) enum Cause<'a> {
     /// A push was taken.
-    Push(Facts),
+    Push(&'a Facts),
     /// A push was refused: this is its trace.
     Refusal,
     /// The group comes from elsewhere.

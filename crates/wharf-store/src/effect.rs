@@ -26,6 +26,18 @@ pub struct Facts {
     pub duration_seconds: Option<f64>,
 }
 
+impl Facts {
+    /// Nothing is to be booked.
+    pub(crate) const NONE: &'static Self = &Self {
+        input: "",
+        method: None,
+        address: None,
+        body_bytes: 0,
+        series: 0,
+        duration_seconds: None,
+    };
+}
+
 /// What a change has done to a group, or to all of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Effect {
@@ -112,13 +124,13 @@ pub enum By {
     Expiry,
 }
 
-/// Effects of one change; mostly it is one.
+/// Effects of one change.
 #[derive(Debug, Default)]
 pub(crate) enum Effects {
+    /// Nobody has asked, or there are none.
     #[default]
     None,
-    One(Effect),
-    Many(Vec<Effect>),
+    Told(Vec<Effect>),
     /// More than anybody is going to be told one by one, by the change of this number.
     TooMany(Revision),
 }
@@ -128,24 +140,19 @@ pub(crate) const MOST_TOLD: usize = 4 * 1024;
 
 impl Effects {
     pub(crate) fn add(&mut self, effect: Effect) {
-        *self = match std::mem::take(self) {
-            Self::None => Self::One(effect),
-            Self::One(first) => Self::Many(vec![first, effect]),
-            Self::Many(mut all) if all.len() < MOST_TOLD => {
-                all.push(effect);
-                Self::Many(all)
-            }
-            Self::Many(_) | Self::TooMany(_) => Self::TooMany(effect.revision),
-        };
+        match self {
+            Self::None => *self = Self::Told(vec![effect]),
+            Self::Told(all) if all.len() < MOST_TOLD => all.push(effect),
+            Self::Told(_) | Self::TooMany(_) => *self = Self::TooMany(effect.revision),
+        }
     }
 
     /// Adds those of another change.
     pub(crate) fn extend(&mut self, more: Self) {
-        match more {
-            Self::None => {}
-            Self::One(effect) => self.add(effect),
-            Self::Many(effects) => effects.into_iter().for_each(|effect| self.add(effect)),
-            Self::TooMany(revision) => *self = Self::TooMany(revision),
+        match (&mut *self, more) {
+            (_, Self::None) => {}
+            (Self::None, more) | (_, more @ Self::TooMany(_)) => *self = more,
+            (_, Self::Told(effects)) => effects.into_iter().for_each(|effect| self.add(effect)),
         }
     }
 }

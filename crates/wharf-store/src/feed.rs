@@ -115,8 +115,7 @@ impl Feed {
         let mut ring = lock(&self.ring);
         match effects {
             Effects::None => return,
-            Effects::One(effect) => ring.push(Entry { effect, waits }),
-            Effects::Many(effects) => {
+            Effects::Told(effects) => {
                 for effect in effects {
                     ring.push(Entry { effect, waits });
                 }

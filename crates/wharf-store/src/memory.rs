@@ -10,3 +10,4 @@ pub(crate) mod leaves;
 pub(crate) mod piece;
 pub(crate) mod roster;
 pub(crate) mod state;
+pub(crate) mod without;

@@ -470,6 +470,7 @@ impl<'a> Reader<'a> {
             DELETE => Ok(Change::Delete {
                 keys: Cow::Owned(vec![self.key()?]),
                 by: By::Request,
+                without: None,
             }),
             WIPE => Ok(Change::Wipe),
             DELETE_FAMILIES if self.version == SEVERAL => {
@@ -545,6 +546,7 @@ impl<'a> Reader<'a> {
             lifetime,
             prepared,
             cause: Cause::Again,
+            without: None,
         })
     }
 }

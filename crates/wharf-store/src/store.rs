@@ -2,7 +2,7 @@
 //!
 //! What changes it is in the files of `write`, what lists it in those of `read`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use wharf_ledger::{CheckpointError, Ledger, Sequence};
 use wharf_model::GroupingKey;
@@ -22,6 +22,9 @@ use crate::{Reserved, Revision};
 /// Groups that are counted under one hold of the lock.
 const COUNTED_AT_ONCE: usize = 512;
 
+/// To take so many families out of a group takes no time to speak of.
+const FEW_FAMILIES: usize = 512;
+
 /// Groups in memory, and in a ledger if there is one. Shared between threads by reference.
 #[derive(Debug)]
 pub struct Store {
@@ -30,6 +33,10 @@ pub struct Store {
     pub(crate) lock: Lock,
     pub(crate) local: Local,
     pub(crate) claims: Claims,
+    /// Who takes groups of very many families out.
+    pub(crate) removing: Mutex<()>,
+    /// So many families are taken out of a group at once.
+    pub(crate) few_families: usize,
 }
 
 impl Store {
@@ -42,6 +49,8 @@ impl Store {
             lock: Lock::default(),
             local: Local::default(),
             claims: Claims::default(),
+            removing: Mutex::default(),
+            few_families: FEW_FAMILIES,
         }
     }
 
@@ -51,12 +60,26 @@ impl Store {
         self
     }
 
+    /// Takes groups of more families than this out as those of very many are, for tests.
+    #[doc(hidden)]
+    pub fn with_few_families(mut self, few: usize) -> Self {
+        self.few_families = few;
+        self
+    }
+
     /// Tells of all changes from now on; see [`Effect`](crate::Effect) for what is told, and [`Follower`] for how.
     ///
     /// Who keeps a picture of what is stored follows first and takes a [snapshot](Self::snapshot) then: the snapshot has
     /// what was changed before, and some of what is told.
     pub fn follow(&self) -> Follower {
         Follower::of(self.local.feed())
+    }
+
+    /// The most that was done under one hold of the lock since the last time that this was asked: fragments that were put
+    /// or removed, and series that went into the index or out of it. Whoever comes meanwhile waits for that, half a
+    /// microsecond or so for each.
+    pub fn longest_hold(&self) -> u64 {
+        std::mem::take(&mut self.lock().longest)
     }
 
     /// The last change of a group; none if there is no such group.

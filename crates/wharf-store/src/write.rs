@@ -9,6 +9,7 @@ pub(crate) mod lock;
 pub(crate) mod many;
 mod merge;
 pub(crate) mod push;
+mod remove;
 pub(crate) mod restore;
 mod survey;
 pub(crate) mod undo;

@@ -1,6 +1,7 @@
 //! Deleting: one group, or everything.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use wharf_model::GroupingKey;
 
@@ -14,7 +15,14 @@ impl Gateway {
     /// # Errors
     /// If that cannot be stored.
     pub async fn delete(&self, key: &GroupingKey) -> Result<bool, Refusal> {
-        let (existed, commit) = self.store.delete(key)?;
+        let (existed, commit) = if self.store.is_large(key) {
+            // Other threads go on with their requests; so should this one.
+            let (store, key) = (Arc::clone(&self.store), key.clone());
+            let deleted = tokio::task::spawn_blocking(move || store.delete(&key));
+            deleted.await.map_err(|_panicked| Refusal::internal())??
+        } else {
+            self.store.delete(key)?
+        };
         commit.wait().await?;
         if existed {
             self.activity.deleted([key.clone()]);

@@ -21,5 +21,5 @@ pub(crate) struct Intent<'a> {
     /// How long the group lives from then on.
     pub(crate) lifetime: Option<Lifetime>,
     /// What is to be booked with it.
-    pub(crate) facts: Facts,
+    pub(crate) facts: &'a Facts,
 }

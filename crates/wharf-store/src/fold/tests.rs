@@ -43,7 +43,7 @@ impl Shared {
             mode: push.mode,
             delta: record::decode_image(&delta, preparer),
             lifetime,
-            facts: Facts::default(),
+            facts: Facts::NONE,
         };
         let old = self.images.get(key).cloned();
         let old = old.as_deref().map(|old| record::decode_image(old, preparer));
@@ -74,6 +74,7 @@ impl Shared {
             lifetime,
             prepared: record::decode_image(image, preparer),
             cause: Cause::Again,
+            without: None,
         };
         let at = Revision(self.revision);
         drop(self.state.apply(preparer, at, [change], Tell::default()));
@@ -193,7 +194,7 @@ fn a_fold_does_not_look_at_what_a_push_replaces() {
         mode,
         delta: preparer.prepare(&key, &exposition, UnixNanos(1)).unwrap(),
         lifetime: None,
-        facts: Facts::default(),
+        facts: Facts::NONE,
     };
     let other = decode("# TYPE m counter\nm{x=\"1\"} 1\n# TYPE n gauge\nn 1\n");
     let old = preparer.prepare(&key, &other, UnixNanos(1)).unwrap();

@@ -22,9 +22,15 @@ impl GroupIds {
         id
     }
 
+    /// The group is gone, and its number can be given to another.
     pub(crate) fn release(&mut self, id: GroupId) {
-        self.keys[id.0 as usize] = None;
+        self.retire(id);
         self.free.push(id);
+    }
+
+    /// The group is gone. Its number is still in use where nobody has taken it out; [`Self::release`] follows.
+    pub(crate) fn retire(&mut self, id: GroupId) {
+        self.keys[id.0 as usize] = None;
     }
 
     pub(crate) fn key(&self, id: GroupId) -> Option<&GroupingKey> {

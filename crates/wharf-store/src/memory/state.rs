@@ -5,11 +5,11 @@ mod apply;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use imbl::OrdMap;
 use wharf_model::GroupingKey;
 
-pub(crate) use self::apply::{Applied, Before, Tell};
+pub(crate) use self::apply::{Applied, Before, Taken, Tell};
 use crate::lifetime::Lifetimes;
 use crate::limits::{Accounts, Exceeded, Growth, Limited, Limits};
 use crate::memory::checks::{Checks, Incoming, duplicate};
@@ -17,13 +17,17 @@ use crate::memory::family::Family;
 use crate::memory::ids::GroupIds;
 use crate::memory::index::{GroupId, SeriesIndex};
 use crate::memory::leaf::Leaf;
-use crate::memory::roster::{Roster, Rosters};
+use crate::memory::roster::{Names, Roster, Rosters};
+use crate::memory::without::{Families, Without};
 use crate::mode::PushMode;
 use crate::parts::FamilyParts;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::series::{Fingerprint, series_of};
 use crate::size::Size;
 use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, Revision, UnixNanos, is_time};
+
+/// Groups of more families that are taken out together.
+const MOST_LARGE: usize = 64;
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -38,6 +42,12 @@ pub(crate) struct State {
     size: Size,
     /// What is gone, see [`Self::take_litter`].
     litter: Litter,
+    /// The families that have been touched since somebody began to watch, if somebody does.
+    touched: Option<HashSet<Arc<str>>>,
+    /// How much has been done: fragments that were put or removed, and series that went into the index or out of it.
+    work: u64,
+    /// Another for each state, also for that after a wipe.
+    identity: Arc<()>,
 }
 
 #[derive(Debug)]
@@ -72,6 +82,12 @@ impl Group {
     }
 }
 
+impl Litter {
+    fn is_empty(&self) -> bool {
+        self.families.is_empty() && self.wiped.is_none() && self.names.is_empty() && self.replaced.is_empty()
+    }
+}
+
 /// What a group has of some families. Leaves that are held are copied when they change, so not for long.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
@@ -93,6 +109,8 @@ impl Held {
 pub(crate) struct Litter {
     families: Vec<Arc<Family>>,
     wiped: Option<Box<State>>,
+    names: Vec<Names>,
+    replaced: Vec<Without>,
 }
 
 impl State {
@@ -191,10 +209,67 @@ impl State {
         self.groups.get(key).map(|group| group.revision)
     }
 
-    /// What the last changes have left to be freed. It takes a while where it is much, so it is for the caller to
-    /// drop it when nobody waits for the lock any more.
-    pub(crate) fn take_litter(&mut self) -> Litter {
-        std::mem::take(&mut self.litter)
+    /// What the last changes have left to be freed, if they have. It takes a while where it is much, so it is for the
+    /// caller to drop it when nobody waits for the lock any more.
+    pub(crate) fn take_litter(&mut self) -> Option<Litter> {
+        (!self.litter.is_empty()).then(|| std::mem::take(&mut self.litter))
+    }
+
+    // ---- many families ------------------------------------------------------------------------------------
+
+    /// Whether one of these groups has more families than a few.
+    pub(crate) fn has_large(&self, keys: &[GroupingKey], few: usize) -> bool {
+        // In most stores there are not even so many.
+        self.families.len() > few && keys.iter().any(|key| self.is_large(key, few))
+    }
+
+    fn is_large(&self, key: &GroupingKey, few: usize) -> bool {
+        let group = self.groups.get(key);
+        group.is_some_and(|group| group.families.len() > few)
+    }
+
+    /// Those of these groups, with their families.
+    pub(crate) fn large(&self, keys: &[GroupingKey], few: usize) -> Vec<(GroupingKey, Names)> {
+        let large = keys.iter().filter(|key| self.is_large(key, few));
+        let groups = large.filter_map(|key| Some((key.clone(), self.groups.get(key)?.families.names())));
+        groups.take(MOST_LARGE).collect()
+    }
+
+    /// Begins to watch which families are touched, and says what they are now.
+    pub(crate) fn watch_families(&mut self) -> Families {
+        self.touched = Some(HashSet::new());
+        self.families.clone()
+    }
+
+    /// Those that have been touched since the last time; none if everything has gone.
+    pub(crate) fn take_touched(&mut self) -> Option<HashSet<Arc<str>>> {
+        self.touched.as_mut().map(std::mem::take)
+    }
+
+    /// Ends that. So many families were looked at.
+    pub(crate) fn stop_watching(&mut self, families: usize) {
+        self.touched = None;
+        self.work += families as u64;
+    }
+
+    /// Takes series out of the index that a group does not have any more; with the last ones, the number of a group that
+    /// is gone can be given to another.
+    pub(crate) fn forget_series(&mut self, taken: &Taken, fingerprints: &[Fingerprint], are_last: bool) {
+        if !Arc::ptr_eq(&self.identity, &taken.from) {
+            return;
+        }
+        for fingerprint in fingerprints {
+            self.index.remove(*fingerprint, taken.id);
+        }
+        self.work += fingerprints.len() as u64;
+        if are_last && taken.is_gone {
+            self.ids.release(taken.id);
+        }
+    }
+
+    /// How much has been done so far.
+    pub(crate) fn work(&self) -> u64 {
+        self.work
     }
 
     // ---- checks -------------------------------------------------------------------------------------------

@@ -21,14 +21,18 @@ impl Store {
         // Also for a group that is not there: its end may still be on the way to the disk, and this answer must not
         // overtake it.
         let record = self.local.has_ledger().then(|| record::delete(key));
+        let keys = std::slice::from_ref(key);
+        let (without, mut guarded) = self.hold_without(keys, None);
         let change = Change::Delete {
-            keys: Cow::Borrowed(std::slice::from_ref(key)),
+            keys: Cow::Borrowed(keys),
             by: By::Request,
+            without,
         };
-        let mut guarded = self.lock();
         let (applied, commit) = self
             .local
-            .change(&mut guarded, &self.preparer, record, [change])?;
+            .change_one(&mut guarded, &self.preparer, record, change)?;
+        drop(guarded);
+        self.forget_series(applied.taken);
         Ok((applied.groups > 0, commit))
     }
 
@@ -41,7 +45,7 @@ impl Store {
         let mut guarded = self.lock();
         let (applied, commit) = self
             .local
-            .change(&mut guarded, &self.preparer, record, [Change::Wipe])?;
+            .change_one(&mut guarded, &self.preparer, record, Change::Wipe)?;
         Ok((applied.groups, commit))
     }
 
@@ -63,7 +67,7 @@ impl Store {
         let mut guarded = self.lock();
         let (applied, commit) = self
             .local
-            .change(&mut guarded, &self.preparer, record, [change])?;
+            .change_one(&mut guarded, &self.preparer, record, change)?;
         Ok((applied.families, commit))
     }
 
@@ -102,7 +106,7 @@ impl Store {
         };
         let (_, commit) = self
             .local
-            .change(&mut guarded, &self.preparer, record, [change])?;
+            .change_one(&mut guarded, &self.preparer, record, change)?;
         drop(guarded);
         Ok((keys, commit))
     }
@@ -141,8 +145,16 @@ impl Store {
         pushed_before: Option<UnixNanos>,
     ) -> Result<(Vec<GroupingKey>, Commit), PushError> {
         let mut keys = self.matching(selectors, pushed_before);
-        let mut guarded = self.lock();
-        keys.retain(|key| is_old(&guarded.state, key, pushed_before));
+        let (without, mut guarded) = loop {
+            let (without, guarded) = self.hold_without(&keys, None);
+            let is_old = |key: &GroupingKey| is_old(&guarded.state, key, pushed_before);
+            keys.retain(is_old);
+            let large = without.iter().flat_map(|without| without.keys());
+            // One of them may have been pushed meanwhile, and stays then.
+            if large.clone().all(|key| keys.binary_search(key).is_ok()) {
+                break (without, guarded);
+            }
+        };
         // Also if there are none: the end of one may still be on the way to the disk, and this answer must not
         // overtake it.
         let record = self.local.has_ledger().then(|| {
@@ -155,11 +167,13 @@ impl Store {
         let change = Change::Delete {
             keys: Cow::Borrowed(&keys),
             by: By::Selector,
+            without,
         };
-        let (_, commit) = self
+        let (applied, commit) = self
             .local
-            .change(&mut guarded, &self.preparer, record, [change])?;
+            .change_one(&mut guarded, &self.preparer, record, change)?;
         drop(guarded);
+        self.forget_series(applied.taken);
         Ok((keys, commit))
     }
 }

@@ -10,7 +10,7 @@ use crate::effect::By;
 use crate::lifetime::Lifetime;
 use crate::mode::PushMode;
 use crate::prepare::Prepared;
-use crate::record::Several;
+use crate::record::{self, Several};
 use crate::store::Store;
 use crate::write::lock::let_others;
 use crate::{PushError, UnixNanos};
@@ -103,18 +103,28 @@ impl Store {
             lifetime: Some(lifetime),
             prepared: Prepared::default(),
             cause: Cause::Lifetime,
+            without: None,
         });
         let (_, commit) = self.local.change(&mut guarded, &self.preparer, record, changes)?;
         drop(commit);
         Ok(())
     }
 
-    /// One hold of the lock; whether there may be more to do.
+    /// Some groups, under one hold of the lock; whether there may be more to do.
     fn expire_some(&self, now: UnixNanos, expired: &mut Expired) -> Result<bool, PushError> {
         let mut guarded = self.lock();
         let due = guarded.state.lifetimes().due(now, EXPIRED_AT_ONCE);
         if due.is_empty() {
             return Ok(false);
+        }
+        let large = due.iter().find(|(key, _)| {
+            let key = std::slice::from_ref(key);
+            guarded.state.has_large(key, self.few_families)
+        });
+        if let Some((key, lifetime)) = large {
+            drop(guarded);
+            self.expire_large(key, *lifetime, now, expired)?;
+            return Ok(true);
         }
         let mode = PushMode::ReplaceGroup;
         let record = self.local.has_ledger().then(|| {
@@ -139,10 +149,12 @@ impl Store {
             lifetime: None,
             prepared: Prepared::default(),
             cause: Cause::Expiry,
+            without: None,
         });
         let deleted = Change::Delete {
             keys: Cow::Borrowed(&gone),
             by: By::Expiry,
+            without: None,
         };
         let changes = emptied.chain([deleted]);
         // Nobody waits for it.
@@ -152,5 +164,57 @@ impl Store {
         expired.kept_times += kept.len();
         expired.deleted.append(&mut gone);
         Ok(has_more)
+    }
+
+    /// A group of very many families.
+    fn expire_large(
+        &self,
+        key: &GroupingKey,
+        lifetime: Lifetime,
+        now: UnixNanos,
+        expired: &mut Expired,
+    ) -> Result<(), PushError> {
+        let keys = std::slice::from_ref(key);
+        let nothing = Prepared::default();
+        let keeps_times = lifetime.ttl.keep_times;
+        let (without, mut guarded) = self.hold_without(keys, keeps_times.then_some(&nothing));
+        let still = guarded.state.lifetimes().get(key);
+        if still.is_none_or(|still| still.expires_at > now || still.ttl.keep_times != keeps_times) {
+            // It was pushed meanwhile, and is looked at again if it is due.
+            return Ok(());
+        }
+        let mode = PushMode::ReplaceGroup;
+        let (record, change) = if keeps_times {
+            let change = Change::Put {
+                key: Cow::Borrowed(key),
+                mode,
+                lifetime: None,
+                prepared: Prepared::default(),
+                cause: Cause::Expiry,
+                without,
+            };
+            (record::put(key, mode, None, nothing.parts()), change)
+        } else {
+            let change = Change::Delete {
+                keys: Cow::Borrowed(keys),
+                by: By::Expiry,
+                without,
+            };
+            (record::delete(key), change)
+        };
+        let record = self.local.has_ledger().then_some(record);
+        let (applied, commit) = self
+            .local
+            .change_one(&mut guarded, &self.preparer, record, change)?;
+        // Nobody waits for it.
+        drop(commit);
+        drop(guarded);
+        self.forget_series(applied.taken);
+        if keeps_times {
+            expired.kept_times += 1;
+        } else {
+            expired.deleted.push(key.clone());
+        }
+        Ok(())
     }
 }

@@ -13,7 +13,7 @@ use wharf_ledger::{CheckpointError, Health, Ledger, Sequence};
 use crate::change::Change;
 use crate::effect::Effects;
 use crate::feed::Feed;
-use crate::memory::state::{Applied, Before, State, Tell};
+use crate::memory::state::{Applied, Before, State, Taken, Tell};
 use crate::prepare::Preparer;
 use crate::read::images::Images;
 use crate::write::commit::{Commit, unavailable};
@@ -26,6 +26,17 @@ use crate::{PushError, Revision};
 pub(crate) struct Local {
     journal: OnceLock<Journal>,
     feed: Arc<Feed>,
+}
+
+/// What came of a change, for whoever made it.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// How many groups there were of those that it took away, or that lost families by it.
+    pub(crate) groups: usize,
+    /// How many families they lost.
+    pub(crate) families: usize,
+    /// Groups whose series are still in the index: [`Store::forget_series`](crate::Store::forget_series) has to follow.
+    pub(crate) taken: Vec<Taken>,
 }
 
 /// The ledger, and how changes depend on it.
@@ -69,11 +80,25 @@ impl Local {
         preparer: &Preparer,
         record: Option<Vec<u8>>,
         changes: impl IntoIterator<Item = Change<'c>>,
-    ) -> Result<(Applied, Commit), PushError> {
+    ) -> Result<(Done, Commit), PushError> {
         let commit = self.append(guarded, record)?;
-        let mut applied = guarded.state.apply(preparer, guarded.last, changes, self.tell());
-        self.book(guarded, &mut applied);
-        Ok((applied, commit))
+        let applied = guarded.state.apply(preparer, guarded.last, changes, self.tell());
+        Ok((self.book(guarded, applied), commit))
+    }
+
+    /// The same of one change. What a push pays for is mostly to be moved about.
+    pub(crate) fn change_one(
+        &self,
+        guarded: &mut Guarded,
+        preparer: &Preparer,
+        record: Option<Vec<u8>>,
+        change: Change<'_>,
+    ) -> Result<(Done, Commit), PushError> {
+        let commit = self.append(guarded, record)?;
+        let mut applied = Applied::default();
+        let (at, tell) = (guarded.last, self.tell());
+        guarded.state.apply_one(preparer, at, change, tell, &mut applied);
+        Ok((self.book(guarded, applied), commit))
     }
 
     /// Makes changes that are in no record: what a start has read, or what a checkpoint is going to have.
@@ -129,14 +154,20 @@ impl Local {
     }
 
     /// Keeps how to take the last change back, if changes wait for the ledger, and tells those who follow.
-    fn book(&self, guarded: &mut Guarded, applied: &mut Applied) {
+    fn book(&self, guarded: &mut Guarded, applied: Applied) -> Done {
         let waits = self.waits();
         if waits {
-            let before = std::mem::take(&mut applied.before);
-            guarded.undos.push_back((guarded.last, Undo::from(before)));
+            guarded
+                .undos
+                .push_back((guarded.last, Undo::from(applied.before)));
         }
         if !matches!(applied.effects, Effects::None) {
-            self.feed.publish(std::mem::take(&mut applied.effects), waits);
+            self.feed.publish(applied.effects, waits);
+        }
+        Done {
+            groups: applied.groups,
+            families: applied.families,
+            taken: applied.taken,
         }
     }
 
@@ -298,12 +329,12 @@ impl Together<'_> {
     pub(crate) fn finish(self, record: Option<Vec<u8>>) -> Result<Commit, PushError> {
         match self.local.append(self.guarded, record) {
             Ok(commit) => {
-                let mut applied = Applied {
+                let applied = Applied {
                     before: self.before,
                     effects: self.effects,
                     ..Applied::default()
                 };
-                self.local.book(self.guarded, &mut applied);
+                self.local.book(self.guarded, applied);
                 Ok(commit)
             }
             Err(error) => {

@@ -21,6 +21,8 @@ pub(crate) struct Guarded {
     pub(crate) last: Revision,
     /// How to take back the changes that are not on stable storage yet, oldest first.
     pub(crate) undos: VecDeque<(Revision, Undo)>,
+    /// The most that was done under one hold.
+    pub(crate) longest: u64,
 }
 
 /// A plain lock: it is held for some microseconds a push, and for a clone of a pointer a scrape.
@@ -34,7 +36,11 @@ impl Lock {
     /// going on would show that half to every scrape, so the process ends.
     pub(crate) fn hold(&self) -> Hold<'_> {
         let guard = self.0.lock().unwrap_or_else(|_| std::process::abort());
-        Hold { guard: Some(guard) }
+        let began = guard.state.work();
+        Hold {
+            guard: Some(guard),
+            began,
+        }
     }
 
     /// Whether somebody holds it just now.
@@ -48,6 +54,8 @@ impl Lock {
 pub(crate) struct Hold<'l> {
     /// None only while it is being dropped.
     guard: Option<MutexGuard<'l, Guarded>>,
+    /// What had been done when it began.
+    began: u64,
 }
 
 const HELD: &str = "the lock is held until this is dropped";
@@ -71,6 +79,8 @@ impl Drop for Hold<'_> {
         let Some(mut guard) = self.guard.take() else {
             return;
         };
+        let done = guard.state.work() - self.began;
+        guard.longest = guard.longest.max(done);
         let litter = guard.state.take_litter();
         drop(guard);
         drop(litter);

@@ -217,7 +217,7 @@ fn intent_of<'p>(push: &'p GroupPush<'_>, mode: PushMode, delta: Prepared<'p>, n
         mode,
         delta,
         lifetime: push.ttl.map(|ttl| ttl.from(now)),
-        facts: push.facts,
+        facts: &push.facts,
     }
 }
 
@@ -239,6 +239,6 @@ fn put_one<'p>(
         record.put(intent.key, intent.mode, intent.lifetime, intent.delta.parts());
     }
     let cause = Cause::Push(intent.facts);
-    together.apply(change_of(intent, cause));
+    together.apply(change_of(intent, cause, None));
     Ok(())
 }

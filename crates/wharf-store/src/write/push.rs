@@ -10,6 +10,7 @@ use crate::fold::Intent;
 use crate::lifetime::{Lifetime, Ttl};
 use crate::memory::checks::Incoming;
 use crate::memory::state::State;
+use crate::memory::without::Without;
 use crate::mode::PushMode;
 use crate::prepare::Preparer;
 use crate::prepare::stencil::{Gist, TextBody};
@@ -92,7 +93,7 @@ impl Store {
             mode,
             ttl,
             now,
-            facts,
+            ref facts,
         } = *options;
         let lifetime = ttl.map(|ttl| ttl.from(now));
         let prepared = self.preparer.prepare(key, exposition, now);
@@ -129,13 +130,6 @@ impl Store {
         now: UnixNanos,
     ) -> Result<Result<Commit, PushError>, B::Error> {
         let lifetime = ttl.map(|ttl| ttl.from(now));
-        let intent = |delta, facts| Intent {
-            key,
-            mode,
-            delta,
-            lifetime,
-            facts,
-        };
         let candidate = match mode {
             PushMode::ReplaceSeries => None,
             _ => self.stencils.candidate(key, body.text()),
@@ -158,7 +152,13 @@ impl Store {
             .and_then(|stencil| candidate.prepare(stencil, &self.preparer, key, now));
         let pushed = if let Some(prepared) = prepared {
             body.was_known(&Gist::of(&prepared));
-            self.push_prepared(intent(prepared, body.facts()))
+            self.push_prepared(Intent {
+                key,
+                mode,
+                delta: prepared,
+                lifetime,
+                facts: &body.facts(),
+            })
         } else {
             let exposition = body.decode(body.text())?;
             body.was_read(&exposition);
@@ -167,7 +167,13 @@ impl Store {
             prepared.and_then(|prepared| {
                 self.stencils
                     .learn(&self.preparer, key, &candidate, &prepared, body, now);
-                self.push_prepared(intent(prepared, body.facts()))
+                self.push_prepared(Intent {
+                    key,
+                    mode,
+                    delta: prepared,
+                    lifetime,
+                    facts: &body.facts(),
+                })
             })
         };
         Ok(pushed.inspect_err(|error| self.record_failure(key, error, lifetime, now)))
@@ -180,7 +186,11 @@ impl Store {
         }
         self.claims.wait_for(key);
         let record = self.record_of(&intent);
-        let mut guarded = self.lock();
+        let (without, mut guarded) = match mode {
+            // What the group has beside it goes.
+            PushMode::ReplaceGroup => self.hold_without(std::slice::from_ref(key), Some(&intent.delta)),
+            _ => (None, self.lock()),
+        };
         guarded.state.check_push(&intent.delta)?;
         if let Err(error) = admit(&mut guarded.state, &self.preparer, &intent) {
             drop(guarded);
@@ -188,7 +198,15 @@ impl Store {
             return Err(self.explain(Incoming { key, mode, prepared }, error));
         }
         let cause = Cause::Push(intent.facts);
-        self.put(&mut guarded, intent, cause, record)
+        let change = change_of(intent, cause, without);
+        let (applied, commit) = self
+            .local
+            .change_one(&mut guarded, &self.preparer, record, change)?;
+        if !applied.taken.is_empty() {
+            drop(guarded);
+            self.forget_series(applied.taken);
+        }
+        Ok(commit)
     }
 
     /// Books a refused push.
@@ -217,7 +235,7 @@ impl Store {
                 mode: PushMode::ReplaceFamilies,
                 delta,
                 lifetime,
-                facts: Facts::default(),
+                facts: Facts::NONE,
             };
             let record = self.record_of(&intent);
             // The refusal is the answer; nobody waits for its trace, and a ledger that takes nothing loses it.
@@ -226,15 +244,15 @@ impl Store {
     }
 
     /// Stores what has been admitted.
-    pub(crate) fn put(
+    pub(crate) fn put<'a>(
         &self,
         guarded: &mut Guarded,
-        intent: Intent<'_>,
-        cause: Cause,
+        intent: Intent<'a>,
+        cause: Cause<'a>,
         record: Option<Vec<u8>>,
     ) -> Result<Commit, PushError> {
-        let change = change_of(intent, cause);
-        let (_, commit) = self.local.change(guarded, &self.preparer, record, [change])?;
+        let change = change_of(intent, cause, None);
+        let (_, commit) = self.local.change_one(guarded, &self.preparer, record, change)?;
         Ok(commit)
     }
 
@@ -250,13 +268,18 @@ impl Store {
 }
 
 /// The change that an intent is, when it has been folded as far as it has to be.
-pub(crate) fn change_of(intent: Intent<'_>, cause: Cause) -> Change<'_> {
+pub(crate) fn change_of<'a>(
+    intent: Intent<'a>,
+    cause: Cause<'a>,
+    without: Option<Box<Without>>,
+) -> Change<'a> {
     Change::Put {
         key: Cow::Borrowed(intent.key),
         mode: intent.mode,
         lifetime: intent.lifetime,
         prepared: intent.delta,
         cause,
+        without,
     }
 }
 

@@ -57,7 +57,7 @@ impl Store {
             mode,
             delta: prepared,
             lifetime,
-            facts: Facts::default(),
+            facts: Facts::NONE,
         };
         let record = self.record_of(&intent);
         let mut guarded = self.lock();
@@ -106,6 +106,7 @@ impl Store {
             lifetime: None,
             prepared,
             cause: Cause::Restore,
+            without: None,
         };
         let at = guarded.last;
         self.local.load(&mut guarded, &self.preparer, at, [change]);

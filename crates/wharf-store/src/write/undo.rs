@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
+use crate::Revision;
 use crate::change::Change;
 use crate::effect::By;
 use crate::memory::state::{Before, State, Tell};
 use crate::prepare::Preparer;
-use crate::{Revision, record};
+use crate::record::{self, Image};
 
 /// How to take a change back: what was there before it. Right only for the last change, so changes are taken back from
 /// the last one on. That is why nobody but the one writer of a local ledger does it.
@@ -35,7 +36,8 @@ fn put_back(before: Before, state: &mut State, preparer: &Preparer) {
         Before::Absent { key } => {
             let keys = Cow::Owned(vec![key]);
             let by = By::Request;
-            apply(Revision::default(), Change::Delete { keys, by });
+            let without = None;
+            apply(Revision::default(), Change::Delete { keys, by, without });
         }
         Before::Present {
             key,
@@ -53,6 +55,19 @@ fn put_back(before: Before, state: &mut State, preparer: &Preparer) {
             let record = image.into_record(&key, lifetime);
             for change in record::decode(&record, preparer).unwrap_or_default() {
                 apply(revision, change);
+            }
+        }
+        Before::Taken(taken) => {
+            let mut image = Image::default();
+            for name in &*taken.names {
+                let family = taken.families.get(name);
+                if let Some((leaf, position)) = family.and_then(|family| family.find(&taken.key)) {
+                    image.add(&leaf.view(name, position).parts());
+                }
+            }
+            let record = image.into_record(&taken.key, taken.lifetime);
+            for change in record::decode(&record, preparer).unwrap_or_default() {
+                apply(taken.revision, change);
             }
         }
         Before::Several(all) => {

@@ -26,7 +26,12 @@ struct Durable {
 
 impl Durable {
     fn open(disk: &SimulatedDisk) -> Self {
-        let store = Arc::new(Store::new(Reserved::default(), 1 << 24));
+        Self::open_with(disk, 512)
+    }
+
+    /// Groups of more families than `few` are removed as those of very many are.
+    fn open_with(disk: &SimulatedDisk, few: usize) -> Self {
+        let store = Arc::new(Store::new(Reserved::default(), 1 << 24).with_few_families(few));
         let options = Options {
             segment_bytes: 4096,
             ..Options::default()
@@ -218,9 +223,13 @@ proptest! {
 
     #[test]
     #[cfg_attr(miri, ignore = "too large for an interpreter")]
-    fn a_store_has_after_a_power_cut_what_it_had_before(steps in steps(40), seed in any::<u64>()) {
+    fn a_store_has_after_a_power_cut_what_it_had_before(
+        steps in steps(40),
+        few in prop::sample::select(vec![0, 512]),
+        seed in any::<u64>(),
+    ) {
         let disk = SimulatedDisk::new(seed);
-        let durable = Durable::open(&disk);
+        let durable = Durable::open_with(&disk, few);
         for (step, now) in steps.iter().zip(1..) {
             durable.apply(step, now);
         }
@@ -239,10 +248,11 @@ proptest! {
         steps in steps(40),
         fail_after in 0..60u64,
         lasting in any::<bool>(),
+        few in prop::sample::select(vec![0, 512]),
         seed in any::<u64>(),
     ) {
         let disk = SimulatedDisk::new(seed);
-        let durable = Durable::open(&disk);
+        let durable = Durable::open_with(&disk, few);
         let kind = std::io::ErrorKind::StorageFull;
         let fault = if lasting { Fault::Lasting(kind) } else { Fault::Once(kind) };
         disk.fail_after(fail_after, fault);

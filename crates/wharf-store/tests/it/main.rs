@@ -8,6 +8,7 @@ mod exact;
 mod feed;
 mod groups;
 mod images;
+mod large;
 mod lifetimes;
 mod limits;
 mod merge;

@@ -12,7 +12,8 @@ use crate::effect::{By, Effect, Effects, Facts, MOST_TOLD, Stored, What};
 use crate::lifetime::Lifetime;
 use crate::memory::family::Family;
 use crate::memory::index::{GroupId, SeriesIndex};
-use crate::memory::roster::Roster;
+use crate::memory::roster::{Names, Roster};
+use crate::memory::without::{Families, Without};
 use crate::mode::PushMode;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::record::Image;
@@ -38,6 +39,8 @@ pub(crate) struct Applied {
     pub(crate) groups: usize,
     /// How many families they lost.
     pub(crate) families: usize,
+    /// Groups whose series are still in the index.
+    pub(crate) taken: Vec<Taken>,
 }
 
 /// What was there before a change.
@@ -56,6 +59,8 @@ pub(crate) enum Before {
         image: Image,
         created: Vec<Arc<str>>,
     },
+    /// The group had all this.
+    Taken(Box<Taken>),
     /// Before several changes, in their order.
     Several(Vec<Self>),
     /// All that was there.
@@ -65,16 +70,32 @@ pub(crate) enum Before {
 impl Before {
     /// Adds what was there before the next change.
     pub(crate) fn add(&mut self, next: Self) {
-        *self = match (std::mem::take(self), next) {
-            (Self::Same, next) => next,
-            (before, Self::Same) => before,
-            (Self::Several(mut all), next) => {
-                all.push(next);
-                Self::Several(all)
-            }
-            (first, next) => Self::Several(vec![first, next]),
-        };
+        match (&mut *self, next) {
+            (_, Self::Same) => {}
+            (Self::Same, next) => *self = next,
+            (Self::Several(all), next) => all.push(next),
+            (_, next) => *self = Self::Several(vec![std::mem::take(self), next]),
+        }
     }
+}
+
+/// What was taken out of a group at once, and where it still is.
+#[derive(Debug, Clone)]
+pub(crate) struct Taken {
+    pub(crate) key: GroupingKey,
+    pub(crate) id: GroupId,
+    pub(crate) revision: Revision,
+    pub(crate) lifetime: Option<Lifetime>,
+    /// All families that it had.
+    pub(crate) names: Names,
+    /// Those that it has still.
+    pub(crate) stay: Arc<HashSet<Box<str>>>,
+    /// All families as they were.
+    pub(crate) families: Families,
+    /// Whether the group is gone.
+    pub(crate) is_gone: bool,
+    /// The state that it was taken from; after a wipe there is another.
+    pub(super) from: Arc<()>,
 }
 
 /// A group that is losing fragments.
@@ -100,34 +121,58 @@ impl State {
     ) -> Applied {
         let mut applied = Applied::default();
         for change in changes {
-            match change {
-                Change::Put {
-                    key,
-                    mode,
-                    lifetime,
-                    prepared,
-                    cause,
-                } => {
-                    if tell.effects {
-                        let effect = self.effect_of_put(at, &key, mode, lifetime, &prepared, cause);
-                        applied.effects.extend(effect);
-                    }
-                    let before = self.put(preparer, at, &key, mode, lifetime, prepared, tell);
-                    applied.before.add(before);
-                }
-                Change::Delete { keys, by } => self.delete(preparer, at, &keys, by, tell, &mut applied),
-                Change::DeleteFamilies { keys, names, by } => {
-                    self.delete_families(preparer, at, &keys, &names, by, tell, &mut applied);
-                }
-                Change::Wipe => self.wipe(at, tell, &mut applied),
-            }
+            self.apply_one(preparer, at, change, tell, &mut applied);
         }
         applied
     }
 
+    /// Makes one of several changes, and adds what comes of it.
+    pub(crate) fn apply_one(
+        &mut self,
+        preparer: &Preparer,
+        at: Revision,
+        change: Change<'_>,
+        tell: Tell,
+        applied: &mut Applied,
+    ) {
+        match change {
+            Change::Put {
+                key,
+                mode,
+                lifetime,
+                prepared,
+                cause,
+                without,
+            } => {
+                if tell.effects {
+                    let effect = self.effect_of_put(at, &key, mode, lifetime, &prepared, cause);
+                    applied.effects.extend(effect);
+                }
+                let taken = without.and_then(|without| self.take_from(&key, without));
+                if let Some(taken) = taken {
+                    if tell.before {
+                        applied.before.add(Before::Taken(Box::new(taken.clone())));
+                    }
+                    applied.taken.push(taken);
+                }
+                let before = self.put(preparer, at, &key, mode, lifetime, prepared, tell);
+                applied.before.add(before);
+            }
+            Change::Delete { keys, by, without } => {
+                self.delete(preparer, at, &keys, by, without, tell, applied);
+            }
+            Change::DeleteFamilies { keys, names, by } => {
+                self.delete_families(preparer, at, &keys, &names, by, tell, applied);
+            }
+            Change::Wipe => self.wipe(at, tell, applied),
+        }
+    }
+
     /// Puts all back that was there before a wipe. Other limits may have been set since.
     pub(crate) fn reinstate(&mut self, before: Self) {
-        let now = std::mem::replace(self, before).accounts;
+        let now = std::mem::replace(self, before);
+        (self.work, self.touched) = (now.work, None);
+        let now = now.accounts;
         if self.accounts.generation() != now.generation() {
             self.accounts = now.emptied();
             let keys: Vec<GroupingKey> = self.groups.keys().cloned().collect();
@@ -146,7 +191,7 @@ impl State {
         mode: PushMode,
         lifetime: Option<Lifetime>,
         prepared: &Prepared<'_>,
-        cause: Cause,
+        cause: Cause<'_>,
     ) -> Effects {
         let created = !self.groups.contains_key(key);
         let stored = |facts| {
@@ -173,18 +218,18 @@ impl State {
             stored
         };
         let what = match cause {
-            Cause::Push(facts) => What::Pushed(stored(facts)),
+            Cause::Push(facts) => What::Pushed(stored(*facts)),
             Cause::Restore => What::Restored(stored(Facts::default())),
             Cause::Refusal => What::Failed { created },
             Cause::Expiry => What::Emptied,
             Cause::Lifetime => What::LifetimeSet { lifetime },
             Cause::Again => return Effects::None,
         };
-        Effects::One(Effect {
+        Effects::Told(vec![Effect {
             revision: at,
             key: Some(key.clone()),
             what,
-        })
+        }])
     }
 
     /// Stores an admitted push.
@@ -271,11 +316,15 @@ impl State {
             };
             let stored = Arc::make_mut(stored);
             if !repeats {
-                reindex(&mut self.index, preparer, group.id, key, stored, prepared, family);
+                self.work += reindex(&mut self.index, preparer, group.id, key, stored, prepared, family);
                 if !group.families.has(family.name) {
                     new.push(Arc::clone(stored.name()));
                 }
             }
+            if let Some(touched) = &mut self.touched {
+                touched.insert(Arc::clone(stored.name()));
+            }
+            self.work += 1;
             let before = stored.size();
             stored.put(key, prepared, family, image.as_deref_mut());
             self.size = self.size.moved(before, stored.size());
@@ -293,19 +342,27 @@ impl State {
     // ---- removing -----------------------------------------------------------------------------------------
 
     /// Removes groups.
+    #[expect(clippy::too_many_arguments, reason = "they are the parts of one change")]
     fn delete(
         &mut self,
         preparer: &Preparer,
         at: Revision,
         keys: &[GroupingKey],
         by: By,
+        without: Option<Box<Without>>,
         tell: Tell,
         applied: &mut Applied,
     ) {
-        let gone = match keys {
+        if let Some(without) = without {
+            self.take_out(without, tell, applied);
+        }
+        // What has been taken out is not there any more.
+        let mut gone = match keys {
             [key] => self.delete_one(preparer, key, tell, applied),
             keys => self.delete_many(preparer, keys, tell, applied),
         };
+        let taken = applied.taken.iter().map(|taken| &taken.key);
+        gone.extend(taken);
         applied.groups += gone.len();
         if tell.effects && gone.len() > MOST_TOLD {
             applied.effects = Effects::TooMany(at);
@@ -318,6 +375,75 @@ impl State {
                 });
             }
         }
+    }
+
+    /// Removes groups of very many families: the map of families that is ready takes the place of the other.
+    fn take_out(&mut self, mut without: Box<Without>, tell: Tell, applied: &mut Applied) {
+        without.exchange(&mut self.families);
+        let stay = without.staying();
+        for (number, key) in without.keys().iter().enumerate() {
+            let lost = without.lost(number);
+            self.size = self.size.moved(lost, Size::default());
+            let Some(group) = self.groups.remove(key) else {
+                continue;
+            };
+            let taken = Taken {
+                key: key.clone(),
+                id: group.id,
+                revision: group.revision,
+                lifetime: self.lifetimes.get(key),
+                names: group.families.names(),
+                stay: Arc::clone(&stay),
+                families: without.former().clone(),
+                is_gone: true,
+                from: Arc::clone(&self.identity),
+            };
+            self.accounts.leave(group.id, lost);
+            self.ids.retire(group.id);
+            self.litter.names.extend(self.rosters.release(group.families));
+            self.lifetimes.set(key, None);
+            applied.families += taken.names.len();
+            if tell.before {
+                applied.before.add(Before::Taken(Box::new(taken.clone())));
+            }
+            applied.taken.push(taken);
+        }
+        self.litter.replaced.push(*without);
+    }
+
+    /// Removes very many families of a group that stays.
+    fn take_from(&mut self, key: &GroupingKey, mut without: Box<Without>) -> Option<Taken> {
+        without.exchange(&mut self.families);
+        let lost = without.lost(0);
+        let total = self.size;
+        self.size = self.size.moved(lost, Size::default());
+        let stay = without.staying();
+        let families = without.former().clone();
+        self.litter.replaced.push(*without);
+        let group = self.groups.get_mut(key)?;
+        let staying = stay.iter().filter_map(|name| {
+            let family = self.families.get(&**name)?;
+            family.find(key).map(|_| Arc::clone(family.name()))
+        });
+        let mut staying: Vec<Arc<str>> = staying.collect();
+        staying.sort();
+        let taken = Taken {
+            key: key.clone(),
+            id: group.id,
+            revision: group.revision,
+            lifetime: self.lifetimes.get(key),
+            names: group.families.names(),
+            stay,
+            families,
+            is_gone: false,
+            from: Arc::clone(&self.identity),
+        };
+        group.last_push = None;
+        let former = std::mem::take(&mut group.families);
+        self.litter.names.extend(self.rosters.release(former));
+        self.rosters.replace(&mut group.families, staying);
+        self.book(key, total);
+        Some(taken)
     }
 
     fn delete_one<'k>(
@@ -339,7 +465,7 @@ impl State {
         self.accounts
             .leave(group.id, total.moved(self.size, Size::default()));
         applied.families += group.families.len();
-        self.rosters.release(group.families);
+        self.litter.names.extend(self.rosters.release(group.families));
         self.ids.release(group.id);
         self.lifetimes.set(key, None);
         if let Some(image) = image {
@@ -385,7 +511,7 @@ impl State {
             });
             former.push((group.revision, self.lifetimes.get(key)));
             applied.families += group.families.len();
-            self.rosters.release(group.families);
+            self.litter.names.extend(self.rosters.release(group.families));
             self.lifetimes.set(key, None);
         }
         self.remove_from_all(preparer, by_family, &mut losing);
@@ -481,10 +607,14 @@ impl State {
             let Some(family) = self.families.get_mut(&name) else {
                 continue;
             };
+            if let Some(touched) = &mut self.touched {
+                touched.insert(Arc::clone(&name));
+            }
             let family = Arc::make_mut(family);
             let keys: Vec<&GroupingKey> = members.iter().map(|member| losing[*member].key).collect();
             let before = family.size();
             family.remove_all(&keys, |position, fragment| {
+                self.work += 1;
                 let group = &mut losing[members[position]];
                 group.size = group.size.moved(Size::default(), fragment.size());
                 if let Some(image) = &mut group.image {
@@ -493,6 +623,7 @@ impl State {
                 let (metric_type, text) = (fragment.meta().metric_type, fragment.text());
                 preparer.each_fingerprint(&name, metric_type, text, |fingerprint| {
                     self.index.remove(fingerprint, group.id);
+                    self.work += 1;
                 });
             });
             self.size = self.size.moved(before, family.size());
@@ -507,6 +638,7 @@ impl State {
         let accounts = self.accounts.emptied();
         let empty = Self {
             accounts,
+            work: self.work,
             ..Self::default()
         };
         let before = std::mem::replace(self, empty);
@@ -560,10 +692,15 @@ impl State {
         let Some(family) = self.families.get(name) else {
             return;
         };
+        if let Some(touched) = &mut self.touched {
+            touched.insert(Arc::clone(family.name()));
+        }
+        self.work += 1;
         if let Some((leaf, position)) = family.find(key) {
             let metric_type = leaf.get(position).meta.metric_type;
             preparer.each_fingerprint(name, metric_type, leaf.text_of(position), |fingerprint| {
                 self.index.remove(fingerprint, id);
+                self.work += 1;
             });
             if let Some(image) = image {
                 image.add(&leaf.view(name, position).parts());
@@ -583,7 +720,7 @@ impl State {
 }
 
 /// Brings the index up to date with a fragment that is about to be replaced. Nothing to do if the series are
-/// the same as before, which is what most pushes bring.
+/// the same as before, which is what most pushes bring. How many entries that were.
 fn reindex(
     index: &mut SeriesIndex,
     preparer: &Preparer,
@@ -592,19 +729,22 @@ fn reindex(
     stored: &Family,
     prepared: &Prepared<'_>,
     family: &PreparedFamily<'_>,
-) {
+) -> u64 {
+    let mut work = 0;
     if let Some((leaf, position)) = stored.find(key) {
         let old = leaf.get(position);
         if old.digest == family.digest {
-            return;
+            return work;
         }
         let text = leaf.text_of(position);
         preparer.each_fingerprint(family.name, old.meta.metric_type, text, |fingerprint| {
             index.remove(fingerprint, id);
+            work += 1;
         });
     }
     let new: &[Fingerprint] = prepared.fingerprints(family);
     for fingerprint in new {
         index.insert(*fingerprint, id);
     }
+    work + new.len() as u64
 }
