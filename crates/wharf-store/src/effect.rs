@@ -135,8 +135,8 @@ pub(crate) enum Effects {
     TooMany(Revision),
 }
 
-/// Effects of one change that are told one by one.
-pub(crate) const MOST_TOLD: usize = 4 * 1024;
+/// Effects of one change that are told one by one: those of the largest push to many groups are.
+pub(crate) const MOST_TOLD: usize = 12 * 1024;
 
 impl Effects {
     pub(crate) fn add(&mut self, effect: Effect) {

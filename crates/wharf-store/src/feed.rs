@@ -40,7 +40,7 @@ use std::time::Duration;
 use crate::Revision;
 use crate::effect::{Effect, Effects, What};
 
-/// Effects that are kept for those who are slow.
+/// Effects that are kept for those who are slow: more than one change is told of.
 pub(crate) const KEPT: usize = 16 * 1024;
 /// Effects that are read at a time.
 const READ_AT_ONCE: usize = 512;

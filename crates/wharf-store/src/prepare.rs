@@ -2,8 +2,11 @@
 //!
 //! All of it happens before the store is locked.
 
+mod exact;
+mod labels;
 mod prepared;
 pub(crate) mod stencil;
+mod timestamps;
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -12,22 +15,19 @@ use std::sync::Arc;
 
 use hashbrown::DefaultHashBuilder;
 use wharf_exposition::{Head, protobuf, text};
-use wharf_model::name::{
-    EscapingScheme, is_legacy_label_name, is_legacy_metric_name, is_reserved_label_name,
-};
-use wharf_model::{Count, Exposition, Extra, Family, GroupingKey, Histogram, Metric, MetricType, Run, Value};
+use wharf_model::name::{EscapingScheme, is_legacy_label_name, is_legacy_metric_name};
+use wharf_model::{Exposition, Family, GroupingKey, Metric, MetricType, Run, Value};
 
+use self::exact::text_keeps;
+use self::labels::{LabelPair, check_labels};
 pub(crate) use self::prepared::{Prepared, PreparedFamily, Unfit};
+use self::timestamps::{has_timestamp, timestamps};
 use crate::clashes::Found;
-use crate::error::Timestamps;
 use crate::inconsistency::{describe_labels, short};
 use crate::parts::{FamilyParts, Shape};
 use crate::reserved::Reserved;
 use crate::series::{Fingerprint, each_series, last_series, lines_of};
 use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, PushError, UnixNanos};
-
-/// A label as name and value.
-type LabelPair<'a> = (&'a str, &'a str);
 
 /// The `instance` label of pushed series that have none, and whose group has none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -587,192 +587,4 @@ impl<'a> Work<'a, '_> {
         message.shrink_to_fit();
         Ok(Arc::new(message))
     }
-}
-
-/// The checks of one metric; `labels` are its final ones, sorted.
-fn check_labels(
-    family: &Family,
-    name: &str,
-    metric: &Metric,
-    labels: &[LabelPair<'_>],
-    describe: bool,
-) -> Result<(), Inconsistency> {
-    let (name, series) = (
-        || short(name),
-        || {
-            if describe {
-                describe_labels(labels)
-            } else {
-                String::new()
-            }
-        },
-    );
-    if metric.value == Value::Missing {
-        let metric_type = family.metric_type;
-        return Err(Inconsistency::MissingValue {
-            family: name(),
-            metric_type,
-            series: series(),
-        });
-    }
-    let explicit = match family.metric_type {
-        MetricType::Summary => "quantile",
-        MetricType::Histogram | MetricType::GaugeHistogram => "le",
-        _ => "",
-    };
-    let mut legacy = true;
-    let mut previous = "";
-    for (label, _) in labels {
-        if *label == previous {
-            return Err(Inconsistency::DuplicateLabel {
-                family: name(),
-                label: short(label),
-                series: series(),
-            });
-        }
-        if is_reserved_label_name(label) {
-            return Err(Inconsistency::LabelName {
-                family: name(),
-                label: short(label),
-                series: series(),
-            });
-        }
-        if *label == explicit {
-            let label = if explicit == "le" { "le" } else { "quantile" };
-            return Err(Inconsistency::ExplicitLabel {
-                family: name(),
-                label,
-                series: series(),
-            });
-        }
-        legacy &= is_legacy_label_name(label);
-        previous = label;
-    }
-    if legacy {
-        Ok(())
-    } else {
-        check_escaped_labels(&name(), labels, series)
-    }
-}
-
-/// A scraper that knows legacy names only must not get a label name twice: Prometheus refuses the whole scrape
-/// then.
-fn check_escaped_labels(
-    family: &str,
-    labels: &[LabelPair<'_>],
-    series: impl Fn() -> String,
-) -> Result<(), Inconsistency> {
-    for scheme in [
-        EscapingScheme::Underscores,
-        EscapingScheme::Dots,
-        EscapingScheme::Values,
-    ] {
-        let mut escaped: Vec<_> = labels
-            .iter()
-            .map(|(label, _)| (scheme.escape_label_name(label), *label))
-            .collect();
-        escaped.sort_unstable();
-        for pair in escaped.windows(2) {
-            let [(a, first), (b, second)] = pair else { continue };
-            if a == b {
-                return Err(Inconsistency::EscapedLabel {
-                    family: short(family),
-                    first: short(first),
-                    second: short(second),
-                    series: series(),
-                });
-            }
-        }
-    }
-    Ok(())
-}
-
-fn has_timestamp(metric: &Metric) -> bool {
-    let extra = metric.extra.as_deref();
-    extra.is_some_and(|extra| extra.timestamp_ms.is_some())
-}
-
-/// Which metrics have timestamps; of those there has to be one.
-fn timestamps(exposition: &Exposition<'_>) -> Timestamps {
-    let mut found = Timestamps {
-        family: String::new(),
-        series: String::new(),
-        line: None,
-        position: 0,
-        count: 0,
-    };
-    for family in &exposition.families {
-        for (position, metric) in family.metrics.iter().enumerate() {
-            if !has_timestamp(metric) {
-                continue;
-            }
-            found.count += 1;
-            let line = metric.extra.as_deref().and_then(|extra| extra.timestamp_line);
-            // Families come in the order of their names in the body, their metrics may stand anywhere.
-            let is_first =
-                found.count == 1 || line.is_some_and(|line| found.line.is_some_and(|first| line < first));
-            if is_first {
-                let labels: Vec<LabelPair<'_>> = exposition.labels(metric.labels).collect();
-                found = Timestamps {
-                    family: short(exposition.text(family.name)),
-                    series: describe_labels(&labels),
-                    line,
-                    position: position + 1,
-                    count: found.count,
-                };
-            }
-        }
-    }
-    found
-}
-
-/// Whether the text form of a metric says all there is to know about it; added `+Inf` buckets aside.
-fn text_keeps(exposition: &Exposition<'_>, metric: &Metric) -> bool {
-    let extra = |extra: &Extra| extra.created.is_none() && extra.exemplar.is_none();
-    if !metric.extra.as_deref().is_none_or(extra) {
-        return false;
-    }
-    match metric.value {
-        Value::Number(value) => text_keeps_number(value),
-        Value::Missing => false,
-        Value::Summary(index) => {
-            let summary = exposition.summary(index);
-            let mut quantiles = exposition.quantiles(summary.quantiles).iter();
-            text_keeps_number(summary.sum)
-                && text_keeps_count(Count::Int(summary.count))
-                && quantiles.all(|q| {
-                    !q.quantile.is_nan() && text_keeps_number(q.quantile) && text_keeps_number(q.value)
-                })
-        }
-        Value::Histogram(index) => exposition
-            .histogram(index)
-            .is_some_and(|histogram| text_keeps_histogram(exposition, histogram)),
-    }
-}
-
-fn text_keeps_histogram(exposition: &Exposition<'_>, histogram: &Histogram) -> bool {
-    let buckets = exposition.buckets(histogram.buckets);
-    let mut counts = buckets
-        .iter()
-        .map(|bucket| bucket.cumulative_count)
-        .chain([histogram.count]);
-    let all_int = counts.clone().all(|count| matches!(count, Count::Int(_)));
-    histogram.native.is_none()
-        && text_keeps_number(histogram.sum)
-        && all_int
-        && counts.all(text_keeps_count)
-        && buckets.iter().all(|bucket| {
-            bucket.exemplar.is_none() && !bucket.upper_bound.is_nan() && text_keeps_number(bucket.upper_bound)
-        })
-}
-
-/// The text formats print -0 as `0`.
-fn text_keeps_number(value: f64) -> bool {
-    !(value == 0.0 && value.is_sign_negative())
-}
-
-/// Integer counts above 2^53 are rounded. Float counts are always kept beside the text: a whole number among
-/// them would read back as an integer.
-fn text_keeps_count(count: Count) -> bool {
-    matches!(count, Count::Int(count) if count <= 1 << 53)
 }

@@ -20,12 +20,20 @@
 //! to read the rest; a reader refuses versions it does not know, and a writer takes the lowest that can say what
 //! it has to say, so that a ledger can be read by an older Wharf as long as nothing in it is new to that.
 
+mod layout;
+mod write;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
 use thiserror::Error;
-use wharf_model::{GroupingKey, MetricType};
+use wharf_model::GroupingKey;
 
+use self::layout::{
+    DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP, INFINITY_ADDED, LIVES_FOR_EVER,
+    PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, type_of,
+};
+pub(crate) use self::write::{Image, Several, delete, put, wipe};
 use crate::change::{Cause, Change};
 use crate::effect::By;
 use crate::lifetime::{Lifetime, Ttl};
@@ -33,25 +41,6 @@ use crate::mode::PushMode;
 use crate::parts::{FamilyParts, Shape};
 use crate::prepare::{Prepared, Preparer};
 use crate::{Reserved, UnixNanos};
-
-/// One change, without lifetimes.
-const SINGLE: u8 = 1;
-/// Several changes, with lifetimes.
-const SEVERAL: u8 = 2;
-
-const PUT: u8 = 1;
-const DELETE: u8 = 2;
-const WIPE: u8 = 3;
-const DELETE_FAMILIES: u8 = 4;
-
-const LIVES_FOR_EVER: u8 = 0;
-const GOES: u8 = 1;
-const GOES_BUT_FOR_TIMES: u8 = 2;
-
-const HAS_HELP: u8 = 1;
-const UTF8_NAMES: u8 = 2;
-const INFINITY_ADDED: u8 = 4;
-const HAS_EXACT: u8 = 8;
 
 /// Why bytes are no record.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -70,222 +59,6 @@ pub enum RecordError {
         /// What should have stood there.
         expected: &'static str,
     },
-}
-
-/// The record of a group's families.
-pub(crate) fn put<'a>(
-    key: &GroupingKey,
-    mode: PushMode,
-    lifetime: Option<Lifetime>,
-    families: impl ExactSizeIterator<Item = FamilyParts<'a>> + Clone,
-) -> Vec<u8> {
-    let size: usize = families.clone().map(|family| family.record_bytes()).sum();
-    let mut out = begin_put(key, mode, lifetime, size);
-    write_families(&mut out, families);
-    out
-}
-
-/// A put record up to its families, with room for so many bytes of these.
-fn begin_put(
-    key: &GroupingKey,
-    mode: PushMode,
-    lifetime: Option<Lifetime>,
-    families_bytes: usize,
-) -> Vec<u8> {
-    let mut out = Vec::with_capacity(families_bytes + key.as_bytes().len() + 32);
-    out.extend_from_slice(&[version_of(lifetime), PUT, mode_code(mode)]);
-    write_bytes(&mut out, key.as_bytes());
-    if lifetime.is_some() {
-        write_lifetime(&mut out, lifetime);
-    }
-    out
-}
-
-/// The record of a group's end.
-pub(crate) fn delete(key: &GroupingKey) -> Vec<u8> {
-    let mut out = vec![SINGLE];
-    write_delete(&mut out, key);
-    out
-}
-
-/// The record of the end of all groups.
-pub(crate) fn wipe() -> Vec<u8> {
-    vec![SINGLE, WIPE]
-}
-
-/// What a group has of some families, to be put back one day. Families have to come in the order of their names.
-#[derive(Debug, Default)]
-pub(crate) struct Image {
-    families: usize,
-    body: Vec<u8>,
-}
-
-impl Image {
-    /// An image with room for so many bytes.
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self {
-            families: 0,
-            body: Vec::with_capacity(bytes),
-        }
-    }
-
-    pub(crate) fn add(&mut self, family: &FamilyParts<'_>) {
-        write_family(&mut self.body, family);
-        self.families += 1;
-    }
-
-    /// The record that puts it back.
-    pub(crate) fn into_record(self, key: &GroupingKey, lifetime: Option<Lifetime>) -> Vec<u8> {
-        let mut out = begin_put(key, PushMode::ReplaceFamilies, lifetime, self.body.len());
-        write_length(&mut out, self.families);
-        out.extend_from_slice(&self.body);
-        out
-    }
-}
-
-/// A record of several changes in the making.
-#[derive(Debug)]
-pub(crate) struct Several(Vec<u8>);
-
-impl Several {
-    pub(crate) fn new() -> Self {
-        Self(vec![SEVERAL])
-    }
-
-    pub(crate) fn put<'a>(
-        &mut self,
-        key: &GroupingKey,
-        mode: PushMode,
-        lifetime: Option<Lifetime>,
-        families: impl ExactSizeIterator<Item = FamilyParts<'a>>,
-    ) {
-        self.0.push(PUT);
-        self.0.push(mode_code(mode));
-        write_bytes(&mut self.0, key.as_bytes());
-        write_lifetime(&mut self.0, lifetime);
-        write_families(&mut self.0, families);
-    }
-
-    pub(crate) fn delete(&mut self, key: &GroupingKey) {
-        write_delete(&mut self.0, key);
-    }
-
-    pub(crate) fn delete_families<'n>(
-        &mut self,
-        key: &GroupingKey,
-        names: impl ExactSizeIterator<Item = &'n str>,
-    ) {
-        self.0.push(DELETE_FAMILIES);
-        write_bytes(&mut self.0, key.as_bytes());
-        write_length(&mut self.0, names.len());
-        for name in names {
-            write_bytes(&mut self.0, name.as_bytes());
-        }
-    }
-
-    pub(crate) fn finish(self) -> Vec<u8> {
-        self.0
-    }
-}
-
-fn version_of(lifetime: Option<Lifetime>) -> u8 {
-    if lifetime.is_none() { SINGLE } else { SEVERAL }
-}
-
-fn write_delete(out: &mut Vec<u8>, key: &GroupingKey) {
-    out.push(DELETE);
-    write_bytes(out, key.as_bytes());
-}
-
-fn mode_code(mode: PushMode) -> u8 {
-    match mode {
-        PushMode::ReplaceGroup => 0,
-        // Series are merged into whole families before they are stored.
-        PushMode::ReplaceFamilies | PushMode::ReplaceSeries => 1,
-    }
-}
-
-fn write_lifetime(out: &mut Vec<u8>, lifetime: Option<Lifetime>) {
-    let Some(Lifetime { ttl, expires_at }) = lifetime else {
-        out.push(LIVES_FOR_EVER);
-        return;
-    };
-    out.push(if ttl.keep_times { GOES_BUT_FOR_TIMES } else { GOES });
-    let after = i64::try_from(ttl.after.as_nanos()).unwrap_or(i64::MAX);
-    out.extend_from_slice(&after.to_le_bytes());
-    out.extend_from_slice(&expires_at.0.to_le_bytes());
-}
-
-fn write_families<'a>(out: &mut Vec<u8>, families: impl ExactSizeIterator<Item = FamilyParts<'a>>) {
-    write_length(out, families.len());
-    for family in families {
-        write_family(out, &family);
-    }
-}
-
-fn write_family(out: &mut Vec<u8>, family: &FamilyParts<'_>) {
-    write_bytes(out, family.name.as_bytes());
-    out.push(type_code(family.metric_type));
-    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
-    out.push(
-        flag(family.help.is_some(), HAS_HELP)
-            | flag(family.shape.utf8_names, UTF8_NAMES)
-            | flag(family.shape.infinity_added, INFINITY_ADDED)
-            | flag(family.exact.is_some(), HAS_EXACT),
-    );
-    if let Some(help) = family.help {
-        write_bytes(out, help.as_bytes());
-    }
-    write_bytes(out, family.unit.as_bytes());
-    out.extend_from_slice(&family.pushed_at.0.to_le_bytes());
-    write_bytes(out, family.text);
-    if let Some(exact) = family.exact {
-        write_bytes(out, exact);
-    }
-}
-
-fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    write_length(out, bytes.len());
-    out.extend_from_slice(bytes);
-}
-
-fn write_length(out: &mut Vec<u8>, mut length: usize) {
-    while length >= 0x80 {
-        out.push(0x80 | low_bits(length));
-        length >>= 7;
-    }
-    out.push(low_bits(length));
-}
-
-fn low_bits(length: usize) -> u8 {
-    u8::try_from(length & 0x7f).unwrap_or(0)
-}
-
-fn type_code(metric_type: MetricType) -> u8 {
-    match metric_type {
-        MetricType::Counter => 0,
-        MetricType::Gauge => 1,
-        MetricType::Summary => 2,
-        MetricType::Untyped => 3,
-        MetricType::Histogram => 4,
-        MetricType::GaugeHistogram => 5,
-        MetricType::Info => 6,
-        MetricType::StateSet => 7,
-    }
-}
-
-fn type_of(code: u8) -> Option<MetricType> {
-    let types = [
-        MetricType::Counter,
-        MetricType::Gauge,
-        MetricType::Summary,
-        MetricType::Untyped,
-        MetricType::Histogram,
-        MetricType::GaugeHistogram,
-        MetricType::Info,
-        MetricType::StateSet,
-    ];
-    types.get(usize::from(code)).copied()
 }
 
 /// What a record says, on one line: for people who look into a ledger.
@@ -552,110 +325,4 @@ impl<'a> Reader<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use expect_test::expect;
-
-    use super::*;
-
-    #[test]
-    fn every_type_has_a_code_of_its_own() {
-        for code in 0..8 {
-            assert_eq!(type_of(code).map(type_code), Some(code));
-        }
-        assert_eq!(type_of(8), None);
-    }
-
-    #[test]
-    fn a_record_of_a_later_version_or_with_bytes_behind_it_is_refused() {
-        let preparer = Preparer::new(Reserved::default(), 1 << 20);
-        let mut record = wipe();
-        assert!(decode(&record, &preparer).is_ok());
-        record.push(0);
-        let refused = decode(&record, &preparer).unwrap_err();
-        assert_eq!(
-            refused,
-            RecordError::Malformed {
-                at: 2,
-                expected: "the end"
-            }
-        );
-        let refused = decode(&[SEVERAL + 1, WIPE], &preparer).unwrap_err();
-        assert_eq!(refused, RecordError::Version(SEVERAL + 1));
-    }
-
-    fn key(job: &str) -> GroupingKey {
-        GroupingKey::new([("job", job)]).unwrap()
-    }
-
-    fn lifetime(keep_times: bool) -> Lifetime {
-        Lifetime {
-            ttl: Ttl {
-                after: Duration::from_secs(90),
-                keep_times,
-            },
-            expires_at: UnixNanos(190_500_000_000),
-        }
-    }
-
-    /// A record of each change there is.
-    fn of_everything() -> Vec<u8> {
-        let preparer = Preparer::new(Reserved::default(), 1 << 20);
-        let (a, b, c) = (key("a"), key("b"), key("c"));
-        let (of_a, of_b) = (
-            preparer.times(&a, Some(100.5), None, UnixNanos(1)),
-            preparer.times(&b, Some(2.0), Some(1.0), UnixNanos(2)),
-        );
-        let mut several = Several::new();
-        several.put(&a, PushMode::ReplaceGroup, Some(lifetime(false)), of_a.parts());
-        several.put(&b, PushMode::ReplaceFamilies, Some(lifetime(true)), of_b.parts());
-        several.put(&c, PushMode::ReplaceFamilies, None, of_b.parts());
-        several.delete_families(&a, ["m", "n"].into_iter());
-        several.delete(&b);
-        several.finish()
-    }
-
-    #[test]
-    fn several_changes_are_told_one_after_the_other() {
-        expect![[r#"
-            put group {job="a"} (lives 1m30s, until 190.5): push_time_seconds (gauge, 1 lines)
-            put families of {job="b"} (lives 1m30s, until 190.5, keeps its times): push_failure_time_seconds (gauge, 1 lines), push_time_seconds (gauge, 1 lines)
-            put families of {job="c"}: push_failure_time_seconds (gauge, 1 lines), push_time_seconds (gauge, 1 lines)
-            delete families of {job="a"}: m, n
-            delete {job="b"}
-        "#]]
-        .assert_eq(&(describe_record(&of_everything()).unwrap().replace("; ", "\n") + "\n"));
-    }
-
-    #[test]
-    fn a_lifetime_is_read_as_it_was_written() {
-        let preparer = Preparer::new(Reserved::default(), 1 << 20);
-        for expected in [None, Some(lifetime(false)), Some(lifetime(true))] {
-            let families = Prepared::empty(Cow::Borrowed(&[]));
-            let record = put(&key("a"), PushMode::ReplaceGroup, expected, families.parts());
-            let changes = decode(&record, &preparer).unwrap();
-            assert!(
-                matches!(changes.as_slice(), [Change::Put { lifetime, .. }] if *lifetime == expected),
-                "{changes:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_version_1_can_say_is_said_in_version_1() {
-        let families = Prepared::empty(Cow::Borrowed(&[]));
-        let plain = put(&key("a"), PushMode::ReplaceGroup, None, families.parts());
-        for record in [plain, delete(&key("a")), wipe()] {
-            assert_eq!(record.first(), Some(&SINGLE));
-        }
-    }
-
-    #[test]
-    #[cfg_attr(miri, ignore = "too large for an interpreter")]
-    fn no_part_of_a_record_is_a_record_unless_it_ends_between_changes() {
-        let preparer = Preparer::new(Reserved::default(), 1 << 20);
-        let record = of_everything();
-        let whole = (0..=record.len()).filter(|end| decode(&record[..*end], &preparer).is_ok());
-        // After the version, and after each of the five changes.
-        assert_eq!(whole.count(), 6);
-    }
-}
+mod tests;

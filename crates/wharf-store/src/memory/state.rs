@@ -1,6 +1,8 @@
 //! What the store's lock guards: families, groups, index.
 
 mod apply;
+mod remove;
+mod taken;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -9,7 +11,8 @@ use hashbrown::{HashMap, HashSet};
 use imbl::OrdMap;
 use wharf_model::GroupingKey;
 
-pub(crate) use self::apply::{Applied, Before, Taken, Tell};
+pub(crate) use self::apply::{Applied, Before, Tell};
+pub(crate) use self::taken::Taken;
 use crate::lifetime::Lifetimes;
 use crate::limits::{Accounts, Exceeded, Growth, Limited, Limits};
 use crate::memory::checks::{Checks, Incoming, duplicate};

@@ -94,7 +94,13 @@ impl Local {
         record: Option<Vec<u8>>,
         change: Change<'_>,
     ) -> Result<(Done, Commit), PushError> {
-        let commit = self.append(guarded, record)?;
+        let commit = match self.append(guarded, record) {
+            Ok(commit) => commit,
+            Err(error) => {
+                guarded.state.discard(change);
+                return Err(error);
+            }
+        };
         let mut applied = Applied::default();
         let (at, tell) = (guarded.last, self.tell());
         guarded.state.apply_one(preparer, at, change, tell, &mut applied);

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{exposition, put, store};
+use wharf_exposition::text;
+use wharf_store::{Facts, GroupPush, PushMode, UnixNanos};
+
+use crate::{exposition, key, post, push, put, samples, store};
 
 #[test]
 fn every_scrape_shows_each_group_whole() {
@@ -74,4 +77,45 @@ fn check_whole(text: &str) {
             "group {job}: {found:?}"
         );
     }
+}
+
+/// What is stored is read before it is replaced, and others change it meanwhile.
+#[test]
+fn series_that_many_push_to_the_same_groups_at_once_are_all_there_in_the_end() {
+    const PUSHERS: usize = 4;
+    const PUSHES: usize = if cfg!(miri) { 2 } else { 60 };
+    let store = store();
+    std::thread::scope(|scope| {
+        for pusher in 0..PUSHERS {
+            let store = &store;
+            scope.spawn(move || {
+                for n in 0..PUSHES {
+                    let body = format!("m{{pusher=\"{pusher}\",n=\"{n}\"}} {n}\n");
+                    if n % 2 == 0 {
+                        push(store, PushMode::ReplaceSeries, "job/a", &body, 100).unwrap();
+                        continue;
+                    }
+                    // To both groups at once, and to one of them twice.
+                    let to = |path: &str| GroupPush {
+                        key: key(path),
+                        exposition: text::decode(body.as_bytes(), text::Options::default()).unwrap(),
+                        ttl: None,
+                        facts: Facts::default(),
+                    };
+                    let pushes = [to("job/a"), to("job/b"), to("job/a")];
+                    let pushed = store.push_all(&pushes, PushMode::ReplaceSeries, UnixNanos(1));
+                    drop(pushed.unwrap());
+                    // Another family of the group: what others are about to store is still right.
+                    post(store, "job/a", &format!("other{pusher} {n}\n")).unwrap();
+                }
+            });
+        }
+    });
+    let of = |job: &str| {
+        let lines = samples(&store).into_iter();
+        lines
+            .filter(|line| line.starts_with("m{") && line.contains(&format!("job=\"{job}\"")))
+            .count()
+    };
+    assert_eq!((of("a"), of("b")), (PUSHERS * PUSHES, PUSHERS * PUSHES / 2));
 }

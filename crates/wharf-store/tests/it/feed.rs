@@ -175,7 +175,7 @@ fn a_follower_that_is_slow_is_told_so_and_has_everything_with_a_snapshot() {
 #[test]
 fn a_change_of_very_many_groups_is_told_as_a_loss() {
     let store = store();
-    for number in 0..5_000 {
+    for number in 0..13_000 {
         put(&store, &format!("job/j{number}"), "").unwrap();
     }
     let mut follower = store.follow();
@@ -183,7 +183,7 @@ fn a_change_of_very_many_groups_is_told_as_a_loss() {
     put(&store, "job/after", "").unwrap();
     expect![[r#"
         missed 1
-        5002 {job="after"} Pushed ReplaceGroup created=true families=0 series=0 bytes=0
+        13002 {job="after"} Pushed ReplaceGroup created=true families=0 series=0 bytes=0
     "#]]
     .assert_eq(&told(&mut follower));
 }

@@ -1,0 +1,200 @@
+//! Writing records.
+
+use wharf_model::GroupingKey;
+
+use super::layout::{
+    DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP, INFINITY_ADDED, LIVES_FOR_EVER,
+    PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, type_code,
+};
+use crate::lifetime::Lifetime;
+use crate::mode::PushMode;
+use crate::parts::FamilyParts;
+
+/// The record of a group's families.
+pub(crate) fn put<'a>(
+    key: &GroupingKey,
+    mode: PushMode,
+    lifetime: Option<Lifetime>,
+    families: impl ExactSizeIterator<Item = FamilyParts<'a>> + Clone,
+) -> Vec<u8> {
+    let size: usize = families.clone().map(|family| family.record_bytes()).sum();
+    let mut out = begin_put(key, mode, lifetime, size);
+    write_families(&mut out, families);
+    out
+}
+
+/// A put record up to its families, with room for so many bytes of these.
+fn begin_put(
+    key: &GroupingKey,
+    mode: PushMode,
+    lifetime: Option<Lifetime>,
+    families_bytes: usize,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(families_bytes + key.as_bytes().len() + 32);
+    out.extend_from_slice(&[version_of(lifetime), PUT, mode_code(mode)]);
+    write_bytes(&mut out, key.as_bytes());
+    if lifetime.is_some() {
+        write_lifetime(&mut out, lifetime);
+    }
+    out
+}
+
+/// The record of a group's end.
+pub(crate) fn delete(key: &GroupingKey) -> Vec<u8> {
+    let mut out = vec![SINGLE];
+    write_delete(&mut out, key);
+    out
+}
+
+/// The record of the end of all groups.
+pub(crate) fn wipe() -> Vec<u8> {
+    vec![SINGLE, WIPE]
+}
+
+/// What a group has of some families, to be put back one day. Families have to come in the order of their names.
+#[derive(Debug, Default)]
+pub(crate) struct Image {
+    families: usize,
+    body: Vec<u8>,
+}
+
+impl Image {
+    /// An image with room for so many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            families: 0,
+            body: Vec::with_capacity(bytes),
+        }
+    }
+
+    pub(crate) fn add(&mut self, family: &FamilyParts<'_>) {
+        write_family(&mut self.body, family);
+        self.families += 1;
+    }
+
+    /// The record that puts it back.
+    pub(crate) fn into_record(self, key: &GroupingKey, lifetime: Option<Lifetime>) -> Vec<u8> {
+        let mut out = begin_put(key, PushMode::ReplaceFamilies, lifetime, self.body.len());
+        write_length(&mut out, self.families);
+        out.extend_from_slice(&self.body);
+        out
+    }
+}
+
+/// A record of several changes in the making.
+#[derive(Debug)]
+pub(crate) struct Several(Vec<u8>);
+
+impl Several {
+    pub(crate) fn new() -> Self {
+        Self(vec![SEVERAL])
+    }
+
+    pub(crate) fn put<'a>(
+        &mut self,
+        key: &GroupingKey,
+        mode: PushMode,
+        lifetime: Option<Lifetime>,
+        families: impl ExactSizeIterator<Item = FamilyParts<'a>>,
+    ) {
+        self.0.push(PUT);
+        self.0.push(mode_code(mode));
+        write_bytes(&mut self.0, key.as_bytes());
+        write_lifetime(&mut self.0, lifetime);
+        write_families(&mut self.0, families);
+    }
+
+    pub(crate) fn delete(&mut self, key: &GroupingKey) {
+        write_delete(&mut self.0, key);
+    }
+
+    pub(crate) fn delete_families<'n>(
+        &mut self,
+        key: &GroupingKey,
+        names: impl ExactSizeIterator<Item = &'n str>,
+    ) {
+        self.0.push(DELETE_FAMILIES);
+        write_bytes(&mut self.0, key.as_bytes());
+        write_length(&mut self.0, names.len());
+        for name in names {
+            write_bytes(&mut self.0, name.as_bytes());
+        }
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+fn version_of(lifetime: Option<Lifetime>) -> u8 {
+    if lifetime.is_none() { SINGLE } else { SEVERAL }
+}
+
+fn write_delete(out: &mut Vec<u8>, key: &GroupingKey) {
+    out.push(DELETE);
+    write_bytes(out, key.as_bytes());
+}
+
+fn mode_code(mode: PushMode) -> u8 {
+    match mode {
+        PushMode::ReplaceGroup => 0,
+        // Series are merged into whole families before they are stored.
+        PushMode::ReplaceFamilies | PushMode::ReplaceSeries => 1,
+    }
+}
+
+fn write_lifetime(out: &mut Vec<u8>, lifetime: Option<Lifetime>) {
+    let Some(Lifetime { ttl, expires_at }) = lifetime else {
+        out.push(LIVES_FOR_EVER);
+        return;
+    };
+    out.push(if ttl.keep_times { GOES_BUT_FOR_TIMES } else { GOES });
+    let after = i64::try_from(ttl.after.as_nanos()).unwrap_or(i64::MAX);
+    out.extend_from_slice(&after.to_le_bytes());
+    out.extend_from_slice(&expires_at.0.to_le_bytes());
+}
+
+fn write_families<'a>(out: &mut Vec<u8>, families: impl ExactSizeIterator<Item = FamilyParts<'a>>) {
+    write_length(out, families.len());
+    for family in families {
+        write_family(out, &family);
+    }
+}
+
+fn write_family(out: &mut Vec<u8>, family: &FamilyParts<'_>) {
+    write_bytes(out, family.name.as_bytes());
+    out.push(type_code(family.metric_type));
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    out.push(
+        flag(family.help.is_some(), HAS_HELP)
+            | flag(family.shape.utf8_names, UTF8_NAMES)
+            | flag(family.shape.infinity_added, INFINITY_ADDED)
+            | flag(family.exact.is_some(), HAS_EXACT),
+    );
+    if let Some(help) = family.help {
+        write_bytes(out, help.as_bytes());
+    }
+    write_bytes(out, family.unit.as_bytes());
+    out.extend_from_slice(&family.pushed_at.0.to_le_bytes());
+    write_bytes(out, family.text);
+    if let Some(exact) = family.exact {
+        write_bytes(out, exact);
+    }
+}
+
+fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    write_length(out, bytes.len());
+    out.extend_from_slice(bytes);
+}
+
+fn write_length(out: &mut Vec<u8>, mut length: usize) {
+    while length >= 0x80 {
+        out.push(0x80 | low_bits(length));
+        length >>= 7;
+    }
+    out.push(low_bits(length));
+}
+
+fn low_bits(length: usize) -> u8 {
+    u8::try_from(length & 0x7f).unwrap_or(0)
+}
