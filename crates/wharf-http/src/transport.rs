@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod chunks;
 pub(crate) mod connection;
 pub(crate) mod door;
+pub(crate) mod pass_on;
 pub(crate) mod progress;
 pub(crate) mod purpose;
 pub(crate) mod room;

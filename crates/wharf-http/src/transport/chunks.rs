@@ -1,5 +1,6 @@
 //! Response bodies of many parts that nobody copies.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io::IoSlice;
@@ -10,7 +11,6 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
-use wharf_gateway::Permit;
 
 use crate::transport::progress::{Following, Progress, Sending};
 
@@ -128,7 +128,8 @@ impl EventStream {
 /// What ends when the buffer has been sent, or its reader has gone.
 #[derive(Debug, Default)]
 struct Held {
-    place: Option<Permit>,
+    /// What whoever made the body wants to be dropped then.
+    other: Option<Box<dyn Any + Send>>,
     sending: Option<Sending>,
 }
 
@@ -170,12 +171,12 @@ impl ResponseBody {
         }
     }
 
-    /// This body, which gives the place back when it has been sent.
-    pub(crate) fn holding(mut self, place: Permit) -> Self {
+    /// This body, which drops this when it has been sent.
+    pub(crate) fn holding(mut self, other: impl Send + 'static) -> Self {
         if let Some(data) = &mut self.data {
-            data.held.place = Some(place);
+            data.held.other = Some(Box::new(other));
         } else if let Some(parts) = &mut self.parts {
-            parts.held.place = Some(place);
+            parts.held.other = Some(Box::new(other));
         }
         self
     }

@@ -2,20 +2,21 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
 use http::header::{CONNECTION, EXPECT};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
 use hyper::body::{Body as _, Incoming};
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use wharf_gateway::Peer;
 
-use crate::service::Service;
+use crate::transport::chunks::ResponseBody;
 use crate::transport::door::Door;
-use crate::transport::progress::Overdue;
+use crate::transport::progress::{Overdue, Timeouts};
 use crate::transport::room::Seat;
 use crate::transport::socket::Socket;
 use crate::transport::stream::Stream;
@@ -36,148 +37,233 @@ const MAX_STREAMS: u32 = 100;
 #[derive(Debug, Clone)]
 pub(crate) struct ClientNames(pub(crate) Arc<[String]>);
 
-/// Serves a connection until either side ends it, a deadline passes, it has to give way, or the gateway stops.
-pub(crate) async fn serve(
-    service: Arc<Service>,
-    door: Arc<Door>,
-    stream: Socket,
-    peer: Peer,
-    seat: Arc<Seat>,
-) {
-    let stopping = service.shutdown.wait();
-    tokio::pin!(stopping);
-    let progress = &seat.progress;
-    progress.begin_handshake();
-    let stream = tokio::select! {
-        // What is open may have brought something, which is answered, also if the gateway stops.
-        biased;
-        stream = Stream::open(stream, peer, door.front()) => stream,
-        () = unwanted(&seat) => None,
-        () = &mut stopping => None,
-    };
-    let Some((stream, names)) = stream else { return };
-    let is_http2 = stream.is_http2();
-    progress.open(is_http2);
-    let stream = Watched::new(stream, Arc::clone(&seat));
-    let (stream, framing) = if is_http2 {
-        Targets::of_http2(stream)
-    } else {
-        Targets::new(stream)
-    };
-    let names = (!names.is_empty()).then(|| ClientNames(names.into()));
-    let timeouts = service.settings.timeouts();
-    let keep_alive = timeouts
-        .announced()
-        .and_then(|seconds| HeaderValue::from_str(&format!("timeout={seconds}")).ok());
-    let answering = service_fn(|mut request: Request<Incoming>| {
-        framing.tell(request.body().size_hint().exact());
-        let (service, door, seat) = (Arc::clone(&service), Arc::clone(&door), Arc::clone(&seat));
-        request.extensions_mut().insert(peer);
-        if let Some(names) = &names {
-            request.extensions_mut().insert(names.clone());
-        }
-        let may_stay = |_: &HeaderValue| stays_open(request.version(), request.headers());
-        let keep_alive = keep_alive.clone().filter(may_stay);
-        async move {
-            let _request = seat.progress.begin(request.version());
-            let asks_first = request.headers().contains_key(EXPECT);
-            let is_http1 = request.version() < Version::HTTP_2;
-            let mut response = service.handle(request, &door).await;
-            // If its body has not been asked for, it does not come, and nothing can come after it.
-            let is_last = asks_first && !response.status().is_success();
-            let headers = response.headers_mut();
-            if is_http1 && (is_last || seat.is_ending() || seat.is_pressed()) {
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            } else if let Some(keep_alive) = keep_alive
-                && !headers.contains_key(CONNECTION)
-            {
-                headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
-                headers.insert(KEEP_ALIVE, keep_alive);
-            }
-            Ok::<_, Infallible>(response.map(|body| body.sending(&seat.progress)))
-        }
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .title_case_headers(true)
-        .writev(true)
-        .max_buf_size(MAX_HEAD_BYTES)
-        // A client that has said all it has to say may still listen.
-        .half_close(true);
-    builder
-        .http2()
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(MAX_HEAD_BYTES_HTTP2);
-    // Without TLS there is no HTTP/2, as with the original: no client of it could have begun so.
-    if !door.front().is_some_and(|front| front.fixed().speaks_http2()) {
-        builder = builder.http1_only();
-    }
-    // What was agreed on is what the stream reads.
-    if is_http2 {
-        builder = builder.http2_only();
-    }
-    let connection = builder.serve_connection(TokioIo::new(stream), answering);
-    tokio::pin!(connection);
+/// What answers requests. Connections know nothing else of it.
+pub(crate) trait Handler: Send + Sync + 'static {
+    /// Answers one request that has come through a door.
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        door: &Door,
+    ) -> impl Future<Output = Response<ResponseBody>> + Send;
 
-    let mut is_stopping = false;
-    loop {
-        tokio::select! {
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(source = %peer, err = %error, "connection ended");
-                }
-                return;
+    /// Returns when it is time to stop.
+    fn stopping(&self) -> impl Future<Output = ()> + Send + 'static;
+
+    /// Counts a connection until the result is dropped.
+    fn connection_opened(&self) -> impl Send;
+
+    /// Counts a connection that has made room for another one.
+    fn gave_way(&self);
+}
+
+/// What the connections of a listener have in common.
+pub(crate) struct Connections<H> {
+    handler: Arc<H>,
+    door: Arc<Door>,
+    timeouts: Timeouts,
+    /// What clients are told of the time for which connections stay open, if that is not for ever.
+    keep_alive: Option<HeaderValue>,
+}
+
+/// The bytes below the library.
+type Io = TokioIo<Targets<Watched>>;
+
+impl<H: Handler> Connections<H> {
+    pub(crate) fn new(handler: Arc<H>, door: Arc<Door>, timeouts: Timeouts) -> Self {
+        let keep_alive = timeouts
+            .announced()
+            .and_then(|seconds| HeaderValue::from_str(&format!("timeout={seconds}")).ok());
+        Self {
+            handler,
+            door,
+            timeouts,
+            keep_alive,
+        }
+    }
+
+    pub(crate) fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Returns when it is time to stop.
+    pub(crate) fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.handler.stopping()
+    }
+
+    /// Serves a connection until either side ends it, a deadline passes, it has to give way, or it is time to stop.
+    pub(crate) async fn serve(self: Arc<Self>, stream: Socket, peer: Peer, seat: Arc<Seat>) {
+        let _open = self.handler.connection_opened();
+        let mut stopping = pin!(self.stopping());
+        seat.progress.begin_handshake();
+        let stream = tokio::select! {
+            // What is open may have brought something, which is answered, also when it is time to stop.
+            biased;
+            stream = Stream::open(stream, peer, self.door.front()) => stream,
+            () = unwanted(&seat) => None,
+            () = &mut stopping => None,
+        };
+        let Some((stream, names)) = stream else { return };
+        let is_http2 = stream.is_http2();
+        seat.progress.open(is_http2);
+        let stream = Watched::new(stream, Arc::clone(&seat));
+        let (stream, framing) = if is_http2 {
+            Targets::of_http2(stream)
+        } else {
+            Targets::new(stream)
+        };
+        let names = (!names.is_empty()).then(|| ClientNames(names.into()));
+        let service = service_fn(|mut request: Request<Incoming>| {
+            framing.tell(request.body().size_hint().exact());
+            request.extensions_mut().insert(peer);
+            if let Some(names) = &names {
+                request.extensions_mut().insert(names.clone());
             }
-            () = &mut stopping, if !is_stopping => {
-                is_stopping = true;
-                seat.set_ending(true);
-                // Where nothing is under way over HTTP/1 the stream ends the connection, once it has been read.
-                if progress.is_http2() || progress.is_busy() {
-                    connection.as_mut().graceful_shutdown();
-                }
-            }
-            () = seat.called() => {
-                if seat.is_cut() {
+            let (connections, seat) = (Arc::clone(&self), Arc::clone(&seat));
+            // The library moves this about before it begins, so that it should be no larger than it has to be.
+            async move { Ok::<_, Infallible>(connections.answer(request, seat).await) }
+        });
+        let protocol = self.protocol(is_http2);
+        let connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+        self.drive(connection, stopping, peer, &seat).await;
+    }
+
+    /// What is spoken over a connection.
+    fn protocol(&self, is_http2: bool) -> auto::Builder<TokioExecutor> {
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .title_case_headers(true)
+            .writev(true)
+            .max_buf_size(MAX_HEAD_BYTES)
+            // A client that has said all it has to say may still listen.
+            .half_close(true);
+        builder
+            .http2()
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(MAX_HEAD_BYTES_HTTP2);
+        // Without TLS there is no HTTP/2, as with the original: no client of it could have begun so.
+        if !self
+            .door
+            .front()
+            .is_some_and(|front| front.fixed().speaks_http2())
+        {
+            builder = builder.http1_only();
+        }
+        // What was agreed on is what the stream reads.
+        if is_http2 {
+            builder = builder.http2_only();
+        }
+        builder
+    }
+
+    /// Answers one request, and says whether another one may come.
+    async fn answer(self: Arc<Self>, request: Request<Incoming>, seat: Arc<Seat>) -> Response<ResponseBody> {
+        let _request = seat.progress.begin(request.version());
+        let asks_first = request.headers().contains_key(EXPECT);
+        let is_http1 = request.version() < Version::HTTP_2;
+        let may_stay = |_: &&HeaderValue| stays_open(request.version(), request.headers());
+        let keep_alive = self.keep_alive.as_ref().filter(may_stay).cloned();
+        let mut response = Arc::clone(&self.handler).answer(request, &self.door).await;
+        // If its body has not been asked for, it does not come, and nothing can come after it.
+        let is_last = asks_first && !response.status().is_success();
+        let headers = response.headers_mut();
+        if is_http1 && (is_last || seat.is_ending() || seat.is_pressed()) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        } else if let Some(keep_alive) = keep_alive
+            && !headers.contains_key(CONNECTION)
+        {
+            headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
+            headers.insert(KEEP_ALIVE, keep_alive);
+        }
+        response.map(|body| body.sending(&seat.progress))
+    }
+
+    /// Lets a connection go on until its end.
+    async fn drive<S>(
+        &self,
+        mut connection: Pin<&mut auto::Connection<'_, Io, S, TokioExecutor>>,
+        mut stopping: Pin<&mut impl Future<Output = ()>>,
+        peer: Peer,
+        seat: &Arc<Seat>,
+    ) where
+        S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
+        S::Future: Send + 'static,
+    {
+        let progress = &seat.progress;
+        let mut is_stopping = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(source = %peer, err = %error, "connection ended");
+                    }
                     return;
                 }
-                let overdue = progress.overdue(timeouts);
-                if let Some(what @ (Overdue::Reader | Overdue::Head)) = overdue {
-                    tracing::debug!(source = %peer, what = what.as_str(), "connection closed");
-                    return;
-                }
-                let gives_way = seat.is_asked() && progress.idle().is_some();
-                if is_stopping || seat.has_left() || !(gives_way || overdue.is_some()) {
-                    seat.answer();
-                    continue;
-                }
-                if progress.is_http2() {
+                () = &mut stopping, if !is_stopping => {
+                    is_stopping = true;
                     seat.set_ending(true);
-                    seat.leave();
-                    connection.as_mut().graceful_shutdown();
-                } else if progress.is_reading_head() {
-                    seat.leave();
-                } else {
-                    seat.set_ending(true);
-                    let ended = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
-                    if ended.is_ready() {
+                    // Where nothing is under way over HTTP/1 the stream ends the connection, once it has been read.
+                    if progress.is_http2() || progress.is_busy() {
+                        connection.as_mut().graceful_shutdown();
+                    }
+                }
+                () = seat.called() => {
+                    if seat.is_cut() {
                         return;
                     }
-                    // If something has come meanwhile, it goes on as if it had not been asked.
-                    seat.set_ending(seat.has_left());
-                }
-                seat.answer();
-                if gives_way && seat.has_left() {
-                    service.gateway.telemetry().record_gave_way();
-                    tracing::debug!(source = %peer, "connection gave way to another one");
-                }
-                if !seat.is_ending() && seat.has_left() {
-                    // Half a head is nothing that could be answered.
-                    return;
+                    let overdue = progress.overdue(self.timeouts);
+                    if let Some(what @ (Overdue::Reader | Overdue::Head)) = overdue {
+                        tracing::debug!(source = %peer, what = what.as_str(), "connection closed");
+                        return;
+                    }
+                    let gives_way = seat.is_asked() && progress.idle().is_some();
+                    if is_stopping || seat.has_left() || !(gives_way || overdue.is_some()) {
+                        seat.answer();
+                        continue;
+                    }
+                    if leave(connection.as_mut(), seat).await.is_ready() {
+                        return;
+                    }
+                    seat.answer();
+                    if gives_way && seat.has_left() {
+                        self.handler.gave_way();
+                        tracing::debug!(source = %peer, "connection gave way to another one");
+                    }
+                    if !seat.is_ending() && seat.has_left() {
+                        // Half a head is nothing that could be answered.
+                        return;
+                    }
                 }
             }
         }
     }
+}
+
+/// Begins the end of a connection on which nothing is under way, unless something has come meanwhile. Ready if it has ended already.
+async fn leave<S>(
+    mut connection: Pin<&mut auto::Connection<'_, Io, S, TokioExecutor>>,
+    seat: &Arc<Seat>,
+) -> Poll<()>
+where
+    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    if seat.progress.is_http2() {
+        seat.set_ending(true);
+        seat.leave();
+        connection.as_mut().graceful_shutdown();
+    } else if seat.progress.is_reading_head() {
+        seat.leave();
+    } else {
+        seat.set_ending(true);
+        let ended = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
+        if ended.is_ready() {
+            return Poll::Ready(());
+        }
+        // If something has come meanwhile, it goes on as if it had not been asked.
+        seat.set_ending(seat.has_left());
+    }
+    Poll::Pending
 }
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -212,7 +298,147 @@ fn stays_open(version: Version, headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{ErrorKind, Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use http_body_util::BodyExt as _;
+    use tokio::sync::{Semaphore, watch};
+    use tokio::task::yield_now;
+
     use super::*;
+    use crate::transport::room::Room;
+
+    /// Answers with the body that came, as often as it may.
+    struct Echo {
+        /// Requests that may be answered.
+        answers: Semaphore,
+        is_stopping: watch::Sender<bool>,
+        /// Connections that are open, and bytes of bodies that have come.
+        open: AtomicUsize,
+        body_bytes: AtomicUsize,
+    }
+
+    struct Open<'e>(&'e Echo);
+
+    impl Drop for Open<'_> {
+        fn drop(&mut self) {
+            self.0.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Handler for Echo {
+        async fn answer(self: Arc<Self>, request: Request<Incoming>, _door: &Door) -> Response<ResponseBody> {
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            self.body_bytes.fetch_add(body.len(), Ordering::Relaxed);
+            self.answers.acquire().await.unwrap().forget();
+            Response::new(body.into())
+        }
+
+        fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+            let mut is_stopping = self.is_stopping.subscribe();
+            async move {
+                is_stopping.wait_for(|is_stopping| *is_stopping).await.unwrap();
+            }
+        }
+
+        fn connection_opened(&self) -> impl Send {
+            self.open.fetch_add(1, Ordering::Relaxed);
+            Open(self)
+        }
+
+        fn gave_way(&self) {}
+    }
+
+    /// A client whose connection is served, and who answers it.
+    fn connect(answers: usize) -> (TcpStream, Arc<Echo>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _address) = listener.accept().unwrap();
+        client.set_nonblocking(true).unwrap();
+        server.set_nonblocking(true).unwrap();
+        let server = Socket::Tcp(tokio::net::TcpStream::from_std(server).unwrap());
+        let echo = Arc::new(Echo {
+            answers: Semaphore::new(answers),
+            is_stopping: watch::Sender::new(false),
+            open: AtomicUsize::new(0),
+            body_bytes: AtomicUsize::new(0),
+        });
+        let timeouts = Timeouts {
+            head: Duration::from_secs(10),
+            idle: None,
+        };
+        let connections = Connections::new(Arc::clone(&echo), Arc::new(Door::new(None, [])), timeouts);
+        tokio::spawn(async move {
+            let seated = Room::new(1, 1, false).try_seat(true).unwrap();
+            let peer = Peer::Local(None);
+            Arc::new(connections)
+                .serve(server, peer, Arc::clone(&seated.0))
+                .await;
+        });
+        (client, echo)
+    }
+
+    /// What comes next; nothing at the end. The clock stands still meanwhile: somebody has something to do.
+    async fn read(client: &mut TcpStream) -> String {
+        let mut buffer = [0; 4096];
+        loop {
+            match client.read(&mut buffer) {
+                Ok(bytes) => return String::from_utf8(buffer[..bytes].to_vec()).unwrap(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    async fn until(is_true: impl Fn() -> bool) {
+        while !is_true() {
+            yield_now().await;
+        }
+    }
+
+    const PUSH: &[u8] = b"PUT /a HTTP/1.1\r\nContent-Length: 4\r\n\r\nm 1\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_are_answered_in_their_order_until_the_client_ends_the_connection() {
+        let (mut client, echo) = connect(usize::MAX >> 3);
+        for request in [PUSH, b"GET /?a=\"b\" HTTP/1.1\r\n\r\n", PUSH] {
+            client.write_all(request).unwrap();
+            let answer = read(&mut client).await;
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+            assert_eq!(answer.ends_with("\r\n\r\nm 1\n"), request == PUSH, "{answer}");
+        }
+        assert_eq!(echo.open.load(Ordering::Relaxed), 1);
+        drop(client);
+        until(|| echo.open.load(Ordering::Relaxed) == 0).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_crosses_the_end_is_handled_though_it_cannot_be_answered() {
+        let (mut client, echo) = connect(2);
+        client.write_all(PUSH).unwrap();
+        assert!(read(&mut client).await.starts_with("HTTP/1.1 200 OK\r\n"));
+        echo.is_stopping.send_replace(true);
+        assert_eq!(read(&mut client).await, "");
+        client.write_all(PUSH).unwrap();
+        until(|| echo.body_bytes.load(Ordering::Relaxed) == 8).await;
+        assert_eq!(read(&mut client).await, "");
+        until(|| echo.open.load(Ordering::Relaxed) == 0).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_under_way_at_the_end_is_answered_as_the_last_one() {
+        let (mut client, echo) = connect(0);
+        client.write_all(PUSH).unwrap();
+        until(|| echo.body_bytes.load(Ordering::Relaxed) == 4).await;
+        echo.is_stopping.send_replace(true);
+        yield_now().await;
+        echo.answers.add_permits(1);
+        let answer = read(&mut client).await;
+        assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+        assert_eq!(read(&mut client).await, "");
+    }
 
     #[test]
     fn a_client_says_whether_it_stays() {

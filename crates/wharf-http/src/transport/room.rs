@@ -118,6 +118,11 @@ impl Room {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many connections there are, those that are ending included.
+    pub(crate) fn connections(&self) -> usize {
+        self.lock().all.len()
+    }
+
     /// A seat, if one is free.
     pub(crate) fn try_seat(self: &Arc<Self>, takes_pushes: bool) -> Option<Seated> {
         if let Ok(permit) = Arc::clone(&self.common).try_acquire_owned() {

@@ -11,35 +11,44 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use wharf_gateway::Peer;
 
-use crate::service::Service;
-use crate::transport::connection;
+use crate::transport::connection::{Connections, Handler};
 use crate::transport::door::Door;
 use crate::transport::progress::Timeouts;
 use crate::transport::purpose::Purpose;
 use crate::transport::room::{Room, Seated};
 use crate::transport::socket::{Accepting, Listener, Socket};
 
-/// Serves connections of all listeners, each behind its door, until the gateway is told to stop; then closes the listeners and gives
-/// requests in flight `grace` to finish.
+/// How many connections there may be, and how long they take for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Connections at once.
+    pub(crate) max_connections: usize,
+    /// Connections that are ending, beside those.
+    pub(crate) max_ending: usize,
+    pub(crate) timeouts: Timeouts,
+    /// For requests in flight, once it is time to stop.
+    pub(crate) grace: Duration,
+}
+
+/// Serves connections of all listeners, each behind its door, until it is time to stop; then closes the listeners and gives
+/// requests in flight some time to finish.
 ///
 /// # Errors
 /// If a listener cannot be registered with the runtime, or a task that accepts connections or ends them has panicked.
-pub async fn serve(
+pub(crate) async fn serve<H: Handler>(
     listeners: Vec<(Listener, Arc<Door>)>,
-    service: Arc<Service>,
-    grace: Duration,
+    handler: Arc<H>,
+    limits: Limits,
 ) -> io::Result<()> {
-    let settings = &service.settings;
     let keeps_some = listeners.iter().any(|(_, door)| !takes_pushes(door));
-    let room = Room::new(settings.max_connections, settings.max_ending, keeps_some);
+    let room = Room::new(limits.max_connections, limits.max_ending, keeps_some);
     // Each connection has one of these; when all are gone, all have ended.
     let (alive, mut ended) = mpsc::channel::<Infallible>(1);
     let mut accepting = JoinSet::new();
     for (listener, door) in listeners {
         let listener = Accepting::new(listener)?;
         let entrance = Entrance {
-            door,
-            service: Arc::clone(&service),
+            connections: Arc::new(Connections::new(Arc::clone(&handler), door, limits.timeouts)),
             room: Arc::clone(&room),
             alive: alive.clone(),
         };
@@ -47,7 +56,7 @@ pub async fn serve(
     }
     drop(alive);
     let mut watching = JoinSet::new();
-    watching.spawn(call_overdue(Arc::clone(&room), settings.timeouts()));
+    watching.spawn(call_overdue(Arc::clone(&room), limits.timeouts));
     // None of them may be missing while the others go on.
     loop {
         let ended = tokio::select! {
@@ -60,9 +69,9 @@ pub async fn serve(
         ended?;
     }
 
-    if tokio::time::timeout(grace, ended.recv()).await.is_err() {
+    if tokio::time::timeout(limits.grace, ended.recv()).await.is_err() {
         tracing::warn!(
-            connections = service.gateway.telemetry().connections(),
+            connections = room.connections(),
             "requests in flight were cut off after --shutdown.timeout"
         );
     }
@@ -87,21 +96,19 @@ fn takes_pushes(door: &Door) -> bool {
 }
 
 /// What a listener needs for those who connect.
-struct Entrance {
-    door: Arc<Door>,
-    service: Arc<Service>,
+struct Entrance<H> {
+    connections: Arc<Connections<H>>,
     room: Arc<Room>,
     alive: mpsc::Sender<Infallible>,
 }
 
-impl Entrance {
+impl<H: Handler> Entrance<H> {
     fn admit(&self, stream: Socket, peer: Peer, seated: Seated) {
-        let (service, door) = (Arc::clone(&self.service), Arc::clone(&self.door));
+        let connections = Arc::clone(&self.connections);
         let alive = self.alive.clone();
         tokio::spawn(async move {
             let _alive = alive;
-            let _open = service.gateway.telemetry().connection_opened();
-            connection::serve(Arc::clone(&service), door, stream, peer, Arc::clone(&seated.0)).await;
+            connections.serve(stream, peer, Arc::clone(&seated.0)).await;
         });
     }
 }
@@ -111,10 +118,10 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 /// How often the log may say that.
 const WARN_AGAIN: Duration = Duration::from_secs(10);
 
-/// Accepts connections until the gateway is told to stop.
-async fn accept(listener: Accepting, entrance: Entrance) {
-    let takes_pushes = takes_pushes(&entrance.door);
-    let stopping = entrance.service.shutdown.wait();
+/// Accepts connections until it is time to stop.
+async fn accept<H: Handler>(listener: Accepting, entrance: Entrance<H>) {
+    let takes_pushes = takes_pushes(entrance.connections.door());
+    let stopping = entrance.connections.stopping();
     tokio::pin!(stopping);
     let mut warned_at: Option<Instant> = None;
     loop {

@@ -1,0 +1,56 @@
+//! The service of HTTP behind the connections of its listeners.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::service::Service;
+use crate::transport::chunks::ResponseBody;
+use crate::transport::connection::Handler;
+use crate::transport::door::Door;
+use crate::transport::server::{self, Limits};
+use crate::transport::socket::Listener;
+
+/// Serves connections of all listeners, each behind its door, until the gateway is told to stop; then closes the listeners and gives
+/// requests in flight `grace` to finish.
+///
+/// # Errors
+/// If a listener cannot be registered with the runtime, or a task that accepts connections or ends them has panicked.
+pub async fn serve(
+    listeners: Vec<(Listener, Arc<Door>)>,
+    service: Arc<Service>,
+    grace: Duration,
+) -> io::Result<()> {
+    let limits = Limits {
+        max_connections: service.settings.max_connections,
+        max_ending: service.settings.max_ending,
+        timeouts: service.settings.timeouts(),
+        grace,
+    };
+    server::serve(listeners, service, limits).await
+}
+
+impl Handler for Service {
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        door: &Door,
+    ) -> impl Future<Output = Response<ResponseBody>> + Send {
+        self.handle(request, door)
+    }
+
+    fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.shutdown.wait()
+    }
+
+    fn connection_opened(&self) -> impl Send {
+        self.gateway.telemetry().connection_opened()
+    }
+
+    fn gave_way(&self) {
+        self.gateway.telemetry().record_gave_way();
+    }
+}
