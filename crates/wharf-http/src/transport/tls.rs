@@ -5,6 +5,7 @@
 //! out of others.
 
 mod certificate;
+mod client_auth;
 mod clients;
 
 use std::fmt;
@@ -19,6 +20,7 @@ pub use rustls::{CipherSuite, NamedGroup};
 use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 
 use self::certificate::Certificate;
+pub use self::client_auth::ClientAuth;
 use self::clients::Clients;
 
 /// What a server needs to speak TLS.
@@ -81,39 +83,6 @@ impl fmt::Display for TlsVersion {
             Self::Tls12 => "TLS12",
             Self::Tls13 => "TLS13",
         })
-    }
-}
-
-/// What is demanded of clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ClientAuth {
-    /// Nothing; certificates are not asked for.
-    #[default]
-    NoClientCert,
-    /// A certificate may be sent, any.
-    RequestClientCert,
-    /// A certificate must be sent, any.
-    RequireAnyClientCert,
-    /// If a certificate is sent, one of the authorities must have issued it.
-    VerifyClientCertIfGiven,
-    /// A certificate must be sent that one of the authorities has issued.
-    RequireAndVerifyClientCert,
-}
-
-impl ClientAuth {
-    fn verifies(self) -> bool {
-        matches!(
-            self,
-            Self::VerifyClientCertIfGiven | Self::RequireAndVerifyClientCert
-        )
-    }
-
-    /// Whether nobody gets in without a certificate.
-    pub fn requires(self) -> bool {
-        matches!(
-            self,
-            Self::RequireAnyClientCert | Self::RequireAndVerifyClientCert
-        )
     }
 }
 

@@ -11,8 +11,8 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
 
-use super::ClientAuth;
 use super::certificate::Certificate;
+use super::client_auth::ClientAuth;
 
 /// Decides which certificates of clients are good.
 #[derive(Debug)]
