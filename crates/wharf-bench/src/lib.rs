@@ -22,6 +22,7 @@
 pub mod bench;
 pub mod bodies;
 pub mod check;
+pub mod compare;
 pub mod floor;
 pub mod http;
 pub mod idle;

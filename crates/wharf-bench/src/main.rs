@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use wharf_bench::bench::Bench;
+use wharf_bench::compare;
 use wharf_bench::floor::{self, Floor};
 use wharf_bench::idle;
 use wharf_bench::machine::Machine;
@@ -22,8 +23,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const HELP: &str = "\
 usage: wharf-bench [list | report | QUESTION...] [OPTIONS]
+       wharf-bench compare --before FILE [OPTIONS]
 
 Without a question, all of them are asked. `list` shows them, `report` makes the report again from the last results.
+`compare` measures an earlier executable of Wharf and this one in turn, and fails if this one is worse beyond doubt; 20 rounds
+or more tell something.
 
 options:
   --rounds N      how often each measurement is repeated (3)
@@ -32,6 +36,7 @@ options:
   --quick         --rounds 1 --seconds 1 --divide 10: to see that it works
   --only TEXT     only programs with this in their name, such as `wharf`; nothing is kept then
   --report        write docs/benchmarks.md and its charts afterwards
+  --before FILE   the earlier executable of `compare`
   --wharf FILE    the executable of Wharf (the one beside this one)
   --dist          report the size of the executable built with `--profile dist`, too
   --peers FOLDER  where the other programs are (target/peers)
@@ -72,6 +77,10 @@ fn run(args: &[String]) -> Result<()> {
             Ok(())
         }
         Command::Report => report::write(&options.results, &root()),
+        Command::Compare => {
+            let before = options.before.clone().context("expected --before FILE")?;
+            compare::run(&options.bench()?, before, print)
+        }
         Command::Ask(ref chosen) => ask(&options, chosen),
     }
 }
@@ -85,6 +94,7 @@ struct Options {
     only: Option<String>,
     report: bool,
     wharf: Option<PathBuf>,
+    before: Option<PathBuf>,
     dist: bool,
     peers: PathBuf,
     results: PathBuf,
@@ -95,6 +105,7 @@ enum Command {
     Help,
     List,
     Report,
+    Compare,
     Ask(Vec<Question>),
 }
 
@@ -108,6 +119,7 @@ impl Options {
             only: None,
             report: false,
             wharf: None,
+            before: None,
             dist: false,
             peers: root().join("target/peers"),
             results: root().join("target/bench"),
@@ -130,12 +142,14 @@ impl Options {
                 }
                 "--only" => options.only = Some(value()?.clone()),
                 "--report" => options.report = true,
+                "--before" => options.before = Some(value()?.into()),
                 "--wharf" => options.wharf = Some(value()?.into()),
                 "--dist" => options.dist = true,
                 "--peers" => options.peers = value()?.into(),
                 "--results" => options.results = value()?.into(),
                 "-h" | "--help" | "help" => options.command = Command::Help,
                 "list" => options.command = Command::List,
+                "compare" => options.command = Command::Compare,
                 "report" => options.command = Command::Report,
                 name => {
                     let question = questions::ALL.iter().find(|question| question.name == name);

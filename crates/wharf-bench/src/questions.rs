@@ -10,7 +10,7 @@ mod idle;
 mod memory;
 mod mixed;
 mod push;
-mod scrape;
+pub(crate) mod scrape;
 mod start;
 mod wipe;
 

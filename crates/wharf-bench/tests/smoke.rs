@@ -26,6 +26,41 @@ fn wharf() -> PathBuf {
     wharf
 }
 
+/// What it says of the one with itself depends on the machine, so only that it says something is looked at.
+#[test]
+fn two_executables_are_compared() {
+    let results = tempfile::tempdir().unwrap();
+    let output = Command::new(BENCH)
+        .args([
+            "compare",
+            "--rounds",
+            "2",
+            "--seconds",
+            "0.05",
+            "--divide",
+            "10000",
+        ])
+        .arg("--before")
+        .arg(wharf())
+        .arg("--wharf")
+        .arg(wharf())
+        .arg("--results")
+        .arg(results.path())
+        .output()
+        .unwrap();
+    let (text, log) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    for what in ["pushes: Wharf, sync=always", "scrape: text, gzip", "memory"] {
+        assert!(text.contains(what), "{what}: {text} {log}");
+    }
+    assert!(
+        output.status.success() || log.contains("worse beyond doubt"),
+        "{log}"
+    );
+}
+
 #[test]
 fn every_question_has_an_answer_without_peers() {
     let results = tempfile::tempdir().unwrap();

@@ -27,8 +27,8 @@ pub(super) const QUESTION: Question = Question {
 };
 
 const GROUPS: u32 = 10_000;
-const TIME: &str = "ms";
-const CPU: &str = "server CPU, ms";
+pub(crate) const TIME: &str = "ms";
+pub(crate) const CPU: &str = "server CPU, ms";
 const CPU_MB: &str = "server CPU, ms/MB";
 const SIZE: &str = "MB sent";
 /// A round has at least so many scrapes, and at most so many.
@@ -67,6 +67,9 @@ const PLAIN: &str = "text";
 const GZIP: &str = "text, gzip";
 const GZIP_SOME: &str = "text, gzip, 1 % changed";
 const GZIP_ALL: &str = "text, gzip, all changed";
+
+/// Those in which one executable is compared with another.
+pub(crate) const COMPARED: [&str; 3] = [PLAIN, GZIP, GZIP_SOME];
 
 const CASES: &[Case] = &[
     Case {
@@ -146,6 +149,21 @@ fn scrape_once(subject: &Subject, encoding: &str) -> Result<Vec<u8>> {
     let headers = [("Accept", TEXT), ("Accept-Encoding", encoding)];
     client.send(&get_request("/metrics", &headers))?;
     Ok(client.body().into_owned())
+}
+
+/// Scrapes under the circumstances of this name.
+///
+/// # Errors
+/// If there are none such, or a scrape fails or does not have what was pushed.
+pub(crate) fn measure_named(
+    bench: &Bench,
+    name: &str,
+    subject: &mut Subject,
+    body: &Body,
+    groups: u32,
+) -> Result<Figures> {
+    let case = CASES.iter().find(|case| case.name == name);
+    measure(bench, case.context("no such scrape")?, subject, body, groups)
 }
 
 fn measure(bench: &Bench, case: &Case, subject: &mut Subject, body: &Body, groups: u32) -> Result<Figures> {
