@@ -79,8 +79,14 @@ impl Faults {
 pub struct SimulatedLog {
     simulation: Simulation,
     cluster: Arc<Mutex<Cluster>>,
+    limits: Arc<Mutex<Limits>>,
+    /// The watches of all replicas.
+    watches: Arc<Mutex<Vec<Watching>>>,
     link: Arc<Mutex<Link>>,
 }
+
+/// A replica's link and a watch of it.
+type Watching = (Weak<Mutex<Link>>, Weak<Mutex<Feed>>);
 
 #[derive(Debug)]
 struct Link {
@@ -89,7 +95,6 @@ struct Link {
     is_cut: bool,
     /// Nothing gets back.
     is_deaf: bool,
-    watches: Vec<Weak<Mutex<Feed>>>,
 }
 
 /// A watch, as the network sees it.
@@ -102,6 +107,14 @@ struct Feed {
     /// Whether the next batch is on its way.
     is_under_way: bool,
     is_over: bool,
+}
+
+/// What has come to a watch.
+enum Taken {
+    Batch,
+    Nothing,
+    /// It is cut off.
+    Cut,
 }
 
 impl fmt::Debug for SimulatedLog {
@@ -119,11 +132,12 @@ impl SimulatedLog {
             faults,
             is_cut: false,
             is_deaf: false,
-            watches: Vec::new(),
         };
         Self {
             simulation: simulation.clone(),
             cluster: Arc::default(),
+            limits: Arc::default(),
+            watches: Arc::default(),
             link: Arc::new(Mutex::new(link)),
         }
     }
@@ -135,7 +149,6 @@ impl SimulatedLog {
             faults: self.faults(),
             is_cut: false,
             is_deaf: false,
-            watches: Vec::new(),
         };
         Self {
             link: Arc::new(Mutex::new(link)),
@@ -150,6 +163,11 @@ impl SimulatedLog {
     /// Sets what goes wrong from now on.
     pub fn set_faults(&self, faults: Faults) {
         lock(&self.link).faults = faults;
+    }
+
+    /// Sets how large things may be, for all replicas. Whoever has asked before does not ask again.
+    pub fn set_limits(&self, limits: Limits) {
+        *lock(&self.limits) = limits;
     }
 
     /// Cuts this replica off, in both directions, or ends that.
@@ -176,12 +194,11 @@ impl SimulatedLog {
 
     /// Ends this replica's watches.
     pub fn end_watches(&self) {
-        let watches: Vec<_> = lock(&self.link)
-            .watches
-            .iter()
-            .filter_map(Weak::upgrade)
-            .collect();
-        for feed in watches {
+        let watches = lock(&self.watches).clone();
+        let own = watches
+            .into_iter()
+            .filter(|(link, _)| link.as_ptr() == Arc::as_ptr(&self.link));
+        for feed in own.filter_map(|(_, feed)| feed.upgrade()) {
             end(
                 &feed,
                 WatchError::Ended {
@@ -265,6 +282,18 @@ impl SimulatedLog {
             let at = cluster.revision;
             cluster.compact(at);
         }
+        drop(cluster);
+        let watches = {
+            let mut watches = lock(&self.watches);
+            watches.retain(|(_, feed)| feed.strong_count() > 0);
+            watches.clone()
+        };
+        for (link, feed) in watches {
+            if let Some(link) = link.upgrade() {
+                let log = Self { link, ..self.clone() };
+                log.pump(&feed);
+            }
+        }
     }
 
     /// Brings the next batch to a watch, again and again as long as there is one.
@@ -284,33 +313,35 @@ impl SimulatedLog {
         let (log, feed) = (self.clone(), feed.clone());
         self.simulation.after(way, move || {
             let Some(held) = feed.upgrade() else { return };
-            let has_taken = log.take_next(&held);
+            let taken = log.take_next(&held);
             lock(&held).is_under_way = false;
-            let pause = if has_taken {
-                Duration::ZERO
-            } else {
-                Duration::from_millis(3)
-            };
-            let again = log.clone();
-            log.simulation.after(pause, move || again.pump(&feed));
+            match taken {
+                Taken::Nothing => {}
+                Taken::Batch => log.pump(&feed),
+                Taken::Cut => {
+                    let again = log.clone();
+                    let pause = Duration::from_millis(50);
+                    log.simulation.after(pause, move || again.pump(&feed));
+                }
+            }
         });
     }
 
-    /// Whether something has come to the watch.
-    fn take_next(&self, feed: &Mutex<Feed>) -> bool {
+    /// Brings the next batch to a watch, if there is one.
+    fn take_next(&self, feed: &Mutex<Feed>) -> Taken {
         {
             let link = lock(&self.link);
             if link.is_cut || link.is_deaf {
-                return false;
+                return Taken::Cut;
             }
         }
         let next = lock(&self.cluster).next_after(lock(feed).sent);
         let next = match next {
             Ok(Some(batch)) => batch,
-            Ok(None) => return false,
+            Ok(None) => return Taken::Nothing,
             Err(error) => {
                 end(feed, error);
-                return false;
+                return Taken::Nothing;
             }
         };
         {
@@ -322,7 +353,7 @@ impl SimulatedLog {
             let reason = "the connection was reset".to_owned();
             end(feed, WatchError::Ended { reason });
         }
-        true
+        Taken::Batch
     }
 
     /// Says from time to time how far a watch is.
@@ -403,6 +434,10 @@ fn unreachable() -> LogError {
 impl SharedLog for SimulatedLog {
     type Watch = SimulatedWatch;
 
+    fn limits(&self) -> Limits {
+        *lock(&self.limits)
+    }
+
     async fn load(&self) -> Result<Loaded, LogError> {
         self.call(unreachable(), |cluster| Ok(cluster.load())).await
     }
@@ -414,7 +449,7 @@ impl SharedLog for SimulatedLog {
     }
 
     async fn commit(&self, txn: Txn) -> Result<Committed, LogError> {
-        txn.check(&Limits::default())?;
+        txn.check(&self.limits())?;
         self.call(unknown(), move |cluster| cluster.commit(txn)).await
     }
 
@@ -436,9 +471,8 @@ impl SharedLog for SimulatedLog {
         }));
         let weak = Arc::downgrade(&feed);
         {
-            let watches = &mut lock(&self.link).watches;
-            watches.retain(|watch| watch.strong_count() > 0);
-            watches.push(weak.clone());
+            let link = Arc::downgrade(&self.link);
+            lock(&self.watches).push((link, weak.clone()));
         }
         self.pump(&weak);
         self.tell_progress(&weak);
