@@ -113,7 +113,7 @@ pub struct Stored {
 }
 
 /// Why something was deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum By {
     /// Somebody asked for it by its key.

@@ -38,6 +38,17 @@ pub enum PushError {
     Inconsistent(Clashes),
 }
 
+impl PushError {
+    /// Whether the trace of such a refusal makes the group, if it is not there; none if it leaves no trace.
+    pub(crate) fn makes_group(&self) -> Option<bool> {
+        match self {
+            Self::Timestamps(_) | Self::Inconsistent(_) => Some(true),
+            Self::Limit(_) => Some(false),
+            Self::TooLarge { .. } | Self::Unavailable { .. } => None,
+        }
+    }
+}
+
 impl From<Inconsistency> for PushError {
     fn from(inconsistency: Inconsistency) -> Self {
         Self::Inconsistent(inconsistency.into())

@@ -22,7 +22,6 @@ use crate::{PushError, PushMode};
 ///
 /// # Errors
 /// [`PushError`] if the push contradicts what stays of the group, or gets too large with it.
-#[cfg_attr(not(test), expect(dead_code, reason = "for writers that keep whole groups"))]
 pub(crate) fn fold<'a>(
     preparer: &Preparer,
     old: Option<&Prepared<'a>>,

@@ -59,6 +59,7 @@ pub use lifetime::{Lifetime, Ttl};
 pub use limits::{Exceeded, Limited, Limits, Quota, Usage};
 pub use memory::checksum::Checksum;
 pub use memory::family::FamilyView;
+pub use memory::held_back::HeldFamily;
 pub use memory::leaf::{FragmentView, Leaf};
 pub use memory::piece::{Compressed, Piece};
 pub use meta::FamilyMeta;
@@ -78,6 +79,7 @@ pub use write::local::{Detail, Files, Kept, WriterStatistics};
 pub use write::many::{GroupPush, GroupRefused};
 pub use write::push::PushOptions;
 pub use write::restore::Restored;
+pub use write::shared::{Counts, SharedStatus, Sharing, Task};
 
 /// The family that says when a group was last changed.
 pub const PUSH_TIME: &str = "push_time_seconds";

@@ -3,6 +3,7 @@
 pub(crate) mod checks;
 pub(crate) mod checksum;
 pub(crate) mod family;
+pub(crate) mod held_back;
 pub(crate) mod ids;
 pub(crate) mod index;
 pub(crate) mod leaf;

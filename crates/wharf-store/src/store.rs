@@ -17,6 +17,7 @@ use crate::record::{self, RecordError};
 use crate::write::claims::Claims;
 use crate::write::local::{Kept, Local, WriterStatistics};
 use crate::write::lock::{Hold, Lock, let_others};
+use crate::write::writer::Writer;
 use crate::{Reserved, Revision};
 
 /// Groups that are counted under one hold of the lock.
@@ -31,7 +32,7 @@ pub struct Store {
     pub(crate) preparer: Preparer,
     pub(crate) stencils: Stencils,
     pub(crate) lock: Lock,
-    pub(crate) local: Local,
+    pub(crate) writer: Writer,
     pub(crate) claims: Claims,
     /// Who takes groups of very many families out.
     pub(crate) removing: Mutex<()>,
@@ -47,7 +48,7 @@ impl Store {
             preparer: Preparer::new(reserved, max_push_bytes),
             stencils: Stencils::default(),
             lock: Lock::default(),
-            local: Local::default(),
+            writer: Writer::Local(Local::default()),
             claims: Claims::default(),
             removing: Mutex::default(),
             few_families: FEW_FAMILIES,
@@ -72,7 +73,7 @@ impl Store {
     /// Who keeps a picture of what is stored follows first and takes a [snapshot](Self::snapshot) then: the snapshot has
     /// what was changed before, and some of what is told.
     pub fn follow(&self) -> Follower {
-        Follower::of(self.local.feed())
+        Follower::of(self.writer.feed())
     }
 
     /// The most that was done under one hold of the lock since the last time that this was asked: fragments that were put
@@ -158,9 +159,12 @@ impl Store {
     /// If the bytes are no record, or one of a later version.
     pub fn replay_at(&self, at: Revision, record: &[u8]) -> Result<(), RecordError> {
         let changes = record::decode(record, &self.preparer)?;
+        let Writer::Local(local) = &self.writer else {
+            return Ok(());
+        };
         // What a long log has deleted must not pile up until the first change after the start: the lock frees it.
         let mut guarded = self.lock();
-        self.local.load(&mut guarded, &self.preparer, at, changes);
+        local.load(&mut guarded, &self.preparer, at, changes);
         Ok(())
     }
 
@@ -170,22 +174,32 @@ impl Store {
         if waits {
             let store = Arc::downgrade(self);
             ledger.on_failure(Box::new(move |_| {
-                if let Some(store) = store.upgrade() {
-                    store.local.take_back(&mut store.lock(), &store.preparer);
+                if let Some(store) = store.upgrade()
+                    && let Writer::Local(local) = &store.writer
+                {
+                    local.take_back(&mut store.lock(), &store.preparer);
                 }
             }));
         }
-        self.local.attach(&self.lock, ledger, last, waits);
+        if let Writer::Local(local) = &self.writer {
+            local.attach(&self.lock, ledger, last, waits);
+        }
     }
 
     /// Why the ledger takes nothing, if it does not.
     pub fn failure(&self) -> Option<String> {
-        self.local.failure()
+        match &self.writer {
+            Writer::Local(local) => local.failure(),
+            Writer::Shared(shared) => shared.admit().err().map(|error| error.to_string()),
+        }
     }
 
     /// What the ledger has done since the start, and how it is; none if all is in memory only.
     pub fn writer_statistics(&self) -> Option<WriterStatistics> {
-        self.local.statistics()
+        match &self.writer {
+            Writer::Local(local) => local.statistics(),
+            Writer::Shared(_) => None,
+        }
     }
 
     /// Looks after the ledger, once: forgets how to take settled changes back, begins the ledger anew after a
@@ -197,7 +211,10 @@ impl Store {
     /// # Errors
     /// If the disk still fails.
     pub fn keep(&self, log_bytes: u64) -> Result<Kept, CheckpointError> {
-        self.local.keep(&self.lock, &self.preparer, log_bytes)
+        match &self.writer {
+            Writer::Local(local) => local.keep(&self.lock, &self.preparer, log_bytes),
+            Writer::Shared(_) => Ok(Kept::Nothing),
+        }
     }
 
     /// Writes a checkpoint now.
@@ -205,7 +222,10 @@ impl Store {
     /// # Errors
     /// If the disk fails.
     pub fn checkpoint(&self, restart: bool) -> Result<Kept, CheckpointError> {
-        self.local.checkpoint(&self.lock, &self.preparer, restart)
+        match &self.writer {
+            Writer::Local(local) => local.checkpoint(&self.lock, &self.preparer, restart),
+            Writer::Shared(_) => Ok(Kept::Nothing),
+        }
     }
 
     /// Records of all groups. Replayed into an empty store, and after them those of the changes that were made since this

@@ -11,5 +11,7 @@ mod merge;
 pub(crate) mod push;
 mod remove;
 pub(crate) mod restore;
+pub(crate) mod shared;
 mod survey;
 pub(crate) mod undo;
+pub(crate) mod writer;

@@ -2,6 +2,7 @@
 
 mod apply;
 mod remove;
+mod shared;
 mod taken;
 
 use std::num::NonZeroU64;
@@ -12,11 +13,13 @@ use imbl::OrdMap;
 use wharf_model::GroupingKey;
 
 pub(crate) use self::apply::{Applied, Before, Tell};
+pub(crate) use self::shared::{Whole, line_of};
 pub(crate) use self::taken::Taken;
 use crate::lifetime::Lifetimes;
 use crate::limits::{Accounts, Exceeded, Growth, Limited, Limits};
 use crate::memory::checks::{Checks, Incoming, duplicate};
 use crate::memory::family::Family;
+use crate::memory::held_back::HeldBack;
 use crate::memory::ids::GroupIds;
 use crate::memory::index::{GroupId, SeriesIndex};
 use crate::memory::leaf::Leaf;
@@ -43,6 +46,8 @@ pub(crate) struct State {
     lifetimes: Lifetimes,
     accounts: Accounts,
     size: Size,
+    /// What contradicts groups of other replicas; nothing, where there are none.
+    held_back: HeldBack,
     /// What is gone, see [`Self::take_litter`].
     litter: Litter,
     /// The families that have been touched since somebody began to watch, if somebody does.

@@ -6,8 +6,10 @@ use wharf_ledger::Ticket;
 
 use crate::PushError;
 use crate::feed::Feed;
+use crate::write::shared::outcome::Outcome;
 
-/// A change that is visible, and about to be on stable storage.
+/// A change that is visible, and about to be on stable storage; or one that goes to a shared log, and is visible when it has come
+/// back from there.
 #[derive(Debug)]
 #[must_use = "a change is safe only when this has been waited for"]
 pub struct Commit {
@@ -15,10 +17,13 @@ pub struct Commit {
 }
 
 #[derive(Debug)]
-struct Waiting {
-    ticket: Ticket,
-    /// Those who follow it see the change when its sender does.
-    feed: Option<Arc<Feed>>,
+enum Waiting {
+    Ledger {
+        ticket: Ticket,
+        /// Those who follow it see the change when its sender does.
+        feed: Option<Arc<Feed>>,
+    },
+    Shared(Vec<Outcome>),
 }
 
 impl Commit {
@@ -30,17 +35,43 @@ impl Commit {
     /// A change that is safe when the ticket says so.
     pub(crate) fn waiting(ticket: Ticket, feed: Option<Arc<Feed>>) -> Self {
         Self {
-            waiting: Some(Waiting { ticket, feed }),
+            waiting: Some(Waiting::Ledger { ticket, feed }),
         }
+    }
+
+    /// Changes that are made when a shared log has them, and they have come back from it.
+    pub(crate) fn shared(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
+        Self {
+            waiting: Some(Waiting::Shared(outcomes.into_iter().collect())),
+        }
+    }
+
+    /// Several of these.
+    pub(crate) fn all_shared(commits: impl IntoIterator<Item = Self>) -> Self {
+        let outcomes = commits.into_iter().flat_map(|commit| match commit.waiting {
+            Some(Waiting::Shared(outcomes)) => outcomes,
+            _ => Vec::new(),
+        });
+        Self::shared(outcomes)
     }
 
     /// Waits until the change is as safe as the ledger's mode promises.
     ///
     /// # Errors
-    /// [`PushError::Unavailable`] if it did not get to stable storage; it has been taken back then.
+    /// [`PushError::Unavailable`] if it did not get to stable storage; it has been taken back then. With a shared log, also
+    /// what is found out when the change is folded, and an error may mean that it is not known whether the change is stored.
+    /// Of several changes, the first error.
     pub async fn wait(self) -> Result<(), PushError> {
-        let Some(Waiting { ticket, feed }) = self.waiting else {
-            return Ok(());
+        let (ticket, feed) = match self.waiting {
+            None => return Ok(()),
+            Some(Waiting::Ledger { ticket, feed }) => (ticket, feed),
+            Some(Waiting::Shared(outcomes)) => {
+                let mut all = Ok(());
+                for outcome in outcomes {
+                    all = all.and(outcome.await.map(drop));
+                }
+                return all;
+            }
         };
         let outcome = ticket.await.map_err(|error| unavailable(&error));
         if let Some(feed) = feed {

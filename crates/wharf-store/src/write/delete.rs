@@ -10,6 +10,8 @@ use crate::memory::state::State;
 use crate::record::{self, Several};
 use crate::store::Store;
 use crate::write::commit::Commit;
+use crate::write::shared::Op;
+use crate::write::writer::Writer;
 use crate::{PushError, UnixNanos};
 
 impl Store {
@@ -18,9 +20,17 @@ impl Store {
     /// # Errors
     /// [`PushError::Unavailable`] if the ledger takes nothing.
     pub fn delete(&self, key: &GroupingKey) -> Result<(bool, Commit), PushError> {
+        let local = match &self.writer {
+            Writer::Local(local) => local,
+            Writer::Shared(shared) => {
+                let existed = self.lock().state.whole(key).revision.is_some();
+                let by = By::Request;
+                return Ok((existed, shared.change_all([key], || Op::Delete { by })?));
+            }
+        };
         // Also for a group that is not there: its end may still be on the way to the disk, and this answer must not
         // overtake it.
-        let record = self.local.has_ledger().then(|| record::delete(key));
+        let record = local.has_ledger().then(|| record::delete(key));
         let keys = std::slice::from_ref(key);
         let (without, mut guarded) = self.hold_without(keys, None);
         let change = Change::Delete {
@@ -28,9 +38,7 @@ impl Store {
             by: By::Request,
             without,
         };
-        let (applied, commit) = self
-            .local
-            .change_one(&mut guarded, &self.preparer, record, change)?;
+        let (applied, commit) = local.change_one(&mut guarded, &self.preparer, record, change)?;
         drop(guarded);
         self.forget_series(applied.taken);
         Ok((applied.groups > 0, commit))
@@ -41,11 +49,16 @@ impl Store {
     /// # Errors
     /// [`PushError::Unavailable`] if the ledger takes nothing.
     pub fn wipe(&self) -> Result<(usize, Commit), PushError> {
-        let record = self.local.has_ledger().then(record::wipe);
+        let local = match &self.writer {
+            Writer::Local(local) => local,
+            Writer::Shared(shared) => {
+                let groups = self.lock().state.groups();
+                return Ok((groups, Commit::shared([shared.wipe()?])));
+            }
+        };
+        let record = local.has_ledger().then(record::wipe);
         let mut guarded = self.lock();
-        let (applied, commit) = self
-            .local
-            .change_one(&mut guarded, &self.preparer, record, Change::Wipe)?;
+        let (applied, commit) = local.change_one(&mut guarded, &self.preparer, record, Change::Wipe)?;
         Ok((applied.groups, commit))
     }
 
@@ -54,7 +67,18 @@ impl Store {
     /// # Errors
     /// [`PushError::Unavailable`] if the ledger takes nothing.
     pub fn delete_families(&self, key: &GroupingKey, names: &[&str]) -> Result<(usize, Commit), PushError> {
-        let record = self.local.has_ledger().then(|| {
+        let local = match &self.writer {
+            Writer::Local(local) => local,
+            Writer::Shared(shared) => {
+                let roster = self.lock().state.roster(key).unwrap_or_default();
+                let has = |name: &&&str| !crate::is_time(name) && roster.has(name);
+                let removed = names.iter().filter(has).count();
+                let names = || names.iter().map(|name| (*name).to_owned()).collect();
+                let commit = shared.change_all([key], || Op::DeleteFamilies { names: names() })?;
+                return Ok((removed, commit));
+            }
+        };
+        let record = local.has_ledger().then(|| {
             let mut record = Several::new();
             record.delete_families(key, names.iter().copied());
             record.finish()
@@ -65,9 +89,7 @@ impl Store {
             by: By::Request,
         };
         let mut guarded = self.lock();
-        let (applied, commit) = self
-            .local
-            .change_one(&mut guarded, &self.preparer, record, change)?;
+        let (applied, commit) = local.change_one(&mut guarded, &self.preparer, record, change)?;
         Ok((applied.families, commit))
     }
 
@@ -91,8 +113,17 @@ impl Store {
             let state = &guarded.state;
             is_old(state, key, pushed_before) && state.roster(key).is_some_and(|roster| roster.has(family))
         });
+        let local = match &self.writer {
+            Writer::Local(local) => local,
+            Writer::Shared(shared) => {
+                drop(guarded);
+                let names = || vec![family.to_owned()];
+                let commit = shared.change_all(&keys, || Op::DeleteFamilies { names: names() })?;
+                return Ok((keys, commit));
+            }
+        };
         // Also if there are none, see `delete_matching`.
-        let record = self.local.has_ledger().then(|| {
+        let record = local.has_ledger().then(|| {
             let mut record = Several::new();
             for key in &keys {
                 record.delete_families(key, [family].into_iter());
@@ -104,9 +135,7 @@ impl Store {
             names: vec![family],
             by: By::Selector,
         };
-        let (_, commit) = self
-            .local
-            .change_one(&mut guarded, &self.preparer, record, change)?;
+        let (_, commit) = local.change_one(&mut guarded, &self.preparer, record, change)?;
         drop(guarded);
         Ok((keys, commit))
     }
@@ -145,6 +174,14 @@ impl Store {
         pushed_before: Option<UnixNanos>,
     ) -> Result<(Vec<GroupingKey>, Commit), PushError> {
         let mut keys = self.matching(selectors, pushed_before);
+        let local = match &self.writer {
+            Writer::Local(local) => local,
+            Writer::Shared(shared) => {
+                let by = By::Selector;
+                let commit = shared.change_all(&keys, || Op::Delete { by })?;
+                return Ok((keys, commit));
+            }
+        };
         let (without, mut guarded) = loop {
             let (without, guarded) = self.hold_without(&keys, None);
             let is_old = |key: &GroupingKey| is_old(&guarded.state, key, pushed_before);
@@ -157,7 +194,7 @@ impl Store {
         };
         // Also if there are none: the end of one may still be on the way to the disk, and this answer must not
         // overtake it.
-        let record = self.local.has_ledger().then(|| {
+        let record = local.has_ledger().then(|| {
             let mut record = Several::new();
             for key in &keys {
                 record.delete(key);
@@ -169,9 +206,7 @@ impl Store {
             by: By::Selector,
             without,
         };
-        let (applied, commit) = self
-            .local
-            .change_one(&mut guarded, &self.preparer, record, change)?;
+        let (applied, commit) = local.change_one(&mut guarded, &self.preparer, record, change)?;
         drop(guarded);
         self.forget_series(applied.taken);
         Ok((keys, commit))

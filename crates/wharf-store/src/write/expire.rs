@@ -12,7 +12,9 @@ use crate::mode::PushMode;
 use crate::prepare::Prepared;
 use crate::record::{self, Several};
 use crate::store::Store;
+use crate::write::local::Local;
 use crate::write::lock::let_others;
+use crate::write::writer::Writer;
 use crate::{PushError, UnixNanos};
 
 /// Groups that expire under one hold of the lock: some milliseconds.
@@ -37,8 +39,13 @@ impl Store {
     /// [`PushError::Unavailable`] if the ledger takes nothing; the groups stay then.
     pub fn expire(&self, now: UnixNanos) -> Result<Expired, PushError> {
         let mut expired = Expired::default();
+        let local = match &self.writer {
+            Writer::Local(local) => local,
+            // One of the replicas lets groups expire for all.
+            Writer::Shared(_) => return Ok(expired),
+        };
         loop {
-            match self.expire_some(now, &mut expired) {
+            match self.expire_some(local, now, &mut expired) {
                 Ok(true) => let_others(),
                 // What was done before counts; the next call is going to say what is wrong.
                 Err(error) if expired == Expired::default() => return Err(error),
@@ -56,6 +63,10 @@ impl Store {
     /// # Errors
     /// [`PushError::Unavailable`] if the ledger takes nothing.
     pub fn live_from(&self, now: UnixNanos, tolerance: Duration) -> Result<usize, PushError> {
+        let local = match &self.writer {
+            Writer::Local(local) => local,
+            Writer::Shared(_) => return Ok(0),
+        };
         let tolerance = i64::try_from(tolerance.as_nanos()).unwrap_or(i64::MAX);
         let latest = UnixNanos(now.0.saturating_add(tolerance));
         let is_ahead = |lifetime: &Lifetime| lifetime.expires_at > lifetime.ttl.from(latest).expires_at;
@@ -66,7 +77,7 @@ impl Store {
             if at > 0 {
                 let_others();
             }
-            self.set_lifetimes(keys, |lifetime| {
+            self.set_lifetimes(local, keys, |lifetime| {
                 is_ahead(&lifetime).then(|| lifetime.ttl.from(now))
             })?;
         }
@@ -76,6 +87,7 @@ impl Store {
     /// Sets the lifetimes of groups that have one, where `change` has another, under one hold of the lock.
     fn set_lifetimes(
         &self,
+        local: &Local,
         keys: &[&GroupingKey],
         change: impl Fn(Lifetime) -> Option<Lifetime>,
     ) -> Result<(), PushError> {
@@ -90,7 +102,7 @@ impl Store {
         }
         // A push of no families changes nothing else.
         let mode = PushMode::ReplaceFamilies;
-        let record = self.local.has_ledger().then(|| {
+        let record = local.has_ledger().then(|| {
             let mut record = Several::new();
             for (key, lifetime) in &changed {
                 record.put(key, mode, Some(*lifetime), Prepared::default().parts());
@@ -105,13 +117,13 @@ impl Store {
             cause: Cause::Lifetime,
             without: None,
         });
-        let (_, commit) = self.local.change(&mut guarded, &self.preparer, record, changes)?;
+        let (_, commit) = local.change(&mut guarded, &self.preparer, record, changes)?;
         drop(commit);
         Ok(())
     }
 
     /// Some groups, under one hold of the lock; whether there may be more to do.
-    fn expire_some(&self, now: UnixNanos, expired: &mut Expired) -> Result<bool, PushError> {
+    fn expire_some(&self, local: &Local, now: UnixNanos, expired: &mut Expired) -> Result<bool, PushError> {
         let mut guarded = self.lock();
         let due = guarded.state.lifetimes().due(now, EXPIRED_AT_ONCE);
         if due.is_empty() {
@@ -123,11 +135,11 @@ impl Store {
         });
         if let Some((key, lifetime)) = large {
             drop(guarded);
-            self.expire_large(key, *lifetime, now, expired)?;
+            self.expire_large(local, key, *lifetime, now, expired)?;
             return Ok(true);
         }
         let mode = PushMode::ReplaceGroup;
-        let record = self.local.has_ledger().then(|| {
+        let record = local.has_ledger().then(|| {
             let mut record = Several::new();
             for (key, lifetime) in &due {
                 if lifetime.ttl.keep_times {
@@ -158,7 +170,7 @@ impl Store {
         };
         let changes = emptied.chain([deleted]);
         // Nobody waits for it.
-        let (_, commit) = self.local.change(&mut guarded, &self.preparer, record, changes)?;
+        let (_, commit) = local.change(&mut guarded, &self.preparer, record, changes)?;
         drop(commit);
         drop(guarded);
         expired.kept_times += kept.len();
@@ -169,6 +181,7 @@ impl Store {
     /// A group of very many families.
     fn expire_large(
         &self,
+        local: &Local,
         key: &GroupingKey,
         lifetime: Lifetime,
         now: UnixNanos,
@@ -202,10 +215,8 @@ impl Store {
             };
             (record::delete(key), change)
         };
-        let record = self.local.has_ledger().then_some(record);
-        let (applied, commit) = self
-            .local
-            .change_one(&mut guarded, &self.preparer, record, change)?;
+        let record = local.has_ledger().then_some(record);
+        let (applied, commit) = local.change_one(&mut guarded, &self.preparer, record, change)?;
         // Nobody waits for it.
         drop(commit);
         drop(guarded);

@@ -18,6 +18,7 @@ use crate::write::commit::Commit;
 use crate::write::local::Together;
 use crate::write::merge::with_stored;
 use crate::write::push::{admit, change_of};
+use crate::write::writer::Writer;
 use crate::{PushError, UnixNanos};
 
 /// What a push of several groups brings to one of them.
@@ -177,6 +178,16 @@ impl Store {
                 }
             }
         }
+        let local = match &self.writer {
+            Writer::Local(local) => local,
+            Writer::Shared(shared) => {
+                let shared = match unfit {
+                    Some(unfit) => Err(unfit),
+                    None => self.share_all(shared, pushes.iter().zip(intents)),
+                };
+                return shared.map(Commit::all_shared);
+            }
+        };
         let (mut guarded, mut folded) = if mode == PushMode::ReplaceSeries {
             let (guarded, folded) = self.fold_all(&intents);
             (guarded, folded.into_iter())
@@ -186,8 +197,8 @@ impl Store {
             }
             (self.lock(), Vec::new().into_iter())
         };
-        let mut record = self.local.has_ledger().then(Several::new);
-        let mut together = self.local.begin(&mut guarded, &self.preparer);
+        let mut record = local.has_ledger().then(Several::new);
+        let mut together = local.begin(&mut guarded, &self.preparer);
         for (push, intent) in pushes.iter().zip(intents) {
             let put = put_one(
                 &mut together,

@@ -15,6 +15,7 @@ use crate::prepare::Prepared;
 use crate::record::{self, Image};
 use crate::store::Store;
 use crate::write::commit::Commit;
+use crate::write::local::Local;
 use crate::write::lock::{Hold, let_others};
 use crate::write::push::admit;
 use crate::{PushError, Revision, is_time};
@@ -38,7 +39,7 @@ struct Folded<'a> {
 
 impl Store {
     /// A push of [`PushMode::ReplaceSeries`].
-    pub(crate) fn push_series(&self, intent: Intent<'_>) -> Result<Commit, PushError> {
+    pub(crate) fn push_series(&self, local: &Local, intent: Intent<'_>) -> Result<Commit, PushError> {
         let key = intent.key;
         self.lock().state.check_push(&intent.delta)?;
         let intents = [intent];
@@ -59,8 +60,8 @@ impl Store {
             let (mode, prepared) = (intent.mode, &intent.delta);
             return Err(self.explain(Incoming { key, mode, prepared }, error));
         }
-        let record = self.record_of(&intent);
-        self.put(&mut guarded, intent, cause, record)
+        let record = local.record_of(&intent);
+        self.put(local, &mut guarded, intent, cause, record)
     }
 
     /// What each of some pushes of series comes to, in turn, and the lock, held: as long as it is, that is right. Ends

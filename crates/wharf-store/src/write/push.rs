@@ -16,7 +16,10 @@ use crate::prepare::Preparer;
 use crate::prepare::stencil::{Gist, TextBody};
 use crate::store::Store;
 use crate::write::commit::Commit;
+use crate::write::local::Local;
 use crate::write::lock::Guarded;
+use crate::write::shared::Op;
+use crate::write::writer::Writer;
 use crate::{PushError, UnixNanos, record};
 
 /// How something is to be pushed.
@@ -180,12 +183,16 @@ impl Store {
     }
 
     fn push_prepared(&self, intent: Intent<'_>) -> Result<Commit, PushError> {
+        let local = match &self.writer {
+            Writer::Local(local) => local,
+            Writer::Shared(shared) => return self.share_push(shared, &intent),
+        };
         let Intent { key, mode, .. } = intent;
         if mode == PushMode::ReplaceSeries {
-            return self.push_series(intent);
+            return self.push_series(local, intent);
         }
         self.claims.wait_for(key);
-        let record = self.record_of(&intent);
+        let record = local.record_of(&intent);
         let (without, mut guarded) = match mode {
             // What the group has beside it goes.
             PushMode::ReplaceGroup => self.hold_without(std::slice::from_ref(key), Some(&intent.delta)),
@@ -199,9 +206,7 @@ impl Store {
         }
         let cause = Cause::Push(intent.facts);
         let change = change_of(intent, cause, without);
-        let (applied, commit) = self
-            .local
-            .change_one(&mut guarded, &self.preparer, record, change)?;
+        let (applied, commit) = local.change_one(&mut guarded, &self.preparer, record, change)?;
         if !applied.taken.is_empty() {
             drop(guarded);
             self.forget_series(applied.taken);
@@ -217,10 +222,13 @@ impl Store {
         lifetime: Option<Lifetime>,
         now: UnixNanos,
     ) {
-        let makes = match error {
-            PushError::Timestamps(_) | PushError::Inconsistent(_) => true,
-            PushError::Limit(_) => false,
-            PushError::TooLarge { .. } | PushError::Unavailable { .. } => return,
+        let Some(makes) = error.makes_group() else { return };
+        let local = match &self.writer {
+            Writer::Local(local) => local,
+            Writer::Shared(shared) => {
+                let at = now;
+                return shared.fail(key, Op::Failed { makes, lifetime, at });
+            }
         };
         let mut guarded = self.lock();
         if let Some(delta) = guarded.state.failure(&self.preparer, key, makes, now) {
@@ -237,32 +245,34 @@ impl Store {
                 lifetime,
                 facts: Facts::NONE,
             };
-            let record = self.record_of(&intent);
+            let record = local.record_of(&intent);
             // The refusal is the answer; nobody waits for its trace, and a ledger that takes nothing loses it.
-            drop(self.put(&mut guarded, intent, Cause::Refusal, record));
+            drop(self.put(local, &mut guarded, intent, Cause::Refusal, record));
         }
     }
 
     /// Stores what has been admitted.
     pub(crate) fn put<'a>(
         &self,
+        local: &Local,
         guarded: &mut Guarded,
         intent: Intent<'a>,
         cause: Cause<'a>,
         record: Option<Vec<u8>>,
     ) -> Result<Commit, PushError> {
         let change = change_of(intent, cause, None);
-        let (_, commit) = self.local.change_one(guarded, &self.preparer, record, change)?;
+        let (_, commit) = local.change_one(guarded, &self.preparer, record, change)?;
         Ok(commit)
     }
+}
 
+impl Local {
     /// The record of a push, if there is a ledger for it.
     pub(crate) fn record_of(&self, intent: &Intent<'_>) -> Option<Vec<u8>> {
         let Intent {
             key, mode, lifetime, ..
         } = *intent;
-        self.local
-            .has_ledger()
+        self.has_ledger()
             .then(|| record::put(key, mode, lifetime, intent.delta.parts()))
     }
 }

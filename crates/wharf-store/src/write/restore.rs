@@ -11,8 +11,10 @@ use crate::lifetime::Ttl;
 use crate::mode::PushMode;
 use crate::prepare::Prepared;
 use crate::store::Store;
-use crate::write::commit::Commit;
+use crate::write::commit::{Commit, unavailable};
 use crate::write::push::admit;
+use crate::write::shared::Op;
+use crate::write::writer::Writer;
 use crate::{PUSH_FAILURE_TIME, PUSH_TIME, PushError, UnixNanos};
 
 /// A group as another gateway had it.
@@ -59,14 +61,22 @@ impl Store {
             lifetime,
             facts: Facts::NONE,
         };
-        let record = self.record_of(&intent);
         let mut guarded = self.lock();
         if !overwrites && guarded.state.is_as_late(key, group.push_time) {
             return Ok(None);
         }
         guarded.state.check_push(&intent.delta)?;
         admit(&mut guarded.state, &self.preparer, &intent)?;
-        let commit = self.put(&mut guarded, intent, Cause::Restore, record)?;
+        let local = match &self.writer {
+            Writer::Local(local) => local,
+            Writer::Shared(shared) => {
+                drop(guarded);
+                let outcome = shared.change(key, Op::restore(&intent))?;
+                return Ok(Some(Commit::shared([outcome])));
+            }
+        };
+        let record = local.record_of(&intent);
+        let commit = self.put(local, &mut guarded, intent, Cause::Restore, record)?;
         Ok(Some(commit))
     }
 
@@ -81,6 +91,9 @@ impl Store {
         exposition: &Exposition<'_>,
         pushed_at: impl Fn(&str) -> UnixNanos,
     ) -> Result<(), PushError> {
+        let Writer::Local(local) = &self.writer else {
+            return Err(unavailable(&"a state file is not imported into a shared log"));
+        };
         let time = |name: &str| {
             let mut families = exposition.families.iter();
             let family = families.find(|family| exposition.text(family.name) == name)?;
@@ -109,7 +122,7 @@ impl Store {
             without: None,
         };
         let at = guarded.last;
-        self.local.load(&mut guarded, &self.preparer, at, [change]);
+        local.load(&mut guarded, &self.preparer, at, [change]);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ mod merge;
 mod model;
 mod records;
 mod rules;
+mod shared;
 mod stencils;
 
 use wharf_exposition::text;

@@ -160,7 +160,7 @@ impl State {
 
     // ---- putting ------------------------------------------------------------------------------------------
 
-    fn effect_of_put(
+    pub(super) fn effect_of_put(
         &self,
         at: Revision,
         key: &GroupingKey,
@@ -210,7 +210,7 @@ impl State {
 
     /// Stores an admitted push.
     #[expect(clippy::too_many_arguments, reason = "they are the parts of one change")]
-    fn put(
+    pub(super) fn put(
         &mut self,
         preparer: &Preparer,
         at: Revision,
@@ -261,7 +261,7 @@ impl State {
 
     /// Stores admitted families, and adds what they replace to the image; the names of those that the group did not
     /// have. With a trace, they are all that the push brings.
-    fn place(
+    pub(super) fn place(
         &mut self,
         preparer: &Preparer,
         at: Revision,

@@ -1,0 +1,43 @@
+//! The writer of a gateway that shares its groups with others: changes go to a log, and come back from it.
+//!
+//! ```text
+//! change   advisory check -> Book: waits by group                                       (the request's thread)
+//! lane     Book -> fold with what memory has -> transaction -> answer                   (some at a time)
+//! applier  watch of the log -> State::apply_shared -> Book: the outcomes of changes     (one)
+//! ```
+//!
+//! The order of changes is that of the log's revisions, for every replica. Memory has a change when the watch has brought it, in
+//! this order and from no other source; the outcome of a change is told after that. So nothing is visible that is not
+//! committed, nothing has to be taken back, and whoever was answered reads what he wrote.
+//!
+//! - **PUT and DELETE** say what a group is from now on, and expect nothing. Whatever else depends on what the group holds
+//!   expects it unchanged; if another replica was quicker, it is folded again when memory has what that one did.
+//! - **A lost answer** is settled by the [lane](wharf_shared_log::Lane), or by the watch, which shows the lane's marker.
+//!   Until then the group's next changes wait.
+//! - **A wipe** removes all groups in one transaction. It waits for the changes that came to this replica before it, and those
+//!   that come after it wait. A change of another replica is before or after it, in the log; what was folded before it and
+//!   comes later finds its group gone, and is folded again from nothing.
+//! - **When history is forgotten** before memory has it, everything is loaded and what differs is changed in one go.
+//!
+//! Nothing here knows a runtime: [`Store::share`] gives the tasks, and whoever calls it runs them.
+
+mod applier;
+mod bell;
+mod book;
+mod intent;
+mod lanes;
+pub(crate) mod outcome;
+mod presence;
+mod proposal;
+mod queue;
+mod replicas;
+mod sharing;
+mod store;
+mod tasks;
+mod value;
+
+pub use self::book::Counts;
+pub(crate) use self::intent::Op;
+pub(crate) use self::queue::Shared;
+pub use self::sharing::{SharedStatus, Sharing};
+pub use self::tasks::Task;

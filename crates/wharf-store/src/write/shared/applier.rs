@@ -1,0 +1,262 @@
+//! From the log to memory: the only way in.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wharf_model::GroupingKey;
+use wharf_shared_log::{
+    Batch, Bytes, Change as LogChange, Loaded, Revision, SharedLog, Timer, TxnId, Watch, WatchError, timeout,
+};
+
+use super::queue::Shared;
+use super::value::{GroupValue, MARKERS, Why, group_of};
+use crate::change::{Cause, Change};
+use crate::effect::{By, Effect, Effects, Stored, What};
+use crate::lifetime::Lifetime;
+use crate::memory::state::Tell;
+use crate::mode::PushMode;
+use crate::prepare::Preparer;
+use crate::record;
+use crate::store::Store;
+
+/// How long a watch may be silent before another one is begun.
+const SILENCE: Duration = Duration::from_secs(3);
+/// The pause before the log is asked again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What follows the log.
+pub(super) struct Applier<L, T> {
+    pub(super) store: Arc<Store>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) log: Arc<L>,
+    pub(super) timer: T,
+}
+
+/// A group as the log has it now; none if it is gone.
+type Group = (Revision, GroupingKey, Option<GroupValue>);
+
+impl<L: SharedLog, T: Timer> Applier<L, T> {
+    /// Follows the log for ever.
+    pub(super) async fn run(self) {
+        loop {
+            self.load().await;
+            while let Err(WatchError::Ended { .. }) = self.follow().await {
+                self.timer.sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// Brings memory to what the log has, whatever it has itself.
+    async fn load(&self) {
+        let loaded = loop {
+            // It may be much; whoever waits for memory waits for all of it.
+            match self.log.load().await {
+                Ok(loaded) => break loaded,
+                Err(_) => self.timer.sleep(PAUSE).await,
+            }
+        };
+        self.shared.book().statistics.loads += 1;
+        let Loaded { at, entries } = loaded;
+        let mut known = self.store.lock().state.revisions();
+        let mut changed = Vec::new();
+        let mut others = Vec::new();
+        for entry in entries {
+            let Some(key) = group_of(&entry.key) else {
+                others.push((entry.key, Some(entry.value)));
+                continue;
+            };
+            if known.remove(&key) != Some(crate::Revision(entry.at.0)) {
+                changed.extend(self.read(entry.at, key, &entry.value));
+            }
+        }
+        // Effects are told in the order of revisions.
+        changed.sort_by_key(|(at, ..)| *at);
+        changed.extend(known.into_keys().map(|key| (at, key, None)));
+        self.shared.replicas().reset();
+        self.note(at, others);
+        self.apply(at, &changed, &[]);
+    }
+
+    /// Follows the log from where memory is, until the watch is over.
+    async fn follow(&self) -> Result<(), WatchError> {
+        let after = self.shared.book().applied();
+        let limit = self.shared.sharing.answer_limit;
+        let silent = || WatchError::Ended {
+            reason: "nothing comes".to_owned(),
+        };
+        let watch = timeout(&self.timer, limit, self.log.watch(after)).await;
+        let mut watch = watch.unwrap_or_else(|| Err(silent()))?;
+        loop {
+            let next = timeout(&self.timer, SILENCE, watch.next()).await;
+            let Batch { at, changes } = next.unwrap_or_else(|| Err(silent()))?;
+            let mut groups = Vec::new();
+            let mut others = Vec::new();
+            for change in changes {
+                let (key, value) = match change {
+                    LogChange::Put { key, value } => (key, Some(value)),
+                    LogChange::Delete { key } => (key, None),
+                };
+                match (group_of(&key), value) {
+                    (None, value) => others.push((key, value)),
+                    (Some(key), None) => groups.push((at, key, None)),
+                    (Some(key), Some(value)) => groups.extend(self.read(at, key, &value)),
+                }
+            }
+            let happened = self.note(at, others);
+            self.apply(at, &groups, &happened);
+        }
+    }
+
+    fn read(&self, at: Revision, key: GroupingKey, value: &Bytes) -> Option<Group> {
+        let Some(value) = GroupValue::decode(value) else {
+            self.shared.book().statistics.unreadable += 1;
+            return None;
+        };
+        Some((at, key, Some(value)))
+    }
+
+    /// Takes note of what is no group; the transactions of this writer that have happened.
+    fn note(&self, at: Revision, others: Vec<(Bytes, Option<Bytes>)>) -> Vec<TxnId> {
+        let mut happened = Vec::new();
+        for (key, value) in others {
+            let marked = value.as_deref().filter(|_| key.starts_with(MARKERS));
+            let id = marked.and_then(TxnId::from_bytes);
+            happened.extend(id.filter(|id| id.writer == self.shared.sharing.writer));
+            self.shared.replicas().note(&key, at, value);
+        }
+        happened
+    }
+
+    /// Changes memory, and says so to those who wait for it.
+    fn apply(&self, at: Revision, groups: &[Group], happened: &[TxnId]) {
+        if !groups.is_empty() {
+            let reasons = self.shared.book().reasons(happened);
+            apply(&self.store, &self.shared, at, groups, &reasons);
+        }
+        let changed = groups.iter().map(|(_, key, _)| key);
+        let now = self.timer.now();
+        self.shared.book().advance(at, changed, happened, now);
+        self.shared.feed.wake();
+        self.shared.work.ring();
+    }
+}
+
+/// Changes memory under one hold of the lock, so that no scrape sees a part of it.
+fn apply(
+    store: &Store,
+    shared: &Shared,
+    at: Revision,
+    groups: &[Group],
+    reasons: &BTreeMap<GroupingKey, By>,
+) {
+    // What is put is read without the lock; what goes, goes together.
+    let mut changes: BTreeMap<Revision, Vec<Change<'_>>> = BTreeMap::new();
+    let mut gone: BTreeMap<(Revision, By), Vec<GroupingKey>> = BTreeMap::new();
+    for (at, key, value) in groups {
+        if let Some(value) = value {
+            let put = put_of(&store.preparer, key, value);
+            changes.entry(*at).or_default().extend(put);
+        } else {
+            let by = reasons.get(key).copied().unwrap_or(By::Request);
+            gone.entry((*at, by)).or_default().push(key.clone());
+        }
+    }
+    for ((at, by), mut keys) in gone {
+        keys.sort_unstable();
+        let keys = Cow::Owned(keys);
+        let without = None;
+        changes
+            .entry(at)
+            .or_default()
+            .push(Change::Delete { keys, by, without });
+    }
+    let is_followed = shared.feed.is_followed();
+    let tell = Tell {
+        before: false,
+        effects: is_followed,
+    };
+    let values = groups.iter();
+    let values = values.filter_map(|(at, key, value)| Some(((*at, key), value.as_ref()?)));
+    let values: BTreeMap<(Revision, &GroupingKey), &GroupValue> = values.collect();
+    let mut guarded = store.lock();
+    for (at, changes) in changes {
+        let revision = crate::Revision(at.0);
+        let mut pushes = Effects::None;
+        if is_followed {
+            for change in &changes {
+                let Change::Put { key, lifetime, .. } = change else {
+                    continue;
+                };
+                let created = guarded.state.whole(key).revision.is_none();
+                let value = values.get(&(at, &**key));
+                for effect in value.map_or_else(Vec::new, |value| {
+                    effects_of(revision, key, value, *lifetime, created)
+                }) {
+                    pushes.add(effect);
+                }
+            }
+        }
+        let applied = guarded
+            .state
+            .apply_shared(&store.preparer, revision, changes, tell);
+        shared.feed.publish(applied.effects, false);
+        shared.feed.publish(pushes, false);
+    }
+    guarded.last = crate::Revision(at.0).max(guarded.last);
+}
+
+/// What is to be told of the pushes of a value.
+fn effects_of(
+    revision: crate::Revision,
+    key: &GroupingKey,
+    value: &GroupValue,
+    lifetime: Option<Lifetime>,
+    created: bool,
+) -> Vec<Effect> {
+    let Why::Pushed(pushes) = &value.why else {
+        return Vec::new();
+    };
+    let pushes = pushes.iter().enumerate().map(|(number, push)| Stored {
+        mode: push.mode,
+        created: created && number == 0,
+        families: usize::try_from(push.families).unwrap_or(usize::MAX),
+        series: push.series,
+        bytes: push.bytes,
+        pushed_at: push.pushed_at,
+        lifetime,
+        facts: push.facts,
+    });
+    let effects = pushes.map(|stored| Effect {
+        revision,
+        key: Some(key.clone()),
+        what: What::Pushed(stored),
+    });
+    effects.collect()
+}
+
+fn put_of<'a>(preparer: &Preparer, key: &'a GroupingKey, value: &'a GroupValue) -> Option<Change<'a>> {
+    let changes = record::decode(&value.record, preparer).ok()?;
+    let Some(Change::Put {
+        lifetime, prepared, ..
+    }) = changes.into_iter().next()
+    else {
+        return None;
+    };
+    let cause = match value.why {
+        // Pushes are told one by one, see `effects_of`.
+        Why::Pushed(_) | Why::FamiliesDeleted => Cause::Again,
+        Why::Refused => Cause::Refusal,
+        Why::Restored => Cause::Restore,
+        Why::Expired => Cause::Expiry,
+    };
+    Some(Change::Put {
+        key: Cow::Borrowed(key),
+        mode: PushMode::ReplaceGroup,
+        lifetime,
+        prepared,
+        cause,
+        without: None,
+    })
+}

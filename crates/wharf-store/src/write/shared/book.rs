@@ -1,0 +1,533 @@
+//! What waits to be committed, what is on its way, and how far memory is.
+//!
+//! Changes wait by group. The changes of a group that wait together are folded into one value; while that is on its way, or
+//! committed and not yet applied, later changes of the group wait. So nothing is ever folded from a value that this gateway
+//! itself has overtaken.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use wharf_model::GroupingKey;
+use wharf_shared_log::{LogError, Revision, Settled, TxnId};
+
+use super::intent::Op;
+use super::outcome::Promise;
+use super::value::group_of;
+use crate::PushError;
+use crate::effect::By;
+use crate::write::commit::unavailable;
+
+/// A change that waits.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) op: Op,
+    /// Who waits for it; none if nobody does.
+    pub(super) promise: Option<Promise>,
+    /// When whoever waits gives up.
+    pub(super) deadline: Duration,
+    /// Whether he has.
+    given_up: bool,
+}
+
+impl Waiting {
+    pub(super) fn new(op: Op, promise: Option<Promise>, deadline: Duration) -> Self {
+        Self {
+            op,
+            promise,
+            deadline,
+            given_up: false,
+        }
+    }
+
+    /// Says what has become of it.
+    pub(super) fn tell(self, told: Result<Revision, PushError>) {
+        if let Some(promise) = self.promise {
+            promise.tell(told.map(|revision| crate::Revision(revision.0)));
+        }
+    }
+}
+
+/// How much may wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Most changes.
+    pub(super) changes: usize,
+    /// Most bytes of them.
+    pub(super) bytes: usize,
+    /// How old memory may be.
+    pub(super) max_lag: Duration,
+}
+
+/// What a lane is to do.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// To fold these changes of a group.
+    Group(GroupingKey, Vec<Waiting>),
+    /// To remove everything.
+    Wipe(Vec<Waiting>),
+}
+
+#[derive(Debug)]
+struct Group {
+    waiting: VecDeque<Waiting>,
+    /// Whether changes of it are on their way.
+    is_busy: bool,
+    /// It was not as expected at this revision: memory has to have what changed it first.
+    behind: Option<Revision>,
+}
+
+/// A transaction that is on its way, or committed and not yet applied.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) groups: Vec<(GroupingKey, Vec<Waiting>)>,
+    pub(super) wipes: Vec<Waiting>,
+    /// The revision that it has got.
+    committed: Option<Revision>,
+}
+
+impl Flight {
+    pub(super) fn new(groups: Vec<(GroupingKey, Vec<Waiting>)>, wipes: Vec<Waiting>) -> Self {
+        Self {
+            groups,
+            wipes,
+            committed: None,
+        }
+    }
+}
+
+/// What came after a wipe that is not done yet.
+#[derive(Debug)]
+enum Later {
+    Change(GroupingKey, Waiting),
+    Wipe(Waiting),
+}
+
+/// Traces of refused pushes: at most one a group in so much time.
+const FAILURES_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+struct Failures {
+    written: Duration,
+    next: Option<Op>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    groups: BTreeMap<GroupingKey, Group>,
+    /// Groups with changes, in the order in which these came; some may have none any more, or have to wait.
+    ready: VecDeque<GroupingKey>,
+    behind: BTreeSet<(Revision, GroupingKey)>,
+    flights: BTreeMap<TxnId, Flight>,
+    /// Wipes that wait until all before them is done.
+    wipes: Vec<Waiting>,
+    is_wiping: bool,
+    later: VecDeque<Later>,
+    failures: BTreeMap<GroupingKey, Failures>,
+    changes: usize,
+    bytes: usize,
+    /// Up to where memory has everything.
+    applied: Revision,
+    /// When that was last heard; none before memory has been loaded.
+    heard: Option<Duration>,
+    pub(super) statistics: Counts,
+}
+
+/// What has happened since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Changes that were committed.
+    pub changes: u64,
+    /// Transactions that were committed.
+    pub commits: u64,
+    /// Transactions that were not, because another replica was quicker: folded again.
+    pub stale: u64,
+    /// Transactions that were sent in vain.
+    pub failures: u64,
+    /// How often everything was loaded: at the start, and when history was forgotten.
+    pub loads: u64,
+    /// Values that could not be read: a later version has written them.
+    pub unreadable: u64,
+}
+
+impl Book {
+    pub(super) fn applied(&self) -> Revision {
+        self.applied
+    }
+
+    /// How old memory is; none before it has been loaded.
+    pub(super) fn lag(&self, now: Duration) -> Option<Duration> {
+        self.heard.map(|heard| now.saturating_sub(heard))
+    }
+
+    /// Whether a change may wait.
+    pub(super) fn admit(&self, bounds: &Bounds, now: Duration) -> Result<(), PushError> {
+        let Some(lag) = self.lag(now) else {
+            return Err(unavailable(
+                &"the groups are still being loaded from the shared log",
+            ));
+        };
+        if lag > bounds.max_lag {
+            let seconds = lag.as_secs();
+            return Err(unavailable(&format!(
+                "the shared log has not been heard of for {seconds} seconds"
+            )));
+        }
+        if self.changes >= bounds.changes || self.bytes >= bounds.bytes {
+            let (changes, bytes) = (self.changes, self.bytes);
+            return Err(unavailable(&format!(
+                "{changes} changes of {bytes} bytes wait for the shared log already"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Adds a change of a group.
+    pub(super) fn add(&mut self, key: GroupingKey, waiting: Waiting) {
+        self.changes += 1;
+        self.bytes += waiting.op.bytes();
+        if self.wipes.is_empty() && !self.is_wiping {
+            self.queue(key, waiting);
+        } else {
+            self.later.push_back(Later::Change(key, waiting));
+        }
+    }
+
+    /// Adds a wipe. What came before is done first, what comes after waits.
+    pub(super) fn add_wipe(&mut self, waiting: Waiting) {
+        self.changes += 1;
+        self.bytes += waiting.op.bytes();
+        if self.is_wiping || !self.later.is_empty() {
+            self.later.push_back(Later::Wipe(waiting));
+        } else {
+            self.wipes.push(waiting);
+        }
+        self.failures.clear();
+    }
+
+    /// Adds the trace of a refused push, soon: those of a group that come quickly become one.
+    pub(super) fn add_failure(&mut self, key: &GroupingKey, op: Op, now: Duration) {
+        if let Some(failures) = self.failures.get_mut(key)
+            && now < failures.written + FAILURES_EVERY
+        {
+            failures.next = Some(op);
+            return;
+        }
+        let failures = Failures {
+            written: now,
+            next: None,
+        };
+        self.failures.insert(key.clone(), failures);
+        self.add(key.clone(), Waiting::new(op, None, Duration::MAX));
+    }
+
+    fn queue(&mut self, key: GroupingKey, waiting: Waiting) {
+        let group = self.groups.entry(key.clone()).or_insert_with(|| Group {
+            waiting: VecDeque::new(),
+            is_busy: false,
+            behind: None,
+        });
+        group.waiting.push_back(waiting);
+        if group.waiting.len() == 1 && !group.is_busy && group.behind.is_none() {
+            self.ready.push_back(key);
+        }
+    }
+
+    /// The next thing to do.
+    pub(super) fn take(&mut self) -> Option<Work> {
+        while let Some(key) = self.ready.pop_front() {
+            let Some(group) = self.groups.get_mut(&key) else {
+                continue;
+            };
+            if group.is_busy || group.behind.is_some() || group.waiting.is_empty() {
+                continue;
+            }
+            group.is_busy = true;
+            let waiting = std::mem::take(&mut group.waiting).into();
+            return Some(Work::Group(key, waiting));
+        }
+        if self.wipes.is_empty() || self.is_wiping || !self.groups.is_empty() {
+            return None;
+        }
+        self.is_wiping = true;
+        Some(Work::Wipe(std::mem::take(&mut self.wipes)))
+    }
+
+    /// Puts changes of a group back that were taken, before those that came since. With a revision, they wait until memory
+    /// has what was there then.
+    pub(super) fn put_back(&mut self, key: GroupingKey, taken: Vec<Waiting>, behind: Option<Revision>) {
+        let taken: Vec<Waiting> = taken
+            .into_iter()
+            .filter_map(|one| self.unless_given_up(one))
+            .collect();
+        let Some(group) = self.groups.get_mut(&key) else {
+            return;
+        };
+        for waiting in taken.into_iter().rev() {
+            group.waiting.push_front(waiting);
+        }
+        group.is_busy = false;
+        if let Some(at) = behind.filter(|at| *at > self.applied) {
+            group.behind = Some(at);
+            self.behind.insert((at, key));
+        } else {
+            self.free(key);
+        }
+    }
+
+    fn unless_given_up(&mut self, waiting: Waiting) -> Option<Waiting> {
+        if waiting.given_up {
+            self.forget(&waiting);
+            return None;
+        }
+        Some(waiting)
+    }
+
+    /// A group of which nothing is on its way.
+    fn free(&mut self, key: GroupingKey) {
+        let Some(group) = self.groups.get_mut(&key) else {
+            return;
+        };
+        group.is_busy = false;
+        if group.waiting.is_empty() {
+            self.groups.remove(&key);
+        } else {
+            self.ready.push_back(key);
+        }
+    }
+
+    fn forget(&mut self, waiting: &Waiting) {
+        self.changes -= 1;
+        self.bytes -= waiting.op.bytes();
+    }
+
+    /// Says what has become of changes that were taken.
+    pub(super) fn tell(&mut self, waiting: Waiting, told: Result<Revision, PushError>) {
+        self.forget(&waiting);
+        waiting.tell(told);
+    }
+
+    /// Of what was taken of the group nothing is left to be sent.
+    pub(super) fn done(&mut self, key: GroupingKey) {
+        self.free(key);
+    }
+
+    /// A transaction is about to be sent.
+    pub(super) fn launch(&mut self, id: TxnId, flight: Flight) {
+        self.flights.insert(id, flight);
+    }
+
+    /// What became of a transaction is known.
+    pub(super) fn settle(&mut self, id: TxnId, settled: Settled) {
+        // The watch may have told already that it has happened.
+        let Some(mut flight) = self.flights.remove(&id) else {
+            return;
+        };
+        match settled {
+            Settled::Committed(at) => {
+                flight.committed = Some(at);
+                if at <= self.applied {
+                    self.finish(flight, at);
+                } else {
+                    self.flights.insert(id, flight);
+                }
+            }
+            Settled::Stale { at, keys } => {
+                self.statistics.stale += 1;
+                let stale: BTreeSet<GroupingKey> = keys.iter().filter_map(|key| group_of(key)).collect();
+                for (key, taken) in flight.groups {
+                    let behind = stale.contains(&key).then_some(at);
+                    self.put_back(key, taken, behind);
+                }
+                self.wipe_again(flight.wipes);
+            }
+            Settled::Failed(LogError::Unreachable { .. }) => {
+                self.statistics.failures += 1;
+                for (key, taken) in flight.groups {
+                    self.put_back(key, taken, None);
+                }
+                self.wipe_again(flight.wipes);
+            }
+            Settled::Failed(error) => {
+                self.statistics.failures += 1;
+                let refused = match error {
+                    LogError::TooLarge { limit_bytes, .. } => PushError::TooLarge { limit_bytes },
+                    LogError::Unknown { reason } => not_known(&reason),
+                    error => unavailable(&error),
+                };
+                self.finish_with(flight, &Err(refused));
+            }
+        }
+    }
+
+    fn wipe_again(&mut self, wipes: Vec<Waiting>) {
+        if wipes.is_empty() {
+            return;
+        }
+        let wipes: Vec<Waiting> = wipes
+            .into_iter()
+            .filter_map(|one| self.unless_given_up(one))
+            .collect();
+        self.is_wiping = false;
+        self.wipes = wipes;
+        self.after_wipe();
+    }
+
+    fn finish(&mut self, flight: Flight, at: Revision) {
+        self.statistics.commits += 1;
+        let changes = flight.groups.iter().map(|(_, taken)| taken.len() as u64);
+        self.statistics.changes += changes.sum::<u64>() + flight.wipes.len() as u64;
+        self.finish_with(flight, &Ok(at));
+    }
+
+    fn finish_with(&mut self, flight: Flight, told: &Result<Revision, PushError>) {
+        for (key, taken) in flight.groups {
+            for waiting in taken {
+                self.tell(waiting, told.clone());
+            }
+            self.free(key);
+        }
+        if !flight.wipes.is_empty() {
+            for waiting in flight.wipes {
+                self.tell(waiting, told.clone());
+            }
+            self.is_wiping = false;
+        }
+        self.after_wipe();
+    }
+
+    /// Lets in what has waited for a wipe, up to the next one, if there is none any more.
+    fn after_wipe(&mut self) {
+        while !self.is_wiping && self.wipes.is_empty() {
+            match self.later.pop_front() {
+                Some(Later::Change(key, waiting)) => self.queue(key, waiting),
+                Some(Later::Wipe(waiting)) => self.wipes.push(waiting),
+                None => return,
+            }
+        }
+    }
+
+    /// Memory has everything up to a revision, these groups have changed, and of this writer's transactions these have
+    /// happened.
+    pub(super) fn advance<'k>(
+        &mut self,
+        at: Revision,
+        changed: impl IntoIterator<Item = &'k GroupingKey>,
+        happened: &[TxnId],
+        now: Duration,
+    ) {
+        self.applied = self.applied.max(at);
+        self.heard = Some(now);
+        for id in happened {
+            if let Some(flight) = self.flights.remove(id) {
+                self.finish(flight, at);
+            }
+        }
+        let committed = |flight: &Flight| flight.committed.is_some_and(|committed| committed <= at);
+        let arrived: Vec<TxnId> = self
+            .flights
+            .iter()
+            .filter(|(_, flight)| committed(flight))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in arrived {
+            if let Some(flight) = self.flights.remove(&id) {
+                let at = flight.committed.unwrap_or(at);
+                self.finish(flight, at);
+            }
+        }
+        for key in changed {
+            let behind = self.groups.get_mut(key).and_then(|group| group.behind.take());
+            if let Some(behind) = behind {
+                self.behind.remove(&(behind, key.clone()));
+                self.free(key.clone());
+            }
+        }
+        while let Some((behind, key)) = self.behind.pop_first() {
+            if behind > at {
+                self.behind.insert((behind, key));
+                break;
+            }
+            if let Some(group) = self.groups.get_mut(&key) {
+                group.behind = None;
+            }
+            self.free(key);
+        }
+    }
+
+    /// Lets those give up whose time is over, and writes the traces of refused pushes that are due.
+    pub(super) fn tick(&mut self, now: Duration) {
+        let late = |waiting: &Waiting| waiting.deadline <= now;
+        let mut told = Vec::new();
+        let groups = self.groups.values_mut();
+        for group in groups.filter(|group| group.waiting.iter().any(late)) {
+            let (over, on): (VecDeque<_>, _) = std::mem::take(&mut group.waiting).into_iter().partition(late);
+            group.waiting = on;
+            told.extend(over);
+        }
+        let (over, on): (Vec<_>, _) = std::mem::take(&mut self.wipes).into_iter().partition(late);
+        self.wipes = on;
+        told.extend(over);
+        for later in std::mem::take(&mut self.later) {
+            match later {
+                Later::Change(_, waiting) | Later::Wipe(waiting) if late(&waiting) => told.push(waiting),
+                later => self.later.push_back(later),
+            }
+        }
+        for waiting in told {
+            self.tell(waiting, Err(unavailable(&"the shared log does not answer")));
+        }
+        self.groups
+            .retain(|_, group| group.is_busy || group.behind.is_some() || !group.waiting.is_empty());
+        self.after_wipe();
+        for flight in self.flights.values_mut() {
+            let waiting = flight.groups.iter_mut().flat_map(|(_, taken)| taken);
+            for one in waiting.chain(&mut flight.wipes).filter(|one| late(one)) {
+                one.given_up = true;
+                if let Some(promise) = one.promise.take() {
+                    promise.tell(Err(not_known(&"the shared log does not answer")));
+                }
+            }
+        }
+        self.tick_failures(now);
+    }
+
+    fn tick_failures(&mut self, now: Duration) {
+        let due: Vec<(GroupingKey, Op)> = self
+            .failures
+            .iter_mut()
+            .filter(|(_, failures)| now >= failures.written + FAILURES_EVERY)
+            .filter_map(|(key, failures)| Some((key.clone(), failures.next.take()?)))
+            .collect();
+        self.failures
+            .retain(|_, failures| failures.next.is_some() || now < failures.written + FAILURES_EVERY);
+        for (key, op) in due {
+            self.add_failure(&key, op, now);
+        }
+    }
+
+    /// Whether there may be something to do.
+    pub(super) fn has_work(&self) -> bool {
+        !self.ready.is_empty() || !self.wipes.is_empty()
+    }
+
+    /// Why groups went in transactions of this writer: of those of others that is not known.
+    pub(super) fn reasons(&self, happened: &[TxnId]) -> BTreeMap<GroupingKey, By> {
+        let flights = happened.iter().filter_map(|id| self.flights.get(id));
+        let groups = flights.flat_map(|flight| &flight.groups);
+        let reasons = groups.filter_map(|(key, made_of)| {
+            let last = made_of.iter().rev().find_map(|one| match one.op {
+                Op::Delete { by } => Some(by),
+                Op::Expire { .. } => Some(By::Expiry),
+                _ => None,
+            });
+            Some((key.clone(), last?))
+        });
+        reasons.collect()
+    }
+}
+
+/// The answer to whoever may have succeeded, and should look or try again.
+fn not_known(reason: &impl ToString) -> PushError {
+    let reason = reason.to_string();
+    unavailable(&format!("{reason}; whether it is stored is not known"))
+}

@@ -1,0 +1,79 @@
+//! What is wanted of a group, in a form that outlives the request.
+
+use wharf_model::GroupingKey;
+
+use crate::UnixNanos;
+use crate::effect::{By, Facts};
+use crate::fold::Intent;
+use crate::lifetime::Lifetime;
+use crate::mode::PushMode;
+use crate::record;
+
+/// What is wanted of one group.
+#[derive(Debug)]
+pub(crate) enum Op {
+    /// A push of the families of a record.
+    Push {
+        mode: PushMode,
+        facts: Facts,
+        record: Vec<u8>,
+    },
+    /// The group as another gateway had it, as a record.
+    Restore { record: Vec<u8> },
+    /// The trace of a refused push. Without `makes`, a group that is not there is not made for that.
+    Failed {
+        makes: bool,
+        lifetime: Option<Lifetime>,
+        at: UnixNanos,
+    },
+    /// The end of the group.
+    Delete { by: By },
+    /// The end of families of it.
+    DeleteFamilies { names: Vec<String> },
+    /// The end of the group, if its time is over by then.
+    Expire { now: UnixNanos },
+    /// Everything is to go: of all groups.
+    Wipe,
+}
+
+impl Op {
+    /// A push, as it was prepared.
+    pub(crate) fn push(intent: &Intent<'_>) -> Self {
+        Self::Push {
+            mode: intent.mode,
+            facts: *intent.facts,
+            record: record_of(intent.key, intent),
+        }
+    }
+
+    /// A group as another gateway had it, as it was prepared.
+    pub(crate) fn restore(intent: &Intent<'_>) -> Self {
+        Self::Restore {
+            record: record_of(intent.key, intent),
+        }
+    }
+
+    /// Memory that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let more = match self {
+            Self::Push { record, .. } | Self::Restore { record } => record.len(),
+            Self::DeleteFamilies { names } => names.iter().map(String::len).sum(),
+            Self::Failed { .. } | Self::Delete { .. } | Self::Expire { .. } | Self::Wipe => 0,
+        };
+        size_of::<Self>() + more
+    }
+
+    /// Whether what it makes of a group depends on what the group holds; it may have a failure time, which a push keeps.
+    pub(super) fn depends(&self, has_failed: bool) -> bool {
+        match self {
+            Self::Push { mode, .. } => has_failed || *mode != PushMode::ReplaceGroup,
+            Self::Failed { .. } | Self::DeleteFamilies { .. } | Self::Expire { .. } => true,
+            Self::Restore { .. } | Self::Delete { .. } | Self::Wipe => false,
+        }
+    }
+}
+
+/// The record of what an intent brings.
+fn record_of(key: &GroupingKey, intent: &Intent<'_>) -> Vec<u8> {
+    record::put(key, intent.mode, intent.lifetime, intent.delta.parts())
+}

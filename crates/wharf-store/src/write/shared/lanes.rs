@@ -1,0 +1,176 @@
+//! From changes that wait to transactions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wharf_model::GroupingKey;
+use wharf_shared_log::{
+    Delete, Expect, Expected, Lane, Limits, LogError, Put, Settled, SharedLog, Timer, Txn,
+};
+
+use super::book::{Flight, Waiting, Work};
+use super::intent::Op;
+use super::proposal::{Proposal, Proposed, propose};
+use super::queue::Shared;
+use super::value::{GROUPS, group_key, marker_key};
+use crate::change::Change;
+use crate::memory::checks::Incoming;
+use crate::store::Store;
+use crate::{PUSH_TIME, PushError, PushMode, UnixNanos, record};
+
+/// The pause after a transaction that did not get through.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A transaction, and the changes that it is made of.
+#[derive(Default)]
+struct Batch {
+    txn: Txn,
+    groups: Vec<(GroupingKey, Vec<Waiting>)>,
+    wipes: Vec<Waiting>,
+}
+
+/// Sends one transaction after the other, of what waits.
+pub(super) async fn run<L: SharedLog, T: Timer>(
+    store: Arc<Store>,
+    shared: Arc<Shared>,
+    log: Arc<L>,
+    timer: T,
+    number: u16,
+) {
+    let writer = shared.sharing.writer;
+    let patience = shared.sharing.answer_limit;
+    let mut lane = Lane::new(marker_key(writer, number), writer, number, patience);
+    let limits = log.limits();
+    loop {
+        let rung = shared.work.rung();
+        let Some(batch) = next_batch(&store, &shared, &limits) else {
+            shared.work.wait(rung).await;
+            continue;
+        };
+        let id = lane.next_id();
+        let flight = Flight::new(batch.groups, batch.wipes);
+        shared.book().launch(id, flight);
+        let settled = lane.commit(&*log, &timer, batch.txn).await;
+        let did_not_get_through = matches!(settled, Settled::Failed(LogError::Unreachable { .. }));
+        shared.book().settle(id, settled);
+        shared.work.ring();
+        if did_not_get_through {
+            timer.sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Folds what waits, as much as fits into a transaction.
+fn next_batch(store: &Store, shared: &Shared, limits: &Limits) -> Option<Batch> {
+    let mut batch = Batch::default();
+    // The marker is one operation.
+    while batch.groups.len() + 1 < limits.operations {
+        let work = shared.book().take();
+        let (key, waiting) = match work {
+            None => break,
+            Some(Work::Wipe(wipes)) => {
+                // Nothing else is on its way then.
+                batch.txn.delete_prefixes.push(GROUPS.into());
+                batch.wipes = wipes;
+                return Some(batch);
+            }
+            Some(Work::Group(key, waiting)) => (key, waiting),
+        };
+        let proposal = propose(store, &key, waiting, limits.value_bytes);
+        let added = match &proposal.what {
+            Proposed::Put(value) => value.len() + key.as_bytes().len() * 2,
+            Proposed::Delete | Proposed::Nothing => key.as_bytes().len(),
+        };
+        if !batch.groups.is_empty() && batch.txn.bytes() + added > limits.txn_bytes {
+            give_back(store, shared, key, proposal);
+            break;
+        }
+        add(store, shared, &mut batch, key, proposal);
+    }
+    (!batch.groups.is_empty()).then_some(batch)
+}
+
+/// It is for another transaction.
+fn give_back(store: &Store, shared: &Shared, key: GroupingKey, proposal: Proposal) {
+    let Proposal { made_of, refused, .. } = proposal;
+    refuse(store, shared, &key, refused);
+    shared.book().put_back(key, made_of, None);
+    shared.work.ring();
+}
+
+/// Adds what the changes of a group come to.
+fn add(store: &Store, shared: &Shared, batch: &mut Batch, key: GroupingKey, proposal: Proposal) {
+    let Proposal {
+        what,
+        expect,
+        made_of,
+        refused,
+    } = proposal;
+    refuse(store, shared, &key, refused);
+    {
+        let mut book = shared.book();
+        // Where nobody waits, what comes to nothing need not be made sure of.
+        let is_needless = what == Proposed::Nothing && made_of.iter().all(|one| one.promise.is_none());
+        if made_of.is_empty() || is_needless {
+            for waiting in made_of {
+                let at = book.applied();
+                book.tell(waiting, Ok(at));
+            }
+            book.done(key);
+            return;
+        }
+    }
+    let name = group_key(&key);
+    match what {
+        Proposed::Put(value) => batch.txn.puts.push(Put {
+            key: name,
+            value,
+            expect,
+            lease: None,
+        }),
+        Proposed::Delete => batch.txn.deletes.push(Delete { key: name, expect }),
+        Proposed::Nothing if expect == Expect::Any => {}
+        Proposed::Nothing => batch.txn.expected.push(Expected { key: name, expect }),
+    }
+    batch.groups.push((key, made_of));
+}
+
+/// Tells those whose changes were refused when they were folded, and leaves the traces of pushes.
+fn refuse(store: &Store, shared: &Shared, key: &GroupingKey, refused: Vec<(Waiting, PushError)>) {
+    for (waiting, error) in refused {
+        let (error, trace) = explained(store, key, &waiting.op, error);
+        shared.book().tell(waiting, Err(error));
+        if let Some(trace) = trace {
+            shared.fail(key, trace);
+        }
+    }
+}
+
+/// The whole of a refusal, and the trace that it leaves.
+fn explained(store: &Store, key: &GroupingKey, op: &Op, error: PushError) -> (PushError, Option<Op>) {
+    let Op::Push { mode, record, .. } = op else {
+        return (error, None);
+    };
+    let changes = record::decode(record, &store.preparer).unwrap_or_default();
+    let Some(Change::Put {
+        lifetime, prepared, ..
+    }) = changes.into_iter().next()
+    else {
+        return (error, None);
+    };
+    let error = match mode {
+        PushMode::ReplaceSeries => store.explain_merge(key, &prepared, error),
+        PushMode::ReplaceGroup | PushMode::ReplaceFamilies => {
+            let (mode, prepared) = (*mode, &prepared);
+            store.explain(Incoming { key, mode, prepared }, error)
+        }
+    };
+    let trace = error.makes_group().map(|makes| Op::Failed {
+        makes,
+        lifetime,
+        at: prepared
+            .get(PUSH_TIME)
+            .map_or_else(UnixNanos::default, |time| time.pushed_at),
+    });
+    (error, trace)
+}

@@ -1,0 +1,166 @@
+//! This replica among the others: it says that it is there and what its clock says, and lets groups expire if that is for it
+//! to do.
+//!
+//! Each replica writes its clock under its lease, again and again. "Now" of expiry is the smallest clock of those that are
+//! there: a clock that is ahead makes nothing expire early. One that is behind makes groups live longer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wharf_shared_log::{
+    Bytes, Committed, Delete, Expect, LeaseId, LogError, Put, Revision, SharedLog, Timer, Txn, timeout,
+};
+
+use super::book::Waiting;
+use super::intent::Op;
+use super::queue::Shared;
+use super::replicas::Replica;
+use super::value::{SWEEPER, replica_key};
+use crate::store::Store;
+
+/// Groups that one sweep lets expire.
+const AT_ONCE: usize = 512;
+/// Leases after which the markers of a writer that is gone are removed.
+const FORGOTTEN_AFTER: u32 = 60;
+/// Sweeps for each time that a replica says that it is there.
+const SWEEPS: u32 = 3;
+
+/// Says again and again that this replica is there, and lets groups expire if it is for it to do so.
+pub(super) async fn run<L: SharedLog, T: Timer>(
+    store: Arc<Store>,
+    shared: Arc<Shared>,
+    log: Arc<L>,
+    timer: T,
+) {
+    let pause = shared.sharing.lease / 3;
+    let mut lease = None;
+    let mut absent = Absent::new();
+    loop {
+        let held = tend(&shared, &*log, &timer, lease).await;
+        let is_new = held.is_some() && held != lease;
+        lease = held;
+        if let Some(lease) = lease
+            && (is_new || shared.replicas().sweeper.is_none())
+        {
+            stand_for_sweeper(&shared, &*log, &timer, lease).await;
+        }
+        for _ in 0..SWEEPS {
+            timer.sleep(pause / SWEEPS).await;
+            if lease.is_some() {
+                sweep(&store, &shared);
+            }
+        }
+        if shared.is_sweeper() {
+            tidy(&shared, &*log, &timer, &mut absent).await;
+        }
+    }
+}
+
+/// Writers that have left markers and are not there, and since when.
+type Absent = BTreeMap<u64, Duration>;
+
+/// Removes the markers of writers that have not been there for so many times of a lease. One that comes back after that finds
+/// out, and goes on.
+async fn tidy<L: SharedLog>(shared: &Shared, log: &L, timer: &impl Timer, absent: &mut Absent) {
+    let now = timer.now();
+    let orphans = shared.replicas().orphans();
+    absent.retain(|writer, _| orphans.contains_key(writer));
+    for (writer, keys) in orphans {
+        let since = *absent.entry(writer).or_insert(now);
+        if now < since + shared.sharing.lease * FORGOTTEN_AFTER {
+            continue;
+        }
+        let deletes = keys.into_iter().map(|key| Delete {
+            key,
+            expect: Expect::Any,
+        });
+        let txn = Txn {
+            deletes: deletes.collect(),
+            ..Txn::default()
+        };
+        // If it does not get through, they are still there the next time.
+        drop(timeout(timer, shared.sharing.answer_limit, log.commit(txn)).await);
+    }
+}
+
+/// Keeps the lease alive, or gets one, and writes the clock under it. The lease, if that has worked.
+async fn tend<L: SharedLog>(
+    shared: &Shared,
+    log: &L,
+    timer: &impl Timer,
+    lease: Option<LeaseId>,
+) -> Option<LeaseId> {
+    let limit = shared.sharing.answer_limit;
+    let lease = match lease {
+        Some(lease) => match timeout(timer, limit, log.keep_alive(lease)).await {
+            Some(Err(LogError::NoLease)) => None,
+            _ => Some(lease),
+        },
+        None => None,
+    };
+    let lease = match lease {
+        Some(lease) => lease,
+        None => timeout(timer, limit, log.grant(shared.sharing.lease))
+            .await?
+            .ok()?,
+    };
+    let (clock, writer) = (shared.sharing.clock.now(), shared.sharing.writer);
+    let put = Put {
+        key: replica_key(&shared.sharing.name),
+        value: Replica { clock, writer }.encode(),
+        expect: Expect::Any,
+        lease: Some(lease),
+    };
+    let puts = vec![put];
+    let txn = Txn {
+        puts,
+        ..Txn::default()
+    };
+    match timeout(timer, limit, log.commit(txn)).await {
+        Some(Err(LogError::NoLease)) => None,
+        // A clock that is not written is written the next time.
+        _ => Some(lease),
+    }
+}
+
+async fn stand_for_sweeper<L: SharedLog>(shared: &Shared, log: &L, timer: &impl Timer, lease: LeaseId) {
+    let put = Put {
+        key: Bytes::from_static(SWEEPER),
+        value: Bytes::copy_from_slice(shared.sharing.name.as_bytes()),
+        expect: Expect::Absent,
+        lease: Some(lease),
+    };
+    let puts = vec![put];
+    let txn = Txn {
+        puts,
+        ..Txn::default()
+    };
+    // Whoever it is now, the watch tells.
+    let answer = timeout(timer, shared.sharing.answer_limit, log.commit(txn)).await;
+    debug_assert!(
+        !matches!(answer, Some(Ok(Committed::At(Revision(0))))),
+        "a put has a revision"
+    );
+}
+
+/// Proposes the end of groups whose time is over, if that is for this replica to do. Nobody needs to wait for it: what does
+/// not get through is proposed again.
+fn sweep(store: &Store, shared: &Shared) {
+    let now = shared.replicas().now(&shared.sharing.name);
+    let Some(now) = now.filter(|_| shared.is_sweeper()) else {
+        return;
+    };
+    let due = store.lock().state.lifetimes().due(now, AT_ONCE);
+    if due.is_empty() || shared.admit().is_err() {
+        return;
+    }
+    let deadline = (shared.now)() + shared.sharing.change_limit;
+    {
+        let mut book = shared.book();
+        for (key, _) in due {
+            book.add(key, Waiting::new(Op::Expire { now }, None, deadline));
+        }
+    }
+    shared.work.ring();
+}

@@ -1,0 +1,373 @@
+//! What changes of a group come to: the value that is to be committed, folded from what memory has.
+
+use std::collections::BTreeSet;
+
+use wharf_model::GroupingKey;
+use wharf_shared_log::{Bytes, Expect};
+
+use super::book::Waiting;
+use super::intent::Op;
+use super::value::{Booked, GroupValue, Why};
+use crate::change::Change;
+use crate::effect::Facts;
+use crate::fold::{Intent, fold};
+use crate::inconsistency::{Inconsistency, short};
+use crate::lifetime::Lifetime;
+use crate::memory::state::{Whole, line_of};
+use crate::prepare::{Prepared, Preparer};
+use crate::store::Store;
+use crate::write::push::admit;
+use crate::{PUSH_FAILURE_TIME, PUSH_TIME, PushError, PushMode, UnixNanos, is_time, record};
+
+/// What is to become of a key.
+#[derive(Debug, PartialEq)]
+pub(super) enum Proposed {
+    /// It gets this value.
+    Put(Bytes),
+    /// It goes.
+    Delete,
+    /// Nothing, if it is as memory has it.
+    Nothing,
+}
+
+/// What some changes of a group come to.
+#[derive(Debug)]
+pub(super) struct Proposal {
+    pub(super) what: Proposed,
+    pub(super) expect: Expect,
+    /// The changes that it is made of.
+    pub(super) made_of: Vec<Waiting>,
+    /// Those that are refused.
+    pub(super) refused: Vec<(Waiting, PushError)>,
+}
+
+/// A group in the making.
+struct Making<'a> {
+    store: &'a Store,
+    key: &'a GroupingKey,
+    /// What it holds by now; none if it is not there.
+    image: Option<Prepared<'a>>,
+    lifetime: Option<Lifetime>,
+    why: Why,
+    /// The pushes of it.
+    pushes: Vec<Booked>,
+    /// The families that are not as memory has them.
+    touched: BTreeSet<&'a str>,
+    /// Whether nothing of what memory has is left.
+    is_anew: bool,
+    has_changed: bool,
+}
+
+/// Folds changes of a group, in their order.
+pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, max_bytes: usize) -> Proposal {
+    let whole = store.lock().state.whole(key);
+    let Whole {
+        revision, lifetime, ..
+    } = whole;
+    let old = whole.into_record(&store.preparer, key);
+    let image = revision.map(|_| record::decode_image(&old, &store.preparer));
+    let has_failed = image.as_ref().is_some_and(has_failed);
+    let mut making = Making {
+        store,
+        key,
+        image,
+        lifetime,
+        why: Why::Restored,
+        pushes: Vec::new(),
+        touched: BTreeSet::new(),
+        is_anew: revision.is_none(),
+        has_changed: false,
+    };
+    let outcomes: Vec<Result<(), PushError>> = waiting.iter().map(|one| making.make(&one.op)).collect();
+    let Making {
+        image,
+        lifetime,
+        why,
+        pushes,
+        has_changed,
+        ..
+    } = making;
+    let why = if pushes.is_empty() {
+        why
+    } else {
+        Why::Pushed(pushes)
+    };
+    let mut is_first = true;
+    let mut depends = false;
+    for (one, _) in waiting
+        .iter()
+        .zip(&outcomes)
+        .filter(|(_, outcome)| outcome.is_ok())
+    {
+        depends |= is_first && one.op.depends(has_failed);
+        is_first = false;
+    }
+    let what = match &image {
+        _ if !has_changed => Proposed::Nothing,
+        None => Proposed::Delete,
+        Some(image) => {
+            let record = record::put(key, PushMode::ReplaceGroup, lifetime, image.parts());
+            Proposed::Put(GroupValue { why, record }.encode())
+        }
+    };
+    drop(image);
+    let too_large = matches!(&what, Proposed::Put(value) if value.len() > max_bytes);
+    let (mut made_of, mut refused) = (Vec::new(), Vec::new());
+    for (one, outcome) in waiting.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(()) if too_large => refused.push((
+                one,
+                PushError::TooLarge {
+                    limit_bytes: max_bytes,
+                },
+            )),
+            Ok(()) => made_of.push(one),
+            Err(error) => refused.push((one, error)),
+        }
+    }
+    let revision = revision.map(|revision| wharf_shared_log::Revision(revision.0));
+    let expect = if depends {
+        Expect::found(revision)
+    } else {
+        Expect::Any
+    };
+    Proposal {
+        what,
+        expect,
+        made_of,
+        refused,
+    }
+}
+
+impl<'a> Making<'a> {
+    fn make(&mut self, op: &'a Op) -> Result<(), PushError> {
+        match op {
+            Op::Push { mode, facts, record } => self.push(record, *mode, Some(*facts)),
+            Op::Restore { record } => self.push(record, PushMode::ReplaceGroup, None),
+            Op::Failed { makes, lifetime, at } => {
+                self.fail(*makes, *lifetime, *at);
+                Ok(())
+            }
+            Op::Delete { .. } | Op::Wipe => {
+                self.end();
+                Ok(())
+            }
+            Op::DeleteFamilies { names } => {
+                self.delete_families(|name| names.iter().any(|gone| gone == name), Why::FamiliesDeleted);
+                Ok(())
+            }
+            Op::Expire { now } => {
+                self.expire(*now);
+                Ok(())
+            }
+        }
+    }
+
+    /// A push, or with no facts the group as another gateway had it.
+    fn push(&mut self, record: &'a [u8], mode: PushMode, facts: Option<Facts>) -> Result<(), PushError> {
+        let preparer = &self.store.preparer;
+        let changes = record::decode(record, preparer).unwrap_or_default();
+        let Some(Change::Put {
+            lifetime, prepared, ..
+        }) = changes.into_iter().next()
+        else {
+            return Ok(());
+        };
+        let booked = facts.map(|facts| booked(&prepared, mode, facts));
+        let names: Vec<&'a str> = prepared.families.iter().map(|family| family.name).collect();
+        let intent = Intent {
+            key: self.key,
+            mode,
+            delta: prepared,
+            lifetime,
+            facts: Facts::NONE,
+        };
+        let image = fold(preparer, self.image.as_ref(), &intent)?;
+        let is_anew = self.is_anew || mode == PushMode::ReplaceGroup;
+        let touched = self.touched.iter().copied().chain(names);
+        let touched: BTreeSet<&'a str> = touched.collect();
+        self.check(&image, is_anew, &touched, lifetime)?;
+        self.image = Some(completed(preparer, self.key, image));
+        self.touched = touched;
+        self.is_anew = is_anew;
+        self.lifetime = lifetime;
+        self.why = Why::Restored;
+        self.pushes.extend(booked);
+        self.has_changed = true;
+        Ok(())
+    }
+
+    /// Checks what is not as memory has it. What memory has may be held back, and is no reason to refuse anything.
+    fn check(
+        &self,
+        image: &Prepared<'a>,
+        is_anew: bool,
+        touched: &BTreeSet<&str>,
+        lifetime: Option<Lifetime>,
+    ) -> Result<(), PushError> {
+        let mode = if is_anew {
+            PushMode::ReplaceGroup
+        } else {
+            PushMode::ReplaceFamilies
+        };
+        let families = image.families.iter();
+        let families = families.filter(|family| is_anew || touched.contains(family.name));
+        let delta = Prepared {
+            families: families.cloned().collect(),
+            digest: None,
+            text: std::borrow::Cow::Borrowed(&*image.text),
+            fingerprints: image.fingerprints.clone(),
+        };
+        let intent = Intent {
+            key: self.key,
+            mode,
+            delta,
+            lifetime,
+            facts: Facts::NONE,
+        };
+        // Some of its own families may be held back, so that the state does not know them.
+        for family in &image.families {
+            if let Some(base) = line_of(image, family) {
+                return Err(Inconsistency::Collision {
+                    family: short(family.name),
+                    other: short(base.name),
+                    other_type: base.metric_type.base(),
+                    own: false,
+                    holder: Some(self.key.clone()),
+                }
+                .into());
+            }
+        }
+        admit(&mut self.store.lock().state, &self.store.preparer, &intent)
+    }
+
+    /// The trace of a refused push, if it can be left.
+    fn fail(&mut self, makes: bool, lifetime: Option<Lifetime>, at: UnixNanos) {
+        let is_new = self.image.is_none();
+        if is_new && !makes {
+            return;
+        }
+        let preparer = &self.store.preparer;
+        let delta = preparer.times(self.key, is_new.then_some(0.0), Some(at.as_seconds()), at);
+        let touched = delta.families.iter().map(|family| family.name);
+        let touched: BTreeSet<&'a str> = self.touched.iter().copied().chain(touched).collect();
+        let intent = Intent {
+            key: self.key,
+            mode: PushMode::ReplaceFamilies,
+            delta,
+            lifetime,
+            facts: Facts::NONE,
+        };
+        let Ok(image) = fold(preparer, self.image.as_ref(), &intent) else {
+            return;
+        };
+        if self.check(&image, self.is_anew, &touched, lifetime).is_err() {
+            return;
+        }
+        self.image = Some(image);
+        self.touched = touched;
+        if is_new {
+            self.lifetime = lifetime;
+        }
+        if !self.has_changed {
+            self.why = Why::Refused;
+        }
+        self.has_changed = true;
+    }
+
+    fn end(&mut self) {
+        self.image = None;
+        self.lifetime = None;
+        self.touched.clear();
+        self.pushes.clear();
+        self.is_anew = true;
+        // Also of a group that memory does not have: it may be on its way here.
+        self.has_changed = true;
+    }
+
+    fn delete_families(&mut self, goes: impl Fn(&str) -> bool, why: Why) {
+        let Some(image) = &mut self.image else { return };
+        let before = image.families.len();
+        image
+            .families
+            .retain(|family| is_time(family.name) || !goes(family.name));
+        image.digest = None;
+        if image.families.len() < before {
+            self.why = why;
+            self.has_changed = true;
+        }
+    }
+
+    fn expire(&mut self, now: UnixNanos) {
+        let Some(lifetime) = self.lifetime.filter(|lifetime| lifetime.expires_at <= now) else {
+            return;
+        };
+        if !lifetime.ttl.keep_times {
+            self.end();
+            return;
+        }
+        self.delete_families(|_| true, Why::Expired);
+        self.lifetime = None;
+        self.why = Why::Expired;
+        self.has_changed = true;
+    }
+}
+
+/// Whether a push of the group was refused once: then its failure time stays, whatever replaces the rest.
+fn has_failed(image: &Prepared<'_>) -> bool {
+    let time = image.get(PUSH_FAILURE_TIME);
+    time.is_some_and(|time| !image.text(time).ends_with(b" 0\n"))
+}
+
+/// What is told of a push.
+fn booked(delta: &Prepared<'_>, mode: PushMode, facts: Facts) -> Booked {
+    let mut booked = Booked {
+        mode,
+        families: 0,
+        series: 0,
+        bytes: 0,
+        pushed_at: UnixNanos::default(),
+        facts,
+    };
+    for family in &delta.families {
+        if is_time(family.name) {
+            booked.pushed_at = booked.pushed_at.max(family.pushed_at);
+            continue;
+        }
+        let size = family.size();
+        booked.families += 1;
+        booked.series += size.series;
+        booked.bytes += size.bytes;
+    }
+    booked
+}
+
+/// With both times, so that a value says all there is of a group.
+fn completed<'a>(preparer: &Preparer, key: &GroupingKey, mut image: Prepared<'a>) -> Prepared<'a> {
+    if image.get(PUSH_FAILURE_TIME).is_some() {
+        return image;
+    }
+    let now = image
+        .get(PUSH_TIME)
+        .map_or_else(UnixNanos::default, |family| family.pushed_at);
+    let never = preparer.times(key, None, Some(0.0), now);
+    for family in &never.families {
+        let (text, first) = (image.text.to_mut(), image.fingerprints.len());
+        let start = text.len();
+        text.extend_from_slice(never.text(family));
+        let text = start..text.len();
+        image.fingerprints.extend_from_slice(never.fingerprints(family));
+        image.families.push(crate::prepare::PreparedFamily {
+            name: PUSH_FAILURE_TIME,
+            text,
+            fingerprints: first..image.fingerprints.len(),
+            ..family.clone().without_names()
+        });
+        if let Some(last) = image.families.last_mut() {
+            last.help = family.help.as_ref().map(|help| help.clone().into_owned().into());
+        }
+    }
+    image.families.sort_by(|a, b| a.name.cmp(b.name));
+    image.digest = None;
+    image
+}

@@ -1,0 +1,151 @@
+//! The way in: changes, up to where they wait.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use wharf_model::GroupingKey;
+use wharf_shared_log::Timer;
+
+use super::bell::Bell;
+use super::book::{Book, Waiting};
+use super::intent::Op;
+use super::outcome::{Outcome, promise};
+use super::replicas::Replicas;
+use super::sharing::{SharedStatus, Sharing};
+use crate::feed::Feed;
+use crate::write::commit::Commit;
+use crate::{PushError, Revision};
+
+/// Changes that go to a log.
+pub(crate) struct Shared {
+    pub(super) sharing: Sharing,
+    book: Mutex<Book>,
+    pub(super) work: Bell,
+    replicas: Mutex<Replicas>,
+    pub(super) feed: Arc<Feed>,
+    pub(super) now: Box<dyn Fn() -> Duration + Send + Sync>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("sharing", &self.sharing)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(sharing: Sharing, timer: impl Timer) -> Self {
+        Self {
+            sharing,
+            book: Mutex::default(),
+            work: Bell::default(),
+            replicas: Mutex::default(),
+            feed: Arc::default(),
+            now: Box::new(move || timer.now()),
+        }
+    }
+
+    /// What changes have done.
+    pub(crate) fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn replicas(&self) -> MutexGuard<'_, Replicas> {
+        self.replicas.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether changes are taken.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if memory is too old, or too much waits.
+    pub(crate) fn admit(&self) -> Result<(), PushError> {
+        self.book().admit(&self.sharing.bounds(), (self.now)())
+    }
+
+    /// Adds a change of a group.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub(crate) fn change(&self, key: &GroupingKey, op: Op) -> Result<Outcome, PushError> {
+        let now = (self.now)();
+        let (promise, outcome) = promise();
+        {
+            let mut book = self.book();
+            book.admit(&self.sharing.bounds(), now)?;
+            let waiting = Waiting::new(op, Some(promise), now + self.sharing.change_limit);
+            book.add(key.clone(), waiting);
+        }
+        self.work.ring();
+        Ok(outcome)
+    }
+
+    /// The same change of several groups. Each goes its own way: some may be made, and others not.
+    ///
+    /// # Errors
+    /// As [`Self::admit`], at the first group that is not taken. Changes of those before it are on their way.
+    pub(crate) fn change_all<'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k GroupingKey>,
+        op: impl Fn() -> Op,
+    ) -> Result<Commit, PushError> {
+        let outcomes = keys.into_iter().map(|key| self.change(key, op()));
+        Ok(Commit::shared(outcomes.collect::<Result<Vec<_>, _>>()?))
+    }
+
+    /// Adds a wipe.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub(crate) fn wipe(&self) -> Result<Outcome, PushError> {
+        let now = (self.now)();
+        let (promise, outcome) = promise();
+        {
+            let mut book = self.book();
+            book.admit(&self.sharing.bounds(), now)?;
+            let deadline = now + self.sharing.change_limit;
+            book.add_wipe(Waiting::new(Op::Wipe, Some(promise), deadline));
+        }
+        self.work.ring();
+        Ok(outcome)
+    }
+
+    /// Adds the trace of a refused push, for which nobody waits.
+    pub(crate) fn fail(&self, key: &GroupingKey, op: Op) {
+        let now = (self.now)();
+        {
+            let mut book = self.book();
+            if book.admit(&self.sharing.bounds(), now).is_err() {
+                return;
+            }
+            book.add_failure(key, op, now);
+        }
+        self.work.ring();
+    }
+
+    /// Whether it is for this replica to let groups expire.
+    pub(super) fn is_sweeper(&self) -> bool {
+        let replicas = self.replicas();
+        let sweeper = replicas.sweeper.as_ref();
+        sweeper.is_some_and(|(sweeper, _)| **sweeper == *self.sharing.name.as_bytes())
+    }
+
+    /// How this replica is.
+    pub(crate) fn status(&self) -> SharedStatus {
+        let (lag, revision, counts) = {
+            let book = self.book();
+            let revision = Revision(book.applied().0);
+            (book.lag((self.now)()), revision, book.statistics)
+        };
+        SharedStatus {
+            lag,
+            revision,
+            counts,
+            replicas: self.replicas().names(),
+        }
+    }
+}

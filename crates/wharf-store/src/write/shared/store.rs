@@ -1,0 +1,87 @@
+//! What a store does whose changes go to a shared log.
+
+use std::sync::Arc;
+
+use wharf_shared_log::{SharedLog, Timer};
+
+use super::intent::Op;
+use super::queue::Shared;
+use super::sharing::{SharedStatus, Sharing};
+use super::tasks::{Task, tasks};
+use crate::PushError;
+use crate::fold::Intent;
+use crate::memory::checks::Incoming;
+use crate::memory::held_back::HeldFamily;
+use crate::mode::PushMode;
+use crate::store::Store;
+use crate::write::commit::Commit;
+use crate::write::push::admit;
+use crate::write::writer::Writer;
+
+impl Store {
+    /// Lets all changes go to a log that is shared with others, and gives the tasks that carry them there and back. Whoever
+    /// calls this runs the tasks; they end when they are dropped.
+    ///
+    /// The store has to be empty. It has the groups of the log when [`Self::shared_status`] knows a lag; until then it takes
+    /// no changes.
+    pub fn share<L: SharedLog, T: Timer>(
+        mut self,
+        log: L,
+        timer: T,
+        sharing: Sharing,
+    ) -> (Arc<Self>, Vec<Task>) {
+        let shared = Arc::new(Shared::new(sharing, timer.clone()));
+        self.writer = Writer::Shared(Arc::clone(&shared));
+        let store = Arc::new(self);
+        let tasks = tasks(&store, &shared, log, timer);
+        (store, tasks)
+    }
+
+    /// How this replica is, if the log is shared.
+    pub fn shared_status(&self) -> Option<SharedStatus> {
+        match &self.writer {
+            Writer::Local(_) => None,
+            Writer::Shared(shared) => Some(shared.status()),
+        }
+    }
+
+    /// The families that are held back, since they contradict groups with smaller grouping keys. There are none unless the log
+    /// is shared.
+    pub fn held_back(&self) -> Vec<HeldFamily> {
+        self.lock().state.held_back()
+    }
+
+    /// A push, as it was prepared. It is checked against what is here; what it comes to is folded and checked when it is sent.
+    pub(crate) fn share_push(&self, shared: &Shared, intent: &Intent<'_>) -> Result<Commit, PushError> {
+        shared.admit()?;
+        let Intent { key, mode, .. } = *intent;
+        let checked = {
+            let mut guarded = self.lock();
+            guarded.state.check_push(&intent.delta)?;
+            match mode {
+                // What it replaces is known when it is folded.
+                PushMode::ReplaceSeries => Ok(()),
+                _ => admit(&mut guarded.state, &self.preparer, intent),
+            }
+        };
+        let prepared = &intent.delta;
+        checked.map_err(|error| self.explain(Incoming { key, mode, prepared }, error))?;
+        Ok(Commit::shared([shared.change(key, Op::push(intent))?]))
+    }
+
+    /// Pushes to several groups. Each goes its own way: some may be made, and others not.
+    ///
+    /// # Errors
+    /// The first that is refused at once. Those before it are on their way.
+    pub(crate) fn share_all<'p, P>(
+        &self,
+        shared: &Shared,
+        pushes: impl Iterator<Item = (P, Intent<'p>)>,
+    ) -> Result<Vec<Commit>, (Option<P>, PushError)> {
+        let commits = pushes.map(|(push, intent)| {
+            let pushed = self.share_push(shared, &intent);
+            pushed.map_err(|error| (Some(push), error))
+        });
+        commits.collect()
+    }
+}

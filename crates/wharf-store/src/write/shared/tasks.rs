@@ -1,0 +1,63 @@
+//! What has to run for changes to get to the log and back.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wharf_shared_log::{SharedLog, Timer};
+
+use super::applier::Applier;
+use super::queue::Shared;
+use super::{lanes, presence};
+use crate::store::Store;
+
+/// A task of the writer: it ends when it is dropped.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How often those give up whose time is over.
+const TICK: Duration = Duration::from_millis(50);
+
+/// The tasks of a store whose writer is this one.
+pub(crate) fn tasks<L: SharedLog, T: Timer>(
+    store: &Arc<Store>,
+    shared: &Arc<Shared>,
+    log: L,
+    timer: T,
+) -> Vec<Task> {
+    let log = Arc::new(log);
+    let mut tasks: Vec<Task> = Vec::new();
+    for number in 0..shared.sharing.lanes {
+        let (store, shared) = (Arc::clone(store), Arc::clone(shared));
+        tasks.push(Box::pin(lanes::run(
+            store,
+            shared,
+            Arc::clone(&log),
+            timer.clone(),
+            number,
+        )));
+    }
+    let applier = Applier {
+        store: Arc::clone(store),
+        shared: Arc::clone(shared),
+        log: Arc::clone(&log),
+        timer: timer.clone(),
+    };
+    tasks.push(Box::pin(applier.run()));
+    let (store, of_replica) = (Arc::clone(store), Arc::clone(shared));
+    tasks.push(Box::pin(presence::run(store, of_replica, log, timer.clone())));
+    let shared = Arc::clone(shared);
+    tasks.push(Box::pin(async move {
+        loop {
+            timer.sleep(TICK).await;
+            let has_work = {
+                let mut book = shared.book();
+                book.tick((shared.now)());
+                book.has_work()
+            };
+            if has_work {
+                shared.work.ring();
+            }
+        }
+    }));
+    tasks
+}

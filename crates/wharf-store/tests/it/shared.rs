@@ -1,0 +1,7 @@
+//! Stores of several replicas over one simulated log, with a network that fails.
+//!
+//! Time is that of the simulation, and a seed decides everything, so a failure is found again by its seed.
+
+mod replicas;
+mod steps;
+mod worlds;

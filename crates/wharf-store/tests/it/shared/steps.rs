@@ -1,0 +1,401 @@
+//! Single steps, on a good network.
+
+use std::time::Duration;
+
+use wharf_shared_log::{Bytes, Faults, Limits, SharedLog, Timer, Txn};
+use wharf_store::{PushMode, Ttl};
+
+use super::replicas::{Answer, World};
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs a step to its end.
+fn run<T: Send + 'static>(world: &World, step: impl Future<Output = T> + Send + 'static) -> T {
+    world.simulation.run(LIMIT, step).expect("the step ends")
+}
+
+fn good(replicas: usize) -> World {
+    let world = World::new(1, replicas, Faults::default());
+    world.settle();
+    world
+}
+
+fn has(world: &World, replica: usize, line: &str) -> bool {
+    world.replicas[replica].seen().lines().any(|seen| seen == line)
+}
+
+#[test]
+fn a_push_is_seen_by_its_sender_at_once_and_by_others_soon() {
+    let world = good(2);
+    let replica = world.replicas[0].clone();
+    let (answer, seen) = run(&world, async move {
+        let answer = replica.push("job/a", PushMode::ReplaceGroup, "m 1\n", None).await;
+        (answer, replica.seen())
+    });
+    assert_eq!(answer, Answer::Done);
+    assert!(seen.contains("m{instance=\"\",job=\"a\"} 1\n"), "{seen}");
+    world.simulation.run_for(Duration::from_millis(200));
+    assert!(has(&world, 1, "m{instance=\"\",job=\"a\"} 1"));
+    world.exposition();
+}
+
+#[test]
+fn put_replaces_post_adds_merge_keeps_series_and_delete_ends() {
+    let world = good(2);
+    let (a, b) = (world.replicas[0].clone(), world.replicas[1].clone());
+    run(&world, async move {
+        let of = "job/a";
+        a.push(of, PushMode::ReplaceGroup, "m{l=\"1\"} 1\nn 1\n", None)
+            .await;
+        b.push(of, PushMode::ReplaceFamilies, "o 2\n", None).await;
+        a.push(of, PushMode::ReplaceSeries, "m{l=\"2\"} 3\n", None).await;
+        b.delete_families(of, &["n"]).await;
+        b.push("job/b", PushMode::ReplaceGroup, "p 1\n", None).await;
+        a.delete("job/b").await;
+    });
+    let exposition = world.exposition();
+    let lines: Vec<&str> = exposition
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.starts_with("push_"))
+        .collect();
+    let expected = [
+        "m{instance=\"\",job=\"a\",l=\"1\"} 1",
+        "m{instance=\"\",job=\"a\",l=\"2\"} 3",
+        "o{instance=\"\",job=\"a\"} 2",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn merges_of_two_replicas_into_one_group_both_survive() {
+    let world = good(2);
+    for (number, replica) in world.replicas.iter().cloned().enumerate() {
+        for push in 0..20 {
+            let replica = replica.clone();
+            world.simulation.spawn(async move {
+                let body = format!("m{{from=\"{number}\",push=\"{push}\"}} 1\n");
+                let pushed = replica.push("job/a", PushMode::ReplaceSeries, &body, None);
+                assert_eq!(pushed.await, Answer::Done);
+            });
+        }
+    }
+    world.settle();
+    let exposition = world.exposition();
+    assert_eq!(exposition.matches("\nm{").count(), 40, "{exposition}");
+    let counts = world
+        .replicas
+        .iter()
+        .map(|replica| replica.store().shared_status().unwrap().counts);
+    let (changes, commits) = counts.fold((0, 0), |sum, counts| {
+        (sum.0 + counts.changes, sum.1 + counts.commits)
+    });
+    assert_eq!(changes, 40);
+    assert!(
+        commits < 40,
+        "those that wait are folded together: {commits} commits"
+    );
+}
+
+#[test]
+fn what_contradicts_is_refused_and_leaves_its_trace_on_every_replica() {
+    let world = good(2);
+    let (a, b) = (world.replicas[0].clone(), world.replicas[1].clone());
+    let answers = run(&world, async move {
+        let gauge = "# TYPE m gauge\nm 1\n";
+        let counter = "# TYPE m counter\nm 1\n";
+        let first = a.push("job/a", PushMode::ReplaceGroup, gauge, None).await;
+        a.clock_runs(500).await;
+        let second = b.push("job/b", PushMode::ReplaceGroup, counter, None).await;
+        (first, second)
+    });
+    assert_eq!(answers, (Answer::Done, Answer::Refused));
+    world.settle();
+    let exposition = world.exposition();
+    assert!(
+        exposition.contains("push_time_seconds{instance=\"\",job=\"b\"} 0\n"),
+        "{exposition}"
+    );
+    assert!(!exposition.contains("push_failure_time_seconds{instance=\"\",job=\"b\"} 0\n"));
+    assert!(!exposition.contains("m{instance=\"\",job=\"b\"}"));
+}
+
+#[test]
+fn failure_times_of_a_group_are_written_once_a_second() {
+    let world = good(1);
+    let replica = world.replicas[0].clone();
+    let before = world.log.contents().at;
+    run(&world, async move {
+        for _ in 0..100 {
+            let refused = replica.push("job/a", PushMode::ReplaceGroup, "m 1\nm 1 5\n", None);
+            assert_eq!(refused.await, Answer::Refused);
+            replica.clock_runs(25).await;
+        }
+    });
+    world.settle();
+    let writes = world
+        .replicas
+        .iter()
+        .map(|replica| replica.store().shared_status().unwrap().counts.commits)
+        .sum::<u64>();
+    assert!((3..=4).contains(&writes), "{writes} writes since {before}");
+}
+
+#[test]
+fn pushes_of_the_same_instant_that_contradict_are_held_back_alike_and_come_back() {
+    let world = good(2);
+    let bodies = ["# TYPE m gauge\nm 1\nn 1\n", "# TYPE m counter\nm 2\nn 2\n"];
+    for ((replica, path), body) in world.replicas.iter().cloned().zip(["job/b", "job/a"]).zip(bodies) {
+        world.simulation.spawn(async move {
+            let pushed = replica.push(path, PushMode::ReplaceGroup, body, None);
+            assert_eq!(pushed.await, Answer::Done);
+        });
+    }
+    world.settle();
+    let exposition = world.exposition();
+    assert!(
+        exposition.contains("# TYPE m counter\nm{instance=\"\",job=\"a\"} 2\n"),
+        "{exposition}"
+    );
+    assert!(exposition.contains("held m {job=\"b\"} 1\n"), "{exposition}");
+    // A push to the loser of something else is no contradiction, and what is held back stays of the group.
+    let (winner, loser) = (world.replicas[1].clone(), world.replicas[0].clone());
+    run(&world, async move {
+        let pushed = loser.push("job/b", PushMode::ReplaceFamilies, "o 3\n", None);
+        assert_eq!(pushed.await, Answer::Done);
+        assert_eq!(winner.delete("job/a").await, Answer::Done);
+    });
+    world.settle();
+    let exposition = world.exposition();
+    for line in [
+        "m{instance=\"\",job=\"b\"} 1\n",
+        "n{instance=\"\",job=\"b\"} 1\n",
+        "o{instance=\"\",job=\"b\"} 3\n",
+    ] {
+        assert!(exposition.contains(line), "{exposition}");
+    }
+    assert!(!exposition.contains("held"), "{exposition}");
+}
+
+#[test]
+fn groups_expire_once_and_a_clock_that_is_ahead_makes_none_expire_early() {
+    let world = good(3);
+    world.replicas[2].set_wrong_by(3600);
+    let ttl = |seconds, keep_times| {
+        Some(Ttl {
+            after: Duration::from_secs(seconds),
+            keep_times,
+        })
+    };
+    let replica = world.replicas[0].clone();
+    world.simulation.run_for(Duration::from_secs(30));
+    run(&world, async move {
+        for (path, ttl) in [
+            ("job/a", ttl(20, false)),
+            ("job/b", ttl(20, true)),
+            ("job/c", ttl(600, false)),
+        ] {
+            replica.push(path, PushMode::ReplaceGroup, "m 1\n", ttl).await;
+        }
+    });
+    world.simulation.run_for(Duration::from_secs(15));
+    assert_eq!(world.replicas[1].seen().matches("\nm{").count(), 3);
+    world.simulation.run_for(Duration::from_secs(60));
+    let exposition = world.exposition();
+    assert_eq!(exposition.matches("\nm{").count(), 1, "{exposition}");
+    assert!(
+        exposition.contains("push_time_seconds{instance=\"\",job=\"b\"}"),
+        "{exposition}"
+    );
+    assert!(!exposition.contains("job=\"a\""), "{exposition}");
+}
+
+#[test]
+fn another_replica_lets_groups_expire_when_the_one_that_did_is_gone() {
+    let world = good(2);
+    let replica = world.replicas[0].clone();
+    run(&world, async move {
+        let ttl = Ttl {
+            after: Duration::from_secs(60),
+            keep_times: false,
+        };
+        replica
+            .push("job/a", PushMode::ReplaceGroup, "m 1\n", Some(ttl))
+            .await;
+    });
+    let sweeper = world
+        .log
+        .contents()
+        .entries
+        .into_iter()
+        .find(|entry| entry.key == Bytes::from_static(b"s/sweeper"));
+    let sweeper = sweeper.expect("there is a sweeper").value;
+    let gone = world
+        .replicas
+        .iter()
+        .find(|replica| replica.name.as_bytes() == &*sweeper)
+        .unwrap();
+    gone.log.set_cut(true);
+    world.simulation.run_for(Duration::from_secs(150));
+    gone.log.set_cut(false);
+    world.simulation.run_for(Duration::from_secs(10));
+    assert!(!world.exposition().contains("job=\"a\""));
+}
+
+#[test]
+fn what_processes_that_are_gone_have_left_in_the_log_goes() {
+    let world = good(2);
+    for _ in 0..3 {
+        world.restart(&world.replicas[0]);
+        let replica = world.replicas[0].clone();
+        run(&world, async move {
+            replica.clock_runs(1000).await;
+            let pushed = replica.push("job/a", PushMode::ReplaceGroup, "m 1\n", None);
+            assert_eq!(pushed.await, Answer::Done);
+        });
+    }
+    let markers = || {
+        let entries = world.log.contents().entries;
+        entries
+            .iter()
+            .filter(|entry| entry.key.starts_with(b"t/"))
+            .count()
+    };
+    assert_eq!(markers(), 3);
+    world.simulation.run_for(Duration::from_secs(700));
+    assert_eq!(markers(), 1);
+    let replica = world.replicas[0].clone();
+    run(&world, async move {
+        let pushed = replica.push("job/a", PushMode::ReplaceGroup, "m 2\n", None);
+        assert_eq!(pushed.await, Answer::Done);
+    });
+}
+
+#[test]
+fn a_writer_whose_markers_were_removed_goes_on() {
+    let world = good(1);
+    let replica = world.replicas[0].clone();
+    let other = world.log.replica();
+    run(&world, async move {
+        replica.push("job/a", PushMode::ReplaceGroup, "m 1\n", None).await;
+        let txn = Txn {
+            delete_prefixes: vec![Bytes::from_static(b"t/")],
+            ..Txn::default()
+        };
+        other.commit(txn).await.expect("the network is good");
+        let pushed = replica.push("job/a", PushMode::ReplaceGroup, "m 2\n", None);
+        assert_eq!(pushed.await, Answer::Done);
+    });
+}
+
+#[test]
+fn a_wipe_ends_what_was_there_and_nothing_comes_back() {
+    let world = good(2);
+    let (a, b) = (world.replicas[0].clone(), world.replicas[1].clone());
+    run(&world, async move {
+        for number in 0..300 {
+            let of = &format!("job/{number}");
+            let pushed = a.push(of, PushMode::ReplaceFamilies, "m 1\n", None);
+            assert_eq!(pushed.await, Answer::Done);
+        }
+        assert_eq!(b.wipe().await, Answer::Done);
+        assert_eq!(b.store().totals().groups, 0);
+        let pushed = b.push("job/1", PushMode::ReplaceFamilies, "n 1\n", None);
+        assert_eq!(pushed.await, Answer::Done);
+    });
+    world.settle();
+    let exposition = world.exposition();
+    assert!(
+        exposition.contains("n{") && !exposition.contains("m{"),
+        "{exposition}"
+    );
+}
+
+#[test]
+fn a_replica_that_is_cut_off_says_so_shows_what_it_has_and_catches_up() {
+    let world = good(2);
+    let (a, b) = (world.replicas[0].clone(), world.replicas[1].clone());
+    let log = b.log.clone();
+    run(&world, async move {
+        a.push("job/a", PushMode::ReplaceGroup, "m 1\n", None).await;
+        a.clock_runs(500).await;
+        log.set_cut(true);
+        let begun = a.clock_now();
+        let late = b.push("job/b", PushMode::ReplaceGroup, "m 1\n", None).await;
+        assert_eq!(late, Answer::Unavailable);
+        let took = a.clock_now().saturating_sub(begun);
+        assert!(took <= Duration::from_millis(5_200), "{took:?}");
+        a.clock_runs(15_000).await;
+        // By now it knows that it is cut off, and does not even try.
+        let begun = a.clock_now();
+        let refused = b.push("job/b", PushMode::ReplaceGroup, "m 1\n", None).await;
+        assert_eq!((refused, a.clock_now()), (Answer::Unavailable, begun));
+        assert!(b.seen().contains("m{instance=\"\",job=\"a\"} 1\n"));
+        a.push("job/a", PushMode::ReplaceGroup, "m 2\n", None).await;
+        log.set_cut(false);
+    });
+    world.settle();
+    let exposition = world.exposition();
+    assert!(
+        exposition.contains("m{instance=\"\",job=\"a\"} 2\n"),
+        "{exposition}"
+    );
+    assert!(!exposition.contains("job=\"b\""), "{exposition}");
+}
+
+#[test]
+fn a_full_log_refuses_pushes_and_takes_them_again_when_there_is_room() {
+    let world = good(1);
+    let replica = world.replicas[0].clone();
+    let log = world.log.clone();
+    run(&world, async move {
+        log.set_full(true);
+        let full = replica.push("job/a", PushMode::ReplaceGroup, "m 1\n", None).await;
+        assert_eq!(full, Answer::Unavailable);
+        log.set_full(false);
+        let pushed = replica.push("job/a", PushMode::ReplaceGroup, "m 2\n", None).await;
+        assert_eq!(pushed, Answer::Done);
+    });
+}
+
+#[test]
+fn a_group_that_is_too_large_for_the_log_is_refused() {
+    let world = good(1);
+    world.log.set_limits(Limits {
+        value_bytes: 8_000,
+        ..Limits::default()
+    });
+    world.restart(&world.replicas[0]);
+    world.settle();
+    let replica = world.replicas[0].clone();
+    run(&world, async move {
+        // Numbers that do not compress well.
+        let mut number = 1_u64;
+        let lines = (0..1000).map(|line| {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            format!("m{{l=\"{line}\"}} {number}\n")
+        });
+        let body: String = lines.collect();
+        let large = replica.push("job/a", PushMode::ReplaceGroup, &body, None).await;
+        assert_eq!(large, Answer::Refused);
+        let small = replica.push("job/b", PushMode::ReplaceGroup, "m 1\n", None).await;
+        assert_eq!(small, Answer::Done);
+    });
+}
+
+#[test]
+fn a_local_store_holds_nothing_back() {
+    let store = crate::store();
+    crate::put(&store, "job/b", "# TYPE m gauge\nm 1\n").unwrap();
+    assert!(crate::put(&store, "job/a", "# TYPE m counter\nm 1\n").is_err());
+    assert_eq!(store.held_back(), []);
+    assert!(store.shared_status().is_none());
+}
+
+impl super::replicas::Replica {
+    async fn clock_runs(&self, millis: u64) {
+        self.timer().sleep(Duration::from_millis(millis)).await;
+    }
+
+    fn clock_now(&self) -> Duration {
+        self.timer().now()
+    }
+}
