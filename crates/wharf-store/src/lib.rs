@@ -7,6 +7,7 @@
 //!         or text like that of an earlier push -> stencil: the same, for less               (no lock)
 //!                    -> state:   consistency index, limits, record to the ledger, leaves    (short lock)
 //!                    -> Commit:  the record is on disk                                      (no lock)
+//!                    -> Follower: what it has done, for those who want to be told           (no lock)
 //! scrape  snapshot = clone of the root of the family map                                    (short lock)
 //!                    -> families -> leaves -> text, or its cached compressed form           (no lock)
 //! ```
@@ -19,7 +20,12 @@
 //!   stored.
 //! * A **lifetime** says when a group expires; a tree of deadlines makes a sweep cost what expires.
 //! * **Limits** and quotas are on what is stored. Quotas keep their own books, of the groups they select.
+//! * A group has a **revision**, the number of its last change. A push of series is **folded** with what is stored
+//!   before the lock is taken, and counts if the revision is still the same.
 //! * Changes of **many groups** are one record and one hold of the lock: all of it happens, or nothing.
+//!
+//! What is stored is changed in one place, by `State::apply`; what stands beside it (who checks, who writes the ledger, who
+//! takes back) is in `write`, and what reads it is in `read`.
 //!
 //! Two rules always hold: a refused push changes nothing but the failure time of its group, and whatever is
 //! stored can be scraped, in every format.

@@ -318,7 +318,7 @@ impl Preparer {
     }
 
     /// The series of a stored metric as a push would write it now, if that is another: the instance label may have
-    /// changed since. The bytes are those that [`series_of`] gives.
+    /// changed since. The bytes are those that [`series_of`](crate::series::series_of) gives.
     pub(crate) fn series_now(
         &self,
         exposition: &Exposition<'_>,

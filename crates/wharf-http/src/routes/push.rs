@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use wharf_exposition::{openmetrics, protobuf, text};
 use wharf_gateway::{Active, Caller, Content, Need, Peer, Permit, Pushed, Refusal, Right};
 use wharf_model::{Exposition, GroupingKey};
-use wharf_store::{Commit, Gist, PushError, Store, TextBody};
+use wharf_store::{Commit, Gist, PushError, PushMode, Store, TextBody};
 
 use crate::answer::respond;
 use crate::answer::status;
@@ -179,7 +179,10 @@ async fn push(
     let received = Received::read(&service, request, &admitted.caller).await?;
     content.body_bytes = received.body.len() as u64;
     let worker = Arc::clone(&service);
-    let run = if received.is_large() {
+    // Also a small one takes long that replaces very many families.
+    let replaces_many =
+        admitted.options.mode == PushMode::ReplaceGroup && service.gateway.store().is_large(&admitted.key);
+    let run = if received.is_large() || replaces_many {
         let mut read = *content;
         let run = tokio::task::spawn_blocking(move || {
             let run = admitted.run(&received, &worker, &mut read);

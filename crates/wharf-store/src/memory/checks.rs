@@ -1,7 +1,7 @@
 //! The rules that need more than one group: families of a push against families that are stored.
 //!
 //! They read the map of families only, so they work on what the lock guards as well as on a copy of its root. Which
-//! group has a series already is for the index to say, see [`crate::state`].
+//! group has a series already is for the index to say, see [`crate::memory::state`].
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -53,7 +53,15 @@ impl Without {
         };
         let mut lost = Vec::new();
         let mut left = None;
-        if !self.stay.contains(&**name) {
+        let mut is_left = true;
+        if self.stay.contains(&**name) {
+            // The groups keep it.
+        } else if let [key] = self.keys.as_slice()
+            && now.is_only_of(key)
+        {
+            lost.push((0, now.size()));
+            is_left = false;
+        } else {
             let members: Vec<usize> = (0..self.keys.len())
                 .filter(|group| now.find(&self.keys[*group]).is_some())
                 .collect();
@@ -63,7 +71,8 @@ impl Without {
                 family.remove_all(&keys, |position, fragment| {
                     lost.push((members[position], fragment.size()));
                 });
-                left = Some(family);
+                is_left = !family.is_empty();
+                left = Some(Arc::new(family));
             }
         }
         for (group, size) in &lost {
@@ -72,10 +81,11 @@ impl Without {
         if !lost.is_empty() {
             self.lost.insert(Arc::clone(name), lost);
         }
-        match left {
-            Some(family) if family.is_empty() => drop(self.families.remove(name)),
-            Some(family) => drop(self.families.insert(Arc::clone(name), Arc::new(family))),
-            None => drop(self.families.insert(Arc::clone(name), Arc::clone(now))),
+        if is_left {
+            let left = left.unwrap_or_else(|| Arc::clone(now));
+            self.families.insert(Arc::clone(name), left);
+        } else {
+            self.families.remove(name);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
@@ -27,7 +28,11 @@ pub(crate) struct Guarded {
 
 /// A plain lock: it is held for some microseconds a push, and for a clone of a pointer a scrape.
 #[derive(Debug, Default)]
-pub(crate) struct Lock(Mutex<Guarded>);
+pub(crate) struct Lock {
+    guarded: Mutex<Guarded>,
+    /// How many families there were when it was given away.
+    families: AtomicUsize,
+}
 
 impl Lock {
     /// Waits in line.
@@ -35,17 +40,23 @@ impl Lock {
     /// A panic under the lock is a bug that may have left a push half stored. The panic's message is in the log;
     /// going on would show that half to every scrape, so the process ends.
     pub(crate) fn hold(&self) -> Hold<'_> {
-        let guard = self.0.lock().unwrap_or_else(|_| std::process::abort());
+        let guard = self.guarded.lock().unwrap_or_else(|_| std::process::abort());
         let began = guard.state.work();
         Hold {
             guard: Some(guard),
+            families: &self.families,
             began,
         }
     }
 
+    /// How many families there are, or were a moment ago.
+    pub(crate) fn families(&self) -> usize {
+        self.families.load(Ordering::Relaxed)
+    }
+
     /// Whether somebody holds it just now.
     pub(crate) fn is_held(&self) -> bool {
-        matches!(self.0.try_lock(), Err(TryLockError::WouldBlock))
+        matches!(self.guarded.try_lock(), Err(TryLockError::WouldBlock))
     }
 }
 
@@ -54,6 +65,7 @@ impl Lock {
 pub(crate) struct Hold<'l> {
     /// None only while it is being dropped.
     guard: Option<MutexGuard<'l, Guarded>>,
+    families: &'l AtomicUsize,
     /// What had been done when it began.
     began: u64,
 }
@@ -81,6 +93,8 @@ impl Drop for Hold<'_> {
         };
         let done = guard.state.work() - self.began;
         guard.longest = guard.longest.max(done);
+        self.families
+            .store(guard.state.families().len(), Ordering::Relaxed);
         let litter = guard.state.take_litter();
         drop(guard);
         drop(litter);

@@ -38,7 +38,7 @@ struct Folded<'a> {
 }
 
 impl Store {
-    /// A push of [`PushMode::ReplaceSeries`].
+    /// A push of [`PushMode::ReplaceSeries`](crate::PushMode::ReplaceSeries).
     pub(crate) fn push_series(&self, local: &Local, intent: Intent<'_>) -> Result<Commit, PushError> {
         let key = intent.key;
         self.lock().state.check_push(&intent.delta)?;

@@ -9,7 +9,6 @@
 //! looks at what the group holds finds nothing. They are taken out some at a time, and then the number of the group is
 //! given to another.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use hashbrown::HashSet;
@@ -30,11 +29,12 @@ const ROUNDS: usize = 16;
 const FORGOTTEN_AT_ONCE: usize = 512;
 
 impl Store {
-    /// Whether the group has so many families that it takes some tenths of a second to delete it. Others go on meanwhile;
-    /// but whoever has something else to do should let another thread wait.
+    /// Whether the group has so many families that it takes some seconds to delete it, or to put few families in the place
+    /// of them. Others go on meanwhile; but whoever has something else to do should let another thread do it. Costs a look
+    /// at a number where there are not so many families at all.
     pub fn is_large(&self, key: &GroupingKey) -> bool {
         let keys = std::slice::from_ref(key);
-        self.lock().state.has_large(keys, self.few_families)
+        self.lock.families() > self.few_families && self.lock().state.has_large(keys, self.few_families)
     }
 
     /// The lock, held; and if one of these groups has very many families, all families without those of such groups, as
@@ -60,9 +60,12 @@ impl Store {
         let families = guarded.state.watch_families();
         drop(guarded);
         let (keys, names): (Vec<_>, Vec<_>) = large.into_iter().unzip();
-        let names: BTreeSet<&Arc<str>> = names.iter().flat_map(|names| names.iter()).collect();
+        let mut all: Vec<&Arc<str>> = names.iter().flat_map(|names| names.iter()).collect();
+        // Runs that are sorted; a group alone is one.
+        all.sort();
+        all.dedup();
         let mut without = Box::new(Without::new(keys, stay_names(stay), families.clone()));
-        for name in names {
+        for name in all {
             without.redo(name, families.get(name));
         }
         drop(families);

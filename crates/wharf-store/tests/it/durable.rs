@@ -16,6 +16,7 @@ use wharf_store::{
     UnixNanos,
 };
 
+use crate::feed::Picture;
 use crate::{exposition, key};
 
 /// A store and the ledger under it.
@@ -259,8 +260,12 @@ proptest! {
         // The states that may be left: that after the last acknowledged step, and those after later refusals, whose
         // traces nobody waits for.
         let mut allowed = vec![durable.contents()];
+        let mut picture = Picture::of(&durable.store);
         for (step, now) in steps.iter().zip(1..) {
             let done = durable.apply(step, now);
+            if now % 3 == 0 {
+                picture.catch_up(&durable.store);
+            }
             if matches!(step, Step::Expire | Step::SetBack) {
                 // It may be on the disk before that fails.
                 allowed.push(durable.contents());
@@ -281,6 +286,9 @@ proptest! {
         disk.heal();
         let was_stored = durable.apply(&last(), 99);
         prop_assert!(was_stored);
+        // Who follows knows what is left, whatever was taken back in between.
+        picture.catch_up(&durable.store);
+        prop_assert_eq!(&picture.groups, &Picture::of(&durable.store).groups);
         let before = durable.contents();
         let reopened = Durable::open(&disk.crash());
         prop_assert_eq!(reopened.contents(), before);

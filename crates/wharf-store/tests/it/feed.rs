@@ -1,6 +1,6 @@
 //! The feed of changes.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::pin;
@@ -11,8 +11,10 @@ use std::time::Duration;
 use expect_test::expect;
 use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
+use wharf_model::GroupingKey;
 use wharf_store::{
-    Batch, Facts, Follower, Kept, PushMode, PushOptions, Reserved, Restored, Store, Ttl, UnixNanos, What,
+    Batch, Facts, Follower, Kept, Lifetime, PushMode, PushOptions, Reserved, Restored, Store, Ttl, UnixNanos,
+    What,
 };
 
 use crate::durable::block_on;
@@ -112,43 +114,79 @@ fn every_change_is_told_in_order_whoever_made_it() {
     .assert_eq(&told(&mut follower));
 }
 
-/// How a history or a picture of all groups follows: it looks at everything when it has to, and at what is told otherwise.
-#[test]
-fn a_follower_that_is_slow_is_told_so_and_has_everything_with_a_snapshot() {
-    struct Picture {
-        follower: Follower,
-        groups: BTreeSet<String>,
+/// What a follower knows of all groups: how it looks at everything when it has to, and else at what it is told.
+pub(crate) struct Picture {
+    follower: Follower,
+    /// The groups, and when they expire.
+    pub(crate) groups: BTreeMap<GroupingKey, Option<UnixNanos>>,
+}
+
+impl Picture {
+    pub(crate) fn of(store: &Store) -> Self {
+        let mut picture = Self {
+            follower: store.follow(),
+            groups: BTreeMap::new(),
+        };
+        picture.look(store);
+        picture
     }
-    impl Picture {
-        fn catch_up(&mut self, store: &Store) -> usize {
-            let mut looks = 0;
-            loop {
-                match self.follower.read() {
-                    Batch::Lagged { .. } => {
-                        looks += 1;
-                        let keys = store.snapshot().keys();
-                        self.groups = keys.iter().map(|key| key.job().to_owned()).collect();
-                    }
-                    Batch::Effects(effects) if effects.is_empty() => return looks,
-                    Batch::Effects(effects) => {
-                        for effect in effects {
-                            let job = effect.key.map(|key| key.job().to_owned()).unwrap_or_default();
-                            match effect.what {
-                                What::Deleted { .. } => drop(self.groups.remove(&job)),
-                                What::Wiped { .. } => self.groups.clear(),
-                                _ => drop(self.groups.insert(job)),
-                            }
-                        }
+
+    fn look(&mut self, store: &Store) {
+        let snapshot = store.snapshot();
+        let expiry = |key: &GroupingKey| snapshot.lifetime(key).map(|lifetime| lifetime.expires_at);
+        let keys = snapshot.keys().into_iter();
+        self.groups = keys.map(|key| (key.clone(), expiry(&key))).collect();
+    }
+
+    /// Reads all there is; how often it had to look at everything.
+    pub(crate) fn catch_up(&mut self, store: &Store) -> usize {
+        let mut looks = 0;
+        loop {
+            match self.follower.read() {
+                Batch::Lagged { .. } => {
+                    looks += 1;
+                    self.look(store);
+                }
+                Batch::Effects(effects) if effects.is_empty() => return looks,
+                Batch::Effects(effects) => {
+                    for effect in effects {
+                        self.take(effect.key, effect.what, store);
                     }
                 }
             }
         }
     }
+
+    fn take(&mut self, key: Option<GroupingKey>, what: What, store: &Store) {
+        let Some(key) = key else {
+            match what {
+                What::Wiped { .. } => self.groups.clear(),
+                _ => self.look(store),
+            }
+            return;
+        };
+        let expires = |lifetime: Option<Lifetime>| lifetime.map(|lifetime| lifetime.expires_at);
+        match what {
+            What::Deleted { .. } => drop(self.groups.remove(&key)),
+            What::Emptied => drop(self.groups.insert(key, None)),
+            What::LifetimeSet { lifetime } => drop(self.groups.insert(key, expires(lifetime))),
+            What::Pushed(stored) | What::Restored(stored) => {
+                self.groups.insert(key, expires(stored.lifetime));
+            }
+            What::FamiliesDeleted { .. } => assert!(self.groups.contains_key(&key)),
+            // A group that is made by a refused push has the lifetime that the push wanted: it is looked up.
+            _ => match store.group(&key) {
+                Some(group) => drop(self.groups.insert(key, expires(group.info().lifetime))),
+                None => drop(self.groups.remove(&key)),
+            },
+        }
+    }
+}
+
+#[test]
+fn a_follower_that_is_slow_is_told_so_and_has_everything_with_a_snapshot() {
     let store = store();
-    let mut picture = Picture {
-        follower: store.follow(),
-        groups: BTreeSet::default(),
-    };
+    let mut picture = Picture::of(&store);
     let change = |number: usize| {
         let path = format!("job/j{}", number % 50);
         if number.is_multiple_of(3) {
@@ -167,9 +205,7 @@ fn a_follower_that_is_slow_is_told_so_and_has_everything_with_a_snapshot() {
         change(number);
     }
     assert_eq!(picture.catch_up(&store), 1);
-    let keys = store.snapshot().keys();
-    let stored: BTreeSet<String> = keys.iter().map(|key| key.job().to_owned()).collect();
-    assert_eq!(picture.groups, stored);
+    assert_eq!(picture.groups, Picture::of(&store).groups);
 }
 
 #[test]

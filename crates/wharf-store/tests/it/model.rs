@@ -11,6 +11,7 @@ use wharf_exposition::text;
 use wharf_model::{GroupingKey, Selector};
 use wharf_store::{Facts, GroupPush, Limits, Listing, PushMode, Quota, SortBy, Store, Ttl, UnixNanos, Usage};
 
+use crate::feed::Picture;
 use crate::{exposition, key, store, wipe};
 
 type Labels = BTreeMap<String, String>;
@@ -798,6 +799,7 @@ proptest! {
     fn the_store_does_what_the_model_does(steps in steps(), few in prop::sample::select(vec![0, 3, 512])) {
         // In one of three cases all groups are removed as those of very many families are.
         let (store, mut model) = (store().with_few_families(few), Model::default());
+        let mut picture = Picture::of(&store);
         for (step, now) in steps.iter().zip(1..) {
             let mut step = step.clone();
             if let Step::Push { push, timestamp, .. } = &mut step {
@@ -806,6 +808,9 @@ proptest! {
             let accepted = apply(&store, &step, now);
             prop_assert_eq!(accepted, model.apply(&step, now), "step {:?}", step);
             check(&store, &model);
+            // Who is told of the changes knows the groups without looking at all of them.
+            prop_assert_eq!(picture.catch_up(&store), 0);
+            prop_assert_eq!(&picture.groups, &Picture::of(&store).groups);
         }
         check_lists(&store, &model);
     }
