@@ -14,10 +14,33 @@ use bytes::Bytes;
 
 use crate::{Committed, Expect, Key, LogError, Put, Revision, SharedLog, Timer, Txn, timeout};
 
-/// The first pause before a fence is sent again.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-/// The longest.
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// Attempts to find something out, which begin quick and become patient: a log that is without a leader for a second answers
+/// soon after that, one that is slow is not asked again before it can have answered.
+struct Attempts {
+    limit: Duration,
+    longest: Duration,
+    pause: Duration,
+}
+
+impl Attempts {
+    const FIRST_PAUSE: Duration = Duration::from_millis(20);
+    const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+    fn new(patience: Duration) -> Self {
+        Self {
+            limit: patience / 4,
+            longest: patience,
+            pause: Self::FIRST_PAUSE,
+        }
+    }
+
+    /// Waits before the next one.
+    async fn wait(&mut self, timer: &impl Timer) {
+        timer.sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(Self::LONGEST_PAUSE);
+        self.limit = (self.limit * 5 / 4).min(self.longest);
+    }
+}
 
 /// The name of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -145,7 +168,7 @@ impl Lane {
 
     /// Finds out what became of a transaction, and sees to it that nothing becomes of it afterwards.
     async fn settle(&mut self, log: &impl SharedLog, timer: &impl Timer, doubtful: TxnId) -> Settled {
-        let mut pause = FIRST_PAUSE;
+        let mut attempts = Attempts::new(self.patience);
         loop {
             let fence = self.take_id();
             let puts = vec![self.mark(fence)];
@@ -153,16 +176,13 @@ impl Lane {
                 puts,
                 ..Txn::default()
             };
-            match timeout(timer, self.patience, log.commit(txn)).await {
+            match timeout(timer, attempts.limit, log.commit(txn)).await {
                 Some(Ok(Committed::At(at))) => {
                     self.left = Expect::At(at);
                     return never_happened();
                 }
                 Some(Ok(Committed::Stale { .. })) => break,
-                Some(Err(_)) | None => {
-                    timer.sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
+                Some(Err(_)) | None => attempts.wait(timer).await,
             }
         }
         // Either the transaction or one of the fences before has happened, whose answers are lost as well.
@@ -179,14 +199,13 @@ impl Lane {
 
     /// What the marker is, and what to expect of it.
     async fn look(&self, log: &impl SharedLog, timer: &impl Timer) -> (Option<TxnId>, Expect) {
-        let mut pause = FIRST_PAUSE;
+        let mut attempts = Attempts::new(self.patience);
         loop {
-            if let Some(Ok(found)) = timeout(timer, self.patience, log.read(&self.marker)).await {
+            if let Some(Ok(found)) = timeout(timer, attempts.limit, log.read(&self.marker)).await {
                 let expect = Expect::found(found.as_ref().map(|entry| entry.at));
                 return (found.and_then(|entry| TxnId::from_bytes(&entry.value)), expect);
             }
-            timer.sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            attempts.wait(timer).await;
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Single steps, on a good network.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wharf_shared_log::{Bytes, Faults, Limits, SharedLog, Timer, Txn};
-use wharf_store::{PushMode, Ttl};
+use wharf_store::{Batch, PushMode, Ttl, What};
 
 use super::replicas::{Answer, World};
 const LIMIT: Duration = Duration::from_secs(120);
@@ -93,6 +94,58 @@ fn merges_of_two_replicas_into_one_group_both_survive() {
         commits < 40,
         "those that wait are folded together: {commits} commits"
     );
+}
+
+#[test]
+fn every_replica_is_told_of_every_push_also_of_those_that_became_one_value() {
+    let world = good(2);
+    let mut followers: Vec<_> = world
+        .replicas
+        .iter()
+        .map(|replica| replica.store().follow())
+        .collect();
+    for push in 0..20_u64 {
+        let replica = world.replicas[0].clone();
+        world.simulation.spawn(async move {
+            let body = format!("m{{push=\"{push}\"}} 1\nn{{push=\"{push}\"}} 1\n");
+            let pushed = replica.push("job/a", PushMode::ReplaceSeries, &body, None);
+            assert_eq!(pushed.await, Answer::Done);
+        });
+    }
+    world.settle();
+    let (a, b) = (world.replicas[0].clone(), world.replicas[1].clone());
+    run(&world, async move {
+        a.delete_families("job/a", &["m"]).await;
+        b.push("job/b", PushMode::ReplaceGroup, "m 1\n", None).await;
+        b.delete("job/b").await;
+        b.wipe().await;
+    });
+    world.settle();
+    for follower in &mut followers {
+        let (mut pushes, mut deleted) = (Vec::new(), 0);
+        while let Batch::Effects(effects) = follower.read() {
+            if effects.is_empty() {
+                break;
+            }
+            for effect in effects {
+                match effect.what {
+                    What::Pushed(stored) => pushes.push(stored),
+                    What::Deleted { .. } => deleted += 1,
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        assert_eq!(pushes.len(), 21);
+        assert_eq!(deleted, 2, "each, and those of the wipe");
+        let merges = pushes.iter().filter(|push| push.mode == PushMode::ReplaceSeries);
+        let (mut created, mut brought) = (0, 0);
+        for push in merges {
+            created += u32::from(push.created);
+            brought += push.series;
+            assert_eq!(push.families, 2, "{push:?}");
+        }
+        assert_eq!((created, brought), (1, 40));
+    }
 }
 
 #[test]
@@ -307,6 +360,57 @@ fn a_wipe_ends_what_was_there_and_nothing_comes_back() {
         exposition.contains("n{") && !exposition.contains("m{"),
         "{exposition}"
     );
+}
+
+#[test]
+fn when_the_log_has_no_leader_for_a_while_pushes_wait_and_go_on_soon_after() {
+    // As long as etcd takes for another leader.
+    let worlds = (1..=4).flat_map(|seed| [1000, 1300, 1800].map(|leaderless| (seed, leaderless)));
+    for (seed, leaderless) in worlds {
+        let leaderless = Duration::from_millis(leaderless);
+        let world = World::new(seed, 1, Faults::default());
+        world.settle();
+        let begun = world.simulation.now();
+        let waits = Arc::new(Mutex::new(Vec::new()));
+        for push in 0..100 {
+            let (replica, waits) = (world.replicas[0].clone(), Arc::clone(&waits));
+            world.simulation.spawn(async move {
+                let after = Duration::from_millis(push * 25);
+                replica.clock_runs(push * 25).await;
+                let path = format!("job/{push}");
+                let pushed = replica.push(&path, PushMode::ReplaceGroup, "m 1\n", None);
+                assert_eq!(pushed.await, Answer::Done);
+                let answered = replica.clock_now().saturating_sub(begun);
+                waits.lock().unwrap().push((after, answered));
+            });
+        }
+        let log = world.replicas[0].log.clone();
+        world.simulation.run_for(Duration::from_millis(5));
+        log.set_cut(true);
+        world.simulation.run_for(leaderless);
+        log.set_cut(false);
+        world.simulation.run_for(Duration::from_secs(20));
+        let waits = waits.lock().unwrap();
+        assert_eq!(waits.len(), 100);
+        // The first that gets through, and the longest wait of all.
+        let first = waits
+            .iter()
+            .map(|(_, answered)| *answered)
+            .find(|answered| *answered > leaderless);
+        let longest = waits
+            .iter()
+            .map(|(begun, answered)| answered.saturating_sub(*begun))
+            .max();
+        let (first, longest) = (first.unwrap(), longest.unwrap());
+        assert!(
+            first <= leaderless + Duration::from_millis(600),
+            "seed {seed}, {leaderless:?}: {first:?}"
+        );
+        assert!(
+            longest <= leaderless + Duration::from_secs(1),
+            "seed {seed}, {leaderless:?}: {longest:?}"
+        );
+    }
 }
 
 #[test]
