@@ -46,15 +46,6 @@ impl Commit {
         }
     }
 
-    /// Several of these.
-    pub(crate) fn all_shared(commits: impl IntoIterator<Item = Self>) -> Self {
-        let outcomes = commits.into_iter().flat_map(|commit| match commit.waiting {
-            Some(Waiting::Shared(outcomes)) => outcomes,
-            _ => Vec::new(),
-        });
-        Self::shared(outcomes)
-    }
-
     /// Waits until the change is as safe as the ledger's mode promises.
     ///
     /// # Errors

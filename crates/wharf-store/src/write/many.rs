@@ -181,11 +181,10 @@ impl Store {
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
-                let shared = match unfit {
+                return match unfit {
                     Some(unfit) => Err(unfit),
                     None => self.share_all(shared, pushes.iter().zip(intents)),
                 };
-                return shared.map(Commit::all_shared);
             }
         };
         let (mut guarded, mut folded) = if mode == PushMode::ReplaceSeries {

@@ -15,6 +15,8 @@ mod merge;
 mod model;
 mod records;
 mod rules;
+// Minutes of simulated time are too much for an interpreter.
+#[cfg(not(miri))]
 mod shared;
 mod stencils;
 

@@ -73,15 +73,11 @@ impl State {
         }
     }
 
-    /// All groups, also those that are held back, with their last changes.
-    pub(crate) fn revisions(&self) -> BTreeMap<GroupingKey, Revision> {
-        let shown = self
-            .groups
-            .iter()
-            .map(|(key, group)| (key.clone(), group.revision));
+    /// The groups that are held back as a whole, with their last changes.
+    pub(crate) fn held_groups(&self) -> BTreeMap<GroupingKey, Revision> {
         let back = self.held_back.groups.iter();
         let back = back.filter_map(|(key, group)| Some((key.clone(), group.whole?)));
-        shown.chain(back).collect()
+        back.collect()
     }
 
     /// What is held back, in the order of names and keys.

@@ -23,6 +23,8 @@ use crate::store::Store;
 
 /// How long a watch may be silent before another one is begun.
 const SILENCE: Duration = Duration::from_secs(3);
+/// Groups that are looked up under one hold of the lock.
+const LOOKED_UP_AT_ONCE: usize = 512;
 /// The pause before the log is asked again.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -59,7 +61,7 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
         };
         self.shared.book().statistics.loads += 1;
         let Loaded { at, entries } = loaded;
-        let mut known = self.store.lock().state.revisions();
+        let mut known = self.known();
         let mut changed = Vec::new();
         let mut others = Vec::new();
         for entry in entries {
@@ -77,6 +79,18 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
         self.shared.replicas().reset();
         self.note(at, others);
         self.apply(at, &changed, &[]);
+    }
+
+    /// The groups that memory has, with their last changes. Nobody else changes it meanwhile.
+    fn known(&self) -> BTreeMap<GroupingKey, crate::Revision> {
+        let keys = self.store.snapshot().keys();
+        let mut known = self.store.lock().state.held_groups();
+        for keys in keys.chunks(LOOKED_UP_AT_ONCE) {
+            let guarded = self.store.lock();
+            let revisions = keys.iter().map(|key| (key, guarded.state.revision_of(key)));
+            known.extend(revisions.filter_map(|(key, at)| Some((key.clone(), at?))));
+        }
+        known
     }
 
     /// Follows the log from where memory is, until the watch is over.

@@ -54,6 +54,34 @@ impl Store {
     /// A push, as it was prepared. It is checked against what is here; what it comes to is folded and checked when it is sent.
     pub(crate) fn share_push(&self, shared: &Shared, intent: &Intent<'_>) -> Result<Commit, PushError> {
         shared.admit()?;
+        self.check_shared(intent)?;
+        Ok(Commit::shared([shared.change(intent.key, Op::push(intent))?]))
+    }
+
+    /// Pushes to several groups. If one of them is refused at once, none is sent. Then each goes its own way: some may be made,
+    /// and others not.
+    ///
+    /// # Errors
+    /// The first that is refused at once, or those from which on no more are taken.
+    pub(crate) fn share_all<'p, P>(
+        &self,
+        shared: &Shared,
+        pushes: impl Iterator<Item = (P, Intent<'p>)>,
+    ) -> Result<Commit, (Option<P>, PushError)> {
+        shared.admit().map_err(|error| (None, error))?;
+        let mut ops = Vec::new();
+        for (push, intent) in pushes {
+            if let Err(error) = self.check_shared(&intent) {
+                return Err((Some(push), error));
+            }
+            ops.push((intent.key, Op::push(&intent)));
+        }
+        let outcomes = ops.into_iter().map(|(key, op)| shared.change(key, op));
+        let outcomes = outcomes.collect::<Result<Vec<_>, _>>();
+        outcomes.map(Commit::shared).map_err(|error| (None, error))
+    }
+
+    fn check_shared(&self, intent: &Intent<'_>) -> Result<(), PushError> {
         let Intent { key, mode, .. } = *intent;
         let checked = {
             let mut guarded = self.lock();
@@ -65,23 +93,6 @@ impl Store {
             }
         };
         let prepared = &intent.delta;
-        checked.map_err(|error| self.explain(Incoming { key, mode, prepared }, error))?;
-        Ok(Commit::shared([shared.change(key, Op::push(intent))?]))
-    }
-
-    /// Pushes to several groups. Each goes its own way: some may be made, and others not.
-    ///
-    /// # Errors
-    /// The first that is refused at once. Those before it are on their way.
-    pub(crate) fn share_all<'p, P>(
-        &self,
-        shared: &Shared,
-        pushes: impl Iterator<Item = (P, Intent<'p>)>,
-    ) -> Result<Vec<Commit>, (Option<P>, PushError)> {
-        let commits = pushes.map(|(push, intent)| {
-            let pushed = self.share_push(shared, &intent);
-            pushed.map_err(|error| (Some(push), error))
-        });
-        commits.collect()
+        checked.map_err(|error| self.explain(Incoming { key, mode, prepared }, error))
     }
 }
