@@ -1,18 +1,27 @@
 //! Limits on the parts of a push: labels and their lengths.
 
 use wharf_model::{Exposition, GroupingKey};
+use wharf_settings::{kinds, settings};
 
 use crate::refusal::{Reason, Refusal};
 
-/// Limits on what is pushed. None: there is none.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct PushLimits {
-    /// Labels of one series, those of the group not counted.
-    pub max_labels_per_series: Option<u64>,
-    /// Bytes of a label's name.
-    pub max_label_name_bytes: Option<u64>,
-    /// Bytes of a label's value.
-    pub max_label_value_bytes: Option<u64>,
+settings! {
+    /// Limits on what is pushed. None: there is none.
+    #[derive(Copy)]
+    pub struct PushLimits {
+        /// Labels of one series, those of the group not counted.
+        pub max_labels_per_series: Option<u64> = Some(1_000),
+            "limits.max-labels-per-series" as kinds::LIMIT,
+            "Labels of one pushed series.";
+        /// Bytes of a label's name.
+        pub max_label_name_bytes: Option<u64> = Some(4 << 10),
+            "limits.max-label-name-bytes" as kinds::LIMIT,
+            "Length of a label name.";
+        /// Bytes of a label's value.
+        pub max_label_value_bytes: Option<u64> = Some(16 << 20),
+            "limits.max-label-value-bytes" as kinds::LIMIT,
+            "Length of a label value.";
+    }
 }
 
 impl PushLimits {

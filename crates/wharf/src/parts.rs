@@ -5,3 +5,6 @@ pub(crate) mod history;
 pub(crate) mod notices;
 pub(crate) mod signals;
 pub(crate) mod storage;
+
+#[cfg(test)]
+mod tests;

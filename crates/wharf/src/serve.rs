@@ -7,9 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use http::StatusCode;
 use wharf_gateway::telemetry::{BuildLabels, Telemetry};
-use wharf_gateway::{
-    Gateway, Life, Lifespan, Loader, Part, Parts, Policy, PushLimits, Settings, SettingsFile, Shutdown,
-};
+use wharf_gateway::{Gateway, Life, Lifespan, Loader, Part, Parts, Policy, Settings, SettingsFile, Shutdown};
 use wharf_http::{BuildInformation, Door, HttpSettings, Listener, Origins, Service, Status, serve};
 use wharf_store::{Clock, SystemClock};
 
@@ -129,7 +127,7 @@ fn rules(config: &Config) -> anyhow::Result<(Policy, Option<Loader>)> {
     Ok((policy, Some(Box::new(loader))))
 }
 
-fn settings(config: &Config, for_connections: ForConnections) -> Settings {
+pub(crate) fn settings(config: &Config, for_connections: ForConnections) -> Settings {
     Settings {
         admin_api: config.web.enable_admin_api,
         unchecked: config.push.unchecked,
@@ -141,11 +139,7 @@ fn settings(config: &Config, for_connections: ForConnections) -> Settings {
             .default_ttl
             .map_or(Lifespan::Unlimited, Lifespan::from),
         max_ttl: config.push.max_ttl,
-        push_limits: PushLimits {
-            max_labels_per_series: config.limits.max_labels_per_series,
-            max_label_name_bytes: config.limits.max_label_name_bytes,
-            max_label_value_bytes: config.limits.max_label_value_bytes,
-        },
+        push_limits: config.push_limits,
         max_push_bytes: config.push.max_body_bytes.saturating_mul(LABEL_GROWTH),
         store_limits: wharf_store::Limits {
             max_groups: config.limits.max_groups,
@@ -221,7 +215,7 @@ fn status(config: &Config) -> Status {
     }
 }
 
-fn build_labels() -> BuildLabels {
+pub(crate) fn build_labels() -> BuildLabels {
     BuildLabels {
         branch: BUILD.branch,
         goarch: BUILD.arch,

@@ -1,5 +1,7 @@
 //! All settings, put together from those of the parts.
 
+use wharf_gateway::PushLimits;
+
 use super::limits::Limits;
 use super::listen::{Listen, Shutdown, Timeouts};
 use super::push::Push;
@@ -30,8 +32,10 @@ pub struct Config {
     pub history: History,
     /// What the Pushgateway calls it.
     pub persistence: Persistence,
-    /// How much at once.
+    /// How much at once, and how much in all.
     pub limits: Limits,
+    /// How large the labels of a push may be.
+    pub push_limits: PushLimits,
     /// Log lines.
     pub log: Log,
 }

@@ -71,7 +71,7 @@ pub(crate) static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
     add!(Routes: web);
     add!(Pushes: push);
     add!(Storage: storage, history, persistence);
-    add!(Limits: limits);
+    add!(Limits: limits, push_limits);
     add!(Logging: log);
     flags
 });

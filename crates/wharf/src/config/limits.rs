@@ -42,17 +42,5 @@ settings! {
         pub max_series_per_push: Option<u64> = Some(10_000_000),
             "limits.max-series-per-push" as kinds::LIMIT,
             "Series of one push.";
-        /// Labels of one pushed series; none: any number.
-        pub max_labels_per_series: Option<u64> = Some(1_000),
-            "limits.max-labels-per-series" as kinds::LIMIT,
-            "Labels of one pushed series.";
-        /// Length of a label name; none: any.
-        pub max_label_name_bytes: Option<u64> = Some(4 << 10),
-            "limits.max-label-name-bytes" as kinds::LIMIT,
-            "Length of a label name.";
-        /// Length of a label value; none: any.
-        pub max_label_value_bytes: Option<u64> = Some(16 << 20),
-            "limits.max-label-value-bytes" as kinds::LIMIT,
-            "Length of a label value.";
     }
 }
