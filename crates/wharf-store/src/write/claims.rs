@@ -99,3 +99,65 @@ impl Drop for Claim<'_> {
         self.claims.given_back.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn key(job: &str) -> GroupingKey {
+        GroupingKey::new([("job", job)]).unwrap()
+    }
+
+    #[test]
+    fn who_pushes_to_a_closed_group_waits_until_it_is_given_back_and_others_do_not() {
+        let claims = Claims::default();
+        let (a, b) = (key("a"), key("b"));
+        let claim = claims.claim([&a, &b].into_iter());
+        // A claim alone stops nobody but those who claim as well.
+        claims.wait_for(&a);
+        claim.close(&a);
+        claim.close(&a);
+        claims.wait_for(&b);
+        claims.wait_for(&key("c"));
+        std::thread::scope(|scope| {
+            let (sender, waited) = channel();
+            let (claims, a) = (&claims, &a);
+            scope.spawn(move || {
+                claims.wait_for(a);
+                sender.send(()).unwrap();
+            });
+            let timeout = Duration::from_millis(20);
+            assert_eq!(waited.recv_timeout(timeout), Err(RecvTimeoutError::Timeout));
+            drop(claim);
+            waited.recv().unwrap();
+        });
+        assert_eq!(claims.closed.load(Ordering::Acquire), 0);
+        assert!(claims.lock().is_empty());
+    }
+
+    #[test]
+    fn those_who_claim_the_same_group_take_turns() {
+        let claims = Claims::default();
+        let (a, b) = (key("a"), key("b"));
+        let inside = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for turn in 0..4 {
+                let (claims, a, b, inside) = (&claims, &a, &b, &inside);
+                scope.spawn(move || {
+                    // In either order, and one of them twice: nobody waits for ever.
+                    let keys = if turn % 2 == 0 { [a, b, a] } else { [b, a, b] };
+                    for _ in 0..50 {
+                        let claim = claims.claim(keys.into_iter());
+                        assert_eq!(inside.fetch_add(1, Ordering::AcqRel), 0);
+                        std::thread::yield_now();
+                        inside.fetch_sub(1, Ordering::AcqRel);
+                        drop(claim);
+                    }
+                });
+            }
+        });
+    }
+}
