@@ -9,19 +9,19 @@
     reason = "these are the bodies of tests: they end by panics"
 )]
 
+mod client;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use self::client::Replicas;
+use self::client::{Client, PATIENCE, clients, delete, gone, has, key, names, put, put_of};
 use crate::{
-    Batch, Change, Committed, Delete, Entry, Expect, Expected, Key, Lane, LeaseId, Loaded, LogError, Put,
-    Revision, Settled, SharedLog, Timer, Txn, Watch, WatchError, timeout,
+    Change, Committed, Expect, Expected, Key, LeaseId, LogError, Put, Settled, SharedLog, Timer, Txn,
+    WatchError, timeout,
 };
 
-/// How long an answer may take before it counts as lost.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How long a watch may be silent before it is given up.
-const SILENCE: Duration = Duration::from_secs(5);
 /// The shortest lease that any engine grants.
 const TTL: Duration = Duration::from_secs(2);
 
@@ -36,17 +36,6 @@ pub trait Fixture {
     fn run<F>(check: impl Fn(Replicas<Self::Log, Self::Timer>) -> F)
     where
         F: Future<Output = ()> + Send + 'static;
-}
-
-/// Two ways to the same empty log.
-#[derive(Debug)]
-pub struct Replicas<L, T> {
-    /// That of one replica.
-    pub first: L,
-    /// That of another.
-    pub second: L,
-    /// Time.
-    pub timer: T,
 }
 
 /// Makes a test of each check, for a [`Fixture`].
@@ -83,215 +72,6 @@ macro_rules! conformance {
             }
         )*
     };
-}
-
-/// A replica as the checks use it: it tries again until it knows.
-struct Client<L, T> {
-    log: L,
-    timer: T,
-    lane: Lane,
-}
-
-impl<L: SharedLog, T: Timer> Client<L, T> {
-    fn new(log: L, timer: T, writer: u64) -> Self {
-        let lane = Lane::new(key(&format!("marker/{writer}")), writer, 0, PATIENCE);
-        Self { log, timer, lane }
-    }
-
-    /// What becomes of a transaction in the end.
-    async fn settle(&mut self, txn: Txn) -> Settled {
-        loop {
-            match self.lane.commit(&self.log, &self.timer, txn.clone()).await {
-                Settled::Failed(LogError::Unreachable { .. }) => self.pause().await,
-                settled => return settled,
-            }
-        }
-    }
-
-    /// Makes a transaction that has to succeed.
-    async fn commit(&mut self, txn: Txn) -> Revision {
-        match self.settle(txn).await {
-            Settled::Committed(at) => at,
-            other => panic!("expected a commit, found {other:?}"),
-        }
-    }
-
-    /// Makes one that must not.
-    async fn stale(&mut self, txn: Txn) -> Vec<Key> {
-        match self.settle(txn).await {
-            Settled::Stale { keys, .. } => keys,
-            other => panic!("expected stale keys, found {other:?}"),
-        }
-    }
-
-    /// Everything but the markers.
-    async fn load(&self) -> Loaded {
-        loop {
-            if let Some(Ok(mut loaded)) = timeout(&self.timer, PATIENCE, self.log.load()).await {
-                loaded.entries.retain(|entry| !entry.key.starts_with(b"marker/"));
-                return loaded;
-            }
-            self.pause().await;
-        }
-    }
-
-    async fn read(&self, key: &Key) -> Option<Entry> {
-        loop {
-            if let Some(Ok(found)) = timeout(&self.timer, PATIENCE, self.log.read(key)).await {
-                return found;
-            }
-            self.pause().await;
-        }
-    }
-
-    async fn grant(&self) -> LeaseId {
-        loop {
-            if let Some(Ok(lease)) = timeout(&self.timer, PATIENCE, self.log.grant(TTL)).await {
-                return lease;
-            }
-            self.pause().await;
-        }
-    }
-
-    /// Says no error but that the lease is over.
-    async fn keep_alive(&self, lease: LeaseId) -> bool {
-        loop {
-            match timeout(&self.timer, PATIENCE, self.log.keep_alive(lease)).await {
-                Some(Ok(())) => return true,
-                Some(Err(LogError::NoLease)) => return false,
-                _ => self.pause().await,
-            }
-        }
-    }
-
-    async fn compact(&self, at: Revision) {
-        while !matches!(
-            timeout(&self.timer, PATIENCE, self.log.compact(at)).await,
-            Some(Ok(()))
-        ) {
-            self.pause().await;
-        }
-    }
-
-    async fn pause(&self) {
-        self.timer.sleep(Duration::from_millis(20)).await;
-    }
-
-    fn follow(&self, after: Revision) -> Follower<'_, L, T> {
-        Follower {
-            client: self,
-            last: after,
-            watch: None,
-        }
-    }
-}
-
-/// Follows a log through interruptions.
-struct Follower<'c, L: SharedLog, T> {
-    client: &'c Client<L, T>,
-    last: Revision,
-    watch: Option<L::Watch>,
-}
-
-impl<L: SharedLog, T: Timer> Follower<'_, L, T> {
-    /// The next batch with or without changes; an error if history is forgotten.
-    async fn step(&mut self) -> Result<Batch, WatchError> {
-        let timer = &self.client.timer;
-        loop {
-            let Some(watch) = &mut self.watch else {
-                match timeout(timer, PATIENCE, self.client.log.watch(self.last)).await {
-                    Some(Ok(watch)) => self.watch = Some(watch),
-                    Some(Err(error @ WatchError::Compacted { .. })) => return Err(error),
-                    _ => self.client.pause().await,
-                }
-                continue;
-            };
-            match timeout(timer, SILENCE, watch.next()).await {
-                Some(Ok(batch)) => {
-                    let is_next = if batch.changes.is_empty() {
-                        batch.at >= self.last
-                    } else {
-                        batch.at > self.last
-                    };
-                    assert!(is_next, "{} after {}", batch.at, self.last);
-                    self.last = batch.at;
-                    return Ok(batch);
-                }
-                Some(Err(error @ WatchError::Compacted { .. })) => return Err(error),
-                Some(Err(WatchError::Ended { .. })) | None => self.watch = None,
-            }
-        }
-    }
-
-    /// The next batch that changes anything but markers, without what it does to these.
-    async fn next(&mut self) -> Batch {
-        loop {
-            let mut batch = match self.step().await {
-                Ok(batch) => batch,
-                Err(error) => panic!("expected a batch, found: {error}"),
-            };
-            batch
-                .changes
-                .retain(|change| !change.key().starts_with(b"marker/"));
-            if !batch.changes.is_empty() {
-                batch.changes.sort_by(|a, b| a.key().cmp(b.key()));
-                return batch;
-            }
-        }
-    }
-}
-
-fn key(text: &str) -> Key {
-    Bytes::copy_from_slice(text.as_bytes())
-}
-
-fn put_of(name: &str, value: &str, expect: Expect) -> Put {
-    Put {
-        key: key(name),
-        value: key(value),
-        expect,
-        lease: None,
-    }
-}
-
-fn put(name: &str, value: &str, expect: Expect) -> Txn {
-    Txn {
-        puts: vec![put_of(name, value, expect)],
-        ..Txn::default()
-    }
-}
-
-fn delete(name: &str, expect: Expect) -> Txn {
-    let deletes = vec![Delete {
-        key: key(name),
-        expect,
-    }];
-    Txn {
-        deletes,
-        ..Txn::default()
-    }
-}
-
-fn has(name: &str, value: &str) -> Change {
-    Change::Put {
-        key: key(name),
-        value: key(value),
-    }
-}
-
-fn gone(name: &str) -> Change {
-    Change::Delete { key: key(name) }
-}
-
-fn names(loaded: &Loaded) -> Vec<&[u8]> {
-    loaded.entries.iter().map(|entry| &*entry.key).collect()
-}
-
-type Both<L, T> = (Client<L, T>, Client<L, T>);
-
-fn clients<L: SharedLog, T: Timer>(replicas: Replicas<L, T>) -> Both<L, T> {
-    let first = Client::new(replicas.first, replicas.timer.clone(), 1);
-    (first, Client::new(replicas.second, replicas.timer, 2))
 }
 
 /// An empty log has no keys, and its revision is one from which a watch can begin.
@@ -626,7 +406,7 @@ pub async fn forgotten_history_is_an_error_and_never_a_gap<L: SharedLog, T: Time
 /// When a lease ends, its keys go together, and everybody sees it.
 pub async fn keys_go_with_their_lease_in_one_revision<L: SharedLog, T: Timer>(replicas: Replicas<L, T>) {
     let (mut a, b) = clients(replicas);
-    let lease = a.grant().await;
+    let lease = a.grant(TTL).await;
     let txn = under(lease, &["r/1", "r/2"]);
     let at = match a.settle(txn).await {
         Settled::Committed(at) => at,
@@ -656,7 +436,7 @@ pub async fn a_lease_lives_while_it_is_kept_alive<L: SharedLog, T: Timer>(replic
     let (mut a, b) = clients(replicas);
     let begun = a.timer.now();
     let mut last = begun;
-    let lease = a.grant().await;
+    let lease = a.grant(TTL).await;
     if !matches!(a.settle(under(lease, &["r/1"])).await, Settled::Committed(_)) {
         return;
     }
@@ -676,7 +456,7 @@ pub async fn a_lease_lives_while_it_is_kept_alive<L: SharedLog, T: Timer>(replic
 /// A lease that was ended takes its keys along, and nothing can be put under it any more.
 pub async fn an_ended_lease_takes_nothing<L: SharedLog, T: Timer>(replicas: Replicas<L, T>) {
     let (mut a, b) = clients(replicas);
-    let lease = a.grant().await;
+    let lease = a.grant(TTL).await;
     a.settle(under(lease, &["r/1"])).await;
     for _ in 0..2 {
         while !matches!(
@@ -695,7 +475,7 @@ pub async fn an_ended_lease_takes_nothing<L: SharedLog, T: Timer>(replicas: Repl
 /// A key that is put again without a lease does not go with the one that it had.
 pub async fn a_put_without_a_lease_stays<L: SharedLog, T: Timer>(replicas: Replicas<L, T>) {
     let (mut a, b) = clients(replicas);
-    let lease = a.grant().await;
+    let lease = a.grant(TTL).await;
     a.settle(under(lease, &["r/1"])).await;
     let at = b.load().await.at;
     a.commit(put("r/1", "stays", Expect::Any)).await;
