@@ -17,7 +17,7 @@ use wharf_exposition::number;
 
 use wharf_history::{History, Method, Push};
 use wharf_model::{Exposition, GroupingKey, MetricType, Value};
-use wharf_store::{Gist, PushMode, UnixNanos};
+use wharf_store::{Effect, Facts, Gist, PushMode, Stored, UnixNanos, What};
 
 use self::changes::{Change, Changes};
 use self::hour::Hour;
@@ -132,12 +132,6 @@ impl Activity {
         self.history.as_ref()
     }
 
-    /// A push was stored.
-    pub fn stored(&self, push: Pushed, now: UnixNanos) {
-        self.changes.note(&push.key, Change::Pushed);
-        self.remember(push, None, now);
-    }
-
     /// A push to a group that exists was refused, by somebody who may push to it.
     pub(crate) fn refused(&self, push: Pushed, error: &Refusal, now: UnixNanos) {
         self.changes.note(&push.key, Change::Refused);
@@ -172,27 +166,57 @@ impl Activity {
         );
     }
 
-    /// Groups are gone.
-    pub fn deleted(&self, keys: impl IntoIterator<Item = GroupingKey>) {
-        for key in keys {
-            self.changes.note(&key, Change::Deleted);
-            if let Some(history) = &self.history {
-                history.forget(key);
+    /// The store has changed.
+    pub(crate) fn changed(&self, effect: Effect) {
+        let Effect { key, what, .. } = effect;
+        match (what, key) {
+            (What::Pushed(stored), Some(key)) => self.stored(key, &stored),
+            (What::Deleted { .. }, Some(key)) => {
+                self.changes.note(&key, Change::Deleted);
+                if let Some(history) = &self.history {
+                    history.forget(key);
+                }
             }
+            (What::Restored(_) | What::FamiliesDeleted { .. } | What::TakenBack, Some(key)) => {
+                self.changes.note(&key, Change::Changed);
+            }
+            (What::Wiped { .. }, _) => {
+                self.changes.note_many();
+                if let Some(history) = &self.history {
+                    history.forget_all();
+                }
+            }
+            (What::TakenBack, None) => self.changes.note_many(),
+            // Refusals are booked with their reasons by those who refuse, and the others change nothing that is told.
+            _ => {}
         }
     }
 
-    /// A family of a group is gone.
-    pub fn changed(&self, key: &GroupingKey) {
-        self.changes.note(key, Change::Changed);
-    }
-
-    /// All groups are gone.
-    pub(crate) fn wiped(&self) {
+    /// Changes were lost: these groups are left.
+    pub(crate) fn missed(&self, is_there: impl Fn(&GroupingKey) -> bool) {
         self.changes.note_many();
         if let Some(history) = &self.history {
-            history.forget_all();
+            history.settle();
+            history.retain(is_there);
         }
+    }
+
+    fn stored(&self, key: GroupingKey, stored: &Stored) {
+        self.changes.note(&key, Change::Pushed);
+        let Facts {
+            received_at,
+            body_bytes,
+            series,
+            duration_seconds,
+            ..
+        } = stored.facts;
+        let content = Content {
+            body_bytes,
+            series,
+            duration_seconds,
+        };
+        let mode = stored.mode;
+        self.remember(Pushed { key, mode, content }, None, received_at);
     }
 
     /// What was seen of the storage.

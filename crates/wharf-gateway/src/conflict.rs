@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use wharf_model::GroupingKey;
 use wharf_relabel::RelabelError;
-use wharf_store::{Clashes, Exceeded, GroupRefused, Limited, PushError, SplitError};
+use wharf_store::{Clashes, Exceeded, GroupRefused, Limited, PushError, PushMode, SplitError};
 
 use crate::access::caller::Caller;
 use crate::access::right::Right;
+use crate::activity::{Pushed, method};
 use crate::advice;
 use crate::refusal::{Again, Reason, Refusal};
+use crate::source::Source;
 
 /// What is full does not empty itself from one moment to the next.
 const FULL: Again = Again::After(Duration::from_secs(60));
@@ -64,7 +66,7 @@ pub fn of_push(mut error: PushError, caller: &Caller) -> Refusal {
 }
 
 /// A push of several groups, one or more of which do not fit to what is stored.
-pub fn of_groups(refused: GroupRefused, caller: &Caller) -> Refusal {
+pub(crate) fn of_groups(refused: GroupRefused, caller: &Caller) -> Refusal {
     let GroupRefused {
         key,
         error,
@@ -89,13 +91,36 @@ pub fn of_groups(refused: GroupRefused, caller: &Caller) -> Refusal {
 
 /// The refusal of a push of several groups, as the history of this one of them has it. Where rules say who may see what,
 /// who sees this group need not see the one that is to blame.
-pub fn in_history_of(refusal: &Refusal, key: &GroupingKey, caller: &Caller) -> Refusal {
+pub(crate) fn in_history_of(refusal: &Refusal, key: &GroupingKey, caller: &Caller) -> Refusal {
     let is_of_another = refusal.blamed.as_ref().is_some_and(|blamed| blamed != key);
     let mut refusal = refusal.clone();
     if is_of_another && caller.is_by_rules() {
         refusal.for_others = Some("another group of the same push was refused".into());
     }
     refusal
+}
+
+/// Whether a refusal is due to what was pushed, and not to what else there is.
+pub(crate) fn is_of_content(error: &PushError) -> bool {
+    matches!(error, PushError::Timestamps(_) | PushError::Inconsistent(_))
+}
+
+/// Logs a push that was refused for what is in it, as the Pushgateway logs it.
+pub(crate) fn log(error: &PushError, source: &Source, pushed: &Pushed) {
+    let message = "pushed metrics are invalid or inconsistent with existing metrics";
+    let cause = error.to_string();
+    let cause = cause
+        .strip_prefix(message)
+        .and_then(|cause| cause.strip_prefix(": "))
+        .unwrap_or(&cause);
+    let (method, group) = (method(pushed.mode).as_str(), pushed.key.brief());
+    tracing::error!(%method, source = source.to_string(), err = cause, group, "{message}");
+}
+
+/// Logs how many more groups of a push were refused than are logged one by one.
+pub(crate) fn log_more(groups: usize, source: &Source, mode: PushMode) {
+    let method = method(mode).as_str();
+    tracing::error!(%method, source = source.to_string(), groups, "more groups of this push are invalid or inconsistent with existing metrics");
 }
 
 /// There is no room for what is pushed. A push that is too large by itself is never going to fit; others may,

@@ -1,27 +1,32 @@
 //! The gateway: store, rules, telemetry and what goes on, shared by all inputs. Each use case has a file.
 
-mod delete;
+pub(crate) mod admit;
+mod content;
+pub(crate) mod delete;
 mod expire;
+mod follow;
 mod history;
 mod look;
+pub(crate) mod many;
 mod observe;
 mod problems;
+pub(crate) mod push;
 mod refuse;
 mod reload;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
-use wharf_store::{Clock, Reserved, Store, UnixNanos};
+use wharf_store::{Clock, Follower, Reserved, Store, UnixNanos};
 
 use crate::activity::Activity;
 use crate::ahead::Ahead;
 use crate::not_durable::NotDurable;
 use crate::parts::Readiness;
 use crate::policy::{Active, Loader, Policies, Policy, Reading};
-use crate::settings::Settings;
+use crate::settings::{MAX_PUSH_BYTES, Settings};
 use crate::settings_file::SettingsFile;
 use crate::telemetry::{self, Telemetry};
 
@@ -39,6 +44,8 @@ pub struct Gateway {
     started_at: UnixNanos,
     telemetry: Telemetry,
     activity: Activity,
+    /// What the store says that has changed, as far as that has not been booked yet.
+    feed: Mutex<Follower>,
     ahead: Ahead,
     policies: Policies,
     settings_files: Vec<Arc<dyn SettingsFile>>,
@@ -51,9 +58,6 @@ impl fmt::Debug for Gateway {
             .finish_non_exhaustive()
     }
 }
-
-/// 2 GiB: positions in what is rendered of a push are 32 bits.
-const MAX_PUSH_BYTES: usize = 1 << 31;
 
 impl Gateway {
     /// A gateway with an empty store, under these rules until the loader gives others. It is loading until
@@ -72,6 +76,7 @@ impl Gateway {
         let policies = Policies::new(policy, loader, now, instant);
         store.set_limits(policies.current().limits(&settings.store_limits));
         Self {
+            feed: Mutex::new(store.follow()),
             store: Arc::new(store),
             is_loaded: AtomicBool::new(false),
             not_durable: OnceLock::new(),

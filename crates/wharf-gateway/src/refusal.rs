@@ -63,6 +63,8 @@ impl Proofs {
 pub enum Reason {
     /// The body is no exposition.
     Syntax,
+    /// The body is an exposition, but something in it is not UTF-8.
+    NotUtf8,
     /// The body does not decompress.
     Encoding,
     /// The sender stopped in the middle of its body.
@@ -127,7 +129,7 @@ impl Reason {
     /// What metrics and histories call it.
     pub fn label(self) -> &'static str {
         match self {
-            Self::Syntax => "syntax",
+            Self::Syntax | Self::NotUtf8 => "syntax",
             Self::Encoding => "encoding",
             Self::Aborted => "aborted",
             Self::BodyTooLarge | Self::TooLarge => "too_large",
@@ -160,7 +162,7 @@ impl Reason {
 
     /// Whether it is due to a body that could not be read.
     pub fn is_of_body(self) -> bool {
-        matches!(self, Self::Syntax | Self::Encoding)
+        matches!(self, Self::Syntax | Self::NotUtf8 | Self::Encoding)
     }
 
     /// The right that the caller lacks.

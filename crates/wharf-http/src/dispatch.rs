@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::header::{CONTENT_LENGTH, EXPECT, ORIGIN};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use wharf_gateway::{Caller, Peer, Refusal, Remote, identify};
+use wharf_gateway::{Caller, Input, Peer, Refusal, Remote, Source, identify};
 
 use crate::answer::envelope::Shareable;
 use crate::answer::respond;
@@ -15,7 +15,7 @@ use crate::request::{body, claim, shape};
 use crate::routes::push;
 use crate::routes::router::{Routed, Router};
 use crate::routes::row::{Asked, Handler, Row};
-use crate::routes::table::{PUSH, PUSH_MANY, ROWS};
+use crate::routes::table::{PUSH, ROWS};
 use crate::service::Service;
 use crate::transport::access::{Access, Front, TurnedAway};
 use crate::transport::chunks::ResponseBody;
@@ -130,7 +130,8 @@ impl Service {
             match routed {
                 Routed::To(row, key_at) if *row == PUSH && door.serves(row.at) => {
                     let rest = path.get(self.settings.route_prefix.len() + key_at..);
-                    push::refused_before(self, rest.unwrap_or_default(), &request, caller, &error);
+                    let (rest, source) = (rest.unwrap_or_default(), self.source(&request, Input::Push));
+                    push::refused_before(self, rest, &request, (caller, source), &error);
                 }
                 _ => self.gateway.telemetry().record_refusal(error.reason.label()),
             }
@@ -143,8 +144,6 @@ impl Service {
             let request = self.without_body(request).await;
             return redirect(StatusCode::MOVED_PERMANENTLY, &request, &cleaned);
         }
-        let started = self.gateway.instant();
-        let summary = RequestSummary::of(&request);
         let Routed::To(row, key_at) = routed else {
             let request = self.without_body(request).await;
             return unrouted(routed, &request);
@@ -153,32 +152,31 @@ impl Service {
             self.without_body(request).await;
             return respond::at_another_address(row.at);
         }
+        let method = method_label(request.method());
+        let source = row.input.map(|input| self.source(&request, input));
         let response = Arc::clone(self)
-            .dispatch((row, key_at), path, request, caller, door)
+            .dispatch((row, key_at), path, request, caller, (door, source))
             .await;
+        let telemetry = self.gateway.telemetry();
         if let Some(label) = row.label {
-            self.gateway.telemetry().record_request(
-                response.status().as_u16(),
-                label,
-                method_label(&summary.method),
-            );
+            telemetry.record_request(response.status().as_u16(), label, method);
         }
-        if *row == PUSH || *row == PUSH_MANY {
+        if let Some(source) = source {
             let ended = self.gateway.instant();
-            let duration = ended.saturating_duration_since(started);
-            self.gateway.telemetry().record_push(
-                ended,
-                method_label(&summary.method),
-                summary.size_bytes,
-                duration,
-            );
-            let is_stored = response.status().is_success();
-            self.gateway
-                .activity()
-                .hour
-                .push(is_stored, summary.size_bytes, ended, duration);
+            let duration = ended.saturating_duration_since(source.began);
+            telemetry.record_push(ended, method, source.request_bytes, duration);
         }
         response
+    }
+
+    /// Where a push comes from, which begins now.
+    fn source(&self, request: &Request<Incoming>, input: Input) -> Source {
+        Source {
+            input,
+            peer: request.extensions().get::<Peer>().copied(),
+            began: self.gateway.instant(),
+            request_bytes: size_bytes(request),
+        }
     }
 
     fn router(&self) -> Router<'_> {
@@ -208,21 +206,30 @@ impl Service {
         Request::from_parts(parts, ())
     }
 
+    /// A push gets no further than its route.
+    fn count_unstored(&self, source: Option<Source>) {
+        if let Some(source) = source {
+            self.gateway.book_request(source, false);
+        }
+    }
+
     async fn dispatch(
         self: Arc<Self>,
         (row, key_at): (&'static Row, usize),
         path: &[u8],
         request: Request<Incoming>,
         caller: &Caller,
-        door: &Door,
+        (door, source): (&Door, Option<Source>),
     ) -> Response<ResponseBody> {
         if let Some(Err(refusal)) = row.need.map(|need| caller.demand(need)) {
+            self.count_unstored(source);
             self.without_body(request).await;
             return status::answer(refusal);
         }
         if row.needs_store
             && let Some(loading) = self.gateway.loading()
         {
+            self.count_unstored(source);
             return status::answer(Refusal::unavailable(&loading));
         }
         let key_at = self.settings.route_prefix.len() + key_at;
@@ -231,6 +238,7 @@ impl Service {
             caller,
             door,
             address: request.extensions().get::<Peer>().and_then(|peer| peer.ip()),
+            source,
             path: path.get(key_at..).unwrap_or_default(),
             headers: HeaderMap::new(),
             query: None,
@@ -279,31 +287,20 @@ fn redirect(status: StatusCode, request: &Request<()>, path: &str) -> Response<R
     respond::redirect(status, request.method(), &target)
 }
 
-/// What telemetry wants to know of a request after it is gone.
-struct RequestSummary {
-    method: Method,
-    size_bytes: u64,
-}
-
-impl RequestSummary {
-    /// The size counts what the original counts: URL, method, protocol, headers, host and declared body.
-    fn of(request: &Request<Incoming>) -> Self {
-        let url = request.uri().path_and_query().map_or(0, |url| url.as_str().len());
-        let protocol = "HTTP/1.1".len();
-        let headers = request.headers().iter();
-        let headers: usize = headers
-            .map(|(name, value)| name.as_str().len() + value.len())
-            .sum();
-        let body = request
-            .headers()
-            .get(CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        let size = url + request.method().as_str().len() + protocol + headers;
-        Self {
-            method: request.method().clone(),
-            size_bytes: size as u64 + body.unwrap_or(0),
-        }
-    }
+/// The size of a request as the Pushgateway reckons it: URL, method, protocol, headers, host and declared body.
+fn size_bytes(request: &Request<Incoming>) -> u64 {
+    let url = request.uri().path_and_query().map_or(0, |url| url.as_str().len());
+    let protocol = "HTTP/1.1".len();
+    let headers = request.headers().iter();
+    let headers: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    let body = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let size = url + request.method().as_str().len() + protocol + headers;
+    size as u64 + body.unwrap_or(0)
 }
 
 /// The `method` label of metrics: in lower case, and from a small set, whatever clients invent.

@@ -78,7 +78,7 @@ pub fn list_query(query: &str) -> Result<(), String> {
 /// # Errors
 /// The text of the refusal.
 pub fn delete_query(query: &str) -> Result<(), String> {
-    groups::DeleteRequest::of(Some(query))
+    groups::selection(Some(query))
         .map(drop)
         .map_err(|error| text(&error))
 }

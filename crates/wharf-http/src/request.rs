@@ -12,5 +12,6 @@ pub(crate) mod parameters;
 pub(crate) mod path;
 pub mod pushed;
 pub(crate) mod query;
+pub(crate) mod received;
 pub(crate) mod shape;
 pub(crate) mod words;

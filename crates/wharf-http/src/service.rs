@@ -9,8 +9,8 @@ use http::StatusCode;
 use tokio::sync::Semaphore;
 use wharf_gateway::{Caller, Gateway, Permit, Places, Refusal, Shutdown};
 
-use crate::request::body;
 use crate::request::origin::Origins;
+use crate::request::received::Bodies;
 use crate::routes::notices::NoticeTexts;
 use crate::transport::progress::Timeouts;
 
@@ -95,9 +95,7 @@ pub struct Service {
     pub(crate) status: Status,
     pub(crate) shutdown: Shutdown,
     pub(crate) scrapes: Arc<Places>,
-    /// Places for large bodies being received, and for bodies being dealt with that are large or have to be expanded.
-    pub(crate) receiving: Arc<Places>,
-    pub(crate) large: Arc<Semaphore>,
+    pub(crate) bodies: Bodies,
     pub(crate) notice_texts: Arc<NoticeTexts>,
     pub(crate) requests: Semaphore,
     /// For addresses that take no pushes, beside those.
@@ -129,8 +127,12 @@ impl Service {
         Self {
             shutdown,
             scrapes: Places::new(settings.max_scrapes_in_flight),
-            receiving: body::places(settings.max_body_bytes),
-            large: Arc::new(Semaphore::new(body::MAX_LARGE)),
+            bodies: Bodies::new(
+                settings.max_body_bytes,
+                settings.body_timeout,
+                settings.strict_text,
+                names,
+            ),
             notice_texts: Arc::new(NoticeTexts::new(names)),
             turned_away: Semaphore::new(MAX_TURNED_AWAY),
             kept_requests: Semaphore::new(KEPT_REQUESTS),

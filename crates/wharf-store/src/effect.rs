@@ -12,6 +12,8 @@ use crate::{Revision, UnixNanos};
 /// feed with the effect of the push, so that whoever books pushes need not be whoever takes them.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Facts {
+    /// When it came, by the clock of whoever took it; that may be another time than the one that it is stored with.
+    pub received_at: UnixNanos,
     /// The kind of input that the push came by, such as `push`; empty if nobody said.
     pub input: &'static str,
     /// The method of the request, if there was one.
@@ -29,6 +31,7 @@ pub struct Facts {
 impl Facts {
     /// Nothing is to be booked.
     pub(crate) const NONE: &'static Self = &Self {
+        received_at: UnixNanos(0),
         input: "",
         method: None,
         address: None,

@@ -16,7 +16,7 @@ use crate::config_file;
 use crate::descriptors::{self, ForConnections};
 use crate::doors;
 use crate::logging;
-use crate::parts::{expiry, history, notices, signals, storage};
+use crate::parts::{changes, expiry, history, notices, signals, storage};
 use crate::version::BUILD;
 
 /// Serves until a signal or a request ends it. Everything that goes wrong is in the log.
@@ -103,6 +103,7 @@ async fn start(
         .context("start the storage")?;
     history::start(parts, of_gateway(), storage, folder).context("start the history")?;
     expiry::start(parts, of_gateway(), storage).context("start the expiry")?;
+    changes::start(parts, of_gateway(), storage).context("start the booking of changes")?;
     notices::start(parts, of_gateway(), storage).context("start the notices")?;
     // Mostly that is done before anybody notices. If it takes longer, requests are answered meanwhile: with 503, but for health
     // checks.

@@ -16,7 +16,6 @@ impl Gateway {
                 let gone = deleted.len();
                 self.telemetry.record_expired(gone as u64, kept_times as u64);
                 tracing::info!(groups = gone + kept_times, kept_times, "groups expired");
-                self.activity.deleted(deleted);
             }
             // The disk takes nothing; that is in the log already, and they expire when it does again.
             Err(error) => tracing::debug!(err = %error, "groups cannot expire now"),

@@ -8,9 +8,7 @@ impl Gateway {
     /// Publishes pending change notices and records the state of the disk; what was pushed goes into the history. To be
     /// called a few times a second, from one thread; costs what has happened.
     pub fn observe(&self) {
-        if let Some(history) = self.activity.history() {
-            history.settle();
-        }
+        self.catch_up();
         self.activity.tell_problems(self.problems());
         self.activity.changes.publish();
         let now = self.now();

@@ -1,28 +1,42 @@
 //! Booking pushes that were not stored.
 
-use std::net::IpAddr;
-
-use wharf_store::UnixNanos;
-
 use crate::activity::refused::RefusedPush;
 use crate::activity::{Pushed, method};
 use crate::gateway::Gateway;
 use crate::refusal::Refusal;
+use crate::source::Source;
 
 impl Gateway {
-    /// Books a push that was not stored; without a group if it names none.
-    pub fn record_refusal(&self, refusal: &Refusal, push: Option<Pushed>, address: Option<IpAddr>) {
+    /// Books a push that was not stored; without a group if it names none, or several.
+    pub fn refuse(&self, source: Source, push: Option<Pushed>, refusal: &Refusal) {
+        self.book_refusal(source, push, refusal);
+        self.book_request(source, false);
+    }
+
+    /// Books a push for which there was no place at all. It counts for nothing in the last hour: it took no time.
+    pub fn refuse_unheard(&self, source: Source, push: Option<Pushed>, refusal: &Refusal) {
+        self.book_refusal(source, push, refusal);
+    }
+
+    /// Books a request to push in the last hour.
+    pub fn book_request(&self, source: Source, is_stored: bool) {
+        let ended = self.instant();
+        let duration = ended.saturating_duration_since(source.began);
+        self.activity
+            .hour
+            .push(is_stored, source.request_bytes, ended, duration);
+    }
+
+    pub(super) fn book_refusal(&self, source: Source, push: Option<Pushed>, refusal: &Refusal) {
         self.telemetry.record_refusal(refusal.reason.label());
-        let now = self.now();
         if refusal.reason.is_of_body() {
-            self.log_unreadable(refusal, push.as_ref(), address, now);
+            self.log_unreadable(source, push.as_ref(), refusal);
         }
         let key = push.as_ref().map(|push| &push.key);
-        self.activity
-            .refused
-            .add(RefusedPush::new(now, refusal, address, key));
+        let refused = RefusedPush::new(self.now(), refusal, source.address(), key);
+        self.activity.refused.add(refused);
         if let Some(push) = push {
-            self.record_refusal_of(push, refusal);
+            self.refuse_group(push, refusal);
         }
     }
 
@@ -30,27 +44,23 @@ impl Gateway {
     ///
     /// A group that does not exist gets no history: whoever pushes nonsense to ever new groups would push that of others
     /// out. Nor does one that the sender had no right to push to: its history is not theirs to write.
-    pub fn record_refusal_of(&self, push: Pushed, refusal: &Refusal) {
+    pub(super) fn refuse_group(&self, push: Pushed, refusal: &Refusal) {
         if refusal.reason.lacks().is_none() && self.store.has_group(&push.key) {
+            // What was stored or deleted before comes before it in the history.
+            self.follow();
             self.activity.refused(push, refusal, self.now());
         }
     }
 
     /// Logs that a body could not be read. Pushes that contradict something are logged where that is found.
-    fn log_unreadable(
-        &self,
-        refusal: &Refusal,
-        push: Option<&Pushed>,
-        address: Option<IpAddr>,
-        now: UnixNanos,
-    ) {
-        let Some(left_out) = self.activity.refusal_log.turn(now) else {
+    fn log_unreadable(&self, source: Source, push: Option<&Pushed>, refusal: &Refusal) {
+        let Some(left_out) = self.activity.refusal_log.turn(self.now()) else {
             return;
         };
         let err = refusal.text.lines().next().unwrap_or_default();
         let group = push.map(|push| push.key.brief());
         let method = push.map(|push| method(push.mode).as_str());
-        let source = address.map(|address| address.to_string());
+        let source = source.address().map(|address| address.to_string());
         let not_logged = (left_out > 0).then_some(left_out);
         tracing::warn!(
             method,

@@ -18,6 +18,7 @@ pub(crate) struct Denied(pub(crate) Right);
 pub(crate) fn of(reason: Reason) -> StatusCode {
     match reason {
         Reason::Syntax
+        | Reason::NotUtf8
         | Reason::Encoding
         | Reason::Aborted
         | Reason::Url

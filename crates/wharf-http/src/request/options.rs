@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, Method, Request};
 use jiff::Timestamp;
-use wharf_gateway::{Lifespan, Refusal};
+use wharf_gateway::{Lifespan, Refusal, Settings, Wish};
 use wharf_model::duration;
 use wharf_store::{PushMode, UnixNanos};
 
@@ -14,55 +14,25 @@ static TTL_HEADER: HeaderName = HeaderName::from_static("wharf-ttl");
 static MERGE_HEADER: HeaderName = HeaderName::from_static("wharf-merge");
 static TIME_HEADER: HeaderName = HeaderName::from_static("wharf-push-time");
 
-/// What a push asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PushOptions {
-    pub(crate) mode: PushMode,
-    /// How long the group is to stay; none: what rules or flags say.
-    pub(crate) ttl: Option<Lifespan>,
-    /// When the push happened, if not now: groups that move in from another gateway keep their times.
-    pushed_at: Option<UnixNanos>,
-}
-
-impl PushOptions {
-    /// Reads `?ttl=` or `Wharf-TTL`, `?merge=` or `Wharf-Merge`, and `?push_time=` or `Wharf-Push-Time`. Other parameters
-    /// are none of our business: the original ignores all of them.
-    ///
-    /// # Errors
-    /// 400 if one of these is not what it has to be, stands in both places, or asks for more than `max_ttl`; 403 for a
-    /// time without the admin API, for it could make a job that has failed look sound.
-    pub(crate) fn of(
-        method: &Method,
-        query: Option<&str>,
-        headers: &HeaderMap,
-        max_ttl: Option<Duration>,
-        admin_api: bool,
-    ) -> Result<Self, Refusal> {
-        let ttl = single(query, headers, "ttl", &TTL_HEADER)?;
-        let merge = single(query, headers, "merge", &MERGE_HEADER)?;
-        let pushed_at = single(query, headers, "push_time", &TIME_HEADER)?;
-        if pushed_at.is_some() && !admin_api {
-            return Err(Refusal::needs_flag(
-                "a push with a time of its own",
-                "web.enable-admin-api",
-            ));
-        }
-        Ok(Self {
-            mode: mode(method, merge.as_deref())?,
-            ttl: ttl.map(|text| lifespan(&text, max_ttl)).transpose()?,
-            pushed_at: pushed_at.map(|text| push_time(&text)).transpose()?,
-        })
+/// What a push asks for: in `?ttl=` or `Wharf-TTL`, `?merge=` or `Wharf-Merge`, and `?push_time=` or `Wharf-Push-Time`. Other
+/// parameters are none of our business: the Pushgateway ignores all of them.
+///
+/// # Errors
+/// If one of these is not what it has to be, stands in both places, asks for more than `--push.max-ttl`, or for a time without the
+/// admin API, for it could make a job that has failed look sound.
+pub(crate) fn wish<B>(request: &Request<B>, settings: &Settings) -> Result<Wish, Refusal> {
+    let (query, headers) = (request.uri().query(), request.headers());
+    let ttl = single(query, headers, "ttl", &TTL_HEADER)?;
+    let merge = single(query, headers, "merge", &MERGE_HEADER)?;
+    let pushed_at = single(query, headers, "push_time", &TIME_HEADER)?;
+    if pushed_at.is_some() {
+        settings.allow_dates()?;
     }
-
-    /// Whether the push says itself when it happened.
-    pub(crate) fn is_dated(&self) -> bool {
-        self.pushed_at.is_some()
-    }
-
-    /// When the push happened. A time that is still to come, by this clock, is now.
-    pub(crate) fn time(&self, now: UnixNanos) -> UnixNanos {
-        self.pushed_at.map_or(now, |at| at.min(now))
-    }
+    Ok(Wish {
+        mode: mode(request.method(), merge.as_deref())?,
+        ttl: ttl.map(|text| lifespan(&text, settings.max_ttl)).transpose()?,
+        pushed_at: pushed_at.map(|text| push_time(&text)).transpose()?,
+    })
 }
 
 /// A parameter that may stand in the query or in a header, and once.
@@ -152,16 +122,21 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn read(
-        method: &Method,
-        query: &str,
-        headers: &[(&'static str, &'static str)],
-    ) -> Result<PushOptions, String> {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(*name, http::HeaderValue::from_static(value));
-        }
-        PushOptions::of(method, Some(query), &map, Some(24 * HOUR), true).map_err(|error| error.text)
+    fn read(method: &Method, query: &str, headers: &[(&'static str, &'static str)]) -> Result<Wish, String> {
+        let settings = Settings {
+            max_ttl: Some(24 * HOUR),
+            admin_api: true,
+            ..Settings::default()
+        };
+        wish(&request(method, query, headers), &settings).map_err(|refusal| refusal.text)
+    }
+
+    fn request(method: &Method, query: &str, headers: &[(&str, &str)]) -> Request<()> {
+        let request = Request::builder().method(method).uri(format!("/?{query}"));
+        let request = headers
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value));
+        request.body(()).unwrap()
     }
 
     #[test]
@@ -247,13 +222,8 @@ mod tests {
 
     #[test]
     fn a_time_needs_the_admin_api() {
-        let refused = PushOptions::of(
-            &Method::PUT,
-            Some("push_time=2026-01-02T03:04:05Z"),
-            &HeaderMap::new(),
-            None,
-            false,
-        );
+        let request = request(&Method::PUT, "push_time=2026-01-02T03:04:05Z", &[]);
+        let refused = wish(&request, &Settings::default());
         assert_eq!(refused.unwrap_err().reason, wharf_gateway::Reason::NeedsFlag);
     }
 }

@@ -103,14 +103,9 @@ pub(crate) async fn delete(
             }
         }
         let Some(family) = family else {
-            return service.gateway.delete(&key).await;
+            return service.gateway.delete(caller, &key).await;
         };
-        let (families, commit) = service.gateway.store().delete_families(&key, &[&family])?;
-        commit.wait().await?;
-        if families > 0 {
-            service.gateway.activity().changed(&key);
-        }
-        Ok(families > 0)
+        service.gateway.delete_family(caller, &key, &family).await
     };
     match deleted.await {
         Ok(deleted) => envelope::private(StatusCode::OK, |out| {

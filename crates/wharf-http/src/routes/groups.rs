@@ -10,12 +10,11 @@ mod state;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{Response, StatusCode};
-use wharf_gateway::{Caller, Refusal, Right, Scope};
-use wharf_model::{GroupingKey, Selector, duration};
-use wharf_store::{Candidate, Commit, Listing, Page, SortBy, UnixNanos};
+use wharf_gateway::{Caller, Refusal, Right, Selection};
+use wharf_model::duration;
+use wharf_store::{Candidate, Listing, Page, SortBy};
 
 use self::filter::Filter;
 use self::shown::{DEFAULT_FIELDS, FIELDS};
@@ -62,55 +61,25 @@ pub(crate) async fn delete(
     caller: &Caller,
     address: Option<IpAddr>,
 ) -> Response<ResponseBody> {
-    if !service.gateway.settings().admin_api {
-        return status::answer(Refusal::needs_flag(
-            "deleting by selector",
-            "web.enable-admin-api",
-        ));
-    }
-    let (query, who, caller) = (query.map(str::to_owned), caller.who(), caller.clone());
-    let worker = Arc::clone(&service);
-    let deleted = workers::run(move || {
-        let request = DeleteRequest::of(query.as_deref())?.within(&caller, &worker)?;
-        let deleted = request.run(&worker)?;
-        Ok((request, deleted))
-    });
-    let (request, deleted) = match deleted.await {
+    let deleted = async {
+        service.gateway.settings().allow_selectors()?;
+        let query = query.map(str::to_owned);
+        // Selectors are compiled.
+        let selection = workers::run(move || selection(query.as_deref())).await?;
+        let dry_run = selection.dry_run;
+        let keys = service.gateway.delete_selected(caller, selection, address);
+        Ok((keys.await?, dry_run))
+    };
+    let (keys, dry_run) = match deleted.await {
         Ok(deleted) => deleted,
         Err(refusal) => return status::answer(refusal),
     };
-    if let Some(commit) = deleted.commit
-        && let Err(error) = commit.wait().await
-    {
-        return status::answer(Refusal::from(error));
-    }
-    if !request.dry_run {
-        if request.family.is_some() {
-            deleted
-                .keys
-                .iter()
-                .for_each(|key| service.gateway.activity().changed(key));
-        } else {
-            service.gateway.activity().deleted(deleted.keys.iter().cloned());
-        }
-        service
-            .gateway
-            .telemetry()
-            .record_deleted(deleted.keys.len() as u64);
-        tracing::info!(
-            groups = deleted.keys.len(),
-            selector = request.describe(),
-            by = who,
-            address = address.map(tracing::field::display),
-            "deleted by selector"
-        );
-    }
     envelope::answer(StatusCode::OK, |out| {
         let mut data = Members::object(out);
-        data.integer("count", deleted.keys.len() as u64);
-        data.flag("dry_run", request.dry_run);
+        data.integer("count", keys.len() as u64);
+        data.flag("dry_run", dry_run);
         let mut groups = Members::array(data.key("groups"));
-        for key in &deleted.keys {
+        for key in &keys {
             write_strings(groups.next(), key.labels());
         }
         groups.end();
@@ -236,116 +205,48 @@ fn fields(text: &str) -> Result<Vec<usize>, Refusal> {
     Ok(fields)
 }
 
-pub(crate) struct DeleteRequest {
-    selectors: Vec<Selector>,
-    older_than: Option<Duration>,
-    /// Only this family of each group.
-    family: Option<String>,
-    dry_run: bool,
-}
-
-/// What was deleted, or would be.
-struct Deleted {
-    keys: Vec<GroupingKey>,
-    /// None if it is only said what would go.
-    commit: Option<Commit>,
-}
-
-impl DeleteRequest {
-    pub(crate) fn of(query: Option<&str>) -> Result<Self, Refusal> {
-        let mut request = Self {
-            selectors: Vec::new(),
-            older_than: None,
-            family: None,
-            dry_run: false,
-        };
-        for (name, value) in query::parameters(query)? {
-            match name.as_str() {
-                "match[]" => {
-                    parameters::add_selector(&mut request.selectors, &value)?;
-                }
-                "older_than" => {
-                    let age = duration::parse(&value);
-                    let age = age.map_err(|error| Refusal::parameter(&format!("older_than: {error}")))?;
-                    request.older_than = Some(age);
-                }
-                "family" => request.family = Some(parameters::family(value)?),
-                "dry_run" => request.dry_run = query::flag(&name, &value)?,
-                other => return Err(query::unknown(other, "match[], older_than, family, dry_run")),
+/// Which groups a request wants deleted. A parameter that is not known is refused.
+pub(crate) fn selection(query: Option<&str>) -> Result<Selection, Refusal> {
+    let mut request = Selection {
+        selectors: Vec::new(),
+        older_than: None,
+        family: None,
+        dry_run: false,
+    };
+    for (name, value) in query::parameters(query)? {
+        match name.as_str() {
+            "match[]" => {
+                parameters::add_selector(&mut request.selectors, &value)?;
             }
-        }
-        if request.selectors.is_empty() {
-            let text = "expected at least one match[], found none\nhint: match[]={} is every group";
-            return Err(Refusal::parameter(&text));
-        }
-        Ok(request)
-    }
-
-    /// The same request, of groups that may be deleted.
-    ///
-    /// Groups that may not be seen are as if they were not there.
-    ///
-    /// # Errors
-    /// If a group may be seen that the request names, and may not be deleted: nothing stays behind in silence.
-    fn within(mut self, caller: &Caller, service: &Service) -> Result<Self, Refusal> {
-        let allowed = caller.scope(Right::Delete);
-        if allowed == Scope::Everything {
-            return Ok(self);
-        }
-        let seen = caller.scope(Right::Read).narrow(self.selectors.clone());
-        let seen = service
-            .gateway
-            .store()
-            .matching(&seen, self.pushed_before(service));
-        seen.iter()
-            .try_for_each(|key| caller.demand_for(Right::Delete, key))?;
-        self.selectors = allowed.narrow(self.selectors);
-        Ok(self)
-    }
-
-    fn pushed_before(&self, service: &Service) -> Option<UnixNanos> {
-        self.older_than.map(|age| {
-            let age = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
-            UnixNanos(service.gateway.now().0.saturating_sub(age))
-        })
-    }
-
-    fn run(&self, service: &Service) -> Result<Deleted, Refusal> {
-        let store = &service.gateway.store();
-        let pushed_before = self.pushed_before(service);
-        let selectors = &self.selectors;
-        let (keys, commit) = match (&self.family, self.dry_run) {
-            (None, true) => (store.matching(selectors, pushed_before), None),
-            (Some(family), true) => (store.matching_with_family(selectors, pushed_before, family), None),
-            (None, false) => {
-                let (keys, commit) = store.delete_matching(selectors, pushed_before)?;
-                (keys, Some(commit))
+            "older_than" => {
+                let age = duration::parse(&value);
+                let age = age.map_err(|error| Refusal::parameter(&format!("older_than: {error}")))?;
+                request.older_than = Some(age);
             }
-            (Some(family), false) => {
-                let (keys, commit) = store.delete_family_matching(selectors, pushed_before, family)?;
-                (keys, Some(commit))
-            }
-        };
-        Ok(Deleted { keys, commit })
+            "family" => request.family = Some(parameters::family(value)?),
+            "dry_run" => request.dry_run = query::flag(&name, &value)?,
+            other => return Err(query::unknown(other, "match[], older_than, family, dry_run")),
+        }
     }
-
-    /// For the log.
-    fn describe(&self) -> String {
-        let selectors: Vec<String> = self.selectors.iter().map(ToString::to_string).collect();
-        selectors.join(" or ")
+    if request.selectors.is_empty() {
+        let text = "expected at least one match[], found none\nhint: match[]={} is every group";
+        return Err(Refusal::parameter(&text));
     }
+    Ok(request)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn listing(query: &str) -> Result<ListRequest, String> {
         ListRequest::of(Some(query)).map_err(|error| error.text)
     }
 
-    fn deleting(query: &str) -> Result<DeleteRequest, String> {
-        DeleteRequest::of(Some(query)).map_err(|error| error.text)
+    fn deleting(query: &str) -> Result<Selection, String> {
+        selection(Some(query)).map_err(|error| error.text)
     }
 
     #[test]
@@ -415,6 +316,6 @@ mod tests {
             .unwrap();
         assert_eq!(request.older_than, Some(Duration::from_secs(7 * 86_400)));
         assert!(request.dry_run);
-        assert_eq!(request.describe(), "{job=\"a\"} or {job=\"b\"}");
+        assert_eq!(request.to_string(), "{job=\"a\"} or {job=\"b\"}");
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
-use wharf_gateway::{Caller, Need};
+use wharf_gateway::{Caller, Input, Need, Source};
 
 use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
@@ -32,6 +32,8 @@ pub(crate) struct Row {
     pub(crate) at: &'static [Purpose],
     /// The label `handler` of `pushgateway_http_requests_total`; none for requests that are not counted.
     pub(crate) label: Option<&'static str>,
+    /// What pushes by it come in by; none if it takes none.
+    pub(crate) input: Option<Input>,
     /// Whether it is refused until the stored groups are loaded.
     pub(crate) needs_store: bool,
     /// How `/api/v1/access` calls it, if it says whether this may be asked for, and what has to be on for that.
@@ -59,6 +61,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) door: &'a Door,
     pub(crate) address: Option<IpAddr>,
+    /// Where it comes from, if it is a push.
+    pub(crate) source: Option<Source>,
     /// The decoded path: from the key of a group on, where the route has one; otherwise below the prefix.
     pub(crate) path: &'a [u8],
     /// Empty and none for those that get the whole request.

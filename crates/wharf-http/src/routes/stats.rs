@@ -62,9 +62,7 @@ fn since(query: Option<&str>) -> Result<f64, Refusal> {
 }
 
 fn write(service: &Service, since: f64, is_admin: bool, out: &mut Vec<u8>) {
-    if let Some(history) = service.gateway.activity().history() {
-        history.settle();
-    }
+    service.gateway.catch_up();
     service.gateway.measure();
     let (spans, sums) = service.gateway.activity().hour.read(service.gateway.instant());
     let totals = service.gateway.store().totals();

@@ -5,7 +5,7 @@
 
 use http::Method;
 use wharf_gateway::Need::{ForEvery, ForSome, Identity};
-use wharf_gateway::Right;
+use wharf_gateway::{Input, Right};
 
 use crate::answer::respond;
 use crate::routes::row::{API, Asked, Handler, Path, Row, Switch};
@@ -33,6 +33,7 @@ const PLAIN: Row = Row {
     need: None,
     at: &Purpose::ALL,
     label: None,
+    input: None,
     needs_store: false,
     offered: None,
     handler: Handler::Now(|_| respond::not_found()),
@@ -67,10 +68,9 @@ pub(crate) static PUSH: Row = Row {
     need: Some(ForSome(Right::Push)),
     at: &[Push],
     label: Some("push"),
+    input: Some(Input::Push),
     needs_store: true,
-    handler: Handler::WithBody(|asked, request| {
-        Box::pin(push::handle(asked.service, asked.path, request, asked.caller))
-    }),
+    handler: Handler::WithBody(|asked, request| Box::pin(push::handle(asked, request))),
     ..PLAIN
 };
 
@@ -82,9 +82,7 @@ static DELETE_PUSHED: Row = Row {
     at: &[Push, Admin],
     label: Some("delete"),
     needs_store: true,
-    handler: Handler::WithBody(|asked, request| {
-        Box::pin(push::handle(asked.service, asked.path, request, asked.caller))
-    }),
+    handler: Handler::Later(|asked| Box::pin(push::delete(asked))),
     ..PLAIN
 };
 
@@ -195,6 +193,7 @@ pub(crate) static WIPE: Row = Row {
     needs_store: true,
     offered: Some(("wipe", Switch::AdminApi)),
     handler: Handler::Later(|asked| Box::pin(wipe::wipe(asked.service, asked.caller, asked.address))),
+    ..PLAIN
 };
 
 static IMPORT: Row = Row {
@@ -210,6 +209,7 @@ static IMPORT: Row = Row {
     handler: Handler::WithBody(|asked, request| {
         Box::pin(backup::import(asked.service, request, asked.caller))
     }),
+    ..PLAIN
 };
 
 static EXPORT: Row = Row {
@@ -304,11 +304,10 @@ pub(crate) static PUSH_MANY: Row = Row {
     need: Some(ForSome(Right::Push)),
     at: &[Push],
     label: Some("api/v1/push"),
+    input: Some(Input::Many),
     needs_store: true,
     offered: Some(("push", Switch::Always)),
-    handler: Handler::WithBody(|asked, request| {
-        Box::pin(push::handle_many(asked.service, request, asked.caller))
-    }),
+    handler: Handler::WithBody(|asked, request| Box::pin(push::handle_many(asked, request))),
     ..PLAIN
 };
 

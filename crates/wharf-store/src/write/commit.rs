@@ -1,5 +1,6 @@
 //! What whoever makes a change waits for.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use wharf_ledger::Ticket;
@@ -23,7 +24,11 @@ enum Waiting {
         /// Those who follow it see the change when its sender does.
         feed: Option<Arc<Feed>>,
     },
-    Shared(Vec<Outcome>),
+    Shared {
+        /// Those that have not come to an end.
+        outcomes: VecDeque<Outcome>,
+        first_error: Option<PushError>,
+    },
 }
 
 impl Commit {
@@ -42,7 +47,10 @@ impl Commit {
     /// Changes that are made when a shared log has them, and they have come back from it.
     pub(crate) fn shared(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
         Self {
-            waiting: Some(Waiting::Shared(outcomes.into_iter().collect())),
+            waiting: Some(Waiting::Shared {
+                outcomes: outcomes.into_iter().collect(),
+                first_error: None,
+            }),
         }
     }
 
@@ -52,23 +60,45 @@ impl Commit {
     /// [`PushError::Unavailable`] if it did not get to stable storage; it has been taken back then. With a shared log, also
     /// what is found out when the change is folded, and an error may mean that it is not known whether the change is stored.
     /// Of several changes, the first error.
-    pub async fn wait(self) -> Result<(), PushError> {
-        let (ticket, feed) = match self.waiting {
+    pub async fn wait(mut self) -> Result<(), PushError> {
+        self.settled().await
+    }
+
+    /// [`Self::wait`], for those who may be interrupted and go on to wait. Asked again after it has told the outcome, it says
+    /// that all is well.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if it is dropped.
+    pub async fn settled(&mut self) -> Result<(), PushError> {
+        let outcome = match &mut self.waiting {
             None => return Ok(()),
-            Some(Waiting::Ledger { ticket, feed }) => (ticket, feed),
-            Some(Waiting::Shared(outcomes)) => {
-                let mut all = Ok(());
-                for outcome in outcomes {
-                    all = all.and(outcome.await.map(drop));
+            Some(Waiting::Ledger { ticket, .. }) => ticket.await.map_err(|error| unavailable(&error)),
+            Some(Waiting::Shared {
+                outcomes,
+                first_error,
+            }) => {
+                while let Some(outcome) = outcomes.front_mut() {
+                    let outcome = outcome.await;
+                    outcomes.pop_front();
+                    if let Err(error) = outcome {
+                        first_error.get_or_insert(error);
+                    }
                 }
-                return all;
+                first_error.take().map_or(Ok(()), Err)
             }
         };
-        let outcome = ticket.await.map_err(|error| unavailable(&error));
-        if let Some(feed) = feed {
+        if let Some(Waiting::Ledger { feed: Some(feed), .. }) = self.waiting.take() {
             feed.wake();
         }
         outcome
+    }
+
+    /// Whether there is nothing to wait for.
+    pub fn is_done(&self) -> bool {
+        self.waiting.is_none()
     }
 }
 

@@ -214,6 +214,12 @@ impl Store {
         Ok(commit)
     }
 
+    /// Books the failure of a push that was refused for what is in it before it came here. A group that does not exist is made
+    /// for that, as it is for those that are refused here.
+    pub fn record_failure_time(&self, key: &GroupingKey, ttl: Option<Ttl>, now: UnixNanos) {
+        self.book_failure(key, true, ttl.map(|ttl| ttl.from(now)), now);
+    }
+
     /// Books a refused push.
     pub(crate) fn record_failure(
         &self,
@@ -222,7 +228,12 @@ impl Store {
         lifetime: Option<Lifetime>,
         now: UnixNanos,
     ) {
-        let Some(makes) = error.makes_group() else { return };
+        if let Some(makes) = error.makes_group() {
+            self.book_failure(key, makes, lifetime, now);
+        }
+    }
+
+    fn book_failure(&self, key: &GroupingKey, makes: bool, lifetime: Option<Lifetime>, now: UnixNanos) {
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {

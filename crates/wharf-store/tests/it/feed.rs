@@ -229,6 +229,7 @@ fn what_the_pusher_wants_booked_comes_with_the_effect() {
     let store = store();
     let mut follower = store.follow();
     let facts = Facts {
+        received_at: UnixNanos(7),
         input: "push",
         method: Some("PUT"),
         address: Some([127, 0, 0, 1].into()),

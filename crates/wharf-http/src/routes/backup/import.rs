@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use jiff::Timestamp;
-use wharf_gateway::{Active, Caller, Content, Lifespan, Refusal, Right};
+use wharf_gateway::{Active, Body, Caller, Content, Lifespan, Refusal, Right};
 use wharf_model::GroupingKey;
 use wharf_model::name::is_reserved_label_name;
 use wharf_store::{Commit, PUSH_TIME, Restored, UnixNanos};
@@ -17,7 +17,7 @@ use crate::answer::status;
 use crate::request::body;
 use crate::request::options;
 use crate::request::query;
-use crate::routes::push::Received;
+use crate::request::received::Received;
 use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 
@@ -61,7 +61,7 @@ async fn import(
     caller: &Caller,
     overwrites: bool,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    let received = Received::read(service, request, caller).await?;
+    let received = Received::read(&service.bodies, request, caller).await?;
     let import = Import {
         service: Arc::clone(service),
         rules: service.gateway.policy(),
@@ -70,15 +70,12 @@ async fn import(
         overwrites,
     };
     let run = tokio::task::spawn_blocking(move || {
-        let body = received.expand(import.service.settings.max_body_bytes)?;
-        import.run(&body)
+        let body = received.expand(&import.service.bodies)?;
+        import.run(body.bytes())
     });
     let mut done = run.await.unwrap_or_else(|_| Err(Refusal::internal()))?;
     for commit in std::mem::take(&mut done.commits) {
         commit.wait().await?;
-    }
-    for key in &done.stored {
-        service.gateway.activity().changed(key);
     }
     tracing::info!(
         groups = done.stored.len(),

@@ -27,10 +27,8 @@ pub(crate) struct Shown<'l> {
 
 impl<'g> Look<'g> {
     pub(crate) fn at(service: &'g Service, expiring_within: Duration) -> Self {
-        if let Some(history) = service.gateway.activity().history() {
-            // So that a push which has been answered is seen.
-            history.settle();
-        }
+        // So that a push which has been answered is seen.
+        service.gateway.catch_up();
         Self {
             service,
             moment: Moment {

@@ -9,7 +9,7 @@
 //! value of a group = version (1), cause, [count, pushes], form, length of the record, record
 //! cause  = 1 pushes, which follow | 2 refusal | 3 restore | 4 expiry | 5 families deleted
 //! push   = mode, families, series, bytes, time, facts
-//! facts  = input, method, address, body bytes, series, duration
+//! facts  = time received, input, method, address, body bytes, series, duration
 //! form   = 0 as it is | 1 DEFLATE
 //! ```
 //!
@@ -220,6 +220,7 @@ fn write_push(out: &mut Vec<u8>, push: &Booked) {
 
 fn write_facts(out: &mut Vec<u8>, facts: &Facts) {
     let Facts {
+        received_at,
         input,
         method,
         address,
@@ -227,6 +228,7 @@ fn write_facts(out: &mut Vec<u8>, facts: &Facts) {
         series,
         duration_seconds,
     } = facts;
+    out.extend_from_slice(&received_at.0.to_le_bytes());
     write_text(out, input);
     write_text(out, method.unwrap_or_default());
     write_text(
@@ -289,12 +291,14 @@ impl<'a> Reader<'a> {
     }
 
     fn facts(&mut self) -> Option<Facts> {
+        let received_at = UnixNanos(i64::from_le_bytes(self.eight()?));
         let input = self.word()?;
         let method = Some(self.word()?).filter(|method| !method.is_empty());
         let address: Option<IpAddr> = self.text()?.parse().ok();
         let (body_bytes, series) = (self.number()?, self.number()?);
         let duration = f64::from_le_bytes(self.eight()?);
         Some(Facts {
+            received_at,
             input,
             method,
             address,
@@ -311,6 +315,7 @@ mod tests {
 
     fn facts() -> Facts {
         Facts {
+            received_at: UnixNanos(7),
             input: "push",
             method: Some("PUT"),
             address: "2001:db8::1".parse().ok(),

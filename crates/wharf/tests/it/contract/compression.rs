@@ -1,7 +1,7 @@
 //! Content types and encodings of pushes.
 
 use wharf_testkit::body::{deflate, gzip, snappy_block, snappy_framed, zstd};
-use wharf_testkit::contract::{case, differs, ok, refused, refused_like, scraped};
+use wharf_testkit::contract::{case, differs, ok, refused, refused_like, scraped, status};
 use wharf_testkit::http::{Request, get, post};
 use wharf_testkit::protobuf::{self, Message, Type, delimited, family, gauge, labelled};
 
@@ -109,6 +109,33 @@ fn case_082_protobuf_names_may_be_of_any_characters() {
     case()
         .step(push_protobuf(&[family]), ok())
         .scrape(scraped().line(r#"m_x{a_b="1",instance="",job="t"} 3"#))
+        .run(WHARF);
+}
+
+#[test]
+fn case_108_protobuf_with_labels_that_are_not_utf8_is_a_failure_of_its_group() {
+    let labels = |name: &[u8], value: &[u8]| {
+        let label = Message::new().bytes(1, name).bytes(2, value);
+        family("m", Type::Gauge, &[gauge(Message::new().message(1, &label), 3.0)])
+    };
+    let to = |job: &str, family: Message| {
+        post(&format!("/metrics/job/{job}"))
+            .header("Content-Type", protobuf::CONTENT_TYPE)
+            .body(delimited(&[family]))
+    };
+    case()
+        .step(post("/metrics/job/old").body(PLAIN), ok())
+        .step(to("old", labels(b"a", b"\xff")), status(400))
+        .step(to("new", labels(b"a", b"\xff")), status(400))
+        .step(to("name", labels(b"a\xff", b"x")), status(400))
+        .scrape(
+            scraped()
+                .line(r#"m{instance="",job="old"} 1"#)
+                .line_matches(r#"^push_failure_time_seconds\{instance="",job="old"\} 1\."#)
+                .line_matches(r#"^push_failure_time_seconds\{instance="",job="new"\} 1\."#)
+                .line_matches(r#"^push_failure_time_seconds\{instance="",job="name"\} 1\."#)
+                .line(r#"push_time_seconds{instance="",job="new"} 0"#),
+        )
         .run(WHARF);
 }
 

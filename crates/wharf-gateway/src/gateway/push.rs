@@ -1,0 +1,276 @@
+//! A push to one group: read, relabelled, stored, and booked once, whatever becomes of it.
+//!
+//! ```text
+//! admit (before the body)  ->  push (stored and visible)  ->  settle (safe, or taken back; booked)
+//! ```
+//!
+//! A push whose sender leaves after it was stored is settled all the same, by a task of its own: it counts as stored when it
+//! is safe, and as refused if the disk fails. Only if the runtime ends first it counts as neither. What is stored goes into
+//! histories and notices by the feed of the store, also if nobody settles it.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use wharf_model::Exposition;
+use wharf_store::{Commit, Facts, Gist, PushError, PushOptions, TextBody};
+
+use crate::activity::{Content, Pushed};
+use crate::body::Body;
+use crate::conflict;
+use crate::gateway::Gateway;
+use crate::gateway::admit::Admission;
+use crate::refusal::{Reason, Refusal};
+use crate::source::Source;
+
+/// What has become of a push that is answered with success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It is stored, as safe as the storage promises.
+    Stored,
+    /// It contradicts something and was dropped: the check is switched off, and its sender is not to know.
+    Dropped,
+}
+
+/// A push that was stored or refused, and is still to be settled. Dropped before it is, it is settled in the background.
+#[derive(Debug)]
+#[must_use = "a push is only safe once it is settled"]
+pub struct Pending(Option<Unsettled>);
+
+#[derive(Debug)]
+struct Unsettled {
+    gateway: Arc<Gateway>,
+    source: Source,
+    pushed: Pushed,
+    outcome: Outcome,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Visible(Commit),
+    Dropped(Refusal),
+    Refused(Refusal),
+}
+
+impl Admission {
+    /// Reads a body and stores what it says: visible to scrapes when this returns, unless it is refused.
+    pub fn push<B: Body>(self, body: &B) -> Pending {
+        let stored = self.store(body);
+        let Self {
+            gateway,
+            source,
+            mut pushed,
+            caller,
+            ..
+        } = self;
+        pushed.content = stored.content;
+        let outcome = match stored.outcome {
+            Ok(Ok(commit)) => Outcome::Visible(commit),
+            Ok(Err(error)) => {
+                let is_inconsistent = conflict::is_of_content(&error);
+                if is_inconsistent {
+                    conflict::log(&error, &source, &pushed);
+                }
+                let refusal = conflict::of_push(error, &caller);
+                // Who switched the check off expects success; what would break scrapes is dropped all the same.
+                if is_inconsistent && gateway.settings.unchecked {
+                    Outcome::Dropped(refusal)
+                } else {
+                    Outcome::Refused(refusal)
+                }
+            }
+            Err(refusal) => Outcome::Refused(refusal),
+        };
+        Pending(Some(Unsettled {
+            gateway,
+            source,
+            pushed,
+            outcome,
+        }))
+    }
+
+    #[inline]
+    fn store<B: Body>(&self, body: &B) -> Stored {
+        let Self {
+            gateway, rules, wish, ..
+        } = self;
+        let key = &self.pushed.key;
+        let settings = &gateway.settings;
+        let received_at = gateway.now();
+        let reading = Reading {
+            gateway,
+            source: &self.source,
+            facts: Facts {
+                received_at,
+                input: self.source.input.as_str(),
+                ..Facts::default()
+            },
+            body,
+            content: Cell::new(self.pushed.content),
+        };
+        let ttl = rules.ttl(key, wish.ttl, settings.default_ttl);
+        let now = wish.time(received_at);
+        let outcome = if body.is_text() && rules.relabelling().is_empty() {
+            gateway.store.push_text(key, wish.mode, &reading, ttl, now)
+        } else {
+            reading.exposition(self).map(|exposition| {
+                let options = PushOptions {
+                    mode: wish.mode,
+                    ttl,
+                    now,
+                    facts: reading.facts(),
+                };
+                gateway.store.push_with(key, &exposition, &options)
+            })
+        };
+        if let Err(refusal) = &outcome
+            && refusal.reason == Reason::NotUtf8
+        {
+            gateway.store.record_failure_time(key, ttl, now);
+        }
+        Stored {
+            outcome,
+            content: reading.content.get(),
+        }
+    }
+}
+
+/// What has become of a body, and what was in it.
+struct Stored {
+    outcome: Result<Result<Commit, PushError>, Refusal>,
+    content: Content,
+}
+
+impl Pending {
+    /// Waits until the push is as safe as the storage promises, and books it.
+    ///
+    /// # Errors
+    /// If it was refused, or could not be kept: then it has been taken back.
+    ///
+    /// # Cancel safety
+    /// It is settled and booked once, also if this is dropped.
+    pub async fn settle(mut self) -> Result<Settled, Refusal> {
+        let mut outcome = Ok(());
+        if let Some(Unsettled {
+            outcome: Outcome::Visible(commit),
+            ..
+        }) = &mut self.0
+        {
+            outcome = commit.settled().await;
+        }
+        // It is there until it is taken here, or by the drop.
+        self.0
+            .take()
+            .map_or(Ok(Settled::Stored), |unsettled| unsettled.book(outcome))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let Some(mut unsettled) = self.0.take() else {
+            return;
+        };
+        match &mut unsettled.outcome {
+            Outcome::Visible(commit) if !commit.is_done() => {
+                let Ok(runtime) = Handle::try_current() else {
+                    return;
+                };
+                runtime.spawn(async move {
+                    let mut outcome = Ok(());
+                    if let Outcome::Visible(commit) = &mut unsettled.outcome {
+                        outcome = commit.settled().await;
+                    }
+                    unsettled.book(outcome)
+                });
+            }
+            _ => drop(unsettled.book(Ok(()))),
+        }
+    }
+}
+
+impl Unsettled {
+    /// Books the push, whose commit has come to this.
+    fn book(self, committed: Result<(), PushError>) -> Result<Settled, Refusal> {
+        let Self {
+            gateway,
+            source,
+            pushed,
+            outcome,
+        } = self;
+        let (refusal, settled) = match (outcome, committed) {
+            (Outcome::Visible(_), Ok(())) => {
+                gateway.book_request(source, true);
+                return Ok(Settled::Stored);
+            }
+            (Outcome::Visible(_), Err(error)) => (error.into(), None),
+            (Outcome::Dropped(refusal), _) => (refusal, Some(Settled::Dropped)),
+            (Outcome::Refused(refusal), _) => (refusal, None),
+        };
+        gateway.refuse(source, Some(pushed), &refusal);
+        settled.ok_or(refusal)
+    }
+}
+
+/// A body on its way into the store, which may know it already.
+struct Reading<'a, B> {
+    gateway: &'a Gateway,
+    source: &'a Source,
+    facts: Facts,
+    body: &'a B,
+    content: Cell<Content>,
+}
+
+impl<B: Body> Reading<'_, B> {
+    fn add(&self, what: impl FnOnce(&mut Content)) {
+        let mut content = self.content.get();
+        what(&mut content);
+        self.content.set(content);
+    }
+
+    /// What the body says after the rules have worked on it.
+    fn exposition(&self, admission: &Admission) -> Result<Exposition<'_>, Refusal> {
+        let mut exposition = self.decode(self.body.bytes())?;
+        self.was_read(&exposition);
+        let Admission { rules, pushed, .. } = admission;
+        self.gateway
+            .relabel(rules, &pushed.key, &mut exposition)
+            .map(|()| exposition)
+    }
+}
+
+impl<B: Body> TextBody for Reading<'_, B> {
+    type Error = Refusal;
+
+    fn text(&self) -> &[u8] {
+        self.body.bytes()
+    }
+
+    fn decode<'t>(&self, text: &'t [u8]) -> Result<Exposition<'t>, Refusal> {
+        let mut exposition = self.body.decode(text)?;
+        self.gateway.limit(&mut exposition)?;
+        Ok(exposition)
+    }
+
+    fn was_read(&self, exposition: &Exposition<'_>) {
+        self.add(|content| content.read(exposition));
+    }
+
+    fn was_known(&self, gist: &Gist<'_>) {
+        self.add(|content| content.read_gist(gist));
+    }
+
+    fn facts(&self) -> Facts {
+        let Content {
+            body_bytes,
+            series,
+            duration_seconds,
+        } = self.content.get();
+        Facts {
+            address: self.source.address(),
+            body_bytes,
+            series,
+            duration_seconds,
+            ..self.facts
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Where a push comes from.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use crate::peer::Peer;
+
+/// The kind of input that a push comes in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// A push to one group.
+    Push,
+    /// A push to many groups at once.
+    Many,
+}
+
+impl Input {
+    /// A short name, which stays the same.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Many => "many",
+        }
+    }
+}
+
+/// Where a push comes from, and when it began to come.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    /// What it came in by.
+    pub input: Input,
+    /// Who sent it, if that is known.
+    pub peer: Option<Peer>,
+    /// When it began, by the clock of the gateway.
+    pub began: Instant,
+    /// Bytes of the whole request, its head among them; 0 if there was none.
+    pub request_bytes: u64,
+}
+
+impl Source {
+    /// The address of the sender, if it came over a network.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.peer.and_then(Peer::ip)
+    }
+}
+
+/// For logs: who sent it. Nothing if that is not known.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.peer.map_or(Ok(()), |peer| peer.fmt(f))
+    }
+}

@@ -1,0 +1,163 @@
+//! Ways in. Whoever adds an input implements [`Way`] for it, and it runs through all of `conformance.rs`.
+
+use std::sync::Arc;
+
+use wharf_exposition::text;
+use wharf_gateway::{Body, Caller, Gateway, Grouping, Input, Refusal, Source, Wish};
+use wharf_model::Exposition;
+use wharf_store::{PushMode, UnixNanos};
+
+use crate::support::key;
+
+/// A push to the group of one job.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Push<'p> {
+    pub(crate) job: &'p str,
+    /// Lines of the text format, each a series without labels.
+    pub(crate) lines: &'p str,
+    pub(crate) pushed_at: Option<UnixNanos>,
+}
+
+impl<'p> Push<'p> {
+    pub(crate) fn new(job: &'p str, lines: &'p str) -> Self {
+        Self {
+            job,
+            lines,
+            pushed_at: None,
+        }
+    }
+
+    fn wish(&self) -> Wish {
+        Wish {
+            mode: PushMode::ReplaceGroup,
+            ttl: None,
+            pushed_at: self.pushed_at,
+        }
+    }
+}
+
+/// A way in.
+pub(crate) trait Way {
+    /// Pushes, and returns when the sender would be answered.
+    async fn push(gateway: &Arc<Gateway>, caller: &Caller, push: Push<'_>) -> Result<(), Refusal>;
+
+    /// Pushes as far as scrapes see it, and leaves.
+    fn push_and_leave(gateway: &Arc<Gateway>, caller: &Caller, push: Push<'_>);
+}
+
+/// A push to one group.
+pub(crate) struct One;
+
+/// A push to many groups, which is stored whole or not at all.
+pub(crate) struct Together;
+
+/// A push to many groups, each stored for itself.
+pub(crate) struct Each;
+
+pub(crate) fn source(gateway: &Gateway, input: Input) -> Source {
+    Source {
+        input,
+        peer: None,
+        began: gateway.instant(),
+        request_bytes: 100,
+    }
+}
+
+/// A body in the text format.
+pub(crate) struct Text(pub(crate) String);
+
+impl Body for Text {
+    fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    fn is_text(&self) -> bool {
+        true
+    }
+
+    fn decode<'t>(&self, bytes: &'t [u8]) -> Result<Exposition<'t>, Refusal> {
+        text::decode(bytes, text::Options::default()).map_err(|error| Refusal::syntax(&error))
+    }
+}
+
+impl Way for One {
+    async fn push(gateway: &Arc<Gateway>, caller: &Caller, push: Push<'_>) -> Result<(), Refusal> {
+        let source = source(gateway, Input::Push);
+        let group = (key(push.job), PushMode::ReplaceGroup);
+        let mut admission = gateway.admit(caller, source, group, || Ok(push.wish()))?;
+        admission.received(push.lines.len() as u64);
+        let pending = admission.push(&Text(push.lines.to_owned()));
+        pending.settle().await.map(drop)
+    }
+
+    fn push_and_leave(gateway: &Arc<Gateway>, caller: &Caller, push: Push<'_>) {
+        let source = source(gateway, Input::Push);
+        let group = (key(push.job), PushMode::ReplaceGroup);
+        let admission = gateway.admit(caller, source, group, || Ok(push.wish()));
+        if let Ok(admission) = admission {
+            drop(admission.push(&Text(push.lines.to_owned())));
+        }
+    }
+}
+
+/// The same lines with the label that says to which group they belong.
+fn labelled(push: Push<'_>) -> Text {
+    let job = push.job;
+    let lines = push.lines.lines().map(|line| match line.split_once(' ') {
+        Some((name, value)) if !line.starts_with('#') => match name.split_once('{') {
+            Some((name, labels)) => format!("{name}{{job=\"{job}\",{labels} {value}\n"),
+            None => format!("{name}{{job=\"{job}\"}} {value}\n"),
+        },
+        _ => format!("{line}\n"),
+    });
+    Text(lines.collect())
+}
+
+async fn push_many(
+    gateway: &Arc<Gateway>,
+    caller: &Caller,
+    push: Push<'_>,
+    partial: bool,
+) -> Result<(), Refusal> {
+    let source = source(gateway, Input::Many);
+    let admission = gateway.admit_many(caller, source, || Ok(push.wish()))?;
+    let outcome = admission.push(&labelled(push), &by_job(partial)).settle().await?;
+    match outcome.refused.into_iter().next() {
+        Some((_, refusal)) => Err(refusal),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn by_job(partial: bool) -> Grouping {
+    Grouping {
+        labels: vec!["job".to_owned()],
+        partial,
+    }
+}
+
+fn push_many_and_leave(gateway: &Arc<Gateway>, caller: &Caller, push: Push<'_>, partial: bool) {
+    let source = source(gateway, Input::Many);
+    if let Ok(admission) = gateway.admit_many(caller, source, || Ok(push.wish())) {
+        drop(admission.push(&labelled(push), &by_job(partial)));
+    }
+}
+
+impl Way for Together {
+    async fn push(gateway: &Arc<Gateway>, caller: &Caller, push: Push<'_>) -> Result<(), Refusal> {
+        push_many(gateway, caller, push, false).await
+    }
+
+    fn push_and_leave(gateway: &Arc<Gateway>, caller: &Caller, push: Push<'_>) {
+        push_many_and_leave(gateway, caller, push, false);
+    }
+}
+
+impl Way for Each {
+    async fn push(gateway: &Arc<Gateway>, caller: &Caller, push: Push<'_>) -> Result<(), Refusal> {
+        push_many(gateway, caller, push, true).await
+    }
+
+    fn push_and_leave(gateway: &Arc<Gateway>, caller: &Caller, push: Push<'_>) {
+        push_many_and_leave(gateway, caller, push, true);
+    }
+}

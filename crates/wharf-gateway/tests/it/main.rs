@@ -1,0 +1,9 @@
+//! Use cases in process, with a clock that the test sets.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+mod conformance;
+mod deleting;
+mod inputs;
+mod outcomes;
+mod support;

@@ -1,0 +1,175 @@
+//! A gateway with a clock that stands still, and what there is to be seen of it.
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use wharf_gateway::telemetry::{BuildLabels, Telemetry};
+use wharf_gateway::{Caller, Change, Follower, Gateway, Loader, Policy, Remote, Settings};
+use wharf_ledger::{Ledger, Options, SimulatedDisk};
+use wharf_model::{GroupingKey, Value};
+use wharf_store::{Clock, UnixNanos};
+
+const START: UnixNanos = UnixNanos(1_800_000_000_000_000_000);
+
+/// Stands still until it is told how much later it is.
+#[derive(Debug, Clone)]
+pub(crate) struct SetClock(Arc<Mutex<(UnixNanos, Instant)>>);
+
+impl SetClock {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new((START, Instant::now()))))
+    }
+
+    pub(crate) fn later(&self, by: Duration) {
+        let mut now = self.0.lock().unwrap();
+        now.0.0 += i64::try_from(by.as_nanos()).unwrap();
+        now.1 += by;
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> UnixNanos {
+        self.0.lock().unwrap().0
+    }
+
+    fn instant(&self) -> Instant {
+        self.0.lock().unwrap().1
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) clock: SetClock,
+    followed: tokio::sync::Mutex<Follower>,
+}
+
+/// A gateway without rules.
+pub(crate) fn plain() -> World {
+    world(Settings::default(), Policy::default())
+}
+
+/// A gateway with these settings and rules, whose groups are in memory.
+pub(crate) fn world(settings: Settings, policy: Policy) -> World {
+    let clock = SetClock::new();
+    let build = BuildLabels {
+        branch: "",
+        goarch: "",
+        goos: "",
+        goversion: "",
+        revision: "",
+        tags: "",
+        version: "",
+    };
+    let no_loader: Option<Loader> = None;
+    let gateway = Gateway::new(
+        settings,
+        Telemetry::new(build),
+        Box::new(clock.clone()),
+        (policy, no_loader),
+        Vec::new(),
+    );
+    gateway.set_loaded();
+    let followed = gateway.activity().changes.follow(&anybody().client()).unwrap();
+    World {
+        gateway: Arc::new(gateway),
+        clock,
+        followed: tokio::sync::Mutex::new(followed),
+    }
+}
+
+impl World {
+    /// From now on changes wait for this disk.
+    pub(crate) fn on(self, disk: &SimulatedDisk) -> Self {
+        let store = self.gateway.store();
+        let mut replay = |replayed: wharf_ledger::Replayed<'_>| Ok(store.replay(replayed.record)?);
+        let opened = Ledger::open(Arc::new(disk.clone()), Options::default(), &mut replay);
+        let (ledger, recovery) = opened.unwrap();
+        store.attach(ledger, recovery.last, true);
+        self
+    }
+
+    /// How many series a group has; none if there is no such group.
+    pub(crate) fn series(&self, job: &str) -> Option<u64> {
+        let group = self.gateway.store().group(&key(job))?;
+        Some(group.info().series)
+    }
+
+    /// The sum of the values of a family of the gateway itself whose metrics have this label value.
+    fn counted(&self, family: &str, label: &str) -> u64 {
+        let snapshot = self.gateway.store().snapshot();
+        let own = self.gateway.own_families(&snapshot);
+        let found = own.families.iter().find(|one| own.text(one.name) == family);
+        let metrics = found.into_iter().flat_map(|family| &family.metrics);
+        let wanted = metrics.filter(|metric| own.labels(metric.labels).any(|(_, value)| value == label));
+        let value: f64 = wanted
+            .map(|metric| match metric.value {
+                Value::Number(value) => value,
+                _ => 0.0,
+            })
+            .sum();
+        value.to_string().parse().unwrap()
+    }
+
+    /// Pushes that were refused for this reason.
+    pub(crate) fn refused(&self, reason: &str) -> u64 {
+        self.counted("wharf_pushes_refused_total", reason)
+    }
+
+    /// Requests to push in the last hour that were stored, and that were not.
+    pub(crate) fn hour(&self) -> (u64, u64) {
+        let (_, sums) = self.gateway.activity().hour.read(self.clock.instant());
+        (sums.pushes, sums.refused)
+    }
+
+    /// What the history has of a group: for each push, why it was refused; empty if it was not.
+    pub(crate) fn history(&self, job: &str) -> Vec<String> {
+        self.gateway.catch_up();
+        let past = self.gateway.activity().history().unwrap().group(&key(job));
+        let pushes = past.map(|past| past.pushes).unwrap_or_default();
+        pushes
+            .iter()
+            .map(|push| push.refused.as_deref().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// What followers are told since the last time this was asked.
+    pub(crate) async fn notices(&self) -> Vec<(String, Change)> {
+        self.gateway.observe();
+        let mut followed = self.followed.lock().await;
+        let next = tokio::time::timeout(Duration::from_millis(1), followed.next());
+        let notice = next.await.ok().flatten();
+        let groups = notice.and_then(|notice| notice.groups);
+        groups
+            .iter()
+            .flat_map(|groups| groups.iter())
+            .map(|(key, change)| (key.job().to_owned(), *change))
+            .collect()
+    }
+
+    /// Whether a group says that a push to it failed.
+    pub(crate) fn says_failed(&self, job: &str) -> bool {
+        let group = self.gateway.store().group(&key(job));
+        group.is_some_and(|group| group.info().failure_time > 0.0)
+    }
+}
+
+pub(crate) fn key(job: &str) -> GroupingKey {
+    GroupingKey::new([("job", job)]).unwrap()
+}
+
+/// A caller who may do everything: there are no rules.
+pub(crate) fn anybody() -> Caller {
+    Caller::unlimited(Remote::User(None), None)
+}
+
+/// What a task that runs beside the test comes to, which takes some turns.
+pub(crate) async fn eventually<T: PartialEq + Debug>(expected: T, found: impl Fn() -> T) {
+    for _ in 0..10_000 {
+        if found() == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(found(), expected);
+}
