@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
+pub use self::board::Started;
 use self::board::{Board, Pace, States};
 pub use self::life::Life;
 use crate::Shutdown;
@@ -41,10 +42,6 @@ pub struct Part {
     after: Vec<Started>,
     limit: Duration,
 }
-
-/// A part that was started, for those that come after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Started(usize);
 
 impl Part {
     /// A part that begins at once, and may take 15 seconds to end.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::Started;
+/// A part that was started, for those that come after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Started(pub(super) usize);
 
 /// What says when it is time for what a part does again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Started;
-use super::board::Board;
+use super::board::{Board, Started};
 
 /// What a part is handed: how it says that it is ready, and how it learns that it is to stop.
 #[derive(Debug)]
