@@ -193,11 +193,6 @@ fn write_error(out: &mut Vec<u8>, past: &GroupHistory, with_text: bool) {
     object.end();
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a double keeps a millisecond for some hundred thousand years"
-)]
-
 /// The double that is written with the same digits.
 fn widen(seconds: f32) -> f64 {
     seconds.to_string().parse().unwrap_or(f64::from(seconds))

@@ -95,6 +95,10 @@ impl Condition {
     }
 }
 
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a double keeps a millisecond for some hundred thousand years"
+)]
 pub(super) fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }
