@@ -3,7 +3,7 @@
 //! Recording takes a short lock or one atomic operation. [`Telemetry::exposition`] then makes ordinary families of
 //! it all, so that every encoder knows what to do with them.
 //!
-//! The `pushgateway_` families and those of the process have the names, types and help texts of the original, since
+//! The `pushgateway_` families and those of the process have the names, types and help texts of the Pushgateway, since
 //! dashboards and alerts know them. Those of Wharf itself start with `wharf_`.
 
 mod assemble;
@@ -146,7 +146,7 @@ struct Scrapes {
     size_bytes: Histogram,
 }
 
-/// The quantiles of the push summaries, as the original shows them.
+/// The quantiles of the push summaries, as the Pushgateway shows them.
 const QUANTILES: [f64; 3] = [0.1, 0.5, 0.9];
 
 const SCRAPE_DURATION_BOUNDS: [f64; 12] = [
@@ -405,7 +405,7 @@ impl Telemetry {
         *lock(&self.requests).entry(labels).or_default() += 1;
     }
 
-    /// A push was answered, be it with success or not. `size_bytes` is the size of the whole request as the original
+    /// A push was answered, be it with success or not. `size_bytes` is the size of the whole request as the Pushgateway
     /// reckons it: header and body.
     #[expect(clippy::cast_precision_loss, reason = "a size above 2^53 may be rounded")]
     pub fn record_push(&self, now: Instant, method: &'static str, size_bytes: u64, duration: Duration) {

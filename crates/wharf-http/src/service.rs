@@ -25,7 +25,7 @@ pub struct HttpSettings {
     pub telemetry_path: String,
     /// Whether `/-/quit` ends the process.
     pub lifecycle: bool,
-    /// Whether the text format is read as strictly as the original reads it.
+    /// Whether the text format is read as strictly as the Pushgateway reads it.
     pub strict_text: bool,
     /// The status of an accepted push: 200, or 202 for clients that know no other.
     pub success_status: StatusCode,

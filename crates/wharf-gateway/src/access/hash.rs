@@ -8,7 +8,7 @@ use bcrypt::HashParts;
 
 /// A bcrypt hash: version, cost, and 53 characters of salt and hash.
 ///
-/// It is read as Go reads it, since files are there that work with the original: what stands behind the hash does not
+/// It is read as Go reads it, since files are there that work with the Pushgateway: what stands behind the hash does not
 /// count, as the line feed that a block of YAML ends in; and the letter of the version makes no difference.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash {
@@ -18,7 +18,7 @@ pub struct PasswordHash {
     excess: usize,
 }
 
-/// Why a text is no bcrypt hash. The words are those of the original where it has any.
+/// Why a text is no bcrypt hash. The words are those of the Pushgateway where it has any.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
     /// Most likely the password itself.

@@ -14,7 +14,7 @@ pub(super) const fn own(name: &'static str, metric_type: MetricType, help: &'sta
     }
 }
 
-/// A family that pushes may join with the same help only, as the original demands.
+/// A family that pushes may join with the same help only, as the Pushgateway demands.
 pub(super) const fn with_fixed_help(
     name: &'static str,
     metric_type: MetricType,

@@ -7,7 +7,7 @@ use super::sketch::Sketch;
 /// The window is made of this many parts, the oldest of which is forgotten at a time.
 const PARTS: usize = 5;
 
-/// How long one part lasts. Quantiles look back four to five parts: eight to ten minutes, as the original's do.
+/// How long one part lasts. Quantiles look back four to five parts: eight to ten minutes, as the Pushgateway's do.
 const PART: Duration = Duration::from_secs(2 * 60);
 
 /// A summary over a sliding window.

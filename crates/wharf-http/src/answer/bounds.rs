@@ -1,4 +1,4 @@
-//! Bucket boundaries of native histograms, to the last digit as the original prints them.
+//! Bucket boundaries of native histograms, to the last digit as the Pushgateway prints them.
 
 /// 2^(i/256 - 1), as Prometheus' libraries have it: up to two units in the last place below the true value.
 /// Every resolution takes its boundaries from this one.

@@ -14,7 +14,7 @@ pub(crate) fn answer(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) 
     response
 }
 
-/// The same for the gateway's own page only: no other may read what the original would not show it.
+/// The same for the gateway's own page only: no other may read what the Pushgateway would not show it.
 pub(crate) fn private(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
     let mut response = enveloped(status, write_data);
     let no_store = HeaderValue::from_static("no-store");

@@ -1,4 +1,4 @@
-//! Small responses, byte for byte those of the original.
+//! Small responses, byte for byte those of the Pushgateway.
 
 use http::header::{ALLOW, CONTENT_TYPE, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderValue, Method, Response, StatusCode};

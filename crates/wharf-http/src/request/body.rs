@@ -274,7 +274,7 @@ pub(crate) async fn discard<B: Body + Unpin>(headers: &HeaderMap, mut body: B, t
 /// Expands a body.
 ///
 /// # Errors
-/// 413 if it expands beyond `limit_bytes`; 400 with the original's words where it has any.
+/// 413 if it expands beyond `limit_bytes`; 400 with the Pushgateway's words where it has any.
 pub(crate) fn expand(encoding: ContentEncoding, body: Bytes, limit_bytes: usize) -> Result<Bytes, BodyError> {
     match encoding {
         ContentEncoding::Identity => Ok(body),

@@ -14,7 +14,7 @@ pub enum BodyFormat {
     Protobuf,
 }
 
-/// The format that the `Content-Type` names. Everything unknown, malformed or missing is text, as the original
+/// The format that the `Content-Type` names. Everything unknown, malformed or missing is text, as the Pushgateway
 /// has it.
 pub(crate) fn format(headers: &HeaderMap) -> BodyFormat {
     let mut parts = content_type(headers).split(';');

@@ -13,7 +13,7 @@ use wharf_model::{GroupingKey, GroupingKeyError};
 
 use crate::request::path::percent_encode;
 
-/// Why a push URL names no group. The texts are those of the original.
+/// Why a push URL names no group. The texts are those of the Pushgateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum UrlError {
     JobEncoding {
@@ -82,7 +82,7 @@ impl From<UrlError> for Refusal {
 
 /// Reads the part of a push path behind `/metrics/job`: `rest` begins with `/` or `@base64/`.
 ///
-/// The checks come in the order of the original, which decides on the text when several things are wrong.
+/// The checks come in the order of the Pushgateway, which decides on the text when several things are wrong.
 pub(crate) fn parse(rest: &[u8], names: NameRule) -> Result<GroupingKey, UrlError> {
     let (job_is_base64, rest) = match rest.strip_prefix(b"@base64") {
         Some(rest) => (true, rest),
@@ -186,7 +186,7 @@ fn parse_label(name: &[u8], value: &[u8], names: NameRule) -> Result<(String, Ve
     Ok((name.into_owned(), value))
 }
 
-/// Decodes URL-safe base64 (RFC 4648, section 5) as leniently as the original: padding is optional, line breaks
+/// Decodes URL-safe base64 (RFC 4648, section 5) as leniently as the Pushgateway: padding is optional, line breaks
 /// are skipped, bits beyond the last byte are ignored. The error has what was decoded, and where it stopped.
 fn decode_base64(text: &[u8]) -> Result<Vec<u8>, (Vec<u8>, usize)> {
     let end = text

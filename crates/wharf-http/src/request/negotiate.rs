@@ -105,7 +105,7 @@ fn entry(text: &str) -> Entry<'_> {
     }
 }
 
-/// The compression for a scraper. At equal quality: none before gzip, as the original chooses, and gzip, whose
+/// The compression for a scraper. At equal quality: none before gzip, as the Pushgateway chooses, and gzip, whose
 /// compressed leaves are there already, before zstd.
 pub(crate) fn compression(headers: &HeaderMap) -> Compression {
     let accept = headers

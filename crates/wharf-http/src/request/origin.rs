@@ -27,7 +27,7 @@ pub struct Origins {
 #[derive(Debug, Clone)]
 enum Listed {
     None,
-    /// Everyone, as for the original.
+    /// Everyone, as for the Pushgateway.
     Any,
     Matching(Regex),
 }
@@ -97,7 +97,7 @@ impl Origins {
         is_own || matches!(&self.listed, Listed::Matching(pattern) if pattern.is_match(origin))
     }
 
-    /// Lets pages of listed origins read an answer of the JSON API, in the words of the original.
+    /// Lets pages of listed origins read an answer of the JSON API, in the words of the Pushgateway.
     pub(crate) fn share(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
         let allowed = match (&self.listed, origin) {
             (Listed::None, _) => return,

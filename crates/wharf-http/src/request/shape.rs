@@ -2,7 +2,7 @@
 //! what comes next is a request to one and part of a body to the other.
 //!
 //! The library refuses most of these: lengths that differ, folded lines, codings that end in something else than
-//! `chunked`. Here are the others, with the words of the original's library where it has some.
+//! `chunked`. Here are the others, with the words of the Pushgateway's library where it has some.
 
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Request, Response, StatusCode, Version};

@@ -1,6 +1,6 @@
 //! `/api/v1/groups`: which groups there are, and deleting those that selectors name.
 //!
-//! Nothing here has to be ignored for the sake of the original, so a parameter that is not known is refused: a
+//! Nothing here has to be ignored for the sake of the Pushgateway, so a parameter that is not known is refused: a
 //! misspelt `older_than` must not delete more than was meant.
 
 mod cursor;

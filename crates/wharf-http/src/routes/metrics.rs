@@ -129,7 +129,7 @@ fn write_histogram(
             buckets.map(|bucket| (bucket.upper_bound, bucket.cumulative_count)),
         );
     }
-    // The original takes a float count only if it is above 0, and its integer count is 0 then.
+    // The Pushgateway takes a float count only if it is above 0, and its integer count is 0 then.
     let is_positive = histogram.count.as_f64() > 0.0;
     write_count(
         object.key("count"),

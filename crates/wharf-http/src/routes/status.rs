@@ -31,7 +31,7 @@ pub(crate) fn show(service: &Service, caller: &Caller) -> Response<ResponseBody>
             .map(|(key, value)| (key.as_str(), value.as_str()));
         write_strings(data.key("flags"), flags);
         data.string("start_time", &rfc3339(service.gateway.started_at()));
-        // Beyond the original: whether pushes can be stored, and what else is wrong; and the time, as the clock of
+        // Beyond the Pushgateway: whether pushes can be stored, and what else is wrong; and the time, as the clock of
         // whoever reads may be another.
         let failure = service.gateway.store().failure();
         let state = match (&failure, service.gateway.store().writer_statistics()) {

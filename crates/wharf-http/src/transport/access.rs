@@ -1,7 +1,7 @@
 //! Who may ask, how often, and what is put on every answer: what stands before the gateway if there is a web config
 //! file.
 //!
-//! The order is that of the original: settings in force, rate, headers, credentials. A request that is refused here
+//! The order is that of the Pushgateway: settings in force, rate, headers, credentials. A request that is refused here
 //! is none of the gateway's: its metrics of requests do not count it.
 
 use std::fmt;

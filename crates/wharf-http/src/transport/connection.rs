@@ -23,7 +23,7 @@ use crate::transport::stream::Stream;
 use crate::transport::targets::Targets;
 use crate::transport::watched::Watched;
 
-/// The original's limit on a request's head, and the slack that Go adds.
+/// The Pushgateway's limit on a request's head, and the slack that Go adds.
 const MAX_HEAD_BYTES: usize = (1 << 20) + 4096;
 
 /// The same over HTTP/2, where a byte that points into a table can stand for a header: room for a path of 64 KiB, longer ones
@@ -141,7 +141,7 @@ impl<H: Handler> Connections<H> {
             .http2()
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(MAX_HEAD_BYTES_HTTP2);
-        // Without TLS there is no HTTP/2, as with the original: no client of it could have begun so.
+        // Without TLS there is no HTTP/2, as with the Pushgateway: no client of it could have begun so.
         if !self
             .door
             .front()

@@ -14,7 +14,7 @@ use crate::transport::socket::Socket;
 
 /// For a handshake, from the connection on.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// What clients are told that speak HTTP where TLS is spoken, in the original's words.
+/// What clients are told that speak HTTP where TLS is spoken, in the Pushgateway's words.
 const PLAIN_HTTP: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 /// How much of such a request is taken, and for how long, so that its sender gets to see the answer.

@@ -1,6 +1,6 @@
 //! TLS: from checked settings to what a handshake needs.
 //!
-//! The settings are those of the original's web config file. TLS 1.0 and 1.1, suites with CBC and the curve P-521
+//! The settings are those of the Pushgateway's web config file. TLS 1.0 and 1.1, suites with CBC and the curve P-521
 //! are not to be had here: settings that name nothing else are refused, and [`TlsSettings::build`] says what it left
 //! out of others.
 

@@ -19,7 +19,7 @@ pub(crate) struct Look<'g> {
 }
 
 /// A group, and its past.
-pub(crate) struct Shown<'l> {
+pub(crate) struct GroupAndPast<'l> {
     look: &'l Look<'l>,
     info: &'l GroupInfo,
     past: GroupHistory,
@@ -48,8 +48,8 @@ impl<'g> Look<'g> {
         self.service.gateway.activity().history()?.group(key)
     }
 
-    pub(crate) fn group<'l>(&'l self, info: &'l GroupInfo) -> Shown<'l> {
-        Shown {
+    pub(crate) fn group<'l>(&'l self, info: &'l GroupInfo) -> GroupAndPast<'l> {
+        GroupAndPast {
             look: self,
             info,
             past: self.past(&info.key).unwrap_or_default(),
@@ -58,7 +58,7 @@ impl<'g> Look<'g> {
 }
 
 /// A member of a listed group: its name, and how its value is written.
-type Field = (&'static str, fn(&Shown<'_>, &mut Vec<u8>));
+type Field = (&'static str, fn(&GroupAndPast<'_>, &mut Vec<u8>));
 
 /// What a listing shows of each group, in this order.
 pub(super) const FIELDS: [Field; 16] = [
@@ -129,7 +129,7 @@ pub(super) const FIELDS: [Field; 16] = [
 pub(super) const DEFAULT_FIELDS: usize = FIELDS.len() - 1;
 
 /// Writes the members of a group that stands alone; how many families it has is said there in another way.
-pub(crate) fn write_fields(object: &mut Members<'_>, group: &Shown<'_>) {
+pub(crate) fn write_fields(object: &mut Members<'_>, group: &GroupAndPast<'_>) {
     for (name, write) in FIELDS.iter().take(DEFAULT_FIELDS) {
         match *name {
             "families" => object.integer("families_total", group.info.families as u64),

@@ -70,7 +70,7 @@ impl Condition {
     /// Whether a state holds. The pulse is asked for only if it matters.
     pub(super) fn is(&self, state: State, moment: Moment, pulse: impl FnOnce() -> Pulse) -> bool {
         match state {
-            // Most refusals move no time of the group, as the original has it; but the push failed.
+            // Most refusals move no time of the group, as the Pushgateway has it; but the push failed.
             State::Failed => {
                 self.failure_time > self.push_time
                     || pulse().refused_at_ms.is_some_and(|at| {
