@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, EXPECT, ORIGIN};
+use http::header::{CONTENT_LENGTH, ORIGIN};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use wharf_gateway::{Caller, Input, Peer, Refusal, Remote, Source, identify};
@@ -10,6 +10,7 @@ use wharf_gateway::{Caller, Input, Peer, Refusal, Remote, Source, identify};
 use crate::answer::envelope::Shareable;
 use crate::answer::respond;
 use crate::answer::status::{self, Denied};
+use crate::request::arrived::Arrived;
 use crate::request::path::{clean, percent_decode, percent_encode};
 use crate::request::{body, claim, shape};
 use crate::routes::push;
@@ -25,11 +26,7 @@ use crate::transport::purpose::Purpose;
 
 impl Service {
     /// Answers one request that has come through a door.
-    pub(crate) async fn handle(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        door: &Door,
-    ) -> Response<ResponseBody> {
+    pub(crate) async fn handle(self: Arc<Self>, request: Arrived, door: &Door) -> Response<ResponseBody> {
         let _counted = self.gateway.telemetry().request_started();
         if let Err(unreadable) = shape::check(&request) {
             return unreadable.into_response();
@@ -112,7 +109,7 @@ impl Service {
         self: &Arc<Self>,
         path: &[u8],
         routed: Routed,
-        request: Request<Incoming>,
+        mut request: Arrived,
         caller: &Caller,
         door: &Door,
     ) -> Response<ResponseBody> {
@@ -141,15 +138,15 @@ impl Service {
         let cleaned = clean(asked);
         // CONNECT asks for a host and not for a path.
         if cleaned != asked && !matches!(asked, "" | "*") {
-            let request = self.without_body(request).await;
+            self.without_body(&mut request).await;
             return redirect(StatusCode::MOVED_PERMANENTLY, &request, &cleaned);
         }
         let Routed::To(row, key_at) = routed else {
-            let request = self.without_body(request).await;
+            self.without_body(&mut request).await;
             return unrouted(routed, &request);
         };
         if !door.serves(row.at) {
-            self.without_body(request).await;
+            self.without_body(&mut request).await;
             return respond::at_another_address(row.at);
         }
         let method = method_label(request.method());
@@ -190,20 +187,19 @@ impl Service {
 
     /// Takes the rest of a request that goes no further. It is none of those in flight, and whoever sent it may be nobody: there
     /// is little room for such, and none for their heads. Those beyond may see a broken connection instead of an answer.
-    async fn turn_away(&self, request: Request<Incoming>) {
-        let (parts, body) = request.into_parts();
-        let is_asked_for = !parts.headers.contains_key(EXPECT);
+    async fn turn_away(&self, request: Arrived) {
+        let (parts, mut body) = (*request).into_parts();
+        let asks_first = body::asks_first(&parts.headers);
         drop(parts);
-        if is_asked_for && let Ok(_permit) = self.turned_away.try_acquire() {
-            body::discard(&HeaderMap::new(), body, self.settings.body_timeout).await;
+        if let Ok(_permit) = self.turned_away.try_acquire() {
+            body::discard(asks_first, &mut body, self.settings.body_timeout).await;
         }
     }
 
-    /// The request without its body, which nobody looks at.
-    pub(crate) async fn without_body(&self, request: Request<Incoming>) -> Request<()> {
-        let (parts, body) = request.into_parts();
-        body::discard(&parts.headers, body, self.settings.body_timeout).await;
-        Request::from_parts(parts, ())
+    /// Takes the body of a request, which nobody looks at.
+    pub(crate) async fn without_body(&self, request: &mut Request<Incoming>) {
+        let asks_first = body::asks_first(request.headers());
+        body::discard(asks_first, request.body_mut(), self.settings.body_timeout).await;
     }
 
     /// A push gets no further than its route.
@@ -217,13 +213,13 @@ impl Service {
         self: Arc<Self>,
         (row, key_at): (&'static Row, usize),
         path: &[u8],
-        request: Request<Incoming>,
+        mut request: Arrived,
         caller: &Caller,
         (door, source): (&Door, Option<Source>),
     ) -> Response<ResponseBody> {
         if let Some(Err(refusal)) = row.need.map(|need| caller.demand(need)) {
             self.count_unstored(source);
-            self.without_body(request).await;
+            self.without_body(&mut request).await;
             return status::answer(refusal);
         }
         if row.needs_store
@@ -247,9 +243,9 @@ impl Service {
         if let Handler::WithBody(handler) = row.handler {
             return handler(asked, request).await;
         }
-        let head = asked.service.without_body(request).await.into_parts().0;
-        asked.headers = head.headers;
-        asked.query = head.uri.query();
+        asked.service.without_body(&mut request).await;
+        asked.headers = std::mem::take(request.headers_mut());
+        asked.query = request.uri().query();
         match row.handler {
             Handler::Now(handler) => handler(&asked),
             Handler::Later(handler) => handler(asked).await,
@@ -260,7 +256,7 @@ impl Service {
 }
 
 /// Answers a request that no handler takes.
-fn unrouted(routed: Routed, request: &Request<()>) -> Response<ResponseBody> {
+fn unrouted(routed: Routed, request: &Request<Incoming>) -> Response<ResponseBody> {
     match routed {
         Routed::Redirect(target) => {
             let get = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -279,7 +275,7 @@ fn unrouted(routed: Routed, request: &Request<()>) -> Response<ResponseBody> {
 }
 
 /// To another path, the query kept.
-fn redirect(status: StatusCode, request: &Request<()>, path: &str) -> Response<ResponseBody> {
+fn redirect(status: StatusCode, request: &Request<Incoming>, path: &str) -> Response<ResponseBody> {
     let target = match request.uri().query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),

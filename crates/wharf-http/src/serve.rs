@@ -39,7 +39,7 @@ impl Handler for Service {
         request: Request<Incoming>,
         door: &Door,
     ) -> impl Future<Output = Response<ResponseBody>> + Send {
-        self.handle(request, door)
+        self.handle(Box::new(request), door)
     }
 
     fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {

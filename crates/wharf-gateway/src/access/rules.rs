@@ -129,10 +129,11 @@ pub async fn identify<'c>(
     names: &[String],
 ) -> Result<Caller, Refusal> {
     match (rules, users) {
-        (Some(rules), _) if needs_right => rules.caller(users, claims(), from, names).await,
+        // Boxed, since most gateways have neither rules nor passwords, and a future is as large as its largest branch.
+        (Some(rules), _) if needs_right => Box::pin(rules.caller(users, claims(), from, names)).await,
         (Some(_), _) => Ok(Caller::none(from)),
         (None, None) => Ok(Caller::unlimited(from, None)),
-        (None, Some(users)) => match users.admit_claim(claims(), from).await {
+        (None, Some(users)) => match Box::pin(users.admit_claim(claims(), from)).await {
             Verdict::Admitted => Ok(Caller::unlimited(from, Some(Arc::clone(users)))),
             Verdict::Refused => Err(Refusal::credentials(Proofs::PASSWORD)),
             Verdict::Busy => Err(Refusal::too_many_passwords()),

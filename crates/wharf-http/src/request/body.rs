@@ -153,7 +153,7 @@ where
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|declared| declared > limit_bytes as u64) {
-        discard(headers, body, timeout).await;
+        discard(asks_first(headers), &mut body, timeout).await;
         return Err(BodyError::TooLarge(limit_bytes));
     }
     let read = async {
@@ -164,7 +164,8 @@ where
         let mut pace = None;
         loop {
             let frame = match &pace {
-                Some(pace) => Pace::keep(pace, body.frame()).await?,
+                // Rare, and large beside what is not.
+                Some(pace) => Box::pin(Pace::keep(pace, body.frame())).await?,
                 None => body.frame().await,
             };
             let Some(frame) = frame else { break };
@@ -182,7 +183,7 @@ where
             };
             if let Err(error) = room {
                 drop((first, whole, place));
-                discard(headers, body, timeout).await;
+                discard(asks_first(headers), &mut body, timeout).await;
                 return Err(error);
             }
             if place.is_some() {
@@ -258,17 +259,23 @@ impl Pace {
 /// A client that pauses for so long while its body is discarded waits for the answer.
 const DISCARD_PAUSE: Duration = Duration::from_millis(500);
 
+/// Whether a client waits to be asked for the body.
+pub(crate) fn asks_first(headers: &HeaderMap) -> bool {
+    headers.contains_key(EXPECT)
+}
+
 /// Takes the rest of a body that nobody looks at. Many clients send all of it before they look for the answer, and
 /// see a broken connection instead of it if nobody takes what they send; others send their next request behind it.
-pub(crate) async fn discard<B: Body + Unpin>(headers: &HeaderMap, mut body: B, timeout: Duration) {
-    if headers.contains_key(EXPECT) {
-        // The client asks before it sends; the answer is no.
-        return;
+pub(crate) async fn discard<B: Body + Unpin>(asks_first: bool, body: &mut B, timeout: Duration) {
+    // If the client asks before it sends, the answer is no.
+    if !body.is_end_stream() && !asks_first {
+        // After the timeout the client gets its answer, if it still looks for one. This is rare, and large beside what is not.
+        let _in_time = Box::pin(tokio::time::timeout(timeout, take(body))).await;
     }
-    let all =
-        async { while let Ok(Some(Ok(_))) = tokio::time::timeout(DISCARD_PAUSE, body.frame()).await {} };
-    // After the timeout the client gets its answer, if it still looks for one.
-    let _in_time = tokio::time::timeout(timeout, all).await;
+}
+
+async fn take<B: Body + Unpin>(body: &mut B) {
+    while let Ok(Some(Ok(_))) = tokio::time::timeout(DISCARD_PAUSE, body.frame()).await {}
 }
 
 /// Expands a body.

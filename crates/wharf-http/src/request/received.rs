@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request};
-use hyper::body::Incoming;
+use http::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wharf_exposition::{openmetrics, protobuf, text};
 use wharf_gateway::{Body, Caller, Peer, Permit, Places, Reason, Refusal};
@@ -13,6 +12,7 @@ use wharf_model::Exposition;
 use wharf_model::name::NameRule;
 
 use crate::request::advice;
+use crate::request::arrived::Arrived;
 use crate::request::body::{self, ContentEncoding};
 use crate::request::content::{self, BodyFormat};
 
@@ -64,12 +64,8 @@ pub(crate) struct Received {
 
 impl Received {
     /// Reads the body of a request as it was sent.
-    pub(crate) async fn read(
-        bodies: &Bodies,
-        request: Request<Incoming>,
-        caller: &Caller,
-    ) -> Result<Self, Refusal> {
-        let (parts, incoming) = request.into_parts();
+    pub(crate) async fn read(bodies: &Bodies, request: Arrived, caller: &Caller) -> Result<Self, Refusal> {
+        let (parts, incoming) = (*request).into_parts();
         let receiving = (&bodies.receiving, &caller.client());
         let (limit, timeout) = (bodies.max_bytes, bodies.timeout);
         let (body, received) = body::read(&parts.headers, incoming, limit, timeout, receiving).await?;

@@ -10,6 +10,7 @@ use wharf_gateway::{Admission, Caller, Content, Pending, Pushed, Refusal, Right,
 
 use crate::answer::respond;
 use crate::answer::status;
+use crate::request::arrived::Arrived;
 use crate::request::grouping::{self, UrlError};
 use crate::request::options::{self, replaced_by};
 use crate::request::received::Received;
@@ -40,7 +41,7 @@ pub(crate) fn refused_before(
 }
 
 /// Answers a push to the group that the path names.
-pub(crate) async fn handle(asked: Asked<'_>, request: Request<Incoming>) -> Response<ResponseBody> {
+pub(crate) async fn handle(asked: Asked<'_>, mut request: Arrived) -> Response<ResponseBody> {
     let Asked {
         service,
         caller,
@@ -56,7 +57,7 @@ pub(crate) async fn handle(asked: Asked<'_>, request: Request<Incoming>) -> Resp
         Ok(key) => key,
         Err(error) => {
             tracing::debug!(url = %grouping::GoQuoted(path), err = %error, "failed to parse URL");
-            service.without_body(request).await;
+            service.without_body(&mut request).await;
             let refusal = Refusal::from(error);
             service.gateway.refuse(source, None, &refusal);
             return status::answer(refusal);
@@ -69,7 +70,7 @@ pub(crate) async fn handle(asked: Asked<'_>, request: Request<Incoming>) -> Resp
     let pushed = match admitted {
         Ok(admission) => push(&service, admission, request).await,
         Err(refusal) => {
-            service.without_body(request).await;
+            service.without_body(&mut request).await;
             Err(refusal)
         }
     };
@@ -97,7 +98,7 @@ pub(crate) async fn delete(asked: Asked<'_>) -> Response<ResponseBody> {
 async fn push(
     service: &Arc<Service>,
     mut admission: Admission,
-    request: Request<Incoming>,
+    request: Arrived,
 ) -> Result<Settled, Refusal> {
     let received = match Received::read(&service.bodies, request, admission.caller()).await {
         Ok(received) => received,

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Request, Response};
-use hyper::body::Incoming;
+use http::{HeaderMap, Method, Response};
 use wharf_gateway::{Caller, Input, Need, Source};
 
+use crate::request::arrived::Arrived;
 use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 use crate::transport::door::Door;
@@ -49,7 +49,7 @@ pub(crate) enum Handler {
     /// The body does not matter here either.
     Later(for<'a> fn(Asked<'a>) -> Answering<'a>),
     /// What reads the body, or says that nobody does.
-    WithBody(for<'a> fn(Asked<'a>, Request<Incoming>) -> Answering<'a>),
+    WithBody(for<'a> fn(Asked<'a>, Arrived) -> Answering<'a>),
 }
 
 /// An answer on its way.

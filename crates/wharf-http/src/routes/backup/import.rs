@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::{Response, StatusCode};
 use jiff::Timestamp;
 use wharf_gateway::{Active, Body, Caller, Content, Lifespan, Refusal, Right};
 use wharf_model::GroupingKey;
@@ -14,7 +13,7 @@ use super::Line;
 use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
-use crate::request::body;
+use crate::request::arrived::Arrived;
 use crate::request::options;
 use crate::request::query;
 use crate::request::received::Received;
@@ -29,15 +28,14 @@ const MAX_LISTED: usize = 1_000;
 /// Answers with what has become of the groups. Each is stored for itself; nothing is if a line is none.
 pub(crate) async fn handle(
     service: Arc<Service>,
-    request: Request<Incoming>,
+    mut request: Arrived,
     caller: &Caller,
 ) -> Response<ResponseBody> {
     let overwrites = overwrites(request.uri().query());
     let imported = match overwrites {
         Ok(overwrites) => import(&service, request, caller, overwrites).await,
         Err(error) => {
-            let (parts, body) = request.into_parts();
-            body::discard(&parts.headers, body, service.settings.body_timeout).await;
+            service.without_body(&mut request).await;
             Err(error)
         }
     };
@@ -57,7 +55,7 @@ fn overwrites(query: Option<&str>) -> Result<bool, Refusal> {
 
 async fn import(
     service: &Arc<Service>,
-    request: Request<Incoming>,
+    request: Arrived,
     caller: &Caller,
     overwrites: bool,
 ) -> Result<Response<ResponseBody>, Refusal> {

@@ -13,6 +13,7 @@ use wharf_model::name::{NameRule, is_reserved_label_name};
 use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::{respond, status};
+use crate::request::arrived::Arrived;
 use crate::request::options;
 use crate::request::query;
 use crate::request::received::Received;
@@ -24,7 +25,7 @@ use crate::transport::chunks::ResponseBody;
 const MAX_LISTED: usize = 1_000;
 
 /// Answers a push to many groups.
-pub(crate) async fn handle(asked: Asked<'_>, request: Request<Incoming>) -> Response<ResponseBody> {
+pub(crate) async fn handle(asked: Asked<'_>, mut request: Arrived) -> Response<ResponseBody> {
     let Asked {
         service,
         caller,
@@ -38,7 +39,7 @@ pub(crate) async fn handle(asked: Asked<'_>, request: Request<Incoming>) -> Resp
     let pushed = match admit(&service, &request, caller, source) {
         Ok((admission, grouping)) => push(&service, admission, grouping, request).await,
         Err(refusal) => {
-            service.without_body(request).await;
+            service.without_body(&mut request).await;
             Err(refusal)
         }
     };
@@ -111,7 +112,7 @@ async fn push(
     service: &Arc<Service>,
     admission: ManyAdmission,
     grouping: Grouping,
-    request: Request<Incoming>,
+    request: Arrived,
 ) -> Result<ManyOutcome, Refusal> {
     let received = match Received::read(&service.bodies, request, admission.caller()).await {
         Ok(received) => received,
