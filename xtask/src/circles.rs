@@ -18,9 +18,10 @@ use self::paths::Source;
 use crate::shell::root;
 
 /// The crates that are without circles, and stay so.
-const CRATES: [&str; 5] = [
+const CRATES: [&str; 6] = [
     "wharf",
     "wharf-gateway",
+    "wharf-http",
     "wharf-scrape",
     "wharf-shared-log",
     "wharf-store",

@@ -13,6 +13,7 @@
 //!
 //! `docs/decisions/0005-request-targets.md` has the other ways that were thought of.
 
+mod escape;
 mod head;
 mod http2;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use std::task::{Context, Poll, ready};
 use memchr::memchr;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use self::escape::{escaped, is_taken};
 use self::http2::Frames;
 
 /// What the library has made of a head, told by the service that gets its request.
@@ -288,30 +290,6 @@ enum Chunk {
     /// Before the end of the line behind the last chunk, and before its line feed.
     Last,
     LastEnd,
-}
-
-/// Whether the library takes a byte in a path or a query, and means the same by it as Go.
-fn is_taken(byte: u8) -> bool {
-    matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'_' | b'a'..=0x7F)
-}
-
-/// The rest of a path and query, escaped where that is needed, and what comes behind it.
-fn escaped(rest: &[u8]) -> Vec<u8> {
-    let end = rest.iter().position(|byte| *byte <= b' ');
-    let (target, behind) = rest.split_at(end.unwrap_or(rest.len()));
-    [&escape(target), behind].concat()
-}
-
-fn escape(target: &[u8]) -> Vec<u8> {
-    let mut escaped = Vec::with_capacity(target.len() + 32);
-    for byte in target {
-        if is_taken(*byte) {
-            escaped.push(*byte);
-        } else {
-            escaped.extend_from_slice(format!("%{byte:02X}").as_bytes());
-        }
-    }
-    escaped
 }
 
 /// As many digits as 32 bits have.

@@ -3,7 +3,7 @@
 
 use memchr::memchr;
 
-use super::is_taken;
+use super::escape::is_taken;
 
 /// The longest name of a method that anybody sends has fewer bytes.
 const MAX_METHOD_BYTES: usize = 16;

@@ -8,6 +8,8 @@ mod huffman;
 
 use std::ops::Range;
 
+use super::escape::escape;
+
 /// What a client begins with.
 const PREFACE_BYTES: u64 = 24;
 const FRAME_HEAD_BYTES: usize = 9;
@@ -161,7 +163,7 @@ fn path_to_escape(block: &[u8]) -> Option<(Range<usize>, Vec<u8>)> {
         let start = reader.at;
         let value = reader.string()?;
         if is_path && !is_in_table && value.first() == Some(&b'/') && value.iter().all(|byte| *byte >= b' ') {
-            let path = super::escape(&value);
+            let path = escape(&value);
             return (path != value).then_some((start..reader.at, path));
         }
     }
