@@ -713,7 +713,9 @@ fn check_read(body: &[u8]) {
         Ok(exposition) => {
             let written = encode(&exposition, EscapingScheme::AllowUtf8);
             let shown = String::from_utf8_lossy(&written);
-            let reread = decode(&written, UTF8).unwrap_or_else(|error| panic!("{error}\n{shown}"));
+            let reread = decode(&written, UTF8)
+                .map_err(|error| format!("{error}\n{shown}"))
+                .unwrap();
             assert_eq!(reread.families.len(), exposition.families.len());
             let again = encode(&reread, EscapingScheme::AllowUtf8);
             assert_eq!(String::from_utf8_lossy(&again), shown);
