@@ -5,7 +5,7 @@
 //! callgrind and with one worker thread, and answers one connection.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::peers;
-use crate::shell::{Step, root};
+use crate::shell::{Step, root, variable};
 
 /// The numbers that were accepted.
 const ACCEPTED: &str = "xtask/instructions.txt";
@@ -86,6 +86,17 @@ const ON_DISK: [Question; 1] = [Question {
     ask: push_same_shape,
 }];
 
+/// What `cargo xtask check` does. A desk may be without valgrind, CI may not.
+pub(crate) fn check() -> Result<()> {
+    match peers::bring_for_instructions() {
+        Err(error) if variable("CI").is_none() => {
+            println!("instructions are not counted: {error:#}");
+            Ok(())
+        }
+        brought => brought.and_then(|()| run(&[])),
+    }
+}
+
 /// `[--accept] [--binary PATH]`
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let (mut accept, mut binary) = (false, None);
@@ -106,24 +117,25 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         None => build()?,
     };
     let counted = count(&program)?;
-    let compiler = Step::new("rustc", &["--version"]).output().unwrap_or_default();
-    let compiler = compiler.trim();
+    let machine = Machine::this();
     if accept {
-        fs::write(root().join(ACCEPTED), record(&counted, compiler)).context("write the accepted numbers")?;
+        fs::write(root().join(ACCEPTED), record(&counted, &machine)).context("write the accepted numbers")?;
         println!("accepted in {ACCEPTED}");
         return Ok(());
     }
     let text = fs::read_to_string(root().join(ACCEPTED)).with_context(|| format!("read {ACCEPTED}"))?;
-    let (accepted, with) = read(&text)?;
+    let (accepted, on) = read(&text)?;
     let (table, dearer) = compare(&counted, &accepted);
     print!("{table}");
-    if with != compiler {
-        println!("not judged: the accepted numbers are of `{with}`, this is `{compiler}`");
+    if on != machine {
+        println!("not judged: the accepted numbers are of {on}, this is {machine}");
         return Ok(());
     }
     ensure!(
         dearer.is_empty(),
-        "dearer by more than {} %: {}\nhint: if that is worth it, say why in the commit that runs `cargo xtask instructions --accept`",
+        "these requests take over {} % more instructions than were accepted: {}\n\
+         hint: `cargo xtask instructions` counts them again\n\
+         hint: if the change is worth it, run `cargo xtask instructions --accept`, and say in the commit why",
         TOLERANCE / 10,
         dearer.join(", ")
     );
@@ -164,9 +176,39 @@ fn count(program: &Path) -> Result<BTreeMap<String, u64>> {
     Ok(counted)
 }
 
-fn record(counted: &BTreeMap<String, u64>, compiler: &str) -> String {
+/// What the numbers depend on beside the code.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Machine {
+    compiler: String,
+    /// Extensions of the processor that valgrind passes on, and that libraries choose their loops by.
+    processor: String,
+}
+
+impl Machine {
+    fn this() -> Self {
+        let compiler = Step::new("rustc", &["--version"]).output().unwrap_or_default();
+        let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let flags = processors.lines().find_map(|line| line.strip_prefix("flags"));
+        let mut flags: Vec<_> = flags.unwrap_or_default().split_whitespace().collect();
+        flags.retain(|flag| ["avx", "avx2", "bmi1", "bmi2", "fma", "pclmulqdq", "sse4_2"].contains(flag));
+        flags.sort_unstable();
+        Self {
+            compiler: compiler.trim().to_owned(),
+            processor: flags.join(" "),
+        }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` on a processor with `{}`", self.compiler, self.processor)
+    }
+}
+
+fn record(counted: &BTreeMap<String, u64>, machine: &Machine) -> String {
     let mut text = format!(
-        "# Instructions a request, as `cargo xtask instructions --accept` counted them.\ncompiler\t{compiler}\n"
+        "# Instructions a request, as `cargo xtask instructions --accept` counted them.\ncompiler\t{}\nprocessor\t{}\n",
+        machine.compiler, machine.processor
     );
     for (name, instructions) in counted {
         let _infallible = writeln!(text, "{name}\t{instructions}");
@@ -174,15 +216,17 @@ fn record(counted: &BTreeMap<String, u64>, compiler: &str) -> String {
     text
 }
 
-/// The accepted numbers, and the compiler they were counted with.
-fn read(text: &str) -> Result<(BTreeMap<String, u64>, String)> {
-    let (mut accepted, mut compiler) = (BTreeMap::new(), String::new());
+/// The accepted numbers, and where they were counted.
+fn read(text: &str) -> Result<(BTreeMap<String, u64>, Machine)> {
+    let (mut accepted, mut machine) = (BTreeMap::new(), Machine::default());
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, value) = line
             .split_once('\t')
             .with_context(|| format!("{ACCEPTED}: expected a name, a tab and a number, found `{line}`"))?;
         if name == "compiler" {
-            value.clone_into(&mut compiler);
+            value.clone_into(&mut machine.compiler);
+        } else if name == "processor" {
+            value.clone_into(&mut machine.processor);
         } else {
             let instructions = value
                 .parse()
@@ -190,7 +234,7 @@ fn read(text: &str) -> Result<(BTreeMap<String, u64>, String)> {
             accepted.insert(name.to_owned(), instructions);
         }
     }
-    Ok((accepted, compiler))
+    Ok((accepted, machine))
 }
 
 /// A table for people, and what has become dearer than is tolerated.
@@ -206,7 +250,7 @@ fn compare(counted: &BTreeMap<String, u64>, accepted: &BTreeMap<String, u64>) ->
             continue;
         };
         if now.saturating_mul(1_000) > before.saturating_mul(1_000 + TOLERANCE) {
-            dearer.push(name.clone());
+            dearer.push(format!("{name} ({before} -> {now})"));
         }
         #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
         let change = (now as f64 / before as f64 - 1.0) * 100.0;
@@ -452,15 +496,21 @@ mod tests {
     #[test]
     fn what_is_recorded_is_read_again() {
         let counted = numbers(&[("push", 1_000), ("scrape", 20)]);
-        let (read, compiler) = read(&record(&counted, "rustc 1")).unwrap();
-        assert_eq!((read, compiler.as_str()), (counted, "rustc 1"));
+        let machine = || Machine {
+            compiler: "rustc 1".to_owned(),
+            processor: "avx bmi1".to_owned(),
+        };
+        assert_eq!(read(&record(&counted, &machine())).unwrap(), (counted, machine()));
     }
 
     #[test]
     fn three_per_cent_are_tolerated_and_no_more() {
         let accepted = numbers(&[("push", 1_000)]);
         assert!(compare(&numbers(&[("push", 1_030)]), &accepted).1.is_empty());
-        assert_eq!(compare(&numbers(&[("push", 1_031)]), &accepted).1, ["push"]);
+        assert_eq!(
+            compare(&numbers(&[("push", 1_031)]), &accepted).1,
+            ["push (1000 -> 1031)"]
+        );
         assert!(compare(&numbers(&[("push", 500)]), &accepted).1.is_empty());
     }
 

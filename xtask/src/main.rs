@@ -29,7 +29,7 @@ use crate::shell::Step;
 const HELP: &str = "\
 usage: cargo xtask <command>
 
-  check           lint, then test: what CI runs
+  check           lint, test, then count instructions: what CI runs
   lint            format, circles of files, licences, clippy and documentation, each warning an error
   test [ARGS]     bring what the tests need, then `cargo test --workspace ARGS`, where nothing may be skipped
   peers           bring the programs that judge us to target/peers: the real Pushgateway, Prometheus, VictoriaMetrics
@@ -99,7 +99,11 @@ fn run(args: &[String]) -> Result<()> {
             "expected no arguments after `{command}`, found `{}`\n\n{HELP}",
             args.join(" ")
         ),
-        "check" => lint().and_then(|()| test(&[])),
+        "check" => {
+            lint()?;
+            test(&[])?;
+            instructions::check()
+        }
         "lint" => lint(),
         "bill" => dependencies::write_bill(&dependencies::target_folder()?.join("wharf.cdx.json")),
         "package" => package::run(),
