@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use wharf_exposition::text::{DecodeError, Options, decode};
 use wharf_model::name::NameRule;
 use wharf_model::{Exposition, GroupingKey};
-use wharf_store::{Gist, PushMode, Reserved, Snapshot, Store, TextBody, UnixNanos};
+use wharf_store::{KnownBody, PushMode, Reserved, Snapshot, Store, TextBody, UnixNanos};
 
 const OPTIONS: Options = Options {
     names: NameRule::Utf8,
@@ -30,7 +30,7 @@ impl TextBody for Body<'_> {
 
     fn was_read(&self, _: &Exposition<'_>) {}
 
-    fn was_known(&self, _: &Gist<'_>) {}
+    fn was_known(&self, _: &KnownBody<'_>) {}
 }
 
 fuzz_target!(|input: &str| {

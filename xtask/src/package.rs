@@ -89,7 +89,7 @@ fn build() -> Result<()> {
         .env("CFLAGS", c)
         // What C libraries take for the time of the build.
         .env("SOURCE_DATE_EPOCH", "0")
-        // A commit may be on many branches. Releases of the original say this, too.
+        // A commit may be on many branches. Releases of the Pushgateway say this, too.
         .env("WHARF_BUILD_BRANCH", "HEAD")
         .run()
 }

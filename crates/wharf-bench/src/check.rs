@@ -15,7 +15,7 @@ use crate::template::{INSTANCE_PREFIX, instance};
 
 /// How long a server may take to show what it has acknowledged. Only those that queue pushes need it.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Longest wait for the next bytes of a scrape. The original gathers everything before it sends the first one.
+/// Longest wait for the next bytes of a scrape. The Pushgateway gathers everything before it sends the first one.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(120);
 /// How many groups are asked for where not all can be scraped.
 const SAMPLED_GROUPS: usize = 300;

@@ -17,7 +17,7 @@ use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use wharf_exposition::text;
 use wharf_model::{Exposition, GroupingKey};
-use wharf_store::{Gist, PushMode, Reserved, Store, TextBody, UnixNanos};
+use wharf_store::{KnownBody, PushMode, Reserved, Store, TextBody, UnixNanos};
 
 /// How little is done.
 #[derive(Debug, Clone)]
@@ -135,5 +135,5 @@ impl TextBody for Body<'_> {
 
     fn was_read(&self, _: &Exposition<'_>) {}
 
-    fn was_known(&self, _: &Gist<'_>) {}
+    fn was_known(&self, _: &KnownBody<'_>) {}
 }

@@ -1,4 +1,4 @@
-//! Pushes the metrics of batch jobs to a Pushgateway: Wharf or the original.
+//! Pushes the metrics of batch jobs to a Pushgateway: Wharf or the Pushgateway.
 //!
 //! Blocking, without a runtime. A push is one request; whoever wants it repeated says for how long ([`Retry`]).
 //!

@@ -29,7 +29,7 @@ pub struct Push {
     /// The metrics in the text format, every line ended by a line feed.
     pub text: Vec<u8>,
     /// For how long the group is to stay after this push; for ever if zero, as the gateway thinks fit if none.
-    /// The original gateway does not know this and keeps groups for ever.
+    /// The Pushgateway gateway does not know this and keeps groups for ever.
     pub ttl: Option<Duration>,
 }
 

@@ -42,7 +42,7 @@ pub fn write_u64(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// Reads a double as the original's text parser does: decimal, with an optional sign and exponent, or `nan`,
+/// Reads a double as the Pushgateway's text parser does: decimal, with an optional sign and exponent, or `nan`,
 /// `inf` and `infinity` in any case, the latter two with an optional sign.
 ///
 /// Underflow gives zero, overflow nothing. Hexadecimal floats and digit separators are not numbers here.

@@ -7,7 +7,7 @@
 //! {"http.requests","code"="200"} 1027
 //! ```
 //!
-//! [`decode`] reads what the original reads and refuses what it refuses, in the same words, followed by a hint
+//! [`decode`] reads what the Pushgateway reads and refuses what it refuses, in the same words, followed by a hint
 //! that says where and why. Unless [`Options::strict`] is set, it also takes what editors and Windows do to such
 //! files: CRLF line ends, blanks at the end of a line, and no line feed at the end of the last one.
 //!
@@ -37,7 +37,7 @@ pub use self::outline::{Outline, Sample};
 pub struct Options {
     /// Which names may stand in quotes. Names without quotes are legacy names under either rule.
     pub names: NameRule,
-    /// Refuses CRLF, blanks at the end of a line and a missing last line feed, as the original does.
+    /// Refuses CRLF, blanks at the end of a line and a missing last line feed, as the Pushgateway does.
     pub strict: bool,
 }
 

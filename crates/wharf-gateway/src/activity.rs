@@ -17,7 +17,7 @@ use wharf_exposition::number;
 
 use wharf_history::{History, Method, Push};
 use wharf_model::{Exposition, GroupingKey, MetricType, Value};
-use wharf_store::{Effect, Facts, Gist, PushMode, Stored, UnixNanos, What};
+use wharf_store::{Effect, Facts, KnownBody, PushMode, Stored, UnixNanos, What};
 
 use self::changes::{Change, Changes};
 use self::hour::Hour;
@@ -94,9 +94,9 @@ impl Content {
     }
 
     /// Adds what is known of a body that was not decoded.
-    pub fn read_gist(&mut self, gist: &Gist<'_>) {
-        self.series = gist.series();
-        let gauges = gist.families().filter_map(|family| {
+    pub fn read_gist(&mut self, known: &KnownBody<'_>) {
+        self.series = known.series();
+        let gauges = known.families().filter_map(|family| {
             let value = family
                 .text
                 .strip_suffix(b"\n")?

@@ -18,15 +18,19 @@ use crate::routes::router::{Routed, Router};
 use crate::routes::row::{Asked, Handler, Row};
 use crate::routes::table::{PUSH, ROWS};
 use crate::service::Service;
-use crate::transport::access::{Access, Front, TurnedAway};
+use crate::transport::access::{Access, AccessControl, TurnedAway};
 use crate::transport::chunks::ResponseBody;
 use crate::transport::connection::ClientNames;
-use crate::transport::door::Door;
+use crate::transport::entry_point::EntryPoint;
 use crate::transport::purpose::Purpose;
 
 impl Service {
-    /// Answers one request that has come through a door.
-    pub(crate) async fn handle(self: Arc<Self>, request: Arrived, door: &Door) -> Response<ResponseBody> {
+    /// Answers one request that has come through an entry point.
+    pub(crate) async fn handle(
+        self: Arc<Self>,
+        request: Arrived,
+        entry_point: &EntryPoint,
+    ) -> Response<ResponseBody> {
         let _counted = self.gateway.telemetry().request_started();
         if let Err(unreadable) = shape::check(&request) {
             return unreadable.into_response();
@@ -41,7 +45,7 @@ impl Service {
         }
         let routed = self.router().route(request.method(), &path);
         let origin = request.headers().get(ORIGIN).cloned();
-        let (access, passed) = match door.front().map(Front::pass).transpose() {
+        let (access, passed) = match entry_point.access_control().map(AccessControl::pass).transpose() {
             Ok(access) => (access, Ok(())),
             Err(turned) => (None, Err(turned)),
         };
@@ -50,7 +54,10 @@ impl Service {
             Err(turned) => Err(turned),
         };
         let mut response = match admitted {
-            Ok(caller) => self.handle_admitted(&path, routed, request, &caller, door).await,
+            Ok(caller) => {
+                self.handle_admitted(&path, routed, request, &caller, entry_point)
+                    .await
+            }
             Err(turned) => {
                 self.gateway.telemetry().record_turned_away(turned.reason());
                 self.turn_away(request).await;
@@ -111,11 +118,11 @@ impl Service {
         routed: Routed,
         mut request: Arrived,
         caller: &Caller,
-        door: &Door,
+        entry_point: &EntryPoint,
     ) -> Response<ResponseBody> {
         let permit = self.requests.try_acquire().or_else(|none| {
             // Whoever looks after the gateway has an address where no pushes come, if they want one.
-            let keeps = !door.serves(&[Purpose::Push]);
+            let keeps = !entry_point.serves(&[Purpose::Push]);
             if keeps {
                 self.kept_requests.try_acquire()
             } else {
@@ -125,7 +132,7 @@ impl Service {
         let Ok(_permit) = permit else {
             let error = Refusal::overloaded("requests", self.settings.max_requests_in_flight);
             match routed {
-                Routed::To(row, key_at) if *row == PUSH && door.serves(row.at) => {
+                Routed::To(row, key_at) if *row == PUSH && entry_point.serves(row.at) => {
                     let rest = path.get(self.settings.route_prefix.len() + key_at..);
                     let (rest, source) = (rest.unwrap_or_default(), self.source(&request, Input::Push));
                     push::refused_before(self, rest, &request, (caller, source), &error);
@@ -145,14 +152,14 @@ impl Service {
             self.without_body(&mut request).await;
             return unrouted(routed, &request);
         };
-        if !door.serves(row.at) {
+        if !entry_point.serves(row.at) {
             self.without_body(&mut request).await;
             return respond::at_another_address(row.at);
         }
         let method = method_label(request.method());
         let source = row.input.map(|input| self.source(&request, input));
         let response = Arc::clone(self)
-            .dispatch((row, key_at), path, request, caller, (door, source))
+            .dispatch((row, key_at), path, request, caller, (entry_point, source))
             .await;
         let telemetry = self.gateway.telemetry();
         if let Some(label) = row.label {
@@ -215,7 +222,7 @@ impl Service {
         path: &[u8],
         mut request: Arrived,
         caller: &Caller,
-        (door, source): (&Door, Option<Source>),
+        (entry_point, source): (&EntryPoint, Option<Source>),
     ) -> Response<ResponseBody> {
         if let Some(Err(refusal)) = row.need.map(|need| caller.demand(need)) {
             self.count_unstored(source);
@@ -232,7 +239,7 @@ impl Service {
         let mut asked = Asked {
             service: self,
             caller,
-            door,
+            entry_point,
             address: request.extensions().get::<Peer>().and_then(|peer| peer.ip()),
             source,
             path: path.get(key_at..).unwrap_or_default(),

@@ -2,7 +2,7 @@
 //! JSON API. It speaks to the store through its public functions and knows nothing of its inside.
 //!
 //! ```text
-//! listener -> connection (TLS, timeouts, limits) -> door (settings, rate) -> router -> rights -> handler -> response
+//! listener -> connection (TLS, timeouts, limits) -> entry point (settings, rate) -> router -> rights -> handler -> response
 //!                                                                                  |- push    grouping key, body, decoder, store
 //!                                                                                  |- scrape  own metrics + snapshot -> encoder
 //!                                                                                  |- api     snapshot, activity -> JSON
@@ -26,8 +26,8 @@ pub use request::pushed;
 pub use routes::backup;
 pub use serve::serve;
 pub use service::{BuildInformation, HttpSettings, Service, Status};
-pub use transport::access::{Access, AccessSource, Fixed, Front, RateLimit};
-pub use transport::door::Door;
+pub use transport::access::{Access, AccessControl, AccessSource, Fixed, RateLimit};
+pub use transport::entry_point::EntryPoint;
 pub use transport::purpose::Purpose;
 pub use transport::socket::Listener;
 pub use transport::tls;

@@ -10,17 +10,17 @@ use hyper::body::Incoming;
 use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 use crate::transport::connection::Handler;
-use crate::transport::door::Door;
+use crate::transport::entry_point::EntryPoint;
 use crate::transport::server::{self, Limits};
 use crate::transport::socket::Listener;
 
-/// Serves connections of all listeners, each behind its door, until the gateway is told to stop; then closes the listeners and gives
+/// Serves connections of all listeners, each behind its entry point, until the gateway is told to stop; then closes the listeners and gives
 /// requests in flight `grace` to finish.
 ///
 /// # Errors
 /// If a listener cannot be registered with the runtime, or a task that accepts connections or ends them has panicked.
 pub async fn serve(
-    listeners: Vec<(Listener, Arc<Door>)>,
+    listeners: Vec<(Listener, Arc<EntryPoint>)>,
     service: Arc<Service>,
     grace: Duration,
 ) -> io::Result<()> {
@@ -37,9 +37,9 @@ impl Handler for Service {
     fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        door: &Door,
+        entry_point: &EntryPoint,
     ) -> impl Future<Output = Response<ResponseBody>> + Send {
-        self.handle(Box::new(request), door)
+        self.handle(Box::new(request), entry_point)
     }
 
     fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {

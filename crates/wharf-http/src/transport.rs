@@ -3,7 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod chunks;
 pub(crate) mod connection;
-pub(crate) mod door;
+pub(crate) mod entry_point;
 pub(crate) mod pass_on;
 pub(crate) mod progress;
 pub(crate) mod purpose;

@@ -19,7 +19,7 @@ use crate::{
     format::Start,
     lock,
     pool::Pool,
-    recover::{self, Place, Recovery, Replayed, Survey},
+    recover::{self, LocatedRecord, Recovery, Replayed, Survey},
 };
 
 /// A durable log of records. Clones are handles to the same ledger; the last one to go closes it.
@@ -127,10 +127,10 @@ impl Ledger {
             .lock()
             .map_err(|error| OpenError::not_locked(&describe, error))?;
         let mut survey = Survey::of(&*disk)?;
-        let mut visit = |place: Place<'_>| {
+        let mut visit = |found: LocatedRecord<'_>| {
             replay(Replayed {
-                sequence: Sequence(place.sequence),
-                record: place.record,
+                sequence: Sequence(found.sequence),
+                record: found.record,
             })
         };
         let recovery =

@@ -11,7 +11,7 @@ use crate::{
     disk::Disk,
     error::During,
     format::{FILE_HEADER_BYTES, FileKind},
-    recover::{self, Place, Stopped, Survey},
+    recover::{self, LocatedRecord, Stopped, Survey},
 };
 
 /// What [`check`] has found.
@@ -98,13 +98,13 @@ pub fn scan(
     visit: &mut dyn FnMut(FoundRecord<'_>) -> Result<(), BoxError>,
 ) -> Result<Recovery, OpenError> {
     let mut survey = Survey::of(disk)?;
-    let mut visit = |place: Place<'_>| {
+    let mut visit = |found: LocatedRecord<'_>| {
         visit(FoundRecord {
-            file: place.file,
-            offset: place.offset,
-            checkpoint: place.checkpoint,
-            sequence: Sequence(place.sequence),
-            record: place.record,
+            file: found.file,
+            offset: found.offset,
+            checkpoint: found.checkpoint,
+            sequence: Sequence(found.sequence),
+            record: found.record,
         })
     };
     recover::recover(disk, &mut survey, &mut visit).map_err(|stopped| stopped.at(disk))

@@ -57,7 +57,7 @@ pub struct Torn {
 
 /// A record and where it stands.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct LocatedRecord<'a> {
     pub(crate) file: &'a str,
     pub(crate) offset: u64,
     pub(crate) checkpoint: bool,
@@ -193,7 +193,7 @@ impl Survey {
 }
 
 /// Who is called with each record.
-pub(crate) type Visit<'v> = &'v mut dyn FnMut(Place<'_>) -> Result<(), BoxError>;
+pub(crate) type Visit<'v> = &'v mut dyn FnMut(LocatedRecord<'_>) -> Result<(), BoxError>;
 
 /// Why recovery stopped.
 #[derive(Debug)]
@@ -330,7 +330,7 @@ fn read_checkpoint(
         for (offset, record) in block.records(offset) {
             totals.records += 1;
             totals.bytes += record.len() as u64;
-            visit(Place {
+            visit(LocatedRecord {
                 file: name,
                 offset,
                 checkpoint: true,
@@ -447,7 +447,7 @@ impl Walk {
                 }
                 counted = true;
                 self.recovery.log_records += 1;
-                visit(Place {
+                visit(LocatedRecord {
                     file: &name,
                     offset,
                     checkpoint: false,

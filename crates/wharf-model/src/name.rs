@@ -107,7 +107,7 @@ impl EscapingScheme {
     }
 
     /// Writes a label name by this scheme. Legacy label names stay as they are in every scheme. A colon is not
-    /// legal in them; the original lets it pass, and Prometheus cannot read such a line.
+    /// legal in them; the Pushgateway lets it pass, and Prometheus cannot read such a line.
     pub fn escape_label_name(self, name: &str) -> Cow<'_, str> {
         if self == Self::AllowUtf8 || name.is_empty() || is_legacy_label_name(name) {
             return Cow::Borrowed(name);
@@ -143,7 +143,7 @@ impl EscapingScheme {
 
 /// Decodes a name written by [`EscapingScheme::Values`], as label names in push URLs may be.
 ///
-/// At most five hexadecimal digits a code point are read, as the original does. Anything malformed leaves the
+/// At most five hexadecimal digits a code point are read, as the Pushgateway does. Anything malformed leaves the
 /// whole name as it is.
 pub fn unescape_values(name: &str) -> Cow<'_, str> {
     match name.strip_prefix("U__").map(unescape_value_body) {

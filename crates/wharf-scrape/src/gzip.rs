@@ -1,7 +1,7 @@
 //! A body in gzip, joined of blocks that the store keeps.
 
 use bytes::Bytes;
-use wharf_store::Piece;
+use wharf_store::RenderedText;
 
 use crate::output::{Output, PART_BYTES, SHARE_BYTES};
 
@@ -10,7 +10,7 @@ use crate::output::{Output, PART_BYTES, SHARE_BYTES};
 const GATHER_BYTES: usize = 1024;
 
 /// Whether a piece is compressed together with others.
-pub(crate) fn is_gathered(piece: &Piece) -> bool {
+pub(crate) fn is_gathered(piece: &RenderedText) -> bool {
     piece.text().len() < GATHER_BYTES
 }
 
@@ -48,13 +48,13 @@ impl Gzip {
 
     fn compress_gathered(&mut self) {
         if !self.gathered.is_empty() {
-            let piece = Piece::new(std::mem::take(&mut self.gathered));
+            let piece = RenderedText::new(std::mem::take(&mut self.gathered));
             self.append(&piece);
         }
     }
 
     /// Appends a piece of the store.
-    pub(crate) fn piece(&mut self, piece: &Piece) {
+    pub(crate) fn piece(&mut self, piece: &RenderedText) {
         if is_gathered(piece) {
             self.text(piece.text());
             return;
@@ -66,7 +66,7 @@ impl Gzip {
     }
 
     /// Appends the blocks of a piece; whether they had to be made.
-    fn append(&mut self, piece: &Piece) -> bool {
+    fn append(&mut self, piece: &RenderedText) -> bool {
         let (compressed, is_new) = piece.compressed();
         self.crc = compressed.checksum.after(self.crc);
         self.text_bytes += piece.text().len() as u64;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wharf_store::{Leaf, Piece};
+use wharf_store::{Leaf, RenderedText};
 
 use crate::format::Compression;
 use crate::gzip::Gzip;
@@ -12,12 +12,12 @@ use crate::output::{Output, SHARE_BYTES};
 
 /// A piece of text that the store shares with this body.
 pub(crate) enum SharedPiece {
-    Header(Arc<Piece>),
+    Header(Arc<RenderedText>),
     Leaf(Arc<Leaf>),
 }
 
 impl SharedPiece {
-    fn piece(&self) -> &Piece {
+    fn piece(&self) -> &RenderedText {
         match self {
             Self::Header(piece) => piece,
             Self::Leaf(leaf) => leaf.piece(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::Quoted;
 use crate::ValueError;
 
-/// A signed duration of at most 292 years, parsed and printed as the original does.
+/// A signed duration of at most 292 years, parsed and printed as the Pushgateway does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct FlagDuration {
     nanos: i64,

@@ -1,4 +1,4 @@
-//! Strings in double quotes, escaped as the original writes them in errors and logs.
+//! Strings in double quotes, escaped as the Pushgateway writes them in errors and logs.
 
 use std::fmt::{self, Write};
 

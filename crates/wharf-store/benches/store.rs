@@ -11,7 +11,7 @@ use std::hint::black_box;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use wharf_exposition::text;
 use wharf_model::{Exposition, GroupingKey};
-use wharf_store::{Gist, PushError, PushMode, Reserved, Snapshot, Store, TextBody, UnixNanos};
+use wharf_store::{KnownBody, PushError, PushMode, Reserved, Snapshot, Store, TextBody, UnixNanos};
 
 /// The metrics of a batch job after its run number `run`; `status` is a label value of one of its counters.
 fn batch_job(run: u64, status: &str) -> String {
@@ -67,7 +67,7 @@ impl TextBody for Body<'_> {
 
     fn was_read(&self, _: &Exposition<'_>) {}
 
-    fn was_known(&self, _: &Gist<'_>) {}
+    fn was_known(&self, _: &KnownBody<'_>) {}
 }
 
 fn push(store: &Store, group: u64, body: &str) -> Result<(), PushError> {

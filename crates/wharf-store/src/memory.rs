@@ -3,12 +3,12 @@
 pub(crate) mod checks;
 pub(crate) mod checksum;
 pub(crate) mod family;
+pub(crate) mod family_names;
 pub(crate) mod held_back;
 pub(crate) mod ids;
 pub(crate) mod index;
 pub(crate) mod leaf;
 pub(crate) mod leaves;
-pub(crate) mod piece;
-pub(crate) mod roster;
+pub(crate) mod rendered_text;
 pub(crate) mod state;
 pub(crate) mod without;

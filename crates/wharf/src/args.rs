@@ -1,6 +1,6 @@
 //! What was typed: the command line and the environment.
 //!
-//! The command line is read exactly as users of the original know it, down to the words of each refusal, by one
+//! The command line is read exactly as users of the Pushgateway know it, down to the words of each refusal, by one
 //! table (`config/flags.rs`) and a small parser. `docs/decisions/0001-flags-by-hand.md` says why there is no library.
 //!
 //! * `--name=value` or `--name value`; switches take no value, and `--no-name` turns one off.
@@ -60,7 +60,7 @@ enum Origin {
     Environment,
 }
 
-/// Something that cannot be understood: one or more mistakes, the first of which is the one that the original
+/// Something that cannot be understood: one or more mistakes, the first of which is the one that the Pushgateway
 /// would have named.
 #[derive(Debug, PartialEq, Eq)]
 pub struct UsageError {
@@ -112,7 +112,7 @@ impl Invocation {
         let mut parser = Parser::default();
         let parsed = parser.parse(&mut Lexer::new(arguments.clone()));
 
-        // A request is granted even if a later argument is wrong, except for help. This is the original's order.
+        // A request is granted even if a later argument is wrong, except for help. This is the Pushgateway's order.
         let requested = |request| parser.requests.contains(&request);
         if requested(Request::Complete) {
             return Ok(Self::Print(completion::words(&arguments)));
@@ -212,7 +212,7 @@ impl Given {
         std::iter::from_fn(move || if splits { parts.next() } else { whole.take() })
     }
 
-    /// Says where the wrong value stands. The original names no flag, and its words are kept; so the hint does.
+    /// Says where the wrong value stands. The Pushgateway names no flag, and its words are kept; so the hint does.
     fn mistake(&self, error: &ValueError) -> Mistake {
         let expected = self.flag.takes.described();
         match self.origin {
@@ -261,7 +261,7 @@ impl Parser {
             return Ok(());
         }
         let text = format!("unknown short flag '-{letter}'");
-        // Flags with one dash were right before version 0.5 of the original.
+        // Flags with one dash were right before version 0.5 of the Pushgateway.
         let name = argument
             .trim_start_matches('-')
             .split('=')
@@ -310,7 +310,7 @@ impl Parser {
     }
 }
 
-/// The original takes `--no-help` for `--help`, and so on.
+/// The Pushgateway takes `--no-help` for `--help`, and so on.
 fn find_request(typed: &str) -> Option<Request> {
     let name = typed.strip_prefix("no-").unwrap_or(typed);
     REQUESTS
@@ -349,7 +349,7 @@ impl UsageError {
         (!mistakes.is_empty()).then_some(Self { mistakes })
     }
 
-    /// The lines for standard error: one a mistake, in the words that the original uses, and perhaps a hint.
+    /// The lines for standard error: one a mistake, in the words that the Pushgateway uses, and perhaps a hint.
     pub fn report(&self, program: &str) -> String {
         let line = |mistake: &Mistake| {
             let hint = mistake

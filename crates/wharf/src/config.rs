@@ -27,7 +27,7 @@ pub use self::url::ExternalUrl;
 pub use self::web::Web;
 pub use crate::logging::settings::{Log, LogFormat, LogLevel};
 pub use crate::parts::history::settings::History;
-pub use crate::parts::storage::settings::{Persistence, Place, Storage};
+pub use crate::parts::storage::settings::{Persistence, Storage, StorageKind};
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use std::fs;
 use anyhow::{Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::config::{Config, Place};
+use crate::config::{Config, StorageKind};
 
 /// The runtime's own, those for signals, and some to spare.
 const RUNTIME: u64 = 8;
@@ -103,8 +103,8 @@ fn for_others(config: &Config) -> u64 {
     let apart = listen.apart().map(|apart| apart.addresses.len());
     let addresses = listen.addresses.len() + apart.iter().sum::<usize>();
     let storage = match config.place() {
-        Place::Folder { .. } => STORAGE,
-        Place::Memory => 0,
+        StorageKind::Folder { .. } => STORAGE,
+        StorageKind::Memory => 0,
     };
     RUNTIME + READ + storage + ADDRESS * addresses as u64
 }

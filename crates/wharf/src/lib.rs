@@ -1,11 +1,11 @@
 //! The parts of the `wharf` binary: what was typed, what it means, who we are, and how we log.
 //!
-//! * [`args`]: the command line and the environment, exactly as users of the original know them.
+//! * [`args`]: the command line and the environment, exactly as users of the Pushgateway know them.
 //! * [`config`]: the checked settings that everything else works with.
 //! * [`config_file`]: the rules that `--config.file` names.
 //! * [`import`]: the state file of the real Pushgateway.
 //! * [`lint`]: what is unwise about a text of metrics.
-//! * [`logging`]: log lines in the original's shape.
+//! * [`logging`]: log lines in the Pushgateway's shape.
 //! * [`tools`]: what `wharf` does when its first argument names a tool.
 //! * [`version`]: which build this is.
 //! * [`web_config`]: the files of `--web.config.file` and its like, followed as they change.
@@ -15,8 +15,8 @@ pub mod args;
 pub mod config;
 pub mod config_file;
 mod descriptors;
-mod doors;
 mod encoding;
+mod entry_points;
 pub mod import;
 pub mod lint;
 mod listen;

@@ -1,4 +1,4 @@
-//! Log lines in the shape that users of the original know, on standard error.
+//! Log lines in the shape that users of the Pushgateway know, on standard error.
 //!
 //! ```text
 //! ts=2026-01-02T03:04:05.678Z level=info caller=serve.rs:82 msg="Listening on" address=[::]:9091

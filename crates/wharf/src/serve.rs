@@ -8,13 +8,13 @@ use anyhow::Context as _;
 use http::StatusCode;
 use wharf_gateway::telemetry::{BuildLabels, Telemetry};
 use wharf_gateway::{Gateway, Life, Lifespan, Loader, Part, Parts, Policy, Settings, SettingsFile, Shutdown};
-use wharf_http::{BuildInformation, Door, HttpSettings, Listener, Origins, Service, Status, serve};
+use wharf_http::{BuildInformation, EntryPoint, HttpSettings, Listener, Origins, Service, Status, serve};
 use wharf_store::{Clock, SystemClock};
 
-use crate::config::{Config, Place};
+use crate::config::{Config, StorageKind};
 use crate::config_file;
 use crate::descriptors::{self, ForConnections};
-use crate::doors;
+use crate::entry_points;
 use crate::logging;
 use crate::parts::{changes, expiry, history, notices, signals, storage};
 use crate::version::BUILD;
@@ -58,8 +58,10 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
     let served = runtime.block_on(async {
         let shutdown = Shutdown::default();
         let mut parts = Parts::new(shutdown.clone());
-        let (entrances, fronts) = doors::entrances(&config.listen)?;
-        let web_configs = fronts.into_iter().map(|front| front as Arc<dyn SettingsFile>);
+        let (addresses, access_controls) = entry_points::of(&config.listen)?;
+        let web_configs = access_controls
+            .into_iter()
+            .map(|access| access as Arc<dyn SettingsFile>);
         let gateway = Gateway::new(
             settings(config, for_connections),
             Telemetry::new(build_labels()),
@@ -76,7 +78,7 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         );
         // Signals first: whoever sees that we listen may send one.
         signals::start(&mut parts, Arc::clone(&gateway), shutdown)?;
-        let listeners = doors::open(&config.listen, &entrances)?;
+        let listeners = entry_points::open(&config.listen, &addresses)?;
         start(&mut parts, config, Arc::new(service), listeners).await?;
         Ok(parts.run().await?)
     });
@@ -96,7 +98,7 @@ async fn start(
     parts: &mut Parts,
     config: &Config,
     service: Arc<Service>,
-    listeners: Vec<(Listener, Arc<Door>)>,
+    listeners: Vec<(Listener, Arc<EntryPoint>)>,
 ) -> anyhow::Result<()> {
     let of_gateway = || Arc::clone(service.gateway());
     let (storage, folder) = storage::start(parts, config.storage.clone(), config.place(), of_gateway())
@@ -209,8 +211,8 @@ fn status(config: &Config) -> Status {
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
         storage_path: match config.place() {
-            Place::Folder { path, .. } => Some(path.display().to_string()),
-            Place::Memory => None,
+            StorageKind::Folder { path, .. } => Some(path.display().to_string()),
+            StorageKind::Memory => None,
         },
         config_file: config.rules.file.as_ref().map(|path| path.display().to_string()),
     }

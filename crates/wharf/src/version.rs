@@ -2,7 +2,7 @@
 
 use std::env::consts;
 
-/// The release of the original whose behaviour this one follows.
+/// The release of the Pushgateway whose behaviour this one follows.
 pub const COMPATIBLE_WITH: &str = "1.11.2";
 
 /// This build.
@@ -31,7 +31,7 @@ pub struct Build {
     pub build_user: &'static str,
     /// When the commit was made (UTC, `20260102-03:04:05`), so that the same source gives the same binary.
     pub build_date: &'static str,
-    /// The compiler, as `rustc1.95.0`. It stands where the original names its Go version.
+    /// The compiler, as `rustc1.95.0`. It stands where the Pushgateway names its Go version.
     pub compiler: &'static str,
     /// The operating system under its Go name, which dashboards and scripts know.
     pub os: &'static str,
@@ -42,7 +42,7 @@ pub struct Build {
 }
 
 impl Build {
-    /// The output of `--version`: the original's six lines and one of our own.
+    /// The output of `--version`: the Pushgateway's six lines and one of our own.
     pub fn report(&self) -> String {
         let Self {
             version,

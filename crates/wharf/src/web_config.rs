@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use wharf_gateway::Condition;
-use wharf_http::{Access, AccessSource, Fixed, Front};
+use wharf_http::{Access, AccessControl, AccessSource, Fixed};
 use wharf_store::{Clock, SystemClock, UnixNanos};
 
 use self::document::Problem;
@@ -63,7 +63,7 @@ struct Watch {
 ///
 /// # Errors
 /// Everything that is wrong with the file or with those it names.
-pub fn open(path: &Path, flag: &str) -> anyhow::Result<(Front, Fixed)> {
+pub fn open(path: &Path, flag: &str) -> anyhow::Result<(AccessControl, Fixed)> {
     let (loaded, inputs) = load(path, None);
     // What is wrong stops the start, which says why.
     loaded.warn(&loaded.problems);
@@ -91,7 +91,7 @@ pub fn open(path: &Path, flag: &str) -> anyhow::Result<(Front, Fixed)> {
             read_at: SystemClock.now(),
         }),
     };
-    Ok((Front::new(Box::new(config), fixed), fixed))
+    Ok((AccessControl::new(Box::new(config), fixed), fixed))
 }
 
 impl AccessSource for WebConfig {

@@ -29,7 +29,7 @@ pub(super) const QUESTION: Question = Question {
 };
 
 const SERIES: u32 = 1_000_000;
-/// The original takes its time to scrape a million series.
+/// The Pushgateway takes its time to scrape a million series.
 const REAL_SERIES: u32 = 100_000;
 const IDLE: &str = "idle, MB";
 const PUSHED: &str = "after pushes, MB";

@@ -47,7 +47,7 @@ struct Case {
     gzip: bool,
     /// One of so many groups is pushed again before each scrape; zero for none.
     one_of: u32,
-    /// The original and nginx take part.
+    /// The Pushgateway and nginx take part.
     real: bool,
     nginx: bool,
 }

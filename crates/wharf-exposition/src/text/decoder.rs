@@ -423,7 +423,7 @@ impl<'a> Decoder<'a> {
             };
             return Err(Failure::new(bound.offset, kind, "a number"));
         };
-        // The original ignores a bound that is not a number.
+        // The Pushgateway ignores a bound that is not a number.
         Ok(Some(number).filter(|number| !number.is_nan()))
     }
 
@@ -495,7 +495,7 @@ impl<'a> Decoder<'a> {
         self.bad_token(start, end, kind, expected)
     }
 
-    /// The failure of what lies between two places. The original does not look at what the end of the body cuts
+    /// The failure of what lies between two places. The Pushgateway does not look at what the end of the body cuts
     /// off.
     fn bad_token(
         &self,
@@ -645,13 +645,13 @@ fn observations(value: f64) -> Option<Count> {
     if integer as f64 == value && value < TWO_TO_64 {
         Some(Count::Int(integer))
     } else {
-        // Of NaN nothing is known, and the original takes it.
+        // Of NaN nothing is known, and the Pushgateway takes it.
         (value.is_nan() || value > 0.0).then_some(Count::Float(value))
     }
 }
 
 /// A number of observations in a summary: truncated. Negative numbers wrap around, and what no integer of 64 bits
-/// holds is 2^63, as it is for the original on x86-64.
+/// holds is 2^63, as it is for the Pushgateway on x86-64.
 #[expect(clippy::cast_possible_truncation, reason = "the ranges are checked")]
 #[expect(clippy::cast_sign_loss, reason = "negative numbers wrap around")]
 fn wrapping_count(value: f64) -> u64 {

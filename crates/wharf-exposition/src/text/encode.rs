@@ -86,7 +86,7 @@ pub fn write_metric(
 }
 
 /// Encodes all families in their order, labels sorted by name. Families without metrics are left out, and so are
-/// timestamps, exemplars and units, which the original never writes.
+/// timestamps, exemplars and units, which the Pushgateway never writes.
 pub fn encode(exposition: &Exposition<'_>, escaping: EscapingScheme) -> Vec<u8> {
     let mut out = Vec::with_capacity(exposition.source().len());
     let mut labels = Vec::new();

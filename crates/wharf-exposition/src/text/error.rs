@@ -17,7 +17,7 @@ const MAX_FOUND_CHARS: usize = 24;
 
 /// A mistake in a body in the text format.
 ///
-/// Displayed as two lines or three, without a line feed at the end: the original's words, the place, and advice
+/// Displayed as two lines or three, without a line feed at the end: the Pushgateway's words, the place, and advice
 /// where there is any.
 ///
 /// ```text
@@ -39,7 +39,7 @@ struct Details {
     advice: Option<&'static str>,
 }
 
-/// What is wrong. Displayed in the original's words.
+/// What is wrong. Displayed in the Pushgateway's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {

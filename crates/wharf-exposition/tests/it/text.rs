@@ -28,7 +28,7 @@ fn outcome(body: &[u8], options: Options) -> String {
     }
 }
 
-/// The error of a body without the hints, as the original words it.
+/// The error of a body without the hints, as the Pushgateway words it.
 fn first_line(body: &[u8], options: Options) -> String {
     decode(body, options).err().map_or_else(String::new, |error| {
         error.to_string().lines().next().unwrap_or_default().to_owned()

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use wharf_model::Exposition;
-use wharf_store::{Commit, Facts, Gist, PushError, PushOptions, TextBody};
+use wharf_store::{Commit, Facts, KnownBody, PushError, PushOptions, TextBody};
 
 use crate::activity::{Content, Pushed};
 use crate::body::Body;
@@ -255,8 +255,8 @@ impl<B: Body> TextBody for Reading<'_, B> {
         self.add(|content| content.read(exposition));
     }
 
-    fn was_known(&self, gist: &Gist<'_>) {
-        self.add(|content| content.read_gist(gist));
+    fn was_known(&self, known: &KnownBody<'_>) {
+        self.add(|content| content.read_gist(known));
     }
 
     fn facts(&self) -> Facts {

@@ -13,9 +13,9 @@ use wharf_gateway::{Again, Caller, Follower, Full, Refusal, Right, Scope, are_in
 use crate::answer::{respond, status};
 use crate::routes::notices::NoticeTexts;
 use crate::service::Service;
-use crate::transport::access::Front;
+use crate::transport::access::AccessControl;
 use crate::transport::chunks::{EventSource, NextEvent, ResponseBody};
-use crate::transport::door::Door;
+use crate::transport::entry_point::EntryPoint;
 
 /// `GET /api/v1/events`.
 ///
@@ -23,13 +23,21 @@ use crate::transport::door::Door;
 ///
 /// What the reader may see is found out at the beginning. So when there are other rules, or other users, the answer ends
 /// after all, and whoever still may see it asks again.
-pub(crate) fn follow(service: &Arc<Service>, caller: &Caller, door: &Door) -> Response<ResponseBody> {
+pub(crate) fn follow(
+    service: &Arc<Service>,
+    caller: &Caller,
+    entry_point: &EntryPoint,
+) -> Response<ResponseBody> {
     // Who may not see all groups gets to know that something has changed, and finds out what by asking.
     let names_groups = caller.scope(Right::Read) == Scope::Everything;
     let is_welcome = {
-        let (service, caller, front) = (Arc::clone(service), caller.clone(), door.share_front());
+        let (service, caller, access) = (
+            Arc::clone(service),
+            caller.clone(),
+            entry_point.share_access_control(),
+        );
         move || {
-            let users = front.as_deref().and_then(Front::users);
+            let users = access.as_deref().and_then(AccessControl::users);
             are_in_force(&caller, service.gateway.policy().access(), users.as_ref())
         }
     };

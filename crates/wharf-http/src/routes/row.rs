@@ -11,7 +11,7 @@ use wharf_gateway::{Caller, Input, Need, Source};
 use crate::request::arrived::Arrived;
 use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
-use crate::transport::door::Door;
+use crate::transport::entry_point::EntryPoint;
 use crate::transport::purpose::Purpose;
 
 /// Below this are the routes that answer in JSON, and none that a flag moves there.
@@ -59,7 +59,7 @@ pub(crate) type Answering<'a> = Pin<Box<dyn Future<Output = Response<ResponseBod
 pub(crate) struct Asked<'a> {
     pub(crate) service: Arc<Service>,
     pub(crate) caller: &'a Caller,
-    pub(crate) door: &'a Door,
+    pub(crate) entry_point: &'a EntryPoint,
     pub(crate) address: Option<IpAddr>,
     /// Where it comes from, if it is a push.
     pub(crate) source: Option<Source>,

@@ -253,8 +253,8 @@ fn write_configuration(data: &mut Members<'_>, service: &Service, is_admin: bool
 /// Whether the web config files are in force as they are on disk now.
 fn write_web_configs(data: &mut Members<'_>, service: &Service, is_admin: bool) {
     let mut files = Members::array(data.key("web_config"));
-    for front in service.gateway.settings_files() {
-        let condition = front.condition();
+    for file in service.gateway.settings_files() {
+        let condition = file.condition();
         let state = match condition.users {
             None => "refused",
             Some(_) if condition.problems.is_empty() => "ok",

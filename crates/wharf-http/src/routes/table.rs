@@ -337,7 +337,7 @@ static EVENTS: Row = Row {
     need: Some(ForSome(Right::Read)),
     at: SHOWING,
     label: Some("api/v1/events"),
-    handler: Handler::Now(|asked| events::follow(&asked.service, asked.caller, asked.door)),
+    handler: Handler::Now(|asked| events::follow(&asked.service, asked.caller, asked.entry_point)),
     ..PLAIN
 };
 

@@ -14,7 +14,7 @@ pub(crate) fn show(asked: &Asked<'_>) -> Response<ResponseBody> {
     let admin_api = asked.service.gateway.settings().admin_api;
     let lifecycle = asked.service.settings.lifecycle;
     let may = |row: &Row| {
-        asked.door.serves(row.at) && row.need.is_none_or(|need| asked.caller.demand(need).is_ok())
+        asked.entry_point.serves(row.at) && row.need.is_none_or(|need| asked.caller.demand(need).is_ok())
     };
     envelope::private(StatusCode::OK, |out| {
         let mut data = Members::object(out);

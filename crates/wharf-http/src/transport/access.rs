@@ -57,7 +57,7 @@ pub trait AccessSource: fmt::Debug + Send + Sync {
 
 /// What stands before the gateway.
 #[derive(Debug)]
-pub struct Front {
+pub struct AccessControl {
     source: Box<dyn AccessSource>,
     fixed: Fixed,
     limiter: Option<Limiter>,
@@ -97,7 +97,7 @@ impl TurnedAway {
     }
 }
 
-impl Front {
+impl AccessControl {
     /// With settings from `source`, and those that do not change.
     pub fn new(source: Box<dyn AccessSource>, fixed: Fixed) -> Self {
         Self {
@@ -133,7 +133,7 @@ impl Front {
     }
 }
 
-impl SettingsFile for Front {
+impl SettingsFile for AccessControl {
     fn condition(&self) -> Condition {
         // Nobody may have asked for a while.
         self.source.current();

@@ -15,7 +15,7 @@ use hyper_util::server::conn::auto;
 use wharf_gateway::Peer;
 
 use crate::transport::chunks::ResponseBody;
-use crate::transport::door::Door;
+use crate::transport::entry_point::EntryPoint;
 use crate::transport::progress::{Overdue, Timeouts};
 use crate::transport::room::Seat;
 use crate::transport::socket::Socket;
@@ -39,11 +39,11 @@ pub(crate) struct ClientNames(pub(crate) Arc<[String]>);
 
 /// What answers requests. Connections know nothing else of it.
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// Answers one request that has come through a door.
+    /// Answers one request that has come through an entry point.
     fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        door: &Door,
+        entry_point: &EntryPoint,
     ) -> impl Future<Output = Response<ResponseBody>> + Send;
 
     /// Returns when it is time to stop.
@@ -59,7 +59,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
 /// What the connections of a listener have in common.
 pub(crate) struct Connections<H> {
     handler: Arc<H>,
-    door: Arc<Door>,
+    entry_point: Arc<EntryPoint>,
     timeouts: Timeouts,
     /// What clients are told of the time for which connections stay open, if that is not for ever.
     keep_alive: Option<HeaderValue>,
@@ -69,20 +69,20 @@ pub(crate) struct Connections<H> {
 type Io = TokioIo<Targets<Watched>>;
 
 impl<H: Handler> Connections<H> {
-    pub(crate) fn new(handler: Arc<H>, door: Arc<Door>, timeouts: Timeouts) -> Self {
+    pub(crate) fn new(handler: Arc<H>, entry_point: Arc<EntryPoint>, timeouts: Timeouts) -> Self {
         let keep_alive = timeouts
             .announced()
             .and_then(|seconds| HeaderValue::from_str(&format!("timeout={seconds}")).ok());
         Self {
             handler,
-            door,
+            entry_point,
             timeouts,
             keep_alive,
         }
     }
 
-    pub(crate) fn door(&self) -> &Door {
-        &self.door
+    pub(crate) fn entry_point(&self) -> &EntryPoint {
+        &self.entry_point
     }
 
     /// Returns when it is time to stop.
@@ -98,7 +98,7 @@ impl<H: Handler> Connections<H> {
         let stream = tokio::select! {
             // What is open may have brought something, which is answered, also when it is time to stop.
             biased;
-            stream = Stream::open(stream, peer, self.door.front()) => stream,
+            stream = Stream::open(stream, peer, self.entry_point.access_control()) => stream,
             () = unwanted(&seat) => None,
             () = &mut stopping => None,
         };
@@ -143,9 +143,9 @@ impl<H: Handler> Connections<H> {
             .max_header_list_size(MAX_HEAD_BYTES_HTTP2);
         // Without TLS there is no HTTP/2, as with the Pushgateway: no client of it could have begun so.
         if !self
-            .door
-            .front()
-            .is_some_and(|front| front.fixed().speaks_http2())
+            .entry_point
+            .access_control()
+            .is_some_and(|access| access.fixed().speaks_http2())
         {
             builder = builder.http1_only();
         }
@@ -163,7 +163,7 @@ impl<H: Handler> Connections<H> {
         let is_http1 = request.version() < Version::HTTP_2;
         let may_stay = |_: &&HeaderValue| stays_open(request.version(), request.headers());
         let keep_alive = self.keep_alive.as_ref().filter(may_stay).cloned();
-        let mut response = Arc::clone(&self.handler).answer(request, &self.door).await;
+        let mut response = Arc::clone(&self.handler).answer(request, &self.entry_point).await;
         // If its body has not been asked for, it does not come, and nothing can come after it.
         let is_last = asks_first && !response.status().is_success();
         let headers = response.headers_mut();
@@ -329,7 +329,11 @@ mod tests {
     }
 
     impl Handler for Echo {
-        async fn answer(self: Arc<Self>, request: Request<Incoming>, _door: &Door) -> Response<ResponseBody> {
+        async fn answer(
+            self: Arc<Self>,
+            request: Request<Incoming>,
+            _door: &EntryPoint,
+        ) -> Response<ResponseBody> {
             let body = request.into_body().collect().await.unwrap().to_bytes();
             self.body_bytes.fetch_add(body.len(), Ordering::Relaxed);
             self.answers.acquire().await.unwrap().forget();
@@ -369,7 +373,7 @@ mod tests {
             head: Duration::from_secs(10),
             idle: None,
         };
-        let connections = Connections::new(Arc::clone(&echo), Arc::new(Door::new(None, [])), timeouts);
+        let connections = Connections::new(Arc::clone(&echo), Arc::new(EntryPoint::new(None, [])), timeouts);
         tokio::spawn(async move {
             let seated = Room::new(1, 1, false).try_seat(true).unwrap();
             let peer = Peer::Local(None);

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use wharf_gateway::Peer;
 
 use crate::transport::connection::{Connections, Handler};
-use crate::transport::door::Door;
+use crate::transport::entry_point::EntryPoint;
 use crate::transport::progress::Timeouts;
 use crate::transport::purpose::Purpose;
 use crate::transport::room::{Room, Seated};
@@ -30,29 +30,35 @@ pub(crate) struct Limits {
     pub(crate) grace: Duration,
 }
 
-/// Serves connections of all listeners, each behind its door, until it is time to stop; then closes the listeners and gives
+/// Serves connections of all listeners, each behind its entry point, until it is time to stop; then closes the listeners and gives
 /// requests in flight some time to finish.
 ///
 /// # Errors
 /// If a listener cannot be registered with the runtime, or a task that accepts connections or ends them has panicked.
 pub(crate) async fn serve<H: Handler>(
-    listeners: Vec<(Listener, Arc<Door>)>,
+    listeners: Vec<(Listener, Arc<EntryPoint>)>,
     handler: Arc<H>,
     limits: Limits,
 ) -> io::Result<()> {
-    let keeps_some = listeners.iter().any(|(_, door)| !takes_pushes(door));
+    let keeps_some = listeners
+        .iter()
+        .any(|(_, entry_point)| !takes_pushes(entry_point));
     let room = Room::new(limits.max_connections, limits.max_ending, keeps_some);
     // Each connection has one of these; when all are gone, all have ended.
     let (alive, mut ended) = mpsc::channel::<Infallible>(1);
     let mut accepting = JoinSet::new();
-    for (listener, door) in listeners {
+    for (listener, entry_point) in listeners {
         let listener = Accepting::new(listener)?;
-        let entrance = Entrance {
-            connections: Arc::new(Connections::new(Arc::clone(&handler), door, limits.timeouts)),
+        let listening = Listening {
+            connections: Arc::new(Connections::new(
+                Arc::clone(&handler),
+                entry_point,
+                limits.timeouts,
+            )),
             room: Arc::clone(&room),
             alive: alive.clone(),
         };
-        accepting.spawn(accept(listener, entrance));
+        accepting.spawn(accept(listener, listening));
     }
     drop(alive);
     let mut watching = JoinSet::new();
@@ -90,19 +96,19 @@ async fn call_overdue(room: Arc<Room>, timeouts: Timeouts) {
     }
 }
 
-/// Whether a connection that comes through this door may have pushes.
-fn takes_pushes(door: &Door) -> bool {
-    door.serves(&[Purpose::Push])
+/// Whether a connection that comes through this entry point may have pushes.
+fn takes_pushes(entry_point: &EntryPoint) -> bool {
+    entry_point.serves(&[Purpose::Push])
 }
 
 /// What a listener needs for those who connect.
-struct Entrance<H> {
+struct Listening<H> {
     connections: Arc<Connections<H>>,
     room: Arc<Room>,
     alive: mpsc::Sender<Infallible>,
 }
 
-impl<H: Handler> Entrance<H> {
+impl<H: Handler> Listening<H> {
     fn admit(&self, stream: Socket, peer: Peer, seated: Seated) {
         let connections = Arc::clone(&self.connections);
         let alive = self.alive.clone();
@@ -119,9 +125,9 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 const WARN_AGAIN: Duration = Duration::from_secs(10);
 
 /// Accepts connections until it is time to stop.
-async fn accept<H: Handler>(listener: Accepting, entrance: Entrance<H>) {
-    let takes_pushes = takes_pushes(entrance.connections.door());
-    let stopping = entrance.connections.stopping();
+async fn accept<H: Handler>(listener: Accepting, listening: Listening<H>) {
+    let takes_pushes = takes_pushes(listening.connections.entry_point());
+    let stopping = listening.connections.stopping();
     tokio::pin!(stopping);
     let mut warned_at: Option<Instant> = None;
     loop {
@@ -135,10 +141,10 @@ async fn accept<H: Handler>(listener: Accepting, entrance: Entrance<H>) {
                 let seated = tokio::select! {
                     // If there is a seat it is taken, also at the end: what has been accepted may have been sent.
                     biased;
-                    seated = entrance.room.make_seat(takes_pushes) => seated,
+                    seated = listening.room.make_seat(takes_pushes) => seated,
                     () = &mut stopping => break,
                 };
-                entrance.admit(stream, peer, seated);
+                listening.admit(stream, peer, seated);
             }
             // It has gone while it waited.
             Err(error) if is_of_one_connection(&error) => {}
@@ -147,17 +153,17 @@ async fn accept<H: Handler>(listener: Accepting, entrance: Entrance<H>) {
                     tracing::warn!(err = %error, "cannot accept a connection");
                     warned_at = Some(Instant::now());
                 }
-                entrance.room.ask_oldest(false);
+                listening.room.ask_oldest(false);
                 tokio::time::sleep(EXHAUSTED).await;
             }
         }
     }
     // Who has connected by now may have sent something, and is served as far as there is room.
     while let Poll::Ready(Ok((stream, peer))) = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await {
-        let Some(seated) = entrance.room.try_seat(takes_pushes) else {
+        let Some(seated) = listening.room.try_seat(takes_pushes) else {
             break;
         };
-        entrance.admit(stream, peer, seated);
+        listening.admit(stream, peer, seated);
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use wharf_gateway::Peer;
 
-use crate::transport::access::Front;
+use crate::transport::access::AccessControl;
 use crate::transport::pass_on::pass_on;
 use crate::transport::socket::Socket;
 
@@ -33,11 +33,11 @@ impl Stream {
     pub(crate) async fn open(
         stream: Socket,
         peer: Peer,
-        front: Option<&Front>,
+        access: Option<&AccessControl>,
     ) -> Option<(Self, Vec<String>)> {
-        match front {
-            Some(front) if front.fixed().tls => {
-                let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(stream, front));
+        match access {
+            Some(access) if access.fixed().tls => {
+                let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(stream, access));
                 match handshake
                     .await
                     .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
@@ -77,7 +77,10 @@ impl Stream {
     }
 }
 
-async fn handshake(mut stream: Socket, front: &Front) -> io::Result<(TlsStream<Socket>, Vec<String>)> {
+async fn handshake(
+    mut stream: Socket,
+    access: &AccessControl,
+) -> io::Result<(TlsStream<Socket>, Vec<String>)> {
     // Records of a handshake begin with 22, requests with a letter.
     if stream
         .peek()
@@ -87,7 +90,7 @@ async fn handshake(mut stream: Socket, front: &Front) -> io::Result<(TlsStream<S
         answer_plain_http(&mut stream).await?;
         return Err(io::Error::other("expected a handshake, found plain HTTP"));
     }
-    let Some(tls) = front.tls() else {
+    let Some(tls) = access.tls() else {
         return Err(io::Error::other("no usable certificate in the web config file"));
     };
     let stream = TlsAcceptor::from(tls.config()).accept(stream).await?;

@@ -58,7 +58,7 @@ impl Shared {
         let image = record::put(key, mode, lifetime, folded.parts());
         self.apply(preparer, key, lifetime, &image);
         // Beside what was folded, a new group has the time of its last failure: never.
-        let names: Vec<_> = self.state.roster(key).unwrap().to_vec();
+        let names: Vec<_> = self.state.family_names(key).unwrap().to_vec();
         let held = self.state.hold(key, names.iter().map(|name| &**name));
         let parts: Vec<_> = held.parts().collect();
         let image = record::put(key, mode, lifetime, parts.into_iter());

@@ -9,7 +9,7 @@ use wharf_model::{GroupingKey, MetricType};
 
 use crate::memory::leaf::{Fragment, FragmentView, Leaf};
 use crate::memory::leaves::Leaves;
-use crate::memory::piece::Piece;
+use crate::memory::rendered_text::RenderedText;
 use crate::meta::FamilyMeta;
 use crate::prepare::{Prepared, PreparedFamily};
 use crate::record::Image;
@@ -20,7 +20,7 @@ use crate::size::Size;
 pub(crate) struct Family {
     name: Arc<str>,
     /// `# HELP` and `# TYPE`, as the exposition shows them.
-    header: Arc<Piece>,
+    header: Arc<RenderedText>,
     /// The metas in use by groups with metrics, with the number of those groups.
     metas: OrdMap<Arc<FamilyMeta>, u32>,
     leaves: Leaves,
@@ -271,7 +271,7 @@ impl Family {
         }
         let show = self.metas.get_min().map(|(meta, _)| meta);
         if show != shown.as_ref() {
-            self.header = Arc::new(Piece::new(self.render_header(EscapingScheme::AllowUtf8)));
+            self.header = Arc::new(RenderedText::new(self.render_header(EscapingScheme::AllowUtf8)));
         }
     }
 
@@ -345,7 +345,7 @@ impl<'a> FamilyView<'a> {
     }
 
     /// `# HELP` and `# TYPE`, the name quoted if it is not legacy-valid.
-    pub fn header(&self) -> &'a Arc<Piece> {
+    pub fn header(&self) -> &'a Arc<RenderedText> {
         &self.family.header
     }
 

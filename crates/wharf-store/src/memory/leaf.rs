@@ -11,7 +11,7 @@ use wharf_model::{Exposition, Family, GroupingKey, Value};
 
 use self::marks::{Marks, Tag};
 use crate::UnixNanos;
-use crate::memory::piece::{Piece, roomy};
+use crate::memory::rendered_text::{RenderedText, roomy};
 use crate::meta::FamilyMeta;
 use crate::parts::{FamilyParts, Shape};
 use crate::series::each_series;
@@ -28,7 +28,7 @@ const JOIN_TEXT_BYTES: usize = 6 * 1024;
 /// The fragments of neighbouring groups of one family: their lines in one buffer, ordered by grouping key.
 #[derive(Debug, Clone, Default)]
 pub struct Leaf {
-    piece: Piece,
+    piece: RenderedText,
     fragments: Vec<Fragment>,
     marks: Marks,
     utf8_names: bool,
@@ -51,7 +51,7 @@ pub(crate) struct Fragment {
 
 impl Leaf {
     /// Lines of text, names quoted where they are not legacy-valid, and their compressed form.
-    pub fn piece(&self) -> &Piece {
+    pub fn piece(&self) -> &RenderedText {
         &self.piece
     }
 
@@ -223,7 +223,7 @@ impl Leaf {
         let position = position.clamp(1, self.len() - 1);
         let start = self.range_of(position).start;
         let mut upper = Self {
-            piece: Piece::new(self.piece.text()[start..].to_vec()),
+            piece: RenderedText::new(self.piece.text()[start..].to_vec()),
             fragments: self.fragments.split_off(position),
             marks: self.marks.split_off(position),
             utf8_names: false,

@@ -27,7 +27,7 @@ type Branch = Bounds<Leaf>;
 
 /// Where a leaf stands. Good until leaves are added or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct LeafPosition {
     branch: usize,
     leaf: usize,
 }
@@ -133,7 +133,7 @@ impl Leaves {
     }
 
     /// Where the fragment of a group is or belongs. Makes a first leaf if there is none.
-    pub(crate) fn place(&mut self, key: &GroupingKey) -> Place {
+    pub(crate) fn place(&mut self, key: &GroupingKey) -> LeafPosition {
         if self.branches.is_empty() {
             let leaf = Entry::new(key.clone(), Arc::default());
             let branch = Entry::new(key.clone(), Arc::new(vec![leaf].into()));
@@ -141,7 +141,7 @@ impl Leaves {
         }
         let branch = self.branches.position(key);
         let leaf = self.branches[branch].below.position(key);
-        let place = Place { branch, leaf };
+        let place = LeafPosition { branch, leaf };
         if *key < self.branches[branch].bound {
             self.branches.lower(branch, key.clone());
             self.branch_mut(place).lower(leaf, key.clone());
@@ -150,12 +150,12 @@ impl Leaves {
     }
 
     /// The leaf at a place, to change it. What a snapshot shares is copied first.
-    pub(crate) fn leaf_mut(&mut self, place: Place) -> &mut Leaf {
+    pub(crate) fn leaf_mut(&mut self, place: LeafPosition) -> &mut Leaf {
         Arc::make_mut(self.branch_mut(place).below_mut(place.leaf))
     }
 
     /// Adds the upper part that was split off the leaf at a place.
-    pub(crate) fn insert_after(&mut self, place: Place, upper: Leaf) {
+    pub(crate) fn insert_after(&mut self, place: LeafPosition, upper: Leaf) {
         let Some(bound) = upper.first_key().cloned() else {
             return;
         };
@@ -169,7 +169,7 @@ impl Leaves {
     }
 
     /// Removes the leaf at a place, which is empty, or joins it with its upper neighbour where both are small.
-    pub(crate) fn tidy(&mut self, place: Place) {
+    pub(crate) fn tidy(&mut self, place: LeafPosition) {
         let branch = self.branch_mut(place);
         if branch[place.leaf].below.is_empty() {
             branch.remove(place.leaf);
@@ -192,7 +192,7 @@ impl Leaves {
         }
     }
 
-    fn branch_mut(&mut self, place: Place) -> &mut Branch {
+    fn branch_mut(&mut self, place: LeafPosition) -> &mut Branch {
         Arc::make_mut(self.branches.below_mut(place.branch))
     }
 }

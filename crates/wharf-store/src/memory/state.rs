@@ -19,11 +19,11 @@ use crate::lifetime::Lifetimes;
 use crate::limits::{Accounts, Exceeded, Growth, Limited, Limits};
 use crate::memory::checks::{Checks, Incoming, duplicate};
 use crate::memory::family::Family;
+use crate::memory::family_names::{FamilyNameSets, FamilyNames, Names};
 use crate::memory::held_back::HeldBack;
 use crate::memory::ids::GroupIds;
 use crate::memory::index::{GroupId, SeriesIndex};
 use crate::memory::leaf::Leaf;
-use crate::memory::roster::{Names, Roster, Rosters};
 use crate::memory::without::{Families, Without};
 use crate::mode::PushMode;
 use crate::parts::FamilyParts;
@@ -41,7 +41,7 @@ pub(crate) struct State {
     families: OrdMap<Arc<str>, Arc<Family>>,
     groups: HashMap<GroupingKey, Group>,
     ids: GroupIds,
-    rosters: Rosters,
+    name_sets: FamilyNameSets,
     index: SeriesIndex,
     lifetimes: Lifetimes,
     accounts: Accounts,
@@ -62,7 +62,7 @@ pub(crate) struct State {
 struct Group {
     id: GroupId,
     /// Names of its families.
-    families: Roster,
+    families: FamilyNames,
     /// The last push, if nothing else has changed the group since.
     last_push: Option<Trace>,
     /// The last change of it.
@@ -142,7 +142,7 @@ impl State {
     pub(crate) fn groups_above(
         &self,
         key: Option<GroupingKey>,
-    ) -> impl Iterator<Item = (&GroupingKey, &Roster)> {
+    ) -> impl Iterator<Item = (&GroupingKey, &FamilyNames)> {
         // Every group has a push time.
         let times = self.families.get(PUSH_TIME).into_iter();
         let times = times.flat_map(move |times| times.fragments_above(key.clone()));
@@ -153,7 +153,7 @@ impl State {
     }
 
     /// The families of a group, if it is there.
-    pub(crate) fn roster(&self, key: &GroupingKey) -> Option<Roster> {
+    pub(crate) fn family_names(&self, key: &GroupingKey) -> Option<FamilyNames> {
         self.groups.get(key).map(|group| group.families.clone())
     }
 

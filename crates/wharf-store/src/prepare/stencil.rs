@@ -121,7 +121,7 @@ pub trait TextBody {
     fn was_read(&self, exposition: &Exposition<'_>);
 
     /// The body was not read, and this is what it comes to.
-    fn was_known(&self, gist: &Gist<'_>);
+    fn was_known(&self, known: &KnownBody<'_>);
 
     /// What is to be booked with the push. Asked when one of the two above has been told.
     fn facts(&self) -> Facts {
@@ -131,11 +131,11 @@ pub trait TextBody {
 
 /// What a body comes to that was not decoded.
 #[derive(Debug)]
-pub struct Gist<'p>(&'p Prepared<'p>);
+pub struct KnownBody<'p>(&'p Prepared<'p>);
 
 /// One of its families.
 #[derive(Debug, Clone, Copy)]
-pub struct FamilyGist<'p> {
+pub struct KnownFamily<'p> {
     /// Its name.
     pub name: &'p str,
     /// Its type.
@@ -146,7 +146,7 @@ pub struct FamilyGist<'p> {
     pub text: &'p [u8],
 }
 
-impl<'p> Gist<'p> {
+impl<'p> KnownBody<'p> {
     pub(crate) fn of(prepared: &'p Prepared<'p>) -> Self {
         Self(prepared)
     }
@@ -157,9 +157,9 @@ impl<'p> Gist<'p> {
     }
 
     /// The families that the body brings, sorted by name.
-    pub fn families(&self) -> impl Iterator<Item = FamilyGist<'_>> {
+    pub fn families(&self) -> impl Iterator<Item = KnownFamily<'_>> {
         let brought = self.0.families.iter().filter(|family| family.name != PUSH_TIME);
-        brought.map(|family| FamilyGist {
+        brought.map(|family| KnownFamily {
             name: family.name,
             metric_type: family.metric_type,
             lines: family.lines,

@@ -16,9 +16,9 @@ use std::vec;
 use wharf_model::GroupingKey;
 
 use crate::lifetime::Lifetime;
+use crate::memory::family_names::FamilyNames;
 use crate::memory::leaf::FragmentView;
 use crate::memory::leaves::Leaves;
-use crate::memory::roster::Roster;
 use crate::memory::state::State;
 use crate::mode::PushMode;
 use crate::record;
@@ -86,12 +86,12 @@ impl Taken {
     /// The first groups beyond a key.
     fn of(state: &State, last: Option<GroupingKey>) -> Self {
         let mut taken = Self::default();
-        for (key, roster) in state.groups_above(last).take(AT_A_TIME) {
+        for (key, family_names) in state.groups_above(last).take(AT_A_TIME) {
             let before = taken.groups.last().map(|group| &group.names);
             let names = match before {
-                Some(names) if is_same(names, roster) => Arc::clone(names),
-                // A copy, for a roster is forgotten by the count of those who share it.
-                _ => Arc::from(&**roster),
+                Some(names) if is_same(names, family_names) => Arc::clone(names),
+                // A copy, for names are forgotten by the count of those who share them.
+                _ => Arc::from(&**family_names),
             };
             taken.groups.push(Group {
                 key: key.clone(),
@@ -165,8 +165,8 @@ fn has_same_families(a: &Group, b: &Group) -> bool {
     Arc::ptr_eq(&a.names, &b.names)
 }
 
-/// Whether these are the names of a roster. Names are shared, so no text is compared.
-fn is_same(names: &[Arc<str>], roster: &Roster) -> bool {
-    let mut pairs = names.iter().zip(roster.iter());
-    names.len() == roster.len() && pairs.all(|(a, b)| Arc::ptr_eq(a, b))
+/// Whether these are the names of a group. Names are shared, so no text is compared.
+fn is_same(names: &[Arc<str>], family_names: &FamilyNames) -> bool {
+    let mut pairs = names.iter().zip(family_names.iter());
+    names.len() == family_names.len() && pairs.all(|(a, b)| Arc::ptr_eq(a, b))
 }

@@ -122,7 +122,7 @@ impl<'s> Candidate<'s> {
 #[derive(Debug, Clone)]
 pub struct GroupView {
     snapshot: Snapshot,
-    roster: Vec<Arc<str>>,
+    family_names: Vec<Arc<str>>,
     info: GroupInfo,
     revision: Revision,
 }
@@ -140,7 +140,7 @@ impl GroupView {
 
     /// Its families, sorted by name.
     pub fn fragments(&self) -> impl Iterator<Item = FragmentView<'_>> {
-        let names = self.roster.iter();
+        let names = self.family_names.iter();
         names.filter_map(|name| self.snapshot.fragment(name, &self.info.key))
     }
 }
@@ -183,13 +183,17 @@ impl Store {
 
     /// One group, if there is one of this key.
     pub fn group(&self, key: &GroupingKey) -> Option<GroupView> {
-        let (snapshot, roster, revision) = {
+        let (snapshot, family_names, revision) = {
             let state = &self.lock().state;
-            (snapshot_of(state), state.roster(key)?, state.revision_of(key)?)
+            (
+                snapshot_of(state),
+                state.family_names(key)?,
+                state.revision_of(key)?,
+            )
         };
         Some(GroupView {
-            info: describe(&snapshot, key, &roster),
-            roster: roster.to_vec(),
+            info: describe(&snapshot, key, &family_names),
+            family_names: family_names.to_vec(),
             snapshot,
             revision,
         })
@@ -197,7 +201,7 @@ impl Store {
 
     /// Whether there is a group of this key.
     pub fn has_group(&self, key: &GroupingKey) -> bool {
-        self.lock().state.roster(key).is_some()
+        self.lock().state.family_names(key).is_some()
     }
 
     /// What is to be said of groups; those that are gone meanwhile are left out.
@@ -205,19 +209,23 @@ impl Store {
         let mut infos = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(CHUNK) {
             let guarded = self.lock();
-            let rosters: Vec<_> = chunk.iter().map(|key| guarded.state.roster(key)).collect();
+            let name_sets: Vec<_> = chunk.iter().map(|key| guarded.state.family_names(key)).collect();
             drop(guarded);
-            for (key, roster) in chunk.iter().zip(rosters) {
-                let Some(roster) = roster else { continue };
-                infos.push(describe(snapshot, key, &roster));
+            for (key, family_names) in chunk.iter().zip(name_sets) {
+                let Some(family_names) = family_names else {
+                    continue;
+                };
+                infos.push(describe(snapshot, key, &family_names));
             }
         }
         infos
     }
 }
 
-fn describe(snapshot: &Snapshot, key: &GroupingKey, roster: &[Arc<str>]) -> GroupInfo {
-    let fragments = roster.iter().filter_map(|name| snapshot.fragment(name, key));
+fn describe(snapshot: &Snapshot, key: &GroupingKey, family_names: &[Arc<str>]) -> GroupInfo {
+    let fragments = family_names
+        .iter()
+        .filter_map(|name| snapshot.fragment(name, key));
     let (mut families, mut size) = (0, Size::default());
     for fragment in fragments {
         families += 1;

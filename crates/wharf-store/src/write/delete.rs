@@ -70,8 +70,8 @@ impl Store {
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
-                let roster = self.lock().state.roster(key).unwrap_or_default();
-                let has = |name: &&&str| !crate::is_time(name) && roster.has(name);
+                let family_names = self.lock().state.family_names(key).unwrap_or_default();
+                let has = |name: &&&str| !crate::is_time(name) && family_names.has(name);
                 let removed = names.iter().filter(has).count();
                 let names = || names.iter().map(|name| (*name).to_owned()).collect();
                 let commit = shared.change_all([key], || Op::DeleteFamilies { names: names() })?;
@@ -111,7 +111,10 @@ impl Store {
         let mut guarded = self.lock();
         keys.retain(|key| {
             let state = &guarded.state;
-            is_old(state, key, pushed_before) && state.roster(key).is_some_and(|roster| roster.has(family))
+            is_old(state, key, pushed_before)
+                && state
+                    .family_names(key)
+                    .is_some_and(|family_names| family_names.has(family))
         });
         let local = match &self.writer {
             Writer::Local(local) => local,

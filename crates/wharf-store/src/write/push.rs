@@ -13,7 +13,7 @@ use crate::memory::state::State;
 use crate::memory::without::Without;
 use crate::mode::PushMode;
 use crate::prepare::Preparer;
-use crate::prepare::stencil::{Gist, TextBody};
+use crate::prepare::stencil::{KnownBody, TextBody};
 use crate::store::Store;
 use crate::write::commit::Commit;
 use crate::write::local::Local;
@@ -154,7 +154,7 @@ impl Store {
             .as_deref()
             .and_then(|stencil| candidate.prepare(stencil, &self.preparer, key, now));
         let pushed = if let Some(prepared) = prepared {
-            body.was_known(&Gist::of(&prepared));
+            body.was_known(&KnownBody::of(&prepared));
             self.push_prepared(Intent {
                 key,
                 mode,
@@ -243,7 +243,7 @@ impl Store {
         };
         let mut guarded = self.lock();
         if let Some(delta) = guarded.state.failure(&self.preparer, key, makes, now) {
-            let is_new = guarded.state.roster(key).is_none();
+            let is_new = guarded.state.family_names(key).is_none();
             let lifetime = if is_new {
                 lifetime
             } else {

@@ -87,7 +87,7 @@ impl Store {
     fn survey(&self, incoming: Incoming<'_>, concerns: impl Fn(&str) -> bool, found: &mut Found) {
         let (families, has_group) = {
             let guarded = self.lock();
-            let has_group = guarded.state.roster(incoming.key).is_some();
+            let has_group = guarded.state.family_names(incoming.key).is_some();
             (guarded.state.families().clone(), has_group)
         };
         let checks = Checks {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use wharf_exposition::text::{self, DecodeError};
 use wharf_model::Exposition;
 use wharf_model::name::NameRule;
-use wharf_store::{Gist, PushMode, Reserved, Store, TextBody, UnixNanos};
+use wharf_store::{KnownBody, PushMode, Reserved, Store, TextBody, UnixNanos};
 
 use crate::{exposition, key, store};
 
@@ -36,8 +36,8 @@ impl TextBody for Counted<'_> {
 
     fn was_read(&self, _: &Exposition<'_>) {}
 
-    fn was_known(&self, gist: &Gist<'_>) {
-        assert_eq!(self.series.replace(Some(gist.series())), None);
+    fn was_known(&self, known: &KnownBody<'_>) {
+        assert_eq!(self.series.replace(Some(known.series())), None);
     }
 }
 

@@ -121,7 +121,7 @@ impl Lexer {
     }
 }
 
-/// The system's words for an error, as the original prints them: without the number, and in lower case.
+/// The system's words for an error, as the Pushgateway prints them: without the number, and in lower case.
 fn words_of(error: &std::io::Error) -> String {
     if error.kind() == ErrorKind::InvalidData {
         return "expected text in UTF-8".to_owned();

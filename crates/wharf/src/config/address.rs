@@ -54,7 +54,7 @@ impl FromStr for ListenAddress {
                 "expected a TCP address; vsock is not supported, found `{text}`"
             )));
         }
-        // The empty address is any port of all interfaces, as for the original.
+        // The empty address is any port of all interfaces, as for the Pushgateway.
         let (host, port) = if text.is_empty() {
             ("", "")
         } else {

@@ -9,7 +9,7 @@ use super::rules::Rules;
 use super::web::Web;
 use crate::logging::settings::Log;
 use crate::parts::history::settings::History;
-use crate::parts::storage::settings::{Persistence, Place, Storage};
+use crate::parts::storage::settings::{Persistence, Storage, StorageKind};
 
 /// All settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,7 +42,7 @@ pub struct Config {
 
 impl Config {
     /// Where the groups are kept.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> StorageKind {
         self.storage.place(&self.persistence)
     }
 

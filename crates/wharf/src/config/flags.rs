@@ -127,7 +127,7 @@ impl Config {
     /// The value of every flag, as the JSON API shows them.
     pub fn flags(&self) -> BTreeMap<&'static str, String> {
         let mut flags: BTreeMap<_, _> = FLAGS.iter().map(|flag| (flag.name, flag.show(self))).collect();
-        // The original shows the prefix that is in force, not the one that was typed.
+        // The Pushgateway shows the prefix that is in force, not the one that was typed.
         flags.insert("web.route-prefix", self.web.internal_prefix().as_str().to_owned());
         flags
     }

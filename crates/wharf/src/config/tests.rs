@@ -277,7 +277,7 @@ fn the_path_of_an_external_url_is_one_that_requests_can_reach_unless_routes_have
 #[test]
 fn groups_are_kept_in_one_place() {
     let place = |args: &[&str]| config(args).unwrap().place();
-    let folder = |path: &str, import: Option<&str>, is_named| Place::Folder {
+    let folder = |path: &str, import: Option<&str>, is_named| StorageKind::Folder {
         path: path.into(),
         import: import.map(PathBuf::from),
         is_named,
@@ -290,7 +290,7 @@ fn groups_are_kept_in_one_place() {
         place(&["--storage.path=wharf-data/"]),
         folder("wharf-data/", None, true)
     );
-    assert_eq!(place(&["--storage.path="]), Place::Memory);
+    assert_eq!(place(&["--storage.path="]), StorageKind::Memory);
     assert_eq!(
         place(&["--persistence.file=f"]),
         folder("f.wharf", Some("f"), true)

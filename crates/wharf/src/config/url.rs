@@ -1,5 +1,5 @@
 //! The URL under which users reach the server. Its path matters to us, and its origin, but it is checked as a whole,
-//! as the original does, so that a typing error is found at the start.
+//! as the Pushgateway does, so that a typing error is found at the start.
 
 use std::fmt;
 use std::net::IpAddr;

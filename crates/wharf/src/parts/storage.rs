@@ -16,7 +16,7 @@ use wharf_ledger::Ledger;
 use wharf_store::Store;
 
 use self::open::Opened;
-use self::settings::{Place, Storage};
+use self::settings::{Storage, StorageKind};
 use self::upkeep::Upkeep;
 
 /// How often the ledger is looked after.
@@ -34,7 +34,7 @@ const END_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) fn start(
     parts: &mut Parts,
     settings: Storage,
-    place: Place,
+    place: StorageKind,
     gateway: Arc<Gateway>,
 ) -> std::io::Result<(Started, Arc<OnceLock<PathBuf>>)> {
     let folder = Arc::new(OnceLock::new());
@@ -49,7 +49,7 @@ pub(crate) fn start(
 fn run(
     life: &mut Life,
     settings: &Storage,
-    place: Place,
+    place: StorageKind,
     gateway: &Gateway,
     folder: &OnceLock<PathBuf>,
 ) -> anyhow::Result<()> {
@@ -65,7 +65,7 @@ fn run(
 /// Loads the stored groups, if there are any.
 fn load(
     settings: &Storage,
-    place: Place,
+    place: StorageKind,
     gateway: &Gateway,
     folder: &OnceLock<PathBuf>,
 ) -> anyhow::Result<Option<Ledger>> {

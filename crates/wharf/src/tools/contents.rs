@@ -1,4 +1,4 @@
-//! The groups of a gateway with all their metrics, as `GET /api/v1/metrics` tells them: Wharf's and the original's.
+//! The groups of a gateway with all their metrics, as `GET /api/v1/metrics` tells them: Wharf's and the Pushgateway's.
 //!
 //! The answer is read group by group, so that a gateway may hold more than fits into the memory of the tool.
 

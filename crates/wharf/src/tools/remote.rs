@@ -1,4 +1,4 @@
-//! What the tools for operators ask of a gateway. Wharf has listings and deletes by selector; of the original the same
+//! What the tools for operators ask of a gateway. Wharf has listings and deletes by selector; of the Pushgateway the same
 //! is pieced together from what it has.
 
 use std::cmp::Ordering;
@@ -22,7 +22,7 @@ pub(super) struct Remote {
     pub(super) client: Client,
 }
 
-/// One group, without its metrics. What only Wharf tells is missing for the original.
+/// One group, without its metrics. What only Wharf tells is missing for the Pushgateway.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Group {
     pub(super) key: GroupingKey,
@@ -234,7 +234,7 @@ impl Remote {
         self.client.send(&Request::get(path))
     }
 
-    /// Of the original, everything is read.
+    /// Of the Pushgateway, everything is read.
     fn list_original(
         &self,
         query: &Query,
@@ -290,7 +290,7 @@ impl Remote {
         }
     }
 
-    /// Whether it is the original, which has no listing.
+    /// Whether it is the Pushgateway, which has no listing.
     ///
     /// # Errors
     /// If the gateway does not answer as it should.
@@ -308,7 +308,7 @@ impl Remote {
     /// Deletes by selector, or says what would go.
     ///
     /// # Errors
-    /// 403 without the admin API, 404 from the original, which cannot.
+    /// 403 without the admin API, 404 from the Pushgateway, which cannot.
     pub(super) fn delete_matching(
         &self,
         selectors: &[String],

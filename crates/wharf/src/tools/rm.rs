@@ -18,7 +18,7 @@ const SHOWN: usize = 20;
 
 /// Remove groups, after having shown which.
 ///
-/// Wharf with --web.enable-admin-api removes all of them at once; another Wharf, and the original, one by one.
+/// Wharf with --web.enable-admin-api removes all of them at once; another Wharf, and the Pushgateway, one by one.
 #[derive(Debug, clap::Parser)]
 #[command(after_help = "Examples:
   wharf rm '{job=~\"ci-.*\"}' --older-than=7d --dry-run

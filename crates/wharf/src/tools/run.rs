@@ -87,7 +87,7 @@ pub(super) struct Arguments {
     #[arg(long, default_value = "job_run_", value_parser = prefix)]
     prefix: String,
 
-    /// For how long the gateway is to keep the group after the last push, such as 7d; the original Pushgateway keeps
+    /// For how long the gateway is to keep the group after the last push, such as 7d; the Pushgateway Pushgateway keeps
     /// it for ever
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     ttl: Option<Duration>,

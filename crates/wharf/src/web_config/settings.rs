@@ -220,7 +220,7 @@ impl Loading<'_> {
     }
 }
 
-/// A header that may be set, in the words of the original where it may not.
+/// A header that may be set, in the words of the Pushgateway where it may not.
 fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
     let known = HEADERS.iter().find(|(known, _)| *known == name);
     let (name, allowed) = known

@@ -42,7 +42,7 @@ macro_rules! suite {
     };
 }
 
-/// The suites by the original's names, whether they are to be had here or not.
+/// The suites by the Pushgateway's names, whether they are to be had here or not.
 const SUITES: [(&str, CipherSuite); 13] = [
     ("TLS_AES_128_GCM_SHA256", CipherSuite::TLS13_AES_128_GCM_SHA256),
     ("TLS_AES_256_GCM_SHA384", CipherSuite::TLS13_AES_256_GCM_SHA384),

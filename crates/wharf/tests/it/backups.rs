@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use wharf_testkit::http::{delete, get, post, put};
 use wharf_testkit::protobuf::{self, Message, Type, delimited, family, labelled, with_metrics};
-use wharf_testkit::{Gateway, Kind, Random, Spawn};
+use wharf_testkit::{Gateway, Kind, Random, Spawn, until};
 
 use crate::operators::{admin, fails, stderr, stdout, succeeds, tool_at};
 use crate::wharf;
@@ -544,7 +544,10 @@ fn a_pushgateway_that_answers_no_scrape_is_left_with_what_its_json_tells() {
     source.send(
         &put("/metrics/job/b").body("# TYPE m histogram\nm_bucket{le=\"+Inf\"} 1\nm_sum 1\nm_count 1\n"),
     );
-    assert_eq!(source.send(&get("/metrics")).status, 500);
+    // Pushes that are not checked are answered before they are stored.
+    until("the pushes to clash", || {
+        (source.send(&get("/metrics")).status == 500).then_some(())
+    });
     let output = tool_at(&source, &["export"]);
     let said = fails(&output, 1);
     assert!(

@@ -35,7 +35,7 @@ const FOREIGN: [&[(&str, &str)]; 5] = [
     &[("Sec-Fetch-Site", "cross-site"), ("Origin", "http://x")],
 ];
 
-/// What a page needs to be let in by the original: nothing.
+/// What a page needs to be let in by the Pushgateway: nothing.
 #[test]
 fn a_page_elsewhere_changes_nothing() {
     for spawn in gateways() {

@@ -268,7 +268,7 @@ fn a_scrape_can_be_of_some_groups_in_every_format() {
     let none = gateway.send(&get(&matching("/metrics", &["{team=\"x\"}"], "")));
     assert_eq!((none.status, none.text().as_str()), (200, ""));
     refused(&gateway, &get("/metrics?match[]=%7B"), 400, "match[]: column 2: ");
-    // Other parameters mean nothing, as to the original.
+    // Other parameters mean nothing, as to the Pushgateway.
     assert_eq!(gateway.send(&get("/metrics?x=%zz&match=a")).status, 200);
 }
 
@@ -453,7 +453,7 @@ fn a_push_to_many_groups_is_not_echoed_many_times_over() {
             "expected grouping keys of at most 16384 bytes, found one of 20",
         );
     }
-    // In a URL it may be as long as for the original, and is cut where it is told.
+    // In a URL it may be as long as for the Pushgateway, and is cut where it is told.
     let path = format!("/metrics/job/{long}");
     let clash = gateway.send(&post(&path).body("# TYPE taken gauge\ntaken 1\n"));
     assert_eq!(clash.status, 400);

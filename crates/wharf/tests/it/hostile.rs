@@ -453,7 +453,7 @@ fn odd_texts_are_taken_or_refused_as_the_original_does() {
             let help = [b"# HELP n ", value, b"\nn 1\n"].concat();
             let name = [b"x", value, b" 1\n"].concat();
             for (kind, body) in [("label", label), ("name", name), ("help", help)] {
-                // What is no UTF-8 in a help breaks the scrapes of the original.
+                // What is no UTF-8 in a help breaks the scrapes of the Pushgateway.
                 if kind == "help" && str::from_utf8(value).is_err() {
                     continue;
                 }

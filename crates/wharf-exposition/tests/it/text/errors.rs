@@ -15,7 +15,7 @@ fn check(body: impl AsRef<[u8]>, options: Options, expected: Expect) {
     expected.assert_eq(&outcome(body.as_ref(), options));
 }
 
-/// Bodies and the original's message, without `text format parsing error in line 1: `.
+/// Bodies and the Pushgateway's message, without `text format parsing error in line 1: `.
 #[test]
 fn messages_are_those_of_the_original() {
     let cases: &[(&[u8], &str)] = &[

@@ -10,8 +10,8 @@ use crate::change::{Cause, Change};
 use crate::effect::{Effect, Effects, Facts, Stored, What};
 use crate::lifetime::Lifetime;
 use crate::memory::family::Family;
+use crate::memory::family_names::FamilyNames;
 use crate::memory::index::{GroupId, SeriesIndex};
-use crate::memory::roster::Roster;
 use crate::mode::PushMode;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::record::Image;
@@ -273,7 +273,7 @@ impl State {
         let ids = &mut self.ids;
         let group = self.groups.entry_ref(key).or_insert_with(|| Group {
             id: ids.take(key),
-            families: Roster::default(),
+            families: FamilyNames::default(),
             last_push: None,
             revision: at,
         });
@@ -309,7 +309,7 @@ impl State {
             // Two sorted runs, which this sort merges; an insertion each would be quadratic.
             let mut all: Vec<_> = group.families.iter().chain(&new).cloned().collect();
             all.sort();
-            self.rosters.replace(&mut group.families, all);
+            self.name_sets.replace(&mut group.families, all);
         }
         prepared.families = families;
         new

@@ -86,7 +86,7 @@ impl State {
             };
             self.accounts.leave(group.id, lost);
             self.ids.retire(group.id);
-            self.litter.names.extend(self.rosters.release(group.families));
+            self.litter.names.extend(self.name_sets.release(group.families));
             self.lifetimes.set(key, None);
             applied.families += taken.names.len();
             if tell.before {
@@ -126,8 +126,8 @@ impl State {
         };
         group.last_push = None;
         let former = std::mem::take(&mut group.families);
-        self.litter.names.extend(self.rosters.release(former));
-        self.rosters.replace(&mut group.families, staying);
+        self.litter.names.extend(self.name_sets.release(former));
+        self.name_sets.replace(&mut group.families, staying);
         self.book(key, total);
         Some(taken)
     }
@@ -151,7 +151,7 @@ impl State {
         self.accounts
             .leave(group.id, total.moved(self.size, Size::default()));
         applied.families += group.families.len();
-        self.litter.names.extend(self.rosters.release(group.families));
+        self.litter.names.extend(self.name_sets.release(group.families));
         self.ids.release(group.id);
         self.lifetimes.set(key, None);
         if let Some(image) = image {
@@ -197,7 +197,7 @@ impl State {
             });
             former.push((group.revision, self.lifetimes.get(key)));
             applied.families += group.families.len();
-            self.litter.names.extend(self.rosters.release(group.families));
+            self.litter.names.extend(self.name_sets.release(group.families));
             self.lifetimes.set(key, None);
         }
         self.remove_from_all(preparer, by_family, &mut losing);
@@ -244,7 +244,7 @@ impl State {
             }
             let all = group.families.iter().cloned();
             let (gone, stay): (Vec<_>, Vec<_>) = all.partition(|name| names.contains(&**name));
-            self.rosters.replace(&mut group.families, stay);
+            self.name_sets.replace(&mut group.families, stay);
             former.push((group.revision, gone.len()));
             (group.last_push, group.revision) = (None, at);
             for name in gone {
@@ -359,7 +359,7 @@ impl State {
             return;
         }
         let (gone, stay): (Vec<_>, Vec<_>) = group.families.iter().cloned().partition(|name| goes(name));
-        self.rosters.replace(&mut group.families, stay);
+        self.name_sets.replace(&mut group.families, stay);
         group.last_push = None;
         let id = group.id;
         for name in &gone {

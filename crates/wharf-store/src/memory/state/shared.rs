@@ -61,14 +61,14 @@ impl Whole {
 impl State {
     /// All of a group, also what is held back.
     pub(crate) fn whole(&self, key: &GroupingKey) -> Whole {
-        let roster = self.roster(key).unwrap_or_default();
+        let family_names = self.family_names(key).unwrap_or_default();
         let held = self.held_back.groups.get(key);
         let back = held.into_iter().flat_map(|group| &group.families);
         let back = back.filter_map(|name| Some(self.held_back.get(name, key)?.record.clone()));
         Whole {
             revision: self.revision_of(key).or_else(|| self.held_back.whole(key)),
             lifetime: self.lifetimes.get(key),
-            shown: self.hold(key, roster.iter().map(|name| &**name)),
+            shown: self.hold(key, family_names.iter().map(|name| &**name)),
             back: back.collect(),
         }
     }
@@ -348,14 +348,16 @@ impl State {
             self.displace_one(preparer, name, key, doubtful);
             return;
         }
-        let Some(roster) = self.roster(key) else { return };
-        for name in &*roster {
+        let Some(family_names) = self.family_names(key) else {
+            return;
+        };
+        for name in &*family_names {
             self.displace_one(preparer, name, key, doubtful);
         }
-        drop(roster);
+        drop(family_names);
         if let Some(group) = self.groups.remove(key) {
             self.accounts.leave(group.id, Size::default());
-            self.litter.names.extend(self.rosters.release(group.families));
+            self.litter.names.extend(self.name_sets.release(group.families));
             self.ids.release(group.id);
             self.held_back.groups.entry(key.clone()).or_default().whole = Some(group.revision);
         }
@@ -387,7 +389,7 @@ impl State {
 
     /// The names of all families of a group, held back or not.
     fn names_of(&self, key: &GroupingKey) -> BTreeSet<Arc<str>> {
-        let shown = self.roster(key).unwrap_or_default();
+        let shown = self.family_names(key).unwrap_or_default();
         let back = self.held_back.groups.get(key);
         let back = back.into_iter().flat_map(|group| &group.families);
         shown.iter().chain(back).cloned().collect()

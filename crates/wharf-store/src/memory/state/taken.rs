@@ -7,8 +7,8 @@ use wharf_model::GroupingKey;
 
 use crate::Revision;
 use crate::lifetime::Lifetime;
+use crate::memory::family_names::Names;
 use crate::memory::index::GroupId;
-use crate::memory::roster::Names;
 use crate::memory::without::Families;
 
 /// What was taken out of a group at once, and where it still is.

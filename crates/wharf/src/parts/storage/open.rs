@@ -11,7 +11,7 @@ use wharf_gateway::NotDurable;
 use wharf_ledger::{Ledger, OpenError, Options, RealDisk, Sequence, SyncMode};
 use wharf_store::{Revision, Store};
 
-use super::settings::{Place, Storage, Sync};
+use super::settings::{Storage, StorageKind, Sync};
 use super::state_file;
 
 /// Loading that takes longer than this is reported.
@@ -29,13 +29,13 @@ pub(super) enum Opened {
 /// Loads what the folder has into an empty store, and makes the store keep its changes there. Blocks; a folder of
 /// a million series takes a second or two.
 ///
-/// A folder that nobody has named, that is not there and cannot be made is no reason not to start: the original keeps
+/// A folder that nobody has named, that is not there and cannot be made is no reason not to start: the Pushgateway keeps
 /// everything in memory unless it is told otherwise, so it starts wherever it is put.
 ///
 /// # Errors
 /// If the folder cannot be used, or what is in it cannot be read. Nothing in it has changed then.
-pub(super) fn open(settings: &Storage, place: Place, store: &Arc<Store>) -> anyhow::Result<Opened> {
-    let Place::Folder {
+pub(super) fn open(settings: &Storage, place: StorageKind, store: &Arc<Store>) -> anyhow::Result<Opened> {
+    let StorageKind::Folder {
         path,
         import,
         is_named,

@@ -120,14 +120,14 @@ settings! {
 
 /// Where the groups are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum StorageKind {
     /// In memory only.
     Memory,
-    /// In this folder; if it is new, a state file of the original may be read first.
+    /// In this folder; if it is new, a state file of the Pushgateway may be read first.
     Folder {
         /// The folder.
         path: PathBuf,
-        /// The state file of the original.
+        /// The state file of the Pushgateway.
         import: Option<PathBuf>,
         /// Whether somebody wants the groups to be there. If not, and if there is no such folder, memory will do.
         is_named: bool,
@@ -135,12 +135,12 @@ pub enum Place {
 }
 
 impl Storage {
-    /// Where the groups are kept: beside the original's file if one is named, otherwise in the folder.
-    pub fn place(&self, persistence: &Persistence) -> Place {
+    /// Where the groups are kept: beside the Pushgateway's file if one is named, otherwise in the folder.
+    pub fn place(&self, persistence: &Persistence) -> StorageKind {
         if let Some(file) = &persistence.file {
             let mut folder = file.clone().into_os_string();
             folder.push(".wharf");
-            return Place::Folder {
+            return StorageKind::Folder {
                 path: folder.into(),
                 import: Some(file.clone()),
                 is_named: true,
@@ -148,9 +148,9 @@ impl Storage {
         }
         let Folder { path, is_named } = self.folder.clone();
         if path.as_os_str().is_empty() {
-            return Place::Memory;
+            return StorageKind::Memory;
         }
-        Place::Folder {
+        StorageKind::Folder {
             path,
             import: None,
             is_named,

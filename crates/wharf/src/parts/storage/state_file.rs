@@ -1,4 +1,4 @@
-//! Importing what the original has left: its state file.
+//! Importing what the Pushgateway has left: its state file.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -10,7 +10,7 @@ use wharf_store::Store;
 
 use crate::import;
 
-/// Reads a state file of the original into the store, and writes a checkpoint, so that it is read only once.
+/// Reads a state file of the Pushgateway into the store, and writes a checkpoint, so that it is read only once.
 pub(super) fn import(file: &Path, store: &Store) -> anyhow::Result<()> {
     let bytes = match fs::read(file) {
         Ok(bytes) => bytes,

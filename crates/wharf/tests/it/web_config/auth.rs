@@ -203,7 +203,7 @@ fn case_138_requests_beyond_the_rate_are_turned_away() {
 /// A response as far as it should be the same.
 type Seen = (u16, BTreeSet<(String, String)>, String);
 
-/// What Wharf says to browsers with everything that has content, and the original with some of it.
+/// What Wharf says to browsers with everything that has content, and the Pushgateway with some of it.
 const TO_BROWSERS: [(&str, &str); 3] = [
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "SAMEORIGIN"),
@@ -403,7 +403,7 @@ fn who_is_turned_away_is_counted_by_reason() {
     let scrape = gateway.send(&as_user(&get("/metrics"), ALICE)).text();
     let counted = "wharf_http_requests_turned_away_total{reason=\"credentials\"} 2\n";
     assert!(scrape.contains(counted), "{scrape}");
-    // They are not among the requests of the original's metric.
+    // They are not among the requests of the Pushgateway's metric.
     let requests: Vec<_> = scrape
         .lines()
         .filter(|line| line.starts_with("pushgateway_http_requests_total{"))

@@ -234,7 +234,7 @@ fn every_suite_of_the_original_is_known_by_name() {
     }
 }
 
-/// Where the original starts although nothing good can come of it.
+/// Where the Pushgateway starts although nothing good can come of it.
 #[test]
 fn files_that_do_not_do_what_they_say_stop_the_start() {
     let cases = [

@@ -115,7 +115,7 @@ fn a_replaced_certificate_is_used_by_the_next_connection() {
 }
 
 /// A file that cannot be understood fails handshakes, as it fails requests. A certificate that is none fails them with
-/// the original only.
+/// the Pushgateway only.
 #[test]
 fn handshakes_fail_while_the_file_cannot_be_read() {
     let server = Authority::new("authority").issue("server", &["127.0.0.1"]);

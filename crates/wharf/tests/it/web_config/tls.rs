@@ -91,7 +91,7 @@ fn http_2_can_be_turned_off() {
     }
 }
 
-/// The original demands a certain suite for HTTP/2.
+/// The Pushgateway demands a certain suite for HTTP/2.
 const ONLY_HTTP_1: &str = "http_server_config:\n  http2: false\n";
 
 #[test]

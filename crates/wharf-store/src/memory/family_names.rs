@@ -13,9 +13,9 @@ pub(crate) type Names = Arc<[Arc<str>]>;
 
 /// The names of the families of a group.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Roster(Option<Names>);
+pub(crate) struct FamilyNames(Option<Names>);
 
-impl Deref for Roster {
+impl Deref for FamilyNames {
     type Target = [Arc<str>];
 
     fn deref(&self) -> &[Arc<str>] {
@@ -23,7 +23,7 @@ impl Deref for Roster {
     }
 }
 
-impl Roster {
+impl FamilyNames {
     /// The names, to be kept for longer. A short list is copied, since it is forgotten by the count of those who share it.
     pub(crate) fn names(&self) -> Names {
         match &self.0 {
@@ -40,33 +40,33 @@ impl Roster {
 /// Longer lists are not shared: to find the other one takes as long as to read both.
 const MAX_SHARED: usize = 1024;
 
-/// All rosters in use.
+/// All that are in use.
 #[derive(Debug, Default)]
-pub(crate) struct Rosters {
+pub(crate) struct FamilyNameSets {
     known: HashTable<Names>,
     hasher: DefaultHashBuilder,
 }
 
-impl Rosters {
-    /// Puts the roster of these names, which are sorted, in the place of another.
-    pub(crate) fn replace(&mut self, roster: &mut Roster, names: Vec<Arc<str>>) {
-        drop(self.release(std::mem::take(roster)));
+impl FamilyNameSets {
+    /// Puts these names, which are sorted, in the place of others.
+    pub(crate) fn replace(&mut self, family_names: &mut FamilyNames, names: Vec<Arc<str>>) {
+        drop(self.release(std::mem::take(family_names)));
         if names.is_empty() {
             return;
         }
         if names.len() > MAX_SHARED {
-            *roster = Roster(Some(names.into()));
+            *family_names = FamilyNames(Some(names.into()));
             return;
         }
         let hash = self.hasher.hash_one(names.as_slice());
         let hasher = |known: &Arc<[Arc<str>]>| self.hasher.hash_one(&**known);
         let entry = self.known.entry(hash, |known| **known == *names, hasher);
-        *roster = Roster(Some(Arc::clone(entry.or_insert_with(|| names.into()).get())));
+        *family_names = FamilyNames(Some(Arc::clone(entry.or_insert_with(|| names.into()).get())));
     }
 
-    /// Forgets a roster if nobody else has it. A long one is left, to be freed when nobody waits.
-    pub(crate) fn release(&mut self, roster: Roster) -> Option<Names> {
-        let names = roster.0?;
+    /// Forgets names if nobody else has them. Many are left, to be freed when nobody waits.
+    pub(crate) fn release(&mut self, family_names: FamilyNames) -> Option<Names> {
+        let names = family_names.0?;
         if names.len() > MAX_SHARED {
             return Some(names);
         }
@@ -91,18 +91,18 @@ mod tests {
     }
 
     #[test]
-    fn equal_rosters_are_one_and_the_last_owner_takes_it_along() {
-        let mut rosters = Rosters::default();
-        let (mut first, mut second) = (Roster::default(), Roster::default());
-        rosters.replace(&mut first, names(&["a", "b"]));
-        rosters.replace(&mut second, names(&["a", "b"]));
+    fn equal_names_are_one_and_the_last_owner_takes_it_along() {
+        let mut name_sets = FamilyNameSets::default();
+        let (mut first, mut second) = (FamilyNames::default(), FamilyNames::default());
+        name_sets.replace(&mut first, names(&["a", "b"]));
+        name_sets.replace(&mut second, names(&["a", "b"]));
         assert_eq!(first.as_ptr(), second.as_ptr());
-        rosters.replace(&mut second, names(&["a", "c"]));
+        name_sets.replace(&mut second, names(&["a", "c"]));
         assert!(first.has("b") && !second.has("b"));
-        assert_eq!(rosters.known.len(), 2);
-        assert!(rosters.release(first).is_none());
-        assert_eq!(rosters.known.len(), 1);
-        rosters.replace(&mut second, Vec::new());
-        assert_eq!((second.len(), rosters.known.len()), (0, 0));
+        assert_eq!(name_sets.known.len(), 2);
+        assert!(name_sets.release(first).is_none());
+        assert_eq!(name_sets.known.len(), 1);
+        name_sets.replace(&mut second, Vec::new());
+        assert_eq!((second.len(), name_sets.known.len()), (0, 0));
     }
 }

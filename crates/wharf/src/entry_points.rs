@@ -3,25 +3,25 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use wharf_http::{Door, Fixed, Front, Listener, Purpose};
+use wharf_http::{AccessControl, EntryPoint, Fixed, Listener, Purpose};
 
 use crate::config::{Apart, Listen, ListenAddress};
 use crate::listen::{bind, inherited};
 use crate::web_config;
 
-/// Addresses that are behind one door.
-pub(crate) struct Entrance<'c> {
+/// AddressGroup that are behind one entry point.
+pub(crate) struct AddressGroup<'c> {
     addresses: &'c [ListenAddress],
-    door: Arc<Door>,
+    entry_point: Arc<EntryPoint>,
     /// What the web config file says that does not change.
     fixed: Option<Fixed>,
     /// What it serves, unless that is everything.
     serves: Option<String>,
 }
 
-/// The entrances: one for everything, or for what has no addresses of its own, and one for each thing that has. Beside
+/// The groups: one for everything, or for what has no addresses of its own, and one for each thing that has. Beside
 /// them what stands before the gateway at some of them.
-pub(crate) fn entrances(listen: &Listen) -> anyhow::Result<(Vec<Entrance<'_>>, Vec<Arc<Front>>)> {
+pub(crate) fn of(listen: &Listen) -> anyhow::Result<(Vec<AddressGroup<'_>>, Vec<Arc<AccessControl>>)> {
     let common = listen
         .config_file
         .as_deref()
@@ -40,48 +40,54 @@ pub(crate) fn entrances(listen: &Listen) -> anyhow::Result<(Vec<Entrance<'_>>, V
         parts.push((vec![purpose], apart.addresses, own.or_else(|| common.clone())));
     }
     // A file that counts for several of them has one rate limit, and one memory for passwords.
-    let mut fronts: Vec<(&Path, Arc<Front>, Fixed)> = Vec::new();
-    let mut entrances = Vec::new();
+    let mut access_controls: Vec<(&Path, Arc<AccessControl>, Fixed)> = Vec::new();
+    let mut groups = Vec::new();
     for (purposes, addresses, file) in parts {
-        let is_open = |(file, _): &(&Path, String)| fronts.iter().any(|(open, ..)| open == file);
+        let is_open = |(file, _): &(&Path, String)| access_controls.iter().any(|(open, ..)| open == file);
         if let Some((file, flag)) = file.clone().filter(|file| !is_open(file)) {
-            let (front, fixed) = web_config::open(file, &flag)?;
-            fronts.push((file, Arc::new(front), fixed));
+            let (access, fixed) = web_config::open(file, &flag)?;
+            access_controls.push((file, Arc::new(access), fixed));
         }
-        let front = file.and_then(|(file, _)| fronts.iter().find(|(open, ..)| *open == file));
+        let access = file.and_then(|(file, _)| access_controls.iter().find(|(open, ..)| *open == file));
         let serves = purposes.iter().map(ToString::to_string).collect::<Vec<_>>();
-        entrances.push(Entrance {
+        groups.push(AddressGroup {
             addresses,
-            fixed: front.map(|(_, _, fixed)| *fixed),
+            fixed: access.map(|(_, _, fixed)| *fixed),
             serves: (purposes != Purpose::ALL).then(|| serves.join(",")),
-            door: Arc::new(Door::new(front.map(|(_, front, _)| Arc::clone(front)), purposes)),
+            entry_point: Arc::new(EntryPoint::new(
+                access.map(|(_, access, _)| Arc::clone(access)),
+                purposes,
+            )),
         });
     }
-    Ok((entrances, fronts.into_iter().map(|(_, front, _)| front).collect()))
+    Ok((
+        groups,
+        access_controls.into_iter().map(|(_, access, _)| access).collect(),
+    ))
 }
 
 pub(crate) fn open(
     listen: &Listen,
-    entrances: &[Entrance<'_>],
-) -> anyhow::Result<Vec<(Listener, Arc<Door>)>> {
+    groups: &[AddressGroup<'_>],
+) -> anyhow::Result<Vec<(Listener, Arc<EntryPoint>)>> {
     let mut listeners = Vec::new();
-    for entrance in entrances {
+    for group in groups {
         let opened = if listen.systemd_socket {
             tracing::info!("Listening on systemd activated listeners instead of port listeners.");
             inherited()?
         } else {
-            let bound = entrance.addresses.iter().map(bind);
+            let bound = group.addresses.iter().map(bind);
             bound.collect::<anyhow::Result<_>>()?
         };
         for listener in opened {
-            entrance.announce(&listener);
-            listeners.push((listener, Arc::clone(&entrance.door)));
+            group.announce(&listener);
+            listeners.push((listener, Arc::clone(&group.entry_point)));
         }
     }
     Ok(listeners)
 }
 
-impl Entrance<'_> {
+impl AddressGroup<'_> {
     fn announce(&self, listener: &Listener) {
         let address = listener.address();
         match &self.serves {

@@ -10,7 +10,7 @@ use crate::memory::checksum::Checksum;
 
 /// A part of the exposition: lines of text, and their compressed form once a scrape has needed it.
 #[derive(Debug, Default)]
-pub struct Piece {
+pub struct RenderedText {
     text: Vec<u8>,
     compressed: OnceLock<Compressed>,
 }
@@ -25,8 +25,8 @@ pub struct Compressed {
     pub checksum: Checksum,
 }
 
-impl Piece {
-    /// A piece of this text.
+impl RenderedText {
+    /// Of these lines.
     pub fn new(text: Vec<u8>) -> Self {
         Self {
             text,
@@ -59,7 +59,7 @@ impl Piece {
 }
 
 /// A copy is made to be changed, so it starts without the compressed form.
-impl Clone for Piece {
+impl Clone for RenderedText {
     fn clone(&self) -> Self {
         let mut text = Vec::with_capacity(roomy(self.text.len()));
         text.extend_from_slice(&self.text);
@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    fn inflate_joined(pieces: &[&Piece]) -> Vec<u8> {
+    fn inflate_joined(pieces: &[&RenderedText]) -> Vec<u8> {
         let mut stream = Vec::new();
         for piece in pieces {
             stream.extend_from_slice(&piece.compressed().0.bytes);
@@ -138,7 +138,7 @@ mod tests {
         fn joined_pieces_inflate_to_the_joined_text(
             texts in prop::collection::vec("[a-c]{0,4000}|\\PC{0,300}", 0..5)
         ) {
-            let pieces: Vec<Piece> = texts.iter().map(|text| Piece::new(text.clone().into_bytes())).collect();
+            let pieces: Vec<RenderedText> = texts.iter().map(|text| RenderedText::new(text.clone().into_bytes())).collect();
             // In another order than they are joined in: none may refer to what was compressed before it.
             for piece in pieces.iter().rev() {
                 piece.compressed();
@@ -158,13 +158,13 @@ mod tests {
         })
         .take(300_000)
         .collect();
-        let piece = Piece::new(noise.clone());
+        let piece = RenderedText::new(noise.clone());
         assert_eq!(inflate_joined(&[&piece]), noise);
     }
 
     #[test]
     fn a_changed_piece_forgets_its_compressed_form() {
-        let mut piece = Piece::new(b"one".to_vec());
+        let mut piece = RenderedText::new(b"one".to_vec());
         assert!(piece.compressed().1);
         assert!(!piece.compressed().1);
         piece.text_mut().extend_from_slice(b" two");
