@@ -9,7 +9,7 @@ use crate::config::{Apart, Listen, ListenAddress};
 use crate::listen::{bind, inherited};
 use crate::web_config;
 
-/// AddressGroup that are behind one entry point.
+/// Addresses that are behind one entry point.
 pub(crate) struct AddressGroup<'c> {
     addresses: &'c [ListenAddress],
     entry_point: Arc<EntryPoint>,
