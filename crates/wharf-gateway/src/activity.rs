@@ -94,7 +94,7 @@ impl Content {
     }
 
     /// Adds what is known of a body that was not decoded.
-    pub fn read_gist(&mut self, known: &KnownBody<'_>) {
+    pub fn read_known(&mut self, known: &KnownBody<'_>) {
         self.series = known.series();
         let gauges = known.families().filter_map(|family| {
             let value = family

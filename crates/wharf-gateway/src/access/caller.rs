@@ -130,7 +130,7 @@ impl Caller {
     /// Passes if it has what is needed.
     ///
     /// # Errors
-    /// [`Reason::Lacks`](crate::Reason::Lacks), with the ways to prove who one is if that could help.
+    /// [`Reason::Lacks`], with the ways to prove who one is if that could help.
     pub fn demand(&self, need: Need) -> Result<(), Refusal> {
         let (right, is_allowed) = match need {
             Need::Identity => return Ok(()),

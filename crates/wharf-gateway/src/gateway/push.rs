@@ -256,7 +256,7 @@ impl<B: Body> TextBody for Reading<'_, B> {
     }
 
     fn was_known(&self, known: &KnownBody<'_>) {
-        self.add(|content| content.read_gist(known));
+        self.add(|content| content.read_known(known));
     }
 
     fn facts(&self) -> Facts {

@@ -19,7 +19,7 @@
 //!   comes later finds its group gone, and is folded again from nothing.
 //! - **When history is forgotten** before memory has it, everything is loaded and what differs is changed in one go.
 //!
-//! Nothing here knows a runtime: [`Store::share`] gives the tasks, and whoever calls it runs them.
+//! Nothing here knows a runtime: [`Store::share`](crate::Store::share) gives the tasks, and whoever calls it runs them.
 
 mod applier;
 mod bell;
