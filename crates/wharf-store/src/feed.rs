@@ -162,7 +162,10 @@ impl Feed {
 impl Ring {
     fn push(&mut self, entry: Entry) {
         if self.effects.len() == KEPT {
-            self.effects.pop_front();
+            // If it is taken back, nobody can be told so of it alone any more.
+            if let Some(entry) = self.effects.pop_front().filter(|entry| entry.waits) {
+                self.forgot = self.forgot.max(entry.effect.revision);
+            }
             self.first += 1;
         }
         self.effects.push_back(entry);
@@ -390,4 +393,31 @@ impl Drop for Sleeper<'_> {
 /// What a thread that panicked has left is good enough to look at.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_back_after_the_ring_has_gone_over_it_is_told_as_a_loss() {
+        let feed = Arc::new(Feed::default());
+        feed.settled_by(Box::new(|| Revision(0)));
+        let mut follower = Follower::of(&feed);
+        for number in 0..=KEPT as u64 {
+            let effect = Effect {
+                revision: Revision(number + 1),
+                key: None,
+                what: What::Wiped { groups: 1 },
+            };
+            feed.publish(Effects::Told(vec![effect]), true);
+        }
+        // It looks at all groups, and there is nothing that it may be told.
+        assert_eq!(follower.read(), Batch::Lagged { missed: 1 });
+        assert_eq!(follower.read(), Batch::Effects(Vec::new()));
+        feed.take_back(Revision(0));
+        // What it has seen then is not there any more.
+        assert!(matches!(follower.read(), Batch::Lagged { .. }));
+        assert_eq!(follower.read(), Batch::Effects(Vec::new()));
+    }
 }

@@ -164,7 +164,7 @@ impl Store {
         };
         // What a long log has deleted must not pile up until the first change after the start: the lock frees it.
         let mut guarded = self.lock();
-        local.load(&mut guarded, &self.preparer, at, changes);
+        local.load(&mut guarded, &self.preparer, at, changes, false);
         Ok(())
     }
 

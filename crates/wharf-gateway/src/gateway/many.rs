@@ -62,7 +62,8 @@ enum Groups {
         visible: Vec<(Pushed, Commit)>,
         /// What has become of the first of them.
         committed: Vec<Result<(), PushError>>,
-        refused: Vec<(Pushed, Refusal)>,
+        /// Those that were refused, which has been booked.
+        refused: Vec<(GroupingKey, Refusal)>,
     },
 }
 
@@ -180,11 +181,11 @@ impl ManyAdmission {
         if let Some(groups) = inconsistent.checked_sub(MAX_LOGGED).filter(|groups| *groups > 0) {
             conflict::log_more(groups, &self.source, self.wish.mode);
         }
-        let committed = Vec::with_capacity(visible.len());
         Groups::Each {
+            committed: Vec::with_capacity(visible.len()),
             visible,
-            committed,
-            refused,
+            // Here, where it may take its time: there can be a million of them.
+            refused: self.gateway.book_each(self.source, refused),
         }
     }
 
@@ -336,22 +337,24 @@ impl Unsettled {
                 committed,
                 mut refused,
             } => {
-                let mut stored = 0;
+                let (mut stored, mut failed) = (0, Vec::new());
                 for ((pushed, _), committed) in visible.into_iter().zip(committed) {
                     match committed {
                         Ok(()) => stored += 1,
-                        Err(error) => refused.push((pushed, error.into())),
+                        Err(error) => failed.push((pushed, error.into())),
                     }
                 }
+                refused.extend(gateway.book_each(source, failed));
                 gateway.book_request(source, stored > 0 || refused.is_empty());
-                Ok(gateway.book_each(source, stored, refused))
+                Ok(ManyOutcome { stored, refused })
             }
         }
     }
 }
 
 impl Gateway {
-    fn book_each(&self, source: Source, stored: usize, refused: Vec<(Pushed, Refusal)>) -> ManyOutcome {
+    /// Books each of these groups; what an answer has of them.
+    fn book_each(&self, source: Source, refused: Vec<(Pushed, Refusal)>) -> Vec<(GroupingKey, Refusal)> {
         let refused = refused.into_iter().map(|(pushed, refusal)| {
             if let Some(right) = refusal.reason.lacks() {
                 self.telemetry.record_denial(right);
@@ -360,10 +363,7 @@ impl Gateway {
             self.book_refusal(source, Some(pushed), &refusal);
             (key, refusal)
         });
-        ManyOutcome {
-            stored,
-            refused: refused.collect(),
-        }
+        refused.collect()
     }
 }
 

@@ -107,18 +107,20 @@ impl Local {
         Ok((self.book(guarded, applied), commit))
     }
 
-    /// Makes changes that are in no record: what a start has read, or what a checkpoint is going to have.
+    /// Makes changes that are in no record: what a start has read, which nobody is told of since it is not new, or what a
+    /// checkpoint is going to have.
     pub(crate) fn load<'c>(
         &self,
         guarded: &mut Guarded,
         preparer: &Preparer,
         at: Revision,
         changes: impl IntoIterator<Item = Change<'c>>,
+        is_new: bool,
     ) {
         guarded.last = at.max(guarded.last);
         let tell = Tell {
             before: false,
-            ..self.tell()
+            effects: is_new && self.feed.is_followed(),
         };
         let applied = guarded.state.apply(preparer, at, changes, tell);
         self.feed.publish(applied.effects, false);

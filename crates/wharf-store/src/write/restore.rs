@@ -122,7 +122,7 @@ impl Store {
             without: None,
         };
         let at = guarded.last;
-        local.load(&mut guarded, &self.preparer, at, [change]);
+        local.load(&mut guarded, &self.preparer, at, [change], true);
         Ok(())
     }
 

@@ -295,12 +295,41 @@ fn threads_and_tasks_are_woken_when_there_is_as_much_as_they_wait_for() {
 
 /// A store over a disk, where changes wait for that.
 fn durable(disk: &SimulatedDisk) -> Arc<Store> {
+    durable_and_followed(disk).0
+}
+
+/// The same, followed from before it has read what the disk has.
+fn durable_and_followed(disk: &SimulatedDisk) -> (Arc<Store>, Follower) {
     let store = Arc::new(Store::new(Reserved::default(), 1 << 24));
+    let follower = store.follow();
     let mut replay = |replayed: wharf_ledger::Replayed<'_>| Ok(store.replay(replayed.record)?);
     let opened = Ledger::open(Arc::new(disk.clone()), Options::default(), &mut replay);
     let (ledger, recovery) = opened.unwrap();
     store.attach(ledger, recovery.last, true);
-    store
+    (store, follower)
+}
+
+#[test]
+fn what_a_start_reads_is_not_told() {
+    let disk = SimulatedDisk::new(3);
+    {
+        let store = durable(&disk);
+        let exposition = text::decode(b"m 1\n", text::Options::default()).unwrap();
+        let push = |path: &str| {
+            let mode = PushMode::ReplaceGroup;
+            let pushed = store.push(&key(path), mode, &exposition, UnixNanos(1));
+            pushed.and_then(block_on).unwrap();
+        };
+        push("job/a");
+        block_on(store.delete(&key("job/a")).unwrap().1).unwrap();
+        push("job/b");
+        block_on(store.delete_families(&key("job/b"), &["m"]).unwrap().1).unwrap();
+        block_on(store.wipe().unwrap().1).unwrap();
+        push("job/a");
+    }
+    let (store, mut follower) = durable_and_followed(&disk);
+    assert!(store.has_group(&key("job/a")));
+    assert_eq!(told(&mut follower), "");
 }
 
 #[test]

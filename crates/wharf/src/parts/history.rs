@@ -30,6 +30,8 @@ pub(crate) fn start(
         while life.turn(PAUSE) {
             gateway.save_history();
         }
+        // What came after those who book changes have stopped.
+        gateway.catch_up();
         gateway.save_history();
         Ok(())
     })

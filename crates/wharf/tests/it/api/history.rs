@@ -192,6 +192,30 @@ fn a_kill_costs_the_end_of_a_history_at_most() {
     assert!(remembered(&gateway, "late").unwrap() <= 1);
 }
 
+/// The log is read again after a kill, with all that has been deleted since the last checkpoint.
+#[test]
+fn a_kill_costs_no_history_of_groups_that_were_deleted_before_and_pushed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut gateway = opened(folder.path());
+    for number in 0..300 {
+        let path = format!("/metrics/job/j{number}");
+        gateway.push(&path, "m 1\n");
+        gateway.send(&delete(&path));
+        gateway.push(&path, "m 1\n");
+    }
+    gateway.push("/metrics/job/latest", "m 1\n");
+    until("the last push in the file", || {
+        let text = fs::read(folder.path().join("history")).unwrap_or_default();
+        text.windows(6).any(|part| part == b"latest").then_some(())
+    });
+    gateway.kill();
+    gateway.wait();
+    let gateway = opened(folder.path());
+    for number in 0..300 {
+        assert_eq!(remembered(&gateway, &format!("j{number}")), Some(1), "{number}");
+    }
+}
+
 #[test]
 fn a_history_without_its_group_is_dropped_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
