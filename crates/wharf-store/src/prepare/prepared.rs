@@ -9,7 +9,7 @@ use wharf_model::MetricType;
 use crate::parts::{FamilyParts, Shape};
 use crate::series::Fingerprint;
 use crate::size::Size;
-use crate::{PushError, UnixNanos};
+use crate::{PushError, UnixNanos, is_time};
 
 /// The fragments that a push makes, sorted by family name, each name once.
 #[derive(Debug, Default)]
@@ -106,7 +106,33 @@ impl PreparedFamily<'_> {
     }
 }
 
+/// What a push brings, without the times of its group.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Brings {
+    pub(crate) families: usize,
+    pub(crate) series: u64,
+    pub(crate) bytes: u64,
+    /// The latest of the group's own times.
+    pub(crate) pushed_at: UnixNanos,
+}
+
 impl<'a> Prepared<'a> {
+    /// Counts what is told of a push to those who follow.
+    pub(crate) fn brings(&self) -> Brings {
+        let mut brings = Brings::default();
+        for family in &self.families {
+            if is_time(family.name) {
+                brings.pushed_at = brings.pushed_at.max(family.pushed_at);
+                continue;
+            }
+            let size = family.size();
+            brings.families += 1;
+            brings.series += size.series;
+            brings.bytes += size.bytes;
+        }
+        brings
+    }
+
     /// Nothing yet; fragments are going to lie in this text.
     pub(crate) fn empty(text: Cow<'a, [u8]>) -> Self {
         Self {

@@ -16,7 +16,7 @@ use crate::mode::PushMode;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::record::Image;
 use crate::series::Fingerprint;
-use crate::{Revision, UnixNanos, is_time};
+use crate::{Revision, is_time};
 
 /// What is to be told of changes beside making them. Both cost something, so they are made on demand.
 #[derive(Debug, Clone, Copy, Default)]
@@ -171,27 +171,17 @@ impl State {
     ) -> Effects {
         let created = !self.groups.contains_key(key);
         let stored = |facts| {
-            let mut stored = Stored {
+            let brings = prepared.brings();
+            Stored {
                 mode,
                 created,
-                families: 0,
-                series: 0,
-                bytes: 0,
-                pushed_at: UnixNanos::default(),
+                families: brings.families,
+                series: brings.series,
+                bytes: brings.bytes,
+                pushed_at: brings.pushed_at,
                 lifetime,
                 facts,
-            };
-            for family in &prepared.families {
-                if is_time(family.name) {
-                    stored.pushed_at = stored.pushed_at.max(family.pushed_at);
-                    continue;
-                }
-                let size = family.size();
-                stored.families += 1;
-                stored.series += size.series;
-                stored.bytes += size.bytes;
             }
-            stored
         };
         let what = match cause {
             Cause::Push(facts) => What::Pushed(stored(*facts)),

@@ -321,25 +321,15 @@ fn has_failed(image: &Prepared<'_>) -> bool {
 
 /// What is told of a push.
 fn booked(delta: &Prepared<'_>, mode: PushMode, facts: Facts) -> Booked {
-    let mut booked = Booked {
+    let brings = delta.brings();
+    Booked {
         mode,
-        families: 0,
-        series: 0,
-        bytes: 0,
-        pushed_at: UnixNanos::default(),
+        families: brings.families as u64,
+        series: brings.series,
+        bytes: brings.bytes,
+        pushed_at: brings.pushed_at,
         facts,
-    };
-    for family in &delta.families {
-        if is_time(family.name) {
-            booked.pushed_at = booked.pushed_at.max(family.pushed_at);
-            continue;
-        }
-        let size = family.size();
-        booked.families += 1;
-        booked.series += size.series;
-        booked.bytes += size.bytes;
     }
-    booked
 }
 
 /// With both times, so that a value says all there is of a group.
