@@ -53,7 +53,7 @@ pub struct Telemetry {
 }
 
 /// The labels of `pushgateway_build_info`. `goversion` carries the version of the Rust compiler.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 #[expect(missing_docs, reason = "the fields are the labels")]
 pub struct BuildLabels {
     pub branch: &'static str,

@@ -52,19 +52,10 @@ pub(crate) fn plain() -> World {
 /// A gateway with these settings and rules, whose groups are in memory.
 pub(crate) fn world(settings: Settings, policy: Policy) -> World {
     let clock = SetClock::new();
-    let build = BuildLabels {
-        branch: "",
-        goarch: "",
-        goos: "",
-        goversion: "",
-        revision: "",
-        tags: "",
-        version: "",
-    };
     let no_loader: Option<Loader> = None;
     let gateway = Gateway::new(
         settings,
-        Telemetry::new(build),
+        Telemetry::new(BuildLabels::default()),
         Box::new(clock.clone()),
         (policy, no_loader),
         Vec::new(),

@@ -14,16 +14,7 @@ use crate::telemetry::{BuildLabels, Telemetry};
 use crate::wish::Wish;
 
 fn gateway() -> Arc<Gateway> {
-    let build = BuildLabels {
-        branch: "",
-        goarch: "",
-        goos: "",
-        goversion: "",
-        revision: "",
-        tags: "",
-        version: "",
-    };
-    let (telemetry, rules) = (Telemetry::new(build), (Policy::default(), None));
+    let (telemetry, rules) = (Telemetry::new(BuildLabels::default()), (Policy::default(), None));
     let clock = Box::new(SystemClock);
     let gateway = Gateway::new(Settings::default(), telemetry, clock, rules, Vec::new());
     Arc::new(gateway)
