@@ -1,15 +1,19 @@
-//! Tools for a ledger that nobody has open, and the backup of one that somebody has.
+//! Tools for a ledger that nobody has open, and for reading or copying one that somebody has.
 
 mod backup;
+mod overtaken;
 mod repair;
 
 pub use backup::{BackupError, backup};
+pub use overtaken::{is_overtaken, until_not_overtaken};
 pub use repair::{RepairError, Repaired, repair};
+
+use std::io;
 
 use crate::{
     BoxError, Damage, OpenError, Recovery, Sequence,
     disk::Disk,
-    error::During,
+    error::{DiskError, During},
     format::{FILE_HEADER_BYTES, FileKind},
     recover::{self, LocatedRecord, Stopped, Survey},
 };
@@ -51,11 +55,27 @@ pub struct FoundRecord<'a> {
     pub record: &'a [u8],
 }
 
-/// Reads everything that opening the ledger would read, changes nothing, and says what is there.
+/// Reads everything that opening the ledger would read, changes nothing, and says what is there. The ledger may be in use.
 ///
 /// # Errors
 /// The disk fails, or a newer version has written a file. Damage is not an error but in the report.
 pub fn check(disk: &dyn Disk) -> Result<Report, OpenError> {
+    let scanned = until_not_overtaken(|| scan(disk, &mut |_| Ok(())));
+    let (recovery, damage) = match scanned {
+        Ok(recovery) => (Some(recovery), None),
+        Err(OpenError::Damaged { damage, .. }) => (None, Some(damage)),
+        Err(error) => return Err(error),
+    };
+    let files = files(disk)?;
+    Ok(Report {
+        files,
+        recovery,
+        damage,
+    })
+}
+
+/// The files of the folder. Of a ledger that is in use some may go away before they are looked at; those are left out.
+fn files(disk: &dyn Disk) -> Result<Vec<FileReport>, DiskError> {
     let mut files = Vec::new();
     let mut names = disk.list().during("list ledger folder", &disk.describe())?;
     names.sort_unstable();
@@ -68,25 +88,13 @@ pub fn check(disk: &dyn Disk) -> Result<Report, OpenError> {
             FileKind::Other if name == "lock" => "lock",
             FileKind::Other => "not part of the ledger",
         };
-        let bytes = disk
-            .open(&name)
-            .and_then(|file| file.length())
-            .during("look at", &name)?;
-        files.push(FileReport { name, kind, bytes });
+        match disk.open(&name).and_then(|file| file.length()) {
+            Ok(bytes) => files.push(FileReport { name, kind, bytes }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            failed => drop(failed.during("look at", &name)?),
+        }
     }
-    match scan(disk, &mut |_| Ok(())) {
-        Ok(recovery) => Ok(Report {
-            files,
-            recovery: Some(recovery),
-            damage: None,
-        }),
-        Err(OpenError::Damaged { damage, .. }) => Ok(Report {
-            files,
-            recovery: None,
-            damage: Some(damage),
-        }),
-        Err(error) => Err(error),
-    }
+    Ok(files)
 }
 
 /// Calls `visit` with each record that opening the ledger would replay, and changes nothing.

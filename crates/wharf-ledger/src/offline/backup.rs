@@ -1,7 +1,5 @@
 //! A copy of a ledger that may be in use.
 
-use std::io;
-
 use thiserror::Error;
 
 use super::FIRST_BLOCK;
@@ -12,9 +10,6 @@ use crate::{
     format::{self, FileKind, SegmentHeader},
     read::Reader,
 };
-
-/// How often a copy is begun anew because a checkpoint has overtaken it.
-const ATTEMPTS: usize = 10;
 
 /// Why there is no copy.
 #[derive(Debug, Error)]
@@ -42,37 +37,30 @@ pub enum BackupError {
 /// # Errors
 /// A disk fails, the target is not empty, or the ledger is damaged.
 pub fn backup(disk: &dyn Disk, into: &dyn Disk) -> Result<Recovery, BackupError> {
-    let list = || into.list().during("list backup folder", &into.describe());
-    if let Some(file) = list()?
-        .into_iter()
-        .find(|name| FileKind::of(name) != FileKind::Other)
-    {
+    let ours = || -> Result<Vec<String>, DiskError> {
+        let mut names = into.list().during("list backup folder", &into.describe())?;
+        names.retain(|name| FileKind::of(name) != FileKind::Other);
+        Ok(names)
+    };
+    if let Some(file) = ours()?.into_iter().next() {
         return Err(BackupError::NotEmpty {
             folder: into.describe(),
             file,
         });
     }
-    let mut attempt = 1;
-    loop {
-        let copied = copy(disk, into);
-        let outcome = match copied {
-            // Files that went away or were overwritten during the copy leave a gap in it, which the check finds.
-            Ok(()) => super::scan(into, &mut |_| Ok(())).map_err(BackupError::Open),
-            Err(error) => Err(BackupError::Io(error)),
-        };
-        let overtaken = match &outcome {
-            Err(BackupError::Open(OpenError::Damaged { .. })) => true,
-            Err(BackupError::Io(error)) => error.cause.kind() == io::ErrorKind::NotFound,
-            _ => false,
-        };
-        if !overtaken || attempt == ATTEMPTS {
-            return outcome;
-        }
-        for name in list()? {
+    let copied = super::until_not_overtaken(|| {
+        // What an earlier attempt has left.
+        for name in ours()? {
             into.remove(&name).during("remove", &name)?;
         }
-        attempt += 1;
-    }
+        copy(disk, into)?;
+        // Files that went away or were overwritten during the copy leave a gap in it, which this finds.
+        super::scan(into, &mut |_| Ok(()))
+    });
+    copied.map_err(|error| match error {
+        OpenError::Io(error) => BackupError::Io(error),
+        error => BackupError::Open(error),
+    })
 }
 
 fn copy(disk: &dyn Disk, into: &dyn Disk) -> Result<(), DiskError> {

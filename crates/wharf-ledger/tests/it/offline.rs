@@ -1,13 +1,62 @@
 //! Check, scan, repair and backup.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    io,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
-use wharf_ledger::{BackupError, Sequence, SimulatedDisk, backup, check, repair, scan};
+use wharf_ledger::{
+    BackupError, Disk, DiskFile, DiskLock, LockError, Sequence, SimulatedDisk, backup, check, repair, scan,
+};
 
 use crate::{append, open, record, records};
+
+/// A disk that lists, one a listing, files which are gone when they are opened: a gateway has removed them in between.
+#[derive(Debug)]
+struct Vanishing {
+    disk: SimulatedDisk,
+    names: Mutex<Vec<&'static str>>,
+}
+
+impl Disk for Vanishing {
+    fn describe(&self) -> String {
+        self.disk.describe()
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.create(name)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.open(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = self.disk.list()?;
+        names.extend(self.names.lock().unwrap().pop().map(str::to_owned));
+        Ok(names)
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.disk.sync_dir()
+    }
+
+    fn lock(&self) -> Result<Box<dyn DiskLock>, LockError> {
+        self.disk.lock()
+    }
+}
 
 /// The file and place of the block with the record, as `scan` says.
 fn find(disk: &SimulatedDisk, sequence: u64) -> (String, usize) {
@@ -51,6 +100,37 @@ fn check_finds_nothing_to_say_about_a_ledger_in_use() {
     assert_eq!(report.damage, None);
     assert_eq!(report.recovery.unwrap().log_records, 100);
     assert!(report.files.iter().any(|file| file.kind == "log segment"));
+}
+
+#[test]
+fn check_leaves_out_what_goes_away_while_it_looks() {
+    let (disk, names) = (SimulatedDisk::new(1), Mutex::default());
+    let (ledger, ..) = open(&disk).unwrap();
+    append(&ledger, 1..=100);
+    let disk = Vanishing { disk, names };
+    disk.names
+        .lock()
+        .unwrap()
+        .extend(["log-00000000000000000002.tmp"; 2]);
+    let report = check(&disk).unwrap();
+    assert_eq!(report.recovery.unwrap().log_records, 100);
+    assert!(report.files.iter().all(|file| file.kind != "leftover"));
+}
+
+#[test]
+fn check_and_backup_read_again_what_a_checkpoint_has_taken_away() {
+    let (disk, names) = (SimulatedDisk::new(1), Mutex::default());
+    let (ledger, ..) = open(&disk).unwrap();
+    append(&ledger, 1..=100);
+    let disk = Vanishing { disk, names };
+    let segment = "log-00000000000000000099";
+    disk.names.lock().unwrap().push(segment);
+    let report = check(&disk).unwrap();
+    assert_eq!(report.damage, None);
+    assert_eq!(report.recovery.unwrap().log_records, 100);
+    disk.names.lock().unwrap().push(segment);
+    let copy = SimulatedDisk::new(2);
+    assert_eq!(backup(&disk, &copy).unwrap().log_records, 100);
 }
 
 #[test]

@@ -83,8 +83,10 @@ fn check(disk: &RealDisk, out: &mut dyn Write) -> anyhow::Result<()> {
         bail!("damaged: {damage}\nhint: restore a backup, or see what `wharf ledger repair` leaves");
     }
     // The bytes are sound; are the records ours?
-    let recovery = wharf_ledger::scan(disk, &mut |found| {
-        describe_record(found.record).map(drop).map_err(BoxError::from)
+    let recovery = wharf_ledger::until_not_overtaken(|| {
+        wharf_ledger::scan(disk, &mut |found| {
+            describe_record(found.record).map(drop).map_err(BoxError::from)
+        })
     })?;
     writeln!(out, "sound: {}", describe(&recovery))?;
     Ok(())
@@ -108,6 +110,7 @@ fn describe(recovery: &Recovery) -> String {
 
 fn dump(disk: &RealDisk, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut written = Ok(());
+    let mut has_begun = false;
     let scanned = wharf_ledger::scan(disk, &mut |found| {
         let text = describe_record(found.record)?;
         let number = if found.checkpoint {
@@ -115,6 +118,7 @@ fn dump(disk: &RealDisk, out: &mut dyn Write) -> anyhow::Result<()> {
         } else {
             found.sequence.to_string()
         };
+        has_begun = true;
         written = writeln!(out, "{} {} {number} {text}", found.file, found.offset);
         // It is not the record's fault, so the scan must not say so.
         if written.is_ok() {
@@ -124,8 +128,15 @@ fn dump(disk: &RealDisk, out: &mut dyn Write) -> anyhow::Result<()> {
         }
     });
     written?;
-    scanned?;
-    Ok(())
+    match scanned {
+        Ok(_) => Ok(()),
+        // What is printed is printed: another attempt would say it twice.
+        Err(error) if has_begun && wharf_ledger::is_overtaken(&error) => Err(anyhow!(
+            "{error}\nhint: if Wharf uses the folder, a checkpoint may have overtaken this; run it again, or dump a copy made by \
+             `wharf ledger backup`"
+        )),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn backup(disk: &RealDisk, target: &Path, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -13,9 +13,6 @@ use wharf_store::{Reserved, Store};
 use crate::tools::output::Pushed;
 use crate::tools::remote;
 
-/// How often the folder is read anew because a checkpoint of a gateway that uses it has taken away what was being read.
-const ATTEMPTS: usize = 10;
-
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The folder
@@ -74,24 +71,10 @@ pub(super) fn show(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// All groups of the folder, which may be in use.
 fn load(disk: &RealDisk) -> Result<Store, OpenError> {
-    let mut attempt = 1;
-    loop {
+    wharf_ledger::until_not_overtaken(|| {
         // Nothing is pushed to it, so it needs neither limits nor families of a gateway.
         let store = Store::new(Reserved::default(), usize::MAX);
-        let scanned = wharf_ledger::scan(disk, &mut |found| Ok(store.replay(found.record)?));
-        match scanned {
-            Ok(_) => return Ok(store),
-            Err(error) if attempt < ATTEMPTS && may_be_overtaken(&error) => attempt += 1,
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Whether files that went away or were begun anew meanwhile look like this.
-fn may_be_overtaken(error: &OpenError) -> bool {
-    match error {
-        OpenError::Damaged { .. } => true,
-        OpenError::Io(error) => error.cause.kind() == io::ErrorKind::NotFound,
-        _ => false,
-    }
+        wharf_ledger::scan(disk, &mut |found| Ok(store.replay(found.record)?))?;
+        Ok(store)
+    })
 }
