@@ -71,10 +71,11 @@ impl Gateway {
     ) -> Self {
         let reserved = Reserved::new(telemetry::reserved());
         let max_push_bytes = settings.max_push_bytes.min(MAX_PUSH_BYTES);
-        let store = Store::new(reserved, max_push_bytes).with_instance_label(settings.instance_label.clone());
+        let store =
+            Store::new(reserved, max_push_bytes).with_instance_label(settings.pushes.instance_label.clone());
         let (now, instant) = (clock.now(), clock.instant());
         let policies = Policies::new(policy, loader, now, instant);
-        store.set_limits(policies.current().limits(&settings.store_limits));
+        store.set_limits(policies.current().limits(&settings.amounts));
         Self {
             feed: Mutex::new(store.follow()),
             store: Arc::new(store),

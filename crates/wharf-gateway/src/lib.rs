@@ -61,7 +61,7 @@ pub use policy::{
 pub use problem::{Problem, Severity};
 pub use rate::Rate;
 pub use refusal::{Again, Proofs, Reason, Refusal};
-pub use settings::Settings;
+pub use settings::{AdminApi, AmountLimits, PushSettings, Settings};
 pub use settings_file::{Condition, SettingsFile};
 pub use shutdown::Shutdown;
 pub use source::{Input, Source};

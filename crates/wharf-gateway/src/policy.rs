@@ -14,6 +14,7 @@ use wharf_store::{Limits, Quota, Ttl, UnixNanos, Usage};
 use crate::access::rules::AccessRules;
 use crate::rate::{BucketId, Rate, TokenBuckets};
 use crate::refusal::{Again, Reason, Refusal};
+use crate::settings::AmountLimits;
 
 /// All rules. None, by default.
 #[derive(Debug, Clone, Default)]
@@ -379,7 +380,7 @@ impl Active {
     }
 
     /// What the store has to hold, beside these limits of the flags.
-    pub fn limits(&self, flags: &Limits) -> Limits {
+    pub fn limits(&self, flags: &AmountLimits) -> Limits {
         let quotas = self.policy.quotas.iter().map(|rule| Quota {
             selector: rule.selector.clone(),
             max_groups: rule.max_groups,
@@ -388,7 +389,7 @@ impl Active {
         });
         Limits {
             quotas: quotas.collect(),
-            ..flags.clone()
+            ..flags.of_store()
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use wharf_model::name::NameRule;
+use wharf_settings::{Kind, Takes, ValueError, kinds, settings};
 use wharf_store::{InstanceLabel, Limits};
 
 use crate::limits::PushLimits;
@@ -12,48 +13,152 @@ use crate::refusal::Refusal;
 /// What the flags decide about the use cases, whatever requests come in by.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Whether everything may be wiped, groups deleted by selector, and pushes dated.
-    pub admin_api: bool,
-    /// Whether inconsistent pushes are accepted, and then dropped.
-    pub unchecked: bool,
-    /// Which names pushes may use.
-    pub names: NameRule,
-    /// Whether timestamps are left out of pushes, instead of the push being refused.
-    pub strip_timestamps: bool,
-    /// What series without an `instance` label get.
-    pub instance_label: InstanceLabel,
-    /// How long groups stay for which neither the push nor a rule says it.
-    pub default_ttl: Lifespan,
-    /// The longest time to live that a push may ask for; none: any.
-    pub max_ttl: Option<Duration>,
+    /// What is accepted as a push.
+    pub pushes: PushSettings,
     /// Limits on the labels of a push.
     pub push_limits: PushLimits,
+    /// How much is stored.
+    pub amounts: AmountLimits,
+    /// What needs a flag of its own.
+    pub admin: AdminApi,
     /// Limit on the text of one push with the labels of its group, in bytes; 2 GiB are never exceeded.
     pub max_push_bytes: usize,
-    /// Limits on what is stored, without quotas.
-    pub store_limits: Limits,
     /// How much memory the history of pushes may take; 0: there is none.
     pub history_bytes: usize,
     /// How many may follow changes at once.
     pub max_followers: usize,
 }
 
-/// Those of a gateway whose flags say nothing, but for limits: there are few.
+/// Those of a gateway whose flags say nothing.
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            admin_api: false,
-            unchecked: false,
-            names: NameRule::default(),
-            strip_timestamps: false,
-            instance_label: InstanceLabel::Empty,
-            default_ttl: Lifespan::Unlimited,
-            max_ttl: None,
+            pushes: PushSettings::default(),
             push_limits: PushLimits::default(),
+            amounts: AmountLimits::default(),
+            admin: AdminApi::default(),
             max_push_bytes: MAX_PUSH_BYTES,
-            store_limits: Limits::default(),
             history_bytes: HISTORY_BYTES,
             max_followers: MAX_FOLLOWERS,
+        }
+    }
+}
+
+const UTF8_NAMES: Kind<NameRule> = Kind::new(
+    Takes::Nothing,
+    |value| {
+        let mut is_on = false;
+        kinds::SWITCH.set(&mut is_on, value)?;
+        Ok(if is_on { NameRule::Utf8 } else { NameRule::Legacy })
+    },
+    |names| (*names == NameRule::Utf8).to_string(),
+);
+
+const STRIPPED_TIMESTAMPS: Kind<bool> = Kind::new(
+    Takes::OneOf(&["refuse", "strip"]),
+    |value| match value {
+        "refuse" => Ok(false),
+        "strip" => Ok(true),
+        _ => Err(ValueError::new(format!(
+            "expected refuse or strip, found `{value}`"
+        ))),
+    },
+    |strips| if *strips { "strip" } else { "refuse" }.to_owned(),
+);
+
+const INSTANCE: Kind<InstanceLabel> = Kind::new(
+    Takes::Value("empty, omit, or the value of the label"),
+    |value| {
+        Ok(match value {
+            "empty" | "" => InstanceLabel::Empty,
+            "omit" => InstanceLabel::Omit,
+            value => InstanceLabel::Value(value.into()),
+        })
+    },
+    |label| match label {
+        InstanceLabel::Empty => "empty".to_owned(),
+        InstanceLabel::Omit => "omit".to_owned(),
+        InstanceLabel::Value(value) => value.to_string(),
+    },
+);
+
+settings! {
+    /// What is accepted as a push.
+    pub struct PushSettings {
+        /// Whether pushes are answered 202 even if they are inconsistent (and then dropped).
+        pub unchecked: bool = false,
+            "push.disable-consistency-check" as kinds::SWITCH,
+            "Answer every push that can be read with 202. One that does not fit to what is stored is dropped all \
+             the same, and only the log and the group's failure time say so.";
+        /// Which metric and label names are allowed.
+        pub names: NameRule = NameRule::Legacy,
+            "push.enable-utf8-names" as UTF8_NAMES,
+            "Allow any UTF-8 text as a metric or label name.";
+        /// For how long a group stays after its last push if neither the push nor a rule says so; none: for ever.
+        pub default_ttl: Option<Duration> = None,
+            "push.default-ttl" as kinds::TIME_TO_LIVE,
+            "For how long a group stays after its last push, if neither the push nor a rule says so; 0 for ever.";
+        /// The longest time to live that a push may ask for; none: any, and for ever.
+        pub max_ttl: Option<Duration> = None,
+            "push.max-ttl" as kinds::TIME_TO_LIVE,
+            "Longest time to live that a push may ask for; 0 for any.";
+        /// Whether timestamps are left out of pushes, instead of the push being refused.
+        pub strip_timestamps: bool = false,
+            "push.timestamps" as STRIPPED_TIMESTAMPS,
+            "Whether a push with timestamps is refused, as the original does, or stored without them.";
+        /// What series without an `instance` label get.
+        pub instance_label: InstanceLabel = InstanceLabel::Empty,
+            "push.instance-label" as INSTANCE,
+            "What a series without an instance gets: an empty label as the original gives it, none (omit), or \
+             this value. Counts from each group's next push on.";
+    }
+}
+
+settings! {
+    /// How much is stored. None: any number.
+    #[derive(Copy)]
+    pub struct AmountLimits {
+        /// Groups that are stored.
+        pub max_groups: Option<u64> = Some(10_000_000),
+            "limits.max-groups" as kinds::LIMIT,
+            "Groups that are stored.";
+        /// Series that are stored.
+        pub max_series: Option<u64> = Some(100_000_000),
+            "limits.max-series" as kinds::LIMIT,
+            "Series that are stored.";
+        /// Series of one push.
+        pub max_series_per_push: Option<u64> = Some(10_000_000),
+            "limits.max-series-per-push" as kinds::LIMIT,
+            "Series of one push.";
+    }
+}
+
+settings! {
+    /// Whether everything may be wiped, groups deleted by selector, and pushes dated.
+    #[derive(Copy)]
+    pub struct AdminApi {
+        /// Whether `/api/v1/admin` exists.
+        pub enabled: bool = false,
+            "web.enable-admin-api" as kinds::SWITCH,
+            "Let requests to /api/v1/admin delete everything, and DELETE of /api/v1/groups what a selector names.";
+    }
+}
+
+impl PushSettings {
+    /// For how long groups stay for which neither the push nor a rule says it.
+    pub fn default_ttl(&self) -> Lifespan {
+        self.default_ttl.map_or(Lifespan::Unlimited, Lifespan::from)
+    }
+}
+
+impl AmountLimits {
+    /// The same for the store, which has no quotas yet.
+    pub(crate) fn of_store(&self) -> Limits {
+        Limits {
+            max_groups: self.max_groups,
+            max_series: self.max_series,
+            max_push_series: self.max_series_per_push,
+            quotas: Vec::new(),
         }
     }
 }
@@ -63,13 +168,13 @@ pub(crate) const MAX_PUSH_BYTES: usize = 1 << 31;
 const HISTORY_BYTES: usize = 64 << 20;
 const MAX_FOLLOWERS: usize = 100;
 
-impl Settings {
+impl AdminApi {
     /// Whether groups may be deleted by selector.
     ///
     /// # Errors
     /// If that is not enabled.
     pub fn allow_selectors(&self) -> Result<(), Refusal> {
-        if self.admin_api {
+        if self.enabled {
             return Ok(());
         }
         Err(Refusal::needs_flag(
@@ -83,7 +188,7 @@ impl Settings {
     /// # Errors
     /// If that is not enabled.
     pub fn allow_dates(&self) -> Result<(), Refusal> {
-        if self.admin_api {
+        if self.enabled {
             return Ok(());
         }
         Err(Refusal::needs_flag(

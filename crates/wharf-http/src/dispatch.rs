@@ -68,9 +68,7 @@ impl Service {
             self.gateway.telemetry().record_denial(*right);
         }
         if response.extensions().get::<Shareable>().is_some() {
-            self.settings
-                .origins
-                .share(origin.as_ref(), response.headers_mut());
+            self.origins.share(origin.as_ref(), response.headers_mut());
         }
         if let Some(access) = access {
             access.put_headers(&mut response);
@@ -88,7 +86,6 @@ impl Service {
     ) -> impl Future<Output = Result<Caller, TurnedAway>> + Send + 'r {
         let (method, headers) = (request.method(), request.headers());
         let is_foreign = self
-            .settings
             .origins
             .is_foreign(method, headers, request.uri().authority());
         let needs_right = matches!(routed, Routed::To(row, _) if row.need.is_some());
@@ -130,10 +127,10 @@ impl Service {
             }
         });
         let Ok(_permit) = permit else {
-            let error = Refusal::overloaded("requests", self.settings.max_requests_in_flight);
+            let error = Refusal::overloaded("requests", self.max_requests_in_flight);
             match routed {
                 Routed::To(row, key_at) if *row == PUSH && entry_point.serves(row.at) => {
-                    let rest = path.get(self.settings.route_prefix.len() + key_at..);
+                    let rest = path.get(self.route_prefix.len() + key_at..);
                     let (rest, source) = (rest.unwrap_or_default(), self.source(&request, Input::Push));
                     push::refused_before(self, rest, &request, (caller, source), &error);
                 }
@@ -185,10 +182,10 @@ impl Service {
 
     fn router(&self) -> Router<'_> {
         Router {
-            prefix: &self.settings.route_prefix,
-            telemetry_path: &self.settings.telemetry_path,
-            admin_api: self.gateway.settings().admin_api,
-            lifecycle: self.settings.lifecycle,
+            prefix: &self.route_prefix,
+            telemetry_path: &self.settings.routes.telemetry_path,
+            admin_api: self.gateway.settings().admin.enabled,
+            lifecycle: self.settings.routes.lifecycle,
         }
     }
 
@@ -199,14 +196,14 @@ impl Service {
         let asks_first = body::asks_first(&parts.headers);
         drop(parts);
         if let Ok(_permit) = self.turned_away.try_acquire() {
-            body::discard(asks_first, &mut body, self.settings.body_timeout).await;
+            body::discard(asks_first, &mut body, self.settings.timeouts.body()).await;
         }
     }
 
     /// Takes the body of a request, which nobody looks at.
     pub(crate) async fn without_body(&self, request: &mut Request<Incoming>) {
         let asks_first = body::asks_first(request.headers());
-        body::discard(asks_first, request.body_mut(), self.settings.body_timeout).await;
+        body::discard(asks_first, request.body_mut(), self.settings.timeouts.body()).await;
     }
 
     /// A push gets no further than its route.
@@ -235,7 +232,7 @@ impl Service {
             self.count_unstored(source);
             return status::answer(Refusal::unavailable(&loading));
         }
-        let key_at = self.settings.route_prefix.len() + key_at;
+        let key_at = self.route_prefix.len() + key_at;
         let mut asked = Asked {
             service: self,
             caller,

@@ -25,9 +25,9 @@ pub async fn serve(
     grace: Duration,
 ) -> io::Result<()> {
     let limits = Limits {
-        max_connections: service.settings.max_connections,
-        max_ending: service.settings.max_ending,
-        timeouts: service.settings.timeouts(),
+        max_connections: service.settings.connections.max,
+        max_ending: service.settings.connections.max_ending,
+        timeouts: service.settings.timeouts.of_connections(),
         grace,
     };
     server::serve(listeners, service, limits).await

@@ -3,65 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
 use tokio::sync::Semaphore;
 use wharf_gateway::{Caller, Gateway, Permit, Places, Refusal, Shutdown};
+use wharf_model::PatternError;
 
 use crate::request::origin::Origins;
 use crate::request::received::Bodies;
 use crate::routes::notices::NoticeTexts;
-use crate::transport::progress::Timeouts;
-
-/// What the flags decide about the HTTP side. Paths are checked and normalised by who makes them.
-#[derive(Debug, Clone)]
-pub struct HttpSettings {
-    /// In front of every route: empty, or with a slash in front and none behind.
-    pub route_prefix: String,
-    /// In front of the page's links, as users see the gateway: empty, or as above.
-    pub external_prefix: String,
-    /// The scrape path, with a slash in front.
-    pub telemetry_path: String,
-    /// Whether `/-/quit` ends the process.
-    pub lifecycle: bool,
-    /// Whether the text format is read as strictly as the Pushgateway reads it.
-    pub strict_text: bool,
-    /// The status of an accepted push: 200, or 202 for clients that know no other.
-    pub success_status: StatusCode,
-    /// Whether scrapers that prefer `OpenMetrics` get it.
-    pub openmetrics: bool,
-    /// Whose pages may ask for changes, and read answers.
-    pub origins: Origins,
-    /// Limit on a pushed body, as sent and expanded.
-    pub max_body_bytes: usize,
-    /// Limit on requests being served at once; more get 503.
-    pub max_requests_in_flight: usize,
-    /// Limit on scrapes, and on requests for all metrics as JSON, being rendered or sent at once; more get 503. So do those
-    /// of a client that has half of them.
-    pub max_scrapes_in_flight: usize,
-    /// Limit on connections. For one more, the one gives way that has been idle for the longest time, if one is; others wait in the
-    /// listener's queue.
-    pub max_connections: usize,
-    /// How many connections may be ending, beside those.
-    pub max_ending: usize,
-    /// For a request's head, from its first byte on.
-    pub header_timeout: Duration,
-    /// For a request's body.
-    pub body_timeout: Duration,
-    /// For a connection without a request; none: for ever.
-    pub idle_timeout: Option<Duration>,
-}
-
-impl HttpSettings {
-    /// What a connection may take its time for.
-    pub(crate) fn timeouts(&self) -> Timeouts {
-        Timeouts {
-            head: self.header_timeout,
-            idle: self.idle_timeout,
-        }
-    }
-}
+use crate::settings::HttpSettings;
 
 /// How the binary was built.
 #[derive(Debug, Clone, Default)]
@@ -92,6 +43,12 @@ pub struct Status {
 pub struct Service {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) settings: HttpSettings,
+    /// In front of every route: empty, or with a slash in front and none behind.
+    pub(crate) route_prefix: String,
+    /// Whose pages may ask for changes, and read answers.
+    pub(crate) origins: Origins,
+    /// Limit on requests being served at once; more get 503.
+    pub(crate) max_requests_in_flight: usize,
     pub(crate) status: Status,
     pub(crate) shutdown: Shutdown,
     pub(crate) scrapes: Arc<Places>,
@@ -119,28 +76,35 @@ const KEPT_REQUESTS: usize = 16;
 
 impl Service {
     /// Serves what this gateway does. A request may ask to stop everything.
-    pub fn new(gateway: Arc<Gateway>, settings: HttpSettings, status: Status, shutdown: Shutdown) -> Self {
+    ///
+    /// # Errors
+    /// If the pattern of origins is none.
+    pub fn new(
+        gateway: Arc<Gateway>,
+        settings: HttpSettings,
+        status: Status,
+        shutdown: Shutdown,
+    ) -> Result<Self, PatternError> {
         gateway
             .telemetry()
-            .set_connections_limit(settings.max_connections as u64);
-        let names = gateway.settings().names;
-        Self {
+            .set_connections_limit(settings.connections.max as u64);
+        let names = gateway.settings().pushes.names;
+        let max_requests_in_flight = settings.max_requests_in_flight();
+        Ok(Self {
             shutdown,
-            scrapes: Places::new(settings.max_scrapes_in_flight),
-            bodies: Bodies::new(
-                settings.max_body_bytes,
-                settings.body_timeout,
-                settings.strict_text,
-                names,
-            ),
+            route_prefix: settings.routes.internal_prefix().as_str().to_owned(),
+            origins: settings.routes.origins()?,
+            max_requests_in_flight,
+            scrapes: Places::new(settings.limits.max_scrapes_in_flight.get()),
+            bodies: Bodies::new(&settings.bodies, settings.timeouts.body(), names),
             notice_texts: Arc::new(NoticeTexts::new(names)),
             turned_away: Semaphore::new(MAX_TURNED_AWAY),
             kept_requests: Semaphore::new(KEPT_REQUESTS),
-            requests: Semaphore::new(settings.max_requests_in_flight.min(Semaphore::MAX_PERMITS)),
+            requests: Semaphore::new(max_requests_in_flight.min(Semaphore::MAX_PERMITS)),
             gateway,
             settings,
             status,
-        }
+        })
     }
 
     /// The gateway that it serves.
@@ -159,17 +123,16 @@ impl Service {
 
     /// The status of an accepted push.
     pub(crate) fn success_status(&self) -> StatusCode {
-        if self.gateway.settings().unchecked {
+        if self.gateway.settings().pushes.unchecked {
             StatusCode::ACCEPTED
         } else {
-            self.settings.success_status
+            self.settings.bodies.success_status
         }
     }
 
     /// How many requests are being served.
     pub(crate) fn requests_in_flight(&self) -> usize {
-        self.settings
-            .max_requests_in_flight
+        self.max_requests_in_flight
             .saturating_sub(self.requests.available_permits())
     }
 }

@@ -6,25 +6,15 @@
 mod address;
 mod all;
 mod flags;
-mod limits;
 mod listen;
-mod prefix;
-mod push;
 mod rules;
 mod services;
-mod url;
-mod web;
 
 pub use self::address::ListenAddress;
 pub use self::all::Config;
 pub(crate) use self::flags::{FLAGS, Flag, Heading};
-pub use self::limits::Limits;
-pub use self::listen::{Apart, Listen, Shutdown, Timeouts};
-pub use self::prefix::Prefix;
-pub use self::push::Push;
+pub use self::listen::{Apart, Listen, Shutdown};
 pub use self::rules::Rules;
-pub use self::url::ExternalUrl;
-pub use self::web::Web;
 pub use crate::logging::settings::{Log, LogFormat, LogLevel};
 pub use crate::parts::history::settings::History;
 pub use crate::parts::storage::settings::{Persistence, Storage, StorageKind};

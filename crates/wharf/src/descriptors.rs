@@ -8,6 +8,8 @@ use std::fs;
 use anyhow::{Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use wharf_http::ConnectionRoom;
+
 use crate::config::{Config, StorageKind};
 
 /// The runtime's own, those for signals, and some to spare.
@@ -47,24 +49,15 @@ pub(crate) fn raise_limit() {
     }
 }
 
-/// What is left for connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ForConnections {
-    /// How many there may be.
-    pub(crate) max: usize,
-    /// How many may be ending, beside those.
-    pub(crate) max_ending: usize,
-}
-
 /// Shares the file descriptors out, and says how many there are for what.
 ///
 /// # Errors
 /// If there are too few.
-pub(crate) fn share(config: &Config) -> Result<ForConnections> {
+pub(crate) fn share(config: &Config) -> Result<ConnectionRoom> {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let others = open_now(limit) + for_others(config);
-    let wanted = config.limits.max_connections.get();
-    let Some(shared) = ForConnections::of(limit.saturating_sub(others), wanted) else {
+    let wanted = config.requests.max_connections.get();
+    let Some(shared) = room(limit.saturating_sub(others), wanted) else {
         bail!(
             "expected to be allowed {} open files or more, found {limit}\n\
              hint: raise the hard limit (`ulimit -Hn`, or LimitNOFILE= of systemd)",
@@ -109,18 +102,16 @@ fn for_others(config: &Config) -> u64 {
     RUNTIME + READ + storage + ADDRESS * addresses as u64
 }
 
-impl ForConnections {
-    /// Of so many descriptors, for as many connections as are wanted.
-    fn of(descriptors: u64, wanted: usize) -> Option<Self> {
-        let ending = (descriptors / ENDING_SHARE).clamp(1, MAX_ENDING);
-        let max = descriptors
-            .checked_sub(ending)
-            .filter(|max| *max >= MIN_CONNECTIONS)?;
-        Some(Self {
-            max: usize::try_from(max).unwrap_or(usize::MAX).min(wanted),
-            max_ending: usize::try_from(ending).unwrap_or(1),
-        })
-    }
+/// What is left for connections, of so many descriptors, if as many connections are wanted.
+fn room(descriptors: u64, wanted: usize) -> Option<ConnectionRoom> {
+    let ending = (descriptors / ENDING_SHARE).clamp(1, MAX_ENDING);
+    let max = descriptors
+        .checked_sub(ending)
+        .filter(|max| *max >= MIN_CONNECTIONS)?;
+    Some(ConnectionRoom {
+        max: usize::try_from(max).unwrap_or(usize::MAX).min(wanted),
+        max_ending: usize::try_from(ending).unwrap_or(1),
+    })
 }
 
 #[cfg(test)]
@@ -129,9 +120,8 @@ mod tests {
 
     #[test]
     fn connections_get_what_others_do_not_need_and_no_more_than_they_want() {
-        let shared = |descriptors, wanted| {
-            ForConnections::of(descriptors, wanted).map(|shared| (shared.max, shared.max_ending))
-        };
+        let shared =
+            |descriptors, wanted| room(descriptors, wanted).map(|shared| (shared.max, shared.max_ending));
         assert_eq!([shared(0, 100), shared(1, 100), shared(2, 100)], [None; 3]);
         assert_eq!(shared(3, 100), Some((2, 1)));
         assert_eq!(shared(3, 1), Some((1, 1)));

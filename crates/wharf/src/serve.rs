@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use http::StatusCode;
 use wharf_gateway::telemetry::{BuildLabels, Telemetry};
-use wharf_gateway::{Gateway, Life, Lifespan, Loader, Part, Parts, Policy, Settings, SettingsFile, Shutdown};
-use wharf_http::{BuildInformation, EntryPoint, HttpSettings, Listener, Origins, Service, Status, serve};
+use wharf_gateway::{Gateway, Life, Loader, Part, Parts, Policy, Settings, SettingsFile, Shutdown};
+use wharf_http::{
+    BuildInformation, ConnectionRoom, EntryPoint, HttpSettings, Listener, Service, Status, serve,
+};
 use wharf_store::{Clock, SystemClock};
 
 use crate::config::{Config, StorageKind};
 use crate::config_file;
-use crate::descriptors::{self, ForConnections};
+use crate::descriptors;
 use crate::entry_points;
 use crate::logging;
 use crate::parts::{changes, expiry, history, notices, signals, storage};
@@ -44,13 +45,13 @@ fn log_time() -> SystemTime {
 }
 
 fn try_run(config: &Config) -> anyhow::Result<()> {
-    let (external, internal) = (config.web.external_prefix(), config.web.internal_prefix());
-    tracing::debug!(url = %config.web.external_url, "external URL");
+    let (external, internal) = (config.routes.external_prefix(), config.routes.internal_prefix());
+    tracing::debug!(url = %config.routes.external_url, "external URL");
     tracing::debug!(path = external.as_str(), "path prefix used externally");
     tracing::debug!(path = internal.as_str(), "path prefix for internal routing");
 
     descriptors::raise_limit();
-    let for_connections = descriptors::share(config)?;
+    let connections = descriptors::share(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -63,7 +64,7 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
             .into_iter()
             .map(|access| access as Arc<dyn SettingsFile>);
         let gateway = Gateway::new(
-            settings(config, for_connections),
+            settings(config, connections),
             Telemetry::new(build_labels()),
             Box::new(SystemClock),
             rules(config)?,
@@ -72,10 +73,11 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         let gateway = Arc::new(gateway.with_readiness(parts.readiness()));
         let service = Service::new(
             Arc::clone(&gateway),
-            http_settings(config, for_connections)?,
+            http_settings(config, connections),
             status(config),
             shutdown.clone(),
-        );
+        )
+        .context("--web.cors.origin")?;
         // Signals first: whoever sees that we listen may send one.
         signals::start(&mut parts, Arc::clone(&gateway), shutdown)?;
         let listeners = entry_points::open(&config.listen, &addresses)?;
@@ -124,34 +126,22 @@ fn rules(config: &Config) -> anyhow::Result<(Policy, Option<Loader>)> {
     let Some(path) = config.rules.file.clone() else {
         return Ok((Policy::default(), None));
     };
-    let names = config.push.names;
+    let names = config.pushes.names;
     let policy = config_file::read(&path, names).context("--config.file")?;
     let loader = move || config_file::read(&path, names).map_err(|error| error.to_string());
     Ok((policy, Some(Box::new(loader))))
 }
 
-pub(crate) fn settings(config: &Config, for_connections: ForConnections) -> Settings {
+/// The settings of the use cases: those of the flags, and what follows from several of them.
+pub(crate) fn settings(config: &Config, connections: ConnectionRoom) -> Settings {
     Settings {
-        admin_api: config.web.enable_admin_api,
-        unchecked: config.push.unchecked,
-        names: config.push.names,
-        strip_timestamps: config.push.strip_timestamps,
-        instance_label: config.push.instance_label.clone(),
-        default_ttl: config
-            .push
-            .default_ttl
-            .map_or(Lifespan::Unlimited, Lifespan::from),
-        max_ttl: config.push.max_ttl,
+        pushes: config.pushes.clone(),
         push_limits: config.push_limits,
-        max_push_bytes: config.push.max_body_bytes.saturating_mul(LABEL_GROWTH),
-        store_limits: wharf_store::Limits {
-            max_groups: config.limits.max_groups,
-            max_series: config.limits.max_series,
-            max_push_series: config.limits.max_series_per_push,
-            quotas: Vec::new(),
-        },
+        amounts: config.amounts,
+        admin: config.admin,
+        max_push_bytes: config.bodies.max_bytes.saturating_mul(LABEL_GROWTH),
         history_bytes: config.history.max_bytes,
-        max_followers: (for_connections.max / FOLLOWER_SHARE).clamp(1, MAX_FOLLOWERS),
+        max_followers: (connections.max / FOLLOWER_SHARE).clamp(1, MAX_FOLLOWERS),
     }
 }
 
@@ -162,38 +152,15 @@ const MAX_FOLLOWERS: usize = 100;
 /// And one of so many connections.
 const FOLLOWER_SHARE: usize = 8;
 
-fn http_settings(config: &Config, for_connections: ForConnections) -> anyhow::Result<HttpSettings> {
-    let forever = Duration::from_secs(u64::from(u32::MAX));
-    let origins = Origins::new(config.web.external_url.origin(), &config.web.cors_origin);
-    Ok(HttpSettings {
-        origins: origins.context("--web.cors.origin")?,
-        route_prefix: config.web.internal_prefix().as_str().to_owned(),
-        external_prefix: config.web.external_prefix().as_str().to_owned(),
-        telemetry_path: config.web.telemetry_path.clone(),
-        lifecycle: config.web.enable_lifecycle,
-        strict_text: config.push.strict_text,
-        success_status: StatusCode::from_u16(config.push.success_status).unwrap_or(StatusCode::OK),
-        openmetrics: config.web.enable_openmetrics,
-        max_body_bytes: config.push.max_body_bytes,
-        max_requests_in_flight: max_requests(config, for_connections.max),
-        max_scrapes_in_flight: config.limits.max_scrapes_in_flight.get(),
-        max_connections: for_connections.max,
-        max_ending: for_connections.max_ending,
-        header_timeout: config.timeouts.header.unwrap_or(forever),
-        body_timeout: config.timeouts.body.unwrap_or(forever),
-        idle_timeout: config.timeouts.idle,
-    })
+fn http_settings(config: &Config, connections: ConnectionRoom) -> HttpSettings {
+    HttpSettings {
+        routes: config.routes.clone(),
+        bodies: config.bodies.clone(),
+        limits: config.requests,
+        timeouts: config.timeouts.clone(),
+        connections,
+    }
 }
-
-/// Requests at once, at most as many as three of four connections can have: with the rest, whoever comes beyond them gets to
-/// know it. Where there are few connections, each may have one.
-fn max_requests(config: &Config, max_connections: usize) -> usize {
-    let fitting = (max_connections - max_connections.div_ceil(4)).max(max_connections.min(A_FEW));
-    config.limits.max_requests_in_flight.get().min(fitting)
-}
-
-/// So many connections are few.
-const A_FEW: usize = 4;
 
 fn status(config: &Config) -> Status {
     Status {

@@ -124,7 +124,7 @@ impl Gateway {
         if wish.pushed_at.is_none() {
             return Ok(());
         }
-        self.settings.allow_dates()?;
+        self.settings.admin.allow_dates()?;
         caller.demand(Need::ForEvery(Right::Admin))
     }
 }

@@ -13,7 +13,7 @@ impl Gateway {
     /// Holds a push against the limits, as it came, and takes its timestamps away if those are to be left out.
     pub(super) fn limit(&self, exposition: &mut Exposition<'_>) -> Result<(), Refusal> {
         self.settings.push_limits.check(exposition)?;
-        if self.settings.strip_timestamps {
+        if self.settings.pushes.strip_timestamps {
             let metrics = exposition
                 .families
                 .iter_mut()
@@ -32,8 +32,9 @@ impl Gateway {
         key: &GroupingKey,
         exposition: &mut Exposition<'_>,
     ) -> Result<(), Refusal> {
-        let relabelled = wharf_relabel::relabel(rules.relabelling(), key, exposition, self.settings.names)
-            .map_err(|error| Refusal::from(&error))?;
+        let relabelled =
+            wharf_relabel::relabel(rules.relabelling(), key, exposition, self.settings.pushes.names)
+                .map_err(|error| Refusal::from(&error))?;
         self.telemetry.record_dropped(relabelled.dropped);
         Ok(())
     }

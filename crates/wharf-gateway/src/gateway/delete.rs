@@ -87,7 +87,7 @@ impl Gateway {
         selection: Selection,
         address: Option<IpAddr>,
     ) -> Result<Vec<GroupingKey>, Refusal> {
-        self.settings.allow_selectors()?;
+        self.settings.admin.allow_selectors()?;
         let (gateway, who) = (Arc::clone(self), caller.clone());
         let deleted = tokio::task::spawn_blocking(move || {
             let pushed_before = gateway.before(selection.older_than);

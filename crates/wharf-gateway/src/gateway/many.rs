@@ -224,7 +224,7 @@ impl ManyAdmission {
             ..
         } = content(&exposition);
         Ok(GroupPush {
-            ttl: self.rules.ttl(&key, self.wish.ttl, settings.default_ttl),
+            ttl: self.rules.ttl(&key, self.wish.ttl, settings.pushes.default_ttl()),
             key,
             exposition,
             facts: Facts {

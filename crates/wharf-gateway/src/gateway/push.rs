@@ -73,7 +73,7 @@ impl Admission {
                 }
                 let refusal = conflict::of_push(error, &caller);
                 // Who switched the check off expects success; what would break scrapes is dropped all the same.
-                if is_inconsistent && gateway.settings.unchecked {
+                if is_inconsistent && gateway.settings.pushes.unchecked {
                     Outcome::Dropped(refusal)
                 } else {
                     Outcome::Refused(refusal)
@@ -108,7 +108,7 @@ impl Admission {
             body,
             content: Cell::new(self.pushed.content),
         };
-        let ttl = rules.ttl(key, wish.ttl, settings.default_ttl);
+        let ttl = rules.ttl(key, wish.ttl, settings.pushes.default_ttl());
         let now = wish.time(received_at);
         let outcome = if body.is_text() && rules.relabelling().is_empty() {
             gateway.store.push_text(key, wish.mode, &reading, ttl, now)

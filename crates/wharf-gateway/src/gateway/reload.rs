@@ -11,7 +11,7 @@ impl Gateway {
     pub fn reload(&self) -> Result<(), ReloadError> {
         let now = (self.now(), self.instant());
         let reloaded = self.policies.reload(now, |rules| {
-            self.store.set_limits(rules.limits(&self.settings.store_limits));
+            self.store.set_limits(rules.limits(&self.settings.amounts));
         });
         match &reloaded {
             Ok(()) => tracing::info!("configuration file read again"),

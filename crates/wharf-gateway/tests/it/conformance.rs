@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_gateway::{
-    AccessRules, Caller, Change, Claim, Claims, ExpiryRule, Lifespan, Policy, PushLimits, QuotaRule, Rate,
-    Reason, Remote, Right, Role, Scope, Settings, TokenHash, identify,
+    AccessRules, AdminApi, Caller, Change, Claim, Claims, ExpiryRule, Lifespan, Policy, PushLimits,
+    PushSettings, QuotaRule, Rate, Reason, Remote, Right, Role, Scope, Settings, TokenHash, identify,
 };
 use wharf_ledger::{Fault, SimulatedDisk};
 use wharf_model::name::NameRule;
@@ -83,7 +83,7 @@ async fn with_rules() -> (World, Caller) {
     };
     let caller = identify((Some(&rules), None), true, claims, Remote::User(None), &[]).await;
     let settings = Settings {
-        admin_api: true,
+        admin: AdminApi { enabled: true },
         ..Settings::default()
     };
     (world(settings, policy), caller.unwrap())
@@ -226,7 +226,10 @@ async fn timestamps_are_refused_or_left_out<W: Way>() {
     let strict = plain();
     assert_eq!(push::<W>(&strict, "a", "m 1 5\n").await, Err(Reason::Timestamps));
     let settings = Settings {
-        strip_timestamps: true,
+        pushes: PushSettings {
+            strip_timestamps: true,
+            ..PushSettings::default()
+        },
         ..Settings::default()
     };
     let world = world(settings, Policy::default());

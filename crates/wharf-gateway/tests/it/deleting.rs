@@ -1,6 +1,6 @@
 //! Deleting, and what those who follow are told of it.
 
-use wharf_gateway::{Change, Policy, Reason, Selection, Settings};
+use wharf_gateway::{AdminApi, Change, Policy, Reason, Selection, Settings};
 use wharf_ledger::{Fault, SimulatedDisk};
 
 use crate::inputs::{One, Push, Way};
@@ -17,7 +17,7 @@ async fn stored(world: &World, jobs: &[&str]) {
 
 fn with_admin_api() -> World {
     let settings = Settings {
-        admin_api: true,
+        admin: AdminApi { enabled: true },
         ..Settings::default()
     };
     world(settings, Policy::default())

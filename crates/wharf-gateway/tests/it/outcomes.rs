@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wharf_exposition::protobuf;
-use wharf_gateway::{Body, Change, Input, Policy, Reason, Refusal, Settings, Settled, Wish};
+use wharf_gateway::{Body, Change, Input, Policy, PushSettings, Reason, Refusal, Settings, Settled, Wish};
 use wharf_model::Exposition;
 use wharf_store::PushMode;
 
@@ -26,7 +26,10 @@ async fn push(world: &World, job: &str, body: &impl Body) -> Result<Settled, Ref
 #[tokio::test]
 async fn a_push_that_is_dropped_in_silence_does_not_count_as_stored() {
     let settings = Settings {
-        unchecked: true,
+        pushes: PushSettings {
+            unchecked: true,
+            ..PushSettings::default()
+        },
         ..Settings::default()
     };
     let world = world(settings, Policy::default());

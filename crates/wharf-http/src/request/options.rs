@@ -26,11 +26,13 @@ pub(crate) fn wish<B>(request: &Request<B>, settings: &Settings) -> Result<Wish,
     let merge = single(query, headers, "merge", &MERGE_HEADER)?;
     let pushed_at = single(query, headers, "push_time", &TIME_HEADER)?;
     if pushed_at.is_some() {
-        settings.allow_dates()?;
+        settings.admin.allow_dates()?;
     }
     Ok(Wish {
         mode: mode(request.method(), merge.as_deref())?,
-        ttl: ttl.map(|text| lifespan(&text, settings.max_ttl)).transpose()?,
+        ttl: ttl
+            .map(|text| lifespan(&text, settings.pushes.max_ttl))
+            .transpose()?,
         pushed_at: pushed_at.map(|text| push_time(&text)).transpose()?,
     })
 }
@@ -118,14 +120,19 @@ pub(crate) fn lifespan(text: &str, max_ttl: Option<Duration>) -> Result<Lifespan
 
 #[cfg(test)]
 mod tests {
+    use wharf_gateway::{AdminApi, PushSettings};
+
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn read(method: &Method, query: &str, headers: &[(&'static str, &'static str)]) -> Result<Wish, String> {
         let settings = Settings {
-            max_ttl: Some(24 * HOUR),
-            admin_api: true,
+            pushes: PushSettings {
+                max_ttl: Some(24 * HOUR),
+                ..PushSettings::default()
+            },
+            admin: AdminApi { enabled: true },
             ..Settings::default()
         };
         wish(&request(method, query, headers), &settings).map_err(|refusal| refusal.text)

@@ -18,7 +18,7 @@ static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Which origins are ours, or as good as that.
 #[derive(Debug, Clone)]
-pub struct Origins {
+pub(crate) struct Origins {
     /// That of the external URL.
     own: Option<String>,
     listed: Listed,
@@ -38,7 +38,7 @@ impl Origins {
     ///
     /// # Errors
     /// If `listed` is no pattern.
-    pub fn new(own: Option<String>, listed: &str) -> Result<Self, PatternError> {
+    pub(crate) fn new(own: Option<String>, listed: &str) -> Result<Self, PatternError> {
         let listed = match listed {
             "" => Listed::None,
             ".*" => Listed::Any,

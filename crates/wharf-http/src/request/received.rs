@@ -15,6 +15,7 @@ use crate::request::advice;
 use crate::request::arrived::Arrived;
 use crate::request::body::{self, ContentEncoding};
 use crate::request::content::{self, BodyFormat};
+use crate::settings::BodySettings;
 
 /// Bodies from this size on are decoded away from the threads that serve connections.
 const LARGE_BODY_BYTES: usize = 64 * 1024;
@@ -39,13 +40,13 @@ pub(crate) struct Bodies {
 }
 
 impl Bodies {
-    pub(crate) fn new(max_bytes: usize, timeout: Duration, strict_text: bool, names: NameRule) -> Self {
+    pub(crate) fn new(settings: &BodySettings, timeout: Duration, names: NameRule) -> Self {
         Self {
-            receiving: body::places(max_bytes),
+            receiving: body::places(settings.max_bytes),
             large: Arc::new(Semaphore::new(body::MAX_LARGE)),
-            max_bytes,
+            max_bytes: settings.max_bytes,
             timeout,
-            strict_text,
+            strict_text: settings.strict_text,
             names,
         }
     }

@@ -51,7 +51,7 @@ pub(crate) async fn list(
             request.write(
                 snapshot.families(),
                 &refused,
-                service.gateway.settings().names,
+                service.gateway.settings().pushes.names,
                 out,
             );
         }))

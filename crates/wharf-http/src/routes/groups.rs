@@ -62,7 +62,7 @@ pub(crate) async fn delete(
     address: Option<IpAddr>,
 ) -> Response<ResponseBody> {
     let deleted = async {
-        service.gateway.settings().allow_selectors()?;
+        service.gateway.settings().admin.allow_selectors()?;
         let query = query.map(str::to_owned);
         // Selectors are compiled.
         let selection = workers::run(move || selection(query.as_deref())).await?;

@@ -28,7 +28,7 @@ pub(crate) async fn reload(service: Arc<Service>) -> Response<ResponseBody> {
 
 /// `PUT` or `POST` of `/-/quit`.
 pub(crate) fn quit(service: &Service, caller: &Caller) -> Response<ResponseBody> {
-    if !service.settings.lifecycle {
+    if !service.settings.routes.lifecycle {
         let text = "Lifecycle API is not enabled.";
         return respond::with_type(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", text);
     }

@@ -28,7 +28,7 @@ pub(crate) fn refused_before(
     (caller, source): (&Caller, Source),
     refusal: &Refusal,
 ) {
-    let pushed = grouping::parse(rest, service.gateway.settings().names)
+    let pushed = grouping::parse(rest, service.gateway.settings().pushes.names)
         .ok()
         .map(|key| Pushed {
             key,
@@ -53,7 +53,7 @@ pub(crate) async fn handle(asked: Asked<'_>, mut request: Arrived) -> Response<R
         // Rows of pushes have an input.
         return respond::not_found();
     };
-    let key = match grouping::parse(path, service.gateway.settings().names) {
+    let key = match grouping::parse(path, service.gateway.settings().pushes.names) {
         Ok(key) => key,
         Err(error) => {
             tracing::debug!(url = %grouping::GoQuoted(path), err = %error, "failed to parse URL");
@@ -83,7 +83,7 @@ pub(crate) async fn handle(asked: Asked<'_>, mut request: Arrived) -> Response<R
 /// Deletes the group that the path names.
 pub(crate) async fn delete(asked: Asked<'_>) -> Response<ResponseBody> {
     let gateway = &asked.service.gateway;
-    let deleted = match grouping::parse(asked.path, gateway.settings().names) {
+    let deleted = match grouping::parse(asked.path, gateway.settings().pushes.names) {
         Ok(key) => gateway.delete(asked.caller, &key).await.map(drop),
         // Such a group cannot exist, and deleting what does not exist succeeds.
         Err(UrlError::NotUtf8 { .. }) => Ok(()),

@@ -27,7 +27,7 @@ pub(crate) async fn handle(
     address: Option<IpAddr>,
 ) -> Response<ResponseBody> {
     let started = Instant::now();
-    let wanted = negotiate::wanted(headers, service.settings.openmetrics);
+    let wanted = negotiate::wanted(headers, service.settings.routes.openmetrics);
     let place = service.scrape_place(caller);
     let worker = Arc::clone(&service);
     let (query, scope) = (query.map(str::to_owned), caller.scope(Right::Read));

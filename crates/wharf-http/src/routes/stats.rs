@@ -96,7 +96,7 @@ fn write(service: &Service, since: f64, is_admin: bool, out: &mut Vec<u8>) {
         .filter(|_| is_admin)
     {
         let mut object = Members::object(refused.next());
-        write_refused(&mut object, push, service.gateway.settings().names);
+        write_refused(&mut object, push, service.gateway.settings().pushes.names);
         object.end();
     }
     refused.end();
@@ -285,27 +285,27 @@ fn write_limits(data: &mut Members<'_>, service: &Service, totals: Totals) {
     let flags = [
         (
             "limits.max-groups",
-            service.gateway.settings().store_limits.max_groups,
+            service.gateway.settings().amounts.max_groups,
             totals.groups as u64,
         ),
         (
             "limits.max-series",
-            service.gateway.settings().store_limits.max_series,
+            service.gateway.settings().amounts.max_series,
             totals.series,
         ),
         (
             "limits.max-connections",
-            Some(settings.max_connections as u64),
+            Some(settings.connections.max as u64),
             service.gateway.telemetry().connections(),
         ),
         (
             "limits.max-requests-in-flight",
-            Some(settings.max_requests_in_flight as u64),
+            Some(service.max_requests_in_flight as u64),
             service.requests_in_flight() as u64,
         ),
         (
             "limits.max-scrapes-in-flight",
-            Some(settings.max_scrapes_in_flight as u64),
+            Some(service.scrapes.all() as u64),
             service.scrapes.taken() as u64,
         ),
     ];

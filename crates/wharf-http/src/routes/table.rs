@@ -109,7 +109,7 @@ static PAGE: Row = Row {
     path: Path::Exact("/"),
     at: SHOWING,
     label: Some("status"),
-    handler: Handler::Now(|asked| page::page(&asked.service.settings.external_prefix)),
+    handler: Handler::Now(|asked| page::page(asked.service.settings.routes.external_prefix().as_str())),
     ..PLAIN
 };
 

@@ -11,8 +11,8 @@ use crate::transport::chunks::ResponseBody;
 /// `GET /api/v1/access`: whether it may be done at this address, and where it is about groups, whether there is one for
 /// which it may.
 pub(crate) fn show(asked: &Asked<'_>) -> Response<ResponseBody> {
-    let admin_api = asked.service.gateway.settings().admin_api;
-    let lifecycle = asked.service.settings.lifecycle;
+    let admin_api = asked.service.gateway.settings().admin.enabled;
+    let lifecycle = asked.service.settings.routes.lifecycle;
     let may = |row: &Row| {
         asked.entry_point.serves(row.at) && row.need.is_none_or(|need| asked.caller.demand(need).is_ok())
     };

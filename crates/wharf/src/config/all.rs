@@ -1,12 +1,10 @@
 //! All settings, put together from those of the parts.
 
-use wharf_gateway::PushLimits;
+use wharf_gateway::{AdminApi, AmountLimits, PushLimits, PushSettings};
+use wharf_http::{BodySettings, RequestLimits, RequestTimeouts, Routes};
 
-use super::limits::Limits;
-use super::listen::{Listen, Shutdown, Timeouts};
-use super::push::Push;
+use super::listen::{Listen, Shutdown};
 use super::rules::Rules;
-use super::web::Web;
 use crate::logging::settings::Log;
 use crate::parts::history::settings::History;
 use crate::parts::storage::settings::{Persistence, Storage, StorageKind};
@@ -19,21 +17,27 @@ pub struct Config {
     /// Rules about groups.
     pub rules: Rules,
     /// For how long clients are waited for.
-    pub timeouts: Timeouts,
+    pub timeouts: RequestTimeouts,
     /// The end.
     pub shutdown: Shutdown,
-    /// Routes.
-    pub web: Web,
+    /// Where the routes lie, and what there is at them.
+    pub routes: Routes,
+    /// Whether there is an API for those who look after the gateway.
+    pub admin: AdminApi,
     /// What is accepted as a push.
-    pub push: Push,
+    pub pushes: PushSettings,
+    /// The bodies of pushes, and their answers.
+    pub bodies: BodySettings,
     /// Where and how the groups are kept.
     pub storage: Storage,
     /// The history of pushes.
     pub history: History,
     /// What the Pushgateway calls it.
     pub persistence: Persistence,
-    /// How much at once, and how much in all.
-    pub limits: Limits,
+    /// How much at once.
+    pub requests: RequestLimits,
+    /// How much in all.
+    pub amounts: AmountLimits,
     /// How large the labels of a push may be.
     pub push_limits: PushLimits,
     /// Log lines.
@@ -49,7 +53,7 @@ impl Config {
     /// What does not go together.
     pub(crate) fn check(&self) -> Vec<String> {
         let storage = self.storage.check(&self.persistence);
-        self.web
+        self.routes
             .check()
             .chain(storage)
             .chain(self.listen.check())

@@ -68,10 +68,10 @@ pub(crate) static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
         };
     }
     add!(Listening: listen, rules, timeouts, shutdown);
-    add!(Routes: web);
-    add!(Pushes: push);
+    add!(Routes: routes, admin);
+    add!(Pushes: pushes, bodies);
     add!(Storage: storage, history, persistence);
-    add!(Limits: limits, push_limits);
+    add!(Limits: requests, amounts, push_limits);
     add!(Logging: log);
     flags
 });
@@ -128,7 +128,10 @@ impl Config {
     pub fn flags(&self) -> BTreeMap<&'static str, String> {
         let mut flags: BTreeMap<_, _> = FLAGS.iter().map(|flag| (flag.name, flag.show(self))).collect();
         // The Pushgateway shows the prefix that is in force, not the one that was typed.
-        flags.insert("web.route-prefix", self.web.internal_prefix().as_str().to_owned());
+        flags.insert(
+            "web.route-prefix",
+            self.routes.internal_prefix().as_str().to_owned(),
+        );
         flags
     }
 }

@@ -1,4 +1,4 @@
-//! Where to listen, and for how long clients are waited for.
+//! Where to listen, and for how long the end may take.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -78,25 +78,6 @@ settings! {
         pub admin_config_file: Option<PathBuf> = None,
             "web.admin-config-file" as kinds::FILE,
             "File as --web.config.file, for --web.admin-address only.";
-    }
-}
-
-settings! {
-    /// For how long clients are waited for.
-    pub struct Timeouts {
-        /// For the header of a request; none: for ever.
-        pub header: Option<Duration> = Some(Duration::from_secs(10)),
-            "web.header-timeout" as kinds::TIMEOUT,
-            "For how long a client may take to send the header of a request; 0 for ever.";
-        /// For the body of a request; none: for ever.
-        pub body: Option<Duration> = Some(Duration::from_secs(60)),
-            "web.body-timeout" as kinds::TIMEOUT,
-            "For how long a client may take to send the body of a request; 0 for ever.";
-        /// Between two requests; none: for ever.
-        pub idle: Option<Duration> = None,
-            "web.idle-timeout" as kinds::TIMEOUT,
-            "For how long a connection may wait for its next request; 0 for ever, unless another one needs its \
-             place.";
     }
 }
 

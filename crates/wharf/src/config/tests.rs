@@ -119,17 +119,17 @@ fn values_are_checked_and_typed() {
     assert_eq!(config.timeouts.idle, Some(Duration::from_secs(90)));
     assert_eq!(config.persistence.file, Some(PathBuf::from("groups")));
     assert_eq!(config.persistence.interval.to_duration(), Duration::ZERO);
-    assert!(config.push.unchecked);
-    assert_eq!(config.push.names, NameRule::Utf8);
-    assert_eq!(config.push.success_status, 202);
-    assert_eq!(config.push.max_body_bytes, 1024);
-    assert!(config.push.strip_timestamps);
-    assert_eq!(config.push.instance_label, InstanceLabel::Omit);
-    assert_eq!(config.push.default_ttl, Some(Duration::from_secs(36 * 3600)));
-    assert_eq!(config.push.max_ttl, None);
-    assert_eq!(config.limits.max_connections.get(), 7);
-    assert_eq!(config.limits.max_groups, None);
-    assert_eq!(config.limits.max_series, Some(1000));
+    assert!(config.pushes.unchecked);
+    assert_eq!(config.pushes.names, NameRule::Utf8);
+    assert_eq!(config.bodies.success_status, 202);
+    assert_eq!(config.bodies.max_bytes, 1024);
+    assert!(config.pushes.strip_timestamps);
+    assert_eq!(config.pushes.instance_label, InstanceLabel::Omit);
+    assert_eq!(config.pushes.default_ttl, Some(Duration::from_secs(36 * 3600)));
+    assert_eq!(config.pushes.max_ttl, None);
+    assert_eq!(config.requests.max_connections.get(), 7);
+    assert_eq!(config.amounts.max_groups, None);
+    assert_eq!(config.amounts.max_series, Some(1000));
     assert_eq!(
         config.log,
         Log {
@@ -159,8 +159,16 @@ fn prefixes_come_from_the_external_url_unless_one_is_given() {
     ];
     for (arguments, external, internal) in cases {
         let config = config(arguments).unwrap();
-        assert_eq!(config.web.external_prefix().as_str(), external, "{arguments:?}");
-        assert_eq!(config.web.internal_prefix().as_str(), internal, "{arguments:?}");
+        assert_eq!(
+            config.routes.external_prefix().as_str(),
+            external,
+            "{arguments:?}"
+        );
+        assert_eq!(
+            config.routes.internal_prefix().as_str(),
+            internal,
+            "{arguments:?}"
+        );
         assert_eq!(
             config.flags().get("web.route-prefix").map(String::as_str),
             Some(internal)
@@ -207,7 +215,7 @@ fn the_exposition_needs_a_path_of_its_own() {
     }
     for path in ["/metrics", "/metrics/", "/prom", "/statistics", "/apis", "/debug"] {
         let config = config(&[&format!("--web.telemetry-path={path}")]).unwrap();
-        assert_eq!(config.web.telemetry_path, path);
+        assert_eq!(config.routes.telemetry_path, path);
     }
 }
 
@@ -258,7 +266,7 @@ fn a_route_prefix_is_a_path_that_requests_can_reach() {
         ("/\u{fc}", "/\u{fc}"),
     ] {
         let config = config(&[&format!("--web.route-prefix={path}")]).unwrap();
-        assert_eq!(config.web.internal_prefix().as_str(), prefix);
+        assert_eq!(config.routes.internal_prefix().as_str(), prefix);
     }
 }
 
@@ -271,7 +279,7 @@ fn the_path_of_an_external_url_is_one_that_requests_can_reach_unless_routes_have
         "{report}"
     );
     let config = config(&[url, "--web.route-prefix=/"]).unwrap();
-    assert_eq!(config.web.external_prefix().as_str(), "//push");
+    assert_eq!(config.routes.external_prefix().as_str(), "//push");
 }
 
 #[test]

@@ -8,13 +8,13 @@ use std::time::Duration;
 use wharf_exposition::text;
 use wharf_gateway::telemetry::Telemetry;
 use wharf_gateway::{Gateway, Parts, Policy, Shutdown, Started};
+use wharf_http::ConnectionRoom;
 use wharf_model::GroupingKey;
 use wharf_model::name::NameRule;
 use wharf_store::{Clock, PushMode, Ttl, UnixNanos};
 
 use super::{expiry, history, notices, storage};
 use crate::config::Config;
-use crate::descriptors::ForConnections;
 use crate::serve;
 
 /// A clock that stands still until it is told to go on.
@@ -52,12 +52,12 @@ fn start(folder: Option<&Path>) -> Process {
     let clock = Hands::default();
     let shutdown = Shutdown::default();
     let mut parts = Parts::by_hand(shutdown.clone());
-    let for_connections = ForConnections {
+    let connections = ConnectionRoom {
         max: 8,
         max_ending: 1,
     };
     let gateway = Gateway::new(
-        serve::settings(&config, for_connections),
+        serve::settings(&config, connections),
         Telemetry::new(serve::build_labels()),
         Box::new(clock.clone()),
         (Policy::default(), None),

@@ -136,7 +136,7 @@ fn lives(
         let after = duration::format(lifetime.ttl.after);
         return (Some(after), lifetime.ttl.keep_times);
     }
-    let by_rule = rules.ttl(key, None, service.gateway.settings().default_ttl);
+    let by_rule = rules.ttl(key, None, service.gateway.settings().pushes.default_ttl());
     (by_rule.map(|_| "0".to_owned()), false)
 }
 

@@ -137,18 +137,22 @@ impl Import {
         let key = line.key().map_err(unfit)?;
         if let Some((name, _)) = key
             .labels()
-            .find(|(name, _)| !settings.names.allows_label_name(name) || is_reserved_label_name(name))
+            .find(|(name, _)| !settings.pushes.names.allows_label_name(name) || is_reserved_label_name(name))
         {
             let text = format!("expected label names, found `{}`", query::shown(name));
             return Err(Refusal::parameter(&text));
         }
         self.caller.demand_for(Right::Push, &key)?;
         settings.push_limits.check_key(&key)?;
-        let mut exposition = line.exposition(settings.names).map_err(unfit)?;
+        let mut exposition = line.exposition(settings.pushes.names).map_err(unfit)?;
         settings.push_limits.check(&exposition)?;
-        let relabelled =
-            wharf_relabel::relabel(self.rules.relabelling(), &key, &mut exposition, settings.names)
-                .map_err(|error| Refusal::from(&error))?;
+        let relabelled = wharf_relabel::relabel(
+            self.rules.relabelling(),
+            &key,
+            &mut exposition,
+            settings.pushes.names,
+        )
+        .map_err(|error| Refusal::from(&error))?;
         self.service
             .gateway
             .telemetry()
@@ -186,9 +190,9 @@ impl Import {
     fn ttl(&self, line: &Line, key: &GroupingKey) -> Result<Option<wharf_store::Ttl>, Refusal> {
         let settings = self.service.gateway.settings();
         let Some(text) = &line.ttl else {
-            return Ok(self.rules.ttl(key, None, settings.default_ttl));
+            return Ok(self.rules.ttl(key, None, settings.pushes.default_ttl()));
         };
-        Ok(match options::lifespan(text, settings.max_ttl)? {
+        Ok(match options::lifespan(text, settings.pushes.max_ttl)? {
             Lifespan::Unlimited => None,
             Lifespan::Limited(after) => Some(wharf_store::Ttl {
                 after,

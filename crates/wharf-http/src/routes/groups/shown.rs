@@ -94,7 +94,7 @@ pub(super) const FIELDS: [Field; 16] = [
         out.extend_from_slice(if keeps { b"true" } else { b"false" });
     }),
     ("path", |group, out| {
-        let names = group.look.service.gateway.settings().names;
+        let names = group.look.service.gateway.settings().pushes.names;
         write_string(out, &grouping::path(&group.info.key, names));
     }),
     ("states", |group, out| {

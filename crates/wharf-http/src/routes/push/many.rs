@@ -75,7 +75,7 @@ fn wish(
     let settings = service.gateway.settings();
     for (name, value) in query::parameters(request.uri().query())? {
         match name.as_str() {
-            "group_by" => *labels = Some(label_names(&value, settings.names)?),
+            "group_by" => *labels = Some(label_names(&value, settings.pushes.names)?),
             "partial" => *partial = query::flag(&name, &value)?,
             "ttl" | "merge" | "push_time" => {}
             other => return Err(query::unknown(other, "group_by, partial, ttl, merge, push_time")),
@@ -147,7 +147,7 @@ fn answer(service: &Service, outcome: &ManyOutcome) -> Response<ResponseBody> {
         .first()
         .filter(|_| *stored == 0)
         .map(|(_, refusal)| refusal);
-    let status = failure.map_or(service.settings.success_status, |refusal| {
+    let status = failure.map_or(service.settings.bodies.success_status, |refusal| {
         status::of(refusal.reason)
     });
     let mut response = envelope::answer(status, |out| {

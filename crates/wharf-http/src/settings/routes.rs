@@ -1,9 +1,11 @@
-//! Routes, and what a push may be at them.
+//! Where the routes lie, and what there is at them.
 
-use wharf_http::Origins;
+use wharf_model::PatternError;
 use wharf_settings::{Kind, Takes, ValueError, kinds, settings};
 
-use super::{ExternalUrl, Prefix};
+use crate::request::origin::Origins;
+use crate::settings::external_url::ExternalUrl;
+use crate::settings::prefix::Prefix;
 
 const URL: Kind<ExternalUrl> = Kind::new(
     Takes::Value("a URL such as https://example.org/gateway/"),
@@ -21,8 +23,8 @@ const ORIGINS: Kind<String> = Kind::new(
 );
 
 settings! {
-    /// Routes.
-    pub struct Web {
+    /// Where the routes lie, and what there is at them.
+    pub struct Routes {
         /// The path of the exposition, below the route prefix. Pushes go to `/metrics/job/...` whatever it is.
         pub telemetry_path: String = "/metrics".to_owned(),
             "web.telemetry-path" as kinds::URL_PATH,
@@ -32,20 +34,16 @@ settings! {
             "web.external-url" as URL,
             "Where users reach the server, if a proxy stands before it: the path is the prefix of links, and the \
              gateway's own page is at this origin.";
-        /// The prefix that was typed, empty for that of the external URL. See [`Web::internal_prefix`].
+        /// The prefix that was typed, empty for that of the external URL. See [`Routes::internal_prefix`].
         pub route_prefix: String = String::new(),
             "web.route-prefix" as kinds::URL_PATH,
             "Prefix of all routes. Without it, the path of --web.external-url.";
         /// Whether `/-/quit` ends the process.
-        pub enable_lifecycle: bool = false,
+        pub lifecycle: bool = false,
             "web.enable-lifecycle" as kinds::SWITCH,
             "Let PUT and POST requests to /-/quit end the process, and to /-/reload read --config.file again.";
-        /// Whether `/api/v1/admin` exists.
-        pub enable_admin_api: bool = false,
-            "web.enable-admin-api" as kinds::SWITCH,
-            "Let requests to /api/v1/admin delete everything, and DELETE of /api/v1/groups what a selector names.";
         /// Whether scrapers that ask for `OpenMetrics` get it.
-        pub enable_openmetrics: bool = false,
+        pub openmetrics: bool = false,
             "web.enable-openmetrics" as kinds::SWITCH,
             "Answer in OpenMetrics to scrapers that prefer it. The original never does.";
         /// A pattern of the origins whose pages may use the API; empty for none.
@@ -56,7 +54,7 @@ settings! {
     }
 }
 
-impl Web {
+impl Routes {
     /// What users put before each path: the path of the external URL. It belongs into links only.
     pub fn external_prefix(&self) -> Prefix {
         Prefix::new(self.external_url.path())
@@ -72,8 +70,16 @@ impl Web {
         }
     }
 
-    /// Requests can reach the exposition, and the routes.
-    pub(super) fn check(&self) -> impl Iterator<Item = String> {
+    /// Whose pages may ask for changes, and read answers.
+    ///
+    /// # Errors
+    /// If the pattern is none.
+    pub(crate) fn origins(&self) -> Result<Origins, PatternError> {
+        Origins::new(self.external_url.origin(), &self.cors_origin)
+    }
+
+    /// What is wrong if requests cannot reach the exposition, or the routes.
+    pub fn check(&self) -> impl Iterator<Item = String> {
         self.check_telemetry_path().into_iter().chain(self.check_prefix())
     }
 
