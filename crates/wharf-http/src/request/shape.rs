@@ -2,9 +2,9 @@
 //! what comes next is a request to one and part of a body to the other.
 //!
 //! The library refuses most of these: lengths that differ, folded lines, codings that end in something else than
-//! `chunked`. Here are the others, with the words of the Pushgateway's library where it has some.
+//! `chunked`. A length beside a coding it leaves out, and the connection puts it back in. Here are the others, with the words of the Pushgateway's library where it has some.
 
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Request, Response, StatusCode, Version};
 
 use crate::answer::respond;
@@ -20,6 +20,7 @@ pub(crate) enum Unreadable {
     SeveralHosts,
     Host,
     Coding,
+    LengthAndCoding,
     TooManyLines,
 }
 
@@ -33,6 +34,10 @@ impl Unreadable {
             Self::SeveralHosts => (StatusCode::BAD_REQUEST, "400 Bad Request"),
             Self::Host => (StatusCode::BAD_REQUEST, "400 Bad Request: malformed Host header"),
             Self::Coding => (StatusCode::NOT_IMPLEMENTED, "Unsupported transfer encoding"),
+            Self::LengthAndCoding => (
+                StatusCode::BAD_REQUEST,
+                "400 Bad Request: both Content-Length and Transfer-Encoding",
+            ),
             Self::TooManyLines => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "431 Request Header Fields Too Large",
@@ -56,8 +61,12 @@ pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Unreadable> {
         (None, _) if request.version() == Version::HTTP_11 => Err(Unreadable::NoHost),
         (Some(_), Some(_)) => Err(Unreadable::SeveralHosts),
         (Some(host), None) if !host.as_bytes().iter().copied().all(is_of_host) => Err(Unreadable::Host),
-        _ if is_chunked_alone(headers) => Ok(()),
-        _ => Err(Unreadable::Coding),
+        _ if !is_chunked_alone(headers) => Err(Unreadable::Coding),
+        // Of all that two programs read differently, this has been used the most.
+        _ if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) => {
+            Err(Unreadable::LengthAndCoding)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -130,5 +139,17 @@ mod tests {
             ("transfer-encoding", "chunked"),
         ];
         assert_eq!(check_lines(&twice), Err(Unreadable::Coding));
+    }
+
+    #[test]
+    fn a_body_has_a_length_or_a_coding() {
+        let lines = [("host", "a"), ("content-length", "3")];
+        assert_eq!(check_lines(&lines), Ok(()));
+        let both = [
+            ("host", "a"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "3"),
+        ];
+        assert_eq!(check_lines(&both), Err(Unreadable::LengthAndCoding));
     }
 }

@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use http::header::{CONNECTION, EXPECT};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::service::{Service, service_fn};
@@ -113,7 +113,12 @@ impl<H: Handler> Connections<H> {
         };
         let names = (!names.is_empty()).then(|| ClientNames(names.into()));
         let service = service_fn(|mut request: Request<Incoming>| {
-            framing.tell(request.body().size_hint().exact());
+            let body_bytes = request.body().size_hint().exact();
+            framing.tell(body_bytes);
+            if body_bytes.is_none() && !is_http2 && framing.has_length() {
+                // The library leaves out what contradicts the chunks. Whoever looks at the shape of requests sees it again.
+                request.headers_mut().insert(CONTENT_LENGTH, LEFT_OUT);
+            }
             request.extensions_mut().insert(peer);
             if let Some(names) = &names {
                 request.extensions_mut().insert(names.clone());
@@ -266,6 +271,8 @@ where
     Poll::Pending
 }
 
+/// In the place of a length that the library has left out.
+const LEFT_OUT: HeaderValue = HeaderValue::from_static("0");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// Returns when a connection is not to go on that has not begun yet.

@@ -16,6 +16,7 @@
 mod escape;
 mod head;
 mod http2;
+mod lengths;
 #[cfg(test)]
 mod tests;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -28,7 +29,7 @@ pub(crate) mod trial;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use memchr::memchr;
@@ -36,10 +37,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::escape::{escaped, is_taken};
 use self::http2::Frames;
+use self::lengths::Lengths;
 
-/// What the library has made of a head, told by the service that gets its request.
+/// What the library has made of a head, told by the service that gets its request; and what that service is told of the head.
 #[derive(Debug)]
-pub(crate) struct Framing(AtomicU64);
+pub(crate) struct Framing {
+    told: AtomicU64,
+    has_length: AtomicBool,
+}
 
 /// No request has come of the head yet.
 const NOTHING: u64 = u64::MAX;
@@ -50,22 +55,35 @@ const CHUNKED: u64 = u64::MAX - 2;
 
 impl Framing {
     fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicU64::new(NOTHING)))
+        Arc::new(Self {
+            told: AtomicU64::new(NOTHING),
+            has_length: AtomicBool::new(false),
+        })
     }
 
     /// A request has come, with a body of so many bytes; none: in chunks.
     pub(crate) fn tell(&self, body_bytes: Option<u64>) {
         let told = body_bytes.map_or(CHUNKED, |bytes| bytes.min(CHUNKED - 1));
-        let is_first = self.0.load(Ordering::Relaxed) == NOTHING;
-        self.0
+        let is_first = self.told.load(Ordering::Relaxed) == NOTHING;
+        self.told
             .store(if is_first { told } else { SEVERAL }, Ordering::Relaxed);
     }
 
+    /// Whether the head of the request that has come says how long its body is. Where the body comes in chunks, the library does not
+    /// show that. Behind something that was not understood, whether any head has said so.
+    pub(crate) fn has_length(&self) -> bool {
+        self.has_length.load(Ordering::Relaxed)
+    }
+
+    fn set_length(&self, has_length: bool) {
+        self.has_length.store(has_length, Ordering::Relaxed);
+    }
+
     fn take(&self) -> Option<u64> {
-        match self.0.load(Ordering::Relaxed) {
+        match self.told.load(Ordering::Relaxed) {
             NOTHING => None,
             told => {
-                self.0.store(NOTHING, Ordering::Relaxed);
+                self.told.store(NOTHING, Ordering::Relaxed);
                 Some(told)
             }
         }
@@ -78,6 +96,8 @@ pub(crate) struct Targets<S> {
     inner: S,
     framing: Arc<Framing>,
     position: Position,
+    /// In the fields of the head at that position.
+    lengths: Lengths,
     /// Bytes that have come, and wait for what the library makes of those before.
     held: Vec<u8>,
     /// How many of them have gone on.
@@ -94,6 +114,7 @@ impl<S> Targets<S> {
             inner,
             framing: Arc::clone(&framing),
             position: Position::Before,
+            lengths: Lengths::LINE,
             held: Vec::new(),
             held_from: 0,
             frames: None,
@@ -137,8 +158,9 @@ impl<S> Targets<S> {
         while buf.remaining() > 0 {
             let rest = self.held.get(self.held_from..).unwrap_or_default();
             let room = rest.get(..buf.remaining()).unwrap_or(rest);
-            let (passed, stop) = self.position.advance(room);
+            let (passed, stop) = self.position.advance(room, &mut self.lengths);
             buf.put_slice(room.get(..passed).unwrap_or_default());
+            self.framing.set_length(self.lengths == Lengths::Found);
             self.held_from += passed;
             match stop {
                 Stop::Nothing | Stop::End => break,
@@ -190,13 +212,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Targets<S> {
             ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
             let read = buf.filled().get(before..).unwrap_or_default();
             if this.position == Position::Before
-                && let Some(head) = head::plain(read)
+                && let Some((head, has_length)) = head::plain(read)
             {
                 let body = (read.len() - head) as u64;
                 this.position = Position::Handed { body };
+                this.framing.set_length(has_length);
                 return Poll::Ready(Ok(()));
             }
-            let (passed, stop) = this.position.advance(read);
+            let (passed, stop) = this.position.advance(read, &mut this.lengths);
+            this.framing.set_length(this.lengths == Lengths::Found);
             let rest = read.get(passed..).unwrap_or_default();
             if rest.is_empty() {
                 return Poll::Ready(Ok(()));
@@ -308,10 +332,18 @@ enum Stop {
 
 impl Position {
     /// Goes over bytes as far as they can be passed on as they are: how many, and why not more.
-    fn advance(&mut self, bytes: &[u8]) -> (usize, Stop) {
+    fn advance(&mut self, bytes: &[u8], lengths: &mut Lengths) -> (usize, Stop) {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let (next, passed, stop) = self.step(rest);
+            match self {
+                Self::Before => *lengths = Lengths::LINE,
+                // Where heads cannot be told from bodies, any line may be a field of one.
+                Self::Version | Self::Fields(_) | Self::Unknown => {
+                    lengths.look(rest.get(..passed).unwrap_or_default());
+                }
+                _ => {}
+            }
             *self = next;
             at += passed;
             if stop != Stop::Nothing {

@@ -4,22 +4,22 @@
 use memchr::memchr;
 
 use super::escape::is_taken;
+use super::lengths::value_of_length;
 
 /// The longest name of a method that anybody sends has fewer bytes.
 const MAX_METHOD_BYTES: usize = 16;
-const LENGTH: &[u8] = b"content-length:";
 
-/// The length of the head that these bytes begin with, if it is whole, has a plain path, and what came behind it is likely to be
-/// its body or a part of that.
+/// The length of the head that these bytes begin with, and whether that says how long the body is; if it is whole, has a plain path,
+/// and what came behind it is likely to be its body or a part of that.
 ///
 /// How long the head is has to be right, here as in [`super::Position`]. How long the body is, is a guess: the library says it.
-pub(super) fn plain(bytes: &[u8]) -> Option<usize> {
+pub(super) fn plain(bytes: &[u8]) -> Option<(usize, bool)> {
     let end = memchr(b'\n', bytes)?;
     if !is_plain_request_line(bytes.get(..end)?) {
         return None;
     }
     let mut head = end + 1;
-    let mut body = 0;
+    let mut body = None;
     loop {
         let rest = bytes.get(head..)?;
         let end = memchr(b'\n', rest)?;
@@ -30,7 +30,7 @@ pub(super) fn plain(bytes: &[u8]) -> Option<usize> {
             _ => {}
         }
     }
-    (bytes.len() - head <= body).then_some(head)
+    (bytes.len() - head <= body.unwrap_or(0)).then_some((head, body.is_some()))
 }
 
 /// Whether this is a method, a path with a query perhaps, and a version, with no byte that has to be escaped.
@@ -56,16 +56,11 @@ fn all_taken(target: &[u8]) -> bool {
     blocks.iter().all(is_taken_at_once) && rest.iter().all(|byte| is_taken(*byte))
 }
 
-/// The bytes that a field says the body has; none if it is another field, or has more digits than that.
-fn announced(line: &[u8]) -> usize {
-    let value = match line.split_at_checked(LENGTH.len()) {
-        Some((name, value)) if name.eq_ignore_ascii_case(LENGTH) => value.trim_ascii(),
-        _ => return 0,
-    };
-    let digits = value.iter().take(10);
-    digits
-        .take_while(|byte| byte.is_ascii_digit())
-        .fold(0, |bytes, digit| bytes * 10 + usize::from(digit - b'0'))
+/// The bytes that a field says the body has, as far as that is a number; none if it is another field.
+fn announced(line: &[u8]) -> Option<usize> {
+    let digits = value_of_length(line)?.trim_ascii().iter().take(10);
+    let digits = digits.take_while(|byte| byte.is_ascii_digit());
+    Some(digits.fold(0, |bytes, digit| bytes * 10 + usize::from(digit - b'0')))
 }
 
 #[cfg(test)]
@@ -76,7 +71,7 @@ mod tests {
     fn check(start: &str, behind: &str, expected: bool) {
         let bytes = [start, behind].concat();
         assert_eq!(
-            plain(bytes.as_bytes()),
+            plain(bytes.as_bytes()).map(|(head, _)| head),
             expected.then_some(start.len()),
             "{bytes}"
         );
@@ -117,5 +112,20 @@ mod tests {
         check(&put("Content-Lengths: 5"), "hello", false);
         check(&put("Transfer-Encoding: chunked"), "0\r\n\r\n", false);
         check(&put("Transfer-Encoding: chunked"), "", true);
+    }
+
+    #[test]
+    fn a_head_says_how_long_its_body_is_or_does_not() {
+        for (field, expected) in [
+            ("Content-Length: 5", true),
+            ("CONTENT-LENGTH: x", true),
+            ("Content-Length: 0\r\nTransfer-Encoding: chunked", true),
+            ("Content-Lengths: 5", false),
+            ("Transfer-Encoding: chunked", false),
+        ] {
+            let head = format!("PUT /a HTTP/1.1\r\n{field}\r\n\r\n");
+            let found = plain(head.as_bytes()).map(|(_, has_length)| has_length);
+            assert_eq!(found, Some(expected), "{field}");
+        }
     }
 }

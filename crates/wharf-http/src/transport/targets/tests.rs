@@ -94,6 +94,58 @@ fn requests_behind_bodies_in_chunks_are_found_unless_the_chunks_are_unusual() {
     assert_eq!(chunked("5\r\nGET /\r\n0\r\nX: y\r\n\r\n"), both[..1]);
 }
 
+#[track_caller]
+fn check_both(bytes: &str, expected: &[&str]) {
+    for piece in [1, 7, usize::MAX] {
+        let pieces: Vec<&[u8]> = bytes.as_bytes().chunks(piece.min(bytes.len())).collect();
+        assert_eq!(
+            WHOLE.with_both(&pieces),
+            expected,
+            "{bytes:?} in pieces of {piece}"
+        );
+    }
+}
+
+#[test]
+fn a_length_beside_chunks_is_seen_although_the_library_leaves_it_out() {
+    let put = |target: &str, fields: &str| {
+        format!("PUT {target} HTTP/1.1\r\n{fields}Host: x\r\n\r\n3\r\nm 1\r\n0\r\n\r\n")
+    };
+    let (length, chunked) = ("Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n");
+    for target in ["/", "/%22"] {
+        let typed = target.replace("%22", "\"");
+        check_both(&put(&typed, &[length, chunked].concat()), &[target]);
+        check_both(&put(&typed, &[chunked, length].concat()), &[target]);
+        check_both(
+            &put(&typed, &[chunked, "content-length: x\r\n"].concat()),
+            &[target],
+        );
+        check_both(&put(&typed, &[chunked, "X-", length].concat()), &[]);
+        check_both(&put(&typed, chunked), &[]);
+    }
+}
+
+#[test]
+fn a_length_of_another_request_or_in_a_body_is_none_beside_chunks() {
+    let sized = "PUT /1 HTTP/1.1\r\nContent-Length: 21\r\n\r\n\r\nContent-Length: 9\r\n";
+    let chunked =
+        "PUT /2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n\nContent-Length: 9\r\n\r\n0\r\n\r\n";
+    check_both(&[sized, chunked, chunked, sized, chunked].concat(), &[]);
+}
+
+#[test]
+fn a_length_beside_chunks_is_seen_behind_what_is_not_understood() {
+    let unusual = "PUT /1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nm 1\r\n0\r\n\r\n";
+    let sized = "PUT /2 HTTP/1.1\r\nContent-Length: 3\r\n\r\nm 1";
+    let chunked = "PUT /3 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nm 1\r\n0\r\n\r\n";
+    let both = "PUT /4 HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n";
+    check_both(&[unusual, sized, both].concat(), &["/4"]);
+    check_both(&[unusual, sized, sized].concat(), &[]);
+    // Where heads cannot be told apart, what comes before may count as well; what comes together with it is refused.
+    let seen = WHOLE.with_both(&[[unusual, chunked, both].concat().as_bytes()]);
+    assert!(seen.ends_with(&["/4".to_owned()]), "{seen:?}");
+}
+
 #[test]
 fn the_beginning_of_http_2_is_passed_on() {
     use tokio::io::AsyncReadExt as _;

@@ -49,15 +49,29 @@ impl Trial {
     ///
     /// # Panics
     /// If there is no runtime to be had.
-    #[expect(clippy::expect_used, reason = "a test that cannot run has failed")]
     pub fn run(self, pieces: &[&[u8]]) -> Vec<Seen> {
+        let seen = self.run_all(pieces).into_iter();
+        seen.map(|(request, _)| request).collect()
+    }
+
+    /// The targets of requests with bodies in chunks whose heads have a length all the same.
+    #[cfg(test)]
+    pub(super) fn with_both(self, pieces: &[&[u8]]) -> Vec<String> {
+        let seen = self.run_all(pieces).into_iter();
+        let both = seen.filter(|(_, has_length)| *has_length);
+        both.map(|(request, _)| request.target).collect()
+    }
+
+    #[expect(clippy::expect_used, reason = "a test that cannot run has failed")]
+    fn run_all(self, pieces: &[&[u8]]) -> Vec<(Seen, bool)> {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime
             .expect("a runtime of one thread")
             .block_on(self.serve(pieces))
     }
 
-    async fn serve(self, pieces: &[&[u8]]) -> Vec<Seen> {
+    /// Each request with whether it has a length beside its chunks.
+    async fn serve(self, pieces: &[&[u8]]) -> Vec<(Seen, bool)> {
         let script = Script {
             pieces: pieces
                 .iter()
@@ -72,7 +86,9 @@ impl Trial {
         };
         let seen = Arc::new(Mutex::new(Vec::new()));
         let service = service_fn(|request: Request<Incoming>| {
-            framing.tell(request.body().size_hint().exact());
+            let body_bytes = request.body().size_hint().exact();
+            framing.tell(body_bytes);
+            let has_both = body_bytes.is_none() && framing.has_length();
             let seen = Arc::clone(&seen);
             async move {
                 let (parts, body) = request.into_parts();
@@ -90,7 +106,8 @@ impl Trial {
                     headers: headers.collect(),
                     body,
                 };
-                seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.push((request, has_both));
                 Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
             }
         });
