@@ -7,9 +7,12 @@
 //! * [`Exposition`]: the metric families of one push, as a decoder leaves them: flat arrays instead of a tree,
 //!   so that a push of 100,000 series costs a handful of allocations.
 //! * [`GroupingKey`]: the identity of a group; [`Selector`]: a condition on it.
+//! * [`Choice`]: which groups a request is about; [`Effort`]: how much finding them may cost.
 //! * [`duration`] and [`anchored`]: durations and regular expressions, as people write them for Prometheus.
 
+mod choice;
 pub mod duration;
+mod effort;
 mod exposition;
 mod grouping;
 mod metric_type;
@@ -17,6 +20,8 @@ pub mod name;
 mod pattern;
 mod selector;
 
+pub use choice::{Choice, Choosing};
+pub use effort::{Effort, Stopped};
 pub use exposition::{
     Bucket, BucketSpan, Count, Exemplar, Exposition, Extra, Family, Histogram, Label, Metric, NativeBuckets,
     NativeHistogram, Quantile, Run, Summary, Text, Timestamp, TooLarge, Value,

@@ -1,8 +1,16 @@
 //! Regular expressions as Prometheus has them: Go's syntax, anchored at both ends.
 
+mod machine;
+
 use std::fmt;
 
 use regex::{Regex, RegexBuilder};
+use regex_automata::util::syntax;
+
+use crate::effort::{Effort, Stopped};
+
+use self::machine::Machine;
+pub(crate) use self::machine::Memory;
 
 /// Longest pattern, in bytes.
 pub const MAX_PATTERN_BYTES: usize = 4096;
@@ -27,6 +35,101 @@ impl fmt::Display for PatternError {
 
 impl std::error::Error for PatternError {}
 
+/// A regular expression as [`anchored`] reads it, whose steps can be counted.
+#[derive(Debug, Clone)]
+pub(crate) struct Pattern(Machine);
+
+/// Why there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    Error(PatternError),
+    Stopped(Stopped),
+}
+
+impl From<Stopped> for Unreadable {
+    fn from(stopped: Stopped) -> Self {
+        Self::Stopped(stopped)
+    }
+}
+
+impl Pattern {
+    /// Reads one, and holds the bytes that it takes.
+    ///
+    /// # Errors
+    /// As [`anchored`]; if the effort ends.
+    pub(crate) fn read(pattern: &str, effort: &Effort) -> Result<Self, Unreadable> {
+        let refuse = |reason| Unreadable::Error(PatternError::new(pattern, reason));
+        if pattern.len() > MAX_PATTERN_BYTES {
+            return Err(refuse(too_long()));
+        }
+        let translated = translate(pattern);
+        effort.spend(parse_steps(&translated))?;
+        let config = syntax::Config::new()
+            .dot_matches_new_line(true)
+            .nest_limit(MAX_NESTING);
+        let expression = syntax::parse_with(&translated, &config);
+        let expression = expression.map_err(|error| refuse(last_line(&error)))?;
+        let machine = Machine::new(expression, MAX_COMPILED_BYTES).ok_or_else(|| refuse(too_large()))?;
+        effort.spend(machine.compile_steps())?;
+        effort.hold(machine.bytes())?;
+        Ok(Self(machine))
+    }
+
+    /// Whether it matches a text, whatever that costs: for patterns that somebody wrote who is trusted.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        self.0.matches(text)
+    }
+
+    /// For [`Self::matches_within`]: of about so many bytes.
+    pub(crate) fn memory(&self, bytes: usize) -> Memory {
+        self.0.memory(bytes)
+    }
+
+    /// Whether it matches a text.
+    ///
+    /// # Errors
+    /// If the effort ends.
+    pub(crate) fn matches_within(
+        &self,
+        memory: &mut Memory,
+        text: &str,
+        effort: &Effort,
+    ) -> Result<bool, Stopped> {
+        self.0.matches_within(memory, text, effort)
+    }
+}
+
+/// What reading a pattern costs at most. A class becomes a list of ranges, and without regard to case each character of them
+/// is looked up, which may be all there are: some milliseconds.
+fn parse_steps(translated: &str) -> u64 {
+    const BYTE_STEPS: u64 = 1000;
+    const CLASS_STEPS: u64 = 50_000;
+    const FOLDED_CLASS_STEPS: u64 = 6_000_000;
+    let count = |what: &str| translated.matches(what).count() as u64;
+    let classes = count("[") + count(r"\p") + count(r"\P");
+    let mut flags = translated.split("(?").skip(1);
+    let ignores_case = flags.any(|flags| {
+        let end = flags.find([':', ')']).unwrap_or(flags.len());
+        flags.get(..end).is_some_and(|flags| flags.contains('i'))
+    });
+    let class_steps = if ignores_case {
+        FOLDED_CLASS_STEPS
+    } else {
+        CLASS_STEPS
+    };
+    let bytes = translated.len() as u64;
+    BYTE_STEPS * bytes + class_steps * classes
+}
+
+impl PatternError {
+    fn new(pattern: &str, reason: String) -> Self {
+        Self {
+            pattern: pattern.chars().take(128).collect(),
+            reason,
+        }
+    }
+}
+
 /// Compiles a regular expression that has to match the whole text, and whose `.` matches every character: what
 /// Prometheus makes of the patterns of selectors and relabelling rules.
 ///
@@ -36,12 +139,9 @@ impl std::error::Error for PatternError {}
 /// # Errors
 /// If the pattern is none, or takes too much memory.
 pub fn anchored(pattern: &str) -> Result<Regex, PatternError> {
-    let refuse = |reason: String| PatternError {
-        pattern: pattern.chars().take(128).collect(),
-        reason,
-    };
+    let refuse = |reason| PatternError::new(pattern, reason);
     if pattern.len() > MAX_PATTERN_BYTES {
-        return Err(refuse(format!("it is longer than {MAX_PATTERN_BYTES} bytes")));
+        return Err(refuse(too_long()));
     }
     let translated = translate(pattern);
     // By itself first: `a)|(b` must not become a pattern by the parentheses that the anchors need.
@@ -60,14 +160,24 @@ fn compile(pattern: &str) -> Result<Regex, regex::Error> {
 
 fn describe(error: &regex::Error) -> String {
     match error {
-        regex::Error::CompiledTooBig(_) => format!("it takes more than {MAX_COMPILED_BYTES} bytes"),
-        // The library draws the pattern with a caret below it, and says on the last line what is wrong.
-        other => {
-            let text = other.to_string();
-            let last = text.lines().last().unwrap_or_default();
-            last.trim_start_matches("error: ").to_owned()
-        }
+        regex::Error::CompiledTooBig(_) => too_large(),
+        other => last_line(other),
     }
+}
+
+fn too_long() -> String {
+    format!("it is longer than {MAX_PATTERN_BYTES} bytes")
+}
+
+fn too_large() -> String {
+    format!("it takes more than {MAX_COMPILED_BYTES} bytes")
+}
+
+/// The library draws the pattern with a caret below it, and says on the last line what is wrong.
+fn last_line(error: &impl fmt::Display) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    last.trim_start_matches("error: ").to_owned()
 }
 
 /// Writes a pattern of Go's syntax in that of the library, where they differ.
@@ -162,14 +272,21 @@ fn posix_class(text: &str) -> Option<(&str, &str)> {
 mod tests {
     use super::*;
 
+    /// Rules and selectors have engines of their own, which have to agree.
     #[track_caller]
     fn check(pattern: &str, matching: &[&str], other: &[&str]) {
         let regex = anchored(pattern).unwrap();
-        for text in matching {
-            assert!(regex.is_match(text), "`{pattern}` matches {text:?}");
-        }
-        for text in other {
-            assert!(!regex.is_match(text), "`{pattern}` does not match {text:?}");
+        let counted = Pattern::read(pattern, &Effort::unlimited()).unwrap();
+        let mut memory = counted.memory(1);
+        let texts = matching.iter().map(|text| (text, true));
+        for (text, expected) in texts.chain(other.iter().map(|text| (text, false))) {
+            let effort = Effort::unlimited();
+            let found = [
+                regex.is_match(text),
+                counted.matches(text),
+                counted.matches_within(&mut memory, text, &effort).unwrap(),
+            ];
+            assert_eq!(found, [expected; 3], "`{pattern}` on {text:?}");
         }
     }
 
@@ -239,12 +356,99 @@ mod tests {
             ),
         ];
         for (pattern, expected) in cases {
-            assert_eq!(anchored(pattern).unwrap_err().to_string(), expected);
+            let error = anchored(pattern).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+            let unreadable = Pattern::read(pattern, &Effort::unlimited()).unwrap_err();
+            assert_eq!(unreadable, Unreadable::Error(error));
         }
         let long = anchored(&"a".repeat(MAX_PATTERN_BYTES + 1)).unwrap_err();
         assert!(
             long.to_string().ends_with("it is longer than 4096 bytes"),
             "{long}"
         );
+    }
+
+    /// The steps for a text, after others.
+    fn steps(pattern: &str, texts: &[&str]) -> u64 {
+        let pattern = Pattern::read(pattern, &Effort::unlimited()).unwrap();
+        let (mut memory, mut steps) = (pattern.memory(512 << 10), 0);
+        for text in texts {
+            let effort = Effort::unlimited();
+            let _matches = pattern.matches_within(&mut memory, text, &effort).unwrap();
+            steps = effort.steps();
+        }
+        steps
+    }
+
+    /// Letters without any order.
+    fn noise(bytes: usize) -> String {
+        let mut state = 1u32;
+        let letters = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            if state >> 31 == 0 { 'a' } else { 'b' }
+        });
+        letters.take(bytes).collect()
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "compiling expressions takes an interpreter minutes")]
+    fn what_is_known_of_an_expression_costs_two_steps_a_byte() {
+        let name = "ci-build-of-something";
+        let first = steps(".*build.*", &[name]);
+        assert!(first > 1000, "{first}");
+        assert_eq!(steps(".*build.*", &[name, name]), 16 + 2 * name.len() as u64);
+        // It says after how many bytes it is known that a text does not match, but all are paid for.
+        assert_eq!(steps("x.*", &[name, name]), 16 + 2 * name.len() as u64);
+        let hosts: Vec<String> = (0..700).map(|n| format!("h{n:03}")).collect();
+        let expression = hosts.join("|");
+        let mut twice: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        twice.push("h123");
+        assert_eq!(steps(&expression, &twice), 16 + 8);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "compiling expressions takes an interpreter minutes")]
+    fn an_expression_that_leads_somewhere_new_at_each_byte_costs_its_parts_each_time() {
+        let text = noise(15_800);
+        let steps = |parts: usize| {
+            let expression = format!("(?:[ab]*a[ab]{{0,{parts}}}){{2}}[cd]");
+            steps(&expression, &[&text]) / text.len() as u64
+        };
+        let [few, many] = [steps(40), steps(400)];
+        assert!(few > 500, "{few} a byte");
+        assert!(many > 5 * few, "{many} a byte, {few} with a tenth of the parts");
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "compiling expressions takes an interpreter minutes")]
+    fn borders_of_words_in_other_alphabets_cost_all_parts_for_each_byte() {
+        check(r".*a\B.*", &["äaä", "xab"], &["a", "b"]);
+        let (ascii, other) = ("a".repeat(100), "ä".repeat(100));
+        let cheap = steps(r".*a\B.*", &[&ascii, &ascii]);
+        let dear = steps(r".*a\B.*", &[&other, &other]);
+        assert!(cheap < 300 && dear > 200 * 100, "{cheap}, {dear}");
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "compiling expressions takes an interpreter minutes")]
+    fn reading_an_expression_costs_before_it_is_read() {
+        let read = |pattern: &str, max_steps| {
+            let effort = Effort::new(max_steps, 4 << 20);
+            Pattern::read(pattern, &effort).map(|_| effort.steps())
+        };
+        let limit = 1_000_000_000;
+        let costly = Err(Unreadable::Stopped(Stopped::TooCostly { max_steps: limit }));
+        // Each of these would take a good part of a second.
+        assert_eq!(read(&format!("(?i){}", r"\W".repeat(2000)), limit), costly);
+        assert_eq!(read(&format!("(?i){}", r"\pL".repeat(1300)), limit), costly);
+        for honest in ["ci-.*", "(?i)[a-z]+-backup", r"\pL+", &"web-1|".repeat(600)] {
+            let steps = read(honest, limit).unwrap();
+            assert!(steps < limit / 100, "{honest}: {steps}");
+        }
+        let large = Stopped::TooLarge { max_bytes: 1 << 20 };
+        let effort = Effort::new(limit, 1 << 20);
+        let mut patterns = (0..20).map(|_| Pattern::read(r"\pL{9}", &effort).map(drop));
+        assert_eq!(patterns.next(), Some(Ok(())));
+        assert_eq!(patterns.last(), Some(Err(Unreadable::Stopped(large))));
     }
 }

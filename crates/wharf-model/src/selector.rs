@@ -3,11 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use regex::Regex;
-
 use crate::GroupingKey;
+use crate::effort::{Effort, Stopped};
 use crate::name::is_legacy_label_name;
-use crate::pattern::{PatternError, anchored};
+use crate::pattern::{Pattern, PatternError, Unreadable};
 
 /// Longest selector, in bytes.
 pub const MAX_SELECTOR_BYTES: usize = 16 << 10;
@@ -24,16 +23,16 @@ pub struct Selector {
 }
 
 #[derive(Debug, Clone)]
-struct Matcher {
-    name: Box<str>,
-    operator: Operator,
-    value: Box<str>,
+pub(crate) struct Matcher {
+    pub(crate) name: Box<str>,
+    pub(crate) operator: Operator,
+    pub(crate) value: Box<str>,
     /// The value as a pattern, for the operators that compare with one.
-    pattern: Option<Regex>,
+    pub(crate) pattern: Option<Pattern>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operator {
+pub(crate) enum Operator {
     Equal,
     NotEqual,
     Matches,
@@ -60,6 +59,8 @@ pub enum SelectorErrorKind {
     },
     /// The value of `=~` or `!~` is no pattern.
     Pattern(PatternError),
+    /// Reading it takes more than there is for it.
+    Stopped(Stopped),
     /// The selector is longer than [`MAX_SELECTOR_BYTES`].
     TooLong,
     /// It has more matchers than [`MAX_MATCHERS`].
@@ -91,6 +92,7 @@ impl fmt::Display for SelectorError {
                 }
             }
             SelectorErrorKind::Pattern(error) => error.fmt(f),
+            SelectorErrorKind::Stopped(_) => f.write_str("expected an expression that costs less"),
             SelectorErrorKind::TooLong => {
                 write!(f, "expected a selector of at most {MAX_SELECTOR_BYTES} bytes")
             }
@@ -102,6 +104,19 @@ impl fmt::Display for SelectorError {
 impl std::error::Error for SelectorError {}
 
 impl Selector {
+    /// Reads one that somebody asks for: its expressions are paid for.
+    ///
+    /// # Errors
+    /// If it is none, or the effort ends.
+    pub fn read(text: &str, effort: &Effort) -> Result<Self, SelectorError> {
+        let rest = text;
+        Parser { text, rest, effort }.selector()
+    }
+
+    pub(crate) fn matchers(&self) -> &[Matcher] {
+        &self.matchers
+    }
+
     /// Whether all matchers hold for the group of this key.
     pub fn matches(&self, key: &GroupingKey) -> bool {
         self.matchers
@@ -147,7 +162,7 @@ impl Matcher {
         let matches = || {
             self.pattern
                 .as_ref()
-                .is_some_and(|pattern| pattern.is_match(value))
+                .is_some_and(|pattern| pattern.matches(value))
         };
         match self.operator {
             Operator::Equal => *self.value == *value,
@@ -208,13 +223,14 @@ impl FromStr for Selector {
     type Err = SelectorError;
 
     fn from_str(text: &str) -> Result<Self, SelectorError> {
-        Parser { text, rest: text }.selector()
+        Self::read(text, &Effort::unlimited())
     }
 }
 
 struct Parser<'a> {
     text: &'a str,
     rest: &'a str,
+    effort: &'a Effort,
 }
 
 impl Parser<'_> {
@@ -260,11 +276,17 @@ impl Parser<'_> {
         }
         let value = self.string()?;
         let is_pattern = matches!(operator, Operator::Matches | Operator::MatchesNot);
-        let pattern = is_pattern.then(|| anchored(&value)).transpose();
+        let pattern = is_pattern.then(|| Pattern::read(&value, self.effort)).transpose();
         Ok(Matcher {
             name: name.into(),
             operator,
-            pattern: pattern.map_err(|error| self.error_at(start, SelectorErrorKind::Pattern(error)))?,
+            pattern: pattern.map_err(|unreadable| {
+                let kind = match unreadable {
+                    Unreadable::Error(error) => SelectorErrorKind::Pattern(error),
+                    Unreadable::Stopped(stopped) => SelectorErrorKind::Stopped(stopped),
+                };
+                self.error_at(start, kind)
+            })?,
             value: value.into(),
         })
     }
