@@ -15,6 +15,7 @@
 mod foreign;
 mod head;
 mod lines;
+mod memory;
 pub mod number;
 pub mod openmetrics;
 pub mod protobuf;

@@ -34,7 +34,7 @@ mod timestamp;
 
 use wharf_model::name::NameRule;
 
-pub use decode::decode;
+pub use decode::{decode, decode_within};
 pub use encode::{encode, name_and_type, write_eof, write_head, write_metric, write_metrics};
 pub use error::{DecodeError, ErrorKind};
 

@@ -22,7 +22,7 @@ mod native;
 mod text;
 mod wire;
 
-pub use decode::decode;
+pub use decode::{decode, decode_within};
 pub use encode::{encode, write_head, write_length, write_metric, write_metrics};
 pub use error::{DecodeError, ErrorKind, Malformed};
 pub use native::NativeProblem;

@@ -12,7 +12,8 @@
 //! files: CRLF line ends, blanks at the end of a line, and no line feed at the end of the last one.
 //!
 //! Decoding is one pass over the lines. Names and values without escapes are not copied, and no line allocates;
-//! work and memory are linear in the length of the body, whatever is in it.
+//! work and memory are linear in the length of the body, whatever is in it. With [`decode_within`], memory is also
+//! asked for before it is taken.
 
 mod advice;
 mod assembly;
@@ -24,8 +25,8 @@ mod families;
 mod grouped;
 mod outline;
 
-use wharf_model::Exposition;
 use wharf_model::name::NameRule;
+use wharf_model::{Exposition, Meter};
 
 pub use self::decoder::parse_type;
 pub use self::encode::{encode, write_header, write_label_value, write_metric};
@@ -68,5 +69,17 @@ pub struct Options {
 /// # Ok::<(), wharf_exposition::text::DecodeError>(())
 /// ```
 pub fn decode(body: &[u8], options: Options) -> Result<Exposition<'_>, DecodeError> {
-    decoder::decode(body, options).map_err(|failure| DecodeError::locate(body, failure))
+    decode_within(body, options, &Meter::unlimited())
+}
+
+/// [`decode`], with memory of this meter. What is taken when this returns is what the exposition takes.
+///
+/// # Errors
+/// As there, and [`DecodeErrorKind::TooLarge`] if the meter gives no more.
+pub fn decode_within<'t>(
+    body: &'t [u8],
+    options: Options,
+    memory: &Meter<'_>,
+) -> Result<Exposition<'t>, DecodeError> {
+    decoder::decode(body, options, memory).map_err(|failure| DecodeError::locate(body, failure))
 }

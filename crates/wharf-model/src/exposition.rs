@@ -15,6 +15,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::MetricType;
+use crate::memory::{Denied, Meter};
 
 /// The families of one exposition, in the order they came.
 ///
@@ -39,17 +40,31 @@ pub struct Exposition<'a> {
     pub exemplars: Vec<Exemplar>,
 }
 
-/// The exposition has more bytes, labels or buckets than 31 bits can count.
+/// There is more in an exposition than may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooLarge;
+pub enum TooLarge {
+    /// It has more bytes, labels or buckets than 31 bits can count.
+    Indices,
+    /// It takes more memory than there is for it.
+    Memory(Denied),
+}
 
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected an exposition of less than 2 GiB")
+        match self {
+            Self::Indices => f.write_str("expected an exposition of less than 2 GiB"),
+            Self::Memory(denied) => denied.fmt(f),
+        }
     }
 }
 
 impl std::error::Error for TooLarge {}
+
+impl From<Denied> for TooLarge {
+    fn from(denied: Denied) -> Self {
+        Self::Memory(denied)
+    }
+}
 
 /// A string of an [`Exposition`]: a range of its source or of its side buffer. Read it with
 /// [`Exposition::text`].
@@ -116,7 +131,7 @@ fn index(value: usize) -> Result<u32, TooLarge> {
     u32::try_from(value)
         .ok()
         .filter(|value| value & SIDE == 0)
-        .ok_or(TooLarge)
+        .ok_or(TooLarge::Indices)
 }
 
 /// A metric family: all metrics of one name.
@@ -260,6 +275,19 @@ pub struct NativeHistogram {
     pub exemplars: Run,
 }
 
+impl NativeHistogram {
+    /// How much memory a copy of it takes.
+    pub fn bytes(&self) -> usize {
+        let sides = [&self.negative, &self.positive];
+        let lists = sides.iter().map(|side| {
+            size_of_val(side.spans.as_slice())
+                + size_of_val(side.deltas.as_slice())
+                + size_of_val(side.counts.as_slice())
+        });
+        size_of::<Self>() + lists.sum::<usize>()
+    }
+}
+
 /// One side of a native histogram.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct NativeBuckets {
@@ -333,7 +361,7 @@ impl<'a> Exposition<'a> {
     /// [`TooLarge`] if the range does not lie in the source.
     pub fn slice(&self, range: Range<usize>) -> Result<Text, TooLarge> {
         if range.start > range.end || range.end > self.source.len() {
-            return Err(TooLarge);
+            return Err(TooLarge::Indices);
         }
         Ok(Text {
             start: index(range.start)?,
@@ -346,9 +374,17 @@ impl<'a> Exposition<'a> {
     /// # Errors
     /// [`TooLarge`] when the buffer would pass 2 GiB.
     pub fn intern(&mut self, text: &str) -> Result<Text, TooLarge> {
+        self.intern_within(text, &Meter::unlimited())
+    }
+
+    /// [`Self::intern`], with memory of this meter.
+    ///
+    /// # Errors
+    /// As there, and if the meter gives no more.
+    pub fn intern_within(&mut self, text: &str, memory: &Meter<'_>) -> Result<Text, TooLarge> {
         let start = index(self.side.len())?;
         let len = index(text.len())?;
-        self.side.push_str(text);
+        memory.append(&mut self.side, text)?;
         Ok(Text {
             start: start | SIDE,
             len,
@@ -360,35 +396,58 @@ impl<'a> Exposition<'a> {
     /// # Errors
     /// [`TooLarge`] when an array or the side buffer would pass what 31 bits can count.
     pub fn adopt(&mut self, other: &Exposition<'_>, metric: &Metric) -> Result<Metric, TooLarge> {
+        self.adopt_within(other, metric, &Meter::unlimited())
+    }
+
+    /// [`Self::adopt`], with memory of this meter.
+    ///
+    /// # Errors
+    /// As there, and if the meter gives no more.
+    pub fn adopt_within(
+        &mut self,
+        other: &Exposition<'_>,
+        metric: &Metric,
+        memory: &Meter<'_>,
+    ) -> Result<Metric, TooLarge> {
         let value = match metric.value {
             Value::Summary(of) => {
                 let summary = other.summary(of);
-                let start = self.quantiles.len();
-                self.quantiles
-                    .extend_from_slice(other.quantiles(summary.quantiles));
-                self.summaries.push(Summary {
+                let (start, quantiles) = (self.quantiles.len(), other.quantiles(summary.quantiles));
+                memory.reserve(&mut self.quantiles, quantiles.len())?;
+                self.quantiles.extend_from_slice(quantiles);
+                let summary = Summary {
                     quantiles: Run::new(start, self.quantiles.len())?,
                     ..summary
-                });
+                };
+                memory.push(&mut self.summaries, summary)?;
                 Value::Summary(index(self.summaries.len() - 1)?)
             }
             Value::Histogram(of) => {
+                if let Some(native) = other
+                    .histogram(of)
+                    .and_then(|histogram| histogram.native.as_deref())
+                {
+                    memory.take(native.bytes())?;
+                }
                 let histogram = other.histogram(of).cloned().unwrap_or_default();
-                let histogram = self.adopt_histogram(other, histogram)?;
-                self.histograms.push(histogram);
+                let histogram = self.adopt_histogram(other, histogram, memory)?;
+                memory.push(&mut self.histograms, histogram)?;
                 Value::Histogram(index(self.histograms.len() - 1)?)
             }
             number => number,
         };
         let extra = match metric.extra.as_deref() {
-            Some(extra) => Some(Box::new(Extra {
-                exemplar: self.adopt_exemplar(other, extra.exemplar)?,
-                ..extra.clone()
-            })),
+            Some(extra) => {
+                memory.take(size_of::<Extra>())?;
+                Some(Box::new(Extra {
+                    exemplar: self.adopt_exemplar(other, extra.exemplar, memory)?,
+                    ..extra.clone()
+                }))
+            }
             None => None,
         };
         Ok(Metric {
-            labels: self.adopt_labels(other, metric.labels)?,
+            labels: self.adopt_labels(other, metric.labels, memory)?,
             value,
             extra,
         })
@@ -399,15 +458,46 @@ impl<'a> Exposition<'a> {
     /// # Errors
     /// As [`Self::adopt`].
     pub fn adopt_family(&mut self, other: &Exposition<'_>, family: &Family) -> Result<Family, TooLarge> {
-        let metrics = family.metrics.iter().map(|metric| self.adopt(other, metric));
-        let metrics = metrics.collect::<Result<_, _>>()?;
-        let help = family.help.map(|help| self.intern(other.text(help)));
+        self.adopt_family_within(other, family, &Meter::unlimited())
+    }
+
+    /// [`Self::adopt_family`], with memory of this meter.
+    ///
+    /// # Errors
+    /// As there, and if the meter gives no more.
+    pub fn adopt_family_within(
+        &mut self,
+        other: &Exposition<'_>,
+        family: &Family,
+        memory: &Meter<'_>,
+    ) -> Result<Family, TooLarge> {
+        let mut adopted = self.adopt_head_within(other, family, memory)?;
+        memory.reserve(&mut adopted.metrics, family.metrics.len())?;
+        for metric in &family.metrics {
+            adopted.metrics.push(self.adopt_within(other, metric, memory)?);
+        }
+        Ok(adopted)
+    }
+
+    /// Copies a family of another exposition, without its metrics.
+    ///
+    /// # Errors
+    /// As [`Self::adopt_within`].
+    pub fn adopt_head_within(
+        &mut self,
+        other: &Exposition<'_>,
+        family: &Family,
+        memory: &Meter<'_>,
+    ) -> Result<Family, TooLarge> {
+        let help = family
+            .help
+            .map(|help| self.intern_within(other.text(help), memory));
         Ok(Family {
-            name: self.intern(other.text(family.name))?,
+            name: self.intern_within(other.text(family.name), memory)?,
             help: help.transpose()?,
-            unit: self.intern(other.text(family.unit))?,
+            unit: self.intern_within(other.text(family.unit), memory)?,
             metric_type: family.metric_type,
-            metrics,
+            metrics: Vec::new(),
         })
     }
 
@@ -415,44 +505,58 @@ impl<'a> Exposition<'a> {
         &mut self,
         other: &Exposition<'_>,
         mut histogram: Histogram,
+        memory: &Meter<'_>,
     ) -> Result<Histogram, TooLarge> {
         let start = self.buckets.len();
         for bucket in other.buckets(histogram.buckets) {
-            let exemplar = self.adopt_exemplar(other, bucket.exemplar)?;
-            self.buckets.push(Bucket { exemplar, ..*bucket });
+            let exemplar = self.adopt_exemplar(other, bucket.exemplar, memory)?;
+            memory.push(&mut self.buckets, Bucket { exemplar, ..*bucket })?;
         }
         histogram.buckets = Run::new(start, self.buckets.len())?;
         if let Some(native) = &mut histogram.native {
             // First their labels, then they themselves: they have to be neighbours.
-            let mut exemplars = Vec::with_capacity(native.exemplars.len());
+            let mut exemplars = Vec::new();
+            memory.reserve(&mut exemplars, native.exemplars.len())?;
             for exemplar in other.exemplars.get(native.exemplars.range()).unwrap_or_default() {
-                let labels = self.adopt_labels(other, exemplar.labels)?;
+                let labels = self.adopt_labels(other, exemplar.labels, memory)?;
                 exemplars.push(Exemplar { labels, ..*exemplar });
             }
             let start = self.exemplars.len();
+            memory.reserve(&mut self.exemplars, exemplars.len())?;
             self.exemplars.append(&mut exemplars);
+            memory.give_back(exemplars.capacity() * size_of::<Exemplar>());
             native.exemplars = Run::new(start, self.exemplars.len())?;
         }
         Ok(histogram)
     }
 
-    fn adopt_exemplar(&mut self, other: &Exposition<'_>, of: Option<u32>) -> Result<Option<u32>, TooLarge> {
+    fn adopt_exemplar(
+        &mut self,
+        other: &Exposition<'_>,
+        of: Option<u32>,
+        memory: &Meter<'_>,
+    ) -> Result<Option<u32>, TooLarge> {
         let Some(exemplar) = of.and_then(|of| other.exemplar(of)) else {
             return Ok(None);
         };
-        let labels = self.adopt_labels(other, exemplar.labels)?;
-        self.exemplars.push(Exemplar { labels, ..*exemplar });
+        let labels = self.adopt_labels(other, exemplar.labels, memory)?;
+        memory.push(&mut self.exemplars, Exemplar { labels, ..*exemplar })?;
         Ok(Some(index(self.exemplars.len() - 1)?))
     }
 
-    fn adopt_labels(&mut self, other: &Exposition<'_>, run: Run) -> Result<Run, TooLarge> {
+    fn adopt_labels(
+        &mut self,
+        other: &Exposition<'_>,
+        run: Run,
+        memory: &Meter<'_>,
+    ) -> Result<Run, TooLarge> {
         let start = self.labels.len();
         for (name, value) in other.labels(run) {
             let label = Label {
-                name: self.intern(name)?,
-                value: self.intern(value)?,
+                name: self.intern_within(name, memory)?,
+                value: self.intern_within(value, memory)?,
             };
-            self.labels.push(label);
+            memory.push(&mut self.labels, label)?;
         }
         Run::new(start, self.labels.len())
     }

@@ -8,6 +8,7 @@
 //!   so that a push of 100,000 series costs a handful of allocations.
 //! * [`GroupingKey`]: the identity of a group; [`Selector`]: a condition on it.
 //! * [`Choice`]: which groups a request is about; [`Effort`]: how much finding them may cost.
+//! * [`Meter`]: memory that is counted before it is taken.
 //! * [`duration`] and [`anchored`]: durations and regular expressions, as people write them for Prometheus.
 
 mod choice;
@@ -15,6 +16,7 @@ pub mod duration;
 mod effort;
 mod exposition;
 mod grouping;
+mod memory;
 mod metric_type;
 pub mod name;
 mod pattern;
@@ -27,6 +29,7 @@ pub use exposition::{
     NativeHistogram, Quantile, Run, Summary, Text, Timestamp, TooLarge, Value,
 };
 pub use grouping::{GroupingKey, GroupingKeyError};
+pub use memory::{Denied, Lender, Meter};
 pub use metric_type::MetricType;
 pub use pattern::{MAX_PATTERN_BYTES, PatternError, anchored};
 pub use selector::{MAX_MATCHERS, MAX_SELECTOR_BYTES, Selector, SelectorError, SelectorErrorKind};

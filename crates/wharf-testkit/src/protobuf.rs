@@ -53,6 +53,21 @@ impl Message {
         self.bytes(field, &value.bytes)
     }
 
+    /// Appends the fields of another message.
+    #[must_use]
+    pub fn append(mut self, other: &Self) -> Self {
+        self.bytes.extend_from_slice(&other.bytes);
+        self
+    }
+
+    /// All fields so many times.
+    #[must_use]
+    pub fn repeat(&self, times: usize) -> Self {
+        Self {
+            bytes: self.bytes.repeat(times),
+        }
+    }
+
     /// The encoded fields.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

@@ -21,7 +21,7 @@ use std::borrow::Cow;
 
 use hashbrown::DefaultHashBuilder;
 use wharf_model::name::NameRule;
-use wharf_model::{Exposition, Family, Metric, MetricType, Text, TooLarge};
+use wharf_model::{Exposition, Extra, Family, Meter, Metric, MetricType, Text, TooLarge};
 
 use self::label_sets::LabelSets;
 use self::metric::Point;
@@ -32,6 +32,7 @@ use super::error::{ErrorKind, Problem};
 use super::{DecodeError, Options};
 use crate::head::is_unit_of;
 use crate::lines::LineCounter;
+use crate::memory;
 
 /// Decodes `OpenMetrics` text; see the [module](super) for what is tolerated.
 ///
@@ -44,10 +45,25 @@ use crate::lines::LineCounter;
 /// # Errors
 /// [`DecodeError`] if the body breaks a rule of the standard, or has a name that the name rule does not allow.
 pub fn decode(body: &[u8], options: Options) -> Result<Exposition<'_>, DecodeError> {
-    decode_lines(body, options).map_err(|problem| DecodeError::locate(body, problem))
+    decode_within(body, options, &Meter::unlimited())
 }
 
-fn decode_lines(body: &[u8], options: Options) -> Result<Exposition<'_>, Problem> {
+/// [`decode`], with memory of this meter. What is taken when this returns is what the exposition takes.
+///
+/// # Errors
+/// As there, and [`ErrorKind::TooLarge`] if the meter gives no more.
+pub fn decode_within<'t>(
+    body: &'t [u8],
+    options: Options,
+    memory: &Meter<'_>,
+) -> Result<Exposition<'t>, DecodeError> {
+    decode_lines(body, options, memory).map_err(|problem| DecodeError::locate(body, problem))
+}
+
+/// As many times as long as a line can be what is copied of it at once: without escapes, and in an error.
+const MAX_COPIES: usize = 3;
+
+fn decode_lines<'a>(body: &'a [u8], options: Options, memory: &Meter<'_>) -> Result<Exposition<'a>, Problem> {
     let body = std::str::from_utf8(body).map_err(|error| Problem {
         offset: error.valid_up_to(),
         kind: ErrorKind::InvalidUtf8,
@@ -58,9 +74,12 @@ fn decode_lines(body: &[u8], options: Options) -> Result<Exposition<'_>, Problem
             kind: ErrorKind::ByteOrderMark,
         });
     }
+    let copies = memory::longest_line(body.as_bytes()).saturating_mul(MAX_COPIES);
+    memory.take(copies)?;
     let mut decoder = Decoder {
         exposition: Exposition::new(body)?,
         options,
+        memory,
         open: OpenFamily::default(),
         names: Names::default(),
         hasher: DefaultHashBuilder::default(),
@@ -81,6 +100,8 @@ fn decode_lines(body: &[u8], options: Options) -> Result<Exposition<'_>, Problem
         start = next;
     }
     decoder.close_family()?;
+    decoder.names.finish(memory);
+    memory.give_back(copies);
     Ok(decoder.exposition)
 }
 
@@ -90,9 +111,10 @@ enum Line {
     Other,
 }
 
-struct Decoder<'a> {
+struct Decoder<'a, 'm> {
     exposition: Exposition<'a>,
     options: Options,
+    memory: &'m Meter<'m>,
     /// The family whose lines are being read. At first one without a name, to which no line belongs.
     open: OpenFamily,
     /// The names of the families before.
@@ -133,7 +155,7 @@ impl OpenFamily {
     }
 }
 
-impl<'a> Decoder<'a> {
+impl<'a> Decoder<'a, '_> {
     fn line(&mut self, mut line: Cursor<'a>) -> Result<Line, Problem> {
         if line.ends_with_return() {
             return Err(line.problem(ErrorKind::CarriageReturn));
@@ -215,7 +237,7 @@ impl<'a> Decoder<'a> {
     fn help_line(&mut self, line: Cursor<'a>, name_at: Cursor<'a>) -> Result<(), Problem> {
         let help = match unescape(line.remainder()) {
             Cow::Borrowed(help) => self.exposition.slice(line.at()..line.at() + help.len())?,
-            Cow::Owned(help) => self.exposition.intern(&help)?,
+            Cow::Owned(help) => self.exposition.intern_within(&help, self.memory)?,
         };
         let is_first = self.open.help.replace(help).is_none();
         self.check_first(is_first, "HELP", name_at)
@@ -279,7 +301,7 @@ impl<'a> Decoder<'a> {
     fn quoted(&mut self, quoted: Quoted<'a>) -> Result<Text, TooLarge> {
         match quoted {
             Quoted::Plain(range) => self.exposition.slice(range),
-            Quoted::Unescaped(text) => self.exposition.intern(&text),
+            Quoted::Unescaped(text) => self.exposition.intern_within(&text, self.memory),
         }
     }
 
@@ -304,9 +326,12 @@ impl<'a> Decoder<'a> {
         }
         self.complete_point()?;
         let metric_type = self.open.metric_type();
-        let taken = self
-            .names
-            .take(&self.exposition, &self.hasher, self.open.name, metric_type)?;
+        let taken = self.names.take(
+            (&self.exposition, self.memory),
+            &self.hasher,
+            self.open.name,
+            metric_type,
+        )?;
         if let Some(taken) = taken {
             let kind = if self.open.is_second {
                 self.late_metadata()
@@ -319,16 +344,30 @@ impl<'a> Decoder<'a> {
             });
         }
         let open = std::mem::take(&mut self.open);
+        open.seen.finish(self.memory);
+        open.point.finish(self.memory);
         if !open.metrics.is_empty() {
-            self.exposition.families.push(Family {
+            let family = Family {
                 name: open.exposed.unwrap_or(open.name),
                 help: open.help.filter(|help| !help.is_empty()),
                 unit: open.unit.unwrap_or_default(),
                 metric_type,
                 metrics: open.metrics,
-            });
+            };
+            self.memory.push(&mut self.exposition.families, family)?;
         }
         Ok(())
+    }
+
+    /// What few metrics have, of the last one of the open family.
+    fn extra(&mut self) -> Result<Option<&mut Extra>, TooLarge> {
+        let Some(metric) = self.open.metrics.last_mut() else {
+            return Ok(None);
+        };
+        if metric.extra.is_none() {
+            self.memory.take(size_of::<Extra>())?;
+        }
+        Ok(Some(metric.extra.get_or_insert_default()))
     }
 
     fn same_text(&self, a: Text, b: Text) -> bool {

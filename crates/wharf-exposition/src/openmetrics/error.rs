@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use wharf_model::{MetricType, TooLarge};
+use wharf_model::{Denied, MetricType, TooLarge};
 
 /// A body that is not `OpenMetrics`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,14 @@ impl DecodeError {
         self.column
     }
 
+    /// Why there was no more memory, if that is what stopped it.
+    pub fn denied(&self) -> Option<Denied> {
+        match self.kind() {
+            ErrorKind::TooLarge(TooLarge::Memory(denied)) => Some(*denied),
+            _ => None,
+        }
+    }
+
     /// What was wrong.
     pub fn kind(&self) -> &ErrorKind {
         &self.kind
@@ -50,11 +58,17 @@ pub(super) struct Problem {
 }
 
 impl From<TooLarge> for Problem {
-    fn from(_: TooLarge) -> Self {
+    fn from(error: TooLarge) -> Self {
         Self {
             offset: 0,
-            kind: ErrorKind::TooLarge,
+            kind: ErrorKind::TooLarge(error),
         }
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        TooLarge::from(denied).into()
     }
 }
 
@@ -207,8 +221,8 @@ pub enum ErrorKind {
     ExemplarAboveBound,
     /// A counter has a time of creation but no value.
     CreatedWithoutValue,
-    /// There is more than 31 bits can count.
-    TooLarge,
+    /// There is more than 31 bits can count, or than there is memory for.
+    TooLarge(TooLarge),
 }
 
 impl fmt::Display for DecodeError {
@@ -387,7 +401,7 @@ impl fmt::Display for ErrorKind {
             Self::CreatedWithoutValue => {
                 f.write_str("expected a counter beside its `_created` sample, found none")
             }
-            Self::TooLarge => TooLarge.fmt(f),
+            Self::TooLarge(error) => error.fmt(f),
         }
     }
 }

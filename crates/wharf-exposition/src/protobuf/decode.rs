@@ -1,15 +1,18 @@
 //! From bytes into the arenas.
 
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
 use wharf_model::{
-    Bucket, BucketSpan, Count, Exemplar, Exposition, Extra, Family, Histogram, Label, Metric, MetricType,
-    NativeBuckets, NativeHistogram, Quantile, Run, Summary, Text, Timestamp, TooLarge, Value,
+    Bucket, BucketSpan, Count, Exemplar, Exposition, Extra, Family, Histogram, Label, Meter, Metric,
+    MetricType, NativeBuckets, NativeHistogram, Quantile, Run, Summary, Text, Timestamp, TooLarge, Value,
 };
 
+use super::error::MAX_NAME_CHARS;
 use super::native::{self, NativeProblem};
 use super::wire::{Once, Reader, Wire, unzigzag};
 use super::{DecodeError, ErrorKind, Malformed};
+use crate::memory;
 
 /// Decodes delimited `io.prometheus.client.MetricFamily` messages.
 ///
@@ -26,29 +29,48 @@ use super::{DecodeError, ErrorKind, Malformed};
 /// [`DecodeError`] if the body is cut short or is not protobuf, if a family has no name or an unknown type, if a
 /// name or label value is not UTF-8, or if Prometheus would refuse a native histogram.
 pub fn decode(body: &[u8]) -> Result<Exposition<'static>, DecodeError> {
+    decode_within(body, &Meter::unlimited())
+}
+
+/// [`decode`], with memory of this meter. What is taken when this returns is what the exposition takes.
+///
+/// # Errors
+/// As there, and [`ErrorKind::TooLarge`] if the meter gives no more.
+pub fn decode_within(body: &[u8], memory: &Meter<'_>) -> Result<Exposition<'static>, DecodeError> {
     let mut decoder = Decoder {
         exposition: Exposition::default(),
+        memory,
         previous_labels: Run::default(),
     };
-    let mut places = HashMap::new();
+    let hasher = DefaultHashBuilder::default();
+    let hash = |(name, _): &(&str, usize)| hasher.hash_one(name);
+    let mut places: HashTable<(&str, usize)> = HashTable::new();
     let mut rest = Reader::new(body);
     while let Some(message) = rest.delimited()? {
         let head = Head::read(message)?;
         let family = decoder.family(message, &head)?;
         let families = &mut decoder.exposition.families;
-        match places.entry(head.name) {
-            Entry::Vacant(place) => {
-                place.insert(families.len());
-                families.push(family);
+        let place = (head.name, families.len());
+        let found = places.find(hash(&place), |(name, _)| *name == head.name);
+        if let Some((_, place)) = found {
+            if let Some(earlier) = families.get_mut(*place) {
+                memory.give_back(bytes_of_metrics(earlier));
+                *earlier = family;
             }
-            Entry::Occupied(place) => {
-                if let Some(earlier) = families.get_mut(*place.get()) {
-                    *earlier = family;
-                }
-            }
+        } else {
+            memory::reserve(memory, &mut places, 1, hash)?;
+            places.insert_unique(hash(&place), place, hash);
+            memory.push(families, family)?;
         }
     }
+    memory.give_back(places.allocation_size());
     Ok(decoder.exposition)
+}
+
+/// What the metrics of a family take beside the arenas.
+fn bytes_of_metrics(family: &Family) -> usize {
+    let extras = family.metrics.iter().filter(|metric| metric.extra.is_some());
+    family.metrics.capacity() * size_of::<Metric>() + extras.count() * size_of::<Extra>()
 }
 
 /// What a family says beside its metrics. It is read in a pass of its own, since the type, which says how to
@@ -114,24 +136,23 @@ fn value_field(metric_type: MetricType) -> u64 {
     }
 }
 
-struct Decoder {
+struct Decoder<'m> {
     exposition: Exposition<'static>,
+    memory: &'m Meter<'m>,
     /// The labels of the metric before. Most are the same again, and then need neither check nor copy.
     previous_labels: Run,
 }
 
-impl Decoder {
+impl Decoder<'_> {
     fn family(&mut self, message: Reader<'_>, head: &Head<'_>) -> Result<Family, DecodeError> {
         let mut family = Family {
-            name: self.exposition.intern(head.name)?,
-            help: head
-                .help
-                .map(|help| self.exposition.intern(&String::from_utf8_lossy(help)))
-                .transpose()?,
-            unit: self.exposition.intern(head.unit)?,
+            name: self.exposition.intern_within(head.name, self.memory)?,
+            help: head.help.map(|help| self.help(help)).transpose()?,
+            unit: self.exposition.intern_within(head.unit, self.memory)?,
             metric_type: head.metric_type,
-            metrics: Vec::with_capacity(head.metric_count),
+            metrics: Vec::new(),
         };
+        self.memory.reserve(&mut family.metrics, head.metric_count)?;
         let mut fields = message;
         while let Some(field) = fields.field()? {
             if let (4, Wire::Bytes(metric)) = field {
@@ -139,6 +160,20 @@ impl Decoder {
             }
         }
         Ok(family)
+    }
+
+    fn help(&mut self, help: &[u8]) -> Result<Text, TooLarge> {
+        // Three bytes in place of each one that is not UTF-8, if there is one.
+        let copied = match std::str::from_utf8(help) {
+            Ok(_) => 0,
+            Err(_) => help.len().saturating_mul(4),
+        };
+        self.memory.take(copied)?;
+        let text = self
+            .exposition
+            .intern_within(&String::from_utf8_lossy(help), self.memory);
+        self.memory.give_back(copied);
+        text
     }
 
     fn metric(&mut self, message: Reader<'_>, head: &Head<'_>) -> Result<Metric, DecodeError> {
@@ -152,7 +187,9 @@ impl Decoder {
             match field {
                 (1, Wire::Bytes(label)) => self.label(label, alike.next())?,
                 (6, Wire::Varint(ms)) => timestamp_ms = Some(ms.cast_signed()),
-                (number, Wire::Bytes(value)) if number == value_field => values.push(value),
+                (number, Wire::Bytes(value)) if number == value_field => {
+                    values.push(value, self.memory)?;
+                }
                 _ => {}
             }
         }
@@ -177,7 +214,13 @@ impl Decoder {
                 }
             }
         };
-        let extra = (extra != Extra::default()).then(|| Box::new(extra));
+        values.finish(self.memory);
+        let extra = if extra == Extra::default() {
+            None
+        } else {
+            self.memory.take(size_of::<Extra>())?;
+            Some(Box::new(extra))
+        };
         Ok(Metric { labels, value, extra })
     }
 
@@ -199,8 +242,7 @@ impl Decoder {
                 _ => {}
             }
         }
-        self.exposition.labels.push(label);
-        Ok(())
+        Ok(self.memory.push(&mut self.exposition.labels, label)?)
     }
 
     fn text(
@@ -214,7 +256,7 @@ impl Decoder {
         {
             return Ok(alike);
         }
-        Ok(self.exposition.intern(utf8(bytes, what)?)?)
+        Ok(self.exposition.intern_within(utf8(bytes, what)?, self.memory)?)
     }
 
     fn counter(&mut self, values: &Once<'_>, extra: &mut Extra) -> Result<Value, DecodeError> {
@@ -224,14 +266,14 @@ impl Decoder {
             while let Some(field) = fields.field()? {
                 match field {
                     (1, Wire::Fixed64(bits)) => number = f64::from_bits(bits),
-                    (2, Wire::Bytes(message)) => exemplar.push(message),
-                    (3, Wire::Bytes(message)) => created.push(message),
+                    (2, Wire::Bytes(message)) => exemplar.push(message, self.memory)?,
+                    (3, Wire::Bytes(message)) => created.push(message, self.memory)?,
                     _ => {}
                 }
             }
         }
-        extra.exemplar = self.exemplar(&exemplar)?;
-        extra.created = timestamp(&created)?;
+        extra.exemplar = self.exemplar(exemplar)?;
+        extra.created = timestamp(created, self.memory)?;
         Ok(Value::Number(number))
     }
 
@@ -244,16 +286,19 @@ impl Decoder {
                 match field {
                     (1, Wire::Varint(count)) => summary.count = count,
                     (2, Wire::Fixed64(bits)) => summary.sum = f64::from_bits(bits),
-                    (3, Wire::Bytes(message)) => self.exposition.quantiles.push(quantile(message)?),
-                    (4, Wire::Bytes(message)) => created.push(message),
+                    (3, Wire::Bytes(message)) => {
+                        let quantile = quantile(message)?;
+                        self.memory.push(&mut self.exposition.quantiles, quantile)?;
+                    }
+                    (4, Wire::Bytes(message)) => created.push(message, self.memory)?,
                     _ => {}
                 }
             }
         }
-        extra.created = timestamp(&created)?;
+        extra.created = timestamp(created, self.memory)?;
         summary.quantiles = Run::new(start, self.exposition.quantiles.len())?;
         let index = index(self.exposition.summaries.len())?;
-        self.exposition.summaries.push(summary);
+        self.memory.push(&mut self.exposition.summaries, summary)?;
         Ok(Value::Summary(index))
     }
 
@@ -276,30 +321,34 @@ impl Decoder {
                     (2, Wire::Fixed64(bits)) => histogram.sum = f64::from_bits(bits),
                     (3, Wire::Bytes(message)) => {
                         let bucket = self.bucket(message)?;
-                        self.exposition.buckets.push(bucket);
+                        self.memory.push(&mut self.exposition.buckets, bucket)?;
                     }
                     (4, Wire::Fixed64(bits)) => counts.float = Some(f64::from_bits(bits)),
-                    (15, Wire::Bytes(message)) => created.push(message),
-                    other => native.field(other, fields)?,
+                    (15, Wire::Bytes(message)) => created.push(message, self.memory)?,
+                    other => native.field(other, fields, self.memory)?,
                 }
             }
         }
-        extra.created = timestamp(&created)?;
+        extra.created = timestamp(created, self.memory)?;
         histogram.buckets = Run::new(start, self.exposition.buckets.len())?;
         histogram.count = counts.count();
         if native.is_native(counts) {
             let exemplars = self.exemplars(&native.exemplars)?;
+            self.memory.take(size_of::<NativeHistogram>())?;
+            self.memory.give_back(native.bytes_of_exemplars());
             native
                 .complete(&mut histogram, counts, exemplars)
                 .map_err(|problem| {
                     metric.error(ErrorKind::NativeHistogram {
-                        family: family.to_owned(),
+                        family: shortened(family),
                         problem,
                     })
                 })?;
+        } else {
+            self.memory.give_back(native.bytes());
         }
         let index = index(self.exposition.histograms.len())?;
-        self.exposition.histograms.push(histogram);
+        self.memory.push(&mut self.exposition.histograms, histogram)?;
         Ok(Value::Histogram(index))
     }
 
@@ -311,12 +360,12 @@ impl Decoder {
             match field {
                 (1, Wire::Varint(count)) => counts.int = Some(count),
                 (2, Wire::Fixed64(bits)) => upper_bound = f64::from_bits(bits),
-                (3, Wire::Bytes(message)) => exemplar.push(message),
+                (3, Wire::Bytes(message)) => exemplar.push(message, self.memory)?,
                 (4, Wire::Fixed64(bits)) => counts.float = Some(f64::from_bits(bits)),
                 _ => {}
             }
         }
-        let exemplar = self.exemplar(&exemplar)?;
+        let exemplar = self.exemplar(exemplar)?;
         Ok(Bucket {
             upper_bound,
             cumulative_count: counts.count(),
@@ -327,14 +376,12 @@ impl Decoder {
     fn exemplars(&mut self, messages: &[Reader<'_>]) -> Result<Run, DecodeError> {
         let start = self.exposition.exemplars.len();
         for message in messages {
-            let mut once = Once::default();
-            once.push(*message);
-            self.exemplar(&once)?;
+            self.exemplar(Once::of(*message))?;
         }
         Ok(Run::new(start, self.exposition.exemplars.len())?)
     }
 
-    fn exemplar(&mut self, exemplar: &Once<'_>) -> Result<Option<u32>, DecodeError> {
+    fn exemplar(&mut self, exemplar: Once<'_>) -> Result<Option<u32>, DecodeError> {
         if exemplar.is_empty() {
             return Ok(None);
         }
@@ -346,20 +393,27 @@ impl Decoder {
                 match field {
                     (1, Wire::Bytes(message)) => self.label(message, None)?,
                     (2, Wire::Fixed64(bits)) => value = f64::from_bits(bits),
-                    (3, Wire::Bytes(message)) => time.push(message),
+                    (3, Wire::Bytes(message)) => time.push(message, self.memory)?,
                     _ => {}
                 }
             }
         }
+        exemplar.finish(self.memory);
         let labels = Run::new(start, self.exposition.labels.len())?;
         let index = index(self.exposition.exemplars.len())?;
-        self.exposition.exemplars.push(Exemplar {
+        let exemplar = Exemplar {
             labels,
             value,
-            timestamp: timestamp(&time)?,
-        });
+            timestamp: timestamp(time, self.memory)?,
+        };
+        self.memory.push(&mut self.exposition.exemplars, exemplar)?;
         Ok(Some(index))
     }
+}
+
+/// The beginning of a name, for an error: it may be as long as the body.
+fn shortened(name: &str) -> String {
+    name.chars().take(2 * MAX_NAME_CHARS).collect()
 }
 
 /// A count in its two fields.
@@ -395,22 +449,42 @@ struct Native<'b> {
 }
 
 impl<'b> Native<'b> {
-    fn field(&mut self, field: (u64, Wire<'b>), behind: Reader<'_>) -> Result<(), DecodeError> {
+    fn field(
+        &mut self,
+        field: (u64, Wire<'b>),
+        behind: Reader<'_>,
+        memory: &Meter<'_>,
+    ) -> Result<(), DecodeError> {
         match field {
             (5, Wire::Varint(schema)) => self.schema = narrow(unzigzag(schema), behind)?,
             (6, Wire::Fixed64(bits)) => self.zero_threshold = f64::from_bits(bits),
             (7, Wire::Varint(count)) => self.zero_counts.int = Some(count),
             (8, Wire::Fixed64(bits)) => self.zero_counts.float = Some(f64::from_bits(bits)),
-            (9, Wire::Bytes(message)) => self.negative.spans.push(span(message)?),
-            (10, deltas) => push_deltas(&mut self.negative.deltas, deltas)?,
-            (11, counts) => push_counts(&mut self.negative.counts, counts)?,
-            (12, Wire::Bytes(message)) => self.positive.spans.push(span(message)?),
-            (13, deltas) => push_deltas(&mut self.positive.deltas, deltas)?,
-            (14, counts) => push_counts(&mut self.positive.counts, counts)?,
-            (16, Wire::Bytes(message)) => self.exemplars.push(message),
+            (9, Wire::Bytes(message)) => memory.push(&mut self.negative.spans, span(message)?)?,
+            (10, deltas) => push_deltas(&mut self.negative.deltas, deltas, memory)?,
+            (11, counts) => push_counts(&mut self.negative.counts, counts, memory)?,
+            (12, Wire::Bytes(message)) => memory.push(&mut self.positive.spans, span(message)?)?,
+            (13, deltas) => push_deltas(&mut self.positive.deltas, deltas, memory)?,
+            (14, counts) => push_counts(&mut self.positive.counts, counts, memory)?,
+            (16, Wire::Bytes(message)) => memory.push(&mut self.exemplars, message)?,
             _ => {}
         }
         Ok(())
+    }
+
+    fn bytes_of_exemplars(&self) -> usize {
+        self.exemplars.capacity() * size_of::<Reader<'_>>()
+    }
+
+    /// What all of it takes.
+    fn bytes(&self) -> usize {
+        let sides = [&self.negative, &self.positive];
+        let lists = sides.iter().map(|side| {
+            side.spans.capacity() * size_of::<BucketSpan>()
+                + side.deltas.capacity() * size_of::<i64>()
+                + side.counts.capacity() * size_of::<f64>()
+        });
+        self.bytes_of_exemplars() + lists.sum::<usize>()
     }
 
     /// What Prometheus asks, of a histogram with this count. Libraries give a native histogram that has no observations
@@ -496,7 +570,7 @@ fn span(mut fields: Reader<'_>) -> Result<BucketSpan, DecodeError> {
     Ok(span)
 }
 
-fn timestamp(messages: &Once<'_>) -> Result<Option<Timestamp>, DecodeError> {
+fn timestamp(messages: Once<'_>, memory: &Meter<'_>) -> Result<Option<Timestamp>, DecodeError> {
     if messages.is_empty() {
         return Ok(None);
     }
@@ -510,16 +584,17 @@ fn timestamp(messages: &Once<'_>) -> Result<Option<Timestamp>, DecodeError> {
             }
         }
     }
+    messages.finish(memory);
     Ok(Some(timestamp))
 }
 
 /// Repeated numbers come one a field, or packed into one field.
-fn push_deltas(deltas: &mut Vec<i64>, value: Wire<'_>) -> Result<(), DecodeError> {
+fn push_deltas(deltas: &mut Vec<i64>, value: Wire<'_>, memory: &Meter<'_>) -> Result<(), DecodeError> {
     match value {
-        Wire::Varint(delta) => deltas.push(unzigzag(delta)),
+        Wire::Varint(delta) => memory.push(deltas, unzigzag(delta))?,
         Wire::Bytes(mut packed) => {
             while !packed.is_empty() {
-                deltas.push(unzigzag(packed.varint()?));
+                memory.push(deltas, unzigzag(packed.varint()?))?;
             }
         }
         Wire::Fixed64(_) | Wire::Other => {}
@@ -527,12 +602,12 @@ fn push_deltas(deltas: &mut Vec<i64>, value: Wire<'_>) -> Result<(), DecodeError
     Ok(())
 }
 
-fn push_counts(counts: &mut Vec<f64>, value: Wire<'_>) -> Result<(), DecodeError> {
+fn push_counts(counts: &mut Vec<f64>, value: Wire<'_>, memory: &Meter<'_>) -> Result<(), DecodeError> {
     match value {
-        Wire::Fixed64(bits) => counts.push(f64::from_bits(bits)),
+        Wire::Fixed64(bits) => memory.push(counts, f64::from_bits(bits))?,
         Wire::Bytes(mut packed) => {
             while !packed.is_empty() {
-                counts.push(f64::from_bits(packed.fixed64()?));
+                memory.push(counts, f64::from_bits(packed.fixed64()?))?;
             }
         }
         Wire::Varint(_) | Wire::Other => {}
@@ -549,5 +624,5 @@ fn utf8<'b>(bytes: Reader<'b>, what: &'static str) -> Result<&'b str, DecodeErro
 }
 
 fn index(length: usize) -> Result<u32, TooLarge> {
-    u32::try_from(length).map_err(|_| TooLarge)
+    u32::try_from(length).map_err(|_| TooLarge::Indices)
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use wharf_model::TooLarge;
+use wharf_model::{Denied, TooLarge};
 
 use super::NativeProblem;
 
@@ -30,6 +30,14 @@ impl DecodeError {
     /// What was wrong.
     pub fn kind(&self) -> &ErrorKind {
         &self.kind
+    }
+
+    /// Why there was no more memory, if that is what stopped it.
+    pub fn denied(&self) -> Option<Denied> {
+        match self.kind() {
+            ErrorKind::TooLarge(TooLarge::Memory(denied)) => Some(*denied),
+            _ => None,
+        }
     }
 }
 
@@ -66,8 +74,8 @@ pub enum ErrorKind {
         /// What Prometheus would say against it.
         problem: NativeProblem,
     },
-    /// There is more than 31 bits can count.
-    TooLarge,
+    /// There is more than 31 bits can count, or than there is memory for.
+    TooLarge(TooLarge),
 }
 
 /// How bytes fail to be protobuf.
@@ -155,7 +163,7 @@ impl fmt::Display for DecodeError {
                 )?;
                 write!(f, "{problem}")
             }
-            ErrorKind::TooLarge => TooLarge.fmt(f),
+            ErrorKind::TooLarge(error) => error.fmt(f),
         }
     }
 }
@@ -181,21 +189,29 @@ impl fmt::Display for Malformed {
 impl Error for DecodeError {}
 
 impl From<TooLarge> for DecodeError {
-    fn from(_: TooLarge) -> Self {
-        Self::new(0, ErrorKind::TooLarge)
+    fn from(error: TooLarge) -> Self {
+        Self::new(0, ErrorKind::TooLarge(error))
     }
 }
+
+impl From<Denied> for DecodeError {
+    fn from(denied: Denied) -> Self {
+        TooLarge::from(denied).into()
+    }
+}
+
+/// Names in errors are cut after so many characters.
+pub(super) const MAX_NAME_CHARS: usize = 64;
 
 /// A name of the body, escaped and cut short.
 struct Short<'a>(&'a str);
 
 impl fmt::Display for Short<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MAX_CHARS: usize = 64;
-        for c in self.0.chars().take(MAX_CHARS) {
+        for c in self.0.chars().take(MAX_NAME_CHARS) {
             write!(f, "{}", c.escape_debug())?;
         }
-        if self.0.chars().nth(MAX_CHARS).is_some() {
+        if self.0.chars().nth(MAX_NAME_CHARS).is_some() {
             f.write_str("...")
         } else {
             Ok(())

@@ -1,5 +1,7 @@
 //! The wire format: fields of messages, without a notion of the schema.
 
+use wharf_model::{Denied, Meter};
+
 use super::{DecodeError, ErrorKind, Malformed};
 
 /// Groups are extinct, and the schema has none: those of unknown fields are skipped to this depth.
@@ -260,12 +262,24 @@ pub(super) struct Once<'b> {
 }
 
 impl<'b> Once<'b> {
-    pub(super) fn push(&mut self, message: Reader<'b>) {
+    pub(super) fn of(message: Reader<'b>) -> Self {
+        Self {
+            first: Some(message),
+            more: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, message: Reader<'b>, memory: &Meter<'_>) -> Result<(), Denied> {
         if self.first.is_none() {
             self.first = Some(message);
-        } else {
-            self.more.push(message);
+            return Ok(());
         }
+        memory.push(&mut self.more, message)
+    }
+
+    /// All of them have been read.
+    pub(super) fn finish(self, memory: &Meter<'_>) {
+        memory.give_back(self.more.capacity() * size_of::<Reader<'_>>());
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -3,9 +3,12 @@
 use std::hash::{BuildHasher, Hasher};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use wharf_model::{Bucket, Count, Exposition, Histogram, Metric, Quantile, Run, Summary, TooLarge, Value};
+use wharf_model::{
+    Bucket, Count, Exposition, Histogram, Meter, Metric, Quantile, Run, Summary, TooLarge, Value,
+};
 
 use super::grouped::Grouped;
+use crate::memory;
 
 /// The histograms and summaries of a body while their lines come in.
 ///
@@ -62,17 +65,17 @@ impl Assembly {
     pub(super) fn add_to_histogram<'e>(
         &mut self,
         exposition: &'e mut Exposition<'_>,
-        family: usize,
-        first_label: usize,
+        memory: &Meter<'_>,
+        (family, first_label): (usize, usize),
         line: HistogramLine,
     ) -> Result<Option<&'e mut Metric>, TooLarge> {
         let place = if let Some(place) = self.find(exposition, family, first_label)? {
             place
         } else {
             let index = to_u32(exposition.histograms.len())?;
-            exposition.histograms.push(Histogram::default());
-            self.buckets.add_owner();
-            self.add(exposition, family, first_label, Value::Histogram(index))?
+            memory.push(&mut exposition.histograms, Histogram::default())?;
+            self.buckets.add_owner(memory)?;
+            self.add(exposition, memory, family, first_label, Value::Histogram(index))?
         };
         let metric = place.metric_mut(&mut exposition.families);
         if let Some(Value::Histogram(index)) = metric.as_ref().map(|metric| metric.value)
@@ -87,7 +90,7 @@ impl Assembly {
                 }
                 HistogramLine::Bucket(bucket) => {
                     self.has_float_counts |= matches!(bucket.cumulative_count, Count::Float(_));
-                    self.buckets.push(index, bucket)?;
+                    self.buckets.push(index, bucket, memory)?;
                 }
             }
         }
@@ -98,17 +101,17 @@ impl Assembly {
     pub(super) fn add_to_summary<'e>(
         &mut self,
         exposition: &'e mut Exposition<'_>,
-        family: usize,
-        first_label: usize,
+        memory: &Meter<'_>,
+        (family, first_label): (usize, usize),
         line: SummaryLine,
     ) -> Result<Option<&'e mut Metric>, TooLarge> {
         let place = if let Some(place) = self.find(exposition, family, first_label)? {
             place
         } else {
             let index = to_u32(exposition.summaries.len())?;
-            exposition.summaries.push(Summary::default());
-            self.quantiles.add_owner();
-            self.add(exposition, family, first_label, Value::Summary(index))?
+            memory.push(&mut exposition.summaries, Summary::default())?;
+            self.quantiles.add_owner(memory)?;
+            self.add(exposition, memory, family, first_label, Value::Summary(index))?
         };
         let metric = place.metric_mut(&mut exposition.families);
         if let Some(Value::Summary(index)) = metric.as_ref().map(|metric| metric.value)
@@ -118,15 +121,18 @@ impl Assembly {
                 SummaryLine::Nothing => {}
                 SummaryLine::Sum(sum) => summary.sum = sum,
                 SummaryLine::Count(count) => summary.count = count,
-                SummaryLine::Quantile(quantile) => self.quantiles.push(index, quantile)?,
+                SummaryLine::Quantile(quantile) => self.quantiles.push(index, quantile, memory)?,
             }
         }
         Ok(metric)
     }
 
     /// Moves buckets and quantiles into the exposition.
-    pub(super) fn finish(self, exposition: &mut Exposition<'_>) -> Result<(), TooLarge> {
-        let (buckets, runs) = self.buckets.finish()?;
+    pub(super) fn finish(self, exposition: &mut Exposition<'_>, memory: &Meter<'_>) -> Result<(), TooLarge> {
+        memory.give_back(self.by_labels.allocation_size());
+        drop(self.by_labels);
+        let (buckets, runs) = self.buckets.finish(memory)?;
+        memory.give_back(runs.capacity() * size_of::<Run>());
         exposition.buckets = buckets;
         for (histogram, run) in exposition.histograms.iter_mut().zip(runs) {
             histogram.buckets = run;
@@ -135,7 +141,8 @@ impl Assembly {
                 use_one_kind_of_count(histogram, buckets);
             }
         }
-        let (quantiles, runs) = self.quantiles.finish()?;
+        let (quantiles, runs) = self.quantiles.finish(memory)?;
+        memory.give_back(runs.capacity() * size_of::<Run>());
         exposition.quantiles = quantiles;
         for (summary, run) in exposition.summaries.iter_mut().zip(runs) {
             summary.quantiles = run;
@@ -180,6 +187,7 @@ impl Assembly {
     fn add(
         &mut self,
         exposition: &mut Exposition<'_>,
+        memory: &Meter<'_>,
         family: usize,
         first_label: usize,
         value: Value,
@@ -195,12 +203,14 @@ impl Assembly {
             metric: metrics.as_ref().map_or(0, |metrics| metrics.len()),
         };
         if let Some(metrics) = metrics {
-            metrics.push(Metric {
+            let metric = Metric {
                 labels,
                 value,
                 extra: None,
-            });
+            };
+            memory.push(metrics, metric)?;
         }
+        memory::reserve(memory, &mut self.by_labels, 1, |entry| entry.hash)?;
         self.by_labels
             .insert_unique(hash, Entry { hash, place }, |entry| entry.hash);
         self.recent = Some(place);
@@ -261,5 +271,5 @@ fn use_one_kind_of_count(histogram: &mut Histogram, buckets: &mut [Bucket]) {
 }
 
 fn to_u32(index: usize) -> Result<u32, TooLarge> {
-    u32::try_from(index).map_err(|_| TooLarge)
+    u32::try_from(index).map_err(|_| TooLarge::Indices)
 }

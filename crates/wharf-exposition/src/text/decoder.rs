@@ -4,7 +4,8 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use wharf_model::{
-    Bucket, Count, Exposition, Family, Label, Metric, MetricType, Quantile, Run, Text, TooLarge, Value,
+    Bucket, Count, Exposition, Extra, Family, Label, Meter, Metric, MetricType, Quantile, Run, Text,
+    TooLarge, Value,
 };
 
 use super::Options;
@@ -14,7 +15,7 @@ use super::cursor::{Cursor, Token};
 use super::error::{DecodeErrorKind, Failure, Quoted};
 use super::families::{Families, Part, Target, name_of};
 use crate::lines::LineCounter;
-use crate::number;
+use crate::{memory, number};
 
 /// Up to so many labels, a name is looked for among those before it by comparing; beyond, in a hash table.
 const MAX_COMPARED_LABELS: usize = 16;
@@ -22,16 +23,27 @@ const MAX_COMPARED_LABELS: usize = 16;
 /// Room for labels is made as if each took so many bytes of the body; more is made when that was not enough.
 const BYTES_PER_LABEL: usize = 24;
 
-pub(super) fn decode(body: &[u8], options: Options) -> Result<Exposition<'_>, Failure> {
+/// As many times as long as a line can be what is copied of it at once: without escapes, and with three bytes in place
+/// of each one that is not UTF-8.
+const MAX_COPIES: usize = 4;
+
+pub(super) fn decode<'a>(
+    body: &'a [u8],
+    options: Options,
+    memory: &Meter<'_>,
+) -> Result<Exposition<'a>, Failure> {
     // Strings refer to the body if it can be referred to as text, else each one is checked and copied.
     let source = std::str::from_utf8(body).ok();
     if i32::try_from(body.len()).is_err() {
-        return Err(TooLarge.into());
+        return Err(TooLarge::Indices.into());
     }
     let mut exposition = Exposition::new(source.unwrap_or_default())?;
-    exposition.labels.reserve(body.len() / BYTES_PER_LABEL);
+    memory.reserve(&mut exposition.labels, body.len() / BYTES_PER_LABEL)?;
+    let copies = memory::longest_line(body).saturating_mul(MAX_COPIES);
+    memory.take(copies)?;
     let mut decoder = Decoder {
         options,
+        memory,
         is_utf8: source.is_some(),
         exposition,
         families: Families::default(),
@@ -46,12 +58,15 @@ pub(super) fn decode(body: &[u8], options: Options) -> Result<Exposition<'_>, Fa
         start = end + 1;
     }
     decoder.last_line(body.get(start..).unwrap_or_default(), start)?;
-    decoder.finish()
+    let exposition = decoder.finish()?;
+    memory.give_back(copies);
+    Ok(exposition)
 }
 
 #[derive(Debug)]
-struct Decoder<'a> {
+struct Decoder<'a, 'm> {
     options: Options,
+    memory: &'m Meter<'m>,
     /// Whether the body as a whole is UTF-8, so that it is the source of the exposition.
     is_utf8: bool,
     exposition: Exposition<'a>,
@@ -78,7 +93,7 @@ struct Bound {
     offset: usize,
 }
 
-impl<'a> Decoder<'a> {
+impl<'a> Decoder<'a, '_> {
     fn line(&mut self, line: &'a [u8], offset: usize, is_cut: bool) -> Result<(), Failure> {
         let line = if self.options.strict {
             line
@@ -107,7 +122,8 @@ impl<'a> Decoder<'a> {
 
     fn finish(self) -> Result<Exposition<'a>, Failure> {
         let mut exposition = self.exposition;
-        self.assembly.finish(&mut exposition)?;
+        self.assembly.finish(&mut exposition, self.memory)?;
+        self.families.finish(self.memory);
         exposition.families.retain(|family| !family.metrics.is_empty());
         Ok(exposition)
     }
@@ -162,8 +178,9 @@ impl<'a> Decoder<'a> {
             self.exposition.slice(token.range())?
         } else {
             // A byte that is not UTF-8 would make a scraper refuse everything else, too.
+            let help = token.unescaped();
             self.exposition
-                .intern(&String::from_utf8_lossy(&token.unescaped()))?
+                .intern_within(&String::from_utf8_lossy(&help), self.memory)?
         };
         self.family_mut(target).help = Some(help);
         Ok(())
@@ -226,31 +243,38 @@ impl<'a> Decoder<'a> {
             return Err(self.bad_value(value_at, cursor, token, value_at.offset() == after_name));
         };
         let timestamp_ms = self.timestamp(cursor)?;
+        let memory = self.memory;
         let timestamp_line = timestamp_ms.and_then(|_| self.lines.line_of(self.body, start.offset()));
 
         let metric = match self.family(target).metric_type {
             MetricType::Histogram | MetricType::GaugeHistogram => {
                 let line = self.histogram_line(target, bound, value, value_at)?;
+                let place = (target.family, first_label);
                 self.assembly
-                    .add_to_histogram(&mut self.exposition, target.family, first_label, line)?
+                    .add_to_histogram(&mut self.exposition, self.memory, place, line)?
             }
             MetricType::Summary => {
                 let line = summary_line(target, bound, value);
+                let place = (target.family, first_label);
                 self.assembly
-                    .add_to_summary(&mut self.exposition, target.family, first_label, line)?
+                    .add_to_summary(&mut self.exposition, self.memory, place, line)?
             }
             _ => {
                 let labels = Run::new(first_label, self.exposition.labels.len())?;
                 let metrics = &mut self.family_mut(target).metrics;
-                metrics.push(Metric {
+                let metric = Metric {
                     labels,
                     value: Value::Number(value),
                     extra: None,
-                });
+                };
+                memory.push(metrics, metric)?;
                 metrics.last_mut()
             }
         };
         if let (Some(metric), Some(_)) = (metric, timestamp_ms) {
+            if metric.extra.is_none() {
+                memory.take(size_of::<Extra>())?;
+            }
             let extra = metric.extra.get_or_insert_default();
             extra.timestamp_ms = timestamp_ms;
             extra.timestamp_line = extra.timestamp_line.or(timestamp_line);
@@ -291,7 +315,7 @@ impl<'a> Decoder<'a> {
             target
         } else {
             let name = self.text(name, DecodeErrorKind::InvalidMetricName)?;
-            self.families.add(&mut self.exposition, name)
+            self.families.add(&mut self.exposition, self.memory, name)?
         };
         // Once a name has been met, it stands for the same family to the end: a family of that very name goes
         // first, and what is a histogram or a summary stays one.
@@ -357,13 +381,14 @@ impl<'a> Decoder<'a> {
                 name: self.text(name, DecodeErrorKind::InvalidLabelName)?,
                 value: self.text(value, DecodeErrorKind::InvalidLabelValue)?,
             };
-            self.exposition.labels.push(label);
+            self.memory.push(&mut self.exposition.labels, label)?;
             cursor.skip_blanks();
             if !cursor.eat(b',') && cursor.peek() != Some(b'}') {
                 let kind = DecodeErrorKind::AfterLabelValue(Quoted::text(value.unescaped()));
                 return Err(cursor.unexpected(kind, "`,` or `}` after the label value"));
             }
         }
+        names.finish(self.memory);
         Ok((target, bounds))
     }
 
@@ -397,7 +422,7 @@ impl<'a> Decoder<'a> {
             let kind = DecodeErrorKind::InvalidLabelName(Quoted::text(&text));
             return Err(Failure::new(name.offset, kind, "a label name"));
         }
-        if names.contain(&self.exposition, &text) {
+        if names.contain(&self.exposition, self.memory, &text)? {
             let kind = DecodeErrorKind::DuplicateLabelName(self.quoted_name_or_none(target));
             return Err(Failure::new(name.offset, kind, "each label once"));
         }
@@ -529,7 +554,7 @@ impl<'a> Decoder<'a> {
         let Ok(text) = std::str::from_utf8(&bytes) else {
             return Err(Failure::new(token.offset, invalid(Quoted::text(&bytes)), "UTF-8"));
         };
-        Ok(self.exposition.intern(text)?)
+        Ok(self.exposition.intern_within(text, self.memory)?)
     }
 
     #[expect(
@@ -574,7 +599,12 @@ impl LabelNames {
     }
 
     /// Whether the sample has a label `name`. To be asked before each label that is added.
-    fn contain(&mut self, exposition: &Exposition<'_>, name: &[u8]) -> bool {
+    fn contain(
+        &mut self,
+        exposition: &Exposition<'_>,
+        memory: &Meter<'_>,
+        name: &[u8],
+    ) -> Result<bool, TooLarge> {
         let name_at = |index: usize| {
             exposition
                 .labels
@@ -584,18 +614,24 @@ impl LabelNames {
         };
         let next = exposition.labels.len();
         if next - self.first <= MAX_COMPARED_LABELS {
-            return (self.first..next).any(|index| name_at(index) == name);
+            return Ok((self.first..next).any(|index| name_at(index) == name));
         }
         let is_new = self.by_name.is_none();
         let (table, hasher) = self.by_name.get_or_insert_default();
         let hash = |index: &usize| hasher.hash_one(name_at(*index));
         // All up to the last label on the first question, the last label alone on each later one.
         for index in if is_new { self.first..next } else { next - 1..next } {
+            memory::reserve(memory, table, 1, hash)?;
             table.insert_unique(hash(&index), index, hash);
         }
-        table
-            .find(hasher.hash_one(name), |index| name_at(*index) == name)
-            .is_some()
+        let found = table.find(hasher.hash_one(name), |index| name_at(*index) == name);
+        Ok(found.is_some())
+    }
+
+    fn finish(self, memory: &Meter<'_>) {
+        if let Some((table, _)) = self.by_name {
+            memory.give_back(table.allocation_size());
+        }
     }
 }
 

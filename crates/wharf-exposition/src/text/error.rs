@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use wharf_model::TooLarge;
+use wharf_model::{Denied, TooLarge};
 
 use super::advice::{self, Place};
 use crate::Foreign;
@@ -128,9 +128,9 @@ pub enum DecodeErrorKind {
     /// The format has no such type.
     #[error("unknown metric type {0}")]
     UnknownType(Quoted),
-    /// The body has 2 GiB or more.
-    #[error("{TooLarge}")]
-    TooLarge,
+    /// The body has 2 GiB or more, or takes more memory than there is for it.
+    #[error("{0}")]
+    TooLarge(TooLarge),
 }
 
 /// A piece of the input, in quotes and escaped as Go's `%q` does it, and cut short if it is very long.
@@ -230,8 +230,14 @@ impl Failure {
 }
 
 impl From<TooLarge> for Failure {
-    fn from(TooLarge: TooLarge) -> Self {
-        Self::new(0, DecodeErrorKind::TooLarge, "less than 2 GiB")
+    fn from(error: TooLarge) -> Self {
+        Self::new(0, DecodeErrorKind::TooLarge(error), "less")
+    }
+}
+
+impl From<Denied> for Failure {
+    fn from(denied: Denied) -> Self {
+        TooLarge::from(denied).into()
     }
 }
 
@@ -305,6 +311,14 @@ impl DecodeError {
     /// What is wrong.
     pub fn kind(&self) -> &DecodeErrorKind {
         &self.0.kind
+    }
+
+    /// Why there was no more memory, if that is what stopped it.
+    pub fn denied(&self) -> Option<Denied> {
+        match self.kind() {
+            DecodeErrorKind::TooLarge(TooLarge::Memory(denied)) => Some(*denied),
+            _ => None,
+        }
     }
 }
 

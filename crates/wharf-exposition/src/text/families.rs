@@ -3,7 +3,9 @@
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use wharf_model::{Exposition, Family, MetricType, Text};
+use wharf_model::{Exposition, Family, Meter, MetricType, Text, TooLarge};
+
+use crate::memory;
 
 /// What a line speaks of: a family, and which part of its metrics.
 #[derive(Debug, Clone, Copy)]
@@ -68,22 +70,34 @@ impl Families {
     }
 
     /// Adds a family without a type.
-    pub(super) fn add(&mut self, exposition: &mut Exposition<'_>, name: Text) -> Target {
+    pub(super) fn add(
+        &mut self,
+        exposition: &mut Exposition<'_>,
+        memory: &Meter<'_>,
+        name: Text,
+    ) -> Result<Target, TooLarge> {
         let family = exposition.families.len();
-        exposition.families.push(Family {
+        let untyped = Family {
             name,
             help: None,
             unit: Text::EMPTY,
             metric_type: MetricType::Untyped,
             metrics: Vec::new(),
-        });
-        self.is_typed.push(false);
+        };
+        memory.push(&mut exposition.families, untyped)?;
+        memory.push(&mut self.is_typed, false)?;
         let hash = |family: &usize| self.hasher.hash_one(name_of(exposition, *family).as_bytes());
+        memory::reserve(memory, &mut self.by_name, 1, hash)?;
         self.by_name.insert_unique(hash(&family), family, hash);
-        Target {
+        Ok(Target {
             family,
             part: Part::Value,
-        }
+        })
+    }
+
+    /// All families have been added.
+    pub(super) fn finish(self, memory: &Meter<'_>) {
+        memory.give_back(self.by_name.allocation_size() + self.is_typed.capacity());
     }
 
     /// Settles the type of a family; says whether it was settled before.

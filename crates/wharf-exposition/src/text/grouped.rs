@@ -1,6 +1,6 @@
 //! Items that end up side by side with those of the same owner, in whatever order they come.
 
-use wharf_model::{Run, TooLarge};
+use wharf_model::{Meter, Run, TooLarge};
 
 /// The buckets of all histograms, or the quantiles of all summaries.
 ///
@@ -27,15 +27,15 @@ impl<T> Default for Grouped<T> {
 
 impl<T: Copy> Grouped<T> {
     /// Adds an owner without items. Owners are numbered as they are added.
-    pub(super) fn add_owner(&mut self) {
-        self.runs.push(Run::default());
+    pub(super) fn add_owner(&mut self, memory: &Meter<'_>) -> Result<(), TooLarge> {
+        Ok(memory.push(&mut self.runs, Run::default())?)
     }
 
     /// Adds an item at the end of those of `owner`.
-    pub(super) fn push(&mut self, owner: u32, item: T) -> Result<(), TooLarge> {
+    pub(super) fn push(&mut self, owner: u32, item: T, memory: &Meter<'_>) -> Result<(), TooLarge> {
         let index = self.items.len();
-        self.items.push(item);
-        self.owners.push(owner);
+        memory.push(&mut self.items, item)?;
+        memory.push(&mut self.owners, owner)?;
         if let Some(run) = self.runs.get_mut(owner as usize) {
             let range = run.range();
             if range.is_empty() {
@@ -49,15 +49,25 @@ impl<T: Copy> Grouped<T> {
         Ok(())
     }
 
-    /// The items, and for each owner the run of its items.
-    pub(super) fn finish(self) -> Result<(Vec<T>, Vec<Run>), TooLarge> {
-        if !self.is_scattered {
-            return Ok((self.items, self.runs));
+    /// The items, and for each owner the run of its items, which are to be given back when they have been used.
+    pub(super) fn finish(self, memory: &Meter<'_>) -> Result<(Vec<T>, Vec<Run>), TooLarge> {
+        let Self {
+            items,
+            owners,
+            mut runs,
+            is_scattered,
+        } = self;
+        if !is_scattered {
+            memory.give_back(owners.capacity() * size_of::<u32>());
+            return Ok((items, runs));
         }
-        let mut pairs: Vec<(u32, T)> = self.owners.into_iter().zip(self.items).collect();
+        let before = memory.taken();
+        // The pairs, and as much again while they are sorted.
+        memory.take(items.len().saturating_mul(2 * size_of::<(u32, T)>()))?;
+        let of_arrival = items.capacity() * size_of::<T>() + owners.capacity() * size_of::<u32>();
+        let mut pairs: Vec<(u32, T)> = owners.into_iter().zip(items).collect();
         // Stable: the order within an owner is the one of the body.
         pairs.sort_by_key(|(owner, _)| *owner);
-        let mut runs = self.runs;
         let mut start = 0;
         for chunk in pairs.chunk_by(|(a, _), (b, _)| a == b) {
             let end = start + chunk.len();
@@ -66,7 +76,11 @@ impl<T: Copy> Grouped<T> {
             }
             start = end;
         }
-        Ok((pairs.into_iter().map(|(_, item)| item).collect(), runs))
+        let items: Vec<T> = pairs.iter().map(|(_, item)| *item).collect();
+        drop(pairs);
+        memory.give_back_to(before);
+        memory.give_back(of_arrival.saturating_sub(items.capacity() * size_of::<T>()));
+        Ok((items, runs))
     }
 }
 
@@ -75,14 +89,17 @@ mod tests {
     use super::*;
 
     fn grouped(owners: &[u32]) -> (Vec<usize>, Vec<std::ops::Range<usize>>) {
+        let memory = Meter::unlimited();
         let mut grouped = Grouped::default();
         for _ in 0..3 {
-            grouped.add_owner();
+            grouped.add_owner(&memory).unwrap();
         }
         for (item, owner) in owners.iter().enumerate() {
-            grouped.push(*owner, item).unwrap();
+            grouped.push(*owner, item, &memory).unwrap();
         }
-        let (items, runs) = grouped.finish().unwrap();
+        let (items, runs) = grouped.finish(&memory).unwrap();
+        let taken = items.capacity() * size_of::<usize>() + runs.capacity() * size_of::<Run>();
+        assert_eq!(memory.taken(), taken);
         (items, runs.into_iter().map(Run::range).collect())
     }
 

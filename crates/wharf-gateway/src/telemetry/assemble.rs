@@ -65,7 +65,7 @@ impl Assembly {
         });
         Metric {
             labels,
-            value: Value::Summary(small(u32::try_from(index).map_err(|_| TooLarge))),
+            value: Value::Summary(small(u32::try_from(index).map_err(|_| TooLarge::Indices))),
             extra: None,
         }
     }
@@ -88,7 +88,7 @@ impl Assembly {
             buckets,
             native: None,
         });
-        let value = Value::Histogram(small(u32::try_from(index).map_err(|_| TooLarge)));
+        let value = Value::Histogram(small(u32::try_from(index).map_err(|_| TooLarge::Indices)));
         Metric {
             labels: Run::default(),
             value,

@@ -294,7 +294,7 @@ fn add_value(
     metric_type: MetricType,
     metric: &Map<String, Value>,
 ) -> Result<wharf_model::Value, Unfit> {
-    let index = |len: usize| u32::try_from(len).map_err(|_| TooLarge);
+    let index = |len: usize| u32::try_from(len).map_err(|_| TooLarge::Indices);
     match metric_type {
         MetricType::Summary => {
             let start = exposition.quantiles.len();

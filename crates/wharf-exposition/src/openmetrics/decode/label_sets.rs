@@ -8,7 +8,9 @@ use std::cmp::Ordering;
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use wharf_model::{Exposition, Metric, Run, Text};
+use wharf_model::{Denied, Exposition, Meter, Metric, Run, Text};
+
+use crate::memory;
 
 /// The label sets of the metrics of one family.
 #[derive(Default)]
@@ -21,6 +23,7 @@ pub(super) struct LabelSets {
 #[derive(Clone, Copy)]
 pub(super) struct Comparison<'c> {
     pub(super) exposition: &'c Exposition<'c>,
+    pub(super) memory: &'c Meter<'c>,
     pub(super) hasher: &'c DefaultHashBuilder,
     /// A label to leave out of account: that of a state, which is none of its metric.
     pub(super) without: Option<Text>,
@@ -39,31 +42,45 @@ pub(super) enum Relation {
 
 impl LabelSets {
     /// Compares the label set `new` with those of the metrics, `last` above all, and adds it.
-    pub(super) fn add(&mut self, by: Comparison<'_>, metrics: &[Metric], last: Run, new: Run) -> Relation {
+    pub(super) fn add(
+        &mut self,
+        by: Comparison<'_>,
+        metrics: &[Metric],
+        last: Run,
+        new: Run,
+    ) -> Result<Relation, Denied> {
         match by.order(last, new) {
-            Some(Ordering::Equal) => return Relation::Last,
-            Some(Ordering::Less) if self.hashed.is_none() => return Relation::New,
+            Some(Ordering::Equal) => return Ok(Relation::Last),
+            Some(Ordering::Less) if self.hashed.is_none() => return Ok(Relation::New),
             _ => {}
         }
-        let hashed = self.hashed.get_or_insert_with(|| {
-            let mut hashed = HashTable::with_capacity(metrics.len());
+        if self.hashed.is_none() {
+            let hashed = self.hashed.get_or_insert_default();
+            memory::reserve(by.memory, hashed, metrics.len(), |(hash, _)| *hash)?;
             for metric in metrics {
-                by.insert(&mut hashed, metric.labels);
+                by.insert(hashed, metric.labels)?;
             }
-            hashed
-        });
-        if by.insert(hashed, new) {
+        }
+        let hashed = self.hashed.get_or_insert_default();
+        Ok(if by.insert(hashed, new)? {
             Relation::New
-        } else if by.is_same(last, new) {
+        } else if by.is_same(last, new)? {
             Relation::Last
         } else {
             Relation::Earlier
-        }
+        })
     }
 
     /// Adds a label set that nothing is known about; whether it was not there yet.
-    pub(super) fn insert(&mut self, by: Comparison<'_>, new: Run) -> bool {
+    pub(super) fn insert(&mut self, by: Comparison<'_>, new: Run) -> Result<bool, Denied> {
         by.insert(self.hashed.get_or_insert_default(), new)
+    }
+
+    /// All of them have been added.
+    pub(super) fn finish(self, memory: &Meter<'_>) {
+        if let Some(hashed) = self.hashed {
+            memory.give_back(hashed.allocation_size());
+        }
     }
 }
 
@@ -83,22 +100,41 @@ impl<'c> Comparison<'c> {
         Some(order)
     }
 
-    fn insert(self, hashed: &mut HashTable<(u64, Run)>, new: Run) -> bool {
+    fn insert(self, hashed: &mut HashTable<(u64, Run)>, new: Run) -> Result<bool, Denied> {
         let hash = self
             .pairs(new)
             .map(|pair| self.hasher.hash_one(pair))
             .fold(0, u64::wrapping_add);
-        let is_equal = |(other_hash, other): &(u64, Run)| *other_hash == hash && self.is_same(*other, new);
+        // Once for all that are going to be compared: mostly there is one.
+        let sorting = self.take_for_sorting(new)?;
+        let is_equal = |(other_hash, other): &(u64, Run)| *other_hash == hash && self.are_equal(*other, new);
         let is_new = hashed.find(hash, is_equal).is_none();
+        self.memory.give_back(sorting);
         if is_new {
+            memory::reserve(self.memory, hashed, 1, |(hash, _)| *hash)?;
             hashed.insert_unique(hash, (hash, new), |(hash, _)| *hash);
         }
-        is_new
+        Ok(is_new)
     }
 
-    fn is_same(self, a: Run, b: Run) -> bool {
-        let sorted = |labels| {
-            let mut pairs: Vec<_> = self.pairs(labels).collect();
+    fn is_same(self, a: Run, b: Run) -> Result<bool, Denied> {
+        let sorting = self.take_for_sorting(a)?;
+        let is_same = self.are_equal(a, b);
+        self.memory.give_back(sorting);
+        Ok(is_same)
+    }
+
+    /// Two label sets of this length are sorted to be compared.
+    fn take_for_sorting(self, labels: Run) -> Result<usize, Denied> {
+        let bytes = 2 * labels.len() * size_of::<(&[u8], &[u8])>();
+        self.memory.take(bytes)?;
+        Ok(bytes)
+    }
+
+    fn are_equal(self, a: Run, b: Run) -> bool {
+        let sorted = |labels: Run| {
+            let mut pairs = Vec::with_capacity(labels.len());
+            pairs.extend(self.pairs(labels));
             pairs.sort_unstable();
             pairs
         };

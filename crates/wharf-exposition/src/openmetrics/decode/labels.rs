@@ -1,17 +1,17 @@
 //! Labels: how they are written, and which ones a type wants or forbids.
 
-use std::collections::HashSet;
-
+use hashbrown::HashSet;
 use wharf_model::name::{NameRule, is_reserved_label_name};
 use wharf_model::{Label, MetricType, Text};
 
 use super::Decoder;
 use super::role::Role;
+use crate::memory;
 use crate::number;
 use crate::openmetrics::cursor::Cursor;
 use crate::openmetrics::error::{ErrorKind, Problem};
 
-impl<'a> Decoder<'a> {
+impl<'a> Decoder<'a, '_> {
     /// Reads labels up to the closing brace. A string in quotes without a value is the name of the metric, which
     /// goes to `metric_name`.
     pub(super) fn labels(
@@ -49,7 +49,8 @@ impl<'a> Decoder<'a> {
                 }
                 self.check_not_reserved(name, before)?;
                 let value = self.label_value(line)?;
-                self.exposition.labels.push(Label { name, value });
+                self.memory
+                    .push(&mut self.exposition.labels, Label { name, value })?;
             }
             if line.eat(b'}') {
                 return self.check_labels_differ(first_label, start);
@@ -91,11 +92,13 @@ impl<'a> Decoder<'a> {
                     .then_some(label.name)
             })
         } else {
-            let mut names = HashSet::with_capacity(labels.len());
-            labels
-                .iter()
-                .map(|label| label.name)
-                .find(|name| !names.insert(self.exposition.text(*name)))
+            let names_bytes = memory::table_bytes::<&str>(labels.len());
+            self.memory.take(names_bytes)?;
+            let mut names: HashSet<&str> = HashSet::with_capacity(labels.len());
+            let mut all = labels.iter().map(|label| label.name);
+            let second = all.find(|name| !names.insert(self.exposition.text(*name)));
+            self.memory.give_back(names_bytes);
+            second
         };
         match second {
             None => Ok(()),

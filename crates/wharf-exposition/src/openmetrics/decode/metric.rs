@@ -3,16 +3,19 @@
 //! All samples of a metric stand together. Those of one time are a point of it, and have to agree with each other. The
 //! arenas hold one point of each metric: the newest.
 
-use std::collections::HashSet;
+use std::hash::BuildHasher;
 
+use hashbrown::HashTable;
 use wharf_model::{
-    Bucket, Count, Exemplar, Extra, Histogram, Metric, MetricType, Quantile, Run, Summary, TooLarge, Value,
+    Bucket, Count, Exemplar, Extra, Histogram, Meter, Metric, MetricType, Quantile, Run, Summary, TooLarge,
+    Value,
 };
 
 use super::Decoder;
 use super::label_sets::{Comparison, LabelSets, Relation};
 use super::role::{Role, count};
 use super::sample::Sample;
+use crate::memory;
 use crate::openmetrics::error::{ErrorKind, Problem};
 use crate::openmetrics::timestamp::{self, Nanos};
 
@@ -28,9 +31,19 @@ pub(super) struct Point {
     sum: Option<usize>,
     count: Option<usize>,
     /// The ranks of the quantiles, once they do not rise.
-    ranks: Option<HashSet<u64>>,
+    ranks: Option<HashTable<u64>>,
     /// The labels of the states.
     states: LabelSets,
+}
+
+impl Point {
+    /// Nothing comes to it any more.
+    pub(super) fn finish(self, memory: &Meter<'_>) {
+        self.states.finish(memory);
+        if let Some(ranks) = self.ranks {
+            memory.give_back(ranks.allocation_size());
+        }
+    }
 }
 
 /// What became of a sample.
@@ -42,7 +55,7 @@ pub(super) enum Placed {
     Dropped,
 }
 
-impl Decoder<'_> {
+impl Decoder<'_, '_> {
     /// Adds a sample to the open family.
     pub(super) fn add(&mut self, sample: &Sample<'_>) -> Result<Placed, Problem> {
         self.place(sample)?;
@@ -54,14 +67,16 @@ impl Decoder<'_> {
             Role::Quantile => self.add_quantile(sample),
         }?;
         if let Some((time, _)) = sample.timestamp
-            && let Some(metric) = self.open.metrics.last_mut()
+            && let Some(extra) = self.extra()?
         {
-            let extra = metric.extra.get_or_insert_default();
             extra.timestamp_ms = Some(timestamp::millis(time));
-            let body = self.exposition.source().as_bytes();
-            extra.timestamp_line = extra
-                .timestamp_line
-                .or_else(|| self.lines.line_of(body, sample.offset));
+            if extra.timestamp_line.is_none() {
+                let body = self.exposition.source().as_bytes();
+                let line = self.lines.line_of(body, sample.offset);
+                if let Some(extra) = self.extra()? {
+                    extra.timestamp_line = line;
+                }
+            }
         }
         Ok(placed)
     }
@@ -79,10 +94,15 @@ impl Decoder<'_> {
         };
         let by = Comparison {
             exposition: &self.exposition,
+            memory: self.memory,
             hasher: &self.hasher,
             without: is_state.then_some(self.open.name),
         };
-        match self.open.seen.add(by, &self.open.metrics, labels, sample.labels) {
+        match self
+            .open
+            .seen
+            .add(by, &self.open.metrics, labels, sample.labels)?
+        {
             Relation::Last => {}
             Relation::New => {
                 self.complete_point()?;
@@ -105,7 +125,7 @@ impl Decoder<'_> {
             (Some(before), Some((now, _))) if now == before => Ok(()),
             (Some(before), Some((now, _))) if now > before => {
                 self.complete_point()?;
-                self.open.metrics.truncate(self.open.point.first);
+                self.forget_point();
                 let labels = if is_state { sample.labels } else { labels };
                 self.begin_point(sample, labels)
             }
@@ -120,13 +140,21 @@ impl Decoder<'_> {
         }
     }
 
+    /// Drops the metrics of the last point.
+    fn forget_point(&mut self) {
+        let dropped = self.open.metrics.drain(self.open.point.first..);
+        let extras = dropped.filter(|metric| metric.extra.is_some()).count();
+        self.memory.give_back(extras * size_of::<Extra>());
+    }
+
     fn begin_point(&mut self, sample: &Sample<'_>, labels: Run) -> Result<(), Problem> {
-        self.open.point = Point {
+        let point = Point {
             offset: sample.offset,
             timestamp: sample.timestamp.map(|(time, _)| time),
             first: self.open.point.first,
             ..Point::default()
         };
+        std::mem::replace(&mut self.open.point, point).finish(self.memory);
         let value = match self.open.metric_type() {
             MetricType::Summary => {
                 let next = self.exposition.quantiles.len();
@@ -134,7 +162,7 @@ impl Decoder<'_> {
                     quantiles: Run::new(next, next)?,
                     ..Summary::default()
                 };
-                self.exposition.summaries.push(summary);
+                self.memory.push(&mut self.exposition.summaries, summary)?;
                 Value::Summary(last_index(self.exposition.summaries.len())?)
             }
             MetricType::Histogram | MetricType::GaugeHistogram => {
@@ -143,23 +171,23 @@ impl Decoder<'_> {
                     buckets: Run::new(next, next)?,
                     ..Histogram::default()
                 };
-                self.exposition.histograms.push(histogram);
+                self.memory.push(&mut self.exposition.histograms, histogram)?;
                 Value::Histogram(last_index(self.exposition.histograms.len())?)
             }
             // A state comes with its sample.
             MetricType::StateSet => return Ok(()),
             _ => Value::Missing,
         };
-        self.push_metric(labels, value);
-        Ok(())
+        Ok(self.push_metric(labels, value)?)
     }
 
-    fn push_metric(&mut self, labels: Run, value: Value) {
-        self.open.metrics.push(Metric {
+    fn push_metric(&mut self, labels: Run, value: Value) -> Result<(), TooLarge> {
+        let metric = Metric {
             labels,
             value,
             extra: None,
-        });
+        };
+        Ok(self.memory.push(&mut self.open.metrics, metric)?)
     }
 
     fn add_number(&mut self, sample: &Sample<'_>) -> Result<Placed, Problem> {
@@ -167,14 +195,15 @@ impl Decoder<'_> {
         if self.open.metric_type() == MetricType::StateSet {
             let by = Comparison {
                 exposition: &self.exposition,
+                memory: self.memory,
                 hasher: &self.hasher,
                 without: None,
             };
-            if !self.open.point.states.insert(by, sample.labels) {
+            if !self.open.point.states.insert(by, sample.labels)? {
                 self.exposition.labels.truncate(sample.labels.range().start);
                 return self.repeated(sample);
             }
-            self.push_metric(sample.labels, value);
+            self.push_metric(sample.labels, value)?;
             return Ok(Placed::Taken);
         }
         match self.open.metrics.last_mut() {
@@ -192,8 +221,7 @@ impl Decoder<'_> {
                 found: String::from_utf8_lossy(sample.number.text).into_owned(),
             },
         })?;
-        if let Some(metric) = self.open.metrics.last_mut() {
-            let extra: &mut Extra = metric.extra.get_or_insert_default();
+        if let Some(extra) = self.extra()? {
             if extra.created.is_some() {
                 return self.repeated(sample);
             }
@@ -267,11 +295,12 @@ impl Decoder<'_> {
                 });
             }
         }
-        self.exposition.buckets.push(Bucket {
+        let bucket = Bucket {
             upper_bound: sample.bound,
             cumulative_count,
             exemplar: None,
-        });
+        };
+        self.memory.push(&mut self.exposition.buckets, bucket)?;
         histogram.buckets = Run::new(histogram.buckets.range().start, self.exposition.buckets.len())?;
         Ok(Placed::Taken)
     }
@@ -289,15 +318,25 @@ impl Decoder<'_> {
         let bits = |rank: f64| (rank + 0.0).to_bits();
         let ranks = &mut self.open.point.ranks;
         if ranks.is_some() || quantiles.last().is_some_and(|last| sample.bound <= last.quantile) {
-            let before = || quantiles.iter().map(|quantile| bits(quantile.quantile)).collect();
-            if !ranks.get_or_insert_with(before).insert(bits(sample.bound)) {
+            let hash = |rank: &u64| self.hasher.hash_one(rank);
+            let is_first = ranks.is_none();
+            let ranks = ranks.get_or_insert_default();
+            let before = if is_first { quantiles } else { &[] };
+            memory::reserve(self.memory, ranks, before.len() + 1, hash)?;
+            for rank in before.iter().map(|quantile| bits(quantile.quantile)) {
+                ranks.insert_unique(hash(&rank), rank, hash);
+            }
+            let rank = bits(sample.bound);
+            if ranks.find(hash(&rank), |other| *other == rank).is_some() {
                 return self.repeated(sample);
             }
+            ranks.insert_unique(hash(&rank), rank, hash);
         }
-        self.exposition.quantiles.push(Quantile {
+        let quantile = Quantile {
             quantile: sample.bound,
             value: sample.number.value,
-        });
+        };
+        self.memory.push(&mut self.exposition.quantiles, quantile)?;
         summary.quantiles = Run::new(summary.quantiles.range().start, self.exposition.quantiles.len())?;
         Ok(Placed::Taken)
     }
@@ -321,14 +360,14 @@ impl Decoder<'_> {
 
     /// Gives an exemplar to the sample that was added last.
     pub(super) fn attach(&mut self, exemplar: Exemplar) -> Result<(), Problem> {
-        self.exposition.exemplars.push(exemplar);
+        self.memory.push(&mut self.exposition.exemplars, exemplar)?;
         let index = Some(last_index(self.exposition.exemplars.len())?);
         if self.open.metric_type().is_histogram() {
             if let Some(bucket) = self.exposition.buckets.last_mut() {
                 bucket.exemplar = index;
             }
-        } else if let Some(metric) = self.open.metrics.last_mut() {
-            metric.extra.get_or_insert_default().exemplar = index;
+        } else if let Some(extra) = self.extra()? {
+            extra.exemplar = index;
         }
         Ok(())
     }
@@ -414,5 +453,5 @@ fn show(count: Count) -> String {
 }
 
 fn last_index(length: usize) -> Result<u32, TooLarge> {
-    u32::try_from(length.saturating_sub(1)).map_err(|_| TooLarge)
+    u32::try_from(length.saturating_sub(1)).map_err(|_| TooLarge::Indices)
 }

@@ -6,8 +6,9 @@
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use wharf_model::{Exposition, MetricType, Text, TooLarge};
+use wharf_model::{Exposition, Meter, MetricType, Text, TooLarge};
 
+use crate::memory;
 use crate::openmetrics::error::ErrorKind;
 
 /// The names of the families that are closed.
@@ -31,18 +32,18 @@ impl Names {
     /// Takes all names of a family. Returns why not, if another one has one of them.
     pub(super) fn take(
         &mut self,
-        exposition: &Exposition<'_>,
+        (exposition, memory): (&Exposition<'_>, &Meter<'_>),
         hasher: &DefaultHashBuilder,
         name: Text,
         metric_type: MetricType,
     ) -> Result<Option<ErrorKind>, TooLarge> {
-        let family = u32::try_from(self.families.len()).map_err(|_| TooLarge)?;
-        self.families.push((name, metric_type));
+        let family = u32::try_from(self.families.len()).map_err(|_| TooLarge::Indices)?;
+        memory.push(&mut self.families, (name, metric_type))?;
         let name = exposition.text(name);
         for (suffix, text) in (0..).zip(suffixes(metric_type)) {
             self.buffer.clear();
-            self.buffer.push_str(name);
-            self.buffer.push_str(text);
+            memory.append(&mut self.buffer, name)?;
+            memory.append(&mut self.buffer, text)?;
             let hash = hasher.hash_one(self.buffer.as_str());
             let new = Taken { hash, family, suffix };
             let found = self
@@ -51,9 +52,16 @@ impl Names {
             if let Some(found) = found.copied() {
                 return Ok(Some(self.objection(exposition, name, found)));
             }
+            memory::reserve(memory, &mut self.taken, 1, |taken| taken.hash)?;
             self.taken.insert_unique(hash, new, |taken| taken.hash);
         }
         Ok(None)
+    }
+
+    /// All names have been taken.
+    pub(super) fn finish(self, memory: &Meter<'_>) {
+        let families = self.families.capacity() * size_of::<(Text, MetricType)>();
+        memory.give_back(families + self.taken.allocation_size() + self.buffer.capacity());
     }
 
     /// Whether `other` is the name in the buffer, which is `new`, and may not be.

@@ -18,7 +18,7 @@ pub(super) enum Role {
     Count,
 }
 
-impl Decoder<'_> {
+impl Decoder<'_, '_> {
     /// What the sample `name` is to the open family. If it is nothing to it, it opens a family of its own.
     pub(super) fn role(&mut self, name: Text, offset: usize) -> Result<Role, Problem> {
         if let Some((previous, role)) = self.open.previous

@@ -33,7 +33,7 @@ pub(super) struct Number<'a> {
     pub(super) value: f64,
 }
 
-impl<'a> Decoder<'a> {
+impl<'a> Decoder<'a, '_> {
     pub(super) fn sample(&mut self, mut line: Cursor<'a>) -> Result<(), Problem> {
         let start = line;
         let first_label = self.exposition.labels.len();
