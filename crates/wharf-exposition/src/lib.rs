@@ -7,6 +7,7 @@
 //! | [`openmetrics`] | `OpenMetrics` 1.0 text |
 //! | [`protobuf`] | `io.prometheus.client.MetricFamily`, delimited, and protobuf text |
 //! | [`number`] | doubles as Go prints and reads them |
+//! | [`mend`] | histograms that contradict themselves, as strict readers take them |
 //!
 //! [`Foreign`] names what a refused body is instead.
 
@@ -16,6 +17,7 @@ mod foreign;
 mod head;
 mod lines;
 mod memory;
+pub mod mend;
 pub mod number;
 pub mod openmetrics;
 pub mod protobuf;

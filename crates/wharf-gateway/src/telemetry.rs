@@ -76,6 +76,8 @@ pub struct StoreGauges {
     pub series: u64,
     /// Bytes of their text.
     pub bytes: u64,
+    /// Families of groups with histograms that contradict themselves.
+    pub contradicting: u64,
     /// What the quotas allow, and how much of it is taken, in their order.
     pub quotas: Vec<QuotaGauge>,
     /// What the ledger has done; none: the groups are in memory only.
@@ -204,6 +206,11 @@ const GROUPS_EXPIRING: ReservedFamily = own(
     MetricType::Gauge,
     "Groups that are stored and have a time to live.",
 );
+const HISTOGRAMS_CONTRADICTING: ReservedFamily = own(
+    "wharf_histograms_contradicting",
+    MetricType::Gauge,
+    "Stored histograms whose buckets contradict each other or their count, one for each family of a group.",
+);
 const QUOTA_LIMIT: ReservedFamily = own(
     "wharf_quota_limit",
     MetricType::Gauge,
@@ -308,7 +315,7 @@ const WEB_CONFIG_USERS: ReservedFamily = own(
     "Users of the web config file who are in force; without any, everybody is let in.",
 );
 
-static RESERVED: [ReservedFamily; 47] = [
+static RESERVED: [ReservedFamily; 48] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -328,6 +335,7 @@ static RESERVED: [ReservedFamily; 47] = [
     GROUPS_DELETED,
     GROUPS_EXPIRED,
     GROUPS_EXPIRING,
+    HISTOGRAMS_CONTRADICTING,
     CONNECTIONS,
     CONNECTIONS_GAVE_WAY,
     CONNECTIONS_LIMIT,
@@ -504,6 +512,7 @@ impl Telemetry {
         assemble_config(&mut assembly, gauges.config);
         assembly.single(GROUPS, assemble::float(gauges.groups));
         self.assemble_groups(&mut assembly, gauges);
+        assembly.single(HISTOGRAMS_CONTRADICTING, assemble::float(gauges.contradicting));
         for (family, number) in [
             (CONNECTIONS, &self.connections),
             (CONNECTIONS_GAVE_WAY, &self.connections_gave_way),

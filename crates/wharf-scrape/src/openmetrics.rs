@@ -15,6 +15,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use wharf_exposition::mend::mended;
 use wharf_exposition::{Head, openmetrics};
 use wharf_model::name::EscapingScheme;
 use wharf_model::{Exposition, Family, MetricType, Value};
@@ -59,8 +60,8 @@ pub(crate) fn render(own: &Exposition<'_>, snapshot: &Snapshot, escaping: Escapi
                 write_together(&mut lines, &fragment, &created, metric_type, escaping);
             } else {
                 fragment.decode(|exposition, family| {
-                    let family = of_type(family, metric_type);
-                    openmetrics::write_metrics(&mut lines, exposition, &family, escaping);
+                    let (exposition, family) = (mended(exposition, family), of_type(family, metric_type));
+                    openmetrics::write_metrics(&mut lines, &exposition, &family, escaping);
                 });
             }
             sink.text(&lines);
@@ -91,14 +92,14 @@ fn write_together(
             .collect();
         let mut left: BTreeSet<_> = (0..creation_family.metrics.len()).collect();
         fragment.decode(|exposition, family| {
-            let family = of_type(family, metric_type);
+            let (exposition, family) = (mended(exposition, family), of_type(family, metric_type));
             for metric in &family.metrics {
                 let labels: Vec<_> = exposition.labels(metric.labels).collect();
                 let created = match by_labels.get(&labels) {
                     Some(&(index, Value::Number(seconds))) if left.remove(&index) => Some(seconds),
                     _ => None,
                 };
-                openmetrics::write_metric(lines, exposition, &family, metric, created, escaping);
+                openmetrics::write_metric(lines, &exposition, &family, metric, created, escaping);
             }
         });
         let alone = of_type(creation_family, MetricType::Untyped);

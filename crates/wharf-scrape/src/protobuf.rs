@@ -1,5 +1,6 @@
 //! The body in protobuf, or in the text form of it.
 
+use wharf_exposition::mend::mended;
 use wharf_exposition::protobuf;
 use wharf_model::Exposition;
 use wharf_model::name::EscapingScheme;
@@ -28,7 +29,8 @@ pub(crate) fn render(
         }
         for fragment in merged.pushed.iter().flat_map(FamilyView::fragments) {
             fragment.decode(|exposition, family| {
-                protobuf::write_metrics(&mut message, exposition, family, escaping);
+                let exposition = mended(exposition, family);
+                protobuf::write_metrics(&mut message, &exposition, family, escaping);
             });
         }
         if let Some(style) = style {

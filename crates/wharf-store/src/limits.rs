@@ -268,7 +268,7 @@ impl Accounts {
 
 impl Growth {
     fn check(self, max: [Option<u64>; 3], usage: Usage, selector: Option<&Selector>) -> Result<(), Exceeded> {
-        let Size { series, bytes } = self.before.unwrap_or_default();
+        let Size { series, bytes, .. } = self.before.unwrap_or_default();
         let [max_groups, max_series, max_bytes] = max;
         for (limited, max, used, before, after) in [
             (

@@ -65,6 +65,8 @@ pub(crate) struct Shape {
     pub(crate) utf8_names: bool,
     /// The `+Inf` buckets were added by the encoder.
     pub(crate) infinity_added: bool,
+    /// Some histogram contradicts itself, see [`wharf_exposition::mend`].
+    pub(crate) contradicts: bool,
 }
 
 fn with_family<R>(

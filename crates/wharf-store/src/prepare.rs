@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::DefaultHashBuilder;
+use wharf_exposition::mend::contradictions;
 use wharf_exposition::{Head, protobuf, text};
 use wharf_model::name::{EscapingScheme, is_legacy_label_name, is_legacy_metric_name};
 use wharf_model::{Exposition, Family, GroupingKey, Metric, MetricType, Run, Value};
@@ -304,6 +305,7 @@ impl Preparer {
             shape: Shape {
                 utf8_names: labels.iter().any(|(name, _)| !is_legacy_label_name(name)),
                 infinity_added: false,
+                contradicts: false,
             },
             exact: None,
         });
@@ -434,6 +436,7 @@ impl<'a> Work<'a, '_> {
                 utf8_names: !is_legacy_metric_name(name)
                     || !self.labels.iter().all(|(name, _)| is_legacy_label_name(name)),
                 infinity_added: infinities == Some(false),
+                contradicts: family.metric_type.is_histogram() && contradictions(self.exposition, family) > 0,
             },
             exact,
         });

@@ -30,8 +30,8 @@ use thiserror::Error;
 use wharf_model::GroupingKey;
 
 use self::layout::{
-    DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP, INFINITY_ADDED, LIVES_FOR_EVER,
-    PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, type_of,
+    CONTRADICTS, DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP, INFINITY_ADDED,
+    LIVES_FOR_EVER, PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, type_of,
 };
 pub(crate) use self::write::{Image, Several, delete, put, wipe};
 use crate::change::{Cause, Change};
@@ -296,6 +296,7 @@ impl<'a> Reader<'a> {
             let shape = Shape {
                 utf8_names: flags & UTF8_NAMES != 0,
                 infinity_added: flags & INFINITY_ADDED != 0,
+                contradicts: flags & CONTRADICTS != 0,
             };
             let lines = self.record.get(text.clone()).unwrap_or_default();
             let parts = FamilyParts {

@@ -7,6 +7,8 @@ pub(crate) struct Size {
     pub(crate) series: u64,
     /// Bytes of text, and of the protobuf form where it is kept.
     pub(crate) bytes: u64,
+    /// Families of groups with histograms that contradict themselves.
+    pub(crate) contradicting: u64,
 }
 
 impl Size {
@@ -15,6 +17,7 @@ impl Size {
         Self {
             series: self.series + after.series - before.series,
             bytes: self.bytes + after.bytes - before.bytes,
+            contradicting: self.contradicting + after.contradicting - before.contradicting,
         }
     }
 }

@@ -21,6 +21,7 @@ impl Gateway {
             expiring: snapshot.expiring() as u64,
             series: totals.series,
             bytes: totals.bytes,
+            contradicting: totals.contradicting,
             quotas: self.policy().quota_gauges(&self.store.quota_usage()),
             ledger: self.store.writer_statistics(),
             config: self.reading().map(|reading| ConfigGauge {

@@ -134,6 +134,7 @@ fn own_families_show_store_scrapes_and_refusals() {
         expiring: 1,
         series: 30,
         bytes: 4000,
+        contradicting: 6,
         quotas: vec![quota()],
         ledger: Some(WriterStatistics {
             is_up: true,
@@ -175,6 +176,8 @@ fn own_families_show_store_scrapes_and_refusals() {
           {kept_times="true"} 1.0
         gauge "wharf_groups_expiring"
           {} 1.0
+        gauge "wharf_histograms_contradicting"
+          {} 6.0
         gauge "wharf_http_connections"
           {} 1.0
         counter "wharf_http_connections_gave_way_total"

@@ -5,6 +5,7 @@
 mod compressions;
 mod formats;
 mod helpers;
+mod mended;
 mod order;
 
 use std::io::Read;

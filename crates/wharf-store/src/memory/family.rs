@@ -318,6 +318,7 @@ impl Fragment {
         Size {
             series: u64::from(self.lines),
             bytes: (text_len + exact) as u64,
+            contradicting: u64::from(self.shape.contradicts),
         }
     }
 }

@@ -102,6 +102,7 @@ impl PreparedFamily<'_> {
         Size {
             series: u64::from(self.lines),
             bytes: (self.text.len() + exact) as u64,
+            contradicting: u64::from(self.shape.contradicts),
         }
     }
 }

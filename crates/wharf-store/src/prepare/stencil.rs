@@ -318,6 +318,9 @@ impl Stencil {
         let mut literal = 0;
         for family in &self.families {
             let (family_start, first) = (text.len(), fingerprints.len());
+            let is_histogram = family.metric_type.is_histogram();
+            // The count of the bucket before; a bucket below it and a count beside it contradict.
+            let mut below = 0.0;
             let mut line_start = text.len();
             for hole in self.holes.get(family.holes.clone())? {
                 let literal_end = hole.literal_end as usize;
@@ -338,6 +341,12 @@ impl Stencil {
                         let is_plain = sample.value != 0.0 || sample.value.is_sign_positive();
                         if !is_plain || is_count && !sample.is_count {
                             return None;
+                        }
+                        if is_histogram && is_count {
+                            if sample.value < below || is_last && sample.value > below {
+                                return None;
+                            }
+                            below = if is_last { 0.0 } else { sample.value };
                         }
                         (sample.value, is_last)
                     }
@@ -507,7 +516,11 @@ impl<'o> Lesson<'o> {
             help: family.help.as_deref().map(Box::from),
             unit: (*family.unit).into(),
             metric_type: family.metric_type,
-            shape: family.shape,
+            // The marks contradict each other, and a body that does so is read.
+            shape: Shape {
+                contradicts: false,
+                ..family.shape
+            },
             lines: family.lines,
             holes: first..stencil.holes.len(),
         });

@@ -24,6 +24,7 @@ impl Snapshot {
             if let Some(part) = family.only(&keys) {
                 totals.series += part.size().series;
                 totals.bytes += part.size().bytes;
+                totals.contradicting += part.size().contradicting;
                 families.insert(Arc::clone(name), Arc::new(part));
             }
         }

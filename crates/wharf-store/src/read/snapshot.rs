@@ -19,6 +19,8 @@ pub struct Totals {
     pub series: u64,
     /// Bytes of their text, and of the protobuf form of what text cannot say.
     pub bytes: u64,
+    /// Families of groups with histograms whose buckets contradict each other or their count.
+    pub contradicting: u64,
 }
 
 pub(crate) fn snapshot_of(state: &State) -> Snapshot {
@@ -34,6 +36,7 @@ pub(crate) fn totals_of(state: &State) -> Totals {
         groups: state.groups(),
         series: state.size().series,
         bytes: state.size().bytes,
+        contradicting: state.size().contradicting,
     }
 }
 

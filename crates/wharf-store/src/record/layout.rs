@@ -20,6 +20,8 @@ pub(super) const HAS_HELP: u8 = 1;
 pub(super) const UTF8_NAMES: u8 = 2;
 pub(super) const INFINITY_ADDED: u8 = 4;
 pub(super) const HAS_EXACT: u8 = 8;
+/// Wharf before this flag passes over it, and knows nothing of it.
+pub(super) const CONTRADICTS: u8 = 16;
 
 pub(super) fn type_code(metric_type: MetricType) -> u8 {
     match metric_type {

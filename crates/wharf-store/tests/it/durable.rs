@@ -369,6 +369,21 @@ fn a_family_that_goes_from_many_groups_is_one_change() {
     assert_eq!(Durable::open(&disk.crash()).contents(), durable.contents());
 }
 
+#[test]
+fn histograms_that_contradict_themselves_are_counted_after_a_restart_too() {
+    let disk = SimulatedDisk::new(1);
+    let broken = "# TYPE h histogram\nh_bucket{le=\"1\"} 2\nh_bucket{le=\"+Inf\"} 1\nh_count 1\n";
+    let durable = Durable::open(&disk);
+    for path in ["job/a", "job/b"] {
+        let pushed = durable
+            .store
+            .push(&key(path), PushMode::ReplaceGroup, &decode(broken), seconds(1));
+        block_on(pushed.unwrap()).unwrap();
+    }
+    drop(durable);
+    assert_eq!(Durable::open(&disk).store.totals().contradicting, 2);
+}
+
 fn last() -> Step {
     Step::Push {
         mode: PushMode::ReplaceGroup,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod concurrency;
+mod contradictions;
 mod durable;
 mod exact;
 mod feed;

@@ -42,7 +42,7 @@ impl TextBody for Counted<'_> {
 }
 
 /// Pushes text; how often it was decoded for that.
-fn push_text(
+pub(crate) fn push_text(
     store: &Store,
     mode: PushMode,
     path: &str,

@@ -32,7 +32,7 @@ pub enum Rule {
     Timestamp,
     /// The same series twice: gateways refuse it.
     DuplicateSeries,
-    /// A histogram without `+Inf`, with falling counts, or with another count than that of `+Inf`.
+    /// A histogram without `+Inf`, with falling counts, with counts that are none, or with another count than that of `+Inf`.
     HistogramBuckets,
     /// No HELP line.
     MissingHelp,

@@ -208,7 +208,16 @@ fn histograms(family: &Family<'_>, notes: &mut Notes) {
 impl Buckets<'_, '_> {
     fn mistake(mut self) -> Option<(usize, (String, &'static str))> {
         let start = self.first?.offset;
+        if let Some(mistake) = self.no_number() {
+            return Some(mistake);
+        }
         self.bounds.sort_by(|(a, _, _), (b, _, _)| a.total_cmp(b));
+        let mut pairs = self.bounds.iter().zip(self.bounds.iter().skip(1));
+        // -0 and 0 are one bound.
+        if let Some((_, (bound, _, offset))) = pairs.find(|((below, _, _), (above, _, _))| below >= above) {
+            let message = format!("expected each bound once, found `le=\"{bound}\"` again");
+            return Some((*offset, (message, "`1` and `1.0` are one bound: keep one")));
+        }
         let falls = self
             .bounds
             .iter()
@@ -250,6 +259,24 @@ impl Buckets<'_, '_> {
                 Some((start, (message, "averages need both")))
             }
         }
+    }
+}
+
+impl Buckets<'_, '_> {
+    /// A bound or a count that is none.
+    fn no_number(&self) -> Option<(usize, (String, &'static str))> {
+        let mut bounds = self.bounds.iter();
+        let (bound, count, offset) =
+            bounds.find(|(bound, count, _)| bound.is_nan() || count.is_nan() || *count < 0.0)?;
+        let message = if bound.is_nan() {
+            "expected a number as bound of a bucket, found `le=\"NaN\"`".to_owned()
+        } else {
+            format!("expected a count of 0 or more up to `le=\"{bound}\"`, found {count}")
+        };
+        Some((
+            *offset,
+            (message, "a bucket counts the observations up to its bound"),
+        ))
     }
 }
 

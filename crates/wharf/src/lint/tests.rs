@@ -183,6 +183,11 @@ fn histograms_that_cannot_be_used_are_named() {
         "h_bucket{le=\"1\"} 2\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n",
         "h_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 2\n",
         "h_bucket{le=\"+Inf\"} 1\nh_count 1\n",
+        "h_bucket{le=\"1\"} NaN\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n",
+        "h_bucket{le=\"1\"} -1\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n",
+        "h_bucket{le=\"NaN\"} 1\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n",
+        "h_bucket{le=\"1\"} 1\nh_bucket{le=\"1.0\"} 1\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n",
+        "h_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count NaN\n",
         "h_bucket{a=\"1\",le=\"+Inf\"} 1\nh_sum{a=\"1\"} 1\nh_count{a=\"1\"} 1\nh_bucket{a=\"2\",le=\"2\"} 1\n",
     ];
     for body in cases {

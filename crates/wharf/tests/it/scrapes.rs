@@ -69,3 +69,36 @@ fn each_leaf_is_compressed_once_and_counted_once() {
         assert_eq!(recompressed(&gateway), expected);
     }
 }
+
+#[test]
+fn histograms_that_contradict_themselves_are_mended_but_in_text() {
+    let gateway = wharf().arg("--web.enable-openmetrics").start();
+    let broken = "# TYPE h histogram\nh_bucket{le=\"1\"} 5\nh_bucket{le=\"2\"} 3\nh_bucket{le=\"+Inf\"} 6\nh_sum 1\nh_count 7\n";
+    gateway.replace("/metrics/job/j", broken);
+    let body = |accept: &str| gateway.send(&get("/metrics").header("Accept", accept)).text();
+    let count_of = |body: &str, le: &str| {
+        let line = format!("h_bucket{{instance=\"\",job=\"j\",le=\"{le}\"}} ");
+        body.lines()
+            .find_map(|found| found.strip_prefix(&line).map(str::to_owned))
+    };
+    let text = body("text/plain;version=0.0.4");
+    assert_eq!(count_of(&text, "2").as_deref(), Some("3"));
+    assert_eq!(count_of(&text, "+Inf").as_deref(), Some("6"));
+    assert_eq!(
+        gateway.scrape().value("wharf_histograms_contradicting", &[]),
+        Some("1")
+    );
+    let openmetrics = body("application/openmetrics-text;version=1.0.0");
+    assert_eq!(count_of(&openmetrics, "2.0").as_deref(), Some("5"));
+    assert_eq!(count_of(&openmetrics, "+Inf").as_deref(), Some("7"));
+    let protobuf =
+        body("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=compact-text");
+    let buckets = "bucket:{cumulative_count:5 upper_bound:1} bucket:{cumulative_count:5 upper_bound:2} \
+                   bucket:{cumulative_count:7 upper_bound:inf}";
+    assert!(protobuf.contains(buckets), "{protobuf}");
+    gateway.replace("/metrics/job/j", "h 1\n");
+    assert_eq!(
+        gateway.scrape().value("wharf_histograms_contradicting", &[]),
+        Some("0")
+    );
+}
