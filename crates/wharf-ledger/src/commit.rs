@@ -17,7 +17,7 @@ use crate::{
     format::{self, BlockBuilder, BlockKind, FILE_HEADER_BYTES, MAX_RECORD_BYTES, framed_bytes},
     lock,
     pool::{NewSegment, Pool},
-    ticket::Outcome,
+    ticket::{Outcome, Promise},
     wait, wait_timeout,
 };
 
@@ -146,7 +146,7 @@ struct Pending {
     first: u64,
     /// What its records count for in [`Queue::queued`].
     queued: usize,
-    outcome: Arc<Outcome>,
+    outcome: Promise,
 }
 
 impl Pending {
@@ -155,7 +155,7 @@ impl Pending {
     }
 
     fn resolve(self, result: Result<(), CommitError>) -> Vec<u8> {
-        self.outcome.resolve(result);
+        self.outcome.keep(result);
         self.builder.into_buffer()
     }
 }
@@ -567,6 +567,10 @@ impl Queue {
         self.closing
     }
 
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.stopped
+    }
+
     fn push(&mut self, record: &[u8]) -> Arc<Outcome> {
         let fresh = self.blocks.back().is_none_or(|pending| pending.builder.is_full());
         if fresh {
@@ -575,7 +579,7 @@ impl Queue {
                 builder,
                 first: self.next,
                 queued: 0,
-                outcome: Arc::default(),
+                outcome: Promise::default(),
             });
         }
         self.next += 1;
@@ -585,7 +589,7 @@ impl Queue {
         pending.builder.push(record);
         pending.queued += framed_bytes(record);
         self.queued += framed_bytes(record);
-        Arc::clone(&pending.outcome)
+        pending.outcome.outcome()
     }
 
     /// Whether a record that was just queued has to wake the committer. Says so once.

@@ -216,6 +216,12 @@ impl Ledger {
         self.inner.shared.failed()
     }
 
+    /// Whether nobody writes records any more: the ledger has been closed, or the thread that does has panicked. Then no restart
+    /// helps.
+    pub fn has_stopped(&self) -> bool {
+        lock(&self.inner.shared.queue).has_stopped()
+    }
+
     /// Registers a function that is called with the reason each time the ledger fails.
     ///
     /// It is called on the committer's thread: when no record is taken any more, and before any ticket of a record

@@ -62,6 +62,30 @@ pub(crate) struct Outcome {
     resolved: Condvar,
 }
 
+/// That the tickets of an outcome will be resolved. Nobody waits for ever: dropped, it tells them that their records are lost.
+#[derive(Debug, Default)]
+pub(crate) struct Promise(Arc<Outcome>);
+
+impl Promise {
+    /// What the tickets wait for.
+    pub(crate) fn outcome(&self) -> Arc<Outcome> {
+        Arc::clone(&self.0)
+    }
+
+    /// Tells them.
+    pub(crate) fn keep(self, result: Result<(), CommitError>) {
+        self.0.resolve(result);
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.0.resolve(Err(CommitError {
+            reason: "the thread that writes to the ledger has ended".into(),
+        }));
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     result: Option<Result<(), CommitError>>,
@@ -70,7 +94,7 @@ struct State {
 
 impl Outcome {
     /// Tells everybody. The first result counts.
-    pub(crate) fn resolve(&self, result: Result<(), CommitError>) {
+    fn resolve(&self, result: Result<(), CommitError>) {
         let wakers = {
             let mut state = lock(&self.state);
             if state.result.is_some() {

@@ -46,7 +46,7 @@ impl Gateway {
     /// out. Nor does one that the sender had no right to push to: its history is not theirs to write.
     pub(super) fn refuse_group(&self, push: Pushed, refusal: &Refusal) {
         if refusal.reason.lacks().is_none() && self.store.has_group(&push.key) {
-            // What was stored or deleted before comes before it in the history.
+            // What was settled before comes before it in the history; a change that still waits for the disk comes after it.
             self.follow();
             self.activity.refused(push, refusal, self.now());
         }

@@ -13,6 +13,24 @@ use wharf_ledger::{AppendError, CheckpointError, Fault, Health, Ledger, Sequence
 use crate::{append, open, record, records};
 
 #[test]
+fn whoever_looks_after_a_ledger_sees_that_its_thread_has_ended() {
+    let disk = SimulatedDisk::new(1);
+    let (ledger, ..) = open(&disk).unwrap();
+    append(&ledger, 1..=10);
+    assert!(!ledger.has_stopped());
+    // What is told of a failure runs on that thread.
+    ledger.on_failure(Box::new(|_| std::panic::resume_unwind(Box::new("a bug"))));
+    disk.fail_after(0, Fault::Lasting(io::ErrorKind::StorageFull));
+    let (_, ticket) = ledger.append(&record(11)).unwrap();
+    ticket.wait().unwrap_err();
+    while !ledger.has_stopped() {
+        std::thread::yield_now();
+    }
+    let refused = ledger.append(&record(12)).map(drop);
+    assert!(refused.is_err(), "nobody would write it");
+}
+
+#[test]
 fn after_a_failed_sync_nothing_is_taken_until_a_restart() {
     let disk = SimulatedDisk::new(1);
     let (ledger, ..) = open(&disk).unwrap();

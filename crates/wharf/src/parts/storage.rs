@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use wharf_gateway::Gateway;
 use wharf_gateway::{Life, Part, Parts, Started};
 use wharf_ledger::Ledger;
@@ -57,6 +57,10 @@ fn run(
     life.ready();
     let mut upkeep = Upkeep::new(settings.checkpoint_bytes, Instant::now);
     while life.turn(PAUSE) {
+        if ledger.as_ref().is_some_and(Ledger::has_stopped) {
+            // A bug: every push would be refused from now on. A new start has all that was acknowledged.
+            bail!("the thread that writes to the storage folder has ended");
+        }
         upkeep.turn(gateway.store());
     }
     ledger.map_or(Ok(()), |ledger| close(&ledger, gateway.store()))
