@@ -19,6 +19,7 @@ mod decode;
 mod encode;
 mod error;
 mod native;
+mod pieces;
 mod text;
 mod wire;
 
@@ -26,6 +27,7 @@ pub use decode::{decode, decode_within};
 pub use encode::{encode, write_head, write_length, write_metric, write_metrics};
 pub use error::{DecodeError, ErrorKind, Malformed};
 pub use native::NativeProblem;
+pub use pieces::pieces;
 pub use text::{TextStyle, write_text};
 
 pub use crate::Head;

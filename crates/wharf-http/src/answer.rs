@@ -7,3 +7,4 @@ pub(crate) mod numbers;
 pub(crate) mod problems;
 pub(crate) mod respond;
 pub(crate) mod status;
+pub(crate) mod streamed;

@@ -17,6 +17,8 @@ pub(crate) mod row;
 pub(crate) mod scrape;
 pub(crate) mod stats;
 pub(crate) mod status;
+#[cfg(test)]
+pub(crate) mod stored;
 pub(crate) mod table;
 pub(crate) mod visitor;
 pub(crate) mod wipe;

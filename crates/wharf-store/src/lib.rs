@@ -70,6 +70,7 @@ pub use memory::leaf::{FragmentView, Leaf};
 pub use memory::rendered_text::{Compressed, RenderedText};
 pub use meta::FamilyMeta;
 pub use mode::PushMode;
+pub use parts::Piece;
 pub use prepare::InstanceLabel;
 pub use prepare::stencil::{KnownBody, KnownFamily, TextBody};
 pub use read::listing::{Candidate, Cursor, GroupInfo, GroupView, Listing, Page, SortBy};

@@ -5,6 +5,7 @@ use wharf_model::name::{EscapingScheme, NameRule};
 use wharf_model::{Exposition, Family, MetricType, Text};
 
 use crate::UnixNanos;
+use crate::series::split_metrics;
 
 /// One family of one group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +20,28 @@ pub(crate) struct FamilyParts<'a> {
     pub(crate) exact: Option<&'a [u8]>,
 }
 
-impl FamilyParts<'_> {
+/// Pieces of fragments have about so many bytes of text or protobuf: what it takes to read one back is small, too.
+const PIECE_BYTES: usize = 16 * 1024;
+
+impl<'a> FamilyParts<'a> {
+    /// The same in pieces that have each some of the metrics, in their order. What has no metrics is one piece.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece<'a>> + Send + use<'a> {
+        let parts = *self;
+        let exact = parts.exact.map(|message| {
+            protobuf::pieces(message, PIECE_BYTES).map(move |message| Piece {
+                parts,
+                exact: Some(message),
+            })
+        });
+        let texts = parts.exact.is_none().then(|| {
+            split_metrics(parts.name, parts.metric_type, parts.text, PIECE_BYTES).map(move |text| Piece {
+                parts: FamilyParts { text, ..parts },
+                exact: None,
+            })
+        });
+        exact.into_iter().flatten().chain(texts.into_iter().flatten())
+    }
+
     /// Reads the metrics back, with their final labels, and hands them to `read`.
     ///
     /// Nothing that was pushed is lost on the way: what the text cannot say was kept in protobuf form.
@@ -55,6 +77,22 @@ impl FamilyParts<'_> {
     /// About as many bytes as it takes in a record.
     pub(crate) fn record_bytes(&self) -> usize {
         self.text.len() + self.name.len() + 64
+    }
+}
+
+/// Some neighbouring metrics of a family of a group.
+#[derive(Debug)]
+pub struct Piece<'a> {
+    parts: FamilyParts<'a>,
+    /// In the place of that of the parts.
+    exact: Option<Vec<u8>>,
+}
+
+impl Piece<'_> {
+    /// As [`crate::FragmentView::decode`].
+    pub fn decode<R>(&self, read: impl FnOnce(&Exposition<'_>, &Family) -> R) -> R {
+        let exact = self.exact.as_deref();
+        FamilyParts { exact, ..self.parts }.decode(read)
     }
 }
 

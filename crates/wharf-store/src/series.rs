@@ -1,5 +1,7 @@
 //! Which series stand in rendered lines.
 
+use std::iter;
+
 use memchr::{memchr_iter, memmem};
 use wharf_exposition::text;
 use wharf_model::name::EscapingScheme;
@@ -43,8 +45,7 @@ pub(crate) fn each_series<'t>(
     text: &'t [u8],
     mut visit: impl FnMut(&'t [u8]),
 ) {
-    let counted = metric_type == MetricType::Summary || metric_type.is_histogram();
-    let count_prefix = counted.then(|| count_line_prefix(name));
+    let count_prefix = is_counted(metric_type).then(|| count_line_prefix(name));
     let mut start = 0;
     for end in memchr_iter(b'\n', text) {
         let line = &text[start..end];
@@ -56,6 +57,40 @@ pub(crate) fn each_series<'t>(
             visit(last_series(line));
         }
     }
+}
+
+/// The lines of a fragment in parts of about so many bytes, none of which ends within a metric. One at least.
+pub(crate) fn split_metrics<'t>(
+    name: &str,
+    metric_type: MetricType,
+    text: &'t [u8],
+    bytes: usize,
+) -> impl Iterator<Item = &'t [u8]> + Send + use<'t> {
+    // Lines of samples end with a metric, or begin with this.
+    let count_prefix = is_counted(metric_type).then(|| count_line_prefix(name));
+    let mut rest = Some(text);
+    iter::from_fn(move || {
+        let text = rest.take()?;
+        let mut start = 0;
+        for end in memchr_iter(b'\n', text) {
+            let line = &text[start..end];
+            start = end + 1;
+            let ends_metric = count_prefix
+                .as_ref()
+                .is_none_or(|prefix| line.starts_with(prefix));
+            if start >= bytes && ends_metric && start < text.len() {
+                let (part, others) = text.split_at(start);
+                rest = Some(others);
+                return Some(part);
+            }
+        }
+        Some(text)
+    })
+}
+
+/// Whether metrics of the type have several lines, the last of which is the `_count`.
+fn is_counted(metric_type: MetricType) -> bool {
+    metric_type == MetricType::Summary || metric_type.is_histogram()
 }
 
 /// How the `_count` lines of a family begin. Every stored series has labels, so the name is always delimited.
@@ -74,4 +109,29 @@ fn count_line_prefix(name: &str) -> Vec<u8> {
     let labels_start = memmem::rfind(&line, b"a=").unwrap_or(line.len());
     line.truncate(labels_start);
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_split_between_metrics_only() {
+        let split = |metric_type, text: &'static str, bytes| -> Vec<&str> {
+            let parts = split_metrics("m", metric_type, text.as_bytes(), bytes);
+            parts.map(|part| std::str::from_utf8(part).unwrap()).collect()
+        };
+        let gauges = "m{a=\"1\"} 1\nm{a=\"2\"} 1\nm{a=\"3\"} 1\n";
+        let lines: Vec<_> = gauges.split_inclusive('\n').collect();
+        assert_eq!(split(MetricType::Gauge, gauges, 1), lines);
+        assert_eq!(
+            split(MetricType::Gauge, gauges, 12),
+            [lines[..2].concat(), lines[2].to_owned()]
+        );
+        assert_eq!(split(MetricType::Gauge, gauges, 1 << 20), [gauges]);
+        assert_eq!(split(MetricType::Gauge, "", 1), [""]);
+        let summaries = "m_sum{a=\"1\"} 1\nm_count{a=\"1\"} 1\nm_sum{a=\"2\"} 1\nm_count{a=\"2\"} 1\n";
+        let (first, second) = summaries.split_at(summaries.len() / 2);
+        assert_eq!(split(MetricType::Summary, summaries, 1), [first, second]);
+    }
 }

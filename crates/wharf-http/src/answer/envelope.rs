@@ -22,6 +22,20 @@ pub(crate) fn private(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>))
     response
 }
 
+/// The same as [`answer`] for what may be long: a success whose body has been begun with [`open`].
+pub(crate) fn streamed(body: ResponseBody) -> Response<ResponseBody> {
+    let mut response = respond::with_type(StatusCode::OK, "application/json", body);
+    share(&mut response);
+    response
+}
+
+/// The beginning of the envelope of a success; the caller writes `data` and its end.
+pub(crate) fn open(body: &mut Vec<u8>) -> Members<'_> {
+    let mut envelope = Members::object(body);
+    envelope.string("status", "success");
+    envelope
+}
+
 fn enveloped(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
     let mut body = Vec::new();
     let mut envelope = Members::object(&mut body);

@@ -73,6 +73,11 @@ impl<'o> Members<'o> {
         self.out
     }
 
+    /// What has been written so far, for whoever passes it on between two members.
+    pub(crate) fn written(&mut self) -> &mut Vec<u8> {
+        self.out
+    }
+
     /// The next member of an object; the caller writes the value.
     pub(crate) fn key(&mut self, key: &str) -> &mut Vec<u8> {
         let out = self.next();

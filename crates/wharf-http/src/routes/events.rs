@@ -14,7 +14,7 @@ use crate::answer::{respond, status};
 use crate::routes::notices::NoticeTexts;
 use crate::service::Service;
 use crate::transport::access::AccessControl;
-use crate::transport::chunks::{EventSource, NextEvent, ResponseBody};
+use crate::transport::chunks::{NextPart, PartSource, ResponseBody};
 use crate::transport::entry_point::EntryPoint;
 
 /// `GET /api/v1/events`.
@@ -100,10 +100,10 @@ struct Reader {
 
 impl Reader {
     /// What is to be sent next, as long as the gateway does not stop and the reader is welcome.
-    fn next(self) -> NextEvent {
+    fn next(self) -> NextPart {
         Box::pin(async move {
             let (text, reader) = self.text().await?;
-            Some((text, EventSource::new(|| reader.next())))
+            Some(Ok((text, PartSource::new(|| reader.next()))))
         })
     }
 

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use http::{Response, StatusCode};
+use http::Response;
 use wharf_exposition::number;
 use wharf_gateway::{Caller, Right, rfc3339};
-use wharf_model::{Count, Exposition, Family, Histogram, Metric, Summary, Value};
+use wharf_model::{Count, Exposition, Family, GroupingKey, Histogram, Metric, Summary, Value};
 use wharf_store::{FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, Snapshot};
 
 use crate::answer::json::{Members, write_strings};
 use crate::answer::numbers::{write_count, write_native_buckets, write_number};
+use crate::answer::streamed::{self, Flow};
 use crate::answer::{envelope, status};
 use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
@@ -19,64 +20,78 @@ use crate::workers;
 pub(crate) async fn show(service: Arc<Service>, caller: &Caller) -> Response<ResponseBody> {
     let place = service.scrape_place(caller);
     let selectors = caller.scope(Right::Read).narrow(Vec::new());
-    let rendered = workers::run_in(place, move |place| {
+    let answered = workers::run_in(place, move |place| {
         let mut snapshot = service.gateway.store().snapshot();
         if !selectors.is_empty() {
             snapshot = snapshot.matching(&selectors);
         }
-        Ok(
-            envelope::answer(StatusCode::OK, |out| write_groups(out, &snapshot))
-                .map(|body| body.holding(place)),
-        )
+        let body = streamed::body(|flow| write(snapshot, flow))?;
+        Ok(envelope::streamed(body.holding(place)))
     });
-    rendered.await.unwrap_or_else(status::answer)
+    answered.await.unwrap_or_else(status::answer)
 }
 
-fn write_groups(out: &mut Vec<u8>, snapshot: &Snapshot) {
+async fn write(snapshot: Snapshot, flow: Flow) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut envelope = envelope::open(&mut body);
+    write_groups(envelope.key("data"), &snapshot, &flow).await;
+    envelope.end();
+    body
+}
+
+async fn write_groups(out: &mut Vec<u8>, snapshot: &Snapshot, flow: &Flow) {
     let mut groups = Members::array(out);
-    for (key, fragments) in snapshot.groups_in_turn() {
+    let mut fragments = snapshot.fragments_in_turn().peekable();
+    while let Some(key) = fragments.peek().map(FragmentView::key) {
         let mut group = Members::object(groups.next());
         // The keys of the object are sorted, families and the group's own two together. A family named like one
         // of those two takes its place.
-        let named = |name: &str| fragments.iter().find(|fragment| fragment.name() == name);
-        let time = |name: &str| named(name).and_then(FragmentView::number).unwrap_or(0.0);
-        let successful = time(PUSH_FAILURE_TIME) <= time(PUSH_TIME);
         let mut own: Vec<&str> = vec!["labels", "last_push_successful"];
-        own.retain(|name| named(name).is_none());
+        own.retain(|name| !snapshot.has_family(key, name));
         let mut own = own.into_iter().peekable();
-        let write_own = |name: &str, group: &mut Members<'_>| match name {
-            "labels" => write_strings(group.key("labels"), key.labels()),
-            _ => group
-                .key(name)
-                .extend_from_slice(if successful { b"true" } else { b"false" }),
-        };
-        for fragment in &fragments {
+        while let Some(fragment) = fragments.next_if(|fragment| fragment.key() == key) {
             while let Some(name) = own.next_if(|name| *name < fragment.name()) {
-                write_own(name, &mut group);
+                write_own(name, &mut group, snapshot, key);
             }
-            write_family(group.key(fragment.name()), fragment);
+            write_family(group.key(fragment.name()), &fragment, flow).await;
         }
         for name in own {
-            write_own(name, &mut group);
+            write_own(name, &mut group, snapshot, key);
         }
         group.end();
+        flow.pass(groups.written()).await;
     }
     groups.end();
 }
 
-fn write_family(out: &mut Vec<u8>, fragment: &FragmentView<'_>) {
+/// What the Pushgateway says of a group beside its families.
+fn write_own(name: &str, group: &mut Members<'_>, snapshot: &Snapshot, key: &GroupingKey) {
+    if name == "labels" {
+        write_strings(group.key("labels"), key.labels());
+        return;
+    }
+    let time = |name: &str| snapshot.fragment(name, key)?.number();
+    let [failed, pushed] = [PUSH_FAILURE_TIME, PUSH_TIME].map(|name| time(name).unwrap_or(0.0));
+    group.flag(name, failed <= pushed);
+}
+
+async fn write_family(out: &mut Vec<u8>, fragment: &FragmentView<'_>, flow: &Flow) {
     let mut object = Members::object(out);
     object.string("time_stamp", &rfc3339(fragment.pushed_at()));
     object.string("type", fragment.meta().metric_type.as_protobuf());
     if let Some(help) = fragment.meta().help.as_deref().filter(|help| !help.is_empty()) {
         object.string("help", help);
     }
-    fragment.decode(|exposition, family| write_metrics(object.key("metrics"), exposition, family));
+    let mut metrics = Members::array(object.key("metrics"));
+    for piece in fragment.pieces() {
+        piece.decode(|exposition, family| write_metrics(&mut metrics, exposition, family));
+        flow.pass(metrics.written()).await;
+    }
+    metrics.end();
     object.end();
 }
 
-fn write_metrics(out: &mut Vec<u8>, exposition: &Exposition<'_>, family: &Family) {
-    let mut metrics = Members::array(out);
+fn write_metrics(metrics: &mut Members<'_>, exposition: &Exposition<'_>, family: &Family) {
     for metric in &family.metrics {
         let mut object = Members::object(metrics.next());
         match metric.value {
@@ -96,7 +111,6 @@ fn write_metrics(out: &mut Vec<u8>, exposition: &Exposition<'_>, family: &Family
         }
         object.end();
     }
-    metrics.end();
 }
 
 fn write_labels(object: &mut Members<'_>, exposition: &Exposition<'_>, metric: &Metric) {
@@ -156,4 +170,64 @@ fn write_by_bound(out: &mut Vec<u8>, values: impl Iterator<Item = (f64, Count)>)
         write_count(object.key(&bound), value);
     }
     object.end();
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_store::Store;
+
+    use super::*;
+    use crate::answer::streamed::tests::{held_for_a_stalled_reader, text_of};
+    use crate::routes::stored::stored;
+
+    async fn held(store: &Store) -> usize {
+        let mut body = streamed::body(|flow| write(store.snapshot(), flow)).unwrap();
+        held_for_a_stalled_reader(&mut body).await
+    }
+
+    #[tokio::test]
+    async fn a_stalled_reader_costs_the_same_however_much_is_stored() {
+        let groups = |n| stored((0..n).map(|n| (format!("j{n}"), "m{a=\"b\"} 1\n".to_owned())));
+        let series = |n: u32| {
+            let lines = (0..n)
+                .map(|n| format!("m{{a=\"{n}\"}} 1\n"))
+                .collect::<Vec<_>>()
+                .concat();
+            stored([("j".to_owned(), lines)])
+        };
+        let histograms = |n: u32| {
+            let lines = (0..n).map(|n| {
+                format!("h_bucket{{a=\"{n}\",le=\"+Inf\"}} 1\nh_count{{a=\"{n}\"}} 1\nh_sum{{a=\"{n}\"}} 1\n")
+            });
+            let lines = lines.collect::<Vec<_>>().concat();
+            stored([("j".to_owned(), format!("# TYPE h histogram\n{lines}"))])
+        };
+        for (store, larger) in [
+            (groups(500), groups(2000)),
+            (series(6000), series(24_000)),
+            (histograms(3000), histograms(12_000)),
+        ] {
+            let (held, held_of_larger) = (held(&store).await, held(&larger).await);
+            assert!(held < 200 << 10, "{held}");
+            assert!(held_of_larger < 200 << 10, "{held_of_larger}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_in_pieces_is_the_answer() {
+        let lines = (0..9000)
+            .map(|n| format!("m{{a=\"{n:04}\"}} {n}\n"))
+            .collect::<Vec<_>>()
+            .concat();
+        let snapshot = stored([("j".to_owned(), lines)]).snapshot();
+        let body = streamed::body(|flow| write(snapshot, flow));
+        let text = text_of(body.unwrap()).await;
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let metrics = document["data"][0]["m"]["metrics"].as_array().unwrap();
+        assert_eq!(metrics.len(), 9000);
+        for (n, metric) in metrics.iter().enumerate() {
+            assert_eq!(metric["labels"]["a"], format!("{n:04}"));
+            assert_eq!(metric["value"], n.to_string());
+        }
+    }
 }

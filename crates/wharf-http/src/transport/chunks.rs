@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::fmt;
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
-use tokio::sync::mpsc;
 
 use crate::transport::progress::{Following, Progress, Sending};
 
@@ -76,51 +75,79 @@ impl Buf for Chunks {
     }
 }
 
-/// A body: of known length and sent as one frame, or a stream of events, or of parts that are still being made.
+/// A body: of known length and sent as one frame, or a stream of parts that are made as its reader takes them.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseBody {
     data: Option<Chunks>,
-    events: Option<EventStream>,
-    parts: Option<PartStream>,
+    stream: Option<PartStream>,
 }
 
-/// Parts as they are made. Whoever makes them waits for a slow reader, and learns when it is gone.
-#[derive(Debug)]
-struct PartStream {
-    receiver: mpsc::Receiver<Bytes>,
-    held: Held,
+/// The rest of a body cannot be made. The connection ends without the end of the body, so its reader learns of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Broken;
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the rest of an answer could not be made")
+    }
 }
 
-/// The next event, and where those after it come from; none at the end.
-pub(crate) type NextEvent = Pin<Box<dyn Future<Output = Option<(Bytes, EventSource)>> + Send>>;
+impl std::error::Error for Broken {}
 
-/// Where events come from.
-pub(crate) struct EventSource(Box<dyn FnOnce() -> NextEvent + Send>);
+/// The next part, and where those after it come from; none at the end.
+pub(crate) type NextPart = Pin<Box<dyn Future<Output = Option<Result<(Bytes, PartSource), Broken>>> + Send>>;
 
-impl EventSource {
-    pub(crate) fn new(next: impl FnOnce() -> NextEvent + Send + 'static) -> Self {
+/// Where parts come from.
+pub(crate) struct PartSource(Box<dyn FnOnce() -> NextPart + Send>);
+
+impl PartSource {
+    pub(crate) fn new(next: impl FnOnce() -> NextPart + Send + 'static) -> Self {
         Self(Box::new(next))
     }
 }
 
-/// Events as they come. One is on its way at a time; whoever reads slowly misses some.
-struct EventStream {
-    next: NextEvent,
-    following: Option<Following>,
+/// Parts one after the other. Each keeps what is held until it has been sent, so that is held until the last one has been.
+struct PartStream {
+    next: NextPart,
+    held: Arc<Held>,
+    /// It has no end: events.
+    is_endless: bool,
 }
 
-impl std::fmt::Debug for EventStream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EventStream").finish_non_exhaustive()
+impl fmt::Debug for PartStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartStream").finish_non_exhaustive()
     }
 }
 
-impl EventStream {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.next.as_mut().poll(cx).map(|event| {
-            let (text, source) = event?;
+impl PartStream {
+    fn new(next: NextPart, is_endless: bool) -> Self {
+        let held = Arc::default();
+        Self {
+            next,
+            held,
+            is_endless,
+        }
+    }
+
+    fn hold(&mut self, change: impl FnOnce(&mut Held)) {
+        // Nobody shares it before the first part.
+        if let Some(held) = Arc::get_mut(&mut self.held) {
+            change(held);
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunks, Broken>>> {
+        self.next.as_mut().poll(cx).map(|part| {
+            let (bytes, source) = match part? {
+                Ok(part) => part,
+                Err(broken) => return Some(Err(broken)),
+            };
             self.next = (source.0)();
-            Some(text)
+            let mut chunks = Chunks::default();
+            chunks.push(bytes);
+            chunks.held.other = Some(Box::new(Arc::clone(&self.held)));
+            Some(Ok(chunks))
         })
     }
 }
@@ -129,15 +156,16 @@ impl EventStream {
 #[derive(Debug, Default)]
 struct Held {
     /// What whoever made the body wants to be dropped then.
-    other: Option<Box<dyn Any + Send>>,
+    other: Option<Box<dyn Any + Send + Sync>>,
     sending: Option<Sending>,
+    following: Option<Following>,
 }
 
 impl From<Chunks> for ResponseBody {
     fn from(chunks: Chunks) -> Self {
         Self {
             data: (chunks.remaining > 0).then_some(chunks),
-            ..Self::default()
+            stream: None,
         }
     }
 }
@@ -151,32 +179,28 @@ impl<T: Into<Bytes>> From<T> for ResponseBody {
 }
 
 impl ResponseBody {
-    /// Events, beginning with this one.
-    pub(crate) fn events(next: NextEvent) -> Self {
+    /// Events, beginning with this one. They have no end, and whoever reads slowly misses some.
+    pub(crate) fn events(next: NextPart) -> Self {
         Self {
-            events: Some(EventStream {
-                next,
-                following: None,
-            }),
-            ..Self::default()
+            data: None,
+            stream: Some(PartStream::new(next, true)),
         }
     }
 
-    /// What comes out of this channel, until it is closed.
-    pub(crate) fn parts(receiver: mpsc::Receiver<Bytes>) -> Self {
-        let held = Held::default();
+    /// Parts, beginning with this one.
+    pub(crate) fn parts(next: NextPart) -> Self {
         Self {
-            parts: Some(PartStream { receiver, held }),
-            ..Self::default()
+            data: None,
+            stream: Some(PartStream::new(next, false)),
         }
     }
 
     /// This body, which drops this when it has been sent.
-    pub(crate) fn holding(mut self, other: impl Send + 'static) -> Self {
+    pub(crate) fn holding(mut self, other: impl Send + Sync + 'static) -> Self {
         if let Some(data) = &mut self.data {
             data.held.other = Some(Box::new(other));
-        } else if let Some(parts) = &mut self.parts {
-            parts.held.other = Some(Box::new(other));
+        } else if let Some(stream) = &mut self.stream {
+            stream.hold(|held| held.other = Some(Box::new(other)));
         }
         self
     }
@@ -185,10 +209,15 @@ impl ResponseBody {
     pub(crate) fn sending(mut self, progress: &Arc<Progress>) -> Self {
         if let Some(data) = &mut self.data {
             data.held.sending = Some(Sending::new(progress));
-        } else if let Some(events) = &mut self.events {
-            events.following = Some(Following::new(progress));
-        } else if let Some(parts) = &mut self.parts {
-            parts.held.sending = Some(Sending::new(progress));
+        } else if let Some(stream) = &mut self.stream {
+            let is_endless = stream.is_endless;
+            stream.hold(|held| {
+                if is_endless {
+                    held.following = Some(Following::new(progress));
+                } else {
+                    held.sending = Some(Sending::new(progress));
+                }
+            });
         }
         self
     }
@@ -201,32 +230,24 @@ impl ResponseBody {
 
 impl Body for ResponseBody {
     type Data = Chunks;
-    type Error = Infallible;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Chunks>, Infallible>>> {
-        let frame = |part: Option<Bytes>| {
-            let mut chunks = Chunks::default();
-            chunks.push(part?);
-            Some(Ok(Frame::data(chunks)))
-        };
-        if let Some(events) = &mut self.events {
-            return events.poll(cx).map(frame);
-        }
-        if let Some(parts) = &mut self.parts {
-            return parts.receiver.poll_recv(cx).map(frame);
+    ) -> Poll<Option<Result<Frame<Chunks>, Broken>>> {
+        if let Some(stream) = &mut self.stream {
+            return stream.poll(cx).map(|part| Some(part?.map(Frame::data)));
         }
         Poll::Ready(self.data.take().map(|chunks| Ok(Frame::data(chunks))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.data.is_none() && self.events.is_none() && self.parts.is_none()
+        self.data.is_none() && self.stream.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.events.is_some() || self.parts.is_some() {
+        if self.stream.is_some() {
             return SizeHint::default();
         }
         SizeHint::with_exact(self.len() as u64)

@@ -8,7 +8,7 @@ use wharf_model::name::{EscapingScheme, is_legacy_metric_name};
 use wharf_model::{GroupingKey, MetricType};
 
 use crate::memory::leaf::{Fragment, FragmentView, Leaf};
-use crate::memory::leaves::Leaves;
+use crate::memory::leaves::{Bookmark, Leaves};
 use crate::memory::rendered_text::RenderedText;
 use crate::meta::FamilyMeta;
 use crate::prepare::{Prepared, PreparedFamily};
@@ -94,6 +94,12 @@ impl Family {
     pub(crate) fn fragments_above(&self, key: Option<GroupingKey>) -> impl Iterator<Item = FragmentView<'_>> {
         let fragments = self.leaves.fragments_from(&self.name, key.as_ref());
         fragments.skip_while(move |fragment| key.as_ref().is_some_and(|key| fragment.key() == key))
+    }
+
+    /// The fragment at a bookmark, and the bookmark behind it.
+    pub(crate) fn read_at(&self, at: Bookmark) -> Option<(FragmentView<'_>, Bookmark)> {
+        let fragment = self.leaves.fragment_at(&self.name, at)?;
+        Some((fragment, self.leaves.bookmark_after(at, &fragment)))
     }
 
     /// The leaves that may have fragments of groups from `first` to `last`.

@@ -13,7 +13,7 @@ use self::marks::{Marks, Tag};
 use crate::UnixNanos;
 use crate::memory::rendered_text::{RenderedText, roomy};
 use crate::meta::FamilyMeta;
-use crate::parts::{FamilyParts, Shape};
+use crate::parts::{FamilyParts, Piece, Shape};
 use crate::series::each_series;
 use crate::size::Size;
 
@@ -87,6 +87,21 @@ impl Leaf {
             fragment: &self.fragments[position],
             text: self.text_of(position),
         }
+    }
+
+    /// The fragment at a position, if there is one, for whoever knows how many bytes of text stand before it.
+    pub(crate) fn view_behind<'a>(
+        &'a self,
+        name: &'a str,
+        position: usize,
+        before: usize,
+    ) -> Option<FragmentView<'a>> {
+        let fragment = self.fragments.get(position)?;
+        let text = self
+            .piece
+            .text()
+            .get(before..before + self.marks.length(position))?;
+        Some(FragmentView { name, fragment, text })
     }
 
     pub(crate) fn get(&self, position: usize) -> &Fragment {
@@ -361,6 +376,11 @@ impl<'a> FragmentView<'a> {
     /// Nothing that was pushed is lost on the way: what the text cannot say was kept in protobuf form.
     pub fn decode<R>(&self, read: impl FnOnce(&Exposition<'_>, &Family) -> R) -> R {
         self.parts().decode(read)
+    }
+
+    /// The metrics piece by piece, for those who need not have all at once: of a family without metrics, one that has none.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece<'a>> + Send + use<'a> {
+        self.parts().pieces()
     }
 
     /// The lines under another escaping scheme than `allow-utf-8`.

@@ -32,7 +32,54 @@ pub(crate) struct LeafPosition {
     leaf: usize,
 }
 
+/// How far somebody has come who looks at one fragment after the other. It is small, since whoever looks at all families has one
+/// for each.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Bookmark {
+    branch: u32,
+    leaf: u32,
+    fragment: u32,
+    /// The bytes of text of the fragments before it in its leaf.
+    before: u32,
+}
+
 impl Leaves {
+    /// The fragment at a bookmark; none behind the last one.
+    pub(crate) fn fragment_at<'l>(&'l self, name: &'l str, at: Bookmark) -> Option<FragmentView<'l>> {
+        self.leaf_at(at)?
+            .view_behind(name, at.fragment as usize, at.before as usize)
+    }
+
+    /// The bookmark of the fragment behind that one.
+    pub(crate) fn bookmark_after(&self, at: Bookmark, fragment: &FragmentView<'_>) -> Bookmark {
+        let (next, branch) = (at.fragment + 1, self.branches.get(at.branch as usize));
+        if self.leaf_at(at).is_some_and(|leaf| (next as usize) < leaf.len()) {
+            let length = u32::try_from(fragment.text().len()).unwrap_or(u32::MAX);
+            return Bookmark {
+                fragment: next,
+                before: at.before.saturating_add(length),
+                ..at
+            };
+        }
+        let (next, leaf) = (at.leaf + 1, Bookmark::default());
+        if branch.is_some_and(|branch| (next as usize) < branch.below.len()) {
+            return Bookmark {
+                branch: at.branch,
+                leaf: next,
+                ..leaf
+            };
+        }
+        Bookmark {
+            branch: at.branch + 1,
+            ..leaf
+        }
+    }
+
+    fn leaf_at(&self, at: Bookmark) -> Option<&Arc<Leaf>> {
+        let branch = self.branches.get(at.branch as usize)?;
+        branch.below.get(at.leaf as usize).map(|leaf| &leaf.below)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.branches.is_empty()
     }

@@ -444,11 +444,6 @@ impl Snapshot {
         }
     }
 
-    fn fragment<'s>(&'s self, name: &'s str, key: &GroupingKey) -> Option<FragmentView<'s>> {
-        let (leaf, position) = self.families.get(name)?.find(key)?;
-        Some(leaf.view(name, position))
-    }
-
     /// How much each group holds.
     fn sizes(&self) -> HashMap<&GroupingKey, Size> {
         let mut sizes = HashMap::with_capacity(self.totals.groups);

@@ -8,6 +8,7 @@ use wharf_model::GroupingKey;
 use crate::PUSH_TIME;
 use crate::lifetime::Lifetime;
 use crate::memory::family::{Family, FamilyView};
+use crate::memory::leaf::FragmentView;
 use crate::memory::state::State;
 
 /// How much is stored.
@@ -71,8 +72,13 @@ impl Snapshot {
 
     /// Whether a group had a family of that name.
     pub fn has_family(&self, key: &GroupingKey, name: &str) -> bool {
-        let family = self.families.get(name);
-        family.is_some_and(|family| family.find(key).is_some())
+        self.fragment(name, key).is_some()
+    }
+
+    /// The family of that name of a group.
+    pub fn fragment<'s>(&'s self, name: &'s str, key: &GroupingKey) -> Option<FragmentView<'s>> {
+        let (leaf, position) = self.families.get(name)?.find(key)?;
+        Some(leaf.view(name, position))
     }
 
     /// How much was stored.

@@ -2,51 +2,64 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::iter;
+use std::collections::binary_heap::PeekMut;
 
 use wharf_model::GroupingKey;
 
-use crate::memory::family::FamilyView;
+use crate::memory::family::Family;
 use crate::memory::leaf::FragmentView;
+use crate::memory::leaves::Bookmark;
 use crate::read::snapshot::Snapshot;
 
 impl Snapshot {
-    /// All groups, ordered by key, each with its families, sorted by name.
+    /// All families of all groups: the groups ordered by key, the families of each by name.
     ///
-    /// Families are in the order of groups each; this merges them. So it holds one group at a time and a place in each
-    /// family, and may end anywhere.
-    pub fn groups_in_turn(&self) -> impl Iterator<Item = (&GroupingKey, Vec<FragmentView<'_>>)> {
-        let mut families: Vec<_> = self
-            .families()
-            .map(|family| FamilyView::fragments(&family))
-            .collect();
-        // Which family has something of which group next; families are numbered in the order of their names.
-        let mut turns = BinaryHeap::new();
-        let mut waiting = Vec::with_capacity(families.len());
-        for (number, fragments) in families.iter_mut().enumerate() {
-            let next = fragments.next();
-            turns.extend(next.map(|fragment| Reverse((fragment.key(), number))));
-            waiting.push(next);
+    /// Families are in the order of groups each; this merges them. So it holds a bookmark in each family, some forty bytes, and
+    /// may end anywhere.
+    pub fn fragments_in_turn(&self) -> impl Iterator<Item = FragmentView<'_>> + Send {
+        let marked = |family| Marked {
+            family,
+            at: Bookmark::default(),
+        };
+        let families: Vec<_> = self.families.values().map(|family| marked(family)).collect();
+        let firsts = families.iter().zip(0..).filter_map(|(marked, number)| {
+            let (first, _) = marked.family.read_at(marked.at)?;
+            Some(Reverse((first.key(), number)))
+        });
+        InTurn {
+            turns: firsts.collect(),
+            families,
         }
-        iter::from_fn(move || {
-            let Reverse((key, _)) = *turns.peek()?;
-            let mut group = Vec::new();
-            while let Some(mut turn) = turns.peek_mut()
-                && turn.0.0 == key
-            {
-                let number = turn.0.1;
-                let (Some(fragments), Some(next)) = (families.get_mut(number), waiting.get_mut(number))
-                else {
-                    break;
-                };
-                group.extend(std::mem::replace(next, fragments.next()));
-                match next {
-                    Some(fragment) => turn.0.0 = fragment.key(),
-                    None => drop(std::collections::binary_heap::PeekMut::pop(turn)),
-                }
-            }
-            Some((key, group))
-        })
+    }
+}
+
+/// Fragments of all families, merged.
+struct InTurn<'s> {
+    /// In the order of their names.
+    families: Vec<Marked<'s>>,
+    /// Which family has something of which group next.
+    turns: BinaryHeap<Reverse<(&'s GroupingKey, u32)>>,
+}
+
+/// A family, and how far it has been read.
+struct Marked<'s> {
+    family: &'s Family,
+    at: Bookmark,
+}
+
+impl<'s> Iterator for InTurn<'s> {
+    type Item = FragmentView<'s>;
+
+    fn next(&mut self) -> Option<FragmentView<'s>> {
+        let mut turn = self.turns.peek_mut()?;
+        let marked = self.families.get_mut(turn.0.1 as usize)?;
+        let (fragment, behind) = marked.family.read_at(marked.at)?;
+        marked.at = behind;
+        match marked.family.read_at(behind) {
+            Some((next, _)) => turn.0.0 = next.key(),
+            None => drop(PeekMut::pop(turn)),
+        }
+        Some(fragment)
     }
 }
 
@@ -76,9 +89,15 @@ mod tests {
             );
         }
         let snapshot = store.snapshot();
-        let groups: Vec<(&str, Vec<&str>)> = snapshot
-            .groups_in_turn()
-            .map(|(key, families)| (key.job(), families.iter().map(FragmentView::name).collect()))
+        let found: Vec<_> = snapshot.fragments_in_turn().collect();
+        let groups: Vec<(&str, Vec<&str>)> = found
+            .chunk_by(|a, b| a.key() == b.key())
+            .map(|group| {
+                (
+                    group[0].key().job(),
+                    group.iter().map(FragmentView::name).collect(),
+                )
+            })
             .collect();
         let times = ["push_failure_time_seconds", "push_time_seconds"];
         assert_eq!(
@@ -93,7 +112,7 @@ mod tests {
         assert_eq!(
             Store::new(Reserved::default(), 1)
                 .snapshot()
-                .groups_in_turn()
+                .fragments_in_turn()
                 .count(),
             0
         );

@@ -9,7 +9,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use wharf_exposition::text;
 use wharf_model::{GroupingKey, Selector};
-use wharf_store::{Facts, GroupPush, Limits, Listing, PushMode, Quota, SortBy, Store, Ttl, UnixNanos, Usage};
+use wharf_store::{
+    Facts, FragmentView, GroupPush, Limits, Listing, PushMode, Quota, SortBy, Store, Ttl, UnixNanos, Usage,
+};
 
 use crate::feed::Picture;
 use crate::{exposition, key, store, wipe};
@@ -697,7 +699,14 @@ fn check(store: &Store, model: &Model) {
             "{}",
             condition.selector
         );
-        assert_eq!(part.groups_in_turn().count(), totals.groups);
+        let in_turn: Vec<_> = part.fragments_in_turn().collect();
+        assert_eq!(in_turn.chunk_by(|a, b| a.key() == b.key()).count(), totals.groups);
+        assert!(in_turn.is_sorted_by_key(|fragment| (fragment.key(), fragment.name())));
+        let all = part.families().flat_map(|family| family.fragments());
+        let text = |fragment: FragmentView<'_>| (fragment.key().clone(), fragment.text().to_vec());
+        let (found, expected): (BTreeSet<_>, BTreeSet<_>) =
+            (in_turn.into_iter().map(text).collect(), all.map(text).collect());
+        assert_eq!(found, expected);
     }
     assert_eq!(
         exposition(&snapshot),

@@ -2,27 +2,21 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
-use tokio::sync::mpsc;
 use wharf_exposition::Head;
-use wharf_gateway::{Active, Caller, Permit, Right};
+use wharf_gateway::{Active, Caller, Permit, Refusal, Right};
 use wharf_model::{GroupingKey, duration};
 use wharf_store::{FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, Snapshot, UnixNanos};
 
 use super::{Draft, GROUPS_HEADER, Line, Part};
 use crate::answer::respond;
 use crate::answer::status;
+use crate::answer::streamed::{self, Flow};
 use crate::request::{parameters, query};
 use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 use crate::workers;
-
-/// Lines go out in parts of about this size.
-const PART_BYTES: usize = 64 * 1024;
-/// Parts that wait for a slow reader.
-const PARTS: usize = 4;
 
 /// Answers with those of the groups that whoever asks may see.
 pub(crate) async fn handle(
@@ -43,43 +37,43 @@ pub(crate) async fn handle(
         if !selectors.is_empty() {
             snapshot = snapshot.matching(&selectors);
         }
-        Ok(respond_with(service, snapshot, place))
+        respond_with(service, snapshot, place)
     });
     exported.await.unwrap_or_else(status::answer)
 }
 
-fn respond_with(service: Arc<Service>, snapshot: Snapshot, place: Permit) -> Response<ResponseBody> {
-    let (sender, receiver) = mpsc::channel(PARTS);
+fn respond_with(
+    service: Arc<Service>,
+    snapshot: Snapshot,
+    place: Permit,
+) -> Result<Response<ResponseBody>, Refusal> {
     let groups = HeaderValue::from(snapshot.totals().groups as u64);
-    tokio::task::spawn_blocking(move || write(&service, &snapshot, &sender));
-    let body = ResponseBody::parts(receiver).holding(place);
+    let body = streamed::body(|flow| write(service, snapshot, flow))?.holding(place);
     let mut response = respond::with_type(StatusCode::OK, "application/x-ndjson", body);
     response
         .headers_mut()
         .insert(HeaderName::from_static(GROUPS_HEADER), groups);
-    response
+    Ok(response)
 }
 
-/// Writes until all is said, or nobody listens any more.
-fn write(service: &Service, snapshot: &Snapshot, sender: &mpsc::Sender<Bytes>) {
+async fn write(service: Arc<Service>, snapshot: Snapshot, flow: Flow) -> Vec<u8> {
     let rules = service.gateway.policy();
-    let mut part = Vec::with_capacity(PART_BYTES);
-    for (key, fragments) in snapshot.groups_in_turn() {
-        let line = line(service, &rules, snapshot, key, &fragments);
+    let mut lines = Vec::new();
+    let mut fragments = snapshot.fragments_in_turn().peekable();
+    while let Some(first) = fragments.next() {
+        let mut group = vec![first];
+        while let Some(other) = fragments.next_if(|other| other.key() == first.key()) {
+            group.push(other);
+        }
+        let line = line(&service, &rules, &snapshot, first.key(), &group);
         // Strings and numbers in memory: there is nothing that could fail.
-        if serde_json::to_writer(&mut part, &line).is_err() {
-            return;
+        if serde_json::to_writer(&mut lines, &line).is_err() {
+            break;
         }
-        part.push(b'\n');
-        if part.len() >= PART_BYTES {
-            let full = std::mem::replace(&mut part, Vec::with_capacity(PART_BYTES));
-            if sender.blocking_send(full.into()).is_err() {
-                return;
-            }
-        }
+        lines.push(b'\n');
+        flow.pass(&mut lines).await;
     }
-    // A reader that is gone misses nothing.
-    drop(sender.blocking_send(part.into()));
+    lines
 }
 
 fn line(

@@ -50,6 +50,11 @@ impl Marks {
         self.lengths.iter().map(|length| *length as usize)
     }
 
+    /// The bytes of text of a fragment.
+    pub(super) fn length(&self, position: usize) -> usize {
+        self.lengths.get(position).map_or(0, |length| *length as usize)
+    }
+
     /// Where the text of a fragment begins, and how long it is.
     pub(super) fn place(&self, position: usize) -> (usize, usize) {
         let (before, rest) = self.lengths.split_at(position);
