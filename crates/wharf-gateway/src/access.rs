@@ -7,5 +7,4 @@ pub(crate) mod randomness;
 pub(crate) mod right;
 pub(crate) mod rules;
 pub(crate) mod token;
-mod turns;
 pub(crate) mod users;

@@ -17,6 +17,7 @@ mod peer;
 mod places;
 mod policy;
 mod problem;
+mod queue;
 mod rate;
 mod refusal;
 mod settings;
@@ -25,6 +26,7 @@ mod shutdown;
 mod source;
 pub mod telemetry;
 mod time_text;
+mod turns;
 mod wish;
 
 pub use access::caller::Caller;
@@ -59,6 +61,7 @@ pub use policy::{
     ReloadError, TooFast,
 };
 pub use problem::{Problem, Severity};
+pub use queue::{Queue, Turn};
 pub use rate::Rate;
 pub use refusal::{Again, Proofs, Reason, Refusal};
 pub use settings::{AdminApi, AmountLimits, PushSettings, Settings};

@@ -19,13 +19,18 @@ use tokio::sync::watch;
 use crate::access::claim::{Claim, Claims, Credentials};
 use crate::access::hash::PasswordHash;
 use crate::access::randomness::NoRandomness;
-use crate::access::turns::{TooMany, Turns};
 use crate::client::{Client, Remote};
 use crate::lock::lock;
 use crate::places::Places;
+use crate::turns::{Limits, TooMany, Turns};
 
 /// Requests that wait for the outcome of these checks.
 const MAX_WAITING: usize = 4096;
+/// Checks that wait for their turn.
+const TURNS: Limits = Limits {
+    all: 256,
+    of_one_source: 32,
+};
 /// Longer credentials are wrong: those that wait for a check are kept in memory.
 const MAX_CREDENTIALS_BYTES: usize = 8 << 10;
 /// Wrong passwords that are remembered.
@@ -55,12 +60,11 @@ struct User {
 }
 
 /// Checks that have not ended yet.
-#[derive(Default)]
 struct Checks {
     /// What will be told about them.
     outcomes: HashMap<Tag, watch::Receiver<Option<bool>>>,
     /// Those that have not begun.
-    waiting: Turns<Check>,
+    waiting: Turns<Remote, Check>,
     running: usize,
 }
 
@@ -115,7 +119,11 @@ impl Users {
             key: hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())
                 .map_err(|_| NoRandomness)?,
             refused: Mutex::default(),
-            checks: Mutex::default(),
+            checks: Mutex::new(Checks {
+                outcomes: HashMap::new(),
+                waiting: Turns::new(TURNS),
+                running: 0,
+            }),
             waiting: Places::new(MAX_WAITING),
             max_running: (processors / 2).max(1),
         })

@@ -1,7 +1,6 @@
 use std::net::IpAddr;
 
 use super::*;
-use crate::access::turns;
 
 /// Of `s3cret`, at the lowest cost.
 const HASH: &str = "$2b$04$EGNYGlakPdNb60roBdlmWuYTRXiJhVh/.whhyXo7LyWUID1a4nLfK";
@@ -154,25 +153,25 @@ async fn who_asks_for_the_same_check_shares_it_and_each_network_has_few() {
     for guess in 0..100 {
         drop(begin(&guess.to_string(), &format!("2001:db8::{guess}")));
     }
-    assert_eq!(lock(&users.checks).outcomes.len(), turns::MAX_PER_REMOTE);
+    assert_eq!(lock(&users.checks).outcomes.len(), TURNS.of_one_source);
     for guess in 0..1000 {
         drop(begin(&guess.to_string(), &format!("10.0.0.{}", guess / 40)));
     }
-    assert_eq!(lock(&users.checks).outcomes.len(), turns::MAX);
+    assert_eq!(lock(&users.checks).outcomes.len(), TURNS.all);
 }
 
 #[tokio::test]
 async fn a_crowd_of_guesses_makes_room_for_others_and_is_told_to_come_again() {
     let users = stopped(&["alice"]);
-    let guesses: Vec<_> = (0..turns::MAX)
+    let guesses: Vec<_> = (0..TURNS.all)
         .map(|guess| {
             let credentials = basic("alice", &guess.to_string());
-            let from = address(u8::try_from(guess / turns::MAX_PER_REMOTE).unwrap());
+            let from = address(u8::try_from(guess / TURNS.of_one_source).unwrap());
             let users = Arc::clone(&users);
             tokio::spawn(async move { users.admit(credentials, from).await })
         })
         .collect();
-    while lock(&users.checks).outcomes.len() < turns::MAX {
+    while lock(&users.checks).outcomes.len() < TURNS.all {
         tokio::task::yield_now().await;
     }
     let right = basic("alice", "s3cret");
