@@ -26,6 +26,7 @@ use crate::ahead::Ahead;
 use crate::not_durable::NotDurable;
 use crate::parts::Readiness;
 use crate::policy::{Active, Loader, Policies, Policy, Reading};
+use crate::queue::Queue;
 use crate::settings::{MAX_PUSH_BYTES, Settings};
 use crate::settings_file::SettingsFile;
 use crate::telemetry::{self, Telemetry};
@@ -47,6 +48,7 @@ pub struct Gateway {
     /// What the store says that has changed, as far as that has not been booked yet.
     feed: Mutex<Follower>,
     ahead: Ahead,
+    queue: Arc<Queue>,
     policies: Policies,
     settings_files: Vec<Arc<dyn SettingsFile>>,
 }
@@ -84,6 +86,7 @@ impl Gateway {
             readiness: Readiness::default(),
             activity: Activity::new(settings.history_bytes, settings.max_followers, now, instant),
             ahead: Ahead::default(),
+            queue: Queue::of_this_machine(),
             started_at: now,
             clock,
             telemetry,
@@ -153,6 +156,11 @@ impl Gateway {
     /// Why they are, if they are.
     pub fn not_durable(&self) -> Option<&NotDurable> {
         self.not_durable.get()
+    }
+
+    /// Turns at pushes and changes that keep a processor busy.
+    pub fn queue(&self) -> &Arc<Queue> {
+        &self.queue
     }
 
     /// The rules in force.

@@ -8,6 +8,7 @@ mod ahead;
 mod body;
 mod client;
 mod conflict;
+mod effort;
 mod gateway;
 mod limits;
 mod lock;

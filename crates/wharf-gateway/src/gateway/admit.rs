@@ -145,11 +145,6 @@ impl Admission {
         &self.pushed
     }
 
-    /// Whether it replaces a group of very many families: that takes long, also if the push itself is small.
-    pub fn replaces_much(&self) -> bool {
-        self.wish.mode == PushMode::ReplaceGroup && self.gateway.store.is_large(&self.pushed.key)
-    }
-
     /// Its body has come, with so many bytes as they were sent.
     pub fn received(&mut self, body_bytes: u64) {
         self.pushed.content.body_bytes = body_bytes;

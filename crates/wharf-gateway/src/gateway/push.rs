@@ -9,6 +9,7 @@
 //! histories and notices by the feed of the store, also if nobody settles it.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -18,6 +19,7 @@ use wharf_store::{Commit, Facts, KnownBody, PushError, PushOptions, TextBody};
 use crate::activity::{Content, Pushed};
 use crate::body::Body;
 use crate::conflict;
+use crate::effort;
 use crate::gateway::Gateway;
 use crate::gateway::admit::Admission;
 use crate::refusal::{Reason, Refusal};
@@ -53,9 +55,41 @@ enum Outcome {
 }
 
 impl Admission {
-    /// Reads a body and stores what it says: visible to scrapes when this returns, unless it is refused.
+    /// Reads a body and stores what it says: visible to scrapes when this returns, unless it is refused. That may take long.
     pub fn push<B: Body>(self, body: &B) -> Pending {
-        let stored = self.store(body);
+        let Ok(stored) = self.store(body, |_| Ok::<_, Infallible>(()));
+        self.pending(stored)
+    }
+
+    /// The same of a small body, on a thread that others wait for.
+    ///
+    /// # Errors
+    /// If it turns out to take long: nothing has been done then, and it is to be [pushed](Self::push) by another thread.
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is what goes on, and no error to be passed up"
+    )]
+    pub fn push_quickly<B: Body>(self, body: &B) -> Result<Pending, Self> {
+        let (key, rules) = (&self.pushed.key, self.rules.relabelling().len());
+        let takes_long = (body.is_text() && effort::is_much_text(body.bytes(), key))
+            || self.gateway.store.is_large(key)
+            || self.gateway.store.is_claimed(key, self.wish.mode);
+        if takes_long {
+            return Err(self);
+        }
+        let stored = self.store(body, |exposition| {
+            if effort::is_much(exposition, key, rules) {
+                return Err(TakesLong);
+            }
+            Ok(())
+        });
+        match stored {
+            Ok(stored) => Ok(self.pending(stored)),
+            Err(TakesLong) => Err(self),
+        }
+    }
+
+    fn pending(self, stored: Stored) -> Pending {
         let Self {
             gateway,
             source,
@@ -89,8 +123,13 @@ impl Admission {
         }))
     }
 
+    /// Stores what a body says. What has to be decoded is held against `limit` first, before anything is done about it.
     #[inline]
-    fn store<B: Body>(&self, body: &B) -> Stored {
+    fn store<B: Body, E>(
+        &self,
+        body: &B,
+        limit: impl FnOnce(&Exposition<'_>) -> Result<(), E>,
+    ) -> Result<Stored, E> {
         let Self {
             gateway, rules, wish, ..
         } = self;
@@ -113,7 +152,12 @@ impl Admission {
         let outcome = if body.is_text() && rules.relabelling().is_empty() {
             gateway.store.push_text(key, wish.mode, &reading, ttl, now)
         } else {
-            reading.exposition(self).map(|exposition| {
+            let decoded = reading.decode(body.bytes());
+            if let Ok(exposition) = &decoded {
+                limit(exposition)?;
+            }
+            let exposition = decoded.and_then(|exposition| reading.relabelled(exposition, self));
+            exposition.map(|exposition| {
                 let options = PushOptions {
                     mode: wish.mode,
                     ttl,
@@ -128,12 +172,15 @@ impl Admission {
         {
             gateway.store.record_failure_time(key, ttl, now);
         }
-        Stored {
+        Ok(Stored {
             outcome,
             content: reading.content.get(),
-        }
+        })
     }
 }
+
+/// Whoever pushes has no time for it.
+struct TakesLong;
 
 /// What has become of a body, and what was in it.
 struct Stored {
@@ -228,8 +275,11 @@ impl<B: Body> Reading<'_, B> {
     }
 
     /// What the body says after the rules have worked on it.
-    fn exposition(&self, admission: &Admission) -> Result<Exposition<'_>, Refusal> {
-        let mut exposition = self.decode(self.body.bytes())?;
+    fn relabelled<'e>(
+        &self,
+        mut exposition: Exposition<'e>,
+        admission: &Admission,
+    ) -> Result<Exposition<'e>, Refusal> {
         self.was_read(&exposition);
         let Admission { rules, pushed, .. } = admission;
         self.gateway

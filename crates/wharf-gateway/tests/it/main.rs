@@ -6,4 +6,5 @@ mod conformance;
 mod deleting;
 mod inputs;
 mod outcomes;
+mod quick;
 mod support;

@@ -119,16 +119,15 @@ pub(crate) fn codings(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     words.filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case("identity"))
 }
 
-/// Bodies above this size, as they are sent, count as large.
-pub(crate) const LARGE_BYTES: usize = 1 << 20;
-/// How many large bodies, or bodies that have to be expanded, are dealt with at once.
-pub(crate) const MAX_LARGE: usize = 16;
+/// Bodies above this size, as they are sent, count as large while they are received.
+const LARGE_BYTES: usize = 1 << 20;
+/// So many bodies of the largest size may be on their way.
+const MAX_LARGE: usize = 16;
 /// What has to come of a large body within [`PACE_TIME`], again and again. Who sends less holds memory that others may need.
 const PACE_BYTES: usize = 640 << 10;
 const PACE_TIME: Duration = Duration::from_secs(10);
 
-/// Places for the megabytes of bodies being received, beyond the first of each: those of as many bodies of the largest
-/// size as are dealt with at once.
+/// Places for the megabytes of bodies being received, beyond the first of each.
 pub(crate) fn places(limit_bytes: usize) -> Arc<Places> {
     Places::new(limit_bytes.div_ceil(LARGE_BYTES).saturating_mul(MAX_LARGE))
 }
@@ -304,6 +303,54 @@ pub(crate) fn expand(encoding: ContentEncoding, body: Bytes, limit_bytes: usize)
     }
 }
 
+/// Bodies up to this size, expanded, take little time.
+const QUICK_BYTES: usize = 64 << 10;
+/// Those that are larger as they were sent are not even tried: what is compressed at all comes to more.
+const QUICK_COMPRESSED_BYTES: usize = QUICK_BYTES / 4;
+
+/// Expands a body if that is quick and comes to little; none if it takes longer, whatever has been sent. Then little time has been
+/// spent on it.
+///
+/// # Errors
+/// As [`expand`].
+pub(crate) fn expand_quickly(
+    encoding: ContentEncoding,
+    body: &Bytes,
+    limit_bytes: usize,
+) -> Result<Option<Bytes>, BodyError> {
+    if encoding == ContentEncoding::Identity {
+        return Ok((body.len() <= QUICK_BYTES).then(|| body.clone()));
+    }
+    let says = announced(encoding, body).unwrap_or(0);
+    if body.len() > QUICK_COMPRESSED_BYTES || says > QUICK_BYTES as u64 {
+        return Ok(None);
+    }
+    // What a body says of itself is only believed if it is much.
+    match expand(encoding, body.clone(), limit_bytes.min(QUICK_BYTES)) {
+        Err(BodyError::Expanded(limit)) if limit < limit_bytes => Ok(None),
+        expanded => expanded.map(Some),
+    }
+}
+
+/// How many bytes a compressed body says it expands to, if it says so. It may be wrong.
+fn announced(encoding: ContentEncoding, body: &[u8]) -> Option<u64> {
+    match encoding {
+        ContentEncoding::Gzip => {
+            let size = body.last_chunk().filter(|_| body.starts_with(b"\x1f\x8b"));
+            size.map(|size| u32::from_le_bytes(*size).into())
+        }
+        ContentEncoding::Zstd => zstd::zstd_safe::get_frame_content_size(body).ok().flatten(),
+        ContentEncoding::Snappy => snap::raw::decompress_len(body)
+            .ok()
+            .filter(|_| !body.starts_with(STREAM_IDENTIFIER))
+            .map(|len| len as u64),
+        ContentEncoding::Identity | ContentEncoding::Deflate => None,
+    }
+}
+
+/// Framed snappy begins with it.
+const STREAM_IDENTIFIER: &[u8] = b"\xff\x06\x00\x00sNaPpY";
+
 fn expand_gzip(body: &[u8], limit_bytes: usize) -> Result<Bytes, BodyError> {
     let text = match body {
         [] => "EOF",
@@ -328,7 +375,6 @@ fn expand_gzip(body: &[u8], limit_bytes: usize) -> Result<Bytes, BodyError> {
 /// Framed snappy begins with a stream identifier; without one the body is taken for the block format, which
 /// remote-write clients use. An empty body is an empty push.
 fn expand_snappy(body: &[u8], limit_bytes: usize) -> Result<Bytes, BodyError> {
-    const STREAM_IDENTIFIER: &[u8] = b"\xff\x06\x00\x00sNaPpY";
     let corrupt = || BodyError::Encoding("snappy: corrupt input".to_owned());
     if body.is_empty() {
         return Ok(Bytes::new());
@@ -483,6 +529,75 @@ mod tests {
             let refused = expand(encoding, body.into(), 1000).unwrap_err();
             assert_eq!(refused, BodyError::Expanded(1000), "{encoding:?}");
         }
+    }
+
+    /// A body of each coding, framed and in one block where there are both.
+    fn compressed(text: &[u8]) -> Vec<(ContentEncoding, Bytes)> {
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        zlib.write_all(text).unwrap();
+        let bodies = [
+            (ContentEncoding::Gzip, gzip(text)),
+            (ContentEncoding::Snappy, framed(text)),
+            (
+                ContentEncoding::Snappy,
+                snap::raw::Encoder::new().compress_vec(text).unwrap(),
+            ),
+            (ContentEncoding::Zstd, zstd::encode_all(text, 1).unwrap()),
+            (ContentEncoding::Deflate, zlib.finish().unwrap()),
+        ];
+        bodies.map(|(encoding, body)| (encoding, body.into())).into()
+    }
+
+    #[test]
+    fn what_is_small_when_it_is_expanded_is_expanded_at_once() {
+        let text = vec![b'a'; QUICK_BYTES];
+        for (encoding, body) in compressed(&text) {
+            let expanded = expand_quickly(encoding, &body, usize::MAX - 1).unwrap();
+            assert_eq!(expanded.map(|body| body.len()), Some(QUICK_BYTES), "{encoding:?}");
+        }
+        let plain = Bytes::from(text);
+        let expanded = expand_quickly(ContentEncoding::Identity, &plain, usize::MAX - 1);
+        assert_eq!(expanded, Ok(Some(plain)));
+    }
+
+    #[test]
+    fn what_turns_out_to_be_large_is_left_to_others() {
+        let text = vec![b'a'; QUICK_BYTES + 1];
+        for (encoding, body) in compressed(&text) {
+            assert_eq!(
+                expand_quickly(encoding, &body, usize::MAX - 1),
+                Ok(None),
+                "{encoding:?}"
+            );
+        }
+        let plain = Bytes::from(text);
+        assert_eq!(
+            expand_quickly(ContentEncoding::Identity, &plain, usize::MAX - 1),
+            Ok(None)
+        );
+    }
+
+    #[test]
+    fn a_body_that_says_that_it_is_small_and_is_not_is_left_to_others() {
+        let mut body = gzip(&vec![b'a'; 1 << 20]);
+        let size_at = body.len() - 4;
+        body[size_at..].copy_from_slice(&[1, 0, 0, 0]);
+        let found = expand_quickly(ContentEncoding::Gzip, &body.into(), usize::MAX - 1);
+        assert_eq!(found, Ok(None));
+        // As many members as one likes, the last one empty.
+        let members = [gzip(&vec![b'a'; 1 << 20]), gzip(b"")].concat();
+        let found = expand_quickly(ContentEncoding::Gzip, &members.into(), usize::MAX - 1);
+        assert_eq!(found, Ok(None));
+    }
+
+    #[test]
+    fn a_small_limit_is_a_limit_for_what_is_quick_too() {
+        for (encoding, body) in compressed(&[b'a'; 1001]) {
+            let refused = expand_quickly(encoding, &body, 1000).unwrap_err();
+            assert_eq!(refused, BodyError::Expanded(1000), "{encoding:?}");
+        }
+        let broken = Bytes::from_static(b"hello world\n");
+        assert!(expand_quickly(ContentEncoding::Gzip, &broken, usize::MAX - 1).is_err());
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wharf_exposition::{openmetrics, protobuf, text};
 use wharf_gateway::{Body, Caller, Peer, Permit, Places, Reason, Refusal};
 use wharf_model::Exposition;
@@ -13,14 +12,9 @@ use wharf_model::name::NameRule;
 
 use crate::request::advice;
 use crate::request::arrived::Arrived;
-use crate::request::body::{self, ContentEncoding};
+use crate::request::body::{self, BodyError, ContentEncoding};
 use crate::request::content::{self, BodyFormat};
 use crate::settings::BodySettings;
-
-/// Bodies from this size on are decoded away from the threads that serve connections.
-const LARGE_BODY_BYTES: usize = 64 * 1024;
-/// The same for compressed ones, which may expand a thousand times.
-const LARGE_COMPRESSED_BYTES: usize = 4 * 1024;
 
 /// How bodies are received and read.
 #[derive(Debug)]
@@ -31,8 +25,6 @@ pub(crate) struct Bodies {
     timeout: Duration,
     /// Places for large bodies being received.
     receiving: Arc<Places>,
-    /// And for bodies being dealt with that are large or have to be expanded.
-    large: Arc<Semaphore>,
     /// Whether the text format is read as strictly as the Pushgateway reads it.
     strict_text: bool,
     /// Which names there may be.
@@ -43,7 +35,6 @@ impl Bodies {
     pub(crate) fn new(settings: &BodySettings, timeout: Duration, names: NameRule) -> Self {
         Self {
             receiving: body::places(settings.max_bytes),
-            large: Arc::new(Semaphore::new(body::MAX_LARGE)),
             max_bytes: settings.max_bytes,
             timeout,
             strict_text: settings.strict_text,
@@ -59,7 +50,7 @@ pub(crate) struct Received {
     format: BodyFormat,
     body: Bytes,
     /// Held as long as this is.
-    _places: (Option<Permit>, Option<OwnedSemaphorePermit>),
+    _places: Option<Permit>,
     peer: Option<Peer>,
 }
 
@@ -69,20 +60,13 @@ impl Received {
         let (parts, incoming) = (*request).into_parts();
         let receiving = (&bodies.receiving, &caller.client());
         let (limit, timeout) = (bodies.max_bytes, bodies.timeout);
-        let (body, received) = body::read(&parts.headers, incoming, limit, timeout, receiving).await?;
-        let encoding = ContentEncoding::of(&parts.headers);
-        // Whoever has a place only computes, so that this does not take long.
-        let place = if encoding != ContentEncoding::Identity || body.len() > body::LARGE_BYTES {
-            Arc::clone(&bodies.large).acquire_owned().await.ok()
-        } else {
-            None
-        };
+        let (body, places) = body::read(&parts.headers, incoming, limit, timeout, receiving).await?;
         Ok(Self {
-            encoding,
+            encoding: ContentEncoding::of(&parts.headers),
             format: content::format(&parts.headers),
             headers: parts.headers,
             body,
-            _places: (received, place),
+            _places: places,
             peer: parts.extensions.get::<Peer>().copied(),
         })
     }
@@ -92,26 +76,30 @@ impl Received {
         self.body.len() as u64
     }
 
-    /// Whether there is much to do about it.
-    pub(crate) fn is_large(&self) -> bool {
-        let from = match self.encoding {
-            ContentEncoding::Identity => LARGE_BODY_BYTES,
-            _ => LARGE_COMPRESSED_BYTES,
-        };
-        self.body.len() >= from
+    /// The body without its compression, if that is quick and leaves little to be read.
+    pub(crate) fn expand_quickly<'r>(&'r self, bodies: &'r Bodies) -> Result<Option<Expanded<'r>>, Refusal> {
+        let bytes = body::expand_quickly(self.encoding, &self.body, bodies.max_bytes);
+        let bytes = bytes.map_err(|error| self.refusal(error))?;
+        Ok(bytes.map(|bytes| self.expanded(bytes, bodies)))
     }
 
     /// The body without its compression.
     pub(crate) fn expand<'r>(&'r self, bodies: &'r Bodies) -> Result<Expanded<'r>, Refusal> {
-        let expanded = body::expand(self.encoding, self.body.clone(), bodies.max_bytes);
-        let bytes = expanded.map_err(|error| {
-            Refusal::from(error).with_advice(&advice::on_coding(&self.headers, &self.body))
-        })?;
-        Ok(Expanded {
+        let bytes = body::expand(self.encoding, self.body.clone(), bodies.max_bytes);
+        let bytes = bytes.map_err(|error| self.refusal(error))?;
+        Ok(self.expanded(bytes, bodies))
+    }
+
+    fn expanded<'r>(&'r self, bytes: Bytes, bodies: &'r Bodies) -> Expanded<'r> {
+        Expanded {
             bytes,
             received: self,
             bodies,
-        })
+        }
+    }
+
+    fn refusal(&self, error: BodyError) -> Refusal {
+        Refusal::from(error).with_advice(&advice::on_coding(&self.headers, &self.body))
     }
 }
 

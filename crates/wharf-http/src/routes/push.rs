@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use wharf_gateway::{Admission, Caller, Content, Pending, Pushed, Refusal, Right, Settled, Source};
+use wharf_gateway::{Admission, Caller, Content, Pushed, Refusal, Right, Settled, Source};
 
 use crate::answer::respond;
 use crate::answer::status;
@@ -105,31 +105,53 @@ async fn push(
         Err(refusal) => return Err(admission.refuse(refusal)),
     };
     admission.received(received.len());
-    let pending = if received.is_large() || admission.replaces_much() {
-        let (worker, source, pushed) = (
-            Arc::clone(service),
-            admission.source(),
-            admission.pushed().clone(),
-        );
-        let run = tokio::task::spawn_blocking(move || store(&worker, admission, &received));
-        run.await.unwrap_or_else(|_| {
-            let refusal = Refusal::internal();
-            service.gateway.refuse(source, Some(pushed), &refusal);
-            Err(refusal)
-        })
-    } else {
-        service.gateway.yield_while_busy().await;
-        let pending = store(service, admission, &received);
-        // Its places are not for those who wait for the disk.
-        drop(received);
-        pending
+    let quick = match received.expand_quickly(&service.bodies) {
+        Ok(quick) => quick,
+        Err(refusal) => return Err(admission.refuse(refusal)),
     };
-    pending?.settle().await
+    if let Some(body) = quick {
+        service.gateway.yield_while_busy().await;
+        match admission.push_quickly(&body) {
+            Ok(pending) => {
+                drop(body);
+                // Its places are not for those who wait for the disk.
+                drop(received);
+                return pending.settle().await;
+            }
+            Err(takes_long) => admission = takes_long,
+        }
+    }
+    // Rare, and large beside what is not.
+    Box::pin(push_when_it_is_its_turn(service, admission, received)).await
 }
 
-fn store(service: &Service, admission: Admission, received: &Received) -> Result<Pending, Refusal> {
-    match received.expand(&service.bodies) {
-        Ok(body) => Ok(admission.push(&body)),
-        Err(refusal) => Err(admission.refuse(refusal)),
-    }
+/// Pushes what takes long: on another thread, and when its client has a turn.
+async fn push_when_it_is_its_turn(
+    service: &Arc<Service>,
+    admission: Admission,
+    received: Received,
+) -> Result<Settled, Refusal> {
+    let turn = match service.gateway.queue().turn(&admission.caller().client()).await {
+        Ok(turn) => turn,
+        Err(refusal) => return Err(admission.refuse(refusal)),
+    };
+    let (worker, source, pushed) = (
+        Arc::clone(service),
+        admission.source(),
+        admission.pushed().clone(),
+    );
+    let run = tokio::task::spawn_blocking(move || {
+        // It ends before the disk is waited for.
+        let _turn = turn;
+        match received.expand(&worker.bodies) {
+            Ok(body) => Ok(admission.push(&body)),
+            Err(refusal) => Err(admission.refuse(refusal)),
+        }
+    });
+    let pending = run.await.unwrap_or_else(|_| {
+        let refusal = Refusal::internal();
+        service.gateway.refuse(source, Some(pushed), &refusal);
+        Err(refusal)
+    });
+    pending?.settle().await
 }

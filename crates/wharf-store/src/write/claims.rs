@@ -13,6 +13,8 @@ use wharf_model::GroupingKey;
 /// The groups that are claimed.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
+    /// Number of groups that are claimed.
+    count: AtomicUsize,
     /// Number of groups that nobody else may push to.
     closed: AtomicUsize,
     claimed: Mutex<Vec<Claimed>>,
@@ -39,8 +41,20 @@ impl Claims {
         own.sort_unstable();
         own.dedup();
         let is_closed = false;
+        self.count.fetch_add(own.len(), Ordering::AcqRel);
         claimed.extend(own.iter().cloned().map(|key| Claimed { key, is_closed }));
         Claim { claims: self, own }
+    }
+
+    /// Whether who would change this group now would have to wait: of those who claim it, for any claim; of others, while somebody has
+    /// closed it. Costs a look at a number while nobody has claimed any.
+    pub(crate) fn would_wait(&self, key: &GroupingKey, claims: bool) -> bool {
+        let count = if claims { &self.count } else { &self.closed };
+        count.load(Ordering::Acquire) > 0
+            && self
+                .lock()
+                .iter()
+                .any(|claimed| (claims || claimed.is_closed) && claimed.key == *key)
     }
 
     /// Waits while somebody has closed the group. Costs a look at a number while nobody has closed any.
@@ -95,6 +109,7 @@ impl Drop for Claim<'_> {
             }
             !is_own
         });
+        self.claims.count.fetch_sub(self.own.len(), Ordering::AcqRel);
         drop(claimed);
         self.claims.given_back.notify_all();
     }
@@ -118,7 +133,10 @@ mod tests {
         let claim = claims.claim([&a, &b].into_iter());
         // A claim alone stops nobody but those who claim as well.
         claims.wait_for(&a);
+        assert!(claims.would_wait(&a, true) && !claims.would_wait(&a, false));
+        assert!(!claims.would_wait(&key("c"), true));
         claim.close(&a);
+        assert!(claims.would_wait(&a, false) && !claims.would_wait(&b, false));
         claim.close(&a);
         claims.wait_for(&b);
         claims.wait_for(&key("c"));
@@ -135,6 +153,7 @@ mod tests {
             waited.recv().unwrap();
         });
         assert_eq!(claims.closed.load(Ordering::Acquire), 0);
+        assert_eq!(claims.count.load(Ordering::Acquire), 0);
         assert!(claims.lock().is_empty());
     }
 

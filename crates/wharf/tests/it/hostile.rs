@@ -2,6 +2,7 @@
 //! honest pusher gets its answers, and memory stays within bounds.
 
 pub(crate) mod http2;
+mod turns;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

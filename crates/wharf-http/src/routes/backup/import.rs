@@ -67,7 +67,9 @@ async fn import(
         now: service.gateway.now(),
         overwrites,
     };
+    let turn = service.gateway.queue().turn(&caller.client()).await?;
     let run = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let body = received.expand(&import.service.bodies)?;
         import.run(body.bytes())
     });

@@ -118,8 +118,17 @@ async fn push(
         Ok(received) => received,
         Err(refusal) => return Err(admission.refuse(refusal)),
     };
+    // How many groups it has, and what becomes of each, nobody knows yet: so it counts as long.
+    let turn = match service.gateway.queue().turn(&admission.caller().client()).await {
+        Ok(turn) => turn,
+        Err(refusal) => return Err(admission.refuse(refusal)),
+    };
     let (worker, source) = (Arc::clone(service), admission.source());
-    let run = tokio::task::spawn_blocking(move || store(&worker, admission, &received, &grouping));
+    let run = tokio::task::spawn_blocking(move || {
+        // It ends before the disk is waited for.
+        let _turn = turn;
+        store(&worker, admission, &received, &grouping)
+    });
     let pending = run.await.unwrap_or_else(|_| {
         let refusal = Refusal::internal();
         service.gateway.refuse(source, None, &refusal);

@@ -1,0 +1,114 @@
+//! What it takes to read a push and to render its lines, before the store has seen any of it: in bytes that are read and written.
+//!
+//! A push may come to much more than was sent: the labels of its group stand on each line, those of a histogram on the line of
+//! each bucket, and relabelling rules look at all labels of a metric, one rule after the other.
+
+use wharf_model::{Exposition, GroupingKey, Metric, Value};
+
+/// A push that comes to no more takes a millisecond or so. It is dealt with where it has come; for more another thread
+/// is found, since others wait for this one.
+pub(crate) const QUICK_BYTES: usize = 256 << 10;
+
+/// The shortest line that has a sample.
+const SHORTEST_LINE: usize = "m 1\n".len();
+
+/// Whether text comes to more than is quick, when the labels of its group stand on each line.
+pub(crate) fn is_much_text(text: &[u8], key: &GroupingKey) -> bool {
+    let key_bytes = key.as_bytes().len();
+    let rendered = |lines: usize| text.len().saturating_add(lines.saturating_mul(key_bytes));
+    // Mostly not even the shortest lines would make much of it, so that nobody has to count them.
+    rendered(text.len() / SHORTEST_LINE) > QUICK_BYTES && rendered(lines(text)) > QUICK_BYTES
+}
+
+fn lines(text: &[u8]) -> usize {
+    text.split(|byte| *byte == b'\n').count()
+}
+
+/// Whether a push that has been read comes to more than is quick, with so many rules that look at each of its metrics.
+pub(crate) fn is_much(exposition: &Exposition<'_>, key: &GroupingKey, rules: usize) -> bool {
+    let key_bytes = key.as_bytes().len();
+    let mut bytes = exposition.source().len();
+    for family in &exposition.families {
+        for metric in &family.metrics {
+            let labels = exposition.labels(metric.labels);
+            let labels: usize = labels.map(|(name, value)| name.len() + value.len()).sum();
+            let line = family.name.len() + labels + key_bytes;
+            let times = rules.saturating_add(lines_of(exposition, metric));
+            bytes = bytes.saturating_add(line.saturating_mul(times));
+            if bytes > QUICK_BYTES {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// How many lines of text a metric has.
+fn lines_of(exposition: &Exposition<'_>, metric: &Metric) -> usize {
+    match metric.value {
+        Value::Number(_) | Value::Missing => 1,
+        // With the sum and the count.
+        Value::Summary(index) => exposition.summary(index).quantiles.len() + 2,
+        // With a bucket for everything.
+        Value::Histogram(index) => exposition.histogram(index).map_or(0, |it| it.buckets.len()) + 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_exposition::{protobuf, text};
+
+    use super::*;
+
+    fn key(job_bytes: usize) -> GroupingKey {
+        GroupingKey::new([("job", "j".repeat(job_bytes).as_str())]).unwrap()
+    }
+
+    fn read(text: &str) -> Exposition<'_> {
+        text::decode(text.as_bytes(), text::Options::default()).unwrap()
+    }
+
+    #[test]
+    fn the_labels_of_the_group_stand_on_each_line() {
+        let text = "metric{label=\"value\"} 1\n".repeat(1000);
+        assert!(!is_much_text(text.as_bytes(), &key(100)));
+        assert!(is_much_text(text.as_bytes(), &key(300)));
+        // Few lines, however long they are.
+        let text = format!("metric{{label=\"{}\"}} 1\n", "v".repeat(60_000));
+        assert!(!is_much_text(text.as_bytes(), &key(60_000)));
+        assert!(is_much_text(text.repeat(4).as_bytes(), &key(60_000)));
+    }
+
+    #[test]
+    fn of_formats_that_are_no_text_what_they_say_counts() {
+        let series = |count: usize| -> String {
+            let lines = (0..count).map(|number| format!("m{{n=\"{number}\"}} 1\n"));
+            lines.collect()
+        };
+        assert!(!is_much(&read(&series(1000)), &key(100), 0));
+        assert!(is_much(&read(&series(1000)), &key(300), 0));
+        // Each rule looks at each metric.
+        assert!(is_much(&read(&series(1000)), &key(100), 2));
+        assert!(!is_much(&read(&series(10)), &key(100), 100));
+    }
+
+    #[test]
+    fn the_labels_of_a_histogram_stand_on_the_line_of_each_bucket() {
+        // A family `h` of type histogram, whose metric has one label and a thousand buckets of two bytes each.
+        let value = "v".repeat(1000);
+        let mut histogram = b"\x3a\xd0\x0f".to_vec();
+        histogram.extend(b"\x1a\x00".repeat(1000));
+        let label = [b"\x0a\x01l\x12\xe8\x07", value.as_bytes()].concat();
+        let metric = [b"\x0a\xee\x07", &*label, &histogram].concat();
+        let metric_len = u16::try_from(metric.len()).unwrap();
+        let mut family = b"\x0a\x01h\x18\x04\x22".to_vec();
+        family.extend([(metric_len & 0x7f) as u8 | 0x80, (metric_len >> 7) as u8]);
+        family.extend(&metric);
+        let family_len = u16::try_from(family.len()).unwrap();
+        let mut body = vec![(family_len & 0x7f) as u8 | 0x80, (family_len >> 7) as u8];
+        body.extend(&family);
+        let exposition = protobuf::decode(&body).unwrap();
+        assert_eq!(exposition.buckets.len(), 1000);
+        assert!(body.len() < 4000 && is_much(&exposition, &key(1), 0));
+    }
+}

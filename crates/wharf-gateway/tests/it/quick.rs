@@ -1,0 +1,102 @@
+//! Which pushes are dealt with on a thread that others wait for: those that are quick, whatever was sent.
+
+use wharf_gateway::{Admission, Input, Policy, Settings, Settled, Wish};
+use wharf_model::GroupingKey;
+use wharf_model::name::NameRule;
+use wharf_relabel::{Action, Rule, RuleSource};
+use wharf_store::PushMode;
+
+use crate::inputs::{Text, source};
+use crate::support::{World, anybody, key, plain, world};
+
+fn admit(world: &World, key: GroupingKey, mode: PushMode) -> Admission {
+    let wish = Wish {
+        mode,
+        ttl: None,
+        pushed_at: None,
+    };
+    let source = source(&world.gateway, Input::Push);
+    let admitted = world.gateway.admit(&anybody(), source, (key, mode), || Ok(wish));
+    admitted.unwrap()
+}
+
+fn series(count: usize) -> Text {
+    let lines = (0..count).map(|number| format!("m{{n=\"{number}\"}} 1\n"));
+    Text(lines.collect())
+}
+
+/// Whether a push is quick; if it is not, it is stored all the same.
+async fn is_quick(world: &World, key: GroupingKey, mode: PushMode, body: &Text) -> bool {
+    let pushed = admit(world, key, mode).push_quickly(body);
+    let is_quick = pushed.is_ok();
+    let pending = pushed.unwrap_or_else(|takes_long| takes_long.push(body));
+    assert_eq!(pending.settle().await, Ok(Settled::Stored));
+    is_quick
+}
+
+#[tokio::test]
+async fn an_ordinary_push_is_quick() {
+    let world = plain();
+    for mode in [
+        PushMode::ReplaceGroup,
+        PushMode::ReplaceFamilies,
+        PushMode::ReplaceSeries,
+    ] {
+        assert!(is_quick(&world, key("a"), mode, &series(100)).await, "{mode:?}");
+    }
+    assert_eq!(world.hour(), (3, 0));
+}
+
+#[tokio::test]
+async fn a_push_whose_group_has_long_labels_takes_as_long_as_its_lines() {
+    let world = plain();
+    let long = key(&"j".repeat(60_000));
+    let mode = PushMode::ReplaceGroup;
+    assert!(is_quick(&world, long.clone(), mode, &series(3)).await);
+    assert!(!is_quick(&world, long, mode, &series(10)).await);
+    // Booked once, although it was begun twice.
+    assert_eq!(world.hour(), (2, 0));
+}
+
+#[tokio::test]
+async fn rules_that_look_at_long_labels_take_long() {
+    let policy = |rules: usize| Policy {
+        relabelling: (0..rules).map(|_| rule()).collect(),
+        ..Policy::default()
+    };
+    let value = "v".repeat(10_000);
+    let body = Text(format!(
+        "m{{a=\"{value}\"}} 1\nm{{a=\"{value}\",b=\"\"}} 1\nm{{a=\"{value}\",b=\"c\"}} 1\n"
+    ));
+    for (rules, expected) in [(1, true), (20, false)] {
+        let world = world(Settings::default(), policy(rules));
+        let found = is_quick(&world, key("a"), PushMode::ReplaceGroup, &body).await;
+        assert_eq!(found, expected, "{rules} rules");
+    }
+}
+
+fn rule() -> Rule {
+    let source = RuleSource {
+        action: Some(Action::Drop),
+        source_labels: Some(vec!["a".to_owned()]),
+        regex: Some("v*w".to_owned()),
+        ..RuleSource::default()
+    };
+    Rule::new(source, NameRule::Utf8).unwrap()
+}
+
+#[tokio::test]
+async fn a_small_push_to_a_group_of_very_many_families_takes_long() {
+    let world = plain();
+    let families: String = (0..2000).map(|number| format!("f{number} 1\n")).collect();
+    let mode = PushMode::ReplaceGroup;
+    assert!(is_quick(&world, key("a"), mode, &Text(families)).await);
+    for mode in [
+        PushMode::ReplaceSeries,
+        PushMode::ReplaceFamilies,
+        PushMode::ReplaceGroup,
+    ] {
+        assert!(!is_quick(&world, key("a"), mode, &series(1)).await, "{mode:?}");
+    }
+    assert!(is_quick(&world, key("a"), mode, &series(1)).await);
+}

@@ -1,0 +1,93 @@
+//! Small requests that keep a processor busy for long. An honest client beside them is answered before they are done with.
+
+use std::io::{ErrorKind, Write as _};
+use std::net::TcpStream;
+
+use wharf_testkit::http::{Request, get, put};
+use wharf_testkit::{Gateway, body};
+
+use super::{open, status_elsewhere};
+use crate::wharf;
+
+/// An attack that is under way: requests from one address, each sent in full over a connection of its own.
+struct Attack(Vec<TcpStream>);
+
+impl Attack {
+    fn begin(gateway: &Gateway, requests: usize, request: &[u8]) -> Self {
+        let streams = (0..requests).map(|_| {
+            let mut stream = open(gateway);
+            stream.write_all(request).unwrap();
+            stream
+        });
+        Self(streams.collect())
+    }
+
+    /// How many of the requests have not been answered yet.
+    fn under_way(&mut self) -> usize {
+        let waiting = self.0.iter_mut().filter(|stream| {
+            stream.set_nonblocking(true).unwrap();
+            let answered = stream.peek(&mut [0]);
+            matches!(answered, Err(error) if error.kind() == ErrorKind::WouldBlock)
+        });
+        waiting.count()
+    }
+}
+
+/// What is pushed to a group by a body that is compressed.
+fn compressed(job: &str, encoding: &str, body: Vec<u8>) -> Vec<u8> {
+    let request = put(&format!("/metrics/job/{job}"))
+        .header("Content-Encoding", encoding)
+        .body(body);
+    request.to_bytes()
+}
+
+/// Text that costs much to read: so many families without metrics.
+fn families(count: usize) -> String {
+    let lines: Vec<_> = (0..count)
+        .map(|number| format!("# TYPE a{number:x} gauge\n"))
+        .collect();
+    lines.concat()
+}
+
+/// Series of one family.
+fn series(count: usize) -> String {
+    let lines: Vec<_> = (0..count)
+        .map(|number| format!("h{{n=\"{number}\"}} 1\n"))
+        .collect();
+    lines.concat()
+}
+
+#[track_caller]
+fn check_answered_first(gateway: &Gateway, attack: &mut Attack, requests: &[Request]) {
+    for request in requests {
+        assert_eq!(status_elsewhere(gateway, request), "HTTP/1.1 200");
+    }
+    let under_way = attack.under_way();
+    // Those that were begun may have ended, and the next ones.
+    assert!(under_way >= attack.0.len() / 2, "{under_way} are under way");
+}
+
+#[test]
+fn whose_bodies_take_long_to_be_read_waits_and_others_take_turns_with_it() {
+    let gateway = wharf().start();
+    let text = families(100_000);
+    for (encoding, body) in [
+        ("gzip", body::gzip(text.as_bytes())),
+        ("zstd", body::zstd(text.as_bytes())),
+    ] {
+        let mut attack = Attack::begin(&gateway, 40, &compressed("attack", encoding, body));
+        let (small, large) = (body::gzip(b"h 1\n"), body::gzip(series(2000).as_bytes()));
+        let honest = |body| {
+            put("/metrics/job/honest")
+                .header("Content-Encoding", "gzip")
+                .body(body)
+        };
+        let honest = [
+            // Quick ones need no turn, and one that is not gets the next.
+            honest(small),
+            get("/-/healthy"),
+            honest(large),
+        ];
+        check_answered_first(&gateway, &mut attack, &honest);
+    }
+}
