@@ -9,24 +9,22 @@ use crate::transport::chunks::ResponseBody;
 
 /// An answer of the API: the data in its envelope.
 pub(crate) fn answer(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
-    let mut response = enveloped(status, write_data);
-    share(&mut response);
-    response
+    shared(enveloped(status, write_data))
 }
 
 /// The same for the gateway's own page only: no other may read what the Pushgateway would not show it.
 pub(crate) fn private(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) -> Response<ResponseBody> {
-    let mut response = enveloped(status, write_data);
-    let no_store = HeaderValue::from_static("no-store");
-    response.headers_mut().insert(CACHE_CONTROL, no_store);
-    response
+    unshared(enveloped(status, write_data))
 }
 
-/// The same as [`answer`] for what may be long: a success whose body has been begun with [`open`].
+/// A success as [`answer`] has it, of a body that was begun with [`open`].
 pub(crate) fn streamed(body: ResponseBody) -> Response<ResponseBody> {
-    let mut response = respond::with_type(StatusCode::OK, "application/json", body);
-    share(&mut response);
-    response
+    shared(respond::with_type(StatusCode::OK, "application/json", body))
+}
+
+/// A success as [`private`] has it, of a body that was begun with [`open`].
+pub(crate) fn streamed_private(body: ResponseBody) -> Response<ResponseBody> {
+    unshared(respond::with_type(StatusCode::OK, "application/json", body))
 }
 
 /// The beginning of the envelope of a success; the caller writes `data` and its end.
@@ -44,6 +42,17 @@ fn enveloped(status: StatusCode, write_data: impl FnOnce(&mut Vec<u8>)) -> Respo
     write_data(envelope.key("data"));
     envelope.end();
     respond::with_type(status, "application/json", body)
+}
+
+fn shared(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+    share(&mut response);
+    response
+}
+
+fn unshared(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(CACHE_CONTROL, no_store);
+    response
 }
 
 /// On a response: pages of other origins may read it, if they may read anything.

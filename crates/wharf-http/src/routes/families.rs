@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use http::{Response, StatusCode};
+use http::Response;
 use wharf_gateway::{Caller, Refusal, Right};
 use wharf_model::name::NameRule;
 use wharf_model::{GroupingKey, Selector};
-use wharf_store::{FamilyView, FragmentView};
+use wharf_store::{FamilyView, FragmentView, Snapshot};
 
 use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
+use crate::answer::streamed::{self, Flow};
 use crate::request::words::Words;
 use crate::request::{grouping, parameters, query};
 use crate::routes::group::type_name;
@@ -35,7 +36,7 @@ pub(crate) async fn list(
     let place = service.scrape_place(caller);
     let request = ListRequest::of(query);
     let selectors = caller.scope(Right::Read).narrow(Vec::new());
-    let listed = workers::run_in(place, move |_place| {
+    let listed = workers::run_in(place, move |place| {
         let request = request?;
         let mut refused = service.gateway.activity().refused.list();
         let mut snapshot = service.gateway.store().snapshot();
@@ -47,14 +48,10 @@ pub(crate) async fn list(
                     .is_some_and(|key| Selector::any(&selectors, key))
             });
         }
-        Ok(envelope::private(StatusCode::OK, |out| {
-            request.write(
-                snapshot.families(),
-                &refused,
-                service.gateway.settings().pushes.names,
-                out,
-            );
-        }))
+        let page = request.page(&snapshot);
+        let names = service.gateway.settings().pushes.names;
+        let body = streamed::body(|flow| write(snapshot, page, refused, names, flow))?;
+        Ok(envelope::streamed_private(body.holding(place)))
     });
     listed.await.unwrap_or_else(status::answer)
 }
@@ -101,18 +98,11 @@ impl ListRequest {
         self.words.occur_in(&format!("{}\n{help}", family.name()))
     }
 
-    fn write<'a>(
-        &self,
-        families: impl Iterator<Item = FamilyView<'a>>,
-        refused: &[RefusedPush],
-        names: NameRule,
-        out: &mut Vec<u8>,
-    ) {
-        let mut data = Members::object(out);
-        let mut list = Members::array(data.key("families"));
-        let (mut total, mut shown, mut last, mut has_more) = (0, 0, None, false);
-        for family in families.filter(|family| self.passes(*family)) {
-            total += 1;
+    /// Finds out what is to be shown.
+    fn page(&self, snapshot: &Snapshot) -> Page {
+        let mut page = Page::default();
+        for family in snapshot.families().filter(|family| self.passes(*family)) {
+            page.total += 1;
             let is_before = self
                 .cursor
                 .as_deref()
@@ -120,24 +110,57 @@ impl ListRequest {
             if is_before {
                 continue;
             }
-            if shown == self.limit {
-                has_more = true;
+            if page.names.len() == self.limit {
+                page.has_more = true;
                 continue;
             }
-            shown += 1;
-            last = Some(family.name());
-            write_family(list.next(), family, refused, names);
+            page.names.push(family.shared_name());
         }
-        list.end();
-        if let Some(last) = last.filter(|_| has_more) {
-            data.string("next_cursor", last);
-        }
-        data.integer("total", total);
-        data.end();
+        page
     }
 }
 
-fn write_family(out: &mut Vec<u8>, family: FamilyView<'_>, refused: &[RefusedPush], names: NameRule) {
+/// Some families of a list.
+#[derive(Debug, Default)]
+struct Page {
+    names: Vec<Arc<str>>,
+    has_more: bool,
+    /// How many the whole list has.
+    total: u64,
+}
+
+async fn write(
+    snapshot: Snapshot,
+    page: Page,
+    refused: Vec<RefusedPush>,
+    names: NameRule,
+    flow: Flow,
+) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut envelope = envelope::open(&mut body);
+    let mut data = Members::object(envelope.key("data"));
+    let mut list = Members::array(data.key("families"));
+    for family in page.names.iter().filter_map(|name| snapshot.family(name)) {
+        write_family(list.next(), family, &refused, names, &flow).await;
+        flow.pass(list.written()).await;
+    }
+    list.end();
+    if let Some(last) = page.names.last().filter(|_| page.has_more) {
+        data.string("next_cursor", last);
+    }
+    data.integer("total", page.total);
+    data.end();
+    envelope.end();
+    body
+}
+
+async fn write_family(
+    out: &mut Vec<u8>,
+    family: FamilyView<'_>,
+    refused: &[RefusedPush],
+    names: NameRule,
+    flow: &Flow,
+) {
     let mut object = Members::object(out);
     let meta = family.meta();
     let help = meta.and_then(|meta| meta.help.as_deref());
@@ -161,6 +184,7 @@ fn write_family(out: &mut Vec<u8>, family: FamilyView<'_>, refused: &[RefusedPus
         let mut group = Members::object(groups.next());
         write_group(&mut group, key, names);
         group.end();
+        flow.pass(groups.written()).await;
     }
     groups.end();
     let mut helps = Members::array(object.key("helps"));
@@ -172,6 +196,7 @@ fn write_family(out: &mut Vec<u8>, family: FamilyView<'_>, refused: &[RefusedPus
             member.text("unit", Some(&*meta.unit).filter(|unit| !unit.is_empty()));
             member.integer("groups", groups.into());
             member.end();
+            flow.pass(helps.written()).await;
         }
     }
     helps.end();

@@ -14,6 +14,7 @@ use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::numbers;
 use crate::answer::status;
+use crate::answer::streamed::{self, Flow};
 use crate::request::{grouping, parameters, query};
 use crate::routes::groups::{self, Look};
 use crate::service::Service;
@@ -42,17 +43,23 @@ pub(crate) async fn show(
         caller.demand_for(Right::Read, &key)?;
         Ok((key, ShowRequest::of(query)?))
     });
-    let shown = workers::run_in(place, move |_place| {
+    let shown = workers::run_in(place, move |place| {
         let (key, request) = request?;
         let group = service
             .gateway
             .store()
             .group(&key)
             .ok_or_else(|| Refusal::no_group(&key))?;
-        let look = Look::at(&service, EXPIRING_WITHIN);
-        Ok(envelope::private(StatusCode::OK, |out| {
-            request.write(&look, &group, out);
-        }))
+        let worker = Arc::clone(&service);
+        let body = streamed::body(|flow| async move {
+            let mut body = Vec::new();
+            let mut envelope = envelope::open(&mut body);
+            let look = Look::at(&worker, EXPIRING_WITHIN);
+            request.write(&look, &group, envelope.key("data"), &flow).await;
+            envelope.end();
+            body
+        })?;
+        Ok(envelope::streamed_private(body.holding(place)))
     });
     shown.await.unwrap_or_else(status::answer)
 }
@@ -155,7 +162,7 @@ impl ShowRequest {
         Ok(request)
     }
 
-    fn write(&self, look: &Look<'_>, group: &GroupView, out: &mut Vec<u8>) {
+    async fn write(&self, look: &Look<'_>, group: &GroupView, out: &mut Vec<u8>, flow: &Flow) {
         let mut data = Members::object(out);
         groups::write_fields(&mut data, &look.group(group.info()));
         let wanted = |fragment: &FragmentView<'_>| match (&self.family, &self.cursor) {
@@ -167,7 +174,7 @@ impl ShowRequest {
         let mut families = Members::array(data.key("families"));
         let (mut left, mut last) = (MAX_METRICS, None);
         for fragment in fragments.by_ref().take(self.limit) {
-            left -= self.write_family(families.next(), &fragment, left);
+            left -= self.write_family(families.next(), &fragment, left, flow).await;
             last = Some(fragment.name());
         }
         families.end();
@@ -178,7 +185,13 @@ impl ShowRequest {
     }
 
     /// Writes a family with at most so many metrics; how many it has written.
-    fn write_family(&self, out: &mut Vec<u8>, fragment: &FragmentView<'_>, left: usize) -> usize {
+    async fn write_family(
+        &self,
+        out: &mut Vec<u8>,
+        fragment: &FragmentView<'_>,
+        left: usize,
+        flow: &Flow,
+    ) -> usize {
         let meta = fragment.meta();
         let mut object = Members::object(out);
         object.string("name", fragment.name());
@@ -191,15 +204,21 @@ impl ShowRequest {
         object.integer("metrics_total", fragment.metrics() as u64);
         let count = left.min(self.metrics);
         let mut metrics = Members::array(object.key("metrics"));
-        let mut written = 0;
+        let (mut passed, mut written) = (0, 0);
+        let mut pieces = fragment.pieces();
         // Without metrics to show there is nothing to read back.
-        if count > 0 {
-            fragment.decode(|exposition, family: &Family| {
-                for metric in family.metrics.iter().skip(self.offset).take(count) {
+        while written < count
+            && let Some(piece) = pieces.next()
+        {
+            piece.decode(|exposition, family: &Family| {
+                let before = self.offset.saturating_sub(passed);
+                for metric in family.metrics.iter().skip(before).take(count - written) {
                     write_metric(metrics.next(), exposition, metric);
                     written += 1;
                 }
+                passed += family.metrics.len();
             });
+            flow.pass(metrics.written()).await;
         }
         metrics.end();
         object.end();

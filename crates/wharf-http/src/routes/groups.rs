@@ -23,6 +23,7 @@ pub(crate) use self::shown::{Look, write_fields, write_history};
 use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
+use crate::answer::streamed::{self, Flow};
 use crate::request::words::Words;
 use crate::request::{parameters, query};
 use crate::service::Service;
@@ -37,7 +38,7 @@ pub(crate) async fn list(
 ) -> Response<ResponseBody> {
     let place = service.scrape_place(caller);
     let (query, scope) = (query.map(str::to_owned), caller.scope(Right::Read));
-    let listed = workers::run_in(place, move |_place| {
+    let listed = workers::run_in(place, move |place| {
         let mut request = ListRequest::of(query.as_deref())?;
         request.listing.selectors = scope.narrow(request.listing.selectors);
         let look = Look::at(&service, request.filter.expiring_within);
@@ -47,9 +48,16 @@ pub(crate) async fn list(
             let passes = |candidate: &Candidate<'_>| request.filter.passes(&look, candidate);
             service.gateway.store().list_where(&request.listing, &passes)
         };
-        Ok(envelope::answer(StatusCode::OK, |out| {
-            request.write(&look, &page, out);
-        }))
+        let (worker, moment) = (Arc::clone(&service), look.moment);
+        let body = streamed::body(|flow| async move {
+            let mut body = Vec::new();
+            let mut envelope = envelope::open(&mut body);
+            let look = Look::again(&worker, moment);
+            request.write(&look, &page, envelope.key("data"), &flow).await;
+            envelope.end();
+            body
+        })?;
+        Ok(envelope::streamed(body.holding(place)))
     });
     listed.await.unwrap_or_else(status::answer)
 }
@@ -149,7 +157,7 @@ impl ListRequest {
         Ok(request)
     }
 
-    fn write(&self, look: &Look<'_>, page: &Page, out: &mut Vec<u8>) {
+    async fn write(&self, look: &Look<'_>, page: &Page, out: &mut Vec<u8>, flow: &Flow) {
         let mut data = Members::object(out);
         let mut groups = Members::array(data.key("groups"));
         for info in &page.groups {
@@ -157,6 +165,7 @@ impl ListRequest {
             let mut object = Members::object(groups.next());
             for (name, write) in self.fields.iter().filter_map(|at| FIELDS.get(*at)) {
                 write(&group, object.key(name));
+                flow.pass(object.written()).await;
             }
             object.end();
         }

@@ -345,6 +345,11 @@ impl<'a> FamilyView<'a> {
         &self.family.name
     }
 
+    /// The name, for those who keep it.
+    pub fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.family.name)
+    }
+
     /// Type, help and unit as the exposition shows them: of those that the groups say the smallest, so that
     /// every scrape shows the same. None if the family has no metrics.
     pub fn meta(&self) -> Option<&'a FamilyMeta> {

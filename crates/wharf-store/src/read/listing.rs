@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use wharf_model::{GroupingKey, Selector};
 
 use crate::lifetime::Lifetime;
+use crate::memory::family_names::Names;
 use crate::memory::leaf::FragmentView;
 use crate::read::snapshot::{Snapshot, snapshot_of};
 use crate::size::Size;
@@ -122,7 +123,7 @@ impl<'s> Candidate<'s> {
 #[derive(Debug, Clone)]
 pub struct GroupView {
     snapshot: Snapshot,
-    family_names: Vec<Arc<str>>,
+    family_names: Names,
     info: GroupInfo,
     revision: Revision,
 }
@@ -193,7 +194,7 @@ impl Store {
         };
         Some(GroupView {
             info: describe(&snapshot, key, &family_names),
-            family_names: family_names.to_vec(),
+            family_names: family_names.names(),
             snapshot,
             revision,
         })

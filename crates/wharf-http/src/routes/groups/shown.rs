@@ -38,6 +38,11 @@ impl<'g> Look<'g> {
         }
     }
 
+    /// At the moment of an earlier look.
+    pub(super) fn again(service: &'g Service, moment: Moment) -> Self {
+        Self { service, moment }
+    }
+
     pub(super) fn pulse(&self, key: &GroupingKey) -> Pulse {
         let history = self.service.gateway.activity().history();
         history.map(|history| history.pulse(key)).unwrap_or_default()
