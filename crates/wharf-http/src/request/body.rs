@@ -28,7 +28,7 @@ pub(crate) enum BodyError {
     Late,
     /// It is large, and fewer bytes than these came within that time.
     Slow(usize, Duration),
-    /// Others, or the same client, have the places for large bodies; so many there are.
+    /// Others, or the same client, have the places for large bodies; so many megabytes there are.
     NoPlace(Full, usize),
     /// The client stopped sending.
     Aborted(String),
@@ -119,20 +119,28 @@ pub(crate) fn codings(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     words.filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case("identity"))
 }
 
-/// Bodies above this size, as they are sent, count as large while they are received.
+/// Bodies above this size have to come at a pace.
 const LARGE_BYTES: usize = 1 << 20;
-/// So many bodies of the largest size may be on their way.
+/// Memory of bodies on their way is counted in pieces of this size. The first piece of each is not: there are no more of them than
+/// requests.
+const PIECE_BYTES: usize = 64 << 10;
+/// What may be on its way: so many bodies of the largest size, within these bounds.
 const MAX_LARGE: usize = 16;
+const AT_LEAST_BYTES: usize = 32 << 20;
+const AT_MOST_BYTES: usize = 256 << 20;
 /// What has to come of a large body within [`PACE_TIME`], again and again. Who sends less holds memory that others may need.
 const PACE_BYTES: usize = 640 << 10;
 const PACE_TIME: Duration = Duration::from_secs(10);
 
-/// Places for the megabytes of bodies being received, beyond the first of each.
+/// Places for the pieces of bodies being received, beyond the first of each. One client can send two bodies of the largest size at
+/// once, whatever that is.
 pub(crate) fn places(limit_bytes: usize) -> Arc<Places> {
-    Places::new(limit_bytes.div_ceil(LARGE_BYTES).saturating_mul(MAX_LARGE))
+    let some = limit_bytes.saturating_mul(MAX_LARGE);
+    let some = some.clamp(AT_LEAST_BYTES, AT_MOST_BYTES.max(limit_bytes.saturating_mul(4)));
+    Places::new(some.div_ceil(PIECE_BYTES))
 }
 
-/// Reads the whole body as it was sent. A large one takes places in `receiving` for what has come of it, and no earlier;
+/// Reads the whole body as it was sent. Beyond its first piece it takes places in `receiving` for what has come of it, and no earlier;
 /// they are to be held until it has been dealt with.
 ///
 /// # Errors
@@ -185,7 +193,7 @@ where
                 discard(asks_first(headers), &mut body, timeout).await;
                 return Err(error);
             }
-            if place.is_some() {
+            if len > LARGE_BYTES {
                 pace.get_or_insert_with(Pace::new).came(data.len());
             }
             if first.is_empty() && whole.is_empty() {
@@ -215,8 +223,8 @@ fn make_room(
     receiving: &Arc<Places>,
     client: &Client,
 ) -> Result<(), BodyError> {
-    let needed = len.saturating_sub(1) / LARGE_BYTES;
-    let full = |full| BodyError::NoPlace(full, receiving.all());
+    let needed = len.saturating_sub(1) / PIECE_BYTES;
+    let full = |full| BodyError::NoPlace(full, receiving.all() * PIECE_BYTES >> 20);
     while place.as_ref().map_or(0, Permit::count) < needed {
         match place {
             Some(place) => place.grow().map_err(full)?,
@@ -453,6 +461,15 @@ mod tests {
                 .map(|text| Bytes::copy_from_slice(text.as_bytes()))
                 .map_err(str::to_owned)
         );
+    }
+
+    #[test]
+    fn what_may_be_on_its_way_is_bounded_and_has_room_for_two_bodies_of_one_client() {
+        let bytes = |limit_bytes: usize| places(limit_bytes).all() * PIECE_BYTES;
+        assert_eq!(bytes(64 << 20), 256 << 20);
+        assert_eq!(bytes(2 << 20), 32 << 20);
+        assert_eq!(bytes(1000), 32 << 20);
+        assert_eq!(bytes(1 << 30), 4 << 30);
     }
 
     #[test]
