@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write as _};
 use std::net::TcpStream;
 
-use wharf_testkit::http::{Request, get, put};
+use wharf_testkit::http::{Request, get, post, put};
 use wharf_testkit::{Gateway, body};
 
 use super::{open, status_elsewhere};
@@ -90,4 +90,19 @@ fn whose_bodies_take_long_to_be_read_waits_and_others_take_turns_with_it() {
         ];
         check_answered_first(&gateway, &mut attack, &honest);
     }
+}
+
+#[test]
+fn whose_small_pushes_merge_with_very_much_waits_and_others_take_turns_with_it() {
+    let gateway = wharf().start();
+    gateway.push("/metrics/job/attack", &series(30_000));
+    let merge = post("/metrics/job/attack?merge=series").body("h{n=\"1\"} 2\n");
+    let mut attack = Attack::begin(&gateway, 24, &merge.to_bytes());
+    let honest = [
+        get("/-/healthy"),
+        put("/metrics/job/honest").body("honest 1\n"),
+        post("/metrics/job/honest?merge=series").body("honest 2\n"),
+        get("/metrics?match[]={job=\"honest\"}"),
+    ];
+    check_answered_first(&gateway, &mut attack, &honest);
 }
