@@ -51,7 +51,7 @@ fn is_sound(exposition: &Exposition<'_>, histogram: &Histogram) -> bool {
     let counts = buckets.iter().map(|bucket| bucket.cumulative_count);
     let ends = buckets.last().is_none_or(|last| {
         let is_below = is_less(last.cumulative_count, histogram.count);
-        !is_less(histogram.count, last.cumulative_count) && !(last.upper_bound == f64::INFINITY && is_below)
+        !(is_less(histogram.count, last.cumulative_count) || last.upper_bound == f64::INFINITY && is_below)
     });
     ends && counts.chain([histogram.count]).all(is_count)
         && buckets.first().is_none_or(|first| !first.upper_bound.is_nan())
@@ -97,7 +97,7 @@ fn mended_buckets(pushed: &[Bucket], histogram: &Histogram) -> (Vec<Bucket>, Cou
     }
     // Of those with one bound the last has the most; -0 and 0 are one.
     buckets.reverse();
-    buckets.dedup_by(|next, kept| next.upper_bound == kept.upper_bound);
+    buckets.dedup_by(|next, kept| next.upper_bound >= kept.upper_bound);
     buckets.reverse();
     let infinity = buckets.pop_if(|last| last.upper_bound == f64::INFINITY);
     let below = buckets.last().map_or(Count::Int(0), |last| last.cumulative_count);

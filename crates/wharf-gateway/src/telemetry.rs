@@ -143,6 +143,7 @@ struct PushSummaries {
 #[derive(Debug)]
 struct Scrapes {
     count: u64,
+    left_out: u64,
     leaves_recompressed: u64,
     duration_seconds: Histogram,
     size_bytes: Histogram,
@@ -266,6 +267,11 @@ const SCRAPE_SIZE: ReservedFamily = own(
     MetricType::Histogram,
     "How many bytes the bodies of scrapes had, compressed if the scraper asked for it.",
 );
+const SCRAPE_LEFT_OUT: ReservedFamily = own(
+    "wharf_scrape_metrics_left_out_total",
+    MetricType::Counter,
+    "Metrics that scrapes left out, because others had the same names and labels once these were escaped.",
+);
 const LEAVES_RECOMPRESSED: ReservedFamily = own(
     "wharf_leaves_recompressed_total",
     MetricType::Counter,
@@ -315,7 +321,7 @@ const WEB_CONFIG_USERS: ReservedFamily = own(
     "Users of the web config file who are in force; without any, everybody is let in.",
 );
 
-static RESERVED: [ReservedFamily; 48] = [
+static RESERVED: [ReservedFamily; 49] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -357,6 +363,7 @@ static RESERVED: [ReservedFamily; 48] = [
     QUOTA_USED,
     METRICS_DROPPED,
     SCRAPE_DURATION,
+    SCRAPE_LEFT_OUT,
     SCRAPE_SIZE,
     SCRAPES,
     SERIES,
@@ -389,6 +396,7 @@ impl Telemetry {
             denied: Mutex::default(),
             scrapes: Mutex::new(Scrapes {
                 count: 0,
+                left_out: 0,
                 leaves_recompressed: 0,
                 duration_seconds: Histogram::new(&SCRAPE_DURATION_BOUNDS),
                 size_bytes: Histogram::new(&SCRAPE_SIZE_BOUNDS),
@@ -450,6 +458,13 @@ impl Telemetry {
         scrapes.leaves_recompressed += leaves_recompressed;
         scrapes.duration_seconds.observe(duration.as_secs_f64());
         scrapes.size_bytes.observe(size_bytes as f64);
+    }
+
+    /// A scrape left out so many metrics that others are equal to.
+    pub fn record_left_out(&self, metrics: u64) {
+        if metrics > 0 {
+            lock(&self.scrapes).left_out += metrics;
+        }
     }
 
     /// So many leaves were compressed for a scrape, beside those of [`Self::record_scrape`].
@@ -642,6 +657,7 @@ impl Telemetry {
         assembly.family(REFUSALS, refused);
         let duration = assembly.histogram(&scrapes.duration_seconds);
         assembly.family(SCRAPE_DURATION, vec![duration]);
+        assembly.single(SCRAPE_LEFT_OUT, assemble::float(scrapes.left_out));
         let size = assembly.histogram(&scrapes.size_bytes);
         assembly.family(SCRAPE_SIZE, vec![size]);
         assembly.single(SCRAPES, assemble::float(scrapes.count));

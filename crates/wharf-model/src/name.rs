@@ -103,19 +103,28 @@ impl EscapingScheme {
         if self == Self::AllowUtf8 || name.is_empty() || is_legacy_metric_name(name) {
             return Cow::Borrowed(name);
         }
-        self.escape(name, true)
+        Cow::Owned(self.escape(name, true))
     }
 
     /// Writes a label name by this scheme. Legacy label names stay as they are in every scheme. A colon is not
     /// legal in them; the Pushgateway lets it pass, and Prometheus cannot read such a line.
+    ///
+    /// No name becomes a reserved one: two or more underscores in front are one. `..name..` would be `__name__`, and
+    /// Prometheus refuses a scrape with a metric that has two names.
     pub fn escape_label_name(self, name: &str) -> Cow<'_, str> {
         if self == Self::AllowUtf8 || name.is_empty() || is_legacy_label_name(name) {
             return Cow::Borrowed(name);
         }
-        self.escape(name, false)
+        let mut escaped = self.escape(name, false);
+        let rest = escaped.trim_start_matches('_').len();
+        let underscores = escaped.len() - rest;
+        if underscores > 1 {
+            escaped.drain(..underscores - 1);
+        }
+        Cow::Owned(escaped)
     }
 
-    fn escape(self, name: &str, colon_is_legal: bool) -> Cow<'_, str> {
+    fn escape(self, name: &str, colon_is_legal: bool) -> String {
         let mut escaped = String::with_capacity(name.len() * 2);
         if self == Self::Values {
             escaped.push_str("U__");
@@ -137,7 +146,7 @@ impl EscapingScheme {
                 Self::AllowUtf8 | Self::Underscores => escaped.push('_'),
             }
         }
-        Cow::Owned(escaped)
+        escaped
     }
 }
 
@@ -210,6 +219,29 @@ mod tests {
             let escaped = schemes.map(|scheme| scheme.escape_metric_name(name).into_owned());
             assert_eq!(escaped, expected.map(str::to_owned), "{name}");
         }
+    }
+
+    #[test]
+    fn no_label_name_becomes_a_reserved_one() {
+        for (name, expected) in [
+            (
+                "..name..",
+                ["_name__", "_dot__dot_name_dot__dot_", "U___2e__2e_name_2e__2e_"],
+            ),
+            ("état", ["_tat", "_tat", "U___e9_tat"]),
+            ("é😊", ["_", "_", "U___e9__1f60a_"]),
+            ("_.x", ["_x", "_dot_x", "U_____2e_x"]),
+        ] {
+            let schemes = [
+                EscapingScheme::Underscores,
+                EscapingScheme::Dots,
+                EscapingScheme::Values,
+            ];
+            let escaped = schemes.map(|scheme| scheme.escape_label_name(name).into_owned());
+            assert_eq!(escaped, expected.map(str::to_owned), "{name}");
+            assert!(!escaped.iter().any(|name| is_reserved_label_name(name)));
+        }
+        assert_eq!(EscapingScheme::Underscores.escape_metric_name("éé"), "__");
     }
 
     #[test]

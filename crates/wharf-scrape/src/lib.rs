@@ -19,7 +19,10 @@ mod helpers;
 mod merge;
 mod openmetrics;
 mod output;
+mod plain;
 mod protobuf;
+mod seen;
+mod shown;
 mod sink;
 mod text;
 
@@ -54,6 +57,8 @@ pub struct Rendered {
     pub parts: Vec<Bytes>,
     /// How many leaves had to be compressed, not counting those that helpers did.
     pub recompressed: u64,
+    /// How many metrics were left out, because others had the same names and labels once they were escaped.
+    pub left_out: u64,
 }
 
 /// Renders a scrape on this thread alone.
@@ -75,21 +80,22 @@ pub fn render_with_help(
     let escaping = wanted.escaping;
     let mut sink = Sink::new(wanted.compression);
     let protobuf = |sink: &mut Sink, style| protobuf::render(own, snapshot, escaping, sink, style);
-    match wanted.format {
+    let left_out = match wanted.format {
         Format::Text004 | Format::Text100 => {
             let helpers = Helpers::new(call, snapshot, escaping);
-            text::render(own, snapshot, escaping, &mut sink, helpers);
+            text::render(own, snapshot, escaping, &mut sink, helpers)
         }
         Format::OpenMetrics001 | Format::OpenMetrics100 => {
-            openmetrics::render(own, snapshot, escaping, &mut sink);
+            openmetrics::render(own, snapshot, escaping, &mut sink)
         }
         Format::ProtobufDelimited => protobuf(&mut sink, None),
         Format::ProtobufText => protobuf(&mut sink, Some(TextStyle::MultiLine)),
         Format::ProtobufCompact => protobuf(&mut sink, Some(TextStyle::Compact)),
-    }
+    };
     let recompressed = sink.recompressed();
     Rendered {
         parts: sink.finish(),
         recompressed,
+        left_out,
     }
 }

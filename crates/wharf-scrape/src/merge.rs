@@ -7,6 +7,7 @@ use wharf_model::{Exposition, Family};
 use wharf_store::{FamilyView, Snapshot};
 
 /// A family of the scrape: the gateway's own, a pushed one, or both under one name.
+#[derive(Clone, Copy)]
 pub(crate) struct Merged<'a> {
     pub(crate) own: Option<&'a Family>,
     pub(crate) pushed: Option<FamilyView<'a>>,

@@ -1,5 +1,6 @@
 //! The body in the text format: lines as they are stored, wherever the escaping allows it.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use wharf_exposition::{Head, text};
@@ -8,48 +9,109 @@ use wharf_model::name::EscapingScheme;
 use wharf_store::Snapshot;
 
 use crate::helpers::{Helpers, is_as_stored};
-use crate::merge::merge;
+use crate::merge::{Merged, merge};
+use crate::shown::{self, Shown, labels_may_clash, names_may_clash};
 use crate::sink::{SharedPiece, Sink};
 
-/// Renders the whole body.
+/// Renders the whole body. Returns how many metrics were left out.
 pub(crate) fn render(
     own: &Exposition<'_>,
     snapshot: &Snapshot,
     escaping: EscapingScheme,
     sink: &mut Sink,
-    mut helpers: Helpers<'_>,
-) {
-    let mut lines = Vec::new();
+    helpers: Helpers<'_>,
+) -> u64 {
+    let mut body = Body {
+        own,
+        escaping,
+        sink,
+        helpers,
+        lines: Vec::new(),
+        left_out: 0,
+    };
+    if names_may_clash(snapshot, escaping) {
+        for shown in shown::families(own, snapshot, escaping) {
+            match shown.alone() {
+                Some(merged) => body.family(merged),
+                None => body.shown(&shown),
+            }
+        }
+        return body.left_out;
+    }
     for merged in merge(own, snapshot) {
+        if merged.pushed.is_some_and(|view| labels_may_clash(view, escaping)) {
+            if let Some(shown) = Shown::of(own, merged, escaping) {
+                body.shown(&shown);
+            }
+        } else {
+            body.family(&merged);
+        }
+    }
+    body.left_out
+}
+
+struct Body<'b, 's> {
+    own: &'b Exposition<'b>,
+    escaping: EscapingScheme,
+    sink: &'b mut Sink,
+    helpers: Helpers<'s>,
+    lines: Vec<u8>,
+    left_out: u64,
+}
+
+impl Body<'_, '_> {
+    /// A family that has its name, and each series its labels, for itself.
+    fn family(&mut self, merged: &Merged<'_>) {
+        let (own, escaping) = (self.own, self.escaping);
         if let Some(family) = merged.own {
             let head = Head::of(own, family);
-            text::write_header(&mut lines, head.name, head.help, head.metric_type, escaping);
+            text::write_header(&mut self.lines, head.name, head.help, head.metric_type, escaping);
             for metric in &family.metrics {
                 let labels: Vec<_> = own.labels(metric.labels).collect();
-                text::write_metric(&mut lines, own, head.name, &labels, metric.value, escaping);
+                text::write_metric(&mut self.lines, own, head.name, &labels, metric.value, escaping);
             }
-            sink.text(&lines);
-            lines.clear();
+            self.flush();
         }
-        let Some(view) = merged.pushed else { continue };
+        let Some(view) = merged.pushed else { return };
         if merged.own.is_none() {
             if escaping == EscapingScheme::AllowUtf8 || !view.has_utf8_name() {
-                sink.piece(&SharedPiece::Header(Arc::clone(view.header())));
+                self.sink.piece(&SharedPiece::Header(Arc::clone(view.header())));
             } else {
-                sink.text(&view.render_header(escaping));
+                self.sink.text(&view.render_header(escaping));
             }
         }
         for leaf in view.leaves() {
-            helpers.pass(sink.recompressed());
-            if is_as_stored(leaf, escaping) {
-                sink.piece(&SharedPiece::Leaf(Arc::clone(leaf)));
-                continue;
-            }
-            for fragment in leaf.fragments(view.name()) {
-                fragment.render(&mut lines, escaping);
-                sink.text(&lines);
-                lines.clear();
-            }
+            self.helpers.pass(self.sink.recompressed());
+            debug_assert!(is_as_stored(leaf, escaping));
+            self.sink.piece(&SharedPiece::Leaf(Arc::clone(leaf)));
         }
+    }
+
+    /// A family with names that are not those it is stored with.
+    fn shown(&mut self, shown: &Shown<'_>) {
+        let (own, escaping) = (self.own, self.escaping);
+        let head = shown.head(shown.metric_type);
+        text::write_header(&mut self.lines, head.name, head.help, head.metric_type, escaping);
+        let (lines, sink) = (&mut self.lines, &mut self.sink);
+        let written = shown.each::<Infallible>(own, escaping, |exposition, family| {
+            for metric in &family.metrics {
+                let labels: Vec<_> = exposition.labels(metric.labels).collect();
+                text::write_metric(lines, exposition, head.name, &labels, metric.value, escaping);
+            }
+            sink.text(lines);
+            lines.clear();
+            Ok(())
+        });
+        self.left_out += written.unwrap_or_default();
+        self.flush();
+        let views = shown.sources().filter_map(|source| source.merged.pushed);
+        for _ in views.flat_map(|view| view.leaves()) {
+            self.helpers.pass(self.sink.recompressed());
+        }
+    }
+
+    fn flush(&mut self) {
+        self.sink.text(&self.lines);
+        self.lines.clear();
     }
 }

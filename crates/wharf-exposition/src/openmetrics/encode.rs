@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
-use wharf_model::name::{EscapingScheme, is_legacy_label_name, is_legacy_metric_name};
+use wharf_model::name::{
+    EscapingScheme, is_legacy_label_name, is_legacy_metric_name, is_reserved_label_name,
+};
 use wharf_model::{Count, Exemplar, Exposition, Family, Histogram, Metric, MetricType, Run, Summary, Value};
 
+use super::error::MAX_EXEMPLAR_CHARS;
 use super::timestamp;
 use crate::head::is_unit_of;
 use crate::{Head, number};
@@ -172,7 +175,7 @@ impl Encoder<'_> {
                     .as_ref()
                     .and_then(|extra| extra.exemplar)
                     .filter(|_| is_counter);
-                self.end_sample(out, metric, exemplar);
+                self.end_sample(out, metric, self.exemplar_below(exemplar, f64::INFINITY));
             }
             Value::Summary(index) => self.summary(out, metric, self.exposition.summary(index)),
             Value::Histogram(index) => {
@@ -205,7 +208,8 @@ impl Encoder<'_> {
         for bucket in self.exposition.buckets(histogram.buckets) {
             self.series(out, "_bucket", metric.labels, Some(("le", bucket.upper_bound)));
             write_count(out, bucket.cumulative_count);
-            self.end_sample(out, metric, bucket.exemplar);
+            let exemplar = self.exemplar_below(bucket.exemplar, bucket.upper_bound);
+            self.end_sample(out, metric, exemplar);
             has_infinity |= bucket.upper_bound == f64::INFINITY;
         }
         if !has_infinity {
@@ -309,15 +313,36 @@ impl Encoder<'_> {
     }
 
     /// The line from the blank behind the value on.
-    fn end_sample(&self, out: &mut Vec<u8>, metric: &Metric, exemplar: Option<u32>) {
+    fn end_sample(&self, out: &mut Vec<u8>, metric: &Metric, exemplar: Option<&Exemplar>) {
         if let Some(timestamp_ms) = metric.extra.as_ref().and_then(|extra| extra.timestamp_ms) {
             out.push(b' ');
             timestamp::write_millis(out, timestamp_ms);
         }
-        if let Some(exemplar) = exemplar.and_then(|index| self.exposition.exemplar(index)) {
+        if let Some(exemplar) = exemplar {
             self.exemplar(out, exemplar);
         }
         out.push(b'\n');
+    }
+
+    /// An exemplar of a sample with this bound, if the standard allows it there. Protobuf may bring others.
+    fn exemplar_below(&self, exemplar: Option<u32>, bound: f64) -> Option<&Exemplar> {
+        let exemplar = exemplar.and_then(|index| self.exposition.exemplar(index))?;
+        let labels = self.exposition.labels(exemplar.labels);
+        let mut names: Vec<_> = labels
+            .clone()
+            .map(|(name, _)| self.escaping.escape_label_name(name))
+            .collect();
+        let values = labels.map(|(_, value)| value.chars().count());
+        let chars = names
+            .iter()
+            .map(|name| name.chars().count())
+            .chain(values)
+            .sum::<usize>();
+        names.sort_unstable();
+        let is_repeated = names.iter().zip(names.iter().skip(1)).any(|(a, b)| a == b);
+        let is_named = names.iter().all(|name| !is_reserved_label_name(name));
+        let is_right = is_named && !is_repeated && chars <= MAX_EXEMPLAR_CHARS && exemplar.value <= bound;
+        is_right.then_some(exemplar)
     }
 
     fn exemplar(&self, out: &mut Vec<u8>, exemplar: &Exemplar) {

@@ -27,10 +27,11 @@ pub(super) fn millis(nanos: Nanos) -> i64 {
     i64::try_from(millis).unwrap_or(if millis < 0 { i64::MIN } else { i64::MAX })
 }
 
-/// Appends a time.
+/// Appends a time. Nanoseconds beyond the last second that 64 bits hold are left out, for nobody could read that.
 pub(super) fn write(out: &mut Vec<u8>, timestamp: Timestamp) {
     let nanos = i128::from(timestamp.seconds) * NANOS_PER_SECOND + i128::from(timestamp.nanos);
-    write_nanos(out, nanos);
+    let second = |seconds| i128::from(seconds) * NANOS_PER_SECOND;
+    write_nanos(out, nanos.clamp(second(i64::MIN), second(i64::MAX)));
 }
 
 /// Appends a time in milliseconds.

@@ -28,6 +28,8 @@ pub enum NativeProblem {
     },
     /// A count is negative.
     NegativeCount,
+    /// A count is not a number.
+    NoCount,
     /// The counts add up to more than 64 bits hold.
     CountOverflow,
     /// The count is not the sum of all buckets.
@@ -58,6 +60,7 @@ impl fmt::Display for NativeProblem {
                 )
             }
             Self::NegativeCount => f.write_str("expected counts of at least 0, found a negative one"),
+            Self::NoCount => f.write_str("expected counts of at least 0, found NaN"),
             Self::CountOverflow => f.write_str("expected counts of 64 bits in total, found more"),
             Self::Count { in_buckets, count } => {
                 write!(
@@ -118,12 +121,15 @@ fn check_integers(
 
 /// Float counts are not added up: rounding would raise false alarms, in Prometheus too.
 fn check_floats(count: f64, zero_count: f64, native: &NativeHistogram) -> Result<(), NativeProblem> {
-    if count < 0.0 || zero_count < 0.0 {
-        return Err(NativeProblem::NegativeCount);
-    }
     for NativeBuckets { spans, counts, .. } in [&native.negative, &native.positive] {
         check_spans(spans, counts.len())?;
-        if counts.iter().any(|count| *count < 0.0) {
+    }
+    let in_buckets = native.negative.counts.iter().chain(&native.positive.counts);
+    for count in in_buckets.chain([&count, &zero_count]) {
+        if count.is_nan() {
+            return Err(NativeProblem::NoCount);
+        }
+        if *count < 0.0 {
             return Err(NativeProblem::NegativeCount);
         }
     }
@@ -136,6 +142,10 @@ fn check_spans(spans: &[BucketSpan], counts: usize) -> Result<(), NativeProblem>
     for (index, span) in spans.iter().enumerate() {
         if index > 0 && span.offset < 0 {
             return Err(NativeProblem::SpanOffset(span.offset));
+        }
+        // Prometheus looks at the bucket before the first one too.
+        if index == 0 && span.offset == i32::MIN {
+            return Err(NativeProblem::SpanReach);
         }
         // Each step adds less than 2^33 and stops as soon as 32 bits are left: no sum overflows.
         reach += i64::from(span.offset) + i64::from(span.length);

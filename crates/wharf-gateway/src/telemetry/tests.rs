@@ -126,6 +126,7 @@ fn own_families_show_store_scrapes_and_refusals() {
     let open = telemetry.connection_opened();
     let also_open = telemetry.connection_opened();
     drop(open);
+    telemetry.record_left_out(8);
     telemetry.record_gave_way();
     telemetry.set_connections_limit(8192);
     drop(telemetry.request_started());
@@ -221,6 +222,8 @@ fn own_families_show_store_scrapes_and_refusals() {
           {} 7.0
         histogram "wharf_scrape_duration_seconds"
           {} sum=60.002 count=Int(2) le0.0005=Int(0) le0.001=Int(0) le0.0025=Int(1) le0.005=Int(1) le0.01=Int(1) le0.025=Int(1) le0.05=Int(1) le0.1=Int(1) le0.25=Int(1) le0.5=Int(1) le1.0=Int(1) le5.0=Int(1)
+        counter "wharf_scrape_metrics_left_out_total"
+          {} 8.0
         histogram "wharf_scrape_size_bytes"
           {} sum=5100.0 count=Int(2) le4096.0=Int(1) le16384.0=Int(2) le65536.0=Int(2) le262144.0=Int(2) le1048576.0=Int(2) le4194304.0=Int(2) le16777216.0=Int(2) le67108864.0=Int(2) le268435456.0=Int(2) le1073741824.0=Int(2)
         counter "wharf_scrapes_total"

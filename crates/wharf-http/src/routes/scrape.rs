@@ -34,6 +34,7 @@ pub(crate) async fn handle(
     let rendered = workers::run_in(place, move |place| {
         let selectors = scope.narrow(parameters::selectors(query.as_deref())?);
         let rendered = render(&worker, &selectors, wanted);
+        worker.gateway.telemetry().record_left_out(rendered.left_out);
         let body = ResponseBody::from(Chunks::from(rendered.parts)).holding(place);
         Ok((body, rendered.recompressed))
     });

@@ -32,7 +32,7 @@ fn check(format: Format, expected: &Expect) {
 fn text_shows_what_was_pushed() {
     check(
         Format::Text004,
-        &expect![[r##"
+        &expect![[r#"
         # TYPE a histogram
         a_bucket{le="1"} 1
         a_bucket{le="+Inf"} 2
@@ -49,7 +49,7 @@ fn text_shows_what_was_pushed() {
         c_bucket{le="+Inf"} 2
         c_sum{instance="",job="j"} 0
         c_count{instance="",job="j"} 0
-    "##]],
+    "#]],
     );
 }
 
@@ -57,7 +57,7 @@ fn text_shows_what_was_pushed() {
 fn openmetrics_shows_them_mended() {
     check(
         Format::OpenMetrics100,
-        &expect![[r##"
+        &expect![[r#"
         # TYPE a histogram
         a_bucket{le="1.0"} 1
         a_bucket{le="+Inf"} 9
@@ -75,7 +75,7 @@ fn openmetrics_shows_them_mended() {
         c_sum{instance="",job="j"} 0.0
         c_count{instance="",job="j"} 2
         # EOF
-    "##]],
+    "#]],
     );
 }
 

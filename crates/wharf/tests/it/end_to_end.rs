@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 
 use wharf_testkit::http::{delete, post, put};
+use wharf_testkit::peers::PrometheusVersion;
 use wharf_testkit::protobuf::{
     self, Message, Type, delimited, family, gauge, labelled, native_histogram, varint,
 };
@@ -216,4 +217,61 @@ fn the_target_stays_healthy_whatever_is_pushed() {
         Some(prometheus.target()).filter(|(health, _)| health != "unknown")
     });
     assert_eq!(prometheus.target(), ("up".to_owned(), String::new()));
+}
+
+/// Prometheus 3 converts classic histograms to native ones, if it is told to, and refuses a scrape over one that it cannot
+/// convert; and over classic ones among native ones, before 3.16.
+#[test]
+fn no_histogram_breaks_a_scrape_that_converts_them() {
+    let gateway = wharf()
+        .args(["--push.enable-utf8-names", "--web.enable-openmetrics"])
+        .start();
+    gateway.push("/metrics/job/good", "good 1\n");
+    for (number, lines) in [
+        "h_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 1\nh_count 9\n",
+        "h_bucket{le=\"1\"} 5\nh_bucket{le=\"2\"} 3\nh_bucket{le=\"+Inf\"} 7\nh_sum 1\nh_count 7\n",
+        "h_bucket{le=\"2\"} 5\nh_bucket{le=\"1\"} 3\nh_bucket{le=\"1.0\"} 4\nh_sum NaN\nh_count NaN\n",
+        "h_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\n",
+        "h_bucket{le=\"1\"} 3\nh_sum 1\nh_count 2\n",
+        "h_bucket{le=\"1\"} NaN\nh_bucket{le=\"+Inf\"} 0.5\nh_sum 1\nh_count 0.5\n",
+        "h_bucket{\"..name..\"=\"evil\",le=\"1\"} 1\nh_count{\"..name..\"=\"evil\"} 1\n",
+        "h_sum 1\n",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        gateway.push(
+            &format!("/metrics/job/j{number}"),
+            &format!("# TYPE h histogram\n{lines}"),
+        );
+    }
+    for job in ["i", "k", "z"] {
+        let native = post(&format!("/metrics/job/{job}"))
+            .header("Content-Type", protobuf::CONTENT_TYPE)
+            .body(delimited(&[native_histogram("h")]));
+        assert_eq!(gateway.send(&native).status, 200);
+    }
+    let protocols = ["PrometheusProto", "PrometheusText0.0.4", "OpenMetricsText1.0.0"];
+    let target = gateway.address();
+    let jobs = protocols.map(|protocol| {
+        format!(
+            "- {{job_name: '{protocol}', scrape_protocols: [{protocol}], convert_classic_histograms_to_nhcb: true, \
+             static_configs: [{{targets: ['{target}']}}]}}\n"
+        )
+    });
+    let config = format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{}",
+        jobs.concat()
+    );
+    let flags = ["--enable-feature=native-histograms"];
+    let Some(prometheus) = Prometheus::start(PrometheusVersion::V3, &config, &flags) else {
+        return;
+    };
+    let targets = until("the first scrapes", || {
+        let targets = prometheus.targets();
+        let is_known =
+            targets.len() == protocols.len() && targets.iter().all(|(health, _)| health != "unknown");
+        is_known.then_some(targets)
+    });
+    assert_eq!(targets, vec![("up".to_owned(), String::new()); protocols.len()]);
 }

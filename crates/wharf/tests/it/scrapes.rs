@@ -1,7 +1,7 @@
 //! What a scrape brings, whoever has compressed it.
 
-use wharf_testkit::http::{Request, get};
-use wharf_testkit::{Gateway, until};
+use wharf_testkit::http::{Request, get, put};
+use wharf_testkit::{Gateway, protobuf, until};
 
 use crate::wharf;
 
@@ -100,5 +100,148 @@ fn histograms_that_contradict_themselves_are_mended_but_in_text() {
     assert_eq!(
         gateway.scrape().value("wharf_histograms_contradicting", &[]),
         Some("0")
+    );
+}
+
+/// The lines of a scrape that say something of this name, the labels of the group left out.
+fn lines_of(gateway: &Gateway, accept: &str, name: &str) -> Vec<String> {
+    let body = gateway.send(&get("/metrics").header("Accept", accept)).text();
+    let lines = body.lines().filter(|line| {
+        let line = line.trim_start_matches("# TYPE ").trim_start_matches("# HELP ");
+        line.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with(['{', ' ', '_']))
+    });
+    lines
+        .map(|line| line.replace("instance=\"\",job=\"j\",", ""))
+        .collect()
+}
+
+const LEGACY: &str = "text/plain;version=0.0.4";
+
+#[test]
+fn families_that_are_equal_once_they_are_escaped_are_one() {
+    let gateway = wharf()
+        .args(["--push.enable-utf8-names", "--web.enable-openmetrics"])
+        .start();
+    gateway.replace(
+        "/metrics/job/j",
+        "# HELP \"a.b\" Dotted.\n# TYPE \"a.b\" gauge\n{\"a.b\",x=\"1\"} 1\n{\"a.b\",x=\"2\"} 2\n\
+         # HELP a_b Plain.\n# TYPE a_b gauge\na_b{x=\"1\"} 3\n",
+    );
+    // The family with the legacy name is first: who has scraped it goes on to see its values.
+    let one = [
+        "# HELP a_b Plain.",
+        "# TYPE a_b gauge",
+        "a_b{x=\"1\"} 3",
+        "a_b{x=\"2\"} 2",
+    ];
+    for accept in [
+        LEGACY,
+        "text/plain",
+        "text/plain;version=1.0.0;escaping=underscores",
+    ] {
+        assert_eq!(lines_of(&gateway, accept, "a_b"), one, "{accept}");
+    }
+    let openmetrics = "application/openmetrics-text;version=1.0.0;escaping=underscores";
+    assert_eq!(
+        lines_of(&gateway, openmetrics, "a_b")[2..],
+        ["a_b{x=\"1\"} 3.0", "a_b{x=\"2\"} 2.0"]
+    );
+    let both = gateway.send(&scrape("/metrics", "allow-utf-8")).text();
+    assert!(both.contains("{\"a.b\",") && both.contains("a_b{"), "{both}");
+    // One of four scrapes was that of all names as they are.
+    let scrape = gateway.scrape();
+    let left_out = scrape.value("wharf_scrape_metrics_left_out_total", &[]);
+    assert_eq!(left_out, Some("4"));
+}
+
+#[test]
+fn families_that_are_equal_once_they_are_escaped_and_differ_in_type_are_untyped() {
+    let gateway = wharf()
+        .args(["--push.enable-utf8-names", "--web.enable-openmetrics"])
+        .start();
+    gateway.replace(
+        "/metrics/job/j",
+        "# TYPE \"a.b\" histogram\n{\"a.b_bucket\",x=\"1\",le=\"+Inf\"} 1\n{\"a.b_sum\",x=\"1\"} 1\n{\"a.b_count\",x=\"1\"} 1\n\
+         # TYPE a_b counter\na_b{x=\"1\"} 3\n# TYPE a_b_count gauge\na_b_count{x=\"1\"} 5\na_b_count{x=\"2\"} 6\n",
+    );
+    let lines = [
+        "# TYPE a_b untyped",
+        "a_b{x=\"1\"} 3",
+        "# TYPE a_b_bucket untyped",
+        "a_b_bucket{x=\"1\",le=\"+Inf\"} 1",
+        "# TYPE a_b_count untyped",
+        "a_b_count{x=\"1\"} 5",
+        "a_b_count{x=\"2\"} 6",
+        "# TYPE a_b_sum untyped",
+        "a_b_sum{x=\"1\"} 1",
+    ];
+    assert_eq!(lines_of(&gateway, LEGACY, "a_b"), lines);
+}
+
+#[test]
+fn series_that_are_equal_once_their_labels_are_escaped_are_shown_once() {
+    let gateway = wharf().arg("--push.enable-utf8-names").start();
+    gateway.replace(
+        "/metrics/job/j",
+        "m{\"a.b\"=\"1\"} 1\nm{a_b=\"1\"} 2\nm{a_b=\"2\"} 3\n",
+    );
+    let lines = lines_of(&gateway, LEGACY, "m");
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("a_b=\"2\"")), "{lines:?}");
+    assert_eq!(
+        gateway.scrape().value("wharf_scrape_metrics_left_out_total", &[]),
+        Some("1")
+    );
+}
+
+#[test]
+fn a_label_name_does_not_become_a_reserved_one_by_escaping() {
+    let gateway = wharf().arg("--push.enable-utf8-names").start();
+    gateway.replace("/metrics/job/j", "m{\"..name..\"=\"evil\"} 1\n");
+    let lines = lines_of(&gateway, LEGACY, "m");
+    assert!(
+        lines.iter().any(|line| line.contains("_name__=\"evil\"")),
+        "{lines:?}"
+    );
+    assert!(!lines.iter().any(|line| line.contains("__name__")), "{lines:?}");
+}
+
+#[test]
+fn native_and_classic_histograms_of_one_family_are_two_messages() {
+    let gateway = wharf().start();
+    for job in ["a", "c"] {
+        let native = put(&format!("/metrics/job/{job}"))
+            .header("Content-Type", protobuf::CONTENT_TYPE)
+            .body(protobuf::delimited(&[protobuf::native_histogram("h")]));
+        assert_eq!(gateway.send(&native).status, 200);
+    }
+    gateway.replace(
+        "/metrics/job/b",
+        "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_sum 1\nh_count 1\n",
+    );
+    let accept =
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=compact-text";
+    let body = gateway.send(&get("/metrics").header("Accept", accept)).text();
+    let messages: Vec<_> = body
+        .lines()
+        .filter(|line| line.starts_with("name:\"h\" "))
+        .collect();
+    let [natives, classics] = messages.as_slice() else {
+        panic!("expected two messages, found {messages:#?}");
+    };
+    assert_eq!(
+        (
+            natives.matches("schema:").count(),
+            classics.matches("schema:").count()
+        ),
+        (2, 0)
+    );
+    assert_eq!(
+        (
+            natives.matches("bucket:").count(),
+            classics.matches("bucket:").count()
+        ),
+        (0, 1)
     );
 }

@@ -169,3 +169,16 @@ fn observations_of_nan_lie_in_no_bucket() {
         })
     );
 }
+
+#[test]
+fn a_count_is_a_number() {
+    assert_eq!(floats(&[(0, 1)], &[1.0], f64::NAN), Err(NativeProblem::NoCount));
+    assert_eq!(floats(&[(0, 1)], &[f64::NAN], 1.0), Err(NativeProblem::NoCount));
+    assert_eq!(floats(&[(0, 1)], &[f64::INFINITY], f64::INFINITY), Ok(()));
+}
+
+#[test]
+fn there_is_an_index_before_that_of_the_first_bucket() {
+    assert_eq!(integers(&[(i32::MIN, 1)], &[1], 1), Err(NativeProblem::SpanReach));
+    assert_eq!(integers(&[(i32::MIN + 1, 1)], &[1], 1), Ok(()));
+}

@@ -2,7 +2,8 @@
 //! standard does not.
 
 use expect_test::{Expect, expect};
-use wharf_testkit::http::{get, put};
+use wharf_testkit::http::{get, post, put};
+use wharf_testkit::protobuf::{self, Message, Type};
 
 use crate::wharf;
 
@@ -108,10 +109,13 @@ fn created_series_stand_beside_their_metrics() {
             c_total{i="1",instance="",job="a",l="2"} 2.0
             c_created{i="1",instance="",job="a",l="2"} 1.5e+09
             c_total{i="2",instance="",job="a"} 3.0
-            # TYPE h histogram
-            h_bucket{i="1",instance="",job="b",le="+Inf"} 1
+            # TYPE h_bucket unknown
+            h_bucket{i="1",instance="",job="b",le="+Inf"} 1.0
+            # TYPE h_count unknown
+            h_count{i="1",instance="",job="b"} 1.0
+            # TYPE h_sum unknown
             h_sum{i="1",instance="",job="b"} 1.0
-            h_count{i="1",instance="",job="b"} 1
+            # TYPE h_created gauge
             h_created{i="1",instance="",job="b"} NaN
             # EOF
         "#]],
@@ -131,11 +135,12 @@ fn created_series_without_a_metric_are_not_lost() {
             ("/metrics/job/a/i/4", "lonely_created 5\n"),
         ],
         &expect![[r#"
-            # TYPE c counter
+            # TYPE c_created unknown
             c_created{i="1",instance="",job="a",l="first"} 1.0
-            c_total{i="2",instance="",job="a",l="x"} 2.0
             c_created{i="2",instance="",job="a",l="y"} 3.0
             c_created{i="3",instance="",job="a",l="last"} 4.0
+            # TYPE c_total unknown
+            c_total{i="2",instance="",job="a",l="x"} 2.0
             # TYPE lonely_created unknown
             lonely_created{i="4",instance="",job="a"} 5.0
             # EOF
@@ -175,11 +180,11 @@ fn created_series_are_written_once_even_if_two_names_are_escaped_alike() {
             ),
         )],
         &expect![[r#"
-            # TYPE a_b counter
-            a_b_total{i="1",instance="",job="a"} 1.0
-            a_b_created{i="1",instance="",job="a"} 3.0
-            # TYPE a_b counter
+            # TYPE a_b_total unknown
             a_b_total{i="1",instance="",job="a",l="x"} 2.0
+            a_b_total{i="1",instance="",job="a"} 1.0
+            # TYPE a_b_created gauge
+            a_b_created{i="1",instance="",job="a"} 3.0
             # EOF
         "#]],
     );
@@ -284,4 +289,78 @@ fn an_info_or_state_set_that_is_a_gauge_of_another_group_is_a_gauge() {
     ] {
         assert!(scrape.lines().any(|found| found == line), "{line}\n{scrape}");
     }
+}
+
+#[test]
+fn values_that_a_type_may_not_have_take_the_type_away() {
+    check(
+        &[
+            (
+                "/metrics/job/a/i/1",
+                "# TYPE nan_total counter\nnan_total NaN\n# TYPE less_total counter\nless_total -1\n",
+            ),
+            (
+                "/metrics/job/a/i/2",
+                "# TYPE s summary\ns{quantile=\"2\"} 1\ns_sum 1\ns_count 1\n",
+            ),
+            (
+                "/metrics/job/a/i/3",
+                "# TYPE h histogram\nh_bucket{le=\"-1\"} 1\nh_sum -2\nh_count 1\n",
+            ),
+        ],
+        &expect![[r#"
+            # TYPE h_bucket unknown
+            h_bucket{i="3",instance="",job="a",le="-1"} 1.0
+            h_bucket{i="3",instance="",job="a",le="+Inf"} 1.0
+            # TYPE h_count unknown
+            h_count{i="3",instance="",job="a"} 1.0
+            # TYPE h_sum unknown
+            h_sum{i="3",instance="",job="a"} -2.0
+            # TYPE less_total unknown
+            less_total{i="1",instance="",job="a"} -1.0
+            # TYPE nan_total unknown
+            nan_total{i="1",instance="",job="a"} NaN
+            # TYPE s unknown
+            s{i="2",instance="",job="a",quantile="2"} 1.0
+            # TYPE s_count unknown
+            s_count{i="2",instance="",job="a"} 1.0
+            # TYPE s_sum unknown
+            s_sum{i="2",instance="",job="a"} 1.0
+            # EOF
+        "#]],
+    );
+}
+
+#[test]
+fn exemplars_that_the_standard_forbids_are_left_out() {
+    let exemplar = |value: f64, label: &str| {
+        Message::new()
+            .message(1, &Message::new().bytes(1, "id").bytes(2, label))
+            .double(2, value)
+    };
+    let bucket =
+        |bound: f64, exemplar: &Message| Message::new().varint(1, 1).double(2, bound).message(3, exemplar);
+    let histogram = Message::new()
+        .varint(1, 1)
+        .double(2, 1.0)
+        .message(3, &bucket(1.0, &exemplar(2.0, "above")))
+        .message(3, &bucket(2.0, &exemplar(2.0, &"x".repeat(127))))
+        .message(3, &bucket(3.0, &exemplar(2.0, "right")));
+    let family = protobuf::family("h", Type::Histogram, &[Message::new().message(7, &histogram)]);
+    let gateway = wharf().arg("--web.enable-openmetrics").start();
+    let push = post("/metrics/job/a").header("Content-Type", protobuf::CONTENT_TYPE);
+    assert_eq!(
+        gateway.send(&push.body(protobuf::delimited(&[family]))).status,
+        200
+    );
+    let accept = "application/openmetrics-text;version=1.0.0";
+    let body = gateway.send(&get("/metrics").header("Accept", accept)).text();
+    let exemplars: Vec<_> = body.lines().filter_map(|line| line.split_once(" # ")).collect();
+    assert_eq!(
+        exemplars,
+        [(
+            "h_bucket{instance=\"\",job=\"a\",le=\"3.0\"} 1",
+            "{id=\"right\"} 2.0"
+        )]
+    );
 }

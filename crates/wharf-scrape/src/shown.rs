@@ -1,0 +1,259 @@
+//! The families as the scrape shows them: one of each name, whatever escaping makes of the names.
+//!
+//! Names that differ in the store may be equal once they are escaped: `a.b` and `a_b` for a scraper of legacy names. Then
+//!
+//! * families of one name and one type are one family;
+//! * families of one name and several types, and such as are named like a line of another (`a.b`, a histogram, and
+//!   `a_b_count`), are shown line by line: as untyped families of the names of their lines;
+//! * of metrics with the same labels the first one is shown, the others are left out. The gateway's own families are
+//!   before families with legacy names, these before others, and those in the order of their names.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use wharf_exposition::Head;
+use wharf_model::name::EscapingScheme;
+use wharf_model::{Exposition, Family, MetricType};
+use wharf_store::{FamilyView, Snapshot};
+
+use crate::merge::{Merged, head_of, merge, pushed};
+use crate::plain::{Part, lines_of, plain};
+use crate::seen::Seen;
+
+/// A family as the scrape shows it.
+pub(crate) struct Shown<'a> {
+    /// Its name, escaped.
+    pub(crate) name: Cow<'a, str>,
+    help: Option<&'a str>,
+    unit: &'a str,
+    pub(crate) metric_type: MetricType,
+    pub(crate) first: Source<'a>,
+    more: Vec<Source<'a>>,
+    /// Whether two of its metrics may have the same labels, escaped.
+    may_repeat: bool,
+}
+
+/// What the metrics of a shown family are made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) merged: Merged<'a>,
+    pub(crate) part: Part,
+}
+
+/// All families of the scrape, in the order of their names before they are escaped.
+pub(crate) fn families<'a>(
+    own: &'a Exposition<'a>,
+    snapshot: &'a Snapshot,
+    escaping: EscapingScheme,
+) -> Box<dyn Iterator<Item = Shown<'a>> + 'a> {
+    let families = merge(own, snapshot).filter_map(move |merged| Shown::of(own, merged, escaping));
+    if names_may_clash(snapshot, escaping) {
+        Box::new(without_clashes(families.collect()).into_iter())
+    } else {
+        Box::new(families)
+    }
+}
+
+/// Whether families may have names that are equal once they are escaped.
+pub(crate) fn names_may_clash(snapshot: &Snapshot, escaping: EscapingScheme) -> bool {
+    escaping != EscapingScheme::AllowUtf8 && pushed(snapshot).any(|family| family.has_utf8_name())
+}
+
+/// Whether series of one family may be equal once their labels are escaped.
+pub(crate) fn labels_may_clash(family: FamilyView<'_>, escaping: EscapingScheme) -> bool {
+    escaping != EscapingScheme::AllowUtf8 && family.leaves().any(|leaf| leaf.has_utf8_names())
+}
+
+impl<'a> Shown<'a> {
+    /// A family that has its name for itself; none, if it has no metrics.
+    pub(crate) fn of(own: &'a Exposition<'a>, merged: Merged<'a>, escaping: EscapingScheme) -> Option<Self> {
+        let head = head_of(own, &merged)?;
+        Some(Self {
+            name: escaping.escape_metric_name(head.name),
+            help: head.help,
+            unit: head.unit,
+            metric_type: head.metric_type,
+            first: Source {
+                merged,
+                part: Part::Whole,
+            },
+            more: Vec::new(),
+            may_repeat: merged.pushed.is_some_and(|view| labels_may_clash(view, escaping)),
+        })
+    }
+
+    /// Name, help, unit and this type.
+    pub(crate) fn head(&self, metric_type: MetricType) -> Head<'_> {
+        Head {
+            name: &self.name,
+            help: self.help,
+            unit: self.unit,
+            metric_type,
+        }
+    }
+
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &Source<'a>> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+
+    /// The family behind it, if there is one only, which is shown as it is.
+    pub(crate) fn alone(&self) -> Option<&Merged<'a>> {
+        let is_alone = self.more.is_empty() && !self.may_repeat && self.first.part == Part::Whole;
+        is_alone.then_some(&self.first.merged)
+    }
+
+    /// Hands its metrics over, those of each group together; returns how many were left out because there were such with
+    /// the same labels before.
+    pub(crate) fn each<E>(
+        &self,
+        own: &Exposition<'_>,
+        escaping: EscapingScheme,
+        mut visit: impl FnMut(&Exposition<'_>, &Family) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let mut seen = self.may_repeat.then(|| Seen::new(escaping));
+        for source in self.sources() {
+            let mut pass = |exposition: &Exposition<'_>, family: &Family| {
+                if source.part == Part::Whole {
+                    return visit_once(&mut seen, exposition, family, &mut visit);
+                }
+                let (exposition, family) = plain(exposition, family, source.part, &self.name);
+                visit_once(&mut seen, &exposition, &family, &mut visit)
+            };
+            if let Some(family) = source.merged.own {
+                pass(own, family)?;
+            }
+            for fragment in source.merged.pushed.iter().flat_map(FamilyView::fragments) {
+                fragment.decode(&mut pass)?;
+            }
+        }
+        Ok(seen.map_or(0, |seen| seen.left_out()))
+    }
+
+    /// The same line by line: a family of plain numbers for each name that its lines have.
+    pub(crate) fn line_by_line(&self) -> Vec<Self> {
+        line_by_line(std::slice::from_ref(self))
+    }
+}
+
+fn visit_once<E>(
+    seen: &mut Option<Seen>,
+    exposition: &Exposition<'_>,
+    family: &Family,
+    visit: &mut impl FnMut(&Exposition<'_>, &Family) -> Result<(), E>,
+) -> Result<(), E> {
+    match seen {
+        None => visit(exposition, family),
+        Some(seen) => visit(exposition, &seen.once(exposition, family)),
+    }
+}
+
+/// Makes one family of those that have become one, and lines of those that cannot.
+fn without_clashes(families: Vec<Shown<'_>>) -> Vec<Shown<'_>> {
+    let mut clashes = Clashes::default();
+    for family in &families {
+        clashes.add(family);
+    }
+    let mut clusters: BTreeMap<usize, Vec<Shown<'_>>> = BTreeMap::new();
+    for (index, family) in families.into_iter().enumerate() {
+        clusters.entry(clashes.first(index)).or_default().push(family);
+    }
+    clusters.into_values().flat_map(together).collect()
+}
+
+/// Which families have a name in common: each refers to an earlier one, or to itself.
+#[derive(Default)]
+struct Clashes {
+    earlier: Vec<usize>,
+    by_name: HashMap<String, usize>,
+}
+
+impl Clashes {
+    fn add(&mut self, family: &Shown<'_>) {
+        let index = self.earlier.len();
+        self.earlier.push(index);
+        let lines = lines_of(&family.name, family.metric_type)
+            .into_iter()
+            .map(|(name, _)| name);
+        for name in lines.chain([family.name.to_string()]) {
+            let other = *self.by_name.entry(name).or_insert(index);
+            let (a, b) = (self.first(other), self.first(index));
+            if let Some(earlier) = self.earlier.get_mut(a.max(b)) {
+                *earlier = a.min(b);
+            }
+        }
+    }
+
+    /// The first of the families that have to do with this one.
+    fn first(&self, mut index: usize) -> usize {
+        while let Some(earlier) = self.earlier.get(index).filter(|earlier| **earlier < index) {
+            index = *earlier;
+        }
+        index
+    }
+}
+
+fn together(mut families: Vec<Shown<'_>>) -> Vec<Shown<'_>> {
+    if families.len() < 2 {
+        return families;
+    }
+    families.sort_by_key(|family| {
+        let is_escaped = matches!(family.name, Cow::Owned(_));
+        (family.first.merged.own.is_none(), is_escaped)
+    });
+    let Some(first) = families.first() else {
+        return families;
+    };
+    let is_same =
+        |other: &Shown<'_>| other.name == first.name && other.metric_type.base() == first.metric_type.base();
+    if !families.iter().all(is_same) {
+        return line_by_line(&families);
+    }
+    let all = |is_as_first: fn(&Shown<'_>, &Shown<'_>) -> bool| {
+        families.iter().all(|other| is_as_first(other, first))
+    };
+    let has_type = all(|a, b| a.metric_type == b.metric_type);
+    let has_unit = all(|a, b| a.unit == b.unit);
+    let one = Shown {
+        name: first.name.clone(),
+        help: families.iter().find_map(|family| family.help),
+        unit: if has_unit { first.unit } else { "" },
+        metric_type: if has_type {
+            first.metric_type
+        } else {
+            first.metric_type.base()
+        },
+        first: first.first,
+        more: families.iter().skip(1).map(|family| family.first).collect(),
+        may_repeat: true,
+    };
+    vec![one]
+}
+
+fn line_by_line<'a>(families: &[Shown<'a>]) -> Vec<Shown<'a>> {
+    let mut by_name: BTreeMap<String, Shown<'a>> = BTreeMap::new();
+    for family in families {
+        for (name, part) in lines_of(&family.name, family.metric_type) {
+            for source in family.sources() {
+                let source = Source {
+                    merged: source.merged,
+                    part,
+                };
+                if let Some(shown) = by_name.get_mut(&name) {
+                    shown.more.push(source);
+                    continue;
+                }
+                let shown = Shown {
+                    name: Cow::Owned(name.clone()),
+                    help: family.help,
+                    unit: "",
+                    metric_type: MetricType::Untyped,
+                    first: source,
+                    more: Vec::new(),
+                    may_repeat: true,
+                };
+                by_name.insert(name.clone(), shown);
+            }
+        }
+    }
+    by_name.into_values().collect()
+}
