@@ -6,6 +6,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use wharf_model::Effort;
 use wharf_store::{Candidate, Listing, SortBy, Store, UnixNanos};
 
 use crate::time_text::rfc3339;
@@ -96,9 +97,10 @@ fn look(store: &Store, now: UnixNanos) -> (u64, UnixNanos) {
         limit: 1,
         ..Listing::default()
     };
-    let page = store.list_where(&last_first, &|group: &Candidate<'_>| {
-        is_ahead(group.push_time(), now)
-    });
+    let passes = |group: &Candidate<'_>| Ok(is_ahead(group.push_time(), now));
+    // Nothing ends it.
+    let page = store.list_where(&last_first, &passes, &Effort::unlimited());
+    let page = page.unwrap_or_default();
     let latest = page.groups.first().map_or(0.0, |group| group.push_time);
     #[expect(
         clippy::cast_possible_truncation,

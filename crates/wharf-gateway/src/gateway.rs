@@ -41,7 +41,7 @@ pub struct Gateway {
     not_durable: OnceLock<NotDurable>,
     /// Whether what runs beside requests is ready.
     readiness: Readiness,
-    clock: Box<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     started_at: UnixNanos,
     telemetry: Telemetry,
     activity: Activity,
@@ -88,7 +88,7 @@ impl Gateway {
             ahead: Ahead::default(),
             queue: Queue::of_this_machine(),
             started_at: now,
-            clock,
+            clock: clock.into(),
             telemetry,
             policies,
             settings_files,

@@ -29,6 +29,7 @@ pub mod telemetry;
 mod time_text;
 mod turns;
 mod wish;
+mod work;
 
 pub use access::caller::Caller;
 pub use access::claim::{Claim, Claims, Credentials};
@@ -71,3 +72,4 @@ pub use shutdown::Shutdown;
 pub use source::{Input, Source};
 pub use time_text::rfc3339;
 pub use wish::Wish;
+pub use work::{Gone, MAX_EXPRESSION_BYTES, MAX_STEPS, MAX_TIME, Work};

@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use wharf_model::GroupingKey;
+use wharf_model::{GroupingKey, Stopped};
 
 use crate::access::right::Right;
 
@@ -121,6 +121,12 @@ pub enum Reason {
     Overload,
     /// It cannot be done now, but will be possible again.
     Unavailable,
+    /// Nobody waits for it any more.
+    Gone,
+    /// It takes more steps, or larger expressions, than a request may.
+    Costly,
+    /// It takes longer than a request may.
+    Late,
     /// A bug stopped it.
     Internal,
 }
@@ -156,6 +162,9 @@ impl Reason {
             Self::NothingToReload | Self::Reload => "reload",
             Self::Overload => "overload",
             Self::Unavailable => "unavailable",
+            Self::Gone => "gone",
+            Self::Costly => "costly",
+            Self::Late => "late",
             Self::Internal => "internal",
         }
     }
@@ -163,6 +172,11 @@ impl Reason {
     /// Whether it is due to a body that could not be read.
     pub fn is_of_body(self) -> bool {
         matches!(self, Self::Syntax | Self::NotUtf8 | Self::Encoding)
+    }
+
+    /// Whether it is something that had been begun and was given up.
+    pub fn is_of_effort(self) -> bool {
+        matches!(self, Self::Gone | Self::Costly | Self::Late)
     }
 
     /// The right that the caller lacks.
@@ -241,6 +255,18 @@ impl Refusal {
         }
     }
 
+    /// A request asks for more than one may.
+    fn costly(limit: &str) -> Self {
+        Self::new(
+            Reason::Costly,
+            format!(
+                "expected selectors that take {limit}, found more\n\
+                 hint: use `=` where a value is known, shorter regular expressions, no counted repetitions such as \
+                 `{{0,400}}`, and fewer match[]"
+            ),
+        )
+    }
+
     /// There is no group of that key.
     pub fn no_group(key: &GroupingKey) -> Self {
         Self::new(Reason::NoGroup, format!("there is no group {}", key.brief()))
@@ -272,5 +298,60 @@ impl Refusal {
     /// What others may be told than the sender.
     pub fn text_for_others(&self) -> &str {
         self.for_others.as_deref().unwrap_or(&self.text)
+    }
+}
+
+impl From<Stopped> for Refusal {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Gone => Self::new(
+                Reason::Gone,
+                "expected a client that waits for its answer, found one that has closed its side of the connection\n\
+                 hint: keep the connection open until the answer is there",
+            ),
+            Stopped::TooCostly { max_steps } => Self::costly(&format!(
+                "at most {} steps over the stored groups",
+                thousands(max_steps)
+            )),
+            Stopped::TooLarge { max_bytes } => Self::costly(&format!(
+                "at most {} KiB of memory when compiled",
+                max_bytes >> 10
+            )),
+            Stopped::TooLate { time } => Self {
+                again: SOON,
+                ..Self::new(
+                    Reason::Late,
+                    format!(
+                        "expected to be done within {} s, found more to do; try again\n\
+                         hint: ask for fewer groups, or with simpler selectors",
+                        time.as_secs()
+                    ),
+                )
+            },
+        }
+    }
+}
+
+/// A number with commas.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_for_people() {
+        let shown = [0, 999, 1000, 2_000_000_000].map(thousands);
+        assert_eq!(shown, ["0", "999", "1,000", "2,000,000,000"]);
     }
 }

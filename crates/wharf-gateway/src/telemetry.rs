@@ -41,6 +41,7 @@ pub struct Telemetry {
     refusals: Mutex<BTreeMap<&'static str, u64>>,
     turned_away: Mutex<BTreeMap<&'static str, u64>>,
     denied: Mutex<BTreeMap<Right, u64>>,
+    stopped: Mutex<BTreeMap<&'static str, u64>>,
     scrapes: Mutex<Scrapes>,
     connections: AtomicU64,
     connections_gave_way: AtomicU64,
@@ -310,6 +311,13 @@ const DENIED: ReservedFamily = own(
     "Requests that the access rules do not allow, by the right that they lack.",
 );
 
+const STOPPED: ReservedFamily = own(
+    "wharf_requests_stopped_total",
+    MetricType::Counter,
+    "Requests that were given up after they had begun, by reason: the client had gone, or they were too costly or took too \
+     long.",
+);
+
 const WEB_CONFIG_IN_FORCE: ReservedFamily = own(
     "wharf_web_config_in_force",
     MetricType::Gauge,
@@ -321,7 +329,7 @@ const WEB_CONFIG_USERS: ReservedFamily = own(
     "Users of the web config file who are in force; without any, everybody is let in.",
 );
 
-static RESERVED: [ReservedFamily; 49] = [
+static RESERVED: [ReservedFamily; 50] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -362,6 +370,7 @@ static RESERVED: [ReservedFamily; 49] = [
     QUOTA_LIMIT,
     QUOTA_USED,
     METRICS_DROPPED,
+    STOPPED,
     SCRAPE_DURATION,
     SCRAPE_LEFT_OUT,
     SCRAPE_SIZE,
@@ -394,6 +403,7 @@ impl Telemetry {
             refusals: Mutex::default(),
             turned_away: Mutex::default(),
             denied: Mutex::default(),
+            stopped: Mutex::default(),
             scrapes: Mutex::new(Scrapes {
                 count: 0,
                 left_out: 0,
@@ -447,6 +457,11 @@ impl Telemetry {
     /// Access rules did not allow a request, or what one asked for a group.
     pub fn record_denial(&self, right: Right) {
         *lock(&self.denied).entry(right).or_default() += 1;
+    }
+
+    /// A request was given up. As above, there must be few different reasons.
+    pub fn record_stopped(&self, reason: &'static str) {
+        *lock(&self.stopped).entry(reason).or_default() += 1;
     }
 
     /// A scrape was rendered: how long that took, how large the body is, and how many leaves of the store had to be
@@ -655,6 +670,12 @@ impl Telemetry {
             refused.map(|(reason, count)| assembly.number(&[("reason", reason)], assemble::float(*count)));
         let refused = refused.collect();
         assembly.family(REFUSALS, refused);
+        let stopped = lock(&self.stopped);
+        let stopped = stopped
+            .iter()
+            .map(|(reason, count)| assembly.number(&[("reason", reason)], assemble::float(*count)));
+        let stopped = stopped.collect();
+        assembly.family(STOPPED, stopped);
         let duration = assembly.histogram(&scrapes.duration_seconds);
         assembly.family(SCRAPE_DURATION, vec![duration]);
         assembly.single(SCRAPE_LEFT_OUT, assemble::float(scrapes.left_out));

@@ -238,6 +238,7 @@ impl Service {
             caller,
             entry_point,
             address: request.extensions().get::<Peer>().and_then(|peer| peer.ip()),
+            waiting: request.extensions_mut().remove(),
             source,
             path: path.get(key_at..).unwrap_or_default(),
             headers: HeaderMap::new(),

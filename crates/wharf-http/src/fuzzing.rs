@@ -4,8 +4,9 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use wharf_gateway::Refusal;
+use wharf_gateway::{MAX_EXPRESSION_BYTES, MAX_STEPS};
 use wharf_model::name::NameRule;
-use wharf_model::{GroupingKey, Selector};
+use wharf_model::{Effort, GroupingKey, Selector};
 
 use crate::request::advice;
 use crate::request::body::{self, ContentEncoding};
@@ -55,12 +56,17 @@ pub fn grouping_path(key: &GroupingKey, names: NameRule) -> String {
     path.strip_prefix("job").unwrap_or(&path).to_owned()
 }
 
+/// What a request may take.
+fn effort() -> Effort {
+    Effort::new(MAX_STEPS, MAX_EXPRESSION_BYTES)
+}
+
 /// The selectors in a query.
 ///
 /// # Errors
 /// The text of the refusal.
 pub fn selectors(query: &str) -> Result<Vec<Selector>, String> {
-    parameters::selectors(Some(query)).map_err(|error| text(&error))
+    parameters::selectors(Some(query), &effort()).map_err(|error| text(&error))
 }
 
 /// Reads a query as the list of groups does.
@@ -68,7 +74,7 @@ pub fn selectors(query: &str) -> Result<Vec<Selector>, String> {
 /// # Errors
 /// The text of the refusal.
 pub fn list_query(query: &str) -> Result<(), String> {
-    groups::ListRequest::of(Some(query))
+    groups::ListRequest::of(Some(query), &effort())
         .map(drop)
         .map_err(|error| text(&error))
 }
@@ -78,7 +84,7 @@ pub fn list_query(query: &str) -> Result<(), String> {
 /// # Errors
 /// The text of the refusal.
 pub fn delete_query(query: &str) -> Result<(), String> {
-    groups::selection(Some(query))
+    groups::selection(Some(query), &effort())
         .map(drop)
         .map_err(|error| text(&error))
 }

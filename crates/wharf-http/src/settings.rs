@@ -87,10 +87,11 @@ settings! {
         pub max_requests_in_flight: NonZeroUsize = count(1024),
             "limits.max-requests-in-flight" as kinds::COUNT,
             "Requests being answered, scrapes included.";
-        /// Scrapes, and requests for all metrics as JSON, being rendered or sent at once. A client that has half of them gets no more.
+        /// Scrapes, listings and requests for all metrics as JSON being rendered or sent at once, and deletes by selector. A client
+        /// that has half of them gets no more.
         pub max_scrapes_in_flight: NonZeroUsize = count(40),
             "limits.max-scrapes-in-flight" as kinds::COUNT,
-            "Scrapes, and requests for all metrics as JSON, being answered.";
+            "Scrapes, listings, requests for all metrics as JSON, and deletes by selector, being answered.";
     }
 }
 

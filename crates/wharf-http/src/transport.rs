@@ -5,6 +5,7 @@ pub(crate) mod chunks;
 pub(crate) mod connection;
 pub(crate) mod entry_point;
 pub(crate) mod pass_on;
+pub(crate) mod presence;
 pub(crate) mod progress;
 pub(crate) mod purpose;
 pub(crate) mod room;

@@ -1,8 +1,9 @@
 //! Work that blocks, on threads beside those that serve connections.
 
-use wharf_gateway::{Permit, Refusal};
+use wharf_gateway::{Permit, Refusal, Work};
+use wharf_model::Effort;
 
-/// Does the work on a thread that may block.
+/// Does work on a thread that may block. It is for what costs the same whatever is stored and asked for; all else has a place.
 ///
 /// # Errors
 /// Those of the work; [`Refusal::internal`] if it panics.
@@ -13,17 +14,15 @@ pub(crate) async fn run<T: Send + 'static>(
     done.unwrap_or_else(|_| Err(Refusal::internal()))
 }
 
-/// Does work for which there are so many places. The work owns its place, also if nobody waits for it any more: it gives the
-/// place back at its end, or hands it to the body that it makes.
+/// Does work that may take long, if there is a place for it: see [`Work::run`].
 ///
 /// # Errors
-/// As [`run`]; that of `place`, if there is none.
+/// As there; that of `place`, if there is none.
 pub(crate) async fn run_in<T: Send + 'static>(
-    place: Result<Permit, Refusal>,
-    work: impl FnOnce(Permit) -> Result<T, Refusal> + Send + 'static,
+    place: Result<Work, Refusal>,
+    work: impl FnOnce(&Effort, Permit) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let place = place?;
-    run(move || work(place)).await
+    place?.run(work).await
 }
 
 #[cfg(test)]
@@ -41,7 +40,7 @@ mod tests {
     #[tokio::test]
     async fn without_a_place_nothing_is_done() {
         let full = Err(Refusal::new(Reason::Overload, "full"));
-        let done = run_in(full, |_place| -> Result<(), Refusal> {
+        let done = run_in(full, |_, _| -> Result<(), Refusal> {
             unreachable!("there is no place")
         })
         .await;

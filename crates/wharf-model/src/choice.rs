@@ -29,12 +29,13 @@ impl Choice {
         Self::default()
     }
 
-    /// What a request asks for: all groups, unless it says which.
-    pub fn asked(selectors: Vec<Selector>) -> Self {
+    /// Of these groups, those that a request asks for: all of them, unless it says which.
+    #[must_use]
+    pub fn asked(self, selectors: Vec<Selector>) -> Self {
         if selectors.is_empty() {
-            Self::all()
+            self
         } else {
-            Self::all().and(selectors)
+            self.and(selectors)
         }
     }
 
@@ -226,7 +227,7 @@ mod tests {
         );
         let same = some.and(selectors(&["{job=\"a\"}", "{}"]));
         assert_eq!(chosen(&same, &keys).0, ["a", "b", "c"]);
-        assert!(Choice::asked(Vec::new()).is_all() && !none.is_all());
+        assert!(Choice::all().asked(Vec::new()).is_all() && !none.is_all());
         assert!(all.and(selectors(&["{}"])).is_all());
     }
 

@@ -129,31 +129,9 @@ impl Selector {
         selectors.iter().any(|selector| selector.matches(key))
     }
 
-    /// A selector that holds for no group: each has a job.
-    pub fn none() -> Self {
-        let matcher = Matcher {
-            name: "job".into(),
-            operator: Operator::Equal,
-            value: "".into(),
-            pattern: None,
-        };
-        Self {
-            matchers: vec![matcher],
-        }
-    }
-
     /// Whether it is `{}`, which holds for every group.
     pub fn is_unconditional(&self) -> bool {
         self.matchers.is_empty()
-    }
-
-    /// The selector of the groups that both select.
-    #[must_use]
-    pub fn and(&self, other: &Self) -> Self {
-        let matchers = self.matchers.iter().chain(&other.matchers);
-        Self {
-            matchers: matchers.cloned().collect(),
-        }
     }
 }
 

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use wharf_exposition::text;
 use wharf_ledger::{Ledger, Options, RealDisk};
-use wharf_model::{Exposition, GroupingKey, Selector};
+use wharf_model::{Choice, Effort, Exposition, GroupingKey, Selector};
 use wharf_store::{Commit, Limits, Listing, PushMode, Quota, Reserved, SortBy, Store, Ttl, UnixNanos};
 
 /// A name, and what prints the answer.
@@ -218,9 +218,10 @@ fn push_series(name: &str) {
 /// One request that deletes every tenth group.
 fn delete_matching(name: &str) {
     let Stored { store, .. } = &Stored::with_groups(100_000, |_| None);
-    let selectors = [selector(r#"{job=~".*-3"}"#)];
+    let choice = Choice::all().and(vec![selector(r#"{job=~".*-3"}"#)]);
     measure(name, store, || {
-        let (deleted, commit) = store.delete_matching(&selectors, None).unwrap();
+        let keys = store.matching(&choice, None, &Effort::unlimited()).unwrap();
+        let (deleted, commit) = store.delete_groups(keys, None).unwrap();
         block_on(commit);
         assert_eq!(deleted.len(), 10_000);
     });
@@ -274,7 +275,7 @@ fn list(name: &str) {
         (
             "few",
             Listing {
-                selectors: vec![selector(r#"{instance=~"worker-99999."}"#)],
+                choice: Choice::all().and(vec![selector(r#"{instance=~"worker-99999."}"#)]),
                 ..page.clone()
             },
         ),
@@ -288,7 +289,8 @@ fn list(name: &str) {
     ];
     for (what, listing) in pages {
         measure(&format!("{name}/{what}"), store, || {
-            assert!(!store.list(&listing).groups.is_empty());
+            let page = store.list(&listing, &Effort::unlimited()).unwrap();
+            assert!(!page.groups.is_empty());
         });
     }
 }

@@ -73,7 +73,7 @@ pub use mode::PushMode;
 pub use parts::Piece;
 pub use prepare::InstanceLabel;
 pub use prepare::stencil::{KnownBody, KnownFamily, TextBody};
-pub use read::listing::{Candidate, Cursor, GroupInfo, GroupView, Listing, Page, SortBy};
+pub use read::listing::{Candidate, Cursor, Filter, GroupInfo, GroupView, Listing, Page, SortBy};
 pub use read::snapshot::{Snapshot, Totals};
 pub use record::{RecordError, describe_record};
 pub use reserved::{Reserved, ReservedFamily};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use wharf_model::{GroupingKey, Selector};
+use wharf_model::{Choice, GroupingKey, Selector};
 
 /// What somebody may be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,24 +78,20 @@ impl Scope {
         }
     }
 
-    /// Selectors for the groups of this scope that `asked` selects, which is all groups if it is empty. So is the
-    /// result, and only if that is what was asked for and nothing limits it.
-    pub fn narrow(&self, asked: Vec<Selector>) -> Vec<Selector> {
-        let allowed = match self {
-            Self::Everything => return asked,
-            Self::Nothing => return vec![Selector::none()],
-            Self::Groups(allowed) => allowed,
-        };
-        if asked.is_empty() {
-            return allowed.clone();
+    /// Of the groups of a choice, those for which the right holds.
+    #[must_use]
+    pub fn narrow(&self, choice: Choice) -> Choice {
+        match self {
+            Self::Nothing => choice.and(Vec::new()),
+            Self::Groups(selectors) => choice.and(selectors.clone()),
+            Self::Everything => choice,
         }
-        let both = |asked: &Selector| {
-            allowed
-                .iter()
-                .map(|allowed| asked.and(allowed))
-                .collect::<Vec<_>>()
-        };
-        asked.iter().flat_map(both).collect()
+    }
+
+    /// The groups for which it holds. What is asked for comes behind it, so that an expression that somebody asks for never
+    /// sees a group that they may not see.
+    pub fn groups(&self) -> Choice {
+        self.narrow(Choice::all())
     }
 
     pub(super) fn add(&mut self, other: &Self) {

@@ -4,13 +4,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_model::{GroupingKey, Selector};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use wharf_model::{Choice, Effort, GroupingKey, Selector};
 use wharf_store::{Commit, UnixNanos};
 
 use crate::access::caller::Caller;
 use crate::access::right::{Right, Scope};
 use crate::gateway::Gateway;
+use crate::places::Permit;
 use crate::refusal::Refusal;
+use crate::work::Work;
 
 /// Which groups are to be deleted, or lose a family.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,27 +29,33 @@ pub struct Selection {
     pub dry_run: bool,
 }
 
-/// For the log: the selectors.
-impl std::fmt::Display for Selection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, selector) in self.selectors.iter().enumerate() {
-            write!(f, "{}{selector}", if index == 0 { "" } else { " or " })?;
-        }
-        Ok(())
-    }
+/// What a selection has come to.
+enum Selected {
+    /// These would go.
+    Shown(Vec<GroupingKey>),
+    /// They are gone. A task of its own waits until that is safe, and says so, also if its sender has left.
+    Deleted(JoinHandle<Result<Vec<GroupingKey>, Refusal>>),
 }
 
 impl Gateway {
-    /// Deletes a group; whether there was one.
+    /// Deletes a group; whether there was one. One that has very much needs a place.
     ///
     /// # Errors
-    /// If the caller may not, or that cannot be stored.
-    pub async fn delete(&self, caller: &Caller, key: &GroupingKey) -> Result<bool, Refusal> {
+    /// If the caller may not, there is no place, or that cannot be stored.
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        key: &GroupingKey,
+        place: impl FnOnce() -> Result<Permit, Refusal>,
+    ) -> Result<bool, Refusal> {
         caller.demand_for(Right::Delete, key)?;
         let (existed, commit) = if self.store.is_large(key) {
             // Other threads go on with their requests; so should this one.
-            let (store, key) = (Arc::clone(&self.store), key.clone());
-            let deleted = tokio::task::spawn_blocking(move || store.delete(&key));
+            let (store, key, place) = (Arc::clone(&self.store), key.clone(), place()?);
+            let deleted = tokio::task::spawn_blocking(move || {
+                let _place = place;
+                store.delete(&key)
+            });
             deleted.await.map_err(|_panicked| Refusal::internal())??
         } else {
             self.store.delete(key)?
@@ -75,39 +85,36 @@ impl Gateway {
     }
 
     /// Deletes groups, or a family of them, as one change: all of them or, if that cannot be stored, none. Those that it was.
+    /// A dry run shows which they are, of those that may be seen.
     ///
-    /// Groups that may not be seen are as if they were not there.
+    /// Groups that may not be seen are as if they were not there, but that they go if they may be deleted.
     ///
     /// # Errors
     /// If a group may be seen that is selected, and may not be deleted: nothing stays behind in silence. If it is not
-    /// enabled, or cannot be stored.
+    /// enabled, costs too much, or cannot be stored.
+    ///
+    /// # Cancel safety
+    /// If this is dropped before anything is deleted, nothing is. Otherwise all is, and it is logged and counted.
     pub async fn delete_selected(
         self: &Arc<Self>,
+        work: Work,
         caller: &Caller,
-        selection: Selection,
+        selection: impl FnOnce(&Effort) -> Result<Selection, Refusal> + Send + 'static,
         address: Option<IpAddr>,
-    ) -> Result<Vec<GroupingKey>, Refusal> {
+    ) -> Result<(Vec<GroupingKey>, bool), Refusal> {
         self.settings.admin.allow_selectors()?;
-        let (gateway, who) = (Arc::clone(self), caller.clone());
-        let deleted = tokio::task::spawn_blocking(move || {
-            let pushed_before = gateway.before(selection.older_than);
-            let selection = gateway.within(&who, selection, pushed_before)?;
-            let deleted = gateway.delete_matching(&selection, pushed_before)?;
-            Ok((selection, deleted))
+        let (gateway, caller) = (Arc::clone(self), caller.clone());
+        let selected = work.run(move |effort, _place| {
+            let selection = selection(effort)?;
+            gateway.delete_now(&caller, &selection, address, effort)
         });
-        let deleted = deleted.await.unwrap_or_else(|_| Err(Refusal::internal()));
-        let (selection, (keys, commit)) = deleted?;
-        let Some(commit) = commit else { return Ok(keys) };
-        commit.wait().await?;
-        self.telemetry.record_deleted(keys.len() as u64);
-        tracing::info!(
-            groups = keys.len(),
-            selector = selection.to_string(),
-            by = caller.who(),
-            address = address.map(tracing::field::display),
-            "deleted by selector"
-        );
-        Ok(keys)
+        match selected.await? {
+            Selected::Shown(keys) => Ok((keys, true)),
+            Selected::Deleted(settled) => {
+                let keys = settled.await.unwrap_or_else(|_| Err(Refusal::internal()))?;
+                Ok((keys, false))
+            }
+        }
     }
 
     /// Deletes all groups. That the caller may do that has been asked before.
@@ -129,45 +136,82 @@ impl Gateway {
         })
     }
 
-    /// The same selection, of groups that the caller may delete.
-    fn within(
-        &self,
+    /// Finds the groups, which may take long, and then deletes them.
+    fn delete_now(
+        self: Arc<Self>,
         caller: &Caller,
-        selection: Selection,
-        pushed_before: Option<UnixNanos>,
-    ) -> Result<Selection, Refusal> {
-        let allowed = caller.scope(Right::Delete);
-        if allowed == Scope::Everything {
-            return Ok(selection);
+        selection: &Selection,
+        address: Option<IpAddr>,
+        effort: &Effort,
+    ) -> Result<Selected, Refusal> {
+        let pushed_before = self.before(selection.older_than);
+        let choice = self.deletable(caller, selection, pushed_before, effort)?;
+        let (store, family) = (&self.store, selection.family.as_deref());
+        let keys = match family {
+            None => store.matching(&choice, pushed_before, effort)?,
+            Some(family) => store.matching_with_family(&choice, pushed_before, family, effort)?,
+        };
+        if selection.dry_run {
+            return Ok(Selected::Shown(keys));
         }
-        let seen = caller.scope(Right::Read).narrow(selection.selectors.clone());
-        let seen = self.store.matching(&seen, pushed_before);
-        seen.iter()
-            .try_for_each(|key| caller.demand_for(Right::Delete, key))?;
-        Ok(Selection {
-            selectors: allowed.narrow(selection.selectors),
-            ..selection
-        })
+        // The last look: from here on it is done.
+        effort.look()?;
+        let (keys, commit) = match family {
+            None => store.delete_groups(keys, pushed_before)?,
+            Some(family) => store.delete_family_of(keys, pushed_before, family)?,
+        };
+        let (by, gateway) = (caller.who(), Arc::clone(&self));
+        let settled = async move { gateway.settle_deleted(keys, commit, &choice, &by, address).await };
+        Ok(Selected::Deleted(Handle::current().spawn(settled)))
     }
 
-    /// What goes, or would go: then there is nothing to wait for.
-    fn delete_matching(
+    async fn settle_deleted(
         &self,
+        keys: Vec<GroupingKey>,
+        commit: Commit,
+        choice: &Choice,
+        by: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Vec<GroupingKey>, Refusal> {
+        commit.wait().await?;
+        self.telemetry.record_deleted(keys.len() as u64);
+        tracing::info!(
+            groups = keys.len(),
+            selector = choice.to_string(),
+            by,
+            address = address.map(tracing::field::display),
+            "deleted by selector"
+        );
+        Ok(keys)
+    }
+
+    /// The groups of a selection that the caller may delete; of a dry run, those of them that it may see.
+    fn deletable(
+        &self,
+        caller: &Caller,
         selection: &Selection,
         pushed_before: Option<UnixNanos>,
-    ) -> Result<(Vec<GroupingKey>, Option<Commit>), Refusal> {
-        let (store, selectors) = (&self.store, &selection.selectors);
-        Ok(match (&selection.family, selection.dry_run) {
-            (None, true) => (store.matching(selectors, pushed_before), None),
-            (Some(family), true) => (store.matching_with_family(selectors, pushed_before, family), None),
-            (None, false) => {
-                let (keys, commit) = store.delete_matching(selectors, pushed_before)?;
-                (keys, Some(commit))
+        effort: &Effort,
+    ) -> Result<Choice, Refusal> {
+        let [read, delete] = [Right::Read, Right::Delete].map(|right| caller.scope(right));
+        let asked = |choice: Choice| choice.and(selection.selectors.clone());
+        if delete != Scope::Everything {
+            let seen = self
+                .store
+                .matching(&asked(read.groups()), pushed_before, effort)?;
+            let allowed = delete.groups();
+            let mut allowed = allowed.begin(effort);
+            for key in seen {
+                if !allowed.has(&key)? {
+                    caller.demand_for(Right::Delete, &key)?;
+                }
             }
-            (Some(family), false) => {
-                let (keys, commit) = store.delete_family_matching(selectors, pushed_before, family)?;
-                (keys, Some(commit))
-            }
-        })
+        }
+        let shown = if selection.dry_run {
+            read
+        } else {
+            Scope::Everything
+        };
+        Ok(asked(delete.narrow(shown.groups())))
     }
 }

@@ -28,6 +28,7 @@ fn busy(now: Instant) -> Telemetry {
     telemetry.record_refusal("syntax");
     telemetry.record_turned_away("credentials");
     telemetry.record_denial(Right::Push);
+    telemetry.record_stopped("costly");
     telemetry.record_scrape(Duration::from_millis(2), 5000, 3);
     telemetry.record_scrape(Duration::from_secs(60), 100, 0);
     telemetry.record_deleted(2);
@@ -220,6 +221,8 @@ fn own_families_show_store_scrapes_and_refusals() {
           {match="{job=\"a\"}",quota="1",resource="series"} 30.0
         counter "wharf_relabel_metrics_dropped_total"
           {} 7.0
+        counter "wharf_requests_stopped_total"
+          {reason="costly"} 1.0
         histogram "wharf_scrape_duration_seconds"
           {} sum=60.002 count=Int(2) le0.0005=Int(0) le0.001=Int(0) le0.0025=Int(1) le0.005=Int(1) le0.01=Int(1) le0.025=Int(1) le0.05=Int(1) le0.1=Int(1) le0.25=Int(1) le0.5=Int(1) le1.0=Int(1) le5.0=Int(1)
         counter "wharf_scrape_metrics_left_out_total"

@@ -8,3 +8,4 @@ mod inputs;
 mod outcomes;
 mod quick;
 mod support;
+mod work;

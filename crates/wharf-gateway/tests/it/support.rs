@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use wharf_gateway::telemetry::{BuildLabels, Telemetry};
-use wharf_gateway::{Caller, Change, Follower, Gateway, Loader, Policy, Remote, Settings};
+use wharf_gateway::{
+    AccessRules, Caller, Change, Claim, Claims, Follower, Gateway, Loader, Permit, Places, Policy, Remote,
+    Role, Settings, TokenHash, Work, identify,
+};
 use wharf_ledger::{Ledger, Options, SimulatedDisk};
 use wharf_model::{GroupingKey, Value};
 use wharf_store::{Clock, UnixNanos};
@@ -88,18 +91,35 @@ impl World {
 
     /// The sum of the values of a family of the gateway itself whose metrics have this label value.
     fn counted(&self, family: &str, label: &str) -> u64 {
+        self.summed(family, |values| values.contains(&label))
+    }
+
+    fn summed(&self, family: &str, is_wanted: impl Fn(&[&str]) -> bool) -> u64 {
         let snapshot = self.gateway.store().snapshot();
         let own = self.gateway.own_families(&snapshot);
         let found = own.families.iter().find(|one| own.text(one.name) == family);
         let metrics = found.into_iter().flat_map(|family| &family.metrics);
-        let wanted = metrics.filter(|metric| own.labels(metric.labels).any(|(_, value)| value == label));
+        let wanted = metrics.filter(|metric| {
+            let values: Vec<&str> = own.labels(metric.labels).map(|(_, value)| value).collect();
+            is_wanted(&values)
+        });
         let value: f64 = wanted
             .map(|metric| match metric.value {
                 Value::Number(value) => value,
                 _ => 0.0,
             })
-            .sum();
+            .fold(0.0, |sum, value| sum + value);
         value.to_string().parse().unwrap()
+    }
+
+    /// Requests that were given up for this reason.
+    pub(crate) fn stopped(&self, reason: &str) -> u64 {
+        self.counted("wharf_requests_stopped_total", reason)
+    }
+
+    /// Groups that were deleted by selector.
+    pub(crate) fn deleted(&self) -> u64 {
+        self.summed("wharf_groups_deleted_total", |_| true)
     }
 
     /// Pushes that were refused for this reason.
@@ -147,6 +167,35 @@ impl World {
 
 pub(crate) fn key(job: &str) -> GroupingKey {
     GroupingKey::new([("job", job)]).unwrap()
+}
+
+/// A place.
+pub(crate) fn place() -> Permit {
+    Places::new(1).take(&anybody().client()).unwrap()
+}
+
+/// Work for which somebody waits.
+pub(crate) fn work(world: &World) -> Work {
+    Work::new(&world.gateway, place(), Box::pin(std::future::pending()))
+}
+
+/// A gateway with rules by which somebody has this role, and others have no right; and that somebody.
+pub(crate) async fn with_role(settings: Settings, role: Role) -> (World, Caller) {
+    const TOKEN: &str = "0123456789abcdef";
+    let mut rules = AccessRules::new(Role::default()).unwrap();
+    let hashes = [TokenHash::of(TOKEN).unwrap()];
+    assert!(rules.add_token("somebody", &hashes, role).is_empty());
+    let rules = Arc::new(rules);
+    let policy = Policy {
+        access: Some(Arc::clone(&rules)),
+        ..Policy::default()
+    };
+    let claims = || Claims {
+        first: Claim::Token(TOKEN.as_bytes()),
+        are_several: false,
+    };
+    let caller = identify((Some(&rules), None), true, claims, Remote::User(None), &[]).await;
+    (world(settings, policy), caller.unwrap())
 }
 
 /// A caller who may do everything: there are no rules.

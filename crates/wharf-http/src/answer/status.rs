@@ -40,10 +40,14 @@ pub(crate) fn of(reason: Reason) -> StatusCode {
         Reason::TooFast | Reason::QuotaGroups | Reason::QuotaSeries | Reason::QuotaBytes => {
             StatusCode::TOO_MANY_REQUESTS
         }
+        Reason::Costly => StatusCode::UNPROCESSABLE_ENTITY,
         Reason::Reload | Reason::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Reason::Groups | Reason::Series | Reason::Overload | Reason::Unavailable => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Reason::Groups
+        | Reason::Series
+        | Reason::Overload
+        | Reason::Unavailable
+        | Reason::Gone
+        | Reason::Late => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Parameters of a query that several routes have.
 
 use wharf_gateway::Refusal;
-use wharf_model::Selector;
+use wharf_model::{Effort, Selector, SelectorErrorKind};
 use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME};
 
 use crate::request::query;
@@ -15,12 +15,12 @@ const MAX_LIMIT: usize = 1000;
 /// The selectors of `match[]` parameters.
 ///
 /// # Errors
-/// 400 if one cannot be read, or there are too many.
-pub(crate) fn selectors(query: Option<&str>) -> Result<Vec<Selector>, Refusal> {
+/// 400 if one cannot be read, or there are too many; if the effort ends.
+pub(crate) fn selectors(query: Option<&str>, effort: &Effort) -> Result<Vec<Selector>, Refusal> {
     let mut selectors = Vec::new();
     for text in query::values(query, "match[]") {
         let text = text.map_err(|error| Refusal::parameter(&error))?;
-        add_selector(&mut selectors, &text)?;
+        add_selector(&mut selectors, &text, effort)?;
     }
     Ok(selectors)
 }
@@ -29,9 +29,16 @@ pub(crate) fn selectors(query: Option<&str>) -> Result<Vec<Selector>, Refusal> {
 ///
 /// # Errors
 /// As [`selectors`].
-pub(crate) fn add_selector(selectors: &mut Vec<Selector>, text: &str) -> Result<(), Refusal> {
-    let selector = text.parse();
-    selectors.push(selector.map_err(|error| Refusal::parameter(&format!("match[]: {error}")))?);
+pub(crate) fn add_selector(
+    selectors: &mut Vec<Selector>,
+    text: &str,
+    effort: &Effort,
+) -> Result<(), Refusal> {
+    let selector = Selector::read(text, effort).map_err(|error| match error.kind() {
+        SelectorErrorKind::Stopped(stopped) => Refusal::from(*stopped),
+        _ => Refusal::parameter(&format!("match[]: {error}")),
+    });
+    selectors.push(selector?);
     if selectors.len() > MAX_SELECTORS {
         let text = format!("expected at most {MAX_SELECTORS} match[], found more");
         return Err(Refusal::parameter(&text));

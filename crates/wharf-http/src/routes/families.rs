@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use http::Response;
-use wharf_gateway::{Caller, Refusal, Right};
+use wharf_gateway::{Refusal, Right};
 use wharf_model::name::NameRule;
-use wharf_model::{GroupingKey, Selector};
+use wharf_model::{Effort, GroupingKey, Stopped};
 use wharf_store::{FamilyView, FragmentView, Snapshot};
 
 use crate::answer::envelope;
@@ -15,11 +15,13 @@ use crate::answer::streamed::{self, Flow};
 use crate::request::words::Words;
 use crate::request::{grouping, parameters, query};
 use crate::routes::group::type_name;
-use crate::service::Service;
+use crate::routes::row::Asked;
 use crate::transport::chunks::ResponseBody;
 use crate::workers;
 use wharf_gateway::RefusedPush;
 
+/// To look at a family.
+const FAMILY_STEPS: u64 = 128;
 /// Groups that are named as examples.
 const SAMPLE_GROUPS: usize = 5;
 /// Groups that are looked at to find them: some may have the family without metrics.
@@ -28,27 +30,25 @@ const SAMPLED_GROUPS: usize = 100;
 const MAX_HELPS: usize = 10;
 
 /// `GET /api/v1/families`.
-pub(crate) async fn list(
-    service: Arc<Service>,
-    query: Option<&str>,
-    caller: &Caller,
-) -> Response<ResponseBody> {
-    let place = service.scrape_place(caller);
-    let request = ListRequest::of(query);
-    let selectors = caller.scope(Right::Read).narrow(Vec::new());
-    let listed = workers::run_in(place, move |place| {
+pub(crate) async fn list(asked: Asked<'_>) -> Response<ResponseBody> {
+    let service = Arc::clone(&asked.service);
+    let request = ListRequest::of(asked.query);
+    let choice = asked.caller.scope(Right::Read).groups();
+    let listed = workers::run_in(asked.work(), move |effort, place| {
         let request = request?;
         let mut refused = service.gateway.activity().refused.list();
-        let mut snapshot = service.gateway.store().snapshot();
-        if !selectors.is_empty() {
-            snapshot = snapshot.matching(&selectors);
-            refused.retain(|push| {
-                push.key
-                    .as_ref()
-                    .is_some_and(|key| Selector::any(&selectors, key))
-            });
+        if !choice.is_all() {
+            let mut choosing = choice.begin(effort);
+            let mut seen = Vec::new();
+            for push in refused {
+                if push.key.as_ref().map_or(Ok(false), |key| choosing.has(key))? {
+                    seen.push(push);
+                }
+            }
+            refused = seen;
         }
-        let page = request.page(&snapshot);
+        let snapshot = service.gateway.store().snapshot().matching(&choice, effort)?;
+        let page = request.page(&snapshot, effort)?;
         let names = service.gateway.settings().pushes.names;
         let body = streamed::body(|flow| write(snapshot, page, refused, names, flow))?;
         Ok(envelope::streamed_private(body.holding(place)))
@@ -85,23 +85,33 @@ impl ListRequest {
         Ok(request)
     }
 
-    fn passes(&self, family: FamilyView<'_>) -> bool {
+    fn passes(&self, family: FamilyView<'_>, effort: &Effort) -> Result<bool, Stopped> {
+        effort.spend(FAMILY_STEPS)?;
         if self.family.as_ref().is_some_and(|name| family.name() != name) {
-            return false;
+            return Ok(false);
         }
         // A family that all groups have without metrics is in no scrape.
-        let Some(meta) = family.meta() else { return false };
+        let Some(meta) = family.meta() else {
+            return Ok(false);
+        };
         if self.words.is_empty() {
-            return true;
+            return Ok(true);
         }
         let help = meta.help.as_deref().unwrap_or_default();
-        self.words.occur_in(&format!("{}\n{help}", family.name()))
+        effort.spend(self.words.steps(family.name().len() + help.len()))?;
+        Ok(self.words.occur_in(&format!("{}\n{help}", family.name())))
     }
 
     /// Finds out what is to be shown.
-    fn page(&self, snapshot: &Snapshot) -> Page {
+    ///
+    /// # Errors
+    /// If the effort ends.
+    fn page(&self, snapshot: &Snapshot, effort: &Effort) -> Result<Page, Stopped> {
         let mut page = Page::default();
-        for family in snapshot.families().filter(|family| self.passes(*family)) {
+        for family in snapshot.families() {
+            if !self.passes(family, effort)? {
+                continue;
+            }
             page.total += 1;
             let is_before = self
                 .cursor
@@ -116,7 +126,7 @@ impl ListRequest {
             }
             page.names.push(family.shared_name());
         }
-        page
+        Ok(page)
     }
 }
 

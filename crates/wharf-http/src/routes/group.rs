@@ -17,6 +17,7 @@ use crate::answer::status;
 use crate::answer::streamed::{self, Flow};
 use crate::request::{grouping, parameters, query};
 use crate::routes::groups::{self, Look};
+use crate::routes::row::Asked;
 use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 use crate::workers;
@@ -32,18 +33,13 @@ fn key(service: &Service, rest: &[u8]) -> Result<GroupingKey, Refusal> {
 }
 
 /// `GET` of a group.
-pub(crate) async fn show(
-    service: Arc<Service>,
-    rest: &[u8],
-    query: Option<&str>,
-    caller: &Caller,
-) -> Response<ResponseBody> {
-    let place = service.scrape_place(caller);
-    let request = key(&service, rest).and_then(|key| {
-        caller.demand_for(Right::Read, &key)?;
-        Ok((key, ShowRequest::of(query)?))
+pub(crate) async fn show(asked: Asked<'_>) -> Response<ResponseBody> {
+    let service = Arc::clone(&asked.service);
+    let request = key(&service, asked.path).and_then(|key| {
+        asked.caller.demand_for(Right::Read, &key)?;
+        Ok((key, ShowRequest::of(asked.query)?))
     });
-    let shown = workers::run_in(place, move |place| {
+    let shown = workers::run_in(asked.work(), move |_effort, place| {
         let (key, request) = request?;
         let group = service
             .gateway
@@ -110,7 +106,8 @@ pub(crate) async fn delete(
             }
         }
         let Some(family) = family else {
-            return service.gateway.delete(caller, &key).await;
+            let place = || service.scrape_place(caller);
+            return service.gateway.delete(caller, &key, place).await;
         };
         service.gateway.delete_family(caller, &key, &family).await
     };

@@ -8,12 +8,11 @@ mod filter;
 mod shown;
 mod state;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
-use wharf_gateway::{Caller, Refusal, Right, Selection};
-use wharf_model::duration;
+use wharf_gateway::{Refusal, Right, Selection};
+use wharf_model::{Effort, Selector, duration};
 use wharf_store::{Candidate, Listing, Page, SortBy};
 
 use self::filter::Filter;
@@ -26,27 +25,24 @@ use crate::answer::status;
 use crate::answer::streamed::{self, Flow};
 use crate::request::words::Words;
 use crate::request::{parameters, query};
-use crate::service::Service;
+use crate::routes::row::Asked;
 use crate::transport::chunks::ResponseBody;
 use crate::workers;
 
 /// `GET /api/v1/groups`: of those groups that whoever asks may see.
-pub(crate) async fn list(
-    service: Arc<Service>,
-    query: Option<&str>,
-    caller: &Caller,
-) -> Response<ResponseBody> {
-    let place = service.scrape_place(caller);
-    let (query, scope) = (query.map(str::to_owned), caller.scope(Right::Read));
-    let listed = workers::run_in(place, move |place| {
-        let mut request = ListRequest::of(query.as_deref())?;
-        request.listing.selectors = scope.narrow(request.listing.selectors);
+pub(crate) async fn list(asked: Asked<'_>) -> Response<ResponseBody> {
+    let (service, query) = (Arc::clone(&asked.service), asked.query.map(str::to_owned));
+    let scope = asked.caller.scope(Right::Read);
+    let listed = workers::run_in(asked.work(), move |effort, place| {
+        let mut request = ListRequest::of(query.as_deref(), effort)?;
+        request.listing.choice = scope.groups().asked(std::mem::take(&mut request.selectors));
         let look = Look::at(&service, request.filter.expiring_within);
+        let store = service.gateway.store();
         let page = if request.filter.is_empty() && !request.counts {
-            service.gateway.store().list(&request.listing)
+            store.list(&request.listing, effort)?
         } else {
-            let passes = |candidate: &Candidate<'_>| request.filter.passes(&look, candidate);
-            service.gateway.store().list_where(&request.listing, &passes)
+            let passes = |candidate: &Candidate<'_>| request.filter.passes(&look, candidate, effort);
+            store.list_where(&request.listing, &passes, effort)?
         };
         let (worker, moment) = (Arc::clone(&service), look.moment);
         let body = streamed::body(|flow| async move {
@@ -63,20 +59,16 @@ pub(crate) async fn list(
 }
 
 /// `DELETE /api/v1/groups`.
-pub(crate) async fn delete(
-    service: Arc<Service>,
-    query: Option<&str>,
-    caller: &Caller,
-    address: Option<IpAddr>,
-) -> Response<ResponseBody> {
+pub(crate) async fn delete(asked: Asked<'_>) -> Response<ResponseBody> {
+    let query = asked.query.map(str::to_owned);
     let deleted = async {
-        service.gateway.settings().admin.allow_selectors()?;
-        let query = query.map(str::to_owned);
-        // Selectors are compiled.
-        let selection = workers::run(move || selection(query.as_deref())).await?;
-        let dry_run = selection.dry_run;
-        let keys = service.gateway.delete_selected(caller, selection, address);
-        Ok((keys.await?, dry_run))
+        let gateway = &asked.service.gateway;
+        gateway.settings().admin.allow_selectors()?;
+        let selection = move |effort: &Effort| selection(query.as_deref(), effort);
+        let work = asked.work()?;
+        gateway
+            .delete_selected(work, asked.caller, selection, asked.address)
+            .await
     };
     let (keys, dry_run) = match deleted.await {
         Ok(deleted) => deleted,
@@ -107,6 +99,8 @@ const SORTS: [(&str, SortBy); 7] = [
 
 pub(crate) struct ListRequest {
     listing: Listing,
+    /// What is asked for; all groups, if there are none.
+    selectors: Vec<Selector>,
     filter: Filter,
     /// The total, also where every group has to be looked at for it.
     counts: bool,
@@ -115,15 +109,13 @@ pub(crate) struct ListRequest {
 }
 
 impl ListRequest {
-    pub(crate) fn of(query: Option<&str>) -> Result<Self, Refusal> {
+    pub(crate) fn of(query: Option<&str>, effort: &Effort) -> Result<Self, Refusal> {
         let mut request = Self {
             listing: Listing {
-                selectors: Vec::new(),
-                sort: SortBy::Key,
-                descending: false,
-                after: None,
                 limit: parameters::DEFAULT_LIMIT,
+                ..Listing::default()
             },
+            selectors: Vec::new(),
             filter: Filter::default(),
             counts: false,
             fields: (0..DEFAULT_FIELDS).collect(),
@@ -133,7 +125,7 @@ impl ListRequest {
             let listing = &mut request.listing;
             match name.as_str() {
                 "match[]" => {
-                    parameters::add_selector(&mut listing.selectors, &value)?;
+                    parameters::add_selector(&mut request.selectors, &value, effort)?;
                 }
                 "sort" => (listing.sort, listing.descending) = sort(&value)?,
                 "limit" => listing.limit = parameters::limit(&value)?,
@@ -215,7 +207,7 @@ fn fields(text: &str) -> Result<Vec<usize>, Refusal> {
 }
 
 /// Which groups a request wants deleted. A parameter that is not known is refused.
-pub(crate) fn selection(query: Option<&str>) -> Result<Selection, Refusal> {
+pub(crate) fn selection(query: Option<&str>, effort: &Effort) -> Result<Selection, Refusal> {
     let mut request = Selection {
         selectors: Vec::new(),
         older_than: None,
@@ -225,7 +217,7 @@ pub(crate) fn selection(query: Option<&str>) -> Result<Selection, Refusal> {
     for (name, value) in query::parameters(query)? {
         match name.as_str() {
             "match[]" => {
-                parameters::add_selector(&mut request.selectors, &value)?;
+                parameters::add_selector(&mut request.selectors, &value, effort)?;
             }
             "older_than" => {
                 let age = duration::parse(&value);
@@ -251,11 +243,11 @@ mod tests {
     use super::*;
 
     fn listing(query: &str) -> Result<ListRequest, String> {
-        ListRequest::of(Some(query)).map_err(|error| error.text)
+        ListRequest::of(Some(query), &Effort::unlimited()).map_err(|error| error.text)
     }
 
     fn deleting(query: &str) -> Result<Selection, String> {
-        selection(Some(query)).map_err(|error| error.text)
+        selection(Some(query), &Effort::unlimited()).map_err(|error| error.text)
     }
 
     #[test]
@@ -269,7 +261,7 @@ mod tests {
         let request = request.ok().unwrap();
         assert!(matches!(request.listing.sort, SortBy::Series));
         assert!(request.listing.descending);
-        assert_eq!((request.listing.limit, request.listing.selectors.len()), (5, 1));
+        assert_eq!((request.listing.limit, request.selectors.len()), (5, 1));
         let names: Vec<&str> = request.fields.iter().map(|at| FIELDS[*at].0).collect();
         assert_eq!(names, ["series", "labels"]);
     }
@@ -325,6 +317,7 @@ mod tests {
             .unwrap();
         assert_eq!(request.older_than, Some(Duration::from_secs(7 * 86_400)));
         assert!(request.dry_run);
-        assert_eq!(request.to_string(), "{job=\"a\"} or {job=\"b\"}");
+        let texts: Vec<String> = request.selectors.iter().map(Selector::to_string).collect();
+        assert_eq!(texts, ["{job=\"a\"}", "{job=\"b\"}"]);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::Response;
 use wharf_exposition::number;
-use wharf_gateway::{Caller, Right, rfc3339};
+use wharf_gateway::{Right, rfc3339};
 use wharf_model::{Count, Exposition, Family, GroupingKey, Histogram, Metric, Summary, Value};
 use wharf_store::{FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, Snapshot};
 
@@ -12,19 +12,16 @@ use crate::answer::json::{Members, write_strings};
 use crate::answer::numbers::{write_count, write_native_buckets, write_number};
 use crate::answer::streamed::{self, Flow};
 use crate::answer::{envelope, status};
-use crate::service::Service;
+use crate::routes::row::Asked;
 use crate::transport::chunks::ResponseBody;
 use crate::workers;
 
 /// `GET /api/v1/metrics`: those groups that whoever asks may see.
-pub(crate) async fn show(service: Arc<Service>, caller: &Caller) -> Response<ResponseBody> {
-    let place = service.scrape_place(caller);
-    let selectors = caller.scope(Right::Read).narrow(Vec::new());
-    let answered = workers::run_in(place, move |place| {
-        let mut snapshot = service.gateway.store().snapshot();
-        if !selectors.is_empty() {
-            snapshot = snapshot.matching(&selectors);
-        }
+pub(crate) async fn show(asked: Asked<'_>) -> Response<ResponseBody> {
+    let service = Arc::clone(&asked.service);
+    let choice = asked.caller.scope(Right::Read).groups();
+    let answered = workers::run_in(asked.work(), move |effort, place| {
+        let snapshot = service.gateway.store().snapshot().matching(&choice, effort)?;
         let body = streamed::body(|flow| write(snapshot, flow))?;
         Ok(envelope::streamed(body.holding(place)))
     });

@@ -84,7 +84,10 @@ pub(crate) async fn handle(asked: Asked<'_>, mut request: Arrived) -> Response<R
 pub(crate) async fn delete(asked: Asked<'_>) -> Response<ResponseBody> {
     let gateway = &asked.service.gateway;
     let deleted = match grouping::parse(asked.path, gateway.settings().pushes.names) {
-        Ok(key) => gateway.delete(asked.caller, &key).await.map(drop),
+        Ok(key) => {
+            let place = || asked.service.scrape_place(asked.caller);
+            gateway.delete(asked.caller, &key, place).await.map(drop)
+        }
         // Such a group cannot exist, and deleting what does not exist succeeds.
         Err(UrlError::NotUtf8 { .. }) => Ok(()),
         Err(error) => Err(error.into()),

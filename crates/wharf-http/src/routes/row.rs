@@ -1,17 +1,19 @@
 //! What a row of the table of routes has.
 
 use std::fmt;
+use std::future::pending;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use http::{HeaderMap, Method, Response};
-use wharf_gateway::{Caller, Input, Need, Source};
+use wharf_gateway::{Caller, Input, Need, Refusal, Source, Work};
 
 use crate::request::arrived::Arrived;
 use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 use crate::transport::entry_point::EntryPoint;
+use crate::transport::presence::Waiting;
 use crate::transport::purpose::Purpose;
 
 /// Below this are the routes that answer in JSON, and none that a flag moves there.
@@ -61,6 +63,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) entry_point: &'a EntryPoint,
     pub(crate) address: Option<IpAddr>,
+    /// Whoever waits for the answer, where that may take long.
+    pub(crate) waiting: Option<Waiting>,
     /// Where it comes from, if it is a push.
     pub(crate) source: Option<Source>,
     /// The decoded path: from the key of a group on, where the route has one; otherwise below the prefix.
@@ -70,6 +74,24 @@ pub(crate) struct Asked<'a> {
     pub(crate) query: Option<&'a str>,
     /// All routes, for the one that says which may be asked for.
     pub(crate) rows: &'static [&'static Row],
+}
+
+impl Asked<'_> {
+    /// A place for work that may take long, until its client has gone.
+    ///
+    /// # Errors
+    /// If there is none for whoever asks.
+    pub(crate) fn work(&self) -> Result<Work, Refusal> {
+        let place = self.service.scrape_place(self.caller)?;
+        let waiting = self.waiting.clone();
+        let gone = async {
+            match waiting {
+                Some(waiting) => waiting.gone().await,
+                None => pending().await,
+            }
+        };
+        Ok(Work::new(&self.service.gateway, place, Box::pin(gone)))
+    }
 }
 
 /// Where a route is, below the prefix of all routes.

@@ -1,17 +1,17 @@
 //! `GET /metrics`: what is asked for, who may see it, and what is booked of it. [`wharf_scrape`] makes the body.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Response};
-use wharf_gateway::{Caller, Right};
-use wharf_model::{Exposition, Selector};
+use http::{HeaderValue, Response};
+use wharf_gateway::Right;
+use wharf_model::{Choice, Effort, Exposition, Stopped};
 use wharf_scrape::{Help, Rendered, Wanted};
 
 use crate::answer::status;
 use crate::request::{negotiate, parameters};
+use crate::routes::row::Asked;
 use crate::service::Service;
 use crate::transport::chunks::{Chunks, ResponseBody};
 use crate::workers;
@@ -19,21 +19,15 @@ use wharf_gateway::Scraper;
 
 /// Answers a scrape; with `match[]` in the query, one of the groups that match, without the gateway's own metrics. So it
 /// is for those who may not see all groups.
-pub(crate) async fn handle(
-    service: Arc<Service>,
-    query: Option<&str>,
-    headers: &HeaderMap,
-    caller: &Caller,
-    address: Option<IpAddr>,
-) -> Response<ResponseBody> {
+pub(crate) async fn handle(asked: Asked<'_>) -> Response<ResponseBody> {
     let started = Instant::now();
+    let (service, headers) = (&asked.service, &asked.headers);
     let wanted = negotiate::wanted(headers, service.settings.routes.openmetrics);
-    let place = service.scrape_place(caller);
-    let worker = Arc::clone(&service);
-    let (query, scope) = (query.map(str::to_owned), caller.scope(Right::Read));
-    let rendered = workers::run_in(place, move |place| {
-        let selectors = scope.narrow(parameters::selectors(query.as_deref())?);
-        let rendered = render(&worker, &selectors, wanted);
+    let worker = Arc::clone(service);
+    let (query, scope) = (asked.query.map(str::to_owned), asked.caller.scope(Right::Read));
+    let rendered = workers::run_in(asked.work(), move |effort, place| {
+        let selectors = parameters::selectors(query.as_deref(), effort)?;
+        let rendered = render(&worker, &scope.groups().asked(selectors), wanted, effort)?;
         worker.gateway.telemetry().record_left_out(rendered.left_out);
         let body = ResponseBody::from(Chunks::from(rendered.parts)).holding(place);
         Ok((body, rendered.recompressed))
@@ -58,7 +52,7 @@ pub(crate) async fn handle(
         compression: wanted.compression.name(),
         bytes,
         duration,
-        ..Scraper::named(user_agent, address, service.gateway.now())
+        ..Scraper::named(user_agent, asked.address, service.gateway.now())
     });
     respond_with(body, wanted)
 }
@@ -75,16 +69,26 @@ fn respond_with(body: ResponseBody, wanted: Wanted) -> Response<ResponseBody> {
     response
 }
 
-fn render(service: &Arc<Service>, selectors: &[Selector], wanted: Wanted) -> Rendered {
+fn render(
+    service: &Arc<Service>,
+    choice: &Choice,
+    wanted: Wanted,
+    effort: &Effort,
+) -> Result<Rendered, Stopped> {
     let mut snapshot = service.gateway.store().snapshot();
-    let own = if selectors.is_empty() {
+    let own = if choice.is_all() {
         service.gateway.own_families(&snapshot)
     } else {
-        snapshot = snapshot.matching(selectors);
+        snapshot = snapshot.matching(choice, effort)?;
         Exposition::default()
     };
-    wharf_scrape::render_with_help(&own, &snapshot, wanted, &|help: Help| {
-        let gateway = Arc::clone(&service.gateway);
-        tokio::task::spawn_blocking(move || gateway.telemetry().record_recompressed(help()));
-    })
+    Ok(wharf_scrape::render_with_help(
+        &own,
+        &snapshot,
+        wanted,
+        &|help: Help| {
+            let gateway = Arc::clone(&service.gateway);
+            tokio::task::spawn_blocking(move || gateway.telemetry().record_recompressed(help()));
+        },
+    ))
 }

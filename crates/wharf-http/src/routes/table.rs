@@ -8,7 +8,7 @@ use wharf_gateway::Need::{ForEvery, ForSome, Identity};
 use wharf_gateway::{Input, Right};
 
 use crate::answer::respond;
-use crate::routes::row::{API, Asked, Handler, Path, Row, Switch};
+use crate::routes::row::{API, Handler, Path, Row, Switch};
 use crate::routes::{
     backup, description, events, families, group, groups, metrics, options, page, process, push, scrape,
     stats, status, visitor, wipe,
@@ -45,19 +45,7 @@ pub(crate) static SCRAPE: Row = Row {
     need: Some(ForSome(Right::Read)),
     at: SHOWING,
     needs_store: true,
-    handler: Handler::Later(|asked| {
-        Box::pin(async move {
-            let Asked {
-                service,
-                caller,
-                headers,
-                query,
-                address,
-                ..
-            } = asked;
-            scrape::handle(service, query, &headers, caller, address).await
-        })
-    }),
+    handler: Handler::Later(|asked| Box::pin(scrape::handle(asked))),
     ..PLAIN
 };
 
@@ -178,7 +166,7 @@ static METRICS: Row = Row {
     at: SHOWING,
     label: Some("api/v1/metrics"),
     needs_store: true,
-    handler: Handler::Later(|asked| Box::pin(metrics::show(asked.service, asked.caller))),
+    handler: Handler::Later(|asked| Box::pin(metrics::show(asked))),
     ..PLAIN
 };
 
@@ -219,7 +207,7 @@ static EXPORT: Row = Row {
     at: SHOWING,
     label: Some("api/v1/export"),
     needs_store: true,
-    handler: Handler::Later(|asked| Box::pin(backup::export(asked.service, asked.query, asked.caller))),
+    handler: Handler::Later(|asked| Box::pin(backup::export(asked))),
     ..PLAIN
 };
 
@@ -241,7 +229,7 @@ pub(crate) static GROUPS: Row = Row {
     label: Some("api/v1/groups"),
     needs_store: true,
     offered: Some(("read", Switch::Always)),
-    handler: Handler::Later(|asked| Box::pin(groups::list(asked.service, asked.query, asked.caller))),
+    handler: Handler::Later(|asked| Box::pin(groups::list(asked))),
     ..PLAIN
 };
 
@@ -251,14 +239,7 @@ pub(crate) static DELETE_GROUPS: Row = Row {
     need: Some(ForSome(Right::Delete)),
     at: &[Admin],
     offered: Some(("delete_by_selector", Switch::AdminApi)),
-    handler: Handler::Later(|asked| {
-        Box::pin(groups::delete(
-            asked.service,
-            asked.query,
-            asked.caller,
-            asked.address,
-        ))
-    }),
+    handler: Handler::Later(|asked| Box::pin(groups::delete(asked))),
     ..GROUPS
 };
 
@@ -266,9 +247,7 @@ static GROUP: Row = Row {
     name: "group",
     path: Path::ApiGroup,
     offered: None,
-    handler: Handler::Later(|asked| {
-        Box::pin(group::show(asked.service, asked.path, asked.query, asked.caller))
-    }),
+    handler: Handler::Later(|asked| Box::pin(group::show(asked))),
     ..GROUPS
 };
 
@@ -316,7 +295,7 @@ static FAMILIES: Row = Row {
     path: Path::Exact("/api/v1/families"),
     label: Some("api/v1/families"),
     offered: None,
-    handler: Handler::Later(|asked| Box::pin(families::list(asked.service, asked.query, asked.caller))),
+    handler: Handler::Later(|asked| Box::pin(families::list(asked))),
     ..GROUPS
 };
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -16,6 +16,7 @@ use wharf_gateway::Peer;
 
 use crate::transport::chunks::ResponseBody;
 use crate::transport::entry_point::EntryPoint;
+use crate::transport::presence::Waiting;
 use crate::transport::progress::{Overdue, Timeouts};
 use crate::transport::room::Seat;
 use crate::transport::socket::Socket;
@@ -120,6 +121,9 @@ impl<H: Handler> Connections<H> {
                 request.headers_mut().insert(CONTENT_LENGTH, LEFT_OUT);
             }
             request.extensions_mut().insert(peer);
+            if !brings_body(request.method()) {
+                request.extensions_mut().insert(Waiting::new(&seat));
+            }
             if let Some(names) = &names {
                 request.extensions_mut().insert(names.clone());
             }
@@ -216,6 +220,9 @@ impl<H: Handler> Connections<H> {
                     if seat.is_cut() {
                         return;
                     }
+                    if seat.presence.is_watched() && poll_once(connection.as_mut()).await.is_ready() {
+                        return;
+                    }
                     let overdue = progress.overdue(self.timeouts);
                     if let Some(what @ (Overdue::Reader | Overdue::Head)) = overdue {
                         tracing::debug!(source = %peer, what = what.as_str(), "connection closed");
@@ -261,8 +268,7 @@ where
         seat.leave();
     } else {
         seat.set_ending(true);
-        let ended = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
-        if ended.is_ready() {
+        if poll_once(connection.as_mut()).await.is_ready() {
             return Poll::Ready(());
         }
         // If something has come meanwhile, it goes on as if it had not been asked.
@@ -273,6 +279,20 @@ where
 
 /// In the place of a length that the library has left out.
 const LEFT_OUT: HeaderValue = HeaderValue::from_static("0");
+/// Lets a connection look at its stream. Ready if it has ended.
+async fn poll_once<S>(mut connection: Pin<&mut auto::Connection<'_, Io, S, TokioExecutor>>) -> Poll<()>
+where
+    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx).map(drop))).await
+}
+
+/// Whether requests of this method are pushes and the like. Nobody waits long for those.
+fn brings_body(method: &Method) -> bool {
+    matches!(*method, Method::PUT | Method::POST)
+}
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// Returns when a connection is not to go on that has not begun yet.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::transport::presence::Presence;
 use crate::transport::progress::{Idle, Progress, Timeouts};
 
 /// Seats for addresses that take no pushes, at most.
@@ -64,6 +65,7 @@ pub(crate) struct Seat {
     id: u64,
     room: Arc<Room>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) presence: Presence,
     permit: Mutex<Option<OwnedSemaphorePermit>>,
     /// Whether this is one of the seats that are not for pushes.
     is_kept: bool,
@@ -167,6 +169,7 @@ impl Room {
             id,
             room: Arc::clone(self),
             progress: Arc::new(Progress::new(self.epoch)),
+            presence: Presence::default(),
             permit: Mutex::new(Some(permit)),
             is_kept,
             called: Notify::new(),
@@ -203,10 +206,11 @@ impl Room {
         asked
     }
 
-    /// Wakes those connections that have taken too long for something. To be called every second.
+    /// Wakes those connections that have taken too long for something, and those whose clients may have gone. To be called
+    /// every second.
     pub(crate) fn call_overdue(&self, timeouts: Timeouts) {
         for seat in self.lock().all.values() {
-            if seat.progress.overdue(timeouts).is_some() {
+            if seat.progress.overdue(timeouts).is_some() || seat.presence.is_watched() {
                 seat.called.notify_one();
             }
         }

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixListener as StdUnixListener;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv, sockopt};
 use tokio::io::Interest;
@@ -14,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use wharf_gateway::Peer;
 
 use crate::transport::pass_on::pass_on;
+use crate::transport::presence::OtherSide;
 
 /// A socket that listens, before there is a runtime.
 #[derive(Debug)]
@@ -127,6 +129,30 @@ impl Socket {
             Self::Unix(stream) => recv(stream, &mut first[..], flags),
         };
         peeked.is_err_and(|error| error == Errno::WOULDBLOCK)
+    }
+
+    /// How the other side is, whether or not it has sent something that nobody has read yet.
+    pub(crate) fn other_side(&self) -> OtherSide {
+        let wanted = PollFlags::RDHUP;
+        let mut polled = [match self {
+            Self::Tcp(stream) => PollFd::new(stream, wanted),
+            Self::Unix(stream) => PollFd::new(stream, wanted),
+        }];
+        let at_once = Timespec::default();
+        if poll(&mut polled, Some(&at_once)).is_err() {
+            return OtherSide::Open;
+        }
+        let found = polled.each_ref().map(PollFd::revents);
+        if found
+            .iter()
+            .any(|found| found.intersects(PollFlags::HUP | PollFlags::ERR))
+        {
+            OtherSide::Closed
+        } else if found.iter().any(|found| found.contains(PollFlags::RDHUP)) {
+            OtherSide::HalfClosed
+        } else {
+            OtherSide::Open
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use wharf_gateway::Peer;
 
 use crate::transport::access::AccessControl;
 use crate::transport::pass_on::pass_on;
+use crate::transport::presence::OtherSide;
 use crate::transport::socket::Socket;
 
 /// For a handshake, from the connection on.
@@ -73,6 +74,14 @@ impl Stream {
         match self {
             Self::Plain(stream) => stream.is_silent(),
             Self::Tls(stream) => stream.get_ref().0.is_silent(),
+        }
+    }
+
+    /// How the other side is.
+    pub(crate) fn other_side(&self) -> OtherSide {
+        match self {
+            Self::Plain(stream) => stream.other_side(),
+            Self::Tls(stream) => stream.get_ref().0.other_side(),
         }
     }
 }

@@ -160,8 +160,14 @@ impl AsyncWrite for Watched {
         self.get_mut().poll_to_write(|stream| stream.poll_write(cx, buf))
     }
 
+    /// Is called whenever the connection is looked after, also where nothing is read.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        let presence = &this.seat.presence;
+        if presence.is_watched() {
+            presence.note(this.stream.other_side(), this.progress().now());
+        }
+        Pin::new(&mut this.stream).poll_flush(cx)
     }
 
     /// Is called when HTTP is done with the connection.

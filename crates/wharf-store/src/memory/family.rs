@@ -5,7 +5,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use wharf_exposition::text;
 use wharf_model::name::{EscapingScheme, is_legacy_metric_name};
-use wharf_model::{GroupingKey, MetricType};
+use wharf_model::{Effort, GroupingKey, MetricType, Stopped};
 
 use crate::memory::leaf::{Fragment, FragmentView, Leaf};
 use crate::memory::leaves::{Bookmark, Leaves};
@@ -14,6 +14,13 @@ use crate::meta::FamilyMeta;
 use crate::prepare::{Prepared, PreparedFamily};
 use crate::record::Image;
 use crate::size::Size;
+
+/// What a part of a family costs: to look at a leaf, ...
+const LEAF_STEPS: u64 = 64;
+/// ... to copy a fragment of one of which only some are kept ...
+const FRAGMENT_STEPS: u64 = 32;
+/// ... and so many bytes of text in a step.
+const COPIED_BYTES: u64 = 8;
 
 /// A family: its leaves in the order of grouping keys, and what its groups say of type, help and unit.
 #[derive(Debug, Clone)]
@@ -118,9 +125,13 @@ impl Family {
     }
 
     /// The fragments of these groups, sorted by key, as if they were all there is; none if there are none.
-    pub(crate) fn only(&self, keys: &[GroupingKey]) -> Option<Self> {
+    ///
+    /// # Errors
+    /// If the effort ends.
+    pub(crate) fn only(&self, keys: &[GroupingKey], effort: &Effort) -> Result<Option<Self>, Stopped> {
         let mut part = Self::new(&self.name);
         for leaf in self.leaves.iter() {
+            effort.spend(LEAF_STEPS)?;
             let (Some(first), Some(last)) = (leaf.first_key(), leaf.last_key()) else {
                 continue;
             };
@@ -129,6 +140,7 @@ impl Family {
             let Some(keys) = keys.get(start..end).filter(|keys| !keys.is_empty()) else {
                 continue;
             };
+            effort.spend(FRAGMENT_STEPS * leaf.len() as u64 + leaf.text_len() as u64 / COPIED_BYTES)?;
             let kept = leaf.only(|key| keys.binary_search(key).is_ok());
             // A whole leaf is shared, and with it its compressed form.
             let is_whole = kept.len() == leaf.len();
@@ -144,7 +156,7 @@ impl Family {
             }
             part.leaves.push(kept);
         }
-        (!part.is_empty()).then_some(part)
+        Ok((!part.is_empty()).then_some(part))
     }
 
     /// Stores the fragment of a group in place of its former one, which is added to the image.

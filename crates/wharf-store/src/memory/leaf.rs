@@ -116,6 +116,10 @@ impl Leaf {
         self.fragments.len()
     }
 
+    pub(crate) fn text_len(&self) -> usize {
+        self.piece.text().len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.fragments.is_empty()
     }

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use wharf_model::{GroupingKey, Selector};
+use wharf_model::{Choice, Choosing, Effort, GroupingKey, Stopped};
 
 use crate::lifetime::Lifetime;
 use crate::memory::family_names::Names;
@@ -18,8 +18,8 @@ use crate::{PUSH_FAILURE_TIME, PUSH_TIME, Revision};
 /// Which groups to list, and in which order.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
-    /// Groups that one of these selects; all groups, if there are none.
-    pub selectors: Vec<Selector>,
+    /// Which groups.
+    pub choice: Choice,
     /// By what they are ordered. Groups that are equal in that are ordered by their keys.
     pub sort: SortBy,
     /// Whether the largest come first. Keys go up then as well, unless it is them that are ordered by.
@@ -155,31 +155,53 @@ impl Store {
     /// A page in the order of keys costs the groups on it and those that the selectors leave out on the way. Other
     /// orders cost a look at every group. Nobody waits meanwhile; so what is said of each group is true at some moment
     /// of the call, not of all groups at the same.
-    pub fn list(&self, listing: &Listing) -> Page {
-        self.list_some(listing, None)
+    ///
+    /// # Errors
+    /// If the effort ends.
+    pub fn list(&self, listing: &Listing, effort: &Effort) -> Result<Page, Stopped> {
+        self.list_some(listing, None, effort)
     }
 
     /// The same of those groups only that `filter` lets pass. The total is known then, because every group is looked
     /// at.
-    pub fn list_where(&self, listing: &Listing, filter: &dyn Fn(&Candidate<'_>) -> bool) -> Page {
-        self.list_some(listing, Some(filter))
+    ///
+    /// # Errors
+    /// If the effort ends.
+    pub fn list_where(
+        &self,
+        listing: &Listing,
+        filter: Filter<'_>,
+        effort: &Effort,
+    ) -> Result<Page, Stopped> {
+        self.list_some(listing, Some(filter), effort)
     }
 
-    fn list_some(&self, listing: &Listing, filter: Option<Filter<'_>>) -> Page {
+    fn list_some(
+        &self,
+        listing: &Listing,
+        filter: Option<Filter<'_>>,
+        effort: &Effort,
+    ) -> Result<Page, Stopped> {
         let snapshot = self.snapshot();
-        let mut page = match listing.sort {
-            SortBy::Key => by_key(&snapshot, listing, filter),
-            SortBy::Job => by_job(&snapshot, listing, filter),
-            _ => by_rank(&snapshot, listing, filter),
+        let mut passing = Passing {
+            listing,
+            choosing: listing.choice.begin(effort),
+            filter,
+            effort,
         };
-        if listing.selectors.is_empty() && filter.is_none() {
+        let mut page = match listing.sort {
+            SortBy::Key => by_key(&snapshot, &mut passing)?,
+            SortBy::Job => by_job(&snapshot, &mut passing)?,
+            _ => by_rank(&snapshot, &mut passing)?,
+        };
+        if listing.choice.is_all() && filter.is_none() {
             page.total = Some(snapshot.totals().groups);
         }
-        Page {
-            groups: self.describe(&snapshot, &page.groups),
+        Ok(Page {
+            groups: self.describe(&snapshot, &page.groups, effort)?,
             next: page.next,
             total: page.total,
-        }
+        })
     }
 
     /// One group, if there is one of this key.
@@ -206,7 +228,12 @@ impl Store {
     }
 
     /// What is to be said of groups; those that are gone meanwhile are left out.
-    fn describe(&self, snapshot: &Snapshot, keys: &[GroupingKey]) -> Vec<GroupInfo> {
+    fn describe(
+        &self,
+        snapshot: &Snapshot,
+        keys: &[GroupingKey],
+        effort: &Effort,
+    ) -> Result<Vec<GroupInfo>, Stopped> {
         let mut infos = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(CHUNK) {
             let guarded = self.lock();
@@ -216,10 +243,11 @@ impl Store {
                 let Some(family_names) = family_names else {
                     continue;
                 };
+                effort.spend(FAMILY_STEPS * family_names.len() as u64)?;
                 infos.push(describe(snapshot, key, &family_names));
             }
         }
-        infos
+        Ok(infos)
     }
 }
 
@@ -243,12 +271,42 @@ fn describe(snapshot: &Snapshot, key: &GroupingKey, family_names: &[Arc<str>]) -
     }
 }
 
-type Filter<'f> = &'f dyn Fn(&Candidate<'_>) -> bool;
+/// Which groups a listing is left with.
+pub type Filter<'f> = &'f dyn Fn(&Candidate<'_>) -> Result<bool, Stopped>;
+
+/// A family of a group on the page.
+const FAMILY_STEPS: u64 = 256;
+/// To find out the place of a group in an order that is not that of keys.
+const RANK_STEPS: u64 = 128;
+/// To add what a group has of a family to its size.
+const SIZE_STEPS: u64 = 64;
+
+/// Finds out which groups a listing has.
+struct Passing<'l> {
+    listing: &'l Listing,
+    choosing: Choosing<'l>,
+    filter: Option<Filter<'l>>,
+    effort: &'l Effort,
+}
+
+impl Passing<'_> {
+    fn has(&mut self, candidate: &Candidate<'_>) -> Result<bool, Stopped> {
+        if !self.choosing.has(candidate.key())? {
+            return Ok(false);
+        }
+        self.filter.map_or(Ok(true), |passes| passes(candidate))
+    }
+}
 
 /// The groups of a page that is ordered by a number.
-fn by_rank(snapshot: &Snapshot, listing: &Listing, filter: Option<Filter<'_>>) -> Keys {
+fn by_rank(snapshot: &Snapshot, passing: &mut Passing<'_>) -> Result<Keys, Stopped> {
+    let listing = passing.listing;
     let by_size = matches!(listing.sort, SortBy::Series | SortBy::Bytes);
-    let sizes = if by_size { snapshot.sizes() } else { HashMap::new() };
+    let sizes = if by_size {
+        snapshot.sizes(passing.effort)?
+    } else {
+        HashMap::new()
+    };
     let place = |candidate: &Candidate<'_>| {
         let size = sizes.get(candidate.key()).copied().unwrap_or_default();
         let rank = match listing.sort {
@@ -267,52 +325,56 @@ fn by_rank(snapshot: &Snapshot, listing: &Listing, filter: Option<Filter<'_>>) -
         if listing.descending { !rank } else { rank }
     };
     let after = listing.after.as_ref().map(|after| (after.rank, &after.key));
-    let (total, places) = lowest(snapshot, listing, filter, after.as_ref(), place);
+    let (total, places) = lowest(snapshot, passing, after.as_ref(), place)?;
     let places = places.into_iter().map(|(rank, key)| (rank, key.clone()));
-    Keys::of(places.collect(), listing.limit).with_total(total)
+    Ok(Keys::of(places.collect(), listing.limit).with_total(total))
 }
 
 /// The groups of a page that is ordered by job. The key has the job, so a cursor needs nothing else.
-fn by_job(snapshot: &Snapshot, listing: &Listing, filter: Option<Filter<'_>>) -> Keys {
+fn by_job(snapshot: &Snapshot, passing: &mut Passing<'_>) -> Result<Keys, Stopped> {
+    let listing = passing.listing;
     let up = |job| (!listing.descending).then_some(job);
     let down = |job| listing.descending.then_some(Reverse(job));
     let after = listing.after.as_ref().map(|after| &after.key);
     let after = after.map(|key| ((up(key.job()), down(key.job())), key));
-    let (total, places) = lowest(snapshot, listing, filter, after.as_ref(), |candidate| {
+    let (total, places) = lowest(snapshot, passing, after.as_ref(), |candidate| {
         let job = candidate.key().job();
         // One of the two is none for all groups.
         (up(job), down(job))
-    });
+    })?;
     let places = places.into_iter().map(|(_, key)| (0, key.clone()));
-    Keys::of(places.collect(), listing.limit).with_total(total)
+    Ok(Keys::of(places.collect(), listing.limit).with_total(total))
 }
+
+/// A group and its place in the order.
+type Placed<'s, P> = (P, &'s GroupingKey);
 
 /// The lowest places beyond `after`, one more than the page has, and the number of all groups of the list.
 fn lowest<'s, P: Ord>(
     snapshot: &'s Snapshot,
-    listing: &Listing,
-    filter: Option<Filter<'_>>,
-    after: Option<&(P, &'s GroupingKey)>,
+    passing: &mut Passing<'_>,
+    after: Option<&Placed<'s, P>>,
     place: impl Fn(&Candidate<'s>) -> P,
-) -> (usize, Vec<(P, &'s GroupingKey)>) {
+) -> Result<(usize, Vec<Placed<'s, P>>), Stopped> {
     // The highest of them is on top.
     let mut lowest = BinaryHeap::new();
     let mut total = 0;
-    for candidate in snapshot
-        .candidates(None, false)
-        .filter(|candidate| selects(listing, filter, candidate))
-    {
+    for candidate in snapshot.candidates(None, false) {
+        passing.effort.spend(RANK_STEPS)?;
+        if !passing.has(&candidate)? {
+            continue;
+        }
         total += 1;
         let place = (place(&candidate), candidate.key());
         if after.is_none_or(|after| place > *after) {
             lowest.push(place);
         }
         // One more than the page has, to know whether there is another.
-        if lowest.len() > listing.limit.saturating_add(1) {
+        if lowest.len() > passing.listing.limit.saturating_add(1) {
             lowest.pop();
         }
     }
-    (total, lowest.into_sorted_vec())
+    Ok((total, lowest.into_sorted_vec()))
 }
 
 /// The groups of a page, before anything is known of them.
@@ -344,16 +406,13 @@ impl Keys {
     }
 }
 
-fn by_key(snapshot: &Snapshot, listing: &Listing, filter: Option<Filter<'_>>) -> Keys {
+fn by_key(snapshot: &Snapshot, passing: &mut Passing<'_>) -> Result<Keys, Stopped> {
+    let listing = passing.listing;
     let after = listing.after.as_ref().map(|after| &after.key);
     // One more than the page has, to know whether there is another.
     let wanted = listing.limit.saturating_add(1);
-    let passes = |candidate: &Candidate<'_>| selects(listing, filter, candidate);
-    let key = |candidate: Candidate<'_>| (0, candidate.key().clone());
-    if filter.is_none() {
-        let candidates = snapshot.candidates(after, listing.descending).filter(passes);
-        return Keys::of(candidates.take(wanted).map(key).collect(), listing.limit);
-    }
+    // With a filter all are looked at, to be counted.
+    let is_counted = passing.filter.is_some();
     let is_beyond = |found: &GroupingKey| {
         after.is_none_or(|after| {
             if listing.descending {
@@ -364,18 +423,21 @@ fn by_key(snapshot: &Snapshot, listing: &Listing, filter: Option<Filter<'_>>) ->
         })
     };
     let (mut total, mut places) = (0, Vec::new());
-    for candidate in snapshot.candidates(None, listing.descending).filter(passes) {
+    let begin = after.filter(|_| !is_counted);
+    for candidate in snapshot.candidates(begin, listing.descending) {
+        if !passing.has(&candidate)? {
+            continue;
+        }
         total += 1;
-        if places.len() < wanted && is_beyond(candidate.key()) {
-            places.push(key(candidate));
+        if is_beyond(candidate.key()) && places.len() < wanted {
+            places.push((0, candidate.key().clone()));
+        }
+        if places.len() == wanted && !is_counted {
+            break;
         }
     }
-    Keys::of(places, listing.limit).with_total(total)
-}
-
-fn selects(listing: &Listing, filter: Option<Filter<'_>>, candidate: &Candidate<'_>) -> bool {
-    (listing.selectors.is_empty() || Selector::any(&listing.selectors, candidate.key()))
-        && filter.is_none_or(|passes| passes(candidate))
+    let page = Keys::of(places, listing.limit);
+    Ok(if is_counted { page.with_total(total) } else { page })
 }
 
 /// The value of one of the times of a group.
@@ -446,16 +508,17 @@ impl Snapshot {
     }
 
     /// How much each group holds.
-    fn sizes(&self) -> HashMap<&GroupingKey, Size> {
+    fn sizes(&self, effort: &Effort) -> Result<HashMap<&GroupingKey, Size>, Stopped> {
         let mut sizes = HashMap::with_capacity(self.totals.groups);
         for fragment in self
             .families
             .values()
             .flat_map(|family| family.fragments_above(None))
         {
+            effort.spend(SIZE_STEPS)?;
             let size: &mut Size = sizes.entry(fragment.key()).or_default();
             *size = size.moved(Size::default(), fragment.size());
         }
-        sizes
+        Ok(sizes)
     }
 }

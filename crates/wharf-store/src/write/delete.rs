@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use wharf_model::{GroupingKey, Selector};
+use wharf_model::{Choice, Effort, GroupingKey, Stopped};
 
 use crate::change::Change;
 use crate::effect::By;
@@ -13,6 +13,9 @@ use crate::write::commit::Commit;
 use crate::write::shared::Op;
 use crate::write::writer::Writer;
 use crate::{PushError, UnixNanos};
+
+/// To find a family of a group.
+const FIND_STEPS: u64 = 256;
 
 impl Store {
     /// Removes the group of exactly this key; whether there was one.
@@ -93,21 +96,20 @@ impl Store {
         Ok((applied.families, commit))
     }
 
-    /// Removes a family from the groups that [`Self::matching`] gives and that have it: from all of them, or from none.
-    /// The keys of those that had it.
+    /// Removes a family from those of these groups that have it, as [`Self::matching_with_family`] gives them: from all of
+    /// them, or from none. The keys of those that had it.
     ///
-    /// A group that is pushed meanwhile, so that it is not old enough any more, keeps it. The lock is held while the
+    /// A group that was pushed meanwhile, so that it is not old enough any more, keeps it. The lock is held while the
     /// family is removed, and the ledger has it as one record.
     ///
     /// # Errors
     /// [`PushError::Unavailable`] if the ledger takes nothing.
-    pub fn delete_family_matching(
+    pub fn delete_family_of(
         &self,
-        selectors: &[Selector],
+        mut keys: Vec<GroupingKey>,
         pushed_before: Option<UnixNanos>,
         family: &str,
     ) -> Result<(Vec<GroupingKey>, Commit), PushError> {
-        let mut keys = self.matching_with_family(selectors, pushed_before, family);
         let mut guarded = self.lock();
         keys.retain(|key| {
             let state = &guarded.state;
@@ -125,7 +127,7 @@ impl Store {
                 return Ok((keys, commit));
             }
         };
-        // Also if there are none, see `delete_matching`.
+        // Also if there are none, see `delete_groups`.
         let record = local.has_ledger().then(|| {
             let mut record = Several::new();
             for key in &keys {
@@ -144,39 +146,51 @@ impl Store {
     }
 
     /// The groups that [`Self::matching`] gives and that have a family, its times aside.
+    ///
+    /// # Errors
+    /// If the effort ends.
     pub fn matching_with_family(
         &self,
-        selectors: &[Selector],
+        choice: &Choice,
         pushed_before: Option<UnixNanos>,
         family: &str,
-    ) -> Vec<GroupingKey> {
+        effort: &Effort,
+    ) -> Result<Vec<GroupingKey>, Stopped> {
         let snapshot = self.snapshot();
-        let mut keys = snapshot.keys_matching(selectors, pushed_before);
+        let mut keys = snapshot.keys_matching(choice, pushed_before, effort)?;
+        effort.spend(FIND_STEPS * keys.len() as u64)?;
         keys.retain(|key| !crate::is_time(family) && snapshot.has_family(key, family));
-        keys
+        Ok(keys)
     }
 
-    /// The groups that one of the selectors selects, and that were pushed before a time if one is given, sorted by
-    /// key. Looks at every group, without keeping anybody waiting.
+    /// The groups of a choice that were pushed before a time, if one is given, sorted by key. Looks at every group, without
+    /// keeping anybody waiting.
     ///
     /// Pushed means the last successful push, or the refused one that made the group.
-    pub fn matching(&self, selectors: &[Selector], pushed_before: Option<UnixNanos>) -> Vec<GroupingKey> {
-        self.snapshot().keys_matching(selectors, pushed_before)
+    ///
+    /// # Errors
+    /// If the effort ends.
+    pub fn matching(
+        &self,
+        choice: &Choice,
+        pushed_before: Option<UnixNanos>,
+        effort: &Effort,
+    ) -> Result<Vec<GroupingKey>, Stopped> {
+        self.snapshot().keys_matching(choice, pushed_before, effort)
     }
 
-    /// Removes the groups that [`Self::matching`] gives: all of them, or none. The keys of those that are gone.
+    /// Removes these groups, as [`Self::matching`] gives them: all of them, or none. The keys of those that are gone.
     ///
-    /// A group that is pushed meanwhile, so that it is not old enough any more, stays. The lock is held while the
+    /// A group that was pushed meanwhile, so that it is not old enough any more, stays. The lock is held while the
     /// groups are removed, and the ledger has it as one record.
     ///
     /// # Errors
     /// [`PushError::Unavailable`] if the ledger takes nothing.
-    pub fn delete_matching(
+    pub fn delete_groups(
         &self,
-        selectors: &[Selector],
+        mut keys: Vec<GroupingKey>,
         pushed_before: Option<UnixNanos>,
     ) -> Result<(Vec<GroupingKey>, Commit), PushError> {
-        let mut keys = self.matching(selectors, pushed_before);
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {

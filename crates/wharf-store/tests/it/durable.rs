@@ -17,7 +17,7 @@ use wharf_store::{
 };
 
 use crate::feed::Picture;
-use crate::{exposition, key};
+use crate::{delete_family_matching, delete_matching, exposition, key, list};
 
 /// A store and the ledger under it.
 struct Durable {
@@ -49,7 +49,7 @@ impl Durable {
             limit: usize::MAX,
             ..Listing::default()
         };
-        let groups = self.store.list(&listing).groups.into_iter();
+        let groups = list(&self.store, &listing).groups.into_iter();
         let lifetimes = groups.map(|group| format!("{} {:?}\n", group.key, group.lifetime));
         exposition(&self.store.snapshot()) + &lifetimes.collect::<String>()
     }
@@ -89,12 +89,12 @@ impl Durable {
             }
             Step::DeleteMatching { selector } => {
                 let selectors = [selector.parse().unwrap()];
-                let deleted = self.store.delete_matching(&selectors, None);
+                let deleted = delete_matching(&self.store, &selectors, None);
                 deleted.map(|(_, commit)| commit)
             }
             Step::DeleteFamilyMatching { selector, family } => {
                 let selectors = [selector.parse().unwrap()];
-                let deleted = self.store.delete_family_matching(&selectors, None, family);
+                let deleted = delete_family_matching(&self.store, &selectors, None, family);
                 deleted.map(|(_, commit)| commit)
             }
             // Nobody waits for it.
@@ -346,12 +346,7 @@ fn a_family_that_goes_from_many_groups_is_one_change() {
     let records = || durable.store.writer_statistics().unwrap().records;
     let (before, all) = (records(), durable.contents());
     let selectors = [r#"{job=~"a|b|c"}"#.parse().unwrap()];
-    let delete = || {
-        durable
-            .store
-            .delete_family_matching(&selectors, None, "m")
-            .unwrap()
-    };
+    let delete = || delete_family_matching(&durable.store, &selectors, None, "m").unwrap();
     // A disk that fails takes all of it back.
     disk.fail_after(0, Fault::Lasting(std::io::ErrorKind::StorageFull));
     let (keys, commit) = delete();

@@ -18,7 +18,7 @@ use wharf_store::{
 };
 
 use crate::durable::block_on;
-use crate::{delete, key, post, push, put, store, wipe};
+use crate::{delete, delete_family_matching, delete_matching, key, post, push, put, store, wipe};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -60,10 +60,10 @@ fn every_change_is_told_in_order_whoever_made_it() {
     drop(store.delete_families(&key("job/a"), &["n", "nothing"]).unwrap());
     drop(store.delete_families(&key("job/a"), &["nothing"]).unwrap());
     let selectors = [r#"{job=~"a|b"}"#.parse().unwrap()];
-    drop(store.delete_family_matching(&selectors, None, "m").unwrap());
+    drop(delete_family_matching(&store, &selectors, None, "m").unwrap());
     assert!(delete(&store, "job/c"));
     assert!(!delete(&store, "job/c"));
-    drop(store.delete_matching(&selectors, None).unwrap());
+    drop(delete_matching(&store, &selectors, None).unwrap());
     let ttl = |path: &str, keep_times| {
         let exposition = text::decode(b"t 1\n", text::Options::default()).unwrap();
         let ttl = Some(Ttl {
@@ -215,7 +215,7 @@ fn a_change_of_very_many_groups_is_told_as_a_loss() {
         put(&store, &format!("job/j{number}"), "").unwrap();
     }
     let mut follower = store.follow();
-    drop(store.delete_matching(&["{}".parse().unwrap()], None).unwrap());
+    drop(delete_matching(&store, &["{}".parse().unwrap()], None).unwrap());
     put(&store, "job/after", "").unwrap();
     expect![[r#"
         missed 1

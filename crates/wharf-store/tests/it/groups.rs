@@ -2,12 +2,15 @@
 
 use expect_test::expect;
 use wharf_exposition::text;
-use wharf_model::{GroupingKey, Selector};
+use wharf_model::{Effort, GroupingKey, Selector, Stopped};
 use wharf_store::{
-    Cursor, Facts, GroupPush, InstanceLabel, Listing, PushMode, Reserved, SortBy, Store, UnixNanos, split,
+    Candidate, Cursor, Facts, GroupPush, InstanceLabel, Listing, PushMode, Reserved, SortBy, Store,
+    UnixNanos, split,
 };
 
-use crate::{exposition, key, post, push, put, samples, store};
+use crate::{
+    choice, delete_matching, exposition, key, list, matching, part, post, push, put, samples, store,
+};
 
 fn selectors(texts: &[&str]) -> Vec<Selector> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -34,14 +37,14 @@ fn groups_are_deleted_by_selector_and_age() {
         push(&store, PushMode::ReplaceGroup, path, "m 1\n", now).unwrap();
     }
     let ci = selectors(&[r#"{job=~"ci-.*",env!="prod"}"#]);
-    assert_eq!(jobs(&store.matching(&ci, Some(seconds(200)))), ["ci-1"]);
-    assert_eq!(jobs(&store.matching(&ci, None)), ["ci-1", "ci-2"]);
-    assert_eq!(jobs(&store.matching(&[], None)), [""; 0]);
-    let (deleted, commit) = store.delete_matching(&ci, Some(seconds(200))).unwrap();
+    assert_eq!(jobs(&matching(&store, &ci, Some(seconds(200)))), ["ci-1"]);
+    assert_eq!(jobs(&matching(&store, &ci, None)), ["ci-1", "ci-2"]);
+    assert_eq!(jobs(&matching(&store, &[], None)), [""; 0]);
+    let (deleted, commit) = delete_matching(&store, &ci, Some(seconds(200))).unwrap();
     drop(commit);
     assert_eq!(jobs(&deleted), ["ci-1"]);
     let either = selectors(&[r#"{job="ci-2"}"#, r#"{env="prod"}"#]);
-    let (deleted, commit) = store.delete_matching(&either, None).unwrap();
+    let (deleted, commit) = delete_matching(&store, &either, None).unwrap();
     drop(commit);
     assert_eq!(jobs(&deleted), ["ci-3", "ci-2"], "in the order of keys");
     assert_eq!(samples(&store), [r#"m{instance="",job="other"} 1"#]);
@@ -177,13 +180,13 @@ fn a_part_of_a_snapshot_is_what_the_selected_groups_hold() {
     let store = store();
     put(&store, "job/a", "# HELP m one\n# TYPE m gauge\nm 1\nn 1\n").unwrap();
     put(&store, "job/b", "# HELP m two\n# TYPE m gauge\nm 2\n").unwrap();
-    let part = store.snapshot().matching(&selectors(&[r#"{job="b"}"#]));
+    let some = part(&store.snapshot(), &selectors(&[r#"{job="b"}"#]));
     assert!(
-        exposition(&part)
+        exposition(&some)
             .starts_with("# HELP m two\n# TYPE m gauge\nm{instance=\"\",job=\"b\"} 2\n# HELP push")
     );
-    assert_eq!((part.totals().groups, part.totals().series), (1, 3));
-    let none = store.snapshot().matching(&selectors(&[r#"{job="c"}"#]));
+    assert_eq!((some.totals().groups, some.totals().series), (1, 3));
+    let none = part(&store.snapshot(), &selectors(&[r#"{job="c"}"#]));
     assert_eq!((exposition(&none).as_str(), none.totals().groups), ("", 0));
 }
 
@@ -196,7 +199,7 @@ fn whole_leaves_are_shared_with_the_part_of_a_snapshot() {
         post(&store, &format!("env/{env}/job/j/n/{n:04}"), "m 1\n").unwrap();
     }
     let snapshot = store.snapshot();
-    let part = snapshot.matching(&selectors(&[r#"{env="dev"}"#]));
+    let part = part(&snapshot, &selectors(&[r#"{env="dev"}"#]));
     assert_eq!(part.totals().groups, 1000);
     let leaves = |snapshot: &wharf_store::Snapshot| {
         let family = snapshot.family("m").unwrap();
@@ -224,7 +227,7 @@ fn a_page_goes_on_where_the_last_one_ended_whatever_has_gone_meanwhile() {
         let keys = page.groups.iter().map(|group| group.key.job().to_owned());
         keys.collect::<Vec<_>>()
     };
-    let page = store.list(&listing);
+    let page = list(&store, &listing);
     assert_eq!(
         (names(&page), page.total),
         (vec!["j0".into(), "j1".into(), "j2".into()], Some(10))
@@ -239,23 +242,23 @@ fn a_page_goes_on_where_the_last_one_ended_whatever_has_gone_meanwhile() {
     crate::delete(&store, "job/j2");
     crate::delete(&store, "job/j3");
     listing.after = page.next;
-    let page = store.list(&listing);
+    let page = list(&store, &listing);
     assert_eq!(names(&page), ["j4", "j5", "j6"]);
     listing.after = page.next;
-    let page = store.list(&listing);
+    let page = list(&store, &listing);
     assert_eq!(
         (names(&page), page.next),
         (vec!["j7".into(), "j8".into(), "j9".into()], None)
     );
 
     listing = Listing {
-        selectors: selectors(&[r#"{job=~"j[5-9]"}"#]),
+        choice: choice(&selectors(&[r#"{job=~"j[5-9]"}"#])),
         sort: SortBy::Key,
         descending: true,
         after: None,
         limit: 2,
     };
-    let page = store.list(&listing);
+    let page = list(&store, &listing);
     assert_eq!((names(&page), page.total), (vec!["j9".into(), "j8".into()], None));
 }
 
@@ -284,12 +287,13 @@ fn a_filtered_list_has_a_total_and_pages_in_both_directions() {
                 limit: 2,
                 ..Listing::default()
             };
-            let page = store.list_where(&listing, &|group| {
+            let passes = |group: &Candidate<'_>| {
                 // Whatever is asked is there.
                 let has_failed = group.failure_time() > 0.0;
                 assert_eq!(has_failed, group.key().job() == "c");
-                group.push_time() >= 102.0
-            });
+                Ok(group.push_time() >= 102.0)
+            };
+            let page = store.list_where(&listing, &passes, &Effort::unlimited()).unwrap();
             assert_eq!(page.total, Some(3));
             jobs.extend(page.groups.iter().map(|group| group.key.job().to_owned()));
             after = page.next;
@@ -384,7 +388,7 @@ fn groups_that_go_together_leave_what_they_leave_when_they_go_one_by_one() {
     let before = together.snapshot();
     let text_before = exposition(&before);
     let selectors = selectors(&[r#"{job=~"[13]"}"#, r#"{n=~"[0-9]*7"}"#]);
-    let (deleted, commit) = together.delete_matching(&selectors, None).unwrap();
+    let (deleted, commit) = delete_matching(&together, &selectors, None).unwrap();
     drop(commit);
     assert!(deleted.len() > 500, "{}", deleted.len());
     for key in &deleted {
@@ -400,4 +404,65 @@ fn groups_that_go_together_leave_what_they_leave_when_they_go_one_by_one() {
         put(store, "job/3", taken_over).unwrap();
     }
     assert_eq!(exposition(&together.snapshot()), exposition(&alone.snapshot()));
+}
+
+/// The steps that a piece of work takes, and what becomes of it with one step less.
+fn steps<T>(work: impl Fn(&Effort) -> Result<T, Stopped>) -> (u64, Option<Stopped>) {
+    let effort = Effort::unlimited();
+    assert!(work(&effort).is_ok());
+    let steps = effort.steps();
+    assert!(work(&Effort::new(steps, u64::MAX)).is_ok());
+    (steps, work(&Effort::new(steps - 1, u64::MAX)).err())
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "compiling expressions takes an interpreter minutes")]
+fn whatever_looks_at_groups_is_paid_for_by_each_of_them() {
+    let store = store();
+    let fill = |count: u32| {
+        for n in 0..count {
+            put(&store, &format!("job/j{n:03}"), "m 1\nn 1\n").unwrap();
+        }
+    };
+    let some = choice(&selectors(&[r#"{job=~"j.*[02468]"}"#]));
+    let listing = |sort| Listing {
+        choice: some.clone(),
+        sort,
+        limit: 1000,
+        ..Listing::default()
+    };
+    let all = || {
+        let list = |sort| steps(|effort| store.list(&listing(sort), effort));
+        [
+            steps(|effort| store.matching(&some, None, effort)),
+            steps(|effort| store.matching_with_family(&some, None, "m", effort)),
+            steps(|effort| store.snapshot().matching(&some, effort)),
+            list(SortBy::Key),
+            list(SortBy::Job),
+            list(SortBy::PushTime),
+            list(SortBy::Bytes),
+        ]
+    };
+    fill(100);
+    let few = all();
+    fill(400);
+    for ((few, _), (many, stopped)) in few.into_iter().zip(all()) {
+        assert!(many > few + 300 * 64 && many < 5 * few, "{few} and {many}");
+        assert_eq!(stopped, Some(Stopped::TooCostly { max_steps: many - 1 }));
+    }
+}
+
+#[test]
+fn a_page_in_the_order_of_keys_costs_what_is_on_it() {
+    let store = store();
+    for n in 0..200 {
+        put(&store, &format!("job/j{n:03}"), "m 1\n").unwrap();
+    }
+    let page = |limit| Listing {
+        limit,
+        ..Listing::default()
+    };
+    let (few, _) = steps(|effort| store.list(&page(10), effort));
+    let (all, _) = steps(|effort| store.list(&page(200), effort));
+    assert!(few < all / 15, "{few} of {all}");
 }

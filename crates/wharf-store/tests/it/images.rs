@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use wharf_ledger::{Ledger, Options, Replayed, Sequence, SimulatedDisk};
 use wharf_store::{Listing, PushMode, Store, UnixNanos};
 
-use crate::{delete, exposition, key, push, store, wipe};
+use crate::{delete, delete_matching, exposition, key, list, push, store, wipe};
 
 /// More groups than are taken at a time.
 const GROUPS: usize = 150;
@@ -54,7 +54,7 @@ fn told(store: &Store) -> (String, String, String) {
         limit: usize::MAX,
         ..Listing::default()
     };
-    let groups = store.list(&listing).groups;
+    let groups = list(store, &listing).groups;
     (
         exposition(&store.snapshot()),
         format!("{groups:?}"),
@@ -84,7 +84,7 @@ proptest! {
                 Step::Delete(group) => drop(delete(&live, &path(*group))),
                 Step::DeleteFamilies(group) => drop(live.delete_families(&key(&path(*group)), &["b"]).unwrap()),
                 Step::DeleteMatching(selector) => {
-                    drop(live.delete_matching(&[selector.parse().unwrap()], Some(UnixNanos(i64::MAX))).unwrap());
+                    drop(delete_matching(&live, &[selector.parse().unwrap()], Some(UnixNanos(i64::MAX))).unwrap());
                 }
                 Step::Wipe => drop(wipe(&live)),
                 Step::Take(count) => taken.extend(images.by_ref().take(*count)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use wharf_exposition::text;
 use wharf_store::{PushMode, Store, Ttl, UnixNanos};
 
-use crate::{delete, exposition, key, post, put, samples, store, wipe};
+use crate::{delete, delete_matching, exposition, key, part, post, put, samples, store, wipe};
 
 /// Families of the large group. Ten times as many as are removed at once.
 const MANY: usize = if cfg!(miri) { 700 } else { 6_000 };
@@ -37,7 +37,7 @@ fn with_large() -> Store {
 #[test]
 fn deleting_a_group_of_very_many_families_holds_others_up_for_a_moment_only() {
     let store = with_large();
-    let small = store.snapshot().matching(&[r#"{job="small"}"#.parse().unwrap()]);
+    let small = part(&store.snapshot(), &[r#"{job="small"}"#.parse().unwrap()]);
     assert!(delete(&store, "job/large"));
     assert!(store.longest_hold() <= SHORT);
     assert_eq!(exposition(&store.snapshot()), exposition(&small));
@@ -75,7 +75,7 @@ fn a_push_of_few_families_in_the_place_of_very_many_holds_others_up_for_a_moment
 fn groups_of_very_many_families_that_a_selector_selects_or_that_expire_hold_nobody_up() {
     let store = with_large();
     let selectors = [r#"{job=~"large|small"}"#.parse().unwrap()];
-    let (keys, _) = store.delete_matching(&selectors, None).unwrap();
+    let (keys, _) = delete_matching(&store, &selectors, None).unwrap();
     assert_eq!(keys.len(), 1 + MANY.div_ceil(300));
     assert!(store.longest_hold() <= SHORT);
     assert_eq!(store.totals().series, 0);
@@ -109,7 +109,7 @@ fn a_scrape_has_all_of_a_group_that_is_being_deleted_or_nothing_and_pushes_go_on
         scope.spawn(move || {
             while !is_over.load(Ordering::Acquire) {
                 let snapshot = store.snapshot();
-                let large = snapshot.matching(&[r#"{job="large",instance=""}"#.parse().unwrap()]);
+                let large = part(&snapshot, &[r#"{job="large",instance=""}"#.parse().unwrap()]);
                 let series = large.totals().series;
                 let whole = [0, MANY as u64 + 2, MANY as u64 + 3, 3];
                 assert!(whole.contains(&series), "{series} series");

@@ -22,9 +22,9 @@ mod shared;
 mod stencils;
 
 use wharf_exposition::text;
-use wharf_model::GroupingKey;
 use wharf_model::name::NameRule;
-use wharf_store::{PushError, PushMode, Reserved, Snapshot, Store, UnixNanos};
+use wharf_model::{Choice, Effort, GroupingKey, Selector};
+use wharf_store::{Commit, Listing, Page, PushError, PushMode, Reserved, Snapshot, Store, UnixNanos};
 
 /// A store without families of its own.
 fn store() -> Store {
@@ -47,6 +47,55 @@ fn push(store: &Store, mode: PushMode, path: &str, body: &str, seconds: i64) -> 
     store
         .push(&key(path), mode, &exposition, UnixNanos(seconds * 1_000_000_000))
         .map(drop)
+}
+
+/// What some selectors select, as [`Choice`] has it.
+fn choice(selectors: &[Selector]) -> Choice {
+    Choice::all().and(selectors.to_vec())
+}
+
+fn matching(store: &Store, selectors: &[Selector], before: Option<UnixNanos>) -> Vec<GroupingKey> {
+    let effort = Effort::unlimited();
+    store.matching(&choice(selectors), before, &effort).unwrap()
+}
+
+fn matching_with_family(
+    store: &Store,
+    selectors: &[Selector],
+    before: Option<UnixNanos>,
+    family: &str,
+) -> Vec<GroupingKey> {
+    let (choice, effort) = (choice(selectors), Effort::unlimited());
+    store
+        .matching_with_family(&choice, before, family, &effort)
+        .unwrap()
+}
+
+type Deleted = Result<(Vec<GroupingKey>, Commit), PushError>;
+
+fn delete_matching(store: &Store, selectors: &[Selector], before: Option<UnixNanos>) -> Deleted {
+    store.delete_groups(matching(store, selectors, before), before)
+}
+
+fn delete_family_matching(
+    store: &Store,
+    selectors: &[Selector],
+    before: Option<UnixNanos>,
+    family: &str,
+) -> Deleted {
+    let keys = matching_with_family(store, selectors, before, family);
+    store.delete_family_of(keys, before, family)
+}
+
+/// A part of a snapshot.
+fn part(snapshot: &Snapshot, selectors: &[Selector]) -> Snapshot {
+    snapshot
+        .matching(&choice(selectors), &Effort::unlimited())
+        .unwrap()
+}
+
+fn list(store: &Store, listing: &Listing) -> Page {
+    store.list(listing, &Effort::unlimited()).unwrap()
 }
 
 fn delete(store: &Store, path: &str) -> bool {

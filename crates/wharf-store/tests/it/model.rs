@@ -14,7 +14,10 @@ use wharf_store::{
 };
 
 use crate::feed::Picture;
-use crate::{exposition, key, store, wipe};
+use crate::{
+    delete_family_matching, delete_matching, exposition, key, list, matching, matching_with_family, part,
+    store, wipe,
+};
 
 type Labels = BTreeMap<String, String>;
 
@@ -625,8 +628,8 @@ fn apply(store: &Store, step: &Step, now: u32) -> bool {
         }
         Step::DeleteMatching { condition, before } => {
             let (selectors, before) = (selectors(*condition), before.map(seconds));
-            let matching = store.matching(&selectors, before);
-            let (deleted, _) = store.delete_matching(&selectors, before).unwrap();
+            let matching = matching(store, &selectors, before);
+            let (deleted, _) = delete_matching(store, &selectors, before).unwrap();
             assert_eq!(deleted, matching);
         }
         Step::DeleteFamilyMatching {
@@ -635,8 +638,8 @@ fn apply(store: &Store, step: &Step, now: u32) -> bool {
             family,
         } => {
             let (selectors, before) = (selectors(*condition), before.map(seconds));
-            let matching = store.matching_with_family(&selectors, before, family);
-            let (deleted, _) = store.delete_family_matching(&selectors, before, family).unwrap();
+            let matching = matching_with_family(store, &selectors, before, family);
+            let (deleted, _) = delete_family_matching(store, &selectors, before, family).unwrap();
             assert_eq!(deleted, matching);
         }
         Step::Expire => {
@@ -678,7 +681,7 @@ fn apply(store: &Store, step: &Step, now: u32) -> bool {
 fn check(store: &Store, model: &Model) {
     let snapshot = store.snapshot();
     for condition in CONDITIONS {
-        let part = snapshot.matching(&selectors(condition));
+        let part = part(&snapshot, &selectors(condition));
         let exposed = exposition(&part);
         let lines = exposed
             .lines()
@@ -710,11 +713,11 @@ fn check(store: &Store, model: &Model) {
     }
     assert_eq!(
         exposition(&snapshot),
-        exposition(&snapshot.matching(&selectors(CONDITIONS[3])))
+        exposition(&part(&snapshot, &selectors(CONDITIONS[3])))
     );
     assert_eq!(
         snapshot.totals(),
-        snapshot.matching(&selectors(CONDITIONS[3])).totals()
+        part(&snapshot, &selectors(CONDITIONS[3])).totals()
     );
 
     let usage = model
@@ -772,7 +775,7 @@ fn check_lists(store: &Store, model: &Model) {
         };
         let mut listed = Vec::new();
         loop {
-            let page = store.list(&listing);
+            let page = list(store, &listing);
             assert_eq!(page.total, Some(model.groups.len()));
             listed.extend(page.groups);
             match page.next {

@@ -12,7 +12,7 @@ use wharf_exposition::text;
 use wharf_ledger::{Ledger, Options, SimulatedDisk};
 use wharf_store::{Facts, GroupPush, PushMode, RecordError, Store, Ttl, UnixNanos, describe_record};
 
-use crate::{exposition, key, store};
+use crate::{delete_matching, exposition, key, store};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -233,9 +233,5 @@ fn change(store: &Store) {
     );
     drop(store.delete_families(&key("job/c"), &["n_c"]).unwrap());
     store.expire(seconds(110)).unwrap();
-    drop(
-        store
-            .delete_matching(&[r#"{job="e"}"#.parse().unwrap()], None)
-            .unwrap(),
-    );
+    drop(delete_matching(store, &[r#"{job="e"}"#.parse().unwrap()], None).unwrap());
 }

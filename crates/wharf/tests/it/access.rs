@@ -511,9 +511,12 @@ fn deleting_by_selector_leaves_nothing_behind_in_silence() {
         );
     }
     assert_eq!(left().len(), 4);
-    // B sees nothing; what it may not delete is as if it were not there.
-    let answer = send(&gateway, TEAM_B, &delete(&format!("{all}&dry_run=true"))).json();
-    assert_eq!(answer["data"]["count"], 2, "{answer}");
+    // B sees nothing; what it may not delete is as if it were not there, and nothing is shown before it is deleted.
+    for shown in ["", "&family=m"] {
+        let answer = send(&gateway, TEAM_B, &delete(&format!("{all}&dry_run=true{shown}"))).json();
+        assert_eq!(answer["data"]["count"], 0, "{answer}");
+        assert_eq!(answer["data"]["groups"], serde_json::json!([]), "{answer}");
+    }
     let answer = send(
         &gateway,
         TEAM_B,

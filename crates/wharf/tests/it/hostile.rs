@@ -1,6 +1,7 @@
 //! Who wants to do harm: requests of odd shapes, bodies that grow, clients that hold on to what they have. Meanwhile an
 //! honest pusher gets its answers, and memory stays within bounds.
 
+mod effort;
 pub(crate) mod http2;
 mod turns;
 

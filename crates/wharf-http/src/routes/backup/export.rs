@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
 use wharf_exposition::Head;
-use wharf_gateway::{Active, Caller, Permit, Refusal, Right};
+use wharf_gateway::{Active, Permit, Refusal, Right};
 use wharf_model::{GroupingKey, duration};
 use wharf_store::{FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, Snapshot, UnixNanos};
 
@@ -14,29 +14,24 @@ use crate::answer::respond;
 use crate::answer::status;
 use crate::answer::streamed::{self, Flow};
 use crate::request::{parameters, query};
+use crate::routes::row::Asked;
 use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 use crate::workers;
 
 /// Answers with those of the groups that whoever asks may see.
-pub(crate) async fn handle(
-    service: Arc<Service>,
-    query: Option<&str>,
-    caller: &Caller,
-) -> Response<ResponseBody> {
-    let place = service.scrape_place(caller);
-    let (query, scope) = (query.map(str::to_owned), caller.scope(Right::Read));
-    let exported = workers::run_in(place, move |place| {
+pub(crate) async fn handle(asked: Asked<'_>) -> Response<ResponseBody> {
+    let (service, query) = (Arc::clone(&asked.service), asked.query.map(str::to_owned));
+    let scope = asked.caller.scope(Right::Read);
+    let exported = workers::run_in(asked.work(), move |effort, place| {
         for (name, _) in query::parameters(query.as_deref())? {
             if name != "match[]" {
                 return Err(query::unknown(&name, "match[]"));
             }
         }
-        let selectors = scope.narrow(parameters::selectors(query.as_deref())?);
-        let mut snapshot = service.gateway.store().snapshot();
-        if !selectors.is_empty() {
-            snapshot = snapshot.matching(&selectors);
-        }
+        let selectors = parameters::selectors(query.as_deref(), effort)?;
+        let choice = scope.groups().asked(selectors);
+        let snapshot = service.gateway.store().snapshot().matching(&choice, effort)?;
         respond_with(service, snapshot, place)
     });
     exported.await.unwrap_or_else(status::answer)

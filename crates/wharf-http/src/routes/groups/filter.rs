@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use wharf_model::{Effort, Stopped};
 use wharf_store::Candidate;
 
 use super::shown::Look;
 use super::state::{Condition, State};
 use crate::request::words::Words;
+
+/// To find out how a group is.
+const STATE_STEPS: u64 = 1000;
 
 /// What expires within that is expiring, unless the request says otherwise.
 const EXPIRING_WITHIN: Duration = Duration::from_secs(3600);
@@ -36,20 +40,30 @@ impl Filter {
         self.words.is_empty() && self.states.is_empty()
     }
 
-    pub(super) fn passes(&self, look: &Look<'_>, candidate: &Candidate<'_>) -> bool {
-        if !self.words.occur_in_key(candidate.key()) {
-            return false;
+    /// Whether a group passes.
+    ///
+    /// # Errors
+    /// If the effort ends.
+    pub(super) fn passes(
+        &self,
+        look: &Look<'_>,
+        candidate: &Candidate<'_>,
+        effort: &Effort,
+    ) -> Result<bool, Stopped> {
+        if !self.words.occur_in_key(candidate.key(), effort)? {
+            return Ok(false);
         }
         if self.states.is_empty() {
-            return true;
+            return Ok(true);
         }
+        effort.spend(STATE_STEPS)?;
         let condition = Condition {
             push_time: candidate.push_time(),
             failure_time: candidate.failure_time(),
             lifetime: candidate.lifetime(),
         };
         let mut states = self.states.iter();
-        states.any(|state| condition.is(*state, look.moment, || look.pulse(candidate.key())))
+        Ok(states.any(|state| condition.is(*state, look.moment, || look.pulse(candidate.key()))))
     }
 }
 

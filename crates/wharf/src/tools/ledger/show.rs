@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use wharf_ledger::{OpenError, RealDisk};
-use wharf_model::Exposition;
 use wharf_model::name::EscapingScheme;
+use wharf_model::{Choice, Effort, Exposition};
 use wharf_scrape::{Compression, Wanted};
 use wharf_store::{Reserved, Store};
 
@@ -51,7 +51,11 @@ pub(super) fn show(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let mut snapshot = load(&super::folder::open(&arguments.folder)?)?.snapshot();
     if !selectors.is_empty() {
-        snapshot = snapshot.matching(&selectors);
+        let choice = Choice::all().and(selectors);
+        // Nothing ends it.
+        snapshot = snapshot
+            .matching(&choice, &Effort::unlimited())
+            .unwrap_or(snapshot);
         if snapshot.totals().groups == 0 {
             bail!("expected a group that matches, found none\nhint: without a selector all groups are shown");
         }

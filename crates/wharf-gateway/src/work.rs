@@ -1,0 +1,118 @@
+//! Work that may take long, beside the threads that serve: it has a place, a budget, and somebody who waits for it.
+//!
+//! ```text
+//! place (fair shares)  ->  a thread that may block  ->  steps are spent as groups are looked at  ->  done, or given up
+//! ```
+//!
+//! It is given up when its client has gone, when it has taken as many steps as one request may, or as much time. What it changes
+//! it changes at its end, in one go: that is never given up.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use wharf_model::Effort;
+
+use crate::gateway::Gateway;
+use crate::places::Permit;
+use crate::refusal::Refusal;
+
+/// Steps of one request: about two seconds of one processor. Eight selectors with two regular expressions each over a million
+/// groups take 700 million.
+pub const MAX_STEPS: u64 = 2_000_000_000;
+/// Bytes of all regular expressions of one request, compiled.
+pub const MAX_EXPRESSION_BYTES: u64 = 4 << 20;
+/// For one request, from its place on. It counts where processors are busy: without that, the steps end first.
+pub const MAX_TIME: Duration = Duration::from_secs(30);
+
+/// Ends when the client has gone that waits for something.
+pub type Gone = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A piece of work that may begin.
+pub struct Work {
+    gateway: Arc<Gateway>,
+    place: Permit,
+    gone: Gone,
+}
+
+impl Work {
+    /// In this place, until the client has gone.
+    pub fn new(gateway: &Arc<Gateway>, place: Permit, gone: Gone) -> Self {
+        Self {
+            gateway: Arc::clone(gateway),
+            place,
+            gone,
+        }
+    }
+
+    /// Does it. The work owns its place, also if nobody waits for it any more: it gives the place back at its end, or hands it to
+    /// the body that it makes.
+    ///
+    /// # Errors
+    /// Those of the work; if it was given up; [`Refusal::internal`] if it panics.
+    ///
+    /// # Cancel safety
+    /// If this is dropped, the work is given up soon.
+    pub async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&Effort, Permit) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let Self { gateway, place, gone } = self;
+        let effort = gateway.effort();
+        let waiting = Waiting(effort.is_gone());
+        let mut job = tokio::task::spawn_blocking(move || {
+            // It may have had to wait for a thread.
+            let begun = effort.look().map_err(Refusal::from);
+            let done = begun.and_then(|()| work(&effort, place));
+            if let Err(refusal) = &done
+                && refusal.reason.is_of_effort()
+            {
+                gateway.telemetry().record_stopped(refusal.reason.label());
+            }
+            done
+        });
+        let done = tokio::select! {
+            done = &mut job => done,
+            () = gone => {
+                // Whoever has closed one half of the connection may still listen.
+                waiting.end();
+                job.await
+            }
+        };
+        done.unwrap_or_else(|_panicked| Err(Refusal::internal()))
+    }
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Work")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Somebody who waits, until this is dropped.
+struct Waiting(Arc<AtomicBool>);
+
+impl Waiting {
+    fn end(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Gateway {
+    /// What one request may take, from now on.
+    pub fn effort(&self) -> Effort {
+        let clock = Arc::clone(&self.clock);
+        let began = clock.instant();
+        let is_over = move || clock.instant().saturating_duration_since(began) > MAX_TIME;
+        Effort::new(MAX_STEPS, MAX_EXPRESSION_BYTES).within(MAX_TIME, is_over)
+    }
+}
