@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wharf_exposition::{Head, protobuf, text};
 use wharf_model::name::{EscapingScheme, NameRule};
-use wharf_model::{Exposition, Family, GroupingKey, GroupingKeyError, MetricType, TooLarge};
+use wharf_model::{Exposition, Family, GroupingKey, GroupingKeyError, Metric, MetricType, TooLarge};
 use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME};
 
 pub(crate) use self::export::handle as export;
@@ -132,6 +132,24 @@ pub struct Part<'a> {
     pub pushed_at: Option<Timestamp>,
 }
 
+impl Part<'_> {
+    /// Text does not tell an empty help from none.
+    fn text_is_all(&self) -> bool {
+        self.text_keeps_all && self.head.help != Some("")
+    }
+}
+
+/// Appends what text says of a family beside its metrics.
+fn write_header(lines: &mut Vec<u8>, head: &Head<'_>) {
+    text::write_header(
+        lines,
+        head.name,
+        head.help,
+        head.metric_type,
+        EscapingScheme::AllowUtf8,
+    );
+}
+
 /// A line that is being written.
 #[derive(Debug)]
 pub struct Draft {
@@ -169,53 +187,83 @@ impl Draft {
 
     /// Appends a family.
     pub fn add(&mut self, part: &Part<'_>) {
-        let (head, escaping) = (part.head, EscapingScheme::AllowUtf8);
-        // Text does not tell an empty help from none.
-        let text_keeps_all = part.text_keeps_all && head.help != Some("");
-        // The gateway puts the labels of the group on every series, and an empty instance on what has none.
-        let keeps = |name: &str, value: &str| {
-            self.key.value(name).is_none() && !(name == "instance" && value.is_empty())
-        };
-        text::write_header(&mut self.text, head.name, head.help, head.metric_type, escaping);
-        let mut message = Vec::new();
-        if !text_keeps_all {
-            protobuf::write_head(&mut message, &head, escaping);
-        }
-        for metric in &part.family.metrics {
-            let labels = part.exposition.labels(metric.labels);
-            let labels: Vec<_> = labels.filter(|(name, value)| keeps(name, value)).collect();
-            text::write_metric(
-                &mut self.text,
-                part.exposition,
-                head.name,
-                &labels,
-                metric.value,
-                escaping,
-            );
-            if !text_keeps_all {
-                let labels = labels.into_iter();
-                protobuf::write_metric(
-                    &mut message,
-                    part.exposition,
-                    head.metric_type,
-                    labels,
-                    metric,
-                    escaping,
-                );
-            }
-        }
-        if !text_keeps_all {
+        let head = part.head;
+        let mut lines = std::mem::take(&mut self.text);
+        write_header(&mut lines, &head);
+        self.write_lines(&mut lines, part);
+        self.text = lines;
+        if !part.text_is_all() {
+            let mut message = Vec::new();
+            protobuf::write_head(&mut message, &head, EscapingScheme::AllowUtf8);
+            self.write_message(&mut message, part);
             protobuf::write_length(&mut self.protobuf, message.len());
             self.protobuf.extend_from_slice(&message);
         }
         self.note_time(head.name, part.pushed_at);
+        if let Some(noted) = self.note_of(&head, None) {
+            let note = self.line.families.entry(head.name.to_owned()).or_default();
+            *note = Note {
+                time: note.time,
+                ..noted
+            };
+        }
+    }
+
+    /// Appends the metrics in text.
+    fn write_lines(&self, lines: &mut Vec<u8>, part: &Part<'_>) {
+        for metric in &part.family.metrics {
+            let labels: Vec<_> = self.labels_of(part, metric).collect();
+            let name = part.head.name;
+            text::write_metric(
+                lines,
+                part.exposition,
+                name,
+                &labels,
+                metric.value,
+                EscapingScheme::AllowUtf8,
+            );
+        }
+    }
+
+    /// Appends the metrics to the message of their family.
+    fn write_message(&self, message: &mut Vec<u8>, part: &Part<'_>) {
+        for metric in &part.family.metrics {
+            let labels = self.labels_of(part, metric);
+            let metric_type = part.head.metric_type;
+            protobuf::write_metric(
+                message,
+                part.exposition,
+                metric_type,
+                labels,
+                metric,
+                EscapingScheme::AllowUtf8,
+            );
+        }
+    }
+
+    /// Without those that the gateway puts on every series: the labels of the group, and an empty instance on what has none.
+    fn labels_of<'p>(
+        &self,
+        part: &Part<'p>,
+        metric: &Metric,
+    ) -> impl Iterator<Item = (&'p str, &'p str)> + use<'p, '_> {
+        let keeps = |name: &str, value: &str| {
+            self.key.value(name).is_none() && !(name == "instance" && value.is_empty())
+        };
+        let labels = part.exposition.labels(metric.labels);
+        labels.filter(move |(name, value)| keeps(name, value))
+    }
+
+    /// What is to be noted of a family beside its metrics.
+    fn note_of(&self, head: &Head<'_>, pushed_at: Option<Timestamp>) -> Option<Note> {
         let word = head.metric_type.as_openmetrics();
         let is_plain = head.metric_type.as_text() == word || head.metric_type == MetricType::Untyped;
-        if !is_plain || !head.unit.is_empty() {
-            let note = self.line.families.entry(head.name.to_owned()).or_default();
-            note.metric_type = (!is_plain).then(|| word.to_owned());
-            note.unit = Some(head.unit.to_owned()).filter(|unit| !unit.is_empty());
-        }
+        let note = Note {
+            time: pushed_at.filter(|_| pushed_at != self.line.pushed_at(head.name)),
+            metric_type: (!is_plain).then(|| word.to_owned()),
+            unit: Some(head.unit.to_owned()).filter(|unit| !unit.is_empty()),
+        };
+        (note != Note::default()).then_some(note)
     }
 
     /// Keeps when a family was pushed, if that is not what a line without it says.

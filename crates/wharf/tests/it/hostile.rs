@@ -3,6 +3,7 @@
 
 mod effort;
 pub(crate) mod http2;
+mod readers;
 mod turns;
 
 use std::io::{Read as _, Write as _};

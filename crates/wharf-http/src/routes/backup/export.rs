@@ -1,13 +1,18 @@
 //! `GET /api/v1/export`: all groups as they are at one moment, or some.
 
+use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
-use wharf_exposition::Head;
+use wharf_exposition::{Head, protobuf};
 use wharf_gateway::{Active, Permit, Refusal, Right};
+use wharf_model::name::EscapingScheme;
 use wharf_model::{GroupingKey, duration};
-use wharf_store::{FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, Snapshot, UnixNanos};
+use wharf_store::{FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, Piece, Snapshot, UnixNanos};
 
 use super::{Draft, GROUPS_HEADER, Line, Part};
 use crate::answer::respond;
@@ -56,13 +61,14 @@ async fn write(service: Arc<Service>, snapshot: Snapshot, flow: Flow) -> Vec<u8>
     let mut lines = Vec::new();
     let mut fragments = snapshot.fragments_in_turn().peekable();
     while let Some(first) = fragments.next() {
+        let key = first.key();
         let mut group = vec![first];
-        while let Some(other) = fragments.next_if(|other| other.key() == first.key()) {
+        while let Some(other) = fragments.next_if(|other| other.key() == key) {
             group.push(other);
         }
-        let line = line(&service, &rules, &snapshot, first.key(), &group);
+        let draft = draft(key, &group, lives(&service, &rules, &snapshot, key));
         // Strings and numbers in memory: there is nothing that could fail.
-        if serde_json::to_writer(&mut lines, &line).is_err() {
+        if write_line(&mut lines, &draft, &group, &flow).await.is_err() {
             break;
         }
         lines.push(b'\n');
@@ -71,47 +77,169 @@ async fn write(service: Arc<Service>, snapshot: Snapshot, flow: Flow) -> Vec<u8>
     lines
 }
 
-fn line(
-    service: &Service,
-    rules: &Active,
-    snapshot: &Snapshot,
-    key: &GroupingKey,
-    fragments: &[FragmentView<'_>],
-) -> Line {
+/// A line without its metrics.
+fn draft(key: &GroupingKey, group: &[FragmentView<'_>], (ttl, keep_times): (Option<String>, bool)) -> Draft {
     let time = |name: &str| {
-        let family = fragments.iter().find(|family| family.name() == name)?;
+        let family = group.iter().find(|family| family.name() == name)?;
         let at = timestamp(family.pushed_at())?;
         // Never, if it is 0.
         Some(at).filter(|_| family.number() != Some(0.0))
     };
-    let (ttl, keep_times) = lives(service, rules, snapshot, key);
     let mut draft = Draft::new(key, time(PUSH_TIME), time(PUSH_FAILURE_TIME)).living(ttl, keep_times);
-    let (times, families): (Vec<&FragmentView<'_>>, Vec<_>) = fragments
-        .iter()
-        .partition(|fragment| [PUSH_TIME, PUSH_FAILURE_TIME].contains(&fragment.name()));
     // First that of the last push, which others are compared with.
-    for fragment in times.into_iter().rev() {
+    for fragment in group.iter().rev().filter(|fragment| is_time(fragment)) {
         draft.note_time(fragment.name(), timestamp(fragment.pushed_at()));
     }
-    for fragment in families {
-        let pushed_at = timestamp(fragment.pushed_at());
-        let meta = fragment.meta();
-        fragment.decode(|exposition, family| {
-            draft.add(&Part {
-                head: Head {
-                    name: fragment.name(),
-                    help: meta.help.as_deref(),
-                    unit: &meta.unit,
-                    metric_type: meta.metric_type,
-                },
-                exposition,
-                family,
-                text_keeps_all: fragment.text_keeps_all(),
-                pushed_at,
-            });
-        });
+    draft
+}
+
+fn is_time(fragment: &FragmentView<'_>) -> bool {
+    [PUSH_TIME, PUSH_FAILURE_TIME].contains(&fragment.name())
+}
+
+/// Writes what a [`Line`] with all of the metrics would be, without having them at once: what stands before the text, text, protobuf
+/// and notes.
+async fn write_line(
+    out: &mut Vec<u8>,
+    draft: &Draft,
+    group: &[FragmentView<'_>],
+    flow: &Flow,
+) -> Result<(), serde_json::Error> {
+    let head = Line {
+        families: BTreeMap::new(),
+        ..draft.line.clone()
+    };
+    serde_json::to_writer(&mut *out, &head)?;
+    // The text is empty and stands at the end.
+    out.truncate(out.len().saturating_sub(END_OF_TEXT.len()));
+    let families = || group.iter().filter(|fragment| !is_time(fragment));
+    let mut lines = Vec::new();
+    for fragment in families() {
+        super::write_header(&mut lines, &head_of(fragment));
+        for piece in fragment.pieces() {
+            with_part(fragment, &piece, |part| draft.write_lines(&mut lines, part));
+            write_escaped(out, &lines)?;
+            lines.clear();
+            flow.pass(out).await;
+        }
     }
-    draft.finish()
+    out.push(b'"');
+    let mut base64 = Base64::default();
+    for fragment in families().filter(|fragment| !text_is_all(fragment)) {
+        write_message(&mut base64, out, draft, fragment, flow).await;
+    }
+    base64.end(out);
+    let mut before: &[u8] = b",\"families\":{";
+    for fragment in group {
+        let note = if is_time(fragment) {
+            draft.line.families.get(fragment.name()).cloned()
+        } else {
+            draft.note_of(&head_of(fragment), timestamp(fragment.pushed_at()))
+        };
+        let Some(note) = note else { continue };
+        out.extend_from_slice(mem::replace(&mut before, b","));
+        serde_json::to_writer(&mut *out, fragment.name())?;
+        out.push(b':');
+        serde_json::to_writer(&mut *out, &note)?;
+        flow.pass(out).await;
+    }
+    if before == b"," {
+        out.push(b'}');
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+const END_OF_TEXT: &str = "\"}";
+
+/// Writes the message of a family. Its length stands in front, so its metrics are made twice.
+async fn write_message(
+    base64: &mut Base64,
+    out: &mut Vec<u8>,
+    draft: &Draft,
+    fragment: &FragmentView<'_>,
+    flow: &Flow,
+) {
+    let mut message = Vec::new();
+    protobuf::write_head(&mut message, &head_of(fragment), EscapingScheme::AllowUtf8);
+    let (mut length, mut metrics) = (message.len(), Vec::new());
+    for piece in fragment.pieces() {
+        with_part(fragment, &piece, |part| draft.write_message(&mut metrics, part));
+        length += metrics.len();
+        metrics.clear();
+    }
+    let mut prefix = Vec::new();
+    protobuf::write_length(&mut prefix, length);
+    base64.write(out, &prefix);
+    for piece in fragment.pieces() {
+        with_part(fragment, &piece, |part| draft.write_message(&mut message, part));
+        base64.write(out, &message);
+        message.clear();
+        flow.pass(out).await;
+    }
+}
+
+fn head_of<'f>(fragment: &FragmentView<'f>) -> Head<'f> {
+    let meta = fragment.meta();
+    Head {
+        name: fragment.name(),
+        help: meta.help.as_deref(),
+        unit: &meta.unit,
+        metric_type: meta.metric_type,
+    }
+}
+
+fn text_is_all(fragment: &FragmentView<'_>) -> bool {
+    fragment.text_keeps_all() && fragment.meta().help.as_deref() != Some("")
+}
+
+/// Reads a piece of a family back.
+fn with_part(fragment: &FragmentView<'_>, piece: &Piece<'_>, mut write: impl FnMut(&Part<'_>)) {
+    piece.decode(|exposition, family| {
+        write(&Part {
+            head: head_of(fragment),
+            exposition,
+            family,
+            text_keeps_all: fragment.text_keeps_all(),
+            pushed_at: timestamp(fragment.pushed_at()),
+        });
+    });
+}
+
+/// Appends lines as they stand within a string of JSON.
+fn write_escaped(out: &mut Vec<u8>, lines: &[u8]) -> Result<(), serde_json::Error> {
+    let mut string = Vec::with_capacity(lines.len() + lines.len() / 8);
+    serde_json::to_writer(&mut string, &String::from_utf8_lossy(lines))?;
+    let within = string.get(1..string.len().saturating_sub(1));
+    out.extend_from_slice(within.unwrap_or_default());
+    Ok(())
+}
+
+/// The member `protobuf`, if there is something to write into it.
+#[derive(Debug, Default)]
+struct Base64 {
+    has_begun: bool,
+    /// Less than three bytes, which make four letters.
+    left: Vec<u8>,
+}
+
+impl Base64 {
+    fn write(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
+        if !mem::replace(&mut self.has_begun, true) {
+            out.extend_from_slice(b",\"protobuf\":\"");
+        }
+        self.left.extend_from_slice(bytes);
+        let rest = self.left.split_off(self.left.len() / 3 * 3);
+        out.extend_from_slice(STANDARD.encode(&self.left).as_bytes());
+        self.left = rest;
+    }
+
+    fn end(self, out: &mut Vec<u8>) {
+        if self.has_begun {
+            out.extend_from_slice(STANDARD.encode(&self.left).as_bytes());
+            out.push(b'"');
+        }
+    }
 }
 
 /// How long a group lives. One that stays for ever says so if the rules would give it an end.
@@ -131,4 +259,89 @@ fn lives(
 
 fn timestamp(nanos: UnixNanos) -> Option<Timestamp> {
     Timestamp::from_nanosecond(i128::from(nanos.0)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_store::Store;
+
+    use super::*;
+    use crate::answer::streamed::tests::{held_for_a_stalled_reader, text_of};
+    use crate::routes::stored::{stored, stored_from_openmetrics};
+
+    /// The lines of a store, each written piece by piece.
+    async fn write_all(store: Store, flow: Flow) -> Vec<u8> {
+        let (snapshot, mut lines) = (store.snapshot(), Vec::new());
+        let fragments: Vec<_> = snapshot.fragments_in_turn().collect();
+        for group in fragments.chunk_by(|a, b| a.key() == b.key()) {
+            let draft = draft(group[0].key(), group, (Some("1h".to_owned()), true));
+            write_line(&mut lines, &draft, group, &flow).await.unwrap();
+            lines.push(b'\n');
+            flow.pass(&mut lines).await;
+        }
+        lines
+    }
+
+    /// The same, each made as a whole.
+    fn whole(store: &Store) -> String {
+        let (snapshot, mut lines) = (store.snapshot(), String::new());
+        let fragments: Vec<_> = snapshot.fragments_in_turn().collect();
+        for group in fragments.chunk_by(|a, b| a.key() == b.key()) {
+            let mut draft = draft(group[0].key(), group, (Some("1h".to_owned()), true));
+            for fragment in group.iter().filter(|fragment| !is_time(fragment)) {
+                fragment.decode(|exposition, family| {
+                    draft.add(&Part {
+                        head: head_of(fragment),
+                        exposition,
+                        family,
+                        text_keeps_all: fragment.text_keeps_all(),
+                        pushed_at: timestamp(fragment.pushed_at()),
+                    });
+                });
+            }
+            lines.push_str(&serde_json::to_string(&draft.finish()).unwrap());
+            lines.push('\n');
+        }
+        lines
+    }
+
+    fn many(line: impl Fn(u32) -> String, count: u32) -> String {
+        (0..count).map(line).collect::<Vec<_>>().concat()
+    }
+
+    #[tokio::test]
+    async fn a_line_in_pieces_is_the_line() {
+        let gauges = many(|n| format!("m{{a=\"{n}<\\\"\\\\é\"}} {n}\n"), 4000);
+        let counters = many(
+            |n| format!("c_total{{a=\"{n}\"}} {n} # {{trace=\"{n}\"}} 1\nc_created{{a=\"{n}\"}} {n}\n"),
+            4000,
+        );
+        let text = || {
+            let empty = "# HELP e \n# TYPE e counter\ne 1\n".to_owned();
+            stored([
+                ("a".to_owned(), gauges.clone() + &empty),
+                ("b".to_owned(), String::new()),
+            ])
+        };
+        let openmetrics = || {
+            let small =
+                "# TYPE i info\ni_info{a=\"1\"} 1\n# TYPE s_bytes gauge\n# UNIT s_bytes bytes\ns_bytes 1\n";
+            stored_from_openmetrics(&format!("# TYPE c counter\n{counters}{small}# EOF\n"))
+        };
+        for store in [&text as &dyn Fn() -> Store, &openmetrics] {
+            let (expected, store) = (whole(&store()), store());
+            let body = streamed::body(|flow| write_all(store, flow)).unwrap();
+            assert!(text_of(body).await == expected, "{expected:.2000}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stalled_reader_of_a_large_group_costs_the_same_however_large_it_is() {
+        for count in [10_000, 40_000] {
+            let store = stored([("a".to_owned(), many(|n| format!("m{{a=\"{n}\"}} 1\n"), count))]);
+            let mut body = streamed::body(|flow| write_all(store, flow)).unwrap();
+            let held = held_for_a_stalled_reader(&mut body).await;
+            assert!(held < 200 << 10, "{held}");
+        }
+    }
 }

@@ -1,0 +1,72 @@
+//! Readers that ask for much and take nothing: what is held for each does not grow with what it has asked for.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use wharf_testkit::Gateway;
+use wharf_testkit::http::{Request, get};
+
+use super::open_with_small_buffer;
+use crate::wharf;
+
+const READERS: usize = 16;
+/// For all of them: two pieces each, and what the machinery around them takes.
+const READERS_BYTES: u64 = 48 << 20;
+
+/// Begins to read and goes no further; at the first byte the answer has been made as far as it is without being read.
+fn stall(gateway: &Gateway, request: &Request) -> TcpStream {
+    let mut reader = open_with_small_buffer(gateway);
+    reader.write_all(&request.to_bytes()).unwrap();
+    let mut status = [0; 12];
+    reader.read_exact(&mut status).unwrap();
+    assert_eq!(String::from_utf8_lossy(&status), "HTTP/1.1 200", "{request}");
+    reader
+}
+
+/// What readers of this add to the peak, beyond what one takes.
+#[track_caller]
+fn check(gateway: &Gateway, request: &Request) {
+    drop(gateway.send(request));
+    let before = gateway.peak_memory_bytes();
+    let readers: Vec<_> = (0..READERS).map(|_| stall(gateway, request)).collect();
+    let more = gateway.peak_memory_bytes() - before;
+    assert!(more < READERS_BYTES, "{request}: {more} bytes");
+    drop(readers);
+}
+
+#[test]
+fn stalled_readers_of_many_groups_cost_little() {
+    let gateway = wharf().start();
+    for batch in 0..4 {
+        let lines = (0..5000).map(|n| format!("m{{job=\"{batch}\",instance=\"{n}\",k=\"{n}\"}} 1\n"));
+        let body = lines.collect::<Vec<_>>().concat();
+        let request = wharf_testkit::http::put("/api/v1/push?group_by=job,instance").body(body);
+        assert_eq!(gateway.send(&request).status, 200);
+    }
+    for target in ["/api/v1/metrics", "/api/v1/export"] {
+        check(&gateway, &get(target));
+    }
+}
+
+#[test]
+fn stalled_readers_of_long_labels_and_large_groups_cost_little() {
+    let gateway = wharf().start();
+    let long = "<".repeat(16 << 10);
+    for n in 0..60 {
+        gateway.push(&format!("/metrics/job/{n}/x/{long}"), "m 1\n");
+    }
+    for (name, count) in [("many", 15_000), ("few", 100)] {
+        let help = "&".repeat(10_000);
+        let lines = (0..count).map(|n| format!("{name}{{a=\"{n}\"}} {n}\n"));
+        let body = lines.collect::<Vec<_>>().concat();
+        gateway.push("/metrics/job/large", &format!("# HELP {name} {help}\n{body}"));
+    }
+    for target in [
+        "/api/v1/groups?limit=1000",
+        "/api/v1/families?limit=1000",
+        "/api/v1/groups/job/large?metrics=10000",
+        "/api/v1/metrics",
+    ] {
+        check(&gateway, &get(target));
+    }
+}
