@@ -26,6 +26,8 @@ const COPIED_BYTES: u64 = 8;
 #[derive(Debug, Clone)]
 pub(crate) struct Family {
     name: Arc<str>,
+    /// Whether it is no legacy name. Each scrape that escapes names asks.
+    has_utf8_name: bool,
     /// `# HELP` and `# TYPE`, as the exposition shows them.
     header: Arc<RenderedText>,
     /// The metas in use by groups with metrics, with the number of those groups.
@@ -40,6 +42,7 @@ impl Family {
     pub(crate) fn new(name: &str) -> Self {
         Self {
             name: name.into(),
+            has_utf8_name: !is_legacy_metric_name(name),
             header: Arc::default(),
             metas: OrdMap::new(),
             leaves: Leaves::default(),
@@ -380,7 +383,7 @@ impl<'a> FamilyView<'a> {
 
     /// Whether [`Self::header`] is right for the scheme `allow-utf-8` only.
     pub fn has_utf8_name(&self) -> bool {
-        !is_legacy_metric_name(self.name())
+        self.family.has_utf8_name
     }
 
     /// The leaves, in the order of the exposition.
