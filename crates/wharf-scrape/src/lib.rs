@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! own families, snapshot -> merge:  by name, the gateway's own before those of the groups
+//!                        -> shown:  one family of each name, where escaping has made names equal
 //!                        -> text, openmetrics, protobuf: lines or messages of each family
 //!                        -> sink:   as they are, joined gzip blocks, or zstd
 //!                        -> Rendered: parts that share the store's buffers

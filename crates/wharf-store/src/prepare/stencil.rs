@@ -233,7 +233,9 @@ impl Stencils {
         if slot.is_none_or(|slot| slot.swap(hash, Ordering::Relaxed) != hash) {
             return;
         }
-        if !self.has_room(hash) {
+        // No stencil gives what contradicts itself, and others of this outline may not do so.
+        let contradicts = prepared.families.iter().any(|family| family.shape.contradicts);
+        if contradicts || !self.has_room(hash) {
             return;
         }
         let outline = &candidate.outline;

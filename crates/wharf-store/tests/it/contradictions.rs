@@ -105,3 +105,17 @@ fn a_body_that_is_known_is_looked_at_all_the_same() {
     // Most of the sound ones were not decoded.
     assert!(decoded < 19 * 5 - 30, "{decoded}");
 }
+
+#[test]
+fn a_body_that_contradicts_itself_keeps_none_of_its_kind_from_being_known() {
+    let store = store();
+    let decoded = |body: &str| push_text(&store, PushMode::ReplaceGroup, "job/a", body, UnixNanos(1)).1;
+    let broken = histogram("h", ["2", "1", "3", "3"]);
+    for _ in 0..5 {
+        assert_eq!(decoded(&broken), 1);
+    }
+    let sound = histogram("h", SOUND);
+    let times: usize = (0..5).map(|_| decoded(&sound)).sum();
+    assert!(times < 5, "{times}");
+    assert_eq!(decoded(&sound), 0);
+}
