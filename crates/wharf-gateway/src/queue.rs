@@ -83,10 +83,14 @@ impl Queue {
         self.all
     }
 
-    /// How many have a turn, and how many wait for one.
-    pub fn load(&self) -> (usize, usize) {
-        let state = lock(&self.state);
-        (state.running.count, state.waiting.len())
+    /// How many have a turn.
+    pub fn taken(&self) -> usize {
+        lock(&self.state).running.count
+    }
+
+    /// How many wait for one.
+    pub fn waiting(&self) -> usize {
+        lock(&self.state).waiting.len()
     }
 
     /// Waits for a turn.

@@ -79,6 +79,8 @@ pub struct StoreGauges {
     pub bytes: u64,
     /// Families of groups with histograms that contradict themselves.
     pub contradicting: u64,
+    /// Pushes that wait for their turn.
+    pub pushes_waiting: u64,
     /// What the quotas allow, and how much of it is taken, in their order.
     pub quotas: Vec<QuotaGauge>,
     /// What the ledger has done; none: the groups are in memory only.
@@ -283,6 +285,11 @@ const REFUSALS: ReservedFamily = own(
     MetricType::Counter,
     "Pushes that were not stored, by reason.",
 );
+const PUSHES_WAITING: ReservedFamily = own(
+    "wharf_pushes_waiting",
+    MetricType::Gauge,
+    "Pushes that take long and wait for their turn.",
+);
 const CONNECTIONS: ReservedFamily = own("wharf_http_connections", MetricType::Gauge, "Open connections.");
 const CONNECTIONS_GAVE_WAY: ReservedFamily = own(
     "wharf_http_connections_gave_way_total",
@@ -329,7 +336,7 @@ const WEB_CONFIG_USERS: ReservedFamily = own(
     "Users of the web config file who are in force; without any, everybody is let in.",
 );
 
-static RESERVED: [ReservedFamily; 50] = [
+static RESERVED: [ReservedFamily; 51] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -367,6 +374,7 @@ static RESERVED: [ReservedFamily; 50] = [
     ledger::UP,
     ledger::WRITTEN_BYTES,
     REFUSALS,
+    PUSHES_WAITING,
     QUOTA_LIMIT,
     QUOTA_USED,
     METRICS_DROPPED,
@@ -648,6 +656,7 @@ impl Telemetry {
         assembly.single(GROUPS_DELETED, assemble::float(self.groups_deleted.load(Relaxed)));
         assembly.family(GROUPS_EXPIRED, expired.into());
         assembly.single(GROUPS_EXPIRING, assemble::float(gauges.expiring));
+        assembly.single(PUSHES_WAITING, assemble::float(gauges.pushes_waiting));
         assembly.single(
             METRICS_DROPPED,
             assemble::float(self.metrics_dropped.load(Relaxed)),

@@ -22,6 +22,7 @@ impl Gateway {
             series: totals.series,
             bytes: totals.bytes,
             contradicting: totals.contradicting,
+            pushes_waiting: self.queue.waiting() as u64,
             quotas: self.policy().quota_gauges(&self.store.quota_usage()),
             ledger: self.store.writer_statistics(),
             config: self.reading().map(|reading| ConfigGauge {

@@ -137,6 +137,7 @@ fn own_families_show_store_scrapes_and_refusals() {
         series: 30,
         bytes: 4000,
         contradicting: 6,
+        pushes_waiting: 5,
         quotas: vec![quota()],
         ledger: Some(WriterStatistics {
             is_up: true,
@@ -215,6 +216,8 @@ fn own_families_show_store_scrapes_and_refusals() {
         counter "wharf_pushes_refused_total"
           {reason="inconsistent"} 1.0
           {reason="syntax"} 2.0
+        gauge "wharf_pushes_waiting"
+          {} 5.0
         gauge "wharf_quota_limit"
           {match="{job=\"a\"}",quota="1",resource="series"} 100.0
         gauge "wharf_quota_used"

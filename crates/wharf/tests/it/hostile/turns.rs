@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write as _};
 use std::net::TcpStream;
 
 use wharf_testkit::http::{Request, get, post, put};
-use wharf_testkit::{Gateway, body};
+use wharf_testkit::{Gateway, body, until};
 
 use super::{open, status_elsewhere};
 use crate::wharf;
@@ -19,7 +19,12 @@ impl Attack {
             stream.write_all(request).unwrap();
             stream
         });
-        Self(streams.collect())
+        let streams = streams.collect();
+        until("pushes that wait for their turn", || {
+            let scrape = gateway.scrape();
+            (scrape.value("wharf_pushes_waiting", &[])? != "0").then_some(())
+        });
+        Self(streams)
     }
 
     /// How many of the requests have not been answered yet.
