@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use wharf_fuzz::choice;
-use wharf_http::fuzzing::{advice_on_body, expand};
+use wharf_http::fuzzing::{advice_on_body, expand, expand_quickly};
 
 const ENCODINGS: [&str; 5] = ["gzip", "snappy", "zstd", "deflate", "identity"];
 
@@ -31,6 +31,12 @@ fuzz_target!(|bytes: &[u8]| {
         advice.lines().skip(1).all(|line| line.starts_with("hint: ")),
         "{advice}"
     );
+    // What is quick comes to the same.
+    match expand_quickly(encoding, body, limit) {
+        Ok(Some(quick)) => assert_eq!(expanded.as_deref().ok(), Some(&*quick)),
+        Ok(None) => {}
+        Err(text) => assert!(expanded.as_ref().is_err_and(|whole| whole.starts_with(&text))),
+    }
     // A smaller limit changes nothing but that what is larger is refused.
     let (small, expanded) = (expand(encoding, body, 100), expanded.ok());
     if encoding != "identity" {

@@ -32,6 +32,23 @@ pub fn expand(encoding: &'static str, body: &[u8], limit_bytes: usize) -> Result
     })
 }
 
+/// The same if that is quick; none if it takes longer.
+///
+/// # Errors
+/// As there, without advice.
+pub fn expand_quickly(
+    encoding: &'static str,
+    body: &[u8],
+    limit_bytes: usize,
+) -> Result<Option<Bytes>, String> {
+    let expanded = body::expand_quickly(
+        ContentEncoding::named(encoding),
+        &Bytes::copy_from_slice(body),
+        limit_bytes,
+    );
+    expanded.map_err(|error| error.to_string())
+}
+
 /// What is said about a body that came with this `Content-Encoding` and `Content-Type`, and cannot be read.
 pub fn advice_on_body(encoding: &'static str, content_type: &'static str, body: &[u8]) -> String {
     let headers = HeaderMap::from_iter([
