@@ -64,6 +64,12 @@ mod tests {
         GroupingKey::new([("job", "j".repeat(job_bytes).as_str())]).unwrap()
     }
 
+    /// A protobuf field with its tag and its length, which has two bytes.
+    fn field(tag: u8, bytes: &[u8]) -> Vec<u8> {
+        let [low, high] = [bytes.len() & 0x7f, bytes.len() >> 7].map(|seven| u8::try_from(seven).unwrap());
+        [&[tag, low | 0x80, high], bytes].concat()
+    }
+
     fn read(text: &str) -> Exposition<'_> {
         text::decode(text.as_bytes(), text::Options::default()).unwrap()
     }
@@ -94,19 +100,12 @@ mod tests {
 
     #[test]
     fn the_labels_of_a_histogram_stand_on_the_line_of_each_bucket() {
-        // A family `h` of type histogram, whose metric has one label and a thousand buckets of two bytes each.
-        let value = "v".repeat(1000);
-        let mut histogram = b"\x3a\xd0\x0f".to_vec();
-        histogram.extend(b"\x1a\x00".repeat(1000));
-        let label = [b"\x0a\x01l\x12\xe8\x07", value.as_bytes()].concat();
-        let metric = [b"\x0a\xee\x07", &*label, &histogram].concat();
-        let metric_len = u16::try_from(metric.len()).unwrap();
-        let mut family = b"\x0a\x01h\x18\x04\x22".to_vec();
-        family.extend([(metric_len & 0x7f) as u8 | 0x80, (metric_len >> 7) as u8]);
-        family.extend(&metric);
-        let family_len = u16::try_from(family.len()).unwrap();
-        let mut body = vec![(family_len & 0x7f) as u8 | 0x80, (family_len >> 7) as u8];
-        body.extend(&family);
+        // A family `h` of type histogram, whose metric has one label and a thousand buckets of no bytes each.
+        let buckets = b"\x1a\x00".repeat(1000);
+        let label = [&b"\x0a\x01l"[..], &field(0x12, "v".repeat(1000).as_bytes())].concat();
+        let metric = [field(0x0a, &label), field(0x3a, &buckets)].concat();
+        let family = [&b"\x0a\x01h\x18\x04"[..], &field(0x22, &metric)].concat();
+        let body = field(0, &family).split_off(1);
         let exposition = protobuf::decode(&body).unwrap();
         assert_eq!(exposition.buckets.len(), 1000);
         assert!(body.len() < 4000 && is_much(&exposition, &key(1), 0));

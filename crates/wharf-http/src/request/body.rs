@@ -224,7 +224,7 @@ fn make_room(
     client: &Client,
 ) -> Result<(), BodyError> {
     let needed = len.saturating_sub(1) / PIECE_BYTES;
-    let full = |full| BodyError::NoPlace(full, receiving.all() * PIECE_BYTES >> 20);
+    let full = |full| BodyError::NoPlace(full, (receiving.all() * PIECE_BYTES) >> 20);
     while place.as_ref().map_or(0, Permit::count) < needed {
         match place {
             Some(place) => place.grow().map_err(full)?,
