@@ -50,7 +50,7 @@ pub use client::{Client, Remote};
 pub use conflict::of_push;
 pub use gateway::Gateway;
 pub use gateway::admit::{Admission, ManyAdmission};
-pub use gateway::delete::Selection;
+pub use gateway::delete::{Deleted, Selection};
 pub use gateway::many::{Grouping, ManyOutcome, PendingMany};
 pub use gateway::push::{Pending, Settled};
 pub use limits::PushLimits;

@@ -29,6 +29,17 @@ pub struct Selection {
     pub dry_run: bool,
 }
 
+/// The groups that were deleted, or would be.
+#[derive(Debug)]
+pub struct Deleted {
+    /// Their keys.
+    pub keys: Vec<GroupingKey>,
+    /// Whether they are still there.
+    pub dry_run: bool,
+    /// That of the work, for as long as somebody is told.
+    pub place: Permit,
+}
+
 /// What a selection has come to.
 enum Selected {
     /// These would go.
@@ -101,20 +112,22 @@ impl Gateway {
         caller: &Caller,
         selection: impl FnOnce(&Effort) -> Result<Selection, Refusal> + Send + 'static,
         address: Option<IpAddr>,
-    ) -> Result<(Vec<GroupingKey>, bool), Refusal> {
+    ) -> Result<Deleted, Refusal> {
         self.settings.admin.allow_selectors()?;
         let (gateway, caller) = (Arc::clone(self), caller.clone());
-        let selected = work.run(move |effort, _place| {
+        let selected = work.run(move |effort, place| {
             let selection = selection(effort)?;
-            gateway.delete_now(&caller, &selection, address, effort)
+            Ok((gateway.delete_now(&caller, &selection, address, effort)?, place))
         });
-        match selected.await? {
-            Selected::Shown(keys) => Ok((keys, true)),
+        let (selected, place) = selected.await?;
+        let (keys, dry_run) = match selected {
+            Selected::Shown(keys) => (keys, true),
             Selected::Deleted(settled) => {
                 let keys = settled.await.unwrap_or_else(|_| Err(Refusal::internal()))?;
-                Ok((keys, false))
+                (keys, false)
             }
-        }
+        };
+        Ok(Deleted { keys, dry_run, place })
     }
 
     /// Deletes all groups. That the caller may do that has been asked before.

@@ -51,9 +51,9 @@ async fn delete_selected(
     let deleted = world
         .gateway
         .delete_selected(work(world), caller, |_| Ok(selection), None);
-    let (keys, was_dry) = deleted.await?;
-    assert_eq!(was_dry, dry_run);
-    Ok(keys)
+    let deleted = deleted.await?;
+    assert_eq!(deleted.dry_run, dry_run);
+    Ok(deleted.keys)
 }
 
 fn told(jobs: &[&str], change: Change) -> Vec<(String, Change)> {

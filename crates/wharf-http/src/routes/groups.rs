@@ -10,9 +10,9 @@ mod state;
 
 use std::sync::Arc;
 
-use http::{Response, StatusCode};
-use wharf_gateway::{Refusal, Right, Selection};
-use wharf_model::{Effort, Selector, duration};
+use http::Response;
+use wharf_gateway::{Deleted, Refusal, Right, Selection};
+use wharf_model::{Effort, GroupingKey, Selector, duration};
 use wharf_store::{Candidate, Listing, Page, SortBy};
 
 use self::filter::Filter;
@@ -66,25 +66,34 @@ pub(crate) async fn delete(asked: Asked<'_>) -> Response<ResponseBody> {
         gateway.settings().admin.allow_selectors()?;
         let selection = move |effort: &Effort| selection(query.as_deref(), effort);
         let work = asked.work()?;
-        gateway
+        let deleted = gateway
             .delete_selected(work, asked.caller, selection, asked.address)
-            .await
+            .await?;
+        workers::run(move || {
+            let Deleted { keys, dry_run, place } = deleted;
+            let body = streamed::body(|flow| write_deleted(keys, dry_run, flow))?;
+            Ok(envelope::streamed(body.holding(place)))
+        })
+        .await
     };
-    let (keys, dry_run) = match deleted.await {
-        Ok(deleted) => deleted,
-        Err(refusal) => return status::answer(refusal),
-    };
-    envelope::answer(StatusCode::OK, |out| {
-        let mut data = Members::object(out);
-        data.integer("count", keys.len() as u64);
-        data.flag("dry_run", dry_run);
-        let mut groups = Members::array(data.key("groups"));
-        for key in &keys {
-            write_strings(groups.next(), key.labels());
-        }
-        groups.end();
-        data.end();
-    })
+    deleted.await.unwrap_or_else(status::answer)
+}
+
+async fn write_deleted(keys: Vec<GroupingKey>, dry_run: bool, flow: Flow) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut envelope = envelope::open(&mut body);
+    let mut data = Members::object(envelope.key("data"));
+    data.integer("count", keys.len() as u64);
+    data.flag("dry_run", dry_run);
+    let mut groups = Members::array(data.key("groups"));
+    for key in keys {
+        write_strings(groups.next(), key.labels());
+        flow.pass(groups.written()).await;
+    }
+    groups.end();
+    data.end();
+    envelope.end();
+    body
 }
 
 const SORTS: [(&str, SortBy); 7] = [
@@ -241,6 +250,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::answer::streamed::tests::held_for_a_stalled_reader;
 
     fn listing(query: &str) -> Result<ListRequest, String> {
         ListRequest::of(Some(query), &Effort::unlimited()).map_err(|error| error.text)
@@ -248,6 +258,16 @@ mod tests {
 
     fn deleting(query: &str) -> Result<Selection, String> {
         selection(Some(query), &Effort::unlimited()).map_err(|error| error.text)
+    }
+
+    #[tokio::test]
+    async fn a_stalled_reader_of_what_was_deleted_costs_the_same_however_much_that_is() {
+        for count in [10_000, 40_000] {
+            let keys = (0..count).map(|n| GroupingKey::new([("job", format!("{n}").as_str())]).unwrap());
+            let mut body = streamed::body(|flow| write_deleted(keys.collect(), true, flow)).unwrap();
+            let held = held_for_a_stalled_reader(&mut body).await;
+            assert!(held < 200 << 10, "{held}");
+        }
     }
 
     #[test]

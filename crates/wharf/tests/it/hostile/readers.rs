@@ -3,8 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use wharf_testkit::Gateway;
-use wharf_testkit::http::{Request, get};
+use wharf_testkit::http::{Request, delete, get, put};
+use wharf_testkit::{Gateway, until};
 
 use super::open_with_small_buffer;
 use crate::wharf;
@@ -37,14 +37,38 @@ fn check(gateway: &Gateway, request: &Request) {
 #[test]
 fn stalled_readers_of_many_groups_cost_little() {
     let gateway = wharf().start();
-    for batch in 0..4 {
+    for batch in 0..2 {
         let lines = (0..5000).map(|n| format!("m{{job=\"{batch}\",instance=\"{n}\",k=\"{n}\"}} 1\n"));
         let body = lines.collect::<Vec<_>>().concat();
-        let request = wharf_testkit::http::put("/api/v1/push?group_by=job,instance").body(body);
+        let request = put("/api/v1/push?group_by=job,instance").body(body);
         assert_eq!(gateway.send(&request).status, 200);
     }
     for target in ["/api/v1/metrics", "/api/v1/export"] {
         check(&gateway, &get(target));
+    }
+}
+
+#[test]
+fn a_stalled_reader_keeps_its_place_and_gives_it_back_when_it_goes() {
+    let gateway = wharf()
+        .args(["--web.enable-admin-api", "--limits.max-scrapes-in-flight=1"])
+        .start();
+    let long = "<".repeat(16 << 10);
+    for n in 0..120 {
+        gateway.push(&format!("/metrics/job/{n}/x/{long}"), "m 1\n");
+    }
+    for request in [
+        get("/api/v1/groups?limit=1000"),
+        get("/api/v1/metrics"),
+        get("/api/v1/export"),
+        delete("/api/v1/groups?match[]={}&dry_run=true"),
+    ] {
+        until("a place", || {
+            (gateway.send(&get("/metrics")).status == 200).then_some(())
+        });
+        let reader = stall(&gateway, &request);
+        assert_eq!(gateway.send(&get("/metrics")).status, 503, "{request}");
+        drop(reader);
     }
 }
 
