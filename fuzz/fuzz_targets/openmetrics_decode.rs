@@ -1,9 +1,10 @@
-//! No bytes make the OpenMetrics decoder panic. What it accepts it accepts again as it is encoded, and that is the same.
+//! No bytes make the OpenMetrics decoder panic or allocate more than it asks for. What it accepts it accepts again as it is encoded, and that is the same.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wharf_exposition::openmetrics::{Options, decode, encode};
+use wharf_exposition::openmetrics::{Options, decode, decode_within, encode};
+use wharf_fuzz::within_memory;
 use wharf_model::Exposition;
 use wharf_model::name::{EscapingScheme, NameRule};
 
@@ -11,9 +12,8 @@ fuzz_target!(|body: &[u8]| {
     let options = Options {
         names: NameRule::Utf8,
     };
-    let Ok(exposition) = decode(body, options) else {
-        return;
-    };
+    let decoded = within_memory(body.len(), |memory| decode_within(body, options, memory));
+    let Ok(exposition) = decoded else { return };
     let encoded = encode(&exposition, EscapingScheme::AllowUtf8);
     let again = match decode(&encoded, options) {
         Ok(again) => again,

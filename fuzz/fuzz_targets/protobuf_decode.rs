@@ -1,14 +1,19 @@
-//! No bytes make the protobuf decoder panic, and what it decodes it decodes again from what is encoded.
+//! No bytes make the protobuf decoder panic or allocate more than it asks for, and what it decodes it decodes again from
+//! what is encoded.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use wharf_exposition::Head;
-use wharf_exposition::protobuf::{TextStyle, decode, encode, write_head, write_metrics, write_text};
+use wharf_exposition::protobuf::{
+    TextStyle, decode, decode_within, encode, write_head, write_metrics, write_text,
+};
+use wharf_fuzz::within_memory;
 use wharf_model::name::EscapingScheme;
 
 fuzz_target!(|body: &[u8]| {
-    let Ok(exposition) = decode(body) else { return };
+    let decoded = within_memory(body.len(), |memory| decode_within(body, memory));
+    let Ok(exposition) = decoded else { return };
     let encoded = encode(&exposition, EscapingScheme::AllowUtf8);
     let again = decode(&encoded).expect("what is encoded can be decoded");
     let encoded_again = encode(&again, EscapingScheme::AllowUtf8);

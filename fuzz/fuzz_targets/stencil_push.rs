@@ -5,9 +5,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wharf_exposition::text::{DecodeError, Options, decode};
+use wharf_exposition::text::{DecodeError, Options, decode, decode_within};
 use wharf_model::name::NameRule;
-use wharf_model::{Exposition, GroupingKey};
+use wharf_model::{Exposition, GroupingKey, Meter};
 use wharf_store::{KnownBody, PushMode, Reserved, Snapshot, Store, TextBody, UnixNanos};
 
 const OPTIONS: Options = Options {
@@ -15,7 +15,7 @@ const OPTIONS: Options = Options {
     strict: false,
 };
 
-struct Body<'a>(&'a str);
+struct Body<'a>(&'a str, Meter<'static>);
 
 impl TextBody for Body<'_> {
     type Error = DecodeError;
@@ -24,8 +24,12 @@ impl TextBody for Body<'_> {
         self.0.as_bytes()
     }
 
-    fn decode<'t>(&self, text: &'t [u8]) -> Result<Exposition<'t>, DecodeError> {
-        decode(text, OPTIONS)
+    fn decode<'t>(&self, text: &'t [u8], memory: &Meter<'_>) -> Result<Exposition<'t>, DecodeError> {
+        decode_within(text, OPTIONS, memory)
+    }
+
+    fn memory(&self) -> &Meter<'_> {
+        &self.1
     }
 
     fn was_read(&self, _: &Exposition<'_>) {}
@@ -55,7 +59,7 @@ fuzz_target!(|input: &str| {
                 )
                 .collect();
             for mode in [PushMode::ReplaceGroup, PushMode::ReplaceFamilies] {
-                let by_text = match fast.push_text(&key, mode, &Body(&text), None, now) {
+                let by_text = match fast.push_text(&key, mode, &Body(&text, Meter::unlimited()), None, now) {
                     Ok(pushed) => pushed.map(drop).map_err(|error| error.to_string()),
                     Err(error) => Err(error.to_string()),
                 };

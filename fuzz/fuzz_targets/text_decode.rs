@@ -1,8 +1,9 @@
-//! Any bytes decode or are refused; what decodes is written and decodes to the same.
+//! Any bytes decode within the memory that is asked for, or are refused; what decodes is written and decodes to the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wharf_exposition::text::{Options, decode, encode};
+use wharf_exposition::text::{Options, decode, decode_within, encode};
+use wharf_fuzz::within_memory;
 use wharf_model::name::{EscapingScheme, NameRule};
 use wharf_model::{Exposition, MetricType};
 
@@ -15,7 +16,8 @@ fuzz_target!(|body: &[u8]| {
         strict: false,
         ..strict
     };
-    let exposition = match decode(body, lenient) {
+    let decoded = within_memory(body.len(), |memory| decode_within(body, lenient, memory));
+    let exposition = match decoded {
         Ok(exposition) => exposition,
         Err(error) => {
             assert!(error.line() > 0 && error.column() > 0);

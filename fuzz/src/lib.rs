@@ -1,8 +1,51 @@
 //! What several fuzz targets need.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use peak_alloc::PeakAlloc;
+use wharf_model::{Denied, Lender, Meter};
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// What nobody asks a meter for: errors, strings of small bodies, what a decompressor has.
+const SLACK: usize = 512 << 10;
+
+/// Lends what is asked for, and counts.
+#[derive(Default)]
+struct Counting(Cell<usize>);
+
+impl Lender for Counting {
+    fn lend(&self, bytes: usize) -> Result<usize, Denied> {
+        self.0.set(self.0.get() + bytes);
+        Ok(bytes)
+    }
+}
+
+/// What `read` makes of a body of so many bytes: once within little memory, and once within what it asks for.
+///
+/// # Panics
+/// If it allocates more than that.
+pub fn within_memory<T>(body_bytes: usize, read: impl Fn(&Meter<'_>) -> T) -> T {
+    let limit = body_bytes.saturating_mul(2);
+    let (_, peak) = counted(|| drop(read(&Meter::up_to(limit))));
+    assert!(peak <= limit + SLACK, "allocated {peak} bytes of {limit}");
+    let lender = Counting::default();
+    let (done, peak) = counted(|| read(&Meter::of_lender(&lender, 0)));
+    let asked = lender.0.get();
+    assert!(peak <= asked + SLACK, "allocated {peak} bytes, asked for {asked}");
+    done
+}
+
+fn counted<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = ALLOCATOR.current_usage();
+    ALLOCATOR.reset_peak_usage();
+    let done = work();
+    (done, ALLOCATOR.peak_usage().saturating_sub(before))
+}
 
 /// Folders that were made.
 static COUNT: AtomicU32 = AtomicU32::new(0);

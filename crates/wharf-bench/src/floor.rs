@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use wharf_exposition::text;
-use wharf_model::{Exposition, GroupingKey};
+use wharf_model::{Exposition, GroupingKey, Meter};
 use wharf_store::{KnownBody, PushMode, Reserved, Store, TextBody, UnixNanos};
 
 /// How little is done.
@@ -105,7 +105,13 @@ fn push(store: &Store, path: &str, body: &[u8]) -> Option<()> {
     let key = GroupingKey::new(labels).ok()?;
     let now = jiff::Timestamp::now().as_nanosecond();
     let now = UnixNanos(i64::try_from(now).ok()?);
-    let pushed = store.push_text(&key, PushMode::ReplaceGroup, &Body(body), None, now);
+    let pushed = store.push_text(
+        &key,
+        PushMode::ReplaceGroup,
+        &Body(body, Meter::unlimited()),
+        None,
+        now,
+    );
     pushed.ok()?.ok().map(drop)
 }
 
@@ -120,7 +126,7 @@ fn scrape(store: &Store) -> Bytes {
     text.into()
 }
 
-struct Body<'b>(&'b [u8]);
+struct Body<'b>(&'b [u8], Meter<'static>);
 
 impl TextBody for Body<'_> {
     type Error = text::DecodeError;
@@ -129,8 +135,12 @@ impl TextBody for Body<'_> {
         self.0
     }
 
-    fn decode<'t>(&self, text: &'t [u8]) -> Result<Exposition<'t>, Self::Error> {
-        text::decode(text, text::Options::default())
+    fn decode<'t>(&self, text: &'t [u8], memory: &Meter<'_>) -> Result<Exposition<'t>, Self::Error> {
+        text::decode_within(text, text::Options::default(), memory)
+    }
+
+    fn memory(&self) -> &Meter<'_> {
+        &self.1
     }
 
     fn was_read(&self, _: &Exposition<'_>) {}

@@ -29,7 +29,7 @@ use wharf_model::name::NameRule;
 use wharf_model::{Exposition, Meter};
 
 pub use self::decoder::parse_type;
-pub use self::encode::{encode, write_header, write_label_value, write_metric};
+pub use self::encode::{LINE_BYTES, encode, metric_bytes, write_header, write_label_value, write_metric};
 pub use self::error::{DecodeError, DecodeErrorKind, Quoted};
 pub use self::outline::{Outline, Sample};
 

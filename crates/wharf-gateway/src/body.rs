@@ -1,6 +1,6 @@
 //! Bodies of pushes, in whatever format they come.
 
-use wharf_model::Exposition;
+use wharf_model::{Exposition, Meter};
 
 use crate::refusal::Refusal;
 
@@ -15,9 +15,9 @@ pub trait Body {
     fn is_text(&self) -> bool;
 
     /// Reads bytes: those of the body or, of text, others that are like them. The same bytes have to come to the same as
-    /// long as the gateway is there.
+    /// long as the gateway is there, but for the memory of this meter.
     ///
     /// # Errors
     /// If they cannot be read.
-    fn decode<'t>(&self, bytes: &'t [u8]) -> Result<Exposition<'t>, Refusal>;
+    fn decode<'t>(&self, bytes: &'t [u8], memory: &Meter<'_>) -> Result<Exposition<'t>, Refusal>;
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use wharf_model::GroupingKey;
+use wharf_model::{GroupingKey, TooLarge};
 use wharf_relabel::RelabelError;
 use wharf_store::{Clashes, Exceeded, GroupRefused, Limited, PushError, PushMode, SplitError};
 
@@ -21,6 +21,7 @@ impl From<PushError> for Refusal {
     fn from(error: PushError) -> Self {
         let (reason, family) = match &error {
             PushError::Unavailable { .. } => return Self::unavailable(&error),
+            PushError::Memory(denied) => return (*denied).into(),
             PushError::Limit(exceeded) => return exceeding(exceeded),
             PushError::TooLarge { .. } => (Reason::TooLarge, None),
             PushError::Inconsistent(clashes) => {
@@ -39,6 +40,7 @@ impl From<PushError> for Refusal {
 impl From<SplitError> for Refusal {
     fn from(error: SplitError) -> Self {
         let reason = match &error {
+            SplitError::TooLarge(TooLarge::Memory(denied)) => return (*denied).into(),
             SplitError::TooManyGroups { .. } => Reason::GroupsPerPush,
             SplitError::TooLarge(_) => Reason::TooLarge,
             _ => Reason::Group,
@@ -49,6 +51,9 @@ impl From<SplitError> for Refusal {
 
 impl From<&RelabelError> for Refusal {
     fn from(error: &RelabelError) -> Self {
+        if let RelabelError::TooLarge(TooLarge::Memory(denied)) = error {
+            return (*denied).into();
+        }
         Self::new(Reason::Relabelling, error.to_string())
     }
 }

@@ -23,6 +23,7 @@ use wharf_store::{Clock, Follower, Reserved, Store, UnixNanos};
 
 use crate::activity::Activity;
 use crate::ahead::Ahead;
+use crate::memory::Memory;
 use crate::not_durable::NotDurable;
 use crate::parts::Readiness;
 use crate::policy::{Active, Loader, Policies, Policy, Reading};
@@ -49,6 +50,7 @@ pub struct Gateway {
     feed: Mutex<Follower>,
     ahead: Ahead,
     queue: Arc<Queue>,
+    memory: Arc<Memory>,
     policies: Policies,
     settings_files: Vec<Arc<dyn SettingsFile>>,
 }
@@ -87,6 +89,7 @@ impl Gateway {
             activity: Activity::new(settings.history_bytes, settings.max_followers, now, instant),
             ahead: Ahead::default(),
             queue: Queue::of_this_machine(),
+            memory: Memory::new(settings.memory, settings.pushes.max_decoded_bytes),
             started_at: now,
             clock: clock.into(),
             telemetry,
@@ -117,6 +120,12 @@ impl Gateway {
     #[inline]
     pub fn telemetry(&self) -> &Telemetry {
         &self.telemetry
+    }
+
+    /// The memory that pushes take until they are stored.
+    #[inline]
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     /// What goes on.

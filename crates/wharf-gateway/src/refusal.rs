@@ -247,6 +247,14 @@ impl Refusal {
         }
     }
 
+    /// Others have taken what this would need.
+    pub fn busy(text: String) -> Self {
+        Self {
+            again: SOON,
+            ..Self::new(Reason::Overload, text)
+        }
+    }
+
     /// It cannot be done now, but will be possible again.
     pub fn unavailable(why: &impl Display) -> Self {
         Self {

@@ -7,6 +7,7 @@ use wharf_settings::{Kind, Takes, ValueError, kinds, settings};
 use wharf_store::{InstanceLabel, Limits};
 
 use crate::limits::PushLimits;
+use crate::memory::MemoryLimits;
 use crate::policy::Lifespan;
 use crate::refusal::Refusal;
 
@@ -19,6 +20,8 @@ pub struct Settings {
     pub push_limits: PushLimits,
     /// How much is stored.
     pub amounts: AmountLimits,
+    /// How much memory pushes take until they are.
+    pub memory: MemoryLimits,
     /// What needs a flag of its own.
     pub admin: AdminApi,
     /// Limit on the text of one push with the labels of its group, in bytes; 2 GiB are never exceeded.
@@ -36,6 +39,7 @@ impl Default for Settings {
             pushes: PushSettings::default(),
             push_limits: PushLimits::default(),
             amounts: AmountLimits::default(),
+            memory: MemoryLimits::default(),
             admin: AdminApi::default(),
             max_push_bytes: MAX_PUSH_BYTES,
             history_bytes: HISTORY_BYTES,
@@ -106,6 +110,11 @@ settings! {
         pub strip_timestamps: bool = false,
             "push.timestamps" as STRIPPED_TIMESTAMPS,
             "Whether a push with timestamps is refused, as the original does, or stored without them.";
+        /// How much memory one push may take until it is stored; none: any.
+        pub max_decoded_bytes: Option<u64> = Some(256 << 20),
+            "push.max-decoded-bytes" as kinds::SIZE_LIMIT,
+            "Memory of one push until it is stored: its body once expanded, what is decoded of it, and the lines that \
+             this comes to with the labels of the group on each.";
         /// What series without an `instance` label get.
         pub instance_label: InstanceLabel = InstanceLabel::Empty,
             "push.instance-label" as INSTANCE,

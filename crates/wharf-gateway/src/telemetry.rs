@@ -85,10 +85,23 @@ pub struct StoreGauges {
     pub quotas: Vec<QuotaGauge>,
     /// What the ledger has done; none: the groups are in memory only.
     pub ledger: Option<WriterStatistics>,
+    /// The memory of pushes that are not stored yet.
+    pub memory: MemoryGauge,
     /// How the rules in force were read, if there is a configuration file.
     pub config: Option<ConfigGauge>,
     /// The web config files, in the order of their flags.
     pub web_configs: Vec<WebConfigGauge>,
+}
+
+/// The memory of pushes at the moment of a scrape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MemoryGauge {
+    /// What they hold.
+    pub in_use: usize,
+    /// What there is; none: any.
+    pub limit: Option<usize>,
+    /// How often there was no more, by limit.
+    pub refused: [(&'static str, u64); 3],
 }
 
 /// The configuration file at the moment of a scrape.
@@ -193,6 +206,21 @@ const PUSH_DURATION: ReservedFamily = with_fixed_help(
     "pushgateway_http_push_duration_seconds",
     MetricType::Summary,
     "HTTP request duration for pushes to the Pushgateway.",
+);
+const DECODED_BYTES: ReservedFamily = own(
+    "wharf_decoded_bytes",
+    MetricType::Gauge,
+    "Memory that pushes hold until they are stored, without what each has by itself.",
+);
+const DECODED_BYTES_LIMIT: ReservedFamily = own(
+    "wharf_decoded_bytes_limit",
+    MetricType::Gauge,
+    "How much memory pushes may hold: --limits.max-decoded-bytes.",
+);
+const DECODED_REFUSED: ReservedFamily = own(
+    "wharf_decoded_refused_total",
+    MetricType::Counter,
+    "Times that a push got no more memory: by the limit on one push, on the process, or on what one client gets of it.",
 );
 const GROUPS: ReservedFamily = own("wharf_groups", MetricType::Gauge, "Groups that are stored.");
 const GROUPS_DELETED: ReservedFamily = own(
@@ -336,7 +364,7 @@ const WEB_CONFIG_USERS: ReservedFamily = own(
     "Users of the web config file who are in force; without any, everybody is let in.",
 );
 
-static RESERVED: [ReservedFamily; 51] = [
+static RESERVED: [ReservedFamily; 54] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -352,6 +380,9 @@ static RESERVED: [ReservedFamily; 51] = [
     REQUESTS,
     RELOAD_TIME,
     RELOAD_SUCCESSFUL,
+    DECODED_BYTES,
+    DECODED_BYTES_LIMIT,
+    DECODED_REFUSED,
     GROUPS,
     GROUPS_DELETED,
     GROUPS_EXPIRED,
@@ -548,6 +579,7 @@ impl Telemetry {
         self.assemble_pushes(&mut assembly, now);
         self.assemble_requests(&mut assembly);
         assemble_config(&mut assembly, gauges.config);
+        assemble_memory(&mut assembly, gauges.memory);
         assembly.single(GROUPS, assemble::float(gauges.groups));
         self.assemble_groups(&mut assembly, gauges);
         assembly.single(HISTOGRAMS_CONTRADICTING, assemble::float(gauges.contradicting));
@@ -700,6 +732,17 @@ fn assemble_config(assembly: &mut Assembly, config: Option<ConfigGauge>) {
         assembly.single(RELOAD_TIME, config.in_force_since.as_seconds());
         assembly.single(RELOAD_SUCCESSFUL, assemble::truth(config.is_used));
     }
+}
+
+fn assemble_memory(assembly: &mut Assembly, memory: MemoryGauge) {
+    assembly.single(DECODED_BYTES, assemble::float(memory.in_use as u64));
+    if let Some(limit) = memory.limit {
+        assembly.single(DECODED_BYTES_LIMIT, assemble::float(limit as u64));
+    }
+    let refused = memory.refused.iter().filter(|(limit, _)| !limit.is_empty());
+    let refused = refused.map(|(limit, count)| assembly.number(&[("limit", limit)], assemble::float(*count)));
+    let refused = refused.collect();
+    assembly.family(DECODED_REFUSED, refused);
 }
 
 fn assemble_web_configs(assembly: &mut Assembly, files: &[WebConfigGauge]) {

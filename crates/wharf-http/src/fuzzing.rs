@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use wharf_gateway::Refusal;
 use wharf_gateway::{MAX_EXPRESSION_BYTES, MAX_STEPS};
 use wharf_model::name::NameRule;
-use wharf_model::{Effort, GroupingKey, Selector};
+use wharf_model::{Effort, GroupingKey, Meter, Selector};
 
 use crate::request::advice;
 use crate::request::body::{self, ContentEncoding};
@@ -22,9 +22,22 @@ use crate::routes::groups;
 /// # Errors
 /// The text of the refusal.
 pub fn expand(encoding: &'static str, body: &[u8], limit_bytes: usize) -> Result<Bytes, String> {
+    expand_within(encoding, body, limit_bytes, &Meter::unlimited())
+}
+
+/// [`expand`], with memory of this meter.
+///
+/// # Errors
+/// As there.
+pub fn expand_within(
+    encoding: &'static str,
+    body: &[u8],
+    limit_bytes: usize,
+    memory: &Meter<'_>,
+) -> Result<Bytes, String> {
     let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]);
     let encoding = ContentEncoding::of(&headers);
-    let expanded = body::expand(encoding, Bytes::copy_from_slice(body), limit_bytes);
+    let expanded = body::expand(encoding, Bytes::copy_from_slice(body), limit_bytes, memory);
     expanded.map_err(|error| {
         Refusal::from(error)
             .with_advice(&advice::on_coding(&headers, body))

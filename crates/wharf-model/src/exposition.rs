@@ -355,6 +355,11 @@ impl<'a> Exposition<'a> {
         self.source
     }
 
+    /// How many bytes its strings have to refer to: those of the source and of the side buffer.
+    pub fn text_bytes(&self) -> usize {
+        self.source.len() + self.side.len()
+    }
+
     /// A reference to `range` of the source.
     ///
     /// # Errors

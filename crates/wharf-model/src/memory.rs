@@ -71,6 +71,7 @@ pub struct Meter<'l> {
     free: Cell<usize>,
     /// What it had at first and has borrowed.
     lent: Cell<usize>,
+    has_denied: Cell<bool>,
 }
 
 #[derive(Clone, Copy)]
@@ -112,6 +113,7 @@ impl<'l> Meter<'l> {
             source,
             free: Cell::new(bytes),
             lent: Cell::new(bytes),
+            has_denied: Cell::new(false),
         }
     }
 
@@ -132,6 +134,10 @@ impl<'l> Meter<'l> {
 
     #[cold]
     fn borrow(&self, bytes: usize) -> Result<(), Denied> {
+        self.try_borrow(bytes).inspect_err(|_| self.has_denied.set(true))
+    }
+
+    fn try_borrow(&self, bytes: usize) -> Result<(), Denied> {
         let free = self.free.get();
         let Source::Lender(lender) = self.source else {
             return Err(Denied::Own {
@@ -149,6 +155,11 @@ impl<'l> Meter<'l> {
     pub fn give_back(&self, bytes: usize) {
         self.free
             .set(self.free.get().saturating_add(bytes).min(self.lent.get()));
+    }
+
+    /// Whether it did not have what was asked for once.
+    pub fn has_denied(&self) -> bool {
+        self.has_denied.get()
     }
 
     /// How much is taken.

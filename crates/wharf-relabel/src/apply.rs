@@ -6,7 +6,7 @@ use md5::Digest;
 use regex::Captures;
 use thiserror::Error;
 use wharf_model::name::NameRule;
-use wharf_model::{Exposition, Family, GroupingKey, Label, Metric, MetricType, Run, TooLarge};
+use wharf_model::{Denied, Exposition, Family, GroupingKey, Label, Meter, Metric, MetricType, Run, TooLarge};
 
 use crate::labels::{Changed, Labels};
 use crate::rule::{Action, Rule};
@@ -53,6 +53,12 @@ pub enum RelabelError {
     TooLarge(#[from] TooLarge),
 }
 
+impl From<Denied> for RelabelError {
+    fn from(denied: Denied) -> Self {
+        Self::TooLarge(denied.into())
+    }
+}
+
 /// Runs the rules, in their order, over each metric of a push to the group `key`. Metrics that a rule drops, and
 /// families that have none left, are taken out; a metric whose `__name__` changes moves to the family of that name.
 ///
@@ -64,6 +70,20 @@ pub fn relabel(
     exposition: &mut Exposition<'_>,
     names: NameRule,
 ) -> Result<Relabelled, RelabelError> {
+    relabel_within(rules, key, exposition, names, &Meter::unlimited())
+}
+
+/// [`relabel`], with memory of this meter.
+///
+/// # Errors
+/// As there, and [`RelabelError::TooLarge`] if the meter gives no more.
+pub fn relabel_within(
+    rules: &[Rule],
+    key: &GroupingKey,
+    exposition: &mut Exposition<'_>,
+    names: NameRule,
+    memory: &Meter<'_>,
+) -> Result<Relabelled, RelabelError> {
     let mut relabelled = Relabelled::default();
     if rules.is_empty() {
         return Ok(relabelled);
@@ -72,25 +92,28 @@ pub fn relabel(
     let mut families = std::mem::take(&mut exposition.families);
     let mut moved = Vec::new();
     for (at, family) in families.iter_mut().enumerate() {
+        let before = family.metrics.capacity() * size_of::<Metric>();
         for mut metric in std::mem::take(&mut family.metrics) {
             match run(rules, names, &group, exposition, family, &metric) {
-                Outcome::Unchanged => family.metrics.push(metric),
+                Outcome::Unchanged => memory.push(&mut family.metrics, metric)?,
                 Outcome::Dropped => relabelled.dropped += 1,
                 Outcome::Changed(changed) => {
                     let name = exposition.text(family.name);
                     check(&changed, name, names)?;
                     let is_renamed = changed.family != name;
-                    metric.labels = add_labels(exposition, &changed.labels)?;
+                    metric.labels = add_labels(exposition, &changed.labels, memory)?;
                     if is_renamed {
-                        moved.push((at, changed.family, metric));
+                        memory.take(changed.family.len())?;
+                        memory.push(&mut moved, (at, changed.family, metric))?;
                     } else {
-                        family.metrics.push(metric);
+                        memory.push(&mut family.metrics, metric)?;
                     }
                 }
             }
         }
+        memory.give_back(before);
     }
-    settle(exposition, &mut families, moved)?;
+    settle(exposition, &mut families, moved, memory)?;
     families.retain(|family| !family.metrics.is_empty());
     exposition.families = families;
     Ok(relabelled)
@@ -102,6 +125,7 @@ fn settle(
     exposition: &mut Exposition<'_>,
     families: &mut Vec<Family>,
     moved: Vec<(usize, String, Metric)>,
+    memory: &Meter<'_>,
 ) -> Result<(), RelabelError> {
     if moved.is_empty() {
         return Ok(());
@@ -123,13 +147,16 @@ fn settle(
         let to = if let Some(&to) = by_name.get(&name) {
             to
         } else {
-            families.push(Family {
-                name: exposition.intern(&name)?,
+            let family = Family {
+                name: exposition.intern_within(&name, memory)?,
                 help,
                 unit,
                 metric_type,
                 metrics: Vec::new(),
-            });
+            };
+            // Its name stands in the table of names too.
+            memory.take(2 * name.len())?;
+            memory.push(families, family)?;
             by_name.insert(name.clone(), families.len() - 1);
             families.len() - 1
         };
@@ -143,7 +170,7 @@ fn settle(
                 second: metric_type,
             });
         }
-        target.metrics.push(metric);
+        memory.push(&mut target.metrics, metric)?;
     }
     Ok(())
 }
@@ -192,14 +219,18 @@ fn check(changed: &Changed, pushed: &str, names: NameRule) -> Result<(), Relabel
     })
 }
 
-fn add_labels(exposition: &mut Exposition<'_>, labels: &[(String, String)]) -> Result<Run, TooLarge> {
+fn add_labels(
+    exposition: &mut Exposition<'_>,
+    labels: &[(String, String)],
+    memory: &Meter<'_>,
+) -> Result<Run, TooLarge> {
     let start = exposition.labels.len();
     for (name, value) in labels {
         let label = Label {
-            name: exposition.intern(name)?,
-            value: exposition.intern(value)?,
+            name: exposition.intern_within(name, memory)?,
+            value: exposition.intern_within(value, memory)?,
         };
-        exposition.labels.push(label);
+        memory.push(&mut exposition.labels, label)?;
     }
     Run::new(start, exposition.labels.len())
 }

@@ -19,7 +19,7 @@ mod labels;
 mod rule;
 mod template;
 
-pub use apply::{RelabelError, Relabelled, relabel};
+pub use apply::{RelabelError, Relabelled, relabel, relabel_within};
 pub use rule::{Action, Rule, RuleError, RuleSource};
 
 /// The label whose value is the name of the family.

@@ -45,6 +45,13 @@ pub const SIZE: Kind<usize> = Kind::new(
     |bytes| ByteSize(*bytes as u64).to_string(),
 );
 
+/// A number of bytes; 0 for none.
+pub const SIZE_LIMIT: Kind<Option<u64>> = Kind::new(
+    Takes::Value("a size such as 512KiB or 64MiB, 0 for no limit"),
+    |value| Ok(Some(value.parse::<ByteSize>()?.0).filter(|bytes| *bytes > 0)),
+    |bytes| ByteSize(bytes.unwrap_or(0)).to_string(),
+);
+
 /// A number of bytes on disk.
 pub const SIZE_ON_DISK: Kind<u64> = Kind::new(
     SIZE_TAKES,

@@ -10,7 +10,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use wharf_exposition::text;
-use wharf_model::{Exposition, GroupingKey};
+use wharf_model::{Exposition, GroupingKey, Meter};
 use wharf_store::{KnownBody, PushError, PushMode, Reserved, Snapshot, Store, TextBody, UnixNanos};
 
 /// The metrics of a batch job after its run number `run`; `status` is a label value of one of its counters.
@@ -52,7 +52,7 @@ fn batch_job(run: u64, status: &str) -> String {
     body
 }
 
-struct Body<'a>(&'a str);
+struct Body<'a>(&'a str, Meter<'static>);
 
 impl TextBody for Body<'_> {
     type Error = text::DecodeError;
@@ -61,8 +61,12 @@ impl TextBody for Body<'_> {
         self.0.as_bytes()
     }
 
-    fn decode<'t>(&self, text: &'t [u8]) -> Result<Exposition<'t>, Self::Error> {
-        text::decode(text, text::Options::default())
+    fn decode<'t>(&self, text: &'t [u8], memory: &Meter<'_>) -> Result<Exposition<'t>, Self::Error> {
+        text::decode_within(text, text::Options::default(), memory)
+    }
+
+    fn memory(&self) -> &Meter<'_> {
+        &self.1
     }
 
     fn was_read(&self, _: &Exposition<'_>) {}
@@ -74,7 +78,13 @@ fn push(store: &Store, group: u64, body: &str) -> Result<(), PushError> {
     let instance = format!("worker-{group}");
     let key = GroupingKey::new([("instance", instance.as_str()), ("job", "daily_report_job")]).unwrap();
     let at = UnixNanos(1_795_220_000_000_000_000);
-    let pushed = store.push_text(&key, PushMode::ReplaceGroup, &Body(body), None, at);
+    let pushed = store.push_text(
+        &key,
+        PushMode::ReplaceGroup,
+        &Body(body, Meter::unlimited()),
+        None,
+        at,
+    );
     pushed.unwrap().map(drop)
 }
 

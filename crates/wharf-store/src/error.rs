@@ -1,6 +1,7 @@
 //! Why a push is refused.
 
 use thiserror::Error;
+use wharf_model::Denied;
 
 use crate::clashes::Clashes;
 use crate::inconsistency::Inconsistency;
@@ -24,6 +25,9 @@ pub enum PushError {
         /// The limit on the rendered text.
         limit_bytes: usize,
     },
+    /// There is no more memory for the push. It leaves no failure time either.
+    #[error("{0}")]
+    Memory(Denied),
     /// The push would pass a limit. A group that is there gets its failure time moved; none is made.
     #[error("{0}")]
     Limit(Exceeded),
@@ -44,8 +48,14 @@ impl PushError {
         match self {
             Self::Timestamps(_) | Self::Inconsistent(_) => Some(true),
             Self::Limit(_) => Some(false),
-            Self::TooLarge { .. } | Self::Unavailable { .. } => None,
+            Self::TooLarge { .. } | Self::Memory(_) | Self::Unavailable { .. } => None,
         }
+    }
+}
+
+impl From<Denied> for PushError {
+    fn from(denied: Denied) -> Self {
+        Self::Memory(denied)
     }
 }
 

@@ -76,7 +76,9 @@ impl<'a> FamilyParts<'a> {
 
     /// About as many bytes as it takes in a record.
     pub(crate) fn record_bytes(&self) -> usize {
-        self.text.len() + self.name.len() + 64
+        let help = self.help.map_or(0, str::len);
+        let exact = self.exact.map_or(0, <[u8]>::len);
+        self.text.len() + exact + self.name.len() + help + self.unit.len() + 64
     }
 }
 

@@ -5,6 +5,7 @@
 mod exact;
 mod labels;
 mod prepared;
+mod room;
 pub(crate) mod stencil;
 mod timestamps;
 
@@ -17,11 +18,12 @@ use hashbrown::DefaultHashBuilder;
 use wharf_exposition::mend::contradictions;
 use wharf_exposition::{Head, protobuf, text};
 use wharf_model::name::{EscapingScheme, is_legacy_label_name, is_legacy_metric_name};
-use wharf_model::{Exposition, Family, GroupingKey, Metric, MetricType, Run, Value};
+use wharf_model::{Exposition, Family, GroupingKey, Meter, Metric, MetricType, Run, Value};
 
 use self::exact::text_keeps;
 use self::labels::{LabelPair, check_labels};
 pub(crate) use self::prepared::{Prepared, PreparedFamily, Unfit};
+use self::room::Room;
 use self::timestamps::{has_timestamp, timestamps};
 use crate::clashes::Found;
 use crate::inconsistency::{describe_labels, short};
@@ -114,8 +116,9 @@ impl Preparer {
         key: &'a GroupingKey,
         exposition: &'a Exposition<'_>,
         now: UnixNanos,
+        memory: &Meter<'_>,
     ) -> Result<Prepared<'a>, Unfit<'a>> {
-        self.prepare_with(key, exposition, &[(PUSH_TIME, now.as_seconds())], now)
+        self.prepare_with(key, exposition, &[(PUSH_TIME, now.as_seconds())], now, memory)
     }
 
     /// The same with these push time families.
@@ -125,21 +128,28 @@ impl Preparer {
         exposition: &'a Exposition<'_>,
         times: &[(&'static str, f64)],
         now: UnixNanos,
+        memory: &Meter<'_>,
     ) -> Result<Prepared<'a>, Unfit<'a>> {
         let mut metrics = exposition.families.iter().flat_map(|family| &family.metrics);
         if metrics.any(has_timestamp) {
             return Err(PushError::Timestamps(timestamps(exposition)).into());
         }
         let grouping: Vec<LabelPair<'_>> = key.labels().collect();
+        let room = Room::of(self, key, exposition, memory)?;
+        let mut families = Vec::new();
+        memory.reserve(&mut families, exposition.families.len() + times.len())?;
+        let mut text = Vec::new();
+        memory.reserve(&mut text, room.text_bytes(exposition))?;
         let mut work = Work {
             preparer: self,
             exposition,
             grouping: &grouping,
+            room,
             labels: Vec::new(),
             prepared: Prepared {
-                families: Vec::with_capacity(exposition.families.len() + times.len()),
+                families,
                 digest: None,
-                text: Cow::Owned(Vec::with_capacity(exposition.source().len() * 3 / 2 + 256)),
+                text: Cow::Owned(text),
                 fingerprints: Vec::new(),
             },
             found: Found::default(),
@@ -152,8 +162,13 @@ impl Preparer {
             }
         }
         let Work {
-            mut prepared, found, ..
+            mut prepared,
+            found,
+            labels,
+            ..
         } = work;
+        memory.give_back(labels.capacity() * size_of::<LabelPair<'_>>());
+        drop(labels);
         for (name, value) in times {
             self.add_time(&mut prepared, &grouping, name, *value, now);
         }
@@ -176,11 +191,13 @@ impl Preparer {
         now: UnixNanos,
         prepared: &mut Prepared<'_>,
     ) -> Result<Option<PreparedFamily<'static>>, PushError> {
+        let unlimited = Meter::unlimited();
         let grouping: Vec<LabelPair<'_>> = key.labels().collect();
         let mut work = Work {
             preparer: self,
             exposition,
             grouping: &grouping,
+            room: Room::unlimited(&unlimited),
             labels: Vec::new(),
             prepared: Prepared {
                 families: Vec::new(),
@@ -358,6 +375,7 @@ struct Work<'a, 'w> {
     preparer: &'w Preparer,
     exposition: &'a Exposition<'a>,
     grouping: &'w [LabelPair<'a>],
+    room: Room<'w>,
     /// The final labels of the current family's metrics.
     labels: Vec<LabelPair<'w>>,
     prepared: Prepared<'a>,
@@ -374,21 +392,33 @@ impl<'a> Work<'a, '_> {
             return Ok(());
         }
         self.make_room(family)?;
-        let mut rows = Vec::with_capacity(family.metrics.len());
+        let memory = self.room.memory;
+        let mut rows = Vec::new();
+        memory.reserve(&mut rows, family.metrics.len())?;
         for metric in &family.metrics {
             match self.relabel(family, name, metric) {
                 Ok(labels) => rows.push(Row { labels, metric }),
                 Err(clash) => self.found.add(clash),
             }
         }
+        // A copy of them, if they have to be sorted.
+        let sorting = size_of_val(rows.as_slice());
+        memory.take(sorting)?;
         self.sort(&mut rows);
+        memory.give_back(sorting);
         let is_unique = self.check_unique(&rows, name);
         if !is_unique || rows.len() < family.metrics.len() {
             return Ok(());
         }
 
         let (text_start, first) = (self.prepared.text.len(), self.prepared.fingerprints.len());
+        memory.reserve(&mut self.prepared.fingerprints, rows.len())?;
         for row in &rows {
+            if self.room.is_tight {
+                let labels = &self.labels[row.labels.clone()];
+                let bytes = text::metric_bytes(self.exposition, name, labels, row.metric.value);
+                memory.reserve(self.prepared.text.to_mut(), bytes)?;
+            }
             let line_start = self.prepared.text.len();
             let labels = &self.labels[row.labels.clone()];
             let scheme = EscapingScheme::AllowUtf8;
@@ -420,6 +450,7 @@ impl<'a> Work<'a, '_> {
         } else {
             None
         };
+        memory.give_back(rows.capacity() * size_of::<Row<'_>>());
         self.prepared.families.push(PreparedFamily {
             name,
             help: family.help.map(|help| Cow::Borrowed(self.exposition.text(help))),
@@ -455,7 +486,7 @@ impl<'a> Work<'a, '_> {
             return Err(PushError::TooLarge { limit_bytes });
         }
         self.labels.clear();
-        self.labels.reserve(labels);
+        self.room.memory.reserve(&mut self.labels, labels)?;
         Ok(())
     }
 
@@ -577,9 +608,11 @@ impl<'a> Work<'a, '_> {
         let mut message = Vec::new();
         let scheme = EscapingScheme::AllowUtf8;
         protobuf::write_head(&mut message, &Head::of(self.exposition, family), scheme);
+        let memory = self.room.memory;
         for Row { labels, metric } in rows {
-            let labels = self.labels[labels.clone()].iter().copied();
-            let metric_type = family.metric_type;
+            let labels = &self.labels[labels.clone()];
+            memory.reserve(&mut message, room::exact_bytes(self.exposition, labels, metric))?;
+            let (labels, metric_type) = (labels.iter().copied(), family.metric_type);
             protobuf::write_metric(&mut message, self.exposition, metric_type, labels, metric, scheme);
         }
         if message.len() > self.preparer.max_text_bytes {
@@ -587,7 +620,10 @@ impl<'a> Work<'a, '_> {
                 limit_bytes: self.preparer.max_text_bytes,
             });
         }
+        let reserved = message.capacity();
+        memory.take(message.len())?;
         message.shrink_to_fit();
+        memory.give_back(reserved);
         Ok(Arc::new(message))
     }
 }

@@ -33,7 +33,7 @@ use self::layout::{
     CONTRADICTS, DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP, INFINITY_ADDED,
     LIVES_FOR_EVER, PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, type_of,
 };
-pub(crate) use self::write::{Image, Several, delete, put, wipe};
+pub(crate) use self::write::{Image, Several, delete, put, put_bytes, wipe};
 use crate::change::{Cause, Change};
 use crate::effect::By;
 use crate::lifetime::{Lifetime, Ttl};

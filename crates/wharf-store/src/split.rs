@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
-use wharf_model::{Exposition, Family, GroupingKey, GroupingKeyError, Metric, TooLarge};
+use wharf_model::{Denied, Exposition, Family, GroupingKey, GroupingKeyError, Meter, Metric, TooLarge};
 
 use crate::inconsistency::{describe_labels, short};
 
@@ -27,7 +27,7 @@ pub enum SplitError {
         /// How many it may have.
         limit: usize,
     },
-    /// The strings of one group take 2 GiB.
+    /// The groups take more memory than there is, or the strings of one of them 2 GiB.
     #[error("{0}")]
     TooLarge(TooLarge),
 }
@@ -44,6 +44,7 @@ pub fn split(
     exposition: &Exposition<'_>,
     labels: &[&str],
     max_groups: usize,
+    memory: &Meter<'_>,
 ) -> Result<Vec<(GroupingKey, Exposition<'static>)>, SplitError> {
     let labels: HashSet<&str> = labels.iter().copied().collect();
     let mut groups: Vec<Part> = Vec::new();
@@ -51,16 +52,21 @@ pub fn split(
     for (source, family) in exposition.families.iter().enumerate() {
         for metric in &family.metrics {
             let key = key_of(exposition, family, metric, &labels)?;
-            let position = *positions.entry(key).or_insert_with_key(|key| {
-                groups.push(Part::new(key.clone()));
-                groups.len() - 1
-            });
-            if groups.len() > max_groups {
-                return Err(SplitError::TooManyGroups { limit: max_groups });
-            }
+            let position = match positions.get(&key) {
+                Some(position) => *position,
+                None if groups.len() == max_groups => {
+                    return Err(SplitError::TooManyGroups { limit: max_groups });
+                }
+                None => {
+                    memory.take(group_bytes(&key)).map_err(too_large)?;
+                    groups.push(Part::new(key.clone()));
+                    positions.insert(key, groups.len() - 1);
+                    groups.len() - 1
+                }
+            };
             if let Some(group) = groups.get_mut(position) {
                 group
-                    .add(exposition, (source, family), metric)
+                    .add(exposition, (source, family), metric, memory)
                     .map_err(SplitError::TooLarge)?;
             }
         }
@@ -69,6 +75,15 @@ pub fn split(
         .into_iter()
         .map(|group| (group.key, group.exposition))
         .collect())
+}
+
+/// What a group takes beside what it holds: its key twice, and its places in lists and tables that double.
+fn group_bytes(key: &GroupingKey) -> usize {
+    2 * (key.as_bytes().len() + 3 * size_of::<Part>())
+}
+
+fn too_large(denied: Denied) -> SplitError {
+    SplitError::TooLarge(denied.into())
 }
 
 fn key_of(
@@ -109,25 +124,17 @@ impl Part {
         from: &Exposition<'_>,
         (source, family): (usize, &Family),
         metric: &Metric,
+        memory: &Meter<'_>,
     ) -> Result<(), TooLarge> {
         let exposition = &mut self.exposition;
         if self.source != Some(source) {
-            let head = Family {
-                name: exposition.intern(from.text(family.name))?,
-                help: family
-                    .help
-                    .map(|help| exposition.intern(from.text(help)))
-                    .transpose()?,
-                unit: exposition.intern(from.text(family.unit))?,
-                metric_type: family.metric_type,
-                metrics: Vec::new(),
-            };
-            exposition.families.push(head);
+            let head = exposition.adopt_head_within(from, family, memory)?;
+            memory.push(&mut exposition.families, head)?;
             self.source = Some(source);
         }
-        let metric = exposition.adopt(from, metric)?;
+        let metric = exposition.adopt_within(from, metric, memory)?;
         if let Some(family) = exposition.families.last_mut() {
-            family.metrics.push(metric);
+            memory.push(&mut family.metrics, metric)?;
         }
         Ok(())
     }

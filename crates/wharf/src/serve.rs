@@ -138,6 +138,7 @@ pub(crate) fn settings(config: &Config, connections: ConnectionRoom) -> Settings
         pushes: config.pushes.clone(),
         push_limits: config.push_limits,
         amounts: config.amounts,
+        memory: config.memory,
         admin: config.admin,
         max_push_bytes: config.bodies.max_bytes.saturating_mul(LABEL_GROWTH),
         history_bytes: config.history.max_bytes,

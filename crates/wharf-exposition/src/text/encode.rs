@@ -85,6 +85,26 @@ pub fn write_metric(
     }
 }
 
+/// A line at most, but for its name and labels: signs around these, a label `le` or `quantile`, a value, a line feed.
+pub const LINE_BYTES: usize = 112;
+/// Signs around a label.
+const LABEL_BYTES: usize = 5;
+
+/// The most bytes that [`write_metric`] appends with [`EscapingScheme::AllowUtf8`]. The labels stand on each line.
+pub fn metric_bytes(exposition: &Exposition<'_>, name: &str, labels: &[(&str, &str)], value: Value) -> usize {
+    let lines = match value {
+        Value::Number(_) | Value::Missing => 1,
+        Value::Summary(index) => exposition.summary(index).quantiles.len() + 2,
+        Value::Histogram(index) => exposition
+            .histogram(index)
+            .map_or(0, |histogram| histogram.buckets.len() + 3),
+    };
+    let labels = labels
+        .iter()
+        .map(|(name, value)| 2 * (name.len() + value.len()) + LABEL_BYTES);
+    lines.saturating_mul(labels.sum::<usize>() + 2 * name.len() + LINE_BYTES)
+}
+
 /// Encodes all families in their order, labels sorted by name. Families without metrics are left out, and so are
 /// timestamps, exemplars and units, which the Pushgateway never writes.
 pub fn encode(exposition: &Exposition<'_>, escaping: EscapingScheme) -> Vec<u8> {

@@ -24,17 +24,20 @@ pub struct Sample {
     pub is_count: bool,
 }
 
+/// Bodies of more lines have no outline: one of blank lines would take sixteen times its length.
+const MAX_LINES: usize = 8 << 10;
+
 /// As many digits as a double surely holds.
 const MAX_COUNT_DIGITS: usize = 15;
 
 impl<'a> Outline<'a> {
     /// The outline of a body; none if a line ends in something else than a number and a line feed, or has
-    /// nothing before the number.
+    /// nothing before the number, or if there are very many lines.
     ///
     /// Nothing is said of the lines beyond that: a body that has an outline may still be refused.
     pub fn of(body: &'a [u8]) -> Option<Self> {
         // Lines of metrics are rarely shorter, and a list that grows once is no harm.
-        let lines = body.len() / 48 + 4;
+        let lines = (body.len() / 48 + 4).min(MAX_LINES);
         let mut outline = Self {
             heads: Vec::with_capacity(lines),
             samples: Vec::with_capacity(lines),
@@ -43,6 +46,9 @@ impl<'a> Outline<'a> {
         for end in memchr_iter(b'\n', body) {
             let line = body.get(start..end)?;
             start = end + 1;
+            if outline.heads.len() == MAX_LINES {
+                return None;
+            }
             if is_comment(line) {
                 outline.heads.push(line);
                 continue;

@@ -1,6 +1,6 @@
 //! What limits and rules make of a push that has been read.
 
-use wharf_model::{Exposition, GroupingKey};
+use wharf_model::{Exposition, GroupingKey, Meter};
 
 use crate::gateway::Gateway;
 use crate::policy::Active;
@@ -31,10 +31,11 @@ impl Gateway {
         rules: &Active,
         key: &GroupingKey,
         exposition: &mut Exposition<'_>,
+        memory: &Meter<'_>,
     ) -> Result<(), Refusal> {
-        let relabelled =
-            wharf_relabel::relabel(rules.relabelling(), key, exposition, self.settings.pushes.names)
-                .map_err(|error| Refusal::from(&error))?;
+        let names = self.settings.pushes.names;
+        let relabelled = wharf_relabel::relabel_within(rules.relabelling(), key, exposition, names, memory)
+            .map_err(|error| Refusal::from(&error))?;
         self.telemetry.record_dropped(relabelled.dropped);
         Ok(())
     }

@@ -4,7 +4,7 @@ use wharf_model::Exposition;
 use wharf_store::Snapshot;
 
 use crate::gateway::Gateway;
-use crate::telemetry::{ConfigGauge, StoreGauges, WebConfigGauge};
+use crate::telemetry::{ConfigGauge, MemoryGauge, StoreGauges, WebConfigGauge};
 
 impl Gateway {
     /// The gateway's own families beside those of a snapshot.
@@ -25,6 +25,11 @@ impl Gateway {
             pushes_waiting: self.queue.waiting() as u64,
             quotas: self.policy().quota_gauges(&self.store.quota_usage()),
             ledger: self.store.writer_statistics(),
+            memory: MemoryGauge {
+                in_use: self.memory.in_use(),
+                limit: self.memory.limit(),
+                refused: self.memory.refused(),
+            },
             config: self.reading().map(|reading| ConfigGauge {
                 is_used: reading.last_reload.is_none_or(|reload| reload.error.is_none()),
                 in_force_since: reading.in_force_since,

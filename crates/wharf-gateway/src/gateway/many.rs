@@ -1,7 +1,7 @@
 //! A push to many groups at once, whose series carry the labels of their group. What becomes of it is known for each group.
 
 use tokio::runtime::Handle;
-use wharf_model::{Exposition, GroupingKey};
+use wharf_model::{Exposition, GroupingKey, Meter};
 use wharf_store::{Commit, Facts, GroupPush, PushError, PushOptions, UnixNanos};
 
 use crate::access::right::Right;
@@ -10,6 +10,7 @@ use crate::body::Body;
 use crate::conflict;
 use crate::gateway::Gateway;
 use crate::gateway::admit::ManyAdmission;
+use crate::memory::Held;
 use crate::refusal::Refusal;
 use crate::source::Source;
 
@@ -50,6 +51,8 @@ pub struct PendingMany(Option<Unsettled>);
 struct Unsettled {
     admission: ManyAdmission,
     groups: Groups,
+    /// What the push has borrowed: its records wait for the disk.
+    held: Option<Held>,
 }
 
 #[derive(Debug)]
@@ -68,16 +71,18 @@ enum Groups {
 }
 
 impl ManyAdmission {
-    /// Reads a body and stores its groups: visible to scrapes when this returns, unless they are refused.
-    pub fn push<B: Body>(self, body: &B, grouping: &Grouping) -> PendingMany {
+    /// Reads a body and stores its groups, with memory of this meter: visible to scrapes when this returns, unless they are
+    /// refused.
+    pub fn push<B: Body>(self, body: &B, grouping: &Grouping, memory: &Meter<'_>) -> PendingMany {
         let mut together = Vec::new();
-        let groups = match self.store(body, grouping, &mut together) {
+        let groups = match self.store(body, grouping, &mut together, memory) {
             Ok(groups) => groups,
             Err(refusal) => Groups::Together(together, Err(refusal)),
         };
         PendingMany(Some(Unsettled {
             admission: self,
             groups,
+            held: None,
         }))
     }
 
@@ -87,8 +92,9 @@ impl ManyAdmission {
         body: &B,
         grouping: &Grouping,
         together: &mut Vec<Pushed>,
+        memory: &Meter<'_>,
     ) -> Result<Groups, Refusal> {
-        let mut exposition = body.decode(body.bytes())?;
+        let mut exposition = body.decode(body.bytes(), memory)?;
         self.gateway.limit(&mut exposition)?;
         let labels: Vec<&str> = grouping.labels.iter().map(String::as_str).collect();
         let max_groups = if grouping.partial {
@@ -96,7 +102,7 @@ impl ManyAdmission {
         } else {
             MAX_GROUPS_AT_ONCE
         };
-        let split = wharf_store::split(&exposition, &labels, max_groups)?;
+        let split = wharf_store::split(&exposition, &labels, max_groups, memory)?;
         let keys = split.iter().map(|(key, _)| key);
         if let Some(long) = keys.clone().find(|key| key.as_bytes().len() > MAX_KEY_BYTES) {
             let length = long.as_bytes().len();
@@ -105,7 +111,7 @@ impl ManyAdmission {
             return Err(Refusal::parameter(&text));
         }
         if grouping.partial {
-            return Ok(self.store_each(split));
+            return Ok(self.store_each(split, memory));
         }
         for key in keys.clone() {
             self.caller.demand_for(Right::Push, key)?;
@@ -117,24 +123,25 @@ impl ManyAdmission {
         self.rules
             .admit_all(keys, || self.gateway.instant())
             .map_err(|(key, error)| Refusal::from(&error).of_group(key))?;
-        self.store_together(split, together)
+        self.store_together(split, together, memory)
     }
 
     fn store_together(
         &self,
         split: Vec<(GroupingKey, Exposition<'_>)>,
         together: &mut Vec<Pushed>,
+        memory: &Meter<'_>,
     ) -> Result<Groups, Refusal> {
         let mut groups = Vec::with_capacity(split.len());
         for (key, exposition) in split {
             let limits = &self.gateway.settings.push_limits;
             let group = limits
                 .check_key(&key)
-                .and_then(|()| self.prepare(key.clone(), exposition));
+                .and_then(|()| self.prepare(key.clone(), exposition, memory));
             groups.push(group.map_err(|refusal| refusal.of_group(&key))?);
         }
         let now = self.wish.time(self.gateway.now());
-        match self.gateway.store.push_all(&groups, self.wish.mode, now) {
+        match self.gateway.store.push_all(&groups, self.wish.mode, now, memory) {
             Ok(commit) => Ok(Groups::Together(std::mem::take(together), Ok(commit))),
             Err(refused) => {
                 if let Some(key) = &refused.key
@@ -148,12 +155,12 @@ impl ManyAdmission {
         }
     }
 
-    fn store_each(&self, split: Vec<(GroupingKey, Exposition<'_>)>) -> Groups {
+    fn store_each(&self, split: Vec<(GroupingKey, Exposition<'_>)>, memory: &Meter<'_>) -> Groups {
         let (mut groups, mut refused) = (Vec::with_capacity(split.len()), Vec::new());
         for (key, exposition) in split {
             let prepared = self
                 .admit_one(&key)
-                .and_then(|()| self.prepare(key.clone(), exposition));
+                .and_then(|()| self.prepare(key.clone(), exposition, memory));
             match prepared {
                 Ok(group) => groups.push(group),
                 Err(refusal) => refused.push((self.pushed(key, Content::default()), refusal)),
@@ -164,7 +171,7 @@ impl ManyAdmission {
         let mut inconsistent = 0;
         for group in groups {
             let pushed = self.pushed(group.key.clone(), content(&group.exposition));
-            match self.store_one(&group, now) {
+            match self.store_one(&group, now, memory) {
                 Ok(commit) => visible.push((pushed, commit)),
                 Err(error) => {
                     if conflict::is_of_content(&error) {
@@ -189,12 +196,18 @@ impl ManyAdmission {
         }
     }
 
-    fn store_one(&self, group: &GroupPush<'_>, now: UnixNanos) -> Result<Commit, PushError> {
+    fn store_one(
+        &self,
+        group: &GroupPush<'_>,
+        now: UnixNanos,
+        memory: &Meter<'_>,
+    ) -> Result<Commit, PushError> {
         let options = PushOptions {
             mode: self.wish.mode,
             ttl: group.ttl,
             now,
             facts: group.facts,
+            memory,
         };
         self.gateway
             .store
@@ -215,9 +228,10 @@ impl ManyAdmission {
         &self,
         key: GroupingKey,
         mut exposition: Exposition<'e>,
+        memory: &Meter<'_>,
     ) -> Result<GroupPush<'e>, Refusal> {
         let settings = &self.gateway.settings;
-        self.gateway.relabel(&self.rules, &key, &mut exposition)?;
+        self.gateway.relabel(&self.rules, &key, &mut exposition, memory)?;
         let Content {
             series,
             duration_seconds,
@@ -254,6 +268,14 @@ fn content(exposition: &Exposition<'_>) -> Content {
 }
 
 impl PendingMany {
+    /// Holds memory until the groups are settled.
+    pub fn holding(mut self, held: Option<Held>) -> Self {
+        if let Some(unsettled) = &mut self.0 {
+            unsettled.held = held;
+        }
+        self
+    }
+
     /// Waits until the groups are as safe as the storage promises, and books them.
     ///
     /// # Errors
@@ -308,7 +330,9 @@ impl Unsettled {
     }
 
     fn book(self, committed: Result<(), PushError>) -> Result<ManyOutcome, Refusal> {
-        let Self { admission, groups } = self;
+        let Self {
+            admission, groups, ..
+        } = self;
         let ManyAdmission {
             gateway,
             source,

@@ -13,7 +13,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use wharf_model::Exposition;
+use wharf_model::{Exposition, Meter};
 use wharf_store::{Commit, Facts, KnownBody, PushError, PushOptions, TextBody};
 
 use crate::activity::{Content, Pushed};
@@ -22,8 +22,13 @@ use crate::conflict;
 use crate::effort;
 use crate::gateway::Gateway;
 use crate::gateway::admit::Admission;
+use crate::memory::Held;
 use crate::refusal::{Reason, Refusal};
 use crate::source::Source;
+
+/// The memory of a push on a thread that others wait for: one such push at a time has it on each of these threads, and
+/// borrows nothing.
+const QUICK_BYTES: usize = 4 << 20;
 
 /// What has become of a push that is answered with success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +50,8 @@ struct Unsettled {
     source: Source,
     pushed: Pushed,
     outcome: Outcome,
+    /// What the push has borrowed: its record waits for the disk.
+    held: Option<Held>,
 }
 
 #[derive(Debug)]
@@ -55,9 +62,10 @@ enum Outcome {
 }
 
 impl Admission {
-    /// Reads a body and stores what it says: visible to scrapes when this returns, unless it is refused. That may take long.
-    pub fn push<B: Body>(self, body: &B) -> Pending {
-        let Ok(stored) = self.store(body, |_| Ok::<_, Infallible>(()));
+    /// Reads a body and stores what it says, with memory of this meter: visible to scrapes when this returns, unless it is
+    /// refused. That may take long.
+    pub fn push<B: Body>(self, body: &B, memory: &Meter<'_>) -> Pending {
+        let Ok(stored) = self.store(body, memory, |_| Ok::<_, Infallible>(()));
         self.pending(stored)
     }
 
@@ -77,13 +85,16 @@ impl Admission {
         if takes_long {
             return Err(self);
         }
-        let stored = self.store(body, |exposition| {
+        let memory = Meter::up_to(QUICK_BYTES);
+        let stored = self.store(body, &memory, |exposition| {
             if effort::is_much(exposition, key, rules) {
                 return Err(TakesLong);
             }
             Ok(())
         });
         match stored {
+            // What takes much memory takes long too.
+            Ok(stored) if memory.has_denied() && !stored.is_visible() => Err(self),
             Ok(stored) => Ok(self.pending(stored)),
             Err(TakesLong) => Err(self),
         }
@@ -120,6 +131,7 @@ impl Admission {
             source,
             pushed,
             outcome,
+            held: None,
         }))
     }
 
@@ -128,6 +140,7 @@ impl Admission {
     fn store<B: Body, E>(
         &self,
         body: &B,
+        memory: &Meter<'_>,
         limit: impl FnOnce(&Exposition<'_>) -> Result<(), E>,
     ) -> Result<Stored, E> {
         let Self {
@@ -145,6 +158,7 @@ impl Admission {
                 ..Facts::default()
             },
             body,
+            memory,
             content: Cell::new(self.pushed.content),
         };
         let ttl = rules.ttl(key, wish.ttl, settings.pushes.default_ttl());
@@ -152,7 +166,7 @@ impl Admission {
         let outcome = if body.is_text() && rules.relabelling().is_empty() {
             gateway.store.push_text(key, wish.mode, &reading, ttl, now)
         } else {
-            let decoded = reading.decode(body.bytes());
+            let decoded = reading.decode(body.bytes(), memory);
             if let Ok(exposition) = &decoded {
                 limit(exposition)?;
             }
@@ -163,6 +177,7 @@ impl Admission {
                     ttl,
                     now,
                     facts: reading.facts(),
+                    memory,
                 };
                 gateway.store.push_with(key, &exposition, &options)
             })
@@ -188,7 +203,21 @@ struct Stored {
     content: Content,
 }
 
+impl Stored {
+    fn is_visible(&self) -> bool {
+        matches!(self.outcome, Ok(Ok(_)))
+    }
+}
+
 impl Pending {
+    /// Holds memory until the push is settled.
+    pub fn holding(mut self, held: Option<Held>) -> Self {
+        if let Some(unsettled) = &mut self.0 {
+            unsettled.held = held;
+        }
+        self
+    }
+
     /// Waits until the push is as safe as the storage promises, and books it.
     ///
     /// # Errors
@@ -243,6 +272,7 @@ impl Unsettled {
             source,
             pushed,
             outcome,
+            held: _,
         } = self;
         let (refusal, settled) = match (outcome, committed) {
             (Outcome::Visible(_), Ok(())) => {
@@ -264,6 +294,7 @@ struct Reading<'a, B> {
     source: &'a Source,
     facts: Facts,
     body: &'a B,
+    memory: &'a Meter<'a>,
     content: Cell<Content>,
 }
 
@@ -283,7 +314,7 @@ impl<B: Body> Reading<'_, B> {
         self.was_read(&exposition);
         let Admission { rules, pushed, .. } = admission;
         self.gateway
-            .relabel(rules, &pushed.key, &mut exposition)
+            .relabel(rules, &pushed.key, &mut exposition, self.memory)
             .map(|()| exposition)
     }
 }
@@ -295,10 +326,14 @@ impl<B: Body> TextBody for Reading<'_, B> {
         self.body.bytes()
     }
 
-    fn decode<'t>(&self, text: &'t [u8]) -> Result<Exposition<'t>, Refusal> {
-        let mut exposition = self.body.decode(text)?;
+    fn decode<'t>(&self, text: &'t [u8], memory: &Meter<'_>) -> Result<Exposition<'t>, Refusal> {
+        let mut exposition = self.body.decode(text, memory)?;
         self.gateway.limit(&mut exposition)?;
         Ok(exposition)
+    }
+
+    fn memory(&self) -> &Meter<'_> {
+        self.memory
     }
 
     fn was_read(&self, exposition: &Exposition<'_>) {

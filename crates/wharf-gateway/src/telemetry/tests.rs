@@ -152,6 +152,11 @@ fn own_families_show_store_scrapes_and_refusals() {
                 checkpoints: 4,
             }),
         }),
+        memory: MemoryGauge {
+            in_use: 70_000,
+            limit: Some(1 << 20),
+            refused: [("client", 1), ("process", 0), ("push", 2)],
+        },
         config: Some(CONFIG),
         web_configs: vec![
             web_config("web.config.file", true),
@@ -170,6 +175,14 @@ fn own_families_show_store_scrapes_and_refusals() {
           {} 1.5
         gauge "wharf_config_last_reload_successful"
           {} 0.0
+        gauge "wharf_decoded_bytes"
+          {} 70000.0
+        gauge "wharf_decoded_bytes_limit"
+          {} 1048576.0
+        counter "wharf_decoded_refused_total"
+          {limit="client"} 1.0
+          {limit="process"} 0.0
+          {limit="push"} 2.0
         gauge "wharf_groups"
           {} 2.0
         counter "wharf_groups_deleted_total"
@@ -255,6 +268,11 @@ fn families_and_labels_are_sorted_and_reserved() {
     let gauges = StoreGauges {
         quotas: vec![quota()],
         ledger: Some(WriterStatistics::default()),
+        memory: MemoryGauge {
+            limit: Some(1),
+            refused: [("client", 0), ("process", 0), ("push", 0)],
+            ..MemoryGauge::default()
+        },
         config: Some(CONFIG),
         web_configs: vec![web_config("web.config.file", true)],
         ..StoreGauges::default()

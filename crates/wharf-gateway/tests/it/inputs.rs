@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use wharf_exposition::text;
+use wharf_exposition::text::Options;
 use wharf_gateway::{Body, Caller, Gateway, Grouping, Input, Refusal, Source, Wish};
-use wharf_model::Exposition;
+use wharf_model::{Exposition, Meter};
 use wharf_store::{PushMode, UnixNanos};
 
 use crate::support::key;
@@ -66,6 +66,10 @@ pub(crate) fn source(gateway: &Gateway, input: Input) -> Source {
 /// A body in the text format.
 pub(crate) struct Text(pub(crate) String);
 
+pub(crate) fn text(lines: impl Into<String>) -> Text {
+    Text(lines.into())
+}
+
 impl Body for Text {
     fn bytes(&self) -> &[u8] {
         self.0.as_bytes()
@@ -75,8 +79,9 @@ impl Body for Text {
         true
     }
 
-    fn decode<'t>(&self, bytes: &'t [u8]) -> Result<Exposition<'t>, Refusal> {
-        text::decode(bytes, text::Options::default()).map_err(|error| Refusal::syntax(&error))
+    fn decode<'t>(&self, bytes: &'t [u8], memory: &Meter<'_>) -> Result<Exposition<'t>, Refusal> {
+        wharf_exposition::text::decode_within(bytes, Options::default(), memory)
+            .map_err(|error| Refusal::syntax(&error))
     }
 }
 
@@ -86,7 +91,7 @@ impl Way for One {
         let group = (key(push.job), PushMode::ReplaceGroup);
         let mut admission = gateway.admit(caller, source, group, || Ok(push.wish()))?;
         admission.received(push.lines.len() as u64);
-        let pending = admission.push(&Text(push.lines.to_owned()));
+        let pending = admission.push(&text(push.lines), &Meter::unlimited());
         pending.settle().await.map(drop)
     }
 
@@ -95,7 +100,7 @@ impl Way for One {
         let group = (key(push.job), PushMode::ReplaceGroup);
         let admission = gateway.admit(caller, source, group, || Ok(push.wish()));
         if let Ok(admission) = admission {
-            drop(admission.push(&Text(push.lines.to_owned())));
+            drop(admission.push(&text(push.lines), &Meter::unlimited()));
         }
     }
 }
@@ -110,7 +115,7 @@ fn labelled(push: Push<'_>) -> Text {
         },
         _ => format!("{line}\n"),
     });
-    Text(lines.collect())
+    text(lines.collect::<String>())
 }
 
 async fn push_many(
@@ -121,7 +126,8 @@ async fn push_many(
 ) -> Result<(), Refusal> {
     let source = source(gateway, Input::Many);
     let admission = gateway.admit_many(caller, source, || Ok(push.wish()))?;
-    let outcome = admission.push(&labelled(push), &by_job(partial)).settle().await?;
+    let pending = admission.push(&labelled(push), &by_job(partial), &Meter::unlimited());
+    let outcome = pending.settle().await?;
     match outcome.refused.into_iter().next() {
         Some((_, refusal)) => Err(refusal),
         None => Ok(()),
@@ -138,7 +144,7 @@ pub(crate) fn by_job(partial: bool) -> Grouping {
 fn push_many_and_leave(gateway: &Arc<Gateway>, caller: &Caller, push: Push<'_>, partial: bool) {
     let source = source(gateway, Input::Many);
     if let Ok(admission) = gateway.admit_many(caller, source, || Ok(push.wish())) {
-        drop(admission.push(&labelled(push), &by_job(partial)));
+        drop(admission.push(&labelled(push), &by_job(partial), &Meter::unlimited()));
     }
 }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use wharf_exposition::protobuf;
 use wharf_gateway::{Body, Change, Input, Policy, PushSettings, Reason, Refusal, Settings, Settled, Wish};
-use wharf_model::Exposition;
+use wharf_model::{Exposition, Meter};
 use wharf_store::PushMode;
 
-use crate::inputs::{One, Push, Text, Way, by_job, source};
+use crate::inputs::{One, Push, Way, by_job, source, text};
 use crate::support::{World, anybody, key, plain, world};
 
 const PUT: Wish = Wish {
@@ -20,7 +20,8 @@ async fn push(world: &World, job: &str, body: &impl Body) -> Result<Settled, Ref
     let source = source(&world.gateway, Input::Push);
     let group = (key(job), PushMode::ReplaceGroup);
     let admission = world.gateway.admit(&anybody(), source, group, || Ok(PUT))?;
-    admission.push(body).settle().await
+    let pending = admission.push(body, &Meter::unlimited());
+    pending.settle().await
 }
 
 #[tokio::test]
@@ -33,9 +34,9 @@ async fn a_push_that_is_dropped_in_silence_does_not_count_as_stored() {
         ..Settings::default()
     };
     let world = world(settings, Policy::default());
-    let body = Text("# TYPE m counter\nm 1\n".to_owned());
+    let body = text("# TYPE m counter\nm 1\n".to_owned());
     assert_eq!(push(&world, "a", &body).await, Ok(Settled::Stored));
-    let body = Text("# TYPE m gauge\nm 1\n".to_owned());
+    let body = text("# TYPE m gauge\nm 1\n".to_owned());
     assert_eq!(push(&world, "b", &body).await, Ok(Settled::Dropped));
     assert_eq!(world.hour(), (1, 1));
     assert_eq!(world.history("a"), [""]);
@@ -45,7 +46,7 @@ async fn a_push_that_is_dropped_in_silence_does_not_count_as_stored() {
     assert_eq!(world.refused(&history[0]), 1);
     assert!(world.says_failed("b"));
     // What cannot be read is refused all the same.
-    let refused = push(&world, "b", &Text("m x\n".to_owned())).await;
+    let refused = push(&world, "b", &text("m x\n".to_owned())).await;
     assert_eq!(refused.unwrap_err().reason, Reason::Syntax);
 }
 
@@ -77,8 +78,8 @@ impl Body for Message {
         false
     }
 
-    fn decode<'t>(&self, bytes: &'t [u8]) -> Result<Exposition<'t>, Refusal> {
-        protobuf::decode(bytes).map_err(|error| {
+    fn decode<'t>(&self, bytes: &'t [u8], memory: &Meter<'_>) -> Result<Exposition<'t>, Refusal> {
+        protobuf::decode_within(bytes, memory).map_err(|error| {
             let reason = match error.kind() {
                 protobuf::ErrorKind::InvalidUtf8 { .. } => Reason::NotUtf8,
                 _ => Reason::Syntax,
@@ -125,13 +126,14 @@ async fn of_many_groups_those_are_stored_that_can_be_and_each_is_booked() {
     .await
     .unwrap();
     world.notices().await;
-    let body = Text(
+    let body = text(
         "# TYPE m gauge\nm{job=\"b\"} 1\n# TYPE n gauge\nn{job=\"c\"} 1\nn{job=\"d\"} 1\nn{job=\"e\"} 1\n"
             .to_owned(),
     );
     let source = source(&world.gateway, Input::Many);
     let admission = world.gateway.admit_many(&anybody(), source, || Ok(PUT)).unwrap();
-    let outcome = admission.push(&body, &by_job(true)).settle().await.unwrap();
+    let pending = admission.push(&body, &by_job(true), &Meter::unlimited());
+    let outcome = pending.settle().await.unwrap();
     let refused: Vec<_> = outcome.refused.iter().map(|(key, _)| key.job()).collect();
     assert_eq!((outcome.stored, refused), (3, vec!["b"]));
     let mut expected: Vec<_> = ["c", "d", "e"].map(|job| (job.to_owned(), Change::Pushed)).into();

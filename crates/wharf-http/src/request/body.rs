@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::time::Instant;
 use wharf_gateway::{Client, Full, Permit, Places, Reason, Refusal};
+use wharf_model::{Denied, Meter};
 
 /// Why there is no body to deal with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(crate) enum BodyError {
     Aborted(String),
     /// It does not decompress.
     Encoding(String),
+    /// There is no more memory for what it expands to.
+    Memory(Denied),
 }
 
 impl Display for BodyError {
@@ -55,6 +58,7 @@ impl Display for BodyError {
             ),
             Self::NoPlace(full, all) => f.write_str(&full.refusal(LARGE_BODIES, *all).text),
             Self::Aborted(why) | Self::Encoding(why) => f.write_str(why),
+            Self::Memory(denied) => denied.fmt(f),
         }
     }
 }
@@ -62,12 +66,19 @@ impl Display for BodyError {
 /// What there is no more of if a large body gets no place.
 const LARGE_BODIES: &str = "MiB of large bodies";
 
+impl From<Denied> for BodyError {
+    fn from(denied: Denied) -> Self {
+        Self::Memory(denied)
+    }
+}
+
 impl From<BodyError> for Refusal {
     fn from(error: BodyError) -> Self {
         let reason = match &error {
             BodyError::NoPlace(full, all) => return full.refusal(LARGE_BODIES, *all),
             BodyError::TooLarge(_) | BodyError::Expanded(_) => Reason::BodyTooLarge,
             BodyError::Late | BodyError::Slow(..) => Reason::BodyTimeout,
+            BodyError::Memory(denied) => return (*denied).into(),
             BodyError::Aborted(_) => Reason::Aborted,
             BodyError::Encoding(_) => Reason::Encoding,
         };
@@ -285,15 +296,22 @@ async fn take<B: Body + Unpin>(body: &mut B) {
     while let Ok(Some(Ok(_))) = tokio::time::timeout(DISCARD_PAUSE, body.frame()).await {}
 }
 
-/// Expands a body.
+/// Expands a body, with memory of this meter.
 ///
 /// # Errors
-/// 413 if it expands beyond `limit_bytes`; 400 with the Pushgateway's words where it has any.
-pub(crate) fn expand(encoding: ContentEncoding, body: Bytes, limit_bytes: usize) -> Result<Bytes, BodyError> {
+/// 413 if it expands beyond `limit_bytes`, 413 or 503 if there is no more memory; 400 with the Pushgateway's words where it
+/// has any.
+pub(crate) fn expand(
+    encoding: ContentEncoding,
+    body: Bytes,
+    limit_bytes: usize,
+    memory: &Meter<'_>,
+) -> Result<Bytes, BodyError> {
+    let room = (limit_bytes, memory);
     match encoding {
         ContentEncoding::Identity => Ok(body),
-        ContentEncoding::Gzip => expand_gzip(&body, limit_bytes),
-        ContentEncoding::Snappy => expand_snappy(&body, limit_bytes),
+        ContentEncoding::Gzip => expand_gzip(&body, room),
+        ContentEncoding::Snappy => expand_snappy(&body, room),
         ContentEncoding::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(&*body)
                 .map_err(|e| BodyError::Encoding(e.to_string()))?;
@@ -301,13 +319,11 @@ pub(crate) fn expand(encoding: ContentEncoding, body: Bytes, limit_bytes: usize)
             decoder
                 .window_log_max(27)
                 .map_err(|error| BodyError::Encoding(error.to_string()))?;
-            read_bounded(decoder, body.len(), limit_bytes, |error| format!("zstd: {error}"))
+            read_bounded(decoder, body.len(), room, |error| format!("zstd: {error}"))
         }
-        ContentEncoding::Deflate => {
-            read_bounded(ZlibDecoder::new(&*body), body.len(), limit_bytes, |error| {
-                format!("zlib: {error}")
-            })
-        }
+        ContentEncoding::Deflate => read_bounded(ZlibDecoder::new(&*body), body.len(), room, |error| {
+            format!("zlib: {error}")
+        }),
     }
 }
 
@@ -334,7 +350,12 @@ pub(crate) fn expand_quickly(
         return Ok(None);
     }
     // What a body says of itself is only believed if it is much.
-    match expand(encoding, body.clone(), limit_bytes.min(QUICK_BYTES)) {
+    match expand(
+        encoding,
+        body.clone(),
+        limit_bytes.min(QUICK_BYTES),
+        &Meter::unlimited(),
+    ) {
         Err(BodyError::Expanded(limit)) if limit < limit_bytes => Ok(None),
         expanded => expanded.map(Some),
     }
@@ -359,12 +380,12 @@ fn announced(encoding: ContentEncoding, body: &[u8]) -> Option<u64> {
 /// Framed snappy begins with it.
 const STREAM_IDENTIFIER: &[u8] = b"\xff\x06\x00\x00sNaPpY";
 
-fn expand_gzip(body: &[u8], limit_bytes: usize) -> Result<Bytes, BodyError> {
+fn expand_gzip(body: &[u8], room: Room<'_>) -> Result<Bytes, BodyError> {
     let text = match body {
         [] => "EOF",
         [0x1f, 0x8b, ..] if body.len() < 10 => "unexpected EOF",
         [0x1f, 0x8b, 8, ..] => {
-            return read_bounded(MultiGzDecoder::new(body), body.len(), limit_bytes, |error| {
+            return read_bounded(MultiGzDecoder::new(body), body.len(), room, |error| {
                 match error.kind() {
                     std::io::ErrorKind::UnexpectedEof => "unexpected EOF",
                     _ if error.to_string().contains("checksum") => "gzip: invalid checksum",
@@ -382,28 +403,24 @@ fn expand_gzip(body: &[u8], limit_bytes: usize) -> Result<Bytes, BodyError> {
 
 /// Framed snappy begins with a stream identifier; without one the body is taken for the block format, which
 /// remote-write clients use. An empty body is an empty push.
-fn expand_snappy(body: &[u8], limit_bytes: usize) -> Result<Bytes, BodyError> {
+fn expand_snappy(body: &[u8], room: Room<'_>) -> Result<Bytes, BodyError> {
     let corrupt = || BodyError::Encoding("snappy: corrupt input".to_owned());
     if body.is_empty() {
         return Ok(Bytes::new());
     }
     if body.starts_with(STREAM_IDENTIFIER) {
-        return read_bounded(
-            snap::read::FrameDecoder::new(body),
-            body.len(),
-            limit_bytes,
-            |error| {
-                let unsupported = error.to_string().contains("unsupported");
-                if unsupported {
-                    "snappy: unsupported input"
-                } else {
-                    "snappy: corrupt input"
-                }
-                .to_owned()
-            },
-        );
+        return read_bounded(snap::read::FrameDecoder::new(body), body.len(), room, |error| {
+            let unsupported = error.to_string().contains("unsupported");
+            if unsupported {
+                "snappy: unsupported input"
+            } else {
+                "snappy: corrupt input"
+            }
+            .to_owned()
+        });
     }
     let expanded = snap::raw::decompress_len(body).map_err(|_| corrupt())?;
+    let (limit_bytes, memory) = room;
     if expanded > limit_bytes {
         return Err(BodyError::Expanded(limit_bytes));
     }
@@ -411,23 +428,42 @@ fn expand_snappy(body: &[u8], limit_bytes: usize) -> Result<Bytes, BodyError> {
     if expanded / 64 > body.len() {
         return Err(corrupt());
     }
+    memory.take(expanded)?;
     snap::raw::Decoder::new()
         .decompress_vec(body)
         .map(Bytes::from)
         .map_err(|_| corrupt())
 }
 
+/// How much a body may expand to, and where the memory comes from.
+type Room<'m> = (usize, &'m Meter<'m>);
+
+/// At first there is room for so many bytes, however much a body may come to.
+const FIRST_BYTES: usize = 256 << 10;
+/// It is not worth to ask a decoder for less.
+const LEAST_READ_BYTES: usize = 8 << 10;
+
 fn read_bounded(
     reader: impl Read,
     compressed_len: usize,
-    limit_bytes: usize,
+    (limit_bytes, memory): Room<'_>,
     describe: impl FnOnce(&std::io::Error) -> String,
 ) -> Result<Bytes, BodyError> {
-    let mut expanded = Vec::with_capacity(compressed_len.saturating_mul(4).min(limit_bytes));
+    let mut expanded = Vec::new();
+    let first = compressed_len.saturating_mul(4).min(FIRST_BYTES).min(limit_bytes);
+    memory.reserve(&mut expanded, first)?;
     let mut bounded = reader.take(limit_bytes as u64 + 1);
-    bounded
-        .read_to_end(&mut expanded)
-        .map_err(|error| BodyError::Encoding(describe(&error)))?;
+    loop {
+        memory.reserve(&mut expanded, LEAST_READ_BYTES)?;
+        // No more than there is room for, so that the list does not grow by itself.
+        let room = expanded.capacity() - expanded.len();
+        let mut piece = bounded.by_ref().take(room as u64);
+        match piece.read_to_end(&mut expanded) {
+            Ok(read) if read < room => break,
+            Ok(_) => {}
+            Err(error) => return Err(BodyError::Encoding(describe(&error))),
+        }
+    }
     if expanded.len() > limit_bytes {
         return Err(BodyError::Expanded(limit_bytes));
     }
@@ -453,7 +489,7 @@ mod tests {
     }
 
     fn check(encoding: ContentEncoding, body: &[u8], expected: Result<&str, &str>) {
-        let expanded = expand(encoding, Bytes::copy_from_slice(body), 1000);
+        let expanded = expand(encoding, Bytes::copy_from_slice(body), 1000, &Meter::unlimited());
         let expanded = expanded.map_err(|error| error.to_string());
         assert_eq!(
             expanded,
@@ -543,7 +579,7 @@ mod tests {
             (ContentEncoding::Deflate, zlib.finish().unwrap()),
         ];
         for (encoding, body) in bodies {
-            let refused = expand(encoding, body.into(), 1000).unwrap_err();
+            let refused = expand(encoding, body.into(), 1000, &Meter::unlimited()).unwrap_err();
             assert_eq!(refused, BodyError::Expanded(1000), "{encoding:?}");
         }
     }
@@ -625,6 +661,7 @@ mod tests {
             ContentEncoding::Snappy,
             Bytes::from_static(promise),
             usize::MAX - 1,
+            &Meter::unlimited(),
         )
         .unwrap_err();
         assert_eq!(refused.to_string(), "snappy: corrupt input");

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use wharf_model::Meter;
 
 use super::body::{self, BodyError, ContentEncoding};
 use super::content;
@@ -41,7 +42,10 @@ pub fn read(headers: &HeaderMap, body: Bytes, limit_bytes: usize) -> Result<(Byt
     if body.len() > limit_bytes {
         return Err(Unreadable(BodyError::TooLarge(limit_bytes)));
     }
-    let expanded = body::expand(ContentEncoding::of(headers), body, limit_bytes).map_err(Unreadable)?;
+    // Nobody else takes memory meanwhile, and the limit bounds what it comes to.
+    let memory = Meter::unlimited();
+    let expanded = body::expand(ContentEncoding::of(headers), body, limit_bytes, &memory);
+    let expanded = expanded.map_err(Unreadable)?;
     Ok((expanded, content::format(headers)))
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use wharf_exposition::{openmetrics, protobuf, text};
-use wharf_gateway::{Body, Caller, Peer, Permit, Places, Reason, Refusal};
-use wharf_model::Exposition;
+use wharf_gateway::{Body, Caller, Client, Peer, Permit, Places, Reason, Refusal};
 use wharf_model::name::NameRule;
+use wharf_model::{Exposition, Meter};
 
 use crate::request::advice;
 use crate::request::arrived::Arrived;
@@ -52,13 +52,15 @@ pub(crate) struct Received {
     /// Held as long as this is.
     _places: Option<Permit>,
     peer: Option<Peer>,
+    client: Client,
 }
 
 impl Received {
     /// Reads the body of a request as it was sent.
     pub(crate) async fn read(bodies: &Bodies, request: Arrived, caller: &Caller) -> Result<Self, Refusal> {
         let (parts, incoming) = (*request).into_parts();
-        let receiving = (&bodies.receiving, &caller.client());
+        let client = caller.client();
+        let receiving = (&bodies.receiving, &client);
         let (limit, timeout) = (bodies.max_bytes, bodies.timeout);
         let (body, places) = body::read(&parts.headers, incoming, limit, timeout, receiving).await?;
         Ok(Self {
@@ -68,7 +70,13 @@ impl Received {
             body,
             _places: places,
             peer: parts.extensions.get::<Peer>().copied(),
+            client,
         })
+    }
+
+    /// Who sent it.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// How many bytes were sent.
@@ -83,9 +91,13 @@ impl Received {
         Ok(bytes.map(|bytes| self.expanded(bytes, bodies)))
     }
 
-    /// The body without its compression.
-    pub(crate) fn expand<'r>(&'r self, bodies: &'r Bodies) -> Result<Expanded<'r>, Refusal> {
-        let bytes = body::expand(self.encoding, self.body.clone(), bodies.max_bytes);
+    /// The body without its compression, with memory of this meter.
+    pub(crate) fn expand<'r>(
+        &'r self,
+        bodies: &'r Bodies,
+        memory: &Meter<'_>,
+    ) -> Result<Expanded<'r>, Refusal> {
+        let bytes = body::expand(self.encoding, self.body.clone(), bodies.max_bytes, memory);
         let bytes = bytes.map_err(|error| self.refusal(error))?;
         Ok(self.expanded(bytes, bodies))
     }
@@ -121,7 +133,7 @@ impl Body for Expanded<'_> {
         self.received.format == BodyFormat::Text
     }
 
-    fn decode<'t>(&self, bytes: &'t [u8]) -> Result<Exposition<'t>, Refusal> {
+    fn decode<'t>(&self, bytes: &'t [u8], memory: &Meter<'_>) -> Result<Exposition<'t>, Refusal> {
         let Received {
             format,
             headers,
@@ -135,13 +147,21 @@ impl Body for Expanded<'_> {
                     names,
                     strict: self.bodies.strict_text || advice::is_lost_in_a_comment(bytes),
                 };
-                text::decode(bytes, options).map_err(|error| Refusal::syntax(&error))
+                text::decode_within(bytes, options, memory)
+                    .map_err(|error| error.denied().map_or_else(|| Err(Refusal::syntax(&error)), Ok))
             }
-            BodyFormat::OpenMetrics => openmetrics::decode(bytes, openmetrics::Options { names })
-                .map_err(|error| Refusal::syntax(&error)),
-            BodyFormat::Protobuf => protobuf::decode(bytes).map_err(|error| of_protobuf(&error)),
+            BodyFormat::OpenMetrics => {
+                openmetrics::decode_within(bytes, openmetrics::Options { names }, memory)
+                    .map_err(|error| error.denied().map_or_else(|| Err(Refusal::syntax(&error)), Ok))
+            }
+            BodyFormat::Protobuf => protobuf::decode_within(bytes, memory)
+                .map_err(|error| error.denied().map_or_else(|| Err(of_protobuf(&error)), Ok)),
         };
-        decoded.map_err(|refusal| {
+        decoded.map_err(|stopped| {
+            let refusal = match stopped {
+                Ok(denied) => return denied.into(),
+                Err(refusal) => refusal,
+            };
             let source = peer.map(|peer| peer.to_string()).unwrap_or_default();
             let first_line = refusal.text.lines().next().unwrap_or_default();
             tracing::debug!(source, err = first_line, "failed to parse text");

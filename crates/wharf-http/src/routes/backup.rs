@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wharf_exposition::{Head, protobuf, text};
 use wharf_model::name::{EscapingScheme, NameRule};
-use wharf_model::{Exposition, Family, GroupingKey, GroupingKeyError, Metric, MetricType, TooLarge};
+use wharf_model::{Exposition, Family, GroupingKey, GroupingKeyError, Meter, Metric, MetricType, TooLarge};
 use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME};
 
 pub(crate) use self::export::handle as export;
@@ -306,14 +306,32 @@ impl Line {
     /// # Errors
     /// If some of it cannot be read.
     pub fn exposition(&self, names: NameRule) -> Result<Exposition<'_>, LineError> {
+        self.exposition_within(names, &Meter::unlimited())
+    }
+
+    /// [`Self::exposition`], with memory of this meter.
+    ///
+    /// # Errors
+    /// As there, and [`LineError::TooLarge`] if the meter gives no more.
+    pub fn exposition_within(
+        &self,
+        names: NameRule,
+        memory: &Meter<'_>,
+    ) -> Result<Exposition<'_>, LineError> {
         let options = text::Options { names, strict: false };
-        let mut exposition = text::decode(self.text.as_bytes(), options)
-            .map_err(|error| LineError::Metrics(error.to_string()))?;
+        let text = text::decode_within(self.text.as_bytes(), options, memory);
+        let mut exposition = text.map_err(|error| match error.denied() {
+            Some(denied) => LineError::TooLarge(denied.into()),
+            None => LineError::Metrics(error.to_string()),
+        })?;
+        memory.take(self.protobuf.len()).map_err(TooLarge::from)?;
         let exact = STANDARD
             .decode(&self.protobuf)
             .map_err(|error| LineError::Metrics(format!("protobuf: {error}")))?;
-        let exact =
-            protobuf::decode(&exact).map_err(|error| LineError::Metrics(format!("protobuf: {error}")))?;
+        let exact = protobuf::decode_within(&exact, memory).map_err(|error| match error.denied() {
+            Some(denied) => LineError::TooLarge(denied.into()),
+            None => LineError::Metrics(format!("protobuf: {error}")),
+        })?;
         let mut taken = std::collections::HashSet::new();
         for family in &exact.families {
             taken.insert(exact.text(family.name));
@@ -321,14 +339,14 @@ impl Line {
         let mut families = std::mem::take(&mut exposition.families);
         families.retain(|family| !taken.contains(exposition.text(family.name)));
         for family in &exact.families {
-            families.push(exposition.adopt_family(&exact, family)?);
+            families.push(exposition.adopt_family_within(&exact, family, memory)?);
         }
         for family in &mut families {
             let Some(note) = self.families.get(exposition.text(family.name)) else {
                 continue;
             };
             if let Some(unit) = &note.unit {
-                family.unit = exposition.intern(unit)?;
+                family.unit = exposition.intern_within(unit, memory)?;
             }
             if let Some(word) = &note.metric_type {
                 let text = family.metric_type.as_text();

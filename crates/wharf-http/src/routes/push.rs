@@ -134,7 +134,7 @@ async fn push_when_it_is_its_turn(
     admission: Admission,
     received: Received,
 ) -> Result<Settled, Refusal> {
-    let turn = match service.gateway.queue().turn(&admission.caller().client()).await {
+    let turn = match service.gateway.queue().turn(received.client()).await {
         Ok(turn) => turn,
         Err(refusal) => return Err(admission.refuse(refusal)),
     };
@@ -146,8 +146,14 @@ async fn push_when_it_is_its_turn(
     let run = tokio::task::spawn_blocking(move || {
         // It ends before the disk is waited for.
         let _turn = turn;
-        match received.expand(&worker.bodies) {
-            Ok(body) => Ok(admission.push(&body)),
+        let loan = worker.gateway.memory().loan(received.client());
+        let memory = loan.meter();
+        match received.expand(&worker.bodies, &memory) {
+            Ok(body) => {
+                let pending = admission.push(&body, &memory);
+                drop((memory, body));
+                Ok(pending.holding(loan.into_held()))
+            }
             Err(refusal) => Err(admission.refuse(refusal)),
         }
     });

@@ -281,6 +281,7 @@ fn write_web_configs(data: &mut Members<'_>, service: &Service, is_admin: bool) 
 
 fn write_limits(data: &mut Members<'_>, service: &Service, totals: Totals) {
     let settings = &service.settings;
+    let memory = service.gateway.memory();
     let mut limits = Members::array(data.key("limits"));
     let flags = [
         (
@@ -302,6 +303,11 @@ fn write_limits(data: &mut Members<'_>, service: &Service, totals: Totals) {
             "limits.max-requests-in-flight",
             Some(service.max_requests_in_flight as u64),
             service.requests_in_flight() as u64,
+        ),
+        (
+            "limits.max-decoded-bytes",
+            memory.limit().map(|limit| limit as u64),
+            memory.in_use() as u64,
         ),
         (
             "limits.max-scrapes-in-flight",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 use wharf_exposition::text;
-use wharf_model::{Exposition, GroupingKey};
+use wharf_model::{Exposition, GroupingKey, Meter};
 
 use super::{Intent, fold};
 use crate::change::{Cause, Change};
@@ -32,7 +32,7 @@ impl Shared {
     fn push(&mut self, preparer: &Preparer, push: &Push) -> bool {
         let key = &push.key();
         let exposition = decode(&push.body);
-        let Ok(delta) = preparer.prepare(key, &exposition, push.now) else {
+        let Ok(delta) = preparer.prepare(key, &exposition, push.now, &Meter::unlimited()) else {
             return false;
         };
         let lifetime = push.ttl.map(|ttl| ttl.from(push.now));
@@ -192,12 +192,16 @@ fn a_fold_does_not_look_at_what_a_push_replaces() {
     let intent = |mode| Intent {
         key: &key,
         mode,
-        delta: preparer.prepare(&key, &exposition, UnixNanos(1)).unwrap(),
+        delta: preparer
+            .prepare(&key, &exposition, UnixNanos(1), &Meter::unlimited())
+            .unwrap(),
         lifetime: None,
         facts: Facts::NONE,
     };
     let other = decode("# TYPE m counter\nm{x=\"1\"} 1\n# TYPE n gauge\nn 1\n");
-    let old = preparer.prepare(&key, &other, UnixNanos(1)).unwrap();
+    let old = preparer
+        .prepare(&key, &other, UnixNanos(1), &Meter::unlimited())
+        .unwrap();
     let names = |mode| {
         let folded = fold(&preparer, Some(&old), &intent(mode));
         folded.map(|folded| {

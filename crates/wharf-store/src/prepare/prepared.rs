@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use wharf_model::MetricType;
+use wharf_model::{Denied, MetricType};
 
 use crate::parts::{FamilyParts, Shape};
 use crate::series::Fingerprint;
@@ -36,6 +36,12 @@ impl From<PushError> for Unfit<'_> {
             error: Box::new(error),
             sound: None,
         }
+    }
+}
+
+impl From<Denied> for Unfit<'_> {
+    fn from(denied: Denied) -> Self {
+        PushError::from(denied).into()
     }
 }
 

@@ -20,10 +20,11 @@ use hashbrown::DefaultHashBuilder;
 use wharf_exposition::number;
 use wharf_exposition::text::{Outline, write_label_value};
 use wharf_model::name::is_legacy_metric_name;
-use wharf_model::{Exposition, GroupingKey, MetricType};
+use wharf_model::{Exposition, GroupingKey, Meter, MetricType};
 
 use crate::effect::Facts;
 use crate::parts::Shape;
+use crate::prepare::room::SMALL_TEXT_BYTES;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::{PUSH_TIME, UnixNanos};
 
@@ -33,6 +34,10 @@ const MAX_OUTLINE_BYTES: usize = 32 * 1024;
 const MAX_LITERAL_BYTES: usize = 4 * MAX_OUTLINE_BYTES;
 /// The same for holes: the group's labels stand on each line, too.
 const MAX_HOLES: usize = 8 * 1024;
+/// What decoding and rendering a body of such an outline may take when it is learned from; what takes more has no stencil.
+const LEARNING_BYTES: usize = 4 << 20;
+/// The most bytes of a value with the line feed behind it.
+const VALUE_BYTES: usize = 26;
 /// How many stencils are kept.
 const MAX_STENCILS: usize = 256;
 /// How many outlines are remembered that have been seen once. Few, so that only what comes often is learned.
@@ -64,6 +69,8 @@ pub(crate) struct Stencil {
     head_ends: Vec<u32>,
     /// Names of the group's labels, and whether their value is empty.
     labels: Vec<(Box<str>, bool)>,
+    /// On how many lines each of them stands.
+    label_holes: Vec<usize>,
     families: Vec<FamilyStencil>,
     literals: Vec<u8>,
     holes: Vec<Hole>,
@@ -111,11 +118,14 @@ pub trait TextBody {
     fn text(&self) -> &[u8];
 
     /// Reads a text: the body, or another that is like it. The same text has to come to the same as long as the store
-    /// is there.
+    /// is there, but for the memory of this meter.
     ///
     /// # Errors
     /// As the implementation says; the body is refused then.
-    fn decode<'t>(&self, text: &'t [u8]) -> Result<Exposition<'t>, Self::Error>;
+    fn decode<'t>(&self, text: &'t [u8], memory: &Meter<'_>) -> Result<Exposition<'t>, Self::Error>;
+
+    /// The memory that the body may take until it is stored.
+    fn memory(&self) -> &Meter<'_>;
 
     /// The body was read, and this is what is in it.
     fn was_read(&self, exposition: &Exposition<'_>);
@@ -241,7 +251,7 @@ impl Stencils {
         let outline = &candidate.outline;
         let stencil = Lesson::new(&self.hasher, key, outline).and_then(|lesson| lesson.learn(preparer, body));
         let stencil = stencil.filter(|stencil| {
-            let again = stencil.prepare(preparer, key, outline, now);
+            let again = stencil.prepare(preparer, key, outline, now, &Meter::up_to(LEARNING_BYTES));
             again.is_some_and(|again| again.is_same(prepared))
         });
         let entry = Entry {
@@ -291,6 +301,13 @@ impl Stencil {
         same && known.next().is_none()
     }
 
+    /// The most that the lines take for this group.
+    fn text_bytes(&self, key: &GroupingKey) -> usize {
+        let values = key.labels().zip(&self.label_holes);
+        let values = values.map(|((_, value), holes)| 2 * value.len() * holes);
+        self.literals.len() + self.holes.len() * VALUE_BYTES + values.sum::<usize>()
+    }
+
     /// What the body of this outline comes to for the group; none if its values need a closer look.
     pub(crate) fn prepare<'a>(
         &'a self,
@@ -298,7 +315,13 @@ impl Stencil {
         key: &GroupingKey,
         outline: &Outline<'_>,
         now: UnixNanos,
+        memory: &Meter<'_>,
     ) -> Option<Prepared<'a>> {
+        let most = self.text_bytes(key);
+        if most > SMALL_TEXT_BYTES {
+            // If there is no room, whoever reads the body finds that out too, and says so.
+            memory.take(most).ok()?;
+        }
         let mut values = Vec::with_capacity(64);
         let mut value_ends = Vec::with_capacity(self.labels.len());
         for (_, value) in key.labels() {
@@ -314,7 +337,7 @@ impl Stencil {
             values.get(start..*value_ends.get(index)?)
         };
         let room = self.literals.len() + self.holes.len() * 12;
-        let mut text = Vec::with_capacity(room);
+        let mut text = Vec::with_capacity(if most > SMALL_TEXT_BYTES { most } else { room });
         let mut fingerprints = Vec::with_capacity(outline.samples().len() + 1);
         let mut families = Vec::with_capacity(self.families.len());
         let mut literal = 0;
@@ -399,8 +422,9 @@ impl Candidate<'_> {
         preparer: &Preparer,
         key: &GroupingKey,
         now: UnixNanos,
+        memory: &Meter<'_>,
     ) -> Option<Prepared<'a>> {
-        stencil.prepare(preparer, key, &self.outline, now)
+        stencil.prepare(preparer, key, &self.outline, now, memory)
     }
 }
 
@@ -440,12 +464,13 @@ impl<'o> Lesson<'o> {
     }
 
     fn learn(&self, preparer: &Preparer, body: &impl TextBody) -> Option<Stencil> {
-        let exposition = body.decode(&self.body).ok()?;
+        let memory = Meter::up_to(LEARNING_BYTES);
+        let exposition = body.decode(&self.body, &memory).ok()?;
         if !has_uniform_labels(&exposition) {
             return None;
         }
         let prepared = preparer
-            .prepare(&self.key, &exposition, UnixNanos::default())
+            .prepare(&self.key, &exposition, UnixNanos::default(), &memory)
             .ok()?;
         let labels = self.key.labels();
         let mut stencil = Stencil {
@@ -454,6 +479,7 @@ impl<'o> Lesson<'o> {
             labels: labels
                 .map(|(name, value)| (name.into(), value.is_empty()))
                 .collect(),
+            label_holes: vec![0; self.marks.len()],
             families: Vec::new(),
             literals: Vec::new(),
             holes: Vec::new(),
@@ -540,6 +566,7 @@ impl<'o> Lesson<'o> {
             let (before, after) = rest.split_once(mark.as_str())?;
             stencil.literals.extend_from_slice(before.as_bytes());
             stencil.hole(Filling::Label(u32::try_from(index).ok()?))?;
+            *stencil.label_holes.get_mut(index)? += 1;
             rest = after;
         }
         stencil.literals.extend_from_slice(rest.as_bytes());

@@ -1,6 +1,6 @@
 //! Writing records.
 
-use wharf_model::GroupingKey;
+use wharf_model::{Denied, GroupingKey, Meter};
 
 use super::layout::{
     CONTRADICTS, DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP, INFINITY_ADDED,
@@ -17,10 +17,21 @@ pub(crate) fn put<'a>(
     lifetime: Option<Lifetime>,
     families: impl ExactSizeIterator<Item = FamilyParts<'a>> + Clone,
 ) -> Vec<u8> {
-    let size: usize = families.clone().map(|family| family.record_bytes()).sum();
-    let mut out = begin_put(key, mode, lifetime, size);
+    let mut out = begin_put(key, mode, lifetime, bytes_of(families.clone()));
     write_families(&mut out, families);
     out
+}
+
+/// The most that the record of a group's families takes.
+pub(crate) fn put_bytes<'a>(key: &GroupingKey, families: impl Iterator<Item = FamilyParts<'a>>) -> usize {
+    bytes_of(families) + key.as_bytes().len() + HEAD_BYTES
+}
+
+/// What a record has before its families and their group.
+const HEAD_BYTES: usize = 32;
+
+fn bytes_of<'a>(families: impl Iterator<Item = FamilyParts<'a>>) -> usize {
+    families.map(|family| family.record_bytes()).sum()
 }
 
 /// A put record up to its families, with room for so many bytes of these.
@@ -30,7 +41,7 @@ fn begin_put(
     lifetime: Option<Lifetime>,
     families_bytes: usize,
 ) -> Vec<u8> {
-    let mut out = Vec::with_capacity(families_bytes + key.as_bytes().len() + 32);
+    let mut out = Vec::with_capacity(families_bytes + key.as_bytes().len() + HEAD_BYTES);
     out.extend_from_slice(&[version_of(lifetime), PUT, mode_code(mode)]);
     write_bytes(&mut out, key.as_bytes());
     if lifetime.is_some() {
@@ -88,6 +99,11 @@ pub(crate) struct Several(Vec<u8>);
 impl Several {
     pub(crate) fn new() -> Self {
         Self(vec![SEVERAL])
+    }
+
+    /// Makes room for changes of so many bytes.
+    pub(crate) fn reserve(&mut self, bytes: usize, memory: &Meter<'_>) -> Result<(), Denied> {
+        memory.reserve(&mut self.0, bytes)
     }
 
     pub(crate) fn put<'a>(

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use wharf_model::{Exposition, GroupingKey};
+use wharf_model::{Exposition, GroupingKey, Meter};
 
 use crate::change::Cause;
 use crate::clashes::Clashes;
@@ -12,7 +12,7 @@ use crate::lifetime::Ttl;
 use crate::memory::checks::Incoming;
 use crate::mode::PushMode;
 use crate::prepare::{Prepared, Preparer};
-use crate::record::Several;
+use crate::record::{self, Several};
 use crate::store::Store;
 use crate::write::commit::Commit;
 use crate::write::local::Together;
@@ -82,13 +82,19 @@ impl Store {
         pushes: &[GroupPush<'_>],
         mode: PushMode,
         now: UnixNanos,
+        memory: &Meter<'_>,
     ) -> Result<Commit, GroupRefused> {
-        match self.try_push_all(pushes, mode, now) {
+        let before = memory.taken();
+        let pushed = self.try_push_all(pushes, mode, now, memory);
+        if pushed.is_err() {
+            memory.give_back_to(before);
+        }
+        match pushed {
             Ok(commit) => Ok(commit),
             Err((Some(push), error)) => {
                 let lifetime = push.ttl.map(|ttl| ttl.from(now));
                 self.record_failure(&push.key, &error, lifetime, now);
-                Err(self.explain_all(pushes, push, mode, now, error))
+                Err(self.explain_all(pushes, push, (mode, now, memory), error))
             }
             Err((None, error)) => Err(GroupRefused {
                 key: None,
@@ -104,8 +110,7 @@ impl Store {
         &self,
         pushes: &[GroupPush<'_>],
         first: &GroupPush<'_>,
-        mode: PushMode,
-        now: UnixNanos,
+        how: (PushMode, UnixNanos, &Meter<'_>),
         error: PushError,
     ) -> GroupRefused {
         let mut refused = GroupRefused {
@@ -119,11 +124,11 @@ impl Store {
         }
         let mut pushes = pushes.iter().skip_while(|push| !std::ptr::eq(*push, first));
         pushes.next();
-        if let Some(clashes) = self.survey_group(first, mode, now) {
+        if let Some(clashes) = self.survey_group(first, how) {
             refused.error = clashes.into();
         }
         for push in pushes {
-            match self.survey_group(push, mode, now) {
+            match self.survey_group(push, how) {
                 Some(clashes) if refused.others.len() < MAX_OTHERS => {
                     refused.others.push((push.key.clone(), clashes));
                 }
@@ -135,9 +140,24 @@ impl Store {
     }
 
     /// What one of several groups contradicts.
-    fn survey_group(&self, push: &GroupPush<'_>, mode: PushMode, now: UnixNanos) -> Option<Clashes> {
+    fn survey_group(
+        &self,
+        push: &GroupPush<'_>,
+        (mode, now, memory): (PushMode, UnixNanos, &Meter<'_>),
+    ) -> Option<Clashes> {
+        let before = memory.taken();
+        let found = self.survey_within(push, (mode, now, memory));
+        memory.give_back_to(before);
+        found
+    }
+
+    fn survey_within(
+        &self,
+        push: &GroupPush<'_>,
+        (mode, now, memory): (PushMode, UnixNanos, &Meter<'_>),
+    ) -> Option<Clashes> {
         let GroupPush { key, exposition, .. } = push;
-        let refused = match self.preparer.prepare(key, exposition, now) {
+        let refused = match self.preparer.prepare(key, exposition, now, memory) {
             Err(unfit) => self.explain_unfit(key, mode, unfit),
             Ok(delta) if mode == PushMode::ReplaceSeries => {
                 let intent = intent_of(push, mode, delta, now);
@@ -165,12 +185,13 @@ impl Store {
         pushes: &'p [GroupPush<'p>],
         mode: PushMode,
         now: UnixNanos,
+        memory: &Meter<'_>,
     ) -> Result<Commit, (Option<&'p GroupPush<'p>>, PushError)> {
         // Without the lock. What comes after a push that is refused is not looked at.
         let mut intents = Vec::with_capacity(pushes.len());
         let mut unfit = None;
         for push in pushes {
-            match self.preparer.prepare(&push.key, &push.exposition, now) {
+            match self.preparer.prepare(&push.key, &push.exposition, now, memory) {
                 Ok(delta) => intents.push(intent_of(push, mode, delta, now)),
                 Err(error) => {
                     unfit = Some((Some(push), error.into()));
@@ -204,7 +225,7 @@ impl Store {
                 &self.preparer,
                 intent,
                 folded.next(),
-                record.as_mut(),
+                record.as_mut().map(|record| (record, memory)),
             );
             if let Err(error) = put {
                 together.give_up();
@@ -237,7 +258,7 @@ fn put_one<'p>(
     preparer: &Preparer,
     intent: Intent<'p>,
     folded: Option<Result<Prepared<'p>, PushError>>,
-    record: Option<&mut Several>,
+    record: Option<(&mut Several, &Meter<'_>)>,
 ) -> Result<(), PushError> {
     together.state().check_push(&intent.delta)?;
     let intent = match folded {
@@ -245,8 +266,10 @@ fn put_one<'p>(
         None => intent,
     };
     admit(together.state(), preparer, &intent)?;
-    if let Some(record) = record {
-        record.put(intent.key, intent.mode, intent.lifetime, intent.delta.parts());
+    if let Some((record, memory)) = record {
+        let families = intent.delta.parts();
+        record.reserve(record::put_bytes(intent.key, families.clone()), memory)?;
+        record.put(intent.key, intent.mode, intent.lifetime, families);
     }
     let cause = Cause::Push(intent.facts);
     together.apply(change_of(intent, cause, None));

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use wharf_model::{Exposition, GroupingKey};
+use wharf_model::{Exposition, GroupingKey, Meter};
 
 use crate::change::{Cause, Change};
 use crate::effect::Facts;
@@ -24,7 +24,7 @@ use crate::{PushError, UnixNanos, record};
 
 /// How something is to be pushed.
 #[derive(Debug, Clone, Copy)]
-pub struct PushOptions {
+pub struct PushOptions<'m> {
     /// What it replaces.
     pub mode: PushMode,
     /// How long the group is to live from then on; none for ever.
@@ -33,6 +33,8 @@ pub struct PushOptions {
     pub now: UnixNanos,
     /// What is to be booked with it.
     pub facts: Facts,
+    /// The memory that it may take until it is stored.
+    pub memory: &'m Meter<'m>,
 }
 
 impl Store {
@@ -62,12 +64,12 @@ impl Store {
         ttl: Option<Ttl>,
         now: UnixNanos,
     ) -> Result<Commit, PushError> {
-        let facts = Facts::default();
         let options = PushOptions {
             mode,
             ttl,
             now,
-            facts,
+            facts: Facts::default(),
+            memory: &Meter::unlimited(),
         };
         self.push_with(key, exposition, &options)
     }
@@ -85,21 +87,24 @@ impl Store {
     /// [`PushError`] if the push contradicts itself or what other groups hold, or would pass a limit. Nothing of it
     /// is stored then; the group's failure time becomes `now`. A group that does not exist is made for that where
     /// its times clash with no other group's, unless it is a limit that was passed, and lives as long as the push
-    /// said. [`PushError::Unavailable`] if the ledger takes nothing: then nothing changes at all.
+    /// said. [`PushError::Unavailable`] if the ledger takes nothing, [`PushError::Memory`] if there is no more memory:
+    /// then nothing changes at all.
     pub fn push_with(
         &self,
         key: &GroupingKey,
         exposition: &Exposition<'_>,
-        options: &PushOptions,
+        options: &PushOptions<'_>,
     ) -> Result<Commit, PushError> {
         let PushOptions {
             mode,
             ttl,
             now,
             ref facts,
+            memory,
         } = *options;
         let lifetime = ttl.map(|ttl| ttl.from(now));
-        let prepared = self.preparer.prepare(key, exposition, now);
+        let before = memory.taken();
+        let prepared = self.preparer.prepare(key, exposition, now, memory);
         let prepared = prepared.map_err(|unfit| {
             let mode = match mode {
                 PushMode::ReplaceSeries => PushMode::ReplaceFamilies,
@@ -108,13 +113,14 @@ impl Store {
             self.explain_unfit(key, mode, unfit)
         });
         let pushed = prepared.and_then(|delta| {
-            self.push_prepared(Intent {
+            let intent = Intent {
                 key,
                 mode,
                 delta,
                 lifetime,
                 facts,
-            })
+            };
+            self.push_prepared(intent, (memory, before))
         });
         pushed.inspect_err(|error| self.record_failure(key, error, lifetime, now))
     }
@@ -133,56 +139,65 @@ impl Store {
         now: UnixNanos,
     ) -> Result<Result<Commit, PushError>, B::Error> {
         let lifetime = ttl.map(|ttl| ttl.from(now));
+        let memory = body.memory();
         let candidate = match mode {
             PushMode::ReplaceSeries => None,
             _ => self.stencils.candidate(key, body.text()),
         };
         let Some(candidate) = candidate else {
-            let exposition = body.decode(body.text())?;
+            let exposition = body.decode(body.text(), memory)?;
             body.was_read(&exposition);
-            let facts = body.facts();
             let options = PushOptions {
                 mode,
                 ttl,
                 now,
-                facts,
+                facts: body.facts(),
+                memory,
             };
             return Ok(self.push_with(key, &exposition, &options));
         };
+        let before = memory.taken();
         let stencil = self.stencils.get(key, &candidate);
         let prepared = stencil
             .as_deref()
-            .and_then(|stencil| candidate.prepare(stencil, &self.preparer, key, now));
+            .and_then(|stencil| candidate.prepare(stencil, &self.preparer, key, now, memory));
         let pushed = if let Some(prepared) = prepared {
             body.was_known(&KnownBody::of(&prepared));
-            self.push_prepared(Intent {
+            let intent = Intent {
                 key,
                 mode,
                 delta: prepared,
                 lifetime,
                 facts: &body.facts(),
-            })
+            };
+            self.push_prepared(intent, (memory, before))
         } else {
-            let exposition = body.decode(body.text())?;
+            let exposition = body.decode(body.text(), memory)?;
             body.was_read(&exposition);
-            let prepared = self.preparer.prepare(key, &exposition, now);
+            let prepared = self.preparer.prepare(key, &exposition, now, memory);
             let prepared = prepared.map_err(|unfit| self.explain_unfit(key, mode, unfit));
             prepared.and_then(|prepared| {
                 self.stencils
                     .learn(&self.preparer, key, &candidate, &prepared, body, now);
-                self.push_prepared(Intent {
+                let intent = Intent {
                     key,
                     mode,
                     delta: prepared,
                     lifetime,
                     facts: &body.facts(),
-                })
+                };
+                self.push_prepared(intent, (memory, before))
             })
         };
         Ok(pushed.inspect_err(|error| self.record_failure(key, error, lifetime, now)))
     }
 
-    fn push_prepared(&self, intent: Intent<'_>) -> Result<Commit, PushError> {
+    /// What was prepared since `before` was taken is given back, except for the record: that waits for the disk.
+    fn push_prepared(
+        &self,
+        intent: Intent<'_>,
+        (memory, before): (&Meter<'_>, usize),
+    ) -> Result<Commit, PushError> {
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => return self.share_push(shared, &intent),
@@ -192,6 +207,8 @@ impl Store {
             return self.push_series(local, intent);
         }
         self.claims.wait_for(key);
+        let record_bytes = local.record_bytes(&intent);
+        memory.take(record_bytes)?;
         let record = local.record_of(&intent);
         let (without, mut guarded) = match mode {
             // What the group has beside it goes.
@@ -207,6 +224,7 @@ impl Store {
         let cause = Cause::Push(intent.facts);
         let change = change_of(intent, cause, without);
         let (applied, commit) = local.change_one(&mut guarded, &self.preparer, record, change)?;
+        memory.give_back_to(before + record_bytes);
         if !applied.taken.is_empty() {
             drop(guarded);
             self.forget_series(applied.taken);
@@ -278,6 +296,15 @@ impl Store {
 }
 
 impl Local {
+    /// How much memory the record of a push takes.
+    pub(crate) fn record_bytes(&self, intent: &Intent<'_>) -> usize {
+        if self.has_ledger() {
+            record::put_bytes(intent.key, intent.delta.parts())
+        } else {
+            0
+        }
+    }
+
     /// The record of a push, if there is a ledger for it.
     pub(crate) fn record_of(&self, intent: &Intent<'_>) -> Option<Vec<u8>> {
         let Intent {

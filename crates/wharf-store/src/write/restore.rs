@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use wharf_model::{Exposition, GroupingKey, Value};
+use wharf_model::{Exposition, GroupingKey, Meter, Value};
 
 use crate::change::{Cause, Change};
 use crate::effect::Facts;
@@ -31,6 +31,8 @@ pub struct Restored<'a> {
     pub pushed_at: &'a dyn Fn(&str) -> UnixNanos,
     /// How long it is to live from its push time on.
     pub ttl: Option<Ttl>,
+    /// The memory that it may take until it is stored.
+    pub memory: &'a Meter<'a>,
 }
 
 impl std::fmt::Debug for Restored<'_> {
@@ -51,7 +53,8 @@ impl Store {
     /// # Errors
     /// As [`Store::push`]; then nothing changes at all.
     pub fn restore(&self, group: &Restored<'_>, overwrites: bool) -> Result<Option<Commit>, PushError> {
-        let (key, mode) = (group.key, PushMode::ReplaceGroup);
+        let (key, mode, memory) = (group.key, PushMode::ReplaceGroup, group.memory);
+        let before = memory.taken();
         let prepared = self.prepare_restored(group)?;
         let lifetime = group.ttl.map(|ttl| ttl.from((group.pushed_at)(PUSH_TIME)));
         let intent = Intent {
@@ -75,7 +78,10 @@ impl Store {
                 return Ok(Some(Commit::shared([outcome])));
             }
         };
+        let record_bytes = local.record_bytes(&intent);
+        memory.take(record_bytes)?;
         let record = local.record_of(&intent);
+        memory.give_back_to(before + record_bytes);
         let commit = self.put(local, &mut guarded, intent, Cause::Restore, record)?;
         Ok(Some(commit))
     }
@@ -102,6 +108,7 @@ impl Store {
                 _ => None,
             }
         };
+        let memory = Meter::unlimited();
         let prepared = self.prepare_restored(&Restored {
             key,
             exposition,
@@ -109,6 +116,7 @@ impl Store {
             failure_time: time(PUSH_FAILURE_TIME).unwrap_or(0.0),
             pushed_at: &pushed_at,
             ttl: None,
+            memory: &memory,
         })?;
         let mode = PushMode::ReplaceGroup;
         let mut guarded = self.lock();
@@ -132,9 +140,9 @@ impl Store {
             (PUSH_TIME, group.push_time),
             (PUSH_FAILURE_TIME, group.failure_time),
         ];
-        let mut prepared = self
-            .preparer
-            .prepare_with(group.key, group.exposition, &times, now)?;
+        let mut prepared =
+            self.preparer
+                .prepare_with(group.key, group.exposition, &times, now, group.memory)?;
         for family in &mut prepared.families {
             family.pushed_at = (group.pushed_at)(family.name);
         }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use wharf_exposition::text;
+use wharf_model::Meter;
 use wharf_store::{Facts, GroupPush, PushMode, UnixNanos};
 
 use crate::{exposition, key, post, push, put, samples, store};
@@ -103,7 +104,12 @@ fn series_that_many_push_to_the_same_groups_at_once_are_all_there_in_the_end() {
                         facts: Facts::default(),
                     };
                     let pushes = [to("job/a"), to("job/b"), to("job/a")];
-                    let pushed = store.push_all(&pushes, PushMode::ReplaceSeries, UnixNanos(1));
+                    let pushed = store.push_all(
+                        &pushes,
+                        PushMode::ReplaceSeries,
+                        UnixNanos(1),
+                        &Meter::unlimited(),
+                    );
                     drop(pushed.unwrap());
                     // Another family of the group: what others are about to store is still right.
                     post(store, "job/a", &format!("other{pusher} {n}\n")).unwrap();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
-use wharf_model::Exposition;
+use wharf_model::{Exposition, Meter};
 use wharf_store::{
     Commit, Facts, GroupPush, GroupRefused, Kept, Listing, PushError, PushMode, Reserved, Store, Ttl,
     UnixNanos,
@@ -78,7 +78,10 @@ impl Durable {
                         facts: Facts::default(),
                     })
                     .collect();
-                match self.store.push_all(&pushes, *mode, seconds(now)) {
+                match self
+                    .store
+                    .push_all(&pushes, *mode, seconds(now), &Meter::unlimited())
+                {
                     Err(GroupRefused { key: Some(_), .. }) => return false,
                     pushed => pushed.map_err(|refused| refused.error),
                 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use expect_test::expect;
 use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
-use wharf_model::GroupingKey;
+use wharf_model::{GroupingKey, Meter};
 use wharf_store::{
     Batch, Facts, Follower, Kept, Lifetime, PushMode, PushOptions, Reserved, Restored, Store, Ttl, UnixNanos,
     What,
@@ -87,6 +87,7 @@ fn every_change_is_told_in_order_whoever_made_it() {
         failure_time: 0.0,
         pushed_at: &|_| UnixNanos(1),
         ttl: None,
+        memory: &Meter::unlimited(),
     };
     drop(store.restore(&restored, true).unwrap());
     assert_eq!(wipe(&store), 3);
@@ -243,6 +244,7 @@ fn what_the_pusher_wants_booked_comes_with_the_effect() {
         ttl: None,
         now: UnixNanos(7),
         facts,
+        memory: &Meter::unlimited(),
     };
     drop(store.push_with(&key("job/a"), &exposition, &options).unwrap());
     let Batch::Effects(effects) = follower.read() else {

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 use wharf_exposition::text;
-use wharf_model::{Effort, GroupingKey, Selector, Stopped};
+use wharf_model::{Effort, GroupingKey, Meter, Selector, Stopped};
 use wharf_store::{
     Candidate, Cursor, Facts, GroupPush, InstanceLabel, Listing, PushMode, Reserved, SortBy, Store,
     UnixNanos, split,
@@ -78,7 +78,8 @@ fn families_of_a_group_are_deleted_but_not_its_times() {
 
 fn push_all(store: &Store, body: &str, labels: &[&str]) -> Result<(), String> {
     let exposition = text::decode(body.as_bytes(), text::Options::default()).unwrap();
-    let groups = split(&exposition, labels, 100).map_err(|error| error.to_string())?;
+    let memory = Meter::unlimited();
+    let groups = split(&exposition, labels, 100, &memory).map_err(|error| error.to_string())?;
     let pushes: Vec<_> = groups
         .into_iter()
         .map(|(key, exposition)| GroupPush {
@@ -88,7 +89,7 @@ fn push_all(store: &Store, body: &str, labels: &[&str]) -> Result<(), String> {
             facts: Facts::default(),
         })
         .collect();
-    let pushed = store.push_all(&pushes, PushMode::ReplaceFamilies, seconds(100));
+    let pushed = store.push_all(&pushes, PushMode::ReplaceFamilies, seconds(100), &memory);
     pushed.map(drop).map_err(|error| error.to_string())
 }
 

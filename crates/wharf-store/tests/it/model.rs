@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use wharf_exposition::text;
-use wharf_model::{GroupingKey, Selector};
+use wharf_model::{GroupingKey, Meter, Selector};
 use wharf_store::{
     Facts, FragmentView, GroupPush, Limits, Listing, PushMode, Quota, SortBy, Store, Ttl, UnixNanos, Usage,
 };
@@ -671,7 +671,9 @@ fn apply(store: &Store, step: &Step, now: u32) -> bool {
                     facts: Facts::default(),
                 })
                 .collect();
-            return store.push_all(&pushes, *mode, seconds(now)).is_ok();
+            return store
+                .push_all(&pushes, *mode, seconds(now), &Meter::unlimited())
+                .is_ok();
         }
     }
     true

@@ -10,6 +10,7 @@ use std::time::Duration;
 use expect_test::{Expect, expect};
 use wharf_exposition::text;
 use wharf_ledger::{Ledger, Options, SimulatedDisk};
+use wharf_model::Meter;
 use wharf_store::{Facts, GroupPush, PushMode, RecordError, Store, Ttl, UnixNanos, describe_record};
 
 use crate::{delete_matching, exposition, key, store};
@@ -221,7 +222,7 @@ fn change(store: &Store) {
     ];
     drop(
         store
-            .push_all(&pushes, PushMode::ReplaceGroup, seconds(100))
+            .push_all(&pushes, PushMode::ReplaceGroup, seconds(100), &Meter::unlimited())
             .unwrap(),
     );
     let merged = text::decode(b"# TYPE m gauge\nm{x=\"2\"} 3\n", text::Options::default()).unwrap();

@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use proptest::prelude::*;
 use wharf_exposition::text::{self, DecodeError};
-use wharf_model::Exposition;
 use wharf_model::name::NameRule;
+use wharf_model::{Exposition, Meter};
 use wharf_store::{KnownBody, PushMode, Reserved, Store, TextBody, UnixNanos};
 
 use crate::{exposition, key, store};
@@ -20,6 +20,7 @@ struct Counted<'a> {
     text: &'a str,
     decoded: Cell<usize>,
     series: Cell<Option<u64>>,
+    memory: Meter<'static>,
 }
 
 impl TextBody for Counted<'_> {
@@ -29,9 +30,13 @@ impl TextBody for Counted<'_> {
         self.text.as_bytes()
     }
 
-    fn decode<'t>(&self, text: &'t [u8]) -> Result<Exposition<'t>, DecodeError> {
+    fn decode<'t>(&self, text: &'t [u8], memory: &Meter<'_>) -> Result<Exposition<'t>, DecodeError> {
         self.decoded.set(self.decoded.get() + 1);
-        text::decode(text, OPTIONS)
+        text::decode_within(text, OPTIONS, memory)
+    }
+
+    fn memory(&self) -> &Meter<'_> {
+        &self.memory
     }
 
     fn was_read(&self, _: &Exposition<'_>) {}
@@ -53,6 +58,7 @@ pub(crate) fn push_text(
         text,
         decoded: Cell::new(0),
         series: Cell::new(None),
+        memory: Meter::unlimited(),
     };
     let pushed = match store.push_text(&key(path), mode, &body, None, now) {
         Ok(pushed) => pushed.map(drop).map_err(|error| error.to_string()),

@@ -1,6 +1,6 @@
 //! All settings, put together from those of the parts.
 
-use wharf_gateway::{AdminApi, AmountLimits, PushLimits, PushSettings};
+use wharf_gateway::{AdminApi, AmountLimits, MemoryLimits, PushLimits, PushSettings};
 use wharf_http::{BodySettings, RequestLimits, RequestTimeouts, Routes};
 
 use super::listen::{Listen, Shutdown};
@@ -36,6 +36,8 @@ pub struct Config {
     pub persistence: Persistence,
     /// How much at once.
     pub requests: RequestLimits,
+    /// How much memory until it is stored.
+    pub memory: MemoryLimits,
     /// How much in all.
     pub amounts: AmountLimits,
     /// How large the labels of a push may be.

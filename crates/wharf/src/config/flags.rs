@@ -71,7 +71,7 @@ pub(crate) static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
     add!(Routes: routes, admin);
     add!(Pushes: pushes, bodies);
     add!(Storage: storage, history, persistence);
-    add!(Limits: requests, amounts, push_limits);
+    add!(Limits: requests, memory, amounts, push_limits);
     add!(Logging: log);
     flags
 });

@@ -6,7 +6,7 @@ use std::mem;
 
 use wharf_exposition::{openmetrics, protobuf, text};
 use wharf_model::name::{EscapingScheme, NameRule};
-use wharf_model::{Exposition, Family, Metric, MetricType};
+use wharf_model::{Exposition, Family, Meter, Metric, MetricType};
 use wharf_settings::Quoted;
 
 use crate::encoding;
@@ -78,6 +78,18 @@ impl Families {
         body: &[u8],
         format: Format,
     ) -> Result<(Self, Vec<&'static str>), FamiliesError> {
+        Self::read_within(body, format, &Meter::unlimited())
+    }
+
+    /// The same, with memory of this meter.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and if the meter gives no more.
+    pub(crate) fn read_within(
+        body: &[u8],
+        format: Format,
+        memory: &Meter<'_>,
+    ) -> Result<(Self, Vec<&'static str>), FamiliesError> {
         let syntax = |error: &dyn fmt::Display| FamiliesError::Syntax(error.to_string());
         let names = NameRule::Utf8;
         let utf8;
@@ -85,20 +97,20 @@ impl Families {
             Format::Text => {
                 utf8 = encoding::to_utf8(body).map_err(|error| syntax(&error))?;
                 let options = text::Options { names, strict: false };
-                text::decode(&utf8, options).map_err(|error| syntax(&error))
+                text::decode_within(&utf8, options, memory).map_err(|error| syntax(&error))
             }
             Format::OpenMetrics => {
                 utf8 = encoding::to_utf8(body).map_err(|error| syntax(&error))?;
                 let options = openmetrics::Options { names };
-                openmetrics::decode(&utf8, options).map_err(|error| syntax(&error))
+                openmetrics::decode_within(&utf8, options, memory).map_err(|error| syntax(&error))
             }
-            Format::Protobuf => protobuf::decode(body).map_err(|error| syntax(&error)),
+            Format::Protobuf => protobuf::decode_within(body, memory).map_err(|error| syntax(&error)),
         }?;
         let unsaid = unsaid(&exposition);
-        Ok((Self::from_exposition(exposition)?, unsaid))
+        Ok((Self::from_exposition(exposition, memory)?, unsaid))
     }
 
-    fn from_exposition(mut exposition: Exposition<'_>) -> Result<Self, FamiliesError> {
+    fn from_exposition(mut exposition: Exposition<'_>, memory: &Meter<'_>) -> Result<Self, FamiliesError> {
         let mut found = BTreeMap::new();
         for family in mem::take(&mut exposition.families) {
             let name = exposition.text(family.name).to_owned();
@@ -112,6 +124,10 @@ impl Families {
             if let Some(labels) = repeated_labels(&exposition, &family) {
                 return Err(FamiliesError::Duplicate(format!("{name}{labels}")));
             }
+            // Labels stand on each line of a histogram, so that lines can come to much more than what they are made of.
+            memory
+                .take(text_bytes(&exposition, &name, &family))
+                .map_err(|denied| FamiliesError::Syntax(denied.to_string()))?;
             // The encoder takes a whole exposition: one of this family alone.
             exposition.families = vec![family];
             found.insert(name, text::encode(&exposition, EscapingScheme::AllowUtf8));
@@ -187,6 +203,15 @@ fn unsaid(exposition: &Exposition<'_>) -> Vec<&'static str> {
 }
 
 /// The labels of a metric that has the same as another of its family, as a text writes them.
+/// The most that the lines of a family take.
+fn text_bytes(exposition: &Exposition<'_>, name: &str, family: &Family) -> usize {
+    let metrics = family.metrics.iter().map(|metric| {
+        let labels: Vec<_> = exposition.labels(metric.labels).collect();
+        text::metric_bytes(exposition, name, &labels, metric.value)
+    });
+    metrics.fold(0, usize::saturating_add)
+}
+
 fn repeated_labels(exposition: &Exposition<'_>, family: &Family) -> Option<String> {
     let mut seen = HashSet::with_capacity(family.metrics.len());
     family.metrics.iter().find_map(|metric| {

@@ -1,15 +1,16 @@
 //! `POST /api/v1/admin/import`: lines of an export become groups again, each with its times.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 use wharf_gateway::{Active, Body, Caller, Content, Lifespan, Refusal, Right};
-use wharf_model::GroupingKey;
 use wharf_model::name::is_reserved_label_name;
+use wharf_model::{GroupingKey, Meter, TooLarge};
 use wharf_store::{Commit, PUSH_TIME, Restored, UnixNanos};
 
-use super::Line;
+use super::{Line, LineError};
 use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
@@ -70,17 +71,23 @@ async fn import(
     let turn = service.gateway.queue().turn(&caller.client()).await?;
     let run = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        let body = received.expand(&import.service.bodies)?;
-        import.run(body.bytes())
+        let service = Arc::clone(&import.service);
+        let loan = service.gateway.memory().loan(received.client());
+        let memory = loan.meter();
+        let body = received.expand(&service.bodies, &memory)?;
+        let done = import.run(body.bytes(), &memory)?;
+        drop((memory, body));
+        Ok((done, loan.into_held()))
     });
-    let mut done = run.await.unwrap_or_else(|_| Err(Refusal::internal()))?;
+    // What waits for the disk stays lent until it is there.
+    let (mut done, _held) = run.await.unwrap_or_else(|_| Err(Refusal::internal()))?;
     for commit in std::mem::take(&mut done.commits) {
         commit.wait().await?;
     }
     tracing::info!(
         groups = done.stored.len(),
         already_there = done.already_there,
-        refused = done.refused.len(),
+        refused = done.refused.len() + done.more_refused,
         by = caller.who(),
         "groups imported"
     );
@@ -95,45 +102,71 @@ struct Import {
     overwrites: bool,
 }
 
+/// A group that is stored.
+struct Stored {
+    key: GroupingKey,
+    series: u64,
+    commit: Commit,
+    /// What its record takes until it is on disk.
+    record_bytes: usize,
+}
+
 /// What has become of the groups.
 #[derive(Default)]
 struct Done {
     stored: Vec<GroupingKey>,
     series: u64,
     already_there: usize,
-    refused: Vec<(Line, Refusal)>,
+    /// The first of those that were refused: their labels, and why.
+    refused: Vec<(BTreeMap<String, String>, Refusal)>,
+    more_refused: usize,
     /// What is left to wait for.
     commits: Vec<Commit>,
 }
 
 impl Import {
-    fn run(&self, body: &[u8]) -> Result<Done, Refusal> {
+    fn run(&self, body: &[u8], memory: &Meter<'_>) -> Result<Done, Refusal> {
         let mut done = Done::default();
-        // All of them before the first is stored: they take a little more than the body that has them.
+        // All of them are looked at before the first is stored, and none is kept: lines can take many times their length.
         for line in lines(body)? {
-            match self.restore(&line) {
-                Ok(Some((key, series, commit))) => {
-                    done.commits.push(commit);
-                    done.stored.push(key);
-                    done.series += series;
+            let before = memory.taken();
+            line.read(memory)?;
+            memory.give_back_to(before);
+        }
+        for line in lines(body)? {
+            let before = memory.taken();
+            let (map_bytes, line) = (line.map_bytes(), line.read(memory)?);
+            let kept = match self.restore(&line, memory) {
+                Ok(Some(restored)) => {
+                    done.commits.push(restored.commit);
+                    done.stored.push(restored.key);
+                    done.series += restored.series;
+                    restored.record_bytes
                 }
-                Ok(None) => done.already_there += 1,
+                Ok(None) => {
+                    done.already_there += 1;
+                    0
+                }
                 // No group would fare better.
                 Err(error) if status::of(error.reason) == StatusCode::SERVICE_UNAVAILABLE => {
                     return Err(error);
                 }
-                Err(error) => {
-                    let mut line = line;
-                    (line.text, line.protobuf) = (String::new(), String::new());
-                    done.refused.push((line, error));
+                Err(error) if done.refused.len() < MAX_LISTED => {
+                    done.refused.push((line.labels, error));
+                    map_bytes
                 }
-            }
+                Err(_) => {
+                    done.more_refused += 1;
+                    0
+                }
+            };
+            memory.give_back_to(before + kept);
         }
         Ok(done)
     }
 
-    /// Stores a group; its key and how many series it has, unless the one that is there is as late.
-    fn restore(&self, line: &Line) -> Result<Option<(GroupingKey, u64, Commit)>, Refusal> {
+    /// Stores a group, unless the one that is there is as late.
+    fn restore(&self, line: &Line, memory: &Meter<'_>) -> Result<Option<Stored>, Refusal> {
         let settings = self.service.gateway.settings();
         let unfit = |error| Refusal::parameter(&error);
         let key = line.key().map_err(unfit)?;
@@ -146,13 +179,18 @@ impl Import {
         }
         self.caller.demand_for(Right::Push, &key)?;
         settings.push_limits.check_key(&key)?;
-        let mut exposition = line.exposition(settings.pushes.names).map_err(unfit)?;
+        let exposition = line.exposition_within(settings.pushes.names, memory);
+        let mut exposition = exposition.map_err(|error| match error {
+            LineError::TooLarge(TooLarge::Memory(denied)) => denied.into(),
+            error => unfit(error),
+        })?;
         settings.push_limits.check(&exposition)?;
-        let relabelled = wharf_relabel::relabel(
+        let relabelled = wharf_relabel::relabel_within(
             self.rules.relabelling(),
             &key,
             &mut exposition,
             settings.pushes.names,
+            memory,
         )
         .map_err(|error| Refusal::from(&error))?;
         self.service
@@ -161,7 +199,7 @@ impl Import {
             .record_dropped(relabelled.dropped);
         let last = self
             .nanos(line.pushed_at(PUSH_TIME))
-            .ok_or_else(|| unfit(super::LineError::NoTime))?;
+            .ok_or_else(|| unfit(LineError::NoTime))?;
         let seconds = |time| self.nanos(time).map_or(0.0, UnixNanos::as_seconds);
         let restored = Restored {
             key: &key,
@@ -170,13 +208,20 @@ impl Import {
             failure_time: seconds(line.failure_time),
             pushed_at: &|name| self.nanos(line.pushed_at(name)).unwrap_or(last),
             ttl: self.ttl(line, &key)?,
+            memory,
         };
+        let before = memory.taken();
         match self.service.gateway.store().restore(&restored, self.overwrites) {
             Ok(None) => Ok(None),
             Ok(Some(commit)) => {
                 let mut content = Content::default();
                 content.read(&exposition);
-                Ok(Some((key, content.series, commit)))
+                Ok(Some(Stored {
+                    key,
+                    series: content.series,
+                    commit,
+                    record_bytes: memory.taken().saturating_sub(before),
+                }))
             }
             Err(error) => Err(wharf_gateway::of_push(error, &self.caller)),
         }
@@ -204,20 +249,61 @@ impl Import {
     }
 }
 
+/// A line of a body, not read yet.
+struct Unread<'b> {
+    number: usize,
+    bytes: &'b [u8],
+}
+
 /// The groups of a body.
-fn lines(body: &[u8]) -> Result<Vec<Line>, Refusal> {
-    let mut lines = Vec::new();
+///
+/// # Errors
+/// If there are too many.
+fn lines(body: &[u8]) -> Result<impl Iterator<Item = Unread<'_>>, Refusal> {
     let numbered = body.split(|byte| *byte == b'\n').zip(1..);
-    for (line, number) in numbered.filter(|(line, _): &(&[u8], u64)| !line.trim_ascii().is_empty()) {
-        if lines.len() == MAX_GROUPS {
-            let text = format!("expected at most {MAX_GROUPS} groups at once, found more");
-            return Err(Refusal::parameter(&text));
-        }
-        lines.push(serde_json::from_slice(line).map_err(|error| {
-            Refusal::parameter(&format!("line {number}: expected a group of an export: {error}"))
-        })?);
+    let lines = numbered
+        .filter(|(line, _)| !line.trim_ascii().is_empty())
+        .map(|(bytes, number)| Unread { number, bytes });
+    if lines.clone().nth(MAX_GROUPS).is_some() {
+        let text = format!("expected at most {MAX_GROUPS} groups at once, found more");
+        return Err(Refusal::parameter(&text));
     }
     Ok(lines)
+}
+
+/// What a label, or a family with what is to be said of it, takes in its map at most beside its text.
+const ENTRY_BYTES: usize = 512;
+/// As many times as long as a line may be what is allocated while it is read.
+const READING: usize = 4;
+
+impl Unread<'_> {
+    /// Reads the line. What it takes then is what is taken of the meter.
+    fn read(&self, memory: &Meter<'_>) -> Result<Line, Refusal> {
+        let before = memory.taken();
+        let len = self.bytes.len();
+        memory.take(self.map_bytes().saturating_add(len.saturating_mul(READING)))?;
+        let line = serde_json::from_slice(self.bytes).map_err(|error| {
+            let number = self.number;
+            Refusal::parameter(&format!("line {number}: expected a group of an export: {error}"))
+        })?;
+        memory.give_back_to(before + self.map_bytes() + len);
+        Ok(line)
+    }
+
+    /// The most that the maps of the line take. Each entry has a colon outside of strings.
+    fn map_bytes(&self) -> usize {
+        let (mut colons, mut is_string, mut is_escaped) = (0_usize, false, false);
+        for byte in self.bytes {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' => is_escaped = is_string,
+                b'"' => is_string = !is_string,
+                b':' if !is_string => colons += 1,
+                _ => {}
+            }
+        }
+        colons.saturating_mul(ENTRY_BYTES)
+    }
 }
 
 impl Done {
@@ -227,9 +313,9 @@ impl Done {
         data.integer("series", self.series);
         data.integer("already_there", self.already_there as u64);
         let mut list = Members::array(data.key("refused"));
-        for (line, error) in self.refused.iter().take(MAX_LISTED) {
+        for (labels, error) in &self.refused {
             let mut object = Members::object(list.next());
-            let labels = line.labels.iter();
+            let labels = labels.iter();
             write_strings(
                 object.key("labels"),
                 labels.map(|(name, value)| (name.as_str(), value.as_str())),
@@ -239,8 +325,7 @@ impl Done {
             object.end();
         }
         list.end();
-        let more = self.refused.len().saturating_sub(MAX_LISTED);
-        data.integer("more_refused", more as u64);
+        data.integer("more_refused", self.more_refused as u64);
         data.end();
     }
 }

@@ -143,8 +143,14 @@ fn store(
     received: &Received,
     grouping: &Grouping,
 ) -> Result<PendingMany, Refusal> {
-    match received.expand(&service.bodies) {
-        Ok(body) => Ok(admission.push(&body, grouping)),
+    let loan = service.gateway.memory().loan(received.client());
+    let memory = loan.meter();
+    match received.expand(&service.bodies, &memory) {
+        Ok(body) => {
+            let pending = admission.push(&body, grouping, &memory);
+            drop((memory, body));
+            Ok(pending.holding(loan.into_held()))
+        }
         Err(refusal) => Err(admission.refuse(refusal)),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wharf_exposition::text;
+use wharf_model::Meter;
 use wharf_model::name::NameRule;
 use wharf_shared_log::{Faults, SimulatedLog, Simulation, TaskId, Timer};
 use wharf_store::{
@@ -184,15 +185,16 @@ impl Replica {
             strict: false,
         };
         let exposition = text::decode(body.as_bytes(), options).unwrap();
-        let now = self.clock.now();
-        let facts = Facts::default();
-        let options = PushOptions {
-            mode,
-            ttl,
-            now,
-            facts,
+        let pushed = {
+            let options = PushOptions {
+                mode,
+                ttl,
+                now: self.clock.now(),
+                facts: Facts::default(),
+                memory: &Meter::unlimited(),
+            };
+            self.store().push_with(&key(path), &exposition, &options)
         };
-        let pushed = self.store().push_with(&key(path), &exposition, &options);
         answer(pushed).await
     }
 

@@ -23,11 +23,15 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use wharf_http::pushed::{self, BodyFormat};
+use wharf_model::Meter;
 
 use crate::tools::families::{Families, Format};
 
 /// More is not taken from a job, neither in the file nor over the URL.
 pub(super) const MAX_BYTES: usize = 16 << 20;
+
+/// What the body of one push may come to while it is read: a small one can take gigabytes.
+const MAX_DECODED_BYTES: usize = 32 * MAX_BYTES;
 
 /// More connections wait until one of these has ended.
 const MAX_CONNECTIONS: usize = 4;
@@ -128,8 +132,8 @@ async fn take(
         .to_bytes();
     let (body, format) =
         pushed::read(&head.headers, body, MAX_BYTES).map_err(|error| refuse(error.status(), &error))?;
-    let found =
-        Families::read(&body, format_of(format)).map_err(|error| refuse(StatusCode::BAD_REQUEST, &error))?;
+    let found = Families::read_within(&body, format_of(format), &Meter::up_to(MAX_DECODED_BYTES));
+    let (found, _) = found.map_err(|error| refuse(StatusCode::BAD_REQUEST, &error))?;
 
     let mut families = families.lock().unwrap_or_else(PoisonError::into_inner);
     let mut changed = match head.method {

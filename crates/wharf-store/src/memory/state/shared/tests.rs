@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 use wharf_exposition::text;
+use wharf_model::Meter;
 use wharf_model::name::NameRule;
 
 use super::*;
@@ -68,7 +69,7 @@ fn put(state: &mut State, preparer: &Preparer, at: u64, path: &str, body: &str) 
     let times = [(PUSH_TIME, 1.0), (PUSH_FAILURE_TIME, 0.0)];
     // Without the gateway's own families, which a later version may have.
     let other = Preparer::new(Reserved::default(), 1 << 20);
-    let prepared = other.prepare_with(&key, &exposition, &times, now);
+    let prepared = other.prepare_with(&key, &exposition, &times, now, &Meter::unlimited());
     let record = record::put(&key, PushMode::ReplaceGroup, None, prepared.unwrap().parts());
     let changes = record::decode(&record, preparer).unwrap();
     state.apply_shared(preparer, Revision(at), changes, Tell::default());
@@ -141,7 +142,7 @@ fn shown_by_the_rule(groups: &Groups) -> Vec<(String, GroupingKey)> {
         let other = Preparer::new(Reserved::default(), 1 << 20);
         let times = [(PUSH_TIME, 1.0), (PUSH_FAILURE_TIME, 0.0)];
         let prepared = other
-            .prepare_with(&key, &exposition, &times, UnixNanos(0))
+            .prepare_with(&key, &exposition, &times, UnixNanos(0), &Meter::unlimited())
             .unwrap();
         let mut own = Vec::new();
         for family in &prepared.families {
