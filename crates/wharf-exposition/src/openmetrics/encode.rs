@@ -23,7 +23,8 @@ pub fn write_head(out: &mut Vec<u8>, head: &Head<'_>, escaping: EscapingScheme) 
         out.extend_from_slice(b"# HELP ");
         write_metric_name(out, name);
         out.push(b' ');
-        write_escaped(out, help);
+        // At the end of a line it would be part of the line's end, which is a line feed alone.
+        write_escaped(out, help.trim_end_matches('\r'));
         out.push(b'\n');
     }
     out.extend_from_slice(b"# TYPE ");

@@ -15,7 +15,7 @@ use wharf_store::{PushMode, Store, UnixNanos};
 use crate::{PLAIN, joined, store};
 
 /// Names that have to do with each other, by their suffixes or once they are escaped.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 29] = [
     "x",
     "x_total",
     "x_total_total",
@@ -42,9 +42,33 @@ const NAMES: [&str; 26] = [
     "x.b_total",
     "x.b_created",
     "_total",
+    "x\"\\\n_total",
+    "x y",
+    "x é\r",
 ];
 
-const LABELS: [&str; 8] = ["a", "a.b", "a_b", "a:b", "x", "x.b", "x_b", "état"];
+const LABELS: [&str; 10] = [
+    "a",
+    "a.b",
+    "a_b",
+    "a:b",
+    "x",
+    "x.b",
+    "x_b",
+    "état",
+    "..name..",
+    "l\"\\\n\r",
+];
+
+const HELPS: [&str; 7] = [
+    "",
+    "Some help.",
+    " a\r",
+    "\"quoted\"",
+    "back\\slash\\",
+    "two\nlines\n",
+    "\u{0}\u{2028}é",
+];
 
 const SCHEMES: [EscapingScheme; 4] = [
     EscapingScheme::AllowUtf8,
@@ -59,6 +83,7 @@ struct Spec {
     name: &'static str,
     metric_type: MetricType,
     unit: &'static str,
+    help: Option<&'static str>,
     metrics: Vec<(Vec<(&'static str, u8)>, ValueSpec)>,
 }
 
@@ -123,12 +148,14 @@ fn family() -> impl Strategy<Value = Spec> {
         names,
         prop::sample::select(types),
         prop::sample::select(vec!["", "b", "total"]),
+        prop::option::of(prop::sample::select(HELPS.to_vec())),
         metrics,
     )
-        .prop_map(|(name, metric_type, unit, metrics)| Spec {
+        .prop_map(|(name, metric_type, unit, help, metrics)| Spec {
             name,
             metric_type,
             unit,
+            help,
             metrics,
         })
 }
@@ -150,7 +177,7 @@ fn exposition(families: &[Spec]) -> Exposition<'static> {
     for spec in families {
         let mut family = Family {
             name: exposition.intern(spec.name).unwrap(),
-            help: None,
+            help: spec.help.map(|help| exposition.intern(help).unwrap()),
             unit: exposition.intern(spec.unit).unwrap(),
             metric_type: spec.metric_type,
             metrics: Vec::new(),
