@@ -183,12 +183,18 @@ impl Clashes {
         }
     }
 
-    /// The first of the families that have to do with this one.
-    fn first(&self, mut index: usize) -> usize {
-        while let Some(earlier) = self.earlier.get(index).filter(|earlier| **earlier < index) {
-            index = *earlier;
+    /// The first of the families that have to do with this one. All on the way to it refer to it from then on, so that no
+    /// names make the next ways long.
+    fn first(&mut self, index: usize) -> usize {
+        let mut first = index;
+        while let Some(earlier) = self.earlier.get(first).filter(|earlier| **earlier < first) {
+            first = *earlier;
         }
-        index
+        let mut at = index;
+        while let Some(earlier) = self.earlier.get_mut(at).filter(|earlier| **earlier > first) {
+            at = std::mem::replace(earlier, first);
+        }
+        first
     }
 }
 
@@ -256,4 +262,19 @@ fn line_by_line<'a>(families: &[Shown<'a>]) -> Vec<Shown<'a>> {
         }
     }
     by_name.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_way_to_the_first_family_is_gone_once() {
+        let mut clashes = Clashes {
+            earlier: (0..1000_usize).map(|index| index.saturating_sub(1)).collect(),
+            by_name: HashMap::new(),
+        };
+        assert_eq!(clashes.first(999), 0);
+        assert!(clashes.earlier.iter().all(|earlier| *earlier == 0));
+    }
 }
