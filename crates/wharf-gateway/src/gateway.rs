@@ -50,6 +50,8 @@ pub struct Gateway {
     feed: Mutex<Follower>,
     ahead: Ahead,
     queue: Arc<Queue>,
+    /// Those who look at groups one by one.
+    looks: Arc<Queue>,
     memory: Arc<Memory>,
     policies: Policies,
     settings_files: Vec<Arc<dyn SettingsFile>>,
@@ -88,7 +90,8 @@ impl Gateway {
             readiness: Readiness::default(),
             activity: Activity::new(settings.history_bytes, settings.max_followers, now, instant),
             ahead: Ahead::default(),
-            queue: Queue::of_this_machine(),
+            queue: Queue::of_this_machine("pushes waiting for their turn"),
+            looks: Queue::of_this_machine("requests with selectors waiting for their turn"),
             memory: Memory::new(settings.memory, settings.pushes.max_decoded_bytes),
             started_at: now,
             clock: clock.into(),
@@ -170,6 +173,11 @@ impl Gateway {
     /// Turns at pushes and changes that keep a processor busy.
     pub fn queue(&self) -> &Arc<Queue> {
         &self.queue
+    }
+
+    /// Where those wait for their turn who look at groups one by one. Nobody who pushes waits for them.
+    pub fn looks(&self) -> &Arc<Queue> {
+        &self.looks
     }
 
     /// The rules in force.

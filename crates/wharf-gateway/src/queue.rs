@@ -30,6 +30,8 @@ const AT_MOST: usize = 128;
 #[derive(Debug)]
 pub struct Queue {
     all: usize,
+    /// What waits, for refusals.
+    what: &'static str,
     state: Mutex<State>,
 }
 
@@ -55,15 +57,15 @@ pub struct Turn {
 }
 
 impl Queue {
-    /// As many turns at once as suit this machine.
-    pub(crate) fn of_this_machine() -> Arc<Self> {
+    /// As many turns at once as suit this machine, for one of `what` each.
+    pub(crate) fn of_this_machine(what: &'static str) -> Arc<Self> {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let all = processors.saturating_mul(A_PROCESSOR);
-        Self::new(all.clamp(AT_LEAST, AT_MOST))
+        Self::new(all.clamp(AT_LEAST, AT_MOST), what)
     }
 
-    /// So many turns at once.
-    pub fn new(all: usize) -> Arc<Self> {
+    /// So many turns at once, for one of `what` each.
+    pub fn new(all: usize, what: &'static str) -> Arc<Self> {
         let waiting = Turns::new(Limits {
             all: MAX_WAITING,
             of_one_source: MAX_WAITING,
@@ -74,6 +76,7 @@ impl Queue {
         };
         Arc::new(Self {
             all,
+            what,
             state: Mutex::new(state),
         })
     }
@@ -101,7 +104,7 @@ impl Queue {
     /// # Cancel safety
     /// Whoever does not wait any more gets no turn.
     pub async fn turn(self: &Arc<Self>, client: &Client) -> Result<Turn, Refusal> {
-        let full = || Refusal::overloaded("pushes waiting for their turn", MAX_WAITING);
+        let full = || Refusal::overloaded(self.what, MAX_WAITING);
         let turn = {
             let mut state = lock(&self.state);
             if state.running.may_add(self.all, client) {

@@ -1,7 +1,7 @@
 //! Work that may take long, beside the threads that serve: it has a place, a budget, and somebody who waits for it.
 //!
 //! ```text
-//! place (fair shares)  ->  a thread that may block  ->  steps are spent as groups are looked at  ->  done, or given up
+//! place (fair shares)  ->  turn, if it looks at groups one by one  ->  a thread that may block  ->  steps are spent as groups are looked at  ->  done, or given up
 //! ```
 //!
 //! It is given up when its client has gone, when it has taken as many steps as one request may, or as much time. What it changes
@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use wharf_model::Effort;
+use wharf_model::{Effort, Stopped};
 
+use crate::client::Client;
 use crate::gateway::Gateway;
 use crate::places::Permit;
 use crate::refusal::Refusal;
@@ -34,6 +35,8 @@ pub struct Work {
     gateway: Arc<Gateway>,
     place: Permit,
     gone: Gone,
+    /// Who has to wait for a turn.
+    client: Option<Client>,
 }
 
 impl Work {
@@ -43,6 +46,17 @@ impl Work {
             gateway: Arc::clone(gateway),
             place,
             gone,
+            client: None,
+        }
+    }
+
+    /// The same, which looks at groups one by one and so keeps a processor busy: it waits for its turn among those of this and
+    /// other clients.
+    #[must_use]
+    pub fn in_turn(self, client: Client) -> Self {
+        Self {
+            client: Some(client),
+            ..self
         }
     }
 
@@ -58,19 +72,27 @@ impl Work {
         self,
         work: impl FnOnce(&Effort, Permit) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let Self { gateway, place, gone } = self;
+        let Self {
+            gateway,
+            place,
+            mut gone,
+            client,
+        } = self;
+        let turn = match client {
+            None => None,
+            Some(client) => tokio::select! {
+                turn = gateway.looks().turn(&client) => Some(turn?),
+                () = &mut gone => return Err(gateway.given_up(Stopped::Gone.into())),
+            },
+        };
         let effort = gateway.effort();
         let waiting = Waiting(effort.is_gone());
         let mut job = tokio::task::spawn_blocking(move || {
             // It may have had to wait for a thread.
             let begun = effort.look().map_err(Refusal::from);
             let done = begun.and_then(|()| work(&effort, place));
-            if let Err(refusal) = &done
-                && refusal.reason.is_of_effort()
-            {
-                gateway.telemetry().record_stopped(refusal.reason.label());
-            }
-            done
+            drop(turn);
+            done.map_err(|refusal| gateway.given_up(refusal))
         });
         let done = tokio::select! {
             done = &mut job => done,
@@ -108,6 +130,14 @@ impl Drop for Waiting {
 }
 
 impl Gateway {
+    /// Counts a request that was given up, if it was.
+    fn given_up(&self, refusal: Refusal) -> Refusal {
+        if refusal.reason.is_of_effort() {
+            self.telemetry().record_stopped(refusal.reason.label());
+        }
+        refusal
+    }
+
     /// What one request may take, from now on.
     pub fn effort(&self) -> Effort {
         let clock = Arc::clone(&self.clock);

@@ -3,10 +3,10 @@
 use std::future::pending;
 use std::time::Duration;
 
-use wharf_gateway::{MAX_STEPS, MAX_TIME, Places, Reason, Refusal, Work};
+use wharf_gateway::{Client, MAX_STEPS, MAX_TIME, Places, Reason, Refusal, Work};
 use wharf_model::Effort;
 
-use crate::support::{World, anybody, eventually, plain, work};
+use crate::support::{World, anybody, eventually, place, plain, work};
 
 /// Goes on until it is given up.
 fn endless(effort: &Effort) -> Result<(), Refusal> {
@@ -98,4 +98,53 @@ async fn other_refusals_of_work_are_none_that_were_given_up() {
     assert_eq!(reason(bug).await, Reason::Internal);
     let all = |world: &World| ["gone", "costly", "late"].map(|reason| world.stopped(reason));
     assert_eq!(all(&world), [0; 3]);
+}
+
+#[tokio::test]
+async fn whoever_looks_at_groups_one_by_one_waits_for_a_turn_and_others_do_not() {
+    let world = plain();
+    let looks = world.gateway.looks();
+    let (begins, mut begun) = tokio::sync::mpsc::channel(1);
+    let look = |name: &str| {
+        let begins = begins.clone();
+        let looking = work(&world).in_turn(Client::Known(name.to_owned()));
+        tokio::spawn(looking.run(move |effort, _place| {
+            begins.blocking_send(()).unwrap();
+            endless(effort)
+        }))
+    };
+    let all: Vec<_> = (0..looks.all()).map(|_| look("a")).collect();
+    let (half, rest) = (looks.all() / 2, looks.all().div_ceil(2));
+    for _ in 0..half {
+        begun.recv().await.unwrap();
+    }
+    eventually((half, rest), || (looks.taken(), looks.waiting())).await;
+    let other = look("b");
+    begun.recv().await.unwrap();
+    assert_eq!((looks.taken(), looks.waiting()), (half + 1, rest));
+    for request in all.iter().chain([&other]) {
+        request.abort();
+    }
+    // Those who have waited in vain have not begun.
+    eventually(0, || looks.taken()).await;
+    assert!(begun.try_recv().is_err());
+    assert_eq!(world.stopped("gone"), half as u64 + 1);
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_side_while_it_waits_for_a_turn_is_gone() {
+    let world = plain();
+    let client = Client::Known("a".to_owned());
+    let looks = world.gateway.looks();
+    let mut turns = Vec::new();
+    while looks.taken() < looks.all() {
+        let others = Client::Known(turns.len().to_string());
+        turns.push(looks.turn(&others).await.unwrap());
+    }
+    let work = Work::new(&world.gateway, place(), Box::pin(async {})).in_turn(client);
+    assert_eq!(
+        reason(work.run(|effort, _place| endless(effort))).await,
+        Reason::Gone
+    );
+    assert_eq!(world.stopped("gone"), 1);
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::{HeaderMap, Method, Response};
-use wharf_gateway::{Caller, Input, Need, Refusal, Source, Work};
+use wharf_gateway::{Caller, Input, Need, Refusal, Right, Scope, Source, Work};
 
 use crate::request::arrived::Arrived;
 use crate::service::Service;
@@ -90,7 +90,14 @@ impl Asked<'_> {
                 None => pending().await,
             }
         };
-        Ok(Work::new(&self.service.gateway, place, Box::pin(gone)))
+        let work = Work::new(&self.service.gateway, place, Box::pin(gone));
+        // Without a parameter all groups are shown to whoever may see all, and nobody has to choose.
+        let chooses = self.query.is_some() || self.caller.scope(Right::Read) != Scope::Everything;
+        Ok(if chooses {
+            work.in_turn(self.caller.client())
+        } else {
+            work
+        })
     }
 }
 
