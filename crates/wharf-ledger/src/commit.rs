@@ -127,6 +127,23 @@ pub(crate) struct Queue {
     buffers: Vec<Vec<u8>>,
 }
 
+/// A record that is ready to be queued.
+#[derive(Debug)]
+pub struct Framed {
+    block: BlockBuilder,
+    length: usize,
+}
+
+impl Framed {
+    /// Copies the record, so that [`Ledger::append_framed`](crate::Ledger::append_framed) need not do it while others wait.
+    pub fn new(record: &[u8]) -> Self {
+        let mut block = BlockBuilder::with_room(record.len());
+        block.push(record);
+        let length = record.len();
+        Self { block, length }
+    }
+}
+
 /// What the committer is doing, so that it is not woken for nothing: waking a thread costs more than queueing a
 /// record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -269,14 +286,23 @@ impl Shared {
     }
 
     pub(crate) fn append(&self, record: &[u8]) -> Result<(Sequence, Ticket), AppendError> {
+        self.queue(record.len(), |queue| queue.push(record))
+    }
+
+    pub(crate) fn append_framed(&self, record: Framed) -> Result<(Sequence, Ticket), AppendError> {
+        self.queue(record.length, |queue| queue.push_block(record))
+    }
+
+    fn queue(
+        &self,
+        length: usize,
+        push: impl FnOnce(&mut Queue) -> Arc<Outcome>,
+    ) -> Result<(Sequence, Ticket), AppendError> {
         let limit = self.options.max_record_bytes.min(MAX_RECORD_BYTES);
-        if record.len() > limit {
-            return Err(AppendError::TooLarge {
-                length: record.len(),
-                limit,
-            });
+        if length > limit {
+            return Err(AppendError::TooLarge { length, limit });
         }
-        let framed = framed_bytes(record);
+        let framed = framed_bytes(length);
         let mut queue = lock(&self.queue);
         if let Health::Failed { reason, .. } = &queue.health {
             return Err(AppendError::Failed {
@@ -294,7 +320,7 @@ impl Shared {
             });
         }
         let sequence = queue.next;
-        let outcome = queue.push(record);
+        let outcome = push(&mut queue);
         let ticket = match self.options.sync {
             SyncMode::Always => Ticket::pending(outcome),
             SyncMode::Every(_) => {
@@ -587,9 +613,24 @@ impl Queue {
             return Arc::default();
         };
         pending.builder.push(record);
-        pending.queued += framed_bytes(record);
-        self.queued += framed_bytes(record);
+        pending.queued += framed_bytes(record.len());
+        self.queued += framed_bytes(record.len());
         pending.outcome.outcome()
+    }
+
+    /// Adds a record in a block of its own.
+    fn push_block(&mut self, record: Framed) -> Arc<Outcome> {
+        let promise = Promise::default();
+        let (outcome, queued) = (promise.outcome(), framed_bytes(record.length));
+        self.blocks.push_back(Pending {
+            builder: record.block,
+            first: self.next,
+            queued,
+            outcome: promise,
+        });
+        self.next += 1;
+        self.queued += queued;
+        outcome
     }
 
     /// Whether a record that was just queued has to wake the committer. Says so once.

@@ -87,8 +87,8 @@ pub(crate) fn spare_name(id: u64) -> String {
 }
 
 /// What a record takes in a block.
-pub(crate) fn framed_bytes(record: &[u8]) -> usize {
-    RECORD_HEADER_BYTES + record.len()
+pub(crate) fn framed_bytes(record_bytes: usize) -> usize {
+    RECORD_HEADER_BYTES + record_bytes
 }
 
 /// A number that neither the past nor a client can know.
@@ -455,6 +455,12 @@ impl BlockBuilder {
             bytes: buffer,
             count: 0,
         }
+    }
+
+    /// Begins a block that is to have a record of so many bytes.
+    pub(crate) fn with_room(record_bytes: usize) -> Self {
+        let bytes = BLOCK_HEADER_BYTES + framed_bytes(record_bytes);
+        Self::new(Vec::with_capacity(bytes.next_multiple_of(ALIGNMENT)))
     }
 
     pub(crate) fn count(&self) -> u32 {

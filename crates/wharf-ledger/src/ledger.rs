@@ -13,7 +13,7 @@ use std::{
 use crate::{
     AppendError, CheckpointError, CommitError, Options, Sequence, Ticket,
     checkpoint::{self, CheckpointWriter},
-    commit::{Counters, Health, Live, Shared, Writer, nanoseconds},
+    commit::{Counters, Framed, Health, Live, Shared, Writer, nanoseconds},
     disk::Disk,
     error::{BoxError, During, OpenError},
     format::Start,
@@ -194,6 +194,14 @@ impl Ledger {
     /// The record is not taken, and no number is used up: [`AppendError`] says why.
     pub fn append(&self, record: &[u8]) -> Result<(Sequence, Ticket), AppendError> {
         self.inner.shared.append(record)
+    }
+
+    /// [`Self::append`] of a record that was made ready for it: the record is not copied, however long it is.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn append_framed(&self, record: Framed) -> Result<(Sequence, Ticket), AppendError> {
+        self.inner.shared.append_framed(record)
     }
 
     /// The last record on stable storage.

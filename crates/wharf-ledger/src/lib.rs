@@ -35,7 +35,7 @@ mod read;
 mod recover;
 mod ticket;
 
-pub use commit::Health;
+pub use commit::{Framed, Health};
 pub use disk::{Disk, DiskFile, DiskLock, LockError, RealDisk};
 #[cfg(any(test, feature = "testing"))]
 pub use disk::{Fault, SimulatedDisk};

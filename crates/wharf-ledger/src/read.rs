@@ -26,7 +26,7 @@ impl<'a> Block<'a> {
     pub(crate) fn records(&self, offset: u64) -> impl Iterator<Item = (u64, &'a [u8])> {
         let mut end = offset + BLOCK_HEADER_BYTES as u64;
         self.records.clone().map(move |record| {
-            end += format::framed_bytes(record) as u64;
+            end += format::framed_bytes(record.len()) as u64;
             (end - record.len() as u64, record)
         })
     }

@@ -6,7 +6,6 @@ use wharf_model::GroupingKey;
 
 use crate::effect::{By, Facts};
 use crate::lifetime::Lifetime;
-use crate::memory::without::Without;
 use crate::mode::PushMode;
 use crate::prepare::Prepared;
 
@@ -22,15 +21,11 @@ pub(crate) enum Change<'a> {
         lifetime: Option<Lifetime>,
         prepared: Prepared<'a>,
         cause: Cause<'a>,
-        /// The families without those that the group loses by this, if they are many.
-        without: Option<Box<Without>>,
     },
     /// Groups, sorted by key, each once.
     Delete {
         keys: Cow<'a, [GroupingKey]>,
         by: By,
-        /// The families without those of some of these groups, which have many.
-        without: Option<Box<Without>>,
     },
     /// Families of groups, which are sorted by key, each once.
     DeleteFamilies {

@@ -23,6 +23,7 @@
 //! * A group has a **revision**, the number of its last change. A push of series is **folded** with what is stored
 //!   before the lock is taken, and counts if the revision is still the same.
 //! * Changes of **many groups** are one record and one hold of the lock: all of it happens, or nothing.
+//! * What takes long is made in a **draft** without the lock, which takes the place of what is stored by an exchange of roots.
 //!
 //! What is stored is changed in one place, by `State::apply`; what stands beside it (who checks, who writes the ledger, who
 //! takes back) is in `write`, and what reads it is in `read`.

@@ -49,6 +49,14 @@ pub(crate) struct Lifetimes {
 }
 
 impl Lifetimes {
+    /// Those of a draft, which are not looked through for those that are due.
+    pub(crate) fn of(by_key: OrdMap<GroupingKey, Lifetime>) -> Self {
+        Self {
+            by_key,
+            deadlines: BTreeSet::new(),
+        }
+    }
+
     pub(crate) fn by_key(&self) -> &OrdMap<GroupingKey, Lifetime> {
         &self.by_key
     }

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
-use hashbrown::HashMap;
 use wharf_model::{GroupingKey, Selector};
 
+use crate::memory::by_id::ById;
 use crate::memory::index::GroupId;
 use crate::size::Size;
 
@@ -121,10 +122,10 @@ impl fmt::Display for Exceeded {
 /// A group is counted from its next change on, or when it is asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
-    limits: Limits,
+    limits: Arc<Limits>,
     usage: Vec<Usage>,
     /// Which quotas select the groups that are counted.
-    members: HashMap<GroupId, Box<[usize]>>,
+    members: ById<Box<[usize]>>,
     /// Counts the changes of the limits.
     generation: u64,
 }
@@ -143,6 +144,10 @@ impl Accounts {
         &self.limits
     }
 
+    pub(crate) fn shared_limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits)
+    }
+
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
@@ -158,9 +163,9 @@ impl Accounts {
     /// The same limits over an empty store.
     pub(crate) fn emptied(&self) -> Self {
         Self {
-            limits: self.limits.clone(),
+            limits: Arc::clone(&self.limits),
             usage: vec![Usage::default(); self.usage.len()],
-            members: HashMap::new(),
+            members: ById::default(),
             generation: self.generation,
         }
     }
@@ -168,34 +173,37 @@ impl Accounts {
     /// Other limits from now on; no group is counted yet.
     pub(crate) fn set(&mut self, limits: Limits) {
         self.usage = vec![Usage::default(); limits.quotas.len()];
-        self.limits = limits;
-        self.members = HashMap::new();
+        self.limits = Arc::new(limits);
+        self.members = ById::default();
         self.generation += 1;
     }
 
     /// Whether there is any limit at all.
     pub(crate) fn are_set(&self) -> bool {
-        self.limits.max_groups.is_some() || self.limits.max_series.is_some() || self.has_quotas()
+        self.limits.are_set()
     }
 
     /// The quotas that select a group. Reads patterns, unless the group is counted already.
     pub(crate) fn quotas_of(&self, id: Option<GroupId>, key: &GroupingKey) -> Cow<'_, [usize]> {
-        if let Some(quotas) = id.and_then(|id| self.members.get(&id)) {
+        if let Some(quotas) = id.and_then(|id| self.members.get(id)) {
             return Cow::Borrowed(quotas);
         }
-        let quotas = self.limits.quotas.iter().enumerate();
-        let selecting = quotas.filter_map(|(index, quota)| quota.selector.matches(key).then_some(index));
-        Cow::Owned(selecting.collect())
+        Cow::Owned(self.limits.quotas_of(key))
     }
 
     pub(crate) fn counts(&self, id: GroupId) -> bool {
-        self.members.contains_key(&id)
+        self.members.get(id).is_some()
     }
 
     /// Counts a group that was not counted.
     pub(crate) fn enter(&mut self, id: GroupId, key: &GroupingKey, size: Size) {
-        let quotas = self.quotas_of(None, key).into_owned();
-        for quota in &quotas {
+        let quotas = self.limits.quotas_of(key);
+        self.enter_as(id, &quotas, size);
+    }
+
+    /// The same of a group that is known to be under these quotas.
+    pub(crate) fn enter_as(&mut self, id: GroupId, quotas: &[usize], size: Size) {
+        for quota in quotas {
             if let Some(usage) = self.usage.get_mut(*quota) {
                 usage.groups += 1;
                 usage.change(Size::default(), size);
@@ -206,7 +214,7 @@ impl Accounts {
 
     /// Counts that a group has changed, if it is counted: by as much as went from `before` to `after`.
     pub(crate) fn change(&mut self, id: GroupId, before: Size, after: Size) {
-        for quota in self.members.get(&id).into_iter().flatten() {
+        for quota in self.members.get(id).into_iter().flatten() {
             if let Some(usage) = self.usage.get_mut(*quota) {
                 usage.change(before, after);
             }
@@ -215,7 +223,7 @@ impl Accounts {
 
     /// Counts that a group of this size is gone, if it is counted.
     pub(crate) fn leave(&mut self, id: GroupId, size: Size) {
-        for quota in self.members.remove(&id).into_iter().flatten() {
+        for quota in self.members.remove(id).into_iter().flatten() {
             if let Some(usage) = self.usage.get_mut(quota) {
                 usage.groups -= 1;
                 usage.change(size, Size::default());
@@ -245,21 +253,66 @@ impl Accounts {
         quotas: &[usize],
         growth: Growth,
     ) -> Result<(), Exceeded> {
+        self.limits.check(groups, total, &self.usage, quotas, growth)
+    }
+}
+
+impl Limits {
+    /// Whether there is any limit at all.
+    pub(crate) fn are_set(&self) -> bool {
+        self.max_groups.is_some() || self.max_series.is_some() || !self.quotas.is_empty()
+    }
+
+    /// The quotas that select a group. Reads patterns.
+    pub(crate) fn quotas_of(&self, key: &GroupingKey) -> Vec<usize> {
+        let quotas = self.quotas.iter().enumerate();
+        let selecting = quotas.filter_map(|(index, quota)| quota.selector.matches(key).then_some(index));
+        selecting.collect()
+    }
+
+    fn check(
+        &self,
+        groups: u64,
+        total: Size,
+        used: &[Usage],
+        quotas: &[usize],
+        growth: Growth,
+    ) -> Result<(), Exceeded> {
         let usage = Usage {
             groups,
             series: total.series,
             bytes: total.bytes,
         };
-        let Limits {
-            max_groups,
-            max_series,
-            ..
-        } = self.limits;
-        growth.check([max_groups, max_series, None], usage, None)?;
+        growth.check([self.max_groups, self.max_series, None], usage, None)?;
         for index in quotas {
-            if let (Some(quota), Some(usage)) = (self.limits.quotas.get(*index), self.usage.get(*index)) {
+            if let (Some(quota), Some(usage)) = (self.quotas.get(*index), used.get(*index)) {
                 let max = [quota.max_groups, quota.max_series, quota.max_bytes];
                 growth.check(max, *usage, Some(&quota.selector))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What counts for limits, with the pushes so far that are to be stored together.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) groups: u64,
+    pub(crate) size: Size,
+    pub(crate) usage: Vec<Usage>,
+}
+
+impl Counted {
+    /// Checks the next push against the limits, and counts it.
+    pub(crate) fn add(&mut self, limits: &Limits, quotas: &[usize], growth: Growth) -> Result<(), Exceeded> {
+        limits.check(self.groups, self.size, &self.usage, quotas, growth)?;
+        let (is_new, before) = (growth.before.is_none(), growth.before.unwrap_or_default());
+        self.groups += u64::from(is_new);
+        self.size = self.size.moved(before, growth.after);
+        for quota in quotas {
+            if let Some(usage) = self.usage.get_mut(*quota) {
+                usage.groups += u64::from(is_new);
+                usage.change(before, growth.after);
             }
         }
         Ok(())

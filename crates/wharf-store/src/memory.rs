@@ -1,7 +1,10 @@
 //! What is stored, in memory: families, their leaves, the index of series, and the state that has them all.
 
+pub(crate) mod by_id;
+pub(crate) mod by_key;
 pub(crate) mod checks;
 pub(crate) mod checksum;
+pub(crate) mod draft;
 pub(crate) mod family;
 pub(crate) mod family_names;
 pub(crate) mod held_back;
@@ -11,4 +14,4 @@ pub(crate) mod leaf;
 pub(crate) mod leaves;
 pub(crate) mod rendered_text;
 pub(crate) mod state;
-pub(crate) mod without;
+pub(crate) mod touched;

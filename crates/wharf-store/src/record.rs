@@ -243,7 +243,6 @@ impl<'a> Reader<'a> {
             DELETE => Ok(Change::Delete {
                 keys: Cow::Owned(vec![self.key()?]),
                 by: By::Request,
-                without: None,
             }),
             WIPE => Ok(Change::Wipe),
             DELETE_FAMILIES if self.version == SEVERAL => {
@@ -320,7 +319,6 @@ impl<'a> Reader<'a> {
             lifetime,
             prepared,
             cause: Cause::Again,
-            without: None,
         })
     }
 }

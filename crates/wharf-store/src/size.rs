@@ -11,7 +11,21 @@ pub(crate) struct Size {
     pub(crate) contradicting: u64,
 }
 
+/// So many bytes of text take as long to be copied as a series takes to go into the index.
+const BYTES_A_SERIES: u64 = 4096;
+
+/// How much there is to do under the lock to put so much, or to take it out, in the units of
+/// [`Store::longest_hold`](crate::Store::longest_hold).
+pub(crate) fn weight(families: usize, size: Size) -> u64 {
+    families as u64 + size.series + size.bytes / BYTES_A_SERIES
+}
+
 impl Size {
+    /// The sum of both.
+    pub(crate) fn plus(self, more: Self) -> Self {
+        self.moved(Self::default(), more)
+    }
+
     /// This size after a part of it went from `before` to `after`.
     pub(crate) fn moved(self, before: Self, after: Self) -> Self {
         Self {

@@ -20,11 +20,11 @@ use crate::write::lock::{Hold, Lock, let_others};
 use crate::write::writer::Writer;
 use crate::{PushMode, Reserved, Revision};
 
-/// Groups that are counted under one hold of the lock.
-const COUNTED_AT_ONCE: usize = 512;
+/// Groups times quotas that are looked at under one hold of the lock.
+const COUNTED_AT_ONCE: usize = 2048;
 
-/// To take so many families out of a group takes no time to speak of.
-const FEW_FAMILIES: usize = 512;
+/// So many families and series are put under the lock, and as many are taken out: that is a millisecond.
+const FEW: u64 = 2048;
 
 /// Groups in memory, and in a ledger if there is one. Shared between threads by reference.
 #[derive(Debug)]
@@ -34,10 +34,10 @@ pub struct Store {
     pub(crate) lock: Lock,
     pub(crate) writer: Writer,
     pub(crate) claims: Claims,
-    /// Who takes groups of very many families out.
-    pub(crate) removing: Mutex<()>,
-    /// So many families are taken out of a group at once.
-    pub(crate) few_families: usize,
+    /// Whose turn it is to make a change aside.
+    pub(crate) turn: Mutex<()>,
+    /// So many families and series are put, or taken out, under the lock.
+    pub(crate) few: u64,
 }
 
 impl Store {
@@ -50,8 +50,8 @@ impl Store {
             lock: Lock::default(),
             writer: Writer::Local(Local::default()),
             claims: Claims::default(),
-            removing: Mutex::default(),
-            few_families: FEW_FAMILIES,
+            turn: Mutex::default(),
+            few: FEW,
         }
     }
 
@@ -61,11 +61,18 @@ impl Store {
         self
     }
 
-    /// Takes groups of more families than this out as those of very many are, for tests.
+    /// Makes changes of more families and series than this aside from what is stored, for tests.
     #[doc(hidden)]
     pub fn with_few_families(mut self, few: usize) -> Self {
-        self.few_families = few;
+        self.few = few as u64;
         self
+    }
+
+    /// Whether the group has so much that it takes some time to delete it, or to put something in the place of it. Others go
+    /// on meanwhile; but whoever has something else to do should let another thread do it. Costs a look at a number where
+    /// there was never such a group.
+    pub fn is_large(&self, key: &GroupingKey) -> bool {
+        self.lock.heaviest() > self.few && self.lock().state.is_heavy(key, self.few)
     }
 
     /// Tells of all changes from now on; see [`Effect`](crate::Effect) for what is told, and [`Follower`] for how.
@@ -77,8 +84,8 @@ impl Store {
     }
 
     /// The most that was done under one hold of the lock since the last time that this was asked: fragments that were put
-    /// or removed, and series that went into the index or out of it. Whoever comes meanwhile waits for that, half a
-    /// microsecond or so for each.
+    /// or removed, series that were looked up in the index, went into it or out of it, groups that changed, and text that was
+    /// copied, each 4 KiB. Whoever comes meanwhile waits for that, half a microsecond or so for each.
     pub fn longest_hold(&self) -> u64 {
         std::mem::take(&mut self.lock().longest)
     }
@@ -117,19 +124,19 @@ impl Store {
     /// Returns when all groups are counted. Until then the quotas count some of the groups only, and others from
     /// their next push on. The lock is given away all the time.
     pub fn set_limits(&self, limits: Limits) {
-        let has_quotas = !limits.quotas.is_empty();
+        let quotas = limits.quotas.len();
         let (snapshot, generation) = {
             let mut guarded = self.lock();
             guarded.state.set_limits(limits);
             (snapshot_of(&guarded.state), guarded.state.accounts().generation())
         };
-        if !has_quotas {
+        if quotas == 0 {
             return;
         }
         let keys = snapshot.keys();
         // Nobody should have to copy what he changes because of this.
         drop(snapshot);
-        for keys in keys.chunks(COUNTED_AT_ONCE) {
+        for keys in keys.chunks((COUNTED_AT_ONCE / quotas).max(1)) {
             let mut guarded = self.lock();
             if guarded.state.accounts().generation() != generation {
                 // Others have set other limits, and count on their own.
@@ -183,7 +190,7 @@ impl Store {
                 if let Some(store) = store.upgrade()
                     && let Writer::Local(local) = &store.writer
                 {
-                    local.take_back(&mut store.lock(), &store.preparer);
+                    local.take_back(&store.lock, &store.preparer);
                 }
             }));
         }

@@ -1,6 +1,8 @@
 //! Changes of what is stored: how they are checked, made, committed, and taken back.
 
+pub(crate) mod aside;
 pub(crate) mod claims;
+mod clear;
 pub(crate) mod commit;
 mod delete;
 pub(crate) mod expire;
@@ -9,7 +11,6 @@ pub(crate) mod lock;
 pub(crate) mod many;
 mod merge;
 pub(crate) mod push;
-mod remove;
 pub(crate) mod restore;
 pub(crate) mod shared;
 mod survey;

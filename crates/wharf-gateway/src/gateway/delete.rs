@@ -90,13 +90,19 @@ impl Gateway {
         family: &str,
     ) -> Result<bool, Refusal> {
         caller.demand_for(Right::Delete, key)?;
-        let (families, commit) = self.store.delete_families(key, &[family])?;
+        let (families, commit) = if self.store.is_large(key) {
+            let (store, key, family) = (Arc::clone(&self.store), key.clone(), family.to_owned());
+            let deleted = tokio::task::spawn_blocking(move || store.delete_families(&key, &[&family]));
+            deleted.await.map_err(|_panicked| Refusal::internal())??
+        } else {
+            self.store.delete_families(key, &[family])?
+        };
         commit.wait().await?;
         Ok(families > 0)
     }
 
-    /// Deletes groups, or a family of them, as one change: all of them or, if that cannot be stored, none. Those that it was.
-    /// A dry run shows which they are, of those that may be seen.
+    /// Deletes groups, or a family of them: up to 10,000 as one change, all of them or, if that cannot be stored, none; more of
+    /// them in steps. Those that it was. A dry run shows which they are, of those that may be seen.
     ///
     /// Groups that may not be seen are as if they were not there, but that they go if they may be deleted.
     ///
@@ -135,7 +141,10 @@ impl Gateway {
     /// # Errors
     /// If that cannot be stored.
     pub async fn wipe(&self, caller: &Caller, address: Option<IpAddr>) -> Result<(), Refusal> {
-        let (groups, commit) = self.store.wipe()?;
+        // It shows at once, and what was there is freed by this thread.
+        let store = Arc::clone(&self.store);
+        let wiped = tokio::task::spawn_blocking(move || store.wipe());
+        let (groups, commit) = wiped.await.map_err(|_panicked| Refusal::internal())??;
         commit.wait().await?;
         let address = address.map(tracing::field::display);
         tracing::info!(groups, by = caller.who(), address, "all groups wiped");

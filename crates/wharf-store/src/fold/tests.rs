@@ -51,7 +51,7 @@ impl Shared {
             return false;
         };
         let mode = PushMode::ReplaceGroup;
-        let admitted = self.state.admit(preparer, key, mode, &folded);
+        let admitted = self.state.admit(preparer, key, mode, &folded, u64::MAX);
         if admitted.is_err() {
             return false;
         }
@@ -74,7 +74,6 @@ impl Shared {
             lifetime,
             prepared: record::decode_image(image, preparer),
             cause: Cause::Again,
-            without: None,
         };
         let at = Revision(self.revision);
         drop(self.state.apply(preparer, at, [change], Tell::default()));

@@ -163,6 +163,12 @@ impl<'s> Checks<'s> {
         stored.digest != Some(family.digest)
     }
 
+    /// How much there is to be read to find that out.
+    pub(crate) fn bytes_of(&self, holder: &GroupingKey, name: &str) -> usize {
+        let fragment = self.families.get(name).and_then(|family| family.find(holder));
+        fragment.map_or(0, |(leaf, position)| leaf.text_of(position).len())
+    }
+
     /// Whether a group really has the series that its fingerprint hints at.
     pub(crate) fn holds(&self, holder: &GroupingKey, name: &str, series: &[u8]) -> bool {
         let Some((leaf, position)) = self.families.get(name).and_then(|family| family.find(holder)) else {

@@ -1,6 +1,6 @@
 //! One family name across all groups.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use imbl::OrdMap;
 use wharf_exposition::text;
@@ -29,7 +29,8 @@ pub(crate) struct Family {
     /// Whether it is no legacy name. Each scrape that escapes names asks.
     has_utf8_name: bool,
     /// `# HELP` and `# TYPE`, as the exposition shows them.
-    header: Arc<RenderedText>,
+    /// Made when a scrape asks for it: help may be long, and others wait for who pushes it.
+    header: OnceLock<Arc<RenderedText>>,
     /// The metas in use by groups with metrics, with the number of those groups.
     metas: OrdMap<Arc<FamilyMeta>, u32>,
     leaves: Leaves,
@@ -43,7 +44,7 @@ impl Family {
         Self {
             name: name.into(),
             has_utf8_name: !is_legacy_metric_name(name),
-            header: Arc::default(),
+            header: OnceLock::new(),
             metas: OrdMap::new(),
             leaves: Leaves::default(),
             holders: 0,
@@ -167,13 +168,17 @@ impl Family {
         &mut self,
         key: &GroupingKey,
         prepared: &Prepared<'_>,
-        family: &mut PreparedFamily<'_>,
+        family: &PreparedFamily<'_>,
         image: Option<&mut Image>,
     ) {
         let text = prepared.text(family);
         let place = self.leaves.place(key);
+        let position = self.leaves.get(place).find(key);
+        let place = match position {
+            Err(at) if self.leaves.get(place).is_filled_by_one() => self.leaves.insert_beside(place, at, key),
+            _ => place,
+        };
         let leaf = self.leaves.leaf_mut(place);
-        let position = leaf.find(key);
         let old = position.ok().map(|position| {
             let old = leaf.view(&self.name, position);
             if let Some(image) = image {
@@ -186,6 +191,7 @@ impl Family {
             _ => intern(&self.metas, FamilyMeta::of(family)),
         };
         let at = position.unwrap_or_else(|at| {
+            let at = at.min(leaf.len());
             leaf.insert(at, Fragment::new(key.clone(), Arc::clone(&meta)));
             at
         });
@@ -195,12 +201,11 @@ impl Family {
         fragment.digest = family.digest;
         fragment.lines = family.lines;
         fragment.shape = family.shape;
-        fragment.exact = family.exact.take();
+        fragment.exact.clone_from(&family.exact);
         leaf.set_text(at, text);
         let after = leaf.get(at).size(text.len());
-        if let Some(upper) = leaf.split() {
-            self.leaves.insert_after(place, upper);
-        }
+        let above = leaf.divide();
+        self.leaves.insert_all(above);
         self.size = self
             .size
             .moved(old.as_ref().map_or(Size::default(), |old| old.size), after);
@@ -210,6 +215,38 @@ impl Family {
         if !counted {
             self.count(old.as_ref(), (after.series > 0).then_some(&meta));
         }
+    }
+
+    /// Stores a fragment as another version of this family has it, in place of the group's former one.
+    pub(crate) fn put_as(&mut self, other: &FragmentView<'_>) {
+        let (key, text, fragment) = (other.key(), other.text(), other.fragment());
+        self.remove(key);
+        let mut place = self.leaves.place(key);
+        let leaf = self.leaves.get(place);
+        if let Err(at) = leaf.find(key)
+            && leaf.is_filled_by_one()
+        {
+            place = self.leaves.insert_beside(place, at, key);
+        }
+        let meta = match self.metas.get_key_value(&fragment.meta) {
+            Some((shared, _)) => Arc::clone(shared),
+            None => Arc::clone(&fragment.meta),
+        };
+        let leaf = self.leaves.leaf_mut(place);
+        let at = leaf.find(key).unwrap_or_else(|at| at);
+        let meta_of_it = Arc::clone(&meta);
+        leaf.insert(
+            at,
+            Fragment {
+                meta: meta_of_it,
+                ..fragment.clone()
+            },
+        );
+        leaf.set_text(at, text);
+        let above = leaf.divide();
+        self.leaves.insert_all(above);
+        self.size = self.size.plus(other.size());
+        self.count(None, (other.series() > 0).then_some(&meta));
     }
 
     /// Removes the fragment of a group.
@@ -268,7 +305,7 @@ impl Family {
         }
     }
 
-    /// Books a group's change from one meta to another, and renders the header anew if that shows.
+    /// Books a group's change from one meta to another, and forgets the header if that shows.
     fn count(&mut self, old: Option<&Counts>, new: Option<&Arc<FamilyMeta>>) {
         self.count_many(old, new, 1);
     }
@@ -292,7 +329,7 @@ impl Family {
         }
         let show = self.metas.get_min().map(|(meta, _)| meta);
         if show != shown.as_ref() {
-            self.header = Arc::new(RenderedText::new(self.render_header(EscapingScheme::AllowUtf8)));
+            self.header = OnceLock::new();
         }
     }
 
@@ -373,7 +410,12 @@ impl<'a> FamilyView<'a> {
 
     /// `# HELP` and `# TYPE`, the name quoted if it is not legacy-valid.
     pub fn header(&self) -> &'a Arc<RenderedText> {
-        &self.family.header
+        let render = || {
+            Arc::new(RenderedText::new(
+                self.family.render_header(EscapingScheme::AllowUtf8),
+            ))
+        };
+        self.family.header.get_or_init(render)
     }
 
     /// The header under any scheme.

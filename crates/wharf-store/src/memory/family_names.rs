@@ -32,6 +32,11 @@ impl FamilyNames {
         }
     }
 
+    /// The names themselves.
+    pub(crate) fn into_names(self) -> Option<Names> {
+        self.0
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.binary_search_by(|known| (**known).cmp(name)).is_ok()
     }
@@ -43,7 +48,8 @@ const MAX_SHARED: usize = 1024;
 /// All that are in use.
 #[derive(Debug, Default)]
 pub(crate) struct FamilyNameSets {
-    known: HashTable<Names>,
+    /// With their hashes: to make them all anew, when the table grows, would take long.
+    known: HashTable<(u64, Names)>,
     hasher: DefaultHashBuilder,
 }
 
@@ -59,9 +65,27 @@ impl FamilyNameSets {
             return;
         }
         let hash = self.hasher.hash_one(names.as_slice());
-        let hasher = |known: &Arc<[Arc<str>]>| self.hasher.hash_one(&**known);
-        let entry = self.known.entry(hash, |known| **known == *names, hasher);
-        *family_names = FamilyNames(Some(Arc::clone(entry.or_insert_with(|| names.into()).get())));
+        let entry = self
+            .known
+            .entry(hash, |known| *known.1 == *names, |known| known.0);
+        let entry = entry.or_insert_with(|| (hash, names.into()));
+        *family_names = FamilyNames(Some(Arc::clone(&entry.get().1)));
+    }
+
+    /// These names, which are sorted, as one more group has them; and how many were looked at.
+    pub(crate) fn share(&mut self, names: &Names) -> (FamilyNames, usize) {
+        if names.is_empty() {
+            return (FamilyNames::default(), 0);
+        }
+        if names.len() > MAX_SHARED {
+            return (FamilyNames(Some(Arc::clone(names))), 0);
+        }
+        let hash = self.hasher.hash_one(&**names);
+        let entry = self
+            .known
+            .entry(hash, |known| *known.1 == **names, |known| known.0);
+        let entry = entry.or_insert_with(|| (hash, Arc::clone(names)));
+        (FamilyNames(Some(Arc::clone(&entry.get().1))), names.len())
     }
 
     /// Forgets names if nobody else has them. Many are left, to be freed when nobody waits.
@@ -75,7 +99,7 @@ impl FamilyNameSets {
             return None;
         }
         let hash = self.hasher.hash_one(&*names);
-        if let Ok(entry) = self.known.find_entry(hash, |known| Arc::ptr_eq(known, &names)) {
+        if let Ok(entry) = self.known.find_entry(hash, |known| Arc::ptr_eq(&known.1, &names)) {
             entry.remove();
         }
         None

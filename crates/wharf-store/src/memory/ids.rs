@@ -1,39 +1,75 @@
 //! Numbers of groups.
 
+use hashbrown::HashMap;
 use wharf_model::GroupingKey;
 
+use crate::memory::by_id::ById;
 use crate::memory::index::GroupId;
 
 /// Numbers of groups, so that the index needs four bytes for an owner.
 #[derive(Debug, Default)]
 pub(crate) struct GroupIds {
-    keys: Vec<Option<GroupingKey>>,
+    keys: ById<GroupingKey>,
+    /// How many numbers there are, free ones among them.
+    numbers: u32,
     free: Vec<GroupId>,
+    /// Of a draft: the numbers that the state has given to its groups. Then none are given, and none are given back.
+    given: Option<HashMap<GroupingKey, GroupId>>,
 }
 
 impl GroupIds {
-    pub(crate) fn take(&mut self, key: &GroupingKey) -> GroupId {
-        if let Some(id) = self.free.pop() {
-            self.keys[id.0 as usize] = Some(key.clone());
-            return id;
+    /// Those of a draft, whose groups have numbers already.
+    pub(crate) fn given(given: HashMap<GroupingKey, GroupId>) -> Self {
+        Self {
+            given: Some(given),
+            ..Self::default()
         }
-        let id = GroupId(u32::try_from(self.keys.len()).expect("4 billion groups do not fit into memory"));
-        self.keys.push(Some(key.clone()));
+    }
+
+    /// The number of a group of a draft.
+    pub(crate) fn given_to(&self, key: &GroupingKey) -> Option<GroupId> {
+        self.given.as_ref()?.get(key).copied()
+    }
+
+    pub(crate) fn take(&mut self, key: &GroupingKey) -> GroupId {
+        if let Some(given) = self.given_to(key) {
+            return given;
+        }
+        let id = self.free.pop().unwrap_or_else(|| {
+            let id = GroupId(self.numbers);
+            self.numbers =
+                id.0.checked_add(1)
+                    .expect("4 billion groups do not fit into memory");
+            id
+        });
+        self.keys.insert(id, key.clone());
         id
     }
 
     /// The group is gone, and its number can be given to another.
     pub(crate) fn release(&mut self, id: GroupId) {
-        self.retire(id);
-        self.free.push(id);
+        if self.given.is_none() {
+            self.retire(id);
+            self.free.push(id);
+        }
     }
 
-    /// The group is gone. Its number is still in use where nobody has taken it out; [`Self::release`] follows.
+    /// The group is gone. The index may still have its number; [`Self::release`] follows when it does not.
     pub(crate) fn retire(&mut self, id: GroupId) {
-        self.keys[id.0 as usize] = None;
+        self.keys.remove(id);
+    }
+
+    /// The group is there again.
+    pub(crate) fn reinstate(&mut self, id: GroupId, key: &GroupingKey) {
+        self.keys.insert(id, key.clone());
+    }
+
+    #[cfg(test)]
+    pub(crate) fn free(&self) -> usize {
+        self.free.len()
     }
 
     pub(crate) fn key(&self, id: GroupId) -> Option<&GroupingKey> {
-        self.keys.get(id.0 as usize)?.as_ref()
+        self.keys.get(id)
     }
 }

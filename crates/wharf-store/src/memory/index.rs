@@ -21,36 +21,68 @@ struct Entry {
 
 const SHARDS: usize = 256;
 
+/// An entry as it is put in or taken out.
+pub(crate) type Hint = (Fingerprint, GroupId);
+
 #[derive(Debug)]
 pub(crate) struct SeriesIndex {
+    /// None in the index of a draft, which finds nothing and takes down what is to be done to that of the state.
     shards: Vec<HashTable<Entry>>,
+    noted: Hints,
+}
+
+/// What is to be done to an index.
+#[derive(Debug, Default)]
+pub(crate) struct Hints {
+    /// Entries to be put in.
+    pub(crate) new: Vec<Hint>,
+    /// Entries to be taken out.
+    pub(crate) old: Vec<Hint>,
 }
 
 impl Default for SeriesIndex {
     fn default() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| HashTable::new()).collect(),
+            noted: Hints::default(),
         }
     }
 }
 
 impl SeriesIndex {
-    pub(crate) fn insert(&mut self, fingerprint: Fingerprint, owner: GroupId) {
-        let (shard, fingerprint) = split(fingerprint);
+    /// The index of a draft.
+    pub(crate) fn of_draft() -> Self {
+        Self {
+            shards: Vec::new(),
+            noted: Hints::default(),
+        }
+    }
+
+    /// What the index of a draft has taken down.
+    pub(crate) fn noted(&mut self) -> &mut Hints {
+        &mut self.noted
+    }
+
+    pub(crate) fn insert(&mut self, whole: Fingerprint, owner: GroupId) {
+        let (shard, fingerprint) = split(whole);
         if let Some(table) = self.shards.get_mut(shard) {
             table.insert_unique(spread(fingerprint), Entry { fingerprint, owner }, |entry| {
                 spread(entry.fingerprint)
             });
+        } else {
+            self.noted.new.push((whole, owner));
         }
     }
 
     /// Removes one entry; two series of a group may share their 32 bits, then one entry stays for the other.
-    pub(crate) fn remove(&mut self, fingerprint: Fingerprint, owner: GroupId) {
-        let (shard, fingerprint) = split(fingerprint);
+    pub(crate) fn remove(&mut self, whole: Fingerprint, owner: GroupId) {
+        let (shard, fingerprint) = split(whole);
         let entry = Entry { fingerprint, owner };
-        if let Some(table) = self.shards.get_mut(shard)
-            && let Ok(occupied) = table.find_entry(spread(fingerprint), |candidate| *candidate == entry)
-        {
+        let Some(table) = self.shards.get_mut(shard) else {
+            self.noted.old.push((whole, owner));
+            return;
+        };
+        if let Ok(occupied) = table.find_entry(spread(fingerprint), |candidate| *candidate == entry) {
             occupied.remove();
         }
     }

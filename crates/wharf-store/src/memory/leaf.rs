@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use wharf_exposition::text;
 use wharf_model::name::EscapingScheme;
-use wharf_model::{Exposition, Family, GroupingKey, Value};
+use wharf_model::{Exposition, Family, GroupingKey, MetricType, Value};
 
 use self::marks::{Marks, Tag};
 use crate::UnixNanos;
@@ -256,6 +256,23 @@ impl Leaf {
         Some(upper)
     }
 
+    /// Splits it until each part is as large as a leaf should be, or has one fragment. This leaf is the lowest part.
+    pub(crate) fn divide(&mut self) -> Vec<Self> {
+        let mut above = Vec::new();
+        while let Some(mut upper) = self.split() {
+            let parts = upper.divide();
+            above.extend(parts.into_iter().rev());
+            above.push(upper);
+        }
+        above.reverse();
+        above
+    }
+
+    /// Whether one fragment fills it alone.
+    pub(crate) fn is_filled_by_one(&self) -> bool {
+        self.len() == 1 && self.piece.text().len() > MAX_TEXT_BYTES
+    }
+
     /// Whether this leaf and its upper neighbour are better off as one.
     pub(crate) fn should_join(&self, upper: &Self) -> bool {
         self.piece.text().len() + upper.piece.text().len() <= JOIN_TEXT_BYTES
@@ -340,6 +357,20 @@ impl<'a> FragmentView<'a> {
 
     pub(crate) fn shared_meta(&self) -> Arc<FamilyMeta> {
         Arc::clone(&self.fragment.meta)
+    }
+
+    /// Equal digests mean the same series.
+    pub(crate) fn digest(&self) -> u64 {
+        self.fragment.digest
+    }
+
+    /// The type, as the consistency rules see it.
+    pub(crate) fn base_type(&self) -> MetricType {
+        self.fragment.meta.metric_type.base()
+    }
+
+    pub(crate) fn fragment(&self) -> &'a Fragment {
+        self.fragment
     }
 
     /// When this family was pushed to this group.
@@ -441,8 +472,6 @@ impl<'a> FragmentView<'a> {
 
 #[cfg(test)]
 mod tests {
-    use wharf_model::MetricType;
-
     use super::*;
 
     /// A gauge of a job, without lines.

@@ -196,6 +196,42 @@ impl Leaves {
         place
     }
 
+    /// The leaf at a place.
+    pub(crate) fn get(&self, place: LeafPosition) -> &Leaf {
+        &self.branches[place.branch].below[place.leaf].below
+    }
+
+    /// Makes an empty leaf for a key beside one that another group fills alone: before it, or after it if the key belongs at
+    /// 1 there. So whoever pushes little need not touch much.
+    pub(crate) fn insert_beside(
+        &mut self,
+        place: LeafPosition,
+        at: usize,
+        key: &GroupingKey,
+    ) -> LeafPosition {
+        let branch = self.branch_mut(place);
+        let mut entry = Entry::new(key.clone(), Arc::default());
+        if at == 0 {
+            // The bound of the other one was lowered to this key.
+            let full = Arc::clone(&branch[place.leaf].below);
+            std::mem::swap(branch.below_mut(place.leaf), &mut entry.below);
+            let bound = full.first_key().cloned().unwrap_or_else(|| key.clone());
+            entry = Entry::new(bound, full);
+        }
+        self.insert_entry(place, entry);
+        self.place(key)
+    }
+
+    /// Adds leaves that were divided off others, the lowest first.
+    pub(crate) fn insert_all(&mut self, leaves: Vec<Leaf>) {
+        for leaf in leaves {
+            if let Some(first) = leaf.first_key().cloned() {
+                let place = self.place(&first);
+                self.insert_after(place, leaf);
+            }
+        }
+    }
+
     /// The leaf at a place, to change it. What a snapshot shares is copied first.
     pub(crate) fn leaf_mut(&mut self, place: LeafPosition) -> &mut Leaf {
         Arc::make_mut(self.branch_mut(place).below_mut(place.leaf))
@@ -206,8 +242,12 @@ impl Leaves {
         let Some(bound) = upper.first_key().cloned() else {
             return;
         };
+        self.insert_entry(place, Entry::new(bound, Arc::new(upper)));
+    }
+
+    fn insert_entry(&mut self, place: LeafPosition, entry: Entry<Leaf>) {
         let branch = self.branch_mut(place);
-        branch.insert(place.leaf + 1, Entry::new(bound, Arc::new(upper)));
+        branch.insert(place.leaf + 1, entry);
         if branch.len() > MAX_LEAVES {
             let upper = branch.split_off(branch.len() / 2);
             let entry = Entry::new(upper[0].bound.clone(), Arc::new(upper));

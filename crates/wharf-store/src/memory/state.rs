@@ -3,20 +3,21 @@
 mod apply;
 mod remove;
 mod shared;
-mod taken;
+mod switch;
 
+use std::cell::Cell;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
 use imbl::OrdMap;
 use wharf_model::GroupingKey;
 
 pub(crate) use self::apply::{Applied, Before, Tell};
-pub(crate) use self::shared::{Whole, line_of};
-pub(crate) use self::taken::Taken;
+pub(crate) use self::shared::{Whole, colliding, line_of};
+pub(crate) use self::switch::{Begun, Former, GroupBefore, Leftovers, Ready, ReadyGroup};
 use crate::lifetime::Lifetimes;
 use crate::limits::{Accounts, Exceeded, Growth, Limited, Limits};
+use crate::memory::by_key::ByKey;
 use crate::memory::checks::{Checks, Incoming, duplicate};
 use crate::memory::family::Family;
 use crate::memory::family_names::{FamilyNameSets, FamilyNames, Names};
@@ -24,22 +25,26 @@ use crate::memory::held_back::HeldBack;
 use crate::memory::ids::GroupIds;
 use crate::memory::index::{GroupId, SeriesIndex};
 use crate::memory::leaf::Leaf;
-use crate::memory::without::{Families, Without};
+use crate::memory::touched::Touched;
 use crate::mode::PushMode;
 use crate::parts::FamilyParts;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::series::{Fingerprint, series_of};
-use crate::size::Size;
+use crate::size::{Size, weight};
 use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, Revision, UnixNanos, is_time};
 
-/// Groups of more families that are taken out together.
-const MOST_LARGE: usize = 64;
+/// All families by name. Persistent: a copy is a clone of the root.
+pub(crate) type Families = OrdMap<Arc<str>, Arc<Family>>;
+
+/// Fragments that are read under the lock for one push, to see whether they have a series that the index says they may have.
+const MOST_LOOKS: usize = 16;
+/// And bytes of each.
+const LONGEST_LOOK_BYTES: usize = 64 << 10;
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    /// Persistent: a snapshot is a clone of the root.
-    families: OrdMap<Arc<str>, Arc<Family>>,
-    groups: HashMap<GroupingKey, Group>,
+    families: Families,
+    groups: ByKey<Group>,
     ids: GroupIds,
     name_sets: FamilyNameSets,
     index: SeriesIndex,
@@ -50,16 +55,18 @@ pub(crate) struct State {
     held_back: HeldBack,
     /// What is gone, see [`Self::take_litter`].
     litter: Litter,
-    /// The families that have been touched since somebody began to watch, if somebody does.
-    touched: Option<HashSet<Arc<str>>>,
-    /// How much has been done: fragments that were put or removed, and series that went into the index or out of it.
-    work: u64,
+    /// What has been touched since somebody looked, if somebody watches.
+    watch: Option<Vec<Touched>>,
+    /// How much has been done, see [`Store::longest_hold`](crate::Store::longest_hold).
+    work: Cell<u64>,
+    /// The weight of the heaviest group that there has been.
+    heaviest: u64,
     /// Another for each state, also for that after a wipe.
     identity: Arc<()>,
 }
 
 #[derive(Debug)]
-struct Group {
+pub(crate) struct Group {
     id: GroupId,
     /// Names of its families.
     families: FamilyNames,
@@ -67,6 +74,23 @@ struct Group {
     last_push: Option<Trace>,
     /// The last change of it.
     revision: Revision,
+    /// How much it holds.
+    size: Size,
+}
+
+/// Why a push is not stored as it is.
+#[derive(Debug)]
+pub(crate) enum Hindrance {
+    /// It contradicts something.
+    Contradiction(Inconsistency),
+    /// To check it, or to make it, takes too long for the lock.
+    Heavy,
+}
+
+impl From<Inconsistency> for Hindrance {
+    fn from(inconsistency: Inconsistency) -> Self {
+        Self::Contradiction(inconsistency)
+    }
 }
 
 /// What a push leaves behind to know its like by: a hash over what it replaced, and over the series it brought
@@ -88,11 +112,15 @@ impl Group {
     fn expects(&self, trace: Option<Trace>) -> bool {
         trace.is_some() && self.last_push == trace
     }
+
+    fn weight(&self) -> u64 {
+        weight(self.families.len(), self.size)
+    }
 }
 
 impl Litter {
     fn is_empty(&self) -> bool {
-        self.families.is_empty() && self.wiped.is_none() && self.names.is_empty() && self.replaced.is_empty()
+        self.families.is_empty() && self.wiped.is_none() && self.names.is_empty()
     }
 }
 
@@ -105,6 +133,24 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// Of these families, which may be a copy of the root: so nobody waits while they are looked at.
+    pub(crate) fn of<'n>(
+        families: &Families,
+        revision: Option<Revision>,
+        key: &GroupingKey,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Self {
+        let held = names.filter(|_| revision.is_some()).filter_map(|name| {
+            let family = families.get(name)?;
+            let (leaf, position) = family.shared(key)?;
+            Some((Arc::clone(family.name()), leaf, position))
+        });
+        Self {
+            revision,
+            families: held.collect(),
+        }
+    }
+
     /// Its fragments, in the order of the names that were asked for.
     pub(crate) fn parts(&self) -> impl Iterator<Item = FamilyParts<'_>> {
         let families = self.families.iter();
@@ -118,11 +164,10 @@ pub(crate) struct Litter {
     families: Vec<Arc<Family>>,
     wiped: Option<Box<State>>,
     names: Vec<Names>,
-    replaced: Vec<Without>,
 }
 
 impl State {
-    pub(crate) fn families(&self) -> &OrdMap<Arc<str>, Arc<Family>> {
+    pub(crate) fn families(&self) -> &Families {
         &self.families
     }
 
@@ -189,27 +234,28 @@ impl State {
         }
         let mode = PushMode::ReplaceFamilies;
         let prepared = preparer.times(key, is_new.then_some(0.0), Some(now.as_seconds()), now);
-        self.admit(preparer, key, mode, &prepared).ok()?;
+        self.admit(preparer, key, mode, &prepared, u64::MAX).ok()?;
         if is_new {
             self.check_limits(preparer, key, mode, &prepared).ok()?;
         }
         Some(prepared)
     }
 
-    /// What a group has of some families, to be read when the lock has been given away. Costs a look at each.
+    /// What a group has of some families. Costs a look at each.
     pub(crate) fn hold<'n>(&self, key: &GroupingKey, names: impl Iterator<Item = &'n str>) -> Held {
-        let Some(group) = self.groups.get(key) else {
-            return Held::default();
-        };
-        let families = names.filter_map(|name| {
-            let family = self.families.get(name)?;
-            let (leaf, position) = family.shared(key)?;
-            Some((Arc::clone(family.name()), leaf, position))
-        });
-        Held {
-            revision: Some(group.revision),
-            families: families.collect(),
-        }
+        Held::of(&self.families, self.revision_of(key), key, names)
+    }
+
+    /// Whether it takes long to put this into a group in the place of what it has.
+    pub(crate) fn is_much(
+        &self,
+        key: &GroupingKey,
+        mode: PushMode,
+        prepared: &Prepared<'_>,
+        few: u64,
+    ) -> bool {
+        let group = self.groups.get(key);
+        group.is_some_and(|group| self.replaces_much(key, group, mode, prepared, few))
     }
 
     /// The last change of a group, if it is there.
@@ -223,76 +269,82 @@ impl State {
         (!self.litter.is_empty()).then(|| std::mem::take(&mut self.litter))
     }
 
-    // ---- many families ------------------------------------------------------------------------------------
-
-    /// Whether one of these groups has more families than a few.
-    pub(crate) fn has_large(&self, keys: &[GroupingKey], few: usize) -> bool {
-        // In most stores there are not even so many.
-        self.families.len() > few && keys.iter().any(|key| self.is_large(key, few))
-    }
-
-    fn is_large(&self, key: &GroupingKey, few: usize) -> bool {
-        let group = self.groups.get(key);
-        group.is_some_and(|group| group.families.len() > few)
-    }
-
-    /// Those of these groups, with their families.
-    pub(crate) fn large(&self, keys: &[GroupingKey], few: usize) -> Vec<(GroupingKey, Names)> {
-        let large = keys.iter().filter(|key| self.is_large(key, few));
-        let groups = large.filter_map(|key| Some((key.clone(), self.groups.get(key)?.families.names())));
-        groups.take(MOST_LARGE).collect()
-    }
-
-    /// Begins to watch which families are touched, and says what they are now.
-    pub(crate) fn watch_families(&mut self) -> Families {
-        self.touched = Some(HashSet::new());
-        self.families.clone()
-    }
-
-    /// Those that have been touched since the last time; none if everything has gone.
-    pub(crate) fn take_touched(&mut self) -> Option<HashSet<Arc<str>>> {
-        self.touched.as_mut().map(std::mem::take)
-    }
-
-    /// Ends that. So many families were looked at.
-    pub(crate) fn stop_watching(&mut self, families: usize) {
-        self.touched = None;
-        self.work += families as u64;
-    }
-
-    /// Takes series out of the index that a group does not have any more; with the last ones, the number of a group that
-    /// is gone can be given to another.
-    pub(crate) fn forget_series(&mut self, taken: &Taken, fingerprints: &[Fingerprint], are_last: bool) {
-        if !Arc::ptr_eq(&self.identity, &taken.from) {
-            return;
-        }
-        for fingerprint in fingerprints {
-            self.index.remove(*fingerprint, taken.id);
-        }
-        self.work += fingerprints.len() as u64;
-        if are_last && taken.is_gone {
-            self.ids.release(taken.id);
-        }
-    }
+    // ---- work ---------------------------------------------------------------------------------------------
 
     /// How much has been done so far.
     pub(crate) fn work(&self) -> u64 {
-        self.work
+        self.work.get()
+    }
+
+    /// Counts that so much has been done.
+    fn worked(&self, much: u64) {
+        self.work.set(self.work.get() + much);
+    }
+
+    /// Counts that so much has been looked at.
+    pub(crate) fn looked_at(&self, much: usize) {
+        self.worked(much as u64);
+    }
+
+    /// The weight of the heaviest group that there has been.
+    pub(crate) fn heaviest(&self) -> u64 {
+        self.heaviest
+    }
+
+    /// Whether a group has so many families and series that it takes long to replace it, or to take it out.
+    pub(crate) fn is_heavy(&self, key: &GroupingKey, few: u64) -> bool {
+        self.groups.get(key).is_some_and(|group| group.weight() > few)
+    }
+
+    /// How much these groups have, all together.
+    pub(crate) fn weight_of<'k>(&self, keys: impl Iterator<Item = &'k GroupingKey>) -> u64 {
+        let groups = keys.filter_map(|key| self.groups.get(key));
+        groups.map(Group::weight).sum()
+    }
+
+    /// Whether it takes long to put this into a group, for what the group has already.
+    fn replaces_much(
+        &self,
+        key: &GroupingKey,
+        group: &Group,
+        mode: PushMode,
+        prepared: &Prepared<'_>,
+        few: u64,
+    ) -> bool {
+        if group.weight() <= few {
+            return false;
+        }
+        if mode == PushMode::ReplaceGroup || group.families.len() as u64 > few {
+            return true;
+        }
+        self.weight_under(key, prepared) > few
+    }
+
+    /// How much a group has of the families of a push.
+    pub(crate) fn weight_under(&self, key: &GroupingKey, prepared: &Prepared<'_>) -> u64 {
+        let old = prepared.families.iter();
+        let old = old.map(|family| weight(1, self.size_of_fragment(key, family.name)));
+        old.sum()
     }
 
     // ---- checks -------------------------------------------------------------------------------------------
 
-    /// Checks a push against what is stored.
+    /// Checks a push against what is stored. One of up to a `few` families and series, which replaces no more than that,
+    /// is checked in little time.
     pub(crate) fn admit(
         &self,
         preparer: &Preparer,
         key: &GroupingKey,
         mode: PushMode,
         prepared: &Prepared<'_>,
-    ) -> Result<(), Inconsistency> {
+        few: u64,
+    ) -> Result<(), Hindrance> {
         let group = self.groups.get(key);
         if group.is_some_and(|group| group.expects(trace(mode, prepared))) {
             return Ok(());
+        }
+        if group.is_some_and(|group| self.replaces_much(key, group, mode, prepared, few)) {
+            return Err(Hindrance::Heavy);
         }
         let checks = Checks {
             preparer,
@@ -307,7 +359,7 @@ impl State {
             };
             checks.check_names(family, stored)?;
             if Checks::has_new_series(family, stored) {
-                self.check_series(&checks, own, family)?;
+                self.check_series(&checks, own, family, few)?;
             }
         }
         Ok(())
@@ -318,18 +370,26 @@ impl State {
         checks: &Checks<'_>,
         own: Option<GroupId>,
         family: &PreparedFamily<'_>,
-    ) -> Result<(), Inconsistency> {
+        few: u64,
+    ) -> Result<(), Hindrance> {
         let prepared = checks.incoming.prepared;
-        for (position, fingerprint) in prepared.fingerprints(family).iter().enumerate() {
+        let fingerprints = prepared.fingerprints(family);
+        self.worked(fingerprints.len() as u64);
+        let (mut all, mut looks) = (Vec::new(), 0);
+        for (position, fingerprint) in fingerprints.iter().enumerate() {
             for holder in self.other_owners(own, *fingerprint) {
-                let text = prepared.text(family);
-                let series = series_of(family.name, family.metric_type, text)
-                    .get(position)
-                    .copied();
-                if let Some(series) = series
+                looks += 1;
+                let bytes = checks.bytes_of(holder, family.name);
+                if few < u64::MAX && (looks > MOST_LOOKS || bytes > LONGEST_LOOK_BYTES) {
+                    return Err(Hindrance::Heavy);
+                }
+                if all.is_empty() {
+                    all = series_of(family.name, family.metric_type, prepared.text(family));
+                }
+                if let Some(series) = all.get(position)
                     && checks.holds(holder, family.name, series)
                 {
-                    return Err(duplicate(family.name, series, holder));
+                    return Err(duplicate(family.name, series, holder).into());
                 }
             }
         }
@@ -349,6 +409,7 @@ impl State {
 
     /// A group other than `key` that seems to have the series of this fingerprint.
     pub(crate) fn likely_holder(&self, key: &GroupingKey, fingerprint: Fingerprint) -> Option<&GroupingKey> {
+        self.worked(1);
         self.other_owners(None, fingerprint).find(|holder| *holder != key)
     }
 
@@ -369,7 +430,8 @@ impl State {
             && let Some(group) = self.groups.get(key)
             && !self.accounts.counts(group.id)
         {
-            self.accounts.enter(group.id, key, self.size_of(key, group));
+            self.worked(self.accounts.limits().quotas.len() as u64);
+            self.accounts.enter(group.id, key, group.size);
         }
     }
 
@@ -383,11 +445,6 @@ impl State {
         }
     }
 
-    fn size_of(&self, key: &GroupingKey, group: &Group) -> Size {
-        let sizes = group.families.iter().map(|name| self.size_of_fragment(key, name));
-        sizes.fold(Size::default(), |sum, size| sum.moved(Size::default(), size))
-    }
-
     fn size_of_fragment(&self, key: &GroupingKey, name: &str) -> Size {
         let fragment = self.families.get(name).and_then(|family| family.find(key));
         fragment.map_or(Size::default(), |(leaf, position)| {
@@ -397,22 +454,7 @@ impl State {
 
     /// Checks what a push brings against the limit on one push.
     pub(crate) fn check_push(&self, prepared: &Prepared<'_>) -> Result<(), Exceeded> {
-        let Some(max) = self.accounts.limits().max_push_series else {
-            return Ok(());
-        };
-        // Without the times, which no push brings.
-        let times = [PUSH_TIME, PUSH_FAILURE_TIME];
-        let times = times.into_iter().filter(|name| prepared.get(name).is_some());
-        let found = prepared.size().series.saturating_sub(times.count() as u64);
-        if found <= max {
-            return Ok(());
-        }
-        Err(Exceeded {
-            limited: Limited::PushSeries,
-            max,
-            found,
-            selector: None,
-        })
+        check_push(self.accounts.limits(), prepared)
     }
 
     /// Checks what a push is going to store against the limits.
@@ -433,7 +475,7 @@ impl State {
             return Ok(());
         }
         let growth = Growth {
-            before: group.map(|group| self.size_of(key, group)),
+            before: group.map(|group| group.size),
             after: self.size_after(preparer, key, mode, prepared),
         };
         self.accounts.check(groups, self.size, &quotas, growth)
@@ -452,7 +494,7 @@ impl State {
             let failure = failure.map_or(Size::default(), |failure| failure.size());
             return prepared.size().moved(Size::default(), failure);
         };
-        let mut size = self.size_of(key, group);
+        let mut size = group.size;
         for family in &prepared.families {
             size = size.moved(self.size_of_fragment(key, family.name), family.size());
         }
@@ -464,6 +506,26 @@ impl State {
         }
         size
     }
+}
+
+/// Checks what a push brings against the limit on one push.
+pub(crate) fn check_push(limits: &Limits, prepared: &Prepared<'_>) -> Result<(), Exceeded> {
+    let Some(max) = limits.max_push_series else {
+        return Ok(());
+    };
+    // Without the times, which no push brings.
+    let times = [PUSH_TIME, PUSH_FAILURE_TIME];
+    let times = times.into_iter().filter(|name| prepared.get(name).is_some());
+    let found = prepared.size().series.saturating_sub(times.count() as u64);
+    if found <= max {
+        return Ok(());
+    }
+    Err(Exceeded {
+        limited: Limited::PushSeries,
+        max,
+        found,
+        selector: None,
+    })
 }
 
 /// The failure time of a group that is new with this push: never, unless the push says when.

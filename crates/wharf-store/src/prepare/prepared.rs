@@ -8,7 +8,7 @@ use wharf_model::{Denied, MetricType};
 
 use crate::parts::{FamilyParts, Shape};
 use crate::series::Fingerprint;
-use crate::size::Size;
+use crate::size::{Size, weight};
 use crate::{PushError, UnixNanos, is_time};
 
 /// The fragments that a push makes, sorted by family name, each name once.
@@ -102,6 +102,12 @@ impl PreparedFamily<'_> {
         }
     }
 
+    /// Bytes of help, and of what text cannot say.
+    fn bytes_beside_text(&self) -> usize {
+        let exact = self.exact.as_ref().map_or(0, |exact| exact.len());
+        exact + self.help.as_ref().map_or(0, |help| help.len())
+    }
+
     /// How much it is: lines, and bytes of text and of what text cannot say.
     pub(crate) fn size(&self) -> Size {
         let exact = self.exact.as_ref().map_or(0, |exact| exact.len());
@@ -178,6 +184,22 @@ impl<'a> Prepared<'a> {
     pub(crate) fn size(&self) -> Size {
         let sizes = self.families.iter().map(PreparedFamily::size);
         sizes.fold(Size::default(), |sum, size| sum.moved(Size::default(), size))
+    }
+
+    /// How much there is to do to store it, in the units of [`Store::longest_hold`](crate::Store::longest_hold).
+    pub(crate) fn weight(&self) -> u64 {
+        self.weight_of_text() + self.fingerprints.len() as u64
+    }
+
+    /// The same without the index.
+    pub(crate) fn weight_of_text(&self) -> u64 {
+        let more = self.families.iter().map(PreparedFamily::bytes_beside_text);
+        let bytes = self.text.len() + more.sum::<usize>();
+        let size = Size {
+            bytes: bytes as u64,
+            ..Size::default()
+        };
+        weight(self.families.len(), size)
     }
 
     /// The fingerprints of its metrics, in the order of the lines.

@@ -19,13 +19,15 @@ use crate::lifetime::Lifetime;
 use crate::memory::family_names::FamilyNames;
 use crate::memory::leaf::FragmentView;
 use crate::memory::leaves::Leaves;
-use crate::memory::state::State;
+use crate::memory::state::{Families, State};
 use crate::mode::PushMode;
 use crate::record;
 use crate::write::lock::Lock;
 
 /// Groups that are taken at a time.
 const AT_A_TIME: usize = 64;
+/// And families of all of them, unless one group has more.
+const MOST_FAMILIES: usize = 1024;
 /// When the records of those have so many bytes, the others are left for the next time.
 const ENOUGH_BYTES: usize = 1 << 20;
 
@@ -54,7 +56,7 @@ impl Iterator for Images<'_> {
 
     fn next(&mut self) -> Option<Vec<u8>> {
         if self.records.len() == 0 {
-            let taken = Taken::of(&self.lock.hold().state, self.last.take());
+            let taken = Taken::of(self.lock, self.last.take());
             let records = taken.records();
             let last = records
                 .len()
@@ -84,14 +86,41 @@ struct Group {
 
 impl Taken {
     /// The first groups beyond a key.
-    fn of(state: &State, last: Option<GroupingKey>) -> Self {
+    fn of(lock: &Lock, last: Option<GroupingKey>) -> Self {
+        let guarded = lock.hold();
+        let mut taken = Self::groups_of(&guarded.state, last);
+        if taken
+            .groups
+            .first()
+            .is_none_or(|first| first.names.len() <= MOST_FAMILIES)
+        {
+            guarded
+                .state
+                .looked_at(taken.groups.iter().map(|group| group.names.len()).sum());
+            taken.find_leaves(guarded.state.families());
+            return taken;
+        }
+        // Too many to be looked up while others wait. Who changes something of them meanwhile has to copy it.
+        let families = guarded.state.families().clone();
+        drop(guarded);
+        taken.find_leaves(&families);
+        taken
+    }
+
+    /// The groups, before it is known where their fragments are.
+    fn groups_of(state: &State, last: Option<GroupingKey>) -> Self {
         let mut taken = Self::default();
+        let mut families = 0;
         for (key, family_names) in state.groups_above(last).take(AT_A_TIME) {
+            families += family_names.len();
+            if families > MOST_FAMILIES && !taken.groups.is_empty() {
+                break;
+            }
             let before = taken.groups.last().map(|group| &group.names);
             let names = match before {
                 Some(names) if is_same(names, family_names) => Arc::clone(names),
                 // A copy, for names are forgotten by the count of those who share them.
-                _ => Arc::from(&**family_names),
+                _ => family_names.names(),
             };
             taken.groups.push(Group {
                 key: key.clone(),
@@ -99,21 +128,24 @@ impl Taken {
                 names,
             });
         }
-        let ends = taken.groups.first().zip(taken.groups.last());
+        taken
+    }
+
+    fn find_leaves(&mut self, families: &Families) {
+        let ends = self.groups.first().zip(self.groups.last());
         let Some((first, last)) = ends.map(|(first, last)| (&first.key, &last.key)) else {
-            return taken;
+            return;
         };
-        for group in taken.groups.chunk_by(has_same_families) {
+        for group in self.groups.chunk_by(has_same_families) {
             for name in group.iter().take(1).flat_map(|group| &*group.names) {
-                if let Some(family) = state.families().get(name)
-                    && !taken.families.contains_key(name)
+                if let Some(family) = families.get(name)
+                    && !self.families.contains_key(name)
                 {
                     let leaves = family.leaves_of(first, last);
-                    taken.families.insert(Arc::clone(name), leaves);
+                    self.families.insert(Arc::clone(name), leaves);
                 }
             }
         }
-        taken
     }
 
     /// The records of the first of these groups, one at least.

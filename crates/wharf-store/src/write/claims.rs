@@ -5,10 +5,13 @@
 //! been quicker too often, these wait as well. Nobody waits for a claim of another group, and nobody holds the store's
 //! lock while he waits.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use wharf_model::GroupingKey;
+
+type Claimed = HashMap<GroupingKey, bool>;
 
 /// The groups that are claimed.
 #[derive(Debug, Default)]
@@ -17,32 +20,23 @@ pub(crate) struct Claims {
     count: AtomicUsize,
     /// Number of groups that nobody else may push to.
     closed: AtomicUsize,
-    claimed: Mutex<Vec<Claimed>>,
+    /// Whether each of them is closed.
+    claimed: Mutex<Claimed>,
     given_back: Condvar,
-}
-
-#[derive(Debug)]
-struct Claimed {
-    key: GroupingKey,
-    is_closed: bool,
 }
 
 impl Claims {
     /// Claims groups as soon as nobody else has a claim on one of them.
     pub(crate) fn claim<'k>(&self, keys: impl Iterator<Item = &'k GroupingKey> + Clone) -> Claim<'_> {
         let mut claimed = self.lock();
-        while claimed
-            .iter()
-            .any(|claimed| keys.clone().any(|key| *key == claimed.key))
-        {
+        while keys.clone().any(|key| claimed.contains_key(key)) {
             claimed = wait(&self.given_back, claimed);
         }
         let mut own: Vec<GroupingKey> = keys.cloned().collect();
         own.sort_unstable();
         own.dedup();
-        let is_closed = false;
         self.count.fetch_add(own.len(), Ordering::AcqRel);
-        claimed.extend(own.iter().cloned().map(|key| Claimed { key, is_closed }));
+        claimed.extend(own.iter().cloned().map(|key| (key, false)));
         Claim { claims: self, own }
     }
 
@@ -51,10 +45,7 @@ impl Claims {
     pub(crate) fn would_wait(&self, key: &GroupingKey, claims: bool) -> bool {
         let count = if claims { &self.count } else { &self.closed };
         count.load(Ordering::Acquire) > 0
-            && self
-                .lock()
-                .iter()
-                .any(|claimed| (claims || claimed.is_closed) && claimed.key == *key)
+            && self.lock().get(key).is_some_and(|is_closed| claims || *is_closed)
     }
 
     /// Waits while somebody has closed the group. Costs a look at a number while nobody has closed any.
@@ -63,20 +54,17 @@ impl Claims {
             return;
         }
         let mut claimed = self.lock();
-        while claimed
-            .iter()
-            .any(|claimed| claimed.is_closed && claimed.key == *key)
-        {
+        while claimed.get(key).copied().unwrap_or(false) {
             claimed = wait(&self.given_back, claimed);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Claimed>> {
+    fn lock(&self) -> MutexGuard<'_, Claimed> {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn wait<'g>(given_back: &Condvar, guard: MutexGuard<'g, Vec<Claimed>>) -> MutexGuard<'g, Vec<Claimed>> {
+fn wait<'g>(given_back: &Condvar, guard: MutexGuard<'g, Claimed>) -> MutexGuard<'g, Claimed> {
     given_back.wait(guard).unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -88,12 +76,18 @@ pub(crate) struct Claim<'c> {
 }
 
 impl Claim<'_> {
+    /// The same of all groups.
+    pub(crate) fn close_all(&self) {
+        for key in &self.own {
+            self.close(key);
+        }
+    }
+
     /// Nobody else changes the group from now on, but for those who are about to.
     pub(crate) fn close(&self, key: &GroupingKey) {
         let mut claimed = self.claims.lock();
-        let own = claimed.iter_mut().find(|claimed| claimed.key == *key);
-        if let Some(own) = own.filter(|own| !own.is_closed) {
-            own.is_closed = true;
+        if let Some(is_closed) = claimed.get_mut(key).filter(|is_closed| !**is_closed) {
+            *is_closed = true;
             self.claims.closed.fetch_add(1, Ordering::AcqRel);
         }
     }
@@ -102,13 +96,11 @@ impl Claim<'_> {
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         let mut claimed = self.claims.lock();
-        claimed.retain(|claimed| {
-            let is_own = self.own.binary_search(&claimed.key).is_ok();
-            if is_own && claimed.is_closed {
+        for key in &self.own {
+            if claimed.remove(key) == Some(true) {
                 self.claims.closed.fetch_sub(1, Ordering::AcqRel);
             }
-            !is_own
-        });
+        }
         self.claims.count.fetch_sub(self.own.len(), Ordering::AcqRel);
         drop(claimed);
         self.claims.given_back.notify_all();

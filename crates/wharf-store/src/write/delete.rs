@@ -1,6 +1,7 @@
 //! Deletion: of groups by key or by selector, of families, of everything.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use wharf_model::{Choice, Effort, GroupingKey, Stopped};
 
@@ -10,12 +11,17 @@ use crate::memory::state::State;
 use crate::record::{self, Several};
 use crate::store::Store;
 use crate::write::commit::Commit;
+use crate::write::local::Local;
+use crate::write::lock::let_others;
 use crate::write::shared::Op;
 use crate::write::writer::Writer;
 use crate::{PushError, UnixNanos};
 
 /// To find a family of a group.
 const FIND_STEPS: u64 = 256;
+
+/// Groups that are deleted as one change, or lose a family. Each is changed by itself in the end, under the lock.
+const MOST_AT_ONCE: usize = 10_000;
 
 impl Store {
     /// Removes the group of exactly this key; whether there was one.
@@ -35,16 +41,24 @@ impl Store {
         // overtake it.
         let record = local.has_ledger().then(|| record::delete(key));
         let keys = std::slice::from_ref(key);
-        let (without, mut guarded) = self.hold_without(keys, None);
-        let change = Change::Delete {
-            keys: Cow::Borrowed(keys),
-            by: By::Request,
-            without,
-        };
-        let (applied, commit) = local.change_one(&mut guarded, &self.preparer, record, change)?;
+        let by = By::Request;
+        let mut guarded = self.lock();
+        if !guarded.state.is_heavy(key, self.few) {
+            let keys = Cow::Borrowed(keys);
+            let change = Change::Delete { keys, by };
+            let (applied, commit) =
+                local.change_one(&mut guarded, &self.preparer, record.as_deref(), change)?;
+            return Ok((applied.groups > 0, commit));
+        }
         drop(guarded);
-        self.forget_series(applied.taken);
-        Ok((applied.groups > 0, commit))
+        let record = record.map(Arc::new);
+        let mut existed = false;
+        let deleted = self.change_aside(local, keys, |drafting| {
+            existed = drafting.delete(keys, by).groups > 0;
+            Ok(record.clone())
+        });
+        let commit = deleted.map_err(|(_, error)| error)?;
+        Ok((existed, commit))
     }
 
     /// Removes all groups at once; how many there were.
@@ -61,7 +75,8 @@ impl Store {
         };
         let record = local.has_ledger().then(record::wipe);
         let mut guarded = self.lock();
-        let (applied, commit) = local.change_one(&mut guarded, &self.preparer, record, Change::Wipe)?;
+        let (applied, commit) =
+            local.change_one(&mut guarded, &self.preparer, record.as_deref(), Change::Wipe)?;
         Ok((applied.groups, commit))
     }
 
@@ -86,63 +101,57 @@ impl Store {
             record.delete_families(key, names.iter().copied());
             record.finish()
         });
-        let change = Change::DeleteFamilies {
-            keys: Cow::Borrowed(std::slice::from_ref(key)),
-            names: names.to_vec(),
-            by: By::Request,
-        };
+        let keys = std::slice::from_ref(key);
+        let by = By::Request;
         let mut guarded = self.lock();
-        let (applied, commit) = local.change_one(&mut guarded, &self.preparer, record, change)?;
-        Ok((applied.families, commit))
+        if !guarded.state.is_heavy(key, self.few) {
+            let change = Change::DeleteFamilies {
+                keys: Cow::Borrowed(keys),
+                names: names.to_vec(),
+                by,
+            };
+            let (applied, commit) =
+                local.change_one(&mut guarded, &self.preparer, record.as_deref(), change)?;
+            return Ok((applied.families, commit));
+        }
+        drop(guarded);
+        let record = record.map(Arc::new);
+        let mut families = 0;
+        let deleted = self.change_aside(local, keys, |drafting| {
+            families = drafting.delete_families(keys, names, by).families;
+            Ok(record.clone())
+        });
+        let commit = deleted.map_err(|(_, error)| error)?;
+        Ok((families, commit))
     }
 
-    /// Removes a family from those of these groups that have it, as [`Self::matching_with_family`] gives them: from all of
-    /// them, or from none. The keys of those that had it.
+    /// Removes a family from those of these groups that have it, as [`Self::matching_with_family`] gives them. The keys of
+    /// those that had it.
     ///
-    /// A group that was pushed meanwhile, so that it is not old enough any more, keeps it. The lock is held while the
-    /// family is removed, and the ledger has it as one record.
+    /// A group that was pushed meanwhile, so that it is not old enough any more, keeps it. Up to 10,000 groups lose it at once,
+    /// or none does, and the ledger has it as one record; of more, as many at a time.
     ///
     /// # Errors
-    /// [`PushError::Unavailable`] if the ledger takes nothing.
+    /// [`PushError::Unavailable`] if the ledger takes nothing; of more than 10,000 groups, some may have lost it then.
     pub fn delete_family_of(
         &self,
-        mut keys: Vec<GroupingKey>,
+        keys: Vec<GroupingKey>,
         pushed_before: Option<UnixNanos>,
         family: &str,
     ) -> Result<(Vec<GroupingKey>, Commit), PushError> {
-        let mut guarded = self.lock();
-        keys.retain(|key| {
-            let state = &guarded.state;
-            is_old(state, key, pushed_before)
-                && state
-                    .family_names(key)
-                    .is_some_and(|family_names| family_names.has(family))
-        });
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
-                drop(guarded);
                 let names = || vec![family.to_owned()];
                 let commit = shared.change_all(&keys, || Op::DeleteFamilies { names: names() })?;
                 return Ok((keys, commit));
             }
         };
-        // Also if there are none, see `delete_groups`.
-        let record = local.has_ledger().then(|| {
-            let mut record = Several::new();
-            for key in &keys {
-                record.delete_families(key, [family].into_iter());
-            }
-            record.finish()
-        });
-        let change = Change::DeleteFamilies {
-            keys: Cow::Borrowed(&keys),
-            names: vec![family],
-            by: By::Selector,
+        let loses = |state: &State, key: &GroupingKey| {
+            let family_names = state.family_names(key);
+            is_old(state, key, pushed_before) && family_names.is_some_and(|names| names.has(family))
         };
-        let (_, commit) = local.change_one(&mut guarded, &self.preparer, record, change)?;
-        drop(guarded);
-        Ok((keys, commit))
+        self.delete_in_steps(local, &keys, loses, Losing::Family(family))
     }
 
     /// The groups that [`Self::matching`] gives and that have a family, its times aside.
@@ -179,16 +188,16 @@ impl Store {
         self.snapshot().keys_matching(choice, pushed_before, effort)
     }
 
-    /// Removes these groups, as [`Self::matching`] gives them: all of them, or none. The keys of those that are gone.
+    /// Removes these groups, as [`Self::matching`] gives them. The keys of those that are gone.
     ///
-    /// A group that was pushed meanwhile, so that it is not old enough any more, stays. The lock is held while the
-    /// groups are removed, and the ledger has it as one record.
+    /// A group that was pushed meanwhile, so that it is not old enough any more, stays. Up to 10,000 groups go at once, or none
+    /// does, and the ledger has it as one record; of more, as many at a time.
     ///
     /// # Errors
-    /// [`PushError::Unavailable`] if the ledger takes nothing.
+    /// [`PushError::Unavailable`] if the ledger takes nothing; of more than 10,000 groups, some may be gone then.
     pub fn delete_groups(
         &self,
-        mut keys: Vec<GroupingKey>,
+        keys: Vec<GroupingKey>,
         pushed_before: Option<UnixNanos>,
     ) -> Result<(Vec<GroupingKey>, Commit), PushError> {
         let local = match &self.writer {
@@ -199,34 +208,101 @@ impl Store {
                 return Ok((keys, commit));
             }
         };
-        let (without, mut guarded) = loop {
-            let (without, guarded) = self.hold_without(&keys, None);
-            let is_old = |key: &GroupingKey| is_old(&guarded.state, key, pushed_before);
-            keys.retain(is_old);
-            let large = without.iter().flat_map(|without| without.keys());
-            // One of them may have been pushed meanwhile, and stays then.
-            if large.clone().all(|key| keys.binary_search(key).is_ok()) {
-                break (without, guarded);
-            }
-        };
-        // Also if there are none: the end of one may still be on the way to the disk, and this answer must not
+        let loses = |state: &State, key: &GroupingKey| is_old(state, key, pushed_before);
+        self.delete_in_steps(local, &keys, loses, Losing::Group)
+    }
+
+    /// Takes something from groups, so many at a time as go together; those that had it.
+    fn delete_in_steps(
+        &self,
+        local: &Local,
+        keys: &[GroupingKey],
+        loses: impl Fn(&State, &GroupingKey) -> bool,
+        losing: Losing<'_>,
+    ) -> Result<(Vec<GroupingKey>, Commit), PushError> {
+        // One step also if there are none: the end of one may still be on the way to the disk, and this answer must not
         // overtake it.
-        let record = local.has_ledger().then(|| {
-            let mut record = Several::new();
-            for key in &keys {
-                record.delete(key);
-            }
-            record.finish()
-        });
-        let change = Change::Delete {
-            keys: Cow::Borrowed(&keys),
-            by: By::Selector,
-            without,
+        let (first, rest) = keys.split_at(keys.len().min(MOST_AT_ONCE));
+        let (mut gone, mut commit) = self.delete_step(local, first, &loses, losing)?;
+        for keys in rest.chunks(MOST_AT_ONCE) {
+            let_others();
+            // When the last one is safe, so are those before it.
+            let (more, last) = self.delete_step(local, keys, &loses, losing)?;
+            gone.extend(more);
+            commit = last;
+        }
+        Ok((gone, commit))
+    }
+
+    fn delete_step(
+        &self,
+        local: &Local,
+        keys: &[GroupingKey],
+        loses: &impl Fn(&State, &GroupingKey) -> bool,
+        losing: Losing<'_>,
+    ) -> Result<(Vec<GroupingKey>, Commit), PushError> {
+        let filter = |state: &State| {
+            let keys = keys.iter().filter(|key| loses(state, key));
+            keys.cloned().collect::<Vec<_>>()
         };
-        let (applied, commit) = local.change_one(&mut guarded, &self.preparer, record, change)?;
-        drop(guarded);
-        self.forget_series(applied.taken);
-        Ok((keys, commit))
+        let by = By::Selector;
+        if keys.len() as u64 <= self.few {
+            let mut guarded = self.lock();
+            if guarded.state.weight_of(keys.iter()) <= self.few {
+                let keys = filter(&guarded.state);
+                let record = local.has_ledger().then(|| losing.record(&keys));
+                let change = losing.change(&keys, by);
+                let (_, commit) =
+                    local.change_one(&mut guarded, &self.preparer, record.as_deref(), change)?;
+                drop(guarded);
+                return Ok((keys, commit));
+            }
+        }
+        let mut gone = Vec::new();
+        let deleted = self.change_aside(local, keys, |drafting| {
+            gone = filter(drafting.state());
+            match losing {
+                Losing::Group => drop(drafting.delete(&gone, by)),
+                Losing::Family(name) => drop(drafting.delete_families(&gone, &[name], by)),
+            }
+            Ok(local.has_ledger().then(|| Arc::new(losing.record(&gone))))
+        });
+        let commit = deleted.map_err(|(_, error)| error)?;
+        Ok((gone, commit))
+    }
+}
+
+/// What groups lose.
+#[derive(Clone, Copy)]
+enum Losing<'n> {
+    Group,
+    Family(&'n str),
+}
+
+impl<'n> Losing<'n> {
+    fn record(self, keys: &[GroupingKey]) -> Vec<u8> {
+        let mut record = Several::new();
+        for key in keys {
+            match self {
+                Self::Group => record.delete(key),
+                Self::Family(name) => record.delete_families(key, [name].into_iter()),
+            }
+        }
+        record.finish()
+    }
+
+    fn change<'c>(self, keys: &'c [GroupingKey], by: By) -> Change<'c>
+    where
+        'n: 'c,
+    {
+        let keys = Cow::Borrowed(keys);
+        match self {
+            Self::Group => Change::Delete { keys, by },
+            Self::Family(name) => {
+                let names = vec![name];
+                Change::DeleteFamilies { keys, names, by }
+            }
+        }
     }
 }
 

@@ -1,16 +1,18 @@
 //! The end of groups whose time is over.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_model::GroupingKey;
 
 use crate::change::{Cause, Change};
-use crate::effect::By;
+use crate::effect::{By, Facts};
+use crate::fold::Intent;
 use crate::lifetime::Lifetime;
 use crate::mode::PushMode;
 use crate::prepare::Prepared;
-use crate::record::{self, Several};
+use crate::record::Several;
 use crate::store::Store;
 use crate::write::local::Local;
 use crate::write::lock::let_others;
@@ -115,9 +117,8 @@ impl Store {
             lifetime: Some(lifetime),
             prepared: Prepared::default(),
             cause: Cause::Lifetime,
-            without: None,
         });
-        let (_, commit) = local.change(&mut guarded, &self.preparer, record, changes)?;
+        let (_, commit) = local.change(&mut guarded, &self.preparer, record.as_deref(), changes)?;
         drop(commit);
         Ok(())
     }
@@ -129,103 +130,94 @@ impl Store {
         if due.is_empty() {
             return Ok(false);
         }
-        let large = due.iter().find(|(key, _)| {
-            let key = std::slice::from_ref(key);
-            guarded.state.has_large(key, self.few_families)
-        });
-        if let Some((key, lifetime)) = large {
-            drop(guarded);
-            self.expire_large(local, key, *lifetime, now, expired)?;
-            return Ok(true);
-        }
-        let mode = PushMode::ReplaceGroup;
-        let record = local.has_ledger().then(|| {
-            let mut record = Several::new();
-            for (key, lifetime) in &due {
-                if lifetime.ttl.keep_times {
-                    record.put(key, mode, None, Prepared::default().parts());
-                } else {
-                    record.delete(key);
-                }
-            }
-            record.finish()
-        });
         let has_more = due.len() == EXPIRED_AT_ONCE;
-        let (kept, gone): (Vec<_>, Vec<_>) =
-            due.into_iter().partition(|(_, lifetime)| lifetime.ttl.keep_times);
-        let mut gone: Vec<GroupingKey> = gone.into_iter().map(|(key, _)| key).collect();
-        gone.sort_unstable();
-        let emptied = kept.iter().map(|(key, _)| Change::Put {
+        if guarded.state.weight_of(due.iter().map(|(key, _)| key)) > self.few {
+            drop(guarded);
+            self.expire_aside(local, due, now, expired)?;
+            return Ok(has_more);
+        }
+        let (record, kept, gone) = split(local, due);
+        let emptied = kept.iter().map(|key| Change::Put {
             key: Cow::Borrowed(key),
-            mode,
+            mode: PushMode::ReplaceGroup,
             lifetime: None,
             prepared: Prepared::default(),
             cause: Cause::Expiry,
-            without: None,
         });
         let deleted = Change::Delete {
             keys: Cow::Borrowed(&gone),
             by: By::Expiry,
-            without: None,
         };
         let changes = emptied.chain([deleted]);
         // Nobody waits for it.
-        let (_, commit) = local.change(&mut guarded, &self.preparer, record, changes)?;
+        let (_, commit) = local.change(&mut guarded, &self.preparer, record.as_deref(), changes)?;
         drop(commit);
         drop(guarded);
         expired.kept_times += kept.len();
-        expired.deleted.append(&mut gone);
+        expired.deleted.extend(gone);
         Ok(has_more)
     }
 
-    /// A group of very many families.
-    fn expire_large(
+    /// The same of groups that have much.
+    fn expire_aside(
         &self,
         local: &Local,
-        key: &GroupingKey,
-        lifetime: Lifetime,
+        mut due: Vec<(GroupingKey, Lifetime)>,
         now: UnixNanos,
         expired: &mut Expired,
     ) -> Result<(), PushError> {
-        let keys = std::slice::from_ref(key);
-        let nothing = Prepared::default();
-        let keeps_times = lifetime.ttl.keep_times;
-        let (without, mut guarded) = self.hold_without(keys, keeps_times.then_some(&nothing));
-        let still = guarded.state.lifetimes().get(key);
-        if still.is_none_or(|still| still.expires_at > now || still.ttl.keep_times != keeps_times) {
-            // It was pushed meanwhile, and is looked at again if it is due.
-            return Ok(());
-        }
-        let mode = PushMode::ReplaceGroup;
-        let (record, change) = if keeps_times {
-            let change = Change::Put {
-                key: Cow::Borrowed(key),
-                mode,
-                lifetime: None,
-                prepared: Prepared::default(),
-                cause: Cause::Expiry,
-                without,
-            };
-            (record::put(key, mode, None, nothing.parts()), change)
-        } else {
-            let change = Change::Delete {
-                keys: Cow::Borrowed(keys),
-                by: By::Expiry,
-                without,
-            };
-            (record::delete(key), change)
-        };
-        let record = local.has_ledger().then_some(record);
-        let (applied, commit) = local.change_one(&mut guarded, &self.preparer, record, change)?;
+        due.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let keys: Vec<GroupingKey> = due.into_iter().map(|(key, _)| key).collect();
+        let (mut kept, mut gone) = (Vec::new(), Vec::new());
+        let changed = self.change_aside(local, &keys, |drafting| {
+            let lifetimes = drafting.state().lifetimes();
+            let due = keys.iter().filter_map(|key| {
+                // Some may have been pushed meanwhile.
+                let lifetime = lifetimes.get(key)?;
+                (lifetime.expires_at <= now).then(|| (key.clone(), lifetime))
+            });
+            let record;
+            (record, kept, gone) = split(local, due.collect());
+            for key in &kept {
+                drafting.empty(&Intent {
+                    key,
+                    mode: PushMode::ReplaceGroup,
+                    delta: Prepared::default(),
+                    lifetime: None,
+                    facts: Facts::NONE,
+                })?;
+            }
+            drop(drafting.delete(&gone, By::Expiry));
+            Ok(record.map(Arc::new))
+        });
         // Nobody waits for it.
-        drop(commit);
-        drop(guarded);
-        self.forget_series(applied.taken);
-        if keeps_times {
-            expired.kept_times += 1;
-        } else {
-            expired.deleted.push(key.clone());
-        }
+        drop(changed.map_err(|(_, error)| error)?);
+        expired.kept_times += kept.len();
+        expired.deleted.append(&mut gone);
         Ok(())
     }
+}
+
+/// The record of the end of groups, those that keep their times, and those that go, sorted by key.
+fn split(
+    local: &Local,
+    due: Vec<(GroupingKey, Lifetime)>,
+) -> (Option<Vec<u8>>, Vec<GroupingKey>, Vec<GroupingKey>) {
+    let record = local.has_ledger().then(|| {
+        let mut record = Several::new();
+        for (key, lifetime) in &due {
+            if lifetime.ttl.keep_times {
+                let nothing = Prepared::default();
+                record.put(key, PushMode::ReplaceGroup, None, nothing.parts());
+            } else {
+                record.delete(key);
+            }
+        }
+        record.finish()
+    });
+    let (kept, gone): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, lifetime)| lifetime.ttl.keep_times);
+    let keys = |groups: Vec<(GroupingKey, Lifetime)>| groups.into_iter().map(|(key, _)| key).collect();
+    let (kept, mut gone): (Vec<GroupingKey>, Vec<GroupingKey>) = (keys(kept), keys(gone));
+    gone.sort_unstable();
+    (record, kept, gone)
 }

@@ -8,18 +8,22 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use wharf_ledger::{CheckpointError, Health, Ledger, Sequence};
+use wharf_ledger::{AppendError, CheckpointError, Framed, Health, Ledger, Sequence, Ticket};
 
 use crate::change::Change;
 use crate::effect::Effects;
 use crate::feed::Feed;
-use crate::memory::state::{Applied, Before, State, Taken, Tell};
+use crate::memory::state::{Applied, Before, Former, Leftovers, Ready, State, Tell};
 use crate::prepare::Preparer;
 use crate::read::images::Images;
+use crate::write::clear::clear_up;
 use crate::write::commit::{Commit, unavailable};
-use crate::write::lock::{Guarded, Lock};
+use crate::write::lock::{Guarded, Lock, let_others};
 use crate::write::undo::Undo;
 use crate::{PushError, Revision};
+
+/// So much is taken back under one hold of the lock, and one change more.
+const TAKEN_BACK_AT_ONCE: u64 = 1024;
 
 /// Changes in memory, and in a ledger once it has been attached.
 #[derive(Debug, Default)]
@@ -35,8 +39,6 @@ pub(crate) struct Done {
     pub(crate) groups: usize,
     /// How many families they lost.
     pub(crate) families: usize,
-    /// Groups whose series are still in the index: [`Store::forget_series`](crate::Store::forget_series) has to follow.
-    pub(crate) taken: Vec<Taken>,
 }
 
 /// The ledger, and how changes depend on it.
@@ -78,7 +80,7 @@ impl Local {
         &self,
         guarded: &mut Guarded,
         preparer: &Preparer,
-        record: Option<Vec<u8>>,
+        record: Option<&[u8]>,
         changes: impl IntoIterator<Item = Change<'c>>,
     ) -> Result<(Done, Commit), PushError> {
         let commit = self.append(guarded, record)?;
@@ -91,16 +93,10 @@ impl Local {
         &self,
         guarded: &mut Guarded,
         preparer: &Preparer,
-        record: Option<Vec<u8>>,
+        record: Option<&[u8]>,
         change: Change<'_>,
     ) -> Result<(Done, Commit), PushError> {
-        let commit = match self.append(guarded, record) {
-            Ok(commit) => commit,
-            Err(error) => {
-                guarded.state.discard(change);
-                return Err(error);
-            }
-        };
+        let commit = self.append(guarded, record)?;
         let mut applied = Applied::default();
         let (at, tell) = (guarded.last, self.tell());
         guarded.state.apply_one(preparer, at, change, tell, &mut applied);
@@ -126,6 +122,23 @@ impl Local {
         self.feed.publish(applied.effects, false);
     }
 
+    /// Puts a draft in the place of what is stored, when [`Self::append_framed`] has taken the record of it. What it has taken the
+    /// place of, unless that is kept to take it back.
+    pub(crate) fn switch(&self, guarded: &mut Guarded, ready: Ready) -> Option<Former> {
+        let at = guarded.last;
+        let (former, effects) = guarded.state.switch(at, ready);
+        let waits = self.waits();
+        let former = if waits {
+            let before = Before::Switched(Box::new(former));
+            guarded.undos.push_back((at, Undo::from(before)));
+            None
+        } else {
+            Some(former)
+        };
+        self.feed.publish(effects, waits);
+        former
+    }
+
     /// Begins several changes that become one, or none.
     pub(crate) fn begin<'g>(&'g self, guarded: &'g mut Guarded, preparer: &'g Preparer) -> Together<'g> {
         let at = match self.journal.get() {
@@ -144,7 +157,25 @@ impl Local {
 
     /// Hands a change to the ledger, before it is made. Under the lock, so that the ledger's order is that in
     /// which changes become visible.
-    fn append(&self, guarded: &mut Guarded, record: Option<Vec<u8>>) -> Result<Commit, PushError> {
+    fn append(&self, guarded: &mut Guarded, record: Option<&[u8]>) -> Result<Commit, PushError> {
+        self.queue(guarded, record, Ledger::append)
+    }
+
+    /// The same of a record that was made ready, so that nobody waits while it is copied.
+    pub(crate) fn append_framed(
+        &self,
+        guarded: &mut Guarded,
+        record: Option<Framed>,
+    ) -> Result<Commit, PushError> {
+        self.queue(guarded, record, Ledger::append_framed)
+    }
+
+    fn queue<R>(
+        &self,
+        guarded: &mut Guarded,
+        record: Option<R>,
+        append: impl FnOnce(&Ledger, R) -> Result<(Sequence, Ticket), AppendError>,
+    ) -> Result<Commit, PushError> {
         let Some(journal) = self.journal.get() else {
             guarded.last = guarded.last.next();
             return Ok(Commit::done());
@@ -152,10 +183,7 @@ impl Local {
         let Some(record) = record else {
             return Ok(Commit::done());
         };
-        let (sequence, ticket) = journal
-            .ledger
-            .append(&record)
-            .map_err(|error| unavailable(&error))?;
+        let (sequence, ticket) = append(&journal.ledger, record).map_err(|error| unavailable(&error))?;
         guarded.last = Revision(sequence.0);
         let feed = journal.waits.then(|| Arc::clone(&self.feed));
         Ok(Commit::waiting(ticket, feed))
@@ -175,7 +203,6 @@ impl Local {
         Done {
             groups: applied.groups,
             families: applied.families,
-            taken: applied.taken,
         }
     }
 
@@ -232,7 +259,11 @@ impl Local {
             return Ok(Kept::Nothing);
         };
         // Dropped here, outside the lock: one of them may be all that was wiped.
-        drop(take_settled(lock, Revision(ledger.durable().0)));
+        for (_, undo) in take_settled(lock, Revision(ledger.durable().0)) {
+            if let Some(leftovers) = undo.into_leftovers() {
+                clear_up(lock, leftovers);
+            }
+        }
         self.feed.wake();
         let failed = ledger.failed();
         let stored = lock.hold().state.size().bytes;
@@ -254,14 +285,11 @@ impl Local {
         let Some(Journal { ledger, .. }) = self.journal.get() else {
             return Ok(Kept::Nothing);
         };
-        let last = {
-            let mut guarded = lock.hold();
-            if restart {
-                // The committer is about to do the same; what it would take back must not get into the checkpoint.
-                self.take_back(&mut guarded, preparer);
-            }
-            Sequence(guarded.last.0)
-        };
+        if restart {
+            // The committer is about to do the same; what it would take back must not get into the checkpoint.
+            self.take_back(lock, preparer);
+        }
+        let last = Sequence(lock.hold().last.0);
         let mut records = Images::of(lock);
         if restart {
             ledger.restart(last, &mut records)?;
@@ -272,28 +300,48 @@ impl Local {
     }
 
     /// Takes every change back that is not on stable storage, from the last one on, where changes wait for it. The
-    /// ledger has failed and takes no more.
-    pub(crate) fn take_back(&self, guarded: &mut Guarded, preparer: &Preparer) {
+    /// ledger has failed and takes no more, so nobody changes anything; some are taken back under each hold of the lock, and
+    /// readers see in between what was stored some changes ago.
+    pub(crate) fn take_back(&self, lock: &Lock, preparer: &Preparer) {
         let Some(Journal { ledger, waits: true }) = self.journal.get() else {
             return;
         };
-        if !ledger.failed() {
-            // The ledger has been begun anew before its committer got here, and has new changes already.
-            return;
+        loop {
+            let mut guarded = lock.hold();
+            if !ledger.failed() {
+                // The ledger has been begun anew before its committer got here, and has new changes already.
+                return;
+            }
+            let durable = Revision(ledger.durable().0);
+            let Some(leftovers) = take_some_back(&mut guarded, preparer, durable) else {
+                guarded.last = durable;
+                self.feed.take_back(durable);
+                return;
+            };
+            drop(guarded);
+            for leftovers in leftovers {
+                clear_up(lock, leftovers);
+            }
+            let_others();
         }
-        let durable = Revision(ledger.durable().0);
-        while guarded
+    }
+}
+
+/// Takes some changes back, under one hold of the lock. What is to be cleared up then; none if there were no changes.
+fn take_some_back(guarded: &mut Guarded, preparer: &Preparer, durable: Revision) -> Option<Vec<Leftovers>> {
+    let began = guarded.state.work();
+    let mut leftovers = None;
+    while guarded.state.work() - began < TAKEN_BACK_AT_ONCE
+        && guarded
             .undos
             .back()
             .is_some_and(|(revision, _)| *revision > durable)
-        {
-            if let Some((_, undo)) = guarded.undos.pop_back() {
-                undo.run(&mut guarded.state, preparer);
-            }
-        }
-        guarded.last = durable;
-        self.feed.take_back(durable);
+        && let Some((_, undo)) = guarded.undos.pop_back()
+    {
+        let left = undo.run(&mut guarded.state, preparer);
+        leftovers.get_or_insert_with(Vec::new).extend(left);
     }
+    leftovers
 }
 
 /// The undos of changes up to `durable`, which nobody is going to take back.
@@ -334,7 +382,7 @@ impl Together<'_> {
     ///
     /// # Errors
     /// [`PushError::Unavailable`] if the ledger takes nothing; nothing has changed then.
-    pub(crate) fn finish(self, record: Option<Vec<u8>>) -> Result<Commit, PushError> {
+    pub(crate) fn finish(self, record: Option<&[u8]>) -> Result<Commit, PushError> {
         match self.local.append(self.guarded, record) {
             Ok(commit) => {
                 let applied = Applied {
@@ -354,7 +402,8 @@ impl Together<'_> {
 
     /// Takes back what was done.
     pub(crate) fn give_up(self) {
-        Undo::from(self.before).run(&mut self.guarded.state, self.preparer);
+        // None of the changes is a draft.
+        drop(Undo::from(self.before).run(&mut self.guarded.state, self.preparer));
     }
 }
 

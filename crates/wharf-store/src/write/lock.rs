@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use crate::Revision;
-use crate::memory::state::State;
+use crate::memory::state::{Leftovers, State};
 use crate::write::undo::Undo;
 
 /// The pause of whoever takes the lock again and again. The lock is not fair: taken again at once, it would keep those
@@ -26,12 +26,23 @@ pub(crate) struct Guarded {
     pub(crate) longest: u64,
 }
 
+impl Guarded {
+    /// Clears some of what drafts have left up, see [`State::clear_up`]. Whether that was all.
+    pub(crate) fn clear_up(&mut self, leftovers: &mut Leftovers, most: usize) -> bool {
+        let undos = self.undos.iter_mut().rev();
+        let mut states = std::iter::once(&mut self.state).chain(undos.filter_map(|(_, undo)| undo.wiped()));
+        // After a wipe, that may still be taken back, it is the state that was wiped which has them; or nobody any more.
+        let state = states.find(|state| state.is(&leftovers.of));
+        state.is_none_or(|state| state.clear_up(leftovers, most))
+    }
+}
+
 /// A plain lock: it is held for some microseconds a push, and for a clone of a pointer a scrape.
 #[derive(Debug, Default)]
 pub(crate) struct Lock {
     guarded: Mutex<Guarded>,
-    /// How many families there were when it was given away.
-    families: AtomicUsize,
+    /// The weight of the heaviest group that there has been when it was given away.
+    heaviest: AtomicU64,
 }
 
 impl Lock {
@@ -44,14 +55,14 @@ impl Lock {
         let began = guard.state.work();
         Hold {
             guard: Some(guard),
-            families: &self.families,
+            heaviest: &self.heaviest,
             began,
         }
     }
 
-    /// How many families there are, or were a moment ago.
-    pub(crate) fn families(&self) -> usize {
-        self.families.load(Ordering::Relaxed)
+    /// The weight of the heaviest group that there has been.
+    pub(crate) fn heaviest(&self) -> u64 {
+        self.heaviest.load(Ordering::Relaxed)
     }
 
     /// Whether somebody holds it just now.
@@ -65,7 +76,7 @@ impl Lock {
 pub(crate) struct Hold<'l> {
     /// None only while it is being dropped.
     guard: Option<MutexGuard<'l, Guarded>>,
-    families: &'l AtomicUsize,
+    heaviest: &'l AtomicU64,
     /// What had been done when it began.
     began: u64,
 }
@@ -93,8 +104,7 @@ impl Drop for Hold<'_> {
         };
         let done = guard.state.work() - self.began;
         guard.longest = guard.longest.max(done);
-        self.families
-            .store(guard.state.families().len(), Ordering::Relaxed);
+        self.heaviest.store(guard.state.heaviest(), Ordering::Relaxed);
         let litter = guard.state.take_litter();
         drop(guard);
         drop(litter);

@@ -1,6 +1,7 @@
 //! Pushes that carry several groups.
 
 use std::fmt;
+use std::sync::Arc;
 
 use wharf_model::{Exposition, GroupingKey, Meter};
 
@@ -14,10 +15,11 @@ use crate::mode::PushMode;
 use crate::prepare::{Prepared, Preparer};
 use crate::record::{self, Several};
 use crate::store::Store;
+use crate::write::aside::Stopped;
 use crate::write::commit::Commit;
-use crate::write::local::Together;
+use crate::write::local::{Local, Together};
 use crate::write::merge::with_stored;
-use crate::write::push::{admit, change_of};
+use crate::write::push::{NotNow, admit, change_of};
 use crate::write::writer::Writer;
 use crate::{PushError, UnixNanos};
 
@@ -71,8 +73,8 @@ const MAX_OTHERS: usize = 10;
 impl Store {
     /// Pushes to several groups: to all of them, or to none.
     ///
-    /// A snapshot has all of it or nothing, and so has the ledger, where it is one record. The lock is held while
-    /// all is stored, so whoever calls this should bound the number of groups.
+    /// A snapshot has all of it or nothing, and so has the ledger, where it is one record. In the end the lock is held for as
+    /// long as it takes to change all groups, whatever they have; so whoever calls this should bound the number of groups.
     ///
     /// # Errors
     /// The first group that is refused, and why; its failure time moves as after [`Store::push_with_ttl`], and no
@@ -186,19 +188,8 @@ impl Store {
         mode: PushMode,
         now: UnixNanos,
         memory: &Meter<'_>,
-    ) -> Result<Commit, (Option<&'p GroupPush<'p>>, PushError)> {
-        // Without the lock. What comes after a push that is refused is not looked at.
-        let mut intents = Vec::with_capacity(pushes.len());
-        let mut unfit = None;
-        for push in pushes {
-            match self.preparer.prepare(&push.key, &push.exposition, now, memory) {
-                Ok(delta) => intents.push(intent_of(push, mode, delta, now)),
-                Err(error) => {
-                    unfit = Some((Some(push), error.into()));
-                    break;
-                }
-            }
-        }
+    ) -> Result<Commit, Blamed<'p>> {
+        let (intents, unfit) = self.prepare_all(pushes, mode, now, memory);
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
@@ -208,7 +199,51 @@ impl Store {
                 };
             }
         };
-        let (mut guarded, mut folded) = if mode == PushMode::ReplaceSeries {
+        let weight: u64 = intents.iter().map(|intent| intent.delta.weight()).sum();
+        if weight > self.few {
+            return self.push_all_aside(local, pushes, (&intents, unfit), memory);
+        }
+        let before = memory.taken();
+        if let Ok(pushed) = self.push_all_at_once(local, pushes, (intents, unfit), memory) {
+            return pushed;
+        }
+        // They take the place of much. That is rare, so they are made ready again, in the same memory.
+        memory.give_back_to(before);
+        let (intents, unfit) = self.prepare_all(pushes, mode, now, &Meter::unlimited());
+        self.push_all_aside(local, pushes, (&intents, unfit), memory)
+    }
+
+    /// What is wanted of each group, up to the first one that is refused by itself. Without the lock.
+    fn prepare_all<'p>(
+        &self,
+        pushes: &'p [GroupPush<'p>],
+        mode: PushMode,
+        now: UnixNanos,
+        memory: &Meter<'_>,
+    ) -> (Vec<Intent<'p>>, Option<Blamed<'p>>) {
+        let mut intents = Vec::with_capacity(pushes.len());
+        for push in pushes {
+            match self.preparer.prepare(&push.key, &push.exposition, now, memory) {
+                Ok(delta) => intents.push(intent_of(push, mode, delta, now)),
+                Err(error) => return (intents, Some((Some(push), error.into()))),
+            }
+        }
+        (intents, None)
+    }
+
+    /// Stores few families of few groups, under one hold of the lock.
+    fn push_all_at_once<'p>(
+        &self,
+        local: &Local,
+        pushes: &'p [GroupPush<'p>],
+        (intents, unfit): (Vec<Intent<'p>>, Option<Blamed<'p>>),
+        memory: &Meter<'_>,
+    ) -> Result<Result<Commit, Blamed<'p>>, Heavy> {
+        let merges = |intent: &Intent<'_>| intent.mode == PushMode::ReplaceSeries;
+        let (mut guarded, mut folded) = if intents.first().is_some_and(merges) {
+            if self.merges_much(&intents) {
+                return Err(Heavy);
+            }
             let (guarded, folded) = self.fold_all(&intents);
             (guarded, folded.into_iter())
         } else {
@@ -219,6 +254,7 @@ impl Store {
         };
         let mut record = local.has_ledger().then(Several::new);
         let mut together = local.begin(&mut guarded, &self.preparer);
+        let mut left = self.few;
         for (push, intent) in pushes.iter().zip(intents) {
             let put = put_one(
                 &mut together,
@@ -226,21 +262,94 @@ impl Store {
                 intent,
                 folded.next(),
                 record.as_mut().map(|record| (record, memory)),
+                &mut left,
             );
-            if let Err(error) = put {
-                together.give_up();
-                return Err((Some(push), error));
+            match put {
+                Ok(()) => {}
+                Err(NotNow::Heavy) => {
+                    together.give_up();
+                    return Err(Heavy);
+                }
+                Err(NotNow::Refused(error)) => {
+                    together.give_up();
+                    return Ok(Err((Some(push), error)));
+                }
             }
         }
         if let Some(unfit) = unfit {
             together.give_up();
-            return Err(unfit);
+            return Ok(Err(unfit));
         }
-        together
-            .finish(record.map(Several::finish))
-            .map_err(|error| (None, error))
+        let commit = together.finish(record.map(Several::finish).as_deref());
+        Ok(commit.map_err(|error| (None, error)))
+    }
+
+    /// Whether what these pushes are folded with is much.
+    fn merges_much(&self, intents: &[Intent<'_>]) -> bool {
+        let state = &self.lock().state;
+        let weight = state.weight_of(intents.iter().map(|intent| intent.key));
+        weight > self.few
+            && intents
+                .iter()
+                .map(|intent| state.weight_under(intent.key, &intent.delta))
+                .sum::<u64>()
+                > self.few
+    }
+
+    /// Stores much, or in the place of much.
+    fn push_all_aside<'p>(
+        &self,
+        local: &Local,
+        pushes: &'p [GroupPush<'p>],
+        (intents, unfit): (&[Intent<'p>], Option<Blamed<'p>>),
+        memory: &Meter<'_>,
+    ) -> Result<Commit, Blamed<'p>> {
+        let mut keys: Vec<GroupingKey> = intents.iter().map(|intent| intent.key.clone()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let (refused, before) = (unfit.is_some(), memory.taken());
+        let pushed = self.change_aside(local, &keys, |drafting| {
+            memory.give_back_to(before);
+            let mut record = local.has_ledger().then(Several::new);
+            for intent in intents {
+                drafting.check_push(&intent.delta)?;
+                let folded = match intent.mode {
+                    PushMode::ReplaceSeries => {
+                        let delta = self.fold_in(drafting.state(), intent);
+                        let delta = delta.map_err(|error| drafting.refuse(error))?;
+                        Some(with_stored(intent, delta))
+                    }
+                    PushMode::ReplaceGroup | PushMode::ReplaceFamilies => None,
+                };
+                let intent = folded.as_ref().unwrap_or(intent);
+                drafting.push(intent, Cause::Push(intent.facts))?;
+                if let Some(record) = &mut record {
+                    let families = intent.delta.parts();
+                    // It is copied once more, see `Framed`.
+                    let bytes = record::put_bytes(intent.key, families.clone());
+                    let taken = memory.take(bytes).and_then(|()| record.reserve(bytes, memory));
+                    taken.map_err(|denied| drafting.refuse(denied))?;
+                    record.put(intent.key, intent.mode, intent.lifetime, families);
+                }
+            }
+            if refused {
+                return Err(Stopped::Needless);
+            }
+            Ok(record.map(|record| Arc::new(record.finish())))
+        });
+        match (pushed, unfit) {
+            (Ok(_), Some(unfit)) => Err(unfit),
+            (Ok(commit), None) => Ok(commit),
+            (Err((push, error)), _) => Err((push.and_then(|push| pushes.get(push)), error)),
+        }
     }
 }
+
+/// Why a push of several groups is refused, and the group that is to blame; none if it is the ledger.
+type Blamed<'p> = (Option<&'p GroupPush<'p>>, PushError);
+
+/// It takes too long for the lock.
+struct Heavy;
 
 fn intent_of<'p>(push: &'p GroupPush<'_>, mode: PushMode, delta: Prepared<'p>, now: UnixNanos) -> Intent<'p> {
     Intent {
@@ -252,26 +361,29 @@ fn intent_of<'p>(push: &'p GroupPush<'_>, mode: PushMode, delta: Prepared<'p>, n
     }
 }
 
-/// Stores one of several groups, and adds it to the record. If it has been folded, that is what is stored.
+/// Stores one of several groups, and adds it to the record. If it has been folded, that is what is stored. All of them may
+/// take the place of so much as is `left`.
 fn put_one<'p>(
     together: &mut Together<'_>,
     preparer: &Preparer,
     intent: Intent<'p>,
     folded: Option<Result<Prepared<'p>, PushError>>,
     record: Option<(&mut Several, &Meter<'_>)>,
-) -> Result<(), PushError> {
+    left: &mut u64,
+) -> Result<(), NotNow> {
     together.state().check_push(&intent.delta)?;
     let intent = match folded {
         Some(folded) => with_stored(&intent, folded?),
         None => intent,
     };
-    admit(together.state(), preparer, &intent)?;
+    admit(together.state(), preparer, &intent, *left)?;
+    *left = left.saturating_sub(together.state().weight_under(intent.key, &intent.delta));
     if let Some((record, memory)) = record {
         let families = intent.delta.parts();
         record.reserve(record::put_bytes(intent.key, families.clone()), memory)?;
         record.put(intent.key, intent.mode, intent.lifetime, families);
     }
     let cause = Cause::Push(intent.facts);
-    together.apply(change_of(intent, cause, None));
+    together.apply(change_of(intent, cause));
     Ok(())
 }

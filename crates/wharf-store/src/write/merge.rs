@@ -4,20 +4,21 @@
 //! somebody else is quicker.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use wharf_model::GroupingKey;
 
 use crate::change::Cause;
 use crate::fold::{Intent, fold_touched};
 use crate::memory::checks::Incoming;
-use crate::memory::state::Held;
+use crate::memory::state::{Held, State};
 use crate::prepare::Prepared;
 use crate::record::{self, Image};
 use crate::store::Store;
 use crate::write::commit::Commit;
 use crate::write::local::Local;
 use crate::write::lock::{Hold, let_others};
-use crate::write::push::admit;
+use crate::write::push::{NotNow, admit};
 use crate::{PushError, Revision, is_time};
 
 /// How often others may be quicker, before they have to wait.
@@ -41,27 +42,76 @@ impl Store {
     /// A push of [`PushMode::ReplaceSeries`](crate::PushMode::ReplaceSeries).
     pub(crate) fn push_series(&self, local: &Local, intent: Intent<'_>) -> Result<Commit, PushError> {
         let key = intent.key;
-        self.lock().state.check_push(&intent.delta)?;
+        let is_much = {
+            let state = &self.lock().state;
+            state.check_push(&intent.delta)?;
+            intent.delta.weight() > self.few || state.is_much(key, intent.mode, &intent.delta, self.few)
+        };
+        if is_much {
+            return self.merge_aside(local, &intent);
+        }
         let intents = [intent];
         let (mut guarded, mut folded) = self.fold_all(&intents);
         let folded = folded.pop().unwrap_or_else(|| Ok(Prepared::default()));
-        let [intent] = intents;
+        let [pushed] = &intents;
         let delta = match folded {
             Ok(delta) => delta,
             Err(error) => {
                 drop(guarded);
-                return Err(self.explain_merge(key, &intent.delta, error));
+                return Err(self.explain_merge(key, &pushed.delta, error));
             }
         };
-        let intent = with_stored(&intent, delta);
+        let intent = with_stored(pushed, delta);
         let cause = Cause::Push(intent.facts);
-        if let Err(error) = admit(&mut guarded.state, &self.preparer, &intent) {
-            drop(guarded);
-            let (mode, prepared) = (intent.mode, &intent.delta);
-            return Err(self.explain(Incoming { key, mode, prepared }, error));
+        match admit(&mut guarded.state, &self.preparer, &intent, self.few) {
+            Ok(()) => {
+                let record = local.record_of(&intent);
+                self.put(local, &mut guarded, intent, cause, record.as_deref())
+            }
+            Err(NotNow::Refused(error)) => {
+                drop(guarded);
+                let (mode, prepared) = (intent.mode, &intent.delta);
+                Err(self.explain(Incoming { key, mode, prepared }, error))
+            }
+            Err(NotNow::Heavy) => {
+                drop(guarded);
+                self.merge_aside(local, pushed)
+            }
         }
-        let record = local.record_of(&intent);
-        self.put(local, &mut guarded, intent, cause, record)
+    }
+
+    /// A push of series to what is much.
+    fn merge_aside(&self, local: &Local, intent: &Intent<'_>) -> Result<Commit, PushError> {
+        let key = intent.key;
+        let mut folded = None;
+        let pushed = self.change_aside(local, std::slice::from_ref(key), |drafting| {
+            folded = None;
+            let delta = self.fold_in(drafting.state(), intent);
+            let delta = delta.map_err(|error| drafting.refuse(error))?;
+            let folded = folded.insert(with_stored(intent, delta));
+            drafting.push(folded, Cause::Push(intent.facts))?;
+            Ok(local.record_of(folded).map(Arc::new))
+        });
+        pushed.map_err(|(_, error)| match &folded {
+            Some(Intent {
+                mode,
+                delta: prepared,
+                ..
+            }) => {
+                let mode = *mode;
+                self.explain(Incoming { key, mode, prepared }, error)
+            }
+            None => self.explain_merge(key, &intent.delta, error),
+        })
+    }
+
+    /// What a push of series comes to in this state.
+    pub(crate) fn fold_in<'a>(&self, state: &State, intent: &Intent<'a>) -> Result<Prepared<'a>, PushError> {
+        let held = state.hold(intent.key, touched(intent));
+        let stored = image(intent, &held, &[]);
+        drop(held);
+        let stored = record::decode_image(&stored, &self.preparer);
+        fold_touched(&self.preparer, intent.key, &stored, &intent.delta)
     }
 
     /// What each of some pushes of series comes to, in turn, and the lock, held: as long as it is, that is right. Ends
@@ -100,7 +150,12 @@ impl Store {
 
     /// What one push of series comes to with what is stored now. It may be something else a moment later.
     pub(crate) fn fold_now<'a>(&self, intent: &Intent<'a>) -> Result<Prepared<'a>, PushError> {
-        let held = self.lock().state.hold(intent.key, touched(intent));
+        let (families, revision) = {
+            let state = &self.lock().state;
+            (state.families().clone(), state.revision_of(intent.key))
+        };
+        let held = Held::of(&families, revision, intent.key, touched(intent));
+        drop(families);
         let mut folded = Vec::new();
         self.fold_one(intent, 0, std::iter::empty(), held, &mut folded);
         let folded = folded.pop().map(|folded| folded.prepared);
@@ -123,12 +178,18 @@ impl Store {
             if round > 0 {
                 let_others();
             }
-            let held: Vec<Held> = {
+            let some = positions.iter().map(|position| &intents[*position]);
+            let (families, revisions) = {
                 let state = &self.lock().state;
-                let intents = positions.iter().map(|position| &intents[*position]);
-                let held = intents.map(|intent| state.hold(intent.key, touched(intent)));
-                held.collect()
+                let revisions = some.clone().map(|intent| state.revision_of(intent.key));
+                (state.families().clone(), revisions.collect::<Vec<_>>())
             };
+            let held = some.zip(revisions);
+            let held: Vec<Held> = held
+                .map(|(intent, revision)| Held::of(&families, revision, intent.key, touched(intent)))
+                .collect();
+            // Leaves only: whoever changes others need not copy them.
+            drop(families);
             for (position, held) in positions.iter().zip(held) {
                 let intent = &intents[*position];
                 let earlier = places.get(intent.key).map_or(&[][..], |places| places);

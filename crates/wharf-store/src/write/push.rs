@@ -1,6 +1,7 @@
 //! Pushes to one group.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use wharf_model::{Exposition, GroupingKey, Meter};
 
@@ -9,8 +10,7 @@ use crate::effect::Facts;
 use crate::fold::Intent;
 use crate::lifetime::{Lifetime, Ttl};
 use crate::memory::checks::Incoming;
-use crate::memory::state::State;
-use crate::memory::without::Without;
+use crate::memory::state::{Hindrance, State};
 use crate::mode::PushMode;
 use crate::prepare::Preparer;
 use crate::prepare::stencil::{KnownBody, TextBody};
@@ -202,7 +202,7 @@ impl Store {
             Writer::Local(local) => local,
             Writer::Shared(shared) => return self.share_push(shared, &intent),
         };
-        let Intent { key, mode, .. } = intent;
+        let Intent { key, mode, facts, .. } = intent;
         if mode == PushMode::ReplaceSeries {
             return self.push_series(local, intent);
         }
@@ -210,26 +210,48 @@ impl Store {
         let record_bytes = local.record_bytes(&intent);
         memory.take(record_bytes)?;
         let record = local.record_of(&intent);
-        let (without, mut guarded) = match mode {
-            // What the group has beside it goes.
-            PushMode::ReplaceGroup => self.hold_without(std::slice::from_ref(key), Some(&intent.delta)),
-            _ => (None, self.lock()),
-        };
-        guarded.state.check_push(&intent.delta)?;
-        if let Err(error) = admit(&mut guarded.state, &self.preparer, &intent) {
-            drop(guarded);
-            let prepared = &intent.delta;
-            return Err(self.explain(Incoming { key, mode, prepared }, error));
+        if intent.delta.weight() <= self.few {
+            let mut guarded = self.lock();
+            guarded.state.check_push(&intent.delta)?;
+            match admit(&mut guarded.state, &self.preparer, &intent, self.few) {
+                Ok(()) => {
+                    let change = change_of(intent, Cause::Push(facts));
+                    let (_, commit) =
+                        local.change_one(&mut guarded, &self.preparer, record.as_deref(), change)?;
+                    memory.give_back_to(before + record_bytes);
+                    return Ok(commit);
+                }
+                Err(NotNow::Refused(error)) => {
+                    drop(guarded);
+                    let prepared = &intent.delta;
+                    return Err(self.explain(Incoming { key, mode, prepared }, error));
+                }
+                Err(NotNow::Heavy) => {}
+            }
         }
-        let cause = Cause::Push(intent.facts);
-        let change = change_of(intent, cause, without);
-        let (applied, commit) = local.change_one(&mut guarded, &self.preparer, record, change)?;
+        // It is copied once more, see `Framed`.
+        memory.take(record_bytes)?;
+        let commit = self.push_aside(local, &intent, Cause::Push(facts), record)?;
         memory.give_back_to(before + record_bytes);
-        if !applied.taken.is_empty() {
-            drop(guarded);
-            self.forget_series(applied.taken);
-        }
         Ok(commit)
+    }
+
+    /// A push that takes too long for the lock, or takes the place of too much.
+    pub(crate) fn push_aside(
+        &self,
+        local: &Local,
+        intent: &Intent<'_>,
+        cause: Cause<'_>,
+        record: Option<Vec<u8>>,
+    ) -> Result<Commit, PushError> {
+        let (key, mode, prepared) = (intent.key, intent.mode, &intent.delta);
+        let record = record.map(Arc::new);
+        let pushed = self.change_aside(local, std::slice::from_ref(key), |drafting| {
+            drafting.check_push(&intent.delta)?;
+            drafting.push(intent, cause)?;
+            Ok(record.clone())
+        });
+        pushed.map_err(|(_, error)| self.explain(Incoming { key, mode, prepared }, error))
     }
 
     /// Books the failure of a push that was refused for what is in it before it came here. A group that does not exist is made
@@ -276,7 +298,7 @@ impl Store {
             };
             let record = local.record_of(&intent);
             // The refusal is the answer; nobody waits for its trace, and a ledger that takes nothing loses it.
-            drop(self.put(local, &mut guarded, intent, Cause::Refusal, record));
+            drop(self.put(local, &mut guarded, intent, Cause::Refusal, record.as_deref()));
         }
     }
 
@@ -287,9 +309,9 @@ impl Store {
         guarded: &mut Guarded,
         intent: Intent<'a>,
         cause: Cause<'a>,
-        record: Option<Vec<u8>>,
+        record: Option<&[u8]>,
     ) -> Result<Commit, PushError> {
-        let change = change_of(intent, cause, None);
+        let change = change_of(intent, cause);
         let (_, commit) = local.change_one(guarded, &self.preparer, record, change)?;
         Ok(commit)
     }
@@ -316,25 +338,58 @@ impl Local {
 }
 
 /// The change that an intent is, when it has been folded as far as it has to be.
-pub(crate) fn change_of<'a>(
-    intent: Intent<'a>,
-    cause: Cause<'a>,
-    without: Option<Box<Without>>,
-) -> Change<'a> {
+pub(crate) fn change_of<'a>(intent: Intent<'a>, cause: Cause<'a>) -> Change<'a> {
     Change::Put {
         key: Cow::Borrowed(intent.key),
         mode: intent.mode,
         lifetime: intent.lifetime,
         prepared: intent.delta,
         cause,
-        without,
     }
 }
 
-/// Checks a push against what is stored, and against the limits.
-pub(crate) fn admit(state: &mut State, preparer: &Preparer, intent: &Intent<'_>) -> Result<(), PushError> {
+/// Why a push is not stored under the lock.
+#[derive(Debug)]
+pub(crate) enum NotNow {
+    /// Because of what is in it.
+    Refused(PushError),
+    /// It takes too long, or takes the place of too much: [`Store::push_aside`] is for it.
+    Heavy,
+}
+
+impl<E: Into<PushError>> From<E> for NotNow {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// Checks a push against what is stored, and against the limits, however long that takes.
+pub(crate) fn admit_any(
+    state: &mut State,
+    preparer: &Preparer,
+    intent: &Intent<'_>,
+) -> Result<(), PushError> {
+    match admit(state, preparer, intent, u64::MAX) {
+        // Nothing is heavier than that.
+        Ok(()) | Err(NotNow::Heavy) => Ok(()),
+        Err(NotNow::Refused(error)) => Err(error),
+    }
+}
+
+/// Checks a push against what is stored, and against the limits; one of more than a `few` families and series, or which
+/// takes the place of more, is not checked.
+pub(crate) fn admit(
+    state: &mut State,
+    preparer: &Preparer,
+    intent: &Intent<'_>,
+    few: u64,
+) -> Result<(), NotNow> {
     let Intent { key, mode, delta, .. } = intent;
-    state.admit(preparer, key, *mode, delta)?;
+    match state.admit(preparer, key, *mode, delta, few) {
+        Ok(()) => {}
+        Err(Hindrance::Contradiction(clash)) => return Err(PushError::from(clash).into()),
+        Err(Hindrance::Heavy) => return Err(NotNow::Heavy),
+    }
     state.enlist(key);
     Ok(state.check_limits(preparer, key, *mode, delta)?)
 }

@@ -1,6 +1,7 @@
 //! Groups as another gateway had them: with the times of their pushes, and with how long they still have to live.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use wharf_model::{Exposition, GroupingKey, Meter, Value};
 
@@ -8,11 +9,14 @@ use crate::change::{Cause, Change};
 use crate::effect::Facts;
 use crate::fold::Intent;
 use crate::lifetime::Ttl;
+use crate::memory::state::Hindrance;
 use crate::mode::PushMode;
 use crate::prepare::Prepared;
 use crate::store::Store;
+use crate::write::aside::Stopped;
 use crate::write::commit::{Commit, unavailable};
-use crate::write::push::admit;
+use crate::write::local::Local;
+use crate::write::push::{NotNow, admit};
 use crate::write::shared::Op;
 use crate::write::writer::Writer;
 use crate::{PUSH_FAILURE_TIME, PUSH_TIME, PushError, UnixNanos};
@@ -64,12 +68,22 @@ impl Store {
             lifetime,
             facts: Facts::NONE,
         };
+        let is_light = intent.delta.weight() <= self.few;
         let mut guarded = self.lock();
         if !overwrites && guarded.state.is_as_late(key, group.push_time) {
             return Ok(None);
         }
         guarded.state.check_push(&intent.delta)?;
-        admit(&mut guarded.state, &self.preparer, &intent)?;
+        let admitted = match (&self.writer, is_light) {
+            (Writer::Local(_), false) => Err(NotNow::Heavy),
+            (Writer::Local(_), true) => admit(&mut guarded.state, &self.preparer, &intent, self.few),
+            (Writer::Shared(_), _) => admit(&mut guarded.state, &self.preparer, &intent, u64::MAX),
+        };
+        let is_heavy = match admitted {
+            Ok(()) => false,
+            Err(NotNow::Heavy) => true,
+            Err(NotNow::Refused(error)) => return Err(error),
+        };
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
@@ -79,11 +93,40 @@ impl Store {
             }
         };
         let record_bytes = local.record_bytes(&intent);
+        if is_heavy {
+            drop(guarded);
+            // It is copied once more, see `Framed`.
+            memory.take(2 * record_bytes)?;
+            let commit = self.restore_aside(local, &intent, (!overwrites).then_some(group.push_time))?;
+            memory.give_back_to(before + record_bytes);
+            return Ok(commit);
+        }
         memory.take(record_bytes)?;
         let record = local.record_of(&intent);
         memory.give_back_to(before + record_bytes);
-        let commit = self.put(local, &mut guarded, intent, Cause::Restore, record)?;
+        let commit = self.put(local, &mut guarded, intent, Cause::Restore, record.as_deref())?;
         Ok(Some(commit))
+    }
+
+    /// The same of a group that has much; unless it was pushed at this time or later.
+    fn restore_aside(
+        &self,
+        local: &Local,
+        intent: &Intent<'_>,
+        push_time: Option<f64>,
+    ) -> Result<Option<Commit>, PushError> {
+        let record = local.record_of(intent).map(Arc::new);
+        let mut is_late = false;
+        let stored = self.change_aside(local, std::slice::from_ref(intent.key), |drafting| {
+            is_late = push_time.is_some_and(|time| drafting.state().is_as_late(intent.key, time));
+            if is_late {
+                return Err(Stopped::Needless);
+            }
+            drafting.push(intent, Cause::Restore)?;
+            Ok(record.clone())
+        });
+        let commit = stored.map_err(|(_, error)| error)?;
+        Ok((!is_late).then_some(commit))
     }
 
     /// Stores a group of a state file, with the times of its families and the values of its push times.
@@ -120,14 +163,19 @@ impl Store {
         })?;
         let mode = PushMode::ReplaceGroup;
         let mut guarded = self.lock();
-        guarded.state.admit(&self.preparer, key, mode, &prepared)?;
+        // At a start, before anybody else comes.
+        let admitted = guarded
+            .state
+            .admit(&self.preparer, key, mode, &prepared, u64::MAX);
+        if let Err(Hindrance::Contradiction(clash)) = admitted {
+            return Err(clash.into());
+        }
         let change = Change::Put {
             key: Cow::Borrowed(key),
             mode,
             lifetime: None,
             prepared,
             cause: Cause::Restore,
-            without: None,
         };
         let at = guarded.last;
         local.load(&mut guarded, &self.preparer, at, [change], true);

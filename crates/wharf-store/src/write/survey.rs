@@ -21,10 +21,10 @@ use crate::{Inconsistency, PushError};
 const LOOKED_UP_AT_ONCE: usize = 256;
 
 /// A series of the push that another group seems to have.
-struct Suspect {
+pub(crate) struct Suspect {
     /// Which of its family.
-    position: usize,
-    holder: GroupingKey,
+    pub(crate) position: usize,
+    pub(crate) holder: GroupingKey,
 }
 
 impl Store {
@@ -149,7 +149,11 @@ impl Store {
 }
 
 /// Those of the suspects whose series the holder really has.
-fn verify(checks: &Checks<'_>, family: &PreparedFamily<'_>, suspects: &[Suspect]) -> Vec<Inconsistency> {
+pub(crate) fn verify(
+    checks: &Checks<'_>,
+    family: &PreparedFamily<'_>,
+    suspects: &[Suspect],
+) -> Vec<Inconsistency> {
     let text = checks.incoming.prepared.text(family);
     let all = series_of(family.name, family.metric_type, text);
     // One look at each holder, however many series it has.

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use crate::Revision;
 use crate::change::Change;
 use crate::effect::By;
-use crate::memory::state::{Before, State, Tell};
+use crate::memory::state::{Before, Leftovers, State, Tell};
 use crate::prepare::Preparer;
-use crate::record::{self, Image};
+use crate::record;
 
 /// How to take a change back: what was there before it. Right only for the last change, so changes are taken back from
 /// the last one on. That is why nobody but the one writer of a local ledger does it.
@@ -21,13 +21,29 @@ impl From<Before> for Undo {
 }
 
 impl Undo {
-    /// Takes the change back.
-    pub(crate) fn run(self, state: &mut State, preparer: &Preparer) {
-        put_back(self.0, state, preparer);
+    /// All that was there before a wipe, if that is what it takes back.
+    pub(crate) fn wiped(&mut self) -> Option<&mut State> {
+        match &mut self.0 {
+            Before::All(state) => Some(state),
+            _ => None,
+        }
+    }
+
+    /// What is to be cleared up when the change stays.
+    pub(crate) fn into_leftovers(self) -> Option<Leftovers> {
+        match self.0 {
+            Before::Switched(former) => Some(former.into_leftovers()),
+            _ => None,
+        }
+    }
+
+    /// Takes the change back. What there is to be cleared up then.
+    pub(crate) fn run(self, state: &mut State, preparer: &Preparer) -> Option<Leftovers> {
+        put_back(self.0, state, preparer)
     }
 }
 
-fn put_back(before: Before, state: &mut State, preparer: &Preparer) {
+fn put_back(before: Before, state: &mut State, preparer: &Preparer) -> Option<Leftovers> {
     let mut apply = |at: Revision, change: Change<'_>| {
         drop(state.apply(preparer, at, [change], Tell::default()));
     };
@@ -36,8 +52,7 @@ fn put_back(before: Before, state: &mut State, preparer: &Preparer) {
         Before::Absent { key } => {
             let keys = Cow::Owned(vec![key]);
             let by = By::Request;
-            let without = None;
-            apply(Revision::default(), Change::Delete { keys, by, without });
+            apply(Revision::default(), Change::Delete { keys, by });
         }
         Before::Present {
             key,
@@ -57,24 +72,14 @@ fn put_back(before: Before, state: &mut State, preparer: &Preparer) {
                 apply(revision, change);
             }
         }
-        Before::Taken(taken) => {
-            let mut image = Image::default();
-            for name in &*taken.names {
-                let family = taken.families.get(name);
-                if let Some((leaf, position)) = family.and_then(|family| family.find(&taken.key)) {
-                    image.add(&leaf.view(name, position).parts());
-                }
-            }
-            let record = image.into_record(&taken.key, taken.lifetime);
-            for change in record::decode(&record, preparer).unwrap_or_default() {
-                apply(taken.revision, change);
-            }
-        }
         Before::Several(all) => {
             for before in all.into_iter().rev() {
-                put_back(before, state, preparer);
+                // None of them is a draft, which is a change of its own.
+                drop(put_back(before, state, preparer));
             }
         }
+        Before::Switched(former) => return Some(state.switch_back(*former)),
         Before::All(before) => state.reinstate(*before),
     }
+    None
 }

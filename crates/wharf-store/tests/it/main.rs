@@ -8,6 +8,7 @@ mod durable;
 mod exact;
 mod feed;
 mod groups;
+mod holds;
 mod images;
 mod large;
 mod lifetimes;

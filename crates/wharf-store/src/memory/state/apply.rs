@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wharf_model::GroupingKey;
 
-use super::taken::Taken;
+use super::switch::Former;
 use super::{Group, State, Trace, first_failure, trace};
 use crate::change::{Cause, Change};
 use crate::effect::{Effect, Effects, Facts, Stored, What};
@@ -12,10 +12,12 @@ use crate::lifetime::Lifetime;
 use crate::memory::family::Family;
 use crate::memory::family_names::FamilyNames;
 use crate::memory::index::{GroupId, SeriesIndex};
+use crate::memory::touched::Touched;
 use crate::mode::PushMode;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::record::Image;
 use crate::series::Fingerprint;
+use crate::size::{Size, weight};
 use crate::{Revision, is_time};
 
 /// What is to be told of changes beside making them. Both cost something, so they are made on demand.
@@ -36,8 +38,6 @@ pub(crate) struct Applied {
     pub(crate) groups: usize,
     /// How many families they lost.
     pub(crate) families: usize,
-    /// Groups whose series are still in the index.
-    pub(crate) taken: Vec<Taken>,
 }
 
 /// What was there before a change.
@@ -56,8 +56,8 @@ pub(crate) enum Before {
         image: Image,
         created: Vec<Arc<str>>,
     },
-    /// The group had all this.
-    Taken(Box<Taken>),
+    /// What a draft has taken the place of.
+    Switched(Box<Former>),
     /// Before several changes, in their order.
     Several(Vec<Self>),
     /// All that was there.
@@ -111,24 +111,16 @@ impl State {
                 lifetime,
                 prepared,
                 cause,
-                without,
             } => {
                 if tell.effects {
                     let effect = self.effect_of_put(at, &key, mode, lifetime, &prepared, cause);
                     applied.effects.extend(effect);
                 }
-                let taken = without.and_then(|without| self.take_from(&key, *without));
-                if let Some(taken) = taken {
-                    if tell.before {
-                        applied.before.add(Before::Taken(Box::new(taken.clone())));
-                    }
-                    applied.taken.push(taken);
-                }
-                let before = self.put(preparer, at, &key, mode, lifetime, prepared, tell);
+                let before = self.put(preparer, at, &key, mode, lifetime, &prepared, tell);
                 applied.before.add(before);
             }
-            Change::Delete { keys, by, without } => {
-                self.delete(preparer, at, &keys, by, without, tell, applied);
+            Change::Delete { keys, by } => {
+                self.delete(preparer, at, &keys, by, tell, applied);
             }
             Change::DeleteFamilies { keys, names, by } => {
                 self.delete_families(preparer, at, &keys, &names, by, tell, applied);
@@ -137,17 +129,10 @@ impl State {
         }
     }
 
-    /// Leaves what was made ready for a change that is not made, to be freed when nobody waits.
-    pub(crate) fn discard(&mut self, change: Change<'_>) {
-        if let Change::Put { without, .. } | Change::Delete { without, .. } = change {
-            self.litter.replaced.extend(without.map(|without| *without));
-        }
-    }
-
     /// Puts all back that was there before a wipe. Other limits may have been set since.
     pub(crate) fn reinstate(&mut self, before: Self) {
         let now = std::mem::replace(self, before);
-        (self.work, self.touched) = (now.work, None);
+        (self.work, self.watch) = (now.work, None);
         let now = now.accounts;
         if self.accounts.generation() != now.generation() {
             self.accounts = now.emptied();
@@ -160,7 +145,7 @@ impl State {
 
     // ---- putting ------------------------------------------------------------------------------------------
 
-    pub(super) fn effect_of_put(
+    pub(crate) fn effect_of_put(
         &self,
         at: Revision,
         key: &GroupingKey,
@@ -200,18 +185,18 @@ impl State {
 
     /// Stores an admitted push.
     #[expect(clippy::too_many_arguments, reason = "they are the parts of one change")]
-    pub(super) fn put(
+    pub(crate) fn put(
         &mut self,
         preparer: &Preparer,
         at: Revision,
         key: &GroupingKey,
         mode: PushMode,
         lifetime: Option<Lifetime>,
-        mut prepared: Prepared<'_>,
+        prepared: &Prepared<'_>,
         tell: Tell,
     ) -> Before {
         let total = self.size;
-        let trace = trace(mode, &prepared);
+        let trace = trace(mode, prepared);
         let group = self.groups.get(key);
         let is_new = group.is_none();
         let revision = group.map_or(Revision::default(), |group| group.revision);
@@ -225,8 +210,8 @@ impl State {
         };
         let mut removed = None;
         if is_new {
-            if let Some(mut failure) = first_failure(preparer, key, &prepared) {
-                self.place(preparer, at, key, &mut failure, None, None);
+            if let Some(failure) = first_failure(preparer, key, prepared) {
+                self.place(preparer, at, key, &failure, None, None);
             }
         } else if mode == PushMode::ReplaceGroup && group.is_some_and(|group| !group.expects(trace)) {
             let stays = |name: &str| is_time(name) || prepared.get(name).is_some();
@@ -238,7 +223,7 @@ impl State {
             let bytes = prepared.parts().map(|family| family.record_bytes()).sum();
             Image::with_capacity(bytes)
         });
-        let created = self.place(preparer, at, key, &mut prepared, trace, image.as_mut());
+        let created = self.place(preparer, at, key, prepared, trace, image.as_mut());
         self.lifetimes.set(key, lifetime);
         self.book(key, total);
         match (image, removed) {
@@ -256,23 +241,23 @@ impl State {
         preparer: &Preparer,
         at: Revision,
         key: &GroupingKey,
-        prepared: &mut Prepared<'_>,
+        prepared: &Prepared<'_>,
         trace: Option<Trace>,
         mut image: Option<&mut Image>,
     ) -> Vec<Arc<str>> {
         let ids = &mut self.ids;
-        let group = self.groups.entry_ref(key).or_insert_with(|| Group {
+        let group = self.groups.get_or_insert_with(key, || Group {
             id: ids.take(key),
             families: FamilyNames::default(),
             last_push: None,
             revision: at,
+            size: Size::default(),
         });
         let repeats = group.expects(trace);
         group.last_push = trace;
         group.revision = at;
-        let mut new = Vec::new();
-        let mut families = std::mem::take(&mut prepared.families);
-        for family in &mut families {
+        let (mut new, mut work) = (Vec::new(), 0);
+        for family in &prepared.families {
             if !repeats && !self.families.contains_key(family.name) {
                 let new = Family::new(family.name);
                 self.families.insert(Arc::clone(new.name()), Arc::new(new));
@@ -282,26 +267,33 @@ impl State {
             };
             let stored = Arc::make_mut(stored);
             if !repeats {
-                self.work += reindex(&mut self.index, preparer, group.id, key, stored, prepared, family);
+                work += reindex(&mut self.index, preparer, group.id, key, stored, prepared, family);
                 if !group.families.has(family.name) {
                     new.push(Arc::clone(stored.name()));
                 }
             }
-            if let Some(touched) = &mut self.touched {
-                touched.insert(Arc::clone(stored.name()));
+            if let Some(watch) = &mut self.watch {
+                watch.push(Touched::fragment(stored.name(), key));
             }
-            self.work += 1;
             let before = stored.size();
             stored.put(key, prepared, family, image.as_deref_mut());
             self.size = self.size.moved(before, stored.size());
+            group.size = group.size.moved(before, stored.size());
         }
+        if prepared.families.is_empty()
+            && let Some(watch) = &mut self.watch
+        {
+            watch.push(Touched::group(key));
+        }
+        self.heaviest = self.heaviest.max(weight(group.families.len(), group.size));
+        work += prepared.weight_of_text();
+        self.work.set(self.work.get() + work);
         if !new.is_empty() {
             // Two sorted runs, which this sort merges; an insertion each would be quadratic.
             let mut all: Vec<_> = group.families.iter().chain(&new).cloned().collect();
             all.sort();
             self.name_sets.replace(&mut group.families, all);
         }
-        prepared.families = families;
         new
     }
 }

@@ -8,10 +8,9 @@ use wharf_model::GroupingKey;
 
 use super::State;
 use super::apply::{Applied, Before, Tell};
-use super::taken::Taken;
 use crate::effect::{By, Effect, Effects, MOST_TOLD, What};
 use crate::memory::index::GroupId;
-use crate::memory::without::Without;
+use crate::memory::touched::Touched;
 use crate::prepare::Preparer;
 use crate::record::Image;
 use crate::size::Size;
@@ -28,27 +27,19 @@ struct Losing<'k> {
 
 impl State {
     /// Removes groups.
-    #[expect(clippy::too_many_arguments, reason = "they are the parts of one change")]
-    pub(super) fn delete(
+    pub(crate) fn delete(
         &mut self,
         preparer: &Preparer,
         at: Revision,
         keys: &[GroupingKey],
         by: By,
-        without: Option<Box<Without>>,
         tell: Tell,
         applied: &mut Applied,
     ) {
-        if let Some(without) = without {
-            self.take_out(*without, tell, applied);
-        }
-        // What has been taken out is not there any more.
-        let mut gone = match keys {
+        let gone = match keys {
             [key] => self.delete_one(preparer, key, tell, applied),
             keys => self.delete_many(preparer, keys, tell, applied),
         };
-        let taken = applied.taken.iter().map(|taken| &taken.key);
-        gone.extend(taken);
         applied.groups += gone.len();
         if tell.effects && gone.len() > MOST_TOLD {
             applied.effects = Effects::TooMany(at);
@@ -61,75 +52,6 @@ impl State {
                 });
             }
         }
-    }
-
-    /// Removes groups of very many families: the map of families that is ready takes the place of the other.
-    pub(super) fn take_out(&mut self, mut without: Without, tell: Tell, applied: &mut Applied) {
-        without.exchange(&mut self.families);
-        let stay = without.staying();
-        for (number, key) in without.keys().iter().enumerate() {
-            let lost = without.lost(number);
-            self.size = self.size.moved(lost, Size::default());
-            let Some(group) = self.groups.remove(key) else {
-                continue;
-            };
-            let taken = Taken {
-                key: key.clone(),
-                id: group.id,
-                revision: group.revision,
-                lifetime: self.lifetimes.get(key),
-                names: group.families.names(),
-                stay: Arc::clone(&stay),
-                families: without.former().clone(),
-                is_gone: true,
-                from: Arc::clone(&self.identity),
-            };
-            self.accounts.leave(group.id, lost);
-            self.ids.retire(group.id);
-            self.litter.names.extend(self.name_sets.release(group.families));
-            self.lifetimes.set(key, None);
-            applied.families += taken.names.len();
-            if tell.before {
-                applied.before.add(Before::Taken(Box::new(taken.clone())));
-            }
-            applied.taken.push(taken);
-        }
-        self.litter.replaced.push(without);
-    }
-
-    /// Removes very many families of a group that stays.
-    pub(super) fn take_from(&mut self, key: &GroupingKey, mut without: Without) -> Option<Taken> {
-        without.exchange(&mut self.families);
-        let lost = without.lost(0);
-        let total = self.size;
-        self.size = self.size.moved(lost, Size::default());
-        let stay = without.staying();
-        let families = without.former().clone();
-        self.litter.replaced.push(without);
-        let group = self.groups.get_mut(key)?;
-        let staying = stay.iter().filter_map(|name| {
-            let family = self.families.get(&**name)?;
-            family.find(key).map(|_| Arc::clone(family.name()))
-        });
-        let mut staying: Vec<Arc<str>> = staying.collect();
-        staying.sort();
-        let taken = Taken {
-            key: key.clone(),
-            id: group.id,
-            revision: group.revision,
-            lifetime: self.lifetimes.get(key),
-            names: group.families.names(),
-            stay,
-            families,
-            is_gone: false,
-            from: Arc::clone(&self.identity),
-        };
-        group.last_push = None;
-        let former = std::mem::take(&mut group.families);
-        self.litter.names.extend(self.name_sets.release(former));
-        self.name_sets.replace(&mut group.families, staying);
-        self.book(key, total);
-        Some(taken)
     }
 
     pub(super) fn delete_one<'k>(
@@ -221,7 +143,7 @@ impl State {
 
     /// Removes families of groups, but not their push times.
     #[expect(clippy::too_many_arguments, reason = "they are the parts of one change")]
-    pub(super) fn delete_families(
+    pub(crate) fn delete_families(
         &mut self,
         preparer: &Preparer,
         at: Revision,
@@ -259,6 +181,9 @@ impl State {
         }
         self.remove_from_all(preparer, by_family, &mut losing);
         for (group, (revision, families)) in losing.into_iter().zip(former) {
+            if let Some(left) = self.groups.get_mut(group.key) {
+                left.size = left.size.moved(group.size, Size::default());
+            }
             self.accounts.change(group.id, group.size, Size::default());
             self.enlist(group.key);
             applied.groups += 1;
@@ -293,14 +218,15 @@ impl State {
             let Some(family) = self.families.get_mut(&name) else {
                 continue;
             };
-            if let Some(touched) = &mut self.touched {
-                touched.insert(Arc::clone(&name));
-            }
             let family = Arc::make_mut(family);
             let keys: Vec<&GroupingKey> = members.iter().map(|member| losing[*member].key).collect();
+            if let Some(watch) = &mut self.watch {
+                watch.extend(keys.iter().map(|key| Touched::fragment(&name, key)));
+            }
+            let mut work = 0;
             let before = family.size();
             family.remove_all(&keys, |position, fragment| {
-                self.work += 1;
+                work += 1;
                 let group = &mut losing[members[position]];
                 group.size = group.size.moved(Size::default(), fragment.size());
                 if let Some(image) = &mut group.image {
@@ -309,9 +235,10 @@ impl State {
                 let (metric_type, text) = (fragment.meta().metric_type, fragment.text());
                 preparer.each_fingerprint(&name, metric_type, text, |fingerprint| {
                     self.index.remove(fingerprint, group.id);
-                    self.work += 1;
+                    work += 1;
                 });
             });
+            self.work.set(self.work.get() + work);
             self.size = self.size.moved(before, family.size());
             if family.is_empty() {
                 self.litter.families.extend(self.families.remove(&name));
@@ -324,7 +251,7 @@ impl State {
         let accounts = self.accounts.emptied();
         let empty = Self {
             accounts,
-            work: self.work,
+            work: self.work.clone(),
             ..Self::default()
         };
         let before = std::mem::replace(self, empty);
@@ -361,9 +288,12 @@ impl State {
         let (gone, stay): (Vec<_>, Vec<_>) = group.families.iter().cloned().partition(|name| goes(name));
         self.name_sets.replace(&mut group.families, stay);
         group.last_push = None;
-        let id = group.id;
+        let (id, total) = (group.id, self.size);
         for name in &gone {
             self.remove_fragment(preparer, key, id, name, image.as_deref_mut());
+        }
+        if let Some(group) = self.groups.get_mut(key) {
+            group.size = group.size.moved(total, self.size);
         }
     }
 
@@ -378,20 +308,21 @@ impl State {
         let Some(family) = self.families.get(name) else {
             return;
         };
-        if let Some(touched) = &mut self.touched {
-            touched.insert(Arc::clone(family.name()));
+        if let Some(watch) = &mut self.watch {
+            watch.push(Touched::fragment(family.name(), key));
         }
-        self.work += 1;
+        let mut work = 1;
         if let Some((leaf, position)) = family.find(key) {
             let metric_type = leaf.get(position).meta.metric_type;
             preparer.each_fingerprint(name, metric_type, leaf.text_of(position), |fingerprint| {
                 self.index.remove(fingerprint, id);
-                self.work += 1;
+                work += 1;
             });
             if let Some(image) = image {
                 image.add(&leaf.view(name, position).parts());
             }
         }
+        self.work.set(self.work.get() + work);
         let before = family.size();
         let mut after = Size::default();
         if family.is_only_of(key) {

@@ -132,7 +132,7 @@ impl State {
         self.held_back.is_empty()
             && !families.any(|family| is_hopeless(preparer, prepared, family))
             && self
-                .admit(preparer, key, PushMode::ReplaceGroup, prepared)
+                .admit(preparer, key, PushMode::ReplaceGroup, prepared, u64::MAX)
                 .is_ok()
     }
 
@@ -168,7 +168,7 @@ impl State {
         } else {
             let shown = only(prepared, &shown);
             let mode = PushMode::ReplaceGroup;
-            self.put(preparer, at, key, mode, lifetime, shown, Tell::default());
+            self.put(preparer, at, key, mode, lifetime, &shown, Tell::default());
         }
         let has_group = self.groups.contains_key(key);
         for family in loses {
@@ -205,7 +205,7 @@ impl State {
         let before = self.names_of(key);
         let held = self.held_back.remove_group(key);
         let keys = std::slice::from_ref(key);
-        self.delete(preparer, at, keys, by, None, tell, applied);
+        self.delete(preparer, at, keys, by, tell, applied);
         if held.whole.is_some() {
             self.lifetimes.set(key, None);
             applied.groups += 1;
@@ -235,7 +235,7 @@ impl State {
                 continue;
             };
             let record = fragment.record.clone();
-            let mut prepared = record::decode_image(&record, preparer);
+            let prepared = record::decode_image(&record, preparer);
             let Some(family) = prepared.families.first() else {
                 continue;
             };
@@ -256,7 +256,7 @@ impl State {
             self.held_back.remove(&name, &key);
             let revision = self.revision_of(&key).or(whole).unwrap_or_default();
             let total = self.size;
-            self.place(preparer, revision, &key, &mut prepared, None, None);
+            self.place(preparer, revision, &key, &prepared, None, None);
             self.book(&key, total);
         }
     }
@@ -416,7 +416,7 @@ fn suffixes_of(metric_type: MetricType) -> &'static [&'static str] {
 }
 
 /// Names of other families with which one of this name and type collides, if they are of a type for which this holds.
-fn colliding(
+pub(crate) fn colliding(
     name: &str,
     metric_type: MetricType,
 ) -> impl Iterator<Item = (String, impl Fn(MetricType) -> bool + use<>)> {

@@ -180,11 +180,7 @@ fn apply(
     for ((at, by), mut keys) in gone {
         keys.sort_unstable();
         let keys = Cow::Owned(keys);
-        let without = None;
-        changes
-            .entry(at)
-            .or_default()
-            .push(Change::Delete { keys, by, without });
+        changes.entry(at).or_default().push(Change::Delete { keys, by });
     }
     let is_followed = shared.feed.is_followed();
     let tell = Tell {
@@ -271,6 +267,5 @@ fn put_of<'a>(preparer: &Preparer, key: &'a GroupingKey, value: &'a GroupValue) 
         lifetime,
         prepared,
         cause,
-        without: None,
     })
 }

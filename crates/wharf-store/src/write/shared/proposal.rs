@@ -16,7 +16,7 @@ use crate::lifetime::Lifetime;
 use crate::memory::state::{Whole, line_of};
 use crate::prepare::{Prepared, Preparer};
 use crate::store::Store;
-use crate::write::push::admit;
+use crate::write::push::admit_any;
 use crate::{PUSH_FAILURE_TIME, PUSH_TIME, PushError, PushMode, UnixNanos, is_time, record};
 
 /// What is to become of a key.
@@ -238,7 +238,7 @@ impl<'a> Making<'a> {
                 .into());
             }
         }
-        admit(&mut self.store.lock().state, &self.store.preparer, &intent)
+        admit_any(&mut self.store.lock().state, &self.store.preparer, &intent)
     }
 
     /// The trace of a refused push, if it can be left.

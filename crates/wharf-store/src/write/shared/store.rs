@@ -15,7 +15,7 @@ use crate::memory::held_back::HeldFamily;
 use crate::mode::PushMode;
 use crate::store::Store;
 use crate::write::commit::Commit;
-use crate::write::push::admit;
+use crate::write::push::admit_any;
 use crate::write::writer::Writer;
 
 impl Store {
@@ -89,7 +89,7 @@ impl Store {
             match mode {
                 // What it replaces is known when it is folded.
                 PushMode::ReplaceSeries => Ok(()),
-                _ => admit(&mut guarded.state, &self.preparer, intent),
+                _ => admit_any(&mut guarded.state, &self.preparer, intent),
             }
         };
         let prepared = &intent.delta;

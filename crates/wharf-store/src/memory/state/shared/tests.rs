@@ -83,11 +83,7 @@ fn delete(state: &mut State, preparer: &Preparer, at: u64, paths: &[&str]) {
     state.apply_shared(
         preparer,
         Revision(at),
-        [Change::Delete {
-            keys,
-            by,
-            without: None,
-        }],
+        [Change::Delete { keys, by }],
         Tell::default(),
     );
 }
