@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 
 use crate::http::get;
-use crate::schema::{Exemplar, Metric, MetricFamily, Timestamp};
+use crate::schema::{Bucket, Exemplar, Histogram, Metric, MetricFamily, Timestamp};
 use crate::{Gateway, Kind, Scrape, protobuf, schema};
 
 /// How long the real Pushgateway may stay busy with deletes that it has already answered.
@@ -109,6 +109,13 @@ fn metrics(family: MetricFamily) -> Vec<(String, String)> {
         }
         forget_times(&mut metric);
         write_zeros(&mut metric);
+        if let Some(histogram) = metric
+            .histogram
+            .as_mut()
+            .filter(|histogram| histogram.schema.is_none())
+        {
+            mend(histogram);
+        }
         entries.push((format!("{name}{{{}}}", labels.join(",")), format!("{metric:?}")));
     }
     entries
@@ -151,6 +158,38 @@ fn write_zeros(metric: &mut Metric) {
             bucket.cumulative_count = Some(bucket.cumulative_count());
         }
     }
+}
+
+/// Wharf mends classic histograms that contradict themselves, the real one does not. All of them are shown in floats, with
+/// a bucket `+Inf`.
+fn mend(histogram: &mut Histogram) {
+    #[expect(clippy::cast_precision_loss, reason = "both sides are rounded alike")]
+    let number = |int: u64, float: f64| if float == 0.0 { int as f64 } else { float };
+    let count = number(histogram.sample_count(), histogram.sample_count_float());
+    let mut buckets = std::mem::take(&mut histogram.bucket);
+    buckets.retain(|bucket| !bucket.upper_bound().is_nan());
+    buckets.sort_by(|a, b| a.upper_bound().total_cmp(&b.upper_bound()));
+    let mut highest = 0.0_f64;
+    for bucket in &mut buckets {
+        highest = highest.max(number(bucket.cumulative_count(), bucket.cumulative_count_float()));
+        bucket.cumulative_count = None;
+        bucket.cumulative_count_float = Some(highest);
+    }
+    buckets.reverse();
+    buckets.dedup_by(|next, kept| next.upper_bound() >= kept.upper_bound());
+    buckets.reverse();
+    let mut infinity = buckets
+        .pop_if(|last| last.upper_bound() == f64::INFINITY)
+        .unwrap_or_default();
+    let below = buckets.last().map_or(0.0, Bucket::cumulative_count_float);
+    let total = if count > 0.0 { count.max(below) } else { highest };
+    infinity.upper_bound = Some(f64::INFINITY);
+    infinity.cumulative_count = None;
+    infinity.cumulative_count_float = Some(total);
+    buckets.push(infinity);
+    histogram.bucket = buckets;
+    histogram.sample_count = None;
+    histogram.sample_count_float = Some(total);
 }
 
 fn is_own(name: &str) -> bool {

@@ -27,7 +27,10 @@ pub(crate) async fn handle(asked: Asked<'_>) -> Response<ResponseBody> {
     let (query, scope) = (asked.query.map(str::to_owned), asked.caller.scope(Right::Read));
     let rendered = workers::run_in(asked.work(), move |effort, place| {
         let selectors = parameters::selectors(query.as_deref(), effort)?;
-        let rendered = render(&worker, &scope.groups().asked(selectors), wanted, effort)?;
+        // `{}` selects all groups, and the gateway's own metrics belong to none.
+        let is_part = !selectors.is_empty();
+        let choice = scope.groups().asked(selectors);
+        let rendered = render(&worker, &choice, is_part, wanted, effort)?;
         worker.gateway.telemetry().record_left_out(rendered.left_out);
         let body = ResponseBody::from(Chunks::from(rendered.parts)).holding(place);
         Ok((body, rendered.recompressed))
@@ -72,14 +75,17 @@ fn respond_with(body: ResponseBody, wanted: Wanted) -> Response<ResponseBody> {
 fn render(
     service: &Arc<Service>,
     choice: &Choice,
+    is_part: bool,
     wanted: Wanted,
     effort: &Effort,
 ) -> Result<Rendered, Stopped> {
     let mut snapshot = service.gateway.store().snapshot();
-    let own = if choice.is_all() {
+    if !choice.is_all() {
+        snapshot = snapshot.matching(choice, effort)?;
+    }
+    let own = if choice.is_all() && !is_part {
         service.gateway.own_families(&snapshot)
     } else {
-        snapshot = snapshot.matching(choice, effort)?;
         Exposition::default()
     };
     Ok(wharf_scrape::render_with_help(

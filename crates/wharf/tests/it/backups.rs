@@ -123,7 +123,7 @@ fn beyond_text() -> Vec<Message> {
         .message(12, &span(1, 1))
         .sint(13, 3);
     let without_infinity = Message::new()
-        .varint(1, 7)
+        .varint(1, (1 << 53) + 1)
         .double(2, 9.5)
         .message(3, &Message::new().varint(1, (1 << 53) + 1).double(2, 1.0));
     let without_infinity = Message::new().message(7, &without_infinity);
