@@ -22,6 +22,8 @@ impl From<PushError> for Refusal {
         let (reason, family) = match &error {
             PushError::Unavailable { .. } => return Self::unavailable(&error),
             PushError::Memory(denied) => return (*denied).into(),
+            // Whoever pushes with little patience goes on with more, and does not ask for a refusal.
+            PushError::TakesLong => return Self::internal(),
             PushError::Limit(exceeded) => return exceeding(exceeded),
             PushError::TooLarge { .. } => (Reason::TooLarge, None),
             PushError::Inconsistent(clashes) => {

@@ -37,6 +37,9 @@ pub enum PushError {
         /// What the ledger said.
         reason: String,
     },
+    /// It takes long, and whoever pushes has [little patience](crate::Patience::Little). Nothing has changed.
+    #[error("expected a push that takes some milliseconds, found one that takes longer")]
+    TakesLong,
     /// The push contradicts itself or what is stored.
     #[error("pushed metrics are invalid or inconsistent with existing metrics: {0}")]
     Inconsistent(Clashes),
@@ -48,7 +51,7 @@ impl PushError {
         match self {
             Self::Timestamps(_) | Self::Inconsistent(_) => Some(true),
             Self::Limit(_) => Some(false),
-            Self::TooLarge { .. } | Self::Memory(_) | Self::Unavailable { .. } => None,
+            Self::TooLarge { .. } | Self::Memory(_) | Self::Unavailable { .. } | Self::TakesLong => None,
         }
     }
 }

@@ -70,7 +70,7 @@ pub use memory::held_back::HeldFamily;
 pub use memory::leaf::{FragmentView, Leaf};
 pub use memory::rendered_text::{Compressed, RenderedText};
 pub use meta::FamilyMeta;
-pub use mode::PushMode;
+pub use mode::{Patience, PushMode};
 pub use parts::Piece;
 pub use prepare::InstanceLabel;
 pub use prepare::stencil::{KnownBody, KnownFamily, TextBody};

@@ -18,7 +18,7 @@ use crate::write::claims::Claims;
 use crate::write::local::{Kept, Local, WriterStatistics};
 use crate::write::lock::{Hold, Lock, let_others};
 use crate::write::writer::Writer;
-use crate::{PushMode, Reserved, Revision};
+use crate::{Reserved, Revision};
 
 /// Groups times quotas that are looked at under one hold of the lock.
 const COUNTED_AT_ONCE: usize = 2048;
@@ -99,12 +99,6 @@ impl Store {
     /// wait in line, which costs a thread two system calls and its place on a processor.
     pub fn is_busy(&self) -> bool {
         self.lock.is_held()
-    }
-
-    /// Whether a push of this mode to this group would have to wait just now, since somebody is about to change the group: a hint, as
-    /// above.
-    pub fn is_claimed(&self, key: &GroupingKey, mode: PushMode) -> bool {
-        self.claims.would_wait(key, mode == PushMode::ReplaceSeries)
     }
 
     /// What is stored now. Takes no time, and keeps nobody waiting however long it is held; memory of what is

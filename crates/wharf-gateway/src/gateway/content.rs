@@ -25,19 +25,18 @@ impl Gateway {
         Ok(())
     }
 
-    /// Lets the relabelling rules work on a push.
+    /// Lets the relabelling rules work on a push. How many metrics they drop, which is to be booked.
     pub(super) fn relabel(
         &self,
         rules: &Active,
         key: &GroupingKey,
         exposition: &mut Exposition<'_>,
         memory: &Meter<'_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<u64, Refusal> {
         let names = self.settings.pushes.names;
         let relabelled = wharf_relabel::relabel_within(rules.relabelling(), key, exposition, names, memory)
             .map_err(|error| Refusal::from(&error))?;
-        self.telemetry.record_dropped(relabelled.dropped);
-        Ok(())
+        Ok(relabelled.dropped)
     }
 
     /// Lets other requests go on until the store is free, or for some turns. A thread that waits for a lock serves nobody.

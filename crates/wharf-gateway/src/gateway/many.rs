@@ -2,7 +2,7 @@
 
 use tokio::runtime::Handle;
 use wharf_model::{Exposition, GroupingKey, Meter};
-use wharf_store::{Commit, Facts, GroupPush, PushError, PushOptions, UnixNanos};
+use wharf_store::{Commit, Facts, GroupPush, Patience, PushError, PushOptions, UnixNanos};
 
 use crate::access::right::Right;
 use crate::activity::{Content, Pushed};
@@ -208,6 +208,7 @@ impl ManyAdmission {
             now,
             facts: group.facts,
             memory,
+            patience: Patience::Unlimited,
         };
         self.gateway
             .store
@@ -231,7 +232,8 @@ impl ManyAdmission {
         memory: &Meter<'_>,
     ) -> Result<GroupPush<'e>, Refusal> {
         let settings = &self.gateway.settings;
-        self.gateway.relabel(&self.rules, &key, &mut exposition, memory)?;
+        let dropped = self.gateway.relabel(&self.rules, &key, &mut exposition, memory)?;
+        self.gateway.telemetry.record_dropped(dropped);
         let Content {
             series,
             duration_seconds,

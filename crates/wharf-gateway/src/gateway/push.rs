@@ -9,12 +9,11 @@
 //! histories and notices by the feed of the store, also if nobody settles it.
 
 use std::cell::Cell;
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use wharf_model::{Exposition, Meter};
-use wharf_store::{Commit, Facts, KnownBody, PushError, PushOptions, TextBody};
+use wharf_store::{Commit, Facts, KnownBody, Patience, PushError, PushOptions, TextBody, Ttl, UnixNanos};
 
 use crate::activity::{Content, Pushed};
 use crate::body::Body;
@@ -65,7 +64,7 @@ impl Admission {
     /// Reads a body and stores what it says, with memory of this meter: visible to scrapes when this returns, unless it is
     /// refused. That may take long.
     pub fn push<B: Body>(self, body: &B, memory: &Meter<'_>) -> Pending {
-        let Ok(stored) = self.store(body, memory, |_| Ok::<_, Infallible>(()));
+        let stored = self.store(body, memory, Patience::Unlimited);
         self.pending(stored)
     }
 
@@ -78,26 +77,17 @@ impl Admission {
         reason = "it is what goes on, and no error to be passed up"
     )]
     pub fn push_quickly<B: Body>(self, body: &B) -> Result<Pending, Self> {
-        let (key, rules) = (&self.pushed.key, self.rules.relabelling().len());
-        let takes_long = (body.is_text() && effort::is_much_text(body.bytes(), key))
-            || self.gateway.store.is_large(key)
-            || self.gateway.store.is_claimed(key, self.wish.mode);
-        if takes_long {
+        if body.is_text() && effort::is_much_text(body.bytes(), &self.pushed.key) {
             return Err(self);
         }
         let memory = Meter::up_to(QUICK_BYTES);
-        let stored = self.store(body, &memory, |exposition| {
-            if effort::is_much(exposition, key, rules) {
-                return Err(TakesLong);
-            }
-            Ok(())
-        });
-        match stored {
-            // What takes much memory takes long too.
-            Ok(stored) if memory.has_denied() && !stored.is_visible() => Err(self),
-            Ok(stored) => Ok(self.pending(stored)),
-            Err(TakesLong) => Err(self),
+        let stored = self.store(body, &memory, Patience::Little);
+        // What takes much memory takes long too.
+        let is_denied = memory.has_denied() && !stored.is_visible();
+        if is_denied || matches!(stored.outcome, Ok(Err(PushError::TakesLong))) {
+            return Err(self);
         }
+        Ok(self.pending(stored))
     }
 
     fn pending(self, stored: Stored) -> Pending {
@@ -135,14 +125,8 @@ impl Admission {
         }))
     }
 
-    /// Stores what a body says. What has to be decoded is held against `limit` first, before anything is done about it.
     #[inline]
-    fn store<B: Body, E>(
-        &self,
-        body: &B,
-        memory: &Meter<'_>,
-        limit: impl FnOnce(&Exposition<'_>) -> Result<(), E>,
-    ) -> Result<Stored, E> {
+    fn store<B: Body>(&self, body: &B, memory: &Meter<'_>, patience: Patience) -> Stored {
         let Self {
             gateway, rules, wish, ..
         } = self;
@@ -160,42 +144,60 @@ impl Admission {
             body,
             memory,
             content: Cell::new(self.pushed.content),
+            patience,
         };
         let ttl = rules.ttl(key, wish.ttl, settings.pushes.default_ttl());
         let now = wish.time(received_at);
         let outcome = if body.is_text() && rules.relabelling().is_empty() {
             gateway.store.push_text(key, wish.mode, &reading, ttl, now)
         } else {
-            let decoded = reading.decode(body.bytes(), memory);
-            if let Ok(exposition) = &decoded {
-                limit(exposition)?;
-            }
-            let exposition = decoded.and_then(|exposition| reading.relabelled(exposition, self));
-            exposition.map(|exposition| {
-                let options = PushOptions {
-                    mode: wish.mode,
-                    ttl,
-                    now,
-                    facts: reading.facts(),
-                    memory,
-                };
-                gateway.store.push_with(key, &exposition, &options)
-            })
+            let read = reading.decode(body.bytes(), memory);
+            read.and_then(|exposition| self.store_read(exposition, &reading, ttl, now))
         };
         if let Err(refusal) = &outcome
             && refusal.reason == Reason::NotUtf8
         {
             gateway.store.record_failure_time(key, ttl, now);
         }
-        Ok(Stored {
+        Stored {
             outcome,
             content: reading.content.get(),
-        })
+        }
+    }
+
+    /// Stores what has been read, after the rules have worked on it.
+    fn store_read<B: Body>(
+        &self,
+        mut exposition: Exposition<'_>,
+        reading: &Reading<'_, B>,
+        ttl: Option<Ttl>,
+        now: UnixNanos,
+    ) -> Result<Result<Commit, PushError>, Refusal> {
+        let Self {
+            gateway, rules, wish, ..
+        } = self;
+        let (key, patience) = (&self.pushed.key, reading.patience);
+        let looks = rules.relabelling().len();
+        if patience == Patience::Little && effort::is_much(&exposition, key, looks) {
+            return Ok(Err(PushError::TakesLong));
+        }
+        reading.was_read(&exposition);
+        let dropped = gateway.relabel(rules, key, &mut exposition, reading.memory)?;
+        let options = PushOptions {
+            mode: wish.mode,
+            ttl,
+            now,
+            facts: reading.facts(),
+            memory: reading.memory,
+            patience,
+        };
+        let pushed = gateway.store.push_with(key, &exposition, &options);
+        if !matches!(pushed, Err(PushError::TakesLong)) {
+            gateway.telemetry.record_dropped(dropped);
+        }
+        Ok(pushed)
     }
 }
-
-/// Whoever pushes has no time for it.
-struct TakesLong;
 
 /// What has become of a body, and what was in it.
 struct Stored {
@@ -296,6 +298,7 @@ struct Reading<'a, B> {
     body: &'a B,
     memory: &'a Meter<'a>,
     content: Cell<Content>,
+    patience: Patience,
 }
 
 impl<B: Body> Reading<'_, B> {
@@ -303,19 +306,6 @@ impl<B: Body> Reading<'_, B> {
         let mut content = self.content.get();
         what(&mut content);
         self.content.set(content);
-    }
-
-    /// What the body says after the rules have worked on it.
-    fn relabelled<'e>(
-        &self,
-        mut exposition: Exposition<'e>,
-        admission: &Admission,
-    ) -> Result<Exposition<'e>, Refusal> {
-        self.was_read(&exposition);
-        let Admission { rules, pushed, .. } = admission;
-        self.gateway
-            .relabel(rules, &pushed.key, &mut exposition, self.memory)
-            .map(|()| exposition)
     }
 }
 
@@ -357,5 +347,9 @@ impl<B: Body> TextBody for Reading<'_, B> {
             duration_seconds,
             ..self.facts
         }
+    }
+
+    fn patience(&self) -> Patience {
+        self.patience
     }
 }

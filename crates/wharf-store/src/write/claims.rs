@@ -16,8 +16,6 @@ type Claimed = HashMap<GroupingKey, bool>;
 /// The groups that are claimed.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
-    /// Number of groups that are claimed.
-    count: AtomicUsize,
     /// Number of groups that nobody else may push to.
     closed: AtomicUsize,
     /// Whether each of them is closed.
@@ -35,17 +33,24 @@ impl Claims {
         let mut own: Vec<GroupingKey> = keys.cloned().collect();
         own.sort_unstable();
         own.dedup();
-        self.count.fetch_add(own.len(), Ordering::AcqRel);
         claimed.extend(own.iter().cloned().map(|key| (key, false)));
         Claim { claims: self, own }
     }
 
-    /// Whether who would change this group now would have to wait: of those who claim it, for any claim; of others, while somebody has
-    /// closed it. Costs a look at a number while nobody has claimed any.
-    pub(crate) fn would_wait(&self, key: &GroupingKey, claims: bool) -> bool {
-        let count = if claims { &self.count } else { &self.closed };
-        count.load(Ordering::Acquire) > 0
-            && self.lock().get(key).is_some_and(|is_closed| claims || *is_closed)
+    /// Claims a group, unless somebody else has.
+    pub(crate) fn try_claim(&self, key: &GroupingKey) -> Option<Claim<'_>> {
+        let mut claimed = self.lock();
+        if claimed.contains_key(key) {
+            return None;
+        }
+        claimed.insert(key.clone(), false);
+        let own = vec![key.clone()];
+        Some(Claim { claims: self, own })
+    }
+
+    /// Whether somebody has closed the group. Costs a look at a number while nobody has closed any.
+    pub(crate) fn is_closed(&self, key: &GroupingKey) -> bool {
+        self.closed.load(Ordering::Acquire) > 0 && self.lock().get(key).copied().unwrap_or(false)
     }
 
     /// Waits while somebody has closed the group. Costs a look at a number while nobody has closed any.
@@ -101,7 +106,6 @@ impl Drop for Claim<'_> {
                 self.claims.closed.fetch_sub(1, Ordering::AcqRel);
             }
         }
-        self.claims.count.fetch_sub(self.own.len(), Ordering::AcqRel);
         drop(claimed);
         self.claims.given_back.notify_all();
     }
@@ -125,10 +129,10 @@ mod tests {
         let claim = claims.claim([&a, &b].into_iter());
         // A claim alone stops nobody but those who claim as well.
         claims.wait_for(&a);
-        assert!(claims.would_wait(&a, true) && !claims.would_wait(&a, false));
-        assert!(!claims.would_wait(&key("c"), true));
+        assert!(claims.try_claim(&a).is_none() && !claims.is_closed(&a));
+        drop(claims.try_claim(&key("c")).unwrap());
         claim.close(&a);
-        assert!(claims.would_wait(&a, false) && !claims.would_wait(&b, false));
+        assert!(claims.is_closed(&a) && !claims.is_closed(&b));
         claim.close(&a);
         claims.wait_for(&b);
         claims.wait_for(&key("c"));
@@ -145,7 +149,6 @@ mod tests {
             waited.recv().unwrap();
         });
         assert_eq!(claims.closed.load(Ordering::Acquire), 0);
-        assert_eq!(claims.count.load(Ordering::Acquire), 0);
         assert!(claims.lock().is_empty());
     }
 

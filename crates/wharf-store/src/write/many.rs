@@ -244,7 +244,8 @@ impl Store {
             if self.merges_much(&intents) {
                 return Err(Heavy);
             }
-            let (guarded, folded) = self.fold_all(&intents);
+            let claim = self.claims.claim(intents.iter().map(|intent| intent.key));
+            let (guarded, folded) = self.fold_all(&claim, &intents);
             (guarded, folded.into_iter())
         } else {
             for intent in &intents {

@@ -12,9 +12,11 @@ use crate::change::Cause;
 use crate::fold::{Intent, fold_touched};
 use crate::memory::checks::Incoming;
 use crate::memory::state::{Held, State};
+use crate::mode::Patience;
 use crate::prepare::Prepared;
 use crate::record::{self, Image};
 use crate::store::Store;
+use crate::write::claims::Claim;
 use crate::write::commit::Commit;
 use crate::write::local::Local;
 use crate::write::lock::{Hold, let_others};
@@ -40,7 +42,12 @@ struct Folded<'a> {
 
 impl Store {
     /// A push of [`PushMode::ReplaceSeries`](crate::PushMode::ReplaceSeries).
-    pub(crate) fn push_series(&self, local: &Local, intent: Intent<'_>) -> Result<Commit, PushError> {
+    pub(crate) fn push_series(
+        &self,
+        local: &Local,
+        intent: Intent<'_>,
+        patience: Patience,
+    ) -> Result<Commit, PushError> {
         let key = intent.key;
         let is_much = {
             let state = &self.lock().state;
@@ -48,16 +55,25 @@ impl Store {
             intent.delta.weight() > self.few || state.is_much(key, intent.mode, &intent.delta, self.few)
         };
         if is_much {
-            return self.merge_aside(local, &intent);
+            return match patience {
+                Patience::Little => Err(PushError::TakesLong),
+                Patience::Unlimited => self.merge_aside(local, &intent),
+            };
         }
+        let claim = match patience {
+            Patience::Little => self.claims.try_claim(key).ok_or(PushError::TakesLong)?,
+            Patience::Unlimited => self.claims.claim([key].into_iter()),
+        };
         let intents = [intent];
-        let (mut guarded, mut folded) = self.fold_all(&intents);
+        let (mut guarded, mut folded) = self.fold_all(&claim, &intents);
+        drop(claim);
         let folded = folded.pop().unwrap_or_else(|| Ok(Prepared::default()));
         let [pushed] = &intents;
         let delta = match folded {
             Ok(delta) => delta,
             Err(error) => {
                 drop(guarded);
+                self.is_survey_quick(patience)?;
                 return Err(self.explain_merge(key, &pushed.delta, error));
             }
         };
@@ -70,9 +86,11 @@ impl Store {
             }
             Err(NotNow::Refused(error)) => {
                 drop(guarded);
+                self.is_survey_quick(patience)?;
                 let (mode, prepared) = (intent.mode, &intent.delta);
                 Err(self.explain(Incoming { key, mode, prepared }, error))
             }
+            Err(NotNow::Heavy) if patience == Patience::Little => Err(PushError::TakesLong),
             Err(NotNow::Heavy) => {
                 drop(guarded);
                 self.merge_aside(local, pushed)
@@ -118,9 +136,9 @@ impl Store {
     /// with the first one that is refused.
     pub(crate) fn fold_all<'s, 'a>(
         &'s self,
+        claim: &Claim<'_>,
         intents: &[Intent<'a>],
     ) -> (Hold<'s>, Vec<Result<Prepared<'a>, PushError>>) {
-        let claim = self.claims.claim(intents.iter().map(|intent| intent.key));
         let mut folded: Vec<Folded<'a>> = Vec::with_capacity(intents.len());
         let mut attempt = 0;
         let guarded = loop {

@@ -11,7 +11,7 @@ use crate::fold::Intent;
 use crate::lifetime::{Lifetime, Ttl};
 use crate::memory::checks::Incoming;
 use crate::memory::state::{Hindrance, State};
-use crate::mode::PushMode;
+use crate::mode::{Patience, PushMode};
 use crate::prepare::Preparer;
 use crate::prepare::stencil::{KnownBody, TextBody};
 use crate::store::Store;
@@ -35,6 +35,8 @@ pub struct PushOptions<'m> {
     pub facts: Facts,
     /// The memory that it may take until it is stored.
     pub memory: &'m Meter<'m>,
+    /// How long whoever pushes can wait.
+    pub patience: Patience,
 }
 
 impl Store {
@@ -70,6 +72,7 @@ impl Store {
             now,
             facts: Facts::default(),
             memory: &Meter::unlimited(),
+            patience: Patience::Unlimited,
         };
         self.push_with(key, exposition, &options)
     }
@@ -101,16 +104,18 @@ impl Store {
             now,
             ref facts,
             memory,
+            patience,
         } = *options;
         let lifetime = ttl.map(|ttl| ttl.from(now));
         let before = memory.taken();
         let prepared = self.preparer.prepare(key, exposition, now, memory);
-        let prepared = prepared.map_err(|unfit| {
+        let prepared = prepared.or_else(|unfit| {
             let mode = match mode {
                 PushMode::ReplaceSeries => PushMode::ReplaceFamilies,
                 mode => mode,
             };
-            self.explain_unfit(key, mode, unfit)
+            self.is_survey_quick(patience)?;
+            Err(self.explain_unfit(key, mode, unfit))
         });
         let pushed = prepared.and_then(|delta| {
             let intent = Intent {
@@ -120,7 +125,7 @@ impl Store {
                 lifetime,
                 facts,
             };
-            self.push_prepared(intent, (memory, before))
+            self.push_prepared(intent, (memory, before), patience)
         });
         pushed.inspect_err(|error| self.record_failure(key, error, lifetime, now))
     }
@@ -139,7 +144,7 @@ impl Store {
         now: UnixNanos,
     ) -> Result<Result<Commit, PushError>, B::Error> {
         let lifetime = ttl.map(|ttl| ttl.from(now));
-        let memory = body.memory();
+        let (memory, patience) = (body.memory(), body.patience());
         let candidate = match mode {
             PushMode::ReplaceSeries => None,
             _ => self.stencils.candidate(key, body.text()),
@@ -153,6 +158,7 @@ impl Store {
                 now,
                 facts: body.facts(),
                 memory,
+                patience,
             };
             return Ok(self.push_with(key, &exposition, &options));
         };
@@ -170,12 +176,15 @@ impl Store {
                 lifetime,
                 facts: &body.facts(),
             };
-            self.push_prepared(intent, (memory, before))
+            self.push_prepared(intent, (memory, before), patience)
         } else {
             let exposition = body.decode(body.text(), memory)?;
             body.was_read(&exposition);
             let prepared = self.preparer.prepare(key, &exposition, now, memory);
-            let prepared = prepared.map_err(|unfit| self.explain_unfit(key, mode, unfit));
+            let prepared = prepared.or_else(|unfit| {
+                self.is_survey_quick(patience)?;
+                Err(self.explain_unfit(key, mode, unfit))
+            });
             prepared.and_then(|prepared| {
                 self.stencils
                     .learn(&self.preparer, key, &candidate, &prepared, body, now);
@@ -186,7 +195,7 @@ impl Store {
                     lifetime,
                     facts: &body.facts(),
                 };
-                self.push_prepared(intent, (memory, before))
+                self.push_prepared(intent, (memory, before), patience)
             })
         };
         Ok(pushed.inspect_err(|error| self.record_failure(key, error, lifetime, now)))
@@ -197,6 +206,7 @@ impl Store {
         &self,
         intent: Intent<'_>,
         (memory, before): (&Meter<'_>, usize),
+        patience: Patience,
     ) -> Result<Commit, PushError> {
         let local = match &self.writer {
             Writer::Local(local) => local,
@@ -204,9 +214,13 @@ impl Store {
         };
         let Intent { key, mode, facts, .. } = intent;
         if mode == PushMode::ReplaceSeries {
-            return self.push_series(local, intent);
+            return self.push_series(local, intent, patience);
         }
-        self.claims.wait_for(key);
+        match patience {
+            Patience::Little if self.claims.is_closed(key) => return Err(PushError::TakesLong),
+            Patience::Little => {}
+            Patience::Unlimited => self.claims.wait_for(key),
+        }
         let record_bytes = local.record_bytes(&intent);
         memory.take(record_bytes)?;
         let record = local.record_of(&intent);
@@ -223,11 +237,15 @@ impl Store {
                 }
                 Err(NotNow::Refused(error)) => {
                     drop(guarded);
+                    self.is_survey_quick(patience)?;
                     let prepared = &intent.delta;
                     return Err(self.explain(Incoming { key, mode, prepared }, error));
                 }
                 Err(NotNow::Heavy) => {}
             }
+        }
+        if patience == Patience::Little {
+            return Err(PushError::TakesLong);
         }
         // It is copied once more, see `Framed`.
         memory.take(record_bytes)?;

@@ -10,7 +10,7 @@ use wharf_model::GroupingKey;
 
 use crate::clashes::{Clashes, Found};
 use crate::memory::checks::{Checks, Incoming, duplicate};
-use crate::mode::PushMode;
+use crate::mode::{Patience, PushMode};
 use crate::prepare::{Prepared, PreparedFamily, Unfit};
 use crate::series::series_of;
 use crate::store::Store;
@@ -28,6 +28,17 @@ pub(crate) struct Suspect {
 }
 
 impl Store {
+    /// Whether there is time to find out all that a push contradicts: the lines of other groups are read for that.
+    ///
+    /// # Errors
+    /// [`PushError::TakesLong`], with little patience and if there was ever a group of many lines.
+    pub(crate) fn is_survey_quick(&self, patience: Patience) -> Result<(), PushError> {
+        if patience == Patience::Little && self.lock.heaviest() > self.few {
+            return Err(PushError::TakesLong);
+        }
+        Ok(())
+    }
+
     /// The refusal of a push that was found to contradict what is stored, with all else that it contradicts.
     pub(crate) fn explain(&self, incoming: Incoming<'_>, error: PushError) -> PushError {
         match error {

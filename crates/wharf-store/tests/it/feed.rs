@@ -13,8 +13,8 @@ use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
 use wharf_model::{Exposition, GroupingKey, Meter};
 use wharf_store::{
-    Batch, Facts, Follower, GroupPush, Kept, Lifetime, PushMode, PushOptions, Reserved, Restored, Store, Ttl,
-    UnixNanos, What,
+    Batch, Facts, Follower, GroupPush, Kept, Lifetime, Patience, PushMode, PushOptions, Reserved, Restored,
+    Store, Ttl, UnixNanos, What,
 };
 
 use crate::durable::block_on;
@@ -253,6 +253,7 @@ fn what_the_pusher_wants_booked_comes_with_the_effect() {
         now: UnixNanos(7),
         facts,
         memory: &Meter::unlimited(),
+        patience: Patience::Unlimited,
     };
     drop(store.push_with(&key("job/a"), &exposition, &options).unwrap());
     let Batch::Effects(effects) = follower.read() else {

@@ -15,6 +15,7 @@ mod lifetimes;
 mod limits;
 mod merge;
 mod model;
+mod patience;
 mod records;
 mod rules;
 // Minutes of simulated time are too much for an interpreter.

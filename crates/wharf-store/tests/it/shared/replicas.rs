@@ -10,7 +10,8 @@ use wharf_model::Meter;
 use wharf_model::name::NameRule;
 use wharf_shared_log::{Faults, SimulatedLog, Simulation, TaskId, Timer};
 use wharf_store::{
-    Clock, Commit, Facts, PushError, PushMode, PushOptions, Reserved, Sharing, Store, Ttl, UnixNanos,
+    Clock, Commit, Facts, Patience, PushError, PushMode, PushOptions, Reserved, Sharing, Store, Ttl,
+    UnixNanos,
 };
 
 use crate::{exposition, key};
@@ -192,6 +193,7 @@ impl Replica {
                 now: self.clock.now(),
                 facts: Facts::default(),
                 memory: &Meter::unlimited(),
+                patience: Patience::Unlimited,
             };
             self.store().push_with(&key(path), &exposition, &options)
         };
