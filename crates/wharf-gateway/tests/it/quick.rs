@@ -63,7 +63,7 @@ async fn a_push_whose_group_has_long_labels_takes_as_long_as_its_lines() {
 #[tokio::test]
 async fn rules_that_look_at_long_labels_take_long() {
     let policy = |rules: usize| Policy {
-        relabelling: (0..rules).map(|_| rule()).collect(),
+        relabelling: (0..rules).map(|_| rule("v*w")).collect(),
         ..Policy::default()
     };
     let value = "v".repeat(10_000);
@@ -77,28 +77,44 @@ async fn rules_that_look_at_long_labels_take_long() {
     }
 }
 
-fn rule() -> Rule {
+fn rule(regex: &str) -> Rule {
     let source = RuleSource {
         action: Some(Action::Drop),
         source_labels: Some(vec!["a".to_owned()]),
-        regex: Some("v*w".to_owned()),
+        regex: Some(regex.to_owned()),
         ..RuleSource::default()
     };
     Rule::new(source, NameRule::Utf8).unwrap()
 }
 
 #[tokio::test]
-async fn a_small_push_to_a_group_of_very_many_families_takes_long() {
-    let world = plain();
-    let families: Vec<_> = (0..2000).map(|number| format!("f{number} 1\n")).collect();
-    let mode = PushMode::ReplaceGroup;
-    assert!(is_quick(&world, key("a"), mode, &Text(families.concat())).await);
-    for mode in [
-        PushMode::ReplaceSeries,
-        PushMode::ReplaceFamilies,
-        PushMode::ReplaceGroup,
-    ] {
-        assert!(!is_quick(&world, key("a"), mode, &series(1)).await, "{mode:?}");
+async fn a_small_push_that_takes_the_place_of_much_takes_long() {
+    let families: Vec<_> = (0..3000).map(|number| format!("f{number} 1\n")).collect();
+    for much in [Text(families.concat()), series(3000)] {
+        for mode in [
+            PushMode::ReplaceSeries,
+            PushMode::ReplaceFamilies,
+            PushMode::ReplaceGroup,
+        ] {
+            let world = plain();
+            let first = PushMode::ReplaceGroup;
+            assert!(!is_quick(&world, key("a"), first, &much).await, "much comes");
+            assert!(!is_quick(&world, key("a"), mode, &series(1)).await, "{mode:?}");
+            assert!(is_quick(&world, key("b"), mode, &series(1)).await, "{mode:?}");
+            assert_eq!(world.hour(), (3, 0));
+        }
     }
-    assert!(is_quick(&world, key("a"), mode, &series(1)).await);
+}
+
+#[tokio::test]
+async fn what_rules_drop_is_counted_once_although_the_push_is_begun_twice() {
+    let drop = Policy {
+        relabelling: vec![rule("drops?")],
+        ..Policy::default()
+    };
+    let world = world(Settings::default(), drop);
+    assert!(!is_quick(&world, key("a"), PushMode::ReplaceGroup, &series(3000)).await);
+    let body = Text("m{a=\"drop\"} 1\nm{a=\"drops\"} 1\nm{a=\"stays\"} 1\n".to_owned());
+    assert!(!is_quick(&world, key("a"), PushMode::ReplaceSeries, &body).await);
+    assert_eq!(world.dropped(), 2);
 }

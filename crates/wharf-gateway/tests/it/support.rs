@@ -127,6 +127,11 @@ impl World {
         self.counted("wharf_pushes_refused_total", reason)
     }
 
+    /// Metrics that relabelling rules have dropped.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.summed("wharf_relabel_metrics_dropped_total", |_| true)
+    }
+
     /// Requests to push in the last hour that were stored, and that were not.
     pub(crate) fn hour(&self) -> (u64, u64) {
         let (_, sums) = self.gateway.activity().hour.read(self.clock.instant());

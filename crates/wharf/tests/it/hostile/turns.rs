@@ -13,10 +13,10 @@ use crate::wharf;
 struct Attack(Vec<TcpStream>);
 
 impl Attack {
-    fn begin(gateway: &Gateway, requests: usize, request: &[u8]) -> Self {
-        let streams = (0..requests).map(|_| {
+    fn begin(gateway: &Gateway, requests: impl Iterator<Item = Vec<u8>>) -> Self {
+        let streams = requests.map(|request| {
             let mut stream = open(gateway);
-            stream.write_all(request).unwrap();
+            stream.write_all(&request).unwrap();
             stream
         });
         let streams = streams.collect();
@@ -80,7 +80,8 @@ fn whose_bodies_take_long_to_be_read_waits_and_others_take_turns_with_it() {
         ("gzip", body::gzip(text.as_bytes())),
         ("zstd", body::zstd(text.as_bytes())),
     ] {
-        let mut attack = Attack::begin(&gateway, 40, &compressed("attack", encoding, body));
+        let push = compressed("attack", encoding, body);
+        let mut attack = Attack::begin(&gateway, std::iter::repeat_n(push, 40));
         let (small, large) = (body::gzip(b"h 1\n"), body::gzip(series(2000).as_bytes()));
         let honest = |body| {
             put("/metrics/job/honest")
@@ -97,17 +98,40 @@ fn whose_bodies_take_long_to_be_read_waits_and_others_take_turns_with_it() {
     }
 }
 
-#[test]
-fn whose_small_pushes_merge_with_very_much_waits_and_others_take_turns_with_it() {
-    let gateway = wharf().start();
-    gateway.push("/metrics/job/attack", &series(30_000));
-    let merge = post("/metrics/job/attack?merge=series").body("h{n=\"1\"} 2\n");
-    let mut attack = Attack::begin(&gateway, 24, &merge.to_bytes());
-    let honest = [
+/// What an honest client does, which is quick.
+fn quick() -> [Request; 4] {
+    [
         get("/-/healthy"),
         put("/metrics/job/honest").body("honest 1\n"),
         post("/metrics/job/honest?merge=series").body("honest 2\n"),
         get("/metrics?match[]={job=\"honest\"}"),
-    ];
-    check_answered_first(&gateway, &mut attack, &honest);
+    ]
+}
+
+#[test]
+fn whose_small_pushes_merge_with_very_much_waits_and_others_do_not() {
+    let gateway = wharf().start();
+    let paths: Vec<_> = (0..8)
+        .map(|number| format!("/metrics/job/attack/group/{number}"))
+        .collect();
+    for path in &paths {
+        gateway.push(path, &series(6_000));
+    }
+    // The first to each group would not wait for a claim, so that it is by what there is that it counts as long.
+    let merges = paths.iter().cycle().take(32);
+    let merges = merges.map(|path| {
+        let merge = post(&format!("{path}?merge=series")).body("h{n=\"1\"} 2\n");
+        merge.to_bytes()
+    });
+    let mut attack = Attack::begin(&gateway, merges);
+    check_answered_first(&gateway, &mut attack, &quick());
+}
+
+#[test]
+fn whose_small_pushes_have_long_labels_on_each_line_waits_and_others_do_not() {
+    let gateway = wharf().start();
+    let path = format!("/metrics/job/attack/l/{}", "l".repeat(10_000));
+    let push = put(&path).body(series(2_000)).to_bytes();
+    let mut attack = Attack::begin(&gateway, std::iter::repeat_n(push, 32));
+    check_answered_first(&gateway, &mut attack, &quick());
 }
