@@ -122,7 +122,7 @@ impl<H: Handler> Connections<H> {
             }
             request.extensions_mut().insert(peer);
             if !brings_body(request.method()) {
-                request.extensions_mut().insert(Waiting::new(&seat));
+                request.extensions_mut().insert(Waiting::new(&seat.presence));
             }
             if let Some(names) = &names {
                 request.extensions_mut().insert(names.clone());

@@ -11,8 +11,6 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::transport::room::Seat;
-
 /// For how long whoever has closed one half of the connection may wait for an answer that takes long.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -64,16 +62,16 @@ impl Presence {
 
 /// In the extensions of a request that brings no body: its client.
 #[derive(Debug, Clone)]
-pub(crate) struct Waiting(Arc<Seat>);
+pub(crate) struct Waiting(Arc<Presence>);
 
 impl Waiting {
-    pub(crate) fn new(seat: &Arc<Seat>) -> Self {
-        Self(Arc::clone(seat))
+    pub(crate) fn new(presence: &Arc<Presence>) -> Self {
+        Self(Arc::clone(presence))
     }
 
     /// Watches until the client has gone.
     pub(crate) async fn gone(self) {
-        let presence = &self.0.presence;
+        let Self(presence) = &self;
         let _watching = Watching::new(presence);
         loop {
             let changed = presence.changed.notified();
@@ -107,7 +105,6 @@ mod tests {
     use std::task::{Context, Waker};
 
     use super::*;
-    use crate::transport::room::Room;
 
     fn is_gone(gone: &mut Pin<&mut impl Future<Output = ()>>) -> bool {
         let mut context = Context::from_waker(Waker::noop());
@@ -116,11 +113,10 @@ mod tests {
 
     #[test]
     fn a_client_that_closes_its_half_is_waited_for_a_moment() {
-        let seated = Room::new(1, 1, false).try_seat(true).unwrap();
-        let presence = &seated.0.presence;
+        let presence = Arc::new(Presence::default());
         assert!(!presence.is_watched());
         {
-            let mut gone = pin!(Waiting::new(&seated.0).gone());
+            let mut gone = pin!(Waiting::new(&presence).gone());
             assert!(!is_gone(&mut gone) && presence.is_watched());
             for (other_side, seconds, expected) in [
                 (OtherSide::Open, 10, false),
@@ -137,8 +133,8 @@ mod tests {
 
     #[test]
     fn a_client_that_is_gone_is_gone_at_once() {
-        let seated = Room::new(1, 1, false).try_seat(true).unwrap();
-        seated.0.presence.note(OtherSide::Closed, 0);
-        assert!(is_gone(&mut pin!(Waiting::new(&seated.0).gone())));
+        let presence = Arc::new(Presence::default());
+        presence.note(OtherSide::Closed, 0);
+        assert!(is_gone(&mut pin!(Waiting::new(&presence).gone())));
     }
 }

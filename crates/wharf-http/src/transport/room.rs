@@ -65,7 +65,7 @@ pub(crate) struct Seat {
     id: u64,
     room: Arc<Room>,
     pub(crate) progress: Arc<Progress>,
-    pub(crate) presence: Presence,
+    pub(crate) presence: Arc<Presence>,
     permit: Mutex<Option<OwnedSemaphorePermit>>,
     /// Whether this is one of the seats that are not for pushes.
     is_kept: bool,
@@ -169,7 +169,7 @@ impl Room {
             id,
             room: Arc::clone(self),
             progress: Arc::new(Progress::new(self.epoch)),
-            presence: Presence::default(),
+            presence: Arc::default(),
             permit: Mutex::new(Some(permit)),
             is_kept,
             called: Notify::new(),
