@@ -23,7 +23,7 @@ settings! {
     #[derive(Copy)]
     pub struct MemoryLimits {
         /// Of all pushes at once.
-        pub max_decoded_bytes: Option<u64> = Some(512 << 20),
+        pub max_decoded_bytes: Option<u64> = Some(384 << 20),
             "limits.max-decoded-bytes" as kinds::SIZE_LIMIT,
             "Memory of all pushes at once until they are stored: their bodies once expanded, what is decoded of them, \
              and the lines that this comes to. One client gets half of what is free.";

@@ -111,7 +111,7 @@ settings! {
             "push.timestamps" as STRIPPED_TIMESTAMPS,
             "Whether a push with timestamps is refused, as the original does, or stored without them.";
         /// How much memory one push may take until it is stored; none: any.
-        pub max_decoded_bytes: Option<u64> = Some(256 << 20),
+        pub max_decoded_bytes: Option<u64> = Some(192 << 20),
             "push.max-decoded-bytes" as kinds::SIZE_LIMIT,
             "Memory of one push until it is stored: its body once expanded, what is decoded of it, and the lines that \
              this comes to with the labels of the group on each.";

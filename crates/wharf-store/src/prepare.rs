@@ -4,6 +4,7 @@
 
 mod exact;
 mod labels;
+mod pattern;
 mod prepared;
 mod room;
 pub(crate) mod stencil;
@@ -22,6 +23,7 @@ use wharf_model::{Exposition, Family, GroupingKey, Meter, Metric, MetricType, Ru
 
 use self::exact::text_keeps;
 use self::labels::{LabelPair, check_labels};
+use self::pattern::Pattern;
 pub(crate) use self::prepared::{Prepared, PreparedFamily, Unfit};
 use self::room::Room;
 use self::timestamps::{has_timestamp, timestamps};
@@ -145,6 +147,7 @@ impl Preparer {
             exposition,
             grouping: &grouping,
             room,
+            pattern: None,
             labels: Vec::new(),
             prepared: Prepared {
                 families,
@@ -198,6 +201,7 @@ impl Preparer {
             exposition,
             grouping: &grouping,
             room: Room::unlimited(&unlimited),
+            pattern: None,
             labels: Vec::new(),
             prepared: Prepared {
                 families: Vec::new(),
@@ -376,7 +380,9 @@ struct Work<'a, 'w> {
     exposition: &'a Exposition<'a>,
     grouping: &'w [LabelPair<'a>],
     room: Room<'w>,
-    /// The final labels of the current family's metrics.
+    /// How the labels of the current family's metrics are made; none if those of each are laid out.
+    pattern: Option<Pattern<'w>>,
+    /// The final labels of the current family's metrics, or of one of them.
     labels: Vec<LabelPair<'w>>,
     prepared: Prepared<'a>,
     /// What the push contradicts.
@@ -391,6 +397,8 @@ impl<'a> Work<'a, '_> {
             self.found.add(clash);
             return Ok(());
         }
+        let instance = &self.preparer.instance;
+        self.pattern = Pattern::of(family, self.exposition, self.grouping, instance);
         self.make_room(family)?;
         let memory = self.room.memory;
         let mut rows = Vec::new();
@@ -414,13 +422,14 @@ impl<'a> Work<'a, '_> {
         let (text_start, first) = (self.prepared.text.len(), self.prepared.fingerprints.len());
         memory.reserve(&mut self.prepared.fingerprints, rows.len())?;
         for row in &rows {
+            let labels = self.labels_of(row);
             if self.room.is_tight {
-                let labels = &self.labels[row.labels.clone()];
+                let labels = &self.labels[labels.clone()];
                 let bytes = text::metric_bytes(self.exposition, name, labels, row.metric.value);
                 memory.reserve(self.prepared.text.to_mut(), bytes)?;
             }
             let line_start = self.prepared.text.len();
-            let labels = &self.labels[row.labels.clone()];
+            let labels = &self.labels[labels];
             let scheme = EscapingScheme::AllowUtf8;
             text::write_metric(
                 self.prepared.text.to_mut(),
@@ -477,6 +486,10 @@ impl<'a> Work<'a, '_> {
     /// Makes room for the final labels of a family. A URL of thousands of labels, repeated for each of a million
     /// metrics, must not fill the memory, so it is refused before the first is laid out.
     fn make_room(&mut self, family: &Family) -> Result<(), PushError> {
+        self.labels.clear();
+        if self.pattern.is_some() {
+            return Ok(());
+        }
         let with_instance = self.grouping.len() + 1;
         let of_metric = |metric: &Metric| with_instance + metric.labels.len();
         let labels: usize = family.metrics.iter().map(of_metric).sum();
@@ -485,7 +498,6 @@ impl<'a> Work<'a, '_> {
         if labels.saturating_mul(size_of::<LabelPair<'_>>() / 2) > limit_bytes {
             return Err(PushError::TooLarge { limit_bytes });
         }
-        self.labels.clear();
         self.room.memory.reserve(&mut self.labels, labels)?;
         Ok(())
     }
@@ -498,6 +510,11 @@ impl<'a> Work<'a, '_> {
         name: &str,
         metric: &Metric,
     ) -> Result<Range<usize>, Inconsistency> {
+        if let Some(pattern) = &self.pattern {
+            pattern.fill(&mut self.labels, self.exposition, metric);
+            check_labels(family, name, metric, &self.labels, self.found.has_room())?;
+            return Ok(0..0);
+        }
         let start = self.labels.len();
         self.labels.extend_from_slice(self.grouping);
         let is_grouping = |name: &str| self.grouping.iter().any(|(grouping, _)| *grouping == name);
@@ -514,10 +531,23 @@ impl<'a> Work<'a, '_> {
         Ok(start..self.labels.len())
     }
 
+    /// Where the final labels of a row are in the list.
+    #[inline]
+    fn labels_of(&mut self, row: &Row<'_>) -> Range<usize> {
+        if let Some(pattern) = &self.pattern {
+            pattern.fill(&mut self.labels, self.exposition, row.metric);
+            return 0..self.labels.len();
+        }
+        row.labels.clone()
+    }
+
     /// Order of the exposition within a family: by number of labels, then by their values position by position.
     /// Names decide last, so that equal label sets become neighbours.
     fn sort(&self, rows: &mut [Row<'_>]) {
         let order = |a: &Row<'_>, b: &Row<'_>| {
+            if let Some(pattern) = &self.pattern {
+                return pattern.order(self.exposition, a.metric, b.metric);
+            }
             let (a, b) = (&self.labels[a.labels.clone()], &self.labels[b.labels.clone()]);
             let by_values = || a.iter().map(|label| label.1).cmp(b.iter().map(|label| label.1));
             let by_names = || a.iter().map(|label| label.0).cmp(b.iter().map(|label| label.0));
@@ -533,15 +563,19 @@ impl<'a> Work<'a, '_> {
         let mut is_unique = true;
         for pair in rows.windows(2) {
             let [a, b] = pair else { continue };
-            let labels = &self.labels[a.labels.clone()];
-            if labels != &self.labels[b.labels.clone()] {
+            let is_same = match &self.pattern {
+                Some(pattern) => pattern.order(self.exposition, a.metric, b.metric).is_eq(),
+                None => self.labels[a.labels.clone()] == self.labels[b.labels.clone()],
+            };
+            if !is_same {
                 continue;
             }
             is_unique = false;
             if self.found.has_room() {
+                let labels = self.labels_of(a);
                 self.found.add(Inconsistency::DuplicateSeries {
                     family: short(family),
-                    series: describe_labels(labels),
+                    series: describe_labels(&self.labels[labels]),
                     other_group: false,
                     holder: None,
                 });
@@ -604,13 +638,14 @@ impl<'a> Work<'a, '_> {
     }
 
     /// The family as a protobuf message, with the final labels and in the final order.
-    fn exact_form(&self, family: &Family, rows: &[Row<'_>]) -> Result<Arc<Vec<u8>>, PushError> {
+    fn exact_form(&mut self, family: &Family, rows: &[Row<'_>]) -> Result<Arc<Vec<u8>>, PushError> {
         let mut message = Vec::new();
         let scheme = EscapingScheme::AllowUtf8;
         protobuf::write_head(&mut message, &Head::of(self.exposition, family), scheme);
         let memory = self.room.memory;
-        for Row { labels, metric } in rows {
-            let labels = &self.labels[labels.clone()];
+        for row in rows {
+            let (labels, metric) = (self.labels_of(row), row.metric);
+            let labels = &self.labels[labels];
             memory.reserve(&mut message, room::exact_bytes(self.exposition, labels, metric))?;
             let (labels, metric_type) = (labels.iter().copied(), family.metric_type);
             protobuf::write_metric(&mut message, self.exposition, metric_type, labels, metric, scheme);

@@ -72,6 +72,10 @@ impl<'m> Room<'m> {
         if repeated > limit_bytes {
             return Err(PushError::TooLarge { limit_bytes });
         }
+        // It stands in the text, and once more in the record.
+        let twice = repeated.saturating_mul(2);
+        memory.take(twice)?;
+        memory.give_back(twice);
         let labels = exposition.labels.iter();
         let own = labels.map(|label| label.name.len() + label.value.len() + LABEL_BYTES);
         let signs = key.labels().count() * LABEL_BYTES + USUAL_LINE_BYTES;
