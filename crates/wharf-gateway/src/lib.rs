@@ -8,8 +8,8 @@ mod ahead;
 mod body;
 mod client;
 mod conflict;
-mod effort;
 mod gateway;
+mod lifespan;
 mod limits;
 mod lock;
 mod memory;
@@ -19,6 +19,7 @@ mod peer;
 mod places;
 mod policy;
 mod problem;
+mod push_cost;
 mod queue;
 mod rate;
 mod refusal;
@@ -54,6 +55,7 @@ pub use gateway::admit::{Admission, ManyAdmission};
 pub use gateway::delete::{Deleted, Selection};
 pub use gateway::many::{Grouping, ManyOutcome, PendingMany};
 pub use gateway::push::{Pending, Settled};
+pub use lifespan::Lifespan;
 pub use limits::PushLimits;
 pub use memory::{Held, Loan, Memory, MemoryLimits};
 pub use not_durable::NotDurable;
@@ -61,8 +63,8 @@ pub use parts::{Life, Outcome, Part, PartError, Parts, Readiness, Started};
 pub use peer::Peer;
 pub use places::{Full, Permit, Places};
 pub use policy::{
-    Active, ExpiryRule, Lifespan, Loader, Policies, Policy, QuotaGauge, QuotaRule, Reading, Reload,
-    ReloadError, TooFast,
+    Active, ExpiryRule, Loader, Policies, Policy, QuotaGauge, QuotaRule, Reading, Reload, ReloadError,
+    TooFast,
 };
 pub use problem::{Problem, Severity};
 pub use queue::{Queue, Turn};

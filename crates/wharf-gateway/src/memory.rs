@@ -249,7 +249,6 @@ mod tests {
         let limit_bytes = 8 * MIB;
         assert_eq!(meter.take(1), Err(Denied::Own { limit_bytes }));
         assert_eq!(memory.in_use(), 8 * MIB - ALLOWANCE);
-        drop(meter);
         let held = loan.into_held();
         assert_eq!(memory.in_use(), 8 * MIB - ALLOWANCE);
         drop(held);

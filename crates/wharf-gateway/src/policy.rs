@@ -12,6 +12,7 @@ use wharf_relabel::Rule;
 use wharf_store::{Limits, Quota, Ttl, UnixNanos, Usage};
 
 use crate::access::rules::AccessRules;
+use crate::lifespan::Lifespan;
 use crate::rate::{BucketId, Rate, TokenBuckets};
 use crate::refusal::{Again, Reason, Refusal};
 use crate::settings::AmountLimits;
@@ -38,26 +39,6 @@ pub struct ExpiryRule {
     pub ttl: Option<Lifespan>,
     /// Whether the group's push times stay when its metrics leave.
     pub keep_times: bool,
-}
-
-/// For how long a group stays after its last successful push.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lifespan {
-    /// For ever.
-    Unlimited,
-    /// For so long.
-    Limited(Duration),
-}
-
-impl From<Duration> for Lifespan {
-    /// Zero means for ever.
-    fn from(duration: Duration) -> Self {
-        if duration.is_zero() {
-            Self::Unlimited
-        } else {
-            Self::Limited(duration)
-        }
-    }
 }
 
 /// How much groups may store and push: all that a selector matches together, but for the rate where it says so.

@@ -6,9 +6,9 @@ use wharf_model::name::NameRule;
 use wharf_settings::{Kind, Takes, ValueError, kinds, settings};
 use wharf_store::{InstanceLabel, Limits};
 
+use crate::lifespan::Lifespan;
 use crate::limits::PushLimits;
 use crate::memory::MemoryLimits;
-use crate::policy::Lifespan;
 use crate::refusal::Refusal;
 
 /// What the flags decide about the use cases, whatever requests come in by.

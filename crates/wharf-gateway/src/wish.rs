@@ -2,7 +2,7 @@
 
 use wharf_store::{PushMode, UnixNanos};
 
-use crate::policy::Lifespan;
+use crate::lifespan::Lifespan;
 
 /// What a push asks for beside its metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,10 +18,10 @@ use wharf_store::{Commit, Facts, KnownBody, Patience, PushError, PushOptions, Te
 use crate::activity::{Content, Pushed};
 use crate::body::Body;
 use crate::conflict;
-use crate::effort;
 use crate::gateway::Gateway;
 use crate::gateway::admit::Admission;
 use crate::memory::Held;
+use crate::push_cost;
 use crate::refusal::{Reason, Refusal};
 use crate::source::Source;
 
@@ -77,7 +77,7 @@ impl Admission {
         reason = "it is what goes on, and no error to be passed up"
     )]
     pub fn push_quickly<B: Body>(self, body: &B) -> Result<Pending, Self> {
-        if body.is_text() && effort::is_much_text(body.bytes(), &self.pushed.key) {
+        if body.is_text() && push_cost::is_much_text(body.bytes(), &self.pushed.key) {
             return Err(self);
         }
         let memory = Meter::up_to(QUICK_BYTES);
@@ -178,7 +178,7 @@ impl Admission {
         } = self;
         let (key, patience) = (&self.pushed.key, reading.patience);
         let looks = rules.relabelling().len();
-        if patience == Patience::Little && effort::is_much(&exposition, key, looks) {
+        if patience == Patience::Little && push_cost::is_much(&exposition, key, looks) {
             return Ok(Err(PushError::TakesLong));
         }
         reading.was_read(&exposition);
