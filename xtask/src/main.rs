@@ -46,8 +46,9 @@ usage: cargo xtask <command>
                   makes today's the accepted ones
   crash [--minutes N]
                   cut the power and kill the process over and over, for N minutes (1 by default)
-  soak [--minutes N]
-                  put load and faults on a gateway, and compare what it acknowledges with what it has (1 by default)
+  soak [--hostile] [--minutes N]
+                  put load and faults on a gateway, and compare what it acknowledges with what it has (1 by default);
+                  with --hostile, put honest clients among hostile ones, and see how they are served
   bill            write what the program is made of, with licences and checksums, to target/wharf.cdx.json (CycloneDX)
   package         build what is handed out: one archive with the program, its documentation, man pages, completions
   screenshots     take the pictures of docs/page, of a gateway with two months of batch jobs behind it

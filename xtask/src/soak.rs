@@ -1,26 +1,34 @@
-//! `cargo xtask soak`: load and faults, and whether everything that was acknowledged is there.
+//! `cargo xtask soak`: load and faults, and whether everything that was acknowledged is there; or hostile clients, and whether
+//! honest ones are served.
 
 use anyhow::{Result, bail};
 
 use crate::shell::Step;
 
-/// `[--minutes N]`
+/// `[--hostile] [--minutes N]`
 pub(crate) fn run(args: &[String]) -> Result<()> {
-    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let is_hostile = words.contains(&"--hostile");
+    words.retain(|word| *word != "--hostile");
     let minutes = match words.as_slice() {
         [] => 1,
         ["--minutes", number] => crate::fuzz::number("--minutes", Some(number))?,
         [word] if word.starts_with("--minutes=") => {
             crate::fuzz::number("--minutes", word.strip_prefix("--minutes="))?
         }
-        _ => bail!("expected `--minutes N`, found `{}`", words.join(" ")),
+        _ => bail!("expected `[--hostile] [--minutes N]`, found `{}`", args.join(" ")),
     };
-    // Without them some faults are left out, as the report says.
-    if let Err(error) = crate::peers::bring_for_soak() {
-        eprintln!("{error:#}");
-    }
+    let (test, variable) = if is_hostile {
+        ("siege", "WHARF_SIEGE_SECONDS")
+    } else {
+        // Without them some faults are left out, as the report says.
+        if let Err(error) = crate::peers::bring_for_soak() {
+            eprintln!("{error:#}");
+        }
+        ("soak", "WHARF_SOAK_SECONDS")
+    };
     Step::cargo(&["test", "--release", "--locked", "--package", "wharf"])
-        .args(["--test", "soak", "--", "--nocapture", "what_is_acknowledged"])
-        .env("WHARF_SOAK_SECONDS", (u64::from(minutes) * 60).to_string())
+        .args(["--test", test, "--", "--nocapture"])
+        .env(variable, (u64::from(minutes) * 60).to_string())
         .run()
 }

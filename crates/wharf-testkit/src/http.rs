@@ -222,7 +222,14 @@ impl Connection {
     /// # Errors
     /// When nobody listens there.
     pub fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
+        Self::over(TcpStream::connect_timeout(&address, DEADLINE)?)
+    }
+
+    /// The same over a stream that is connected already.
+    ///
+    /// # Errors
+    /// When the system does not allow deadlines.
+    pub fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
         stream.set_nodelay(true)?;

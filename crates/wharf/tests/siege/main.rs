@@ -1,0 +1,100 @@
+//! A gateway with default flags among clients that want to keep others from it, by one kind of attack after the other, and
+//! honest clients beside them: who pushes, who scrapes, who asks whether it lives.
+//!
+//! What holds in every run: the process lives, its memory stays below a gibibyte, and honest clients at an address of their
+//! own get answers, and the right ones. `cargo xtask soak --hostile --minutes N` goes on for long with a release build, and
+//! then it counts how long the answers take, too.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+#![expect(clippy::print_stderr, reason = "the report is for a person")]
+
+mod attacks;
+mod honest;
+mod stored;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use wharf_testkit::{Spawn, peers};
+
+use self::attacks::{Attack, Damage};
+use self::honest::Answers;
+
+const WHARF: &str = env!("CARGO_BIN_EXE_wharf");
+
+/// What the process may take.
+const MEMORY: u64 = 1 << 30;
+
+/// How long each attack goes on among other tests.
+const SHORT: Duration = Duration::from_millis(700);
+/// And in a soak.
+const LONG: Duration = Duration::from_secs(20);
+
+/// In which time an honest push and a health check are answered in a soak: all but one in a hundred.
+const PUSH: Duration = Duration::from_millis(250);
+const HEALTH: Duration = Duration::from_millis(100);
+
+#[test]
+fn honest_clients_are_served_among_hostile_ones() {
+    let seconds = peers::number_from_environment("WHARF_SIEGE_SECONDS");
+    let folder = tempfile::tempdir().unwrap();
+    let mut gateway = Spawn::wharf(WHARF)
+        .arg(format!("--storage.path={}", folder.path().join("data").display()))
+        .start();
+    stored::fill(&gateway);
+    eprintln!("{} MiB at rest", gateway.peak_memory_bytes() >> 20);
+
+    let attacks = Attack::all();
+    let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(0));
+    let mut all = Answers::default();
+    let mut rounds = 0;
+    while rounds < attacks.len() || Instant::now() < end {
+        let attack = &attacks[rounds % attacks.len()];
+        let length = if seconds.is_some() { LONG } else { SHORT };
+        let (answers, damage) = suffer(gateway.address(), attack, length);
+        eprintln!(
+            "{:34} {answers} {damage} {:>5} MiB",
+            attack.name,
+            gateway.peak_memory_bytes() >> 20
+        );
+        all.add(answers);
+        rounds += 1;
+        assert!(gateway.exited().is_none(), "{}: the gateway is gone", attack.name);
+    }
+    eprintln!("{:34} {all}", "all");
+    let peak = gateway.peak_memory_bytes();
+    assert!(peak < MEMORY, "at most {} MiB", peak >> 20);
+    assert_eq!(all.wrong(), Vec::<String>::new());
+    if seconds.is_some() {
+        assert!(all.pushes.all_but_one_in_a_hundred() < PUSH, "{all}");
+        assert!(all.health.all_but_one_in_a_hundred() < HEALTH, "{all}");
+    }
+}
+
+/// The honest clients, while an attack goes on.
+fn suffer(address: std::net::SocketAddr, attack: &Attack, length: Duration) -> (Answers, Damage) {
+    let ends = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let attackers: Vec<_> = (0..attack.clients)
+            .map(|client| {
+                scope.spawn({
+                    let ends = &ends;
+                    move || attack.go_on(address, client, ends)
+                })
+            })
+            .collect();
+        let honest = honest::all(scope, address, &ends);
+        thread::sleep(length);
+        ends.store(true, Ordering::Release);
+        let mut answers = Answers::default();
+        for client in honest {
+            answers.add(client.join().unwrap());
+        }
+        let mut damage = Damage::default();
+        for attacker in attackers {
+            damage.add(attacker.join().unwrap());
+        }
+        (answers, damage)
+    })
+}
