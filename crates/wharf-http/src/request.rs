@@ -1,7 +1,6 @@
 //! What a request means: its path, query, headers and body, read with typed errors.
 
 pub(crate) mod advice;
-pub(crate) mod arrived;
 pub(crate) mod body;
 pub(crate) mod claim;
 pub(crate) mod content;

@@ -4,10 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
+use http::Response;
 
 use crate::service::Service;
+use crate::transport::arrived::Arrived;
 use crate::transport::chunks::ResponseBody;
 use crate::transport::connection::Handler;
 use crate::transport::entry_point::EntryPoint;
@@ -36,10 +36,10 @@ pub async fn serve(
 impl Handler for Service {
     fn answer(
         self: Arc<Self>,
-        request: Request<Incoming>,
+        request: Arrived,
         entry_point: &EntryPoint,
     ) -> impl Future<Output = Response<ResponseBody>> + Send {
-        self.handle(Box::new(request), entry_point)
+        self.handle(request, entry_point)
     }
 
     fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {

@@ -1,6 +1,7 @@
 //! Bytes, sockets, deadlines and TLS: what a connection is before a request is made of it.
 
 pub(crate) mod access;
+pub(crate) mod arrived;
 pub(crate) mod chunks;
 pub(crate) mod connection;
 pub(crate) mod entry_point;

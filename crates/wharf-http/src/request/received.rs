@@ -11,10 +11,10 @@ use wharf_model::name::NameRule;
 use wharf_model::{Exposition, Meter};
 
 use crate::request::advice;
-use crate::request::arrived::Arrived;
 use crate::request::body::{self, BodyError, ContentEncoding};
 use crate::request::content::{self, BodyFormat};
 use crate::settings::BodySettings;
+use crate::transport::arrived::Arrived;
 
 /// How bodies are received and read.
 #[derive(Debug)]

@@ -10,12 +10,12 @@ use wharf_gateway::{Admission, Caller, Content, Pushed, Refusal, Right, Settled,
 
 use crate::answer::respond;
 use crate::answer::status;
-use crate::request::arrived::Arrived;
 use crate::request::grouping::{self, UrlError};
 use crate::request::options::{self, replaced_by};
 use crate::request::received::Received;
 use crate::routes::row::Asked;
 use crate::service::Service;
+use crate::transport::arrived::Arrived;
 use crate::transport::chunks::ResponseBody;
 
 pub(crate) use self::many::handle as handle_many;

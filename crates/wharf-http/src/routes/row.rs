@@ -9,8 +9,8 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Response};
 use wharf_gateway::{Caller, Input, Need, Refusal, Right, Scope, Source, Work};
 
-use crate::request::arrived::Arrived;
 use crate::service::Service;
+use crate::transport::arrived::Arrived;
 use crate::transport::chunks::ResponseBody;
 use crate::transport::entry_point::EntryPoint;
 use crate::transport::presence::Waiting;

@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use wharf_gateway::Peer;
 
+use crate::transport::arrived::Arrived;
 use crate::transport::chunks::ResponseBody;
 use crate::transport::entry_point::EntryPoint;
 use crate::transport::presence::Waiting;
@@ -43,7 +44,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
     /// Answers one request that has come through an entry point.
     fn answer(
         self: Arc<Self>,
-        request: Request<Incoming>,
+        request: Arrived,
         entry_point: &EntryPoint,
     ) -> impl Future<Output = Response<ResponseBody>> + Send;
 
@@ -128,6 +129,7 @@ impl<H: Handler> Connections<H> {
                 request.extensions_mut().insert(names.clone());
             }
             let (connections, seat) = (Arc::clone(&self), Arc::clone(&seat));
+            let request = Box::new(request);
             // The library moves this about before it begins, so that it should be no larger than it has to be.
             async move { Ok::<_, Infallible>(connections.answer(request, seat).await) }
         });
@@ -166,7 +168,7 @@ impl<H: Handler> Connections<H> {
     }
 
     /// Answers one request, and says whether another one may come.
-    async fn answer(self: Arc<Self>, request: Request<Incoming>, seat: Arc<Seat>) -> Response<ResponseBody> {
+    async fn answer(self: Arc<Self>, request: Arrived, seat: Arc<Seat>) -> Response<ResponseBody> {
         let _request = seat.progress.begin(request.version());
         let asks_first = request.headers().contains_key(EXPECT);
         let is_http1 = request.version() < Version::HTTP_2;
@@ -356,11 +358,7 @@ mod tests {
     }
 
     impl Handler for Echo {
-        async fn answer(
-            self: Arc<Self>,
-            request: Request<Incoming>,
-            _door: &EntryPoint,
-        ) -> Response<ResponseBody> {
+        async fn answer(self: Arc<Self>, request: Arrived, _door: &EntryPoint) -> Response<ResponseBody> {
             let body = request.into_body().collect().await.unwrap().to_bytes();
             self.body_bytes.fetch_add(body.len(), Ordering::Relaxed);
             self.answers.acquire().await.unwrap().forget();

@@ -14,11 +14,11 @@ use super::{Line, LineError};
 use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::status;
-use crate::request::arrived::Arrived;
 use crate::request::options;
 use crate::request::query;
 use crate::request::received::Received;
 use crate::service::Service;
+use crate::transport::arrived::Arrived;
 use crate::transport::chunks::ResponseBody;
 
 /// Groups of one request.

@@ -13,12 +13,12 @@ use wharf_model::name::{NameRule, is_reserved_label_name};
 use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::{respond, status};
-use crate::request::arrived::Arrived;
 use crate::request::options;
 use crate::request::query;
 use crate::request::received::Received;
 use crate::routes::row::Asked;
 use crate::service::Service;
+use crate::transport::arrived::Arrived;
 use crate::transport::chunks::ResponseBody;
 
 /// How many of the refused groups an answer has.
