@@ -1,6 +1,8 @@
 //! Clients that want nothing but their answers, at an address of their own.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
@@ -16,7 +18,7 @@ const HONEST: u8 = 2;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection from 127.0.0.`last`.
-pub(crate) fn open_from(address: SocketAddr, last: u8) -> std::io::Result<TcpStream> {
+pub(crate) fn open_from(address: SocketAddr, last: u8) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     let own: SocketAddr = (Ipv4Addr::new(127, 0, 0, last), 0).into();
     socket.bind(&own.into())?;
@@ -74,9 +76,13 @@ impl Answers {
         self.wrong.extend(other.wrong);
     }
 
-    /// Answers that were none, or not those that an honest client may expect.
-    pub(crate) fn wrong(&self) -> Vec<String> {
-        self.wrong.clone()
+    /// Answers that were none, or not those that an honest client may expect, with how often each came.
+    pub(crate) fn wrong(&self) -> Vec<(usize, String)> {
+        let mut counts = BTreeMap::new();
+        for what in &self.wrong {
+            *counts.entry(what.clone()).or_default() += 1;
+        }
+        counts.into_iter().map(|(what, times)| (times, what)).collect()
     }
 }
 
@@ -99,7 +105,7 @@ impl fmt::Display for Answers {
 /// Starts all of them.
 pub(crate) fn all<'s>(
     scope: &'s Scope<'s, '_>,
-    address: SocketAddr,
+    (address, attack): (SocketAddr, &'static str),
     ends: &'s AtomicBool,
 ) -> Vec<ScopedJoinHandle<'s, Answers>> {
     let plain = put("/metrics/job/honest/kind/plain").body("honest{a=\"b\"} 1\n");
@@ -114,10 +120,10 @@ pub(crate) fn all<'s>(
             while !ends.load(Ordering::Acquire) {
                 let began = Instant::now();
                 match ask(address, &mut connection, &request) {
-                    Ok(200) => times(&mut answers).0.push(began.elapsed()),
-                    other => {
+                    Ok(()) => times(&mut answers).0.push(began.elapsed()),
+                    Err(error) => {
                         connection = None;
-                        answers.wrong.push(format!("{request}: {other:?}"));
+                        answers.wrong.push(format!("{attack}: {request}: {error}"));
                     }
                 }
                 thread::sleep(pause);
@@ -138,10 +144,16 @@ pub(crate) fn all<'s>(
     ]
 }
 
-fn ask(address: SocketAddr, connection: &mut Option<Connection>, request: &Request) -> std::io::Result<u16> {
+fn ask(address: SocketAddr, connection: &mut Option<Connection>, request: &Request) -> io::Result<()> {
     let connection = match connection {
         Some(connection) => connection,
         None => connection.insert(Connection::over(open_from(address, HONEST)?)?),
     };
-    Ok(connection.send(request)?.status)
+    let answer = connection.send(request)?;
+    if answer.status == 200 {
+        return Ok(());
+    }
+    let text = answer.text();
+    let first = text.lines().next().unwrap_or_default();
+    Err(io::Error::other(format!("{} {first}", answer.status)))
 }
