@@ -31,7 +31,7 @@ impl Lender for Counting {
 /// If it allocates more than that.
 pub fn within_memory<T>(body_bytes: usize, read: impl Fn(&Meter<'_>) -> T) -> T {
     let limit = body_bytes.saturating_mul(2);
-    let (_, peak) = counted(|| drop(read(&Meter::up_to(limit))));
+    let ((), peak) = counted(|| drop(read(&Meter::up_to(limit))));
     assert!(peak <= limit + SLACK, "allocated {peak} bytes of {limit}");
     let lender = Counting::default();
     let (done, peak) = counted(|| read(&Meter::of_lender(&lender, 0)));

@@ -72,7 +72,7 @@ pub use memory::rendered_text::{Compressed, RenderedText};
 pub use meta::FamilyMeta;
 pub use mode::{Patience, PushMode};
 pub use parts::Piece;
-pub use prepare::InstanceLabel;
+pub use prepare::instance::InstanceLabel;
 pub use prepare::stencil::{KnownBody, KnownFamily, TextBody};
 pub use read::listing::{Candidate, Cursor, Filter, GroupInfo, GroupView, Listing, Page, SortBy};
 pub use read::snapshot::{Snapshot, Totals};

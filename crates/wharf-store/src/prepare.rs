@@ -3,6 +3,7 @@
 //! All of it happens before the store is locked.
 
 mod exact;
+pub(crate) mod instance;
 mod labels;
 mod pattern;
 mod prepared;
@@ -22,6 +23,7 @@ use wharf_model::name::{EscapingScheme, is_legacy_label_name, is_legacy_metric_n
 use wharf_model::{Exposition, Family, GroupingKey, Meter, Metric, MetricType, Run, Value};
 
 use self::exact::text_keeps;
+use self::instance::InstanceLabel;
 use self::labels::{LabelPair, check_labels};
 use self::pattern::Pattern;
 pub(crate) use self::prepared::{Prepared, PreparedFamily, Unfit};
@@ -33,18 +35,6 @@ use crate::parts::{FamilyParts, Shape};
 use crate::reserved::Reserved;
 use crate::series::{Fingerprint, each_series, last_series, lines_of};
 use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, PushError, UnixNanos};
-
-/// The `instance` label of pushed series that have none, and whose group has none.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum InstanceLabel {
-    /// An empty one, as the Pushgateway writes it: so scrapers that honour labels do not put their own.
-    #[default]
-    Empty,
-    /// None, and an empty one is left out: for scrapers that stumble over it.
-    Omit,
-    /// One of this value; also in place of an empty one.
-    Value(Box<str>),
-}
 
 /// What preparing needs to know of the store.
 #[derive(Debug)]
@@ -61,34 +51,6 @@ pub(crate) struct Preparer {
 struct Row<'e> {
     labels: Range<usize>,
     metric: &'e Metric,
-}
-
-impl InstanceLabel {
-    /// Whether [`Self::complete`] makes another label of this one.
-    fn changes(&self, stored: Option<&str>) -> bool {
-        match self {
-            Self::Empty => stored.is_none(),
-            Self::Omit => stored == Some(""),
-            Self::Value(_) => stored.is_none_or(str::is_empty),
-        }
-    }
-
-    /// Completes the labels of a series, which begin at `start` of the list, in no order.
-    fn complete<'a>(&'a self, labels: &mut Vec<LabelPair<'a>>, start: usize) {
-        let position = labels[start..].iter().position(|(name, _)| *name == "instance");
-        let position = position.map(|position| start + position);
-        match (self, position) {
-            (Self::Empty, None) => labels.push(("instance", "")),
-            (Self::Value(value), None) => labels.push(("instance", value)),
-            (Self::Omit, Some(position)) if labels[position].1.is_empty() => {
-                labels.swap_remove(position);
-            }
-            (Self::Value(value), Some(position)) if labels[position].1.is_empty() => {
-                labels[position].1 = value;
-            }
-            _ => {}
-        }
-    }
 }
 
 impl Preparer {
@@ -137,7 +99,7 @@ impl Preparer {
             return Err(PushError::Timestamps(timestamps(exposition)).into());
         }
         let grouping: Vec<LabelPair<'_>> = key.labels().collect();
-        let room = Room::of(self, key, exposition, memory)?;
+        let room = Room::of(self.max_text_bytes, key, exposition, memory)?;
         let mut families = Vec::new();
         memory.reserve(&mut families, exposition.families.len() + times.len())?;
         let mut text = Vec::new();

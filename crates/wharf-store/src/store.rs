@@ -9,8 +9,9 @@ use wharf_model::GroupingKey;
 
 use crate::feed::Follower;
 use crate::limits::{Limits, Usage};
+use crate::prepare::Preparer;
+use crate::prepare::instance::InstanceLabel;
 use crate::prepare::stencil::Stencils;
-use crate::prepare::{InstanceLabel, Preparer};
 use crate::read::images::Images;
 use crate::read::snapshot::{Snapshot, Totals, snapshot_of, totals_of};
 use crate::record::{self, RecordError};

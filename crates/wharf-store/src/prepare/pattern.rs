@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use wharf_model::{Exposition, Family, Metric};
 
-use super::InstanceLabel;
+use super::instance::InstanceLabel;
 use super::labels::LabelPair;
 
 /// Families of fewer metrics are laid out: looking whether their labels are alike would cost more.

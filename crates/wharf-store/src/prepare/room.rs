@@ -7,7 +7,6 @@
 use wharf_exposition::text::LINE_BYTES;
 use wharf_model::{Exposition, GroupingKey, Meter, Metric, Value};
 
-use super::Preparer;
 use super::labels::LabelPair;
 use crate::PushError;
 
@@ -41,7 +40,7 @@ impl<'m> Room<'m> {
 
     /// Looks at a push before any of it is rendered. What is too much whatever its values are is refused here.
     pub(super) fn of(
-        preparer: &Preparer,
+        limit_bytes: usize,
         key: &GroupingKey,
         exposition: &Exposition<'_>,
         memory: &'m Meter<'m>,
@@ -68,7 +67,6 @@ impl<'m> Room<'m> {
         }
         let lines = metrics.saturating_add(parts);
         let repeated = lines.saturating_mul(group);
-        let limit_bytes = preparer.max_text_bytes;
         if repeated > limit_bytes {
             return Err(PushError::TooLarge { limit_bytes });
         }

@@ -266,8 +266,7 @@ impl Buckets<'_, '_> {
     /// A bound or a count that is none.
     fn no_number(&self) -> Option<(usize, (String, &'static str))> {
         let mut bounds = self.bounds.iter();
-        let (bound, count, offset) =
-            bounds.find(|(bound, count, _)| bound.is_nan() || count.is_nan() || *count < 0.0)?;
+        let (bound, count, offset) = bounds.find(|(bound, count, _)| bound.is_nan() || count.is_nan())?;
         let message = if bound.is_nan() {
             "expected a number as bound of a bucket, found `le=\"NaN\"`".to_owned()
         } else {

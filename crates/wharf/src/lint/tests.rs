@@ -184,7 +184,6 @@ fn histograms_that_cannot_be_used_are_named() {
         "h_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 2\n",
         "h_bucket{le=\"+Inf\"} 1\nh_count 1\n",
         "h_bucket{le=\"1\"} NaN\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n",
-        "h_bucket{le=\"1\"} -1\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n",
         "h_bucket{le=\"NaN\"} 1\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n",
         "h_bucket{le=\"1\"} 1\nh_bucket{le=\"1.0\"} 1\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n",
         "h_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count NaN\n",

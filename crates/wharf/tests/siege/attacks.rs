@@ -33,7 +33,7 @@ pub(crate) struct Attack {
 }
 
 /// What the attackers got.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Damage {
     sent: u64,
     /// Answers with success.

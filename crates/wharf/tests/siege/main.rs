@@ -6,7 +6,6 @@
 //! then it counts how long the answers take, too.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
-#![expect(clippy::print_stderr, reason = "the report is for a person")]
 
 mod attacks;
 mod honest;

@@ -4,7 +4,8 @@ use wharf_exposition::text;
 use wharf_model::name::NameRule;
 use wharf_model::{GroupingKey, Meter};
 
-use crate::prepare::{InstanceLabel, Preparer};
+use crate::prepare::Preparer;
+use crate::prepare::instance::InstanceLabel;
 use crate::{Reserved, UnixNanos};
 
 /// The lines of the family `m` of a push, or why it is refused.

@@ -8,6 +8,7 @@ use crate::change::Change;
 use crate::effect::Facts;
 use crate::memory::state::Tell;
 use crate::mode::PushMode;
+use crate::size::Size;
 use crate::write::lock::Guarded;
 use crate::write::undo::Undo;
 use crate::write::writer::Writer;
@@ -82,7 +83,7 @@ fn check(store: &Store) {
         .keys()
         .into_iter()
         .map(|key| guarded.state.size_of(&key).unwrap());
-    let of_groups = of_groups.fold(Default::default(), crate::size::Size::plus);
+    let of_groups = of_groups.fold(Size::default(), Size::plus);
     assert_eq!((of_groups.series, of_groups.bytes), sum);
     assert_eq!(guarded.state.index_len() as u64, sum.0);
 }
