@@ -28,7 +28,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         ("soak", "WHARF_SOAK_SECONDS")
     };
     Step::cargo(&["test", "--release", "--locked", "--package", "wharf"])
-        .args(["--test", test, "--", "--nocapture"])
+        .args(["--test", test, "--", "--nocapture", "--include-ignored"])
         .env(variable, (u64::from(minutes) * 60).to_string())
         .run()
 }

@@ -90,8 +90,11 @@ impl Gateway {
             readiness: Readiness::default(),
             activity: Activity::new(settings.history_bytes, settings.max_followers, now, instant),
             ahead: Ahead::default(),
-            queue: Queue::of_this_machine("pushes waiting for their turn"),
-            looks: Queue::of_this_machine("requests with selectors waiting for their turn"),
+            queue: Queue::of_this_machine("pushes waiting for their turn", settings.max_waiting),
+            looks: Queue::of_this_machine(
+                "requests with selectors waiting for their turn",
+                settings.max_waiting,
+            ),
             memory: Memory::new(settings.memory, settings.pushes.max_decoded_bytes),
             started_at: now,
             clock: clock.into(),

@@ -17,8 +17,6 @@ use crate::lock::lock;
 use crate::refusal::Refusal;
 use crate::turns::{Limits, TooMany, Turns};
 
-/// What may wait, all of it from one client if nobody else has any: then the client that has the most makes room.
-const MAX_WAITING: usize = 1024;
 /// Turns at once for each processor. Twice as many as there are processors, since one client gets half of them.
 const A_PROCESSOR: usize = 2;
 /// There are so many in any case, so that with a single processor there is one for somebody else.
@@ -32,6 +30,7 @@ pub struct Queue {
     all: usize,
     /// What waits, for refusals.
     what: &'static str,
+    max_waiting: usize,
     state: Mutex<State>,
 }
 
@@ -57,18 +56,19 @@ pub struct Turn {
 }
 
 impl Queue {
-    /// As many turns at once as suit this machine, for one of `what` each.
-    pub(crate) fn of_this_machine(what: &'static str) -> Arc<Self> {
+    /// As many turns at once as suit this machine, for one of `what` each; see [`Self::new`].
+    pub(crate) fn of_this_machine(what: &'static str, max_waiting: usize) -> Arc<Self> {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let all = processors.saturating_mul(A_PROCESSOR);
-        Self::new(all.clamp(AT_LEAST, AT_MOST), what)
+        Self::new(all.clamp(AT_LEAST, AT_MOST), what, max_waiting)
     }
 
-    /// So many turns at once, for one of `what` each.
-    pub fn new(all: usize, what: &'static str) -> Arc<Self> {
+    /// So many turns at once, for one of `what` each. At most `max_waiting` may wait, all of it from one client if nobody else
+    /// has any: then the client that has the most makes room.
+    pub fn new(all: usize, what: &'static str, max_waiting: usize) -> Arc<Self> {
         let waiting = Turns::new(Limits {
-            all: MAX_WAITING,
-            of_one_source: MAX_WAITING,
+            all: max_waiting,
+            of_one_source: max_waiting,
         });
         let state = State {
             running: Running::default(),
@@ -77,6 +77,7 @@ impl Queue {
         Arc::new(Self {
             all,
             what,
+            max_waiting,
             state: Mutex::new(state),
         })
     }
@@ -104,14 +105,14 @@ impl Queue {
     /// # Cancel safety
     /// Whoever does not wait any more gets no turn.
     pub async fn turn(self: &Arc<Self>, client: &Client) -> Result<Turn, Refusal> {
-        let full = || Refusal::overloaded(self.what, MAX_WAITING);
+        let full = || Refusal::overloaded(self.what, self.max_waiting);
         let turn = {
             let mut state = lock(&self.state);
             if state.running.may_add(self.all, client) {
                 return Ok(self.begin(&mut state, client.clone()));
             }
             let (sender, turn) = oneshot::channel();
-            if state.waiting.len() >= MAX_WAITING {
+            if state.waiting.len() >= self.max_waiting {
                 state.waiting.retain(|waiting| !waiting.is_closed());
             }
             // Whoever has to leave hears it by the end of the channel.

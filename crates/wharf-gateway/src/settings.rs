@@ -30,6 +30,9 @@ pub struct Settings {
     pub history_bytes: usize,
     /// How many may follow changes at once.
     pub max_followers: usize,
+    /// How many pushes that take long may wait for their turn, and how many requests with selectors. All others find no place if
+    /// those who wait have taken all.
+    pub max_waiting: usize,
 }
 
 /// Those of a gateway whose flags say nothing.
@@ -44,6 +47,7 @@ impl Default for Settings {
             max_push_bytes: MAX_PUSH_BYTES,
             history_bytes: HISTORY_BYTES,
             max_followers: MAX_FOLLOWERS,
+            max_waiting: MAX_WAITING,
         }
     }
 }
@@ -176,6 +180,7 @@ impl AmountLimits {
 pub(crate) const MAX_PUSH_BYTES: usize = 1 << 31;
 const HISTORY_BYTES: usize = 64 << 20;
 const MAX_FOLLOWERS: usize = 100;
+const MAX_WAITING: usize = 256;
 
 impl AdminApi {
     /// Whether groups may be deleted by selector.

@@ -118,8 +118,10 @@ impl Service {
         entry_point: &EntryPoint,
     ) -> Response<ResponseBody> {
         let permit = self.requests.try_acquire().or_else(|none| {
-            // Whoever looks after the gateway has an address where no pushes come, if they want one.
-            let keeps = !entry_point.serves(&[Purpose::Push]);
+            // Whoever looks after the gateway has an address where no pushes come, if they want one. And whoever asks whether it
+            // lives kills it if there is no answer.
+            let is_probe = matches!(routed, Routed::To(row, _) if row.is_probe());
+            let keeps = is_probe || !entry_point.serves(&[Purpose::Push]);
             if keeps {
                 self.kept_requests.try_acquire()
             } else {

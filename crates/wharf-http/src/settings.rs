@@ -138,7 +138,7 @@ const A_FEW: usize = 4;
 impl HttpSettings {
     /// Requests at once, at most as many as three of four connections can have: with the rest, whoever comes beyond them gets to
     /// know it. Where there are few connections, each may have one.
-    pub(crate) fn max_requests_in_flight(&self) -> usize {
+    pub fn max_requests_in_flight(&self) -> usize {
         let max = self.connections.max;
         let fitting = (max - max.div_ceil(4)).max(max.min(A_FEW));
         self.limits.max_requests_in_flight.get().min(fitting)

@@ -5,7 +5,7 @@
 //! type. So
 //!
 //! * a family keeps its type if its further names are free, see [`roles`], and its values are such as the type has, see
-//!   [`fits`];
+//!   [`mod@fits`];
 //! * otherwise a counter is of unknown type, an info or state set is a gauge, and a histogram or summary is written line by
 //!   line, each of its names as a family of unknown type;
 //! * plain numbers `a_created` are written as part of the counter, histogram or summary `a`, of which they say when it was

@@ -143,6 +143,7 @@ pub(crate) fn settings(config: &Config, connections: ConnectionRoom) -> Settings
         max_push_bytes: config.bodies.max_bytes.saturating_mul(LABEL_GROWTH),
         history_bytes: config.history.max_bytes,
         max_followers: (connections.max / FOLLOWER_SHARE).clamp(1, MAX_FOLLOWERS),
+        max_waiting: (http_settings(config, connections).max_requests_in_flight() / WAITING_SHARE).max(1),
     }
 }
 
@@ -152,6 +153,9 @@ const LABEL_GROWTH: usize = 8;
 const MAX_FOLLOWERS: usize = 100;
 /// And one of so many connections.
 const FOLLOWER_SHARE: usize = 8;
+/// Of the requests at once, one of so many may be a push that waits for its turn, and as many a request with selectors: half
+/// of them is always for what is quick.
+const WAITING_SHARE: usize = 4;
 
 fn http_settings(config: &Config, connections: ConnectionRoom) -> HttpSettings {
     HttpSettings {

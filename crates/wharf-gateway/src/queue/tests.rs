@@ -4,6 +4,9 @@ use std::task::{Context, Poll, Waker};
 use super::*;
 use crate::refusal::Reason;
 
+/// What may wait.
+const MAX_WAITING: usize = 256;
+
 type Waiting = Pin<Box<dyn Future<Output = Result<Turn, Refusal>>>>;
 
 fn client(name: &str) -> Client {
@@ -49,7 +52,7 @@ fn next(waiting: &mut Vec<(&'static str, Waiting)>) -> Option<(&'static str, Tur
 
 #[test]
 fn a_client_leaves_as_many_turns_as_it_has() {
-    let queue = Queue::new(4, "pushes waiting for their turn");
+    let queue = Queue::new(4, "pushes waiting for their turn", MAX_WAITING);
     let _first = [take(&queue, "a"), take(&queue, "a")];
     let _waits = wait(&queue, "a");
     let _others = [take(&queue, "b"), take(&queue, "c")];
@@ -59,7 +62,7 @@ fn a_client_leaves_as_many_turns_as_it_has() {
 
 #[test]
 fn with_one_turn_everybody_gets_it_some_time() {
-    let queue = Queue::new(1, "pushes waiting for their turn");
+    let queue = Queue::new(1, "pushes waiting for their turn", MAX_WAITING);
     let turn = take(&queue, "a");
     let mut waiting = wait(&queue, "a");
     drop(turn);
@@ -68,7 +71,7 @@ fn with_one_turn_everybody_gets_it_some_time() {
 
 #[test]
 fn one_waits_behind_one_turn_of_each_other_client_however_much_that_has_sent() {
-    let queue = Queue::new(1, "pushes waiting for their turn");
+    let queue = Queue::new(1, "pushes waiting for their turn", MAX_WAITING);
     let mut turn = take(&queue, "a");
     let mut waiting = Vec::new();
     for name in ["a", "a", "a", "a", "b", "b", "honest"] {
@@ -89,7 +92,7 @@ fn one_waits_behind_one_turn_of_each_other_client_however_much_that_has_sent() {
 
 #[test]
 fn who_has_many_turns_waits_while_others_go_past() {
-    let queue = Queue::new(4, "pushes waiting for their turn");
+    let queue = Queue::new(4, "pushes waiting for their turn", MAX_WAITING);
     let [first, _second] = [take(&queue, "a"), take(&queue, "a")];
     let mut waiting = wait(&queue, "a");
     let other = take(&queue, "b");
@@ -102,7 +105,7 @@ fn who_has_many_turns_waits_while_others_go_past() {
 
 #[test]
 fn who_has_left_gets_no_turn() {
-    let queue = Queue::new(1, "pushes waiting for their turn");
+    let queue = Queue::new(1, "pushes waiting for their turn", MAX_WAITING);
     let turn = take(&queue, "a");
     let (left, mut stays) = (wait(&queue, "b"), wait(&queue, "c"));
     drop(left);
@@ -113,7 +116,7 @@ fn who_has_left_gets_no_turn() {
 
 #[test]
 fn who_has_left_after_it_was_called_gives_the_turn_to_the_next() {
-    let queue = Queue::new(1, "pushes waiting for their turn");
+    let queue = Queue::new(1, "pushes waiting for their turn", MAX_WAITING);
     let turn = take(&queue, "a");
     let (called, mut next) = (wait(&queue, "b"), wait(&queue, "c"));
     drop(turn);
@@ -124,7 +127,7 @@ fn who_has_left_after_it_was_called_gives_the_turn_to_the_next() {
 
 #[test]
 fn if_very_many_wait_the_client_with_most_of_them_makes_room() {
-    let queue = Queue::new(1, "pushes waiting for their turn");
+    let queue = Queue::new(1, "pushes waiting for their turn", MAX_WAITING);
     let _turn = take(&queue, "a");
     let mut many: Vec<_> = (0..MAX_WAITING).map(|_| wait(&queue, "a")).collect();
     let refused = look(&mut ask(&queue, "a"));

@@ -173,6 +173,13 @@ fn key_behind<'p>(beginning: &str, path: &'p [u8]) -> Option<(usize, &'p [u8])> 
     has_job.then_some((beginning.len(), values))
 }
 
+impl Row {
+    /// Whether it says how the process is, to whoever decides whether it goes on.
+    pub(crate) fn is_probe(&self) -> bool {
+        matches!(self.path, Path::Exact("/-/healthy" | "/-/ready"))
+    }
+}
+
 impl fmt::Debug for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)

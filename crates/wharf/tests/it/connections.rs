@@ -182,11 +182,15 @@ fn requests_beyond_the_limit_are_told_to_come_again() {
     waiting.write(&head.to_bytes()).unwrap();
     // The interim response comes when the handler asks for the body: the request is in flight.
     waiting.read_interim().unwrap();
-    let refused = gateway.send(&get("/-/healthy"));
+    let refused = gateway.send(&get("/metrics"));
     assert_eq!(refused.status, 503);
     assert_eq!(refused.header("Retry-After"), Some("1"));
+    // Whoever asks whether it lives may kill it if there is no answer.
+    for probe in ["/-/healthy", "/-/ready"] {
+        assert_eq!(gateway.send(&get(probe)).status, 200, "{probe}");
+    }
     drop(waiting);
     until("it is over", || {
-        (gateway.send(&get("/-/healthy")).status == 200).then_some(())
+        (gateway.send(&get("/metrics")).status == 200).then_some(())
     });
 }

@@ -108,9 +108,8 @@ fn quick() -> [Request; 4] {
     ]
 }
 
-#[test]
-fn whose_small_pushes_merge_with_very_much_waits_and_others_do_not() {
-    let gateway = wharf().start();
+/// So many small pushes that merge with much, which is stored before.
+fn merges_with_much(gateway: &Gateway, count: usize) -> Vec<Vec<u8>> {
     let paths: Vec<_> = (0..8)
         .map(|number| format!("/metrics/job/attack/group/{number}"))
         .collect();
@@ -118,13 +117,30 @@ fn whose_small_pushes_merge_with_very_much_waits_and_others_do_not() {
         gateway.push(path, &series(6_000));
     }
     // The first to each group would not wait for a claim, so that it is by what there is that it counts as long.
-    let merges = paths.iter().cycle().take(32);
+    let merges = paths.iter().cycle().take(count);
     let merges = merges.map(|path| {
         let merge = post(&format!("{path}?merge=series")).body("h{n=\"1\"} 2\n");
         merge.to_bytes()
     });
-    let mut attack = Attack::begin(&gateway, merges);
+    merges.collect()
+}
+
+#[test]
+fn whose_small_pushes_merge_with_very_much_waits_and_others_do_not() {
+    let gateway = wharf().start();
+    let merges = merges_with_much(&gateway, 32);
+    let mut attack = Attack::begin(&gateway, merges.into_iter());
     check_answered_first(&gateway, &mut attack, &quick());
+}
+
+#[test]
+fn pushes_that_wait_for_their_turn_leave_places_for_what_is_quick() {
+    let gateway = wharf().arg("--limits.max-requests-in-flight=16").start();
+    let merges = merges_with_much(&gateway, 64);
+    let _attack = Attack::begin(&gateway, merges.into_iter());
+    for request in quick() {
+        assert_eq!(status_elsewhere(&gateway, &request), "HTTP/1.1 200");
+    }
 }
 
 #[test]
