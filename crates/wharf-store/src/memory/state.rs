@@ -378,6 +378,10 @@ impl State {
         let (mut all, mut looks) = (Vec::new(), 0);
         for (position, fingerprint) in fingerprints.iter().enumerate() {
             for holder in self.other_owners(own, *fingerprint) {
+                if holder == checks.incoming.key {
+                    // What somebody is about to make of this group stands under a number of its own.
+                    continue;
+                }
                 looks += 1;
                 let bytes = checks.bytes_of(holder, family.name);
                 if few < u64::MAX && (looks > MOST_LOOKS || bytes > LONGEST_LOOK_BYTES) {

@@ -323,7 +323,6 @@ impl Store {
                     PushMode::ReplaceGroup | PushMode::ReplaceFamilies => None,
                 };
                 let intent = folded.as_ref().unwrap_or(intent);
-                drafting.push(intent, Cause::Push(intent.facts))?;
                 if let Some(record) = &mut record {
                     let families = intent.delta.parts();
                     // It is copied once more, see `Framed`.
@@ -332,6 +331,7 @@ impl Store {
                     taken.map_err(|denied| drafting.refuse(denied))?;
                     record.put(intent.key, intent.mode, intent.lifetime, families);
                 }
+                drafting.push(intent, Cause::Push(intent.facts))?;
             }
             if refused {
                 return Err(Stopped::Needless);

@@ -299,6 +299,10 @@ impl Store {
                 return shared.fail(key, Op::Failed { makes, lifetime, at });
             }
         };
+        if self.claims.is_closed(key) {
+            // Somebody who takes long has been disturbed again and again. Booking failures would go on with that for ever.
+            return;
+        }
         let mut guarded = self.lock();
         if let Some(delta) = guarded.state.failure(&self.preparer, key, makes, now) {
             let is_new = guarded.state.family_names(key).is_none();

@@ -180,6 +180,36 @@ fn a_refused_push_to_the_group_of_a_draft_is_booked_and_disturbs_nobody() {
 }
 
 #[test]
+fn a_group_that_a_draft_is_about_to_make_stands_in_nobodys_way() {
+    let store = store();
+    let drafted = draft(&store, "a", "m{k=\"1\"} 1\nm{k=\"2\"} 1\n", || {
+        put(&store, "a", "m{k=\"1\"} 1\n");
+        put(&store, "a", "m{k=\"1\"} 2\nm{k=\"3\"} 1\n");
+    });
+    assert!(is_disturbed(&drafted));
+    assert_eq!(samples(&store).len(), 2);
+    check(&store);
+}
+
+#[test]
+fn pushes_that_are_refused_do_not_disturb_for_ever() {
+    let store = store();
+    put(&store, "a", "m 1\n");
+    let key = key("a");
+    let claim = store.claims.claim([&key].into_iter());
+    let failed_at = || store.group(&key).unwrap().info().failure_time.to_string();
+    store.record_failure_time(&key, None, UnixNanos(1_000_000_000));
+    assert_eq!(failed_at(), "1");
+    // Whoever has been disturbed too often closes the groups that are to be changed.
+    claim.close(&key);
+    store.record_failure_time(&key, None, UnixNanos(2_000_000_000));
+    assert_eq!(failed_at(), "1");
+    drop(claim);
+    store.record_failure_time(&key, None, UnixNanos(3_000_000_000));
+    assert_eq!(failed_at(), "3");
+}
+
+#[test]
 fn a_draft_that_is_given_up_leaves_nothing_behind() {
     let store = store();
     put(&store, "b", "# TYPE m gauge\nm 1\n");

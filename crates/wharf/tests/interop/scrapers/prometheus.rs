@@ -222,17 +222,24 @@ impl View {
             ("classic_bucket", "def", "3.5"),
             ("counted_total", "jkl", "1"),
         ];
+        let mut metadata: BTreeMap<_, _> = self
+            .metadata
+            .into_iter()
+            .filter_map(metadata_in_openmetrics)
+            .collect();
+        // Its counts are no whole numbers, which a histogram may not have there: it is shown line by line.
+        if let Some((_, rest)) = metadata.remove("float") {
+            for name in ["float_bucket", "float_count", "float_sum"] {
+                metadata.insert(name.to_owned(), ("unknown".to_owned(), rest.clone()));
+            }
+        }
         let exemplars = exemplars.map(|(name, trace, value)| {
             let exemplar = json!({"labels": {"trace_id": trace}, "timestamp": 1_600_000_000, "value": value});
             (format!("{value:?}"), format!("{name:?} {exemplar}"))
         });
         Self {
             series,
-            metadata: self
-                .metadata
-                .into_iter()
-                .filter_map(metadata_in_openmetrics)
-                .collect(),
+            metadata,
             exemplars: exemplars.into(),
         }
     }
