@@ -342,7 +342,8 @@ impl Encoder<'_> {
         names.sort_unstable();
         let is_repeated = names.iter().zip(names.iter().skip(1)).any(|(a, b)| a == b);
         let is_named = names.iter().all(|name| !is_reserved_label_name(name));
-        let is_right = is_named && !is_repeated && chars <= MAX_EXEMPLAR_CHARS && exemplar.value <= bound;
+        let is_within = exemplar.value.is_nan() || exemplar.value <= bound;
+        let is_right = is_named && !is_repeated && chars <= MAX_EXEMPLAR_CHARS && is_within;
         is_right.then_some(exemplar)
     }
 

@@ -27,11 +27,12 @@ pub(super) fn millis(nanos: Nanos) -> i64 {
     i64::try_from(millis).unwrap_or(if millis < 0 { i64::MIN } else { i64::MAX })
 }
 
-/// Appends a time. Nanoseconds beyond the last second that 64 bits hold are left out, for nobody could read that.
+/// Appends a time. What is beyond the last second that 64 bits hold is left out, for nobody could read that.
 pub(super) fn write(out: &mut Vec<u8>, timestamp: Timestamp) {
     let nanos = i128::from(timestamp.seconds) * NANOS_PER_SECOND + i128::from(timestamp.nanos);
     let second = |seconds| i128::from(seconds) * NANOS_PER_SECOND;
-    write_nanos(out, nanos.clamp(second(i64::MIN), second(i64::MAX)));
+    let last = second(i64::MAX) + NANOS_PER_SECOND - 1;
+    write_nanos(out, nanos.clamp(second(i64::MIN), last));
 }
 
 /// Appends a time in milliseconds.
