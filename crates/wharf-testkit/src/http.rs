@@ -3,7 +3,9 @@
 
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+
+use socket2::{Domain, Socket, Type};
 
 use crate::wait::DEADLINE;
 
@@ -214,6 +216,21 @@ impl Response {
 #[derive(Debug)]
 pub struct Connection {
     stream: BufReader<TcpStream>,
+}
+
+/// Connects from 127.0.0.`last`, which is another address than that of everybody else. Every read and write fails after
+/// [`DEADLINE`].
+///
+/// # Errors
+/// When nobody listens there.
+pub fn open_from(address: SocketAddr, last: u8) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    let own: SocketAddr = (Ipv4Addr::new(127, 0, 0, last), 0).into();
+    socket.bind(&own.into())?;
+    socket.connect(&address.into())?;
+    socket.set_read_timeout(Some(DEADLINE))?;
+    socket.set_write_timeout(Some(DEADLINE))?;
+    Ok(socket.into())
 }
 
 impl Connection {

@@ -1,11 +1,10 @@
 //! What holds of a push whatever it comes in by.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_gateway::{
-    AccessRules, AdminApi, Caller, Change, Claim, Claims, ExpiryRule, Lifespan, Policy, PushLimits,
-    PushSettings, QuotaRule, Rate, Reason, Remote, Right, Role, Scope, Settings, TokenHash, identify,
+    AdminApi, Caller, Change, ExpiryRule, Lifespan, Policy, PushLimits, PushSettings, QuotaRule, Rate,
+    Reason, Right, Role, Scope, Settings,
 };
 use wharf_ledger::{Fault, SimulatedDisk};
 use wharf_model::name::NameRule;
@@ -13,7 +12,7 @@ use wharf_relabel::{Action, Rule, RuleSource};
 use wharf_store::UnixNanos;
 
 use crate::inputs::{Each, One, Push, Together, Way};
-use crate::support::{World, anybody, eventually, plain, world};
+use crate::support::{World, anybody, eventually, plain, with_role, world};
 
 /// Runs every rule for each way in.
 macro_rules! for_every_way {
@@ -60,33 +59,19 @@ async fn a_push_is_stored_and_booked_once<W: Way>() {
 
 /// Everybody reads; whoever has the token pushes to `a` and administers nothing.
 async fn with_rules() -> (World, Caller) {
-    const TOKEN: &str = "0123456789abcdef";
     let everybody = Role {
         read: Scope::Everything,
         ..Role::default()
     };
-    let mut rules = AccessRules::new(everybody).unwrap();
     let pusher = Role {
         push: Scope::Groups(vec!["{job=\"a\"}".parse().unwrap()]),
         ..Role::default()
     };
-    let hashes = [TokenHash::of(TOKEN).unwrap()];
-    assert!(rules.add_token("ci", &hashes, pusher).is_empty());
-    let rules = Arc::new(rules);
-    let policy = Policy {
-        access: Some(Arc::clone(&rules)),
-        ..Policy::default()
-    };
-    let claims = || Claims {
-        first: Claim::Token(TOKEN.as_bytes()),
-        are_several: false,
-    };
-    let caller = identify((Some(&rules), None), true, claims, Remote::User(None), &[]).await;
     let settings = Settings {
         admin: AdminApi { enabled: true },
         ..Settings::default()
     };
-    (world(settings, policy), caller.unwrap())
+    with_role(settings, pusher, everybody).await
 }
 
 async fn without_the_right_nothing_is_stored<W: Way>() {

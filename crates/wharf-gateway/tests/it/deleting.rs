@@ -249,7 +249,7 @@ async fn told_by_dry_run(
         delete: scope(delete),
         admin: false,
     };
-    let (world, caller) = with_role(admin_api(), role).await;
+    let (world, caller) = with_role(admin_api(), role, Role::default()).await;
     for job in ["a", "b", "c"] {
         One::push(&world.gateway, &caller, Push::new(job, "m 1\n"))
             .await

@@ -184,10 +184,10 @@ pub(crate) fn work(world: &World) -> Work {
     Work::new(&world.gateway, place(), Box::pin(std::future::pending()))
 }
 
-/// A gateway with rules by which somebody has this role, and others have no right; and that somebody.
-pub(crate) async fn with_role(settings: Settings, role: Role) -> (World, Caller) {
+/// A gateway with rules by which somebody has this role, and others have the other; and that somebody.
+pub(crate) async fn with_role(settings: Settings, role: Role, others: Role) -> (World, Caller) {
     const TOKEN: &str = "0123456789abcdef";
-    let mut rules = AccessRules::new(Role::default()).unwrap();
+    let mut rules = AccessRules::new(others).unwrap();
     let hashes = [TokenHash::of(TOKEN).unwrap()];
     assert!(rules.add_token("somebody", &hashes, role).is_empty());
     let rules = Arc::new(rules);

@@ -281,6 +281,7 @@ where
 
 /// In the place of a length that the library has left out.
 const LEFT_OUT: HeaderValue = HeaderValue::from_static("0");
+
 /// Lets a connection look at its stream. Ready if it has ended.
 async fn poll_once<S>(mut connection: Pin<&mut auto::Connection<'_, Io, S, TokioExecutor>>) -> Poll<()>
 where

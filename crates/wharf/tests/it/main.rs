@@ -30,12 +30,11 @@ mod sockets;
 mod storage;
 mod web_config;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::Value;
-use socket2::{Domain, Socket, Type};
-use wharf_testkit::http::{Request, get};
+use wharf_testkit::http::{Request, get, open_from};
 use wharf_testkit::{Gateway, Spawn, until};
 
 /// The program under test.
@@ -73,12 +72,9 @@ fn jobs_of(listing: &Value) -> Vec<&str> {
 
 /// A connection from another address than that of everybody else: 127.0.0.`last`.
 fn open_elsewhere(gateway: &Gateway, last: u8) -> TcpStream {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    let address: SocketAddr = (Ipv4Addr::new(127, 0, 0, last), 0).into();
-    socket.bind(&address.into()).unwrap();
-    socket.connect(&gateway.address().into()).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    socket.into()
+    let stream = open_from(gateway.address(), last).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
 }
 
 /// The real Pushgateway, if it is there, and Wharf.

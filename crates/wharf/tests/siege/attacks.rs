@@ -8,9 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use wharf_testkit::body;
-use wharf_testkit::http::{Request, get, post, put};
-
-use crate::honest::open_from;
+use wharf_testkit::http::{Request, get, open_from, post, put};
 
 /// What a client does after it has sent its request.
 #[derive(Debug, Clone, Copy)]

@@ -3,30 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Socket, Type};
 use wharf_testkit::body;
-use wharf_testkit::http::{Connection, Request, get, put};
+use wharf_testkit::http::{Connection, Request, get, open_from, put};
 
 /// The last number of their address.
 const HONEST: u8 = 2;
-/// After which a client gives up.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A connection from 127.0.0.`last`.
-pub(crate) fn open_from(address: SocketAddr, last: u8) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    let own: SocketAddr = (Ipv4Addr::new(127, 0, 0, last), 0).into();
-    socket.bind(&own.into())?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))?;
-    socket.connect(&address.into())?;
-    Ok(socket.into())
-}
 
 /// How long answers took.
 #[derive(Debug, Default)]
