@@ -45,9 +45,13 @@ impl PushLimits {
     /// # Errors
     /// As [`Self::check`].
     pub fn check_key(&self, key: &GroupingKey) -> Result<(), Refusal> {
-        let names = key.labels().map(|(name, _)| name.len()).max().unwrap_or(0);
-        let values = key.labels().map(|(_, value)| value.len()).max().unwrap_or(0);
-        self.check_count(key.labels().count())?;
+        let (mut labels, mut names, mut values) = (0, 0, 0);
+        for (name, value) in key.label_bytes() {
+            labels += 1;
+            names = names.max(name.len());
+            values = values.max(value.len());
+        }
+        self.check_count(labels)?;
         self.check_lengths(names, values)
     }
 

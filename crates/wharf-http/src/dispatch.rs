@@ -141,9 +141,10 @@ impl Service {
             return status::answer(error);
         };
         let asked = request.uri().path();
-        let cleaned = clean(asked);
         // CONNECT asks for a host and not for a path.
-        if cleaned != asked && !matches!(asked, "" | "*") {
+        if !matches!(asked, "" | "*")
+            && let Some(cleaned) = clean(asked)
+        {
             self.without_body(&mut request).await;
             return redirect(StatusCode::MOVED_PERMANENTLY, &request, &cleaned);
         }

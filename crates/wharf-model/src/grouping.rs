@@ -108,10 +108,16 @@ impl GroupingKey {
 
     /// The labels as name and value, sorted by name.
     pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
-        let mut parts = self.0.split(|byte| *byte == SEPARATOR).map(|part| {
-            // Built from UTF-8 only, see `new`.
-            std::str::from_utf8(part).unwrap_or_default()
-        });
+        // Built from UTF-8 only, see `new`.
+        let text = |part| std::str::from_utf8(part).unwrap_or_default();
+        self.label_bytes()
+            .map(move |(name, value)| (text(name), text(value)))
+    }
+
+    /// The labels as bytes: for code that only measures or compares them on the way of every push. [`Self::labels`]
+    /// checks each time that they are text.
+    pub fn label_bytes(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
+        let mut parts = self.0.split(|byte| *byte == SEPARATOR);
         std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
     }
 

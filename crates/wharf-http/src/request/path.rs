@@ -1,7 +1,12 @@
 //! Paths of requests: percent-decoding and cleaning, as Go's HTTP library does them.
 
+use memchr::{memchr, memchr_iter};
+
 /// Decodes `%xx`; `+` stays as it is. None if an escape is malformed.
 pub(crate) fn percent_decode(path: &str) -> Option<Vec<u8>> {
+    if memchr(b'%', path.as_bytes()).is_none() {
+        return Some(path.as_bytes().to_vec());
+    }
     let mut decoded = Vec::with_capacity(path.len());
     let mut bytes = path.bytes();
     while let Some(byte) = bytes.next() {
@@ -37,8 +42,11 @@ pub(crate) fn percent_encode(path: &[u8]) -> String {
     encoded
 }
 
-/// The path without `//`, `/./` and `/../`; a slash at the end stays. Same as the given one if it is clean.
-pub(crate) fn clean(path: &str) -> String {
+/// The path without `//`, `/./` and `/../`; a slash at the end stays. None if there is nothing to clean.
+pub(crate) fn clean(path: &str) -> Option<String> {
+    if is_clean(path.as_bytes()) {
+        return None;
+    }
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -57,7 +65,13 @@ pub(crate) fn clean(path: &str) -> String {
     if parts.is_empty() || path.ends_with('/') {
         cleaned.push('/');
     }
-    cleaned
+    (cleaned != path).then_some(cleaned)
+}
+
+/// Whether a path is clean beyond doubt. Names that begin with a dot need a closer look.
+fn is_clean(path: &[u8]) -> bool {
+    let begins_part = |slash: usize| !matches!(path.get(slash + 1), Some(b'/' | b'.'));
+    path.first() == Some(&b'/') && memchr_iter(b'/', path).all(begins_part)
 }
 
 #[cfg(test)]
@@ -82,6 +96,9 @@ mod tests {
             ("/", "/"),
             ("/a/b", "/a/b"),
             ("/a/b/", "/a/b/"),
+            ("/.a/..b", "/.a/..b"),
+            ("", "/"),
+            ("a", "/a"),
             ("//a", "/a"),
             ("/a//b", "/a/b"),
             ("/a/./b", "/a/b"),
@@ -91,7 +108,9 @@ mod tests {
             ("/a/%2e%2e/b", "/a/%2e%2e/b"),
         ];
         for (path, expected) in cases {
-            assert_eq!(clean(path), expected, "{path}");
+            let cleaned = clean(path);
+            assert_eq!(cleaned.as_deref().unwrap_or(path), expected, "{path}");
+            assert_eq!(cleaned.is_some(), path != expected, "{path}");
         }
     }
 

@@ -517,10 +517,14 @@ pub(crate) fn check_push(limits: &Limits, prepared: &Prepared<'_>) -> Result<(),
     let Some(max) = limits.max_push_series else {
         return Ok(());
     };
+    let all = prepared.size().series;
+    if all <= max {
+        return Ok(());
+    }
     // Without the times, which no push brings.
     let times = [PUSH_TIME, PUSH_FAILURE_TIME];
     let times = times.into_iter().filter(|name| prepared.get(name).is_some());
-    let found = prepared.size().series.saturating_sub(times.count() as u64);
+    let found = all.saturating_sub(times.count() as u64);
     if found <= max {
         return Ok(());
     }

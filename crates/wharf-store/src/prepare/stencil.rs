@@ -211,8 +211,8 @@ impl Stencils {
         for head in outline.heads() {
             hasher.write(head);
         }
-        for (name, value) in key.labels() {
-            hasher.write(name.as_bytes());
+        for (name, value) in key.label_bytes() {
+            hasher.write(name);
             hasher.write_u8(u8::from(value.is_empty()));
         }
         Some(Candidate {
@@ -298,19 +298,26 @@ impl Stencil {
             start = end;
         }
         let mut known = self.labels.iter();
-        let same = key.labels().all(|(name, value)| {
+        let same = key.label_bytes().all(|(name, value)| {
             known
                 .next()
-                .is_some_and(|(known, is_empty)| **known == *name && *is_empty == value.is_empty())
+                .is_some_and(|(known, is_empty)| known.as_bytes() == name && *is_empty == value.is_empty())
         });
         same && known.next().is_none()
     }
 
     /// The most that the lines take for this group.
     fn text_bytes(&self, key: &GroupingKey) -> usize {
-        let values = key.labels().zip(&self.label_holes);
+        let fixed = self.literals.len() + self.holes.len() * VALUE_BYTES;
+        // Mostly few, whichever of the labels stands on most lines.
+        let lines = self.label_holes.iter().max().copied().unwrap_or_default();
+        let at_most = fixed + 2 * key.as_bytes().len() * lines;
+        if at_most <= SMALL_TEXT_BYTES {
+            return at_most;
+        }
+        let values = key.label_bytes().zip(&self.label_holes);
         let values = values.map(|((_, value), holes)| 2 * value.len() * holes);
-        self.literals.len() + self.holes.len() * VALUE_BYTES + values.sum::<usize>()
+        fixed + values.sum::<usize>()
     }
 
     /// What the body of this outline comes to for the group; none if its values need a closer look.

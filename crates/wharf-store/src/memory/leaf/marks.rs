@@ -34,11 +34,21 @@ impl Tag {
 impl Marks {
     /// Where this tag stands.
     pub(super) fn positions(&self, tag: Tag) -> impl Iterator<Item = usize> {
-        let chunks = (0..).step_by(TOGETHER).zip(self.tags.chunks(TOGETHER));
-        // Without an early exit, so that the compiler compares many at once.
-        let has = move |tags: &[Tag]| tags.iter().filter(|other| **other == tag).count() > 0;
-        chunks
-            .filter(move |(_, tags)| has(tags))
+        let (blocks, rest) = self.tags.as_chunks::<TOGETHER>();
+        // Without an early exit and in numbers as wide as a tag, so that the compiler compares many at once.
+        let has = move |tags: &[Tag; TOGETHER]| {
+            let found = tags
+                .iter()
+                .fold(0, |found, other| found | u16::from(*other == tag));
+            found != 0
+        };
+        let blocks_with_it = (0..)
+            .step_by(TOGETHER)
+            .zip(blocks)
+            .filter(move |(_, tags)| has(tags));
+        let parts = blocks_with_it.map(|(start, tags)| (start, tags.as_slice()));
+        parts
+            .chain(iter::once((self.tags.len() - rest.len(), rest)))
             .flat_map(move |(start, tags)| {
                 let same = (start..).zip(tags).filter(move |(_, other)| **other == tag);
                 same.map(|(position, _)| position)
