@@ -312,6 +312,15 @@ impl Store {
         let pushed = self.change_aside(local, &keys, |drafting| {
             memory.give_back_to(before);
             let mut record = local.has_ledger().then(Several::new);
+            if let Some(record) = &mut record {
+                let known = intents
+                    .iter()
+                    .filter(|intent| intent.mode != PushMode::ReplaceSeries);
+                let bytes = known.map(|intent| record::put_bytes(intent.key, intent.delta.parts()));
+                // At once, since a record that grows is there twice each time. If that is too much, the group with which it
+                // becomes too much is found below, and named.
+                let _found_below = record.reserve(bytes.sum(), memory);
+            }
             for intent in intents {
                 drafting.check_push(&intent.delta)?;
                 let folded = match intent.mode {

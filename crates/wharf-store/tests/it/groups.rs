@@ -1,7 +1,11 @@
 //! Many groups at once: deletion by selector, families of a group, pushes to several groups, parts of a snapshot.
 
+use std::sync::Arc;
+
 use expect_test::expect;
 use wharf_exposition::text;
+
+use wharf_ledger::{Ledger, Options, SimulatedDisk};
 use wharf_model::{Effort, GroupingKey, Meter, Selector, Stopped};
 use wharf_store::{
     Candidate, Cursor, Facts, GroupPush, InstanceLabel, Listing, PushMode, Reserved, SortBy, Store,
@@ -209,7 +213,7 @@ fn whole_leaves_are_shared_with_the_part_of_a_snapshot() {
     let (all, part) = (leaves(&snapshot), leaves(&part));
     let shared = part
         .iter()
-        .filter(|leaf| all.iter().any(|other| std::sync::Arc::ptr_eq(leaf, other)));
+        .filter(|leaf| all.iter().any(|other| Arc::ptr_eq(leaf, other)));
     assert!(part.len() > 3 && shared.count() >= part.len() - 1);
 }
 
@@ -466,4 +470,30 @@ fn a_page_in_the_order_of_keys_costs_what_is_on_it() {
     let (few, _) = steps(|effort| store.list(&page(10), effort));
     let (all, _) = steps(|effort| store.list(&page(200), effort));
     assert!(few < all / 15, "{few} of {all}");
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
+fn a_push_to_many_groups_takes_its_lines_three_times() {
+    const GROUPS: usize = 1_000;
+    const LABEL_BYTES: usize = 4_000;
+    let options = Options::default();
+    let (ledger, recovery) = Ledger::open(Arc::new(SimulatedDisk::new(1)), options, &mut |_| Ok(())).unwrap();
+    let store = Arc::new(store());
+    store.attach(ledger, recovery.last, true);
+    let long = "x".repeat(LABEL_BYTES);
+    let pushes: Vec<_> = (0..GROUPS)
+        .map(|number| GroupPush {
+            key: key(&format!("job/g{number}/long/{long}")),
+            exposition: text::decode(b"m 1\n", text::Options::default()).unwrap(),
+            ttl: None,
+            facts: Facts::default(),
+        })
+        .collect();
+    // The sample and the time of the push: two lines, ready to be stored, in the record, and in the block of the log.
+    let lines = GROUPS * 2 * LABEL_BYTES;
+    let memory = Meter::up_to(lines * 3 + lines / 2);
+    let pushed = store.push_all(&pushes, PushMode::ReplaceGroup, seconds(100), &memory);
+    drop(pushed.unwrap());
+    assert_eq!(store.totals().groups, GROUPS);
 }
