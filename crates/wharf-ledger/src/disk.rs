@@ -8,7 +8,7 @@ mod simulated;
 
 pub use real::RealDisk;
 #[cfg(any(test, feature = "testing"))]
-pub use simulated::{Fault, SimulatedDisk};
+pub use simulated::{Fault, Paused, SimulatedDisk};
 
 /// A folder with files in it and none below.
 ///

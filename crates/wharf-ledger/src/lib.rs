@@ -38,7 +38,7 @@ mod ticket;
 pub use commit::{Framed, Health};
 pub use disk::{Disk, DiskFile, DiskLock, LockError, RealDisk};
 #[cfg(any(test, feature = "testing"))]
-pub use disk::{Fault, SimulatedDisk};
+pub use disk::{Fault, Paused, SimulatedDisk};
 pub use error::{AppendError, BoxError, CheckpointError, CommitError, Damage, DiskError, OpenError, Stake};
 pub use ledger::{CheckpointReport, Ledger, Statistics};
 pub use offline::{

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use super::{Disk, DiskFile, DiskLock, LockError};
@@ -120,6 +120,13 @@ impl Survival {
     }
 }
 
+/// A disk that does nothing: whoever calls it waits until this is dropped.
+#[derive(Debug)]
+#[must_use = "the disk goes on when it is dropped"]
+pub struct Paused<'d> {
+    _world: MutexGuard<'d, World>,
+}
+
 impl SimulatedDisk {
     /// An empty disk. `seed` decides what survives a power cut.
     pub fn new(seed: u64) -> Self {
@@ -141,6 +148,13 @@ impl SimulatedDisk {
     pub fn fail_after(&self, calls: u64, fault: Fault) {
         let mut world = lock(&self.world);
         world.planned = Some((world.calls + calls + 1, fault));
+    }
+
+    /// Lets all calls wait, this one's own too, until the result is dropped: what is written meanwhile comes together then.
+    pub fn pause(&self) -> Paused<'_> {
+        Paused {
+            _world: lock(&self.world),
+        }
     }
 
     /// Ends a lasting fault, and forgets a planned one.
