@@ -1,7 +1,7 @@
 //! How much is stored.
 
 /// How much a family, or the whole store, holds.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Size {
     /// Lines.
     pub(crate) series: u64,

@@ -16,8 +16,9 @@ use crate::read::images::Images;
 use crate::read::snapshot::{Snapshot, Totals, snapshot_of, totals_of};
 use crate::record::{self, RecordError};
 use crate::write::claims::Claims;
-use crate::write::local::{Kept, Local, WriterStatistics};
+use crate::write::local::{Kept, Local};
 use crate::write::lock::{Hold, Lock, let_others};
+use crate::write::statistics::WriterStatistics;
 use crate::write::writer::Writer;
 use crate::{Reserved, Revision};
 
@@ -89,6 +90,16 @@ impl Store {
     /// copied, each 4 KiB. Whoever comes meanwhile waits for that, half a microsecond or so for each.
     pub fn longest_hold(&self) -> u64 {
         std::mem::take(&mut self.lock().longest)
+    }
+
+    /// Holds all that is kept beside the fragments against them, for tests: what each group has, totals, quotas, the index.
+    /// With `is_settled` nothing may be on its way, and nothing may be left to be taken back.
+    ///
+    /// # Errors
+    /// What does not fit.
+    #[doc(hidden)]
+    pub fn audit(&self, is_settled: bool) -> Result<(), String> {
+        self.lock().state.audit(&self.preparer, is_settled)
     }
 
     /// The last change of a group; none if there is no such group.
@@ -202,11 +213,11 @@ impl Store {
         }
     }
 
-    /// What the ledger has done since the start, and how it is; none if all is in memory only.
+    /// What the ledger has done since the start, or the way to a shared log, and how it is; none if all is in memory only.
     pub fn writer_statistics(&self) -> Option<WriterStatistics> {
         match &self.writer {
             Writer::Local(local) => local.statistics(),
-            Writer::Shared(_) => None,
+            Writer::Shared(shared) => Some(shared.statistics()),
         }
     }
 

@@ -47,9 +47,13 @@ pub(crate) struct Draft {
     ids: HashSet<GroupId>,
     /// Numbers of groups that were not there.
     new_ids: Vec<GroupId>,
+    /// Those of them that no group has in the end.
+    unused: Vec<GroupId>,
     begun: Begun,
     /// What the pushes among the changes make of groups, in turn.
     growths: Vec<Growing>,
+    /// The groups whose last failure is when the draft says.
+    failed: HashSet<GroupingKey>,
     effects: Effects,
     /// Its groups, when they are ready.
     ready: Vec<ReadyGroup>,
@@ -72,7 +76,9 @@ impl Draft {
             ids: groups.iter().map(|(_, before)| before.id).collect(),
             keys: groups.into_iter().map(|(key, _)| key).collect(),
             begun,
+            unused: Vec::new(),
             growths: Vec::new(),
+            failed: HashSet::new(),
             effects: Effects::None,
             ready: Vec::new(),
         }
@@ -118,6 +124,9 @@ impl Draft {
         }
         scratch.put(preparer, at, key, mode, lifetime, delta, Tell::default());
         let after = scratch.size_of(key).unwrap_or_default();
+        if delta.get(PUSH_FAILURE_TIME).is_some() {
+            self.failed.insert(key.clone());
+        }
         self.growths.push(Growing {
             group: self.keys.binary_search(key).unwrap_or_default(),
             growth: Growth { before, after },
@@ -227,14 +236,14 @@ impl Draft {
         Ok(())
     }
 
-    /// Whether nothing of a group has changed but the time of its last failure, which the draft leaves as it is.
+    /// Whether the time of the last failure of a group, which has changed, is one that the draft leaves as it is: the group is there
+    /// before, with the draft and now, and the draft does not say when that was, as groups do that are restored.
     fn takes_failure(&self, now: &Families, key: &GroupingKey) -> bool {
-        let before = fragment_of(&self.begun.families, PUSH_FAILURE_TIME, key);
-        let draft = fragment_of(self.scratch.families(), PUSH_FAILURE_TIME, key);
-        let is_same = before.zip(draft).is_some_and(|(before, draft)| {
-            before.digest() == draft.digest() && before.pushed_at() == draft.pushed_at()
-        });
-        is_same && fragment_of(now, PUSH_FAILURE_TIME, key).is_some()
+        let is_there = |families| fragment_of(families, PUSH_FAILURE_TIME, key).is_some();
+        !self.failed.contains(key)
+            && [&self.begun.families, self.scratch.families(), now]
+                .into_iter()
+                .all(is_there)
     }
 
     /// Counts that the time of the last failure of a group may be longer or shorter than it was.
@@ -312,7 +321,13 @@ impl Draft {
         &mut self,
         share: impl FnMut(&Names) -> Result<FamilyNames, E>,
     ) -> Result<(), E> {
-        self.ready = self.scratch.take_groups(&self.keys, share)?;
+        self.scratch.take_groups(&self.keys, &mut self.ready, share)?;
+        if !self.new_ids.is_empty() {
+            let new: HashSet<GroupId> = self.new_ids.iter().copied().collect();
+            let gone = self.ready.iter().filter(|(_, group)| group.is_none());
+            let unused = gone.filter_map(|(key, _)| self.scratch.id_given(key));
+            self.unused = unused.filter(|id| new.contains(id)).collect();
+        }
         Ok(())
     }
 
@@ -322,6 +337,7 @@ impl Draft {
             families: std::mem::take(self.scratch.families_mut()),
             groups: std::mem::take(&mut self.ready),
             quotas,
+            unused: std::mem::take(&mut self.unused),
             before: self.begun.size,
             after: self.scratch.size(),
             new,

@@ -2,6 +2,7 @@
 //!
 //! The groups of one job mostly have the same families, so groups that do share one list.
 
+use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ impl FamilyNames {
 }
 
 /// Longer lists are not shared: to find the other one takes as long as to read both.
-const MAX_SHARED: usize = 1024;
+pub(crate) const MAX_SHARED: usize = 1024;
 
 /// All that are in use.
 #[derive(Debug, Default)]
@@ -86,6 +87,11 @@ impl FamilyNameSets {
             .entry(hash, |known| *known.1 == **names, |known| known.0);
         let entry = entry.or_insert_with(|| (hash, Arc::clone(names)));
         (FamilyNames(Some(Arc::clone(&entry.get().1))), names.len())
+    }
+
+    /// All of them that can be shared; those that are long are not here.
+    pub(crate) fn audit(&self) -> BTreeSet<&[Arc<str>]> {
+        self.known.iter().map(|(_, names)| &**names).collect()
     }
 
     /// Forgets names if nobody else has them. Many are left, to be freed when nobody waits.

@@ -69,6 +69,11 @@ impl GroupIds {
         self.free.len()
     }
 
+    /// Numbers that are not free.
+    pub(crate) fn in_use(&self) -> usize {
+        (self.numbers as usize).saturating_sub(self.free.len())
+    }
+
     pub(crate) fn key(&self, id: GroupId) -> Option<&GroupingKey> {
         self.keys.get(id)
     }

@@ -98,7 +98,7 @@ impl SeriesIndex {
             .map(|entry| entry.owner)
     }
 
-    #[cfg(test)]
+    /// How many entries there are.
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(HashTable::len).sum()
     }

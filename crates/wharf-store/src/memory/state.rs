@@ -1,6 +1,7 @@
 //! What the store's lock guards: families, groups, index.
 
 mod apply;
+mod audit;
 mod remove;
 mod shared;
 mod switch;
@@ -13,7 +14,7 @@ use imbl::OrdMap;
 use wharf_model::GroupingKey;
 
 pub(crate) use self::apply::{Applied, Before, Tell};
-pub(crate) use self::shared::{Whole, colliding, line_of};
+pub(crate) use self::shared::{Whole, colliding, has_hope, line_of};
 pub(crate) use self::switch::{Begun, Former, GroupBefore, Leftovers, Ready, ReadyGroup};
 use crate::lifetime::Lifetimes;
 use crate::limits::{Accounts, Exceeded, Growth, Limited, Limits};

@@ -13,15 +13,14 @@ use hashbrown::HashSet;
 use wharf_ledger::Framed;
 use wharf_model::GroupingKey;
 
-use crate::PushError;
 use crate::change::Cause;
-use crate::effect::By;
+use crate::effect::{By, Effects};
 use crate::fold::Intent;
 use crate::limits::Counted;
 use crate::memory::checks::{Checks, Incoming};
 use crate::memory::draft::{Disturbed, Draft, new_ids};
 use crate::memory::index::Hint;
-use crate::memory::state::{Applied, Leftovers, State, check_push};
+use crate::memory::state::{Applied, Begun, Leftovers, State, check_push};
 use crate::memory::touched::Touched;
 use crate::prepare::{Prepared, PreparedFamily};
 use crate::store::Store;
@@ -30,6 +29,7 @@ use crate::write::commit::Commit;
 use crate::write::local::Local;
 use crate::write::lock::{Hold, let_others};
 use crate::write::survey::{Suspect, verify};
+use crate::{PushError, Revision};
 
 /// What is done under one hold of the lock, in the units of [`Store::longest_hold`].
 const AT_ONCE: usize = 1024;
@@ -112,6 +112,21 @@ impl Store {
     }
 }
 
+/// A draft that does not know its groups yet.
+struct Beginning<'s> {
+    store: &'s Store,
+    begun: Begun,
+    turn: MutexGuard<'s, ()>,
+}
+
+impl<'s> Beginning<'s> {
+    fn of(store: &'s Store) -> Self {
+        let turn = store.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = store.lock().state.begin_draft();
+        Self { store, begun, turn }
+    }
+}
+
 /// A draft in the making.
 pub(crate) struct Drafting<'s> {
     store: &'s Store,
@@ -135,9 +150,13 @@ pub(crate) struct Drafting<'s> {
 }
 
 impl<'s> Drafting<'s> {
-    fn begin(store: &'s Store, keys: &[GroupingKey]) -> Result<Self, Disturbed> {
-        let turn = store.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let begun = store.lock().state.begin_draft();
+    pub(crate) fn begin(store: &'s Store, keys: &[GroupingKey]) -> Result<Self, Disturbed> {
+        Self::of(Beginning::of(store), keys)
+    }
+
+    /// Looks its groups up.
+    fn of(beginning: Beginning<'s>, keys: &[GroupingKey]) -> Result<Self, Disturbed> {
+        let Beginning { store, begun, turn } = beginning;
         let mut groups = Vec::with_capacity(keys.len());
         let mut counted = Counted::default();
         for (round, keys) in keys.chunks(GROUPS_AT_ONCE).enumerate() {
@@ -145,7 +164,10 @@ impl<'s> Drafting<'s> {
                 let_others();
             }
             let mut guarded = store.lock();
-            if !guarded.state.is_watched() {
+            // What is counted has to be counted by the limits that the pushes are held against.
+            let is_same = guarded.state.accounts().generation() == begun.generation;
+            if !guarded.state.is_watched() || !is_same {
+                guarded.state.stop_watching();
                 drop(guarded);
                 let mut leftovers = Leftovers::new(Vec::new(), begun.identity);
                 leftovers.ids = new_ids(&groups);
@@ -321,13 +343,53 @@ impl<'s> Drafting<'s> {
 
     // ---- the end ------------------------------------------------------------------------------------------
 
+    /// Puts a group into the draft that others have committed already: no limit refuses it.
+    ///
+    /// # Errors
+    /// If it contradicts what is stored.
+    pub(crate) fn take_over(&mut self, intent: &Intent<'_>, cause: Cause<'_>) -> Result<(), Stopped> {
+        self.check(0, intent)?;
+        self.draft.put(&self.store.preparer, intent, cause, self.tells);
+        Ok(self.put_hints()?)
+    }
+
+    /// Puts the draft in the place of what is stored, where that has its order and is safe already. `publish` is told what it has
+    /// done, under the lock.
+    pub(crate) fn finish_at(mut self, at: Revision, publish: impl FnOnce(Effects)) -> Result<(), Disturbed> {
+        self.make_ready()?;
+        let store = self.store;
+        let mut guarded = self.catch_up()?;
+        if guarded.state.accounts().generation() != self.draft.begun().generation || self.is_untold() {
+            return Err(Disturbed);
+        }
+        let quotas = std::mem::take(&mut self.quotas);
+        let ready = self.draft.take(quotas, std::mem::take(&mut self.hints));
+        let (former, effects) = guarded.state.switch(at, ready);
+        publish(effects);
+        self.is_over = true;
+        drop(guarded);
+        drop(self);
+        clear_up(&store.lock, former.into_leftovers());
+        Ok(())
+    }
+
+    /// Whether somebody follows since it was begun, and may have looked at what is stored before the change: he has to be told of it.
+    fn is_untold(&self) -> bool {
+        !self.tells && self.store.writer.feed().is_followed()
+    }
+
     /// Puts the draft in the place of what is stored, and the record into the ledger.
     fn finish(mut self, local: &Local, record: Option<Arc<Vec<u8>>>) -> Result<Commit, Stopped> {
         self.make_ready()?;
+        self.put_in_place(local, record)
+    }
+
+    /// The same of one that is ready.
+    fn put_in_place(mut self, local: &Local, record: Option<Arc<Vec<u8>>>) -> Result<Commit, Stopped> {
         let store = self.store;
         let record = record.map(|record| Framed::new(&record));
         let mut guarded = self.catch_up()?;
-        if guarded.state.accounts().generation() != self.draft.begun().generation {
+        if guarded.state.accounts().generation() != self.draft.begun().generation || self.is_untold() {
             return Err(Stopped::Disturbed);
         }
         self.check_limits(&guarded.state)?;

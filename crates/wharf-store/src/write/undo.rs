@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 
+use wharf_model::GroupingKey;
+
 use crate::Revision;
 use crate::change::Change;
 use crate::effect::By;
+use crate::lifetime::Lifetime;
 use crate::memory::state::{Before, Leftovers, State, Tell};
 use crate::prepare::Preparer;
-use crate::record;
+use crate::record::{self, Image};
 
 /// How to take a change back: what was there before it. Right only for the last change, so changes are taken back from
 /// the last one on. That is why nobody but the one writer of a local ledger does it.
@@ -29,12 +32,9 @@ impl Undo {
         }
     }
 
-    /// What is to be cleared up when the change stays.
-    pub(crate) fn into_leftovers(self) -> Option<Leftovers> {
-        match self.0 {
-            Before::Switched(former) => Some(former.into_leftovers()),
-            _ => None,
-        }
+    /// Adds what is to be cleared up when the change stays.
+    pub(crate) fn settle(self, leftovers: &mut Vec<Leftovers>) {
+        settle(self.0, leftovers);
     }
 
     /// Takes the change back. What there is to be cleared up then.
@@ -43,16 +43,25 @@ impl Undo {
     }
 }
 
+fn settle(before: Before, leftovers: &mut Vec<Leftovers>) {
+    match before {
+        Before::Gone { number, .. } => match leftovers.last_mut() {
+            Some(last) if last.is_of(&number) => last.add(&number),
+            _ => leftovers.push(number.into()),
+        },
+        Before::Switched(former) => leftovers.push(former.into_leftovers()),
+        Before::Several(all) => all.into_iter().for_each(|before| settle(before, leftovers)),
+        Before::Same | Before::Absent { .. } | Before::Present { .. } | Before::All(_) => {}
+    }
+}
+
 fn put_back(before: Before, state: &mut State, preparer: &Preparer) -> Option<Leftovers> {
-    let mut apply = |at: Revision, change: Change<'_>| {
-        drop(state.apply(preparer, at, [change], Tell::default()));
-    };
     match before {
         Before::Same => {}
         Before::Absent { key } => {
             let keys = Cow::Owned(vec![key]);
             let by = By::Request;
-            apply(Revision::default(), Change::Delete { keys, by });
+            apply(state, preparer, Revision::default(), Change::Delete { keys, by });
         }
         Before::Present {
             key,
@@ -65,12 +74,24 @@ fn put_back(before: Before, state: &mut State, preparer: &Preparer) -> Option<Le
                 let keys = Cow::Owned(vec![key.clone()]);
                 let names = created.iter().map(|name| &**name).collect();
                 let by = By::Request;
-                apply(revision, Change::DeleteFamilies { keys, names, by });
+                apply(
+                    state,
+                    preparer,
+                    revision,
+                    Change::DeleteFamilies { keys, names, by },
+                );
             }
-            let record = image.into_record(&key, lifetime);
-            for change in record::decode(&record, preparer).unwrap_or_default() {
-                apply(revision, change);
-            }
+            put_image(state, preparer, revision, &key, lifetime, image);
+        }
+        Before::Gone {
+            key,
+            revision,
+            lifetime,
+            image,
+            number,
+        } => {
+            state.readmit(&number);
+            put_image(state, preparer, revision, &key, lifetime, image);
         }
         Before::Several(all) => {
             for before in all.into_iter().rev() {
@@ -82,4 +103,23 @@ fn put_back(before: Before, state: &mut State, preparer: &Preparer) -> Option<Le
         Before::All(before) => state.reinstate(*before),
     }
     None
+}
+
+/// Puts fragments back that a group had.
+fn put_image(
+    state: &mut State,
+    preparer: &Preparer,
+    revision: Revision,
+    key: &GroupingKey,
+    lifetime: Option<Lifetime>,
+    image: Image,
+) {
+    let record = image.into_record(key, lifetime);
+    for change in record::decode(&record, preparer).unwrap_or_default() {
+        apply(state, preparer, revision, change);
+    }
+}
+
+fn apply(state: &mut State, preparer: &Preparer, at: Revision, change: Change<'_>) {
+    drop(state.apply(preparer, at, [change], Tell::default()));
 }

@@ -12,8 +12,8 @@ use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
 use wharf_model::{Exposition, Meter};
 use wharf_store::{
-    Commit, Facts, GroupPush, GroupRefused, Kept, Listing, PushError, PushMode, Reserved, Store, Ttl,
-    UnixNanos,
+    Commit, Facts, GroupPush, GroupRefused, Kept, Limits, Listing, PushError, PushMode, Quota, Reserved,
+    Restored, Store, Ttl, UnixNanos,
 };
 
 use crate::feed::Picture;
@@ -56,6 +56,24 @@ impl Durable {
 
     /// Whether the step was acknowledged.
     fn apply(&self, step: &Step, now: i64) -> bool {
+        self.begin(step, now).wait()
+    }
+
+    /// Holds a store that was opened anew against this one, which had this, and both against what they hold.
+    fn is_like(&self, reopened: &Self, before: &str) {
+        assert_eq!(reopened.contents(), before);
+        assert_eq!(reopened.store.totals(), self.store.totals());
+        reopened.store.set_limits(quotas());
+        assert_eq!(reopened.store.quota_usage(), self.store.quota_usage());
+        // What drafts and deletions have left is cleared up when they are safe.
+        self.store.keep(u64::MAX).unwrap();
+        for store in [&self.store, &reopened.store] {
+            store.audit(true).unwrap();
+        }
+    }
+
+    /// Makes a change, and waits for nothing but a checkpoint.
+    fn begin(&self, step: &Step, now: i64) -> Begun {
         let done = match step {
             Step::Push { mode, push } => {
                 let decoded = decode(&push.body);
@@ -64,7 +82,7 @@ impl Durable {
                         .push_with_ttl(&key(push.group), *mode, &decoded, push.ttl, seconds(now));
                 match pushed {
                     // A refusal is an answer too, and its trace is in the log with the next change.
-                    Err(PushError::Inconsistent(_) | PushError::Timestamps(_)) => return false,
+                    Err(PushError::Inconsistent(_) | PushError::Timestamps(_)) => return Begun::Trace,
                     pushed => pushed,
                 }
             }
@@ -82,7 +100,7 @@ impl Durable {
                     .store
                     .push_all(&pushes, *mode, seconds(now), &Meter::unlimited())
                 {
-                    Err(GroupRefused { key: Some(_), .. }) => return false,
+                    Err(GroupRefused { key: Some(_), .. }) => return Begun::Trace,
                     pushed => pushed.map_err(|refused| refused.error),
                 }
             }
@@ -103,20 +121,101 @@ impl Durable {
             // Nobody waits for it.
             Step::Expire => {
                 let _expired = self.store.expire(seconds(now));
-                return false;
+                return Begun::Trace;
             }
             // The clock goes back by some seconds.
             Step::SetBack => {
                 let _changed = self.store.live_from(seconds(now - 10), Duration::from_secs(2));
-                return false;
+                return Begun::Trace;
+            }
+            Step::Fail { group } => {
+                self.store.record_failure_time(&key(group), None, seconds(now));
+                return Begun::Trace;
+            }
+            Step::Restore { push, failed } => {
+                let restored = Restored {
+                    key: &key(push.group),
+                    exposition: &decode(&push.body),
+                    push_time: seconds(now).as_seconds(),
+                    failure_time: f64::from(*failed),
+                    pushed_at: &|_| seconds(now),
+                    ttl: push.ttl,
+                    memory: &Meter::unlimited(),
+                };
+                match self.store.restore(&restored, true) {
+                    Err(PushError::Inconsistent(_)) => return Begun::Nothing,
+                    restored => restored.map(|commit| commit.expect("it overwrites")),
+                }
             }
             Step::Delete { group } => self.store.delete(&key(group)).map(|(_, commit)| commit),
             Step::Wipe => self.store.wipe().map(|(_, commit)| commit),
             Step::Checkpoint => {
-                return self.store.checkpoint(false).is_ok();
+                drop(self.store.checkpoint(false));
+                return Begun::Nothing;
             }
         };
-        done.is_ok_and(|commit| block_on(commit).is_ok())
+        done.map_or(Begun::Nothing, Begun::Visible)
+    }
+
+    /// Makes some changes before one of them can get to the disk, and waits for them then. How many of them are safe for certain.
+    fn apply_together(
+        &self,
+        disk: &SimulatedDisk,
+        steps: &[Step],
+        now: i64,
+        mut made: impl FnMut(),
+    ) -> usize {
+        let mut begun = Vec::new();
+        // A checkpoint would wait for ever.
+        let has_checkpoint = steps.iter().any(|step| matches!(step, Step::Checkpoint));
+        let paused = (!has_checkpoint).then(|| disk.pause());
+        for (step, now) in steps.iter().zip(now..) {
+            begun.push(self.begin(step, now));
+            made();
+        }
+        self.store.audit(false).unwrap();
+        drop(paused);
+        let mut safe = 0;
+        for (position, begun) in begun.into_iter().enumerate() {
+            if begun.wait() {
+                safe = position + 1;
+            }
+        }
+        safe
+    }
+}
+
+/// A change that has been made.
+enum Begun {
+    /// It is visible, and safe when this has been waited for.
+    Visible(Commit),
+    /// There is nothing to wait for, but it has left a trace that may get to the disk.
+    Trace,
+    /// There is nothing to wait for.
+    Nothing,
+}
+
+impl Begun {
+    /// Waits for it; whether it is certainly safe.
+    fn wait(self) -> bool {
+        match self {
+            Self::Visible(commit) => block_on(commit).is_ok(),
+            Self::Trace | Self::Nothing => false,
+        }
+    }
+}
+
+/// Some quotas, which nothing here passes.
+fn quotas() -> Limits {
+    let quotas = [r#"{job="a"}"#, r#"{x=""}"#].map(|selector| Quota {
+        selector: selector.parse().unwrap(),
+        max_groups: Some(1000),
+        max_series: None,
+        max_bytes: None,
+    });
+    Limits {
+        quotas: quotas.into(),
+        ..Limits::default()
     }
 }
 
@@ -146,6 +245,15 @@ enum Step {
     },
     Expire,
     SetBack,
+    /// A push that was refused elsewhere.
+    Fail {
+        group: &'static str,
+    },
+    /// The group as another gateway had it, with the time of its last failure.
+    Restore {
+        push: Push,
+        failed: u32,
+    },
     Wipe,
     Checkpoint,
 }
@@ -207,15 +315,17 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let names = prop::collection::vec(prop::sample::select(vec!["m", "n", "gm"]), 0..3);
     let selector = prop::sample::select(vec![r#"{job="a"}"#, r#"{x!="1"}"#]);
     let step = prop_oneof![
-        12 => (mode, push).prop_map(|(mode, push)| Step::Push { mode, push }),
+        12 => (mode, push.clone()).prop_map(|(mode, push)| Step::Push { mode, push }),
         3 => pushes.prop_map(|(mode, pushes)| Step::PushAll { mode, pushes }),
         3 => group.clone().prop_map(|group| Step::Delete { group }),
-        2 => (group, names).prop_map(|(group, names)| Step::DeleteFamilies { group, names }),
+        2 => (group.clone(), names).prop_map(|(group, names)| Step::DeleteFamilies { group, names }),
         1 => selector.clone().prop_map(|selector| Step::DeleteMatching { selector }),
         1 => (selector, prop::sample::select(vec!["m", "gm"]))
             .prop_map(|(selector, family)| Step::DeleteFamilyMatching { selector, family }),
         2 => Just(Step::Expire),
         2 => Just(Step::SetBack),
+        2 => group.prop_map(|group| Step::Fail { group }),
+        2 => (push, 0..3u32).prop_map(|(push, failed)| Step::Restore { push, failed }),
         1 => Just(Step::Wipe),
         1 => Just(Step::Checkpoint),
     ];
@@ -229,11 +339,12 @@ proptest! {
     #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn a_store_has_after_a_power_cut_what_it_had_before(
         steps in steps(40),
-        few in prop::sample::select(vec![0, 512]),
+        few in prop::sample::select(vec![0, 6, 512]),
         seed in any::<u64>(),
     ) {
         let disk = SimulatedDisk::new(seed);
         let durable = Durable::open_with(&disk, few);
+        durable.store.set_limits(quotas());
         for (step, now) in steps.iter().zip(1..) {
             durable.apply(step, now);
         }
@@ -241,9 +352,7 @@ proptest! {
         let was_stored = durable.apply(&last(), 99);
         prop_assert!(was_stored);
         let before = durable.contents();
-        let reopened = Durable::open(&disk.crash());
-        prop_assert_eq!(reopened.contents(), before);
-        prop_assert_eq!(reopened.store.totals(), durable.store.totals());
+        durable.is_like(&Durable::open(&disk.crash()), &before);
     }
 
     #[test]
@@ -252,11 +361,14 @@ proptest! {
         steps in steps(40),
         fail_after in 0..60u64,
         lasting in any::<bool>(),
-        few in prop::sample::select(vec![0, 512]),
+        // Some changes are made before one of them is on the disk, in drafts and under the lock.
+        together in 1..8usize,
+        few in prop::sample::select(vec![0, 6, 512]),
         seed in any::<u64>(),
     ) {
         let disk = SimulatedDisk::new(seed);
         let durable = Durable::open_with(&disk, few);
+        durable.store.set_limits(quotas());
         let kind = std::io::ErrorKind::StorageFull;
         let fault = if lasting { Fault::Lasting(kind) } else { Fault::Once(kind) };
         disk.fail_after(fail_after, fault);
@@ -264,26 +376,29 @@ proptest! {
         // traces nobody waits for.
         let mut allowed = vec![durable.contents()];
         let mut picture = Picture::of(&durable.store);
-        for (step, now) in steps.iter().zip(1..) {
-            let done = durable.apply(step, now);
-            if now % 3 == 0 {
+        for (round, steps) in steps.chunks(together).enumerate() {
+            let now = 1 + i64::try_from(round * together).unwrap();
+            let mut states = Vec::new();
+            let safe = durable.apply_together(&disk, steps, now, || states.push(durable.contents()));
+            if round % 3 == 0 {
                 picture.catch_up(&durable.store);
             }
-            if matches!(step, Step::Expire | Step::SetBack) {
-                // It may be on the disk before that fails.
-                allowed.push(durable.contents());
+            if safe > 0 {
+                allowed.clear();
+                states.drain(..safe - 1);
             }
+            allowed.append(&mut states);
             if durable.ledger.failed() {
                 break;
             }
-            if done {
-                allowed.clear();
+            if round % 2 == 0 {
+                drop(durable.store.keep(u64::MAX));
             }
-            allowed.push(durable.contents());
         }
         if durable.ledger.failed() {
             disk.heal();
-            prop_assert_eq!(durable.store.keep(u64::MAX).unwrap(), Kept::Restarted);
+            let kept = durable.store.keep(u64::MAX).unwrap();
+            prop_assert_eq!(kept, Kept::Restarted);
             prop_assert!(allowed.contains(&durable.contents()), "{}", durable.contents());
         }
         disk.heal();
@@ -293,8 +408,7 @@ proptest! {
         picture.catch_up(&durable.store);
         prop_assert_eq!(&picture.groups, &Picture::of(&durable.store).groups);
         let before = durable.contents();
-        let reopened = Durable::open(&disk.crash());
-        prop_assert_eq!(reopened.contents(), before);
+        durable.is_like(&Durable::open(&disk.crash()), &before);
     }
 }
 

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use wharf_exposition::text;
 use wharf_model::{GroupingKey, Meter, Selector};
 use wharf_store::{
-    Facts, FragmentView, GroupPush, Limits, Listing, PushMode, Quota, SortBy, Store, Ttl, UnixNanos, Usage,
+    Facts, FragmentView, GroupPush, Limits, Listing, PushMode, Quota, Restored, SortBy, Store, Ttl,
+    UnixNanos, Usage,
 };
 
 use crate::feed::Picture;
@@ -59,6 +60,14 @@ enum Step {
         family: &'static str,
     },
     Expire,
+    /// A push that was refused elsewhere.
+    Fail(Push),
+    /// A group as another gateway had it, with the times of its last pushes, whatever is there.
+    Restore {
+        push: Push,
+        pushed: u32,
+        failed: u32,
+    },
     SetLimits(Bounds),
     Wipe,
 }
@@ -169,6 +178,16 @@ impl Model {
                 }
                 self.groups
                     .retain(|_, group| group.end.is_none_or(|(end, _)| end > now));
+            }
+            Step::Fail(push) => self.book_failure(push, Refusal::Inconsistent, now),
+            Step::Restore { push, pushed, failed } => {
+                let Ok(mut candidate) = self.pushed(PushMode::ReplaceGroup, push, false, *pushed) else {
+                    return false;
+                };
+                if let Some(group) = candidate.groups.get_mut(&push.group) {
+                    group.failed = *failed;
+                }
+                *self = candidate;
             }
             Step::SetLimits(bounds) => self.bounds = bounds.clone(),
             Step::Push {
@@ -536,6 +555,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             series,
             quota,
         });
+    let restore = (push.clone(), 1..40u32, 0..40u32).prop_map(|(push, pushed, failed)| Step::Restore {
+        push,
+        pushed,
+        failed,
+    });
+    let fail = push.clone().prop_map(Step::Fail);
     let push = (mode, push, prop::bool::weighted(0.05)).prop_map(|(mode, push, timestamp)| Step::Push {
         mode,
         push,
@@ -557,6 +582,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             |(condition, before, family)| Step::DeleteFamilyMatching { condition, before, family }
         ),
         4 => Just(Step::Expire),
+        2 => fail,
+        3 => restore,
         1 => bounds.prop_map(Step::SetLimits),
         1 => Just(Step::SetLimits(Bounds::default())),
         1 => Just(Step::Wipe),
@@ -645,6 +672,20 @@ fn apply(store: &Store, step: &Step, now: u32) -> bool {
         Step::Expire => {
             store.expire(seconds(now)).unwrap();
         }
+        Step::Fail(push) => store.record_failure_time(&key_of(&push.group), ttl(push.ttl), seconds(now)),
+        Step::Restore { push, pushed, failed } => {
+            let body = body(&push.families, false);
+            let restored = Restored {
+                key: &key_of(&push.group),
+                exposition: &text::decode(body.as_bytes(), options).unwrap(),
+                push_time: f64::from(*pushed),
+                failure_time: f64::from(*failed),
+                pushed_at: &|_| seconds(*pushed),
+                ttl: ttl(push.ttl),
+                memory: &Meter::unlimited(),
+            };
+            return store.restore(&restored, true).is_ok();
+        }
         Step::SetLimits(bounds) => store.set_limits(limits(bounds)),
         Step::Push {
             mode,
@@ -728,6 +769,7 @@ fn check(store: &Store, model: &Model) {
         .iter()
         .map(|(condition, ..)| model.usage(*condition));
     assert_eq!(store.quota_usage(), usage.collect::<Vec<_>>());
+    store.audit(true).unwrap();
 }
 
 fn check_lists(store: &Store, model: &Model) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wharf_model::GroupingKey;
 
-use super::switch::Former;
+use super::switch::{Former, Retired};
 use super::{Group, State, Trace, first_failure, trace};
 use crate::change::{Cause, Change};
 use crate::effect::{Effect, Effects, Facts, Stored, What};
@@ -55,6 +55,14 @@ pub(crate) enum Before {
         lifetime: Option<Lifetime>,
         image: Image,
         created: Vec<Arc<str>>,
+    },
+    /// The group had these fragments, and is gone.
+    Gone {
+        key: GroupingKey,
+        revision: Revision,
+        lifetime: Option<Lifetime>,
+        image: Image,
+        number: Retired,
     },
     /// What a draft has taken the place of.
     Switched(Box<Former>),

@@ -74,16 +74,17 @@ impl State {
             .leave(group.id, total.moved(self.size, Size::default()));
         applied.families += group.families.len();
         self.litter.names.extend(self.name_sets.release(group.families));
-        self.ids.release(group.id);
         self.lifetimes.set(key, None);
         if let Some(image) = image {
-            applied.before.add(Before::Present {
+            applied.before.add(Before::Gone {
                 key: key.clone(),
                 revision: group.revision,
                 lifetime,
                 image,
-                created: Vec::new(),
+                number: self.retire(group.id),
             });
+        } else {
+            self.ids.release(group.id);
         }
         vec![key]
     }
@@ -126,16 +127,17 @@ impl State {
         let mut gone = Vec::with_capacity(losing.len());
         for (group, (revision, lifetime)) in losing.into_iter().zip(former) {
             self.accounts.leave(group.id, group.size);
-            self.ids.release(group.id);
             gone.push(group.key);
             if let Some(image) = group.image {
-                applied.before.add(Before::Present {
+                applied.before.add(Before::Gone {
                     key: group.key.clone(),
                     revision,
                     lifetime,
                     image,
-                    created: Vec::new(),
+                    number: self.retire(group.id),
                 });
+            } else {
+                self.ids.release(group.id);
             }
         }
         gone

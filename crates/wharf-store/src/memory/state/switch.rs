@@ -8,7 +8,6 @@ use imbl::OrdMap;
 use wharf_model::GroupingKey;
 
 use super::{Families, Group, State, Trace, trace};
-use crate::Revision;
 use crate::effect::Effects;
 use crate::lifetime::{Lifetime, Lifetimes};
 use crate::limits::{Counted, Limits};
@@ -20,6 +19,7 @@ use crate::mode::PushMode;
 use crate::prepare::Prepared;
 use crate::series::Fingerprint;
 use crate::size::{Size, weight};
+use crate::{PUSH_FAILURE_TIME, Revision};
 
 /// The state at the moment when a draft of it is begun. Costs some clones of pointers.
 #[derive(Debug)]
@@ -46,6 +46,9 @@ pub(crate) struct GroupBefore {
 pub(crate) struct GroupParts {
     pub(crate) names: Names,
     pub(crate) size: Size,
+    /// What the time of its last failure has of that. A failure may have been booked since the draft was begun, whose families
+    /// do not have it.
+    failure: Size,
     pub(super) last_push: Option<Trace>,
     pub(super) revision: Revision,
 }
@@ -61,6 +64,8 @@ pub(crate) struct Ready {
     pub(crate) groups: Vec<ReadyGroup>,
     /// The quotas of each of them.
     pub(crate) quotas: Vec<Box<[usize]>>,
+    /// Numbers of groups that were not there and are not there now.
+    pub(crate) unused: Vec<GroupId>,
     /// How much was stored when it was begun, and would be with the draft alone.
     pub(crate) before: Size,
     pub(crate) after: Size,
@@ -78,6 +83,8 @@ pub(crate) struct Former {
     /// What these families have more than those that took their place, and less.
     size: (Size, Size),
     groups: Vec<FormerGroup>,
+    /// Numbers that no group has got.
+    unused: Vec<GroupId>,
     /// Entries of the index that came with the draft.
     new: Vec<Hint>,
     /// Those that are to go, and are still there.
@@ -95,7 +102,16 @@ struct FormerGroup {
     is_gone: bool,
 }
 
-/// What is to be cleared up when a draft has been made, taken back or given up. Nothing of it shows.
+/// The number of a group that is gone by a change that may still be taken back. Nobody gets it until then: the group may come
+/// back, and drafts below that change count on the number that it had.
+#[derive(Debug)]
+pub(crate) struct Retired {
+    id: GroupId,
+    /// The state that has it; after a wipe there is another.
+    of: Arc<()>,
+}
+
+/// What is to be cleared up when a change has been made, taken back or given up. Nothing of it shows.
 #[derive(Debug)]
 pub(crate) struct Leftovers {
     /// Entries of the index that mean nothing any more.
@@ -127,6 +143,7 @@ impl Former {
     pub(crate) fn into_leftovers(self) -> Leftovers {
         let mut leftovers = Leftovers::new(self.old, self.identity);
         leftovers.families = Some(self.families);
+        leftovers.ids = self.unused;
         for former in self.groups {
             let Some(group) = former.group else { continue };
             if former.is_gone {
@@ -138,7 +155,26 @@ impl Former {
     }
 }
 
+impl From<Retired> for Leftovers {
+    /// Of a group that stays away.
+    fn from(number: Retired) -> Self {
+        let mut leftovers = Self::new(Vec::new(), number.of);
+        leftovers.ids.push(number.id);
+        leftovers
+    }
+}
+
 impl Leftovers {
+    /// Whether they are of the state that has this number.
+    pub(crate) fn is_of(&self, number: &Retired) -> bool {
+        Arc::ptr_eq(&self.of, &number.of)
+    }
+
+    /// Adds the number of a group that stays away, of the same state.
+    pub(crate) fn add(&mut self, number: &Retired) {
+        self.ids.push(number.id);
+    }
+
     pub(crate) fn new(hints: Vec<Hint>, of: Arc<()>) -> Self {
         Self {
             hints,
@@ -179,6 +215,7 @@ impl State {
 
     /// What a draft has to know of some groups. Those that are not there get a number.
     pub(crate) fn groups_before(&mut self, keys: &[GroupingKey]) -> Vec<(GroupingKey, GroupBefore)> {
+        self.worked(keys.len() as u64);
         let mut all = Vec::with_capacity(keys.len());
         // Groups mostly have the same names, which are copied once then.
         let mut last: Option<(*const Arc<str>, Names)> = None;
@@ -197,6 +234,7 @@ impl State {
             let parts = GroupParts {
                 names,
                 size: group.size,
+                failure: self.size_of_fragment(key, PUSH_FAILURE_TIME),
                 last_push: group.last_push,
                 revision: group.revision,
             };
@@ -224,7 +262,9 @@ impl State {
                 families: scratch.name_sets.share(&parts.names).0,
                 last_push: parts.last_push,
                 revision: parts.revision,
-                size: parts.size,
+                size: parts
+                    .size
+                    .moved(parts.failure, scratch.size_of_fragment(key, PUSH_FAILURE_TIME)),
             };
             scratch.groups.insert(key.clone(), group);
         }
@@ -266,14 +306,16 @@ impl State {
         self.index.noted()
     }
 
-    /// Of a draft: what its groups are, with the names as `share` gives them. Those that have gone are none.
+    /// Of a draft: what its groups are, with the names as `share` gives them. Those that have gone are none. If it does not give
+    /// all, there are some of the groups.
     pub(crate) fn take_groups<E>(
         &mut self,
         keys: &[GroupingKey],
+        groups: &mut Vec<ReadyGroup>,
         mut share: impl FnMut(&Names) -> Result<FamilyNames, E>,
-    ) -> Result<Vec<ReadyGroup>, E> {
+    ) -> Result<(), E> {
         let mut shared: HashMap<*const Arc<str>, FamilyNames> = HashMap::new();
-        let mut groups = Vec::with_capacity(keys.len());
+        groups.reserve_exact(keys.len());
         for key in keys {
             let Some(mut group) = self.groups.remove(key) else {
                 groups.push((key.clone(), None));
@@ -288,7 +330,7 @@ impl State {
             self.litter.names.extend(own.into_names());
             groups.push((key.clone(), Some((group, self.lifetimes.get(key)))));
         }
-        Ok(groups)
+        Ok(())
     }
 
     /// What counts for limits.
@@ -349,6 +391,7 @@ impl State {
             families,
             groups,
             quotas,
+            unused,
             before,
             after,
             new,
@@ -409,6 +452,7 @@ impl State {
             families,
             size: (before, after),
             groups: former,
+            unused,
             new,
             old,
             identity: Arc::clone(&self.identity),
@@ -416,9 +460,22 @@ impl State {
         (former, effects)
     }
 
+    /// A group is gone, and its number is kept for it: [`Self::readmit`] follows, or [`Leftovers`].
+    pub(super) fn retire(&mut self, id: GroupId) -> Retired {
+        self.ids.retire(id);
+        let of = Arc::clone(&self.identity);
+        Retired { id, of }
+    }
+
+    /// The group that had this number is put back next: it gets the number that became free last.
+    pub(crate) fn readmit(&mut self, retired: &Retired) {
+        self.ids.release(retired.id);
+    }
+
     /// Takes that back. Right only while nothing else has changed since.
     pub(crate) fn switch_back(&mut self, former: Former) -> Leftovers {
         let mut leftovers = Leftovers::new(former.new, former.identity);
+        leftovers.ids = former.unused;
         self.watch = None;
         leftovers.families = Some(std::mem::replace(&mut self.families, former.families));
         let (before, after) = former.size;

@@ -6,13 +6,13 @@ use wharf_model::Meter;
 use super::*;
 use crate::change::Change;
 use crate::effect::Facts;
-use crate::memory::state::Tell;
+use crate::feed::Batch;
+use crate::memory::state::{Before, Tell};
 use crate::mode::PushMode;
-use crate::size::Size;
 use crate::write::lock::Guarded;
 use crate::write::undo::Undo;
 use crate::write::writer::Writer;
-use crate::{Reserved, Revision, UnixNanos};
+use crate::{Limits, PUSH_FAILURE_TIME, PUSH_TIME, Quota, Reserved, Revision, UnixNanos};
 
 fn store() -> Store {
     Store::new(Reserved::default(), 1 << 24)
@@ -70,22 +70,9 @@ fn samples(store: &Store) -> Vec<String> {
     lines
 }
 
-/// Families, groups and totals say the same, and the index has each series once.
+/// Families, groups, totals and quotas say the same, the index has each series once, and nothing is left of any draft.
 fn check(store: &Store) {
-    let snapshot = store.snapshot();
-    let families = snapshot.families();
-    let sum = families.fold((0, 0), |sum, family| {
-        (sum.0 + family.series(), sum.1 + family.bytes())
-    });
-    assert_eq!(sum, (store.totals().series, store.totals().bytes));
-    let guarded = store.lock();
-    let of_groups = snapshot
-        .keys()
-        .into_iter()
-        .map(|key| guarded.state.size_of(&key).unwrap());
-    let of_groups = of_groups.fold(Size::default(), Size::plus);
-    assert_eq!((of_groups.series, of_groups.bytes), sum);
-    assert_eq!(guarded.state.index_len() as u64, sum.0);
+    store.audit(true).unwrap();
 }
 
 #[test]
@@ -299,5 +286,262 @@ fn a_draft_that_is_taken_back_leaves_what_was_there() {
             .apply(&store.preparer, Revision(9), [change], Tell::default()),
     );
     drop(guarded);
+    check(&store);
+}
+
+/// Applies a change as one that is still to be safe, and gives how to take it back.
+fn pending(guarded: &mut Guarded, store: &Store, change: Change<'_>) -> Undo {
+    let tell = Tell {
+        before: true,
+        effects: false,
+    };
+    let applied = guarded.state.apply(&store.preparer, Revision(9), [change], tell);
+    Undo::from(applied.before)
+}
+
+fn deletion(keys: &[GroupingKey]) -> Change<'_> {
+    Change::Delete {
+        keys: Cow::Borrowed(keys),
+        by: By::Request,
+    }
+}
+
+/// Puts a draft in the place of what is stored, and keeps how to take it back.
+fn switch(mut drafting: Drafting<'_>) -> Undo {
+    drafting.make_ready().unwrap();
+    let mut guarded = drafting.catch_up().unwrap();
+    let quotas = std::mem::take(&mut drafting.quotas);
+    let hints = std::mem::take(&mut drafting.hints);
+    let ready = drafting.draft.take(quotas, hints);
+    drafting.is_over = true;
+    let (former, _) = guarded.state.switch(Revision(8), ready);
+    drop(guarded);
+    Undo::from(Before::Switched(Box::new(former)))
+}
+
+fn take_back(store: &Store, undos: impl IntoIterator<Item = Undo>) {
+    for undo in undos {
+        let leftovers = undo.run(&mut store.lock().state, &store.preparer);
+        if let Some(leftovers) = leftovers {
+            clear_up(&store.lock, leftovers);
+        }
+    }
+}
+
+fn settle(store: &Store, undos: impl IntoIterator<Item = Undo>) {
+    let mut leftovers = Vec::new();
+    undos.into_iter().for_each(|undo| undo.settle(&mut leftovers));
+    for leftovers in leftovers {
+        clear_up(&store.lock, leftovers);
+    }
+}
+
+#[test]
+fn a_group_that_comes_back_has_the_number_that_a_draft_below_counts_on() {
+    // One by one, and together with others.
+    for gone in [vec![key("a")], vec![key("a"), key("b")]] {
+        let store = store();
+        put(&store, "a", "m 1\nold 1\n");
+        put(&store, "b", "m 2\n");
+        let before = samples(&store);
+        let exposition = text::decode(b"m 3\nnew 1\n", text::Options::default()).unwrap();
+        let mut drafting = Drafting::begin(&store, &[key("a")]).unwrap();
+        let (a, meter) = (key("a"), Meter::unlimited());
+        let intent = Intent {
+            key: &a,
+            mode: PushMode::ReplaceGroup,
+            delta: store
+                .preparer
+                .prepare(&a, &exposition, UnixNanos(2), &meter)
+                .unwrap(),
+            lifetime: None,
+            facts: Facts::NONE,
+        };
+        drafting.push(&intent, Cause::Push(intent.facts)).unwrap();
+        let below = switch(drafting);
+        let deleted = pending(&mut store.lock(), &store, deletion(&gone));
+        // Somebody is about to make a group, and has a number for it, when the disk fails.
+        let other = Drafting::begin(&store, &[key("x")]).unwrap();
+        take_back(&store, [deleted, below]);
+        drop(other);
+        assert_eq!(samples(&store), before);
+        check(&store);
+        let copy = GroupingKey::new([("job", "a"), ("instance", "")]).unwrap();
+        let exposition = text::decode(b"m 1\n", text::Options::default()).unwrap();
+        let pushed = store.push(&copy, PushMode::ReplaceGroup, &exposition, UnixNanos(1));
+        assert!(matches!(pushed, Err(PushError::Inconsistent(_))));
+    }
+}
+
+#[test]
+fn the_number_of_a_group_is_free_when_its_end_is_safe() {
+    let store = store();
+    for job in ["a", "b", "c"] {
+        put(&store, job, "m 1\n");
+    }
+    let keys = [key("a"), key("b")];
+    let one = [key("c")];
+    let undos = {
+        let mut guarded = store.lock();
+        let several = pending(&mut guarded, &store, deletion(&keys));
+        [several, pending(&mut guarded, &store, deletion(&one))]
+    };
+    store.audit(false).unwrap();
+    let free = |store: &Store| store.lock().state.free_ids();
+    assert_eq!(free(&store), 0);
+    settle(&store, undos);
+    assert_eq!(free(&store), 3);
+    check(&store);
+}
+
+#[test]
+fn a_failure_that_is_booked_before_a_draft_knows_its_groups_is_counted_once() {
+    let store = store();
+    store.set_limits(Limits {
+        quotas: vec![Quota {
+            selector: "{}".parse().unwrap(),
+            max_groups: None,
+            max_series: None,
+            max_bytes: Some(1 << 20),
+        }],
+        ..Limits::default()
+    });
+    put(&store, "a", "m 1\n");
+    let Writer::Local(local) = &store.writer else {
+        panic!("it is alone");
+    };
+    let fail = |at| store.record_failure_time(&key("a"), None, UnixNanos(at));
+    let beginning = Beginning::of(&store);
+    fail(123_456_789_000);
+    let mut drafting = Drafting::of(beginning, &[key("a")]).unwrap();
+    fail(1_234_567_890_123_000_000);
+    drop(drafting.delete_families(&[key("a")], &["m"], By::Request));
+    drafting.make_ready().unwrap();
+    fail(5_000_000_000);
+    drop(drafting.catch_up().unwrap());
+    // It is taken over as often as it changes.
+    fail(123_456_789_000);
+    assert!(drafting.put_in_place(local, None).is_ok());
+    check(&store);
+    let info = store.group(&key("a")).unwrap();
+    assert_eq!(info.info().failure_time.to_string(), "123.456789");
+}
+
+#[test]
+fn numbers_of_groups_that_do_not_come_to_be_are_given_back() {
+    for is_taken_back in [false, true] {
+        let store = store();
+        put(&store, "a", "m 1\n");
+        let keys = [key("a"), key("b"), key("c")];
+        let mut drafting = Drafting::begin(&store, &keys).unwrap();
+        assert_eq!(drafting.delete(&keys, By::Selector).groups, 1);
+        let undo = switch(drafting);
+        if is_taken_back {
+            take_back(&store, [undo]);
+        } else {
+            settle(&store, [undo]);
+        }
+        assert_eq!(samples(&store).len(), usize::from(is_taken_back));
+        check(&store);
+    }
+}
+
+#[test]
+fn limits_that_are_set_before_a_draft_knows_its_groups_begin_it_anew() {
+    let store = store();
+    put(&store, "a", "m 1\n");
+    let beginning = Beginning::of(&store);
+    store.set_limits(Limits {
+        max_series: Some(3),
+        ..Limits::default()
+    });
+    let keys = [key("a"), key("b")];
+    assert!(Drafting::of(beginning, &keys).is_err());
+    check(&store);
+    assert!(matches!(
+        draft(&store, "b", "m 1\n", || ()),
+        Err(Stopped::Refused { .. })
+    ));
+    check(&store);
+}
+
+#[test]
+fn a_failure_beside_a_draft_that_says_when_the_last_one_was_begins_it_anew() {
+    let store = store();
+    put(&store, "a", "m 1\n");
+    let a = key("a");
+    store.record_failure_time(&a, None, UnixNanos(7_000_000_000));
+    let exposition = text::decode(b"m 1\n", text::Options::default()).unwrap();
+    let (times, memory) = ([(PUSH_TIME, 1.0), (PUSH_FAILURE_TIME, 7.0)], Meter::unlimited());
+    let mut delta = store
+        .preparer
+        .prepare_with(&a, &exposition, &times, UnixNanos(1), &memory)
+        .unwrap();
+    for family in &mut delta.families {
+        // As it is stored, down to the time of each family.
+        family.pushed_at = UnixNanos(7_000_000_000);
+    }
+    let mut drafting = Drafting::begin(&store, std::slice::from_ref(&a)).unwrap();
+    let intent = Intent {
+        key: &a,
+        mode: PushMode::ReplaceGroup,
+        delta,
+        lifetime: None,
+        facts: Facts::NONE,
+    };
+    drafting.push(&intent, Cause::Restore).unwrap();
+    // In the log it comes before what is restored, which says another time.
+    store.record_failure_time(&a, None, UnixNanos(8_000_000_000));
+    let Writer::Local(local) = &store.writer else {
+        panic!("it is alone");
+    };
+    assert!(is_disturbed(&drafting.finish(local, None)));
+    check(&store);
+}
+
+#[test]
+fn who_follows_since_a_draft_was_begun_is_told_of_it() {
+    let store = store();
+    let mut follower = None;
+    let first = draft(&store, "a", "m 1\n", || follower = Some(store.follow()));
+    assert!(is_disturbed(&first));
+    assert!(draft(&store, "a", "m 1\n", || ()).is_ok());
+    match follower.unwrap().read() {
+        Batch::Effects(effects) => assert_eq!(effects.len(), 1),
+        Batch::Lagged { .. } => panic!("one effect is not much"),
+    }
+    check(&store);
+}
+
+#[test]
+fn names_of_a_draft_that_is_disturbed_while_it_is_made_ready_are_given_back() {
+    let store = store();
+    put(&store, "b", "k 1\n");
+    let keys = [key("a"), key("b")];
+    let mut drafting = Drafting::begin(&store, &keys).unwrap();
+    let mut shared = 0;
+    for (key, body) in keys.iter().zip(["m 1\n", "n 1\n"]) {
+        let exposition = text::decode(body.as_bytes(), text::Options::default()).unwrap();
+        let intent = Intent {
+            key,
+            mode: PushMode::ReplaceGroup,
+            delta: store
+                .preparer
+                .prepare(key, &exposition, UnixNanos(2), &Meter::unlimited())
+                .unwrap(),
+            lifetime: None,
+            facts: Facts::NONE,
+        };
+        drafting.push(&intent, Cause::Push(intent.facts)).unwrap();
+    }
+    let made = drafting.draft.make_ready(|names| {
+        shared += 1;
+        if shared > 1 {
+            return Err(Disturbed);
+        }
+        Ok(store.lock().state.share_names(names))
+    });
+    assert!(made.is_err());
+    drop(drafting);
     check(&store);
 }
