@@ -83,11 +83,12 @@ pub use split::{SplitError, split};
 pub use store::Store;
 pub use write::commit::Commit;
 pub use write::expire::Expired;
-pub use write::local::{Detail, Files, Kept, WriterStatistics};
+pub use write::local::Kept;
 pub use write::many::{GroupPush, GroupRefused};
 pub use write::push::PushOptions;
 pub use write::restore::Restored;
 pub use write::shared::{Counts, SharedStatus, Sharing, Task};
+pub use write::statistics::{Detail, Files, WriterStatistics};
 
 /// The family that says when a group was last changed.
 pub const PUSH_TIME: &str = "push_time_seconds";

@@ -13,6 +13,7 @@ mod merge;
 pub(crate) mod push;
 pub(crate) mod restore;
 pub(crate) mod shared;
+pub(crate) mod statistics;
 mod survey;
 pub(crate) mod undo;
 pub(crate) mod writer;

@@ -153,7 +153,12 @@ fn write_storage(data: &mut Members<'_>, service: &Service, disk: &Disk, is_admi
     let path = service.status.storage_path.as_deref();
     let is_used = service.gateway.not_durable().is_none();
     object.text("path", path.filter(|_| is_admin && is_used));
-    object.string("engine", if ledger.is_some() { "ledger" } else { "memory" });
+    let engine = match ledger.map(|statistics| statistics.detail) {
+        None => "memory",
+        Some(Detail::Files(_)) => "ledger",
+        Some(_) => "shared log",
+    };
+    object.string("engine", engine);
     object.flag("durable", ledger.is_some());
     // A sentence, so that nobody takes a gateway that forgets for one that does not.
     let not_durable = service.gateway.not_durable();

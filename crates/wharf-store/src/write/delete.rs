@@ -32,7 +32,7 @@ impl Store {
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
-                let existed = self.lock().state.whole(key).revision.is_some();
+                let existed = self.lock().state.has(key);
                 let by = By::Request;
                 return Ok((existed, shared.change_all([key], || Op::Delete { by })?));
             }

@@ -6,7 +6,6 @@
 //! answered. That is right only because nobody else writes: no change of another can have come in between.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use wharf_ledger::{AppendError, CheckpointError, Framed, Health, Ledger, Sequence, Ticket};
 
@@ -19,6 +18,7 @@ use crate::read::images::Images;
 use crate::write::clear::clear_up;
 use crate::write::commit::{Commit, unavailable};
 use crate::write::lock::{Guarded, Lock, let_others};
+use crate::write::statistics::{Detail, Files, WriterStatistics};
 use crate::write::undo::Undo;
 use crate::{PushError, Revision};
 
@@ -259,10 +259,12 @@ impl Local {
             return Ok(Kept::Nothing);
         };
         // Dropped here, outside the lock: one of them may be all that was wiped.
+        let mut leftovers = Vec::new();
         for (_, undo) in take_settled(lock, Revision(ledger.durable().0)) {
-            if let Some(leftovers) = undo.into_leftovers() {
-                clear_up(lock, leftovers);
-            }
+            undo.settle(&mut leftovers);
+        }
+        for leftovers in leftovers {
+            clear_up(lock, leftovers);
         }
         self.feed.wake();
         let failed = ledger.failed();
@@ -405,50 +407,6 @@ impl Together<'_> {
         // None of the changes is a draft.
         drop(Undo::from(self.before).run(&mut self.guarded.state, self.preparer));
     }
-}
-
-/// What the writer has done since the start, and how it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct WriterStatistics {
-    /// Whether changes can be stored.
-    pub is_up: bool,
-    /// Changes that were written.
-    pub records: u64,
-    /// How often changes were committed, those together that came together.
-    pub commits: u64,
-    /// The time that took.
-    pub commit_time: Duration,
-    /// How often the writer has failed.
-    pub failures: u64,
-    /// What else there is to say of it.
-    pub detail: Detail,
-}
-
-/// What there is to say of one kind of writer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Detail {
-    /// It writes files.
-    Files(Files),
-}
-
-impl Default for Detail {
-    fn default() -> Self {
-        Self::Files(Files::default())
-    }
-}
-
-/// What a writer of files has done since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Files {
-    /// Bytes of the log and of checkpoints that were written.
-    pub written_bytes: u64,
-    /// Bytes of the log since the last checkpoint.
-    pub log_bytes: u64,
-    /// Files of the log that are in use.
-    pub segments: u64,
-    /// Checkpoints that were written.
-    pub checkpoints: u64,
 }
 
 /// What [`crate::Store::keep`] did.

@@ -68,29 +68,29 @@ impl Store {
             lifetime,
             facts: Facts::NONE,
         };
-        let is_light = intent.delta.weight() <= self.few;
         let mut guarded = self.lock();
         if !overwrites && guarded.state.is_as_late(key, group.push_time) {
             return Ok(None);
         }
         guarded.state.check_push(&intent.delta)?;
-        let admitted = match (&self.writer, is_light) {
-            (Writer::Local(_), false) => Err(NotNow::Heavy),
-            (Writer::Local(_), true) => admit(&mut guarded.state, &self.preparer, &intent, self.few),
-            (Writer::Shared(_), _) => admit(&mut guarded.state, &self.preparer, &intent, u64::MAX),
+        let local = match &self.writer {
+            Writer::Local(local) => local,
+            Writer::Shared(shared) => {
+                drop(guarded);
+                self.check_against_all(&intent)?;
+                let outcome = shared.change(key, Op::restore(&intent))?;
+                return Ok(Some(Commit::shared([outcome])));
+            }
+        };
+        let admitted = if intent.delta.weight() <= self.few {
+            admit(&mut guarded.state, &self.preparer, &intent, self.few)
+        } else {
+            Err(NotNow::Heavy)
         };
         let is_heavy = match admitted {
             Ok(()) => false,
             Err(NotNow::Heavy) => true,
             Err(NotNow::Refused(error)) => return Err(error),
-        };
-        let local = match &self.writer {
-            Writer::Local(local) => local,
-            Writer::Shared(shared) => {
-                drop(guarded);
-                let outcome = shared.change(key, Op::restore(&intent))?;
-                return Ok(Some(Commit::shared([outcome])));
-            }
         };
         let record_bytes = local.record_bytes(&intent);
         if is_heavy {

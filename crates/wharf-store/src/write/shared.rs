@@ -17,11 +17,15 @@
 //! - **A wipe** removes all groups in one transaction. It waits for the changes that came to this replica before it, and those
 //!   that come after it wait. A change of another replica is before or after it, in the log; what was folded before it and
 //!   comes later finds its group gone, and is folded again from nothing.
-//! - **When history is forgotten** before memory has it, everything is loaded and what differs is changed in one go.
+//! - **When history is forgotten** before memory has it, everything is loaded, and what differs is changed group by group.
+//! - **A push to many groups** is checked as a whole against what is here, and refused as a whole if something contradicts. Then its groups go
+//!   each its own way, in transactions with others: if the log fails in between, or another replica has been quicker with something that
+//!   contradicts, some are made and others not, and the answer is the first error. The same goes for deletions by selector.
 //!
 //! Nothing here knows a runtime: [`Store::share`](crate::Store::share) gives the tasks, and whoever calls it runs them.
 
 mod applier;
+mod aside;
 mod bell;
 mod book;
 mod intent;

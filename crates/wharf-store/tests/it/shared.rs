@@ -2,6 +2,7 @@
 //!
 //! Time is that of the simulation, and a seed decides everything, so a failure is found again by its seed.
 
+mod holds;
 mod replicas;
 mod steps;
 mod worlds;

@@ -17,11 +17,12 @@ use std::sync::Arc;
 
 use wharf_model::{GroupingKey, MetricType};
 
-use super::{Applied, Held, State, Tell};
+use super::{Applied, Families, Held, State, Tell};
 use crate::change::Change;
 use crate::effect::{By, Effect, What};
 use crate::lifetime::Lifetime;
 use crate::memory::family::Family;
+use crate::memory::family_names::Names;
 use crate::memory::held_back::{Doubtful, Fragment, HeldFamily, SUFFIXES};
 use crate::mode::PushMode;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
@@ -39,7 +40,9 @@ pub(crate) struct Whole {
     /// Its last change; none if it is not there.
     pub(crate) revision: Option<Revision>,
     pub(crate) lifetime: Option<Lifetime>,
-    shown: Held,
+    /// The families that it is in, and the root of all: a group may have very many, which are looked up when nobody waits.
+    names: Names,
+    families: Families,
     /// Records of families that are held back.
     back: Vec<Vec<u8>>,
 }
@@ -47,12 +50,14 @@ pub(crate) struct Whole {
 impl Whole {
     /// The record of it.
     pub(crate) fn into_record(self, preparer: &Preparer, key: &GroupingKey) -> Vec<u8> {
+        let names = self.names.iter().map(|name| &**name);
+        let shown = Held::of(&self.families, self.revision, key, names);
         let back = self.back.iter();
         let back: Vec<Prepared<'_>> = back
             .map(|record| record::decode_image(record, preparer))
             .collect();
         let back = back.iter().flat_map(Prepared::parts);
-        let mut parts: Vec<_> = self.shown.parts().chain(back).collect();
+        let mut parts: Vec<_> = shown.parts().chain(back).collect();
         parts.sort_unstable_by_key(|parts| parts.name);
         record::put(key, PushMode::ReplaceGroup, self.lifetime, parts.into_iter())
     }
@@ -68,9 +73,20 @@ impl State {
         Whole {
             revision: self.revision_of(key).or_else(|| self.held_back.whole(key)),
             lifetime: self.lifetimes.get(key),
-            shown: self.hold(key, family_names.iter().map(|name| &**name)),
+            names: family_names.names(),
+            families: self.families.clone(),
             back: back.collect(),
         }
+    }
+
+    /// Whether there is a group, shown or held back as a whole.
+    pub(crate) fn has(&self, key: &GroupingKey) -> bool {
+        self.groups.contains_key(key) || self.held_back.whole(key).is_some()
+    }
+
+    /// Whether nothing is held back.
+    pub(crate) fn holds_nothing_back(&self) -> bool {
+        self.held_back.is_empty()
     }
 
     /// The groups that are held back as a whole, with their last changes.
@@ -128,9 +144,8 @@ impl State {
 
     /// Whether a whole group contradicts nothing, and nothing is held back that it might set free.
     fn fits(&self, preparer: &Preparer, key: &GroupingKey, prepared: &Prepared<'_>) -> bool {
-        let mut families = prepared.families.iter();
-        self.held_back.is_empty()
-            && !families.any(|family| is_hopeless(preparer, prepared, family))
+        self.holds_nothing_back()
+            && has_hope(preparer, prepared)
             && self
                 .admit(preparer, key, PushMode::ReplaceGroup, prepared, u64::MAX)
                 .is_ok()
@@ -348,13 +363,13 @@ impl State {
             self.displace_one(preparer, name, key, doubtful);
             return;
         }
-        let Some(family_names) = self.family_names(key) else {
+        // A copy: a list that is held here would not be forgotten when the group is the last one that has it.
+        let Some(names) = self.family_names(key).map(|family_names| family_names.names()) else {
             return;
         };
-        for name in &*family_names {
+        for name in &*names {
             self.displace_one(preparer, name, key, doubtful);
         }
-        drop(family_names);
         if let Some(group) = self.groups.remove(key) {
             self.accounts.leave(group.id, Size::default());
             self.litter.names.extend(self.name_sets.release(group.families));
@@ -431,6 +446,12 @@ pub(crate) fn colliding(
             move |other: MetricType| suffix.is_none_or(|suffix| suffixes_of(other).contains(&suffix));
         (other, is_rival)
     })
+}
+
+/// Whether no family of a group contradicts what is always there.
+pub(crate) fn has_hope(preparer: &Preparer, prepared: &Prepared<'_>) -> bool {
+    let mut families = prepared.families.iter();
+    !families.any(|family| is_hopeless(preparer, prepared, family))
 }
 
 /// Whether a family contradicts what is always there: the gateway's own families, or one of its own group, of whose lines one

@@ -1,7 +1,7 @@
 //! From the log to memory: the only way in.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,18 +13,25 @@ use wharf_shared_log::{
 use super::queue::Shared;
 use super::value::{GroupValue, MARKERS, Why, group_of};
 use crate::change::{Cause, Change};
-use crate::effect::{By, Effect, Effects, Stored, What};
+use crate::effect::{By, Effect, Effects, Facts, Stored, What};
+use crate::fold::Intent;
 use crate::lifetime::Lifetime;
-use crate::memory::state::Tell;
+use crate::memory::state::{State, Tell};
 use crate::mode::PushMode;
-use crate::prepare::Preparer;
+use crate::prepare::{Prepared, Preparer};
+use crate::read::snapshot::snapshot_of;
 use crate::record;
 use crate::store::Store;
+use crate::write::lock::let_others;
 
 /// How long a watch may be silent before another one is begun.
 const SILENCE: Duration = Duration::from_secs(3);
 /// Groups that are looked up under one hold of the lock.
 const LOOKED_UP_AT_ONCE: usize = 512;
+/// What is changed under one hold, in the units of [`Store::longest_hold`], and one change more: a millisecond.
+const AT_ONCE: u64 = 1024;
+/// Groups that are deleted together: from a leaf that they share they go in one go.
+const DELETED_AT_ONCE: usize = 64;
 /// The pause before the log is asked again.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -157,7 +164,9 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
     }
 }
 
-/// Changes memory under one hold of the lock, so that no scrape sees a part of it.
+/// Changes memory, some groups under each hold of the lock: whoever comes meanwhile waits for some of them only. Each group is
+/// changed at once, and after each what is shown contradicts nothing, so a scrape in between sees some groups as they are now and
+/// others as they were a moment ago. Nobody is told of an outcome before all is done. If everything goes, that is done at once.
 fn apply(
     store: &Store,
     shared: &Shared,
@@ -177,10 +186,17 @@ fn apply(
             gone.entry((*at, by)).or_default().push(key.clone());
         }
     }
+    let going: usize = gone.values().map(Vec::len).sum();
+    if changes.is_empty() && going > DELETED_AT_ONCE && is_everything(store, groups) {
+        return wipe(store, shared, at);
+    }
     for ((at, by), mut keys) in gone {
         keys.sort_unstable();
-        let keys = Cow::Owned(keys);
-        changes.entry(at).or_default().push(Change::Delete { keys, by });
+        let some = changes.entry(at).or_default();
+        some.extend(keys.chunks(DELETED_AT_ONCE).map(|keys| Change::Delete {
+            keys: Cow::Owned(keys.to_vec()),
+            by,
+        }));
     }
     let is_followed = shared.feed.is_followed();
     let tell = Tell {
@@ -190,31 +206,138 @@ fn apply(
     let values = groups.iter();
     let values = values.filter_map(|(at, key, value)| Some(((*at, key), value.as_ref()?)));
     let values: BTreeMap<(Revision, &GroupingKey), &GroupValue> = values.collect();
+    let changes = changes
+        .into_iter()
+        .flat_map(|(at, changes)| changes.into_iter().map(move |change| (at, change)));
     let mut guarded = store.lock();
-    for (at, changes) in changes {
+    let mut began = guarded.state.work();
+    for (at, change) in changes {
+        if guarded.state.work() - began >= AT_ONCE {
+            drop(guarded);
+            let_others();
+            guarded = store.lock();
+            began = guarded.state.work();
+        }
         let revision = crate::Revision(at.0);
         let mut pushes = Effects::None;
-        if is_followed {
-            for change in &changes {
-                let Change::Put { key, lifetime, .. } = change else {
-                    continue;
-                };
-                let created = guarded.state.whole(key).revision.is_none();
-                let value = values.get(&(at, &**key));
-                for effect in value.map_or_else(Vec::new, |value| {
-                    effects_of(revision, key, value, *lifetime, created)
-                }) {
-                    pushes.add(effect);
-                }
+        if is_followed && let Change::Put { key, lifetime, .. } = &change {
+            let created = !guarded.state.has(key);
+            let value = values.get(&(at, &**key));
+            for effect in value.map_or_else(Vec::new, |value| {
+                effects_of(revision, key, value, *lifetime, created)
+            }) {
+                pushes.add(effect);
             }
         }
-        let applied = guarded
-            .state
-            .apply_shared(&store.preparer, revision, changes, tell);
-        shared.feed.publish(applied.effects, false);
-        shared.feed.publish(pushes, false);
+        let publish = |effects| shared.feed.publish(effects, false);
+        if is_heavy(store, &guarded.state, &change) {
+            drop(guarded);
+            let left = apply_aside(store, revision, change, publish);
+            guarded = store.lock();
+            began = guarded.state.work();
+            if let Some(change) = left {
+                let applied = guarded
+                    .state
+                    .apply_shared(&store.preparer, revision, [change], tell);
+                publish(applied.effects);
+            }
+        } else {
+            let applied = guarded
+                .state
+                .apply_shared(&store.preparer, revision, [change], tell);
+            publish(applied.effects);
+        }
+        publish(pushes);
     }
     guarded.last = crate::Revision(at.0).max(guarded.last);
+}
+
+/// Whether a change puts so much, or in the place of so much, that it takes long.
+fn is_heavy(store: &Store, state: &State, change: &Change<'_>) -> bool {
+    match change {
+        Change::Put { key, prepared, .. } => prepared.weight() > store.few || state.is_heavy(key, store.few),
+        Change::Delete { keys, .. } => state.weight_of(keys.iter()) > store.few,
+        Change::DeleteFamilies { .. } | Change::Wipe => false,
+    }
+}
+
+/// Makes a change that takes long in a draft, some of it after the other. What is left of it, which contradicts something.
+fn apply_aside<'c>(
+    store: &Store,
+    at: crate::Revision,
+    change: Change<'c>,
+    publish: impl Fn(Effects),
+) -> Option<Change<'c>> {
+    match change {
+        Change::Put {
+            key,
+            mode,
+            lifetime,
+            prepared,
+            cause,
+        } => {
+            let intent = Intent {
+                key: &key,
+                mode,
+                // The lines are not copied.
+                delta: Prepared {
+                    families: prepared.families.clone(),
+                    digest: prepared.digest,
+                    text: Cow::Borrowed(&*prepared.text),
+                    fingerprints: prepared.fingerprints.clone(),
+                },
+                lifetime,
+                facts: Facts::NONE,
+            };
+            let is_done = store.take_over(at, &intent, cause, publish);
+            drop(intent);
+            (!is_done).then_some(Change::Put {
+                key,
+                mode,
+                lifetime,
+                prepared,
+                cause,
+            })
+        }
+        Change::Delete { keys, by } => {
+            let mut left = keys.into_owned();
+            left.retain(|key| !store.take_away(at, key, by, &publish));
+            (!left.is_empty()).then_some(Change::Delete {
+                keys: Cow::Owned(left),
+                by,
+            })
+        }
+        change => Some(change),
+    }
+}
+
+/// Whether all groups that there are go.
+fn is_everything(store: &Store, gone: &[Group]) -> bool {
+    let gone: BTreeSet<&GroupingKey> = gone.iter().map(|(_, key, _)| key).collect();
+    let (snapshot, held) = {
+        let state = &store.lock().state;
+        (snapshot_of(state), state.held_groups())
+    };
+    snapshot
+        .keys()
+        .iter()
+        .chain(held.keys())
+        .all(|key| gone.contains(key))
+}
+
+/// Removes everything, which takes no longer for much than for little.
+fn wipe(store: &Store, shared: &Shared, at: Revision) {
+    let mut guarded = store.lock();
+    let revision = crate::Revision(at.0);
+    let tell = Tell {
+        before: false,
+        effects: shared.feed.is_followed(),
+    };
+    let applied = guarded
+        .state
+        .apply_shared(&store.preparer, revision, [Change::Wipe], tell);
+    shared.feed.publish(applied.effects, false);
+    guarded.last = revision.max(guarded.last);
 }
 
 /// What is to be told of the pushes of a value.

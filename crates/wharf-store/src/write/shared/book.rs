@@ -81,15 +81,18 @@ struct Group {
 pub(super) struct Flight {
     pub(super) groups: Vec<(GroupingKey, Vec<Waiting>)>,
     pub(super) wipes: Vec<Waiting>,
+    /// When it was sent.
+    sent: Duration,
     /// The revision that it has got.
     committed: Option<Revision>,
 }
 
 impl Flight {
-    pub(super) fn new(groups: Vec<(GroupingKey, Vec<Waiting>)>, wipes: Vec<Waiting>) -> Self {
+    pub(super) fn new(groups: Vec<(GroupingKey, Vec<Waiting>)>, wipes: Vec<Waiting>, now: Duration) -> Self {
         Self {
             groups,
             wipes,
+            sent: now,
             committed: None,
         }
     }
@@ -139,6 +142,8 @@ pub struct Counts {
     pub changes: u64,
     /// Transactions that were committed.
     pub commits: u64,
+    /// The time from the moment when each of these was sent until its answer, or the watch, told of it.
+    pub commit_time: Duration,
     /// Transactions that were not, because another replica was quicker: folded again.
     pub stale: u64,
     /// Transactions that were sent in vain.
@@ -317,7 +322,7 @@ impl Book {
     }
 
     /// What became of a transaction is known.
-    pub(super) fn settle(&mut self, id: TxnId, settled: Settled) {
+    pub(super) fn settle(&mut self, id: TxnId, settled: Settled, now: Duration) {
         // The watch may have told already that it has happened.
         let Some(mut flight) = self.flights.remove(&id) else {
             return;
@@ -325,6 +330,7 @@ impl Book {
         match settled {
             Settled::Committed(at) => {
                 flight.committed = Some(at);
+                self.statistics.commit_time += now.saturating_sub(flight.sent);
                 if at <= self.applied {
                     self.finish(flight, at);
                 } else {
@@ -419,6 +425,9 @@ impl Book {
         self.heard = Some(now);
         for id in happened {
             if let Some(flight) = self.flights.remove(id) {
+                if flight.committed.is_none() {
+                    self.statistics.commit_time += now.saturating_sub(flight.sent);
+                }
                 self.finish(flight, at);
             }
         }

@@ -48,11 +48,11 @@ pub(super) async fn run<L: SharedLog, T: Timer>(
             continue;
         };
         let id = lane.next_id();
-        let flight = Flight::new(batch.groups, batch.wipes);
+        let flight = Flight::new(batch.groups, batch.wipes, timer.now());
         shared.book().launch(id, flight);
         let settled = lane.commit(&*log, &timer, batch.txn).await;
         let did_not_get_through = matches!(settled, Settled::Failed(LogError::Unreachable { .. }));
-        shared.book().settle(id, settled);
+        shared.book().settle(id, settled, timer.now());
         shared.work.ring();
         if did_not_get_through {
             timer.sleep(PAUSE).await;

@@ -16,7 +16,6 @@ use crate::lifetime::Lifetime;
 use crate::memory::state::{Whole, line_of};
 use crate::prepare::{Prepared, Preparer};
 use crate::store::Store;
-use crate::write::push::admit_any;
 use crate::{PUSH_FAILURE_TIME, PUSH_TIME, PushError, PushMode, UnixNanos, is_time, record};
 
 /// What is to become of a key.
@@ -64,6 +63,7 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
     let Whole {
         revision, lifetime, ..
     } = whole;
+    // Without the lock: it may have very many families.
     let old = whole.into_record(&store.preparer, key);
     let image = revision.map(|_| record::decode_image(&old, &store.preparer));
     let has_failed = image.as_ref().is_some_and(has_failed);
@@ -238,7 +238,7 @@ impl<'a> Making<'a> {
                 .into());
             }
         }
-        admit_any(&mut self.store.lock().state, &self.store.preparer, &intent)
+        self.store.check_against_all(&intent)
     }
 
     /// The trace of a refused push, if it can be left.

@@ -14,6 +14,7 @@ use super::replicas::Replicas;
 use super::sharing::{SharedStatus, Sharing};
 use crate::feed::Feed;
 use crate::write::commit::Commit;
+use crate::write::statistics::{Detail, WriterStatistics};
 use crate::{PushError, Revision};
 
 /// Changes that go to a log.
@@ -132,6 +133,19 @@ impl Shared {
         let replicas = self.replicas();
         let sweeper = replicas.sweeper.as_ref();
         sweeper.is_some_and(|(sweeper, _)| **sweeper == *self.sharing.name.as_bytes())
+    }
+
+    /// What was sent to the log since the start. It is up while changes are taken.
+    pub(crate) fn statistics(&self) -> WriterStatistics {
+        let counts = self.book().statistics;
+        WriterStatistics {
+            is_up: self.admit().is_ok(),
+            records: counts.changes,
+            commits: counts.commits,
+            commit_time: counts.commit_time,
+            failures: counts.failures,
+            detail: Detail::Shared(counts),
+        }
     }
 
     /// How this replica is.

@@ -15,7 +15,6 @@ use crate::memory::held_back::HeldFamily;
 use crate::mode::PushMode;
 use crate::store::Store;
 use crate::write::commit::Commit;
-use crate::write::push::admit_any;
 use crate::write::writer::Writer;
 
 impl Store {
@@ -83,14 +82,12 @@ impl Store {
 
     fn check_shared(&self, intent: &Intent<'_>) -> Result<(), PushError> {
         let Intent { key, mode, .. } = *intent;
-        let checked = {
-            let mut guarded = self.lock();
-            guarded.state.check_push(&intent.delta)?;
-            match mode {
-                // What it replaces is known when it is folded.
-                PushMode::ReplaceSeries => Ok(()),
-                _ => admit_any(&mut guarded.state, &self.preparer, intent),
-            }
+        self.lock().state.check_push(&intent.delta)?;
+        let checked = if mode == PushMode::ReplaceSeries {
+            // What it replaces is known when it is folded.
+            Ok(())
+        } else {
+            self.check_against_all(intent)
         };
         let prepared = &intent.delta;
         checked.map_err(|error| self.explain(Incoming { key, mode, prepared }, error))

@@ -129,6 +129,9 @@ impl World {
         };
         self.simulation.run_for(Duration::from_secs(30));
         let expected = fresh.replicas[0].seen();
+        for replica in self.replicas.iter().chain(&fresh.replicas) {
+            replica.store().audit(true).unwrap();
+        }
         for replica in &self.replicas {
             assert_eq!(
                 replica.seen(),
