@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use wharf_model::{GroupingKey, TooLarge};
+use wharf_model::{GroupingKey, Stopped, TooLarge};
 use wharf_relabel::RelabelError;
 use wharf_store::{Clashes, Exceeded, GroupRefused, Limited, PushError, PushMode, SplitError};
 
@@ -11,7 +11,7 @@ use crate::access::caller::Caller;
 use crate::access::right::Right;
 use crate::activity::{Pushed, method};
 use crate::advice;
-use crate::refusal::{Again, Reason, Refusal};
+use crate::refusal::{Again, Reason, Refusal, thousands};
 use crate::source::Source;
 
 /// What is full does not empty itself from one moment to the next.
@@ -24,6 +24,7 @@ impl From<PushError> for Refusal {
             PushError::Memory(denied) => return (*denied).into(),
             // Whoever pushes with little patience goes on with more, and does not ask for a refusal.
             PushError::TakesLong => return Self::internal(),
+            PushError::Stopped(stopped) => return given_up(*stopped, "merged"),
             PushError::Limit(exceeded) => return exceeding(exceeded),
             PushError::TooLarge { .. } => (Reason::TooLarge, None),
             PushError::Inconsistent(clashes) => {
@@ -53,10 +54,36 @@ impl From<SplitError> for Refusal {
 
 impl From<&RelabelError> for Refusal {
     fn from(error: &RelabelError) -> Self {
-        if let RelabelError::TooLarge(TooLarge::Memory(denied)) = error {
-            return (*denied).into();
+        match error {
+            RelabelError::TooLarge(TooLarge::Memory(denied)) => (*denied).into(),
+            RelabelError::Stopped(stopped) => given_up(*stopped, "relabelled"),
+            error => Self::new(Reason::Relabelling, error.to_string()),
         }
-        Self::new(Reason::Relabelling, error.to_string())
+    }
+}
+
+/// A push that was given up while this was done with it.
+fn given_up(stopped: Stopped, done: &str) -> Refusal {
+    let hint = "hint: push fewer series at once, or shorter labels";
+    match stopped {
+        Stopped::TooCostly { max_steps } => Refusal::new(
+            Reason::Costly,
+            format!(
+                "expected a push that takes at most {} steps to be {done}, found one that takes more\n{hint}",
+                thousands(max_steps)
+            ),
+        ),
+        Stopped::TooLate { time } => Refusal {
+            again: Again::After(Duration::from_secs(1)),
+            ..Refusal::new(
+                Reason::Late,
+                format!(
+                    "expected a push that is {done} within {} s, found more to do; try again\n{hint}",
+                    time.as_secs()
+                ),
+            )
+        },
+        stopped => stopped.into(),
     }
 }
 

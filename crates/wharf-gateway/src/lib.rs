@@ -76,4 +76,4 @@ pub use shutdown::Shutdown;
 pub use source::{Input, Source};
 pub use time_text::rfc3339;
 pub use wish::Wish;
-pub use work::{Gone, MAX_EXPRESSION_BYTES, MAX_STEPS, MAX_TIME, Work};
+pub use work::{Gone, MAX_EXPRESSION_BYTES, MAX_PUSH_STEPS, MAX_STEPS, MAX_TIME, Waiting, Work};

@@ -104,6 +104,8 @@ pub struct Reload {
 #[derive(Debug)]
 pub struct Active {
     policy: Policy,
+    /// How often relabelling rules look at each byte of a metric.
+    looks: usize,
     /// Those of the quotas that have a rate, with the index of the quota.
     buckets: Vec<(usize, TokenBuckets)>,
 }
@@ -260,6 +262,7 @@ impl Active {
         let buckets = rates.filter_map(|(at, quota)| Some((at, TokenBuckets::new(quota.rate?, now))));
         Self {
             buckets: buckets.collect(),
+            looks: wharf_relabel::looks(&policy.relabelling),
             policy,
         }
     }
@@ -272,6 +275,11 @@ impl Active {
     /// The relabelling rules.
     pub fn relabelling(&self) -> &[Rule] {
         &self.policy.relabelling
+    }
+
+    /// How often they look at each byte of a metric.
+    pub(crate) fn looks(&self) -> usize {
+        self.looks
     }
 
     /// How long a group stays after a push: as the push says, else as the first rule for the group says, else by

@@ -28,8 +28,8 @@ fn lines(text: &[u8]) -> usize {
     text.split(|byte| *byte == b'\n').count()
 }
 
-/// Whether a push that has been read comes to more than is quick, with so many rules that look at each of its metrics.
-pub(crate) fn is_much(exposition: &Exposition<'_>, key: &GroupingKey, rules: usize) -> bool {
+/// Whether a push that has been read comes to more than is quick, with rules that look so often at each byte of its metrics.
+pub(crate) fn is_much(exposition: &Exposition<'_>, key: &GroupingKey, looks: usize) -> bool {
     let key_bytes = key.as_bytes().len();
     let mut bytes = exposition.source().len();
     let metrics = exposition.families.iter().map(|family| family.metrics.len() + 1);
@@ -41,7 +41,7 @@ pub(crate) fn is_much(exposition: &Exposition<'_>, key: &GroupingKey, rules: usi
             let labels = exposition.labels(metric.labels);
             let labels: usize = labels.map(|(name, value)| name.len() + value.len()).sum();
             let line = family.name.len() + labels + key_bytes;
-            let times = rules.saturating_add(lines_of(exposition, metric));
+            let times = looks.saturating_add(lines_of(exposition, metric));
             bytes = bytes.saturating_add(line.saturating_mul(times));
             if bytes > QUICK_BYTES {
                 return true;

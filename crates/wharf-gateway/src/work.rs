@@ -27,6 +27,10 @@ pub const MAX_EXPRESSION_BYTES: u64 = 4 << 20;
 /// For one request, from its place on. It counts where processors are busy: without that, the steps end first.
 pub const MAX_TIME: Duration = Duration::from_secs(30);
 
+/// Steps of one push, to be relabelled and merged with what is stored: as many as its time has nanoseconds. The largest push with some
+/// tens of rules takes less.
+pub const MAX_PUSH_STEPS: u64 = 30_000_000_000;
+
 /// Ends when the client has gone that waits for something.
 pub type Gone = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -86,7 +90,7 @@ impl Work {
             },
         };
         let effort = gateway.effort();
-        let waiting = Waiting(effort.is_gone());
+        let waiting = Waiting::new(&effort);
         let mut job = tokio::task::spawn_blocking(move || {
             // It may have had to wait for a thread.
             let begun = effort.look().map_err(Refusal::from);
@@ -115,9 +119,16 @@ impl std::fmt::Debug for Work {
 }
 
 /// Somebody who waits, until this is dropped.
-struct Waiting(Arc<AtomicBool>);
+#[derive(Debug)]
+#[must_use = "the work is given up when it is dropped"]
+pub struct Waiting(Arc<AtomicBool>);
 
 impl Waiting {
+    /// Whoever waits for what this effort is spent on.
+    pub fn new(effort: &Effort) -> Self {
+        Self(effort.is_gone())
+    }
+
     fn end(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -140,9 +151,18 @@ impl Gateway {
 
     /// What one request may take, from now on.
     pub fn effort(&self) -> Effort {
+        self.timed(Effort::new(MAX_STEPS, MAX_EXPRESSION_BYTES))
+    }
+
+    /// What one push that is not quick may take, from now on. Its expressions are those of the rules, which count for nothing.
+    pub fn push_effort(&self) -> Effort {
+        self.timed(Effort::new(MAX_PUSH_STEPS, 0))
+    }
+
+    fn timed(&self, effort: Effort) -> Effort {
         let clock = Arc::clone(&self.clock);
         let began = clock.instant();
         let is_over = move || clock.instant().saturating_duration_since(began) > MAX_TIME;
-        Effort::new(MAX_STEPS, MAX_EXPRESSION_BYTES).within(MAX_TIME, is_over)
+        effort.within(MAX_TIME, is_over)
     }
 }

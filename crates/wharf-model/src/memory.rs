@@ -7,6 +7,8 @@
 use std::cell::Cell;
 use std::fmt;
 
+use crate::effort::{Effort, Stopped};
+
 /// Where a [`Meter`] borrows what it gives.
 pub trait Lender {
     /// Lends at least so many bytes more; how many it lends. The lender takes them back by itself when the work is done.
@@ -72,6 +74,8 @@ pub struct Meter<'l> {
     /// What it had at first and has borrowed.
     lent: Cell<usize>,
     has_denied: Cell<bool>,
+    /// What else it may cost, if that is counted.
+    effort: Option<&'l Effort>,
 }
 
 #[derive(Clone, Copy)]
@@ -114,7 +118,32 @@ impl<'l> Meter<'l> {
             free: Cell::new(bytes),
             lent: Cell::new(bytes),
             has_denied: Cell::new(false),
+            effort: None,
         }
+    }
+
+    /// The same for a piece of work that pays for what it looks at, and ends when its effort does. Without one, it is known before
+    /// that the work is little.
+    #[must_use]
+    pub fn with_effort(self, effort: &'l Effort) -> Self {
+        Self {
+            effort: Some(effort),
+            ..self
+        }
+    }
+
+    /// What the work may still cost, if that is counted.
+    pub fn effort(&self) -> Option<&'l Effort> {
+        self.effort
+    }
+
+    /// Takes so many steps, if they are counted.
+    ///
+    /// # Errors
+    /// As [`Effort::spend`].
+    #[inline]
+    pub fn spend(&self, steps: u64) -> Result<(), Stopped> {
+        self.effort.map_or(Ok(()), |effort| effort.spend(steps))
     }
 
     /// Takes so many bytes.

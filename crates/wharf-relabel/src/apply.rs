@@ -6,10 +6,21 @@ use md5::Digest;
 use regex::Captures;
 use thiserror::Error;
 use wharf_model::name::NameRule;
-use wharf_model::{Denied, Exposition, Family, GroupingKey, Label, Meter, Metric, MetricType, Run, TooLarge};
+use wharf_model::{
+    Denied, Effort, Exposition, Family, GroupingKey, Label, Meter, Metric, MetricType, Run, Stopped, TooLarge,
+};
 
 use crate::labels::{Changed, Labels};
 use crate::rule::{Action, Rule};
+
+/// To run a rule over a metric, beside the bytes that it looks at.
+const RULE_STEPS: u64 = 64;
+/// For each of these bytes: to copy it, and to go over it.
+const BYTE_STEPS: u64 = 2;
+/// For each of them and each part of an expression, at the worst.
+const PART_STEPS: u64 = 4;
+/// So many bytes times parts are gone over without a look at whether anybody waits, at most: a quarter of a second.
+const MOST_UNPAID: u64 = 1 << 26;
 
 /// What rules have made of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,6 +62,15 @@ pub enum RelabelError {
     /// The labels take more memory than an exposition may have.
     #[error("relabelling: {0}")]
     TooLarge(#[from] TooLarge),
+    /// It was given up: nobody waits for it, or it takes more steps or time than it may.
+    #[error("relabelling was given up")]
+    Stopped(Stopped),
+}
+
+impl From<Stopped> for RelabelError {
+    fn from(stopped: Stopped) -> Self {
+        Self::Stopped(stopped)
+    }
 }
 
 impl From<Denied> for RelabelError {
@@ -73,10 +93,10 @@ pub fn relabel(
     relabel_within(rules, key, exposition, names, &Meter::unlimited())
 }
 
-/// [`relabel`], with memory of this meter.
+/// [`relabel`], with memory of this meter, and as many steps as it has.
 ///
 /// # Errors
-/// As there, and [`RelabelError::TooLarge`] if the meter gives no more.
+/// As there, and [`RelabelError::TooLarge`] if the meter gives no more memory, [`RelabelError::Stopped`] if its effort ends.
 pub fn relabel_within(
     rules: &[Rule],
     key: &GroupingKey,
@@ -94,7 +114,7 @@ pub fn relabel_within(
     for (at, family) in families.iter_mut().enumerate() {
         let before = family.metrics.capacity() * size_of::<Metric>();
         for mut metric in std::mem::take(&mut family.metrics) {
-            match run(rules, names, &group, exposition, family, &metric) {
+            match run(rules, names, &group, exposition, family, &metric, memory.effort())? {
                 Outcome::Unchanged => memory.push(&mut family.metrics, metric)?,
                 Outcome::Dropped => relabelled.dropped += 1,
                 Outcome::Changed(changed) => {
@@ -189,15 +209,36 @@ fn run(
     exposition: &Exposition<'_>,
     family: &Family,
     metric: &Metric,
-) -> Outcome {
+    effort: Option<&Effort>,
+) -> Result<Outcome, Stopped> {
     let name = exposition.text(family.name);
     let Some(mut labels) = Labels::new(group, name, exposition.labels(metric.labels)) else {
-        return Outcome::Unchanged;
+        return Ok(Outcome::Unchanged);
     };
-    if !rules.iter().all(|rule| rule.run(&mut labels, names)) {
-        return Outcome::Dropped;
+    let stays = match effort {
+        None => rules.iter().all(|rule| rule.run(&mut labels, names)),
+        Some(effort) => run_within(rules, &mut labels, names, effort)?,
+    };
+    if !stays {
+        return Ok(Outcome::Dropped);
     }
-    labels.into_changed().map_or(Outcome::Unchanged, Outcome::Changed)
+    Ok(labels.into_changed().map_or(Outcome::Unchanged, Outcome::Changed))
+}
+
+/// Runs the rules, each when it has been paid for; whether the metric stays.
+fn run_within(
+    rules: &[Rule],
+    labels: &mut Labels<'_>,
+    names: NameRule,
+    effort: &Effort,
+) -> Result<bool, Stopped> {
+    for rule in rules {
+        effort.spend(rule.steps(labels))?;
+        if !rule.run(labels, names) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn check(changed: &Changed, pushed: &str, names: NameRule) -> Result<(), RelabelError> {
@@ -236,6 +277,28 @@ fn add_labels(
 }
 
 impl Rule {
+    /// What it costs to run it over these labels.
+    fn steps(&self, labels: &Labels<'_>) -> u64 {
+        let bytes = match self.action {
+            Action::LabelMap | Action::LabelDrop | Action::LabelKeep => {
+                labels.iter().map(|(name, _)| name.len() + 1).sum::<usize>()
+            }
+            _ => {
+                let source = self.source_labels.iter();
+                source
+                    .map(|name| labels.get(name).len() + self.separator.len())
+                    .sum()
+            }
+        } as u64;
+        let at_the_worst = bytes.saturating_mul(self.parts);
+        let of_parts = if at_the_worst > MOST_UNPAID {
+            at_the_worst.saturating_mul(PART_STEPS)
+        } else {
+            0
+        };
+        (RULE_STEPS + BYTE_STEPS * bytes).saturating_add(of_parts)
+    }
+
     /// Runs the rule; whether the metric stays.
     fn run(&self, labels: &mut Labels<'_>, names: NameRule) -> bool {
         match self.action {

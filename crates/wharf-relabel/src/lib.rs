@@ -20,7 +20,7 @@ mod rule;
 mod template;
 
 pub use apply::{RelabelError, Relabelled, relabel, relabel_within};
-pub use rule::{Action, Rule, RuleError, RuleSource};
+pub use rule::{Action, Rule, RuleError, RuleSource, looks};
 
 /// The label whose value is the name of the family.
 pub const NAME: &str = "__name__";

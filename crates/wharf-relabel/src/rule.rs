@@ -6,7 +6,7 @@ use std::str::FromStr;
 use regex::Regex;
 use thiserror::Error;
 use wharf_model::name::NameRule;
-use wharf_model::{PatternError, anchored};
+use wharf_model::{PatternError, anchored, pattern_parts};
 
 use crate::NAME;
 use crate::template::{has_variable, is_name_template};
@@ -98,6 +98,8 @@ pub struct Rule {
     pub(crate) source_labels: Vec<String>,
     pub(crate) separator: String,
     pub(crate) regex: Regex,
+    /// Of the expression.
+    pub(crate) parts: u64,
     pub(crate) modulus: u64,
     pub(crate) target_label: String,
     pub(crate) replacement: String,
@@ -154,6 +156,16 @@ pub enum RuleError {
     },
 }
 
+/// An expression of no more parts goes over a byte of any text in a moment.
+const FEW_PARTS: u64 = 256;
+
+/// How often rules look at each byte of a metric: once each, but more often where an expression has very many parts, each of which may
+/// have to be looked at.
+pub fn looks(rules: &[Rule]) -> usize {
+    let looks = rules.iter().map(|rule| rule.parts.div_ceil(FEW_PARTS).max(1));
+    usize::try_from(looks.fold(0, u64::saturating_add)).unwrap_or(usize::MAX)
+}
+
 const DEFAULT_REGEX: &str = "(.*)";
 
 impl Rule {
@@ -171,6 +183,7 @@ impl Rule {
             source_labels: source.source_labels.unwrap_or_default(),
             separator: source.separator.unwrap_or_else(|| ";".to_owned()),
             regex: anchored(pattern)?,
+            parts: pattern_parts(pattern)?,
             modulus: source.modulus.unwrap_or(0),
             target_label: source.target_label.unwrap_or_default(),
             replacement: source.replacement.unwrap_or_else(|| "$1".to_owned()),

@@ -1,7 +1,7 @@
 //! Why a push is refused.
 
 use thiserror::Error;
-use wharf_model::Denied;
+use wharf_model::{Denied, Stopped};
 
 use crate::clashes::Clashes;
 use crate::inconsistency::Inconsistency;
@@ -40,6 +40,9 @@ pub enum PushError {
     /// It takes long, and whoever pushes has [little patience](crate::Patience::Little). Nothing has changed.
     #[error("expected a push that takes some milliseconds, found one that takes longer")]
     TakesLong,
+    /// To merge it with what is stored takes more steps or time than a push may, or nobody waits for it any more. Nothing has changed.
+    #[error("merging was given up")]
+    Stopped(Stopped),
     /// The push contradicts itself or what is stored.
     #[error("pushed metrics are invalid or inconsistent with existing metrics: {0}")]
     Inconsistent(Clashes),
@@ -51,7 +54,11 @@ impl PushError {
         match self {
             Self::Timestamps(_) | Self::Inconsistent(_) => Some(true),
             Self::Limit(_) => Some(false),
-            Self::TooLarge { .. } | Self::Memory(_) | Self::Unavailable { .. } | Self::TakesLong => None,
+            Self::TooLarge { .. }
+            | Self::Memory(_)
+            | Self::Unavailable { .. }
+            | Self::TakesLong
+            | Self::Stopped(_) => None,
         }
     }
 }
@@ -59,6 +66,12 @@ impl PushError {
 impl From<Denied> for PushError {
     fn from(denied: Denied) -> Self {
         Self::Memory(denied)
+    }
+}
+
+impl From<Stopped> for PushError {
+    fn from(stopped: Stopped) -> Self {
+        Self::Stopped(stopped)
     }
 }
 

@@ -11,7 +11,7 @@ mod series;
 #[cfg(test)]
 mod tests;
 
-use wharf_model::GroupingKey;
+use wharf_model::{Effort, GroupingKey};
 
 use self::families::Folding;
 pub(crate) use self::intent::Intent;
@@ -32,7 +32,9 @@ pub(crate) fn fold<'a>(
     let old = old.unwrap_or(&none);
     match intent.mode {
         PushMode::ReplaceGroup | PushMode::ReplaceFamilies => folding.copy_all(&intent.delta),
-        PushMode::ReplaceSeries => series::add_touched(&mut folding, intent.key, old, &intent.delta)?,
+        PushMode::ReplaceSeries => {
+            series::add_touched(&mut folding, intent.key, old, &intent.delta, None)?;
+        }
     }
     for family in &old.families {
         let stays = intent.mode != PushMode::ReplaceGroup || crate::is_time(family.name);
@@ -44,17 +46,18 @@ pub(crate) fn fold<'a>(
 }
 
 /// What a push of series makes of the families that it names. `old` is what the group holds of these; other families of
-/// it do not matter.
+/// it do not matter. Each family is paid for when it is folded, where that is counted.
 ///
 /// # Errors
-/// As [`fold`].
+/// As [`fold`]; if the effort ends.
 pub(crate) fn fold_touched<'a>(
     preparer: &Preparer,
     key: &GroupingKey,
     old: &Prepared<'_>,
     delta: &Prepared<'a>,
+    effort: Option<&Effort>,
 ) -> Result<Prepared<'a>, PushError> {
     let mut folding = Folding::new(preparer);
-    series::add_touched(&mut folding, key, old, delta)?;
+    series::add_touched(&mut folding, key, old, delta, effort)?;
     Ok(folding.finish())
 }

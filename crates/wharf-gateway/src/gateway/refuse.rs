@@ -29,6 +29,9 @@ impl Gateway {
 
     pub(super) fn book_refusal(&self, source: Source, push: Option<Pushed>, refusal: &Refusal) {
         self.telemetry.record_refusal(refusal.reason.label());
+        if refusal.reason.is_of_effort() {
+            self.telemetry.record_stopped(refusal.reason.label());
+        }
         if refusal.reason.is_of_body() {
             self.log_unreadable(source, push.as_ref(), refusal);
         }

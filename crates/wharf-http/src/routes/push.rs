@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use wharf_gateway::{Admission, Caller, Content, Pushed, Refusal, Right, Settled, Source};
+use wharf_gateway::{Admission, Caller, Content, Pushed, Refusal, Right, Settled, Source, Waiting};
 
 use crate::answer::respond;
 use crate::answer::status;
@@ -143,11 +143,14 @@ async fn push_when_it_is_its_turn(
         admission.source(),
         admission.pushed().clone(),
     );
+    let effort = service.gateway.push_effort();
+    // Whoever has gone is not worked for; over HTTP/1 many send and do not wait, and are not gone.
+    let _waiting = Waiting::new(&effort);
     let run = tokio::task::spawn_blocking(move || {
         // It ends before the disk is waited for.
         let _turn = turn;
         let loan = worker.gateway.memory().loan(received.client());
-        let memory = loan.meter();
+        let memory = loan.meter().with_effort(&effort);
         match received.expand(&worker.bodies, &memory) {
             Ok(body) => {
                 let pending = admission.push(&body, &memory);

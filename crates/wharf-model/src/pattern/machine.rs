@@ -75,6 +75,11 @@ impl Machine {
         self.0.bytes.saturating_mul(COMPILE_STEPS)
     }
 
+    /// Its states, and the ways between them: a turn takes a look at each of them at most.
+    pub(super) fn parts(&self) -> u64 {
+        self.0.parts
+    }
+
     /// Bytes of its compiled form.
     pub(super) fn bytes(&self) -> u64 {
         self.0.bytes

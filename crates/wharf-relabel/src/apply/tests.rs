@@ -317,3 +317,81 @@ fn the_default_rule_does_what_it_does_in_prometheus() {
     let missing = Rule::new(RuleSource::default(), NameRule::Legacy).unwrap_err();
     assert!(matches!(missing, RuleError::Missing { .. }));
 }
+
+/// What becomes of rules that may take so many steps, and how many they take.
+fn within(rules: &[&str], body: &str, max_steps: u64) -> (Result<u64, RelabelError>, u64) {
+    let rules: Vec<Rule> = rules.iter().map(|line| rule(line)).collect();
+    let key = GroupingKey::new([("job", "a")]).unwrap();
+    let mut exposition = text::decode(body.as_bytes(), text::Options::default()).unwrap();
+    let effort = Effort::new(max_steps, 0);
+    let memory = Meter::unlimited().with_effort(&effort);
+    let relabelled = relabel_within(&rules, &key, &mut exposition, NameRule::Utf8, &memory);
+    (relabelled.map(|relabelled| relabelled.dropped), effort.steps())
+}
+
+#[test]
+fn rules_are_paid_for_by_what_they_look_at() {
+    let drop = ["drop source_labels=l regex=x+"];
+    let steps = |rules: &[&str], body: &str| {
+        let (relabelled, steps) = within(rules, body, u64::MAX);
+        relabelled.unwrap();
+        steps
+    };
+    let (short, long) = ("m{l=\"y\"} 1\n", format!("m{{l=\"{}\"}} 1\n", "y".repeat(10_000)));
+    let of_short = steps(&drop, short);
+    assert!((RULE_STEPS..2 * RULE_STEPS).contains(&of_short));
+    let of_long = steps(&drop, &long);
+    assert!((20_000..21_000).contains(&of_long), "{of_long}");
+    assert_eq!(steps(&[drop[0], drop[0]], &long), 2 * of_long);
+    // What a rule makes, the next one looks at.
+    let doubles = "replace source_labels=l target_label=l replacement=$1$1";
+    assert!(steps(&[doubles; 5], &long) > 30 * of_long);
+    assert!(steps(&["labeldrop regex=x+"], &long) < 2 * RULE_STEPS);
+    // Nothing is counted where nobody counts.
+    assert_eq!(relabelled(&drop, short), "unknown \"m\"\n  {l=\"y\"} 1.0\n");
+}
+
+#[test]
+fn rules_that_take_too_much_are_given_up() {
+    let body = format!("m{{l=\"{}\"}} 1\n", "y".repeat(10_000));
+    let drop = ["drop source_labels=l regex=y+"];
+    let stopped = |stopped| Err(RelabelError::Stopped(stopped));
+    assert_eq!(within(&drop, &body, 100_000).0, Ok(1));
+    let max_steps = 10_000;
+    assert_eq!(
+        within(&drop, &body, max_steps).0,
+        stopped(Stopped::TooCostly { max_steps })
+    );
+    // An expression of many parts, on a text so long that each of them may take a look at each byte.
+    let costly = ["drop source_labels=l regex=(?:[ab]*a[ab]{0,1000}){2}"];
+    let max_steps = 30_000_000;
+    assert_eq!(
+        within(&costly, &body, max_steps).0,
+        stopped(Stopped::TooCostly { max_steps })
+    );
+}
+
+#[test]
+fn rules_that_nobody_waits_for_are_given_up() {
+    let body: Vec<String> = (0..3000)
+        .map(|number| format!("m{{l=\"{number}\"}} 1\n"))
+        .collect();
+    let body = body.concat();
+    let key = GroupingKey::new([("job", "a")]).unwrap();
+    let mut exposition = text::decode(body.as_bytes(), text::Options::default()).unwrap();
+    let effort = Effort::unlimited();
+    effort.is_gone().store(true, std::sync::atomic::Ordering::Relaxed);
+    let memory = Meter::unlimited().with_effort(&effort);
+    let rules = [rule("drop source_labels=l regex=x+")];
+    let relabelled = relabel_within(&rules, &key, &mut exposition, NameRule::Utf8, &memory);
+    assert_eq!(relabelled, Err(RelabelError::Stopped(Stopped::Gone)));
+}
+
+#[test]
+fn an_expression_of_many_parts_counts_as_several() {
+    let few = rule("drop source_labels=l regex=ci-.*|web-[0-9]+");
+    let many = rule("drop source_labels=l regex=(?:[ab]*a[ab]{0,1000}){2}");
+    assert_eq!(crate::looks(&[]), 0);
+    assert_eq!(crate::looks(&[few.clone(), few]), 2);
+    assert!(crate::looks(&[many]) > 8);
+}

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use wharf_model::{Exposition, Family, GroupingKey, TooLarge};
+use wharf_model::{Effort, Exposition, Family, GroupingKey, TooLarge};
 
 use super::families::Folding;
 use crate::clashes::Found;
@@ -12,14 +12,20 @@ use crate::prepare::{Prepared, PreparedFamily};
 use crate::series::series_of;
 use crate::{PushError, is_time};
 
+/// For each byte of a family, stored or pushed: to read it, to compare its series, and to render it again.
+const BYTE_STEPS: u64 = 32;
+
 /// Adds the families of a push, each with those series of `old` that it does not replace.
 pub(super) fn add_touched<'a>(
     folding: &mut Folding<'a, '_>,
     key: &GroupingKey,
     old: &Prepared<'_>,
     delta: &Prepared<'a>,
+    effort: Option<&Effort>,
 ) -> Result<(), PushError> {
     let mut found = Found::default();
+    let is_too_large =
+        |folding: &Folding<'_, '_>| folding.prepared.text.len() > folding.preparer.max_text_bytes;
     for family in &delta.families {
         let stored = old.get(family.name);
         let Some(stored) = stored.filter(|stored| stored.lines > 0 && !is_time(stored.name)) else {
@@ -28,7 +34,14 @@ pub(super) fn add_touched<'a>(
         };
         let (new, old_type) = (family.metric_type.base(), stored.metric_type.base());
         if new == old_type {
-            add_family(folding, key, (old, stored), (delta, family))?;
+            // One that is too large already gets no larger; what else contradicts it is still to be found.
+            if !is_too_large(folding) {
+                if let Some(effort) = effort {
+                    let bytes = stored.size().bytes + family.size().bytes;
+                    effort.spend(BYTE_STEPS.saturating_mul(bytes))?;
+                }
+                add_family(folding, key, (old, stored), (delta, family))?;
+            }
         } else {
             found.add(Inconsistency::Type {
                 family: short(family.name),
@@ -41,7 +54,7 @@ pub(super) fn add_touched<'a>(
     if let Some(clashes) = found.into_clashes() {
         return Err(clashes.into());
     }
-    if folding.prepared.text.len() > folding.preparer.max_text_bytes {
+    if is_too_large(folding) {
         return Err(folding.preparer.too_large());
     }
     Ok(())

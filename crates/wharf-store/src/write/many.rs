@@ -163,7 +163,7 @@ impl Store {
             Err(unfit) => self.explain_unfit(key, mode, unfit),
             Ok(delta) if mode == PushMode::ReplaceSeries => {
                 let intent = intent_of(push, mode, delta, now);
-                match self.fold_now(&intent) {
+                match self.fold_now(&intent, memory) {
                     Err(error) => self.explain_merge(key, &intent.delta, error),
                     Ok(prepared) => {
                         let prepared = &prepared;
@@ -245,7 +245,7 @@ impl Store {
                 return Err(Heavy);
             }
             let claim = self.claims.claim(intents.iter().map(|intent| intent.key));
-            let (guarded, folded) = self.fold_all(&claim, &intents);
+            let (guarded, folded) = self.fold_all(&claim, &intents, memory);
             (guarded, folded.into_iter())
         } else {
             for intent in &intents {
@@ -325,7 +325,7 @@ impl Store {
                 drafting.check_push(&intent.delta)?;
                 let folded = match intent.mode {
                     PushMode::ReplaceSeries => {
-                        let delta = self.fold_in(drafting.state(), intent);
+                        let delta = self.fold_in(drafting.state(), intent, memory);
                         let delta = delta.map_err(|error| drafting.refuse(error))?;
                         Some(with_stored(intent, delta))
                     }

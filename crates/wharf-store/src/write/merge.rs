@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use wharf_model::GroupingKey;
+use wharf_model::{GroupingKey, Meter};
 
 use crate::change::Cause;
 use crate::fold::{Intent, fold_touched};
@@ -46,6 +46,7 @@ impl Store {
         &self,
         local: &Local,
         intent: Intent<'_>,
+        memory: &Meter<'_>,
         patience: Patience,
     ) -> Result<Commit, PushError> {
         let key = intent.key;
@@ -57,7 +58,7 @@ impl Store {
         if is_much {
             return match patience {
                 Patience::Little => Err(PushError::TakesLong),
-                Patience::Unlimited => self.merge_aside(local, &intent),
+                Patience::Unlimited => self.merge_aside(local, &intent, memory),
             };
         }
         let claim = match patience {
@@ -65,7 +66,7 @@ impl Store {
             Patience::Unlimited => self.claims.claim([key].into_iter()),
         };
         let intents = [intent];
-        let (mut guarded, mut folded) = self.fold_all(&claim, &intents);
+        let (mut guarded, mut folded) = self.fold_all(&claim, &intents, memory);
         drop(claim);
         let folded = folded.pop().unwrap_or_else(|| Ok(Prepared::default()));
         let [pushed] = &intents;
@@ -93,18 +94,23 @@ impl Store {
             Err(NotNow::Heavy) if patience == Patience::Little => Err(PushError::TakesLong),
             Err(NotNow::Heavy) => {
                 drop(guarded);
-                self.merge_aside(local, pushed)
+                self.merge_aside(local, pushed, memory)
             }
         }
     }
 
     /// A push of series to what is much.
-    fn merge_aside(&self, local: &Local, intent: &Intent<'_>) -> Result<Commit, PushError> {
+    fn merge_aside(
+        &self,
+        local: &Local,
+        intent: &Intent<'_>,
+        memory: &Meter<'_>,
+    ) -> Result<Commit, PushError> {
         let key = intent.key;
         let mut folded = None;
         let pushed = self.change_aside(local, std::slice::from_ref(key), |drafting| {
             folded = None;
-            let delta = self.fold_in(drafting.state(), intent);
+            let delta = self.fold_in(drafting.state(), intent, memory);
             let delta = delta.map_err(|error| drafting.refuse(error))?;
             let folded = folded.insert(with_stored(intent, delta));
             drafting.push(folded, Cause::Push(intent.facts))?;
@@ -124,12 +130,21 @@ impl Store {
     }
 
     /// What a push of series comes to in this state.
-    pub(crate) fn fold_in<'a>(&self, state: &State, intent: &Intent<'a>) -> Result<Prepared<'a>, PushError> {
+    pub(crate) fn fold_in<'a>(
+        &self,
+        state: &State,
+        intent: &Intent<'a>,
+        memory: &Meter<'_>,
+    ) -> Result<Prepared<'a>, PushError> {
         let held = state.hold(intent.key, touched(intent));
+        let bytes = take_copy(&held, memory)?;
         let stored = image(intent, &held, &[]);
         drop(held);
-        let stored = record::decode_image(&stored, &self.preparer);
-        fold_touched(&self.preparer, intent.key, &stored, &intent.delta)
+        let decoded = record::decode_image(&stored, &self.preparer);
+        let effort = memory.effort();
+        let folded = fold_touched(&self.preparer, intent.key, &decoded, &intent.delta, effort);
+        memory.give_back(bytes);
+        folded
     }
 
     /// What each of some pushes of series comes to, in turn, and the lock, held: as long as it is, that is right. Ends
@@ -138,12 +153,14 @@ impl Store {
         &'s self,
         claim: &Claim<'_>,
         intents: &[Intent<'a>],
+        memory: &Meter<'_>,
     ) -> (Hold<'s>, Vec<Result<Prepared<'a>, PushError>>) {
+        let before = memory.taken();
         let mut folded: Vec<Folded<'a>> = Vec::with_capacity(intents.len());
         let mut attempt = 0;
         let guarded = loop {
             attempt += 1;
-            self.fold_again(intents, &mut folded);
+            self.fold_again(intents, memory, &mut folded);
             let guarded = self.lock();
             let mut changed = Vec::new();
             for (intent, folded) in intents.iter().zip(&mut folded) {
@@ -162,26 +179,34 @@ impl Store {
                 }
             }
         };
-        let folded = folded.into_iter().map(|folded| folded.prepared);
-        (guarded, folded.collect())
+        let folded = folded.into_iter().map(|folded| folded.prepared).collect();
+        // What was copied is not needed any more.
+        memory.give_back_to(before);
+        (guarded, folded)
     }
 
     /// What one push of series comes to with what is stored now. It may be something else a moment later.
-    pub(crate) fn fold_now<'a>(&self, intent: &Intent<'a>) -> Result<Prepared<'a>, PushError> {
+    pub(crate) fn fold_now<'a>(
+        &self,
+        intent: &Intent<'a>,
+        memory: &Meter<'_>,
+    ) -> Result<Prepared<'a>, PushError> {
         let (families, revision) = {
             let state = &self.lock().state;
             (state.families().clone(), state.revision_of(intent.key))
         };
         let held = Held::of(&families, revision, intent.key, touched(intent));
         drop(families);
+        let before = memory.taken();
         let mut folded = Vec::new();
-        self.fold_one(intent, 0, std::iter::empty(), held, &mut folded);
+        self.fold_one((intent, 0), std::iter::empty(), held, memory, &mut folded);
+        memory.give_back_to(before);
         let folded = folded.pop().map(|folded| folded.prepared);
         folded.unwrap_or_else(|| Ok(Prepared::default()))
     }
 
     /// Folds what has not been folded yet, or not with what is stored now.
-    fn fold_again<'a>(&self, intents: &[Intent<'a>], folded: &mut Vec<Folded<'a>>) {
+    fn fold_again<'a>(&self, intents: &[Intent<'a>], memory: &Meter<'_>, folded: &mut Vec<Folded<'a>>) {
         let places = places(intents);
         // Nobody looks at what comes after a push that is refused.
         let is_last = |folded: &Folded<'_>| folded.is_current && folded.prepared.is_err();
@@ -212,7 +237,7 @@ impl Store {
                 let intent = &intents[*position];
                 let earlier = places.get(intent.key).map_or(&[][..], |places| places);
                 let earlier = earlier.iter().take_while(|earlier| *earlier < position);
-                self.fold_one(intent, *position, earlier, held, folded);
+                self.fold_one((intent, *position), earlier, held, memory, folded);
                 if folded
                     .get(*position)
                     .is_none_or(|folded| folded.prepared.is_err())
@@ -227,19 +252,37 @@ impl Store {
     /// Folds a push with what is held of its group, or with what earlier pushes to the group make of that.
     fn fold_one<'a, 'e>(
         &self,
-        intent: &Intent<'a>,
-        position: usize,
+        (intent, position): (&Intent<'a>, usize),
         earlier: impl Iterator<Item = &'e usize>,
         held: Held,
+        memory: &Meter<'_>,
         folded: &mut Vec<Folded<'a>>,
     ) {
         let revision = held.revision;
+        let put = |one: Folded<'a>, folded: &mut Vec<Folded<'a>>| match folded.get_mut(position) {
+            Some(former) => *former = one,
+            None => folded.push(one),
+        };
+        let bytes = match take_copy(&held, memory) {
+            Ok(bytes) => bytes,
+            Err(denied) => {
+                let one = Folded {
+                    prepared: Err(denied),
+                    revision,
+                    old: Vec::new(),
+                    is_current: true,
+                };
+                return put(one, folded);
+            }
+        };
         let old = image(intent, &held, &[]);
         if let Some(folded) = folded.get_mut(position)
             && folded.old == old
+            && !matches!(folded.prepared, Err(PushError::Memory(_)))
         {
             // It was another part of the group that has changed.
             (folded.revision, folded.is_current) = (revision, true);
+            memory.give_back(bytes);
             return;
         }
         let earlier = earlier.filter_map(|earlier| folded.get(*earlier)?.prepared.as_ref().ok());
@@ -250,16 +293,30 @@ impl Store {
         let stored = newer.as_deref().unwrap_or(&old);
         let stored = record::decode_image(stored, &self.preparer);
         let one = Folded {
-            prepared: fold_touched(&self.preparer, intent.key, &stored, &intent.delta),
+            prepared: fold_touched(
+                &self.preparer,
+                intent.key,
+                &stored,
+                &intent.delta,
+                memory.effort(),
+            ),
             revision,
             old,
             is_current: true,
         };
-        match folded.get_mut(position) {
-            Some(former) => *former = one,
-            None => folded.push(one),
-        }
+        put(one, folded);
     }
+}
+
+/// Asks for the memory of a copy of what is held, and says how much that is. Where steps are not counted, the push and what it is merged
+/// with are little.
+fn take_copy(held: &Held, memory: &Meter<'_>) -> Result<usize, PushError> {
+    if memory.effort().is_none() {
+        return Ok(0);
+    }
+    let bytes = held.parts().map(|parts| parts.record_bytes()).sum();
+    memory.take(bytes)?;
+    Ok(bytes)
 }
 
 /// What a group has of the families that a push touches, as a record. `earlier` pushes to the group may have made other

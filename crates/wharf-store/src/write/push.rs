@@ -214,7 +214,7 @@ impl Store {
         };
         let Intent { key, mode, facts, .. } = intent;
         if mode == PushMode::ReplaceSeries {
-            return self.push_series(local, intent, patience);
+            return self.push_series(local, intent, memory, patience);
         }
         match patience {
             Patience::Little if self.claims.is_closed(key) => return Err(PushError::TakesLong),
@@ -382,19 +382,6 @@ pub(crate) enum NotNow {
 impl<E: Into<PushError>> From<E> for NotNow {
     fn from(error: E) -> Self {
         Self::Refused(error.into())
-    }
-}
-
-/// Checks a push against what is stored, and against the limits, however long that takes.
-pub(crate) fn admit_any(
-    state: &mut State,
-    preparer: &Preparer,
-    intent: &Intent<'_>,
-) -> Result<(), PushError> {
-    match admit(state, preparer, intent, u64::MAX) {
-        // Nothing is heavier than that.
-        Ok(()) | Err(NotNow::Heavy) => Ok(()),
-        Err(NotNow::Refused(error)) => Err(error),
     }
 }
 

@@ -1,12 +1,15 @@
 //! Pushes that replace series.
 
+use std::sync::atomic::Ordering;
+
 use expect_test::expect;
-use wharf_exposition::protobuf;
-use wharf_store::{PushMode, Store, UnixNanos};
+use wharf_exposition::{protobuf, text};
+use wharf_model::{Effort, Meter, Stopped};
+use wharf_store::{Facts, Patience, PushError, PushMode, PushOptions, Store, UnixNanos};
 
 use crate::{exposition, key, post, push, put, samples, store};
 
-fn merge(store: &Store, path: &str, body: &str) -> Result<(), wharf_store::PushError> {
+fn merge(store: &Store, path: &str, body: &str) -> Result<(), PushError> {
     push(store, PushMode::ReplaceSeries, path, body, 200)
 }
 
@@ -207,4 +210,62 @@ fn merges_into_one_group_by_many_at_once_lose_nothing() {
         }
     });
     assert_eq!(samples(&store).len(), 200);
+}
+
+/// A merge into a group of two families that takes at most so many steps, and so much memory.
+fn merge_within(store: &Store, body: &str, effort: &Effort, memory_bytes: usize) -> Result<(), PushError> {
+    let exposition = text::decode(body.as_bytes(), text::Options::default()).unwrap();
+    let memory = Meter::up_to(memory_bytes).with_effort(effort);
+    let options = PushOptions {
+        mode: PushMode::ReplaceSeries,
+        ttl: None,
+        now: UnixNanos(200_000_000_000),
+        facts: Facts::default(),
+        memory: &memory,
+        patience: Patience::Unlimited,
+    };
+    let pushed = store.push_with(&key("job/a"), &exposition, &options).map(drop);
+    // What is left is what was pushed, until it is safe.
+    assert!(memory.taken() < 100_000 || pushed.is_err(), "{}", memory.taken());
+    pushed
+}
+
+#[test]
+fn a_merge_is_paid_for_by_what_is_stored_under_its_names() {
+    // Under the lock, and aside.
+    for few in [0, 2048] {
+        let store = store().with_few_families(few);
+        let series: Vec<String> = (0..1000)
+            .map(|number| format!("m{{x=\"{number}\"}} 1\n"))
+            .collect();
+        let series = series.concat();
+        put(&store, "job/a", &format!("{series}n{{x=\"1\"}} 1\n")).unwrap();
+        let before = exposition(&store.snapshot());
+        let steps = |body: &str| {
+            let effort = Effort::unlimited();
+            merge_within(&store, body, &effort, usize::MAX).unwrap();
+            effort.steps()
+        };
+        let (much, little) = (steps("m{x=\"1\"} 1\n"), steps("n{x=\"2\"} 1\n"));
+        assert!(much > 500_000 && little < 10_000, "{much} and {little}");
+        store.delete_families(&key("job/a"), &["n"]).unwrap().1.is_done();
+        merge(&store, "job/a", "n{x=\"1\"} 1\n").unwrap();
+        let max_steps = 100_000;
+        let effort = Effort::new(max_steps, 0);
+        let costly = merge_within(&store, "m{x=\"1\"} 2\n", &effort, usize::MAX);
+        assert_eq!(costly, Err(PushError::Stopped(Stopped::TooCostly { max_steps })));
+        let effort = Effort::unlimited();
+        effort.is_gone().store(true, Ordering::Relaxed);
+        let gone = merge_within(&store, "m{x=\"1\"} 2\n", &effort, usize::MAX);
+        assert_eq!(gone, Err(PushError::Stopped(Stopped::Gone)));
+        // What is stored is copied, so it needs as much memory.
+        let effort = Effort::unlimited();
+        let small = merge_within(&store, "m{x=\"1\"} 2\n", &effort, 20_000);
+        assert!(matches!(small, Err(PushError::Memory(_))), "{small:?}");
+        let lines = |text: String| -> Vec<String> {
+            let lines = text.lines().filter(|line| !line.starts_with("push_"));
+            lines.map(str::to_owned).collect()
+        };
+        assert_eq!(lines(exposition(&store.snapshot())), lines(before));
+    }
 }

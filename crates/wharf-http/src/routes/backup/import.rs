@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode};
 use jiff::Timestamp;
-use wharf_gateway::{Active, Body, Caller, Content, Lifespan, Refusal, Right};
+use wharf_gateway::{Active, Body, Caller, Content, Lifespan, Refusal, Right, Waiting};
 use wharf_model::name::is_reserved_label_name;
 use wharf_model::{GroupingKey, Meter, TooLarge};
 use wharf_store::{Commit, PUSH_TIME, Restored, UnixNanos};
@@ -69,11 +69,13 @@ async fn import(
         overwrites,
     };
     let turn = service.gateway.queue().turn(&caller.client()).await?;
+    let effort = service.gateway.push_effort();
+    let _waiting = Waiting::new(&effort);
     let run = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         let service = Arc::clone(&import.service);
         let loan = service.gateway.memory().loan(received.client());
-        let memory = loan.meter();
+        let memory = loan.meter().with_effort(&effort);
         let body = received.expand(&service.bodies, &memory)?;
         let done = import.run(body.bytes(), &memory)?;
         drop((memory, body));

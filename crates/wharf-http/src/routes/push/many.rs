@@ -6,8 +6,9 @@ use std::sync::Arc;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use wharf_gateway::{
-    Caller, Grouping, ManyAdmission, ManyOutcome, PendingMany, Reason, Refusal, Source, Wish,
+    Caller, Grouping, ManyAdmission, ManyOutcome, PendingMany, Reason, Refusal, Source, Waiting, Wish,
 };
+use wharf_model::Effort;
 use wharf_model::name::{NameRule, is_reserved_label_name};
 
 use crate::answer::envelope;
@@ -124,10 +125,12 @@ async fn push(
         Err(refusal) => return Err(admission.refuse(refusal)),
     };
     let (worker, source) = (Arc::clone(service), admission.source());
+    let effort = service.gateway.push_effort();
+    let _waiting = Waiting::new(&effort);
     let run = tokio::task::spawn_blocking(move || {
         // It ends before the disk is waited for.
         let _turn = turn;
-        store(&worker, admission, &received, &grouping)
+        store(&worker, admission, (&received, &grouping), &effort)
     });
     let pending = run.await.unwrap_or_else(|_| {
         let refusal = Refusal::internal();
@@ -140,11 +143,11 @@ async fn push(
 fn store(
     service: &Service,
     admission: ManyAdmission,
-    received: &Received,
-    grouping: &Grouping,
+    (received, grouping): (&Received, &Grouping),
+    effort: &Effort,
 ) -> Result<PendingMany, Refusal> {
     let loan = service.gateway.memory().loan(received.client());
-    let memory = loan.meter();
+    let memory = loan.meter().with_effort(effort);
     match received.expand(&service.bodies, &memory) {
         Ok(body) => {
             let pending = admission.push(&body, grouping, &memory);
