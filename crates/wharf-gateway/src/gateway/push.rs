@@ -99,6 +99,7 @@ impl Admission {
             ..
         } = self;
         pushed.content = stored.content;
+        gateway.telemetry.record_dropped(stored.dropped);
         let outcome = match stored.outcome {
             Ok(Ok(commit)) => Outcome::Visible(commit),
             Ok(Err(error)) => {
@@ -144,6 +145,7 @@ impl Admission {
             body,
             memory,
             content: Cell::new(self.pushed.content),
+            dropped: Cell::new(0),
             patience,
         };
         let ttl = rules.ttl(key, wish.ttl, settings.pushes.default_ttl());
@@ -162,6 +164,7 @@ impl Admission {
         Stored {
             outcome,
             content: reading.content.get(),
+            dropped: reading.dropped.get(),
         }
     }
 
@@ -177,12 +180,14 @@ impl Admission {
             gateway, rules, wish, ..
         } = self;
         let (key, patience) = (&self.pushed.key, reading.patience);
-        let looks = rules.relabelling().len();
+        let looks = rules.looks();
         if patience == Patience::Little && push_cost::is_much(&exposition, key, looks) {
             return Ok(Err(PushError::TakesLong));
         }
         reading.was_read(&exposition);
-        let dropped = gateway.relabel(rules, key, &mut exposition, reading.memory)?;
+        reading
+            .dropped
+            .set(gateway.relabel(rules, key, &mut exposition, reading.memory)?);
         let options = PushOptions {
             mode: wish.mode,
             ttl,
@@ -191,11 +196,7 @@ impl Admission {
             memory: reading.memory,
             patience,
         };
-        let pushed = gateway.store.push_with(key, &exposition, &options);
-        if !matches!(pushed, Err(PushError::TakesLong)) {
-            gateway.telemetry.record_dropped(dropped);
-        }
-        Ok(pushed)
+        Ok(gateway.store.push_with(key, &exposition, &options))
     }
 }
 
@@ -203,6 +204,8 @@ impl Admission {
 struct Stored {
     outcome: Result<Result<Commit, PushError>, Refusal>,
     content: Content,
+    /// Metrics that rules have dropped. Booked with the outcome: a push that is begun twice drops them twice.
+    dropped: u64,
 }
 
 impl Stored {
@@ -298,6 +301,7 @@ struct Reading<'a, B> {
     body: &'a B,
     memory: &'a Meter<'a>,
     content: Cell<Content>,
+    dropped: Cell<u64>,
     patience: Patience,
 }
 

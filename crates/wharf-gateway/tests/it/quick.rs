@@ -75,6 +75,13 @@ async fn rules_that_look_at_long_labels_take_long() {
         let found = is_quick(&world, key("a"), PushMode::ReplaceGroup, &body).await;
         assert_eq!(found, expected, "{rules} rules");
     }
+    // One whose expression has very many parts counts as several.
+    let policy = Policy {
+        relabelling: vec![rule("(?:[ab]*a[ab]{0,1000}){2}")],
+        ..Policy::default()
+    };
+    let world = world(Settings::default(), policy);
+    assert!(!is_quick(&world, key("a"), PushMode::ReplaceGroup, &body).await);
 }
 
 fn rule(regex: &str) -> Rule {
@@ -117,4 +124,23 @@ async fn what_rules_drop_is_counted_once_although_the_push_is_begun_twice() {
     let body = Text("m{a=\"drop\"} 1\nm{a=\"drops\"} 1\nm{a=\"stays\"} 1\n".to_owned());
     assert!(!is_quick(&world, key("a"), PushMode::ReplaceSeries, &body).await);
     assert_eq!(world.dropped(), 2);
+}
+
+#[tokio::test]
+async fn what_rules_drop_is_counted_once_although_they_make_so_much_of_the_rest_that_it_takes_long() {
+    let lengthens = RuleSource {
+        source_labels: Some(vec!["n".to_owned()]),
+        target_label: Some("long".to_owned()),
+        replacement: Some(format!("${{1}}{}", "x".repeat(4000))),
+        ..RuleSource::default()
+    };
+    let policy = Policy {
+        relabelling: vec![rule("drops?"), Rule::new(lengthens, NameRule::Utf8).unwrap()],
+        ..Policy::default()
+    };
+    let world = world(Settings::default(), policy);
+    let Text(many) = series(1500);
+    let body = Text(format!("{many}m{{a=\"drop\"}} 1\n"));
+    assert!(!is_quick(&world, key("a"), PushMode::ReplaceGroup, &body).await);
+    assert_eq!(world.dropped(), 1);
 }
