@@ -1,6 +1,7 @@
-use wharf_store::{Detail, Files};
+use wharf_store::{Detail, Files, UnixNanos, WriterStatistics};
 
 use super::*;
+use crate::policy::QuotaGauge;
 
 const BUILD: BuildLabels = BuildLabels {
     branch: "HEAD",
