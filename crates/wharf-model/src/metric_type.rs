@@ -60,6 +60,14 @@ impl MetricType {
         }
     }
 
+    /// The word of the text format, or of `OpenMetrics` where that format has none of its own.
+    pub fn as_word(self) -> &'static str {
+        match self {
+            Self::Untyped => self.as_text(),
+            other => other.as_openmetrics(),
+        }
+    }
+
     /// The enum value's name in `io.prometheus.client.MetricType`, as the JSON API and error texts print it.
     pub fn as_protobuf(self) -> &'static str {
         match self.base() {

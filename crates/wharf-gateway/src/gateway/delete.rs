@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use wharf_model::{Choice, Effort, GroupingKey, Selector};
-use wharf_store::{Commit, UnixNanos};
+use wharf_store::{Commit, PushError, Store, UnixNanos};
 
 use crate::access::caller::Caller;
 use crate::access::right::{Right, Scope};
@@ -60,18 +60,7 @@ impl Gateway {
         place: impl FnOnce() -> Result<Permit, Refusal>,
     ) -> Result<bool, Refusal> {
         caller.demand_for(Right::Delete, key)?;
-        let (existed, commit) = if self.store.is_large(key) {
-            // Other threads go on with their requests; so should this one.
-            let (store, key, place) = (Arc::clone(&self.store), key.clone(), place()?);
-            let deleted = tokio::task::spawn_blocking(move || {
-                let _place = place;
-                store.delete(&key)
-            });
-            deleted.await.map_err(|_panicked| Refusal::internal())??
-        } else {
-            self.store.delete(key)?
-        };
-        commit.wait().await?;
+        let existed = self.delete_from(key, place, Store::delete).await?;
         if !existed && let Some(history) = self.activity.history() {
             // A push that was refused while its group was deleted may have left some.
             history.forget(key.clone());
@@ -79,26 +68,43 @@ impl Gateway {
         Ok(existed)
     }
 
-    /// Deletes a family of a group; whether there was one.
+    /// Deletes a family of a group; whether there was one. A group that has very much needs a place.
     ///
     /// # Errors
-    /// If the caller may not, or that cannot be stored.
+    /// If the caller may not, there is no place, or that cannot be stored.
     pub async fn delete_family(
         &self,
         caller: &Caller,
         key: &GroupingKey,
         family: &str,
+        place: impl FnOnce() -> Result<Permit, Refusal>,
     ) -> Result<bool, Refusal> {
         caller.demand_for(Right::Delete, key)?;
-        let (families, commit) = if self.store.is_large(key) {
-            let (store, key, family) = (Arc::clone(&self.store), key.clone(), family.to_owned());
-            let deleted = tokio::task::spawn_blocking(move || store.delete_families(&key, &[&family]));
-            deleted.await.map_err(|_panicked| Refusal::internal())??
+        let family = family.to_owned();
+        let delete = move |store: &Store, key: &GroupingKey| store.delete_families(key, &[&family]);
+        Ok(self.delete_from(key, place, delete).await? > 0)
+    }
+
+    /// Deletes something of a group. If that has very much it is done in a place, by a thread of its own: others go on with their
+    /// requests, and so should this one.
+    async fn delete_from<T: Send + 'static>(
+        &self,
+        key: &GroupingKey,
+        place: impl FnOnce() -> Result<Permit, Refusal>,
+        delete: impl FnOnce(&Store, &GroupingKey) -> Result<(T, Commit), PushError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (deleted, commit) = if self.store.is_large(key) {
+            let (store, key, place) = (Arc::clone(&self.store), key.clone(), place()?);
+            let deleting = tokio::task::spawn_blocking(move || {
+                let _place = place;
+                delete(&store, &key)
+            });
+            deleting.await.map_err(|_panicked| Refusal::internal())??
         } else {
-            self.store.delete_families(key, &[family])?
+            delete(&self.store, key)?
         };
         commit.wait().await?;
-        Ok(families > 0)
+        Ok(deleted)
     }
 
     /// Deletes groups, or a family of them: up to 10,000 as one change, all of them or, if that cannot be stored, none; more of

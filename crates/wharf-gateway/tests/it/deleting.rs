@@ -82,11 +82,32 @@ async fn a_group_that_is_deleted_leaves_no_history() {
 async fn a_family_of_a_group_is_deleted_and_the_group_stays() {
     let world = plain();
     stored(&world, &["a"]).await;
-    let (gateway, caller) = (&world.gateway, anybody());
-    assert_eq!(gateway.delete_family(&caller, &key("a"), "m").await, Ok(true));
-    assert_eq!(gateway.delete_family(&caller, &key("a"), "m").await, Ok(false));
+    let (gateway, caller, key) = (&world.gateway, anybody(), key("a"));
+    for expected in [true, false] {
+        let deleted = gateway.delete_family(&caller, &key, "m", || Ok(place()));
+        assert_eq!(deleted.await, Ok(expected));
+    }
     assert_eq!(world.notices().await, told(&["a"], Change::Changed));
     assert_eq!((world.series("a"), world.history("a").len()), (Some(3), 1));
+}
+
+#[tokio::test]
+async fn nothing_of_a_group_that_has_very_much_is_deleted_without_a_place() {
+    let world = plain();
+    let lines: Vec<_> = (0..20_000).map(|number| format!("m{number} 1\n")).collect();
+    One::push(&world.gateway, &anybody(), Push::new("a", &lines.concat()))
+        .await
+        .unwrap();
+    let (gateway, caller, key) = (&world.gateway, anybody(), key("a"));
+    let before = world.series("a");
+    let full = Refusal::overloaded("places", 1);
+    let deleted = gateway.delete(&caller, &key, || Err(full.clone()));
+    assert_eq!(deleted.await, Err(full.clone()));
+    let deleted = gateway.delete_family(&caller, &key, "m1", || Err(full.clone()));
+    assert_eq!(deleted.await, Err(full));
+    assert_eq!(world.series("a"), before);
+    let deleted = gateway.delete_family(&caller, &key, "m1", || Ok(place()));
+    assert_eq!(deleted.await, Ok(true));
 }
 
 #[tokio::test]

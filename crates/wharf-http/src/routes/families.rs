@@ -3,22 +3,21 @@
 use std::sync::Arc;
 
 use http::Response;
-use wharf_gateway::{Refusal, Right};
+use wharf_gateway::{Refusal, RefusedPush, Right};
 use wharf_model::name::NameRule;
-use wharf_model::{Effort, GroupingKey, Stopped};
+use wharf_model::{Effort, Stopped};
 use wharf_store::{FamilyView, FragmentView, Snapshot};
 
 use crate::answer::envelope;
-use crate::answer::json::{Members, write_strings};
+use crate::answer::json::Members;
+use crate::answer::refused::{write_group, write_refused};
 use crate::answer::status;
 use crate::answer::streamed::{self, Flow};
 use crate::request::words::Words;
-use crate::request::{grouping, parameters, query};
-use crate::routes::group::type_name;
+use crate::request::{parameters, query};
 use crate::routes::row::Asked;
 use crate::transport::chunks::ResponseBody;
 use crate::workers;
-use wharf_gateway::RefusedPush;
 
 /// To look at a family.
 const FAMILY_STEPS: u64 = 128;
@@ -176,7 +175,7 @@ async fn write_family(
     let help = meta.and_then(|meta| meta.help.as_deref());
     let unit = meta.map(|meta| &*meta.unit);
     object.string("name", family.name());
-    object.text("type", meta.map(|meta| type_name(meta.metric_type)));
+    object.text("type", meta.map(|meta| meta.metric_type.as_word()));
     object.text("help", help.filter(|help| !help.is_empty()));
     object.text("unit", unit.filter(|unit| !unit.is_empty()));
     object.integer("groups", family.groups().into());
@@ -202,7 +201,7 @@ async fn write_family(
         for (meta, groups) in family.metas().take(MAX_HELPS) {
             let mut member = Members::object(helps.next());
             member.text("help", meta.help.as_deref());
-            member.string("type", type_name(meta.metric_type));
+            member.string("type", meta.metric_type.as_word());
             member.text("unit", Some(&*meta.unit).filter(|unit| !unit.is_empty()));
             member.integer("groups", groups.into());
             member.end();
@@ -227,27 +226,4 @@ async fn write_family(
         }
     }
     object.end();
-}
-
-fn write_group(object: &mut Members<'_>, key: &GroupingKey, names: NameRule) {
-    write_strings(object.key("labels"), key.labels());
-    object.string("path", &grouping::path(key, names));
-}
-
-/// The members of a push that was refused.
-pub(crate) fn write_refused(object: &mut Members<'_>, push: &RefusedPush, names: NameRule) {
-    object.number("time_seconds", Some(push.at.as_seconds()));
-    object.string("reason", push.reason.label());
-    object.integer("status", status::of(push.reason).as_u16().into());
-    object.text(
-        "address",
-        push.address.map(|address| address.to_string()).as_deref(),
-    );
-    if let Some(key) = &push.key {
-        write_group(object, key, names);
-    } else {
-        object.null("labels");
-        object.null("path");
-    }
-    object.string("error", &push.error);
 }

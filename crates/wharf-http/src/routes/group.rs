@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use http::{Response, StatusCode};
 use wharf_gateway::{Caller, Refusal, Right};
-use wharf_model::{
-    Exposition, Family, GroupingKey, Histogram, Metric, MetricType, NativeHistogram, Timestamp, Value,
-};
+use wharf_model::{Exposition, Family, GroupingKey, Histogram, Metric, NativeHistogram, Timestamp, Value};
 use wharf_store::{FragmentView, GroupView};
 
 use crate::answer::envelope;
@@ -105,11 +103,11 @@ pub(crate) async fn delete(
                 other => return Err(query::unknown(other, "family")),
             }
         }
+        let place = || service.scrape_place(caller);
         let Some(family) = family else {
-            let place = || service.scrape_place(caller);
             return service.gateway.delete(caller, &key, place).await;
         };
-        service.gateway.delete_family(caller, &key, &family).await
+        service.gateway.delete_family(caller, &key, &family, place).await
     };
     match deleted.await {
         Ok(deleted) => envelope::private(StatusCode::OK, |out| {
@@ -192,7 +190,7 @@ impl ShowRequest {
         let meta = fragment.meta();
         let mut object = Members::object(out);
         object.string("name", fragment.name());
-        object.string("type", type_name(meta.metric_type));
+        object.string("type", meta.metric_type.as_word());
         object.text("help", meta.help.as_deref().filter(|help| !help.is_empty()));
         object.text("unit", Some(&*meta.unit).filter(|unit| !unit.is_empty()));
         object.number("pushed_at_seconds", Some(fragment.pushed_at().as_seconds()));
@@ -231,14 +229,6 @@ fn number(name: &str, text: &str, max: usize) -> Result<usize, Refusal> {
             query::shown(text)
         ))
     })
-}
-
-/// A type in the word of the text format, or of `OpenMetrics` if that format has none.
-pub(crate) fn type_name(metric_type: MetricType) -> &'static str {
-    match metric_type {
-        MetricType::Untyped => "untyped",
-        other => other.as_openmetrics(),
-    }
 }
 
 fn write_metric(out: &mut Vec<u8>, exposition: &Exposition<'_>, metric: &Metric) {

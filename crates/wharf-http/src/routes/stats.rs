@@ -9,9 +9,9 @@ use wharf_store::{Detail, Files, Totals, UnixNanos, WriterStatistics};
 
 use crate::answer::envelope;
 use crate::answer::json::{self, Members};
+use crate::answer::refused::write_refused;
 use crate::answer::status;
 use crate::request::query;
-use crate::routes::families::write_refused;
 use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 use crate::workers;
