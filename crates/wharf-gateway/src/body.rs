@@ -21,3 +21,17 @@ pub trait Body {
     /// If they cannot be read.
     fn decode<'t>(&self, bytes: &'t [u8], memory: &Meter<'_>) -> Result<Exposition<'t>, Refusal>;
 }
+
+impl<B: Body> Body for &B {
+    fn bytes(&self) -> &[u8] {
+        (*self).bytes()
+    }
+
+    fn is_text(&self) -> bool {
+        (*self).is_text()
+    }
+
+    fn decode<'t>(&self, bytes: &'t [u8], memory: &Meter<'_>) -> Result<Exposition<'t>, Refusal> {
+        (*self).decode(bytes, memory)
+    }
+}

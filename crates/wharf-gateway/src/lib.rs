@@ -57,7 +57,7 @@ pub use gateway::many::{Grouping, ManyOutcome, PendingMany};
 pub use gateway::push::{Pending, Settled};
 pub use lifespan::Lifespan;
 pub use limits::PushLimits;
-pub use memory::{Held, Loan, Memory, MemoryLimits};
+pub use memory::{Held, Memory, MemoryLimits};
 pub use not_durable::NotDurable;
 pub use parts::{Life, Outcome, Part, PartError, Parts, Readiness, Started};
 pub use peer::Peer;

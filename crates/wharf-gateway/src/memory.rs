@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use wharf_model::{Denied, Lender, Meter};
+use wharf_model::{Denied, Effort, Lender, Meter};
 use wharf_settings::{kinds, settings};
 
 use crate::client::Client;
@@ -56,7 +56,7 @@ struct Lent {
 
 /// The memory of one push. It borrows nothing until a [`Meter`] asks for more than the push has by itself.
 #[derive(Debug)]
-pub struct Loan<'c> {
+struct Loan<'c> {
     memory: &'c Arc<Memory>,
     client: &'c Client,
     held: RefCell<Option<Held>>,
@@ -102,8 +102,20 @@ impl Memory {
             .map(|(limit, count)| (limit, count.load(Relaxed)))
     }
 
-    /// The memory of a push of this client.
-    pub fn loan<'c>(self: &'c Arc<Self>, client: &'c Client) -> Loan<'c> {
+    /// Does this with memory of a push of this client and with its effort, and returns what was borrowed for it, if anything was: to
+    /// be held for as long as what it came to takes memory.
+    pub fn lend_for<T>(
+        self: &Arc<Self>,
+        client: &Client,
+        effort: &Effort,
+        work: impl FnOnce(&Meter<'_>) -> T,
+    ) -> (T, Option<Held>) {
+        let loan = self.loan(client);
+        let done = work(&loan.meter().with_effort(effort));
+        (done, loan.held.into_inner())
+    }
+
+    fn loan<'c>(self: &'c Arc<Self>, client: &'c Client) -> Loan<'c> {
         Loan {
             memory: self,
             client,
@@ -157,13 +169,8 @@ impl Memory {
 
 impl Loan<'_> {
     /// A meter that takes from this.
-    pub fn meter(&self) -> Meter<'_> {
+    fn meter(&self) -> Meter<'_> {
         Meter::of_lender(self, ALLOWANCE.min(self.memory.per_push))
-    }
-
-    /// What has been borrowed, to be held for longer; none if it is nothing.
-    pub fn into_held(self) -> Option<Held> {
-        self.held.into_inner()
     }
 }
 
@@ -234,22 +241,17 @@ mod tests {
     #[test]
     fn a_small_push_borrows_nothing() {
         let (memory, client) = (memory(MIB, MIB), client("a"));
-        let loan = memory.loan(&client);
-        loan.meter().take(ALLOWANCE).unwrap();
-        assert_eq!(memory.in_use(), 0);
-        assert!(loan.into_held().is_none());
+        let (taken, held) = memory.lend_for(&client, &Effort::unlimited(), |meter| meter.take(ALLOWANCE));
+        assert_eq!((taken, memory.in_use()), (Ok(()), 0));
+        assert!(held.is_none());
     }
 
     #[test]
     fn a_push_gets_what_one_may_have_and_gives_it_back() {
         let (memory, client) = (memory(64 * MIB, 8 * MIB), client("a"));
-        let loan = memory.loan(&client);
-        let meter = loan.meter();
-        meter.take(8 * MIB).unwrap();
         let limit_bytes = 8 * MIB;
-        assert_eq!(meter.take(1), Err(Denied::Own { limit_bytes }));
-        assert_eq!(memory.in_use(), 8 * MIB - ALLOWANCE);
-        let held = loan.into_held();
+        let (taken, held) = memory.lend_for(&client, &Effort::unlimited(), |meter| [meter.take(8 * MIB), meter.take(1)]);
+        assert_eq!(taken, [Ok(()), Err(Denied::Own { limit_bytes })]);
         assert_eq!(memory.in_use(), 8 * MIB - ALLOWANCE);
         drop(held);
         assert_eq!(memory.in_use(), 0);

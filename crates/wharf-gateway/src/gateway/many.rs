@@ -1,7 +1,7 @@
 //! A push to many groups at once, whose series carry the labels of their group. What becomes of it is known for each group.
 
 use tokio::runtime::Handle;
-use wharf_model::{Exposition, GroupingKey, Meter};
+use wharf_model::{Effort, Exposition, GroupingKey, Meter};
 use wharf_store::{Commit, Facts, GroupPush, Patience, PushError, PushOptions, UnixNanos};
 
 use crate::access::right::Right;
@@ -52,7 +52,7 @@ struct Unsettled {
     admission: ManyAdmission,
     groups: Groups,
     /// What the push has borrowed: its records wait for the disk.
-    held: Option<Held>,
+    _held: Option<Held>,
 }
 
 #[derive(Debug)]
@@ -71,18 +71,21 @@ enum Groups {
 }
 
 impl ManyAdmission {
-    /// Reads a body and stores its groups, with memory of this meter: visible to scrapes when this returns, unless they are
-    /// refused.
-    pub fn push<B: Body>(self, body: &B, grouping: &Grouping, memory: &Meter<'_>) -> PendingMany {
+    /// Makes a body and stores its groups, with memory that its sender borrows until they are settled: visible to scrapes when
+    /// this returns, unless they are refused.
+    pub fn push<B: Body>(
+        self,
+        grouping: &Grouping,
+        effort: &Effort,
+        body: impl FnOnce(&Meter<'_>) -> Result<B, Refusal>,
+    ) -> PendingMany {
         let mut together = Vec::new();
-        let groups = match self.store(body, grouping, &mut together, memory) {
-            Ok(groups) => groups,
-            Err(refusal) => Groups::Together(together, Err(refusal)),
-        };
+        let store = |memory: &Meter<'_>| self.store(&body(memory)?, grouping, &mut together, memory);
+        let (groups, held) = self.gateway.memory.lend_for(&self.caller.client(), effort, store);
         PendingMany(Some(Unsettled {
+            groups: groups.unwrap_or_else(|refusal| Groups::Together(together, Err(refusal))),
             admission: self,
-            groups,
-            held: None,
+            _held: held,
         }))
     }
 
@@ -270,14 +273,6 @@ fn content(exposition: &Exposition<'_>) -> Content {
 }
 
 impl PendingMany {
-    /// Holds memory until the groups are settled.
-    pub fn holding(mut self, held: Option<Held>) -> Self {
-        if let Some(unsettled) = &mut self.0 {
-            unsettled.held = held;
-        }
-        self
-    }
-
     /// Waits until the groups are as safe as the storage promises, and books them.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use wharf_model::{Exposition, Meter};
+use wharf_model::{Effort, Exposition, Meter};
 use wharf_store::{Commit, Facts, KnownBody, Patience, PushError, PushOptions, TextBody, Ttl, UnixNanos};
 
 use crate::activity::{Content, Pushed};
@@ -50,7 +50,7 @@ struct Unsettled {
     pushed: Pushed,
     outcome: Outcome,
     /// What the push has borrowed: its record waits for the disk.
-    held: Option<Held>,
+    _held: Option<Held>,
 }
 
 #[derive(Debug)]
@@ -61,14 +61,25 @@ enum Outcome {
 }
 
 impl Admission {
-    /// Reads a body and stores what it says, with memory of this meter: visible to scrapes when this returns, unless it is
-    /// refused. That may take long.
-    pub fn push<B: Body>(self, body: &B, memory: &Meter<'_>) -> Pending {
-        let stored = self.store(body, memory, Patience::Unlimited);
-        self.pending(stored)
+    /// Makes a body and stores what it says, with memory that its sender borrows until the push is settled: visible to scrapes
+    /// when this returns, unless it is refused. That may take long.
+    pub fn push<B: Body>(
+        self,
+        effort: &Effort,
+        body: impl FnOnce(&Meter<'_>) -> Result<B, Refusal>,
+    ) -> Pending {
+        let store = |memory: &Meter<'_>| match body(memory) {
+            Ok(body) => self.store(&body, memory, Patience::Unlimited),
+            Err(refusal) => Stored {
+                outcome: Err(refusal),
+                content: self.pushed.content,
+            },
+        };
+        let (stored, held) = self.gateway.memory.lend_for(&self.caller.client(), effort, store);
+        self.pending(stored, held)
     }
 
-    /// The same of a small body, on a thread that others wait for.
+    /// Stores what a small body says, on a thread that others wait for.
     ///
     /// # Errors
     /// If it turns out to take long: nothing has been done then, and it is to be [pushed](Self::push) by another thread.
@@ -87,10 +98,10 @@ impl Admission {
         if is_denied || matches!(stored.outcome, Ok(Err(PushError::TakesLong))) {
             return Err(self);
         }
-        Ok(self.pending(stored))
+        Ok(self.pending(stored, None))
     }
 
-    fn pending(self, stored: Stored) -> Pending {
+    fn pending(self, stored: Stored, held: Option<Held>) -> Pending {
         let Self {
             gateway,
             source,
@@ -122,7 +133,7 @@ impl Admission {
             source,
             pushed,
             outcome,
-            held: None,
+            _held: held,
         }))
     }
 
@@ -215,14 +226,6 @@ impl Stored {
 }
 
 impl Pending {
-    /// Holds memory until the push is settled.
-    pub fn holding(mut self, held: Option<Held>) -> Self {
-        if let Some(unsettled) = &mut self.0 {
-            unsettled.held = held;
-        }
-        self
-    }
-
     /// Waits until the push is as safe as the storage promises, and books it.
     ///
     /// # Errors
@@ -277,7 +280,7 @@ impl Unsettled {
             source,
             pushed,
             outcome,
-            held: _,
+            _held,
         } = self;
         let (refusal, settled) = match (outcome, committed) {
             (Outcome::Visible(_), Ok(())) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wharf_exposition::text::Options;
 use wharf_gateway::{Body, Caller, Gateway, Grouping, Input, Refusal, Source, Wish};
-use wharf_model::{Exposition, Meter};
+use wharf_model::{Effort, Exposition, Meter};
 use wharf_store::{PushMode, UnixNanos};
 
 use crate::support::key;
@@ -91,7 +91,7 @@ impl Way for One {
         let group = (key(push.job), PushMode::ReplaceGroup);
         let mut admission = gateway.admit(caller, source, group, || Ok(push.wish()))?;
         admission.received(push.lines.len() as u64);
-        let pending = admission.push(&text(push.lines), &Meter::unlimited());
+        let pending = admission.push(&Effort::unlimited(), |_| Ok(text(push.lines)));
         pending.settle().await.map(drop)
     }
 
@@ -100,7 +100,7 @@ impl Way for One {
         let group = (key(push.job), PushMode::ReplaceGroup);
         let admission = gateway.admit(caller, source, group, || Ok(push.wish()));
         if let Ok(admission) = admission {
-            drop(admission.push(&text(push.lines), &Meter::unlimited()));
+            drop(admission.push(&Effort::unlimited(), |_| Ok(text(push.lines))));
         }
     }
 }
@@ -126,7 +126,7 @@ async fn push_many(
 ) -> Result<(), Refusal> {
     let source = source(gateway, Input::Many);
     let admission = gateway.admit_many(caller, source, || Ok(push.wish()))?;
-    let pending = admission.push(&labelled(push), &by_job(partial), &Meter::unlimited());
+    let pending = admission.push(&by_job(partial), |_| Ok(labelled(push)));
     let outcome = pending.settle().await?;
     match outcome.refused.into_iter().next() {
         Some((_, refusal)) => Err(refusal),
@@ -144,7 +144,7 @@ pub(crate) fn by_job(partial: bool) -> Grouping {
 fn push_many_and_leave(gateway: &Arc<Gateway>, caller: &Caller, push: Push<'_>, partial: bool) {
     let source = source(gateway, Input::Many);
     if let Ok(admission) = gateway.admit_many(caller, source, || Ok(push.wish())) {
-        drop(admission.push(&labelled(push), &by_job(partial), &Meter::unlimited()));
+        drop(admission.push(&by_job(partial), |_| Ok(labelled(push))));
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wharf_exposition::protobuf;
 use wharf_gateway::{Body, Change, Input, Policy, PushSettings, Reason, Refusal, Settings, Settled, Wish};
-use wharf_model::{Exposition, Meter};
+use wharf_model::{Effort, Exposition, Meter};
 use wharf_store::PushMode;
 
 use crate::inputs::{One, Push, Way, by_job, source, text};
@@ -20,7 +20,7 @@ async fn push(world: &World, job: &str, body: &impl Body) -> Result<Settled, Ref
     let source = source(&world.gateway, Input::Push);
     let group = (key(job), PushMode::ReplaceGroup);
     let admission = world.gateway.admit(&anybody(), source, group, || Ok(PUT))?;
-    let pending = admission.push(body, &Meter::unlimited());
+    let pending = admission.push(&Effort::unlimited(), |_| Ok(body));
     pending.settle().await
 }
 
@@ -132,7 +132,7 @@ async fn of_many_groups_those_are_stored_that_can_be_and_each_is_booked() {
     );
     let source = source(&world.gateway, Input::Many);
     let admission = world.gateway.admit_many(&anybody(), source, || Ok(PUT)).unwrap();
-    let pending = admission.push(&body, &by_job(true), &Meter::unlimited());
+    let pending = admission.push(&by_job(true), |_| Ok(&body));
     let outcome = pending.settle().await.unwrap();
     let refused: Vec<_> = outcome.refused.iter().map(|(key, _)| key.job()).collect();
     assert_eq!((outcome.stored, refused), (3, vec!["b"]));

@@ -1,8 +1,8 @@
 //! Which pushes are dealt with on a thread that others wait for: those that are quick, whatever was sent.
 
 use wharf_gateway::{Admission, Input, Policy, Settings, Settled, Wish};
+use wharf_model::{Effort, GroupingKey};
 use wharf_model::name::NameRule;
-use wharf_model::{GroupingKey, Meter};
 use wharf_relabel::{Action, Rule, RuleSource};
 use wharf_store::PushMode;
 
@@ -31,7 +31,7 @@ fn series(count: usize) -> Text {
 async fn is_quick(world: &World, key: GroupingKey, mode: PushMode, body: &Text) -> bool {
     let pushed = admit(world, key, mode).push_quickly(body);
     let is_quick = pushed.is_ok();
-    let pending = pushed.unwrap_or_else(|takes_long| takes_long.push(body, &Meter::unlimited()));
+    let pending = pushed.unwrap_or_else(|takes_long| takes_long.push(&Effort::unlimited(), |_| Ok(body)));
     assert_eq!(pending.settle().await, Ok(Settled::Stored));
     is_quick
 }

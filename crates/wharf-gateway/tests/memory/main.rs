@@ -12,12 +12,12 @@ use peak_alloc::PeakAlloc;
 use wharf_exposition::{openmetrics, protobuf, text};
 use wharf_gateway::telemetry::{BuildLabels, Telemetry};
 use wharf_gateway::{
-    Body, Caller, Client, Gateway, Grouping, Input, Loader, MemoryLimits, Policy, PushSettings, Reason,
-    Refusal, Remote, Settings, Source, Wish,
+    Body, Caller, Gateway, Grouping, Input, Loader, MemoryLimits, Policy, PushSettings, Reason, Refusal,
+    Remote, Settings, Source, Wish,
 };
 use wharf_ledger::{Ledger, Options, SimulatedDisk};
 use wharf_model::name::NameRule;
-use wharf_model::{Exposition, GroupingKey, Meter};
+use wharf_model::{Effort, Exposition, GroupingKey, Meter};
 use wharf_store::{PushMode, SystemClock};
 use wharf_testkit::hostile::{self, Format, Shape};
 use wharf_testkit::protobuf as message;
@@ -92,10 +92,6 @@ fn gateway_on_disk(push_bytes: Option<u64>) -> Arc<Gateway> {
     gateway
 }
 
-fn client() -> Client {
-    Client::Known("a".to_owned())
-}
-
 fn caller() -> Caller {
     Caller::unlimited(Remote::User(None), None)
 }
@@ -120,13 +116,13 @@ fn push_and_hold(
     };
     let group = (key.clone(), wish.mode);
     let admission = gateway.admit(&caller(), source, group, || Ok(wish)).unwrap();
-    let client = client();
-    let loan = gateway.memory().loan(&client);
-    let (refused, peak) = counted(|| {
-        let pending = admission.push(body, &loan.meter());
-        settled(pending.settle()).err().map(|refusal| refusal.reason)
+    let ((refused, lent), peak) = counted(|| {
+        let pending = admission.push(&Effort::unlimited(), |_| Ok(body));
+        let lent = gateway.memory().in_use();
+        let refused = settled(pending.settle()).err().map(|refusal| refusal.reason);
+        (refused, lent)
     });
-    (refused, peak, gateway.memory().in_use())
+    (refused, peak, lent)
 }
 
 /// Why a push to many groups is refused, or the first of these, and how much it had allocated at most.
@@ -143,10 +139,8 @@ fn push_many(gateway: &Arc<Gateway>, partial: bool, body: &Pushed<'_>) -> (Optio
         labels: vec!["job".to_owned(), "g".to_owned()],
         partial,
     };
-    let client = client();
-    let loan = gateway.memory().loan(&client);
     counted(|| {
-        let pending = admission.push(body, &grouping, &loan.meter());
+        let pending = admission.push(&grouping, &Effort::unlimited(), |_| Ok(body));
         match settled(pending.settle()) {
             Ok(outcome) => outcome
                 .refused

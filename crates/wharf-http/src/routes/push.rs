@@ -149,21 +149,14 @@ async fn push_when_it_is_its_turn(
     let run = tokio::task::spawn_blocking(move || {
         // It ends before the disk is waited for.
         let _turn = turn;
-        let loan = worker.gateway.memory().loan(received.client());
-        let memory = loan.meter().with_effort(&effort);
-        match received.expand(&worker.bodies, &memory) {
-            Ok(body) => {
-                let pending = admission.push(&body, &memory);
-                drop((memory, body));
-                Ok(pending.holding(loan.into_held()))
-            }
-            Err(refusal) => Err(admission.refuse(refusal)),
+        admission.push(&effort, |memory| received.expand(&worker.bodies, memory))
+    });
+    match run.await {
+        Ok(pending) => pending.settle().await,
+        Err(_panicked) => {
+            let refusal = Refusal::internal();
+            service.gateway.refuse(source, Some(pushed), &refusal);
+            Err(refusal)
         }
-    });
-    let pending = run.await.unwrap_or_else(|_| {
-        let refusal = Refusal::internal();
-        service.gateway.refuse(source, Some(pushed), &refusal);
-        Err(refusal)
-    });
-    pending?.settle().await
+    }
 }

@@ -52,7 +52,7 @@ fn half_done(gateway: &Arc<Gateway>) -> PendingMany {
             .ok_or(PushError::Unavailable { reason })
     });
     PendingMany(Some(Unsettled {
-        held: None,
+        _held: None,
         groups: Groups::Each {
             visible,
             committed: committed.collect(),

@@ -74,15 +74,15 @@ async fn import(
     let run = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         let service = Arc::clone(&import.service);
-        let loan = service.gateway.memory().loan(received.client());
-        let memory = loan.meter().with_effort(&effort);
-        let body = received.expand(&service.bodies, &memory)?;
-        let done = import.run(body.bytes(), &memory)?;
-        drop((memory, body));
-        Ok((done, loan.into_held()))
+        let memory = service.gateway.memory();
+        memory.lend_for(&import.caller.client(), &effort, |memory| {
+            let body = received.expand(&service.bodies, memory)?;
+            import.run(body.bytes(), memory)
+        })
     });
     // What waits for the disk stays lent until it is there.
-    let (mut done, _held) = run.await.unwrap_or_else(|_| Err(Refusal::internal()))?;
+    let (done, _held) = run.await.map_err(|_panicked| Refusal::internal())?;
+    let mut done = done?;
     for commit in std::mem::take(&mut done.commits) {
         commit.wait().await?;
     }

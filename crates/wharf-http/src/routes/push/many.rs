@@ -5,10 +5,7 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use wharf_gateway::{
-    Caller, Grouping, ManyAdmission, ManyOutcome, PendingMany, Reason, Refusal, Source, Waiting, Wish,
-};
-use wharf_model::Effort;
+use wharf_gateway::{Caller, Grouping, ManyAdmission, ManyOutcome, Reason, Refusal, Source, Waiting, Wish};
 use wharf_model::name::{NameRule, is_reserved_label_name};
 
 use crate::answer::envelope;
@@ -130,31 +127,15 @@ async fn push(
     let run = tokio::task::spawn_blocking(move || {
         // It ends before the disk is waited for.
         let _turn = turn;
-        store(&worker, admission, (&received, &grouping), &effort)
+        admission.push(&grouping, &effort, |memory| received.expand(&worker.bodies, memory))
     });
-    let pending = run.await.unwrap_or_else(|_| {
-        let refusal = Refusal::internal();
-        service.gateway.refuse(source, None, &refusal);
-        Err(refusal)
-    });
-    pending?.settle().await
-}
-
-fn store(
-    service: &Service,
-    admission: ManyAdmission,
-    (received, grouping): (&Received, &Grouping),
-    effort: &Effort,
-) -> Result<PendingMany, Refusal> {
-    let loan = service.gateway.memory().loan(received.client());
-    let memory = loan.meter().with_effort(effort);
-    match received.expand(&service.bodies, &memory) {
-        Ok(body) => {
-            let pending = admission.push(&body, grouping, &memory);
-            drop((memory, body));
-            Ok(pending.holding(loan.into_held()))
+    match run.await {
+        Ok(pending) => pending.settle().await,
+        Err(_panicked) => {
+            let refusal = Refusal::internal();
+            service.gateway.refuse(source, None, &refusal);
+            Err(refusal)
         }
-        Err(refusal) => Err(admission.refuse(refusal)),
     }
 }
 
