@@ -66,8 +66,10 @@ impl Body<'_, '_> {
         if let Some(family) = merged.own {
             let head = Head::of(own, family);
             text::write_header(&mut self.lines, head.name, head.help, head.metric_type, escaping);
+            let mut labels = Vec::new();
             for metric in &family.metrics {
-                let labels: Vec<_> = own.labels(metric.labels).collect();
+                labels.clear();
+                labels.extend(own.labels(metric.labels));
                 text::write_metric(&mut self.lines, own, head.name, &labels, metric.value, escaping);
             }
             self.flush();

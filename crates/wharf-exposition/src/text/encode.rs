@@ -15,16 +15,16 @@ pub fn write_header(
     metric_type: MetricType,
     escaping: EscapingScheme,
 ) {
-    let name = escaping.escape_metric_name(name);
+    let (name, is_legacy) = written_name(name, escaping);
     if let Some(help) = help {
         out.extend_from_slice(b"# HELP ");
-        write_name(out, &name, is_legacy_metric_name(&name));
+        write_name(out, &name, is_legacy);
         out.push(b' ');
         write_help(out, help);
         out.push(b'\n');
     }
     out.extend_from_slice(b"# TYPE ");
-    write_name(out, &name, is_legacy_metric_name(&name));
+    write_name(out, &name, is_legacy);
     out.push(b' ');
     out.extend_from_slice(metric_type.as_text().as_bytes());
     out.push(b'\n');
@@ -44,10 +44,10 @@ pub fn write_metric(
     value: Value,
     escaping: EscapingScheme,
 ) {
-    let name = escaping.escape_metric_name(name);
+    let (name, has_legacy_name) = written_name(name, escaping);
     let mut lines = Lines {
         out,
-        has_legacy_name: is_legacy_metric_name(&name),
+        has_legacy_name,
         name,
         labels,
         escaping,
@@ -189,6 +189,17 @@ impl Lines<'_> {
         }
         self.rendered = Some(start..self.out.len());
     }
+}
+
+/// The name of a metric as it is written, and whether it is legacy-valid then.
+fn written_name(name: &str, escaping: EscapingScheme) -> (Cow<'_, str>, bool) {
+    // Nearly all are as they come, and stay so.
+    if is_legacy_metric_name(name) {
+        return (Cow::Borrowed(name), true);
+    }
+    let name = escaping.escape_metric_name(name);
+    let is_legacy = is_legacy_metric_name(&name);
+    (name, is_legacy)
 }
 
 /// Writes a metric or label name, in quotes if it is not legacy-valid.

@@ -37,10 +37,15 @@ impl Sketch {
 
     /// Adds the observations of another sketch.
     pub(super) fn add(&mut self, other: &Self) {
-        for (bucket, count) in (other.first..).zip(&other.counts) {
-            if *count > 0 {
-                self.count(bucket, *count);
+        if let Some(last) = other.counts.len().checked_sub(1) {
+            let first = self.place(other.first);
+            let last = i32::try_from(last).unwrap_or(i32::MAX);
+            self.place(other.first.saturating_add(last));
+            // In one go: between them may be many that are empty.
+            for (sum, count) in self.counts.iter_mut().skip(first).zip(&other.counts) {
+                *sum += count;
             }
+            self.total += other.total;
         }
         if let Some((low, high)) = other.range {
             self.widen(low, high);
@@ -72,6 +77,15 @@ impl Sketch {
     }
 
     fn count(&mut self, bucket: i32, count: u64) {
+        let place = self.place(bucket);
+        if let Some(place) = self.counts.get_mut(place) {
+            *place += count;
+        }
+        self.total += count;
+    }
+
+    /// Where in `counts` a bucket is, for which room is made there.
+    fn place(&mut self, bucket: i32) -> usize {
         if self.counts.is_empty() {
             self.first = bucket;
         }
@@ -84,10 +98,7 @@ impl Sketch {
         if index >= self.counts.len() {
             self.counts.resize(index + 1, 0);
         }
-        if let Some(place) = self.counts.get_mut(index) {
-            *place += count;
-        }
-        self.total += count;
+        index
     }
 
     fn widen(&mut self, low: f64, high: f64) {
