@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::header::{CONTENT_LENGTH, ORIGIN};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use wharf_gateway::{Caller, Input, Peer, Refusal, Remote, Source, identify};
+use wharf_gateway::{Caller, Input, Refusal, Remote, Source, identify};
 
 use crate::answer::envelope::Shareable;
 use crate::answer::respond;
@@ -18,9 +18,8 @@ use crate::routes::row::{Asked, Handler, Row};
 use crate::routes::table::{PUSH, ROWS};
 use crate::service::Service;
 use crate::transport::access::{Access, AccessControl, TurnedAway};
-use crate::transport::arrived::Arrived;
+use crate::transport::arrived::{Arrived, Sender};
 use crate::transport::chunks::ResponseBody;
-use crate::transport::connection::ClientNames;
 use crate::transport::entry_point::EntryPoint;
 use crate::transport::purpose::Purpose;
 
@@ -29,6 +28,7 @@ impl Service {
     pub(crate) async fn handle(
         self: Arc<Self>,
         request: Arrived,
+        sender: &Sender,
         entry_point: &EntryPoint,
     ) -> Response<ResponseBody> {
         let _counted = self.gateway.telemetry().request_started();
@@ -50,12 +50,12 @@ impl Service {
             Err(turned) => (None, Err(turned)),
         };
         let admitted = match passed {
-            Ok(()) => self.admit(&request, &routed, access.as_deref()).await,
+            Ok(()) => self.admit((&request, sender), &routed, access.as_deref()).await,
             Err(turned) => Err(turned),
         };
         let mut response = match admitted {
             Ok(caller) => {
-                self.handle_admitted(&path, routed, request, &caller, entry_point)
+                self.handle_admitted(&path, routed, (request, sender), &caller, entry_point)
                     .await
             }
             Err(turned) => {
@@ -80,7 +80,7 @@ impl Service {
     /// Finds out who asks.
     fn admit<'r>(
         &'r self,
-        request: &'r Request<Incoming>,
+        (request, sender): (&'r Request<Incoming>, &'r Sender),
         routed: &Routed,
         access: Option<&'r Access>,
     ) -> impl Future<Output = Result<Caller, TurnedAway>> + Send + 'r {
@@ -90,20 +90,14 @@ impl Service {
             .is_foreign(method, headers, request.uri().authority());
         let needs_right = matches!(routed, Routed::To(row, _) if row.need.is_some());
         let users = access.map(|access| &access.users);
-        // Every connection puts its peer into its requests.
-        let peer = request.extensions().get::<Peer>();
-        let from = peer.map_or(Remote::User(None), |peer| Remote::from(*peer));
-        let names = request
-            .extensions()
-            .get()
-            .map_or(&[][..], |ClientNames(names)| names);
+        let from = Remote::from(sender.peer);
         async move {
             if is_foreign {
                 return Err(TurnedAway::Foreign);
             }
             let policy = self.gateway.policy();
             let claims = || claim::of(headers);
-            identify((policy.access(), users), needs_right, claims, from, names)
+            identify((policy.access(), users), needs_right, claims, from, &sender.names)
                 .await
                 .map_err(TurnedAway::Refused)
         }
@@ -113,7 +107,7 @@ impl Service {
         self: &Arc<Self>,
         path: &[u8],
         routed: Routed,
-        mut request: Arrived,
+        (mut request, sender): (Arrived, &Sender),
         caller: &Caller,
         entry_point: &EntryPoint,
     ) -> Response<ResponseBody> {
@@ -133,7 +127,8 @@ impl Service {
             match routed {
                 Routed::To(row, key_at) if *row == PUSH && entry_point.serves(row.at) => {
                     let rest = path.get(self.route_prefix.len() + key_at..);
-                    let (rest, source) = (rest.unwrap_or_default(), self.source(&request, Input::Push));
+                    let source = self.source(&request, sender, Input::Push);
+                    let rest = rest.unwrap_or_default();
                     push::refused_before(self, rest, &request, (caller, source), &error);
                 }
                 _ => self.gateway.telemetry().record_refusal(error.reason.label()),
@@ -157,9 +152,15 @@ impl Service {
             return respond::at_another_address(row.at);
         }
         let method = method_label(request.method());
-        let source = row.input.map(|input| self.source(&request, input));
+        let source = row.input.map(|input| self.source(&request, sender, input));
         let response = Arc::clone(self)
-            .dispatch((row, key_at), path, request, caller, (entry_point, source))
+            .dispatch(
+                (row, key_at),
+                path,
+                (request, sender),
+                caller,
+                (entry_point, source),
+            )
             .await;
         let telemetry = self.gateway.telemetry();
         if let Some(label) = row.label {
@@ -174,10 +175,10 @@ impl Service {
     }
 
     /// Where a push comes from, which begins now.
-    fn source(&self, request: &Request<Incoming>, input: Input) -> Source {
+    fn source(&self, request: &Request<Incoming>, sender: &Sender, input: Input) -> Source {
         Source {
             input,
-            peer: request.extensions().get::<Peer>().copied(),
+            peer: Some(sender.peer),
             began: self.gateway.instant(),
             request_bytes: size_bytes(request),
         }
@@ -220,7 +221,7 @@ impl Service {
         self: Arc<Self>,
         (row, key_at): (&'static Row, usize),
         path: &[u8],
-        mut request: Arrived,
+        (mut request, sender): (Arrived, &Sender),
         caller: &Caller,
         (entry_point, source): (&EntryPoint, Option<Source>),
     ) -> Response<ResponseBody> {
@@ -240,8 +241,7 @@ impl Service {
             service: self,
             caller,
             entry_point,
-            address: request.extensions().get::<Peer>().and_then(|peer| peer.ip()),
-            waiting: request.extensions_mut().remove(),
+            sender,
             source,
             path: path.get(key_at..).unwrap_or_default(),
             headers: HeaderMap::new(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::Response;
 
 use crate::service::Service;
-use crate::transport::arrived::Arrived;
+use crate::transport::arrived::{Arrived, Sender};
 use crate::transport::chunks::ResponseBody;
 use crate::transport::connection::Handler;
 use crate::transport::entry_point::EntryPoint;
@@ -37,9 +37,10 @@ impl Handler for Service {
     fn answer(
         self: Arc<Self>,
         request: Arrived,
+        sender: &Sender,
         entry_point: &EntryPoint,
     ) -> impl Future<Output = Response<ResponseBody>> + Send {
-        self.handle(request, entry_point)
+        self.handle(request, sender, entry_point)
     }
 
     fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {

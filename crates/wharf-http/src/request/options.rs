@@ -10,6 +10,8 @@ use wharf_store::{PushMode, UnixNanos};
 
 use crate::request::query;
 
+/// How the names of our headers begin.
+const HEADERS: &str = "wharf-";
 static TTL_HEADER: HeaderName = HeaderName::from_static("wharf-ttl");
 static MERGE_HEADER: HeaderName = HeaderName::from_static("wharf-merge");
 static TIME_HEADER: HeaderName = HeaderName::from_static("wharf-push-time");
@@ -22,6 +24,14 @@ static TIME_HEADER: HeaderName = HeaderName::from_static("wharf-push-time");
 /// admin API, for it could make a job that has failed look sound.
 pub(crate) fn wish<B>(request: &Request<B>, settings: &Settings) -> Result<Wish, Refusal> {
     let (query, headers) = (request.uri().query(), request.headers());
+    if query.is_none() && !headers.keys().any(|name| name.as_str().starts_with(HEADERS)) {
+        // Most pushes.
+        return Ok(Wish {
+            mode: replaced_by(request.method()),
+            ttl: None,
+            pushed_at: None,
+        });
+    }
     let ttl = single(query, headers, "ttl", &TTL_HEADER)?;
     let merge = single(query, headers, "merge", &MERGE_HEADER)?;
     let pushed_at = single(query, headers, "push_time", &TIME_HEADER)?;
@@ -45,7 +55,6 @@ fn single(
     header: &HeaderName,
 ) -> Result<Option<String>, Refusal> {
     let mut values = Vec::new();
-    // Most pushes have no query, and none of the headers.
     for value in query::values(query, parameter) {
         values.push(value.map_err(|error| Refusal::parameter(&error))?);
     }

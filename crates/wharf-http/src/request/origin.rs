@@ -60,11 +60,12 @@ impl Origins {
         if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
             return false;
         }
-        if headers.get_all(ORIGIN).iter().nth(1).is_some() {
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let origin = origins.next().map(HeaderValue::as_bytes);
+        if origins.next().is_some() {
             // No browser says two.
             return !self.trusts(None);
         }
-        let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
         match headers.get(&SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
             Some(b"same-origin" | b"none") => return false,
             Some(_) => {}

@@ -57,7 +57,11 @@ pub(crate) struct Received {
 
 impl Received {
     /// Reads the body of a request as it was sent.
-    pub(crate) async fn read(bodies: &Bodies, request: Arrived, caller: &Caller) -> Result<Self, Refusal> {
+    pub(crate) async fn read(
+        bodies: &Bodies,
+        request: Arrived,
+        (caller, peer): (&Caller, Option<Peer>),
+    ) -> Result<Self, Refusal> {
         let (parts, incoming) = (*request).into_parts();
         let client = caller.client();
         let receiving = (&bodies.receiving, &client);
@@ -69,7 +73,7 @@ impl Received {
             headers: parts.headers,
             body,
             _places: places,
-            peer: parts.extensions.get::<Peer>().copied(),
+            peer,
             client,
         })
     }

@@ -67,7 +67,7 @@ pub(crate) async fn delete(asked: Asked<'_>) -> Response<ResponseBody> {
         let selection = move |effort: &Effort| selection(query.as_deref(), effort);
         let work = asked.work()?;
         let deleted = gateway
-            .delete_selected(work, asked.caller, selection, asked.address)
+            .delete_selected(work, asked.caller, selection, asked.sender.address())
             .await?;
         workers::run(move || {
             let Deleted { keys, dry_run, place } = deleted;

@@ -103,7 +103,8 @@ async fn push(
     mut admission: Admission,
     request: Arrived,
 ) -> Result<Settled, Refusal> {
-    let received = match Received::read(&service.bodies, request, admission.caller()).await {
+    let from = (admission.caller(), admission.source().peer);
+    let received = match Received::read(&service.bodies, request, from).await {
         Ok(received) => received,
         Err(refusal) => return Err(admission.refuse(refusal)),
     };

@@ -33,6 +33,15 @@ pub(crate) struct Router<'s> {
     pub(crate) lifecycle: bool,
 }
 
+/// A path of the table.
+struct Located {
+    path: Path,
+    /// Where the key of a group begins.
+    key_at: usize,
+    /// The rows from the first one of this path on.
+    rows: &'static [&'static Row],
+}
+
 const PUT_POST_DELETE: &[Method] = &[Method::PUT, Method::POST, Method::DELETE];
 
 impl Router<'_> {
@@ -64,10 +73,10 @@ impl Router<'_> {
             return Routed::To(&API_OPTIONS, 0);
         }
         let located = self.locate(inside);
-        if let Some((path, key_at)) = located
-            && let Some(row) = self.row(path, method)
+        if let Some(located) = &located
+            && let Some(row) = self.row(located, method)
         {
-            return Routed::To(row, key_at);
+            return Routed::To(row, located.key_at);
         }
         if is_api {
             if let Some(shorter @ (b"/api/v1/status" | b"/api/v1/metrics")) = inside.strip_suffix(b"/")
@@ -78,7 +87,7 @@ impl Router<'_> {
         } else if let Some(target) = self.nearly(method, inside) {
             return Routed::Redirect([self.prefix.as_bytes(), &target].concat());
         }
-        let Some((path, _)) = located else {
+        let Some(Located { path, .. }) = located else {
             return Routed::NotFound;
         };
         let allow = self.allow(path);
@@ -94,15 +103,24 @@ impl Router<'_> {
         row.switch.is_on(self.admin_api, self.lifecycle)
     }
 
-    /// Which path of the table this is, whatever the method; where the key of a group begins.
-    fn locate(&self, inside: &[u8]) -> Option<(Path, usize)> {
-        let mut rows = ROWS.iter().filter(|row| self.has(row));
-        rows.find_map(|row| Some((row.path, row.path.find(inside, self.telemetry_path)?)))
+    /// Which path of the table this is, whatever the method.
+    fn locate(&self, inside: &[u8]) -> Option<Located> {
+        let mut rows = ROWS.as_slice();
+        while let [row, others @ ..] = rows {
+            let key_at = row.path.find(inside, self.telemetry_path);
+            if let Some(key_at) = key_at.filter(|_| self.has(row)) {
+                let path = row.path;
+                return Some(Located { path, key_at, rows });
+            }
+            rows = others;
+        }
+        None
     }
 
-    fn row(&self, path: Path, method: &Method) -> Option<&'static Row> {
-        let fits = |row: &&&'static Row| row.path == path && row.methods.contains(method) && self.has(row);
-        ROWS.iter().find(fits).copied()
+    fn row(&self, located: &Located, method: &Method) -> Option<&'static Row> {
+        let fits =
+            |row: &&&'static Row| row.methods.contains(method) && row.path == located.path && self.has(row);
+        located.rows.iter().find(fits).copied()
     }
 
     /// The methods of a path, as `Allow` has them.
@@ -126,7 +144,7 @@ impl Router<'_> {
         }
         let serves = |inside: &[u8]| {
             let located = self.locate(inside);
-            located.is_some_and(|(path, _)| self.row(path, method).is_some())
+            located.is_some_and(|located| self.row(&located, method).is_some())
         };
         if PUT_POST_DELETE.contains(method) && path.eq_ignore_ascii_case(b"/metrics/job/") {
             return Some(b"/metrics/job".to_vec());

@@ -1,8 +1,6 @@
 //! What a row of the table of routes has.
 
 use std::fmt;
-use std::future::pending;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -10,10 +8,9 @@ use http::{HeaderMap, Method, Response};
 use wharf_gateway::{Caller, Input, Need, Refusal, Right, Scope, Source, Work};
 
 use crate::service::Service;
-use crate::transport::arrived::Arrived;
+use crate::transport::arrived::{Arrived, Sender};
 use crate::transport::chunks::ResponseBody;
 use crate::transport::entry_point::EntryPoint;
-use crate::transport::presence::Waiting;
 use crate::transport::purpose::Purpose;
 
 /// Below this are the routes that answer in JSON, and none that a flag moves there.
@@ -62,9 +59,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) service: Arc<Service>,
     pub(crate) caller: &'a Caller,
     pub(crate) entry_point: &'a EntryPoint,
-    pub(crate) address: Option<IpAddr>,
-    /// Whoever waits for the answer, where that may take long.
-    pub(crate) waiting: Option<Waiting>,
+    pub(crate) sender: &'a Sender,
     /// Where it comes from, if it is a push.
     pub(crate) source: Option<Source>,
     /// The decoded path: from the key of a group on, where the route has one; otherwise below the prefix.
@@ -83,13 +78,7 @@ impl Asked<'_> {
     /// If there is none for whoever asks.
     pub(crate) fn work(&self) -> Result<Work, Refusal> {
         let place = self.service.scrape_place(self.caller)?;
-        let waiting = self.waiting.clone();
-        let gone = async {
-            match waiting {
-                Some(waiting) => waiting.gone().await,
-                None => pending().await,
-            }
-        };
+        let gone = Arc::clone(&self.sender.presence).gone();
         let work = Work::new(&self.service.gateway, place, Box::pin(gone));
         // Without a parameter all groups are shown to whoever may see all, and nobody has to choose.
         let chooses = self.query.is_some() || self.caller.scope(Right::Read) != Scope::Everything;

@@ -55,7 +55,7 @@ pub(crate) async fn handle(asked: Asked<'_>) -> Response<ResponseBody> {
         compression: wanted.compression.name(),
         bytes,
         duration,
-        ..Scraper::named(user_agent, asked.address, service.gateway.now())
+        ..Scraper::named(user_agent, asked.sender.address(), service.gateway.now())
     });
     respond_with(body, wanted)
 }

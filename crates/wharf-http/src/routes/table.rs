@@ -180,7 +180,9 @@ pub(crate) static WIPE: Row = Row {
     label: Some("wipe"),
     needs_store: true,
     offered: Some(("wipe", Switch::AdminApi)),
-    handler: Handler::Later(|asked| Box::pin(wipe::wipe(asked.service, asked.caller, asked.address))),
+    handler: Handler::Later(|asked| {
+        Box::pin(wipe::wipe(asked.service, asked.caller, asked.sender.address()))
+    }),
     ..PLAIN
 };
 
@@ -194,9 +196,7 @@ static IMPORT: Row = Row {
     label: Some("api/v1/admin/import"),
     needs_store: true,
     offered: None,
-    handler: Handler::WithBody(|asked, request| {
-        Box::pin(backup::import(asked.service, request, asked.caller))
-    }),
+    handler: Handler::WithBody(|asked, request| Box::pin(backup::import(asked, request))),
     ..PLAIN
 };
 

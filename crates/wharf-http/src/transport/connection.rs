@@ -7,17 +7,16 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use wharf_gateway::Peer;
 
-use crate::transport::arrived::Arrived;
+use crate::transport::arrived::{Arrived, Sender};
 use crate::transport::chunks::ResponseBody;
 use crate::transport::entry_point::EntryPoint;
-use crate::transport::presence::Waiting;
 use crate::transport::progress::{Overdue, Timeouts};
 use crate::transport::room::Seat;
 use crate::transport::socket::Socket;
@@ -35,16 +34,13 @@ const MAX_HEAD_BYTES_HTTP2: u32 = 96 << 10;
 /// wait.
 const MAX_STREAMS: u32 = 100;
 
-/// In the extensions of a request: the names in the certificate of its client, if that was verified.
-#[derive(Debug, Clone)]
-pub(crate) struct ClientNames(pub(crate) Arc<[String]>);
-
 /// What answers requests. Connections know nothing else of it.
 pub(crate) trait Handler: Send + Sync + 'static {
     /// Answers one request that has come through an entry point.
     fn answer(
         self: Arc<Self>,
         request: Arrived,
+        sender: &Sender,
         entry_point: &EntryPoint,
     ) -> impl Future<Output = Response<ResponseBody>> + Send;
 
@@ -113,7 +109,15 @@ impl<H: Handler> Connections<H> {
         } else {
             Targets::new(stream)
         };
-        let names = (!names.is_empty()).then(|| ClientNames(names.into()));
+        let open = Arc::new(Open {
+            connections: Arc::clone(&self),
+            seat: Arc::clone(&seat),
+            sender: Sender {
+                peer,
+                names,
+                presence: Arc::clone(&seat.presence),
+            },
+        });
         let service = service_fn(|mut request: Request<Incoming>| {
             let body_bytes = request.body().size_hint().exact();
             framing.tell(body_bytes);
@@ -121,17 +125,9 @@ impl<H: Handler> Connections<H> {
                 // The library leaves out what contradicts the chunks. Whoever looks at the shape of requests sees it again.
                 request.headers_mut().insert(CONTENT_LENGTH, LEFT_OUT);
             }
-            request.extensions_mut().insert(peer);
-            if !brings_body(request.method()) {
-                request.extensions_mut().insert(Waiting::new(&seat.presence));
-            }
-            if let Some(names) = &names {
-                request.extensions_mut().insert(names.clone());
-            }
-            let (connections, seat) = (Arc::clone(&self), Arc::clone(&seat));
-            let request = Box::new(request);
+            let (open, request) = (Arc::clone(&open), Box::new(request));
             // The library moves this about before it begins, so that it should be no larger than it has to be.
-            async move { Ok::<_, Infallible>(connections.answer(request, seat).await) }
+            async move { Ok::<_, Infallible>(open.answer(request).await) }
         });
         let protocol = self.protocol(is_http2);
         let connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
@@ -165,28 +161,6 @@ impl<H: Handler> Connections<H> {
             builder = builder.http2_only();
         }
         builder
-    }
-
-    /// Answers one request, and says whether another one may come.
-    async fn answer(self: Arc<Self>, request: Arrived, seat: Arc<Seat>) -> Response<ResponseBody> {
-        let _request = seat.progress.begin(request.version());
-        let asks_first = request.headers().contains_key(EXPECT);
-        let is_http1 = request.version() < Version::HTTP_2;
-        let may_stay = |_: &&HeaderValue| stays_open(request.version(), request.headers());
-        let keep_alive = self.keep_alive.as_ref().filter(may_stay).cloned();
-        let mut response = Arc::clone(&self.handler).answer(request, &self.entry_point).await;
-        // If its body has not been asked for, it does not come, and nothing can come after it.
-        let is_last = asks_first && !response.status().is_success();
-        let headers = response.headers_mut();
-        if is_http1 && (is_last || seat.is_ending() || seat.is_pressed()) {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        } else if let Some(keep_alive) = keep_alive
-            && !headers.contains_key(CONNECTION)
-        {
-            headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
-            headers.insert(KEEP_ALIVE, keep_alive);
-        }
-        response.map(|body| body.sending(&seat.progress))
     }
 
     /// Lets a connection go on until its end.
@@ -253,6 +227,43 @@ impl<H: Handler> Connections<H> {
     }
 }
 
+/// A connection over which requests come.
+struct Open<H> {
+    connections: Arc<Connections<H>>,
+    seat: Arc<Seat>,
+    sender: Sender,
+}
+
+impl<H: Handler> Open<H> {
+    /// Answers one request, and says whether another one may come.
+    async fn answer(&self, request: Arrived) -> Response<ResponseBody> {
+        let Self {
+            connections,
+            seat,
+            sender,
+        } = self;
+        let _request = seat.progress.begin(request.version());
+        let asks_first = request.headers().contains_key(EXPECT);
+        let is_http1 = request.version() < Version::HTTP_2;
+        let may_stay = |_: &&HeaderValue| stays_open(request.version(), request.headers());
+        let keep_alive = connections.keep_alive.as_ref().filter(may_stay).cloned();
+        let handler = Arc::clone(&connections.handler);
+        let mut response = handler.answer(request, sender, &connections.entry_point).await;
+        // If its body has not been asked for, it does not come, and nothing can come after it.
+        let is_last = asks_first && !response.status().is_success();
+        let headers = response.headers_mut();
+        if is_http1 && (is_last || seat.is_ending() || seat.is_pressed()) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        } else if let Some(keep_alive) = keep_alive
+            && !headers.contains_key(CONNECTION)
+        {
+            headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
+            headers.insert(KEEP_ALIVE, keep_alive);
+        }
+        response.map(|body| body.sending(&seat.progress))
+    }
+}
+
 /// Begins the end of a connection on which nothing is under way, unless something has come meanwhile. Ready if it has ended already.
 async fn leave<S>(
     mut connection: Pin<&mut auto::Connection<'_, Io, S, TokioExecutor>>,
@@ -289,11 +300,6 @@ where
     S::Future: Send + 'static,
 {
     poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx).map(drop))).await
-}
-
-/// Whether requests of this method are pushes and the like. Nobody waits long for those.
-fn brings_body(method: &Method) -> bool {
-    matches!(*method, Method::PUT | Method::POST)
 }
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -350,16 +356,21 @@ mod tests {
         body_bytes: AtomicUsize,
     }
 
-    struct Open<'e>(&'e Echo);
+    struct Opened<'e>(&'e Echo);
 
-    impl Drop for Open<'_> {
+    impl Drop for Opened<'_> {
         fn drop(&mut self) {
             self.0.open.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     impl Handler for Echo {
-        async fn answer(self: Arc<Self>, request: Arrived, _door: &EntryPoint) -> Response<ResponseBody> {
+        async fn answer(
+            self: Arc<Self>,
+            request: Arrived,
+            _sender: &Sender,
+            _entry_point: &EntryPoint,
+        ) -> Response<ResponseBody> {
             let body = request.into_body().collect().await.unwrap().to_bytes();
             self.body_bytes.fetch_add(body.len(), Ordering::Relaxed);
             self.answers.acquire().await.unwrap().forget();
@@ -375,7 +386,7 @@ mod tests {
 
         fn connection_opened(&self) -> impl Send {
             self.open.fetch_add(1, Ordering::Relaxed);
-            Open(self)
+            Opened(self)
         }
 
         fn gave_way(&self) {}

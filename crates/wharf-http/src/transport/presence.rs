@@ -42,6 +42,18 @@ impl Presence {
         self.watchers.load(Ordering::Relaxed) > 0
     }
 
+    /// Watches until the client has gone.
+    pub(crate) async fn gone(self: Arc<Self>) {
+        let _watching = Watching::new(&self);
+        loop {
+            let changed = self.changed.notified();
+            if self.is_gone.load(Ordering::Relaxed) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Notes how the other side is, in microseconds from the epoch.
     pub(crate) fn note(&self, other_side: OtherSide, now: u64) {
         let is_gone = match other_side {
@@ -56,29 +68,6 @@ impl Presence {
         if is_gone {
             self.is_gone.store(true, Ordering::Relaxed);
             self.changed.notify_waiters();
-        }
-    }
-}
-
-/// In the extensions of a request that brings no body: its client.
-#[derive(Debug, Clone)]
-pub(crate) struct Waiting(Arc<Presence>);
-
-impl Waiting {
-    pub(crate) fn new(presence: &Arc<Presence>) -> Self {
-        Self(Arc::clone(presence))
-    }
-
-    /// Watches until the client has gone.
-    pub(crate) async fn gone(self) {
-        let Self(presence) = &self;
-        let _watching = Watching::new(presence);
-        loop {
-            let changed = presence.changed.notified();
-            if presence.is_gone.load(Ordering::Relaxed) {
-                return;
-            }
-            changed.await;
         }
     }
 }
@@ -116,7 +105,7 @@ mod tests {
         let presence = Arc::new(Presence::default());
         assert!(!presence.is_watched());
         {
-            let mut gone = pin!(Waiting::new(&presence).gone());
+            let mut gone = pin!(Arc::clone(&presence).gone());
             assert!(!is_gone(&mut gone) && presence.is_watched());
             for (other_side, seconds, expected) in [
                 (OtherSide::Open, 10, false),
@@ -135,6 +124,6 @@ mod tests {
     fn a_client_that_is_gone_is_gone_at_once() {
         let presence = Arc::new(Presence::default());
         presence.note(OtherSide::Closed, 0);
-        assert!(is_gone(&mut pin!(Waiting::new(&presence).gone())));
+        assert!(is_gone(&mut pin!(Arc::clone(&presence).gone())));
     }
 }

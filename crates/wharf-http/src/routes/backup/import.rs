@@ -17,6 +17,7 @@ use crate::answer::status;
 use crate::request::options;
 use crate::request::query;
 use crate::request::received::Received;
+use crate::routes::row::Asked;
 use crate::service::Service;
 use crate::transport::arrived::Arrived;
 use crate::transport::chunks::ResponseBody;
@@ -27,16 +28,11 @@ const MAX_GROUPS: usize = 10_000;
 const MAX_LISTED: usize = 1_000;
 
 /// Answers with what has become of the groups. Each is stored for itself; nothing is if a line is none.
-pub(crate) async fn handle(
-    service: Arc<Service>,
-    mut request: Arrived,
-    caller: &Caller,
-) -> Response<ResponseBody> {
-    let overwrites = overwrites(request.uri().query());
-    let imported = match overwrites {
-        Ok(overwrites) => import(&service, request, caller, overwrites).await,
+pub(crate) async fn handle(asked: Asked<'_>, mut request: Arrived) -> Response<ResponseBody> {
+    let imported = match overwrites(request.uri().query()) {
+        Ok(overwrites) => import(&asked, request, overwrites).await,
         Err(error) => {
-            service.without_body(&mut request).await;
+            asked.service.without_body(&mut request).await;
             Err(error)
         }
     };
@@ -55,12 +51,13 @@ fn overwrites(query: Option<&str>) -> Result<bool, Refusal> {
 }
 
 async fn import(
-    service: &Arc<Service>,
+    asked: &Asked<'_>,
     request: Arrived,
-    caller: &Caller,
     overwrites: bool,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    let received = Received::read(&service.bodies, request, caller).await?;
+    let (service, caller) = (&asked.service, asked.caller);
+    let from = (caller, Some(asked.sender.peer));
+    let received = Received::read(&service.bodies, request, from).await?;
     let import = Import {
         service: Arc::clone(service),
         rules: service.gateway.policy(),

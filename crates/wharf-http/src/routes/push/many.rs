@@ -112,7 +112,8 @@ async fn push(
     grouping: Grouping,
     request: Arrived,
 ) -> Result<ManyOutcome, Refusal> {
-    let received = match Received::read(&service.bodies, request, admission.caller()).await {
+    let from = (admission.caller(), admission.source().peer);
+    let received = match Received::read(&service.bodies, request, from).await {
         Ok(received) => received,
         Err(refusal) => return Err(admission.refuse(refusal)),
     };
