@@ -28,6 +28,6 @@ pub use encode::{encode, write_head, write_length, write_metric, write_metrics};
 pub use error::{DecodeError, ErrorKind, Malformed};
 pub use native::NativeProblem;
 pub use pieces::pieces;
-pub use text::{TextStyle, write_text};
+pub use text::{TextStyle, write_text, write_text_fields};
 
 pub use crate::Head;

@@ -1,7 +1,8 @@
 //! Memory of pushes: what their bodies come to when they are expanded, decoded and rendered, until they are stored.
 //!
-//! There is so much for the process and so much for each push. Nobody waits for it. A client may hold as much as it leaves
-//! free, so that there is always some for others: the first gets half, the next half of the rest.
+//! There is so much for the process and so much for each push. Nobody waits for it. A client may hold three times what it leaves
+//! free, so that there is always some for others: the first gets three quarters, which is what one push may take, and the next
+//! three quarters of the rest.
 //!
 //! Each push has [`ALLOWANCE`] bytes by itself, so that small ones touch nothing that others do. Those are in addition: as
 //! many times as pushes are dealt with at once, of which each has a thread.
@@ -23,10 +24,10 @@ settings! {
     #[derive(Copy)]
     pub struct MemoryLimits {
         /// Of all pushes at once.
-        pub max_decoded_bytes: Option<u64> = Some(384 << 20),
+        pub max_decoded_bytes: Option<u64> = Some(256 << 20),
             "limits.max-decoded-bytes" as kinds::SIZE_LIMIT,
             "Memory of all pushes at once until they are stored: their bodies once expanded, what is decoded of them, \
-             and the lines that this comes to. One client gets half of what is free.";
+             and the lines that this comes to. One client gets three quarters of what is free.";
     }
 }
 
@@ -34,6 +35,8 @@ settings! {
 pub(crate) const ALLOWANCE: usize = 64 << 10;
 /// More is lent in steps of this, so that few questions are asked.
 const STEP: usize = 256 << 10;
+/// A client may hold so many times what it leaves free.
+const SHARE: usize = 3;
 /// What a client may hold although it leaves less free.
 const A_LITTLE: usize = 4 << 20;
 
@@ -132,7 +135,7 @@ impl Memory {
             return Err(Denied::ByAll { limit_bytes });
         };
         let held = held.saturating_add(bytes);
-        if held > free.max(A_LITTLE) {
+        if held > free.saturating_mul(SHARE).max(A_LITTLE) {
             return Err(Denied::ByClient { limit_bytes });
         }
         lent.bytes += bytes;
@@ -260,20 +263,30 @@ mod tests {
     }
 
     #[test]
-    fn a_client_leaves_as_much_as_it_takes() {
+    fn a_client_leaves_a_third_of_what_it_takes() {
         let memory = memory(64 * MIB, 64 * MIB);
         let (a, b, c) = (client("a"), client("b"), client("c"));
         let loans = [memory.loan(&a), memory.loan(&a), memory.loan(&b), memory.loan(&c)];
         let [first, second, of_b, of_c] = loans.each_ref().map(Loan::meter);
         let limit_bytes = 64 * MIB;
-        first.take(30 * MIB).unwrap();
-        // Half of it, with what its other push holds.
-        assert_eq!(second.take(3 * MIB), Err(Denied::ByClient { limit_bytes }));
-        second.take(2 * MIB).unwrap();
-        of_b.take(16 * MIB).unwrap();
+        first.take(40 * MIB).unwrap();
+        // Three quarters of it, with what its other push holds.
+        assert_eq!(second.take(9 * MIB), Err(Denied::ByClient { limit_bytes }));
+        second.take(8 * MIB).unwrap();
+        of_b.take(12 * MIB).unwrap();
         assert_eq!(of_c.take(40 * MIB), Err(Denied::ByAll { limit_bytes }));
-        of_c.take(8 * MIB).unwrap();
+        of_c.take(4 * MIB).unwrap();
         assert_eq!(memory.refused(), [("client", 1), ("process", 1), ("push", 0)]);
+    }
+
+    #[test]
+    fn the_largest_push_passes_by_default_if_there_is_no_other() {
+        let one = crate::settings::PushSettings::default()
+            .max_decoded_bytes
+            .unwrap();
+        let (memory, a) = (Memory::new(MemoryLimits::default(), Some(one)), client("a"));
+        let loan = memory.loan(&a);
+        loan.meter().take(usize::try_from(one).unwrap()).unwrap();
     }
 
     #[test]

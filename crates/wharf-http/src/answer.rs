@@ -7,5 +7,6 @@ pub(crate) mod numbers;
 pub(crate) mod problems;
 pub(crate) mod refused;
 pub(crate) mod respond;
+pub(crate) mod scraped;
 pub(crate) mod status;
 pub(crate) mod streamed;

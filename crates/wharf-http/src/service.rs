@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use wharf_gateway::{Caller, Gateway, Permit, Places, Refusal, Shutdown};
 use wharf_model::PatternError;
 
+use crate::answer::scraped;
 use crate::request::origin::Origins;
 use crate::request::received::Bodies;
 use crate::routes::notices::NoticeTexts;
@@ -52,6 +53,7 @@ pub struct Service {
     pub(crate) status: Status,
     pub(crate) shutdown: Shutdown,
     pub(crate) scrapes: Arc<Places>,
+    pub(crate) whole_bodies: Arc<Places>,
     pub(crate) bodies: Bodies,
     pub(crate) notice_texts: Arc<NoticeTexts>,
     pub(crate) requests: Semaphore,
@@ -96,6 +98,7 @@ impl Service {
             origins: settings.routes.origins()?,
             max_requests_in_flight,
             scrapes: Places::new(settings.limits.max_scrapes_in_flight.get()),
+            whole_bodies: scraped::places(),
             bodies: Bodies::new(&settings.bodies, settings.timeouts.body(), names),
             notice_texts: Arc::new(NoticeTexts::new(names)),
             turned_away: Semaphore::new(MAX_TURNED_AWAY),

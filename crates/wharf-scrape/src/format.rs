@@ -80,3 +80,21 @@ impl Compression {
         }
     }
 }
+
+/// What the body of a scrape has to look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    /// The format.
+    pub format: Format,
+    /// What becomes of names that are not legacy-valid.
+    pub escaping: EscapingScheme,
+    /// The compression.
+    pub compression: Compression,
+}
+
+impl Wanted {
+    /// Whether most of the body is there already, as it is stored, or compressed once for all.
+    pub fn is_as_stored(self) -> bool {
+        matches!(self.format, Format::Text004 | Format::Text100) && self.compression != Compression::Zstd
+    }
+}

@@ -1,9 +1,8 @@
 //! A body in gzip, joined of blocks that the store keeps.
 
-use bytes::Bytes;
 use wharf_store::RenderedText;
 
-use crate::output::{Output, PART_BYTES, SHARE_BYTES};
+use crate::output::{Output, PART_BYTES, Parts, SHARE_BYTES};
 
 /// Texts shorter than this are gathered and compressed together, anew each time: alone they compress badly, and
 /// there is little work in them.
@@ -74,6 +73,10 @@ impl Gzip {
             self.output.copy(&compressed.bytes);
         } else {
             self.output.share(compressed.bytes.clone());
+            if is_new {
+                // The store keeps it, but it took time and memory: whoever wants the body is asked again sooner.
+                self.output.count(compressed.bytes.len());
+            }
         }
         is_new
     }
@@ -83,14 +86,24 @@ impl Gzip {
         self.recompressed
     }
 
-    /// The whole body.
-    pub(crate) fn finish(mut self) -> Vec<Bytes> {
+    /// How many bytes were made since the last time that parts were taken. What is gathered is never much.
+    pub(crate) fn made(&self) -> usize {
+        self.output.made()
+    }
+
+    /// All parts since the last time.
+    pub(crate) fn take(&mut self) -> Parts {
+        self.output.take()
+    }
+
+    /// The rest of the body.
+    pub(crate) fn finish(mut self) -> Parts {
         self.compress_gathered();
         self.output.copy(&Self::END);
         self.output.copy(&self.crc.to_le_bytes());
         // The trailer has the length modulo 2^32.
         let [a, b, c, d, ..] = self.text_bytes.to_le_bytes();
         self.output.copy(&[a, b, c, d]);
-        self.output.into_parts()
+        self.output.take()
     }
 }

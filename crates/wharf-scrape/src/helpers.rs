@@ -31,7 +31,7 @@ pub(crate) fn is_as_stored(leaf: &Leaf, escaping: EscapingScheme) -> bool {
 
 /// Those who help one scrape.
 pub(crate) struct Helpers<'s> {
-    call: &'s dyn Fn(Help),
+    call: &'s (dyn Fn(Help) + Sync),
     snapshot: &'s Snapshot,
     escaping: EscapingScheme,
     ends: Arc<Ends>,
@@ -47,7 +47,11 @@ struct Ends {
 
 impl<'s> Helpers<'s> {
     /// Nobody yet; `call` will get them.
-    pub(crate) fn new(call: &'s dyn Fn(Help), snapshot: &'s Snapshot, escaping: EscapingScheme) -> Self {
+    pub(crate) fn new(
+        call: &'s (dyn Fn(Help) + Sync),
+        snapshot: &'s Snapshot,
+        escaping: EscapingScheme,
+    ) -> Self {
         Self {
             call,
             snapshot,

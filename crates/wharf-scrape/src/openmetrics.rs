@@ -10,28 +10,32 @@
 //!   line, each of its names as a family of unknown type;
 //! * plain numbers `a_created` are written as part of the counter, histogram or summary `a`, of which they say when it was
 //!   created: Python's client pushes such gauges;
-//! * an info or state set of one group that is a gauge of another is a gauge.
+//! * an info or state set of one group that is a gauge of another is a gauge, and so is a state set that has more than a
+//!   mebibyte in one group: the states of a set stand together, so these are held at once.
 //!
 //! Either way each series keeps the name and the value that it has in the text format, but for histograms that contradict
 //! themselves, which are mended.
 
+mod created;
 mod fits;
 mod page;
 mod roles;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::convert::Infallible;
 
 use wharf_exposition::mend::mended;
 use wharf_exposition::openmetrics;
 use wharf_model::name::EscapingScheme;
-use wharf_model::{Exposition, Family, Metric, MetricType, Value};
+use wharf_model::{Exposition, Family, MetricType};
 use wharf_store::{FamilyView, FragmentView, Snapshot};
 
+use crate::merge::Merged;
+use crate::metrics::{Whole, metrics_of_fragment};
+use crate::output::PART_BYTES;
 use crate::shown::{self, Shown};
 use crate::sink::Sink;
 
+use self::created::Creations;
 use self::fits::fits;
 use self::page::Page;
 use self::roles::{Role, Roles};
@@ -39,125 +43,206 @@ use self::roles::{Role, Roles};
 /// The values of a family are not such as its type has.
 struct Unfit;
 
+/// What the states of one group may have.
+const MAX_STATES_BYTES: u64 = 1 << 20;
+
 /// Renders the whole body. Returns how many metrics were left out.
-pub(crate) fn render(
+pub(crate) async fn render(
     own: &Exposition<'_>,
     snapshot: &Snapshot,
     escaping: EscapingScheme,
     sink: &mut Sink,
 ) -> u64 {
-    let families: Vec<_> = shown::families(own, snapshot, escaping).collect();
-    let roles = Roles::of(&families);
-    let body = Body {
+    // The roles are what is kept of all families: a byte of each.
+    let roles = {
+        let families: Vec<_> = shown::families(own, snapshot, escaping).collect();
+        Roles::of(&families)
+    };
+    let mut body = Body {
         own,
         escaping,
-        families: &families,
+        sink,
+        page: Page::default(),
+        left_out: 0,
     };
-    let mut left_out = 0;
-    let mut page = Page::default();
-    for (family, role) in families.iter().zip(roles.iter()) {
-        left_out += match role {
-            Role::Typed { metric_type, created } => body
-                .typed(&mut page, family, *metric_type, *created)
-                .unwrap_or_else(|Unfit| {
-                    page.clear();
-                    let created = created.and_then(|index| families.get(index));
-                    let created = created.map_or(0, |created| body.untyped(&mut page, created));
-                    created + body.untyped(&mut page, family)
-                }),
-            Role::Untyped => body.untyped(&mut page, family),
-            Role::PartOfAnother => 0,
-        };
-        page.flush(sink);
+    for (index, family) in shown::families(own, snapshot, escaping).enumerate() {
+        body.family(&family, roles.get(index)).await;
     }
-    openmetrics::write_eof(&mut page.lines);
-    page.flush(sink);
-    left_out
+    openmetrics::write_eof(&mut body.page.lines);
+    body.page.flush(body.sink).await;
+    body.left_out
 }
 
-/// What all families of a body have in common.
-struct Body<'b, 'a> {
+struct Body<'b> {
     own: &'b Exposition<'b>,
     escaping: EscapingScheme,
-    families: &'b [Shown<'a>],
+    sink: &'b mut Sink,
+    page: Page,
+    left_out: u64,
 }
 
-impl Body<'_, '_> {
-    /// A family under this type, if its values allow that.
-    fn typed(
-        &self,
-        page: &mut Page,
-        family: &Shown<'_>,
-        metric_type: MetricType,
-        created: Option<usize>,
-    ) -> Result<u64, Unfit> {
-        let escaping = self.escaping;
-        openmetrics::write_head(&mut page.lines, &family.head(metric_type), escaping);
-        let created = created.and_then(|index| self.families.get(index)?.first.merged.pushed);
-        let created = created.iter().flat_map(FamilyView::fragments);
-        let mut created = created.filter(|fragment| fragment.series() > 0).peekable();
-        if created.peek().is_none() {
-            return family.each(self.own, escaping, |exposition, family| {
-                let (exposition, family) = fitting(exposition, family, metric_type, escaping)?;
-                openmetrics::write_metrics(&mut page.lines, &exposition, &family, escaping);
-                page.turn();
-                Ok(())
-            });
+/// A family under a type that has rules.
+struct Typed<'t, 'a> {
+    family: &'t Shown<'a>,
+    metric_type: MetricType,
+    created: Option<FamilyView<'a>>,
+}
+
+/// What becomes of the lines of a family.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    /// They are held until it is certain that all fit, or that there is no room for them.
+    Held,
+    /// They go into the body.
+    Written,
+}
+
+impl Body<'_> {
+    async fn family(&mut self, family: &Shown<'_>, role: Role<'_>) {
+        match role {
+            Role::Typed { metric_type, created } => {
+                let typed = Typed {
+                    family,
+                    metric_type,
+                    created,
+                };
+                if let Ok(are_there) = self.typed(&typed, Lines::Held).await {
+                    if !are_there {
+                        // All fit, but there was no room for them.
+                        drop(self.typed(&typed, Lines::Written).await);
+                    }
+                    self.page.flush(self.sink).await;
+                    return;
+                }
+                self.page.clear();
+                let merged = Merged {
+                    own: None,
+                    pushed: created,
+                };
+                if let Some(created) = Shown::of(self.own, merged, self.escaping) {
+                    self.untyped(&created).await;
+                }
+                self.untyped(family).await;
+            }
+            Role::Untyped => self.untyped(family).await,
+            Role::PartOfAnother => {}
         }
-        if let Some(own) = family.first.merged.own {
-            let (exposition, own) = fitting(self.own, own, metric_type, escaping)?;
-            openmetrics::write_metrics(&mut page.lines, &exposition, &own, escaping);
+    }
+
+    /// A family under its type, if its values allow that. Whether all lines are there.
+    async fn typed(&mut self, typed: &Typed<'_, '_>, lines: Lines) -> Result<bool, Unfit> {
+        let Typed {
+            family,
+            metric_type,
+            created,
+        } = *typed;
+        let (own, escaping) = (self.own, self.escaping);
+        openmetrics::write_head(&mut self.page.lines, &family.head(metric_type), escaping);
+        let mut thrown_away = None;
+        let Some(created) = created else {
+            let whole = if metric_type == MetricType::StateSet {
+                Whole::ALWAYS
+            } else {
+                Whole::SMALL
+            };
+            let mut reader = family.reader(escaping);
+            for metrics in family.metrics(own, whole) {
+                if metric_type == MetricType::StateSet && metrics.bytes() > MAX_STATES_BYTES {
+                    return Err(Unfit);
+                }
+                let out = &mut self.page.lines;
+                reader.read(&metrics, |exposition, family| -> Result<(), Unfit> {
+                    let (exposition, family) = fitting(exposition, family, metric_type, escaping)?;
+                    openmetrics::write_metrics(out, &exposition, &family, escaping);
+                    Ok(())
+                })?;
+                self.pass(lines, &mut thrown_away).await;
+            }
+            if thrown_away.is_none() {
+                self.left_out += reader.left_out();
+            }
+            return Ok(thrown_away.is_none());
+        };
+        if let Some(family) = family.first.merged.own {
+            let (exposition, family) = fitting(own, family, metric_type, escaping)?;
+            openmetrics::write_metrics(&mut self.page.lines, &exposition, &family, escaping);
         }
+        let mut created = created.fragments().filter(has_series).peekable();
         for fragment in family.first.merged.pushed.iter().flat_map(FamilyView::fragments) {
             let created = created.next_if(|created| created.key() == fragment.key());
-            let created = created.as_ref().map(creations).unwrap_or_default();
-            fragment.decode(|exposition, family| {
-                let (exposition, family) = fitting(exposition, family, metric_type, escaping)?;
-                for metric in &family.metrics {
-                    let labels: Vec<_> = exposition
-                        .labels(metric.labels)
-                        .map(|(name, value)| (name.into(), value.into()))
-                        .collect();
-                    let created = created.get(&labels).copied();
-                    openmetrics::write_metric(
-                        &mut page.lines,
-                        &exposition,
-                        &family,
-                        metric,
-                        created,
-                        escaping,
-                    );
-                }
-                Ok(())
-            })?;
-            page.turn();
+            let created = created.map(Creations::of).unwrap_or_default();
+            for metrics in metrics_of_fragment(fragment, Whole::SMALL) {
+                let out = &mut self.page.lines;
+                metrics.read(|exposition, family| -> Result<(), Unfit> {
+                    let (exposition, family) = fitting(exposition, family, metric_type, escaping)?;
+                    for metric in &family.metrics {
+                        let created = created.get(exposition.labels(metric.labels));
+                        openmetrics::write_metric(out, &exposition, &family, metric, created, escaping);
+                    }
+                    Ok(())
+                })?;
+                self.pass(lines, &mut thrown_away).await;
+            }
         }
-        Ok(0)
+        Ok(thrown_away.is_none())
+    }
+
+    /// More lines of a typed family are there. If they are held and there is no room, they are thrown away from then on: so
+    /// many since the last rest.
+    async fn pass(&mut self, lines: Lines, thrown_away: &mut Option<usize>) {
+        if lines == Lines::Written {
+            self.page.pass(self.sink).await;
+            return;
+        }
+        self.page.turn();
+        if let Some(bytes) = thrown_away {
+            *bytes += self.page.len();
+            self.page.clear();
+            if *bytes >= PART_BYTES {
+                *bytes = 0;
+                self.sink.rest().await;
+            }
+        } else if self.sink.is_full(self.page.len()) {
+            self.sink.rest().await;
+            if self.sink.is_full(self.page.len()) {
+                self.page.clear();
+                *thrown_away = Some(0);
+            }
+        }
     }
 
     /// A family under a type that has no rules.
-    fn untyped(&self, page: &mut Page, family: &Shown<'_>) -> u64 {
+    async fn untyped(&mut self, family: &Shown<'_>) {
         if let Some(metric_type) = roles::without_rules(family.metric_type) {
-            return self.numbers(page, family, metric_type);
+            self.numbers(family, metric_type).await;
+        } else {
+            for line in family.line_by_line() {
+                self.numbers(&line, MetricType::Untyped).await;
+            }
         }
-        let lines = family.line_by_line();
-        let left_out = lines
-            .iter()
-            .map(|line| self.numbers(page, line, MetricType::Untyped));
-        left_out.sum()
+        self.page.flush(self.sink).await;
     }
 
     /// A family of plain numbers.
-    fn numbers(&self, page: &mut Page, family: &Shown<'_>, metric_type: MetricType) -> u64 {
-        openmetrics::write_head(&mut page.lines, &family.head(metric_type), self.escaping);
-        let written = family.each::<Infallible>(self.own, self.escaping, |exposition, family| {
-            let family = of_type(family, metric_type);
-            openmetrics::write_metrics(&mut page.lines, exposition, &family, self.escaping);
-            page.turn();
-            Ok(())
-        });
-        written.unwrap_or_default()
+    async fn numbers(&mut self, family: &Shown<'_>, metric_type: MetricType) {
+        let (own, escaping) = (self.own, self.escaping);
+        openmetrics::write_head(&mut self.page.lines, &family.head(metric_type), escaping);
+        let mut reader = family.reader(escaping);
+        for metrics in family.metrics(own, Whole::SMALL) {
+            let out = &mut self.page.lines;
+            reader.read(&metrics, |exposition, family| {
+                let family = of_type(family, metric_type);
+                openmetrics::write_metrics(out, exposition, &family, escaping);
+            });
+            self.page.pass(self.sink).await;
+        }
+        self.left_out += reader.left_out();
     }
+}
+
+/// A function, since what is held while a body waits must not be a closure over references.
+fn has_series(fragment: &FragmentView<'_>) -> bool {
+    fragment.series() > 0
 }
 
 /// The family under this type, mended, if its values are such as the type has.
@@ -183,26 +268,5 @@ fn of_type(family: &Family, metric_type: MetricType) -> Cow<'_, Family> {
     Cow::Owned(Family {
         metric_type,
         ..family.clone()
-    })
-}
-
-/// When the metrics of a group were created, by their labels.
-type Creations = HashMap<Vec<(String, String)>, f64>;
-
-fn creations(created: &FragmentView<'_>) -> Creations {
-    created.decode(|exposition, family| {
-        let of = |metric: &Metric| match metric.value {
-            Value::Number(seconds) => {
-                let labels = exposition.labels(metric.labels);
-                Some((
-                    labels
-                        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                        .collect(),
-                    seconds,
-                ))
-            }
-            _ => None,
-        };
-        family.metrics.iter().filter_map(of).collect()
     })
 }

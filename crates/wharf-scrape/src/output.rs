@@ -1,5 +1,7 @@
 //! The parts of a body: small ones copied together, large ones shared.
 
+use std::mem;
+
 use bytes::Bytes;
 
 /// Text is compressed, and output sent off, in parts of about this size.
@@ -13,6 +15,15 @@ pub(crate) struct Output {
     parts: Vec<Bytes>,
     /// What was copied and is no part yet.
     small: Vec<u8>,
+    /// How many bytes of the parts were made.
+    made: usize,
+}
+
+/// Parts of a body, none of them empty.
+pub(crate) struct Parts {
+    pub(crate) parts: Vec<Bytes>,
+    /// How many bytes of them were made; the others are shared.
+    pub(crate) made: usize,
 }
 
 impl Output {
@@ -22,6 +33,12 @@ impl Output {
         if self.small.len() >= PART_BYTES {
             self.flush();
         }
+    }
+
+    /// Appends what was made for this body.
+    pub(crate) fn own(&mut self, bytes: Vec<u8>) {
+        self.made += bytes.len();
+        self.share(bytes.into());
     }
 
     /// Appends a part that is not copied.
@@ -34,13 +51,27 @@ impl Output {
 
     fn flush(&mut self) {
         if !self.small.is_empty() {
-            self.parts.push(std::mem::take(&mut self.small).into());
+            self.made += self.small.len();
+            self.parts.push(mem::take(&mut self.small).into());
         }
     }
 
-    /// All parts, none of them empty.
-    pub(crate) fn into_parts(mut self) -> Vec<Bytes> {
+    /// How many bytes were made.
+    pub(crate) fn made(&self) -> usize {
+        self.made + self.small.len()
+    }
+
+    /// Counts bytes as made for this body that are shared.
+    pub(crate) fn count(&mut self, made: usize) {
+        self.made += made;
+    }
+
+    /// All parts since the last time.
+    pub(crate) fn take(&mut self) -> Parts {
         self.flush();
-        self.parts
+        Parts {
+            parts: mem::take(&mut self.parts),
+            made: mem::take(&mut self.made),
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! The body in protobuf, or in the text form of it.
+//!
+//! A message has its length in front of it, so it is held until it is whole. If there is no room for that, it is made twice:
+//! once for its length, and then piece by piece.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
+use std::mem;
 
 use wharf_exposition::mend::mended;
 use wharf_exposition::protobuf;
@@ -9,56 +12,179 @@ use wharf_model::name::EscapingScheme;
 use wharf_model::{Count, Exposition, Family, Histogram, Metric, Value};
 use wharf_store::Snapshot;
 
-use crate::shown;
+use crate::metrics::{Metrics, Reader, Whole};
+use crate::output::PART_BYTES;
+use crate::shown::{self, Shown};
 use crate::sink::Sink;
 
 /// Renders the whole body, as text in this style, if there is one. Returns how many metrics were left out.
 ///
 /// A family with native and with classic histograms becomes two messages, one of either kind: Prometheus before 3.16 takes
 /// the ones for the others if they stand in one message, and then refuses the scrape.
-pub(crate) fn render(
+pub(crate) async fn render(
     own: &Exposition<'_>,
     snapshot: &Snapshot,
     escaping: EscapingScheme,
     sink: &mut Sink,
     style: Option<protobuf::TextStyle>,
 ) -> u64 {
-    let mut left_out = 0;
-    let mut messages = [Vec::new(), Vec::new()];
-    let mut out = Vec::new();
+    let mut body = Body {
+        own,
+        escaping,
+        style,
+        sink,
+        messages: Default::default(),
+        left_out: 0,
+    };
     for shown in shown::families(own, snapshot, escaping) {
-        let head = shown.head(shown.metric_type);
-        let written = shown.each::<Infallible>(own, escaping, |exposition, family| {
+        body.family(&shown).await;
+    }
+    body.left_out
+}
+
+/// The two kinds of messages of a family.
+const KINDS: usize = 2;
+
+struct Body<'b> {
+    own: &'b Exposition<'b>,
+    escaping: EscapingScheme,
+    style: Option<protobuf::TextStyle>,
+    sink: &'b mut Sink,
+    /// Messages on their way, of native histograms and of all else.
+    messages: [Vec<u8>; KINDS],
+    left_out: u64,
+}
+
+impl Body<'_> {
+    async fn family(&mut self, shown: &Shown<'_>) {
+        let mut reader = shown.reader(self.escaping);
+        let mut lengths = None;
+        // What has been made for its length alone since the last rest.
+        let mut thrown_away = 0;
+        for metrics in shown.metrics(self.own, Whole::SMALL) {
+            let Some(lengths) = &mut lengths else {
+                self.read(shown, &mut reader, &metrics, [true; KINDS]);
+                if self.is_full() {
+                    self.sink.rest().await;
+                    if self.is_full() {
+                        lengths = Some(self.messages.each_mut().map(|message| mem::take(message).len()));
+                    }
+                }
+                continue;
+            };
+            let begin = (*lengths).map(|length| length == 0);
+            self.read(shown, &mut reader, &metrics, begin);
+            for (message, length) in self.messages.iter_mut().zip(lengths) {
+                *length += message.len();
+                thrown_away += message.len();
+                message.clear();
+            }
+            if thrown_away >= PART_BYTES {
+                thrown_away = 0;
+                self.sink.rest().await;
+            }
+        }
+        self.left_out += reader.left_out();
+        match lengths {
+            None => self.whole().await,
+            Some(lengths) => self.piece_by_piece(shown, &mut reader, lengths).await,
+        }
+    }
+
+    /// Whether there is no room for the messages.
+    fn is_full(&self) -> bool {
+        self.sink.is_full(self.messages.iter().map(Vec::len).sum())
+    }
+
+    /// Appends metrics to the messages, behind heads where these begin.
+    fn read(
+        &mut self,
+        shown: &Shown<'_>,
+        reader: &mut Reader<'_>,
+        metrics: &Metrics<'_>,
+        begin: [bool; KINDS],
+    ) {
+        let (escaping, head) = (self.escaping, shown.head(shown.metric_type));
+        reader.read(metrics, |exposition, family| {
             let exposition = mended(exposition, family);
-            let [first, second] = &mut messages;
             let families = by_kind(&exposition, family);
-            for (message, family) in [first, second].into_iter().zip(families) {
+            for ((message, family), begins) in self.messages.iter_mut().zip(families).zip(begin) {
                 if let Some(family) = family {
-                    if message.is_empty() {
+                    if begins && message.is_empty() {
                         protobuf::write_head(message, &head, escaping);
                     }
                     protobuf::write_metrics(message, &exposition, &family, escaping);
                 }
             }
-            Ok(())
         });
-        left_out += written.unwrap_or_default();
-        for message in &mut messages {
+    }
+
+    /// Writes the messages, which are whole.
+    async fn whole(&mut self) {
+        for message in &mut self.messages {
             if message.is_empty() {
                 continue;
             }
-            if let Some(style) = style {
+            let mut out = Vec::new();
+            if let Some(style) = self.style {
                 protobuf::write_text(&mut out, message, style);
+                message.clear();
+                self.sink.own(out);
             } else {
                 protobuf::write_length(&mut out, message.len());
-                out.extend_from_slice(message);
+                self.sink.text(&out);
+                if message.len() < PART_BYTES {
+                    self.sink.text(message);
+                    message.clear();
+                } else {
+                    self.sink.own(mem::take(message));
+                }
             }
-            sink.text(&out);
-            message.clear();
-            out.clear();
+        }
+        self.sink.pass().await;
+    }
+
+    /// Writes messages of these lengths, of which nothing is there.
+    async fn piece_by_piece(&mut self, shown: &Shown<'_>, reader: &mut Reader<'_>, lengths: [usize; KINDS]) {
+        for (kind, length) in lengths.into_iter().enumerate() {
+            if length == 0 {
+                continue;
+            }
+            if self.style.is_none() {
+                let mut out = Vec::new();
+                protobuf::write_length(&mut out, length);
+                self.sink.text(&out);
+            }
+            let mut is_first = true;
+            reader.again();
+            for metrics in shown.metrics(self.own, Whole::SMALL) {
+                self.read(shown, reader, &metrics, [is_first; KINDS]);
+                let [native, other] = &mut self.messages;
+                let (message, of_no_interest) = if kind == 0 {
+                    (native, other)
+                } else {
+                    (other, native)
+                };
+                of_no_interest.clear();
+                if message.is_empty() {
+                    continue;
+                }
+                if let Some(style) = self.style {
+                    let mut out = Vec::new();
+                    protobuf::write_text_fields(&mut out, message, style, is_first);
+                    self.sink.text(&out);
+                } else {
+                    self.sink.text(message);
+                }
+                message.clear();
+                is_first = false;
+                self.sink.pass().await;
+            }
+            if self.style.is_some() {
+                self.sink.text(b"\n");
+            }
         }
     }
-    left_out
 }
 
 /// The metrics of a family that are native histograms, and the others.

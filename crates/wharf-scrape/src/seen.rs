@@ -55,6 +55,12 @@ impl Seen {
         })
     }
 
+    /// Begins anew. The same metrics will be left out.
+    pub(crate) fn forget(&mut self) {
+        self.hashes.clear();
+        self.left_out = 0;
+    }
+
     /// How many metrics were left out.
     pub(crate) fn left_out(&self) -> u64 {
         self.left_out

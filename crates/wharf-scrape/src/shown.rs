@@ -13,12 +13,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use wharf_exposition::Head;
 use wharf_model::name::EscapingScheme;
-use wharf_model::{Exposition, Family, MetricType};
+use wharf_model::{Exposition, MetricType};
 use wharf_store::{FamilyView, Snapshot};
 
 use crate::merge::{Merged, head_of, merge, pushed};
-use crate::plain::{Part, lines_of, plain};
-use crate::seen::Seen;
+use crate::metrics::{Metrics, Reader, Whole, metrics_of};
+use crate::plain::{Part, lines_of};
 
 /// A family as the scrape shows it.
 pub(crate) struct Shown<'a> {
@@ -45,7 +45,7 @@ pub(crate) fn families<'a>(
     own: &'a Exposition<'a>,
     snapshot: &'a Snapshot,
     escaping: EscapingScheme,
-) -> Box<dyn Iterator<Item = Shown<'a>> + 'a> {
+) -> Box<dyn Iterator<Item = Shown<'a>> + Send + 'a> {
     let families = merge(own, snapshot).filter_map(move |merged| Shown::of(own, merged, escaping));
     if names_may_clash(snapshot, escaping) {
         Box::new(without_clashes(families.collect()).into_iter())
@@ -102,48 +102,24 @@ impl<'a> Shown<'a> {
         is_alone.then_some(&self.first.merged)
     }
 
-    /// Hands its metrics over, those of each group together; returns how many were left out because there were such with
-    /// the same labels before.
-    pub(crate) fn each<E>(
-        &self,
-        own: &Exposition<'_>,
-        escaping: EscapingScheme,
-        mut visit: impl FnMut(&Exposition<'_>, &Family) -> Result<(), E>,
-    ) -> Result<u64, E> {
-        let mut seen = self.may_repeat.then(|| Seen::new(escaping));
-        for source in self.sources() {
-            let mut pass = |exposition: &Exposition<'_>, family: &Family| {
-                if source.part == Part::Whole {
-                    return visit_once(&mut seen, exposition, family, &mut visit);
-                }
-                let (exposition, family) = plain(exposition, family, source.part, &self.name);
-                visit_once(&mut seen, &exposition, &family, &mut visit)
-            };
-            if let Some(family) = source.merged.own {
-                pass(own, family)?;
-            }
-            for fragment in source.merged.pushed.iter().flat_map(FamilyView::fragments) {
-                fragment.decode(&mut pass)?;
-            }
-        }
-        Ok(seen.map_or(0, |seen| seen.left_out()))
+    /// Its metrics a few at a time, those of each group together.
+    pub(crate) fn metrics<'m>(
+        &'m self,
+        own: &'m Exposition<'m>,
+        whole: Whole,
+    ) -> impl Iterator<Item = Metrics<'m>> + Send {
+        let sources = self.sources().copied();
+        sources.flat_map(move |Source { merged, part }| metrics_of(own, merged, part, whole))
+    }
+
+    /// What reads them.
+    pub(crate) fn reader(&self, escaping: EscapingScheme) -> Reader<'_> {
+        Reader::new(&self.name, self.may_repeat, escaping)
     }
 
     /// The same line by line: a family of plain numbers for each name that its lines have.
     pub(crate) fn line_by_line(&self) -> Vec<Self> {
         line_by_line(std::slice::from_ref(self))
-    }
-}
-
-fn visit_once<E>(
-    seen: &mut Option<Seen>,
-    exposition: &Exposition<'_>,
-    family: &Family,
-    visit: &mut impl FnMut(&Exposition<'_>, &Family) -> Result<(), E>,
-) -> Result<(), E> {
-    match seen {
-        None => visit(exposition, family),
-        Some(seen) => visit(exposition, &seen.once(exposition, family)),
     }
 }
 

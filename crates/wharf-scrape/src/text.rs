@@ -1,6 +1,5 @@
 //! The body in the text format: lines as they are stored, wherever the escaping allows it.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use wharf_exposition::{Head, text};
@@ -10,11 +9,12 @@ use wharf_store::Snapshot;
 
 use crate::helpers::{Helpers, is_as_stored};
 use crate::merge::{Merged, merge};
+use crate::metrics::Whole;
 use crate::shown::{self, Shown, labels_may_clash, names_may_clash};
 use crate::sink::{SharedPiece, Sink};
 
 /// Renders the whole body. Returns how many metrics were left out.
-pub(crate) fn render(
+pub(crate) async fn render(
     own: &Exposition<'_>,
     snapshot: &Snapshot,
     escaping: EscapingScheme,
@@ -32,8 +32,8 @@ pub(crate) fn render(
     if names_may_clash(snapshot, escaping) {
         for shown in shown::families(own, snapshot, escaping) {
             match shown.alone() {
-                Some(merged) => body.family(merged),
-                None => body.shown(&shown),
+                Some(merged) => body.family(merged).await,
+                None => body.shown(&shown).await,
             }
         }
         return body.left_out;
@@ -41,10 +41,10 @@ pub(crate) fn render(
     for merged in merge(own, snapshot) {
         if merged.pushed.is_some_and(|view| labels_may_clash(view, escaping)) {
             if let Some(shown) = Shown::of(own, merged, escaping) {
-                body.shown(&shown);
+                body.shown(&shown).await;
             }
         } else {
-            body.family(&merged);
+            body.family(&merged).await;
         }
     }
     body.left_out
@@ -61,7 +61,7 @@ struct Body<'b, 's> {
 
 impl Body<'_, '_> {
     /// A family that has its name, and each series its labels, for itself.
-    fn family(&mut self, merged: &Merged<'_>) {
+    async fn family(&mut self, merged: &Merged<'_>) {
         let (own, escaping) = (self.own, self.escaping);
         if let Some(family) = merged.own {
             let head = Head::of(own, family);
@@ -85,26 +85,28 @@ impl Body<'_, '_> {
         for leaf in view.leaves() {
             self.helpers.pass(self.sink.recompressed());
             debug_assert!(is_as_stored(leaf, escaping));
-            self.sink.piece(&SharedPiece::Leaf(Arc::clone(leaf)));
+            self.sink.leaf(leaf).await;
         }
     }
 
     /// A family with names that are not those it is stored with.
-    fn shown(&mut self, shown: &Shown<'_>) {
+    async fn shown(&mut self, shown: &Shown<'_>) {
         let (own, escaping) = (self.own, self.escaping);
         let head = shown.head(shown.metric_type);
         text::write_header(&mut self.lines, head.name, head.help, head.metric_type, escaping);
-        let (lines, sink) = (&mut self.lines, &mut self.sink);
-        let written = shown.each::<Infallible>(own, escaping, |exposition, family| {
-            for metric in &family.metrics {
-                let labels: Vec<_> = exposition.labels(metric.labels).collect();
-                text::write_metric(lines, exposition, head.name, &labels, metric.value, escaping);
-            }
-            sink.text(lines);
-            lines.clear();
-            Ok(())
-        });
-        self.left_out += written.unwrap_or_default();
+        let mut reader = shown.reader(escaping);
+        for metrics in shown.metrics(own, Whole::SMALL) {
+            let lines = &mut self.lines;
+            reader.read(&metrics, |exposition, family| {
+                for metric in &family.metrics {
+                    let labels: Vec<_> = exposition.labels(metric.labels).collect();
+                    text::write_metric(lines, exposition, head.name, &labels, metric.value, escaping);
+                }
+            });
+            self.flush();
+            self.sink.pass().await;
+        }
+        self.left_out += reader.left_out();
         self.flush();
         let views = shown.sources().filter_map(|source| source.merged.pushed);
         for _ in views.flat_map(|view| view.leaves()) {

@@ -178,10 +178,11 @@ fn target() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target")
 }
 
+/// What a variable of the environment says, if it is set and not empty.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place where the tests read the environment"
 )]
-fn setting(variable: &str) -> Option<String> {
+pub fn setting(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.is_empty())
 }

@@ -20,9 +20,14 @@ pub enum TextStyle {
 /// [`write_head`]: super::write_head
 /// [`write_metrics`]: super::write_metrics
 pub fn write_text(out: &mut Vec<u8>, message: &[u8], style: TextStyle) {
-    let mut printer = Printer { out, style, depth: 0 };
-    printer.fields(Reader::new(message), METRIC_FAMILY);
+    write_text_fields(out, message, style, true);
     out.push(b'\n');
+}
+
+/// The same for some fields of a message, which may be the first of it; without the end of the message, which is a newline.
+pub fn write_text_fields(out: &mut Vec<u8>, fields: &[u8], style: TextStyle, are_first: bool) {
+    let mut printer = Printer { out, style, depth: 0 };
+    printer.fields(Reader::new(fields), METRIC_FAMILY, are_first);
 }
 
 /// The fields of a message: number, name, and what they hold.
@@ -129,8 +134,7 @@ struct Printer<'a> {
 
 impl Printer<'_> {
     /// Goes as deep as the schema, whose messages do not contain themselves.
-    fn fields(&mut self, mut fields: Reader<'_>, schema: Schema) {
-        let mut first = true;
+    fn fields(&mut self, mut fields: Reader<'_>, schema: Schema, mut first: bool) {
         while let Ok(Some((number, value))) = fields.field() {
             let Some((_, name, holds)) = schema.iter().find(|(known, ..)| *known == number) else {
                 continue;
@@ -203,7 +207,7 @@ impl Printer<'_> {
             self.out.push(b'\n');
         }
         self.depth += 1;
-        self.fields(message, schema);
+        self.fields(message, schema, true);
         self.depth -= 1;
         if self.style == TextStyle::MultiLine && !message.is_empty() {
             self.indent();

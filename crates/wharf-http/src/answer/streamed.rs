@@ -15,11 +15,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
+use bytes::Buf as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wharf_gateway::Refusal;
 
-use crate::transport::chunks::{Broken, PartSource, ResponseBody};
+use crate::transport::chunks::{Broken, Chunks, PartSource, ResponseBody};
 
 /// A piece is passed on once it has so many bytes.
 pub(crate) const PIECE_BYTES: usize = 56 * 1024;
@@ -58,6 +58,17 @@ impl Flow {
     }
 }
 
+/// What makes an answer one piece after the other.
+pub(crate) trait Source: Sized + Send + 'static {
+    /// Makes the next piece, which is not empty unless it is the last one; what makes the next, unless that is the last.
+    ///
+    /// To be called where it may block.
+    ///
+    /// # Errors
+    /// If there is no more of an answer that has not ended.
+    fn go_on(self) -> Result<(Chunks, Option<Self>), Broken>;
+}
+
 /// The body that `write` writes. Its first piece is made here, so to be called where it may block; the others are not.
 ///
 /// `write` returns what it has not passed on. It waits for nothing but [`Flow::pass`].
@@ -75,48 +86,42 @@ where
     };
     match writer.go_on() {
         Ok((all, None)) => Ok(all.into()),
-        Ok((first, Some(writer))) => {
-            let room = Arc::new(Semaphore::new(PIECES));
-            let permit = Arc::clone(&room).try_acquire_owned().ok();
-            let first = part(first, permit, Some(writer), room);
-            Ok(ResponseBody::parts(Box::pin(ready(Some(Ok(first))))))
-        }
+        Ok((first, Some(writer))) => Ok(pieces(first, writer)),
         Err(Broken) => Err(Refusal::internal()),
     }
 }
 
-/// A piece that keeps its room until it has been sent.
-struct Piece {
-    bytes: Vec<u8>,
-    _room: Option<OwnedSemaphorePermit>,
+/// The body that begins with this piece and goes on with what comes from there.
+pub(crate) fn pieces(first: Chunks, source: impl Source) -> ResponseBody {
+    let room = Arc::new(Semaphore::new(PIECES));
+    let permit = Arc::clone(&room).try_acquire_owned().ok();
+    let first = part(first, permit, Some(source), room);
+    ResponseBody::parts(Box::pin(ready(Some(Ok(first)))))
 }
 
-impl AsRef<[u8]> for Piece {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
+/// A piece keeps its room until it has been sent.
 fn part(
-    bytes: Vec<u8>,
+    piece: Chunks,
     permit: Option<OwnedSemaphorePermit>,
-    writer: Option<Writer>,
+    source: Option<impl Source>,
     room: Arc<Semaphore>,
-) -> (Bytes, PartSource) {
-    let piece = Piece { bytes, _room: permit };
-    let source = PartSource::new(|| Box::pin(next(writer, room)));
-    (Bytes::from_owner(piece), source)
+) -> (Chunks, PartSource) {
+    let source = PartSource::new(|| Box::pin(next(source, room)));
+    (piece.holding(permit), source)
 }
 
 /// The next piece, once one before it has been sent.
-async fn next(writer: Option<Writer>, room: Arc<Semaphore>) -> Option<Result<(Bytes, PartSource), Broken>> {
-    let writer = writer?;
+async fn next(
+    source: Option<impl Source>,
+    room: Arc<Semaphore>,
+) -> Option<Result<(Chunks, PartSource), Broken>> {
+    let source = source?;
     let permit = Arc::clone(&room).acquire_owned().await.ok();
     // A panic there, and an end of the gateway, break the answer off.
-    let written = tokio::task::spawn_blocking(|| writer.go_on()).await;
-    match written.unwrap_or(Err(Broken)) {
-        Ok((last, None)) if last.is_empty() => None,
-        Ok((bytes, writer)) => Some(Ok(part(bytes, permit, writer, room))),
+    let made = tokio::task::spawn_blocking(|| source.go_on()).await;
+    match made.unwrap_or(Err(Broken)) {
+        Ok((last, None)) if !last.has_remaining() => None,
+        Ok((piece, source)) => Some(Ok(part(piece, permit, source, room))),
         Err(broken) => Some(Err(broken)),
     }
 }
@@ -127,14 +132,13 @@ struct Writer {
     flow: Flow,
 }
 
-impl Writer {
-    /// Writes the next piece; the writer itself comes back unless that is the last one.
-    fn go_on(mut self) -> Result<(Vec<u8>, Option<Self>), Broken> {
+impl Source for Writer {
+    fn go_on(mut self) -> Result<(Chunks, Option<Self>), Broken> {
         let mut context = Context::from_waker(Waker::noop());
         match self.rest.as_mut().poll(&mut context) {
-            Poll::Ready(last) => Ok((last, None)),
+            Poll::Ready(last) => Ok((Chunks::of(last), None)),
             Poll::Pending => match self.flow.take() {
-                Some(piece) => Ok((piece, Some(self))),
+                Some(piece) => Ok((Chunks::of(piece), Some(self))),
                 None => Err(Broken),
             },
         }

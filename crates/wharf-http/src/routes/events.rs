@@ -14,7 +14,7 @@ use crate::answer::{respond, status};
 use crate::routes::notices::NoticeTexts;
 use crate::service::Service;
 use crate::transport::access::AccessControl;
-use crate::transport::chunks::{NextPart, PartSource, ResponseBody};
+use crate::transport::chunks::{Chunks, NextPart, PartSource, ResponseBody};
 use crate::transport::entry_point::EntryPoint;
 
 /// `GET /api/v1/events`.
@@ -103,7 +103,7 @@ impl Reader {
     fn next(self) -> NextPart {
         Box::pin(async move {
             let (text, reader) = self.text().await?;
-            Some(Ok((text, PartSource::new(|| reader.next()))))
+            Some(Ok((Chunks::of(text), PartSource::new(|| reader.next()))))
         })
     }
 

@@ -77,16 +77,27 @@ impl Asked<'_> {
     /// # Errors
     /// If there is none for whoever asks.
     pub(crate) fn work(&self) -> Result<Work, Refusal> {
-        let place = self.service.scrape_place(self.caller)?;
-        let gone = Arc::clone(&self.sender.presence).gone();
-        let work = Work::new(&self.service.gateway, place, Box::pin(gone));
         // Without a parameter all groups are shown to whoever may see all, and nobody has to choose.
         let chooses = self.query.is_some() || self.caller.scope(Right::Read) != Scope::Everything;
-        Ok(if chooses {
-            work.in_turn(self.caller.client())
+        if chooses {
+            self.long_work()
         } else {
-            work
-        })
+            self.begin_work()
+        }
+    }
+
+    /// A place for work that keeps a processor busy whatever is asked for.
+    ///
+    /// # Errors
+    /// As [`Self::work`].
+    pub(crate) fn long_work(&self) -> Result<Work, Refusal> {
+        Ok(self.begin_work()?.in_turn(self.caller.client()))
+    }
+
+    fn begin_work(&self) -> Result<Work, Refusal> {
+        let place = self.service.scrape_place(self.caller)?;
+        let gone = Arc::clone(&self.sender.presence).gone();
+        Ok(Work::new(&self.service.gateway, place, Box::pin(gone)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `GET /metrics`: what is asked for, who may see it, and what is booked of it. [`wharf_scrape`] makes the body.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,13 +8,14 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Response};
 use wharf_gateway::Right;
 use wharf_model::{Choice, Effort, Exposition, Stopped};
-use wharf_scrape::{Help, Rendered, Wanted};
+use wharf_scrape::{Body, Help, Wanted};
 
+use crate::answer::scraped::{self, Made};
 use crate::answer::status;
 use crate::request::{negotiate, parameters};
 use crate::routes::row::Asked;
 use crate::service::Service;
-use crate::transport::chunks::{Chunks, ResponseBody};
+use crate::transport::chunks::ResponseBody;
 use crate::workers;
 use wharf_gateway::Scraper;
 
@@ -23,41 +25,68 @@ pub(crate) async fn handle(asked: Asked<'_>) -> Response<ResponseBody> {
     let started = Instant::now();
     let (service, headers) = (&asked.service, &asked.headers);
     let wanted = negotiate::wanted(headers, service.settings.routes.openmetrics);
-    let worker = Arc::clone(service);
+    let booking = Booking {
+        service: Arc::clone(service),
+        wanted,
+        user_agent: headers.get(USER_AGENT).cloned(),
+        address: asked.sender.address(),
+    };
     let (query, scope) = (asked.query.map(str::to_owned), asked.caller.scope(Right::Read));
-    let rendered = workers::run_in(asked.work(), move |effort, place| {
+    let client = asked.caller.client();
+    // What is not shared with the store takes as long as it is large.
+    let work = if wanted.is_as_stored() {
+        asked.work()
+    } else {
+        asked.long_work()
+    };
+    let made = workers::run_in(work, move |effort, place| {
+        let service = Arc::clone(&booking.service);
         let selectors = parameters::selectors(query.as_deref(), effort)?;
         // `{}` selects all groups, and the gateway's own metrics belong to none.
         let is_part = !selectors.is_empty();
         let choice = scope.groups().asked(selectors);
-        let rendered = render(&worker, &choice, is_part, wanted, effort)?;
-        worker.gateway.telemetry().record_left_out(rendered.left_out);
-        let body = ResponseBody::from(Chunks::from(rendered.parts)).holding(place);
-        Ok((body, rendered.recompressed))
+        let body = begin(&service, &choice, is_part, wanted, effort)?;
+        let whole_bodies = (&service.whole_bodies, &client);
+        let made = scraped::make(body, whole_bodies, (started, effort), move |made| {
+            booking.book(made)
+        });
+        Ok(made?.holding(place))
     });
-    let (body, recompressed) = match rendered.await {
-        Ok(rendered) => rendered,
-        Err(refusal) => return status::answer(refusal),
-    };
-    let (duration, bytes) = (started.elapsed(), body.len() as u64);
-    service
-        .gateway
-        .telemetry()
-        .record_scrape(duration, bytes, recompressed);
-    service
-        .gateway
-        .activity()
-        .hour
-        .scrape(bytes, Instant::now(), duration);
-    let user_agent = headers.get(USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
-    service.gateway.activity().scrapers.add(Scraper {
-        format: wanted.format.name(),
-        compression: wanted.compression.name(),
-        bytes,
-        duration,
-        ..Scraper::named(user_agent, asked.sender.address(), service.gateway.now())
-    });
-    respond_with(body, wanted)
+    match made.await {
+        Ok(body) => respond_with(body, wanted),
+        Err(refusal) => status::answer(refusal),
+    }
+}
+
+/// Whoever scrapes, for the books.
+struct Booking {
+    service: Arc<Service>,
+    wanted: Wanted,
+    user_agent: Option<HeaderValue>,
+    address: Option<IpAddr>,
+}
+
+impl Booking {
+    fn book(self, made: Made) {
+        let Made {
+            bytes,
+            duration,
+            recompressed,
+            left_out,
+        } = made;
+        let gateway = &self.service.gateway;
+        gateway.telemetry().record_left_out(left_out);
+        gateway.telemetry().record_scrape(duration, bytes, recompressed);
+        gateway.activity().hour.scrape(bytes, Instant::now(), duration);
+        let user_agent = self.user_agent.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
+        gateway.activity().scrapers.add(Scraper {
+            format: self.wanted.format.name(),
+            compression: self.wanted.compression.name(),
+            bytes,
+            duration,
+            ..Scraper::named(user_agent, self.address, gateway.now())
+        });
+    }
 }
 
 fn respond_with(body: ResponseBody, wanted: Wanted) -> Response<ResponseBody> {
@@ -72,13 +101,14 @@ fn respond_with(body: ResponseBody, wanted: Wanted) -> Response<ResponseBody> {
     response
 }
 
-fn render(
+/// A body of which nothing has been made.
+fn begin(
     service: &Arc<Service>,
     choice: &Choice,
     is_part: bool,
     wanted: Wanted,
     effort: &Effort,
-) -> Result<Rendered, Stopped> {
+) -> Result<Body, Stopped> {
     let mut snapshot = service.gateway.store().snapshot();
     if !choice.is_all() {
         snapshot = snapshot.matching(choice, effort)?;
@@ -88,13 +118,9 @@ fn render(
     } else {
         Exposition::default()
     };
-    Ok(wharf_scrape::render_with_help(
-        &own,
-        &snapshot,
-        wanted,
-        &|help: Help| {
-            let gateway = Arc::clone(&service.gateway);
-            tokio::task::spawn_blocking(move || gateway.telemetry().record_recompressed(help()));
-        },
-    ))
+    let gateway = Arc::clone(&service.gateway);
+    Ok(Body::new(own, snapshot, wanted, move |help: Help| {
+        let gateway = Arc::clone(&gateway);
+        tokio::task::spawn_blocking(move || gateway.telemetry().record_recompressed(help()));
+    }))
 }

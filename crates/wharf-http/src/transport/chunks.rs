@@ -30,6 +30,23 @@ impl Chunks {
             self.parts.push_back(part);
         }
     }
+
+    /// One part.
+    pub(crate) fn of(part: impl Into<Bytes>) -> Self {
+        let mut chunks = Self::default();
+        chunks.push(part.into());
+        chunks
+    }
+
+    /// These parts, which drop this when they have been sent.
+    pub(crate) fn holding(mut self, other: impl Send + Sync + 'static) -> Self {
+        let before = self.held.other.take();
+        self.held.other = Some(match before {
+            None => Box::new(other),
+            Some(before) => Box::new((before, other)),
+        });
+        self
+    }
 }
 
 impl From<Vec<Bytes>> for Chunks {
@@ -95,7 +112,7 @@ impl fmt::Display for Broken {
 impl std::error::Error for Broken {}
 
 /// The next part, and where those after it come from; none at the end.
-pub(crate) type NextPart = Pin<Box<dyn Future<Output = Option<Result<(Bytes, PartSource), Broken>>> + Send>>;
+pub(crate) type NextPart = Pin<Box<dyn Future<Output = Option<Result<(Chunks, PartSource), Broken>>> + Send>>;
 
 /// Where parts come from.
 pub(crate) struct PartSource(Box<dyn FnOnce() -> NextPart + Send>);
@@ -139,15 +156,12 @@ impl PartStream {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunks, Broken>>> {
         self.next.as_mut().poll(cx).map(|part| {
-            let (bytes, source) = match part? {
+            let (chunks, source) = match part? {
                 Ok(part) => part,
                 Err(broken) => return Some(Err(broken)),
             };
             self.next = (source.0)();
-            let mut chunks = Chunks::default();
-            chunks.push(bytes);
-            chunks.held.other = Some(Box::new(Arc::clone(&self.held)));
-            Some(Ok(chunks))
+            Some(Ok(chunks.holding(Arc::clone(&self.held))))
         })
     }
 }
@@ -172,9 +186,7 @@ impl From<Chunks> for ResponseBody {
 
 impl<T: Into<Bytes>> From<T> for ResponseBody {
     fn from(bytes: T) -> Self {
-        let mut chunks = Chunks::default();
-        chunks.push(bytes.into());
-        chunks.into()
+        Chunks::of(bytes).into()
     }
 }
 
@@ -197,8 +209,8 @@ impl ResponseBody {
 
     /// This body, which drops this when it has been sent.
     pub(crate) fn holding(mut self, other: impl Send + Sync + 'static) -> Self {
-        if let Some(data) = &mut self.data {
-            data.held.other = Some(Box::new(other));
+        if let Some(data) = self.data.take() {
+            self.data = Some(data.holding(other));
         } else if let Some(stream) = &mut self.stream {
             stream.hold(|held| held.other = Some(Box::new(other)));
         }

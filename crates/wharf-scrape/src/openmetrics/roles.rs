@@ -6,26 +6,37 @@
 //! are taken loses its type. Histograms and summaries choose first, then infos, then counters.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 
 use wharf_exposition::openmetrics::name_and_type;
 use wharf_model::{Metric, MetricType, Value};
 use wharf_store::{FamilyView, FragmentView};
 
+use crate::metrics::{Whole, metrics_of_fragment};
+use crate::openmetrics::created::LabelHasher;
 use crate::plain::lines_of;
 use crate::shown::Shown;
 
 /// How a family is exposed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Role<'a> {
     /// Under this type, if its values allow that.
     Typed {
         metric_type: MetricType,
-        /// The index of the family that has its `_created` samples.
-        created: Option<usize>,
+        /// The family that has its `_created` samples.
+        created: Option<FamilyView<'a>>,
     },
     /// Under a type without rules.
     Untyped,
     /// It is written together with another one.
+    PartOfAnother,
+}
+
+/// The same in a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Typed(MetricType),
+    Untyped,
     PartOfAnother,
 }
 
@@ -38,30 +49,17 @@ pub(crate) fn without_rules(metric_type: MetricType) -> Option<MetricType> {
     }
 }
 
-/// The roles of all families, in their order.
-pub(crate) struct Roles<'f, 'a> {
-    families: &'f [Shown<'a>],
-    /// Whose name each name of a line is.
-    lines: HashMap<String, usize>,
-    /// What types have taken.
-    taken: HashSet<String>,
-    chosen: Vec<Role>,
+/// The roles of all families, by their index. They are held as long as the body is on its way, so they are small.
+pub(crate) struct Roles<'a> {
+    kinds: Vec<Kind>,
+    /// The families that have `_created` samples of others, by the index of those.
+    created: HashMap<usize, FamilyView<'a>>,
 }
 
-impl<'f, 'a> Roles<'f, 'a> {
-    pub(crate) fn of(families: &'f [Shown<'a>]) -> Self {
-        let mut lines = HashMap::new();
-        for (index, family) in families.iter().enumerate() {
-            for (name, _) in lines_of(&family.name, family.metric_type) {
-                lines.insert(name, index);
-            }
-        }
-        let mut roles = Self {
-            families,
-            lines,
-            taken: HashSet::new(),
-            chosen: vec![Role::Untyped; families.len()],
-        };
+impl<'a> Roles<'a> {
+    /// Those of these families.
+    pub(crate) fn of(families: &[Shown<'a>]) -> Self {
+        let mut choosing = Choosing::among(families);
         let types: Vec<_> = families.iter().map(type_of).collect();
         let rank = |metric_type| match metric_type {
             MetricType::Histogram | MetricType::GaugeHistogram | MetricType::Summary => 0,
@@ -72,19 +70,60 @@ impl<'f, 'a> Roles<'f, 'a> {
         for round in 0..=3 {
             for (index, (family, metric_type)) in families.iter().zip(&types).enumerate() {
                 if rank(*metric_type) == round {
-                    roles.choose(index, family, *metric_type);
+                    choosing.choose(index, family, *metric_type);
                 }
             }
         }
-        roles
+        choosing.chosen
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Role> {
-        self.chosen.iter()
+    /// That of the family at this index.
+    pub(crate) fn get(&self, index: usize) -> Role<'a> {
+        match self.kinds.get(index) {
+            Some(Kind::Typed(metric_type)) => Role::Typed {
+                metric_type: *metric_type,
+                created: self.created.get(&index).copied(),
+            },
+            Some(Kind::PartOfAnother) => Role::PartOfAnother,
+            Some(Kind::Untyped) | None => Role::Untyped,
+        }
+    }
+}
+
+/// Hashes of names, whose key nobody knows, stand for them: of a million two are the same once in ten million scrapes.
+struct Choosing<'f, 'a> {
+    families: &'f [Shown<'a>],
+    hasher: RandomState,
+    /// Whose name each name of a line is.
+    lines: HashMap<u64, usize>,
+    /// What types have taken.
+    taken: HashSet<u64>,
+    chosen: Roles<'a>,
+}
+
+impl<'f, 'a> Choosing<'f, 'a> {
+    fn among(families: &'f [Shown<'a>]) -> Self {
+        let hasher = RandomState::new();
+        let mut lines = HashMap::with_capacity(families.len());
+        for (index, family) in families.iter().enumerate() {
+            for (name, _) in lines_of(&family.name, family.metric_type) {
+                lines.insert(hasher.hash_one(name.as_str()), index);
+            }
+        }
+        Self {
+            families,
+            hasher,
+            lines,
+            taken: HashSet::new(),
+            chosen: Roles {
+                kinds: vec![Kind::Untyped; families.len()],
+                created: HashMap::new(),
+            },
+        }
     }
 
-    fn choose(&mut self, index: usize, family: &Shown<'_>, metric_type: MetricType) {
-        if self.chosen.get(index) == Some(&Role::PartOfAnother) {
+    fn choose(&mut self, index: usize, family: &Shown<'a>, metric_type: MetricType) {
+        if self.chosen.kinds.get(index) == Some(&Kind::PartOfAnother) {
             return;
         }
         let (short, typed) = name_and_type(&family.name, metric_type);
@@ -102,43 +141,45 @@ impl<'f, 'a> Roles<'f, 'a> {
         };
         let mut created = None;
         for name in &further {
-            let other = self.lines.get(name).copied();
-            if other.is_some() && *name == created_name && self.can_absorb(family, other) {
-                created = other;
-            } else if other.is_some() || self.taken.contains(name) {
+            let hash = self.hasher.hash_one(name.as_str());
+            let other = self.lines.get(&hash).copied();
+            let absorbed = other
+                .filter(|_| *name == created_name)
+                .and_then(|other| Some((other, self.absorbed(family, other)?)));
+            if absorbed.is_some() {
+                created = absorbed;
+            } else if other.is_some() || self.taken.contains(&hash) {
                 return;
             }
         }
-        self.taken.extend(further);
-        if let Some(role) = created.and_then(|created| self.chosen.get_mut(created)) {
-            *role = Role::PartOfAnother;
+        let hashes = further.iter().map(|name| self.hasher.hash_one(name.as_str()));
+        self.taken.extend(hashes);
+        let Roles {
+            kinds,
+            created: by_index,
+        } = &mut self.chosen;
+        if let Some((other, view)) = created {
+            if let Some(kind) = kinds.get_mut(other) {
+                *kind = Kind::PartOfAnother;
+            }
+            by_index.insert(index, view);
         }
-        if let Some(role) = self.chosen.get_mut(index) {
-            *role = Role::Typed {
-                metric_type: typed,
-                created,
-            };
+        if let Some(kind) = kinds.get_mut(index) {
+            *kind = Kind::Typed(typed);
         }
     }
 
-    /// Whether the family at `index` is one of plain numbers, each of which says when a metric of `family` was created.
-    fn can_absorb(&self, family: &Shown<'_>, index: Option<usize>) -> bool {
-        let Some(created) = index.and_then(|index| self.families.get(index)) else {
-            return false;
-        };
-        if without_rules(created.metric_type).is_none() {
-            return false;
-        }
-        let (Some(family), Some(created)) = (family.alone(), created.alone()) else {
-            return false;
-        };
+    /// The family at `index`, if it is one of plain numbers, each of which says when a metric of `family` was created.
+    fn absorbed(&self, family: &Shown<'a>, index: usize) -> Option<FamilyView<'a>> {
+        let created = self.families.get(index)?;
+        without_rules(created.metric_type)?;
+        let (family, created) = (family.alone()?, created.alone()?);
         match (family.pushed, created.pushed, created.own) {
-            (Some(family), Some(created), None) => stand_together(family, created),
-            _ => false,
+            (Some(family), Some(created), None) => stand_together(family, created).then_some(created),
+            _ => None,
         }
     }
 }
-
 /// Groups may disagree on gauge, info and state set. Only if all say so are the metrics what the latter two have to be.
 fn type_of(family: &Shown<'_>) -> MetricType {
     let is_strict = matches!(family.metric_type, MetricType::Info | MetricType::StateSet);
@@ -162,21 +203,27 @@ fn stand_together(family: FamilyView<'_>, created: FamilyView<'_>) -> bool {
         let fragment = fragments
             .peek()
             .filter(|fragment| fragment.key() == created.key());
-        fragment.is_some_and(|fragment| belongs_to(&created, fragment))
+        fragment.is_some_and(|fragment| belongs_to(created, *fragment))
     })
 }
 
-fn belongs_to(created: &FragmentView<'_>, fragment: &FragmentView<'_>) -> bool {
-    fragment.decode(|exposition, family| {
-        let labels = family
-            .metrics
-            .iter()
-            .map(|metric| exposition.labels(metric.labels).collect::<Vec<_>>());
-        let labels: HashSet<_> = labels.collect();
-        created.decode(|exposition, family| {
+fn belongs_to(created: FragmentView<'_>, fragment: FragmentView<'_>) -> bool {
+    let hasher = LabelHasher::default();
+    let mut found = HashSet::new();
+    for metrics in metrics_of_fragment(fragment, Whole::SMALL) {
+        metrics.read(|exposition, family| {
+            let labels = family
+                .metrics
+                .iter()
+                .map(|metric| exposition.labels(metric.labels));
+            found.extend(labels.map(|labels| hasher.hash(labels)));
+        });
+    }
+    metrics_of_fragment(created, Whole::SMALL).all(|metrics| {
+        metrics.read(|exposition, family| {
             let mut metrics = family.metrics.iter();
             metrics.all(|metric| {
-                is_time(metric) && labels.contains(&exposition.labels(metric.labels).collect::<Vec<_>>())
+                is_time(metric) && found.contains(&hasher.hash(exposition.labels(metric.labels)))
             })
         })
     })

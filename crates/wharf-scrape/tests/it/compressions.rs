@@ -72,7 +72,8 @@ proptest! {
     }
 }
 
-fn pushes() -> impl Strategy<Value = Vec<(u8, String)>> {
+/// What some jobs push.
+pub(crate) fn pushes() -> impl Strategy<Value = Vec<(u8, String)>> {
     prop::collection::vec((0..4_u8, body()), 0..4)
 }
 

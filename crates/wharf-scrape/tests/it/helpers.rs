@@ -1,5 +1,6 @@
-use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use wharf_model::Exposition;
@@ -31,7 +32,7 @@ fn alone() -> Vec<u8> {
     joined(&render(&Exposition::default(), &filled().snapshot(), GZIP))
 }
 
-fn helped(call: &dyn Fn(Help)) -> (Vec<u8>, u64) {
+fn helped(call: &(dyn Fn(Help) + Sync)) -> (Vec<u8>, u64) {
     let rendered = render_with_help(&Exposition::default(), &filled().snapshot(), GZIP, call);
     (joined(&rendered), rendered.recompressed)
 }
@@ -53,26 +54,30 @@ fn the_body_is_the_same_whenever_the_help_comes() {
     assert!(body == alone);
     leaves(compressed, 0);
     // Before the scrape goes on: it finds everything done.
-    let by_helpers = Cell::new(0);
-    let (body, compressed) = helped(&|help| by_helpers.set(by_helpers.get() + help()));
+    let by_helpers = AtomicU64::new(0);
+    let (body, compressed) = helped(&|help| {
+        by_helpers.fetch_add(help(), Ordering::Relaxed);
+    });
     assert!(body == alone);
-    leaves(compressed, by_helpers.get());
-    assert_eq!(by_helpers.get() > 0, has_processors());
+    let by_helpers = by_helpers.into_inner();
+    leaves(compressed, by_helpers);
+    assert_eq!(by_helpers > 0, has_processors());
     // When it is over: there is nothing left to do.
-    let late = RefCell::new(Vec::new());
-    let (body, compressed) = helped(&|help| late.borrow_mut().push(help));
+    let late = Mutex::new(Vec::new());
+    let (body, compressed) = helped(&|help| late.lock().unwrap().push(help));
     assert!(body == alone);
-    leaves(compressed, late.take().into_iter().map(|help| help()).sum());
+    let late = late.into_inner().unwrap();
+    leaves(compressed, late.into_iter().map(|help| help()).sum());
 }
 
 #[test]
 fn the_body_is_the_same_when_helpers_work_beside_the_scrape() {
     let alone = alone();
     for _ in 0..10 {
-        let threads = RefCell::new(Vec::new());
-        let (body, _) = helped(&|help| threads.borrow_mut().push(thread::spawn(help)));
+        let threads = Mutex::new(Vec::new());
+        let (body, _) = helped(&|help| threads.lock().unwrap().push(thread::spawn(help)));
         assert!(body == alone);
-        for thread in threads.take() {
+        for thread in threads.into_inner().unwrap() {
             thread.join().unwrap();
         }
     }

@@ -7,6 +7,7 @@ mod formats;
 mod helpers;
 mod mended;
 mod order;
+mod pieces;
 mod strict;
 
 use std::io::Read;

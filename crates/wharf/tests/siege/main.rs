@@ -2,12 +2,14 @@
 //! honest clients beside them: who pushes, who scrapes, who asks whether it lives.
 //!
 //! What has to hold: the process lives, its memory stays below a gibibyte, honest clients at an address of their own get the
-//! right answers, and in time. `cargo xtask soak --hostile --minutes N` runs it with a release build.
+//! right answers, and in time. `cargo xtask soak --hostile --minutes N` runs it with a release build. `WHARF_SIEGE_ONLY` has
+//! parts of the names of attacks, with commas between them: others are left out.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod attacks;
 mod honest;
+mod kinds;
 mod stored;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,11 +42,17 @@ fn honest_clients_are_served_among_hostile_ones() {
     let folder = tempfile::tempdir().unwrap();
     let mut gateway = Spawn::wharf(WHARF)
         .arg(format!("--storage.path={}", folder.path().join("data").display()))
+        // Routes and formats, not limits.
+        .args(["--web.enable-admin-api", "--web.enable-openmetrics"])
         .start();
     stored::fill(&gateway);
     eprintln!("{} MiB at rest", gateway.peak_memory_bytes() >> 20);
 
-    let attacks = Attack::all();
+    let mut attacks = kinds::all();
+    if let Some(only) = peers::setting("WHARF_SIEGE_ONLY") {
+        attacks.retain(|attack| only.split(',').any(|part| attack.name.contains(part)));
+    }
+    assert!(!attacks.is_empty(), "no attack is called so");
     let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(0));
     let mut all = Answers::default();
     let mut rounds = 0;
