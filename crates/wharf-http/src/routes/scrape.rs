@@ -48,7 +48,7 @@ pub(crate) async fn handle(asked: Asked<'_>) -> Response<ResponseBody> {
         let body = begin(&service, &choice, is_part, wanted, effort)?;
         let whole_bodies = (&service.whole_bodies, &client);
         let made = scraped::make(body, whole_bodies, (started, effort), move |made| {
-            booking.book(made)
+            booking.book(made);
         });
         Ok(made?.holding(place))
     });

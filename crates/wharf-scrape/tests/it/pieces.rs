@@ -176,9 +176,10 @@ fn no_more_is_held_than_there_is_room_for_and_what_cannot_be_made_alone() {
         "a",
         &decoded(&(numbers("", "m", 20_000) + &histograms("h", 5000))),
     );
-    let families: String = (0..3000)
-        .map(|n| format!("# HELP f{n} Some help.\nf{n} {n}\n"))
-        .collect();
+    let mut families = String::new();
+    for n in 0..3000 {
+        write!(families, "# HELP f{n} Some help.\nf{n} {n}\n").unwrap();
+    }
     put(&store, "b", &decoded(&families));
     let snapshot = store.snapshot();
     for format in FORMATS {
@@ -197,7 +198,11 @@ fn no_more_is_held_than_there_is_room_for_and_what_cannot_be_made_alone() {
                 assert!(made < 4 * ROOM, "{wanted:?}: {made}");
                 pieces += 1;
             }
-            assert!(pieces > 1, "{wanted:?}: {pieces}");
+            // With gzip it may be less than there is room for.
+            assert!(
+                pieces > 1 || compression == Compression::Gzip,
+                "{wanted:?}: {pieces}"
+            );
         }
     }
 }
