@@ -253,7 +253,9 @@ mod tests {
     fn a_push_gets_what_one_may_have_and_gives_it_back() {
         let (memory, client) = (memory(64 * MIB, 8 * MIB), client("a"));
         let limit_bytes = 8 * MIB;
-        let (taken, held) = memory.lend_for(&client, &Effort::unlimited(), |meter| [meter.take(8 * MIB), meter.take(1)]);
+        let (taken, held) = memory.lend_for(&client, &Effort::unlimited(), |meter| {
+            [meter.take(8 * MIB), meter.take(1)]
+        });
         assert_eq!(taken, [Ok(()), Err(Denied::Own { limit_bytes })]);
         assert_eq!(memory.in_use(), 8 * MIB - ALLOWANCE);
         drop(held);

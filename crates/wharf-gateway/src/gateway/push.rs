@@ -73,6 +73,7 @@ impl Admission {
             Err(refusal) => Stored {
                 outcome: Err(refusal),
                 content: self.pushed.content,
+                dropped: 0,
             },
         };
         let (stored, held) = self.gateway.memory.lend_for(&self.caller.client(), effort, store);

@@ -126,7 +126,7 @@ async fn push_many(
 ) -> Result<(), Refusal> {
     let source = source(gateway, Input::Many);
     let admission = gateway.admit_many(caller, source, || Ok(push.wish()))?;
-    let pending = admission.push(&by_job(partial), |_| Ok(labelled(push)));
+    let pending = admission.push(&by_job(partial), &Effort::unlimited(), |_| Ok(labelled(push)));
     let outcome = pending.settle().await?;
     match outcome.refused.into_iter().next() {
         Some((_, refusal)) => Err(refusal),
@@ -144,7 +144,7 @@ pub(crate) fn by_job(partial: bool) -> Grouping {
 fn push_many_and_leave(gateway: &Arc<Gateway>, caller: &Caller, push: Push<'_>, partial: bool) {
     let source = source(gateway, Input::Many);
     if let Ok(admission) = gateway.admit_many(caller, source, || Ok(push.wish())) {
-        drop(admission.push(&by_job(partial), |_| Ok(labelled(push))));
+        drop(admission.push(&by_job(partial), &Effort::unlimited(), |_| Ok(labelled(push))));
     }
 }
 

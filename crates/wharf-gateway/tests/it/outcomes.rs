@@ -132,7 +132,7 @@ async fn of_many_groups_those_are_stored_that_can_be_and_each_is_booked() {
     );
     let source = source(&world.gateway, Input::Many);
     let admission = world.gateway.admit_many(&anybody(), source, || Ok(PUT)).unwrap();
-    let pending = admission.push(&by_job(true), |_| Ok(&body));
+    let pending = admission.push(&by_job(true), &Effort::unlimited(), |_| Ok(&body));
     let outcome = pending.settle().await.unwrap();
     let refused: Vec<_> = outcome.refused.iter().map(|(key, _)| key.job()).collect();
     assert_eq!((outcome.stored, refused), (3, vec!["b"]));

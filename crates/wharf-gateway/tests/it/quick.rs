@@ -1,8 +1,8 @@
 //! Which pushes are dealt with on a thread that others wait for: those that are quick, whatever was sent.
 
 use wharf_gateway::{Admission, Input, Policy, Settings, Settled, Wish};
-use wharf_model::{Effort, GroupingKey};
 use wharf_model::name::NameRule;
+use wharf_model::{Effort, GroupingKey};
 use wharf_relabel::{Action, Rule, RuleSource};
 use wharf_store::PushMode;
 

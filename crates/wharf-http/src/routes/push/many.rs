@@ -128,7 +128,9 @@ async fn push(
     let run = tokio::task::spawn_blocking(move || {
         // It ends before the disk is waited for.
         let _turn = turn;
-        admission.push(&grouping, &effort, |memory| received.expand(&worker.bodies, memory))
+        admission.push(&grouping, &effort, |memory| {
+            received.expand(&worker.bodies, memory)
+        })
     });
     match run.await {
         Ok(pending) => pending.settle().await,
