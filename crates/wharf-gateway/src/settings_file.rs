@@ -13,6 +13,8 @@ pub struct Condition {
     pub path: String,
     /// How many users are in force; none if no settings are.
     pub users: Option<usize>,
+    /// When the first of the server's certificates ends, in seconds since the Unix epoch; none without TLS.
+    pub certificate_expiry_seconds: Option<i64>,
     /// When it, or a file that it names, was read last because it had changed.
     pub read_at: UnixNanos,
     /// What of it cannot be used; nothing: all is in force that the file says.

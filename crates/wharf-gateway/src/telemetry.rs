@@ -55,7 +55,7 @@ pub struct Telemetry {
     gone: Gone,
 }
 
-static RESERVED: [ReservedFamily; 54] = [
+static RESERVED: [ReservedFamily; 55] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -108,6 +108,7 @@ static RESERVED: [ReservedFamily; 54] = [
     stored::SERIES,
     stored::DURABLE,
     stored::STORED_BYTES,
+    files::CERTIFICATE_EXPIRY,
     files::WEB_CONFIG_IN_FORCE,
     files::WEB_CONFIG_USERS,
 ];

@@ -14,6 +14,7 @@ mod families;
 pub mod gateway;
 mod get;
 mod group;
+mod healthy;
 mod help;
 mod import;
 mod ledger;
@@ -38,7 +39,7 @@ use clap::CommandFactory as _;
 pub use self::tool::Tool;
 
 /// All tools, in the order of the help.
-pub static TOOLS: [Tool; 16] = [
+pub static TOOLS: [Tool; 17] = [
     Tool {
         name: "run",
         about: "Run a command and push how that went.",
@@ -86,6 +87,12 @@ pub static TOOLS: [Tool; 16] = [
         about: "Watch a gateway.",
         run: top::run,
         command: top::Arguments::command,
+    },
+    Tool {
+        name: "healthy",
+        about: "Say by the exit code whether a gateway is ready, for probes.",
+        run: healthy::run,
+        command: healthy::Arguments::command,
     },
     Tool {
         name: "import",

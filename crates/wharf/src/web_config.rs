@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use wharf_gateway::Condition;
+use wharf_http::tls::Tls;
 use wharf_http::{Access, AccessControl, AccessSource, Fixed};
 use wharf_store::{Clock, SystemClock, UnixNanos};
 
@@ -108,10 +109,12 @@ impl AccessSource for WebConfig {
 
     fn condition(&self) -> Condition {
         let state = self.state();
+        let tls = state.access.as_ref().and_then(|access| access.tls.as_ref());
         Condition {
             flag: self.flag.clone(),
             path: self.path.display().to_string(),
             users: state.access.as_ref().map(|access| access.users.len()),
+            certificate_expiry_seconds: tls.map(Tls::expiry_seconds),
             read_at: state.read_at,
             problems: state.problems.iter().map(ToString::to_string).collect(),
         }

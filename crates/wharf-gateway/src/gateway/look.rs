@@ -13,6 +13,7 @@ impl Gateway {
         let conditions = self.settings_files.iter().map(|file| file.condition());
         let web_configs = conditions.map(|condition| WebConfigGauge {
             users: condition.users.map(|users| users as u64),
+            certificate_expiry_seconds: condition.certificate_expiry_seconds,
             is_in_force: condition.problems.is_empty(),
             flag: condition.flag,
         });

@@ -132,6 +132,12 @@ pub(super) fn truth(is_so: bool) -> f64 {
     if is_so { 1.0 } else { 0.0 }
 }
 
+/// A time as a sample value.
+#[expect(clippy::cast_precision_loss, reason = "no certificate ends so late")]
+pub(super) fn seconds(since_epoch: i64) -> f64 {
+    since_epoch as f64
+}
+
 /// A count as a sample value.
 #[expect(clippy::cast_precision_loss, reason = "samples are doubles")]
 pub(super) fn float(count: u64) -> f64 {

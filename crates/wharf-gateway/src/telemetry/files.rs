@@ -17,6 +17,11 @@ pub(super) const RELOAD_TIME: ReservedFamily = own(
     MetricType::Gauge,
     "Unix time when the configuration file was read last and used.",
 );
+pub(super) const CERTIFICATE_EXPIRY: ReservedFamily = own(
+    "wharf_tls_certificate_expiry_timestamp_seconds",
+    MetricType::Gauge,
+    "Unix time when the first of the certificates ends that the web config file names for the server.",
+);
 pub(super) const WEB_CONFIG_IN_FORCE: ReservedFamily = own(
     "wharf_web_config_in_force",
     MetricType::Gauge,
@@ -45,6 +50,9 @@ pub(super) fn assemble_web_configs(assembly: &mut Assembly, files: &[WebConfigGa
         let metrics = metrics.collect();
         assembly.family(family, metrics);
     };
+    family(CERTIFICATE_EXPIRY, |file| {
+        file.certificate_expiry_seconds.map(assemble::seconds)
+    });
     family(WEB_CONFIG_IN_FORCE, |file| {
         Some(assemble::truth(file.is_in_force))
     });

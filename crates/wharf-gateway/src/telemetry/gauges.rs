@@ -58,6 +58,8 @@ pub struct WebConfigGauge {
     pub flag: String,
     /// How many users there are; none if nothing of the file is in force, and nobody is let in.
     pub users: Option<u64>,
+    /// When the first of the server's certificates ends, in seconds since the Unix epoch; none without TLS.
+    pub certificate_expiry_seconds: Option<i64>,
     /// Whether all is in force that the file and those it names say now.
     pub is_in_force: bool,
 }

@@ -48,6 +48,7 @@ fn web_config(flag: &str, is_in_force: bool) -> WebConfigGauge {
     WebConfigGauge {
         flag: flag.to_owned(),
         users: Some(3),
+        certificate_expiry_seconds: Some(1_767_225_600),
         is_in_force,
     }
 }
@@ -165,6 +166,7 @@ fn own_families_show_store_scrapes_and_refusals() {
             // It cannot be read. No users at all would mean that everybody is let in.
             WebConfigGauge {
                 users: None,
+                certificate_expiry_seconds: None,
                 ..web_config("web.scrape-config-file", false)
             },
         ],
@@ -254,6 +256,9 @@ fn own_families_show_store_scrapes_and_refusals() {
           {} 1.0
         gauge "wharf_stored_bytes"
           {} 4000.0
+        gauge "wharf_tls_certificate_expiry_timestamp_seconds"
+          {flag="web.config.file"} 1767225600.0
+          {flag="web.push-config-file"} 1767225600.0
         gauge "wharf_web_config_in_force"
           {flag="web.config.file"} 1.0
           {flag="web.push-config-file"} 0.0

@@ -91,6 +91,7 @@ impl fmt::Display for TlsVersion {
 pub struct Tls {
     config: Arc<ServerConfig>,
     settings: Arc<TlsSettings>,
+    expiry_seconds: i64,
 }
 
 impl fmt::Debug for Tls {
@@ -131,6 +132,11 @@ impl Tls {
         &self.settings
     }
 
+    /// When the first of the certificates ends that are sent to clients, in seconds since the Unix epoch.
+    pub fn expiry_seconds(&self) -> i64 {
+        self.expiry_seconds
+    }
+
     /// What handshakes work with.
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
@@ -157,7 +163,7 @@ impl TlsSettings {
         let versions = self.versions(&mut provider, &mut left_out)?;
         self.choose_curves(&mut provider, &mut left_out)?;
         let provider = Arc::new(provider);
-        let certified = self.certified_key(&provider)?;
+        let (certified, expiry_seconds) = self.certified_key(&provider)?;
         let clients = self.clients(&provider)?;
         let builder = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&versions)
@@ -175,6 +181,7 @@ impl TlsSettings {
         let tls = Tls {
             config: Arc::new(config),
             settings: Arc::new(self.clone()),
+            expiry_seconds,
         };
         Ok((tls, left_out))
     }
@@ -257,7 +264,8 @@ impl TlsSettings {
         Ok(())
     }
 
-    fn certified_key(&self, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    /// Certificates with their key, and when the first of them ends, in seconds since the Unix epoch.
+    fn certified_key(&self, provider: &CryptoProvider) -> Result<(CertifiedKey, i64), TlsError> {
         let chain = certificates(&self.certificate).map_err(TlsError::Certificate)?;
         let first = chain.first().and_then(|first| Certificate::read(first));
         let Some(first) = first else {
@@ -274,7 +282,10 @@ impl TlsSettings {
         if !matches {
             return Err(TlsError::Mismatch);
         }
-        Ok(CertifiedKey::new(chain, key))
+        let issuers = chain.iter().skip(1);
+        let ends = issuers.filter_map(|issuer| Some(Certificate::read(issuer)?.not_after));
+        let expiry_seconds = ends.fold(first.not_after, i64::min);
+        Ok((CertifiedKey::new(chain, key), expiry_seconds))
     }
 
     fn clients(&self, provider: &Arc<CryptoProvider>) -> Result<Option<Clients>, TlsError> {

@@ -1,7 +1,8 @@
 //! The tools for operators, towards Wharf and the real Pushgateway: `ls`, `get`, `rm`, `wipe`, `top`, `import`,
-//! `export`, `check`, `completions`, `man`.
+//! `export`, `check`, `healthy`, `completions`, `man`.
 
 mod command_line;
+mod healthy;
 mod top;
 
 use std::net::TcpListener;

@@ -21,7 +21,7 @@ pub(super) struct Certificate<'a> {
     pub(super) public_key: &'a [u8],
     /// Seconds since the Unix epoch, both included.
     not_before: i64,
-    not_after: i64,
+    pub(super) not_after: i64,
     /// The contents of the subject's name.
     subject: &'a [u8],
     /// The contents of the extension with alternative names, if there is one.
@@ -266,6 +266,7 @@ mod tests {
             ]
         );
         assert_eq!(certificate.public_key, key.subject_public_key_info());
+        assert_eq!(certificate.not_after, 2_840_140_800);
         // 2001-09-09 and 2060-01-01, at midnight; the first is written with two digits for the year, the second
         // with four.
         for (seconds, is_valid) in [

@@ -425,3 +425,28 @@ fn a_handshake_that_never_comes_holds_up_neither_others_nor_the_end() {
     assert!(!gateway.log().contains("cut off"), "{}", gateway.log());
     drop((silent, halfway));
 }
+
+#[test]
+fn the_scrape_says_when_the_first_certificate_ends() {
+    const NAME: &str = "wharf_tls_certificate_expiry_timestamp_seconds{flag=\"web.config.file\"}";
+    let folder = folder("");
+    let gateway = folder.start(wharf());
+    let expiry = || {
+        let answer = curl(&folder, &gateway, "/metrics", &["--cacert", "authority.crt"]);
+        assert_eq!(answer, answered("2"));
+        let scrape = fs::read_to_string(folder.path().join("answer")).unwrap();
+        let line = scrape.lines().find_map(|line| line.strip_prefix(NAME));
+        line.unwrap_or_default().trim().parse::<f64>().unwrap()
+    };
+    // Certificates made for a test end on 1 January 4096.
+    assert_eq!(expiry(), 67_090_118_400.0);
+    // What is sent along ends before, on 1 January 2001.
+    let server = fs::read_to_string(folder.path().join("server.crt")).unwrap();
+    folder.write(
+        "server.crt",
+        &format!("{server}{}", Certificate::expired("issuer").certificate),
+    );
+    until("the chain is read again", || {
+        (expiry() == 978_307_200.0).then_some(())
+    });
+}
