@@ -7,6 +7,7 @@
 
 mod clients;
 mod documentation;
+mod mixin;
 mod run;
 mod scrapers;
 

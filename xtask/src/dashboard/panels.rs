@@ -1,0 +1,441 @@
+//! The panels, row by row. In a query, `@` stands for the labels of the gateways that are chosen.
+
+/// A headline with panels below it.
+pub(super) struct Row {
+    pub(super) title: &'static str,
+    pub(super) panels: &'static [Panel],
+}
+
+pub(super) struct Panel {
+    pub(super) title: &'static str,
+    pub(super) description: &'static str,
+    pub(super) kind: Kind,
+    /// One of Grafana's names for units.
+    pub(super) unit: &'static str,
+    /// Of 24.
+    pub(super) width: u32,
+    pub(super) queries: &'static [Query],
+}
+
+pub(super) enum Kind {
+    /// A number as it is now, with colours from values on.
+    Number(&'static [(Option<f64>, &'static str)]),
+    /// Several of them.
+    Bars,
+    /// Lines over time.
+    Course,
+}
+
+pub(super) struct Query {
+    pub(super) promql: &'static str,
+    pub(super) legend: &'static str,
+}
+
+const fn query(promql: &'static str, legend: &'static str) -> Query {
+    Query { promql, legend }
+}
+
+const PLAIN: &[(Option<f64>, &str)] = &[(None, "text")];
+/// 1 is good.
+const TRUTH: &[(Option<f64>, &str)] = &[(None, "red"), (Some(1.0), "green")];
+/// 0 is good.
+const NONE_IS_GOOD: &[(Option<f64>, &str)] = &[(None, "green"), (Some(1.0), "orange")];
+
+pub(super) static ROWS: [Row; 6] = [
+    Row {
+        title: "At a glance",
+        panels: &[
+            Panel {
+                title: "Can store",
+                description: "1 while changes can be stored, 0 while the disk takes nothing. Nothing is shown for a gateway that \
+                              keeps everything in memory.",
+                kind: Kind::Number(TRUTH),
+                unit: "none",
+                width: 3,
+                queries: &[query("min(wharf_ledger_up{@})", "")],
+            },
+            Panel {
+                title: "Durable",
+                description: "0 if a gateway keeps pushes in memory only.",
+                kind: Kind::Number(TRUTH),
+                unit: "none",
+                width: 3,
+                queries: &[query("min(wharf_storage_durable{@})", "")],
+            },
+            Panel {
+                title: "Groups",
+                description: "Groups that are stored.",
+                kind: Kind::Number(PLAIN),
+                unit: "short",
+                width: 3,
+                queries: &[query("sum(wharf_groups{@})", "")],
+            },
+            Panel {
+                title: "Series",
+                description: "Series that are stored, without the metrics of the gateway.",
+                kind: Kind::Number(PLAIN),
+                unit: "short",
+                width: 3,
+                queries: &[query("sum(wharf_series{@})", "")],
+            },
+            Panel {
+                title: "Last push refused",
+                description: "Groups, of all gateways, whose last push was refused.",
+                kind: Kind::Number(NONE_IS_GOOD),
+                unit: "short",
+                width: 4,
+                queries: &[query(
+                    "count(push_failure_time_seconds > push_time_seconds) or vector(0)",
+                    "",
+                )],
+            },
+            Panel {
+                title: "Not pushed for a day",
+                description: "Groups, of all gateways, whose last push is more than 26 hours back.",
+                kind: Kind::Number(NONE_IS_GOOD),
+                unit: "short",
+                width: 4,
+                queries: &[query(
+                    "count(time() - (push_time_seconds > 0) > 26 * 3600) or vector(0)",
+                    "",
+                )],
+            },
+            Panel {
+                title: "Version",
+                description: "Which build runs where.",
+                kind: Kind::Number(PLAIN),
+                unit: "none",
+                width: 4,
+                queries: &[query(
+                    "count by (version) (pushgateway_build_info{@})",
+                    "{{version}}",
+                )],
+            },
+        ],
+    },
+    Row {
+        title: "Pushes",
+        panels: &[
+            Panel {
+                title: "Pushes",
+                description: "Pushes that were answered, be it with success or not.",
+                kind: Kind::Course,
+                unit: "reqps",
+                width: 8,
+                queries: &[query(
+                    "sum by (instance, method) (rate(pushgateway_http_push_duration_seconds_count{@}[$__rate_interval]))",
+                    "{{instance}} {{method}}",
+                )],
+            },
+            Panel {
+                title: "Refused pushes",
+                description: "Pushes that were not stored, by reason. docs/refusals.md says what to do about each.",
+                kind: Kind::Course,
+                unit: "reqps",
+                width: 8,
+                queries: &[query(
+                    "sum by (instance, reason) (rate(wharf_pushes_refused_total{@}[$__rate_interval]))",
+                    "{{instance}} {{reason}}",
+                )],
+            },
+            Panel {
+                title: "Time of a push",
+                description: "From its head to its answer, the sync of the disk included.",
+                kind: Kind::Course,
+                unit: "s",
+                width: 8,
+                queries: &[query(
+                    "max by (instance, quantile) (pushgateway_http_push_duration_seconds{@})",
+                    "{{instance}} {{quantile}}",
+                )],
+            },
+            Panel {
+                title: "Size of a push",
+                description: "Bytes of head and body, on average.",
+                kind: Kind::Course,
+                unit: "bytes",
+                width: 8,
+                queries: &[query(
+                    "sum by (instance) (rate(pushgateway_http_push_size_bytes_sum{@}[$__rate_interval])) / sum by (instance) \
+                     (rate(pushgateway_http_push_size_bytes_count{@}[$__rate_interval]))",
+                    "{{instance}}",
+                )],
+            },
+            Panel {
+                title: "Requests by status",
+                description: "All requests but scrapes.",
+                kind: Kind::Course,
+                unit: "reqps",
+                width: 8,
+                queries: &[query(
+                    "sum by (code) (rate(pushgateway_http_requests_total{@}[$__rate_interval]))",
+                    "{{code}}",
+                )],
+            },
+            Panel {
+                title: "Groups that come and go",
+                description: "How many there are, and how many left by themselves or were deleted by selector in the last hour.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[
+                    query("sum by (instance) (wharf_groups{@})", "{{instance}} groups"),
+                    query(
+                        "sum by (instance) (increase(wharf_groups_expired_total{@}[1h]))",
+                        "{{instance}} expired",
+                    ),
+                    query(
+                        "sum by (instance) (increase(wharf_groups_deleted_total{@}[1h]))",
+                        "{{instance}} deleted",
+                    ),
+                ],
+            },
+        ],
+    },
+    Row {
+        title: "Scrapes",
+        panels: &[
+            Panel {
+                title: "Scrapes",
+                description: "Scrapes that were answered.",
+                kind: Kind::Course,
+                unit: "reqps",
+                width: 8,
+                queries: &[query(
+                    "sum by (instance) (rate(wharf_scrapes_total{@}[$__rate_interval]))",
+                    "{{instance}}",
+                )],
+            },
+            Panel {
+                title: "Time to render a scrape",
+                description: "Without the way to the scraper.",
+                kind: Kind::Course,
+                unit: "s",
+                width: 8,
+                queries: &[
+                    query(
+                        "histogram_quantile(0.5, sum by (instance, le) (rate(wharf_scrape_duration_seconds_bucket{@}[$__rate_interval])))",
+                        "{{instance}} p50",
+                    ),
+                    query(
+                        "histogram_quantile(0.99, sum by (instance, le) (rate(wharf_scrape_duration_seconds_bucket{@}[$__rate_interval])))",
+                        "{{instance}} p99",
+                    ),
+                ],
+            },
+            Panel {
+                title: "Size of a scrape",
+                description: "As it was sent, compressed if the scraper asked for it; and the text of all groups.",
+                kind: Kind::Course,
+                unit: "bytes",
+                width: 8,
+                queries: &[
+                    query(
+                        "sum by (instance) (rate(wharf_scrape_size_bytes_sum{@}[$__rate_interval])) / sum by (instance) \
+                         (rate(wharf_scrape_size_bytes_count{@}[$__rate_interval]))",
+                        "{{instance}} sent",
+                    ),
+                    query("sum by (instance) (wharf_stored_bytes{@})", "{{instance}} text"),
+                ],
+            },
+        ],
+    },
+    Row {
+        title: "Storage",
+        panels: &[
+            Panel {
+                title: "Records and syncs",
+                description: "Changes that were written to the log, and how often the disk was asked to keep them. Changes that \
+                              come together share a sync.",
+                kind: Kind::Course,
+                unit: "ops",
+                width: 8,
+                queries: &[
+                    query(
+                        "sum by (instance) (rate(wharf_ledger_records_total{@}[$__rate_interval]))",
+                        "{{instance}} records",
+                    ),
+                    query(
+                        "sum by (instance) (rate(wharf_ledger_syncs_total{@}[$__rate_interval]))",
+                        "{{instance}} syncs",
+                    ),
+                ],
+            },
+            Panel {
+                title: "Time of a sync",
+                description: "On average. Pushes wait for it with --storage.sync=always.",
+                kind: Kind::Course,
+                unit: "s",
+                width: 8,
+                queries: &[query(
+                    "sum by (instance) (rate(wharf_ledger_sync_seconds_total{@}[$__rate_interval])) / sum by (instance) \
+                     (rate(wharf_ledger_syncs_total{@}[$__rate_interval]))",
+                    "{{instance}}",
+                )],
+            },
+            Panel {
+                title: "Failures and checkpoints",
+                description: "In the last hour.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[
+                    query(
+                        "sum by (instance) (increase(wharf_ledger_failures_total{@}[1h]))",
+                        "{{instance}} failures",
+                    ),
+                    query(
+                        "sum by (instance) (increase(wharf_ledger_checkpoints_total{@}[1h]))",
+                        "{{instance}} checkpoints",
+                    ),
+                ],
+            },
+            Panel {
+                title: "Written",
+                description: "Bytes of the log and of checkpoints.",
+                kind: Kind::Course,
+                unit: "Bps",
+                width: 12,
+                queries: &[query(
+                    "sum by (instance) (rate(wharf_ledger_written_bytes_total{@}[$__rate_interval]))",
+                    "{{instance}}",
+                )],
+            },
+            Panel {
+                title: "Log since the last checkpoint",
+                description: "What a start has to read beside the checkpoint.",
+                kind: Kind::Course,
+                unit: "bytes",
+                width: 12,
+                queries: &[query(
+                    "sum by (instance) (wharf_ledger_log_bytes{@})",
+                    "{{instance}}",
+                )],
+            },
+        ],
+    },
+    Row {
+        title: "Limits and load",
+        panels: &[
+            Panel {
+                title: "Quotas in use",
+                description: "The share of each quota of the configuration file that is taken.",
+                kind: Kind::Bars,
+                unit: "percentunit",
+                width: 8,
+                queries: &[query(
+                    "max by (instance, quota, resource) (wharf_quota_used{@} / wharf_quota_limit{@})",
+                    "{{instance}} quota {{quota}}: {{resource}}",
+                )],
+            },
+            Panel {
+                title: "Limits in use",
+                description: "Connections, open files, and memory of pushes that are not stored yet.",
+                kind: Kind::Course,
+                unit: "percentunit",
+                width: 8,
+                queries: &[
+                    query(
+                        "wharf_http_connections{@} / wharf_http_connections_limit{@}",
+                        "{{instance}} connections",
+                    ),
+                    query(
+                        "process_open_fds{@} / process_max_fds{@} and on (job, instance) wharf_groups{@}",
+                        "{{instance}} open files",
+                    ),
+                    query(
+                        "wharf_decoded_bytes{@} / wharf_decoded_bytes_limit{@}",
+                        "{{instance}} memory of pushes",
+                    ),
+                ],
+            },
+            Panel {
+                title: "Under way",
+                description: "Requests being answered, and pushes that wait for their turn.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[
+                    query("wharf_http_requests_in_flight{@}", "{{instance}} requests"),
+                    query("wharf_pushes_waiting{@}", "{{instance}} pushes that wait"),
+                    query("wharf_http_connections{@}", "{{instance}} connections"),
+                ],
+            },
+            Panel {
+                title: "Memory",
+                description: "Of the process.",
+                kind: Kind::Course,
+                unit: "bytes",
+                width: 12,
+                queries: &[query(
+                    "process_resident_memory_bytes{@} and on (job, instance) wharf_groups{@}",
+                    "{{instance}}",
+                )],
+            },
+            Panel {
+                title: "Processor",
+                description: "Seconds a second: 1 is one processor.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 12,
+                queries: &[query(
+                    "rate(process_cpu_seconds_total{@}[$__rate_interval]) and on (job, instance) wharf_groups{@}",
+                    "{{instance}}",
+                )],
+            },
+        ],
+    },
+    Row {
+        title: "Access and settings",
+        panels: &[
+            Panel {
+                title: "Requests turned away",
+                description: "For wrong credentials, their rate, or pages of other sites; and those without the right they need.",
+                kind: Kind::Course,
+                unit: "reqps",
+                width: 12,
+                queries: &[
+                    query(
+                        "sum by (instance, reason) (rate(wharf_http_requests_turned_away_total{@}[$__rate_interval]))",
+                        "{{instance}} {{reason}}",
+                    ),
+                    query(
+                        "sum by (instance, right) (rate(wharf_http_requests_denied_total{@}[$__rate_interval]))",
+                        "{{instance}} no right to {{right}}",
+                    ),
+                ],
+            },
+            Panel {
+                title: "Certificate ends in",
+                description: "The first of those that the web config file names for the server.",
+                kind: Kind::Number(&[
+                    (None, "red"),
+                    (Some(604_800.0), "orange"),
+                    (Some(1_209_600.0), "green"),
+                ]),
+                unit: "s",
+                width: 4,
+                queries: &[query(
+                    "min(wharf_tls_certificate_expiry_timestamp_seconds{@}) - time()",
+                    "",
+                )],
+            },
+            Panel {
+                title: "Rules in force",
+                description: "0 if the configuration file had mistakes when it was read last: the old rules are in force.",
+                kind: Kind::Number(TRUTH),
+                unit: "none",
+                width: 4,
+                queries: &[query("min(wharf_config_last_reload_successful{@})", "")],
+            },
+            Panel {
+                title: "Web config in force",
+                description: "0 if something of a web config file, or of those it names, cannot be used.",
+                kind: Kind::Number(TRUTH),
+                unit: "none",
+                width: 4,
+                queries: &[query("min(wharf_web_config_in_force{@})", "")],
+            },
+        ],
+    },
+];
