@@ -9,8 +9,10 @@
 mod bench;
 mod circles;
 mod crash;
+mod dashboard;
 mod dependencies;
 mod fuzz;
+mod handed_out;
 mod instructions;
 mod interop;
 mod miri;
@@ -19,6 +21,7 @@ mod peers;
 mod shell;
 mod soak;
 mod tidy;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -29,7 +32,7 @@ use crate::shell::Step;
 const HELP: &str = "\
 usage: cargo xtask <command>
 
-  check           lint, test, then count instructions: what CI runs
+  check [--full]  lint, test, then count instructions: what CI runs; with --full, try packages, the image and the chart besides
   lint            format, circles of files, licences, clippy and documentation, each warning an error
   test [ARGS]     bring what the tests need, then `cargo test --workspace ARGS`, where nothing may be skipped
   peers           bring the programs that judge us to target/peers: the real Pushgateway, Prometheus, VictoriaMetrics
@@ -50,7 +53,13 @@ usage: cargo xtask <command>
                   put load and faults on a gateway, and compare what it acknowledges with what it has (1 by default);
                   with --hostile, put honest clients among hostile ones, and see how they are served
   bill            write what the program is made of, with licences and checksums, to target/wharf.cdx.json (CycloneDX)
-  package         build what is handed out: one archive with the program, its documentation, man pages, completions
+  package [--profile NAME | --built SHARED STATIC]
+                  make what is handed out, in target/package: archives, packages for Debian and RPM, an image. The programs
+                  are built with the profile `dist`, or another one, or are there already: one with the C library of the
+                  system, and a static one
+  packaging [--profile NAME | --built SHARED STATIC] [debian] [rpm] [image] [kubernetes]
+                  try what is handed out (all by default), as root: install the packages, run the image, render the chart
+  dashboard       make the dashboard for Grafana from its table of panels
   screenshots     take the pictures of docs/page, of a gateway with two months of batch jobs behind it
   tidy            print the longest files and functions, for a look; never fails
   help            print this
@@ -61,6 +70,8 @@ environment:
   WHARF_CHROMIUM  the browser that opens the page in tests, if it is not the machine's own
   WHARF_INTEROP   folder to build the clients of `interop` in, instead of target/interop
   WHARF_KILLS     how often the process is killed in the test of that
+  WHARF_MAINTAINER
+                  who answers for the packages: `Name <address>`
   WHARF_SEED      repeats the random conversation that a failing test names, or the faults of a soak
 ";
 
@@ -88,6 +99,7 @@ fn run(args: &[String]) -> Result<()> {
         return Ok(());
     }
     match command {
+        "check" => check(args),
         "test" => test(args),
         "fuzz" => fuzz::run(args),
         "bench" => bench::run(args),
@@ -96,18 +108,15 @@ fn run(args: &[String]) -> Result<()> {
         "crash" => crash::run(args),
         "soak" => soak::run(args),
         "interop" => interop::run(args),
+        "package" => package::run(args),
+        "packaging" => handed_out::run(args),
         _ if !args.is_empty() => bail!(
             "expected no arguments after `{command}`, found `{}`\n\n{HELP}",
             args.join(" ")
         ),
-        "check" => {
-            lint()?;
-            test(&[])?;
-            instructions::check()
-        }
         "lint" => lint(),
         "bill" => dependencies::write_bill(&dependencies::target_folder()?.join("wharf.cdx.json")),
-        "package" => package::run(),
+        "dashboard" => dashboard::write(),
         "screenshots" => screenshots(),
         "peers" => peers::bring().map(drop),
         "tidy" => {
@@ -120,6 +129,18 @@ fn run(args: &[String]) -> Result<()> {
         }
         _ => bail!("unknown command `{command}`\n\n{HELP}"),
     }
+}
+
+fn check(args: &[String]) -> Result<()> {
+    let is_full = match args {
+        [] => false,
+        [flag] if flag == "--full" => true,
+        _ => bail!("expected `--full` or nothing, found `{}`", args.join(" ")),
+    };
+    lint()?;
+    test(&[])?;
+    instructions::check()?;
+    if is_full { handed_out::run(&[]) } else { Ok(()) }
 }
 
 fn lint() -> Result<()> {

@@ -1,106 +1,147 @@
-//! `cargo xtask package`: what is handed out, in one archive.
+//! `cargo xtask package`: what is handed out, in `target/package/`.
 //!
 //! ```text
-//! wharf-0.1.0-x86_64-unknown-linux-gnu/
+//! wharf-0.1.0-x86_64-unknown-linux-gnu.tar.gz    needs the C library of the system
+//! wharf-0.1.0-x86_64-unknown-linux-musl.tar.gz   needs nothing
 //!   wharf  README.md  LICENSE  CHANGELOG.md  wharf.cdx.json
 //!   docs/            as in the sources
 //!   man/man1/        the pages of `wharf man`
 //!   completions/     wharf.bash, _wharf, wharf.fish
+//! wharf_0.1.0-1_amd64.deb, wharf-pushgateway_0.1.0-1_amd64.deb, wharf-0.1.0-1.x86_64.rpm
+//! wharf-0.1.0-image.tar                          the image, as an OCI archive that `docker load` reads as well
+//! image/                                         what packaging/container/Dockerfile is built from
+//! SHA256SUMS
 //! ```
 //!
-//! The same commit makes the same archive, bit for bit, wherever it is built: neither the folders of who builds nor the
+//! The same commit makes the same archives and the same image, bit for bit, wherever it is built: neither the folders of who builds nor the
 //! branch get into the program, and the order, the times, the owners and the permissions of files are always the same. What has
 //! to be equal are the tools: rustc, the C compiler and the linker.
 
-use std::ffi::OsString;
+mod archive;
+mod build;
+mod contents;
+mod image;
+mod native;
+
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
+use self::build::Build;
+pub(crate) use self::build::Source;
+use self::contents::Contents;
 use crate::dependencies;
-use crate::shell::{Step, root};
+use crate::shell::Step;
 
-/// Completion scripts under the names that the shells look for.
-const COMPLETIONS: [(&str, &str); 3] = [("bash", "wharf.bash"), ("zsh", "_wharf"), ("fish", "wharf.fish")];
+/// What was made.
+#[derive(Debug)]
+pub(crate) struct Packages {
+    pub(crate) archives: Vec<PathBuf>,
+    pub(crate) debian: PathBuf,
+    /// The one in the place of Debian's `prometheus-pushgateway`.
+    pub(crate) debian_pushgateway: PathBuf,
+    pub(crate) rpm: PathBuf,
+    /// The image as an archive.
+    pub(crate) image: PathBuf,
+    /// The same unpacked: the layout, and what a Dockerfile is built from.
+    pub(crate) image_layout: PathBuf,
+    pub(crate) image_context: PathBuf,
+    build: Build,
+    contents: Contents,
+}
 
-pub(crate) fn run() -> Result<()> {
-    build()?;
-    let host = dependencies::host()?;
-    let name = format!("wharf-{}-{host}", env!("CARGO_PKG_VERSION"));
-    let target = dependencies::target_folder()?;
-    let folder = target.join("package").join(&name);
+impl Packages {
+    /// The Debian package `wharf` once more, as if it were of a later version.
+    pub(crate) fn newer_debian(&self) -> Result<PathBuf> {
+        native::newer_debian(&folder()?, &self.build, &self.contents)
+    }
+}
+
+/// `[--profile NAME | --built SHARED STATIC]`
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let (source, rest) = Source::from_args(args);
+    ensure!(
+        rest.is_empty(),
+        "expected no more arguments, found `{}`",
+        rest.join(" ")
+    );
+    make(source).map(drop)
+}
+
+/// Makes everything that the program is handed out as.
+pub(crate) fn make(source: Source<'_>) -> Result<Packages> {
+    let folder = folder()?;
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
     }
-    let wharf = folder.join("wharf");
     create(&folder)?;
-    copy(&target.join("dist/wharf"), &wharf)?;
-    for file in ["README.md", "LICENSE", "CHANGELOG.md"] {
-        copy(&root().join(file), &folder.join(file))?;
-    }
-    dependencies::write_bill(&folder.join("wharf.cdx.json"))?;
-    Step::new("cp", &["-r", "docs"]).args([&folder]).run()?;
+    let [shared, alone] = Build::both(source)?;
+    let archives = vec![archive::make(&folder, &shared)?, archive::make(&folder, &alone)?];
+    let contents = Contents::write(&folder.join("contents"), &shared)?;
+    let [debian, debian_pushgateway, rpm] = native::make(&folder, &shared, &contents)?;
+    let image = image::make(&folder, &alone)?;
+    let packages = Packages {
+        archives,
+        debian,
+        debian_pushgateway,
+        rpm,
+        image,
+        image_layout: folder.join("image/layout"),
+        image_context: folder.join("image"),
+        build: shared,
+        contents,
+    };
+    write_checksums(&folder, &packages)?;
+    Ok(packages)
+}
 
-    let pages = folder.join("man/man1");
-    create(&pages)?;
-    Step::new(&wharf, &["man", "--out"]).args([&pages]).run()?;
-    let scripts = folder.join("completions");
-    create(&scripts)?;
-    for (shell, file) in COMPLETIONS {
-        let script = Step::new(&wharf, &["completions", shell]).output();
-        let script = script.with_context(|| format!("make the completions for {shell}"))?;
-        fs::write(scripts.join(file), script).with_context(|| format!("write {file}"))?;
-    }
+/// Where it all is put.
+pub(crate) fn folder() -> Result<PathBuf> {
+    Ok(dependencies::target_folder()?.join("package"))
+}
 
-    let archive = format!("{name}.tar.gz");
+fn write_checksums(folder: &Path, packages: &Packages) -> Result<()> {
+    let others = [
+        &packages.debian,
+        &packages.debian_pushgateway,
+        &packages.rpm,
+        &packages.image,
+    ];
+    let files = packages.archives.iter().chain(others);
+    let names = files.filter_map(|file| file.file_name());
+    let sums = Step::new("sha256sum", &[]).args(names).folder(folder).output();
+    let sums = sums.context("reckon checksums")?;
+    eprint!("{sums}");
+    fs::write(folder.join("SHA256SUMS"), sums).context("write SHA256SUMS")
+}
+
+/// The SHA-256 of a file, in hexadecimal digits.
+fn checksum(file: &Path) -> Result<String> {
+    let sum = Step::new("sha256sum", &["--"]).args([file]).output();
+    let sum = sum.and_then(|sum| Some(sum.split(' ').next()?.to_owned()));
+    sum.with_context(|| format!("reckon the checksum of {}", file.display()))
+}
+
+/// Seconds from 1970 to the commit that is built: the time of what is built, whenever that is.
+fn commit_seconds() -> Result<String> {
+    let time = Step::new("git", &["log", "-1", "--format=%ct"]).output();
+    Ok(time.context("ask git for the last commit")?.trim().to_owned())
+}
+
+/// `tar` with nothing of who runs it.
+fn tar(owner: u32) -> Step {
     Step::new(
         "tar",
         &[
             "--sort=name",
             "--mtime=@0",
-            "--owner=0",
-            "--group=0",
             "--numeric-owner",
             "--mode=u=rwX,go=rX",
             "--format=gnu",
         ],
     )
-    .args(["--use-compress-program=gzip -n", "-cf", &archive, &name])
-    .folder(&target.join("package"))
-    .run()?;
-    let archive = target.join("package").join(archive);
-    Step::new("sha256sum", &[]).args([&archive]).run()
-}
-
-/// Builds the program with other names in the place of folders, which would else end up in the messages of panics.
-fn build() -> Result<()> {
-    let changes = Step::new("git", &["status", "--porcelain"]).output();
-    if changes.is_some_and(|changes| !changes.is_empty()) {
-        eprintln!("warning: there are changes that are not committed; nobody can build the same");
-    }
-    let libraries = dependencies::libraries_folder()?;
-    let target = dependencies::target_folder()?;
-    let names = [(target.as_path(), "/target"), (&libraries, "/crates")];
-    let rust = names.map(|(folder, name)| renamed("--remap-path-prefix=", folder, name));
-    let [_, c] = names.map(|(folder, name)| renamed("-ffile-prefix-map=", folder, name));
-    Step::cargo(&["build", "--profile", "dist", "--locked", "--package", "wharf"])
-        .env("CARGO_ENCODED_RUSTFLAGS", rust.join("\u{1f}".as_ref()))
-        .env("CFLAGS", c)
-        // What C libraries take for the time of the build.
-        .env("SOURCE_DATE_EPOCH", "0")
-        // A commit may be on many branches. Releases of the Pushgateway say this, too.
-        .env("WHARF_BUILD_BRANCH", "HEAD")
-        .run()
-}
-
-/// `OPTION FOLDER=NAME`, in one word.
-fn renamed(option: &str, folder: &Path, name: &str) -> OsString {
-    let mut flag = OsString::from(option);
-    flag.push(folder);
-    flag.push("=");
-    flag.push(name);
-    flag
+    .args([format!("--owner={owner}"), format!("--group={owner}")])
 }
 
 fn create(folder: &Path) -> Result<()> {
@@ -110,4 +151,8 @@ fn create(folder: &Path) -> Result<()> {
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to).with_context(|| format!("copy {} to {}", from.display(), to.display()))?;
     Ok(())
+}
+
+fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }

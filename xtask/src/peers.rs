@@ -127,6 +127,26 @@ pub(crate) fn bring_for_instructions() -> Result<()> {
     install(&[("callgrind_control", &["--version"], "valgrind")])
 }
 
+/// Installs the compiler for C programs that need nothing of the system.
+pub(crate) fn bring_for_static_builds() -> Result<()> {
+    install(&[("musl-gcc", &["--version"], "musl-tools")])
+}
+
+/// Installs what tries packages and images, and what judges them.
+pub(crate) fn bring_for_packages() -> Result<()> {
+    install(&[
+        ("buildah", &["--version"], "buildah"),
+        ("lintian", &["--version"], "lintian"),
+        ("mmdebstrap", &["--version"], "mmdebstrap"),
+        ("rpm", &["--version"], "rpm"),
+        ("rpmlint", &["--version"], "rpmlint"),
+        ("setpriv", &["--version"], "util-linux"),
+        ("skopeo", &["--version"], "skopeo"),
+        ("systemd-analyze", &["--version"], "systemd"),
+        ("umoci", &["--version"], "umoci"),
+    ])
+}
+
 fn install(tools: &[Tool]) -> Result<()> {
     let missing: Vec<_> = tools
         .iter()

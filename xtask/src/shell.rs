@@ -88,7 +88,8 @@ impl Step {
         output.status.success().then_some(text)
     }
 
-    fn line(&self) -> String {
+    /// The command as a person would type it.
+    pub(crate) fn line(&self) -> String {
         let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
         words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
     }

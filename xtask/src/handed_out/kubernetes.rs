@@ -1,0 +1,105 @@
+//! The chart and the manifests: rendered for a matrix of values, and held against the schemas of Kubernetes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::clear;
+use crate::dependencies;
+use crate::shell::{Step, root};
+use crate::tools::{HELM, KUBECONFORM, KUSTOMIZE};
+
+/// A Python package that carries the schemas of Kubernetes, made from its API descriptions.
+const SCHEMAS: &str = "kubernetes-validate==1.37.0";
+/// The versions that the chart is held against.
+const VERSIONS: [&str; 3] = ["1.25.0", "1.30.0", "1.37.0"];
+
+pub(super) fn check() -> Result<()> {
+    let helm = HELM.bring()?;
+    let chart = root().join("packaging/helm/wharf");
+    let schemas = schemas()?;
+    let folder = dependencies::target_folder()?.join("kubernetes");
+    clear(&folder)?;
+    fs::create_dir_all(&folder).context("make a folder for manifests")?;
+
+    let mut rendered = Vec::new();
+    for values in values(&chart.join("ci"))? {
+        let lint = Step::new(&helm, &["lint", "--strict", "--quiet", "--values"]);
+        lint.args([&values, &chart]).run()?;
+        let name = values
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let manifest = folder.join(format!("{name}.yaml"));
+        Step::new(
+            &helm,
+            &["template", "wharf", "--namespace=monitoring", "--values"],
+        )
+        .args([&values, &chart])
+        .run_into(&manifest)?;
+        rendered.push(manifest);
+    }
+    for values in values(&chart.join("ci/bad"))? {
+        let step = Step::new(&helm, &["template", "wharf", "--values"]).args([&values, &chart]);
+        ensure!(
+            step.output().is_none(),
+            "{}: expected values that are refused",
+            values.display()
+        );
+    }
+
+    let manifests = root().join("packaging/kubernetes");
+    let base = folder.join("base.yaml");
+    Step::new(KUSTOMIZE.bring()?, &["build"])
+        .args([manifests.join("base")])
+        .run_into(&base)?;
+    rendered.push(base);
+    rendered.extend(values(&manifests)?);
+    for version in VERSIONS {
+        Step::new(
+            KUBECONFORM.bring()?,
+            &["-strict", "-summary", "-ignore-missing-schemas"],
+        )
+        .args(["-kubernetes-version", version, "-schema-location"])
+        .args([schemas.join(
+            "{{ .NormalizedKubernetesVersion }}-local-strict/{{ .ResourceKind }}{{ .KindSuffix }}.json",
+        )])
+        .args(&rendered)
+        .run()?;
+    }
+    Ok(())
+}
+
+/// The YAML files of a folder, in order.
+fn values(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))?;
+    let paths = entries.map(|entry| Ok(entry?.path()));
+    let mut paths = paths.collect::<Result<Vec<_>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    paths.sort();
+    Ok(paths)
+}
+
+/// The folder of the schemas.
+fn schemas() -> Result<PathBuf> {
+    let folder = dependencies::target_folder()?.join("tools/kubernetes-schemas");
+    if !folder.exists() {
+        Step::new(
+            "python3",
+            &[
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                SCHEMAS,
+                "--target",
+            ],
+        )
+        .args([&folder])
+        .run()?;
+    }
+    Ok(folder.join("kubernetes_validate/kubernetes-json-schema"))
+}
