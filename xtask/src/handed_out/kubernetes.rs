@@ -85,7 +85,9 @@ fn values(folder: &Path) -> Result<Vec<PathBuf>> {
 /// The folder of the schemas.
 fn schemas() -> Result<PathBuf> {
     let folder = dependencies::target_folder()?.join("tools/kubernetes-schemas");
-    if !folder.exists() {
+    let schemas = folder.join("kubernetes_validate/kubernetes-json-schema");
+    let stamp = folder.join("ready");
+    if !stamp.exists() {
         Step::new(
             "python3",
             &[
@@ -94,12 +96,17 @@ fn schemas() -> Result<PathBuf> {
                 "install",
                 "--quiet",
                 "--no-deps",
+                "--upgrade",
                 SCHEMAS,
                 "--target",
             ],
         )
         .args([&folder])
         .run()?;
+        // They refer to each other by addresses in the network, which are files beside them.
+        let edit = r#"find . -name '*.json' -exec sed -i -e 's|^  "$id": |  "x-id": |' -e 's|"/api/_definitions.json#|"_definitions.json#|' {} +"#;
+        Step::new("sh", &["-ec", edit]).folder(&schemas).run()?;
+        fs::write(&stamp, "").with_context(|| format!("write {}", stamp.display()))?;
     }
-    Ok(folder.join("kubernetes_validate/kubernetes-json-schema"))
+    Ok(schemas)
 }
