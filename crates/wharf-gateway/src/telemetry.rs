@@ -23,6 +23,7 @@ mod requests;
 mod scrapes;
 mod sketch;
 mod stored;
+mod undo;
 mod window;
 
 use std::time::{Duration, Instant};
@@ -42,6 +43,7 @@ use crate::access::right::Right;
 pub use self::build::BuildLabels;
 pub use self::gauges::{ConfigGauge, MemoryGauge, StoreGauges, WebConfigGauge};
 pub use self::in_flight::InFlight;
+pub use self::undo::Undos;
 
 /// What was counted and measured since the start of the process.
 #[derive(Debug)]
@@ -53,9 +55,10 @@ pub struct Telemetry {
     pushes: Pushes,
     scrapes: Scrapes,
     gone: Gone,
+    undos: Undos,
 }
 
-static RESERVED: [ReservedFamily; 55] = [
+static RESERVED: [ReservedFamily; 61] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -78,6 +81,7 @@ static RESERVED: [ReservedFamily; 55] = [
     stored::GROUPS_DELETED,
     stored::GROUPS_EXPIRED,
     stored::GROUPS_EXPIRING,
+    undo::GROUPS_REMOVED,
     stored::HISTOGRAMS_CONTRADICTING,
     connections::CONNECTIONS,
     connections::CONNECTIONS_GAVE_WAY,
@@ -108,6 +112,11 @@ static RESERVED: [ReservedFamily; 55] = [
     stored::SERIES,
     stored::DURABLE,
     stored::STORED_BYTES,
+    undo::BYTES,
+    undo::FAILURES,
+    undo::GROUPS_RESTORED,
+    undo::REMOVALS,
+    undo::UNDOS,
     files::CERTIFICATE_EXPIRY,
     files::WEB_CONFIG_IN_FORCE,
     files::WEB_CONFIG_USERS,
@@ -134,6 +143,7 @@ impl Telemetry {
             pushes: Pushes::default(),
             scrapes: Scrapes::default(),
             gone: Gone::default(),
+            undos: Undos::default(),
         }
     }
 
@@ -189,6 +199,11 @@ impl Telemetry {
         self.gone.deleted(groups);
     }
 
+    /// Somebody has removed so many groups, or has them back. There must be few different ways of removal.
+    pub fn undos(&self) -> &Undos {
+        &self.undos
+    }
+
     /// So many groups have expired: `gone` altogether, and others but for their push times.
     pub fn record_expired(&self, gone: u64, kept_times: u64) {
         self.gone.expired(gone, kept_times);
@@ -235,6 +250,7 @@ impl Telemetry {
         self.pushes.assemble(&mut assembly, now, gauges.pushes_waiting);
         memory::assemble(&mut assembly, gauges.memory);
         self.gone.assemble(&mut assembly, gauges);
+        self.undos.assemble(&mut assembly, gauges.removed.as_ref());
         if let Some(statistics) = &gauges.ledger {
             ledger::assemble(&mut assembly, statistics);
         }

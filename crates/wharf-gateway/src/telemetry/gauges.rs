@@ -1,11 +1,11 @@
 //! What is at the moment of a scrape, as others say it.
 
-use wharf_store::{UnixNanos, WriterStatistics};
+use wharf_store::{RemovedStatus, UnixNanos, WriterStatistics};
 
 use crate::policy::QuotaGauge;
 
 /// What is at the moment of a scrape: how much the store holds, and whether what was read from files is in force.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct StoreGauges {
     /// Number of groups.
     pub groups: u64,
@@ -21,6 +21,8 @@ pub struct StoreGauges {
     pub pushes_waiting: u64,
     /// What the quotas allow, and how much of it is taken, in their order.
     pub quotas: Vec<QuotaGauge>,
+    /// How removals are kept; none if they are not.
+    pub removed: Option<RemovedStatus>,
     /// What the ledger has done; none: the groups are in memory only.
     pub ledger: Option<WriterStatistics>,
     /// The memory of pushes that are not stored yet.

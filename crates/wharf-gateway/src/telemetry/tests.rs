@@ -33,6 +33,9 @@ fn busy(now: Instant) -> Telemetry {
     telemetry.record_scrape(Duration::from_millis(2), 5000, 3);
     telemetry.record_scrape(Duration::from_secs(60), 100, 0);
     telemetry.record_deleted(2);
+    telemetry.undos().record_removed("wipe", 4);
+    telemetry.undos().record_removed("selector", 0);
+    telemetry.undos().record_undo(3);
     telemetry.record_expired(3, 1);
     telemetry.record_dropped(7);
     telemetry
@@ -60,6 +63,17 @@ fn quota() -> QuotaGauge {
         resource: "series",
         limit: 100,
         used: 30,
+    }
+}
+
+fn removed() -> RemovedStatus {
+    RemovedStatus {
+        max_age: Duration::from_secs(3600),
+        max_bytes: 1 << 20,
+        bytes: 800,
+        removals: 2,
+        is_durable: true,
+        failures: 1,
     }
 }
 
@@ -141,6 +155,7 @@ fn own_families_show_store_scrapes_and_refusals() {
         contradicting: 6,
         pushes_waiting: 5,
         quotas: vec![quota()],
+        removed: Some(removed()),
         ledger: Some(WriterStatistics {
             is_up: true,
             records: 5,
@@ -195,6 +210,8 @@ fn own_families_show_store_scrapes_and_refusals() {
           {kept_times="true"} 1.0
         gauge "wharf_groups_expiring"
           {} 1.0
+        counter "wharf_groups_removed_total"
+          {by="wipe"} 4.0
         gauge "wharf_histograms_contradicting"
           {} 6.0
         gauge "wharf_http_connections"
@@ -259,6 +276,16 @@ fn own_families_show_store_scrapes_and_refusals() {
         gauge "wharf_tls_certificate_expiry_timestamp_seconds"
           {flag="web.config.file"} 1767225600.0
           {flag="web.push-config-file"} 1767225600.0
+        gauge "wharf_undo_bytes"
+          {} 800.0
+        counter "wharf_undo_failures_total"
+          {} 1.0
+        counter "wharf_undo_groups_restored_total"
+          {} 3.0
+        gauge "wharf_undo_removals"
+          {} 2.0
+        counter "wharf_undos_total"
+          {} 1.0
         gauge "wharf_web_config_in_force"
           {flag="web.config.file"} 1.0
           {flag="web.push-config-file"} 0.0
@@ -273,6 +300,7 @@ fn families_and_labels_are_sorted_and_reserved() {
     let now = Instant::now();
     let gauges = StoreGauges {
         quotas: vec![quota()],
+        removed: Some(removed()),
         ledger: Some(WriterStatistics::default()),
         memory: MemoryGauge {
             limit: Some(1),

@@ -1,5 +1,6 @@
 //! `/api/v1/groups/job/<job>...`: one group with its metrics, its history, and its end.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use wharf_store::{FragmentView, GroupView};
 use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::numbers;
+use crate::answer::receipt;
 use crate::answer::status;
 use crate::answer::streamed::{self, Flow};
 use crate::request::{grouping, parameters, query};
@@ -92,6 +94,7 @@ pub(crate) async fn delete(
     rest: &[u8],
     query: Option<&str>,
     caller: &Caller,
+    address: Option<IpAddr>,
 ) -> Response<ResponseBody> {
     let deleted = async {
         let key = key(service, rest)?;
@@ -105,14 +108,18 @@ pub(crate) async fn delete(
         }
         let place = || service.scrape_place(caller);
         let Some(family) = family else {
-            return service.gateway.delete(caller, &key, place).await;
+            return service.gateway.delete(caller, &key, address, place).await;
         };
-        service.gateway.delete_family(caller, &key, &family, place).await
+        let gateway = &service.gateway;
+        gateway
+            .delete_family(caller, &key, &family, address, place)
+            .await
     };
     match deleted.await {
         Ok(deleted) => envelope::private(StatusCode::OK, |out| {
             let mut data = Members::object(out);
-            data.flag("deleted", deleted);
+            data.flag("deleted", deleted.existed);
+            receipt::write(data.key("undo"), deleted.undo.as_ref());
             data.end();
         }),
         Err(error) => status::answer(error),
