@@ -109,8 +109,7 @@ impl Gateway {
     ) -> Result<Removed, Refusal> {
         caller.demand_for(Right::Delete, key)?;
         let (family, author) = (family.to_owned(), author(caller, address));
-        let remove =
-            move |store: &Store, key: &GroupingKey| store.remove_families(key, &[&family], &author);
+        let remove = move |store: &Store, key: &GroupingKey| store.remove_families(key, &[&family], &author);
         let (families, undo) = self.delete_from(key, place, remove).await?;
         let existed = families > 0;
         Ok(Removed { existed, undo })
@@ -122,7 +121,9 @@ impl Gateway {
         &self,
         key: &GroupingKey,
         place: impl FnOnce() -> Result<Permit, Refusal>,
-        delete: impl FnOnce(&Store, &GroupingKey) -> Result<(T, Commit, Option<Receipt>), PushError> + Send + 'static,
+        delete: impl FnOnce(&Store, &GroupingKey) -> Result<(T, Commit, Option<Receipt>), PushError>
+        + Send
+        + 'static,
     ) -> Result<(T, Option<Receipt>), Refusal> {
         let (deleted, commit, undo) = if self.store.is_large(key) {
             let (store, key, place) = (Arc::clone(&self.store), key.clone(), place()?);

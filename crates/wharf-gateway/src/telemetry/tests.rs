@@ -1,3 +1,4 @@
+use wharf_store::RemovedStatus;
 use wharf_store::{Detail, Files, UnixNanos, WriterStatistics};
 
 use super::*;

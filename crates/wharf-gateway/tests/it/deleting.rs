@@ -98,13 +98,13 @@ async fn nothing_of_a_group_that_has_very_much_is_deleted_without_a_place() {
     let (gateway, caller, key) = (&world.gateway, anybody(), key("a"));
     let before = world.series("a");
     let full = Refusal::overloaded("places", 1);
-    let deleted = gateway.delete(&caller, &key, || Err(full.clone()));
+    let deleted = gateway.delete(&caller, &key, None, || Err(full.clone()));
     assert_eq!(deleted.await, Err(full.clone()));
-    let deleted = gateway.delete_family(&caller, &key, "m1", || Err(full.clone()));
+    let deleted = gateway.delete_family(&caller, &key, "m1", None, || Err(full.clone()));
     assert_eq!(deleted.await, Err(full));
     assert_eq!(world.series("a"), before);
-    let deleted = gateway.delete_family(&caller, &key, "m1", || Ok(place()));
-    assert_eq!(deleted.await, Ok(true));
+    let deleted = gateway.delete_family(&caller, &key, "m1", None, || Ok(place()));
+    assert!(deleted.await.unwrap().existed);
 }
 
 #[tokio::test]

@@ -111,9 +111,7 @@ pub(crate) async fn delete(
             return service.gateway.delete(caller, &key, address, place).await;
         };
         let gateway = &service.gateway;
-        gateway
-            .delete_family(caller, &key, &family, address, place)
-            .await
+        gateway.delete_family(caller, &key, &family, address, place).await
     };
     match deleted.await {
         Ok(deleted) => envelope::private(StatusCode::OK, |out| {

@@ -87,7 +87,9 @@ pub(crate) async fn delete(asked: Asked<'_>) -> Response<ResponseBody> {
     let deleted = match grouping::parse(asked.path, gateway.settings().pushes.names) {
         Ok(key) => {
             let place = || asked.service.scrape_place(asked.caller);
-            let deleted = gateway.delete(asked.caller, &key, asked.sender.address(), place).await;
+            let deleted = gateway
+                .delete(asked.caller, &key, asked.sender.address(), place)
+                .await;
             deleted.map(|removed| removed.undo)
         }
         // Such a group cannot exist, and deleting what does not exist succeeds.

@@ -284,10 +284,10 @@ pub(crate) static DELETE_GROUP: Row = Row {
                 path,
                 query,
                 caller,
-                address,
+                sender,
                 ..
             } = asked;
-            group::delete(&service, path, query, caller, address).await
+            group::delete(&service, path, query, caller, sender.address()).await
         })
     }),
     ..DELETE_GROUPS

@@ -6,6 +6,7 @@
 //! answered. That is right only because nobody else writes: no change of another can have come in between.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use wharf_ledger::{AppendError, CheckpointError, Framed, Health, Ledger, Sequence, Ticket};
 
