@@ -1,5 +1,4 @@
-use wharf_store::RemovedStatus;
-use wharf_store::{Detail, Files, UnixNanos, WriterStatistics};
+use wharf_store::{Detail, Files, RemovedStatus, UnixNanos, WriterStatistics};
 
 use super::*;
 use crate::policy::QuotaGauge;
