@@ -90,7 +90,7 @@ pub static TOOLS: [Tool; 17] = [
     },
     Tool {
         name: "healthy",
-        about: "Say by the exit code whether a gateway is ready, for probes.",
+        about: "Exit code 0 if a gateway is ready: for probes.",
         run: healthy::run,
         command: healthy::Arguments::command,
     },

@@ -181,12 +181,10 @@ impl Model {
             }
             Step::Fail(push) => self.book_failure(push, Refusal::Inconsistent, now),
             Step::Restore { push, pushed, failed } => {
-                let Ok(mut candidate) = self.pushed(PushMode::ReplaceGroup, push, false, *pushed) else {
+                let mode = PushMode::ReplaceGroup;
+                let Ok(candidate) = self.pushed(mode, push, false, *pushed, Some(*failed)) else {
                     return false;
                 };
-                if let Some(group) = candidate.groups.get_mut(&push.group) {
-                    group.failed = *failed;
-                }
                 *self = candidate;
             }
             Step::SetLimits(bounds) => self.bounds = bounds.clone(),
@@ -194,7 +192,7 @@ impl Model {
                 mode,
                 push,
                 timestamp,
-            } => match self.pushed(*mode, push, *timestamp, now) {
+            } => match self.pushed(*mode, push, *timestamp, now, None) {
                 Ok(candidate) => *self = candidate,
                 Err(refusal) => {
                     self.book_failure(push, refusal, now);
@@ -204,7 +202,7 @@ impl Model {
             Step::PushAll { mode, pushes } => {
                 let mut candidate = self.clone();
                 for push in pushes {
-                    match candidate.pushed(*mode, push, false, now) {
+                    match candidate.pushed(*mode, push, false, now, None) {
                         Ok(next) => candidate = next,
                         Err(refusal) => {
                             self.book_failure(push, refusal, now);
@@ -218,7 +216,15 @@ impl Model {
         true
     }
 
-    fn pushed(&self, mode: PushMode, push: &Push, timestamp: bool, now: u32) -> Result<Self, Refusal> {
+    /// A failure time that comes along counts for the limits as everything else does.
+    fn pushed(
+        &self,
+        mode: PushMode,
+        push: &Push,
+        timestamp: bool,
+        now: u32,
+        failed: Option<u32>,
+    ) -> Result<Self, Refusal> {
         let mut candidate = self.clone();
         let entry = candidate.groups.entry(push.group.clone()).or_insert(Group {
             families: Families::new(),
@@ -231,6 +237,7 @@ impl Model {
             entry.families.clear();
         }
         (entry.pushed, entry.changed) = (now, now);
+        entry.failed = failed.unwrap_or(entry.failed);
         entry.end = push.ttl.map(|(seconds, keeps)| (now + seconds, keeps));
         for (name, family) in &push.families {
             let metrics = family.metrics.iter();
