@@ -42,7 +42,8 @@ impl Sketch {
             let last = i32::try_from(last).unwrap_or(i32::MAX);
             self.place(other.first.saturating_add(last));
             // In one go: between them may be many that are empty.
-            for (sum, count) in self.counts.iter_mut().skip(first).zip(&other.counts) {
+            let sums = self.counts.get_mut(first..).unwrap_or_default();
+            for (sum, count) in sums.iter_mut().zip(&other.counts) {
                 *sum += count;
             }
             self.total += other.total;
