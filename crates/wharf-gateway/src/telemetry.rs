@@ -112,12 +112,12 @@ static RESERVED: [ReservedFamily; 61] = [
     stored::SERIES,
     stored::DURABLE,
     stored::STORED_BYTES,
+    files::CERTIFICATE_EXPIRY,
     undo::BYTES,
     undo::FAILURES,
     undo::GROUPS_RESTORED,
     undo::REMOVALS,
     undo::UNDOS,
-    files::CERTIFICATE_EXPIRY,
     files::WEB_CONFIG_IN_FORCE,
     files::WEB_CONFIG_USERS,
 ];
