@@ -2,10 +2,12 @@
 
 use std::{fmt::Debug, io};
 
+mod memory;
 mod real;
 #[cfg(any(test, feature = "testing"))]
 mod simulated;
 
+pub use memory::MemoryDisk;
 pub use real::RealDisk;
 #[cfg(any(test, feature = "testing"))]
 pub use simulated::{Fault, SimulatedDisk};

@@ -3,6 +3,7 @@
 //! ```text
 //! segment     header (64 bytes)  block  block  ...  [end mark]  [whatever was there before]
 //! checkpoint  header (64 bytes)  block  block  ...  end mark
+//! archive     header (64 bytes)  block  ...  end mark  block  ...  end mark  ...
 //! block       header (48 bytes)  payload  padding to a multiple of 8
 //! payload     length (4 bytes)  record  length  record  ...
 //! ```
@@ -31,6 +32,7 @@ pub(crate) const BLOCK_TARGET_BYTES: usize = 1 << 20;
 pub(crate) const BLOCK_MAGIC: [u8; 4] = *b"WBLK";
 const SEGMENT_MAGIC: [u8; 8] = *b"WHARFLOG";
 const CHECKPOINT_MAGIC: [u8; 8] = *b"WHARFCKP";
+const ARCHIVE_MAGIC: [u8; 8] = *b"WHARFARC";
 
 /// Bytes before each record of a payload.
 const RECORD_HEADER_BYTES: usize = 4;
@@ -84,6 +86,15 @@ pub(crate) fn checkpoint_name(sequence: Sequence) -> String {
 
 pub(crate) fn spare_name(id: u64) -> String {
     format!("spare-{id:020}")
+}
+
+pub(crate) fn archive_name(number: u64) -> String {
+    format!("archive-{number:020}")
+}
+
+/// The number of a file of an archive, by its name.
+pub(crate) fn archive_number(name: &str) -> Option<u64> {
+    numbered(name, "archive-")
 }
 
 /// What a record takes in a block.
@@ -181,6 +192,28 @@ impl CheckpointHeader {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, HeaderError> {
         let [sequence, stamp, _, _] = decode_file_header(CHECKPOINT_MAGIC, bytes)?;
         Ok(Self { sequence, stamp })
+    }
+}
+
+/// The head of a file of an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ArchiveHeader {
+    /// Files are read in the order of these numbers.
+    pub(crate) number: u64,
+    /// As in [`SegmentHeader::stamp`].
+    pub(crate) stamp: u64,
+    /// The last entry that had been written when the file was begun.
+    pub(crate) after: u64,
+}
+
+impl ArchiveHeader {
+    pub(crate) fn encode(&self) -> [u8; FILE_HEADER_BYTES] {
+        encode_file_header(ARCHIVE_MAGIC, [self.number, self.stamp, self.after, 0])
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, HeaderError> {
+        let [number, stamp, after, _] = decode_file_header(ARCHIVE_MAGIC, bytes)?;
+        Ok(Self { number, stamp, after })
     }
 }
 

@@ -23,6 +23,7 @@ use std::{
     time::Duration,
 };
 
+mod archive;
 mod checkpoint;
 mod commit;
 mod disk;
@@ -35,8 +36,9 @@ mod read;
 mod recover;
 mod ticket;
 
+pub use archive::{Archive, ArchiveDamage, ArchiveError, ArchivedEntry, EntryReader, Place};
 pub use commit::{Framed, Health};
-pub use disk::{Disk, DiskFile, DiskLock, LockError, RealDisk};
+pub use disk::{Disk, DiskFile, DiskLock, LockError, MemoryDisk, RealDisk};
 #[cfg(any(test, feature = "testing"))]
 pub use disk::{Fault, SimulatedDisk};
 pub use error::{AppendError, BoxError, CheckpointError, CommitError, Damage, DiskError, OpenError, Stake};

@@ -16,6 +16,8 @@ const LOCK_NAME: &str = "lock";
 #[derive(Debug, Clone)]
 pub struct RealDisk {
     folder: PathBuf,
+    /// Whether the folder is made with the first file.
+    is_made_late: bool,
 }
 
 impl RealDisk {
@@ -25,13 +27,19 @@ impl RealDisk {
     /// The folder can neither be found nor created, or `path` is something else.
     pub fn new(path: impl Into<PathBuf>) -> io::Result<Self> {
         let folder = path.into();
-        if !folder.is_dir() {
-            DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-            // The folder's own name must survive a power cut as well.
-            let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-            File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        make(&folder)?;
+        Ok(Self {
+            folder,
+            is_made_late: false,
+        })
+    }
+
+    /// The folder at `path`, which is made with the first file in it. Until then it has none.
+    pub fn made_late(path: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: path.into(),
+            is_made_late: true,
         }
-        Ok(Self { folder })
     }
 
     /// The folder at `path`, which must be there: for tools that look at a ledger.
@@ -43,12 +51,26 @@ impl RealDisk {
         if !fs::metadata(&folder)?.is_dir() {
             return Err(io::Error::from(io::ErrorKind::NotADirectory));
         }
-        Ok(Self { folder })
+        Ok(Self {
+            folder,
+            is_made_late: false,
+        })
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
+}
+
+/// Makes a folder with those above it, unless it is there.
+fn make(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    // The folder's own name must survive a power cut as well.
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 impl Disk for RealDisk {
@@ -57,6 +79,9 @@ impl Disk for RealDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        if self.is_made_late {
+            make(&self.folder)?;
+        }
         let mut options = OpenOptions::new();
         options
             .read(true)
@@ -93,7 +118,11 @@ impl Disk for RealDisk {
 
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if self.is_made_late && error.kind() == io::ErrorKind::NotFound => return Ok(names),
+            entries => entries?,
+        };
+        for entry in entries {
             let entry = entry?;
             // A name that is not UTF-8 is not one of ours.
             if let (true, Ok(name)) = (entry.file_type()?.is_file(), entry.file_name().into_string()) {

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails, and a random one says how far it came"
 )]
 
+mod archive;
 mod crash;
 mod damage;
 mod failure;
