@@ -13,6 +13,7 @@ mod problems;
 pub(crate) mod push;
 mod refuse;
 mod reload;
+pub(crate) mod undo;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -144,6 +145,11 @@ impl Gateway {
     #[inline]
     pub fn now(&self) -> UnixNanos {
         self.clock.now()
+    }
+
+    /// The clock itself, for those who keep something for some time.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
     }
 
     /// A time that never goes back, by the clock of the gateway.

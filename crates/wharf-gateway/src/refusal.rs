@@ -113,6 +113,10 @@ pub enum Reason {
     QuotaBytes,
     /// There is no such group.
     NoGroup,
+    /// There is no such removal, or none that the caller may undo.
+    NoRemoval,
+    /// The removal was undone, or cannot be.
+    Settled,
     /// There is no file to read again.
     NothingToReload,
     /// The file that was read again has mistakes.
@@ -158,7 +162,8 @@ impl Reason {
             Self::QuotaGroups => "quota_groups",
             Self::QuotaSeries => "quota_series",
             Self::QuotaBytes => "quota_bytes",
-            Self::NoGroup => "not_found",
+            Self::NoGroup | Self::NoRemoval => "not_found",
+            Self::Settled => "settled",
             Self::NothingToReload | Self::Reload => "reload",
             Self::Overload => "overload",
             Self::Unavailable => "unavailable",

@@ -12,6 +12,7 @@ mod histogram;
 mod ledger;
 mod process;
 mod sketch;
+mod undo;
 mod window;
 
 use std::collections::BTreeMap;
@@ -22,12 +23,13 @@ use std::time::{Duration, Instant};
 use crate::access::right::Right;
 use crate::policy::QuotaGauge;
 use wharf_model::{Exposition, Metric, MetricType};
-use wharf_store::{ReservedFamily, UnixNanos, WriterStatistics};
+use wharf_store::{RemovedStatus, ReservedFamily, UnixNanos, WriterStatistics};
 
 use self::assemble::Assembly;
 use self::family::{own, with_fixed_help};
 use self::histogram::Histogram;
 use self::process::Process;
+pub use self::undo::Undos;
 use self::window::WindowedSummary;
 use crate::lock::lock;
 
@@ -48,6 +50,7 @@ pub struct Telemetry {
     connections_limit: AtomicU64,
     requests_in_flight: AtomicU64,
     groups_deleted: AtomicU64,
+    undos: Undos,
     /// Those that are gone altogether, and those whose push times stay.
     groups_expired: [AtomicU64; 2],
     metrics_dropped: AtomicU64,
@@ -67,7 +70,7 @@ pub struct BuildLabels {
 }
 
 /// What is at the moment of a scrape: how much the store holds, and whether what was read from files is in force.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct StoreGauges {
     /// Number of groups.
     pub groups: u64,
@@ -83,6 +86,8 @@ pub struct StoreGauges {
     pub pushes_waiting: u64,
     /// What the quotas allow, and how much of it is taken, in their order.
     pub quotas: Vec<QuotaGauge>,
+    /// How removals are kept; none if they are not.
+    pub removed: Option<RemovedStatus>,
     /// What the ledger has done; none: the groups are in memory only.
     pub ledger: Option<WriterStatistics>,
     /// The memory of pushes that are not stored yet.
@@ -364,7 +369,7 @@ const WEB_CONFIG_USERS: ReservedFamily = own(
     "Users of the web config file who are in force; without any, everybody is let in.",
 );
 
-static RESERVED: [ReservedFamily; 54] = [
+static RESERVED: [ReservedFamily; 60] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -387,6 +392,7 @@ static RESERVED: [ReservedFamily; 54] = [
     GROUPS_DELETED,
     GROUPS_EXPIRED,
     GROUPS_EXPIRING,
+    undo::GROUPS_REMOVED,
     HISTOGRAMS_CONTRADICTING,
     CONNECTIONS,
     CONNECTIONS_GAVE_WAY,
@@ -417,6 +423,11 @@ static RESERVED: [ReservedFamily; 54] = [
     SERIES,
     DURABLE,
     STORED_BYTES,
+    undo::BYTES,
+    undo::FAILURES,
+    undo::GROUPS_RESTORED,
+    undo::REMOVALS,
+    undo::UNDOS,
     WEB_CONFIG_IN_FORCE,
     WEB_CONFIG_USERS,
 ];
@@ -455,6 +466,7 @@ impl Telemetry {
             connections_limit: AtomicU64::new(0),
             requests_in_flight: AtomicU64::new(0),
             groups_deleted: AtomicU64::new(0),
+            undos: Undos::default(),
             groups_expired: [const { AtomicU64::new(0) }; 2],
             metrics_dropped: AtomicU64::new(0),
         }
@@ -531,6 +543,11 @@ impl Telemetry {
         self.groups_deleted.fetch_add(groups, Relaxed);
     }
 
+    /// Somebody has removed so many groups, or has them back. There must be few different ways of removal.
+    pub fn undos(&self) -> &Undos {
+        &self.undos
+    }
+
     /// So many groups have expired: `gone` altogether, and others but for their push times.
     pub fn record_expired(&self, gone: u64, kept_times: u64) {
         let [all, but_times] = &self.groups_expired;
@@ -600,6 +617,7 @@ impl Telemetry {
         assembly.single(SERIES, assemble::float(gauges.series));
         assembly.single(DURABLE, assemble::truth(gauges.ledger.is_some()));
         assembly.single(STORED_BYTES, assemble::float(gauges.bytes));
+        self.undos.assemble(&mut assembly, gauges.removed.as_ref());
         assemble_web_configs(&mut assembly, &gauges.web_configs);
         assembly.finish()
     }

@@ -5,6 +5,7 @@ pub(crate) mod envelope;
 pub(crate) mod json;
 pub(crate) mod numbers;
 pub(crate) mod problems;
+pub(crate) mod receipt;
 pub(crate) mod respond;
 pub(crate) mod status;
 pub(crate) mod streamed;

@@ -20,5 +20,6 @@ pub(crate) mod status;
 #[cfg(test)]
 pub(crate) mod stored;
 pub(crate) mod table;
+pub(crate) mod undo;
 pub(crate) mod visitor;
 pub(crate) mod wipe;

@@ -11,6 +11,7 @@
 )]
 
 use std::env;
+use std::fs;
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
@@ -23,7 +24,10 @@ use std::time::{Duration, Instant};
 use wharf_exposition::text;
 use wharf_ledger::{Ledger, Options, RealDisk};
 use wharf_model::{Choice, Effort, Exposition, GroupingKey, Selector};
-use wharf_store::{Commit, Limits, Listing, PushMode, Quota, Reserved, SortBy, Store, Ttl, UnixNanos};
+use wharf_store::{
+    Author, Clock, Commit, Limits, Listing, PushMode, Quota, RemovedSettings, Reserved, SortBy, Store, Ttl,
+    UnixNanos,
+};
 
 /// A name, and what prints the answer.
 type Question = (&'static str, fn(&str));
@@ -33,11 +37,12 @@ fn main() {
         .skip(1)
         .find(|argument| !argument.starts_with('-'))
         .unwrap_or_default();
-    let questions: [Question; 7] = [
+    let questions: [Question; 8] = [
         ("groups/push", push),
         ("groups/push_series", push_series),
         ("groups/delete_10k_of_100k", delete_matching),
         ("groups/delete_300k_families", delete_families),
+        ("groups/undo_100k", undo),
         ("groups/expire_1m", expire),
         ("groups/list_1m", list),
         ("groups/count_1m", count),
@@ -52,7 +57,7 @@ fn main() {
 /// A store over a ledger, which is gone with the folder.
 struct Stored {
     store: Arc<Store>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Stored {
@@ -62,10 +67,21 @@ impl Stored {
         let store = Arc::new(Store::new(Reserved::default(), 1 << 30));
         let (ledger, recovery) = Ledger::open(disk, Options::default(), &mut |_| Ok(())).unwrap();
         store.attach(ledger, recovery.last, true);
-        Self {
-            store,
-            _folder: folder,
-        }
+        Self { store, folder }
+    }
+
+    /// One that keeps what is removed.
+    fn keeping(count: u32) -> Self {
+        let stored = Self::with_groups(count, |_| None);
+        let disk = RealDisk::new(stored.folder.path().join("removed")).unwrap();
+        let problems = stored.store.keep_removed(&RemovedSettings {
+            max_age: Duration::from_secs(3600),
+            max_bytes: 256 << 20,
+            clock: Arc::new(StandsStill),
+            disk: Some(Arc::new(disk)),
+        });
+        assert!(problems.is_empty());
+        stored
     }
 
     fn with_groups(count: u32, ttl: impl Fn(u32) -> Option<Ttl>) -> Self {
@@ -93,6 +109,14 @@ impl Stored {
                 Err(_) => thread::sleep(Duration::from_millis(1)),
             }
         }
+    }
+}
+
+struct StandsStill;
+
+impl Clock for StandsStill {
+    fn now(&self) -> UnixNanos {
+        UnixNanos(0)
     }
 }
 
@@ -153,7 +177,7 @@ fn measure(name: &str, store: &Store, change: impl FnOnce()) {
 
 /// For how long this thread has been on a processor; zero on systems that do not tell.
 fn processor_time() -> Duration {
-    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let statistics = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanos = statistics.split(' ').next().and_then(|nanos| nanos.parse().ok());
     Duration::from_nanos(nanos.unwrap_or(0))
 }
@@ -221,7 +245,7 @@ fn delete_matching(name: &str) {
     let choice = Choice::all().and(vec![selector(r#"{job=~".*-3"}"#)]);
     measure(name, store, || {
         let keys = store.matching(&choice, None, &Effort::unlimited()).unwrap();
-        let (deleted, commit) = store.delete_groups(keys, None).unwrap();
+        let (deleted, commit, _receipt) = store.remove_groups(keys, None, &Author::default()).unwrap();
         block_on(commit);
         assert_eq!(deleted.len(), 10_000);
     });
@@ -239,6 +263,34 @@ fn delete_families(name: &str) {
             .unwrap(),
     );
     measure(name, store, || block_on(store.delete(&key(0)).unwrap().1));
+}
+
+/// A wipe of which nothing is kept and one that is kept, how long it takes to write what it took, and taking it back.
+fn undo(name: &str) {
+    let Stored { store, .. } = &Stored::with_groups(100_000, |_| None);
+    measure(&format!("{name}/wipe, nothing kept"), store, || {
+        block_on(store.wipe().unwrap().1);
+    });
+    let Stored { store, folder } = &Stored::keeping(100_000);
+    measure(&format!("{name}/wipe, kept"), store, || {
+        block_on(store.wipe().unwrap().1);
+    });
+    measure(&format!("{name}/write what was removed"), store, || {
+        store.keep(u64::MAX).unwrap();
+    });
+    let files = fs::read_dir(folder.path().join("removed")).unwrap();
+    let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    let removal = store.removals(None, 1).remove(0);
+    println!(
+        "{name}: {bytes} bytes on disk for {} bytes of text",
+        removal.bytes
+    );
+    measure(&format!("{name}/undo"), store, || {
+        let (undoing, commits) = store.undo(removal.id, false, UnixNanos(0)).unwrap();
+        commits.into_iter().for_each(block_on);
+        assert_eq!(undoing.settle().groups, 100_000);
+    });
+    assert_eq!(store.totals().groups, 100_000);
 }
 
 /// A sweep that finds nothing, one that finds 1,000 groups, and one that finds all others.

@@ -48,6 +48,7 @@ mod parts;
 mod prepare;
 mod read;
 mod record;
+mod removed;
 mod reserved;
 mod revision;
 mod series;
@@ -77,17 +78,23 @@ pub use prepare::stencil::{KnownBody, KnownFamily, TextBody};
 pub use read::listing::{Candidate, Cursor, Filter, GroupInfo, GroupView, Listing, Page, SortBy};
 pub use read::snapshot::{Snapshot, Totals};
 pub use record::{RecordError, describe_record};
+pub use removed::{
+    Author, Receipt, Removal, RemovalKind, RemovalState, RemovedSettings, RemovedStatus, WhyLost,
+};
 pub use reserved::{Reserved, ReservedFamily};
 pub use revision::Revision;
 pub use split::{SplitError, split};
 pub use store::Store;
 pub use write::commit::Commit;
+pub use write::delete::RemovedNow;
 pub use write::expire::Expired;
 pub use write::local::{Detail, Files, Kept, WriterStatistics};
 pub use write::many::{GroupPush, GroupRefused};
 pub use write::push::PushOptions;
+pub use write::put_back::{Named, UndoError, Undone};
 pub use write::restore::Restored;
 pub use write::shared::{Counts, SharedStatus, Sharing, Task};
+pub use write::undelete::Undoing;
 
 /// The family that says when a group was last changed.
 pub const PUSH_TIME: &str = "push_time_seconds";

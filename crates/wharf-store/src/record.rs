@@ -144,6 +144,21 @@ pub(crate) fn decode<'a>(record: &'a [u8], preparer: &Preparer) -> Result<Vec<Ch
     }
 }
 
+/// The key of the group that a record puts; none of another record.
+pub(crate) fn key_of(record: &[u8]) -> Option<GroupingKey> {
+    let (version, put) = record.split_at_checked(2)?;
+    if !matches!(version, [SINGLE | SEVERAL, PUT]) {
+        return None;
+    }
+    let _mode = put.first()?;
+    let mut reader = Reader {
+        record,
+        at: 3,
+        version: SINGLE,
+    };
+    reader.key().ok()
+}
+
 /// The families of an image that this process has made.
 pub(crate) fn decode_image<'a>(image: &'a [u8], preparer: &Preparer) -> Prepared<'a> {
     let changes = decode(image, preparer).unwrap_or_default();

@@ -172,13 +172,21 @@ impl Store {
         };
         // What a long log has deleted must not pile up until the first change after the start: the lock frees it.
         let mut guarded = self.lock();
+        let recovered = self.recover_removed(local, &guarded, at, &changes);
         local.load(&mut guarded, &self.preparer, at, changes, false);
+        drop(guarded);
+        if recovered && let Some(keeper) = local.keeper() {
+            // It is on stable storage, since it was read from there.
+            keeper.write(None);
+        }
         Ok(())
     }
 
     /// From now on every change goes to this ledger; `last` is the last record that was replayed from it. With
     /// `waits`, a change counts only when it is on stable storage, and is taken back if it does not get there.
-    pub fn attach(self: &Arc<Self>, ledger: Ledger, last: Sequence, waits: bool) {
+    ///
+    /// Says what is wrong with what was removed and is kept, if it does not belong to this ledger.
+    pub fn attach(self: &Arc<Self>, ledger: Ledger, last: Sequence, waits: bool) -> Option<String> {
         if waits {
             let store = Arc::downgrade(self);
             ledger.on_failure(Box::new(move |_| {
@@ -189,9 +197,11 @@ impl Store {
                 }
             }));
         }
-        if let Writer::Local(local) = &self.writer {
-            local.attach(&self.lock, ledger, last, waits);
-        }
+        let Writer::Local(local) = &self.writer else {
+            return None;
+        };
+        local.attach(&self.lock, ledger, last, waits);
+        local.keeper()?.begin(Revision(last.0))
     }
 
     /// Why the ledger takes nothing, if it does not.

@@ -17,7 +17,7 @@ pub use self::listen::{Apart, Listen, Shutdown};
 pub use self::rules::Rules;
 pub use crate::logging::settings::{Log, LogFormat, LogLevel};
 pub use crate::parts::history::settings::History;
-pub use crate::parts::storage::settings::{Persistence, Storage, StorageKind};
+pub use crate::parts::storage::settings::{Persistence, Storage, StorageKind, Undo};
 
 #[cfg(test)]
 mod tests;

@@ -15,8 +15,8 @@ use crate::config::{Config, StorageKind};
 /// The runtime's own, those for signals, and some to spare.
 const RUNTIME: u64 = 8;
 /// The storage folder: lock, two files of the log and a third one while they change, a checkpoint being written, the
-/// history and its successor, and folders that are synced.
-const STORAGE: u64 = 9;
+/// history and its successor, folders that are synced, and of what was removed the file that is written, and two that are read.
+const STORAGE: u64 = 12;
 /// Files that are read now and then: settings, certificates, what the system says of the process.
 const READ: u64 = 2;
 /// An address: both versions of IP, and somebody who has connected and waits for a seat.

@@ -103,8 +103,13 @@ async fn start(
     listeners: Vec<(Listener, Arc<EntryPoint>)>,
 ) -> anyhow::Result<()> {
     let of_gateway = || Arc::clone(service.gateway());
-    let (storage, folder) = storage::start(parts, config.storage.clone(), config.place(), of_gateway())
-        .context("start the storage")?;
+    let (storage, folder) = storage::start(
+        parts,
+        (config.storage.clone(), config.undo),
+        config.place(),
+        of_gateway(),
+    )
+    .context("start the storage")?;
     history::start(parts, of_gateway(), storage, folder).context("start the history")?;
     expiry::start(parts, of_gateway(), storage).context("start the expiry")?;
     changes::start(parts, of_gateway(), storage).context("start the booking of changes")?;

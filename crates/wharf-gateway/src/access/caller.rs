@@ -135,6 +135,7 @@ impl Caller {
         let (right, is_allowed) = match need {
             Need::Identity => return Ok(()),
             Need::ForSome(right) => (right, self.have(right)),
+            Need::One([right, other]) => (right, self.have(right) || self.have(other)),
             Need::ForEvery(right) => (right, self.any(|role| *role.scope(right) == Scope::Everything)),
         };
         if is_allowed {

@@ -40,6 +40,9 @@ pub enum Need {
     /// A right for some group at least. Whoever does it asks again about the groups that it deals with, or
     /// narrows what it shows.
     ForSome(Right),
+    /// One of these rights for some group at least; which it has to be depends on what is asked for, so whoever does it asks
+    /// again.
+    One([Right; 2]),
     /// A right for every group. Nothing more is asked: this is for what deals with all groups at once.
     ForEvery(Right),
 }

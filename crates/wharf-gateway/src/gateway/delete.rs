@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use wharf_model::{Choice, Effort, GroupingKey, Selector};
-use wharf_store::{Commit, UnixNanos};
+use wharf_store::{Author, Commit, Receipt, UnixNanos};
 
 use crate::access::caller::Caller;
 use crate::access::right::{Right, Scope};
@@ -36,8 +36,29 @@ pub struct Deleted {
     pub keys: Vec<GroupingKey>,
     /// Whether they are still there.
     pub dry_run: bool,
+    /// Whether it can be undone; none if nothing was removed.
+    pub undo: Option<Receipt>,
     /// That of the work, for as long as somebody is told.
     pub place: Permit,
+}
+
+/// What came of a request that removes something.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Removed {
+    /// Whether there was something.
+    pub existed: bool,
+    /// Whether it can be undone; none if nothing was removed.
+    pub undo: Option<Receipt>,
+}
+
+/// The groups that are gone, and whether that can be undone.
+type Gone = (Vec<GroupingKey>, Option<Receipt>);
+
+/// As the metric calls the ways in which groups are removed.
+mod way {
+    pub(super) const REQUEST: &str = "request";
+    pub(super) const SELECTOR: &str = "selector";
+    pub(super) const WIPE: &str = "wipe";
 }
 
 /// What a selection has come to.
@@ -45,7 +66,7 @@ enum Selected {
     /// These would go.
     Shown(Vec<GroupingKey>),
     /// They are gone. A task of its own waits until that is safe, and says so, also if its sender has left.
-    Deleted(JoinHandle<Result<Vec<GroupingKey>, Refusal>>),
+    Deleted(JoinHandle<Result<Gone, Refusal>>),
 }
 
 impl Gateway {
@@ -57,26 +78,31 @@ impl Gateway {
         &self,
         caller: &Caller,
         key: &GroupingKey,
+        address: Option<IpAddr>,
         place: impl FnOnce() -> Result<Permit, Refusal>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Removed, Refusal> {
         caller.demand_for(Right::Delete, key)?;
-        let (existed, commit) = if self.store.is_large(key) {
+        let author = author(caller, address);
+        let (existed, commit, undo) = if self.store.is_large(key) {
             // Other threads go on with their requests; so should this one.
             let (store, key, place) = (Arc::clone(&self.store), key.clone(), place()?);
             let deleted = tokio::task::spawn_blocking(move || {
                 let _place = place;
-                store.delete(&key)
+                store.remove(&key, &author)
             });
             deleted.await.map_err(|_panicked| Refusal::internal())??
         } else {
-            self.store.delete(key)?
+            self.store.remove(key, &author)?
         };
         commit.wait().await?;
+        self.telemetry
+            .undos()
+            .record_removed(way::REQUEST, u64::from(existed));
         if !existed && let Some(history) = self.activity.history() {
             // A push that was refused while its group was deleted may have left some.
             history.forget(key.clone());
         }
-        Ok(existed)
+        Ok(Removed { existed, undo })
     }
 
     /// Deletes a family of a group; whether there was one.
@@ -88,17 +114,21 @@ impl Gateway {
         caller: &Caller,
         key: &GroupingKey,
         family: &str,
-    ) -> Result<bool, Refusal> {
+        address: Option<IpAddr>,
+    ) -> Result<Removed, Refusal> {
         caller.demand_for(Right::Delete, key)?;
-        let (families, commit) = if self.store.is_large(key) {
+        let author = author(caller, address);
+        let (families, commit, undo) = if self.store.is_large(key) {
             let (store, key, family) = (Arc::clone(&self.store), key.clone(), family.to_owned());
-            let deleted = tokio::task::spawn_blocking(move || store.delete_families(&key, &[&family]));
+            let deleted =
+                tokio::task::spawn_blocking(move || store.remove_families(&key, &[&family], &author));
             deleted.await.map_err(|_panicked| Refusal::internal())??
         } else {
-            self.store.delete_families(key, &[family])?
+            self.store.remove_families(key, &[family], &author)?
         };
         commit.wait().await?;
-        Ok(families > 0)
+        let existed = families > 0;
+        Ok(Removed { existed, undo })
     }
 
     /// Deletes groups, or a family of them: up to 10,000 as one change, all of them or, if that cannot be stored, none; more of
@@ -126,29 +156,35 @@ impl Gateway {
             Ok((gateway.delete_now(&caller, &selection, address, effort)?, place))
         });
         let (selected, place) = selected.await?;
-        let (keys, dry_run) = match selected {
-            Selected::Shown(keys) => (keys, true),
+        let (keys, undo, dry_run) = match selected {
+            Selected::Shown(keys) => (keys, None, true),
             Selected::Deleted(settled) => {
-                let keys = settled.await.unwrap_or_else(|_| Err(Refusal::internal()))?;
-                (keys, false)
+                let (keys, undo) = settled.await.unwrap_or_else(|_| Err(Refusal::internal()))?;
+                (keys, undo, false)
             }
         };
-        Ok(Deleted { keys, dry_run, place })
+        Ok(Deleted {
+            keys,
+            dry_run,
+            undo,
+            place,
+        })
     }
 
-    /// Deletes all groups. That the caller may do that has been asked before.
+    /// Deletes all groups; whether that can be undone, if there were any. That the caller may do that has been asked before.
     ///
     /// # Errors
     /// If that cannot be stored.
-    pub async fn wipe(&self, caller: &Caller, address: Option<IpAddr>) -> Result<(), Refusal> {
+    pub async fn wipe(&self, caller: &Caller, address: Option<IpAddr>) -> Result<Option<Receipt>, Refusal> {
         // It shows at once, and what was there is freed by this thread.
-        let store = Arc::clone(&self.store);
-        let wiped = tokio::task::spawn_blocking(move || store.wipe());
-        let (groups, commit) = wiped.await.map_err(|_panicked| Refusal::internal())??;
+        let (store, author) = (Arc::clone(&self.store), author(caller, address));
+        let wiped = tokio::task::spawn_blocking(move || store.remove_all(&author));
+        let (groups, commit, undo) = wiped.await.map_err(|_panicked| Refusal::internal())??;
         commit.wait().await?;
+        self.telemetry.undos().record_removed(way::WIPE, groups as u64);
         let address = address.map(tracing::field::display);
         tracing::info!(groups, by = caller.who(), address, "all groups wiped");
-        Ok(())
+        Ok(undo)
     }
 
     fn before(&self, older_than: Option<Duration>) -> Option<UnixNanos> {
@@ -178,12 +214,25 @@ impl Gateway {
         }
         // The last look: from here on it is done.
         effort.look()?;
-        let (keys, commit) = match family {
-            None => store.delete_groups(keys, pushed_before)?,
-            Some(family) => store.delete_family_of(keys, pushed_before, family)?,
+        let author = Author {
+            selector: asked_for(&selection.selectors),
+            ..author(caller, address)
         };
+        let (keys, commit, undo) = match family {
+            None => store.remove_groups(keys, pushed_before, &author)?,
+            Some(family) => store.remove_family_of(keys, pushed_before, family, &author)?,
+        };
+        if family.is_none() {
+            let groups = keys.len() as u64;
+            self.telemetry.undos().record_removed(way::SELECTOR, groups);
+        }
         let (by, gateway) = (caller.who(), Arc::clone(&self));
-        let settled = async move { gateway.settle_deleted(keys, commit, &choice, &by, address).await };
+        let settled = async move {
+            let keys = gateway
+                .settle_deleted(keys, commit, &choice, &by, address)
+                .await?;
+            Ok((keys, undo))
+        };
         Ok(Selected::Deleted(Handle::current().spawn(settled)))
     }
 
@@ -236,4 +285,19 @@ impl Gateway {
         };
         Ok(asked(delete.narrow(shown.groups())))
     }
+}
+
+/// Who removes something.
+fn author(caller: &Caller, address: Option<IpAddr>) -> Author {
+    Author {
+        by: caller.who(),
+        address: address.map(|address| address.to_string()).unwrap_or_default(),
+        selector: String::new(),
+    }
+}
+
+/// What was asked for, in one line.
+fn asked_for(selectors: &[Selector]) -> String {
+    let selectors: Vec<String> = selectors.iter().map(Selector::to_string).collect();
+    selectors.join(" or ")
 }

@@ -24,6 +24,7 @@ impl Gateway {
             contradicting: totals.contradicting,
             pushes_waiting: self.queue.waiting() as u64,
             quotas: self.policy().quota_gauges(&self.store.quota_usage()),
+            removed: self.store.removed_status(),
             ledger: self.store.writer_statistics(),
             memory: MemoryGauge {
                 in_use: self.memory.in_use(),

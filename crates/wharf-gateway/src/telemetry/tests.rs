@@ -32,6 +32,9 @@ fn busy(now: Instant) -> Telemetry {
     telemetry.record_scrape(Duration::from_millis(2), 5000, 3);
     telemetry.record_scrape(Duration::from_secs(60), 100, 0);
     telemetry.record_deleted(2);
+    telemetry.undos().record_removed("wipe", 4);
+    telemetry.undos().record_removed("selector", 0);
+    telemetry.undos().record_undo(3);
     telemetry.record_expired(3, 1);
     telemetry.record_dropped(7);
     telemetry
@@ -58,6 +61,17 @@ fn quota() -> QuotaGauge {
         resource: "series",
         limit: 100,
         used: 30,
+    }
+}
+
+fn removed() -> RemovedStatus {
+    RemovedStatus {
+        max_age: Duration::from_secs(3600),
+        max_bytes: 1 << 20,
+        bytes: 800,
+        removals: 2,
+        is_durable: true,
+        failures: 1,
     }
 }
 
@@ -139,6 +153,7 @@ fn own_families_show_store_scrapes_and_refusals() {
         contradicting: 6,
         pushes_waiting: 5,
         quotas: vec![quota()],
+        removed: Some(removed()),
         ledger: Some(WriterStatistics {
             is_up: true,
             records: 5,
@@ -192,6 +207,8 @@ fn own_families_show_store_scrapes_and_refusals() {
           {kept_times="true"} 1.0
         gauge "wharf_groups_expiring"
           {} 1.0
+        counter "wharf_groups_removed_total"
+          {by="wipe"} 4.0
         gauge "wharf_histograms_contradicting"
           {} 6.0
         gauge "wharf_http_connections"
@@ -253,6 +270,16 @@ fn own_families_show_store_scrapes_and_refusals() {
           {} 1.0
         gauge "wharf_stored_bytes"
           {} 4000.0
+        gauge "wharf_undo_bytes"
+          {} 800.0
+        counter "wharf_undo_failures_total"
+          {} 1.0
+        counter "wharf_undo_groups_restored_total"
+          {} 3.0
+        gauge "wharf_undo_removals"
+          {} 2.0
+        counter "wharf_undos_total"
+          {} 1.0
         gauge "wharf_web_config_in_force"
           {flag="web.config.file"} 1.0
           {flag="web.push-config-file"} 0.0
@@ -267,6 +294,7 @@ fn families_and_labels_are_sorted_and_reserved() {
     let now = Instant::now();
     let gauges = StoreGauges {
         quotas: vec![quota()],
+        removed: Some(removed()),
         ledger: Some(WriterStatistics::default()),
         memory: MemoryGauge {
             limit: Some(1),

@@ -64,14 +64,11 @@ fn told(jobs: &[&str], change: Change) -> Vec<(String, Change)> {
 async fn a_group_that_is_deleted_leaves_no_history() {
     let world = plain();
     stored(&world, &["a"]).await;
-    assert_eq!(
-        world.gateway.delete(&anybody(), &key("a"), || Ok(place())).await,
-        Ok(true)
-    );
-    assert_eq!(
-        world.gateway.delete(&anybody(), &key("a"), || Ok(place())).await,
-        Ok(false)
-    );
+    let (caller, group) = (anybody(), key("a"));
+    for existed in [true, false] {
+        let removed = world.gateway.delete(&caller, &group, None, || Ok(place())).await;
+        assert_eq!(removed.unwrap().existed, existed);
+    }
     assert_eq!(world.notices().await, told(&["a"], Change::Deleted));
     assert_eq!(world.history("a"), [""; 0]);
     stored(&world, &["a"]).await;
@@ -83,8 +80,16 @@ async fn a_family_of_a_group_is_deleted_and_the_group_stays() {
     let world = plain();
     stored(&world, &["a"]).await;
     let (gateway, caller) = (&world.gateway, anybody());
-    assert_eq!(gateway.delete_family(&caller, &key("a"), "m").await, Ok(true));
-    assert_eq!(gateway.delete_family(&caller, &key("a"), "m").await, Ok(false));
+    let removed = gateway
+        .delete_family(&caller, &key("a"), "m", None)
+        .await
+        .unwrap();
+    assert!(removed.existed);
+    let removed = gateway
+        .delete_family(&caller, &key("a"), "m", None)
+        .await
+        .unwrap();
+    assert!(!removed.existed);
     assert_eq!(world.notices().await, told(&["a"], Change::Changed));
     assert_eq!((world.series("a"), world.history("a").len()), (Some(3), 1));
 }

@@ -1,5 +1,6 @@
 //! `/api/v1/groups/job/<job>...`: one group with its metrics, its history, and its end.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use wharf_store::{FragmentView, GroupView};
 use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::numbers;
+use crate::answer::receipt;
 use crate::answer::status;
 use crate::answer::streamed::{self, Flow};
 use crate::request::{grouping, parameters, query};
@@ -94,6 +96,7 @@ pub(crate) async fn delete(
     rest: &[u8],
     query: Option<&str>,
     caller: &Caller,
+    address: Option<IpAddr>,
 ) -> Response<ResponseBody> {
     let deleted = async {
         let key = key(service, rest)?;
@@ -107,14 +110,18 @@ pub(crate) async fn delete(
         }
         let Some(family) = family else {
             let place = || service.scrape_place(caller);
-            return service.gateway.delete(caller, &key, place).await;
+            return service.gateway.delete(caller, &key, address, place).await;
         };
-        service.gateway.delete_family(caller, &key, &family).await
+        service
+            .gateway
+            .delete_family(caller, &key, &family, address)
+            .await
     };
     match deleted.await {
         Ok(deleted) => envelope::private(StatusCode::OK, |out| {
             let mut data = Members::object(out);
-            data.flag("deleted", deleted);
+            data.flag("deleted", deleted.existed);
+            receipt::write(data.key("undo"), deleted.undo.as_ref());
             data.end();
         }),
         Err(error) => status::answer(error),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use http::Response;
 use wharf_gateway::{Deleted, Refusal, Right, Selection};
 use wharf_model::{Effort, GroupingKey, Selector, duration};
-use wharf_store::{Candidate, Listing, Page, SortBy};
+use wharf_store::{Candidate, Listing, Page, Receipt, SortBy};
 
 use self::filter::Filter;
 use self::shown::{DEFAULT_FIELDS, FIELDS};
@@ -21,6 +21,7 @@ pub(crate) use self::shown::{Look, write_fields, write_history};
 
 use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
+use crate::answer::receipt;
 use crate::answer::status;
 use crate::answer::streamed::{self, Flow};
 use crate::request::words::Words;
@@ -70,8 +71,13 @@ pub(crate) async fn delete(asked: Asked<'_>) -> Response<ResponseBody> {
             .delete_selected(work, asked.caller, selection, asked.address)
             .await?;
         workers::run(move || {
-            let Deleted { keys, dry_run, place } = deleted;
-            let body = streamed::body(|flow| write_deleted(keys, dry_run, flow))?;
+            let Deleted {
+                keys,
+                dry_run,
+                undo,
+                place,
+            } = deleted;
+            let body = streamed::body(|flow| write_deleted(keys, dry_run, undo, flow))?;
             Ok(envelope::streamed(body.holding(place)))
         })
         .await
@@ -79,12 +85,13 @@ pub(crate) async fn delete(asked: Asked<'_>) -> Response<ResponseBody> {
     deleted.await.unwrap_or_else(status::answer)
 }
 
-async fn write_deleted(keys: Vec<GroupingKey>, dry_run: bool, flow: Flow) -> Vec<u8> {
+async fn write_deleted(keys: Vec<GroupingKey>, dry_run: bool, undo: Option<Receipt>, flow: Flow) -> Vec<u8> {
     let mut body = Vec::new();
     let mut envelope = envelope::open(&mut body);
     let mut data = Members::object(envelope.key("data"));
     data.integer("count", keys.len() as u64);
     data.flag("dry_run", dry_run);
+    receipt::write(data.key("undo"), undo.as_ref());
     let mut groups = Members::array(data.key("groups"));
     for key in keys {
         write_strings(groups.next(), key.labels());
@@ -264,7 +271,7 @@ mod tests {
     async fn a_stalled_reader_of_what_was_deleted_costs_the_same_however_much_that_is() {
         for count in [10_000, 40_000] {
             let keys = (0..count).map(|n| GroupingKey::new([("job", format!("{n}").as_str())]).unwrap());
-            let mut body = streamed::body(|flow| write_deleted(keys.collect(), true, flow)).unwrap();
+            let mut body = streamed::body(|flow| write_deleted(keys.collect(), true, None, flow)).unwrap();
             let held = held_for_a_stalled_reader(&mut body).await;
             assert!(held < 200 << 10, "{held}");
         }

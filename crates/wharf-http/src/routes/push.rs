@@ -8,6 +8,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use wharf_gateway::{Admission, Caller, Content, Pushed, Refusal, Right, Settled, Source};
 
+use crate::answer::receipt;
 use crate::answer::respond;
 use crate::answer::status;
 use crate::request::grouping::{self, UrlError};
@@ -86,14 +87,15 @@ pub(crate) async fn delete(asked: Asked<'_>) -> Response<ResponseBody> {
     let deleted = match grouping::parse(asked.path, gateway.settings().pushes.names) {
         Ok(key) => {
             let place = || asked.service.scrape_place(asked.caller);
-            gateway.delete(asked.caller, &key, place).await.map(drop)
+            let deleted = gateway.delete(asked.caller, &key, asked.address, place).await;
+            deleted.map(|removed| removed.undo)
         }
         // Such a group cannot exist, and deleting what does not exist succeeds.
-        Err(UrlError::NotUtf8 { .. }) => Ok(()),
+        Err(UrlError::NotUtf8 { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     };
     match deleted {
-        Ok(()) => respond::empty(StatusCode::ACCEPTED),
+        Ok(undo) => receipt::put_headers(respond::empty(StatusCode::ACCEPTED), undo.as_ref()),
         Err(refusal) => status::answer(refusal),
     }
 }

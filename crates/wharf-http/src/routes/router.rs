@@ -213,6 +213,8 @@ mod tests {
             ("GET /api/v1/status", "status"),
             ("GET /api/v1/metrics", "metrics"),
             ("PUT /api/v1/admin/wipe", "wipe"),
+            ("PUT /api/v1/admin/undo", "undo"),
+            ("GET /api/v1/admin/removed", "removed"),
             ("POST /api/v1/admin/import", "import"),
             ("GET /api/v1/export", "export"),
             ("OPTIONS /api/v1/any/thing", "options"),

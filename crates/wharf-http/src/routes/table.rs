@@ -4,14 +4,14 @@
 //! two differ.
 
 use http::Method;
-use wharf_gateway::Need::{ForEvery, ForSome, Identity};
+use wharf_gateway::Need::{ForEvery, ForSome, Identity, One};
 use wharf_gateway::{Input, Right};
 
 use crate::answer::respond;
-use crate::routes::row::{API, Handler, Path, Row, Switch};
+use crate::routes::row::{API, Asked, Handler, Path, Row, Switch};
 use crate::routes::{
     backup, description, events, families, group, groups, metrics, options, page, process, push, scrape,
-    stats, status, visitor, wipe,
+    stats, status, undo, visitor, wipe,
 };
 use crate::transport::purpose::Purpose::{self, Admin, Push, Scrape};
 
@@ -184,6 +184,28 @@ pub(crate) static WIPE: Row = Row {
     ..PLAIN
 };
 
+/// Each removal needs the right that made it: `admin` for a wipe, otherwise `delete` for each of its groups.
+static REMOVED: Row = Row {
+    name: "removed",
+    path: Path::Exact("/api/v1/admin/removed"),
+    need: Some(One([Right::Delete, Right::Admin])),
+    at: &[Admin],
+    label: Some("api/v1/admin/removed"),
+    needs_store: true,
+    handler: Handler::Later(|asked| Box::pin(undo::removed(asked))),
+    ..PLAIN
+};
+
+pub(crate) static UNDO: Row = Row {
+    name: "undo",
+    path: Path::Exact("/api/v1/admin/undo"),
+    methods: PUT,
+    label: Some("api/v1/admin/undo"),
+    offered: Some(("undo", Switch::Always)),
+    handler: Handler::Later(|asked| Box::pin(undo::undo(asked))),
+    ..REMOVED
+};
+
 static IMPORT: Row = Row {
     name: "import",
     path: Path::Exact("/api/v1/admin/import"),
@@ -256,7 +278,17 @@ pub(crate) static DELETE_GROUP: Row = Row {
     path: Path::ApiGroup,
     offered: Some(("delete_group", Switch::Always)),
     handler: Handler::Later(|asked| {
-        Box::pin(async move { group::delete(&asked.service, asked.path, asked.query, asked.caller).await })
+        Box::pin(async move {
+            let Asked {
+                service,
+                path,
+                query,
+                caller,
+                address,
+                ..
+            } = asked;
+            group::delete(&service, path, query, caller, address).await
+        })
     }),
     ..DELETE_GROUPS
 };
@@ -341,7 +373,7 @@ static DESCRIPTION: Row = Row {
 };
 
 /// The first whose path fits decides: the scrape may be wherever a flag puts it. `/api/v1/access` keeps this order.
-pub(crate) static ROWS: [&Row; 27] = [
+pub(crate) static ROWS: [&Row; 29] = [
     &SCRAPE,
     &PUSH,
     &DELETE_PUSHED,
@@ -354,6 +386,8 @@ pub(crate) static ROWS: [&Row; 27] = [
     &HISTORY,
     &FAMILIES,
     &WIPE,
+    &UNDO,
+    &REMOVED,
     &RELOAD,
     &QUIT,
     &QUIT_BY_GET,

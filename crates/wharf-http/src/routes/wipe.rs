@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use wharf_gateway::Caller;
 
-use crate::answer::{respond, status};
+use crate::answer::{receipt, respond, status};
 use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 
@@ -17,7 +17,7 @@ pub(crate) async fn wipe(
     address: Option<IpAddr>,
 ) -> Response<ResponseBody> {
     match service.gateway.wipe(caller, address).await {
-        Ok(()) => respond::empty(StatusCode::ACCEPTED),
+        Ok(undo) => receipt::put_headers(respond::empty(StatusCode::ACCEPTED), undo.as_ref()),
         Err(refusal) => status::answer(refusal),
     }
 }

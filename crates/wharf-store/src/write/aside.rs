@@ -7,29 +7,32 @@
 //!
 //! One at a time: there is one list of what has been touched. Those who change little need no turn.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 
 use hashbrown::HashSet;
 use wharf_ledger::Framed;
 use wharf_model::GroupingKey;
 
-use crate::PushError;
 use crate::change::Cause;
 use crate::effect::By;
 use crate::fold::Intent;
 use crate::limits::Counted;
 use crate::memory::checks::{Checks, Incoming};
 use crate::memory::draft::{Disturbed, Draft, new_ids};
+use crate::memory::family_names::Names;
 use crate::memory::index::Hint;
 use crate::memory::state::{Applied, Leftovers, State, check_push};
 use crate::memory::touched::Touched;
 use crate::prepare::{Prepared, PreparedFamily};
+use crate::removed::keeper::About;
+use crate::removed::taken::{Goes, Taken, going};
 use crate::store::Store;
 use crate::write::clear::clear_up;
 use crate::write::commit::Commit;
 use crate::write::local::Local;
 use crate::write::lock::{Hold, let_others};
 use crate::write::survey::{Suspect, verify};
+use crate::{PushError, Revision};
 
 /// What is done under one hold of the lock, in the units of [`Store::longest_hold`].
 const AT_ONCE: usize = 1024;
@@ -112,6 +115,15 @@ impl Store {
     }
 }
 
+/// What a draft takes away, for those who keep it.
+struct Takes {
+    goes: Goes,
+    groups: Vec<(GroupingKey, Names)>,
+    about: About,
+    /// Is told the number of the change.
+    made: Arc<OnceLock<Revision>>,
+}
+
 /// A draft in the making.
 pub(crate) struct Drafting<'s> {
     store: &'s Store,
@@ -129,6 +141,8 @@ pub(crate) struct Drafting<'s> {
     /// What was done since others had the lock.
     done: usize,
     tells: bool,
+    /// What it takes away for good.
+    takes: Option<Takes>,
     /// Whether it is over, and nothing has to be cleared up.
     is_over: bool,
     _turn: MutexGuard<'s, ()>,
@@ -167,6 +181,7 @@ impl<'s> Drafting<'s> {
             hints: Vec::new(),
             done: 0,
             tells: store.writer.feed().is_followed(),
+            takes: None,
             is_over: false,
             _turn: turn,
         })
@@ -243,6 +258,38 @@ impl<'s> Drafting<'s> {
     pub(crate) fn delete_families(&mut self, keys: &[GroupingKey], names: &[&str], by: By) -> Applied {
         self.draft
             .delete_families(&self.store.preparer, keys, names, by, self.tells)
+    }
+
+    /// What is about to be removed of some of its groups is to be kept; `made` is told under which number. To be called before
+    /// it is removed.
+    pub(crate) fn keep(
+        &mut self,
+        goes: Goes,
+        keys: &[GroupingKey],
+        has: impl Fn(&str) -> bool,
+        about: About,
+        made: &Arc<OnceLock<Revision>>,
+    ) {
+        if self.store.keeper().is_none() {
+            return;
+        }
+        // Groups mostly have the same families.
+        let mut last: Option<(*const Arc<str>, Names)> = None;
+        let groups = keys.iter().filter_map(|key| {
+            let names = self.draft.state().family_names(key)?;
+            let going = match &last {
+                Some((place, names_before)) if *place == names.as_ptr() => Arc::clone(names_before),
+                _ => going(&names, &has),
+            };
+            last = Some((names.as_ptr(), Arc::clone(&going)));
+            (!going.is_empty()).then(|| (key.clone(), going))
+        });
+        self.takes = Some(Takes {
+            goes,
+            groups: groups.collect(),
+            about,
+            made: Arc::clone(made),
+        });
     }
 
     /// Checks a push against what is stored and drafted. The index has the series of all that is drafted.
@@ -335,6 +382,12 @@ impl<'s> Drafting<'s> {
         let ready = |hints: &mut Vec<Hint>, draft: &mut Draft| draft.take(quotas, std::mem::take(hints));
         let commit = local.append_framed(&mut guarded, record);
         let commit = commit.map_err(|error| Stopped::Refused { push: None, error })?;
+        if let (Some(takes), Some(keeper)) = (self.takes.take(), local.keeper()) {
+            let taken = Taken::of(&guarded.state, takes.goes, takes.groups);
+            keeper.take(guarded.last, taken, takes.about);
+            // A draft is finished once.
+            let _once = takes.made.set(guarded.last);
+        }
         let former = local.switch(&mut guarded, ready(&mut self.hints, &mut self.draft));
         self.is_over = true;
         drop(guarded);

@@ -96,6 +96,18 @@ impl Commit {
         outcome
     }
 
+    /// [`Self::wait`] by a thread that may block, of a change that goes to a ledger. Others count as safe.
+    pub(crate) fn block(self) -> Result<(), PushError> {
+        let Some(Waiting::Ledger { ticket, feed }) = self.waiting else {
+            return Ok(());
+        };
+        let outcome = ticket.wait().map_err(|error| unavailable(&error));
+        if let Some(feed) = feed {
+            feed.wake();
+        }
+        outcome
+    }
+
     /// Whether there is nothing to wait for.
     pub fn is_done(&self) -> bool {
         self.waiting.is_none()

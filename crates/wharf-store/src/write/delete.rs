@@ -9,13 +9,16 @@ use crate::change::Change;
 use crate::effect::By;
 use crate::memory::state::State;
 use crate::record::{self, Several};
+use crate::removed::keeper::{About, Keeper};
+use crate::removed::taken::{Goes, Taken};
+use crate::removed::{Author, Receipt, RemovalKind, WhyLost};
 use crate::store::Store;
 use crate::write::commit::Commit;
 use crate::write::local::Local;
-use crate::write::lock::let_others;
+use crate::write::lock::{Guarded, let_others};
 use crate::write::shared::Op;
 use crate::write::writer::Writer;
-use crate::{PushError, UnixNanos};
+use crate::{PushError, Revision, UnixNanos};
 
 /// To find a family of a group.
 const FIND_STEPS: u64 = 256;
@@ -23,18 +26,31 @@ const FIND_STEPS: u64 = 256;
 /// Groups that are deleted as one change, or lose a family. Each is changed by itself in the end, under the lock.
 const MOST_AT_ONCE: usize = 10_000;
 
+/// What came of a removal, what is to be waited for, and whether it can be undone; none if nothing was removed.
+pub type RemovedNow<T> = (T, Commit, Option<Receipt>);
+
 impl Store {
+    /// [`Self::remove`] by nobody in particular.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn delete(&self, key: &GroupingKey) -> Result<(bool, Commit), PushError> {
+        let (existed, commit, _receipt) = self.remove(key, &Author::default())?;
+        Ok((existed, commit))
+    }
+
     /// Removes the group of exactly this key; whether there was one.
     ///
     /// # Errors
     /// [`PushError::Unavailable`] if the ledger takes nothing.
-    pub fn delete(&self, key: &GroupingKey) -> Result<(bool, Commit), PushError> {
+    pub fn remove(&self, key: &GroupingKey, author: &Author) -> Result<RemovedNow<bool>, PushError> {
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
                 let existed = self.lock().state.whole(key).revision.is_some();
                 let by = By::Request;
-                return Ok((existed, shared.change_all([key], || Op::Delete { by })?));
+                let commit = shared.change_all([key], || Op::Delete { by })?;
+                return Ok((existed, commit, not_kept(existed)));
             }
         };
         // Also for a group that is not there: its end may still be on the way to the disk, and this answer must not
@@ -42,49 +58,83 @@ impl Store {
         let record = local.has_ledger().then(|| record::delete(key));
         let keys = std::slice::from_ref(key);
         let by = By::Request;
+        let about = About::new(RemovalKind::Group, author);
         let mut guarded = self.lock();
         if !guarded.state.is_heavy(key, self.few) {
+            let keeping = Keeping::few(local, &guarded.state, Goes::Group, keys, |_| true);
             let keys = Cow::Borrowed(keys);
             let change = Change::Delete { keys, by };
             let (applied, commit) =
                 local.change_one(&mut guarded, &self.preparer, record.as_deref(), change)?;
-            return Ok((applied.groups > 0, commit));
+            let kept = keeping.keep(&guarded, about);
+            drop(guarded);
+            let existed = applied.groups > 0;
+            return Ok((existed, commit, receipt(local, kept, existed)));
         }
         drop(guarded);
         let record = record.map(Arc::new);
-        let mut existed = false;
+        let (mut existed, made) = (false, Arc::default());
         let deleted = self.change_aside(local, keys, |drafting| {
+            drafting.keep(Goes::Group, keys, |_| true, about.clone(), &made);
             existed = drafting.delete(keys, by).groups > 0;
             Ok(record.clone())
         });
         let commit = deleted.map_err(|(_, error)| error)?;
-        Ok((existed, commit))
+        Ok((existed, commit, receipt(local, made.get().copied(), existed)))
+    }
+
+    /// [`Self::remove_all`] by nobody in particular.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn wipe(&self) -> Result<(usize, Commit), PushError> {
+        let (groups, commit, _receipt) = self.remove_all(&Author::default())?;
+        Ok((groups, commit))
     }
 
     /// Removes all groups at once; how many there were.
     ///
     /// # Errors
     /// [`PushError::Unavailable`] if the ledger takes nothing.
-    pub fn wipe(&self) -> Result<(usize, Commit), PushError> {
+    pub fn remove_all(&self, author: &Author) -> Result<RemovedNow<usize>, PushError> {
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
                 let groups = self.lock().state.groups();
-                return Ok((groups, Commit::shared([shared.wipe()?])));
+                let commit = Commit::shared([shared.wipe()?]);
+                return Ok((groups, commit, not_kept(groups > 0)));
             }
         };
         let record = local.has_ledger().then(record::wipe);
         let mut guarded = self.lock();
+        let keeping = Keeping::all(local, &guarded.state);
         let (applied, commit) =
             local.change_one(&mut guarded, &self.preparer, record.as_deref(), Change::Wipe)?;
-        Ok((applied.groups, commit))
+        let kept = keeping.keep(&guarded, About::new(RemovalKind::Wipe, author));
+        drop(guarded);
+        let groups = applied.groups;
+        Ok((groups, commit, receipt(local, kept, groups > 0)))
+    }
+
+    /// [`Self::remove_families`] by nobody in particular.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn delete_families(&self, key: &GroupingKey, names: &[&str]) -> Result<(usize, Commit), PushError> {
+        let (families, commit, _receipt) = self.remove_families(key, names, &Author::default())?;
+        Ok((families, commit))
     }
 
     /// Removes families of a group; how many there were. The group and its push times stay.
     ///
     /// # Errors
     /// [`PushError::Unavailable`] if the ledger takes nothing.
-    pub fn delete_families(&self, key: &GroupingKey, names: &[&str]) -> Result<(usize, Commit), PushError> {
+    pub fn remove_families(
+        &self,
+        key: &GroupingKey,
+        names: &[&str],
+        author: &Author,
+    ) -> Result<RemovedNow<usize>, PushError> {
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
@@ -93,7 +143,7 @@ impl Store {
                 let removed = names.iter().filter(has).count();
                 let names = || names.iter().map(|name| (*name).to_owned()).collect();
                 let commit = shared.change_all([key], || Op::DeleteFamilies { names: names() })?;
-                return Ok((removed, commit));
+                return Ok((removed, commit, not_kept(removed > 0)));
             }
         };
         let record = local.has_ledger().then(|| {
@@ -103,8 +153,11 @@ impl Store {
         });
         let keys = std::slice::from_ref(key);
         let by = By::Request;
+        let about = About::new(RemovalKind::Family, author);
+        let goes = |name: &str| !crate::is_time(name) && names.contains(&name);
         let mut guarded = self.lock();
         if !guarded.state.is_heavy(key, self.few) {
+            let keeping = Keeping::few(local, &guarded.state, Goes::Families, keys, goes);
             let change = Change::DeleteFamilies {
                 keys: Cow::Borrowed(keys),
                 names: names.to_vec(),
@@ -112,17 +165,25 @@ impl Store {
             };
             let (applied, commit) =
                 local.change_one(&mut guarded, &self.preparer, record.as_deref(), change)?;
-            return Ok((applied.families, commit));
+            let kept = keeping.keep(&guarded, about);
+            drop(guarded);
+            let families = applied.families;
+            return Ok((families, commit, receipt(local, kept, families > 0)));
         }
         drop(guarded);
         let record = record.map(Arc::new);
-        let mut families = 0;
+        let (mut families, made) = (0, Arc::default());
         let deleted = self.change_aside(local, keys, |drafting| {
+            drafting.keep(Goes::Families, keys, goes, about.clone(), &made);
             families = drafting.delete_families(keys, names, by).families;
             Ok(record.clone())
         });
         let commit = deleted.map_err(|(_, error)| error)?;
-        Ok((families, commit))
+        Ok((
+            families,
+            commit,
+            receipt(local, made.get().copied(), families > 0),
+        ))
     }
 
     /// Removes a family from those of these groups that have it, as [`Self::matching_with_family`] gives them. The keys of
@@ -133,25 +194,27 @@ impl Store {
     ///
     /// # Errors
     /// [`PushError::Unavailable`] if the ledger takes nothing; of more than 10,000 groups, some may have lost it then.
-    pub fn delete_family_of(
+    pub fn remove_family_of(
         &self,
         keys: Vec<GroupingKey>,
         pushed_before: Option<UnixNanos>,
         family: &str,
-    ) -> Result<(Vec<GroupingKey>, Commit), PushError> {
+        author: &Author,
+    ) -> Result<RemovedNow<Vec<GroupingKey>>, PushError> {
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
                 let names = || vec![family.to_owned()];
                 let commit = shared.change_all(&keys, || Op::DeleteFamilies { names: names() })?;
-                return Ok((keys, commit));
+                let receipt = not_kept(!keys.is_empty());
+                return Ok((keys, commit, receipt));
             }
         };
         let loses = |state: &State, key: &GroupingKey| {
             let family_names = state.family_names(key);
             is_old(state, key, pushed_before) && family_names.is_some_and(|names| names.has(family))
         };
-        self.delete_in_steps(local, &keys, loses, Losing::Family(family))
+        self.delete_in_steps(local, &keys, loses, Losing::Family(family), author)
     }
 
     /// The groups that [`Self::matching`] gives and that have a family, its times aside.
@@ -195,21 +258,23 @@ impl Store {
     ///
     /// # Errors
     /// [`PushError::Unavailable`] if the ledger takes nothing; of more than 10,000 groups, some may be gone then.
-    pub fn delete_groups(
+    pub fn remove_groups(
         &self,
         keys: Vec<GroupingKey>,
         pushed_before: Option<UnixNanos>,
-    ) -> Result<(Vec<GroupingKey>, Commit), PushError> {
+        author: &Author,
+    ) -> Result<RemovedNow<Vec<GroupingKey>>, PushError> {
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
                 let by = By::Selector;
                 let commit = shared.change_all(&keys, || Op::Delete { by })?;
-                return Ok((keys, commit));
+                let receipt = not_kept(!keys.is_empty());
+                return Ok((keys, commit, receipt));
             }
         };
         let loses = |state: &State, key: &GroupingKey| is_old(state, key, pushed_before);
-        self.delete_in_steps(local, &keys, loses, Losing::Group)
+        self.delete_in_steps(local, &keys, loses, Losing::Group, author)
     }
 
     /// Takes something from groups, so many at a time as go together; those that had it.
@@ -219,28 +284,35 @@ impl Store {
         keys: &[GroupingKey],
         loses: impl Fn(&State, &GroupingKey) -> bool,
         losing: Losing<'_>,
-    ) -> Result<(Vec<GroupingKey>, Commit), PushError> {
+        author: &Author,
+    ) -> Result<RemovedNow<Vec<GroupingKey>>, PushError> {
+        let mut about = About::new(losing.kind(), author);
         // One step also if there are none: the end of one may still be on the way to the disk, and this answer must not
         // overtake it.
         let (first, rest) = keys.split_at(keys.len().min(MOST_AT_ONCE));
-        let (mut gone, mut commit) = self.delete_step(local, first, &loses, losing)?;
+        let (mut gone, mut commit, made) = self.delete_step(local, first, &loses, losing, &about)?;
+        about.of = made;
         for keys in rest.chunks(MOST_AT_ONCE) {
             let_others();
             // When the last one is safe, so are those before it.
-            let (more, last) = self.delete_step(local, keys, &loses, losing)?;
+            let (more, last, made) = self.delete_step(local, keys, &loses, losing, &about)?;
             gone.extend(more);
             commit = last;
+            about.of = about.of.or(made);
         }
-        Ok((gone, commit))
+        let receipt = receipt(local, about.of, !gone.is_empty());
+        Ok((gone, commit, receipt))
     }
 
+    /// One of these steps; under which number what it takes is kept.
     fn delete_step(
         &self,
         local: &Local,
         keys: &[GroupingKey],
         loses: &impl Fn(&State, &GroupingKey) -> bool,
         losing: Losing<'_>,
-    ) -> Result<(Vec<GroupingKey>, Commit), PushError> {
+        about: &About,
+    ) -> Result<(Vec<GroupingKey>, Commit, Option<Revision>), PushError> {
         let filter = |state: &State| {
             let keys = keys.iter().filter(|key| loses(state, key));
             keys.cloned().collect::<Vec<_>>()
@@ -251,16 +323,27 @@ impl Store {
             if guarded.state.weight_of(keys.iter()) <= self.few {
                 let keys = filter(&guarded.state);
                 let record = local.has_ledger().then(|| losing.record(&keys));
+                let keeping = Keeping::few(local, &guarded.state, losing.goes(), &keys, |name| {
+                    losing.takes(name)
+                });
                 let change = losing.change(&keys, by);
                 let (_, commit) =
                     local.change_one(&mut guarded, &self.preparer, record.as_deref(), change)?;
+                let made = keeping.keep(&guarded, about.clone());
                 drop(guarded);
-                return Ok((keys, commit));
+                return Ok((keys, commit, made));
             }
         }
-        let mut gone = Vec::new();
+        let (mut gone, made) = (Vec::new(), Arc::default());
         let deleted = self.change_aside(local, keys, |drafting| {
             gone = filter(drafting.state());
+            drafting.keep(
+                losing.goes(),
+                &gone,
+                |name| losing.takes(name),
+                about.clone(),
+                &made,
+            );
             match losing {
                 Losing::Group => drop(drafting.delete(&gone, by)),
                 Losing::Family(name) => drop(drafting.delete_families(&gone, &[name], by)),
@@ -268,8 +351,50 @@ impl Store {
             Ok(local.has_ledger().then(|| Arc::new(losing.record(&gone))))
         });
         let commit = deleted.map_err(|(_, error)| error)?;
-        Ok((gone, commit))
+        Ok((gone, commit, made.get().copied()))
     }
+}
+
+/// What is about to be removed, if somebody keeps it. Taken under the lock, before it is removed.
+struct Keeping<'l>(Option<(&'l Keeper, Taken)>);
+
+impl<'l> Keeping<'l> {
+    fn all(local: &'l Local, state: &State) -> Self {
+        Self(local.keeper().map(|keeper| (keeper, Taken::all(state))))
+    }
+
+    fn few(
+        local: &'l Local,
+        state: &State,
+        goes: Goes,
+        keys: &[GroupingKey],
+        has: impl Fn(&str) -> bool,
+    ) -> Self {
+        Self(
+            local
+                .keeper()
+                .map(|keeper| (keeper, Taken::held(state, goes, keys.iter(), has))),
+        )
+    }
+
+    /// It was removed by the last change. Under the same hold of the lock.
+    fn keep(self, guarded: &Guarded, about: About) -> Option<Revision> {
+        let (keeper, taken) = self.0?;
+        keeper.take(guarded.last, taken, about);
+        Some(guarded.last)
+    }
+}
+
+/// What to tell whoever has removed something.
+fn receipt(local: &Local, made: Option<Revision>, is_removed: bool) -> Option<Receipt> {
+    match (local.keeper(), made) {
+        (Some(keeper), Some(made)) if is_removed => keeper.receipt(made),
+        _ => not_kept(is_removed),
+    }
+}
+
+fn not_kept(is_removed: bool) -> Option<Receipt> {
+    is_removed.then_some(Receipt::Lost(WhyLost::Off))
 }
 
 /// What groups lose.
@@ -280,6 +405,27 @@ enum Losing<'n> {
 }
 
 impl<'n> Losing<'n> {
+    fn kind(self) -> RemovalKind {
+        match self {
+            Self::Group => RemovalKind::Selector,
+            Self::Family(_) => RemovalKind::Family,
+        }
+    }
+
+    fn goes(self) -> Goes {
+        match self {
+            Self::Group => Goes::Group,
+            Self::Family(_) => Goes::Families,
+        }
+    }
+
+    fn takes(self, name: &str) -> bool {
+        match self {
+            Self::Group => true,
+            Self::Family(family) => name == family && !crate::is_time(name),
+        }
+    }
+
     fn record(self, keys: &[GroupingKey]) -> Vec<u8> {
         let mut record = Several::new();
         for key in keys {

@@ -16,6 +16,7 @@ use crate::feed::Feed;
 use crate::memory::state::{Applied, Before, Former, Leftovers, Ready, State, Tell};
 use crate::prepare::Preparer;
 use crate::read::images::Images;
+use crate::removed::keeper::Keeper;
 use crate::write::clear::clear_up;
 use crate::write::commit::{Commit, unavailable};
 use crate::write::lock::{Guarded, Lock, let_others};
@@ -25,11 +26,16 @@ use crate::{PushError, Revision};
 /// So much is taken back under one hold of the lock, and one change more.
 const TAKEN_BACK_AT_ONCE: u64 = 1024;
 
+/// How long it takes until it is looked again whether the ledger has something on stable storage.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// Changes in memory, and in a ledger once it has been attached.
 #[derive(Debug, Default)]
 pub(crate) struct Local {
     journal: OnceLock<Journal>,
     feed: Arc<Feed>,
+    /// Keeps what was removed, if somebody does.
+    keeper: OnceLock<Box<Keeper>>,
 }
 
 /// What came of a change, for whoever made it.
@@ -54,6 +60,23 @@ impl Local {
     /// What changes have done.
     pub(crate) fn feed(&self) -> &Arc<Feed> {
         &self.feed
+    }
+
+    /// What was removed.
+    pub(crate) fn keeper(&self) -> Option<&Keeper> {
+        self.keeper.get().map(|keeper| &**keeper)
+    }
+
+    /// From now on what is removed goes there.
+    pub(crate) fn set_keeper(&self, keeper: Keeper) {
+        // A second one would be a mistake of the caller's; the first one stays.
+        let _first_stays = self.keeper.set(Box::new(keeper));
+    }
+
+    /// The last change on stable storage; none if there is no ledger, so that it does not matter.
+    pub(crate) fn durable(&self) -> Option<Revision> {
+        let journal = self.journal.get()?;
+        Some(Revision(journal.ledger.durable().0))
     }
 
     /// Whether changes have to have a record.
@@ -255,6 +278,10 @@ impl Local {
         preparer: &Preparer,
         log_bytes: u64,
     ) -> Result<Kept, CheckpointError> {
+        if let Some(keeper) = self.keeper() {
+            keeper.write(self.durable());
+            keeper.expire();
+        }
         let Some(Journal { ledger, .. }) = self.journal.get() else {
             return Ok(Kept::Nothing);
         };
@@ -295,8 +322,25 @@ impl Local {
             ledger.restart(last, &mut records)?;
             return Ok(Kept::Restarted);
         }
-        ledger.checkpoint(last, &mut records)?;
+        // Behind the last image: what was removed before it is in no image and, when the checkpoint is named, in no log.
+        let mut removed = std::iter::from_fn(|| {
+            self.write_removed(ledger, Revision(lock.hold().last.0));
+            None
+        });
+        ledger.checkpoint(last, &mut records.by_ref().chain(removed.by_ref()))?;
         Ok(Kept::Checkpointed)
+    }
+
+    /// Waits until all is written that was removed up to this change. It is written when the ledger has that on stable
+    /// storage, which is at once, or within the time that it may take.
+    fn write_removed(&self, ledger: &Ledger, through: Revision) {
+        let Some(keeper) = self.keeper() else { return };
+        while keeper.has_waiting(through) && !ledger.failed() && !ledger.has_stopped() {
+            keeper.write(self.durable());
+            if keeper.has_waiting(through) {
+                std::thread::sleep(PAUSE);
+            }
+        }
     }
 
     /// Takes every change back that is not on stable storage, from the last one on, where changes wait for it. The
@@ -316,6 +360,9 @@ impl Local {
             let Some(leftovers) = take_some_back(&mut guarded, preparer, durable) else {
                 guarded.last = durable;
                 self.feed.take_back(durable);
+                if let Some(keeper) = self.keeper() {
+                    keeper.take_back(durable);
+                }
                 return;
             };
             drop(guarded);

@@ -22,11 +22,12 @@ mod rules;
 #[cfg(not(miri))]
 mod shared;
 mod stencils;
+mod undo;
 
 use wharf_exposition::text;
 use wharf_model::name::NameRule;
 use wharf_model::{Choice, Effort, GroupingKey, Selector};
-use wharf_store::{Commit, Listing, Page, PushError, PushMode, Reserved, Snapshot, Store, UnixNanos};
+use wharf_store::{Author, Commit, Listing, Page, PushError, PushMode, Reserved, Snapshot, Store, UnixNanos};
 
 /// A store without families of its own.
 fn store() -> Store {
@@ -76,7 +77,9 @@ fn matching_with_family(
 type Deleted = Result<(Vec<GroupingKey>, Commit), PushError>;
 
 fn delete_matching(store: &Store, selectors: &[Selector], before: Option<UnixNanos>) -> Deleted {
-    store.delete_groups(matching(store, selectors, before), before)
+    let keys = matching(store, selectors, before);
+    let (keys, commit, _receipt) = store.remove_groups(keys, before, &Author::default())?;
+    Ok((keys, commit))
 }
 
 fn delete_family_matching(
@@ -86,7 +89,8 @@ fn delete_family_matching(
     family: &str,
 ) -> Deleted {
     let keys = matching_with_family(store, selectors, before, family);
-    store.delete_family_of(keys, before, family)
+    let (keys, commit, _receipt) = store.remove_family_of(keys, before, family, &Author::default())?;
+    Ok((keys, commit))
 }
 
 /// A part of a snapshot.

@@ -7,7 +7,7 @@ use super::listen::{Listen, Shutdown};
 use super::rules::Rules;
 use crate::logging::settings::Log;
 use crate::parts::history::settings::History;
-use crate::parts::storage::settings::{Persistence, Storage, StorageKind};
+use crate::parts::storage::settings::{Persistence, Storage, StorageKind, Undo};
 
 /// All settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,6 +30,8 @@ pub struct Config {
     pub bodies: BodySettings,
     /// Where and how the groups are kept.
     pub storage: Storage,
+    /// How much is kept of what was removed.
+    pub undo: Undo,
     /// The history of pushes.
     pub history: History,
     /// What the Pushgateway calls it.

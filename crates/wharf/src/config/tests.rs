@@ -75,6 +75,8 @@ fn flags_have_the_keys_of_the_original_and_our_own() {
         "storage.path",
         "storage.segment-bytes",
         "storage.sync",
+        "undo.max-age",
+        "undo.max-bytes",
         "web.admin-address",
         "web.admin-config-file",
         "web.body-timeout",

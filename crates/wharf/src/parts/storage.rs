@@ -1,6 +1,7 @@
 //! The storage: loads the stored groups, looks after their ledger while the gateway serves, and closes it at the end.
 
 mod open;
+mod removed;
 pub(crate) mod settings;
 mod state_file;
 mod upkeep;
@@ -16,7 +17,8 @@ use wharf_ledger::Ledger;
 use wharf_store::Store;
 
 use self::open::Opened;
-use self::settings::{Storage, StorageKind};
+use self::removed::Removed;
+use self::settings::{Storage, StorageKind, Undo};
 use self::upkeep::Upkeep;
 
 /// How often the ledger is looked after.
@@ -33,7 +35,7 @@ const END_LIMIT: Duration = Duration::from_secs(60);
 /// If the system has no thread for it.
 pub(crate) fn start(
     parts: &mut Parts,
-    settings: Storage,
+    settings: (Storage, Undo),
     place: StorageKind,
     gateway: Arc<Gateway>,
 ) -> std::io::Result<(Started, Arc<OnceLock<PathBuf>>)> {
@@ -41,19 +43,20 @@ pub(crate) fn start(
     let opened = Arc::clone(&folder);
     let part = Part::new("storage").ends_within(END_LIMIT);
     let started = parts.thread(part, move |life| {
-        Ok(run(life, &settings, place, &gateway, &opened)?)
+        let (storage, undo) = settings;
+        Ok(run(life, (&storage, undo), place, &gateway, &opened)?)
     })?;
     Ok((started, folder))
 }
 
 fn run(
     life: &mut Life,
-    settings: &Storage,
+    (settings, undo): (&Storage, Undo),
     place: StorageKind,
     gateway: &Gateway,
     folder: &OnceLock<PathBuf>,
 ) -> anyhow::Result<()> {
-    let ledger = load(settings, place, gateway, folder)?;
+    let ledger = load((settings, undo), place, gateway, folder)?;
     life.ready();
     let mut upkeep = Upkeep::new(settings.checkpoint_bytes, Instant::now);
     while life.turn(PAUSE) {
@@ -68,12 +71,13 @@ fn run(
 
 /// Loads the stored groups, if there are any.
 fn load(
-    settings: &Storage,
+    (settings, undo): (&Storage, Undo),
     place: StorageKind,
     gateway: &Gateway,
     folder: &OnceLock<PathBuf>,
 ) -> anyhow::Result<Option<Ledger>> {
-    let opened = open::open(settings, place, gateway.store())?;
+    let removed = Removed::new(undo, gateway);
+    let opened = open::open(settings, place, gateway.store(), &removed)?;
     // What has expired while nothing ran must not be seen again.
     gateway.expire();
     let ledger = match opened {

@@ -65,8 +65,13 @@ fn start(folder: Option<&Path>) -> Process {
     );
     let gateway = Arc::new(gateway.with_readiness(parts.readiness()));
     let shared = || Arc::clone(&gateway);
-    let (storage, folder): (Started, Arc<OnceLock<_>>) =
-        storage::start(&mut parts, config.storage.clone(), config.place(), shared()).unwrap();
+    let (storage, folder): (Started, Arc<OnceLock<_>>) = storage::start(
+        &mut parts,
+        (config.storage.clone(), config.undo),
+        config.place(),
+        shared(),
+    )
+    .unwrap();
     let history = history::start(&mut parts, shared(), storage, folder).unwrap();
     let expiry = expiry::start(&mut parts, shared(), storage).unwrap();
     notices::start(&mut parts, shared(), storage).unwrap();

@@ -122,6 +122,8 @@ fn guarded() -> Vec<(&'static str, Request)> {
         ("push", put(PUSH_MANY).body("m{job=\"a-1\"} 1\n")),
         ("delete", delete("/metrics/job/a-1")),
         ("delete", delete(DELETE_ALL)),
+        ("delete", put("/api/v1/admin/undo")),
+        ("delete", get("/api/v1/admin/removed")),
         ("read", get("/metrics")),
         ("read", Request::new("HEAD", "/metrics")),
         ("read", get("/metrics?match[]=%7B%7D")),
@@ -161,7 +163,7 @@ fn who_has_no_right_is_refused_by_every_route_that_needs_one() {
         assert_eq!(answer.header("WWW-Authenticate"), None, "{request}");
     }
     let scrape = send(&gateway, READER, &get("/metrics")).text();
-    for (right, count) in [("push", 10), ("delete", 4), ("read", 14), ("admin", 8)] {
+    for (right, count) in [("push", 10), ("delete", 8), ("read", 14), ("admin", 8)] {
         let line = format!("wharf_http_requests_denied_total{{right=\"{right}\"}} {count}\n");
         assert!(scrape.contains(&line), "{line}{scrape}");
     }
@@ -282,6 +284,57 @@ fn a_push_to_many_groups_needs_the_right_for_each() {
     let answer = send(&gateway, TEAM_A, &post(&partial).body("m{job=\"b-1\"} 2\n"));
     assert_eq!(answer.status, 403);
     assert_eq!(stored(), ["a-1"]);
+}
+
+/// The ids of the removals that somebody sees.
+fn removals(gateway: &Gateway, who: &str) -> Vec<u64> {
+    let answer = send(gateway, who, &get("/api/v1/admin/removed"));
+    assert_eq!(answer.status, 200, "{who}: {}", answer.text());
+    let removals = answer.json()["data"]["removals"].as_array().unwrap().clone();
+    removals
+        .iter()
+        .map(|removal| removal["id"].as_u64().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_removal_is_undone_by_whoever_had_the_right_to_remove() {
+    let (_folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    fill(&gateway);
+    let id = |who: &str, request: &Request| -> u64 {
+        let answer = send(&gateway, who, request);
+        assert_eq!(answer.status, 202, "{request}: {}", answer.text());
+        answer.header("Wharf-Undo-Id").unwrap().parse().unwrap()
+    };
+    let of_a = id(TEAM_A, &delete("/metrics/job/a-1"));
+    let of_b = id(TEAM_B, &delete("/metrics/job/b-1"));
+    let of_both = id(ADMIN, &put(WIPE));
+    assert_eq!(removals(&gateway, ADMIN), [of_both, of_b, of_a]);
+    assert_eq!(removals(&gateway, TEAM_A), [of_a]);
+    assert_eq!(removals(&gateway, TEAM_B), [of_b]);
+    let undo = |id: u64| put(&format!("/api/v1/admin/undo?id={id}"));
+    // What somebody may not undo is not there for them; a wipe says which right it takes.
+    assert_eq!(status(&gateway, TEAM_A, &undo(of_b)), 404);
+    assert_eq!(
+        status(
+            &gateway,
+            TEAM_A,
+            &get(&format!("/api/v1/admin/removed?id={of_b}"))
+        ),
+        404
+    );
+    assert_eq!(status(&gateway, TEAM_A, &undo(of_both)), 403);
+    // The newest that one may undo, also if somebody else has removed it.
+    let newest = send(&gateway, TEAM_A, &put("/api/v1/admin/undo"));
+    assert_eq!(newest.json()["data"]["id"], of_a, "{}", newest.text());
+    assert_eq!(status(&gateway, ADMIN, &undo(of_b)), 200);
+    assert_eq!(status(&gateway, TEAM_B, &undo(of_b)), 409);
+    assert_eq!(status(&gateway, ADMIN, &undo(of_both)), 200);
+    let scrape = send(&gateway, READER, &get("/metrics")).text();
+    assert_eq!(jobs(&scrape), set(["a-1", "a-2", "b-1", "b-2"]));
+    let by = send(&gateway, ADMIN, &get(&format!("/api/v1/admin/removed?id={of_a}"))).json();
+    assert_eq!(by["data"]["removals"][0]["by"], "token `team-a`");
 }
 
 #[test]

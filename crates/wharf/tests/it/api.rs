@@ -125,6 +125,13 @@ fn every_answer_is_as_described() {
             delete("/api/v1/groups/job/types?family=g"),
         ),
         ("/api/v1/groups/job/{job}", delete("/api/v1/groups/job/nobody")),
+        ("/api/v1/admin/removed", get("/api/v1/admin/removed?limit=1")),
+        ("/api/v1/admin/removed", get("/api/v1/admin/removed?id=0")),
+        ("/api/v1/admin/undo", put("/api/v1/admin/undo?dry_run")),
+        ("/api/v1/admin/undo", put("/api/v1/admin/undo")),
+        ("/api/v1/admin/undo", put("/api/v1/admin/undo")),
+        ("/api/v1/admin/undo", put("/api/v1/admin/undo?id=x")),
+        ("/api/v1/admin/removed", get("/api/v1/admin/removed")),
         (
             "/api/v1/groups/job/{job}/history",
             get("/api/v1/groups/job/types/history"),
@@ -529,7 +536,7 @@ fn families_say_who_pushes_them_and_who_could_not() {
 #[test]
 fn what_may_be_done_follows_the_flags() {
     let rights = data(&wharf().start(), "/api/v1/access");
-    let expected = json!({"read": true, "stats": true, "admin": true, "push": true, "delete_group": true, "delete_by_selector": false, "wipe": false, "reload": false, "quit": false});
+    let expected = json!({"read": true, "stats": true, "admin": true, "push": true, "delete_group": true, "delete_by_selector": false, "wipe": false, "undo": true, "reload": false, "quit": false});
     assert_eq!(rights, expected);
     let rights = data(&powerful().start(), "/api/v1/access");
     assert!(

@@ -181,16 +181,18 @@ fn deleting_takes_what_the_selectors_name_and_says_so_beforehand() {
     }
     gateway.push("/metrics/job/ci-3", "m 1\n");
     let selectors = ["{job=~\"ci-.*\",env=\"prod\"}", "{job=\"db\"}"];
-    let expected = |dry_run| {
-        json!({"status": "success", "data": {"count": 3, "dry_run": dry_run, "groups": [
+    let expected = |dry_run, undo: &Value| {
+        json!({"status": "success", "data": {"count": 3, "dry_run": dry_run, "undo": undo, "groups": [
             {"env": "prod", "job": "ci-1"}, {"env": "prod", "job": "ci-2"}, {"env": "prod", "job": "db"},
         ]}})
     };
     let dry = gateway.send(&delete(&matching("/api/v1/groups", &selectors, "&dry_run=true")));
-    assert_eq!((dry.status, dry.json()), (200, expected(true)));
+    assert_eq!((dry.status, dry.json()), (200, expected(true, &Value::Null)));
     assert_eq!(jobs_of(&list(&gateway, "")).len(), 5);
     let wet = gateway.send(&delete(&matching("/api/v1/groups", &selectors, "")));
-    assert_eq!((wet.status, wet.json()), (200, expected(false)));
+    let undo = wet.json()["data"]["undo"].clone();
+    assert!(undo["id"].is_u64() && undo["until"].is_string(), "{undo}");
+    assert_eq!((wet.status, wet.json()), (200, expected(false, &undo)));
     assert_eq!(jobs_of(&list(&gateway, "")), ["web", "ci-3"]);
     gateway.log_line("deleted by selector");
     assert_eq!(samples(&gateway, "wharf_groups_deleted_total"), ["3 {}"]);

@@ -191,6 +191,7 @@ fn what_may_be_done_is_what_the_address_serves() {
         "read",
         "reload",
         "stats",
+        "undo",
         "wipe",
     ];
     assert_eq!(allowed(addresses[2]), all_but_pushing);

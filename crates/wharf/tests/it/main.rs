@@ -28,6 +28,7 @@ mod rules;
 mod scrapes;
 mod sockets;
 mod storage;
+mod undo;
 mod web_config;
 
 use std::net::TcpStream;

@@ -11,6 +11,7 @@ use wharf_gateway::NotDurable;
 use wharf_ledger::{Ledger, OpenError, Options, RealDisk, Sequence, SyncMode};
 use wharf_store::{Revision, Store};
 
+use super::removed::{self, Removed};
 use super::settings::{Storage, StorageKind, Sync};
 use super::state_file;
 
@@ -34,7 +35,12 @@ pub(super) enum Opened {
 ///
 /// # Errors
 /// If the folder cannot be used, or what is in it cannot be read. Nothing in it has changed then.
-pub(super) fn open(settings: &Storage, place: StorageKind, store: &Arc<Store>) -> anyhow::Result<Opened> {
+pub(super) fn open(
+    settings: &Storage,
+    place: StorageKind,
+    store: &Arc<Store>,
+    removed: &Removed,
+) -> anyhow::Result<Opened> {
     let StorageKind::Folder {
         path,
         import,
@@ -42,13 +48,15 @@ pub(super) fn open(settings: &Storage, place: StorageKind, store: &Arc<Store>) -
     } = place
     else {
         tracing::warn!("all groups are in memory only, and gone after a restart; see --storage.path");
+        removed.keep_in_memory(store);
         return Ok(Opened::Memory(None));
     };
     let is_dispensable = !is_named && is_absent(&path);
-    match open_folder(settings, &path, import, store) {
+    match open_folder(settings, &path, import, store, removed) {
         Ok(ledger) => Ok(Opened::Folder(path, ledger)),
         Err(error) if is_dispensable && !is_in_use(&error) => {
             remove_what_was_made(&path);
+            removed.keep_in_memory(store);
             let not_durable = NotDurable {
                 folder: path.display().to_string(),
                 reason: error.root_cause().to_string(),
@@ -94,6 +102,7 @@ fn open_folder(
     path: &Path,
     import: Option<PathBuf>,
     store: &Arc<Store>,
+    removed: &Removed,
 ) -> anyhow::Result<Ledger> {
     let started = Instant::now();
     let disk = RealDisk::new(path).with_context(|| {
@@ -113,6 +122,8 @@ fn open_folder(
     };
     let (mut records, mut reported) = (0u64, started);
     let mut replay = |replayed: wharf_ledger::Replayed<'_>| {
+        // The folder is ours by now.
+        removed.keep_beneath(path, store);
         store.replay_at(Revision(replayed.sequence.0), replayed.record)?;
         records += 1;
         if reported.elapsed() > REPORT_EVERY {
@@ -128,7 +139,11 @@ fn open_folder(
     let (ledger, recovery) = Ledger::open(Arc::new(disk), options, &mut replay)
         .with_context(|| format!("read the ledger in {}", path.display()))?;
     let is_new = recovery.last == Sequence(0) && recovery.checkpoint_records == 0;
-    store.attach(ledger.clone(), recovery.last, settings.sync == Sync::Always);
+    removed.keep_beneath(path, store);
+    let other = store.attach(ledger.clone(), recovery.last, settings.sync == Sync::Always);
+    if let Some(problem) = other {
+        removed::report(&problem);
+    }
     let totals = store.totals();
     let seconds = started.elapsed().as_secs_f64();
     tracing::info!(path = %path.display(), groups = totals.groups, series = totals.series, records, seconds, "stored groups loaded");

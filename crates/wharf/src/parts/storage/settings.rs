@@ -103,6 +103,29 @@ settings! {
 }
 
 settings! {
+    /// How much is kept of what was removed.
+    #[derive(Copy)]
+    pub struct Undo {
+        /// For how long; zero: not at all.
+        pub max_age: Duration = Duration::from_secs(3600),
+            "undo.max-age" as kinds::UNSIGNED,
+            "For how long a wipe or a deletion can be undone; 0 for not at all.";
+        /// How much of it.
+        pub max_bytes: u64 = 256 << 20,
+            "undo.max-bytes" as kinds::SIZE_ON_DISK,
+            "How much is kept for that, on disk; in memory if the groups are there too. Beyond it the oldest removal \
+             goes; 0 for nothing.";
+    }
+}
+
+impl Undo {
+    /// Whether anything is kept.
+    pub fn is_on(&self) -> bool {
+        !self.max_age.is_zero() && self.max_bytes > 0
+    }
+}
+
+settings! {
     /// What the Pushgateway calls it.
     pub struct Persistence {
         /// The file beside which the groups are kept, instead of in the folder of the storage.

@@ -43,6 +43,12 @@ impl<N: Fn() -> Instant> Upkeep<N> {
                 "pushes cannot be stored and are refused until they can"
             );
         }
+        if let Some(reason) = store.take_removed_failure() {
+            tracing::error!(
+                err = reason,
+                "what was removed cannot be undone: it could not be written"
+            );
+        }
         let began = (self.now)();
         if self.not_before.is_some_and(|not_before| began < not_before) {
             return;
