@@ -7,6 +7,8 @@
 //! dashboards and alerts know them. Those of Wharf itself start with `wharf_`.
 
 mod assemble;
+mod audit;
+mod backups;
 mod family;
 mod histogram;
 mod ledger;
@@ -26,6 +28,7 @@ use wharf_model::{Exposition, Metric, MetricType};
 use wharf_store::{RemovedStatus, ReservedFamily, UnixNanos, WriterStatistics};
 
 use self::assemble::Assembly;
+pub use self::backups::BackupTimes;
 use self::family::{own, with_fixed_help};
 use self::histogram::Histogram;
 use self::process::Process;
@@ -51,6 +54,7 @@ pub struct Telemetry {
     requests_in_flight: AtomicU64,
     groups_deleted: AtomicU64,
     undos: Undos,
+    actions: Mutex<audit::Actions>,
     /// Those that are gone altogether, and those whose push times stay.
     groups_expired: [AtomicU64; 2],
     metrics_dropped: AtomicU64,
@@ -94,6 +98,8 @@ pub struct StoreGauges {
     pub memory: MemoryGauge,
     /// How the rules in force were read, if there is a configuration file.
     pub config: Option<ConfigGauge>,
+    /// How old backups are, if somebody has said where they are.
+    pub backups: Option<BackupTimes>,
     /// The web config files, in the order of their flags.
     pub web_configs: Vec<WebConfigGauge>,
 }
@@ -369,7 +375,7 @@ const WEB_CONFIG_USERS: ReservedFamily = own(
     "Users of the web config file who are in force; without any, everybody is let in.",
 );
 
-static RESERVED: [ReservedFamily; 60] = [
+static RESERVED: [ReservedFamily; 63] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -383,6 +389,9 @@ static RESERVED: [ReservedFamily; 60] = [
     PUSH_DURATION,
     PUSH_SIZE,
     REQUESTS,
+    audit::ACTIONS,
+    backups::NEWEST,
+    backups::NEWEST_VERIFIED,
     RELOAD_TIME,
     RELOAD_SUCCESSFUL,
     DECODED_BYTES,
@@ -467,6 +476,7 @@ impl Telemetry {
             requests_in_flight: AtomicU64::new(0),
             groups_deleted: AtomicU64::new(0),
             undos: Undos::default(),
+            actions: Mutex::default(),
             groups_expired: [const { AtomicU64::new(0) }; 2],
             metrics_dropped: AtomicU64::new(0),
         }
@@ -548,6 +558,11 @@ impl Telemetry {
         &self.undos
     }
 
+    /// Something was done that is in the audit list, or would be if there were one. There must be few different kinds and outcomes.
+    pub(crate) fn record_action(&self, kind: &'static str, outcome: &'static str) {
+        *lock(&self.actions).entry((kind, outcome)).or_default() += 1;
+    }
+
     /// So many groups have expired: `gone` altogether, and others but for their push times.
     pub fn record_expired(&self, gone: u64, kept_times: u64) {
         let [all, but_times] = &self.groups_expired;
@@ -595,6 +610,10 @@ impl Telemetry {
         self.assemble_build_info(&mut assembly);
         self.assemble_pushes(&mut assembly, now);
         self.assemble_requests(&mut assembly);
+        audit::assemble(&mut assembly, &lock(&self.actions));
+        if let Some(times) = gauges.backups {
+            backups::assemble(&mut assembly, times);
+        }
         assemble_config(&mut assembly, gauges.config);
         assemble_memory(&mut assembly, gauges.memory);
         assembly.single(GROUPS, assemble::float(gauges.groups));

@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use wharf_model::{Choice, Effort, GroupingKey, Selector};
-use wharf_store::{Author, Commit, Receipt, UnixNanos};
+use wharf_store::{Author, Commit, PushError, Receipt, UnixNanos};
 
 use crate::access::caller::Caller;
 use crate::access::right::{Right, Scope};
+use crate::audit::{Action, ActionKind, Actor, why};
 use crate::gateway::Gateway;
 use crate::places::Permit;
 use crate::refusal::Refusal;
@@ -74,34 +75,57 @@ impl Gateway {
     ///
     /// # Errors
     /// If the caller may not, there is no place, or that cannot be stored.
+    ///
+    /// # Cancel safety
+    /// If this is dropped, the group is deleted and booked, or not deleted.
     pub async fn delete(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         key: &GroupingKey,
         address: Option<IpAddr>,
         place: impl FnOnce() -> Result<Permit, Refusal>,
     ) -> Result<Removed, Refusal> {
         caller.demand_for(Right::Delete, key)?;
-        let author = author(caller, address);
-        let (existed, commit, undo) = if self.store.is_large(key) {
-            // Other threads go on with their requests; so should this one.
-            let (store, key, place) = (Arc::clone(&self.store), key.clone(), place()?);
-            let deleted = tokio::task::spawn_blocking(move || {
-                let _place = place;
-                store.remove(&key, &author)
-            });
-            deleted.await.map_err(|_panicked| Refusal::internal())??
-        } else {
-            self.store.remove(key, &author)?
+        let place = self.store.is_large(key).then(place).transpose()?;
+        let (gateway, actor) = (Arc::clone(self), Actor::of(caller, address));
+        let (author, key) = (author(caller, address), key.clone());
+        let delete = async move {
+            let deleted = gateway.delete_one(&key, &author, place).await;
+            let groups = deleted.as_ref().map(|removed| u64::from(removed.existed));
+            gateway.book_removal(ActionKind::Delete, actor, || key.brief(), groups);
+            if groups == Ok(0)
+                && let Some(history) = gateway.activity.history()
+            {
+                // A push that was refused while its group was deleted may have left some.
+                history.forget(key);
+            }
+            deleted
+        };
+        to_the_end(delete).await
+    }
+
+    async fn delete_one(
+        &self,
+        key: &GroupingKey,
+        author: &Author,
+        place: Option<Permit>,
+    ) -> Result<Removed, Refusal> {
+        let (existed, commit, undo) = match place {
+            Some(place) => {
+                // Other threads go on with their requests; so should this one.
+                let (store, key, author) = (Arc::clone(&self.store), key.clone(), author.clone());
+                let deleted = tokio::task::spawn_blocking(move || {
+                    let _place = place;
+                    store.remove(&key, &author)
+                });
+                deleted.await.map_err(|_panicked| Refusal::internal())??
+            }
+            None => self.store.remove(key, author)?,
         };
         commit.wait().await?;
         self.telemetry
             .undos()
             .record_removed(way::REQUEST, u64::from(existed));
-        if !existed && let Some(history) = self.activity.history() {
-            // A push that was refused while its group was deleted may have left some.
-            history.forget(key.clone());
-        }
         Ok(Removed { existed, undo })
     }
 
@@ -109,15 +133,35 @@ impl Gateway {
     ///
     /// # Errors
     /// If the caller may not, or that cannot be stored.
+    ///
+    /// # Cancel safety
+    /// As [`Self::delete`].
     pub async fn delete_family(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         key: &GroupingKey,
         family: &str,
         address: Option<IpAddr>,
     ) -> Result<Removed, Refusal> {
         caller.demand_for(Right::Delete, key)?;
-        let author = author(caller, address);
+        let (gateway, actor) = (Arc::clone(self), Actor::of(caller, address));
+        let (author, key, family) = (author(caller, address), key.clone(), family.to_owned());
+        let delete = async move {
+            let deleted = gateway.delete_family_of_one(&key, &family, author).await;
+            let groups = deleted.as_ref().map(|removed| u64::from(removed.existed));
+            let what = || format!("{family} of {}", key.brief());
+            gateway.book_removal(ActionKind::DeleteFamily, actor, what, groups);
+            deleted
+        };
+        to_the_end(delete).await
+    }
+
+    async fn delete_family_of_one(
+        &self,
+        key: &GroupingKey,
+        family: &str,
+        author: Author,
+    ) -> Result<Removed, Refusal> {
         let (families, commit, undo) = if self.store.is_large(key) {
             let (store, key, family) = (Arc::clone(&self.store), key.clone(), family.to_owned());
             let deleted =
@@ -129,6 +173,19 @@ impl Gateway {
         commit.wait().await?;
         let existed = families > 0;
         Ok(Removed { existed, undo })
+    }
+
+    /// Books that groups were removed. Where there was none, nothing was done.
+    fn book_removal(
+        &self,
+        kind: ActionKind,
+        actor: Actor,
+        what: impl FnOnce() -> String,
+        groups: Result<u64, &Refusal>,
+    ) {
+        if groups != Ok(0) {
+            self.book(removal(kind, actor, what(), groups));
+        }
     }
 
     /// Deletes groups, or a family of them: up to 10,000 as one change, all of them or, if that cannot be stored, none; more of
@@ -175,16 +232,36 @@ impl Gateway {
     ///
     /// # Errors
     /// If that cannot be stored.
-    pub async fn wipe(&self, caller: &Caller, address: Option<IpAddr>) -> Result<Option<Receipt>, Refusal> {
+    ///
+    /// # Cancel safety
+    /// If this is dropped, all is deleted and booked.
+    pub async fn wipe(
+        self: &Arc<Self>,
+        caller: &Caller,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Receipt>, Refusal> {
+        let (gateway, actor) = (Arc::clone(self), Actor::of(caller, address));
+        let author = author(caller, address);
+        let wipe = async move {
+            let wiped = gateway.wipe_now(author).await;
+            let groups = wiped.as_ref().map(|(groups, _)| *groups);
+            let action = removal(ActionKind::Wipe, actor, String::new(), groups);
+            gateway.book_safely(action).await;
+            wiped.map(|(_, undo)| undo)
+        };
+        to_the_end(wipe).await
+    }
+
+    /// How many groups there were, and whether they can come back.
+    async fn wipe_now(&self, author: Author) -> Result<(u64, Option<Receipt>), Refusal> {
         // It shows at once, and what was there is freed by this thread.
-        let (store, author) = (Arc::clone(&self.store), author(caller, address));
+        let store = Arc::clone(&self.store);
         let wiped = tokio::task::spawn_blocking(move || store.remove_all(&author));
         let (groups, commit, undo) = wiped.await.map_err(|_panicked| Refusal::internal())??;
         commit.wait().await?;
-        self.telemetry.undos().record_removed(way::WIPE, groups as u64);
-        let address = address.map(tracing::field::display);
-        tracing::info!(groups, by = caller.who(), address, "all groups wiped");
-        Ok(undo)
+        let groups = groups as u64;
+        self.telemetry.undos().record_removed(way::WIPE, groups);
+        Ok((groups, undo))
     }
 
     fn before(&self, older_than: Option<Duration>) -> Option<UnixNanos> {
@@ -218,42 +295,42 @@ impl Gateway {
             selector: asked_for(&selection.selectors),
             ..author(caller, address)
         };
-        let (keys, commit, undo) = match family {
-            None => store.remove_groups(keys, pushed_before, &author)?,
-            Some(family) => store.remove_family_of(keys, pushed_before, family, &author)?,
+        let deleted = match family {
+            None => store.remove_groups(keys, pushed_before, &author),
+            Some(family) => store.remove_family_of(keys, pushed_before, family, &author),
         };
-        if family.is_none() {
+        if let (None, Ok((keys, ..))) = (family, &deleted) {
             let groups = keys.len() as u64;
             self.telemetry.undos().record_removed(way::SELECTOR, groups);
         }
-        let (by, gateway) = (caller.who(), Arc::clone(&self));
-        let settled = async move {
-            let keys = gateway
-                .settle_deleted(keys, commit, &choice, &by, address)
-                .await?;
-            Ok((keys, undo))
+        let what = match family {
+            None => choice.to_string(),
+            Some(family) => format!("{family} of {choice}"),
         };
+        let (actor, gateway) = (Actor::of(caller, address), Arc::clone(&self));
+        let settled = async move { gateway.settle_deleted(deleted, what, actor).await };
         Ok(Selected::Deleted(Handle::current().spawn(settled)))
     }
 
     async fn settle_deleted(
-        &self,
-        keys: Vec<GroupingKey>,
-        commit: Commit,
-        choice: &Choice,
-        by: &str,
-        address: Option<IpAddr>,
-    ) -> Result<Vec<GroupingKey>, Refusal> {
-        commit.wait().await?;
-        self.telemetry.record_deleted(keys.len() as u64);
-        tracing::info!(
-            groups = keys.len(),
-            selector = choice.to_string(),
-            by,
-            address = address.map(tracing::field::display),
-            "deleted by selector"
-        );
-        Ok(keys)
+        self: Arc<Self>,
+        deleted: Result<(Vec<GroupingKey>, Commit, Option<Receipt>), PushError>,
+        what: String,
+        actor: Actor,
+    ) -> Result<Gone, Refusal> {
+        let settled = async {
+            let (keys, commit, undo) = deleted?;
+            commit.wait().await?;
+            Ok::<_, Refusal>((keys, undo))
+        };
+        let settled = settled.await;
+        let groups = settled.as_ref().map(|(keys, _)| keys.len() as u64);
+        if let Ok(groups) = groups {
+            self.telemetry.record_deleted(groups);
+        }
+        let action = removal(ActionKind::DeleteBySelector, actor, what, groups);
+        self.book_safely(action).await;
+        settled
     }
 
     /// The groups of a selection that the caller may delete; of a dry run, those of them that it may see.
@@ -300,4 +377,22 @@ fn author(caller: &Caller, address: Option<IpAddr>) -> Author {
 fn asked_for(selectors: &[Selector]) -> String {
     let selectors: Vec<String> = selectors.iter().map(Selector::to_string).collect();
     selectors.join(" or ")
+}
+
+fn removal(kind: ActionKind, actor: Actor, what: String, groups: Result<u64, &Refusal>) -> Action {
+    Action {
+        kind,
+        actor,
+        what,
+        groups: groups.unwrap_or_default(),
+        error: groups.err().map(why),
+    }
+}
+
+/// Does something to its end, also if nobody waits for it any more.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::spawn(work).await;
+    done.unwrap_or_else(|_panicked| Err(Refusal::internal()))
 }

@@ -3,6 +3,7 @@
 //! Whoever had the right to remove something may see that it was removed, and may undo it: for a wipe that is `admin`, otherwise
 //! `delete` for each of the groups.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use wharf_store::{
 
 use crate::access::caller::Caller;
 use crate::access::right::{Need, Right, Scope};
+use crate::audit::{Action, ActionKind, Actor};
 use crate::gateway::Gateway;
 use crate::places::Permit;
 use crate::refusal::{Reason, Refusal};
@@ -175,16 +177,15 @@ impl Gateway {
             let undone = if dry_run { undoing.undone } else { undoing.settle() };
             if !dry_run {
                 gateway.telemetry.undos().record_undo(undone.groups);
-                tracing::info!(
-                    id = id.0,
-                    groups = undone.groups,
-                    kept = undone.kept.len(),
-                    expired = undone.expired.len(),
-                    refused = undone.refused.len() as u64 + undone.more_refused,
-                    by = caller.who(),
-                    address = address.map(tracing::field::display),
-                    "removal undone"
-                );
+                gateway.book(Action {
+                    kind: ActionKind::Undo,
+                    actor: Actor::of(&caller, address),
+                    what: told(id, &undone),
+                    groups: undone.groups,
+                    error: None,
+                });
+                // It is rare: the list is on the disk before the answer goes out.
+                gateway.save_audit();
             }
             Ok(UndoneRemoval {
                 id,
@@ -265,6 +266,23 @@ impl Gateway {
             Err(_) => Ok(!caller.identities().is_empty() && removal.author.by == caller.who()),
         }
     }
+}
+
+/// Which removal, and what stays away, for those who look at the audit list.
+fn told(id: Revision, undone: &Undone) -> String {
+    let refused = undone.refused.len() as u64 + undone.more_refused;
+    let away = [
+        (undone.kept.len(), "pushed since"),
+        (undone.expired.len(), "expired"),
+        (undone.missing.len(), "missing"),
+        (refused, "refused"),
+    ];
+    let mut text = format!("removal {id}");
+    for (count, why) in away.iter().filter(|(count, _)| *count > 0) {
+        // Writing to a string cannot fail.
+        let _infallible = write!(text, ", {count} {why}");
+    }
+    text
 }
 
 fn has_all(

@@ -91,18 +91,13 @@ pub(crate) async fn history(
 }
 
 /// `DELETE` of a group, or of one of its families. Who may delete the group may do so here too.
-pub(crate) async fn delete(
-    service: &Service,
-    rest: &[u8],
-    query: Option<&str>,
-    caller: &Caller,
-    address: Option<IpAddr>,
-) -> Response<ResponseBody> {
+pub(crate) async fn delete(asked: Asked<'_>) -> Response<ResponseBody> {
+    let (service, caller, address) = (&asked.service, asked.caller, asked.address);
     let deleted = async {
-        let key = key(service, rest)?;
+        let key = key(service, asked.path)?;
         caller.demand_for(Right::Delete, &key)?;
         let mut family = None;
-        for (name, value) in query::parameters(query)? {
+        for (name, value) in query::parameters(asked.query)? {
             match name.as_str() {
                 "family" => family = Some(parameters::family(value)?),
                 other => return Err(query::unknown(other, "family")),
@@ -112,10 +107,8 @@ pub(crate) async fn delete(
             let place = || service.scrape_place(caller);
             return service.gateway.delete(caller, &key, address, place).await;
         };
-        service
-            .gateway
-            .delete_family(caller, &key, &family, address)
-            .await
+        let gateway = &service.gateway;
+        gateway.delete_family(caller, &key, &family, address).await
     };
     match deleted.await {
         Ok(deleted) => envelope::private(StatusCode::OK, |out| {

@@ -772,6 +772,29 @@ fn every_tool_has_a_manual_page_with_all_its_flags() {
 }
 
 #[test]
+fn the_commands_of_ledger_have_help_manual_pages_and_completions_as_tools_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = tool(&["man", "--out", folder.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let completions = stdout(&tool(&["completions", "bash"]));
+    for (command, flag) in [
+        ("check", "--help"),
+        ("show", "--records"),
+        ("dump", "--help"),
+        ("backup", "--verify"),
+        ("restore", "--before"),
+        ("repair", "--help"),
+    ] {
+        let page = format!("wharf-ledger-{command}.1");
+        let page = std::fs::read_to_string(folder.path().join(page)).unwrap();
+        let help = stdout(&tool(&["ledger", command, "--help"]));
+        for text in [page.replace('\\', ""), help, completions.clone()] {
+            assert!(text.contains(flag), "{command}: {flag} in {text}");
+        }
+    }
+}
+
+#[test]
 fn completion_scripts_are_sound() {
     for shell in ["bash", "zsh", "fish"] {
         let script = stdout(&tool(&["completions", shell]));

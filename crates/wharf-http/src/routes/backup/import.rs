@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode};
 use jiff::Timestamp;
-use wharf_gateway::{Active, Body, Caller, Content, Lifespan, Refusal, Right};
+use wharf_gateway::{Active, Actor, Body, Caller, Content, Held, Imported, Lifespan, Refusal, Right};
 use wharf_model::name::is_reserved_label_name;
 use wharf_model::{GroupingKey, Meter, TooLarge};
 use wharf_store::{Commit, PUSH_TIME, Restored, UnixNanos};
@@ -17,6 +17,7 @@ use crate::answer::status;
 use crate::request::options;
 use crate::request::query;
 use crate::request::received::Received;
+use crate::routes::row::Asked;
 use crate::service::Service;
 use crate::transport::arrived::Arrived;
 use crate::transport::chunks::ResponseBody;
@@ -27,16 +28,12 @@ const MAX_GROUPS: usize = 10_000;
 const MAX_LISTED: usize = 1_000;
 
 /// Answers with what has become of the groups. Each is stored for itself; nothing is if a line is none.
-pub(crate) async fn handle(
-    service: Arc<Service>,
-    mut request: Arrived,
-    caller: &Caller,
-) -> Response<ResponseBody> {
+pub(crate) async fn handle(asked: Asked<'_>, mut request: Arrived) -> Response<ResponseBody> {
     let overwrites = overwrites(request.uri().query());
     let imported = match overwrites {
-        Ok(overwrites) => import(&service, request, caller, overwrites).await,
+        Ok(overwrites) => import(&asked, request, overwrites).await,
         Err(error) => {
-            service.without_body(&mut request).await;
+            asked.service.without_body(&mut request).await;
             Err(error)
         }
     };
@@ -55,11 +52,11 @@ fn overwrites(query: Option<&str>) -> Result<bool, Refusal> {
 }
 
 async fn import(
-    service: &Arc<Service>,
+    asked: &Asked<'_>,
     request: Arrived,
-    caller: &Caller,
     overwrites: bool,
 ) -> Result<Response<ResponseBody>, Refusal> {
+    let (service, caller) = (&asked.service, asked.caller);
     let received = Received::read(&service.bodies, request, caller).await?;
     let import = Import {
         service: Arc::clone(service),
@@ -79,19 +76,24 @@ async fn import(
         drop((memory, body));
         Ok((done, loan.into_held()))
     });
-    // What waits for the disk stays lent until it is there.
-    let (mut done, _held) = run.await.unwrap_or_else(|_| Err(Refusal::internal()))?;
+    let (gateway, actor) = (Arc::clone(&service.gateway), Actor::of(caller, asked.address));
+    // To its end, also if its client has gone: it is booked then as well.
+    let settled = tokio::spawn(async move {
+        let settled = settle(run.await.unwrap_or_else(|_| Err(Refusal::internal()))).await;
+        gateway.book_import(actor, settled.as_ref().map(Done::numbers));
+        settled
+    });
+    let done = settled.await.unwrap_or_else(|_| Err(Refusal::internal()))?;
+    Ok(envelope::private(StatusCode::OK, |out| done.write(out)))
+}
+
+/// Waits for the disk. What waits for it stays lent until it is there.
+async fn settle(run: Result<(Done, Option<Held>), Refusal>) -> Result<Done, Refusal> {
+    let (mut done, _held) = run?;
     for commit in std::mem::take(&mut done.commits) {
         commit.wait().await?;
     }
-    tracing::info!(
-        groups = done.stored.len(),
-        already_there = done.already_there,
-        refused = done.refused.len() + done.more_refused,
-        by = caller.who(),
-        "groups imported"
-    );
-    Ok(envelope::private(StatusCode::OK, |out| done.write(out)))
+    Ok(done)
 }
 
 struct Import {
@@ -122,6 +124,16 @@ struct Done {
     more_refused: usize,
     /// What is left to wait for.
     commits: Vec<Commit>,
+}
+
+impl Done {
+    fn numbers(&self) -> Imported {
+        Imported {
+            stored: self.stored.len() as u64,
+            already_there: self.already_there as u64,
+            refused: (self.refused.len() + self.more_refused) as u64,
+        }
+    }
 }
 
 impl Import {
