@@ -1,4 +1,5 @@
-//! Any file of histories is read as far as it can be; what was read is written, and then read as it is, undamaged.
+//! Any file of histories is read as far as it can be; what was read is written, and then read as it is, undamaged. That
+//! takes little more than histories may.
 //!
 //! The first byte chooses whether the bytes are the whole file, or the records of a frame: checksums are what a fuzzer
 //! cannot guess.
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use wharf_fuzz::choice;
+use wharf_fuzz::{choice, within_times};
 use wharf_history::History;
 
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(wharf_fuzz::folder);
@@ -24,9 +25,8 @@ fuzz_target!(|bytes: &[u8]| {
     };
     fs::write(FOLDER.join("history"), file).expect("write the file");
     let history = History::new(MAX_BYTES);
-    history
-        .open(&FOLDER)
-        .expect("whatever it says, the file can be read");
+    let opened = within_times(bytes.len(), 64, 1 << 20, || history.open(&FOLDER));
+    opened.expect("whatever it says, the file can be read");
     let statistics = history.statistics();
     assert!(
         statistics.bytes <= MAX_BYTES || statistics.pushes <= 1,

@@ -1,14 +1,16 @@
-//! Any rule is made or refused, and what is left of a push has valid names and no empty family.
+//! Any rule is made or refused, and what is left of a push has valid names and no empty family. All of it is made within the memory
+//! that is asked for.
 //!
 //! The input has lines: action, source labels, separator, regular expression, target label, replacement. The rest is the
 //! push.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wharf_exposition::text::{Options, decode};
+use wharf_exposition::text::{Options, decode_within};
+use wharf_fuzz::within_memory;
 use wharf_model::GroupingKey;
 use wharf_model::name::NameRule;
-use wharf_relabel::{Rule, RuleSource, relabel};
+use wharf_relabel::{Rule, RuleSource, relabel_within};
 
 fuzz_target!(|input: &str| {
     let mut lines = input.splitn(7, '\n');
@@ -30,12 +32,15 @@ fuzz_target!(|input: &str| {
             continue;
         };
         let options = Options { names, strict: false };
-        let Ok(mut exposition) = decode(body.as_bytes(), options) else {
+        let rules = [rule];
+        let relabelled = within_memory(body.len(), |memory| {
+            let mut exposition = decode_within(body.as_bytes(), options, memory).ok()?;
+            relabel_within(&rules, &key, &mut exposition, names, memory).ok()?;
+            Some(exposition)
+        });
+        let Some(exposition) = relabelled else {
             continue;
         };
-        if relabel(&[rule], &key, &mut exposition, names).is_err() {
-            continue;
-        }
         for family in &exposition.families {
             let name = exposition.text(family.name);
             assert!(names.allows_metric_name(name), "{name}");

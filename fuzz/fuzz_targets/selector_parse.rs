@@ -1,11 +1,16 @@
-//! Any text is a selector or is refused at a place in it; what is one prints as itself, and matches without panic.
+//! Any text is a selector or is refused at a place in it; what is one prints as itself, and matches without panic. Expressions take little
+//! memory however short they are.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use wharf_fuzz::within_times;
 use wharf_model::{GroupingKey, Selector};
 
+/// What expressions may be compiled to, and what that takes.
+const COMPILED: usize = 32 << 20;
+
 fuzz_target!(|text: &str| {
-    let selector: Selector = match text.parse() {
+    let selector: Selector = match within_times(text.len(), 64, COMPILED, || text.parse::<Selector>()) {
         Ok(selector) => selector,
         Err(error) => {
             assert!(

@@ -1,11 +1,12 @@
 //! Nobody can tell whether a body of text was decoded or went through a stencil.
 //!
 //! The input is lines of bodies, separated by lines with `--`. Each is pushed some times, with other numbers, to groups of
-//! one shape, by both ways.
+//! one shape, by both ways, and within the memory that is asked for.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use wharf_exposition::text::{DecodeError, Options, decode, decode_within};
+use wharf_fuzz::within_memory;
 use wharf_model::name::NameRule;
 use wharf_model::{Exposition, GroupingKey, Meter};
 use wharf_store::{KnownBody, PushMode, Reserved, Snapshot, Store, TextBody, UnixNanos};
@@ -15,7 +16,7 @@ const OPTIONS: Options = Options {
     strict: false,
 };
 
-struct Body<'a>(&'a str, Meter<'static>);
+struct Body<'a>(&'a str, &'a Meter<'a>);
 
 impl TextBody for Body<'_> {
     type Error = DecodeError;
@@ -29,7 +30,7 @@ impl TextBody for Body<'_> {
     }
 
     fn memory(&self) -> &Meter<'_> {
-        &self.1
+        self.1
     }
 
     fn was_read(&self, _: &Exposition<'_>) {}
@@ -59,7 +60,7 @@ fuzz_target!(|input: &str| {
                 )
                 .collect();
             for mode in [PushMode::ReplaceGroup, PushMode::ReplaceFamilies] {
-                let by_text = match fast.push_text(&key, mode, &Body(&text, Meter::unlimited()), None, now) {
+                let by_text = match fast.push_text(&key, mode, &Body(&text, &Meter::unlimited()), None, now) {
                     Ok(pushed) => pushed.map(drop).map_err(|error| error.to_string()),
                     Err(error) => Err(error.to_string()),
                 };
@@ -72,6 +73,12 @@ fuzz_target!(|input: &str| {
                 };
                 assert_eq!(by_text, decoded, "{text:?}");
                 assert_eq!(shown(&fast.snapshot()), shown(&plain.snapshot()), "{text:?}");
+                // Whichever way it takes, it asks for its memory first. What is stored already is replaced by the same.
+                let again = within_memory(text.len(), |memory| {
+                    let pushed = fast.push_text(&key, mode, &Body(&text, memory), None, now);
+                    pushed.is_ok_and(|pushed| pushed.is_ok())
+                });
+                assert_eq!(again, by_text.is_ok(), "{text:?}");
             }
         }
     }

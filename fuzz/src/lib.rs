@@ -40,6 +40,17 @@ pub fn within_memory<T>(body_bytes: usize, read: impl Fn(&Meter<'_>) -> T) -> T 
     done
 }
 
+/// What `read` makes of so many bytes, of which each may take so many, besides a fixed amount: for what has no meter.
+///
+/// # Panics
+/// If it allocates more than that.
+pub fn within_times<T>(bytes: usize, times: usize, fixed: usize, read: impl FnOnce() -> T) -> T {
+    let limit = bytes.saturating_mul(times).saturating_add(fixed);
+    let (done, peak) = counted(read);
+    assert!(peak <= limit, "allocated {peak} bytes for {bytes}");
+    done
+}
+
 fn counted<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = ALLOCATOR.current_usage();
     ALLOCATOR.reset_peak_usage();

@@ -15,6 +15,7 @@ use crate::request::grouping;
 use crate::request::parameters;
 use crate::request::path;
 use crate::request::query;
+use crate::routes::backup::{self, Line};
 use crate::routes::groups;
 
 /// Expands a body that came with this `Content-Encoding`.
@@ -43,6 +44,14 @@ pub fn expand_within(
             .with_advice(&advice::on_coding(&headers, body))
             .text
     })
+}
+
+/// Reads a line of a backup, and the families in it.
+///
+/// # Errors
+/// The text of the refusal.
+pub fn backup_line(bytes: &[u8], memory: &Meter<'_>) -> Result<Line, String> {
+    backup::read_alone(bytes, memory)
 }
 
 /// The same if that is quick; none if it takes longer.

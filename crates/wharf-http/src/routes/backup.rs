@@ -26,6 +26,8 @@ use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME};
 
 pub(crate) use self::export::handle as export;
 pub(crate) use self::import::handle as import;
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::import::read_alone;
 
 /// The header with the number of lines of an export: whoever keeps one can tell whether it is whole.
 pub const GROUPS_HEADER: &str = "wharf-groups";

@@ -25,7 +25,7 @@ extern crate self as wharf_fuzz;
 #[path = "../../../../fuzz/src/lib.rs"]
 mod shared;
 
-pub use shared::{choice, folder, within_memory};
+pub use shared::{choice, folder, within_memory, within_times};
 
 /// How long each target runs, and how often at most for each seed.
 const TIME: Duration = Duration::from_secs(1);
@@ -38,6 +38,7 @@ const CHANGED: usize = 500;
     reason = "a program of the fuzzer has no main function, and little to be quick about"
 )]
 mod targets {
+    pub(crate) mod backup_read;
     pub(crate) mod body_expand;
     pub(crate) mod config_read;
     pub(crate) mod history_read;
@@ -94,6 +95,7 @@ macro_rules! tests {
 }
 
 tests! {
+    backup_read
     body_expand
     config_read
     history_read
@@ -114,10 +116,20 @@ tests! {
 }
 
 /// Targets that count what is allocated in the whole process, which others may not do meanwhile.
-const COUNTING: [&str; 4] = [
+const COUNTING: [&str; 14] = [
+    "backup_read",
     "body_expand",
+    "config_read",
+    "history_read",
+    "lint_check",
     "openmetrics_decode",
+    "path_parse",
     "protobuf_decode",
+    "record_decode",
+    "relabel",
+    "selector_parse",
+    "state_import",
+    "stencil_push",
     "text_decode",
 ];
 

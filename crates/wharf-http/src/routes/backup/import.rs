@@ -306,6 +306,21 @@ impl Unread<'_> {
     }
 }
 
+/// Reads one line by itself, and the families in it, as [`handle`] does.
+///
+/// # Errors
+/// The text of the refusal.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_alone(bytes: &[u8], memory: &Meter<'_>) -> Result<Line, String> {
+    let unread = Unread { number: 1, bytes };
+    let line = unread.read(memory).map_err(|refusal| refusal.text)?;
+    line.key().map_err(|error| error.to_string())?;
+    let names = wharf_model::name::NameRule::Utf8;
+    let exposition = line.exposition_within(names, memory);
+    exposition.map_err(|error| error.to_string())?;
+    Ok(line)
+}
+
 impl Done {
     fn write(&self, out: &mut Vec<u8>) {
         let mut data = Members::object(out);
