@@ -4,6 +4,7 @@
 mod effort;
 pub(crate) mod http2;
 mod readers;
+mod routes;
 mod turns;
 
 use std::io::{Read as _, Write as _};
