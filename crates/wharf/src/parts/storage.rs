@@ -73,7 +73,8 @@ fn load(
     gateway: &Gateway,
     folder: &OnceLock<PathBuf>,
 ) -> anyhow::Result<Option<Ledger>> {
-    let opened = open::open(settings, place, gateway.store())?;
+    let max_group_bytes = gateway.settings().pushes.max_decoded_bytes;
+    let opened = open::open(settings, place, gateway.store(), max_group_bytes)?;
     // What has expired while nothing ran must not be seen again.
     gateway.expire();
     let ledger = match opened {
