@@ -19,6 +19,7 @@ mod hostile;
 mod jobs;
 mod ledger_show;
 mod listeners;
+mod memory;
 mod openmetrics_reader;
 mod operators;
 mod process;
@@ -28,6 +29,7 @@ mod rules;
 mod scrapes;
 mod sockets;
 mod storage;
+mod strict_readers;
 mod web_config;
 
 use std::net::TcpStream;
