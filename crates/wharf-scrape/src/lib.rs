@@ -23,6 +23,7 @@ mod merge;
 mod metrics;
 mod openmetrics;
 mod output;
+mod pause;
 mod plain;
 mod protobuf;
 mod seen;
@@ -36,6 +37,7 @@ use wharf_store::Snapshot;
 pub use body::{Body, Progress, Rendered};
 pub use format::{Compression, Format, Wanted};
 pub use helpers::Help;
+pub use pause::pause;
 
 /// Renders a scrape on this thread alone.
 ///

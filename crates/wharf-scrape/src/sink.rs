@@ -3,11 +3,9 @@
 //! A body need not be there as a whole: whoever wants it says how many bytes may be made and not yet taken, and the
 //! rendering waits while there are as many. Bytes that are the store's own do not count.
 
-use std::future::poll_fn;
 use std::io::Write;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 
 use bytes::Bytes;
 use wharf_store::{Leaf, RenderedText};
@@ -15,6 +13,7 @@ use wharf_store::{Leaf, RenderedText};
 use crate::format::Compression;
 use crate::gzip::Gzip;
 use crate::output::{Output, PART_BYTES, SHARE_BYTES};
+use crate::pause::pause;
 
 /// A piece of text that the store shares with this body.
 pub(crate) enum SharedPiece {
@@ -200,15 +199,7 @@ impl Sink {
             handing.made += parts.made;
             handing.parts.extend(parts.parts);
         }
-        let mut has_waited = false;
-        poll_fn(|_| {
-            if mem::replace(&mut has_waited, true) {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        })
-        .await;
+        pause().await;
         let handing = self.hands.lock();
         (self.handed, self.room) = (handing.made, handing.room);
     }

@@ -9,7 +9,7 @@
 //!
 //! An answer of one piece is what it would be otherwise: of known length.
 
-use std::future::{poll_fn, ready};
+use std::future::ready;
 use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +18,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Buf as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wharf_gateway::Refusal;
+use wharf_scrape::pause;
 
 use crate::transport::chunks::{Broken, Chunks, PartSource, ResponseBody};
 
@@ -42,15 +43,7 @@ impl Flow {
         }
         let piece = mem::replace(written, Vec::with_capacity(PIECE_ROOM));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(piece);
-        let mut has_waited = false;
-        poll_fn(|_| {
-            if mem::replace(&mut has_waited, true) {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        })
-        .await;
+        pause().await;
     }
 
     fn take(&self) -> Option<Vec<u8>> {

@@ -12,12 +12,12 @@ use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
 use wharf_model::{Exposition, Meter};
 use wharf_store::{
-    Commit, Facts, GroupPush, GroupRefused, Kept, Limits, Listing, PushError, PushMode, Quota, Reserved,
-    Restored, Store, Ttl, UnixNanos,
+    Commit, Facts, GroupPush, GroupRefused, Kept, Limits, PushError, PushMode, Quota, Reserved, Restored,
+    Store, Ttl, UnixNanos,
 };
 
 use crate::feed::Picture;
-use crate::{delete_family_matching, delete_matching, exposition, key, list};
+use crate::{delete_family_matching, delete_matching, expiries, exposition, key};
 
 /// A store and the ledger under it.
 struct Durable {
@@ -45,13 +45,7 @@ impl Durable {
 
     /// All that is to survive: what a scrape shows, and when each group expires.
     fn contents(&self) -> String {
-        let listing = Listing {
-            limit: usize::MAX,
-            ..Listing::default()
-        };
-        let groups = list(&self.store, &listing).groups.into_iter();
-        let lifetimes = groups.map(|group| format!("{} {:?}\n", group.key, group.lifetime));
-        exposition(&self.store.snapshot()) + &lifetimes.collect::<String>()
+        exposition(&self.store.snapshot()) + &expiries(&self.store)
     }
 
     /// Whether the step was acknowledged.

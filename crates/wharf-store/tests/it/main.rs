@@ -140,3 +140,14 @@ fn samples(store: &Store) -> Vec<String> {
         .filter(|line| !line.starts_with('#') && !line.starts_with("push_"));
     lines.map(str::to_owned).collect()
 }
+
+/// When each group expires.
+fn expiries(store: &Store) -> String {
+    let listing = Listing {
+        limit: usize::MAX,
+        ..Listing::default()
+    };
+    let groups = list(store, &listing).groups.into_iter();
+    let lines = groups.map(|group| format!("{} {:?}\n", group.key, group.lifetime));
+    lines.collect::<Vec<_>>().concat()
+}

@@ -10,12 +10,12 @@ use wharf_ledger::{Disk, Fault, Ledger, Options, SimulatedDisk};
 use wharf_model::name::NameRule;
 use wharf_model::{Exposition, Selector};
 use wharf_store::{
-    Author, Clock, Limits, Listing, PushError, PushMode, Receipt, Removal, RemovalKind, RemovalState,
-    RemovedSettings, Reserved, Revision, Store, Ttl, UndoError, Undone, UnixNanos, WhyLost,
+    Author, Clock, Limits, PushError, PushMode, Receipt, Removal, RemovalKind, RemovalState, RemovedSettings,
+    Reserved, Revision, Store, Ttl, UndoError, Undone, UnixNanos, WhyLost,
 };
 
 use crate::durable::block_on;
-use crate::{exposition, key, list, matching, matching_with_family};
+use crate::{expiries, exposition, key, matching, matching_with_family};
 
 const SECOND: i64 = 1_000_000_000;
 const HOUR: Duration = Duration::from_secs(3600);
@@ -140,12 +140,6 @@ impl World {
 
     /// All that there is to be compared: text, times, exact forms, lifetimes.
     fn contents(&self) -> String {
-        let listing = Listing {
-            limit: usize::MAX,
-            ..Listing::default()
-        };
-        let groups = list(&self.store, &listing).groups.into_iter();
-        let lifetimes = groups.map(|group| format!("{} {:?}\n", group.key, group.lifetime));
         let snapshot = self.store.snapshot();
         let mut exact = BTreeMap::new();
         for fragment in snapshot.fragments_in_turn() {
@@ -158,7 +152,7 @@ impl World {
             .families()
             .map(|family| String::from_utf8(family.header().text().to_vec()).unwrap())
             .collect();
-        exposition(&snapshot) + &lifetimes.collect::<String>() + &headers + &format!("{exact:#?}")
+        exposition(&snapshot) + &expiries(&self.store) + &headers + &format!("{exact:#?}")
     }
 
     fn wipe(&self) -> Receipt {

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use wharf_exposition::text;
-use wharf_model::Meter;
+use wharf_model::{Exposition, Meter};
 
 use super::*;
 use crate::change::Change;
@@ -28,6 +28,20 @@ fn put(store: &Store, job: &str, body: &str) {
     drop(pushed.unwrap());
 }
 
+/// A push in the place of a group.
+fn intent<'p>(store: &Store, key: &'p GroupingKey, exposition: &'p Exposition<'_>) -> Intent<'p> {
+    Intent {
+        key,
+        mode: PushMode::ReplaceGroup,
+        delta: store
+            .preparer
+            .prepare(key, exposition, UnixNanos(2), &Meter::unlimited())
+            .unwrap(),
+        lifetime: None,
+        facts: Facts::NONE,
+    }
+}
+
 /// Makes a draft of a push to a group, in which others do something before it takes the place of what is stored.
 fn draft(store: &Store, job: &str, body: &str, meanwhile: impl FnOnce()) -> Result<Commit, Stopped> {
     let Writer::Local(local) = &store.writer else {
@@ -35,16 +49,7 @@ fn draft(store: &Store, job: &str, body: &str, meanwhile: impl FnOnce()) -> Resu
     };
     let exposition = text::decode(body.as_bytes(), text::Options::default()).unwrap();
     let key = key(job);
-    let intent = Intent {
-        key: &key,
-        mode: PushMode::ReplaceGroup,
-        delta: store
-            .preparer
-            .prepare(&key, &exposition, UnixNanos(2), &Meter::unlimited())
-            .unwrap(),
-        lifetime: None,
-        facts: Facts::NONE,
-    };
+    let intent = intent(store, &key, &exposition);
     let mut drafting = Drafting::begin(store, std::slice::from_ref(&key))?;
     drafting.push(&intent, Cause::Push(intent.facts))?;
     meanwhile();
@@ -250,16 +255,7 @@ fn a_draft_that_is_taken_back_leaves_what_was_there() {
     let exposition = text::decode(b"m 3\nnew 1\n", text::Options::default()).unwrap();
     let mut drafting = Drafting::begin(&store, &keys).unwrap();
     for key in &keys {
-        let intent = Intent {
-            key,
-            mode: PushMode::ReplaceGroup,
-            delta: store
-                .preparer
-                .prepare(key, &exposition, UnixNanos(2), &Meter::unlimited())
-                .unwrap(),
-            lifetime: None,
-            facts: Facts::NONE,
-        };
+        let intent = intent(&store, key, &exposition);
         drafting.push(&intent, Cause::Push(intent.facts)).unwrap();
     }
     drafting.make_ready().unwrap();
@@ -346,17 +342,8 @@ fn a_group_that_comes_back_has_the_number_that_a_draft_below_counts_on() {
         let before = samples(&store);
         let exposition = text::decode(b"m 3\nnew 1\n", text::Options::default()).unwrap();
         let mut drafting = Drafting::begin(&store, &[key("a")]).unwrap();
-        let (a, meter) = (key("a"), Meter::unlimited());
-        let intent = Intent {
-            key: &a,
-            mode: PushMode::ReplaceGroup,
-            delta: store
-                .preparer
-                .prepare(&a, &exposition, UnixNanos(2), &meter)
-                .unwrap(),
-            lifetime: None,
-            facts: Facts::NONE,
-        };
+        let a = key("a");
+        let intent = intent(&store, &a, &exposition);
         drafting.push(&intent, Cause::Push(intent.facts)).unwrap();
         let below = switch(drafting);
         let deleted = pending(&mut store.lock(), &store, deletion(&gone));
@@ -522,16 +509,7 @@ fn names_of_a_draft_that_is_disturbed_while_it_is_made_ready_are_given_back() {
     let mut shared = 0;
     for (key, body) in keys.iter().zip(["m 1\n", "n 1\n"]) {
         let exposition = text::decode(body.as_bytes(), text::Options::default()).unwrap();
-        let intent = Intent {
-            key,
-            mode: PushMode::ReplaceGroup,
-            delta: store
-                .preparer
-                .prepare(key, &exposition, UnixNanos(2), &Meter::unlimited())
-                .unwrap(),
-            lifetime: None,
-            facts: Facts::NONE,
-        };
+        let intent = intent(&store, key, &exposition);
         drafting.push(&intent, Cause::Push(intent.facts)).unwrap();
     }
     let made = drafting.draft.make_ready(|names| {
