@@ -1,6 +1,7 @@
 //! The service of HTTP behind the connections of its listeners.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,20 +18,23 @@ use crate::transport::socket::Listener;
 /// Serves connections of all listeners, each behind its entry point, until the gateway is told to stop; then closes the listeners and gives
 /// requests in flight `grace` to finish.
 ///
+/// Boxed, so that what a request runs through is compiled with this crate, and once: the body of an `async fn` is compiled
+/// with the crate that awaits it, which here is the one that has all the tools.
+///
 /// # Errors
 /// If a listener cannot be registered with the runtime, or a task that accepts connections or ends them has panicked.
-pub async fn serve(
+pub fn serve(
     listeners: Vec<(Listener, Arc<EntryPoint>)>,
     service: Arc<Service>,
     grace: Duration,
-) -> io::Result<()> {
+) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send>> {
     let limits = Limits {
         max_connections: service.settings.connections.max,
         max_ending: service.settings.connections.max_ending,
         timeouts: service.settings.timeouts.of_connections(),
         grace,
     };
-    server::serve(listeners, service, limits).await
+    Box::pin(server::serve(listeners, service, limits))
 }
 
 impl Handler for Service {

@@ -12,7 +12,8 @@
 //!
 //! # How much
 //! A push leaves one entry in a ring, or nothing while nobody follows. A follower has no queue: it has a place in the
-//! ring, and pulls. One that is so slow that the ring has gone over its place is told that it [has
+//! ring, and pulls. What all followers have read is dropped, so that only what is still to be read takes memory.
+//! A follower that is so slow that the ring has gone over its place is told that it [has
 //! lagged](Batch::Lagged): it then takes a [snapshot](crate::Store::snapshot), which has all that it has missed, and goes
 //! on reading. Effects that the snapshot has already are told again; none is lost. A change of very many groups is told
 //! that way, too.
@@ -44,6 +45,8 @@ use crate::effect::{Effect, Effects, What};
 pub(crate) const KEPT: usize = 16 * 1024;
 /// Effects that are read at a time.
 const READ_AT_ONCE: usize = 512;
+/// Room for so many is kept when all are read.
+const USUAL_ROOM: usize = 2 * 1024;
 
 /// The ring of effects, and who follows it.
 pub(crate) struct Feed {
@@ -61,8 +64,20 @@ struct Ring {
     /// The number of the first effect that is kept; effects are numbered as they come.
     first: u64,
     effects: VecDeque<Entry>,
+    /// Who follows.
+    places: Vec<Place>,
+    /// The name of the next follower.
+    names: u64,
     /// The last change whose effects were too many to be told.
     forgot: Revision,
+}
+
+/// How far a follower has read.
+#[derive(Debug)]
+struct Place {
+    name: u64,
+    /// The number of the next effect.
+    next: u64,
 }
 
 #[derive(Debug)]
@@ -181,6 +196,50 @@ impl Ring {
     fn end(&self) -> u64 {
         self.first + self.effects.len() as u64
     }
+
+    /// Takes up a new follower, which has nothing to read yet.
+    fn enter(&mut self) -> Place {
+        let (name, next) = (self.names, self.end());
+        self.names += 1;
+        self.places.push(Place { name, next });
+        Place { name, next }
+    }
+
+    /// A follower goes on to this number. What nobody has still to read is dropped.
+    fn advance(&mut self, name: u64, next: u64) {
+        if let Some(place) = self.places.iter_mut().find(|place| place.name == name) {
+            place.next = next;
+        }
+        self.drop_read();
+    }
+
+    fn leave(&mut self, name: u64) {
+        self.places.retain(|place| place.name != name);
+        self.drop_read();
+    }
+
+    /// How many of the first effects nobody but this follower has still to read.
+    fn only_for(&self, name: u64) -> usize {
+        let others = self.places.iter().filter(|place| place.name != name);
+        let lowest = others.map(|place| place.next).min().unwrap_or(u64::MAX);
+        usize::try_from(lowest.saturating_sub(self.first)).unwrap_or(usize::MAX)
+    }
+
+    fn drop_read(&mut self) {
+        let lowest = self.places.iter().map(|place| place.next).min();
+        let lowest = lowest.unwrap_or(u64::MAX).min(self.end());
+        let read = lowest.saturating_sub(self.first);
+        self.effects.drain(..usize::try_from(read).unwrap_or(0));
+        self.first += read;
+        self.give_back_room();
+    }
+
+    /// A burst may have made the ring long.
+    fn give_back_room(&mut self) {
+        if self.effects.is_empty() && self.effects.capacity() > USUAL_ROOM {
+            self.effects = VecDeque::new();
+        }
+    }
 }
 
 /// What a follower reads.
@@ -199,45 +258,52 @@ pub enum Batch {
 #[derive(Debug)]
 pub struct Follower {
     feed: Arc<Feed>,
-    /// The number of the next effect.
-    next: u64,
+    /// The same as the ring knows, for those who wait without its lock.
+    place: Place,
 }
 
 impl Follower {
     pub(crate) fn of(feed: &Arc<Feed>) -> Self {
         feed.followers.fetch_add(1, Ordering::AcqRel);
-        let next = lock(&feed.ring).end();
+        let place = lock(&feed.ring).enter();
         Self {
             feed: Arc::clone(feed),
-            next,
+            place,
         }
     }
 
     /// What has happened since the last time, up to some hundred effects. Never waits.
     pub fn read(&mut self) -> Batch {
-        let ring = lock(&self.feed.ring);
-        if self.next < ring.first {
-            let missed = ring.first - self.next;
-            self.next = ring.first;
+        let name = self.place.name;
+        let mut ring = lock(&self.feed.ring);
+        let Some(skipped) = self.place.next.checked_sub(ring.first) else {
+            let missed = ring.first - self.place.next;
+            self.place.next = ring.first;
+            ring.advance(name, self.place.next);
             return Batch::Lagged { missed };
-        }
+        };
         // Asked under the lock of the ring: what is taken back meanwhile is marked before or after this.
         let settled = self.feed.settled();
-        let skipped = usize::try_from(self.next - ring.first).unwrap_or(usize::MAX);
+        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
         let entries = ring.effects.iter().skip(skipped).take(READ_AT_ONCE);
-        let effects: Vec<Effect> = entries
-            .take_while(|entry| entry.is_settled(settled))
-            .map(|entry| entry.effect.clone())
-            .collect();
-        drop(ring);
-        self.next += effects.len() as u64;
+        let count = entries.take_while(|entry| entry.is_settled(settled)).count();
+        self.place.next += count as u64;
+        let effects = if skipped == 0 && ring.only_for(name) >= count {
+            ring.first = self.place.next;
+            let entries = ring.effects.drain(..count);
+            entries.map(|entry| entry.effect).collect()
+        } else {
+            let entries = ring.effects.iter().skip(skipped).take(count);
+            entries.map(|entry| entry.effect.clone()).collect()
+        };
+        ring.advance(name, self.place.next);
         Batch::Effects(effects)
     }
 
     /// Whether there are so many effects to read, or the loss of some to be told.
     fn has(&self, many: usize) -> bool {
         let ring = lock(&self.feed.ring);
-        let Some(skipped) = self.next.checked_sub(ring.first) else {
+        let Some(skipped) = self.place.next.checked_sub(ring.first) else {
             return true;
         };
         let settled = self.feed.settled();
@@ -255,7 +321,7 @@ impl Follower {
     /// thousand of them, and not for long: then a push does not pay for it, and nothing is lost.
     pub fn wait(&self, many: usize, timeout: Duration) -> bool {
         let many = many.min(KEPT / 2);
-        let sleeper = Sleeper::new(&self.feed.bell, self.next + many as u64);
+        let sleeper = Sleeper::new(&self.feed.bell, self.place.next + many as u64);
         let sleepers = lock(&sleeper.bell.sleepers);
         // Who rings takes the lock first, so nothing comes between the look and the sleep.
         let slept = sleeper
@@ -273,7 +339,7 @@ impl Follower {
     /// Nothing is lost if it is dropped.
     pub async fn changed(&self, many: usize) {
         let many = many.min(KEPT / 2);
-        let sleeper = Sleeper::new(&self.feed.bell, self.next + many as u64);
+        let sleeper = Sleeper::new(&self.feed.bell, self.place.next + many as u64);
         poll_fn(|context| {
             sleeper.listen(context.waker());
             if self.has(many) {
@@ -288,14 +354,9 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        if self.feed.followers.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // Nobody is left who could read it. Those who come meanwhile begin behind all that is there.
-            let mut ring = lock(&self.feed.ring);
-            if !self.feed.is_followed() {
-                ring.first = ring.end();
-                ring.effects = VecDeque::new();
-            }
-        }
+        // Once nobody is left, all that is there goes. Those who come meanwhile begin after it.
+        self.feed.followers.fetch_sub(1, Ordering::AcqRel);
+        lock(&self.feed.ring).leave(self.place.name);
     }
 }
 
@@ -399,18 +460,53 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    fn wipe(revision: u64) -> Effect {
+        Effect {
+            revision: Revision(revision),
+            key: None,
+            what: What::Wiped { groups: 1 },
+        }
+    }
+
+    fn kept(feed: &Feed) -> usize {
+        lock(&feed.ring).effects.len()
+    }
+
+    #[test]
+    fn what_all_followers_have_read_is_not_kept() {
+        let feed = Arc::new(Feed::default());
+        let mut one = Follower::of(&feed);
+        let mut other = Follower::of(&feed);
+        feed.publish(Effects::Told((1..=3).map(wipe).collect()), false);
+        let read = Batch::Effects((1..=3).map(wipe).collect());
+        assert_eq!(one.read(), read);
+        assert_eq!(kept(&feed), 3, "the other has still to read");
+        assert_eq!(other.read(), read);
+        assert_eq!(kept(&feed), 0);
+
+        feed.publish(Effects::Told((4..=5).map(wipe).collect()), false);
+        assert_eq!(one.read(), Batch::Effects((4..=5).map(wipe).collect()));
+        drop(other);
+        assert_eq!(kept(&feed), 0, "nobody is left who has to read it");
+        assert_eq!(one.read(), Batch::Effects(Vec::new()));
+    }
+
+    #[test]
+    fn the_room_of_a_burst_is_given_back() {
+        let feed = Arc::new(Feed::default());
+        let mut follower = Follower::of(&feed);
+        feed.publish(Effects::Told((0..KEPT as u64).map(wipe).collect()), false);
+        while follower.read() != Batch::Effects(Vec::new()) {}
+        assert!(lock(&feed.ring).effects.capacity() <= USUAL_ROOM);
+    }
+
     #[test]
     fn what_is_taken_back_after_the_ring_has_gone_over_it_is_told_as_a_loss() {
         let feed = Arc::new(Feed::default());
         feed.settled_by(Box::new(|| Revision(0)));
         let mut follower = Follower::of(&feed);
         for number in 0..=KEPT as u64 {
-            let effect = Effect {
-                revision: Revision(number + 1),
-                key: None,
-                what: What::Wiped { groups: 1 },
-            };
-            feed.publish(Effects::Told(vec![effect]), true);
+            feed.publish(Effects::Told(vec![wipe(number + 1)]), true);
         }
         // It looks at all groups, and there is nothing that it may be told.
         assert_eq!(follower.read(), Batch::Lagged { missed: 1 });
