@@ -44,8 +44,8 @@ pub use disk::{Fault, Paused, SimulatedDisk};
 pub use error::{AppendError, BoxError, CheckpointError, CommitError, Damage, DiskError, OpenError, Stake};
 pub use ledger::{CheckpointReport, Ledger, Statistics};
 pub use offline::{
-    BackupError, FileReport, FoundRecord, RepairError, Repaired, Report, backup, check, is_overtaken, repair,
-    scan, until_not_overtaken,
+    BackupError, FileReport, FoundRecord, RepairError, Repaired, Report, RestoreError, Restored, backup,
+    check, is_overtaken, repair, restore, scan, until_not_overtaken,
 };
 pub use recover::{Recovery, Replayed, Torn};
 pub use ticket::Ticket;

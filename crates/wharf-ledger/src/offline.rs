@@ -3,10 +3,12 @@
 mod backup;
 mod overtaken;
 mod repair;
+mod restore;
 
 pub use backup::{BackupError, backup};
 pub use overtaken::{is_overtaken, until_not_overtaken};
 pub use repair::{RepairError, Repaired, repair};
+pub use restore::{RestoreError, Restored, restore};
 
 use std::io;
 
@@ -51,6 +53,8 @@ pub struct FoundRecord<'a> {
     pub checkpoint: bool,
     /// Its number; for a record of a checkpoint, that of the checkpoint.
     pub sequence: Sequence,
+    /// For a record of the log, [`Recovery::settled`]; 0 for one of a checkpoint.
+    pub settled: Sequence,
     /// What was appended.
     pub record: &'a [u8],
 }
@@ -112,6 +116,7 @@ pub fn scan(
             offset: found.offset,
             checkpoint: found.checkpoint,
             sequence: Sequence(found.sequence),
+            settled: Sequence(found.settled),
             record: found.record,
         })
     };

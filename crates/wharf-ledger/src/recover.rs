@@ -30,6 +30,9 @@ pub struct Replayed<'a> {
 pub struct Recovery {
     /// The checkpoint that was read; 0 if there was none.
     pub checkpoint: Sequence,
+    /// The last record of the log of which the checkpoint may have effects: it was written while others were appended. The
+    /// state is known as it was just after this record, or a later one, and not before.
+    pub settled: Sequence,
     /// Records of the checkpoint.
     pub checkpoint_records: u64,
     /// Records of the log after the checkpoint.
@@ -62,6 +65,8 @@ pub(crate) struct LocatedRecord<'a> {
     pub(crate) offset: u64,
     pub(crate) checkpoint: bool,
     pub(crate) sequence: u64,
+    /// As [`Recovery::settled`]; of a record of the checkpoint that is not known yet, and 0.
+    pub(crate) settled: u64,
     pub(crate) record: &'a [u8],
 }
 
@@ -257,6 +262,7 @@ pub(crate) fn recover(disk: &dyn Disk, survey: &mut Survey, visit: Visit<'_>) ->
         recovery.checkpoint = Sequence(*sequence);
         recovery.checkpoint_records = read.records;
         recovery.checkpoint_bytes = read.bytes;
+        recovery.settled = Sequence(read.through.max(*sequence));
         through = read.through;
     }
     survey.forget_covered(recovery.checkpoint.0);
@@ -335,6 +341,7 @@ fn read_checkpoint(
                 offset,
                 checkpoint: true,
                 sequence,
+                settled: 0,
                 record,
             })
             .map_err(|cause| Stopped::Refused { sequence, cause })?;
@@ -452,6 +459,7 @@ impl Walk {
                     offset,
                     checkpoint: false,
                     sequence,
+                    settled: self.recovery.settled.0,
                     record,
                 })
                 .map_err(|cause| Stopped::Refused { sequence, cause })?;

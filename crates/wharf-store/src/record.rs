@@ -21,6 +21,7 @@
 //! it has to say, so that a ledger can be read by an older Wharf as long as nothing in it is new to that.
 
 mod layout;
+mod summary;
 mod write;
 
 use std::borrow::Cow;
@@ -33,6 +34,7 @@ use self::layout::{
     CONTRADICTS, DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP, INFINITY_ADDED,
     LIVES_FOR_EVER, PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, type_of,
 };
+pub use self::summary::{RecordChange, RecordKind, record_changes};
 pub(crate) use self::write::{Image, Several, delete, put, put_bytes, wipe};
 use crate::change::{Cause, Change};
 use crate::effect::By;

@@ -37,12 +37,7 @@ pub enum BackupError {
 /// # Errors
 /// A disk fails, the target is not empty, or the ledger is damaged.
 pub fn backup(disk: &dyn Disk, into: &dyn Disk) -> Result<Recovery, BackupError> {
-    let ours = || -> Result<Vec<String>, DiskError> {
-        let mut names = into.list().during("list backup folder", &into.describe())?;
-        names.retain(|name| FileKind::of(name) != FileKind::Other);
-        Ok(names)
-    };
-    if let Some(file) = ours()?.into_iter().next() {
+    if let Some(file) = files_of_a_ledger(into)?.into_iter().next() {
         return Err(BackupError::NotEmpty {
             folder: into.describe(),
             file,
@@ -50,7 +45,7 @@ pub fn backup(disk: &dyn Disk, into: &dyn Disk) -> Result<Recovery, BackupError>
     }
     let copied = super::until_not_overtaken(|| {
         // What an earlier attempt has left.
-        for name in ours()? {
+        for name in files_of_a_ledger(into)? {
             into.remove(&name).during("remove", &name)?;
         }
         copy(disk, into)?;
@@ -61,6 +56,13 @@ pub fn backup(disk: &dyn Disk, into: &dyn Disk) -> Result<Recovery, BackupError>
         OpenError::Io(error) => BackupError::Io(error),
         error => BackupError::Open(error),
     })
+}
+
+/// The files of a folder that a ledger would take for its own.
+pub(super) fn files_of_a_ledger(folder: &dyn Disk) -> Result<Vec<String>, DiskError> {
+    let mut names = folder.list().during("list folder", &folder.describe())?;
+    names.retain(|name| FileKind::of(name) != FileKind::Other);
+    Ok(names)
 }
 
 fn copy(disk: &dyn Disk, into: &dyn Disk) -> Result<(), DiskError> {

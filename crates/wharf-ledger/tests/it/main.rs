@@ -14,6 +14,7 @@ mod failure;
 mod fixtures;
 mod life;
 mod offline;
+mod restore;
 
 use std::sync::Arc;
 
