@@ -1,16 +1,19 @@
 //! The gateway: store, rules, telemetry and what goes on, shared by all inputs. Each use case has a file.
 
 pub(crate) mod admit;
+mod audit;
 mod content;
 pub(crate) mod delete;
 mod expire;
 mod follow;
 mod history;
+pub(crate) mod import;
 mod look;
 pub(crate) mod many;
 mod observe;
 mod problems;
 pub(crate) mod push;
+mod quit;
 mod refuse;
 mod reload;
 pub(crate) mod undo;
@@ -24,6 +27,7 @@ use wharf_store::{Clock, Follower, Reserved, Store, UnixNanos};
 
 use crate::activity::Activity;
 use crate::ahead::Ahead;
+use crate::audit::Audit;
 use crate::memory::Memory;
 use crate::not_durable::NotDurable;
 use crate::parts::Readiness;
@@ -31,7 +35,7 @@ use crate::policy::{Active, Loader, Policies, Policy, Reading};
 use crate::queue::Queue;
 use crate::settings::{MAX_PUSH_BYTES, Settings};
 use crate::settings_file::SettingsFile;
-use crate::telemetry::{self, Telemetry};
+use crate::telemetry::{self, BackupTimes, Telemetry};
 
 /// What all inputs share.
 pub struct Gateway {
@@ -47,6 +51,9 @@ pub struct Gateway {
     started_at: UnixNanos,
     telemetry: Telemetry,
     activity: Activity,
+    audit: Audit,
+    /// How old backups are, if somebody looks.
+    backups: Mutex<Option<BackupTimes>>,
     /// What the store says that has changed, as far as that has not been booked yet.
     feed: Mutex<Follower>,
     ahead: Ahead,
@@ -90,6 +97,8 @@ impl Gateway {
             not_durable: OnceLock::new(),
             readiness: Readiness::default(),
             activity: Activity::new(settings.history_bytes, settings.max_followers, now, instant),
+            audit: Audit::default(),
+            backups: Mutex::default(),
             ahead: Ahead::default(),
             queue: Queue::of_this_machine("pushes waiting for their turn", settings.max_waiting),
             looks: Queue::of_this_machine(

@@ -7,6 +7,8 @@
 //! dashboards and alerts know them. Those of Wharf itself start with `wharf_`.
 
 mod assemble;
+mod audit;
+mod backups;
 mod build;
 mod connections;
 mod counts;
@@ -32,6 +34,7 @@ use wharf_model::Exposition;
 use wharf_store::ReservedFamily;
 
 use self::assemble::Assembly;
+use self::audit::Actions;
 use self::connections::Connections;
 use self::process::Process;
 use self::pushes::Pushes;
@@ -40,6 +43,7 @@ use self::scrapes::Scrapes;
 use self::stored::Gone;
 use crate::access::right::Right;
 
+pub use self::backups::BackupTimes;
 pub use self::build::BuildLabels;
 pub use self::gauges::{ConfigGauge, MemoryGauge, StoreGauges, WebConfigGauge};
 pub use self::in_flight::InFlight;
@@ -56,9 +60,10 @@ pub struct Telemetry {
     scrapes: Scrapes,
     gone: Gone,
     undos: Undos,
+    actions: Actions,
 }
 
-static RESERVED: [ReservedFamily; 61] = [
+static RESERVED: [ReservedFamily; 64] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -72,6 +77,9 @@ static RESERVED: [ReservedFamily; 61] = [
     pushes::PUSH_DURATION,
     pushes::PUSH_SIZE,
     requests::REQUESTS,
+    audit::ACTIONS,
+    backups::NEWEST,
+    backups::NEWEST_VERIFIED,
     files::RELOAD_TIME,
     files::RELOAD_SUCCESSFUL,
     memory::DECODED_BYTES,
@@ -144,6 +152,7 @@ impl Telemetry {
             scrapes: Scrapes::default(),
             gone: Gone::default(),
             undos: Undos::default(),
+            actions: Actions::default(),
         }
     }
 
@@ -204,6 +213,11 @@ impl Telemetry {
         &self.undos
     }
 
+    /// Something was done that is in the audit list, or would be if there were one. There must be few different kinds and outcomes.
+    pub(crate) fn record_action(&self, kind: &'static str, outcome: &'static str) {
+        self.actions.add(kind, outcome);
+    }
+
     /// So many groups have expired: `gone` altogether, and others but for their push times.
     pub fn record_expired(&self, gone: u64, kept_times: u64) {
         self.gone.expired(gone, kept_times);
@@ -248,6 +262,10 @@ impl Telemetry {
         self.connections.assemble(&mut assembly);
         self.requests.assemble(&mut assembly);
         self.pushes.assemble(&mut assembly, now, gauges.pushes_waiting);
+        self.actions.assemble(&mut assembly);
+        if let Some(times) = gauges.backups {
+            backups::assemble(&mut assembly, times);
+        }
         memory::assemble(&mut assembly, gauges.memory);
         self.gone.assemble(&mut assembly, gauges);
         self.undos.assemble(&mut assembly, gauges.removed.as_ref());

@@ -38,6 +38,17 @@ pub const FILE: Kind<Option<PathBuf>> = Kind::new(
     },
 );
 
+/// A folder; none if it is empty.
+pub const FOLDER: Kind<Option<PathBuf>> = Kind::new(
+    Takes::Folder,
+    |value| Ok((!value.is_empty()).then(|| PathBuf::from(value))),
+    |path| {
+        path.as_ref()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default()
+    },
+);
+
 /// A number of bytes.
 pub const SIZE: Kind<usize> = Kind::new(
     SIZE_TAKES,

@@ -53,8 +53,8 @@ pub struct Author {
     pub by: String,
     /// Where the request came from; empty if that is not known.
     pub address: String,
-    /// What selected the groups; empty if nothing did.
-    pub selector: String,
+    /// What was asked for: a selector, a group, a family of it; empty if it was everything.
+    pub what: String,
 }
 
 /// What kind of removal it was.

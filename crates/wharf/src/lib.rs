@@ -12,6 +12,7 @@
 //! * [`run`]: from checked settings to a gateway that serves, and its end.
 
 pub mod args;
+mod backup_mark;
 pub mod config;
 pub mod config_file;
 mod descriptors;

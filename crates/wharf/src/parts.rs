@@ -1,5 +1,7 @@
 //! What the process is made of, beside the gateway itself: each file starts one part, in the way of [`wharf_gateway::Parts`].
 
+pub(crate) mod audit;
+pub(crate) mod backups;
 pub(crate) mod changes;
 pub(crate) mod expiry;
 pub(crate) mod history;

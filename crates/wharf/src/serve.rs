@@ -17,7 +17,7 @@ use crate::config_file;
 use crate::descriptors;
 use crate::entry_points;
 use crate::logging;
-use crate::parts::{changes, expiry, history, notices, signals, storage};
+use crate::parts::{audit, backups, changes, expiry, history, notices, signals, storage};
 use crate::version::BUILD;
 
 /// Serves until a signal or a request ends it. Everything that goes wrong is in the log.
@@ -110,7 +110,11 @@ async fn start(
         of_gateway(),
     )
     .context("start the storage")?;
-    history::start(parts, of_gateway(), storage, folder).context("start the history")?;
+    history::start(parts, of_gateway(), storage, Arc::clone(&folder)).context("start the history")?;
+    audit::start(parts, of_gateway(), storage, folder).context("start the audit list")?;
+    if let Some(folder) = config.backups.folder.clone() {
+        backups::start(parts, of_gateway(), folder).context("start looking for backups")?;
+    }
     expiry::start(parts, of_gateway(), storage).context("start the expiry")?;
     changes::start(parts, of_gateway(), storage).context("start the booking of changes")?;
     notices::start(parts, of_gateway(), storage).context("start the notices")?;

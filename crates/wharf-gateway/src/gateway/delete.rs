@@ -1,16 +1,18 @@
 //! Deleting: one group, one of its families, what selectors select, or everything.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use wharf_model::{Choice, Effort, GroupingKey, Selector};
+use wharf_model::{Choice, Effort, GroupingKey, Selector, duration};
 use wharf_store::{Author, Commit, PushError, Receipt, Store, UnixNanos};
 
 use crate::access::caller::Caller;
 use crate::access::right::{Right, Scope};
+use crate::audit::{Action, ActionKind, Actor, why};
 use crate::gateway::Gateway;
 use crate::places::Permit;
 use crate::refusal::Refusal;
@@ -74,33 +76,50 @@ impl Gateway {
     ///
     /// # Errors
     /// If the caller may not, there is no place, or that cannot be stored.
+    ///
+    /// # Cancel safety
+    /// If this is dropped, the group is deleted and booked, or not deleted.
     pub async fn delete(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         key: &GroupingKey,
         address: Option<IpAddr>,
         place: impl FnOnce() -> Result<Permit, Refusal>,
     ) -> Result<Removed, Refusal> {
         caller.demand_for(Right::Delete, key)?;
-        let author = author(caller, address);
-        let remove = move |store: &Store, key: &GroupingKey| store.remove(key, &author);
-        let (existed, undo) = self.delete_from(key, place, remove).await?;
-        self.telemetry
-            .undos()
-            .record_removed(way::REQUEST, u64::from(existed));
-        if !existed && let Some(history) = self.activity.history() {
-            // A push that was refused while its group was deleted may have left some.
-            history.forget(key.clone());
-        }
-        Ok(Removed { existed, undo })
+        let place = self.place_for(key, place)?;
+        let (gateway, actor) = (Arc::clone(self), Actor::of(caller, address));
+        let (what, key) = (key.brief(), key.clone());
+        let author = author(caller, address, what.clone());
+        let delete = async move {
+            let remove = move |store: &Store, key: &GroupingKey| store.remove(key, &author);
+            let deleted = gateway.delete_from(&key, place, remove).await;
+            let groups = deleted.as_ref().map(|(existed, _)| u64::from(*existed));
+            if let Ok(groups) = groups {
+                gateway.telemetry.undos().record_removed(way::REQUEST, groups);
+            }
+            gateway.book_removal(ActionKind::Delete, actor, what, groups);
+            if groups == Ok(0)
+                && let Some(history) = gateway.activity.history()
+            {
+                // A push that was refused while its group was deleted may have left some.
+                history.forget(key);
+            }
+            let (existed, undo) = deleted?;
+            Ok(Removed { existed, undo })
+        };
+        to_the_end(delete).await
     }
 
     /// Deletes a family of a group; whether there was one. A group that has very much needs a place.
     ///
     /// # Errors
     /// If the caller may not, there is no place, or that cannot be stored.
+    ///
+    /// # Cancel safety
+    /// As [`Self::delete`].
     pub async fn delete_family(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         key: &GroupingKey,
         family: &str,
@@ -108,35 +127,63 @@ impl Gateway {
         place: impl FnOnce() -> Result<Permit, Refusal>,
     ) -> Result<Removed, Refusal> {
         caller.demand_for(Right::Delete, key)?;
-        let (family, author) = (family.to_owned(), author(caller, address));
-        let remove = move |store: &Store, key: &GroupingKey| store.remove_families(key, &[&family], &author);
-        let (families, undo) = self.delete_from(key, place, remove).await?;
-        let existed = families > 0;
-        Ok(Removed { existed, undo })
+        let place = self.place_for(key, place)?;
+        let (gateway, actor) = (Arc::clone(self), Actor::of(caller, address));
+        let (what, key) = (format!("{family} of {}", key.brief()), key.clone());
+        let author = author(caller, address, what.clone());
+        let family = family.to_owned();
+        let delete = async move {
+            let remove =
+                move |store: &Store, key: &GroupingKey| store.remove_families(key, &[&family], &author);
+            let deleted = gateway.delete_from(&key, place, remove).await;
+            let groups = deleted.as_ref().map(|(families, _)| u64::from(*families > 0));
+            gateway.book_removal(ActionKind::DeleteFamily, actor, what, groups);
+            let (families, undo) = deleted?;
+            let existed = families > 0;
+            Ok(Removed { existed, undo })
+        };
+        to_the_end(delete).await
     }
 
-    /// Deletes something of a group. If that has very much it is done in a place, by a thread of its own: others go on with their
-    /// requests, and so should this one.
-    async fn delete_from<T: Send + 'static>(
+    /// A place for what is done to a group that has very much.
+    fn place_for(
         &self,
         key: &GroupingKey,
         place: impl FnOnce() -> Result<Permit, Refusal>,
+    ) -> Result<Option<Permit>, Refusal> {
+        self.store.is_large(key).then(place).transpose()
+    }
+
+    /// Deletes something of a group. With a place it is done by a thread of its own: others go on with their requests, and so
+    /// should this one.
+    async fn delete_from<T: Send + 'static>(
+        &self,
+        key: &GroupingKey,
+        place: Option<Permit>,
         delete: impl FnOnce(&Store, &GroupingKey) -> Result<(T, Commit, Option<Receipt>), PushError>
         + Send
         + 'static,
     ) -> Result<(T, Option<Receipt>), Refusal> {
-        let (deleted, commit, undo) = if self.store.is_large(key) {
-            let (store, key, place) = (Arc::clone(&self.store), key.clone(), place()?);
-            let deleting = tokio::task::spawn_blocking(move || {
-                let _place = place;
-                delete(&store, &key)
-            });
-            deleting.await.map_err(|_panicked| Refusal::internal())??
-        } else {
-            delete(&self.store, key)?
+        let (deleted, commit, undo) = match place {
+            Some(place) => {
+                let (store, key) = (Arc::clone(&self.store), key.clone());
+                let deleting = tokio::task::spawn_blocking(move || {
+                    let _place = place;
+                    delete(&store, &key)
+                });
+                deleting.await.map_err(|_panicked| Refusal::internal())??
+            }
+            None => delete(&self.store, key)?,
         };
         commit.wait().await?;
         Ok((deleted, undo))
+    }
+
+    /// Books that groups were removed. Where there was none, nothing was done.
+    fn book_removal(&self, kind: ActionKind, actor: Actor, what: String, groups: Result<u64, &Refusal>) {
+        if groups != Ok(0) {
+            self.book(removal(kind, actor, what, groups));
+        }
     }
 
     /// Deletes groups, or a family of them: up to 10,000 as one change, all of them or, if that cannot be stored, none; more of
@@ -183,16 +230,36 @@ impl Gateway {
     ///
     /// # Errors
     /// If that cannot be stored.
-    pub async fn wipe(&self, caller: &Caller, address: Option<IpAddr>) -> Result<Option<Receipt>, Refusal> {
+    ///
+    /// # Cancel safety
+    /// If this is dropped, all is deleted and booked.
+    pub async fn wipe(
+        self: &Arc<Self>,
+        caller: &Caller,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Receipt>, Refusal> {
+        let (gateway, actor) = (Arc::clone(self), Actor::of(caller, address));
+        let author = author(caller, address, String::new());
+        let wipe = async move {
+            let wiped = gateway.wipe_now(author).await;
+            let groups = wiped.as_ref().map(|(groups, _)| *groups);
+            let action = removal(ActionKind::Wipe, actor, String::new(), groups);
+            gateway.book_safely(action).await;
+            wiped.map(|(_, undo)| undo)
+        };
+        to_the_end(wipe).await
+    }
+
+    /// How many groups there were, and whether they can come back.
+    async fn wipe_now(&self, author: Author) -> Result<(u64, Option<Receipt>), Refusal> {
         // It shows at once, and what was there is freed by this thread.
-        let (store, author) = (Arc::clone(&self.store), author(caller, address));
+        let store = Arc::clone(&self.store);
         let wiped = tokio::task::spawn_blocking(move || store.remove_all(&author));
         let (groups, commit, undo) = wiped.await.map_err(|_panicked| Refusal::internal())??;
         commit.wait().await?;
-        self.telemetry.undos().record_removed(way::WIPE, groups as u64);
-        let address = address.map(tracing::field::display);
-        tracing::info!(groups, by = caller.who(), address, "all groups wiped");
-        Ok(undo)
+        let groups = groups as u64;
+        self.telemetry.undos().record_removed(way::WIPE, groups);
+        Ok((groups, undo))
     }
 
     fn before(&self, older_than: Option<Duration>) -> Option<UnixNanos> {
@@ -222,46 +289,40 @@ impl Gateway {
         }
         // The last look: from here on it is done.
         effort.look()?;
-        let author = Author {
-            selector: asked_for(&selection.selectors),
-            ..author(caller, address)
+        let author = author(caller, address, what(&asked_for(&selection.selectors), selection));
+        let deleted = match family {
+            None => store.remove_groups(keys, pushed_before, &author),
+            Some(family) => store.remove_family_of(keys, pushed_before, family, &author),
         };
-        let (keys, commit, undo) = match family {
-            None => store.remove_groups(keys, pushed_before, &author)?,
-            Some(family) => store.remove_family_of(keys, pushed_before, family, &author)?,
-        };
-        if family.is_none() {
+        if let (None, Ok((keys, ..))) = (family, &deleted) {
             let groups = keys.len() as u64;
             self.telemetry.undos().record_removed(way::SELECTOR, groups);
         }
-        let (by, gateway) = (caller.who(), Arc::clone(&self));
-        let settled = async move {
-            let keys = gateway
-                .settle_deleted(keys, commit, &choice, &by, address)
-                .await?;
-            Ok((keys, undo))
-        };
+        let what = what(&choice.to_string(), selection);
+        let (actor, gateway) = (Actor::of(caller, address), Arc::clone(&self));
+        let settled = async move { gateway.settle_deleted(deleted, what, actor).await };
         Ok(Selected::Deleted(Handle::current().spawn(settled)))
     }
 
     async fn settle_deleted(
-        &self,
-        keys: Vec<GroupingKey>,
-        commit: Commit,
-        choice: &Choice,
-        by: &str,
-        address: Option<IpAddr>,
-    ) -> Result<Vec<GroupingKey>, Refusal> {
-        commit.wait().await?;
-        self.telemetry.record_deleted(keys.len() as u64);
-        tracing::info!(
-            groups = keys.len(),
-            selector = choice.to_string(),
-            by,
-            address = address.map(tracing::field::display),
-            "deleted by selector"
-        );
-        Ok(keys)
+        self: Arc<Self>,
+        deleted: Result<(Vec<GroupingKey>, Commit, Option<Receipt>), PushError>,
+        what: String,
+        actor: Actor,
+    ) -> Result<Gone, Refusal> {
+        let settled = async {
+            let (keys, commit, undo) = deleted?;
+            commit.wait().await?;
+            Ok::<_, Refusal>((keys, undo))
+        };
+        let settled = settled.await;
+        let groups = settled.as_ref().map(|(keys, _)| keys.len() as u64);
+        if let Ok(groups) = groups {
+            self.telemetry.record_deleted(groups);
+        }
+        let action = removal(ActionKind::DeleteBySelector, actor, what, groups);
+        self.book_safely(action).await;
+        settled
     }
 
     /// The groups of a selection that the caller may delete; of a dry run, those of them that it may see.
@@ -296,16 +357,47 @@ impl Gateway {
 }
 
 /// Who removes something.
-fn author(caller: &Caller, address: Option<IpAddr>) -> Author {
+fn author(caller: &Caller, address: Option<IpAddr>, what: String) -> Author {
     Author {
         by: caller.who(),
         address: address.map(|address| address.to_string()).unwrap_or_default(),
-        selector: String::new(),
+        what,
     }
+}
+
+/// What was taken away, in one line: of these groups.
+fn what(groups: &str, selection: &Selection) -> String {
+    let mut what = match &selection.family {
+        None => groups.to_owned(),
+        Some(family) => format!("{family} of {groups}"),
+    };
+    if let Some(age) = selection.older_than {
+        // Writing to a string cannot fail.
+        let _infallible = write!(what, ", not pushed for {}", duration::format(age));
+    }
+    what
 }
 
 /// What was asked for, in one line.
 fn asked_for(selectors: &[Selector]) -> String {
     let selectors: Vec<String> = selectors.iter().map(Selector::to_string).collect();
     selectors.join(" or ")
+}
+
+fn removal(kind: ActionKind, actor: Actor, what: String, groups: Result<u64, &Refusal>) -> Action {
+    Action {
+        kind,
+        actor,
+        what,
+        groups: groups.unwrap_or_default(),
+        error: groups.err().map(why),
+    }
+}
+
+/// Does something to its end, also if nobody waits for it any more.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::spawn(work).await;
+    done.unwrap_or_else(|_panicked| Err(Refusal::internal()))
 }

@@ -4,9 +4,15 @@ use wharf_model::Exposition;
 use wharf_store::Snapshot;
 
 use crate::gateway::Gateway;
-use crate::telemetry::{ConfigGauge, MemoryGauge, StoreGauges, WebConfigGauge};
+use crate::lock::lock;
+use crate::telemetry::{BackupTimes, ConfigGauge, MemoryGauge, StoreGauges, WebConfigGauge};
 
 impl Gateway {
+    /// How old the newest backups are. Until this is called nothing is said of them.
+    pub fn set_backups(&self, times: BackupTimes) {
+        *lock(&self.backups) = Some(times);
+    }
+
     /// The gateway's own families beside those of a snapshot.
     pub fn own_families(&self, snapshot: &Snapshot) -> Exposition<'static> {
         let totals = snapshot.totals();
@@ -36,6 +42,7 @@ impl Gateway {
                 is_used: reading.last_reload.is_none_or(|reload| reload.error.is_none()),
                 in_force_since: reading.in_force_since,
             }),
+            backups: *lock(&self.backups),
             web_configs: web_configs.collect(),
         };
         self.telemetry.exposition(self.instant(), &gauges)

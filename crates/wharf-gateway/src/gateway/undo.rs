@@ -3,6 +3,7 @@
 //! Whoever had the right to remove something may see that it was removed, and may undo it: for a wipe that is `admin`, otherwise
 //! `delete` for each of the groups.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use wharf_store::{
 
 use crate::access::caller::Caller;
 use crate::access::right::{Need, Right, Scope};
+use crate::audit::{Action, ActionKind, Actor, why};
 use crate::gateway::Gateway;
 use crate::places::Permit;
 use crate::refusal::{Reason, Refusal};
@@ -167,25 +169,11 @@ impl Gateway {
             };
             // The last look: from here on it is done.
             effort.look()?;
-            let refused = |error| refused(id, error);
-            let (undoing, commits) = gateway.store.undo(id, dry_run, gateway.now()).map_err(refused)?;
-            for commit in commits {
-                runtime.block_on(commit.wait())?;
-            }
-            let undone = if dry_run { undoing.undone } else { undoing.settle() };
+            let undone = gateway.undo_now(id, dry_run, &runtime);
             if !dry_run {
-                gateway.telemetry.undos().record_undo(undone.groups);
-                tracing::info!(
-                    id = id.0,
-                    groups = undone.groups,
-                    kept = undone.kept.len(),
-                    expired = undone.expired.len(),
-                    refused = undone.refused.len() as u64 + undone.more_refused,
-                    by = caller.who(),
-                    address = address.map(tracing::field::display),
-                    "removal undone"
-                );
+                gateway.book_undo(Actor::of(&caller, address), id, &undone);
             }
+            let undone = undone?;
             Ok(UndoneRemoval {
                 id,
                 dry_run,
@@ -194,6 +182,37 @@ impl Gateway {
             })
         });
         undone.await
+    }
+
+    /// Brings the groups of a removal back, and waits for the disk. Blocks.
+    fn undo_now(&self, id: Revision, dry_run: bool, runtime: &Handle) -> Result<Undone, Refusal> {
+        let undoing = self.store.undo(id, dry_run, self.now());
+        let (undoing, commits) = undoing.map_err(|error| refused(id, error))?;
+        for commit in commits {
+            runtime.block_on(commit.wait())?;
+        }
+        Ok(if dry_run { undoing.undone } else { undoing.settle() })
+    }
+
+    /// Books what came of undoing a removal. What was settled before has changed nothing.
+    fn book_undo(&self, actor: Actor, id: Revision, undone: &Result<Undone, Refusal>) {
+        let (what, groups, error) = match undone {
+            Ok(undone) => {
+                self.telemetry.undos().record_undo(undone.groups);
+                (told(id, undone), undone.groups, None)
+            }
+            Err(refusal) if matches!(refusal.reason, Reason::Settled | Reason::NoRemoval) => return,
+            Err(refusal) => (format!("removal {id}"), 0, Some(why(refusal))),
+        };
+        self.book(Action {
+            kind: ActionKind::Undo,
+            actor,
+            what,
+            groups,
+            error,
+        });
+        // It is rare: the list is on the disk before the answer goes out.
+        self.save_audit();
     }
 
     /// Hands over the removals that the caller may undo, newest first, until somebody has enough; whether somebody had.
@@ -265,6 +284,23 @@ impl Gateway {
             Err(_) => Ok(!caller.identities().is_empty() && removal.author.by == caller.who()),
         }
     }
+}
+
+/// Which removal, and what stays away, for those who look at the audit list.
+fn told(id: Revision, undone: &Undone) -> String {
+    let refused = undone.refused.len() as u64 + undone.more_refused;
+    let away = [
+        (undone.kept.len(), "pushed since"),
+        (undone.expired.len(), "expired"),
+        (undone.missing.len(), "missing"),
+        (refused, "refused"),
+    ];
+    let mut text = format!("removal {id}");
+    for (count, why) in away.iter().filter(|(count, _)| *count > 0) {
+        // Writing to a string cannot fail.
+        let _infallible = write!(text, ", {count} {why}");
+    }
+    text
 }
 
 fn has_all(

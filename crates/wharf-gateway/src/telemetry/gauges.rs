@@ -2,6 +2,7 @@
 
 use wharf_store::{RemovedStatus, UnixNanos, WriterStatistics};
 
+use super::backups::BackupTimes;
 use crate::policy::QuotaGauge;
 
 /// What is at the moment of a scrape: how much the store holds, and whether what was read from files is in force.
@@ -29,6 +30,8 @@ pub struct StoreGauges {
     pub memory: MemoryGauge,
     /// How the rules in force were read, if there is a configuration file.
     pub config: Option<ConfigGauge>,
+    /// When the newest backups were made, if a folder for them is named.
+    pub backups: Option<BackupTimes>,
     /// The web config files, in the order of their flags.
     pub web_configs: Vec<WebConfigGauge>,
 }

@@ -144,10 +144,16 @@ fn own_families_show_store_scrapes_and_refusals() {
     let also_open = telemetry.connection_opened();
     drop(open);
     telemetry.record_left_out(8);
+    telemetry.record_action("wipe", "success");
+    telemetry.record_action("delete", "failure");
     telemetry.record_gave_way();
     telemetry.set_connections_limit(8192);
     drop(telemetry.request_started());
     let gauges = StoreGauges {
+        backups: Some(BackupTimes {
+            newest: Some(UnixNanos(1_800_000_000_000_000_000)),
+            newest_verified: None,
+        }),
         groups: 2,
         expiring: 1,
         series: 30,
@@ -189,6 +195,13 @@ fn own_families_show_store_scrapes_and_refusals() {
     let exposition = telemetry.exposition(now, &gauges);
     drop(also_open);
     expect_test::expect![[r#"
+        counter "wharf_audit_actions_total"
+          {kind="delete",outcome="failure"} 1.0
+          {kind="wipe",outcome="success"} 1.0
+        gauge "wharf_backup_newest_timestamp_seconds"
+          {} 1800000000.0
+        gauge "wharf_backup_newest_verified_timestamp_seconds"
+          {} 0.0
         gauge "wharf_config_last_reload_success_timestamp_seconds"
           {} 1.5
         gauge "wharf_config_last_reload_successful"
@@ -308,10 +321,13 @@ fn families_and_labels_are_sorted_and_reserved() {
             ..MemoryGauge::default()
         },
         config: Some(CONFIG),
+        backups: Some(BackupTimes::default()),
         web_configs: vec![web_config("web.config.file", true)],
         ..StoreGauges::default()
     };
-    let exposition = busy(now).exposition(now, &gauges);
+    let telemetry = busy(now);
+    telemetry.record_action("wipe", "success");
+    let exposition = telemetry.exposition(now, &gauges);
     let names: Vec<&str> = exposition
         .families
         .iter()

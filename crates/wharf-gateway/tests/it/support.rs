@@ -122,6 +122,12 @@ impl World {
         self.summed("wharf_groups_deleted_total", |_| true)
     }
 
+    /// How often something of the audit list was done with this outcome.
+    pub(crate) fn acted(&self, kind: &str, outcome: &str) -> u64 {
+        let is_it = |values: &[&str]| values.contains(&kind) && values.contains(&outcome);
+        self.summed("wharf_audit_actions_total", is_it)
+    }
+
     /// Pushes that were refused for this reason.
     pub(crate) fn refused(&self, reason: &str) -> u64 {
         self.counted("wharf_pushes_refused_total", reason)

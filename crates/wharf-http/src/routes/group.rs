@@ -1,6 +1,5 @@
 //! `/api/v1/groups/job/<job>...`: one group with its metrics, its history, and its end.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,18 +88,13 @@ pub(crate) async fn history(
 }
 
 /// `DELETE` of a group, or of one of its families. Who may delete the group may do so here too.
-pub(crate) async fn delete(
-    service: &Service,
-    rest: &[u8],
-    query: Option<&str>,
-    caller: &Caller,
-    address: Option<IpAddr>,
-) -> Response<ResponseBody> {
+pub(crate) async fn delete(asked: Asked<'_>) -> Response<ResponseBody> {
+    let (service, caller, address) = (&asked.service, asked.caller, asked.sender.address());
     let deleted = async {
-        let key = key(service, rest)?;
+        let key = key(service, asked.path)?;
         caller.demand_for(Right::Delete, &key)?;
         let mut family = None;
-        for (name, value) in query::parameters(query)? {
+        for (name, value) in query::parameters(asked.query)? {
             match name.as_str() {
                 "family" => family = Some(parameters::family(value)?),
                 other => return Err(query::unknown(other, "family")),

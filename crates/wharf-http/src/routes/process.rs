@@ -1,11 +1,10 @@
 //! Routes about the process: whether it is ready, new rules, and its end.
 
-use std::sync::Arc;
-
 use http::{Response, StatusCode};
-use wharf_gateway::{Caller, Refusal};
+use wharf_gateway::{Actor, Refusal};
 
 use crate::answer::{respond, status};
+use crate::routes::row::Asked;
 use crate::service::Service;
 use crate::transport::chunks::ResponseBody;
 
@@ -18,8 +17,9 @@ pub(crate) fn ready(service: &Service) -> Response<ResponseBody> {
 }
 
 /// `PUT` or `POST` of `/-/reload`.
-pub(crate) async fn reload(service: Arc<Service>) -> Response<ResponseBody> {
-    match tokio::task::spawn_blocking(move || service.gateway.reload()).await {
+pub(crate) async fn reload(asked: Asked<'_>) -> Response<ResponseBody> {
+    let (service, actor) = (asked.service, Actor::of(asked.caller, asked.sender.address()));
+    match tokio::task::spawn_blocking(move || service.gateway.reload(actor)).await {
         Ok(Ok(())) => respond::empty(StatusCode::OK),
         Ok(Err(error)) => status::answer(Refusal::from(&error)),
         Err(_) => status::answer(Refusal::internal()),
@@ -27,17 +27,14 @@ pub(crate) async fn reload(service: Arc<Service>) -> Response<ResponseBody> {
 }
 
 /// `PUT` or `POST` of `/-/quit`.
-pub(crate) fn quit(service: &Service, caller: &Caller) -> Response<ResponseBody> {
+pub(crate) async fn quit(asked: Asked<'_>) -> Response<ResponseBody> {
+    let service = asked.service;
     if !service.settings.routes.lifecycle {
         let text = "Lifecycle API is not enabled.";
         return respond::with_type(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", text);
     }
-    let by = caller.who();
-    tracing::warn!(
-        by,
-        "received termination request via web service, exiting gracefully..."
-    );
-    service.shutdown.trigger();
+    let actor = Actor::of(asked.caller, asked.sender.address());
+    service.gateway.quit(actor, &service.shutdown).await;
     respond::plain("Requesting termination... Goodbye!")
 }
 

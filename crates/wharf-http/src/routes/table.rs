@@ -8,10 +8,10 @@ use wharf_gateway::Need::{ForEvery, ForSome, Identity, One};
 use wharf_gateway::{Input, Right};
 
 use crate::answer::respond;
-use crate::routes::row::{API, Asked, Handler, Path, Row, Switch};
+use crate::routes::row::{API, Handler, Path, Row, Switch};
 use crate::routes::{
-    backup, description, events, families, group, groups, metrics, options, page, process, push, scrape,
-    stats, status, undo, visitor, wipe,
+    audit, backup, description, events, families, group, groups, metrics, options, page, process, push,
+    scrape, stats, status, undo, visitor, wipe,
 };
 use crate::transport::purpose::Purpose::{self, Admin, Push, Scrape};
 
@@ -123,7 +123,7 @@ pub(crate) static QUIT: Row = Row {
     need: Some(ForEvery(Right::Admin)),
     at: &[Admin],
     offered: Some(("quit", Switch::Lifecycle)),
-    handler: Handler::Now(|asked| process::quit(&asked.service, asked.caller)),
+    handler: Handler::Later(|asked| Box::pin(process::quit(asked))),
     ..PLAIN
 };
 
@@ -145,7 +145,7 @@ pub(crate) static RELOAD: Row = Row {
     at: &[Admin],
     label: Some("reload"),
     offered: Some(("reload", Switch::Lifecycle)),
-    handler: Handler::Later(|asked| Box::pin(process::reload(asked.service))),
+    handler: Handler::Later(|asked| Box::pin(process::reload(asked))),
     ..PLAIN
 };
 
@@ -206,6 +206,17 @@ pub(crate) static UNDO: Row = Row {
     offered: Some(("undo", Switch::Always)),
     handler: Handler::Later(|asked| Box::pin(undo::undo(asked))),
     ..REMOVED
+};
+
+pub(crate) static AUDIT: Row = Row {
+    name: "audit",
+    path: Path::Exact("/api/v1/admin/audit"),
+    need: Some(ForEvery(Right::Admin)),
+    at: &[Admin],
+    label: Some("api/v1/admin/audit"),
+    offered: Some(("audit", Switch::Always)),
+    handler: Handler::Now(audit::list),
+    ..PLAIN
 };
 
 static IMPORT: Row = Row {
@@ -277,19 +288,7 @@ pub(crate) static DELETE_GROUP: Row = Row {
     name: "delete group",
     path: Path::ApiGroup,
     offered: Some(("delete_group", Switch::Always)),
-    handler: Handler::Later(|asked| {
-        Box::pin(async move {
-            let Asked {
-                service,
-                path,
-                query,
-                caller,
-                sender,
-                ..
-            } = asked;
-            group::delete(&service, path, query, caller, sender.address()).await
-        })
-    }),
+    handler: Handler::Later(|asked| Box::pin(group::delete(asked))),
     ..DELETE_GROUPS
 };
 
@@ -373,7 +372,7 @@ static DESCRIPTION: Row = Row {
 };
 
 /// The first whose path fits decides: the scrape may be wherever a flag puts it. `/api/v1/access` keeps this order.
-pub(crate) static ROWS: [&Row; 29] = [
+pub(crate) static ROWS: [&Row; 30] = [
     &SCRAPE,
     &PUSH,
     &DELETE_PUSHED,
@@ -391,6 +390,7 @@ pub(crate) static ROWS: [&Row; 29] = [
     &RELOAD,
     &QUIT,
     &QUIT_BY_GET,
+    &AUDIT,
     &IMPORT,
     &EXPORT,
     &EVENTS,

@@ -151,7 +151,7 @@ fn write_removal(object: &mut Members<'_>, removal: &Removal) {
     for (name, value) in [
         ("by", &removal.author.by),
         ("address", &removal.author.address),
-        ("selector", &removal.author.selector),
+        ("what", &removal.author.what),
     ] {
         object.text(name, text(value).as_deref());
     }

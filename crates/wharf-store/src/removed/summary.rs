@@ -1,7 +1,7 @@
 //! What is said of a removal, as the last record of an entry.
 //!
 //! ```text
-//! summary = version (241) 1 of at kind flags groups series bytes by address selector    behind what was removed
+//! summary = version (241) 1 of at kind flags groups series bytes by address what    behind what was removed
 //!         | version (241) 2 of at                                                       it was undone
 //! ```
 //!
@@ -75,12 +75,8 @@ impl Summary {
                 for number in [groups, series, bytes] {
                     out.extend_from_slice(&number.to_le_bytes());
                 }
-                let Author {
-                    by,
-                    address,
-                    selector,
-                } = &removed.author;
-                for text in [by, address, selector] {
+                let Author { by, address, what } = &removed.author;
+                for text in [by, address, what] {
                     write_text(&mut out, text);
                 }
             }
@@ -118,7 +114,7 @@ impl Summary {
                     author: Author {
                         by: reader.text()?,
                         address: reader.text()?,
-                        selector: reader.text()?,
+                        what: reader.text()?,
                     },
                 }))
             }
@@ -188,7 +184,7 @@ mod tests {
             author: Author {
                 by: "user `ä`".to_owned(),
                 address: "::1".to_owned(),
-                selector: String::new(),
+                what: String::new(),
             },
             counts: Counts {
                 groups: 1,

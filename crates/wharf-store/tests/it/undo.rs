@@ -1,5 +1,8 @@
 //! What was removed comes back as it was, whatever has happened since.
 
+mod fixture;
+mod many;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -200,7 +203,7 @@ fn author(by: &str) -> Author {
     Author {
         by: by.to_owned(),
         address: "192.0.2.1".to_owned(),
-        selector: String::new(),
+        what: String::new(),
     }
 }
 

@@ -122,6 +122,27 @@ const refusal = (one) => {
 const refusals = (all, isAdmin) => section("refused", "Refused pushes",
   all.length === 0 ? h("p", { class: "faint" }, isAdmin ? "None since the start." : WITHHELD) : h("ul", { class: "refusals" }, all.map(refusal)));
 
+const ACTIONS = {
+  delete: "deleted a group", delete_family: "deleted a family", delete_by_selector: "deleted by selector", wipe: "wiped everything",
+  undo: "undid a removal", import: "imported groups", reload: "read the configuration file again", quit: "ended the process",
+};
+const MOST_ACTIONS = 20;
+
+const action = (one) => row({ class: one.error ? "failed" : "" },
+  cell({}, ago(Date.parse(one.last_time) / 1000), one.times > 1 && h("small", {}, `${count(one.times)} times`)),
+  cell({}, visible(one.who), one.address && h("small", {}, visible(one.address))),
+  cell({}, ACTIONS[one.kind] ?? visible(one.kind), one.what && h("small", {}, visible(one.what)),
+    one.error && h("small", { class: "failed" }, `failed: ${visible(one.error)}`)),
+  cell({ class: "number" }, one.groups > 0 ? count(one.groups) : ""));
+
+const actions = ({ entries, kept }) => section("audit", "Who did what",
+  h("div", { class: "scroll" }, table({
+    label: "Who did what", empty: "Nobody has deleted, wiped, imported, reloaded or ended anything.",
+    head: [heading({}, "When"), heading({}, "Who"), heading({}, "What"), heading({ class: "number" }, "Groups")],
+    rows: entries.map(action),
+  })),
+  !kept && h("p", { class: "faint" }, "This list is in memory only: a restart loses it."));
+
 // What the keys of the Pushgateway's API mean; Wharf is not written in Go.
 const BUILD = {
   version: "Version", revision: "Commit", branch: "Branch", buildDate: "Built", buildUser: "Built by", goVersion: "Compiler",
@@ -154,16 +175,20 @@ const drawNumbers = (numbers, stats, status, isAdmin) => {
 
 export const open = (main) => {
   const numbers = h("div", {});
+  const done = h("div", {});
   const settings = h("div", { class: "columns even" });
-  main.append(h("h1", { class: "unseen" }, "Status"), numbers, settings);
+  main.append(h("h1", { class: "unseen" }, "Status"), numbers, done, settings);
   let started;
 
   return async (parameters, signal) => {
     documentTitle("Status · Wharf");
-    const { stats: maySeeStats = true, admin: isAdmin = true } = await access();
-    const [stats, status] = await Promise.all([maySeeStats && get("stats", {}, signal), get("status", {}, signal)]);
+    const { stats: maySeeStats = true, admin: isAdmin = true, audit: maySeeActions } = await access();
+    const [stats, status, audit] = await Promise.all([
+      maySeeStats && get("stats", {}, signal), get("status", {}, signal), maySeeActions && get("admin/audit", { limit: MOST_ACTIONS }, signal),
+    ]);
     if (stats) drawNumbers(numbers, stats, status, isAdmin);
     else show(numbers, "withheld", () => section("load", "Numbers", h("p", {}, "How the gateway as a whole is doing is shown to those who may read every group.")));
+    show(done, audit, () => audit && actions(audit));
     if (started !== status.start_time) {
       started = status.start_time;
       replace(settings,

@@ -6,6 +6,7 @@ use wharf_http::{BodySettings, RequestLimits, RequestTimeouts, Routes};
 use super::listen::{Listen, Shutdown};
 use super::rules::Rules;
 use crate::logging::settings::Log;
+use crate::parts::backups::settings::Backups;
 use crate::parts::history::settings::History;
 use crate::parts::storage::settings::{Persistence, Storage, StorageKind, Undo};
 
@@ -34,6 +35,8 @@ pub struct Config {
     pub undo: Undo,
     /// The history of pushes.
     pub history: History,
+    /// Where backups are put.
+    pub backups: Backups,
     /// What the Pushgateway calls it.
     pub persistence: Persistence,
     /// How much at once.

@@ -70,7 +70,7 @@ pub(crate) static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
     add!(Listening: listen, rules, timeouts, shutdown);
     add!(Routes: routes, admin);
     add!(Pushes: pushes, bodies);
-    add!(Storage: storage, undo, history, persistence);
+    add!(Storage: storage, undo, history, backups, persistence);
     add!(Limits: requests, memory, amounts, push_limits);
     add!(Logging: log);
     flags

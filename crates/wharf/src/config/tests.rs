@@ -50,6 +50,7 @@ fn flags_have_the_keys_of_the_original_and_our_own() {
         .filter(|name| !original.iter().any(|(known, _)| known == name))
         .collect();
     let expected = [
+        "backup.path",
         "config.file",
         "history.max-bytes",
         "limits.max-connections",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use wharf_gateway::Gateway;
+use wharf_gateway::{Actor, Gateway};
 use wharf_gateway::{Life, Part, Parts, Shutdown, Started};
 
 /// Ends on SIGINT, SIGTERM and SIGQUIT, which some images send to stop; reads the configuration file again on SIGHUP, with which
@@ -32,7 +32,7 @@ pub(crate) fn start(parts: &mut Parts, gateway: Arc<Gateway>, shutdown: Shutdown
                 _ = hangup.recv() => {
                     let gateway = Arc::clone(&gateway);
                     // The gateway logs and counts what comes of it.
-                    let _reloaded = tokio::task::spawn_blocking(move || gateway.reload()).await;
+                    let _reloaded = tokio::task::spawn_blocking(move || gateway.reload(Actor::signal("SIGHUP"))).await;
                 }
             }
         };

@@ -1,26 +1,33 @@
 //! `wharf ledger`: looking into the storage folder, copying it, mending it.
 
+mod backup;
 mod folder;
+mod records;
+mod restore;
+mod scanned;
 mod show;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use clap::{Parser, Subcommand};
-use wharf_ledger::{BoxError, RealDisk, Recovery};
+use wharf_ledger::{BoxError, RealDisk};
 use wharf_store::describe_record;
 
 use self::folder::open;
+use self::scanned::{describe, overtaken};
 
 /// Look into the folder in which Wharf keeps its groups, copy it, mend it.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   wharf ledger check wharf-data
   wharf ledger show wharf-data backup
-  wharf ledger backup wharf-data /backup/wharf-monday")]
+  wharf ledger backup wharf-data /backup/wharf-monday --verify
+  wharf ledger restore wharf-data --before 15m --to restored")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -31,9 +38,10 @@ enum Command {
     /// Read everything, change nothing, and say whether it is sound
     Check {
         /// The folder
+        #[arg(value_hint = clap::ValueHint::DirPath)]
         folder: PathBuf,
     },
-    /// Print the groups that a start would load, as a scrape would
+    /// Print the groups that a start would load, as a scrape would; or what each record does
     ///
     /// Changes nothing, needs no gateway, and may be done while Wharf uses the folder. Groups whose time is over are there
     /// until the next start.
@@ -41,20 +49,30 @@ enum Command {
     /// Print every record that a start would read, one a line
     Dump {
         /// The folder
+        #[arg(value_hint = clap::ValueHint::DirPath)]
         folder: PathBuf,
     },
     /// Copy the folder into an empty one; also while Wharf uses it
-    Backup {
-        /// The folder
-        folder: PathBuf,
-        /// Where the copy goes: an empty folder, made if it is not there
-        target: PathBuf,
-    },
+    ///
+    /// The history of pushes and the audit list come along. With --verify the copy is read as a start would read it, and every
+    /// group is compared with the folder: exit code 0 means that all are the same. A gateway with --backup.path tells how old
+    /// the newest backup is.
+    Backup(backup::Arguments),
+    /// Make a new folder with the groups as they were before a record or a time
+    ///
+    /// Changes nothing in the folder, and may be done while Wharf uses it. It goes back as far as the last checkpoint: one is
+    /// written when the log has grown, and at each clean end. So after a mistake do not restart the gateway first. History and
+    /// audit list do not come along.
+    ///
+    /// Pushes have times, deletes and wipes do not. With a time, a delete between the last push before it and the first one
+    /// after it is left out, and named: the groups are there.
+    Restore(restore::Arguments),
     /// Make a damaged folder readable again
     ///
     /// What is taken away stays beside, under another name. Wharf must not run.
     Repair {
         /// The folder
+        #[arg(value_hint = clap::ValueHint::DirPath)]
         folder: PathBuf,
     },
 }
@@ -67,7 +85,8 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
             Command::Check { folder } => check(&open(folder)?, out)?,
             Command::Show(arguments) => show::show(arguments)?,
             Command::Dump { folder } => dump(&open(folder)?, out)?,
-            Command::Backup { folder, target } => backup(&open(folder)?, target, out)?,
+            Command::Backup(arguments) => backup::backup(arguments, out)?,
+            Command::Restore(arguments) => restore::restore(arguments, out)?,
             Command::Repair { folder } => repair(&open(folder)?, out)?,
         }
         Ok(ExitCode::SUCCESS)
@@ -92,22 +111,6 @@ fn check(disk: &RealDisk, out: &mut dyn Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn describe(recovery: &Recovery) -> String {
-    let torn = recovery.torn.as_ref().map(|torn| {
-        format!(
-            "; cut at byte {} of {}, where a write was never acknowledged",
-            torn.offset, torn.file
-        )
-    });
-    format!(
-        "{} records in the checkpoint, {} after it, the last one is number {}{}",
-        recovery.checkpoint_records,
-        recovery.log_records,
-        recovery.last,
-        torn.unwrap_or_default()
-    )
-}
-
 fn dump(disk: &RealDisk, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut written = Ok(());
     let mut has_begun = false;
@@ -128,23 +131,7 @@ fn dump(disk: &RealDisk, out: &mut dyn Write) -> anyhow::Result<()> {
         }
     });
     written?;
-    match scanned {
-        Ok(_) => Ok(()),
-        // What is printed is printed: another attempt would say it twice.
-        Err(error) if has_begun && wharf_ledger::is_overtaken(&error) => Err(anyhow!(
-            "{error}\nhint: if Wharf uses the folder, a checkpoint may have overtaken this; run it again, or dump a copy made by \
-             `wharf ledger backup`"
-        )),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn backup(disk: &RealDisk, target: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
-    let shown = target.display();
-    let into = RealDisk::new(target).with_context(|| format!("make {shown}"))?;
-    let recovery = wharf_ledger::backup(disk, &into)?;
-    writeln!(out, "copied into {shown}: {}", describe(&recovery))?;
-    Ok(())
+    scanned.map(drop).map_err(|error| overtaken(error, has_begun))
 }
 
 fn repair(disk: &RealDisk, out: &mut dyn Write) -> anyhow::Result<()> {

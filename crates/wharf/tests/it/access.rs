@@ -134,6 +134,7 @@ fn guarded() -> Vec<(&'static str, Request)> {
         ("admin", put(WIPE)),
         ("admin", post("/api/v1/admin/import").body("")),
         ("admin", post("/-/reload")),
+        ("admin", get("/api/v1/admin/audit")),
         ("admin", post("/-/quit")),
     ]
 }
@@ -163,7 +164,7 @@ fn who_has_no_right_is_refused_by_every_route_that_needs_one() {
         assert_eq!(answer.header("WWW-Authenticate"), None, "{request}");
     }
     let scrape = send(&gateway, READER, &get("/metrics")).text();
-    for (right, count) in [("push", 10), ("delete", 8), ("read", 14), ("admin", 8)] {
+    for (right, count) in [("push", 10), ("delete", 8), ("read", 14), ("admin", 10)] {
         let line = format!("wharf_http_requests_denied_total{{right=\"{right}\"}} {count}\n");
         assert!(scrape.contains(&line), "{line}{scrape}");
     }

@@ -145,6 +145,11 @@ fn every_answer_is_as_described() {
         ("/api/v1/stats", get("/api/v1/stats")),
         ("/api/v1/access", get("/api/v1/access")),
         (
+            "/api/v1/admin/audit",
+            get("/api/v1/admin/audit?kind=delete_family"),
+        ),
+        ("/api/v1/admin/audit", get("/api/v1/admin/audit?kind=push")),
+        (
             "/api/v1/push",
             post("/api/v1/push?group_by=job&partial").body("m{job=\"a\"} 1\nm0{job=\"b\"} 1 1\n"),
         ),
@@ -536,7 +541,7 @@ fn families_say_who_pushes_them_and_who_could_not() {
 #[test]
 fn what_may_be_done_follows_the_flags() {
     let rights = data(&wharf().start(), "/api/v1/access");
-    let expected = json!({"read": true, "stats": true, "admin": true, "push": true, "delete_group": true, "delete_by_selector": false, "wipe": false, "undo": true, "reload": false, "quit": false});
+    let expected = json!({"read": true, "stats": true, "admin": true, "push": true, "delete_group": true, "delete_by_selector": false, "wipe": false, "undo": true, "reload": false, "quit": false, "audit": true});
     assert_eq!(rights, expected);
     let rights = data(&powerful().start(), "/api/v1/access");
     assert!(

@@ -116,6 +116,7 @@ fn routes() -> Vec<(Request, u16, [bool; 3])> {
         (delete("/api/v1/groups?match[]=%7B%7D"), 200, [false, false, true]),
         (put("/api/v1/admin/wipe"), 202, [false, false, true]),
         (post("/-/reload"), 400, [false, false, true]),
+        (get("/api/v1/admin/audit"), 200, [false, false, true]),
         (get("/-/healthy"), 200, [true, true, true]),
         (get("/-/ready"), 200, [true, true, true]),
         (options("/api/v1/groups"), 200, [true, true, true]),
@@ -185,6 +186,7 @@ fn what_may_be_done_is_what_the_address_serves() {
     assert_eq!(allowed(addresses[1]), ["admin", "read", "stats"]);
     let all_but_pushing = [
         "admin",
+        "audit",
         "delete_by_selector",
         "delete_group",
         "quit",

@@ -6,6 +6,7 @@
 
 mod access;
 mod api;
+mod audit;
 mod backups;
 mod browsers;
 mod check;
@@ -17,6 +18,8 @@ mod end_to_end;
 mod groups;
 mod hostile;
 mod jobs;
+mod ledger_backup;
+mod ledger_restore;
 mod ledger_show;
 mod listeners;
 mod openmetrics_reader;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode};
 use jiff::Timestamp;
-use wharf_gateway::{Active, Body, Caller, Content, Lifespan, Refusal, Right, Waiting};
+use wharf_gateway::{
+    Active, Actor, Body, Caller, Content, Held, Imported, Lifespan, Refusal, Right, Waiting,
+};
 use wharf_model::name::is_reserved_label_name;
 use wharf_model::{GroupingKey, Meter, TooLarge};
 use wharf_store::{Commit, PUSH_TIME, Restored, UnixNanos};
@@ -77,20 +79,30 @@ async fn import(
             import.run(body.bytes(), memory)
         })
     });
-    // What waits for the disk stays lent until it is there.
-    let (done, _held) = run.await.map_err(|_panicked| Refusal::internal())?;
+    let (gateway, actor) = (
+        Arc::clone(&service.gateway),
+        Actor::of(caller, asked.sender.address()),
+    );
+    // To its end, also if its client has gone: it is booked then as well.
+    let settled = tokio::spawn(async move {
+        let settled = match run.await {
+            Ok((done, held)) => settle(done, held).await,
+            Err(_panicked) => Err(Refusal::internal()),
+        };
+        gateway.book_import(actor, settled.as_ref().map(Done::numbers));
+        settled
+    });
+    let done = settled.await.unwrap_or_else(|_| Err(Refusal::internal()))?;
+    Ok(envelope::private(StatusCode::OK, |out| done.write(out)))
+}
+
+/// Waits for the disk. What waits for it stays lent until it is there.
+async fn settle(done: Result<Done, Refusal>, _held: Option<Held>) -> Result<Done, Refusal> {
     let mut done = done?;
     for commit in std::mem::take(&mut done.commits) {
         commit.wait().await?;
     }
-    tracing::info!(
-        groups = done.stored.len(),
-        already_there = done.already_there,
-        refused = done.refused.len() + done.more_refused,
-        by = caller.who(),
-        "groups imported"
-    );
-    Ok(envelope::private(StatusCode::OK, |out| done.write(out)))
+    Ok(done)
 }
 
 struct Import {
@@ -121,6 +133,16 @@ struct Done {
     more_refused: usize,
     /// What is left to wait for.
     commits: Vec<Commit>,
+}
+
+impl Done {
+    fn numbers(&self) -> Imported {
+        Imported {
+            stored: self.stored.len() as u64,
+            already_there: self.already_there as u64,
+            refused: (self.refused.len() + self.more_refused) as u64,
+        }
+    }
 }
 
 impl Import {

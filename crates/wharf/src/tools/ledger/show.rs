@@ -16,6 +16,7 @@ use crate::tools::remote;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The folder
+    #[arg(value_hint = clap::ValueHint::DirPath)]
     folder: PathBuf,
 
     /// Which groups: selectors such as '{job=~"ci-.*"}', or names of jobs; all, without any
@@ -25,6 +26,10 @@ pub(super) struct Arguments {
     /// The format, as scrapes have it; protobuf is the one that can say everything
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
+
+    /// What each record of the log does, one a line, instead of the groups: number, time of the push, push, delete or wipe
+    #[arg(long, conflicts_with = "output")]
+    records: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -48,6 +53,10 @@ pub(super) fn show(arguments: &Arguments) -> anyhow::Result<()> {
     let selectors = remote::parsed(&remote::selectors(&arguments.selectors)?)?;
     if arguments.output == Format::Protobuf && io::stdout().is_terminal() {
         bail!("expected a file or a program to write protobuf to, found a terminal");
+    }
+    if arguments.records {
+        let disk = super::folder::open(&arguments.folder)?;
+        return super::records::list(&disk, &selectors, &mut io::stdout().lock());
     }
     let mut snapshot = load(&super::folder::open(&arguments.folder)?)?.snapshot();
     if !selectors.is_empty() {
@@ -74,7 +83,7 @@ pub(super) fn show(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// All groups of the folder, which may be in use.
-fn load(disk: &RealDisk) -> Result<Store, OpenError> {
+pub(super) fn load(disk: &RealDisk) -> Result<Store, OpenError> {
     wharf_ledger::until_not_overtaken(|| {
         // Nothing is pushed to it, so it needs neither limits nor families of a gateway.
         let store = Store::new(Reserved::default(), usize::MAX);
