@@ -22,11 +22,13 @@ mod ls;
 mod man;
 mod output;
 mod push;
+mod receipt;
 mod remote;
 mod rm;
 mod run;
 mod tool;
 mod top;
+mod undo;
 mod version;
 mod voice;
 mod wipe;
@@ -39,7 +41,7 @@ use clap::CommandFactory as _;
 pub use self::tool::Tool;
 
 /// All tools, in the order of the help.
-pub static TOOLS: [Tool; 17] = [
+pub static TOOLS: [Tool; 18] = [
     Tool {
         name: "run",
         about: "Run a command and push how that went.",
@@ -81,6 +83,12 @@ pub static TOOLS: [Tool; 17] = [
         about: "Remove all groups.",
         run: wipe::run,
         command: wipe::Arguments::command,
+    },
+    Tool {
+        name: "undo",
+        about: "Take back what was removed, or list what can be.",
+        run: undo::run,
+        command: undo::Arguments::command,
     },
     Tool {
         name: "top",

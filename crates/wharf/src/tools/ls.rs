@@ -8,7 +8,7 @@ use std::time::Duration;
 use wharf_model::duration;
 
 use super::gateway::GatewayFlags;
-use super::output::{self, Format, Pushed, Side, Table};
+use super::output::{self, Format, Side, Table};
 use super::remote::{self, Group, Query, Remote, Sort, Status};
 
 /// List the groups of a gateway.
@@ -73,9 +73,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match arguments.output {
         Format::Json => {
             let groups: Vec<_> = groups.iter().map(remote::json).collect();
-            let mut text = serde_json::to_vec(&groups)?;
-            text.push(b'\n');
-            Pushed::stdout().write(&text)?;
+            output::write_json(&groups)?;
         }
         Format::Text => {
             let mut out = std::io::stdout().lock();

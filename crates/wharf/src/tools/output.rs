@@ -57,6 +57,16 @@ impl Pushed<io::StdoutLock<'static>> {
     }
 }
 
+/// Prints JSON on one line.
+///
+/// # Errors
+/// If it cannot be written.
+pub(super) fn write_json<T: serde::Serialize>(value: &T) -> anyhow::Result<()> {
+    let mut text = serde_json::to_vec(value)?;
+    text.push(b'\n');
+    Ok(Pushed::stdout().write(&text)?)
+}
+
 impl<W: Write> Pushed<W> {
     /// Writes whole lines.
     pub(super) fn write(&mut self, text: &[u8]) -> io::Result<()> {

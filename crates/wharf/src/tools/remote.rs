@@ -12,6 +12,7 @@ use wharf_model::{GroupingKey, Selector};
 
 use super::command::UsageError;
 use super::contents;
+use super::receipt::Receipt;
 
 /// Groups of one page of a listing, the most that Wharf gives.
 const PAGE: usize = 1_000;
@@ -114,6 +115,9 @@ pub(super) enum Sort {
 pub(super) struct Deleted {
     pub(super) count: u64,
     groups: Vec<std::collections::BTreeMap<String, String>>,
+    /// Whether it can be taken back; none if nothing was removed.
+    #[serde(default)]
+    pub(super) undo: Option<Receipt>,
 }
 
 /// Which groups, and in which order.
@@ -305,6 +309,24 @@ impl Remote {
         }
     }
 
+    /// Asks for what was removed, or to take it back.
+    ///
+    /// # Errors
+    /// If the gateway refuses it, or keeps nothing of what is removed: the Pushgateway does not.
+    pub(super) fn ask_for_removals<T: serde::de::DeserializeOwned>(
+        &self,
+        request: &Request,
+    ) -> anyhow::Result<T> {
+        match self.client.send(request) {
+            Ok(answer) => data(&answer.body),
+            // Wharf says so too if there is no such removal.
+            Err(error) if error.status() == Some(404) && self.is_original().unwrap_or(false) => Err(
+                anyhow::anyhow!("{error}\nhint: the Pushgateway keeps nothing of what is removed"),
+            ),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Deletes by selector, or says what would go.
     ///
     /// # Errors
@@ -361,6 +383,12 @@ impl Listed {
 fn key(labels: &std::collections::BTreeMap<String, String>) -> anyhow::Result<GroupingKey> {
     let pairs = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     GroupingKey::new(pairs).context("read the labels of a group")
+}
+
+/// The labels of a group in the notation of selectors, as a gateway gives them.
+pub(super) fn shown(labels: &std::collections::BTreeMap<String, String>) -> String {
+    // What makes no key is shown all the same.
+    key(labels).map_or_else(|_| format!("{labels:?}"), |key| key.to_string())
 }
 
 fn data<T: serde::de::DeserializeOwned>(body: &[u8]) -> anyhow::Result<T> {

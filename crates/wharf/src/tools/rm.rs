@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use wharf_client::ClientError;
+use wharf_client::{ClientError, Method, Request, group_path};
 use wharf_model::{GroupingKey, duration};
 
 use super::gateway::GatewayFlags;
 use super::output::{self, confirm};
+use super::receipt::{self, Receipt};
 use super::remote::{self, Query, Remote, Sort};
 
 /// So many groups are named before it is asked.
@@ -98,12 +99,13 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if !arguments.yes && !confirm(&format!("Remove {what}{groups}? [y/N]"), &["y", "yes"])? {
         bail!("nothing was removed");
     }
-    let removed = match delete(false)? {
-        Ok(deleted) => deleted.count,
+    let (removed, receipts) = match delete(false)? {
+        Ok(deleted) => (deleted.count, deleted.undo.into_iter().collect()),
         Err(error) if arguments.family.is_some() => return Err(cannot(&error)),
         Err(_) => one_by_one(&remote, &keys)?,
     };
     writeln!(out, "removed {what}{}", groups_of(removed))?;
+    receipt::write_hint(&mut out, &receipts, &arguments.gateway)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -124,18 +126,20 @@ fn list(
     Ok(groups.into_iter().map(|group| group.key).collect())
 }
 
-fn one_by_one(remote: &Remote, keys: &[GroupingKey]) -> anyhow::Result<u64> {
-    let mut removed = 0;
+fn one_by_one(remote: &Remote, keys: &[GroupingKey]) -> anyhow::Result<(u64, Vec<Receipt>)> {
+    let (mut removed, mut receipts) = (0, Vec::new());
     for key in keys {
-        remote.client.delete(key).with_context(|| {
+        let request = Request::new(Method::Delete, group_path(key));
+        let receipt = receipt::remove(&remote.client, &request).with_context(|| {
             format!(
                 "remove {}, after {removed} others",
                 output::clean(&key.to_string())
             )
         })?;
+        receipts.extend(receipt);
         removed += 1;
     }
-    Ok(removed)
+    Ok((removed, receipts))
 }
 
 fn cannot(error: &ClientError) -> anyhow::Error {

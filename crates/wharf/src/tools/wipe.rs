@@ -9,6 +9,7 @@ use wharf_client::{Method, Request};
 
 use super::gateway::GatewayFlags;
 use super::output::confirm;
+use super::receipt;
 
 /// Remove all groups of a gateway; it must run with --web.enable-admin-api.
 #[derive(Debug, clap::Parser)]
@@ -32,9 +33,11 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if !arguments.yes && !confirm(&question, &["wipe"])? {
         bail!("nothing was removed");
     }
-    match client.send(&Request::new(Method::Put, "/api/v1/admin/wipe")) {
-        Ok(_) => {
-            writeln!(std::io::stdout(), "removed all groups")?;
+    match receipt::remove(&client, &Request::new(Method::Put, "/api/v1/admin/wipe")) {
+        Ok(receipt) => {
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "removed all groups")?;
+            receipt::write_hint(&mut out, receipt.as_slice(), &arguments.gateway)?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) if error.status() == Some(404) => {
