@@ -61,6 +61,7 @@ pub const FILES: &[StaticFile] = &[
     script!("keys.js"),
     script!("labels.js"),
     script!("live.js"),
+    script!("notices.js"),
     script!("problems.js"),
     script!("quote.js"),
     script!("route.js"),
@@ -155,6 +156,6 @@ mod tests {
     #[test]
     fn the_page_and_its_files_stay_small() {
         let bytes: usize = FILES.iter().map(|file| file.bytes.len()).sum();
-        assert!(bytes < 125_000, "{bytes} bytes");
+        assert!(bytes < 130_000, "{bytes} bytes");
     }
 }

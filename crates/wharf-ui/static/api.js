@@ -32,39 +32,47 @@ const request = async (target, options) => {
   return response;
 };
 
+/** What an answer has in its envelope. */
+const data = async (response) => (await response.json()).data;
+
 /** Reads a route below `api/v1/`. `signal` gives up on it. */
-export const get = async (path, parameters, signal) => (await (await request(url(path, parameters), { signal })).json()).data;
+export const get = async (path, parameters, signal) => data(await request(url(path, parameters), { signal }));
 
 /** Deletes a group, or one family of it. The request outlives the page, which may be about to close. */
-export const deleteGroup = (path, family) =>
-  request(url(`groups/${path}`, { family }), { method: "DELETE", keepalive: true });
+export const deleteGroup = async (path, family) =>
+  data(await request(url(`groups/${path}`, { family }), { method: "DELETE", keepalive: true }));
 
 // Browsers refuse to keep more than some hundred requests alive at once.
 const AT_ONCE = 50;
 
-/**
- * Deletes many groups; of those that stay the first one's refusal is thrown, when the others have gone. A page that is
- * being left cannot wait, and asks for all of them at once.
- */
-export const deleteGroups = async (paths, isLeaving) => {
+/** Deletes many groups: what the gateway says of undoing each, and why some stay, if they do. */
+export const deleteGroups = async (paths) => {
+  const receipts = [];
   const refused = [];
-  const atOnce = isLeaving ? paths.length : AT_ONCE;
-  for (let from = 0; from < paths.length; from += atOnce) {
-    const deleted = await Promise.allSettled(paths.slice(from, from + atOnce).map((path) => deleteGroup(path)));
-    refused.push(...deleted.filter(({ status }) => status === "rejected"));
+  for (let from = 0; from < paths.length; from += AT_ONCE) {
+    const deleted = await Promise.allSettled(paths.slice(from, from + AT_ONCE).map((path) => deleteGroup(path)));
+    for (const { value, reason } of deleted) {
+      if (value) receipts.push(value.undo);
+      else refused.push(reason.message);
+    }
   }
   const [first] = refused;
-  if (!first) return;
   const others = refused.length - 1;
-  throw others > 0 ? new ApiError(first.reason.status, `${first.reason.message}\nand ${others} more are not deleted`) : first.reason;
+  return { receipts, refused: others > 0 ? `${first}\nand ${others} more are not deleted` : first };
 };
 
-/** What selectors name: how much, and which groups. Removes it unless `dry_run`. */
-export const deleteMatching = async (parameters) =>
-  (await (await request(url("groups", parameters), { method: "DELETE" })).json()).data;
+/** What selectors name: how much, which groups, and what is said of undoing it. Removes it unless `dry_run`. */
+export const deleteMatching = async (parameters) => data(await request(url("groups", parameters), { method: "DELETE" }));
 
-/** Removes everything. */
-export const wipe = () => request(url("admin/wipe"), { method: "PUT" });
+/** Removes everything; what is said of undoing it. */
+export const wipe = async () => {
+  const { headers } = await request(url("admin/wipe"), { method: "PUT" });
+  const [id, impossible] = ["Wharf-Undo-Id", "Wharf-Undo-Impossible"].map((name) => headers.get(name));
+  return id || impossible ? { id, impossible } : null;
+};
+
+/** Takes a removal back: what has come back, and what has not. */
+export const undo = async (id) => data(await request(url("admin/undo", { id }), { method: "PUT" }));
 
 /** The stream of what changes. */
 export const events = () => new EventSource(url("events"));

@@ -1,7 +1,7 @@
 // Questions to the reader. The browser's own dialog element keeps the focus inside and closes on Escape.
 
 import { h } from "./dom.js";
-import { done, fail } from "./undo.js";
+import { done, fail } from "./notices.js";
 
 /**
  * Asks before something is removed; resolves to whether the reader agreed. `word`, if given, has to be typed first.

@@ -34,6 +34,9 @@ export const go = (view, parameters = {}, { replacing = false } = {}) => {
 /** Calls `listener` after every change. */
 export const onChange = (listener) => listeners.push(listener);
 
+/** Shows the same once more: something has changed. */
+export const refresh = () => changed();
+
 const changed = () => listeners.forEach((listener) => listener(current()));
 
 /** Lets links of the page change the view without loading it again, except where the reader wants another tab. */

@@ -11,7 +11,8 @@ import { selector, snippets } from "../quote.js";
 import { BASE, go, href } from "../route.js";
 import { strip } from "../strip.js";
 import { ago } from "../time.js";
-import { isPending, later, UNDO_TEXT } from "../undo.js";
+import { fail } from "../notices.js";
+import { gone, undoText } from "../undo.js";
 
 const METRICS = 50;
 const FAMILIES = 50;
@@ -108,25 +109,24 @@ export const open = (main) => {
   const removeGroup = async () => {
     const isWanted = await confirm({
       title: "Delete this group?", action: "Delete group",
-      content: [h("p", {}, title(data.labels), h("br"), `${count(data.series)} series will be gone from the next scrape on.`), h("p", {}, UNDO_TEXT)],
+      content: [h("p", {}, title(data.labels), h("br"), `${count(data.series)} series will be gone from the next scrape on.`), h("p", {}, undoText())],
     });
     if (!isWanted) return;
     const { path: target, labels } = data;
-    later({ keys: [target], what: plain(labels), send: () => deleteGroup(target), changed: () => {} });
-    go("groups");
+    await deleteGroup(target).then(({ undo }) => {
+      go("groups");
+      gone(plain(labels), [undo]);
+    }, (error) => fail(error.message));
   };
 
   const removeFamily = async (name) => {
     const isWanted = await confirm({
       title: "Delete this family?", action: "Delete family",
-      content: [h("p", {}, h("code", {}, visible(name)), " will be gone from this group; its other families stay."), h("p", {}, UNDO_TEXT)],
+      content: [h("p", {}, h("code", {}, visible(name)), " will be gone from this group; its other families stay."), h("p", {}, undoText())],
     });
     if (!isWanted) return;
-    const target = data.path;
-    later({
-      keys: [familyKey(target, name)], what: `${visible(name)} of ${plain(data.labels)}`,
-      send: () => deleteGroup(target, name), changed: drawFamilies,
-    });
+    const { path: target, labels } = data;
+    await deleteGroup(target, name).then(({ undo }) => gone(`${visible(name)} of ${plain(labels)}`, [undo]), (error) => fail(error.message));
   };
 
   /** Labels that the group's own do not say already. */
@@ -193,7 +193,7 @@ export const open = (main) => {
   };
 
   const drawFamilies = () => {
-    const shown = data.families.filter(({ name }) => !TIMES.includes(name) && !isPending(familyKey(data.path, name)));
+    const shown = data.families.filter(({ name }) => !TIMES.includes(name));
     const sections = shown.map((family) => {
       // A family that says the same keeps its element, and with it what the reader has unfolded or selected.
       const said = JSON.stringify([data.path, family, may.delete_group]);
@@ -247,5 +247,3 @@ export const open = (main) => {
     drawCode();
   };
 };
-
-const familyKey = (path, name) => `${path}\n${name}`;

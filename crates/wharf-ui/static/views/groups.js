@@ -5,11 +5,12 @@ import { confirm, copyButton } from "../dialog.js";
 import { announce, cell, h, heading, replace, row, show, sync, table } from "../dom.js";
 import { bytes, clock, count, duration, plural } from "../format.js";
 import { group as title, plain } from "../labels.js";
+import { fail } from "../notices.js";
 import { title as documentTitle } from "../problems.js";
 import { BASE, current, go, href } from "../route.js";
 import { strip } from "../strip.js";
 import { ago } from "../time.js";
-import { done, fail, isPending, later, UNDO_TEXT } from "../undo.js";
+import { gone, paced, removed as removedList, undoText } from "../undo.js";
 
 const PAGE = 100;
 const FIELDS = [
@@ -26,6 +27,7 @@ const ASKING_MS = 250;
 const COUNTS_SHARE = 20;
 const COUNTS_MOST_MS = 10_000;
 const MOST_KEYS_SHOWN = 200;
+const MOST_REMOVED = 200;
 
 /** What a search means to the API: a selector in braces, or words. */
 const asQuery = (text = "") => (isSelector(text) ? { "match[]": text, total: "true" } : { q: text });
@@ -63,13 +65,14 @@ export const open = (main) => {
   const actions = h("div", { class: "actions" });
   const list = h("div", { class: "list" });
   const pager = h("nav", { class: "pager", "aria-label": "Pages" });
+  const removed = h("div", {});
   const footer = h("div", { class: "footer" });
   main.append(
     h("h1", { class: "unseen" }, "Groups"),
     h("div", { class: "toolbar" },
       h("label", { class: "search", for: "search" }, h("span", { class: "unseen" }, "Search groups"), search, h("kbd", { "aria-hidden": "true" }, "/")),
       filters, total),
-    problem, list, actions, pager, footer);
+    problem, list, actions, pager, removed, footer);
 
   /** Goes to the same list with other parameters; a new list begins at its first page. */
   const change = (changes, options) => {
@@ -152,7 +155,7 @@ export const open = (main) => {
   const all = h("input", {
     type: "checkbox", "aria-label": "Select all groups of this page",
     onchange: () => {
-      for (const { path, labels } of staying()) {
+      for (const { path, labels } of page.groups) {
         if (all.checked) selected.set(path, labels);
         else selected.delete(path);
       }
@@ -160,10 +163,8 @@ export const open = (main) => {
       drawList();
     },
   });
-  /** Those that are not about to be deleted already. */
-  const staying = () => page.groups.filter((group) => !isPending(group.path));
   const drawAll = () => {
-    const shown = staying();
+    const shown = page.groups;
     const count = shown.filter((group) => selected.has(group.path)).length;
     all.checked = count > 0 && count === shown.length;
     all.indeterminate = count > 0 && count < shown.length;
@@ -179,7 +180,6 @@ export const open = (main) => {
         ago(error?.time_seconds ?? group.push_failure_time_seconds), error && `: ${error.reason}`),
       states.includes("future") && h("div", { class: "trouble failed" }, h("strong", {}, "in the future")),
       states.includes("stale") && h("div", { class: "trouble stale" }, h("strong", {}, "late"), usual > 0 && `, usually every ${duration(usual)}`),
-      isPending(group.path) && h("div", { class: "trouble failed" }, h("strong", {}, "will be deleted")),
     ];
   };
 
@@ -188,12 +188,10 @@ export const open = (main) => {
     const expires = group.expires_at && Date.parse(group.expires_at) / 1000;
     const isExpiring = (group.states ?? []).includes("expiring");
     const isFuture = (group.states ?? []).includes("future");
-    const isLeaving = isPending(path);
-    const box = may.delete_group && !isLeaving && h("input", {
+    const box = may.delete_group && h("input", {
       type: "checkbox", "aria-label": `Select ${plain(labels)}`, onchange: (event) => select(group, event.target.checked),
     });
-    const className = [(group.states ?? []).includes("failed") && "failed", isLeaving && "leaving"].filter(Boolean).join(" ");
-    return row({ tabindex: 0, data: { row: path }, class: className },
+    return row({ tabindex: 0, data: { row: path }, class: (group.states ?? []).includes("failed") ? "failed" : "" },
       cell({ class: "check" }, box),
       cell({ class: "group" }, h("a", { href: href("group", { group: path }), data: { view: "group" } }, title(labels))),
       cell({ class: "pushes" }, strip(group.history, pace(group))),
@@ -210,7 +208,7 @@ export const open = (main) => {
   /** The row of a group, the same element as long as it would say the same. */
   const rowOf = (group) => {
     // What a strip says changes with time too: pushes become overdue.
-    const said = JSON.stringify([group, may.delete_group, isPending(group.path), Math.floor(Date.now() / 30_000)]);
+    const said = JSON.stringify([group, may.delete_group, Math.floor(Date.now() / 30_000)]);
     if (rows.get(group.path)?.said !== said) rows.set(group.path, { said, element: line(group) });
     const { element } = rows.get(group.path);
     const box = element.querySelector("input");
@@ -297,16 +295,13 @@ export const open = (main) => {
     const groups = [...selected];
     const what = plural(groups.length, "group");
     const isWanted = await confirm({
-      title: `Delete ${what}?`, content: [keyList(groups.map(([, labels]) => labels)), h("p", { class: "last" }, UNDO_TEXT)], action: `Delete ${what}`,
+      title: `Delete ${what}?`, content: [keyList(groups.map(([, labels]) => labels)), h("p", { class: "last" }, undoText())], action: `Delete ${what}`,
     });
     if (!isWanted) return;
-    selected.clear();
-    later({
-      keys: groups.map(([path]) => path),
-      what: groups.length === 1 ? plain(groups[0][1]) : what,
-      send: (isLeaving) => deleteGroups(groups.map(([path]) => path), isLeaving),
-      changed: () => { drawActions(); drawList(); },
-    });
+    clear();
+    const { receipts, refused } = await deleteGroups(groups.map(([path]) => path));
+    if (receipts.length > 0) gone(groups.length === 1 ? plain(groups[0][1]) : plural(receipts.length, "group"), receipts);
+    if (refused) fail(refused);
   };
 
   const deleteBySelector = async (selector) => {
@@ -345,7 +340,7 @@ export const open = (main) => {
       content: [
         h("p", {}, h("code", {}, selector)),
         h("p", {}, h("label", { for: "older-than" }, "Only what has not been pushed for "), age, h("small", { class: "faint" }, " such as 12h, 7d")),
-        preview, h("p", { class: "last" }, "It goes at once. This cannot be undone."),
+        preview, h("p", { class: "last" }, undoText()),
       ],
       action: "Delete",
       begin: (made) => {
@@ -355,17 +350,24 @@ export const open = (main) => {
     });
     clearTimeout(asking);
     if (!isWanted) return;
-    await deleteMatching(wanted).then(({ count: gone }) => done(`Deleted ${plural(gone, "group")}`), (error) => fail(error.message));
+    await deleteMatching(wanted).then(({ count: number, undo }) => gone(plural(number, "group"), [undo]), (error) => fail(error.message));
   };
 
   const wipeAll = async () => {
     const isWanted = await confirm({
       title: "Wipe everything?", word: "wipe", action: "Wipe all groups",
-      content: h("p", {}, "All groups, with their metrics and their history, go at once. This cannot be undone."),
+      content: [h("p", {}, "All groups go at once, with their metrics and their history."), h("p", {}, undoText())],
     });
     if (!isWanted) return;
-    await wipe().then(() => done("All groups are wiped"), (error) => fail(error.message));
+    await wipe().then((undo) => gone("all groups", [undo]), (error) => fail(error.message));
   };
+
+  const lookForRemoved = paced(async () => {
+    if (!removed.isConnected) return;
+    const { removals } = may.undo ? await get("admin/removed", { limit: MOST_REMOVED }) : { removals: [] };
+    // What can be undone is fewer as time goes on.
+    show(removed, [removals, Math.floor(Date.now() / 30_000)], () => removedList(removals));
+  });
 
   const drawFooter = () => show(footer, may.wipe, () => may.wipe && h("button", { type: "button", class: "link danger", onclick: wipeAll }, "Wipe everything…"));
 
@@ -410,6 +412,7 @@ export const open = (main) => {
     drawPager();
     drawActions();
     drawFooter();
+    lookForRemoved();
     if (countList()) clearTimeout(counting);
     else countStates();
     if (current().view !== "groups") clearTimeout(typing);
