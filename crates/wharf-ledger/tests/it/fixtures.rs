@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use wharf_ledger::{Ledger, RealDisk, Recovery, Sequence, SimulatedDisk};
+use wharf_ledger::{Archive, Ledger, RealDisk, Recovery, Sequence, SimulatedDisk};
 
 use crate::{append, open, options, records};
 
@@ -37,6 +37,69 @@ fn version_1_with_a_torn_tail_is_read() {
     let (recovery, found) = read("torn");
     assert_eq!(found, records(1..=9));
     assert!(recovery.torn.is_some());
+}
+
+/// An archive of format version 1.
+fn archive_1() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/archive-v1")
+}
+
+/// The entries of the archive: their numbers, and their records.
+fn entries() -> [(u64, Vec<Vec<u8>>); 4] {
+    [
+        (3, vec![vec![7; 300], b"the last of 3".to_vec()]),
+        // More than one block.
+        (9, (0..4).map(|at| vec![at; 40_000]).collect()),
+        (9, vec![b"said of 9 later".to_vec()]),
+        (12, vec![Vec::new()]),
+    ]
+}
+
+#[test]
+fn an_archive_of_version_1_is_read() {
+    let disk = SimulatedDisk::new(1);
+    for file in fs::read_dir(archive_1()).unwrap() {
+        let file = file.unwrap();
+        disk.put(
+            file.file_name().to_str().unwrap(),
+            &fs::read(file.path()).unwrap(),
+        );
+    }
+    let mut found = Vec::new();
+    let (archive, damage) = Archive::open(Arc::new(disk), 1 << 20, &mut |entry| {
+        found.push((entry.id.0, entry.place));
+    })
+    .unwrap();
+    assert_eq!(damage, []);
+    assert_eq!(archive.last(), Sequence(12));
+    let read = found.into_iter().map(|(id, place)| {
+        let mut reader = archive.read(place).unwrap();
+        let mut records = Vec::new();
+        while let Some(more) = reader.next_records().unwrap() {
+            records.extend(more);
+        }
+        (id, records)
+    });
+    assert_eq!(read.collect::<Vec<_>>(), entries());
+}
+
+#[test]
+#[ignore = "writes the fixture; run it once for a format version, before its release"]
+fn write_archive_version_1() {
+    let path = archive_1();
+    assert!(!path.exists(), "the fixture is there and must not change");
+    let disk = Arc::new(RealDisk::new(&path).unwrap());
+    let mut archive = Archive::new(disk, 1 << 20);
+    for (id, records) in entries() {
+        if id == 12 {
+            archive.begin_file();
+        }
+        let bytes = records.iter().map(|record| record.len() as u64 + 4).sum();
+        archive
+            .append(Sequence(id), bytes, &mut records.into_iter())
+            .unwrap();
+    }
+    archive.sync().unwrap();
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What was removed is taken back, over the wire and across ends of the process.
 
+mod moments;
+
 use std::path::Path;
 use std::process::Command;
 
