@@ -41,7 +41,7 @@ const TRUTH: &[(Option<f64>, &str)] = &[(None, "red"), (Some(1.0), "green")];
 /// 0 is good.
 const NONE_IS_GOOD: &[(Option<f64>, &str)] = &[(None, "green"), (Some(1.0), "orange")];
 
-pub(super) static ROWS: [Row; 6] = [
+pub(super) static ROWS: [Row; 7] = [
     Row {
         title: "At a glance",
         panels: &[
@@ -310,6 +310,59 @@ pub(super) static ROWS: [Row; 6] = [
                 queries: &[query(
                     "sum by (instance) (wharf_ledger_log_bytes{@})",
                     "{{instance}}",
+                )],
+            },
+        ],
+    },
+    Row {
+        title: "Removals and backups",
+        panels: &[
+            Panel {
+                title: "Groups removed and taken back",
+                description: "In the last hour, by the way they were removed: one by one, by selector, by a wipe.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[
+                    query(
+                        "sum by (instance, by) (increase(wharf_groups_removed_total{@}[1h]))",
+                        "{{instance}} by {{by}}",
+                    ),
+                    query(
+                        "sum by (instance) (increase(wharf_undo_groups_restored_total{@}[1h]))",
+                        "{{instance}} taken back",
+                    ),
+                ],
+            },
+            Panel {
+                title: "Kept for undo",
+                description: "Bytes of what was removed and can be taken back.",
+                kind: Kind::Course,
+                unit: "bytes",
+                width: 4,
+                queries: &[query("sum by (instance) (wharf_undo_bytes{@})", "{{instance}}")],
+            },
+            Panel {
+                title: "Who did what",
+                description: "Entries of the audit list in the last hour: deletes, wipes, undos, imports, reloads, quits. \
+                              `/api/v1/admin/audit` says who it was.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[query(
+                    "sum by (instance, kind, outcome) (increase(wharf_audit_actions_total{@}[1h]))",
+                    "{{instance}} {{kind}}: {{outcome}}",
+                )],
+            },
+            Panel {
+                title: "Last verified backup",
+                description: "How long ago the newest verified backup in --backup.path was begun.",
+                kind: Kind::Number(&[(None, "green"), (Some(93_600.0), "red")]),
+                unit: "s",
+                width: 4,
+                queries: &[query(
+                    "time() - min(wharf_backup_newest_verified_timestamp_seconds{@})",
+                    "",
                 )],
             },
         ],

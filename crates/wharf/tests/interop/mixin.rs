@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use wharf_testkit::http::{get, post, put};
+use wharf_testkit::http::{delete, get, post, put};
 use wharf_testkit::peers::{self, PrometheusVersion};
 use wharf_testkit::{Certificate, Gateway, Prometheus, until};
 
@@ -70,11 +70,13 @@ fn gateways(folder: &Path) -> [Gateway; 2] {
     write(
         "wharf.yml",
         "quotas:\n  - match: '{}'\n    series: 1000\naccess:\n  anonymous: {read: '{}'}\n  users:\n    alice: {push: \
-         '{job=\"a\"}'}\n",
+         '{job=~\"a|gone\"}', delete: '{job=\"gone\"}'}\n",
     );
+    fs::create_dir(folder.join("backups")).unwrap();
     let watched = wharf()
         .arg(flag("web.config.file", "users.yml"))
         .arg(flag("config.file", "wharf.yml"))
+        .arg(flag("backup.path", "backups"))
         .arg(format!("--storage.path={}", folder.join("data").display()))
         .start();
     let as_alice = |path: &str, body: &str| post(path).body(body).header("Authorization", ALICE);
@@ -82,6 +84,8 @@ fn gateways(folder: &Path) -> [Gateway; 2] {
         (as_alice("/metrics/job/a", "m 1\n"), 200),
         (as_alice("/metrics/job/a", "m\n"), 400),
         (as_alice("/metrics/job/b", "m 1\n"), 403),
+        (as_alice("/metrics/job/gone", "m 1\n"), 200),
+        (delete("/metrics/job/gone").header("Authorization", ALICE), 202),
         (put("/metrics/job/a").header("Authorization", ALICE_GUESSED), 401),
         (get("/metrics"), 200),
     ] {
