@@ -12,7 +12,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 use wharf_testkit::http::Request;
-use wharf_testkit::{Gateway, Spawn};
+use wharf_testkit::{Gateway, Kind, Spawn};
 
 use crate::gateways;
 
@@ -50,8 +50,14 @@ impl Folder {
         fs::rename(new, self.path().join(name)).unwrap();
     }
 
+    /// Starts a gateway with the file as it is now: what is written to it from then on is a change.
     fn start(&self, spawn: Spawn) -> Gateway {
-        spawn.arg(self.flag()).start()
+        let gateway = spawn.arg(self.flag()).start();
+        if gateway.kind() == Kind::Real {
+            // It says where it listens before it reads the file, and what it found there afterwards.
+            gateway.log_line("msg=\"TLS is ");
+        }
+        gateway
     }
 
     fn flag(&self) -> String {

@@ -84,9 +84,10 @@ fn the_rate_and_plain_http_stay_as_they_were_at_the_start() {
             "rate_limit:\n  interval: 1h\n  burst: 1\nhttp_server_config:\n  headers:\n    X-Frame-Options: \
              deny\ntls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n",
         );
+        // Without the file, ours has another value.
         until("the file is read again", || {
             let answer = gateway.send(&get("/-/healthy"));
-            answer.header("X-Frame-Options").map(drop)
+            (answer.header("X-Frame-Options") == Some("deny")).then_some(())
         });
         expect_status(&gateway, &get("/-/healthy"), 200);
     }
