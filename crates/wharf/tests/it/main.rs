@@ -31,6 +31,7 @@ mod rules;
 mod scrapes;
 mod sockets;
 mod storage;
+mod strict_readers;
 mod undo;
 mod web_config;
 

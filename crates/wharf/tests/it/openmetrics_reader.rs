@@ -5,7 +5,7 @@
 //! `WHARF_SEED` repeats the text that a failure names, `WHARF_TEXTS` says how many there are.
 
 mod differences;
-mod texts;
+pub(crate) mod texts;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -103,7 +103,7 @@ fn text(seed: u64) -> String {
 }
 
 /// Python's reader in a process of its own.
-struct Reader {
+pub(crate) struct Reader {
     process: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
@@ -127,7 +127,7 @@ while True:
 ";
 
 impl Reader {
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let mut process = Command::new(peers::python()?)
             .args(["-c", READ])
             .stdin(Stdio::piped())
@@ -144,7 +144,7 @@ impl Reader {
     }
 
     /// Whether it accepts a text, or why not.
-    fn read(&mut self, text: &str) -> Result<(), String> {
+    pub(crate) fn read(&mut self, text: &str) -> Result<(), String> {
         write!(self.stdin, "{}\n{text}", text.len()).unwrap();
         self.stdin.flush().unwrap();
         let mut answer = String::new();
