@@ -3,7 +3,7 @@
 //! - [`Gateway`] runs a gateway in a process of its own, the real Pushgateway or Wharf, and stops it with the
 //!   test; [`peers`] finds the real one and the other programs that judge us.
 //! - [`http`] is a client that sends exactly the bytes it is told to, [`body`] and [`protobuf`] build the bodies.
-//! - [`hostile`] has bodies that take much memory when they are read.
+//! - [`hostile`] has bodies that take much memory when they are read, [`gob`] builds state files of the Pushgateway.
 //! - [`Scrape`] reads the text format on its own, and [`schema`] the protobuf format, so that Wharf's encoders are not
 //!   judged by Wharf's decoders.
 //! - [`Tampering`] makes the system calls of a running process fail, or wait.
@@ -26,6 +26,7 @@ mod collector;
 mod contents;
 pub mod contract;
 mod gateway;
+pub mod gob;
 pub mod hostile;
 pub mod http;
 mod led_clock;

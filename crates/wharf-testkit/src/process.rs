@@ -182,6 +182,17 @@ impl Process {
             .expect("a process that runs has memory")
     }
 
+    /// The same, unless it has ended.
+    pub fn peak_memory_so_far(&self) -> Option<u64> {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// From now on [`Self::peak_memory_bytes`] tells of what comes.
+    pub fn forget_peak_memory(&self) {
+        let path = format!("/proc/{}/clear_refs", self.id());
+        std::fs::write(path, "5").expect("tell the system of a child");
+    }
+
     /// The size of its address space, in bytes, unless it has ended. Linux tells it.
     pub fn address_space_bytes(&self) -> Option<u64> {
         self.status_bytes("VmSize:")

@@ -16,6 +16,8 @@
 //! A file that cannot be read to its end is refused as a whole. A group or family which is readable but which
 //! Wharf cannot hold is left out and listed, since a file that the real Pushgateway could live with must not
 //! keep Wharf from starting.
+//!
+//! What is read refers to the bytes of the file, and takes a small multiple of their number whatever they say.
 
 mod error;
 mod gob;
@@ -33,33 +35,38 @@ use wharf_store::UnixNanos;
 pub use self::error::ImportError;
 use self::gob::{TypeId, Values};
 
+/// How many of the groups and families that are left out are listed. A family of three bytes is listed in some hundred.
+const MAX_SKIPPED: usize = 1_000;
+
 /// What a state file held.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Imported {
+pub struct Imported<'b> {
     /// The groups, sorted by key.
-    pub groups: Vec<ImportedGroup>,
-    /// What Wharf cannot hold.
+    pub groups: Vec<ImportedGroup<'b>>,
+    /// The first thousand of what Wharf cannot hold.
     pub skipped: Vec<Skipped>,
+    /// How many more there are.
+    pub more_skipped: usize,
 }
 
 /// One group of a state file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImportedGroup {
+pub struct ImportedGroup<'b> {
     /// The labels of the group.
     pub key: GroupingKey,
     /// The families, sorted by name, `push_time_seconds` and `push_failure_time_seconds` among them.
-    pub families: Vec<ImportedFamily>,
+    pub families: Vec<ImportedFamily<'b>>,
 }
 
 /// One metric family of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImportedFamily {
+pub struct ImportedFamily<'b> {
     /// The name under which the group held the family.
-    pub name: String,
+    pub name: &'b str,
     /// When it was pushed. Times before 1970 are brought to 1970, those beyond the range of the type to its end.
     pub pushed_at: UnixNanos,
     /// An `io.prometheus.client.MetricFamily`, without a length in front, as the file has it: not yet decoded.
-    pub message: Vec<u8>,
+    pub message: &'b [u8],
 }
 
 /// A group or a family that was left out.
@@ -89,7 +96,7 @@ impl fmt::Display for Skipped {
 /// # Errors
 /// [`ImportError`] if the bytes are cut short, are no gob stream, or are one of something else. Whether the
 /// metric families can be decoded is not looked at.
-pub fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
+pub fn read(bytes: &[u8]) -> Result<Imported<'_>, ImportError> {
     // `touch`, a mount or a power cut makes such a file, and the Pushgateway starts with it.
     if bytes.is_empty() {
         return Ok(Imported::default());
@@ -98,7 +105,7 @@ pub fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
     let mut values = stream.values();
     let entries = values.string_map(stream.root(), "a map of groups")?;
     let mut kept = BTreeMap::new();
-    let mut skipped = Vec::new();
+    let mut skipped = LeftOut::default();
     for _ in 0..entries.count {
         // The key says what the labels say. Only the labels tell `a 0xFF b` in a value from two labels.
         values.string("a grouping key")?;
@@ -113,7 +120,7 @@ pub fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
             }
             Err(reason) => reason,
         };
-        skipped.push(Skipped {
+        skipped.add(|| Skipped {
             group: group.shown(),
             family: None,
             reason,
@@ -125,8 +132,26 @@ pub fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
         .map(|(key, families)| ImportedGroup { key, families });
     Ok(Imported {
         groups: groups.collect(),
-        skipped,
+        skipped: skipped.listed,
+        more_skipped: skipped.more,
     })
+}
+
+/// What is left out, as it is found.
+#[derive(Default)]
+struct LeftOut {
+    listed: Vec<Skipped>,
+    more: usize,
+}
+
+impl LeftOut {
+    fn add(&mut self, skipped: impl FnOnce() -> Skipped) {
+        if self.listed.len() < MAX_SKIPPED {
+            self.listed.push(skipped());
+        } else {
+            self.more += 1;
+        }
+    }
 }
 
 /// A group as the file has it. Strings of Go need not be UTF-8.
@@ -184,23 +209,23 @@ impl<'b> RawGroup<'b> {
     }
 
     /// The families that Wharf can hold; the others are added to `skipped`.
-    fn families(&self, skipped: &mut Vec<Skipped>) -> Vec<ImportedFamily> {
+    fn families(&self, skipped: &mut LeftOut) -> Vec<ImportedFamily<'b>> {
         let group = LazyCell::new(|| self.shown());
         let mut kept = Vec::with_capacity(self.families.len());
         for (name, family) in &self.families {
             let reason = match (str::from_utf8(name), family.message) {
                 (Ok(name), Some(message)) => {
                     kept.push(ImportedFamily {
-                        name: name.to_owned(),
+                        name,
                         pushed_at: family.pushed_at,
-                        message: message.to_owned(),
+                        message,
                     });
                     continue;
                 }
                 (Err(_), _) => "expected a name in UTF-8, found other bytes",
                 (Ok(_), None) => "expected a metric family, found none",
             };
-            skipped.push(Skipped {
+            skipped.add(|| Skipped {
                 group: group.clone(),
                 family: Some(quoted(name)),
                 reason: reason.to_owned(),

@@ -130,7 +130,8 @@ impl Store {
     }
 
     /// Stores a group of a state file, with the times of its families and the values of its push times.
-    /// A new group only; nothing goes to a ledger, so a checkpoint has to follow.
+    /// A new group only; nothing goes to a ledger, so a checkpoint has to follow. What it is rendered to is taken from
+    /// `memory`.
     ///
     /// # Errors
     /// As [`Self::push`]; nothing of the group is stored then.
@@ -139,6 +140,7 @@ impl Store {
         key: &GroupingKey,
         exposition: &Exposition<'_>,
         pushed_at: impl Fn(&str) -> UnixNanos,
+        memory: &Meter<'_>,
     ) -> Result<(), PushError> {
         let Writer::Local(local) = &self.writer else {
             return Err(unavailable(&"a state file is not imported into a shared log"));
@@ -151,7 +153,6 @@ impl Store {
                 _ => None,
             }
         };
-        let memory = Meter::unlimited();
         let prepared = self.prepare_restored(&Restored {
             key,
             exposition,
@@ -159,7 +160,7 @@ impl Store {
             failure_time: time(PUSH_FAILURE_TIME).unwrap_or(0.0),
             pushed_at: &pushed_at,
             ttl: None,
-            memory: &memory,
+            memory,
         })?;
         let mode = PushMode::ReplaceGroup;
         let mut guarded = self.lock();

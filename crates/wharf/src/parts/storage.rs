@@ -77,7 +77,8 @@ fn load(
     folder: &OnceLock<PathBuf>,
 ) -> anyhow::Result<Option<Ledger>> {
     let removed = Removed::new(undo, gateway);
-    let opened = open::open(settings, place, gateway.store(), &removed)?;
+    let max_group_bytes = gateway.settings().pushes.max_decoded_bytes;
+    let opened = open::open(settings, place, gateway.store(), &removed, max_group_bytes)?;
     // What has expired while nothing ran must not be seen again.
     gateway.expire();
     let ledger = match opened {

@@ -33,6 +33,8 @@ pub(super) enum Opened {
 /// A folder that nobody has named, that is not there and cannot be made is no reason not to start: the Pushgateway keeps
 /// everything in memory unless it is told otherwise, so it starts wherever it is put.
 ///
+/// Of a state file that is imported, a group may take so much memory until it is stored.
+///
 /// # Errors
 /// If the folder cannot be used, or what is in it cannot be read. Nothing in it has changed then.
 pub(super) fn open(
@@ -40,6 +42,7 @@ pub(super) fn open(
     place: StorageKind,
     store: &Arc<Store>,
     removed: &Removed,
+    max_group_bytes: Option<u64>,
 ) -> anyhow::Result<Opened> {
     let StorageKind::Folder {
         path,
@@ -52,6 +55,7 @@ pub(super) fn open(
         return Ok(Opened::Memory(None));
     };
     let is_dispensable = !is_named && is_absent(&path);
+    let import = import.map(|file| (file, max_group_bytes));
     match open_folder(settings, &path, import, store, removed) {
         Ok(ledger) => Ok(Opened::Folder(path, ledger)),
         Err(error) if is_dispensable && !is_in_use(&error) => {
@@ -100,7 +104,7 @@ fn remove_what_was_made(path: &Path) {
 fn open_folder(
     settings: &Storage,
     path: &Path,
-    import: Option<PathBuf>,
+    import: Option<(PathBuf, Option<u64>)>,
     store: &Arc<Store>,
     removed: &Removed,
 ) -> anyhow::Result<Ledger> {
@@ -148,8 +152,8 @@ fn open_folder(
     let seconds = started.elapsed().as_secs_f64();
     tracing::info!(path = %path.display(), groups = totals.groups, series = totals.series, records, seconds, "stored groups loaded");
     tracing::debug!(recovery = ?recovery, "how the ledger was found");
-    if let Some(file) = import.filter(|_| is_new) {
-        state_file::import(&file, store)?;
+    if let Some((file, max_group_bytes)) = import.filter(|_| is_new) {
+        state_file::import(&file, store, max_group_bytes)?;
     }
     Ok(ledger)
 }

@@ -104,6 +104,10 @@ impl Source {
                     };
                     each(Err((what, skipped.reason)))?;
                 }
+                if imported.more_skipped > 0 {
+                    let what = format!("{} more groups or families", imported.more_skipped);
+                    each(Err((what, "the first of them are listed".to_owned())))?;
+                }
                 for group in imported.groups {
                     let shown = clean(&group.key.to_string());
                     let line = from_state(&group).map(whole);
@@ -132,11 +136,11 @@ fn check(line: &Line) -> Result<(), LineError> {
     line.exposition(NameRule::Utf8).map(drop)
 }
 
-fn from_state(group: &ImportedGroup) -> anyhow::Result<Line> {
+fn from_state(group: &ImportedGroup<'_>) -> anyhow::Result<Line> {
     let mut body = Vec::new();
     for family in &group.families {
         protobuf::write_length(&mut body, family.message.len());
-        body.extend_from_slice(&family.message);
+        body.extend_from_slice(family.message);
     }
     let all = protobuf::decode(&body).map_err(|error| anyhow::anyhow!("{error}"))?;
     let set_at = |name: &str| {
