@@ -119,8 +119,8 @@ export const removed = (removals) => {
     return row({},
       cell({}, ago(Date.parse(first.time) / 1000)),
       cell({}, visible(what)),
+      cell({ class: "who" }, visible(first.by ?? "unknown"), first.address && h("small", {}, visible(first.address))),
       cell({ class: "number" }, count(entry.all.reduce((sum, { groups }) => sum + groups, 0))),
-      cell({}, visible(first.by ?? "unknown"), first.address && h("small", {}, visible(first.address))),
       cell({}, h("button", {
         type: "button", "aria-label": `Undo: ${what}`,
         onclick: ({ target }) => { target.disabled = true; takeBack(entry.all.map(({ id }) => id), what); },
@@ -129,8 +129,8 @@ export const removed = (removals) => {
   return h("section", { class: "panel", "aria-labelledby": "removed-title" },
     h("h2", { id: "removed-title" }, "Recently removed"),
     h("div", { class: "scroll" }, table({
-      label: "Recently removed",
-      head: [heading({}, "When"), heading({}, "What"), heading({ class: "number" }, "Groups"), heading({}, "Who"), heading({}, "")],
+      label: "Recently removed", className: "removed",
+      head: [heading({}, "When"), heading({}, "What"), heading({ class: "who" }, "Who"), heading({ class: "number" }, "Groups"), heading({}, "")],
       rows: all.slice(0, MOST_LINES).map(line),
     })),
     all.length > MOST_LINES && h("p", { class: "faint" }, `and ${plural(all.length - MOST_LINES, "more removal")}: `, h("code", {}, "wharf undo --list")));
