@@ -1,9 +1,11 @@
 //! Who wants to do harm: requests of odd shapes, bodies that grow, clients that hold on to what they have. Meanwhile an
 //! honest pusher gets its answers, and memory stays within bounds.
 
+mod costly_pushes;
 mod effort;
 pub(crate) mod http2;
 mod readers;
+mod routes;
 mod turns;
 
 use std::io::{Read as _, Write as _};

@@ -13,7 +13,7 @@ use wharf_testkit::{Gateway, Prometheus, Sample, Spawn, until};
 use crate::{WHARF, gateways, loaded, wharf};
 
 /// A folder with a configuration file, and Wharf that reads it.
-fn with_rules(rules: &str) -> (TempDir, Spawn) {
+pub(crate) fn with_rules(rules: &str) -> (TempDir, Spawn) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wharf.yml");
     fs::write(&file, rules).unwrap();

@@ -27,6 +27,11 @@ pub(crate) type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 impl Server {
     pub(crate) fn start(spawn: Spawn) -> Self {
+        Self::start_for("admin", spawn)
+    }
+
+    /// The address with TLS is for this purpose: `push`, `scrape` or `admin`.
+    pub(super) fn start_for(purpose: &str, spawn: Spawn) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new("authority");
         authority
@@ -44,8 +49,8 @@ impl Server {
             .unwrap();
         let trusting = trusting.with_root_certificates(roots).with_no_client_auth();
         let gateway = spawn
-            .arg("--web.admin-address=127.0.0.1:0")
-            .arg(format!("--web.admin-config-file={}", config.display()));
+            .arg(format!("--web.{purpose}-address=127.0.0.1:0"))
+            .arg(format!("--web.{purpose}-config-file={}", config.display()));
         Self {
             gateway: gateway.start(),
             trusting: Arc::new(trusting),
@@ -78,7 +83,7 @@ fn is_timeout(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-const DATA: u8 = 0;
+pub(super) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
 pub(crate) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
@@ -225,13 +230,13 @@ fn length(length: usize) -> Vec<u8> {
 }
 
 /// `PUT <path>`.
-fn put_block(path: &str) -> Vec<u8> {
+pub(super) fn put_block(path: &str) -> Vec<u8> {
     let path = [length(path.len()), path.as_bytes().to_vec()].concat();
     [b"\x02\x03PUT\x86\x01\x01x\x04".as_slice(), &path].concat()
 }
 
 /// A block of headers in as many frames as it needs; the stream goes on.
-fn request(stream: u32, block: &[u8]) -> Vec<u8> {
+pub(super) fn request(stream: u32, block: &[u8]) -> Vec<u8> {
     let parts: Vec<_> = block.chunks(16_000).collect();
     let frames = parts.iter().enumerate().map(|(number, part)| {
         let is_last = number + 1 == parts.len();
