@@ -51,8 +51,8 @@ impl fmt::Display for Denied {
             ),
             Self::ByClient { limit_bytes } => write!(
                 f,
-                "expected pushes of one client that take at most half of {limit_bytes} bytes of memory at once, \
-                 found more; try again"
+                "expected pushes of one client that take at most three quarters of what others leave of {limit_bytes} bytes \
+                 of memory, found more; try again"
             ),
         }
     }

@@ -22,6 +22,7 @@ mod ledger_backup;
 mod ledger_restore;
 mod ledger_show;
 mod listeners;
+mod memory;
 mod openmetrics_reader;
 mod operators;
 mod process;
