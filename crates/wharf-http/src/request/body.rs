@@ -142,6 +142,8 @@ const AT_MOST_BYTES: usize = 256 << 20;
 /// What has to come of a large body within [`PACE_TIME`], again and again. Who sends less holds memory that others may need.
 const PACE_BYTES: usize = 640 << 10;
 const PACE_TIME: Duration = Duration::from_secs(10);
+/// After so many bytes that come without a pause, others on the thread go on: health checks among them.
+const STRETCH_BYTES: usize = 256 << 10;
 
 /// Places for the pieces of bodies being received, beyond the first of each. One client can send two bodies of the largest size at
 /// once, whatever that is.
@@ -180,6 +182,7 @@ where
         let mut place = None;
         // Nobody is in a hurry as long as nothing is held.
         let mut pace = None;
+        let mut stretch = Stretch::default();
         loop {
             let frame = match &pace {
                 // Rare, and large beside what is not.
@@ -219,6 +222,7 @@ where
                 whole.extend_from_slice(&std::mem::take(&mut first));
             }
             whole.extend_from_slice(&data);
+            stretch.went(data.len()).await;
         }
         Ok((if whole.is_empty() { first } else { whole.freeze() }, place))
     };
@@ -243,6 +247,23 @@ fn make_room(
         }
     }
     Ok(())
+}
+
+/// How much has been read since others could go on. The connection of a client that is fast has always more to read, and is asked
+/// again and again before the thread looks after another.
+#[derive(Default)]
+struct Stretch {
+    bytes: usize,
+}
+
+impl Stretch {
+    async fn went(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        if self.bytes >= STRETCH_BYTES {
+            self.bytes = 0;
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 /// How fast a body comes.
@@ -284,7 +305,11 @@ pub(crate) fn asks_first(headers: &HeaderMap) -> bool {
 
 /// Takes the rest of a body that nobody looks at. Many clients send all of it before they look for the answer, and
 /// see a broken connection instead of it if nobody takes what they send; others send their next request behind it.
-pub(crate) async fn discard<B: Body + Unpin>(asks_first: bool, body: &mut B, timeout: Duration) {
+pub(crate) async fn discard<B: Body<Data = Bytes> + Unpin>(
+    asks_first: bool,
+    body: &mut B,
+    timeout: Duration,
+) {
     // If the client asks before it sends, the answer is no.
     if !body.is_end_stream() && !asks_first {
         // After the timeout the client gets its answer, if it still looks for one. This is rare, and large beside what is not.
@@ -292,8 +317,11 @@ pub(crate) async fn discard<B: Body + Unpin>(asks_first: bool, body: &mut B, tim
     }
 }
 
-async fn take<B: Body + Unpin>(body: &mut B) {
-    while let Ok(Some(Ok(_))) = tokio::time::timeout(DISCARD_PAUSE, body.frame()).await {}
+async fn take<B: Body<Data = Bytes> + Unpin>(body: &mut B) {
+    let mut stretch = Stretch::default();
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(DISCARD_PAUSE, body.frame()).await {
+        stretch.went(frame.data_ref().map_or(0, Bytes::len)).await;
+    }
 }
 
 /// Expands a body, with memory of this meter.
@@ -472,7 +500,13 @@ fn read_bounded(
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::convert::Infallible;
     use std::io::Write;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
 
     use super::*;
 
@@ -506,6 +540,49 @@ mod tests {
         assert_eq!(bytes(2 << 20), 32 << 20);
         assert_eq!(bytes(1000), 32 << 20);
         assert_eq!(bytes(1 << 30), 4 << 30);
+    }
+
+    /// So many pieces of 64 KiB, all of which have come.
+    struct Pieces(usize);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let left = self.0.checked_sub(1);
+            self.0 = left.unwrap_or(0);
+            Poll::Ready(left.map(|_| Ok(Frame::data(Bytes::from_static(&[0; PIECE_BYTES])))))
+        }
+    }
+
+    #[tokio::test]
+    async fn others_go_on_while_a_body_comes_without_a_pause() {
+        let (headers, hour) = (HeaderMap::new(), Duration::from_secs(3600));
+        let (limit, places) = (8 << 20, places(8 << 20));
+        let client = Client::Known("large".to_owned());
+        for pieces in [limit / PIECE_BYTES, 2 * limit / PIECE_BYTES] {
+            let read = read(&headers, Pieces(pieces), limit, hour, (&places, &client));
+            let times = Cell::new(0);
+            let others = async {
+                loop {
+                    times.set(times.get() + 1);
+                    tokio::task::yield_now().await;
+                }
+            };
+            // What is too much is thrown away.
+            let is_right = tokio::select! {
+                biased;
+                read = read => read.is_ok() == (pieces * PIECE_BYTES <= limit),
+                () = others => false,
+            };
+            assert!(is_right);
+            let expected = pieces * PIECE_BYTES / STRETCH_BYTES - 2;
+            assert!(times.get() >= expected, "{} of {expected} times", times.get());
+        }
     }
 
     #[test]
