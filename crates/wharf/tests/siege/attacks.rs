@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::setpriority_process;
 use wharf_testkit::http::{Request, open_from};
 
 /// What a client does with its request, and then.
@@ -58,6 +59,8 @@ impl fmt::Display for Damage {
     }
 }
 
+/// The least priority.
+const LEAST: i32 = 19;
 /// The last numbers of their addresses.
 const ADDRESSES: [u8; 4] = [3, 4, 5, 6];
 /// How often a client that is slow does something.
@@ -78,6 +81,9 @@ impl Attack {
 
     /// Goes on until the end.
     pub(crate) fn go_on(&self, address: SocketAddr, client: usize, ends: &AtomicBool) -> Damage {
+        // Elsewhere hostile clients have processors of their own. Here they get what the gateway and honest clients leave, or
+        // the answers would be late for want of a processor to take them. This is the priority of one thread.
+        setpriority_process(None, LEAST).unwrap();
         let mut damage = Damage::default();
         let from = ADDRESSES[client % ADDRESSES.len()];
         for request in self.requests.iter().cycle() {
