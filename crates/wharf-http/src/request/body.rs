@@ -542,7 +542,9 @@ mod tests {
         assert_eq!(bytes(1 << 30), 4 << 30);
     }
 
-    /// So many pieces of 64 KiB, all of which have come.
+    static PIECE: [u8; PIECE_BYTES] = [0; PIECE_BYTES];
+
+    /// So many pieces, all of which have come.
     struct Pieces(usize);
 
     impl Body for Pieces {
@@ -555,7 +557,7 @@ mod tests {
         ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
             let left = self.0.checked_sub(1);
             self.0 = left.unwrap_or(0);
-            Poll::Ready(left.map(|_| Ok(Frame::data(Bytes::from_static(&[0; PIECE_BYTES])))))
+            Poll::Ready(left.map(|_| Ok(Frame::data(Bytes::from_static(&PIECE)))))
         }
     }
 
