@@ -45,7 +45,7 @@ pub use error::{AppendError, BoxError, CheckpointError, CommitError, Damage, Dis
 pub use ledger::{CheckpointReport, Ledger, Statistics};
 pub use offline::{
     BackupError, FileReport, FoundRecord, RepairError, Repaired, Report, RestoreError, Restored, backup,
-    check, is_overtaken, repair, restore, scan, until_not_overtaken,
+    check, files_of_a_ledger, is_overtaken, repair, restore, scan, until_not_overtaken,
 };
 pub use recover::{Recovery, Replayed, Torn};
 pub use ticket::Ticket;

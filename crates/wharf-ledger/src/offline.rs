@@ -5,7 +5,7 @@ mod overtaken;
 mod repair;
 mod restore;
 
-pub use backup::{BackupError, backup};
+pub use backup::{BackupError, backup, files_of_a_ledger};
 pub use overtaken::{is_overtaken, until_not_overtaken};
 pub use repair::{RepairError, Repaired, repair};
 pub use restore::{RestoreError, Restored, restore};

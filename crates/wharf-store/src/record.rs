@@ -147,7 +147,7 @@ pub(crate) fn decode<'a>(record: &'a [u8], preparer: &Preparer) -> Result<Vec<Ch
 }
 
 /// The key of the group that a record puts; none of another record.
-pub(crate) fn key_of(record: &[u8]) -> Option<GroupingKey> {
+pub fn record_key(record: &[u8]) -> Option<GroupingKey> {
     let (version, put) = record.split_at_checked(2)?;
     if !matches!(version, [SINGLE | SEVERAL, PUT]) {
         return None;

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method, Request};
-use jiff::Timestamp;
 use wharf_gateway::{Lifespan, Refusal, Settings, Wish};
 use wharf_model::duration;
 use wharf_store::{PushMode, UnixNanos};
 
-use crate::request::query;
+use crate::request::{parameters, query};
 
 /// How the names of our headers begin.
 const HEADERS: &str = "wharf-";
@@ -96,9 +95,8 @@ fn mode(method: &Method, merge: Option<&str>) -> Result<PushMode, Refusal> {
 }
 
 fn push_time(text: &str) -> Result<UnixNanos, Refusal> {
-    let time = text.parse::<Timestamp>().ok();
-    let nanos = time.and_then(|time| i64::try_from(time.as_nanosecond()).ok());
-    nanos.filter(|nanos| *nanos >= 0).map(UnixNanos).ok_or_else(|| {
+    let time = parameters::time(text).filter(|time| time.0 >= 0);
+    time.ok_or_else(|| {
         Refusal::parameter(&format!(
             "push_time: expected a time such as 2026-01-02T03:04:05.25Z, found `{}`",
             query::shown(text)

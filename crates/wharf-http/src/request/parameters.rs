@@ -1,8 +1,9 @@
 //! Parameters of a query that several routes have.
 
+use jiff::Timestamp;
 use wharf_gateway::Refusal;
 use wharf_model::{Effort, Selector, SelectorErrorKind};
-use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME};
+use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME, UnixNanos};
 
 use crate::request::query;
 
@@ -44,6 +45,12 @@ pub(crate) fn add_selector(
         return Err(Refusal::parameter(&text));
     }
     Ok(())
+}
+
+/// A time in RFC 3339; none if it is something else, or cannot be said in nanoseconds.
+pub(crate) fn time(text: &str) -> Option<UnixNanos> {
+    let time: Timestamp = text.parse().ok()?;
+    i64::try_from(time.as_nanosecond()).ok().map(UnixNanos)
 }
 
 /// How many are to be on a page.

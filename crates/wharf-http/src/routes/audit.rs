@@ -1,7 +1,6 @@
 //! `/api/v1/admin/audit`: who did what.
 
 use http::{Response, StatusCode};
-use jiff::{SignedDuration, Timestamp};
 use wharf_gateway::{ActionKind, AuditEntry, AuditFilter, Gateway, Refusal, rfc3339};
 use wharf_model::duration;
 use wharf_store::UnixNanos;
@@ -79,14 +78,12 @@ fn kind(text: &str) -> Result<ActionKind, Refusal> {
 
 /// A time in RFC 3339, or how long ago.
 fn since(text: &str, now: UnixNanos) -> Result<UnixNanos, Refusal> {
-    let time = text.parse::<Timestamp>().ok();
-    let nanos = time.and_then(|time| i64::try_from(time.as_nanosecond()).ok());
     let ago = || {
-        let ago = SignedDuration::try_from(duration::parse(text).ok()?).ok()?;
-        now.0.checked_sub(i64::try_from(ago.as_nanos()).ok()?)
+        let ago = duration::parse(text).ok()?;
+        let nanos = now.0.checked_sub(i64::try_from(ago.as_nanos()).ok()?);
+        nanos.map(UnixNanos)
     };
-    let nanos = nanos.or_else(ago);
-    nanos.map(UnixNanos).ok_or_else(|| {
+    parameters::time(text).or_else(ago).ok_or_else(|| {
         Refusal::parameter(&format!(
             "since: expected a time such as 2026-01-02T15:04:05Z, or a duration such as 1h, found `{}`",
             query::shown(text)

@@ -59,7 +59,10 @@ pub fn backup(disk: &dyn Disk, into: &dyn Disk) -> Result<Recovery, BackupError>
 }
 
 /// The files of a folder that a ledger would take for its own.
-pub(super) fn files_of_a_ledger(folder: &dyn Disk) -> Result<Vec<String>, DiskError> {
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn files_of_a_ledger(folder: &dyn Disk) -> Result<Vec<String>, DiskError> {
     let mut names = folder.list().during("list folder", &folder.describe())?;
     names.retain(|name| FileKind::of(name) != FileKind::Other);
     Ok(names)

@@ -288,7 +288,7 @@ impl<'s> PuttingBack<'s> {
 
     /// The group of a record; none if the record says something else.
     fn image<'r>(&self, record: &'r [u8]) -> Result<Option<Image<'r>>, UndoError> {
-        if record::key_of(record).is_none() {
+        if record::record_key(record).is_none() {
             return Ok(None);
         }
         let changes = record::decode(record, &self.store.preparer).map_err(|error| unreadable(&error))?;

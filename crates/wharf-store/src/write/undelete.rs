@@ -104,7 +104,7 @@ impl Store {
                     };
                     let keys = records
                         .into_iter()
-                        .filter_map(|record| record::key_of(&record).map(Ok));
+                        .filter_map(|record| record::record_key(&record).map(Ok));
                     keys.chain(error)
                 }),
         )

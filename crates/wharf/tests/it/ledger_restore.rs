@@ -49,6 +49,12 @@ fn path(folder: &Path) -> &str {
     folder.to_str().unwrap()
 }
 
+/// What a restore prints.
+#[track_caller]
+fn restore(folder: &Path, before: &str, to: &Path) -> String {
+    lines(&["restore", path(folder), "--before", before, "--to", path(to)]).join("\n")
+}
+
 /// The jobs of a folder, by their only metric.
 fn jobs(folder: &Path) -> String {
     let lines = lines(&["show", path(folder)]);
@@ -129,15 +135,8 @@ fn the_groups_are_as_they_were_before_a_record_also_beside_a_gateway() {
     push(&gateway, "c");
     let before = |number: &str| {
         let target = folder.path().join(format!("before-{number}"));
-        let said = lines(&[
-            "restore",
-            path(folder.path()),
-            "--before",
-            number,
-            "--to",
-            path(&target),
-        ]);
-        (jobs(&target), said.join("\n"))
+        let said = restore(folder.path(), number, &target);
+        (jobs(&target), said)
     };
     for (number, expected) in [
         ("1", ""),
@@ -182,15 +181,7 @@ fn a_time_leaves_out_what_it_does_not_know_the_time_of_and_says_so() {
     let (number, time) = records(folder.path(), "push {job=\"c\"}").remove(0);
     assert_eq!(number, "5");
     let target = folder.path().join("restored");
-    let said = lines(&[
-        "restore",
-        path(folder.path()),
-        "--before",
-        &time,
-        "--to",
-        path(&target),
-    ])
-    .join("\n");
+    let said = restore(folder.path(), &time, &target);
     assert_eq!(jobs(&target), "a b");
     assert!(
         said.contains("left out: record 3 and what follows: delete {job=\"a\"}"),
@@ -202,24 +193,12 @@ fn a_time_leaves_out_what_it_does_not_know_the_time_of_and_says_so() {
     );
     // A time before everything, and one after.
     let target = folder.path().join("nothing");
-    let said = lines(&[
-        "restore",
-        path(folder.path()),
-        "--before=2020-01-01T00:00:00Z",
-        "--to",
-        path(&target),
-    ]);
-    assert_eq!(jobs(&target), "", "{said:?}");
+    let said = restore(folder.path(), "2020-01-01T00:00:00Z", &target);
+    assert_eq!(jobs(&target), "", "{said}");
     let target = folder.path().join("all");
-    let said = lines(&[
-        "restore",
-        path(folder.path()),
-        "--before=0s",
-        "--to",
-        path(&target),
-    ]);
+    let said = restore(folder.path(), "0s", &target);
     assert_eq!(jobs(&target), "c");
-    assert!(said.join("\n").contains("left out: nothing"), "{said:?}");
+    assert!(said.contains("left out: nothing"), "{said}");
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! `wharf ledger backup`: a copy of the folder, and whether it is what it was copied from.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
-use wharf_ledger::{RealDisk, Recovery};
+use wharf_ledger::{Disk as _, RealDisk, Recovery};
 
 use super::scanned::describe;
 use super::verify::{self, Compared, Contents};
@@ -51,7 +51,7 @@ pub(super) fn backup(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Resu
     }
     let made_at = Timestamp::now();
     let (recovery, compared) = if arguments.verify {
-        let (recovery, contents) = copy_and_compare(&source, &target, &arguments.target)?;
+        let (recovery, contents) = copy_and_compare(&source, &target)?;
         (recovery, Some(contents))
     } else {
         (wharf_ledger::backup(&source, &target)?, None)
@@ -92,35 +92,23 @@ pub(super) fn backup(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Resu
 }
 
 /// Copies until copy and source can be compared.
-fn copy_and_compare(
-    source: &RealDisk,
-    target: &RealDisk,
-    folder: &Path,
-) -> anyhow::Result<(Recovery, Contents)> {
+fn copy_and_compare(source: &RealDisk, target: &RealDisk) -> anyhow::Result<(Recovery, Contents)> {
     for _ in 0..ATTEMPTS {
         let recovery = wharf_ledger::backup(source, target)?;
         match verify::compare(source, target, recovery.last)? {
             Compared::Same(contents) => return Ok((recovery, contents)),
             Compared::Different(what) => bail!("the copy is not the same: {what}"),
-            Compared::Overtaken => empty(folder)?,
+            // This process has made all of it.
+            Compared::Overtaken => {
+                for name in wharf_ledger::files_of_a_ledger(target)? {
+                    target.remove(&name)?;
+                }
+            }
         }
     }
     bail!(
         "a checkpoint came each time before the copy could be compared\nhint: try again when fewer pushes come, or without --verify"
     )
-}
-
-/// Removes a copy that this process has made.
-fn empty(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("log-") || name.starts_with("checkpoint-") {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 /// Copies a file to which a gateway may append meanwhile: as long as it is now. Whoever reads it knows that its end may be

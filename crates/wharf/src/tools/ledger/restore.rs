@@ -11,7 +11,7 @@ use wharf_model::duration;
 use wharf_store::{RecordChange, UnixNanos, record_changes};
 
 use super::records::{described, latest, time_text};
-use super::show;
+use super::scanned::load;
 use crate::tools::output;
 
 #[derive(Debug, clap::Args)]
@@ -94,7 +94,8 @@ pub(super) fn restore(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Res
         }
         explained(error, &arguments.folder)
     })?;
-    let totals = show::load(&into)?.totals();
+    let (store, _) = load(&into, None)?;
+    let totals = store.totals();
     let groups = output::counted(totals.groups as u64, "group", "groups");
     writeln!(
         out,

@@ -1,7 +1,23 @@
-//! What reading a folder has come to, in words.
+//! What reading a folder has come to: its groups, and in words.
 
 use anyhow::anyhow;
-use wharf_ledger::{OpenError, Recovery};
+use wharf_ledger::{OpenError, RealDisk, Recovery, Sequence};
+use wharf_store::{Reserved, Store};
+
+/// All groups of the folder, which may be in use: as they were after a record, or as they are, without one.
+pub(super) fn load(disk: &RealDisk, last: Option<Sequence>) -> Result<(Store, Recovery), OpenError> {
+    wharf_ledger::until_not_overtaken(|| {
+        // Nothing is pushed to it, so it needs neither limits nor families of a gateway.
+        let store = Store::new(Reserved::default(), usize::MAX);
+        let recovery = wharf_ledger::scan(disk, &mut |found| {
+            if found.checkpoint || last.is_none_or(|last| found.sequence <= last) {
+                store.replay(found.record)?;
+            }
+            Ok(())
+        })?;
+        Ok((store, recovery))
+    })
+}
 
 /// How much there was to read.
 pub(super) fn describe(recovery: &Recovery) -> String {

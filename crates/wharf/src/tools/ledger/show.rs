@@ -4,12 +4,11 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
 use anyhow::bail;
-use wharf_ledger::{OpenError, RealDisk};
 use wharf_model::name::EscapingScheme;
 use wharf_model::{Choice, Effort, Exposition};
 use wharf_scrape::{Compression, Wanted};
-use wharf_store::{Reserved, Store};
 
+use super::scanned::load;
 use crate::tools::output::Pushed;
 use crate::tools::remote;
 
@@ -58,7 +57,8 @@ pub(super) fn show(arguments: &Arguments) -> anyhow::Result<()> {
         let disk = super::folder::open(&arguments.folder)?;
         return super::records::list(&disk, &selectors, &mut io::stdout().lock());
     }
-    let mut snapshot = load(&super::folder::open(&arguments.folder)?)?.snapshot();
+    let (store, _) = load(&super::folder::open(&arguments.folder)?, None)?;
+    let mut snapshot = store.snapshot();
     if !selectors.is_empty() {
         let choice = Choice::all().and(selectors);
         // Nothing ends it.
@@ -80,14 +80,4 @@ pub(super) fn show(arguments: &Arguments) -> anyhow::Result<()> {
     }
     out.flush()?;
     Ok(())
-}
-
-/// All groups of the folder, which may be in use.
-pub(super) fn load(disk: &RealDisk) -> Result<Store, OpenError> {
-    wharf_ledger::until_not_overtaken(|| {
-        // Nothing is pushed to it, so it needs neither limits nor families of a gateway.
-        let store = Store::new(Reserved::default(), usize::MAX);
-        wharf_ledger::scan(disk, &mut |found| Ok(store.replay(found.record)?))?;
-        Ok(store)
-    })
 }

@@ -6,7 +6,9 @@ use anyhow::bail;
 use ring::digest::{SHA256, digest};
 use wharf_history::History;
 use wharf_ledger::{OpenError, RealDisk, Recovery, Sequence};
-use wharf_store::{Reserved, Store, record_changes};
+use wharf_store::record_key;
+
+use super::scanned::load;
 
 /// What was compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,26 +60,16 @@ struct Group {
 
 /// All groups after a record, in the order of their keys: with all that is stored of each, and nothing else.
 fn groups(disk: &RealDisk, last: Sequence) -> Result<(Vec<Group>, Recovery), OpenError> {
-    let (store, recovery) = wharf_ledger::until_not_overtaken(|| {
-        let store = Store::new(Reserved::default(), usize::MAX);
-        let recovery = wharf_ledger::scan(disk, &mut |found| {
-            if found.checkpoint || found.sequence <= last {
-                store.replay(found.record)?;
-            }
-            Ok(())
-        })?;
-        Ok((store, recovery))
-    })?;
+    let (store, recovery) = load(disk, Some(last))?;
     Ok((store.images().map(|image| group(&image)).collect(), recovery))
 }
 
 fn group(image: &[u8]) -> Group {
     let mut sum = [0; 32];
     sum.copy_from_slice(digest(&SHA256, image).as_ref());
-    let changes = record_changes(image).unwrap_or_default();
-    let key = changes.first().and_then(|change| change.key.as_ref());
+    let key = record_key(image);
     Group {
-        name: key.map(ToString::to_string).unwrap_or_default(),
+        name: key.map(|key| key.to_string()).unwrap_or_default(),
         bytes: image.len() as u64,
         digest: sum,
     }
