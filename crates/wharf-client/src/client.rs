@@ -77,10 +77,10 @@ pub struct Request {
     pub body: Vec<u8>,
     /// Whether the body may be sent compressed (gzip), where that pays.
     pub compress: bool,
-    /// Whether the answer has to end within the target's timeout, or only the connection to stand and then the answer
-    /// to begin within it: for answers that are long for a good reason.
+    /// Whether the answer has to end within the target's timeout. If not, each wait has to: for the connection, for the
+    /// beginning of the answer, and for more of it. That is for answers that are long for a good reason.
     pub whole_answer_in_time: bool,
-    /// A longer answer is an error ([`Client::send`]).
+    /// A longer answer is an error.
     pub max_answer_bytes: u64,
 }
 
@@ -114,10 +114,15 @@ pub struct Answer {
 }
 
 /// An answer with success that is still to be read ([`Client::open`]).
+///
+/// What goes wrong while it is read comes as an [`io::Error`] around a [`ClientError`]. Its end is the end of the answer:
+/// one that was cut short is an error, where the gateway says how long it is or sends it in chunks.
 #[derive(Debug)]
 pub struct Opened<R> {
     headers: http::HeaderMap,
     body: R,
+    url: String,
+    timeout: Duration,
 }
 
 impl<R> Opened<R> {
@@ -129,7 +134,10 @@ impl<R> Opened<R> {
 
 impl<R: Read> Read for Opened<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.body.read(buffer)
+        self.body.read(buffer).map_err(|error| {
+            // Not with the kind of the error inside: one that a reader of ours takes for its own would be misread.
+            io::Error::other(ClientError::while_reading(&self.url, self.timeout, error.into()))
+        })
     }
 }
 
@@ -226,7 +234,7 @@ impl Client {
         })
     }
 
-    /// Sends a request and leaves the answer to be read, however long it is.
+    /// Sends a request and leaves the answer to be read.
     ///
     /// # Errors
     /// If the status of the answer is not one of success, or there is none.
@@ -234,7 +242,9 @@ impl Client {
         let (head, body) = self.call(request)?;
         Ok(Opened {
             headers: head.headers,
-            body: body.into_with_config().limit(u64::MAX).reader(),
+            body: body.into_with_config().limit(request.max_answer_bytes).reader(),
+            url: self.address.to_string(),
+            timeout: self.timeout,
         })
     }
 
@@ -285,6 +295,7 @@ impl Client {
             configured
                 .timeout_connect(timeout)
                 .timeout_recv_response(timeout)
+                .timeout_per_read(timeout)
                 .build()
         })
     }

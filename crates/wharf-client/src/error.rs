@@ -43,6 +43,24 @@ pub enum ClientError {
         /// How long it was waited for.
         timeout: Duration,
     },
+    /// The answer began, and then no more of it came in time.
+    #[error(
+        "the answer of {url} stopped: expected more of it within {timeout:?}, found nothing\nhint: a gateway that is only slow needs a longer timeout"
+    )]
+    Stalled {
+        /// Where the gateway is.
+        url: String,
+        /// How long it was waited for.
+        timeout: Duration,
+    },
+    /// The answer began, and then the connection broke.
+    #[error("the answer of {url} was cut short: {reason}")]
+    CutShort {
+        /// Where the gateway is.
+        url: String,
+        /// What the system says. The text of this error has it, so it is not its source as well.
+        reason: io::Error,
+    },
     /// The handshake failed: a certificate that is not trusted, or a server without TLS.
     #[error("cannot speak TLS with {url}: {message}")]
     Tls {
@@ -65,7 +83,10 @@ impl ClientError {
     /// Whether the same request may succeed later: nobody answered, or with 408, 429, 502, 503 or 504.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Stalled { .. }
+            | Self::CutShort { .. } => true,
             Self::Refused { status, .. } => matches!(status, 408 | 429 | 502 | 503 | 504),
             Self::Unauthorized { .. } | Self::Tls { .. } | Self::Answer { .. } => false,
         }
@@ -89,6 +110,16 @@ impl ClientError {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
             _ => None,
+        }
+    }
+
+    /// The error of the HTTP library while the answer to a request to `url` is read.
+    pub(crate) fn while_reading(url: &str, timeout: Duration, error: ureq::Error) -> Self {
+        let url = url.to_owned();
+        match Self::new(&url, timeout, error) {
+            Self::Timeout { .. } => Self::Stalled { url, timeout },
+            Self::Unreachable { reason, .. } => Self::CutShort { url, reason },
+            other => other,
         }
     }
 

@@ -68,7 +68,7 @@ pub static TOOLS: [Tool; 18] = [
     },
     Tool {
         name: "get",
-        about: "Print the metrics of groups.",
+        about: "Print a scrape, or the metrics of groups.",
         run: get::run,
         command: get::Arguments::command,
     },

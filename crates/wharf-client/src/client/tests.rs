@@ -246,3 +246,60 @@ fn an_answer_of_any_length_has_to_begin_in_time() {
     let opened = client.open(&request).map(drop);
     assert!(matches!(opened, Err(ClientError::Timeout { .. })), "{opened:?}");
 }
+
+/// Why an answer cannot be read of which these bytes come; then the connection stays, or not.
+#[track_caller]
+fn why_unread(answer: &'static str, stays: bool) -> ClientError {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = Target {
+        address: listener.local_addr().unwrap().to_string().parse().unwrap(),
+        timeout: Some(Duration::from_millis(if stays { 500 } else { 20_000 })),
+        ..Target::default()
+    };
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = BufReader::new(&stream).lines();
+        while !head.next().unwrap().unwrap().is_empty() {}
+        drop(head);
+        stream.write_all(answer.as_bytes()).unwrap();
+        if stays {
+            // Until the client has gone.
+            let _ended = stream.read_to_end(&mut Vec::new());
+        }
+    });
+    let request = Request {
+        whole_answer_in_time: false,
+        max_answer_bytes: 20,
+        ..Request::get("/api/v1/metrics")
+    };
+    let mut opened = Client::new(&target).unwrap().open(&request).unwrap();
+    let error = opened.read_to_end(&mut Vec::new()).unwrap_err();
+    drop(opened);
+    server.join().unwrap();
+    *error.into_inner().unwrap().downcast().unwrap()
+}
+
+#[test]
+fn an_answer_that_stops_or_ends_early_is_no_whole_one() {
+    for head in ["Content-Length: 9", "Transfer-Encoding: chunked"] {
+        // Of the chunk one byte and its end are missing.
+        let answer: &'static str = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n5\r\nm 1\n").leak();
+        let [stopped, ended] = [true, false].map(|stays| why_unread(answer, stays));
+        assert!(matches!(stopped, ClientError::Stalled { .. }), "{stopped}");
+        assert!(
+            stopped
+                .to_string()
+                .contains("within 500ms, found nothing\nhint: "),
+            "{stopped}"
+        );
+        assert!(matches!(ended, ClientError::CutShort { .. }), "{ended}");
+        assert!(stopped.is_transient() && ended.is_transient());
+    }
+}
+
+#[test]
+fn an_answer_beyond_its_limit_is_not_read_to_its_end() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 25\r\n\r\n0123456789012345678901234";
+    let error = why_unread(answer, false);
+    assert!(matches!(error, ClientError::Answer { .. }), "{error}");
+}

@@ -63,6 +63,7 @@ fn read_wharf(
     let mut request = Request::get(path);
     // As large as what the gateway holds.
     request.whole_answer_in_time = false;
+    request.max_answer_bytes = contents::MAX_ANSWER_BYTES;
     let answer = client.open(&request)?;
     let expected: Option<u64> = answer
         .header(GROUPS_HEADER)

@@ -3,9 +3,10 @@
 //! The answer is read group by group, so that a gateway may hold more than fits into the memory of the tool.
 
 mod exact;
+mod scrape;
 
 use std::fmt;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader};
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -21,10 +22,11 @@ use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME};
 
 use super::output::clean;
 
-pub(super) use self::exact::{read_exact, scrape, text_keeps_all};
+pub(super) use self::exact::{read_exact, text_keeps_all};
+pub(super) use self::scrape::{Scraped, scrape};
 
-/// An answer beyond this is not read to its end.
-const MAX_ANSWER_BYTES: u64 = 64 << 30;
+/// An answer beyond this is not read to its end: it has all that a gateway holds.
+pub(super) const MAX_ANSWER_BYTES: u64 = 64 << 30;
 
 /// What the JSON does not have.
 pub(super) const NOT_IN_JSON: &str = "native histograms, exemplars, created timestamps and units";
@@ -56,8 +58,8 @@ pub(super) fn read(
     let mut request = Request::get("/api/v1/metrics");
     // As large as what the gateway holds.
     request.whole_answer_in_time = false;
-    let answer = client.open(&request)?;
-    let reader = BufReader::with_capacity(1 << 16, answer.take(MAX_ANSWER_BYTES));
+    request.max_answer_bytes = MAX_ANSWER_BYTES;
+    let reader = BufReader::with_capacity(1 << 16, client.open(&request)?);
     let mut stopped = None;
     let groups = Groups {
         each: &mut |group| match each(Contents::new(group)) {
@@ -71,7 +73,16 @@ pub(super) fn read(
     let read = serde_json::Deserializer::from_reader(reader).deserialize_map(groups);
     match stopped {
         Some(error) => Err(error),
-        None => read.context("read the groups of the gateway"),
+        None => read
+            .map_err(|error| {
+                if error.is_io() {
+                    // Where in the text the connection broke says nothing.
+                    anyhow::Error::from(io::Error::from(error))
+                } else {
+                    error.into()
+                }
+            })
+            .context("read the groups of the gateway"),
     }
 }
 

@@ -47,7 +47,8 @@ pub struct GatewayFlags {
     #[arg(long, hide_short_help = true)]
     pub insecure_skip_verify: bool,
 
-    /// How long one attempt may take [env: WHARF_TIMEOUT] [default: 10s]
+    /// How long one attempt may take; of an answer with all metrics, how long each part of it may take to come [env:
+    /// WHARF_TIMEOUT] [default: 10s]
     #[arg(long = "request-timeout", value_name = "DURATION", value_parser = positive_duration, hide_short_help = true)]
     pub request_timeout: Option<Duration>,
 

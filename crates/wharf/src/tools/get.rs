@@ -1,4 +1,4 @@
-//! `wharf get`: the metrics of some groups.
+//! `wharf get`: a scrape, or the metrics of some groups.
 
 mod beside;
 
@@ -15,24 +15,29 @@ use wharf_model::name::EscapingScheme;
 use wharf_model::{Exposition, Family};
 use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME};
 
-use super::contents;
+use super::contents::{self, Scraped};
 use super::gateway::GatewayFlags;
 use super::output::{self, Pushed};
 use super::remote::{self, Remote};
 
-/// Print the metrics of groups, with the labels of their group on each.
+/// Print what a gateway shows: a scrape, or the metrics of some groups, with the labels of their group on each.
+///
+/// Without a selector it is what `curl` gets from /metrics, byte for byte, with the metrics of the gateway itself. An answer
+/// that stops or is cut short is an error, and the exit code 1.
 #[derive(Debug, clap::Parser)]
 #[command(after_help = "Examples:
+  wharf get
   wharf get backup
   wharf get '{job=\"backup\",instance=\"db1\"}'
   wharf get '{}' -o json")]
 pub(super) struct Arguments {
-    /// Which groups: selectors such as '{job=~"ci-.*"}', or names of jobs; '{}' is all of them
-    #[arg(value_name = "SELECTOR|JOB", required = true)]
+    /// Which groups: selectors such as '{job=~"ci-.*"}', or names of jobs; '{}' is all of them, without what is the
+    /// gateway's own
+    #[arg(value_name = "SELECTOR|JOB")]
     selectors: Vec<String>,
 
-    /// The format: text has in comments what it cannot say otherwise, json is the groups as the JSON API of the gateway
-    /// shows them
+    /// The format: for groups, text has in comments what it cannot say otherwise; json is the groups as the JSON API of
+    /// the gateway shows them
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
 
@@ -61,20 +66,41 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         bail!("expected a file or a program to write protobuf to, found a terminal");
     }
     let mut out = Pushed::stdout();
-    let found = if arguments.output == Format::Json {
-        let groups = as_json(&client, &selectors)?;
-        // JSON escapes control characters by itself.
-        serde_json::to_vec(&groups).map(|json| ([json, b"\n".to_vec()].concat(), !groups.is_empty()))?
-    } else {
-        let found = Found::read(&client, &selectors)?;
-        (found.written(arguments.output), found.groups)
-    };
-    let (bytes, true) = found else {
-        bail!("expected a group that matches, found none\nhint: `wharf ls` shows which there are");
-    };
-    out.write(&bytes)?;
+    let is_for_all = selectors.is_empty();
+    match arguments.output {
+        Format::Text if is_for_all => {
+            let mut scrape = contents::scrape(&client, Scraped::Text, "")?;
+            out.copy(&mut scrape, READING)?;
+        }
+        Format::Protobuf if is_for_all => {
+            let mut scrape = contents::scrape(&client, Scraped::Protobuf, "")?;
+            out.copy(&mut scrape, READING)?;
+        }
+        Format::Json => {
+            let groups = as_json(&client, &selectors)?;
+            refuse_nothing(is_for_all || !groups.is_empty())?;
+            // JSON escapes control characters by itself.
+            let mut json = serde_json::to_vec(&groups)?;
+            json.push(b'\n');
+            out.write(&json)?;
+        }
+        format => {
+            let found = Found::read(&client, &selectors)?;
+            refuse_nothing(is_for_all || found.groups)?;
+            out.write(&found.written(format))?;
+        }
+    }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+const READING: &str = "read the scrape of the gateway";
+
+fn refuse_nothing(is_something: bool) -> anyhow::Result<()> {
+    if !is_something {
+        bail!("expected a group that matches, found none\nhint: `wharf ls` shows which there are");
+    }
+    Ok(())
 }
 
 fn as_json(client: &Client, selectors: &[String]) -> anyhow::Result<Vec<Map<String, Value>>> {
@@ -99,19 +125,27 @@ struct Found {
     by_name: BTreeMap<String, usize>,
     /// Whether there is a group at all.
     groups: bool,
+    /// Whether what the gateway itself says of groups is left out: the times of their pushes.
+    without_times: bool,
 }
 
 impl Found {
+    /// A whole scrape, or without it the groups that the selectors name.
     fn read(client: &Client, selectors: &[String]) -> anyhow::Result<Self> {
         let remote = Remote {
             client: client.clone(),
         };
-        let mut found = Self::default();
-        if !remote.is_original()? {
+        let mut found = Self {
+            without_times: !selectors.is_empty(),
+            ..Self::default()
+        };
+        if selectors.is_empty() || !remote.is_original()? {
             let query = remote::matching(selectors).replacen('&', "?", 1);
             let mut scrape = Vec::new();
-            contents::scrape(client, &query)?.read_to_end(&mut scrape)?;
-            let scrape = protobuf::decode(&scrape).context("read the scrape of the gateway")?;
+            contents::scrape(client, Scraped::Protobuf, &query)?
+                .read_to_end(&mut scrape)
+                .context(READING)?;
+            let scrape = protobuf::decode(&scrape).context(READING)?;
             found.groups = !scrape.families.is_empty();
             found.add(&scrape)?;
             return Ok(found);
@@ -135,7 +169,7 @@ impl Found {
     fn add(&mut self, group: &Exposition<'_>) -> anyhow::Result<()> {
         for family in &group.families {
             let name = group.text(family.name);
-            if [PUSH_TIME, PUSH_FAILURE_TIME].contains(&name) {
+            if self.without_times && [PUSH_TIME, PUSH_FAILURE_TIME].contains(&name) {
                 continue;
             }
             let Some(at) = self.by_name.get(name) else {

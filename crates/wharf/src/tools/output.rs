@@ -1,9 +1,10 @@
 //! How the tools show things: tables, sizes, times, colours; and how nothing that was pushed gets at the terminal.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, Read, Write};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use wharf_model::GroupingKey;
 use wharf_settings::prints;
 
@@ -40,6 +41,9 @@ pub(super) fn labels(key: &GroupingKey) -> String {
     }
     out
 }
+
+/// So much is read before it is written.
+const COPIED_AT_ONCE: usize = 64 << 10;
 
 /// Standard output for text that was pushed: as it is for a file or a program, made harmless for a terminal.
 pub(super) struct Pushed<W> {
@@ -81,6 +85,38 @@ impl<W: Write> Pushed<W> {
             }
         }
         Ok(())
+    }
+
+    /// Writes all that a reader has.
+    ///
+    /// # Errors
+    /// If it cannot be read, with what `reading` says of it, or cannot be written.
+    pub(super) fn copy(&mut self, from: &mut impl Read, reading: &'static str) -> anyhow::Result<()> {
+        let mut buffer = vec![0; COPIED_AT_ONCE];
+        // A line that is not whole yet, or a part of a very long one.
+        let mut begun = 0;
+        loop {
+            let room = buffer.get_mut(begun..).unwrap_or_default();
+            let count = match from.read(room) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read.context(reading)?,
+            };
+            let filled = begun + count;
+            let read = buffer.get(..filled).unwrap_or_default();
+            let is_last = count == 0;
+            let whole = read.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
+            let whole = match whole {
+                Some(whole) if !is_last => whole,
+                None if !is_last && filled < buffer.len() => 0,
+                _ => filled,
+            };
+            self.write(read.get(..whole).unwrap_or_default())?;
+            if is_last {
+                return Ok(());
+            }
+            buffer.copy_within(whole..filled, 0);
+            begun = filled - whole;
+        }
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {

@@ -653,7 +653,6 @@ fn something_else_that_answers_is_told_apart() {
 fn a_mistake_on_the_command_line_is_told_apart() {
     for arguments in [
         &["ls", "--sort=colour"][..],
-        &["get"],
         &["rm"],
         &["undo", "last"],
         &["undo", "--list", "--dry-run"],

@@ -6,24 +6,18 @@ use std::io::Read;
 
 use anyhow::Context;
 use serde_json::{Map, Value as Json};
-use wharf_client::{Client, ClientError, Request};
+use wharf_client::Client;
 use wharf_exposition::{number, protobuf, text};
 use wharf_model::name::{EscapingScheme, NameRule};
 use wharf_model::{Exposition, Family, GroupingKey, Selector, Value};
 
 use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME};
 
-use super::{Contents, read};
+use super::{Contents, Scraped, read, scrape};
 use crate::tools::remote;
-
-/// A longer scrape is not read: no exposition holds it.
-const MAX_SCRAPE_BYTES: u64 = 2 << 30;
 
 /// How often both are read until no group has changed in between.
 const ROUNDS: usize = 4;
-
-const ACCEPT: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;\
-                      escaping=allow-utf-8";
 
 /// Calls `each` for every group that the selectors name, with all that a Pushgateway tells of it. Why nothing but the
 /// JSON could be read, if so.
@@ -88,38 +82,6 @@ fn without_scrape(
     })
 }
 
-/// Asks for a scrape in protobuf, with names as they are; `query` begins with a question mark or is empty.
-///
-/// # Errors
-/// If the gateway does not answer with one.
-pub(crate) fn scrape(client: &Client, query: &str) -> Result<impl Read + use<>, ClientError> {
-    let request = |path: &str| {
-        let mut request = Request::get(format!("{path}{query}"));
-        request.headers.push(("Accept", ACCEPT.to_owned()));
-        request.whole_answer_in_time = false;
-        request
-    };
-    let opened = match client.open(&request("/metrics")) {
-        // It is where a flag says.
-        Err(error) if error.status() == Some(404) => match telemetry_path(client) {
-            Some(path) => client.open(&request(&path)),
-            None => Err(error),
-        },
-        opened => opened,
-    };
-    Ok(opened?.take(MAX_SCRAPE_BYTES))
-}
-
-/// What the gateway tells of its flag `--web.telemetry-path`.
-fn telemetry_path(client: &Client) -> Option<String> {
-    let status = client.send(&Request::get("/api/v1/status")).ok()?;
-    let status: Json = serde_json::from_slice(&status.body).ok()?;
-    let path = status.get("data")?.get("flags")?.get("web.telemetry-path")?;
-    path.as_str()
-        .filter(|path| path.starts_with('/'))
-        .map(str::to_owned)
-}
-
 /// A scrape with an index of its series.
 struct Scrape {
     exposition: Exposition<'static>,
@@ -132,7 +94,7 @@ impl Scrape {
     /// Reads all of it; within, why the gateway refuses.
     fn read(client: &Client) -> anyhow::Result<Result<Self, String>> {
         let mut body = Vec::new();
-        let mut answer = match scrape(client, "") {
+        let mut answer = match scrape(client, Scraped::Protobuf, "") {
             Ok(answer) => answer,
             Err(error) if error.status().is_some() => return Ok(Err(error.to_string())),
             Err(error) => return Err(error).context("scrape the gateway"),

@@ -7,6 +7,8 @@ use wharf_client::{Client, Request};
 use wharf_exposition::text;
 use wharf_model::Value;
 
+use crate::tools::contents;
+
 /// Longer lines are cut: none of the gateway's own comes near.
 const MAX_LINE_BYTES: u64 = 64 << 10;
 
@@ -34,6 +36,7 @@ impl Sample {
     pub(super) fn read(client: &Client) -> anyhow::Result<Self> {
         let mut request = Request::get("/metrics");
         request.headers.push(("Accept-Encoding", "gzip".to_owned()));
+        request.max_answer_bytes = contents::MAX_ANSWER_BYTES;
         let mut reader = BufReader::new(client.open(&request)?);
         // The answer of a gateway that compresses nothing begins with text.
         let own = if reader.fill_buf()?.starts_with(b"\x1f\x8b") {
