@@ -31,6 +31,7 @@ mod top;
 mod undo;
 mod version;
 mod voice;
+mod whole_file;
 mod wipe;
 
 use std::ffi::OsStr;

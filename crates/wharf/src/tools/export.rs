@@ -1,7 +1,8 @@
 //! `wharf export`: groups in a form that `wharf import` and `wharf push` understand.
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{self, StdoutLock, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::backup::{self, Told};
@@ -9,8 +10,9 @@ use super::contents;
 use super::gateway::GatewayFlags;
 use super::output::{Format, Pushed};
 use super::remote;
+use super::whole_file::WholeFile;
 
-/// Write groups to standard output, for `wharf import` or `wharf push`.
+/// Write groups to standard output or a file, for `wharf import` or `wharf push`.
 ///
 /// As JSON, the default, each line is one group with all that is known of it: its labels, the times of its pushes, its time
 /// to live, and its metrics as text; native histograms, exemplars and what else text cannot say stand beside it. As text
@@ -21,7 +23,7 @@ use super::remote;
   1  something was left out, which is named on standard error, or it had to stop
 
 Examples:
-  wharf export > groups.json
+  wharf export --out groups.json
   wharf export -o text '{job=\"a\"}' | wharf push --job=b -")]
 pub(super) struct Arguments {
     /// Only these groups: selectors such as '{job=~"ci-.*"}', or names of jobs
@@ -31,6 +33,11 @@ pub(super) struct Arguments {
     /// One line a group, or the text of a single group
     #[arg(short, long, value_enum, default_value = "json")]
     output: Format,
+
+    /// Write this file. It is there once it is whole; until then, or if the export has to stop, one of that name stays as
+    /// it is
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    out: Option<PathBuf>,
 
     #[command(flatten)]
     gateway: GatewayFlags,
@@ -44,13 +51,16 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
 fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.gateway.client()?;
     let selectors = remote::selectors(&arguments.selectors)?;
-    let mut out = Pushed::stdout();
+    let mut out = match &arguments.out {
+        Some(file) => Out::File(WholeFile::begin(file)?),
+        None => Out::Stdout(Pushed::stdout()),
+    };
     let (mut found, mut is_whole) = (0_u64, true);
     let mut single = None;
     let mut leave_out = |what: &str, reason: &str| {
         is_whole = false;
         // If standard error is closed, the exit code says it alone.
-        let _unwritten = writeln!(std::io::stderr(), "wharf export: left out: {what}: {reason}");
+        let _unwritten = writeln!(io::stderr(), "wharf export: left out: {what}: {reason}");
     };
     let without_scrape = backup::read(&client, &selectors, |group| {
         let Told { line, left_out } = group?;
@@ -85,10 +95,32 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             ),
         }
     }
-    out.flush()?;
+    out.finish()?;
     Ok(if is_whole {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Where it goes.
+enum Out {
+    Stdout(Pushed<StdoutLock<'static>>),
+    File(WholeFile),
+}
+
+impl Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => stdout.write(bytes),
+            Self::File(file) => file.write_all(bytes),
+        }
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        match self {
+            Self::Stdout(mut stdout) => Ok(stdout.flush()?),
+            Self::File(file) => file.finish(),
+        }
+    }
 }

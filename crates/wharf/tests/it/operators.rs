@@ -1,6 +1,7 @@
 //! The tools for operators, towards Wharf and the real Pushgateway: `ls`, `get`, `rm`, `wipe`, `undo`, `top`, `import`,
 //! `export`, `check`, `healthy`, `completions`, `man`.
 
+mod answers;
 mod command_line;
 mod healthy;
 mod top;
