@@ -1,4 +1,4 @@
-//! What is wrong, or unwise, with a text of metrics before it is pushed.
+//! What is wrong, or unwise, with metrics before they are pushed.
 //!
 //! Every rule of `promtool check metrics` is among ours. Beside them stand what a gateway would refuse, what makes a
 //! histogram useless, and what makes a Prometheus server suffer. [`Rule`] has the list.
@@ -10,6 +10,7 @@ mod document;
 mod names;
 mod notes;
 mod openmetrics;
+mod protobuf;
 mod report;
 mod rule;
 mod series;
@@ -17,17 +18,24 @@ mod series;
 mod tests;
 mod text;
 
+use std::borrow::Cow;
+
+pub use self::document::Syntax;
 pub(crate) use self::names::GATEWAY_NAMES;
-pub use self::report::{Finding, Options, Report};
+pub use self::report::{Finding, Options, Place, Report};
 pub use self::rule::{Rule, Severity};
 pub use self::text::check;
 use crate::encoding;
-use crate::text_format::TextFormat;
 
-/// Looks at a body in the text format or in `OpenMetrics`.
-pub(crate) fn check_as(format: TextFormat, body: &[u8], options: Options) -> Report {
-    match encoding::to_utf8(body) {
-        Ok(text) if format.is_openmetrics(&text) => openmetrics::check(&text, options),
-        _ => check(body, options),
+/// Looks at a body in the text format, in `OpenMetrics` or in protobuf.
+pub fn check_as(syntax: Syntax, body: &[u8], options: Options) -> Report {
+    match syntax {
+        Syntax::Text => check(body, options),
+        Syntax::Protobuf => protobuf::check(body, options),
+        Syntax::OpenMetrics => match encoding::to_utf8(body) {
+            Ok(text) => openmetrics::check(&text, matches!(text, Cow::Owned(_)), options),
+            // What is wrong with its encoding is the same for both.
+            Err(_) => check(body, options),
+        },
     }
 }

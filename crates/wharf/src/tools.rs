@@ -57,7 +57,7 @@ pub static TOOLS: [Tool; 18] = [
     },
     Tool {
         name: "check",
-        about: "Look for mistakes in a text of metrics.",
+        about: "Look for mistakes in metrics.",
         run: check::run,
         command: check::Arguments::command,
     },

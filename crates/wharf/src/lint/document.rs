@@ -7,12 +7,26 @@ use std::collections::HashMap;
 
 use wharf_exposition::{number, text};
 use wharf_model::MetricType;
+use wharf_settings::Quoted;
 
 use super::notes::lines;
+
+/// How metrics are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Syntax {
+    /// The text format of Prometheus.
+    #[default]
+    Text,
+    /// `OpenMetrics` 1.0.
+    OpenMetrics,
+    /// Delimited messages.
+    Protobuf,
+}
 
 /// What a text says, family by family.
 #[derive(Debug, Default)]
 pub(super) struct Document<'a> {
+    pub(super) syntax: Syntax,
     families: Vec<Family<'a>>,
     by_name: HashMap<Cow<'a, str>, usize>,
 }
@@ -21,6 +35,8 @@ pub(super) struct Document<'a> {
 #[derive(Debug)]
 pub(super) struct Family<'a> {
     pub(super) name: Cow<'a, str>,
+    /// The name that its metadata have: that of a counter or info of `OpenMetrics` lacks the end that its samples have.
+    pub(super) metadata: Cow<'a, str>,
     /// Where the name stands first.
     pub(super) offset: usize,
     pub(super) has_help: bool,
@@ -42,6 +58,8 @@ pub(super) enum Part {
     Bucket,
     Sum,
     Count,
+    /// When it began, which is no series.
+    Created,
 }
 
 /// One sample line.
@@ -80,9 +98,36 @@ pub(super) struct Label<'a> {
     pub(super) offset: usize,
 }
 
+/// Labels in braces, as a text has them.
+pub(super) fn label_set<'l>(labels: impl IntoIterator<Item = (&'l str, &'l str)>) -> String {
+    let labels = labels.into_iter();
+    let labels: Vec<String> = labels
+        .map(|(name, value)| format!("{name}={}", Quoted(value)))
+        .collect();
+    format!("{{{}}}", labels.join(","))
+}
+
 impl<'a> Document<'a> {
+    /// Reads the text format.
     pub(super) fn read(body: &'a [u8]) -> Self {
-        let mut document = Self::default();
+        Self::read_as(Syntax::Text, body)
+    }
+
+    /// Reads `OpenMetrics`.
+    pub(super) fn read_openmetrics(body: &'a [u8]) -> Self {
+        Self::read_as(Syntax::OpenMetrics, body)
+    }
+
+    /// Reads the text format that protobuf comes to.
+    pub(super) fn read_protobuf(lines: &'a [u8]) -> Self {
+        Self::read_as(Syntax::Protobuf, lines)
+    }
+
+    fn read_as(syntax: Syntax, body: &'a [u8]) -> Self {
+        let mut document = Self {
+            syntax,
+            ..Self::default()
+        };
         for range in lines(body) {
             let start = range.start;
             let line = body.get(range).unwrap_or_default();
@@ -107,7 +152,32 @@ impl<'a> Document<'a> {
     }
 
     pub(super) fn series(&self) -> usize {
-        self.families.iter().map(|family| family.samples.len()).sum()
+        self.lines().count()
+    }
+
+    /// The samples that are series, with their families.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (&Family<'a>, &Sample<'a>)> {
+        let lines = self.families.iter().flat_map(|family| {
+            let samples = family.samples.iter();
+            samples.map(move |sample| (family, sample))
+        });
+        lines.filter(|(_, sample)| sample.part != Part::Created)
+    }
+
+    /// The labels of the metric whose line has this byte; none if it is a comment that has it. Those that tell the lines of a
+    /// metric apart are none of them.
+    pub(super) fn metric_at(&self, offset: usize, lines: &[u8]) -> Option<String> {
+        let behind = self.families.partition_point(|family| family.offset <= offset);
+        let family = self.families.get(behind.checked_sub(1)?)?;
+        let behind = family.samples.partition_point(|sample| sample.offset <= offset);
+        let sample = family.samples.get(behind.checked_sub(1)?)?;
+        let between = lines.get(sample.offset..offset)?;
+        let own = match family.metric_type() {
+            MetricType::Summary => Some("quantile"),
+            kind if kind.is_histogram() => Some("le"),
+            _ => None,
+        };
+        (!between.contains(&b'\n')).then(|| label_set(sample.label_set(own)))
     }
 
     fn comment(&mut self, mut reader: Reader<'a>) {
@@ -116,22 +186,64 @@ impl<'a> Document<'a> {
         let keyword = reader.word();
         reader.blanks();
         let offset = reader.offset();
-        let (Some(name), b"HELP" | b"TYPE") = (reader.name(), keyword) else {
+        let is_metadata = match keyword {
+            b"HELP" | b"TYPE" => true,
+            b"UNIT" => self.syntax == Syntax::OpenMetrics,
+            _ => false,
+        };
+        let Some(name) = reader.name().filter(|_| is_metadata) else {
             return;
         };
         reader.blanks();
         let rest = reader.rest;
-        let family = self
-            .find(&name)
-            .map_or_else(|| self.add(name, offset), |(family, _)| family);
+        let found = match self.syntax {
+            Syntax::OpenMetrics => self.open_family(&name),
+            Syntax::Text | Syntax::Protobuf => self.find(&name).map(|(family, _)| family),
+        };
+        let family = found.unwrap_or_else(|| self.add(name, offset));
         let Some(family) = self.families.get_mut(family) else {
             return;
         };
         if keyword == b"HELP" {
             family.has_help |= !rest.is_empty();
-        } else if family.declared.is_none() {
-            family.declared = text::parse_type(rest.trim_ascii());
+        } else if keyword == b"TYPE" && family.declared.is_none() {
+            family.declared = match self.syntax {
+                Syntax::OpenMetrics => of_openmetrics(rest),
+                Syntax::Text | Syntax::Protobuf => text::parse_type(rest.trim_ascii()),
+            };
         }
+    }
+
+    /// The family of `OpenMetrics` to which metadata of this name belong: the last one, before its first sample.
+    fn open_family(&self, name: &str) -> Option<usize> {
+        let last = self.families.last()?;
+        (last.metadata == name && last.samples.is_empty()).then_some(self.families.len() - 1)
+    }
+
+    /// The family of `OpenMetrics` of which a sample of this name is: the last one.
+    fn find_in_open(&mut self, name: &str) -> Option<(usize, Part)> {
+        let last = self.families.len().checked_sub(1)?;
+        let family = self.families.last_mut()?;
+        let suffix = name.strip_prefix(&*family.metadata)?;
+        let kind = family.metric_type();
+        let part = match (kind, suffix) {
+            (_, "_bucket") if kind.is_histogram() => Part::Bucket,
+            (MetricType::Summary | MetricType::Histogram, "_sum") | (MetricType::GaugeHistogram, "_gsum") => {
+                Part::Sum
+            }
+            (MetricType::Summary | MetricType::Histogram, "_count")
+            | (MetricType::GaugeHistogram, "_gcount") => Part::Count,
+            (MetricType::Counter | MetricType::Summary | MetricType::Histogram, "_created") => Part::Created,
+            (MetricType::Counter, "_total") | (MetricType::Info, "_info") => {
+                if family.name != name {
+                    family.name = Cow::Owned(name.to_owned());
+                }
+                Part::Value
+            }
+            (_, "") => Part::Value,
+            _ => return None,
+        };
+        Some((last, part))
     }
 
     fn sample(&mut self, mut reader: Reader<'a>) -> Option<()> {
@@ -168,8 +280,16 @@ impl<'a> Document<'a> {
         reader.blanks();
         let value = number::parse_f64(reader.word())?;
         reader.blanks();
-        let timestamp = reader.peek().map(|_| reader.offset());
-        let (family, part) = match self.find(&name) {
+        // Behind it there may be an exemplar.
+        let timestamp = reader
+            .peek()
+            .filter(|byte| *byte != b'#')
+            .map(|_| reader.offset());
+        let found = match self.syntax {
+            Syntax::OpenMetrics => self.find_in_open(&name),
+            Syntax::Text | Syntax::Protobuf => self.find(&name),
+        };
+        let (family, part) = match found {
             Some(found) => found,
             None => (self.add(name, offset), Part::Value),
         };
@@ -198,8 +318,8 @@ impl<'a> Document<'a> {
             .find_map(|(suffix, part)| Some((name.strip_suffix(suffix)?, part)))?;
         let family = *self.by_name.get(base)?;
         let metric_type = self.families.get(family)?.metric_type();
-        let has_part = metric_type == MetricType::Histogram
-            || (metric_type == MetricType::Summary && part != Part::Bucket);
+        let has_part =
+            metric_type.is_histogram() || (metric_type == MetricType::Summary && part != Part::Bucket);
         has_part.then_some((family, part))
     }
 
@@ -207,6 +327,7 @@ impl<'a> Document<'a> {
         let family = self.families.len();
         self.by_name.insert(name.clone(), family);
         self.families.push(Family {
+            metadata: name.clone(),
             name,
             offset,
             has_help: false,
@@ -215,6 +336,23 @@ impl<'a> Document<'a> {
         });
         family
     }
+}
+
+/// The type that a TYPE line of `OpenMetrics` names.
+fn of_openmetrics(word: &[u8]) -> Option<MetricType> {
+    use MetricType::{Counter, Gauge, GaugeHistogram, Histogram, Info, StateSet, Summary, Untyped};
+    [
+        Counter,
+        Gauge,
+        GaugeHistogram,
+        Histogram,
+        Info,
+        StateSet,
+        Summary,
+        Untyped,
+    ]
+    .into_iter()
+    .find(|kind| kind.as_openmetrics().as_bytes() == word)
 }
 
 /// Reads one line from left to right.

@@ -4,7 +4,7 @@
 
 use wharf_model::MetricType;
 
-use super::document::{Document, Family};
+use super::document::{Document, Family, Syntax};
 use super::notes::Notes;
 use super::rule::Rule;
 
@@ -66,29 +66,38 @@ pub(super) fn check(document: &Document<'_>, notes: &mut Notes) {
         let mut note = |rule, message: String, hint: String| {
             notes.add(rule, family.offset, &family.name, message, hint);
         };
-        comments(family, &mut note);
+        metadata(family, document.syntax, &mut note);
         suffix(family, &mut note);
-        words(family, &mut note);
+        words(family, document.syntax, &mut note);
         spelling(family, &mut note);
         labels(family, notes);
     }
 }
 
-fn comments(family: &Family<'_>, note: &mut impl FnMut(Rule, String, String)) {
+fn metadata(family: &Family<'_>, syntax: Syntax, note: &mut impl FnMut(Rule, String, String)) {
     let name = &family.name;
     if !family.has_help {
-        let hint = format!("say what it measures: `# HELP {name} ...`");
+        let (expected, hint) = match syntax {
+            Syntax::Protobuf => (
+                "a help text",
+                "say what it measures in the field `help`".to_owned(),
+            ),
+            _ => (
+                "a HELP line",
+                format!("say what it measures: `# HELP {} ...`", family.metadata),
+            ),
+        };
         note(
             Rule::MissingHelp,
-            "expected a HELP line, found none".to_owned(),
+            format!("expected {expected}, found none"),
             hint,
         );
     }
     if family.declared.is_none() {
-        let guess = if name.ends_with("_total") {
-            "counter"
-        } else {
-            "gauge"
+        let (guess, name) = match name.strip_suffix("_total") {
+            Some(bare) if syntax == Syntax::OpenMetrics => ("counter", bare),
+            Some(_) => ("counter", &**name),
+            None => ("gauge", &**name),
         };
         let hint = format!("before the first sample: `# TYPE {name} {guess}`, if it is one");
         note(
@@ -141,7 +150,7 @@ fn suffix(family: &Family<'_>, note: &mut impl FnMut(Rule, String, String)) {
     }
 }
 
-fn words(family: &Family<'_>, note: &mut impl FnMut(Rule, String, String)) {
+fn words(family: &Family<'_>, syntax: Syntax, note: &mut impl FnMut(Rule, String, String)) {
     let name = &*family.name;
     if let Some((unit, base)) = name.split('_').find_map(|word| Some((word, base_unit(word)?)))
         && unit != base
@@ -171,11 +180,11 @@ fn words(family: &Family<'_>, note: &mut impl FnMut(Rule, String, String)) {
     };
     if kind != MetricType::Untyped && has_word(&lower, word) {
         let message = format!("expected a name without its type, found `{word}` in `{name}`");
-        note(
-            Rule::TypeInName,
-            message,
-            "the TYPE line says it already".to_owned(),
-        );
+        let hint = match syntax {
+            Syntax::Protobuf => "the type of the family says it already",
+            _ => "the TYPE line says it already",
+        };
+        note(Rule::TypeInName, message, hint.to_owned());
     }
 }
 
@@ -203,7 +212,7 @@ fn has_word(name: &str, word: &str) -> bool {
 }
 
 fn spelling(family: &Family<'_>, note: &mut impl FnMut(Rule, String, String)) {
-    let name = &*family.name;
+    let name = &*family.metadata;
     if name.contains(':') {
         let message = format!("expected a name without `:`, found `{name}`");
         note(

@@ -1,6 +1,6 @@
 //! Findings while a body is being looked at.
 
-use super::report::Finding;
+use super::report::{Finding, Place};
 use super::rule::Rule;
 
 /// The lines as ranges, without their line feeds.
@@ -63,27 +63,32 @@ impl Notes {
         }
     }
 
-    /// Counts lines and columns, going through the body once.
-    pub(super) fn locate(mut self, body: &[u8]) -> Vec<Finding> {
-        self.0.sort_by_key(|note| note.offset);
+    /// Where they are in a text: counts lines and columns, going through it once.
+    pub(super) fn locate(self, body: &[u8]) -> Vec<Finding> {
         let (mut line, mut line_start) = (1, 0);
-        let mut findings = Vec::with_capacity(self.0.len());
-        for note in self.0 {
-            let between = body.get(line_start..note.offset).unwrap_or_default();
+        self.found(|offset| {
+            let between = body.get(line_start..offset).unwrap_or_default();
             line += lines(between).skip(1).count();
             if let Some(newline) = between.iter().rposition(|byte| *byte == b'\n') {
                 line_start += newline + 1;
             }
-            let before = body.get(line_start..note.offset).unwrap_or_default();
-            findings.push(Finding {
-                line,
-                column: String::from_utf8_lossy(before).chars().count() + 1,
-                rule: note.rule,
-                family: Some(note.family),
-                message: note.message,
-                hint: note.hint,
-            });
-        }
-        findings
+            let before = body.get(line_start..offset).unwrap_or_default();
+            let column = String::from_utf8_lossy(before).chars().count() + 1;
+            Place::Text { line, column }
+        })
+    }
+
+    /// The findings in the order of their bytes, of which `place` says where they are.
+    pub(super) fn found(mut self, mut place: impl FnMut(usize) -> Place) -> Vec<Finding> {
+        self.0.sort_by_key(|note| note.offset);
+        let notes = self.0.into_iter();
+        let findings = notes.map(|note| Finding {
+            place: place(note.offset),
+            rule: note.rule,
+            family: Some(note.family),
+            message: note.message,
+            hint: note.hint,
+        });
+        findings.collect()
     }
 }

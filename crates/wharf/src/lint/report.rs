@@ -22,16 +22,32 @@ impl Default for Options {
     }
 }
 
+/// Where something was found.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In a text.
+    Text {
+        /// The line, from 1.
+        line: usize,
+        /// The column in characters, from 1.
+        column: usize,
+    },
+    /// In protobuf that cannot be read from there on: so many bytes from the beginning.
+    Byte(usize),
+    /// In protobuf, at a family as a whole.
+    Family,
+    /// In protobuf, at the metric of its family with these labels.
+    Metric(String),
+}
+
 /// One thing to mend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The line, from 1.
-    pub line: usize,
-    /// The column in characters, from 1.
-    pub column: usize,
+    /// Where.
+    pub place: Place,
     /// Which rule is broken.
     pub rule: Rule,
-    /// The metric family; none if the line could not be read.
+    /// The metric family; none if it is about none, or could not be read.
     pub family: Option<String>,
     /// What was expected and what was found.
     pub message: String,
@@ -42,7 +58,7 @@ pub struct Finding {
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
-    /// In the order of the text.
+    /// In the order of the body.
     pub findings: Vec<Finding>,
     /// The families with samples.
     pub families: usize,

@@ -20,10 +20,10 @@ impl fmt::Display for Severity {
     }
 }
 
-/// What can be wrong with a text of metrics.
+/// What can be wrong with metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
-    /// A line cannot be read.
+    /// A line cannot be read, or the rest of a body in protobuf.
     Syntax,
     /// The tools read it; the Pushgateway refuses byte order marks, UTF-16, line ends of Windows, blanks at the end, a last
     /// line without end.
@@ -34,6 +34,11 @@ pub enum Rule {
     DuplicateSeries,
     /// A histogram without `+Inf`, with falling counts, with counts that are none, or with another count than that of `+Inf`.
     HistogramBuckets,
+    /// In protobuf: a metric that has no value of the type of its family. Gateways refuse it.
+    MissingValue,
+    /// In protobuf: a label that is there twice, is reserved, or is `le` or `quantile` beside those that the type makes. Gateways
+    /// refuse it; in texts it is a matter of syntax.
+    InvalidLabel,
     /// No HELP line.
     MissingHelp,
     /// No TYPE line.
@@ -66,12 +71,14 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Syntax,
         Self::StrictText,
         Self::Timestamp,
         Self::DuplicateSeries,
         Self::HistogramBuckets,
+        Self::MissingValue,
+        Self::InvalidLabel,
         Self::MissingHelp,
         Self::MissingType,
         Self::CounterTotal,
@@ -91,9 +98,12 @@ impl Rule {
     /// How much a finding of this rule counts.
     pub fn severity(self) -> Severity {
         match self {
-            Self::Syntax | Self::Timestamp | Self::DuplicateSeries | Self::HistogramBuckets => {
-                Severity::Error
-            }
+            Self::Syntax
+            | Self::Timestamp
+            | Self::DuplicateSeries
+            | Self::HistogramBuckets
+            | Self::MissingValue
+            | Self::InvalidLabel => Severity::Error,
             _ => Severity::Warning,
         }
     }
@@ -106,6 +116,8 @@ impl Rule {
             Self::Timestamp => "timestamp",
             Self::DuplicateSeries => "duplicate-series",
             Self::HistogramBuckets => "histogram-buckets",
+            Self::MissingValue => "missing-value",
+            Self::InvalidLabel => "invalid-label",
             Self::MissingHelp => "missing-help",
             Self::MissingType => "missing-type",
             Self::CounterTotal => "counter-total",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use wharf_model::MetricType;
 
-use super::document::{Document, Family, Label, Part, Sample};
+use super::document::{Document, Family, Label, Part, Sample, Syntax};
 use super::notes::Notes;
 use super::report::Options;
 use super::rule::Rule;
@@ -19,14 +19,16 @@ const MAX_LABELS_NAMED: usize = 8;
 pub(super) fn check(document: &Document<'_>, options: Options, notes: &mut Notes) {
     for family in document.families() {
         timestamps(family, notes);
-        duplicates(family, notes);
+        // In OpenMetrics a series may have several points, told apart by their timestamps. Its decoder refuses the rest.
+        let may_repeat = document.syntax == Syntax::OpenMetrics;
+        if !may_repeat {
+            duplicates(family, notes);
+        }
         reserved_labels(family, notes);
         grouping_labels(family, notes);
         unbounded_labels(family, notes);
-        if matches!(
-            family.metric_type(),
-            MetricType::Histogram | MetricType::GaugeHistogram
-        ) {
+        let is_repeated = may_repeat && family.samples.iter().any(|sample| sample.timestamp.is_some());
+        if family.metric_type().is_histogram() && !is_repeated {
             histograms(family, notes);
         }
     }
@@ -183,6 +185,7 @@ fn histograms(family: &Family<'_>, notes: &mut Notes) {
         let histogram = histograms.entry(sample.label_set(Some("le"))).or_default();
         histogram.first.get_or_insert(sample);
         match sample.part {
+            Part::Created => {}
             Part::Sum => histogram.has_sum = true,
             Part::Count => histogram.count = Some((sample.value, sample.offset)),
             Part::Bucket | Part::Value => {
@@ -284,9 +287,9 @@ fn too_many(document: &Document<'_>, max_series: usize, notes: &mut Notes) {
     if total <= max_series {
         return;
     }
-    let mut places: Vec<_> = document
-        .families()
-        .flat_map(|family| family.samples.iter().map(|sample| (sample.offset, &*family.name)))
+    let lines = document.lines();
+    let mut places: Vec<_> = lines
+        .map(|(family, sample)| (sample.offset, &*family.name))
         .collect();
     places.sort_unstable();
     if let Some((offset, family)) = places.get(max_series) {

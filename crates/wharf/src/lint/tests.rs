@@ -7,18 +7,27 @@ use wharf_model::name::NameRule;
 use super::text::MAX_SYNTAX_ERRORS;
 use super::*;
 
+mod openmetrics;
+mod protobuf;
+
 fn shown(report: &Report) -> String {
     let mut out = String::new();
     for finding in &report.findings {
         let Finding {
-            line,
-            column,
+            place,
             rule,
+            family,
             message,
             hint,
-            ..
         } = finding;
-        writeln!(out, "{line}:{column} {rule}: {message}\n    {hint}").unwrap();
+        match place {
+            Place::Text { line, column } => write!(out, "{line}:{column}"),
+            Place::Byte(at) => write!(out, "byte {at}"),
+            Place::Family => write!(out, "{}", family.as_deref().unwrap()),
+            Place::Metric(labels) => write!(out, "{}{labels}", family.as_deref().unwrap()),
+        }
+        .unwrap();
+        writeln!(out, " {rule}: {message}\n    {hint}").unwrap();
     }
     out
 }
@@ -26,6 +35,17 @@ fn shown(report: &Report) -> String {
 #[track_caller]
 fn finds(body: &str, expected: &Expect) {
     expected.assert_eq(&shown(&check(body.as_bytes(), Options::default())));
+}
+
+/// Lines and columns with the rules that are broken there.
+fn places(report: &Report) -> Vec<(usize, usize, Rule)> {
+    let findings = report.findings.iter();
+    findings
+        .map(|finding| match finding.place {
+            Place::Text { line, column } => (line, column, finding.rule),
+            _ => unreachable!("{finding:?}"),
+        })
+        .collect()
 }
 
 /// The rules that the samples break, HELP and TYPE being there.
@@ -308,12 +328,7 @@ fn columns_are_counted_in_characters() {
         "# HELP a h\n# TYPE a gauge\na{x=\"äöü\",fooBar=\"1\"} 1\n".as_bytes(),
         Options::default(),
     );
-    let found: Vec<_> = report
-        .findings
-        .iter()
-        .map(|f| (f.line, f.column, f.rule))
-        .collect();
-    assert_eq!(found, [(3, 11, Rule::CamelCase)]);
+    assert_eq!(places(&report), [(3, 11, Rule::CamelCase)]);
 }
 
 #[test]
@@ -326,20 +341,7 @@ fn names_in_quotes_are_read_where_they_are_allowed() {
         b"# HELP \"disk.used\" h\n# TYPE \"disk.used\" gauge\n{\"disk.used\",\"a b\"=\"}\\\" {\"} 1 5\n",
         options,
     );
-    let found: Vec<_> = report
-        .findings
-        .iter()
-        .map(|f| (f.line, f.column, f.rule))
-        .collect();
-    assert_eq!(found, [(3, 31, Rule::Timestamp)]);
-}
-
-#[test]
-fn a_timestamp_in_openmetrics_is_found_where_it_stands() {
-    let body = b"# HELP a h\n# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 1 1395066363\n# EOF\n";
-    let report = check_as(TextFormat::OpenMetrics, body, Options::default());
-    let found: Vec<_> = report.findings.iter().map(|f| (f.line, f.rule)).collect();
-    assert_eq!(found, [(4, Rule::Timestamp)]);
+    assert_eq!(places(&report), [(3, 31, Rule::Timestamp)]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use wharf_model::name::NameRule;
 
 use super::document::Document;
 use super::notes::{Notes, lines};
-use super::report::{Finding, Options, Report};
+use super::report::{Finding, Options, Place, Report};
 use super::rule::Rule;
 use super::{names, series};
 use crate::encoding::{self, EncodingError};
@@ -32,16 +32,20 @@ pub fn check(body: &[u8], options: Options) -> Report {
     };
     let (body, mut findings) = syntax(&text, options.names);
     if let Cow::Owned(_) = text {
-        let message = "expected plain UTF-8, found a byte order mark".to_owned();
-        let hint = "save it without one; `wharf push` leaves it out";
-        findings.push(of_text(Rule::StrictText, 1, message, hint));
+        findings.push(byte_order_mark());
     }
-    let document = Document::read(&body);
-    let mut notes = Notes::default();
-    names::check(&document, &mut notes);
-    series::check(&document, options, &mut notes);
-    findings.extend(notes.locate(&body));
-    findings.sort_by_key(|finding| (finding.line, finding.column, finding.rule));
+    report(&Document::read(&body), &body, findings, options)
+}
+
+/// What there is to say of a text that can be read, beside what was found already.
+pub(super) fn report(
+    document: &Document<'_>,
+    body: &[u8],
+    mut findings: Vec<Finding>,
+    options: Options,
+) -> Report {
+    findings.extend(notes(document, options).locate(body));
+    findings.sort_by(|a, b| (&a.place, a.rule).cmp(&(&b.place, b.rule)));
     Report {
         findings,
         families: document.families().count(),
@@ -49,11 +53,25 @@ pub fn check(body: &[u8], options: Options) -> Report {
     }
 }
 
+/// What the rules say of a document.
+pub(super) fn notes(document: &Document<'_>, options: Options) -> Notes {
+    let mut notes = Notes::default();
+    names::check(document, &mut notes);
+    series::check(document, options, &mut notes);
+    notes
+}
+
+/// The finding that the text was brought into UTF-8.
+pub(super) fn byte_order_mark() -> Finding {
+    let message = "expected plain UTF-8, found a byte order mark".to_owned();
+    let hint = "save it without one; `wharf push` leaves it out";
+    of_text(Rule::StrictText, 1, message, hint)
+}
+
 /// A finding about the text as such.
 fn of_text(rule: Rule, line: usize, message: String, hint: &str) -> Finding {
     Finding {
-        line,
-        column: 1,
+        place: Place::Text { line, column: 1 },
         rule,
         family: None,
         message,
@@ -90,8 +108,10 @@ fn mistake(rule: Rule, error: &DecodeError) -> Finding {
     };
     let hint = error.advice().unwrap_or("a line is `name{label=\"value\"} 1`");
     Finding {
-        line: error.line(),
-        column: error.column(),
+        place: Place::Text {
+            line: error.line(),
+            column: error.column(),
+        },
         rule,
         family: None,
         message,

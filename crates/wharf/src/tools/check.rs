@@ -1,4 +1,6 @@
-//! `wharf check`: what is wrong, or unwise, with a text of metrics.
+//! `wharf check`: what is wrong, or unwise, with metrics.
+
+mod format;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -9,41 +11,44 @@ use std::process::ExitCode;
 use serde_json::json;
 use wharf_model::name::NameRule;
 
+use self::format::Format;
 use super::command::{USAGE, complain, parse};
-use super::output::{self, Format, Pushed};
-use crate::lint::{self, Finding, Options, Report, Severity};
-use crate::text_format::TextFormat;
+use super::output::{self, Pushed};
+use crate::lint::{self, Finding, Options, Place, Report, Severity};
 
-/// A larger text is refused: no gateway would take it in one push either.
+/// A larger body is refused: no gateway would take it in one push either.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Look for mistakes in a text of metrics before it is pushed.
+/// Look for mistakes in metrics before they are pushed.
 ///
-/// Reports what `promtool check metrics` reports and more, each with line and column. Errors are what a gateway would
-/// refuse or nobody could use; everything else is a warning.
+/// Reads the text format, OpenMetrics and protobuf. Reports what `promtool check metrics` reports and more, each with line and
+/// column, or in protobuf with family and metric. Errors are what a gateway would refuse or nobody could use; everything else
+/// is a warning.
 #[derive(Debug, clap::Parser)]
 #[command(after_help = "Exit codes:
   0  no errors; with --strict no warnings either
   1  findings
-  2  the text could not be read, or the command line
+  2  the file could not be read, or the command line
 
 Examples:
   wharf check metrics.prom
+  wharf check --format protobuf scrape.bin
   ./export-metrics | wharf check --strict -")]
 pub(super) struct Arguments {
-    /// The text; `-` is standard input
+    /// The metrics; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
 
-    /// What the text is in: auto knows OpenMetrics by `# EOF` at the end, or by types and units that only it has
+    /// What the metrics are in: auto knows protobuf by how it begins, and OpenMetrics by `# EOF` at the end, or by types and
+    /// units that only it has; and both by the end of the file's name: .pb, .binpb, .protobuf; .om, .openmetrics
     #[arg(
         long,
         value_enum,
         default_value = "auto",
         hide_possible_values = true,
-        value_name = "auto|text|openmetrics"
+        value_name = "auto|text|openmetrics|protobuf"
     )]
-    format: TextFormat,
+    format: Format,
 
     /// Warnings count like errors
     #[arg(long)]
@@ -59,7 +64,7 @@ pub(super) struct Arguments {
 
     /// Text for people, or an object for scripts
     #[arg(short, long, value_enum, default_value = "text")]
-    output: Format,
+    output: output::Format,
 }
 
 /// Runs `wharf check`.
@@ -83,10 +88,11 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         },
         max_series: arguments.max_series,
     };
-    let report = lint::check_as(arguments.format, &body, options);
+    let syntax = arguments.format.syntax(&arguments.file, &body);
+    let report = lint::check_as(syntax, &body, options);
     let shown = match arguments.output {
-        Format::Json => show_json(&report),
-        Format::Text => show_text(&report, &output::clean(&name), &mut io::stdout().lock()),
+        output::Format::Json => show_json(&report),
+        output::Format::Text => show_text(&report, &output::clean(&name), &mut io::stdout().lock()),
     };
     match shown {
         // Whoever closed the output still gets the exit code.
@@ -130,20 +136,23 @@ fn show_text(report: &Report, name: &str, out: &mut impl Write) -> io::Result<()
     let colours = output::has_colours();
     for finding in &report.findings {
         let Finding {
-            line,
-            column,
+            place,
             rule,
+            family,
             message,
             hint,
-            ..
         } = finding;
+        let family = output::clean(family.as_deref().unwrap_or_default());
+        let place = match place {
+            Place::Text { line, column } => format!("{line}:{column}"),
+            Place::Byte(at) => format!(" byte {at}"),
+            Place::Family => format!(" family {family}"),
+            Place::Metric(labels) => format!(" family {family}, metric {}", output::clean(labels)),
+        };
         let severity = rule.severity();
         let word = output::red(&severity.to_string(), colours && severity == Severity::Error);
         let (message, hint) = (output::clean(message), output::clean(hint));
-        writeln!(
-            out,
-            "{name}:{line}:{column}: {word}: {message} [{rule}]\n  hint: {hint}"
-        )?;
+        writeln!(out, "{name}:{place}: {word}: {message} [{rule}]\n  hint: {hint}")?;
     }
     let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
     let Report { families, series, .. } = report;
@@ -162,12 +171,20 @@ fn show_json(report: &Report) -> io::Result<()> {
         .findings
         .iter()
         .map(|finding| {
+            let (line, column, byte, metric) = match &finding.place {
+                Place::Text { line, column } => (Some(line), Some(column), None, None),
+                Place::Byte(at) => (None, None, Some(at), None),
+                Place::Family => (None, None, None, None),
+                Place::Metric(labels) => (None, None, None, Some(labels)),
+            };
             json!({
-                "line": finding.line,
-                "column": finding.column,
+                "line": line,
+                "column": column,
+                "byte": byte,
                 "severity": finding.rule.severity().to_string(),
                 "rule": finding.rule.name(),
                 "family": finding.family,
+                "metric": metric,
                 "message": finding.message,
                 "hint": finding.hint,
             })

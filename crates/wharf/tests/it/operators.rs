@@ -715,7 +715,7 @@ fn openmetrics_is_checked_as_what_it_is() {
     );
     assert_eq!(code, Some(0));
     assert!(
-        text.contains(":4:1: warning: expected a HELP line") && text.contains("[unit-abbreviation]"),
+        text.contains(":4:8: warning: expected a HELP line") && text.contains("[unit-abbreviation]"),
         "{text}"
     );
     let (code, text) = check("# TYPE a info\na_info 1\n# TYPE b gauge\nb one\n# EOF\n", &[]);
@@ -734,6 +734,82 @@ fn openmetrics_is_checked_as_what_it_is() {
         &["--format=openmetrics", "--strict"],
     );
     assert_eq!(code, Some(0));
+}
+
+#[test]
+fn protobuf_is_checked_as_what_it_is() {
+    use wharf_testkit::protobuf::{Message, Type, delimited, family, gauge, labelled};
+
+    let folder = tempfile::tempdir().unwrap();
+    let check = |name: &str, body: &[u8], more: &[&str]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, body).unwrap();
+        let output = tool(&[&["check", path.to_str().unwrap()], more].concat());
+        let text = stdout(&output).replace(&format!("{}/", folder.path().display()), "");
+        (output.status.code(), text)
+    };
+    let sound = family("a_seconds", Type::Gauge, &[gauge(Message::new(), 1.0)]).bytes(2, "h");
+    let body = delimited(std::slice::from_ref(&sound));
+    let (code, text) = check("file", &body, &["--strict"]);
+    assert_eq!(
+        (code, text.as_str()),
+        (Some(0), "1 family, 1 series: 0 errors, 0 warnings\n")
+    );
+    let labels = labelled(&[("x", "\x1b[2J"), ("fooBar", "1")]);
+    let body = delimited(&[
+        sound,
+        family("b", Type::Gauge, &[gauge(labels, 1.0).varint(6, 5)]),
+    ]);
+    let (code, text) = check("file", &body, &[]);
+    assert_eq!(code, Some(1));
+    for expected in [
+        "file: family b: warning: expected a help text, found none [missing-help]\n  hint: ",
+        "file: family b, metric {fooBar=\"1\",x=\"\\x1b[2J\"}: error: expected a sample without a timestamp, found one \
+         [timestamp]\n  hint: ",
+    ] {
+        assert!(text.contains(expected), "{text}");
+    }
+    let (_, document) = check("file", &body, &["-o", "json"]);
+    let finding = &json(&document)["findings"][0];
+    assert_eq!(
+        (&finding["line"], &finding["family"]),
+        (&json!(null), &json!("b")),
+        "{document}"
+    );
+    // Cut short, it is known by its name alone.
+    let (code, text) = check("cut.pb", b"\xff\xff\x01", &[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        text.starts_with("cut.pb: byte 0: error: expected ") && text.contains("[syntax]"),
+        "{text}"
+    );
+    let (_, text) = check("cut", &body, &["--format=text"]);
+    assert!(
+        text.contains("expected the text format, found protobuf"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_a_gateway_sends_has_no_errors_in_any_format() {
+    for spawn in gateways() {
+        let gateway = spawn.start();
+        let pushed = "# TYPE c_total counter\nc_total 1\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\n\
+                      h_sum 3\nh_count 2\n# TYPE s summary\ns{quantile=\"0.5\"} 1\ns_sum 1\ns_count 1\nu 1\n";
+        gateway.push("/metrics/job/a", pushed);
+        for format in ["text", "openmetrics", "protobuf"] {
+            let scrape = tool_at(&gateway, &["get", "-o", format]).stdout;
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), &scrape).unwrap();
+            let output = tool(&["check", file.path().to_str().unwrap()]);
+            assert_eq!(output.status.code(), Some(0), "{format}: {}", stdout(&output));
+            let summary = stdout(&output);
+            assert!(
+                summary.lines().last().unwrap().contains(" families, "),
+                "{summary}"
+            );
+        }
+    }
 }
 
 #[test]
