@@ -3,6 +3,7 @@
 //! The job comes first. Its streams are its own, signals reach it, its exit code is ours, and nothing that happens to
 //! a push changes any of that.
 
+mod descendants;
 mod heartbeat;
 mod inbox;
 mod job;
@@ -75,11 +76,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     heartbeat: Option<Duration>,
 
-    /// End the command (SIGTERM) if it takes longer
+    /// End the command (SIGTERM) if it takes longer, with all processes that it has started, in the background too
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     timeout: Option<Duration>,
 
-    /// How long after --timeout the command is killed (SIGKILL) if it is still there
+    /// How long after --timeout the command, and what it has started, is killed (SIGKILL) if it is still there
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
     kill_after: Duration,
 

@@ -1,4 +1,4 @@
-//! The job: a process of its own, signals on their way to it, and what it has used.
+//! The job: a process of its own, signals on their way to it, what it has used, and the end of its time.
 
 use std::ffi::{OsString, c_long};
 use std::fs::{self, File};
@@ -18,6 +18,7 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::{Cause, Origin};
 
+use super::descendants::{self, Descendants, Process};
 use super::script;
 
 /// The signals that are passed on to the job.
@@ -127,11 +128,18 @@ fn ignored_signals() -> u64 {
 /// For how long a job may run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limit {
-    /// Then it is asked to end (SIGTERM).
+    /// Then it is asked to end (SIGTERM), with all that it has started.
     pub(super) timeout: Duration,
-    /// So long after that it is made to end (SIGKILL).
+    /// So long after that what is still there is made to end (SIGKILL).
     pub(super) grace: Duration,
 }
+
+/// How often is looked whether anything is left of a job whose time is over and that has ended itself.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// So often what is left is killed. A process that the system holds gets it when it is let go, and what starts new ones faster
+/// than they are found is left behind.
+const MOST_KILLS: u32 = 40;
 
 /// A running job.
 #[derive(Debug)]
@@ -140,6 +148,8 @@ pub(super) struct Job {
     pid: Pid,
     /// Whether it leads a process group of its own.
     has_group: bool,
+    /// What comes of it, if its time is limited and the system tells.
+    descendants: Option<Descendants>,
     before: Option<Usage>,
 }
 
@@ -152,7 +162,8 @@ pub(super) struct Ending {
     pub(super) timed_out: bool,
     /// Whether somebody wanted it, and so us, to end.
     pub(super) was_asked_to_end: bool,
-    /// What it used, with all processes that it has waited for.
+    /// What it used, with all processes that it has waited for; if its time was limited, also with those that lost their parents
+    /// and ended before it.
     pub(super) used: Option<Used>,
 }
 
@@ -188,8 +199,9 @@ impl Job {
     /// Starts a program with the standard streams of this process, in its process group; with the shell if it is a script
     /// that the system does not start.
     ///
-    /// One that may run for a limited time only leads a group of its own, so that the end of its time reaches all that
-    /// it has started; but not on a terminal, from which it could not read then.
+    /// Of one that may run for a limited time only, all that it starts is kept track of, so that the end of its time reaches
+    /// it. It leads a group of its own too, whose processes get a signal at the same moment; but not on a terminal, from which it
+    /// could not read then.
     pub(super) fn start(
         command: &[OsString],
         variables: &[(&str, OsString)],
@@ -197,6 +209,7 @@ impl Job {
     ) -> io::Result<Self> {
         let (program, arguments) = command.split_first().ok_or(io::ErrorKind::NotFound)?;
         let before = getrusage(UsageWho::RUSAGE_CHILDREN).ok();
+        let descendants = is_limited.then(Descendants::adopt).flatten();
         let has_group = is_limited && File::open("/dev/tty").is_err();
         let spawn = |command: &mut Command| {
             command
@@ -219,15 +232,17 @@ impl Job {
             child,
             pid,
             has_group,
+            descendants,
             before,
         })
     }
 
-    /// Passes signals on until the job ends.
+    /// Passes signals on until the job ends. If its time is over before that, this returns when all that came of it has ended.
     pub(super) fn wait(mut self, events: &Events, limit: Option<Limit>) -> io::Result<Ending> {
         self.report_the_end(events.notice_of_end());
         let started = Instant::now();
         let mut deadline = limit.and_then(|limit| started.checked_add(limit.timeout));
+        let mut kill_at = None;
         let (mut timed_out, mut was_asked_to_end) = (false, false);
         loop {
             let event = events.next(deadline);
@@ -246,12 +261,16 @@ impl Job {
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     timed_out = true;
-                    deadline = limit.and_then(|limit| Instant::now().checked_add(limit.grace));
+                    kill_at = limit.and_then(|limit| Instant::now().checked_add(limit.grace));
+                    deadline = kill_at;
                     self.signal_all(Signal::TERM);
-                    // A job that is stopped could not act on it.
+                    // A process that is stopped could not act on it.
                     self.signal_all(Signal::CONT);
                 }
             }
+        }
+        if timed_out {
+            self.end_the_rest(events, kill_at, &mut was_asked_to_end);
         }
         let status = self.child.wait()?;
         Ok(Ending {
@@ -264,9 +283,12 @@ impl Job {
 
     /// Until the job has been waited for, its process id is taken, so no signal can reach a stranger.
     fn report_the_end(&self, notice: Notice) {
-        let pid = self.pid;
+        let (pid, has_orphans) = (self.pid, self.descendants.is_some());
         thread::spawn(move || {
             let _notice = notice;
+            if has_orphans {
+                descendants::reap_orphans_until_the_end_of(pid);
+            }
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
             while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
         });
@@ -280,6 +302,46 @@ impl Job {
         };
         // Only a job that has just ended does not get it.
         let _ended = send(self.pid, signal);
+        // Nobody gets it twice.
+        let has_it = |process: &Process| self.has_group && process.group == self.pid.as_raw_pid();
+        for process in self.others().iter().filter(|process| !has_it(process)) {
+            process.signal(signal);
+        }
+    }
+
+    /// The processes that came of the job and live, without itself.
+    fn others(&self) -> Vec<Process> {
+        let mut others = self
+            .descendants
+            .as_ref()
+            .map(Descendants::living)
+            .unwrap_or_default();
+        others.retain(|process| process.pid != self.pid);
+        others
+    }
+
+    /// Waits until nothing is left of a job that has ended itself, its time being over. What is there after the grace, or when
+    /// somebody wants this process to end, is killed.
+    fn end_the_rest(&self, events: &Events, kill_at: Option<Instant>, was_asked_to_end: &mut bool) {
+        let mut kills = 0;
+        loop {
+            let others = self.others();
+            if others.is_empty() || kills == MOST_KILLS {
+                return;
+            }
+            let now = Instant::now();
+            let is_over = kill_at.is_some_and(|at| now >= at);
+            let mut next = now + LOOK;
+            if is_over || *was_asked_to_end {
+                kills += 1;
+                for process in others {
+                    process.signal(Signal::KILL);
+                }
+            } else if let Some(at) = kill_at {
+                next = next.min(at);
+            }
+            *was_asked_to_end |= events.next(Some(next)).is_ok_and(|event| event.is_wish_to_end());
+        }
     }
 
     fn used(&self) -> Option<Used> {

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{Child, Stdio};
 
 use wharf_testkit::http::{Connection, Request, Response, delete, post, put};
@@ -477,6 +478,113 @@ fn a_command_that_does_not_want_to_end_is_killed() {
     ];
     ends_with(128 + 9, &output(run_at(&stub.url, &job)));
     assert!(stub.asked().contains("\njob_run_timed_out 1\n"));
+}
+
+/// A program for the background of a job that does not want to end: it says its process id in the file `pids`, and goes on
+/// for some seconds.
+const STUBBORN: &str =
+    "trap '' TERM HUP; echo $$ >> pids; i=0; while [ $i -lt 1000 ]; do sleep 0.02; i=$((i+1)); done";
+
+/// The processes of the file `pids`, and those among them that live.
+fn told_and_living(folder: &Path) -> (usize, Vec<String>) {
+    let pids = fs::read_to_string(folder.join("pids")).unwrap();
+    let lives = |pid: &&str| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, state)| !state.starts_with('Z'))
+    };
+    (
+        pids.lines().count(),
+        pids.lines().filter(lives).map(str::to_owned).collect(),
+    )
+}
+
+#[test]
+fn what_runs_in_the_background_ends_with_the_time_of_the_command() {
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    let folder = tempfile::tempdir().unwrap();
+    // In the group of the command, in a session of its own, and without a parent as well.
+    let script = "sh -c \"$STUBBORN\" & setsid sh -c \"$STUBBORN\" & (setsid sh -c \"$STUBBORN\" &); wait";
+    for (script, code) in [
+        (script.to_owned(), 128 + 15),
+        (format!("trap '' TERM; {script}; wait; sleep 1000"), 128 + 9),
+    ] {
+        let flags = ["--timeout=2s", "--kill-after=100ms", "sh", "-c", &script];
+        let mut command = run_at(&stub.url, &flags);
+        command.env("STUBBORN", STUBBORN).current_dir(folder.path());
+        ends_with(code, &output(command));
+        assert_eq!(told_and_living(folder.path()), (3, Vec::new()));
+        assert!(stub.asked().contains("\njob_run_timed_out 1\n"));
+        fs::remove_file(folder.path().join("pids")).unwrap();
+    }
+}
+
+#[test]
+fn what_runs_in_the_background_may_end_in_its_own_way() {
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    let child = "trap 'echo ended; exit' TERM; i=0; while [ $i -lt 1000 ]; do sleep 0.02; i=$((i+1)); done; echo survived";
+    let script = "setsid sh -c \"$CHILD\" & wait";
+    let mut command = run_at(
+        &stub.url,
+        &["--timeout=2s", "--kill-after=1h", "sh", "-c", script],
+    );
+    command.env("CHILD", child);
+    let output = output(command);
+    ends_with(128 + 15, &output);
+    assert_eq!(output.stdout, b"ended\n");
+}
+
+#[test]
+fn on_a_terminal_the_background_ends_too() {
+    let Some(python) = peers::python() else {
+        return;
+    };
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    let folder = tempfile::tempdir().unwrap();
+    let terminal = folder.path().join("terminal.py");
+    fs::write(&terminal, include_str!("terminal.py")).unwrap();
+    let script = "sh -c \"$STUBBORN\" & (sh -c \"$STUBBORN\" &); wait";
+    let mut command = std::process::Command::new(python);
+    command.arg(terminal).arg(crate::WHARF);
+    command.args([
+        "run",
+        "--job=j",
+        "--gateway",
+        &stub.url,
+        "--timeout=2s",
+        "--kill-after=100ms",
+    ]);
+    command.args(["sh", "-c", script]);
+    command.env("STUBBORN", STUBBORN).current_dir(folder.path());
+    ends_with(128 + 15, &output(command));
+    assert_eq!(told_and_living(folder.path()), (2, Vec::new()));
+}
+
+#[test]
+fn what_a_command_leaves_in_the_background_within_its_time_stays() {
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    let script = "(setsid sh -c 'while [ ! -e go ]; do sleep 0.01; done; echo stayed' &); exit 3";
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = run_at(&stub.url, &["--timeout=1h", "sh", "-c", script]);
+    command.current_dir(folder.path());
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    fs::write(folder.path().join("go"), "").unwrap();
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "stayed\n");
+}
+
+#[test]
+fn processes_that_lost_their_parents_do_not_pile_up() {
+    let stub = Stub::start(vec![Answer::Head("200 OK")]);
+    // Those that have ended and were not waited for; this process would have to.
+    let script = "for i in 1 2 3 4 5 6 7 8; do (sleep 0 &); done; n=1; i=0; \
+                  while [ $n -gt 0 ] && [ $i -lt 200 ]; do sleep 0.02; i=$((i+1)); \
+                  n=$(cat /proc/[0-9]*/stat 2> /dev/null | grep -c \") Z $PPID \"); done; echo $n";
+    let output = output(run_at(&stub.url, &["--timeout=1h", "sh", "-c", script]));
+    ends_with(0, &output);
+    assert_eq!(output.stdout, b"0\n");
 }
 
 #[test]
