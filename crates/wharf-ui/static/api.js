@@ -79,7 +79,7 @@ export const events = () => new EventSource(url("events"));
 
 let allowed;
 
-/** What this visitor may do; nothing, if the gateway does not say. Asked once a page. */
+/** What this visitor may do; nothing, if the gateway does not say. Asked once a page, and again when rules may have changed. */
 export const access = () => {
   const forget = (answer) => {
     allowed = undefined;
@@ -89,3 +89,6 @@ export const access = () => {
   allowed ??= get("access").then((answer) => (answer.read ? answer : forget(answer)), () => forget({}));
   return allowed;
 };
+
+/** Asks again next time. */
+export const forgetAccess = () => { allowed = undefined; };

@@ -1,7 +1,7 @@
 // Following the gateway without reloading the page: by its stream of changes, or by asking again where there is none.
 // Nothing is asked while nobody looks.
 
-import { events } from "./api.js";
+import { events, forgetAccess } from "./api.js";
 
 const POLL_MS = 10_000;
 // The gateway's changes may come several times a second; a reader cannot follow more than this.
@@ -50,7 +50,8 @@ export const follow = (refresh, show) => {
       clearInterval(poll);
       poll = undefined;
       show("live");
-      // What happened between two streams was in neither.
+      // What happened between two streams was in neither. A stream also ends when the rules change that say who may do what.
+      forgetAccess();
       schedule();
     });
     stream.addEventListener("change", schedule);

@@ -38,6 +38,7 @@ pub(crate) async fn show(asked: Asked<'_>) -> Response<ResponseBody> {
         asked.caller.demand_for(Right::Read, &key)?;
         Ok((key, ShowRequest::of(asked.query)?))
     });
+    let caller = asked.caller.clone();
     let shown = workers::run_in(asked.work(), move |_effort, place| {
         let (key, request) = request?;
         let group = service
@@ -49,7 +50,7 @@ pub(crate) async fn show(asked: Asked<'_>) -> Response<ResponseBody> {
         let body = streamed::body(|flow| async move {
             let mut body = Vec::new();
             let mut envelope = envelope::open(&mut body);
-            let look = Look::at(&worker, EXPIRING_WITHIN);
+            let look = Look::at(&worker, &caller, EXPIRING_WITHIN);
             request.write(&look, &group, envelope.key("data"), &flow).await;
             envelope.end();
             body
@@ -74,9 +75,10 @@ pub(crate) async fn history(
             None => Ok(key),
         }
     });
+    let caller = caller.clone();
     let shown = workers::run(move || {
         let key = key?;
-        let past = Look::at(&service, EXPIRING_WITHIN).past(&key);
+        let past = Look::at(&service, &caller, EXPIRING_WITHIN).past(&key);
         if past.is_none() && !service.gateway.store().has_group(&key) {
             return Err(Refusal::no_group(&key));
         }

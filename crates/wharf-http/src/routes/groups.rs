@@ -33,11 +33,12 @@ use crate::workers;
 /// `GET /api/v1/groups`: of those groups that whoever asks may see.
 pub(crate) async fn list(asked: Asked<'_>) -> Response<ResponseBody> {
     let (service, query) = (Arc::clone(&asked.service), asked.query.map(str::to_owned));
-    let scope = asked.caller.scope(Right::Read);
+    let caller = asked.caller.clone();
     let listed = workers::run_in(asked.work(), move |effort, place| {
         let mut request = ListRequest::of(query.as_deref(), effort)?;
+        let scope = caller.scope(Right::Read);
         request.listing.choice = scope.groups().asked(std::mem::take(&mut request.selectors));
-        let look = Look::at(&service, request.filter.expiring_within);
+        let look = Look::at(&service, &caller, request.filter.expiring_within);
         let store = service.gateway.store();
         let page = if request.filter.is_empty() && !request.counts {
             store.list(&request.listing, effort)?
@@ -46,10 +47,11 @@ pub(crate) async fn list(asked: Asked<'_>) -> Response<ResponseBody> {
             store.list_where(&request.listing, &passes, effort)?
         };
         let (worker, moment) = (Arc::clone(&service), look.moment);
+        let caller = caller.clone();
         let body = streamed::body(|flow| async move {
             let mut body = Vec::new();
             let mut envelope = envelope::open(&mut body);
-            let look = Look::again(&worker, moment);
+            let look = Look::again(&worker, &caller, moment);
             request.write(&look, &page, envelope.key("data"), &flow).await;
             envelope.end();
             body

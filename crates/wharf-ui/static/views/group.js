@@ -32,11 +32,15 @@ export const open = (main) => {
   const code = h("section", { "aria-labelledby": "code-title" });
   main.append(head, h("div", { class: "columns" }, h("div", {}, families), h("div", { class: "aside" }, history, code)));
 
+  /** Whether the reader may delete this group, and what it has, here. */
+  const mayDelete = () => may.delete_group && data.rights.includes("delete");
+  const mayPush = () => may.push && data.rights.includes("push");
+
   const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
 
   const drawHead = () => {
     const { families: shownBelow, next_cursor: next, ...facts } = data;
-    show(head, [facts, may.delete_group], () => headContent());
+    show(head, [facts, mayDelete()], () => headContent());
   };
 
   const headContent = () => {
@@ -49,7 +53,7 @@ export const open = (main) => {
         h("h1", {}, title(data.labels)),
         h("div", {},
           h("a", { class: "button", href: href("groups", { q: selector({ job: data.labels.job ?? "" }) }), data: { view: "groups" } }, "All of this job"),
-          may.delete_group && h("button", { type: "button", class: "danger", onclick: removeGroup }, "Delete group…"))),
+          mayDelete() && h("button", { type: "button", class: "danger", onclick: removeGroup }, "Delete group…"))),
       states.includes("failed") && h("p", { class: "problem", role: "status" },
         h("strong", {}, "The last push was refused "), ago(error?.time_seconds ?? data.push_failure_time_seconds),
         error && h("span", { class: "why" }, error.error),
@@ -95,14 +99,14 @@ export const open = (main) => {
     ];
   };
 
-  const drawCode = () => show(code, [data.path, data.labels, language, may.push], () => {
+  const drawCode = () => show(code, [data.path, data.labels, language, mayPush()], () => {
     const all = snippets(BASE.href, data.path, data.labels);
     const tabs = Object.keys(all).map((name) => h("button", {
       type: "button", role: "tab", "aria-selected": String(name === language), onclick: () => { language = name; drawCode(); },
     }, name));
     const block = (what, text) => h("div", { class: "code" }, h("h3", {}, what), h("pre", { tabindex: 0 }, text), copyButton(text, `${language}: ${what}`));
     return [h("h2", { id: "code-title" }, "From your code"),
-      !may.push && h("p", { class: "faint" }, "Not with what you may do here: other credentials are needed, or the address for pushes."), h("div", { class: "tabs", role: "tablist" }, tabs),
+      !mayPush() && h("p", { class: "faint" }, "Not with what you may do here: other credentials are needed, or the address for pushes."), h("div", { class: "tabs", role: "tablist" }, tabs),
       block("Push to this group", all[language].push), block("Delete it", all[language].delete)];
   });
 
@@ -184,7 +188,7 @@ export const open = (main) => {
       h("header", {},
         h("h3", {}, visible(family.name)), h("span", { class: "type" }, family.type),
         !lone && h("span", { class: "faint" }, plural(family.metrics_total, "metric")),
-        may.delete_group && h("button", {
+        mayDelete() && h("button", {
           type: "button", class: "link danger", "aria-label": `Delete family ${visible(family.name)}`, onclick: () => removeFamily(family.name),
         }, "Delete…"),
         lone && sample(family, lone)),
@@ -196,7 +200,7 @@ export const open = (main) => {
     const shown = data.families.filter(({ name }) => !TIMES.includes(name));
     const sections = shown.map((family) => {
       // A family that says the same keeps its element, and with it what the reader has unfolded or selected.
-      const said = JSON.stringify([data.path, family, may.delete_group]);
+      const said = JSON.stringify([data.path, family, mayDelete()]);
       const before = drawn.get(family.name);
       if (before?.said === said) return before.section;
       const section = familySection(family);

@@ -15,7 +15,7 @@ import { gone, paced, removed as removedList, undoText } from "../undo.js";
 const PAGE = 100;
 const FIELDS = [
   "labels", "path", "last_push_successful", "push_time_seconds", "push_failure_time_seconds", "series", "bytes", "expires_at",
-  "states", "usual_interval_seconds", "stale_after_seconds", "last_error", "history",
+  "states", "usual_interval_seconds", "stale_after_seconds", "last_error", "history", "rights",
 ].join(",");
 const STATES = [["", "All"], ["failed", "Refused"], ["stale", "Late"], ["expiring", "Expiring"], ["future", "In the future"]];
 // Mostly there are none of these, and a filter for them would only take room.
@@ -144,6 +144,9 @@ export const open = (main) => {
     return { "aria-sort": sort.startsWith("-") ? "descending" : "ascending" };
   };
 
+  /** Whether the reader may delete a group, here. */
+  const mayDelete = ({ rights }) => may.delete_group && rights.includes("delete");
+
   const select = (group, isSelected) => {
     if (isSelected) selected.set(group.path, group.labels);
     else selected.delete(group.path);
@@ -155,7 +158,7 @@ export const open = (main) => {
   const all = h("input", {
     type: "checkbox", "aria-label": "Select all groups of this page",
     onchange: () => {
-      for (const { path, labels } of page.groups) {
+      for (const { path, labels } of page.groups.filter(mayDelete)) {
         if (all.checked) selected.set(path, labels);
         else selected.delete(path);
       }
@@ -164,7 +167,7 @@ export const open = (main) => {
     },
   });
   const drawAll = () => {
-    const shown = page.groups;
+    const shown = page.groups.filter(mayDelete);
     const count = shown.filter((group) => selected.has(group.path)).length;
     all.checked = count > 0 && count === shown.length;
     all.indeterminate = count > 0 && count < shown.length;
@@ -188,7 +191,7 @@ export const open = (main) => {
     const expires = group.expires_at && Date.parse(group.expires_at) / 1000;
     const isExpiring = (group.states ?? []).includes("expiring");
     const isFuture = (group.states ?? []).includes("future");
-    const box = may.delete_group && h("input", {
+    const box = mayDelete(group) && h("input", {
       type: "checkbox", "aria-label": `Select ${plain(labels)}`, onchange: (event) => select(group, event.target.checked),
     });
     return row({ tabindex: 0, data: { row: path }, class: (group.states ?? []).includes("failed") ? "failed" : "" },
@@ -223,10 +226,11 @@ export const open = (main) => {
     const isPart = Boolean(parameters.q || parameters.state || parameters.after);
     if (!problem.hidden) return show(list, ["problem"], () => h("p", { class: "none" }, "Nothing is shown, as the search cannot be understood."));
     if (shown.length === 0) return show(list, [isPart], () => (isPart ? h("p", { class: "none" }, "No group matches.") : welcome(may)));
-    show(list, [parameters.sort, may.delete_group], () => table({
+    const canSelect = shown.some(mayDelete);
+    show(list, [parameters.sort, canSelect], () => table({
         label: "Groups", className: "groups",
         head: [
-          heading({ class: "check" }, may.delete_group ? all : h("span", { class: "unseen" }, "Select")),
+          heading({ class: "check" }, canSelect ? all : h("span", { class: "unseen" }, "Select")),
           heading({ class: "group", ...sorted("job") }, sortButton("job", "Group", false)),
           heading({ class: "pushes" }, "Last pushes"),
           heading({ class: "when", ...sorted("push_time"), ...sorted("failure_time") },
@@ -266,7 +270,7 @@ export const open = (main) => {
 
   const drawActions = () => {
     // A selector knows no states: with a filter it would delete more than is shown.
-    const mayDelete = isSelector(parameters.q ?? "") && !parameters.state && may.delete_by_selector && page.groups.length > 0;
+    const canDelete = isSelector(parameters.q ?? "") && !parameters.state && may.delete_by_selector && page.groups.some(mayDelete);
     show(actions, [selected.size], () => [
       selected.size > 0 && [
         h("span", {}, `${count(selected.size)} selected`),
@@ -275,10 +279,10 @@ export const open = (main) => {
       ],
     ]);
     actions.hidden = selected.size === 0;
-    show(total, [page.total, parameters.q, mayDelete], () => [
+    show(total, [page.total, parameters.q, canDelete], () => [
       // Without a search the number stands at the filters already.
       page.total !== undefined && parameters.q && plural(page.total, "group"),
-      mayDelete && [" ", h("button", { type: "button", class: "link danger", onclick: () => deleteBySelector(parameters.q) }, "Delete all of them…")],
+      canDelete && [" ", h("button", { type: "button", class: "link danger", onclick: () => deleteBySelector(parameters.q) }, "Delete all of them…")],
     ]);
   };
 
@@ -406,6 +410,9 @@ export const open = (main) => {
     else if (cursors.includes(parameters.after)) cursors.length = cursors.indexOf(parameters.after) + 1;
     else if (parameters.after === page.next_cursor) cursors.push(parameters.after);
     page = answer;
+    // What may not be deleted any more is not selected either.
+    if (!may.delete_group) selected.clear();
+    for (const group of page.groups) if (!mayDelete(group)) selected.delete(group.path);
     if (parameters.q && page.total !== found) announce(plural(page.total ?? page.groups.length, "group"));
     found = page.total;
     drawList();

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use serde_json::json;
 use tempfile::TempDir;
 use wharf_testkit::http::{Request, Response, delete, get, options, post, put};
 use wharf_testkit::{Gateway, Spawn};
@@ -601,6 +602,39 @@ fn flags_are_for_those_who_look_after_the_gateway() {
     assert!(flags(ADMIN) > 20);
     assert_eq!(flags(READER), 0);
     assert_eq!(flags(TEAM_A), 0);
+}
+
+#[test]
+fn each_group_says_what_its_reader_may_do_to_it() {
+    let (_folder, spawn) = with(&rules());
+    let gateway = spawn.start();
+    fill(&gateway);
+    let rights = |who: &str| {
+        let listed = send(&gateway, who, &get("/api/v1/groups?sort=job&fields=path,rights")).json();
+        let groups = listed["data"]["groups"].as_array().unwrap().clone();
+        let told = groups.iter().map(|group| {
+            let path = group["path"].as_str().unwrap();
+            let alone = send(&gateway, who, &get(&format!("/api/v1/groups/{path}"))).json();
+            assert_eq!(alone["data"]["rights"], group["rights"], "{path}");
+            (path.to_owned(), group["rights"].clone())
+        });
+        told.collect::<Vec<_>>()
+    };
+    let told = |expected: &[(&str, &[&str])]| -> Vec<(String, serde_json::Value)> {
+        let told = expected.iter();
+        told.map(|(path, rights)| ((*path).to_owned(), json!(rights)))
+            .collect()
+    };
+    let both = &["push", "delete"][..];
+    assert_eq!(
+        rights(TEAM_A),
+        told(&[("job/a-1", both), ("job/a-2", both), ("job/b-2/public/yes", &[])])
+    );
+    assert!(rights(READER).iter().all(|(_, rights)| *rights == json!([])));
+    assert!(rights(ADMIN).iter().all(|(_, rights)| *rights == json!(both)));
+    // Others ask for them only.
+    let listed = send(&gateway, ADMIN, &get("/api/v1/groups")).json();
+    assert!(listed["data"]["groups"][0].get("rights").is_none(), "{listed}");
 }
 
 #[test]

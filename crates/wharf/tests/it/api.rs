@@ -109,7 +109,7 @@ fn every_answer_is_as_described() {
         (
             "/api/v1/groups",
             get(
-                "/api/v1/groups?fields=history,last_error,path,states&limit=3&state=failed,stale,expiring&q=x",
+                "/api/v1/groups?fields=history,last_error,path,rights,states&limit=3&state=failed,stale,expiring&q=x",
             ),
         ),
         ("/api/v1/groups", get("/api/v1/groups?limit=0")),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wharf_gateway::rfc3339;
+use wharf_gateway::{Caller, Right, rfc3339};
 use wharf_history::{GroupHistory, PastPush, Pulse};
 use wharf_model::{GroupingKey, duration};
 use wharf_store::GroupInfo;
@@ -12,9 +12,10 @@ use crate::answer::json::{Members, write_integer, write_number, write_string, wr
 use crate::request::grouping;
 use crate::service::Service;
 
-/// A look at groups: at one moment, with what is known of their past.
+/// A look at groups: at one moment, with what is known of their past, for somebody.
 pub(crate) struct Look<'g> {
     service: &'g Service,
+    caller: &'g Caller,
     pub(super) moment: Moment,
 }
 
@@ -26,11 +27,12 @@ pub(crate) struct GroupAndPast<'l> {
 }
 
 impl<'g> Look<'g> {
-    pub(crate) fn at(service: &'g Service, expiring_within: Duration) -> Self {
+    pub(crate) fn at(service: &'g Service, caller: &'g Caller, expiring_within: Duration) -> Self {
         // So that a push which has been answered is seen.
         service.gateway.catch_up();
         Self {
             service,
+            caller,
             moment: Moment {
                 now: service.gateway.now(),
                 expiring_within,
@@ -39,8 +41,12 @@ impl<'g> Look<'g> {
     }
 
     /// At the moment of an earlier look.
-    pub(super) fn again(service: &'g Service, moment: Moment) -> Self {
-        Self { service, moment }
+    pub(super) fn again(service: &'g Service, caller: &'g Caller, moment: Moment) -> Self {
+        Self {
+            service,
+            caller,
+            moment,
+        }
     }
 
     pub(super) fn pulse(&self, key: &GroupingKey) -> Pulse {
@@ -66,7 +72,7 @@ impl<'g> Look<'g> {
 type Field = (&'static str, fn(&GroupAndPast<'_>, &mut Vec<u8>));
 
 /// What a listing shows of each group, in this order.
-pub(super) const FIELDS: [Field; 16] = [
+pub(super) const FIELDS: [Field; 17] = [
     ("labels", |group, out| write_strings(out, group.info.key.labels())),
     ("last_push_successful", |group, out| {
         let is_successful = group.info.failure_time <= group.info.push_time;
@@ -121,6 +127,7 @@ pub(super) const FIELDS: [Field; 16] = [
     }),
     // Its text may quote what was pushed, and any page may read listings; who wants it looks at the group.
     ("last_error", |group, out| write_error(out, &group.past, false)),
+    ("rights", |group, out| write_rights(out, group)),
     ("history", |group, out| {
         let mut pushes = Members::array(out);
         for push in &group.past.pushes {
@@ -130,8 +137,9 @@ pub(super) const FIELDS: [Field; 16] = [
     }),
 ];
 
-/// What is shown unless a request says otherwise: everything but the history, which is long.
-pub(super) const DEFAULT_FIELDS: usize = FIELDS.len() - 1;
+/// What is shown unless a request says otherwise: everything but the history, which is long, and the rights, which are those of
+/// whoever asks.
+pub(super) const DEFAULT_FIELDS: usize = FIELDS.len() - 2;
 
 /// Writes the members of a group that stands alone; how many families it has is said there in another way.
 pub(crate) fn write_fields(object: &mut Members<'_>, group: &GroupAndPast<'_>) {
@@ -142,6 +150,18 @@ pub(crate) fn write_fields(object: &mut Members<'_>, group: &GroupAndPast<'_>) {
             name => write(group, object.key(name)),
         }
     }
+    write_rights(object.key("rights"), group);
+}
+
+/// Writes what whoever asks may do to a group, beside reading it.
+fn write_rights(out: &mut Vec<u8>, group: &GroupAndPast<'_>) {
+    let mut rights = Members::array(out);
+    for right in [Right::Push, Right::Delete] {
+        if group.look.caller.allow(right, &group.info.key) {
+            write_string(rights.next(), right.as_str());
+        }
+    }
+    rights.end();
 }
 
 /// Writes the history of a group.
