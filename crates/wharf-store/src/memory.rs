@@ -12,6 +12,7 @@ pub(crate) mod ids;
 pub(crate) mod index;
 pub(crate) mod leaf;
 pub(crate) mod leaves;
+pub(crate) mod metas;
 pub(crate) mod rendered_text;
 pub(crate) mod state;
 pub(crate) mod touched;

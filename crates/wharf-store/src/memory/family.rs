@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use imbl::OrdMap;
 use wharf_exposition::text;
 use wharf_model::name::{EscapingScheme, is_legacy_metric_name};
 use wharf_model::{Effort, GroupingKey, MetricType, Stopped};
 
 use crate::memory::leaf::{Fragment, FragmentView, Leaf};
 use crate::memory::leaves::{Bookmark, Leaves};
+use crate::memory::metas::Metas;
 use crate::memory::rendered_text::RenderedText;
 use crate::meta::FamilyMeta;
 use crate::prepare::{Prepared, PreparedFamily};
@@ -32,7 +32,7 @@ pub(crate) struct Family {
     /// Made when a scrape asks for it: help may be long, and others wait for who pushes it.
     header: OnceLock<Arc<RenderedText>>,
     /// The metas in use by groups with metrics, with the number of those groups.
-    metas: OrdMap<Arc<FamilyMeta>, u32>,
+    metas: Metas,
     leaves: Leaves,
     /// Number of groups with metrics.
     holders: u32,
@@ -45,7 +45,7 @@ impl Family {
             name: name.into(),
             has_utf8_name: !is_legacy_metric_name(name),
             header: OnceLock::new(),
-            metas: OrdMap::new(),
+            metas: Metas::default(),
             leaves: Leaves::default(),
             holders: 0,
             size: Size::default(),
@@ -80,7 +80,7 @@ impl Family {
 
     /// The type, as the consistency rules see it; none while no group has metrics.
     pub(crate) fn base_type(&self) -> Option<MetricType> {
-        self.metas.get_min().map(|(meta, _)| meta.metric_type.base())
+        self.metas.shown().map(|meta| meta.metric_type.base())
     }
 
     /// A group with metrics of this family, other than `except`.
@@ -228,10 +228,7 @@ impl Family {
         {
             place = self.leaves.insert_beside(place, at, key);
         }
-        let meta = match self.metas.get_key_value(&fragment.meta) {
-            Some((shared, _)) => Arc::clone(shared),
-            None => Arc::clone(&fragment.meta),
-        };
+        let meta = Arc::clone(self.metas.same(&fragment.meta).unwrap_or(&fragment.meta));
         let leaf = self.leaves.leaf_mut(place);
         let at = leaf.find(key).unwrap_or_else(|at| at);
         let meta_of_it = Arc::clone(&meta);
@@ -312,30 +309,23 @@ impl Family {
 
     /// The same for so many groups that make the same change.
     fn count_many(&mut self, old: Option<&Counts>, new: Option<&Arc<FamilyMeta>>, groups: u32) {
-        let shown = self.metas.get_min().map(|(meta, _)| Arc::clone(meta));
+        let shown = self.metas.shown().map(Arc::clone);
         if let Some(old) = old.filter(|old| old.size.series > 0) {
             self.holders -= groups;
-            let left = self.metas.get(&old.meta).map_or(0, |count| count - groups);
-            if left == 0 {
-                self.metas.remove(&old.meta);
-            } else {
-                self.metas.insert(Arc::clone(&old.meta), left);
-            }
+            self.metas.subtract(&old.meta, groups);
         }
         if let Some(new) = new {
             self.holders += groups;
-            let count = self.metas.get(new).map_or(0, |count| *count);
-            self.metas.insert(Arc::clone(new), count + groups);
+            self.metas.add(new, groups);
         }
-        let show = self.metas.get_min().map(|(meta, _)| meta);
-        if show != shown.as_ref() {
+        if self.metas.shown() != shown.as_ref() {
             self.header = OnceLock::new();
         }
     }
 
     fn render_header(&self, escaping: EscapingScheme) -> Vec<u8> {
         let mut header = Vec::new();
-        if let Some((meta, _)) = self.metas.get_min() {
+        if let Some(meta) = self.metas.shown() {
             text::write_header(
                 &mut header,
                 &self.name,
@@ -349,8 +339,8 @@ impl Family {
 }
 
 /// Groups that say the same share one meta.
-fn intern(metas: &OrdMap<Arc<FamilyMeta>, u32>, meta: FamilyMeta) -> Arc<FamilyMeta> {
-    let shared = metas.get_key_value(&meta).map(|(shared, _)| Arc::clone(shared));
+fn intern(metas: &Metas, meta: FamilyMeta) -> Arc<FamilyMeta> {
+    let shared = metas.same(&meta).map(Arc::clone);
     shared.unwrap_or_else(|| Arc::new(meta))
 }
 
@@ -405,7 +395,7 @@ impl<'a> FamilyView<'a> {
     /// Type, help and unit as the exposition shows them: of those that the groups say the smallest, so that
     /// every scrape shows the same. None if the family has no metrics.
     pub fn meta(&self) -> Option<&'a FamilyMeta> {
-        self.family.metas.get_min().map(|(meta, _)| &**meta)
+        self.family.metas.shown().map(|meta| &**meta)
     }
 
     /// `# HELP` and `# TYPE`, the name quoted if it is not legacy-valid.
@@ -457,6 +447,6 @@ impl<'a> FamilyView<'a> {
     /// What the groups with metrics say of type, help and unit, the one that the exposition shows first, each with the
     /// number of groups.
     pub fn metas(&self) -> impl Iterator<Item = (&'a FamilyMeta, u32)> {
-        self.family.metas.iter().map(|(meta, groups)| (&**meta, *groups))
+        self.family.metas.iter().map(|(meta, groups)| (&**meta, groups))
     }
 }

@@ -149,8 +149,10 @@ impl Leaf {
     /// Puts a fragment without lines between its neighbours, where [`Self::find`] said that it belongs.
     pub(crate) fn insert(&mut self, position: usize, fragment: Fragment) {
         if self.fragments.len() == self.fragments.capacity() {
-            self.fragments.reserve_exact(self.fragments.len() / 8 + 2);
-            self.marks.reserve_exact(self.fragments.len() / 8 + 2);
+            // Very many leaves have one, and stay so.
+            let more = self.fragments.len() / 8 + self.fragments.len().clamp(1, 2);
+            self.fragments.reserve_exact(more);
+            self.marks.reserve_exact(more);
         }
         self.marks.insert(position, Tag::of(&fragment.key));
         self.fragments.insert(position, fragment);

@@ -1,5 +1,6 @@
 //! Puts groups back that were removed, in steps, each checked against what is stored by then.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use wharf_model::GroupingKey;
@@ -243,10 +244,10 @@ pub(super) struct PuttingBack<'s> {
     local: &'s Local,
     now: UnixNanos,
     dry_run: bool,
-    pub(super) undone: Undone,
-    /// Of each step.
-    pub(super) commits: Vec<Commit>,
-    /// Bytes of records that may still be on the way to the disk.
+    undone: Undone,
+    /// Of the steps that have not been waited for, oldest first, with the bytes of their records.
+    commits: VecDeque<(Commit, usize)>,
+    /// The sum of these.
     on_the_way: usize,
 }
 
@@ -259,7 +260,7 @@ impl<'s> PuttingBack<'s> {
             now,
             dry_run,
             undone: Undone::default(),
-            commits: Vec::new(),
+            commits: VecDeque::new(),
             on_the_way: 0,
         }
     }
@@ -361,9 +362,9 @@ impl<'s> PuttingBack<'s> {
         }
         if restored.groups > 0 && !self.dry_run {
             let record = record.map(Several::finish);
-            self.on_the_way += record.as_ref().map_or(0, Vec::len);
             let commit = together.finish(record.as_deref());
-            self.commits.push(commit.map_err(UndoError::Unavailable)?);
+            let commit = commit.map_err(UndoError::Unavailable)?;
+            self.wait_later(commit, record.map_or(0, |record| record.len()));
         } else {
             together.give_up();
         }
@@ -418,8 +419,7 @@ impl<'s> PuttingBack<'s> {
                 Ok(commit) => {
                     self.undone.restored(counts);
                     if !dry_run {
-                        self.commits.push(commit);
-                        self.on_the_way += record_bytes;
+                        self.wait_later(commit, record_bytes);
                     }
                     return self.let_others();
                 }
@@ -439,15 +439,27 @@ impl<'s> PuttingBack<'s> {
         Ok(())
     }
 
-    /// Lets others have the lock, and waits for the disk when much is on the way there.
+    fn wait_later(&mut self, commit: Commit, record_bytes: usize) {
+        self.commits.push_back((commit, record_bytes));
+        self.on_the_way += record_bytes;
+    }
+
+    /// Lets others have the lock, and waits for the disk while much is on the way there.
     fn let_others(&mut self) -> Result<(), UndoError> {
         let_others();
-        if self.on_the_way < MOST_ON_THE_WAY {
-            return Ok(());
+        while self.on_the_way > MOST_ON_THE_WAY
+            && let Some((oldest, record_bytes)) = self.commits.pop_front()
+        {
+            self.on_the_way -= record_bytes;
+            oldest.block().map_err(UndoError::Unavailable)?;
         }
-        self.on_the_way = 0;
-        let last = self.commits.pop().map_or(Ok(()), Commit::block);
-        last.map_err(UndoError::Unavailable)
+        Ok(())
+    }
+
+    /// What has come of it, and what is to be waited for before that is safe.
+    pub(super) fn finish(self) -> (Undone, Vec<Commit>) {
+        let commits = self.commits.into_iter().map(|(commit, _)| commit);
+        (self.undone, commits.collect())
     }
 }
 

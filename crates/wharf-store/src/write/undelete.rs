@@ -135,12 +135,13 @@ impl Store {
         while let Some(records) = reading.next().map_err(|error| unreadable(&error))? {
             putting.put_back(&records)?;
         }
+        let (undone, commits) = putting.finish();
         let undoing = Undoing {
             keeper,
             opened,
-            undone: putting.undone,
+            undone,
         };
-        Ok((undoing, putting.commits))
+        Ok((undoing, commits))
     }
 
     /// Who keeps what is removed, if somebody does, and the writer that it belongs to.

@@ -116,6 +116,10 @@ impl<T> Bounds<T> {
     }
 
     pub(super) fn insert(&mut self, position: usize, entry: Entry<T>) {
+        // Very many lists have one entry, and stay so.
+        if self.entries.len() == self.entries.capacity() {
+            self.entries.reserve_exact(self.entries.len() / 2 + 1);
+        }
         self.entries.insert(position, entry);
         self.compare();
         self.entries[position].look_behind(self.common);

@@ -12,6 +12,7 @@ use crate::lifetime::Lifetime;
 use crate::memory::family::Family;
 use crate::memory::family_names::FamilyNames;
 use crate::memory::index::{GroupId, SeriesIndex};
+use crate::memory::leaf::Leaf;
 use crate::memory::touched::Touched;
 use crate::mode::PushMode;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
@@ -275,10 +276,13 @@ impl State {
             };
             let stored = Arc::make_mut(stored);
             if !repeats {
-                work += reindex(&mut self.index, preparer, group.id, key, stored, prepared, family);
-                if !group.families.has(family.name) {
+                let former = if group.families.has(family.name) {
+                    stored.find(key)
+                } else {
                     new.push(Arc::clone(stored.name()));
-                }
+                    None
+                };
+                work += reindex(&mut self.index, preparer, group.id, former, prepared, family);
             }
             if let Some(watch) = &mut self.watch {
                 watch.push(Touched::fragment(stored.name(), key));
@@ -306,19 +310,18 @@ impl State {
     }
 }
 
-/// Brings the index up to date with a fragment that is about to be replaced. Nothing to do if the series are
-/// the same as before, which is what most pushes bring. How many entries that were.
+/// Brings the index up to date with a family that comes in place of a fragment of the group, or of none. Nothing to do if the series
+/// are the same as before, which is what most pushes bring. How many entries that were.
 fn reindex(
     index: &mut SeriesIndex,
     preparer: &Preparer,
     id: GroupId,
-    key: &GroupingKey,
-    stored: &Family,
+    former: Option<(&Leaf, usize)>,
     prepared: &Prepared<'_>,
     family: &PreparedFamily<'_>,
 ) -> u64 {
     let mut work = 0;
-    if let Some((leaf, position)) = stored.find(key) {
+    if let Some((leaf, position)) = former {
         let old = leaf.get(position);
         if old.digest == family.digest {
             return work;
