@@ -4,7 +4,7 @@
 //! large body has to come at a pace.
 
 use std::fmt::{self, Display, Formatter};
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use hyper::body::Body;
 use tokio::time::Instant;
 use wharf_gateway::{Client, Full, Permit, Places, Reason, Refusal};
 use wharf_model::{Denied, Meter};
+
+use super::large::LargeBody;
 
 /// Why there is no body to deal with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(crate) enum BodyError {
     Encoding(String),
     /// There is no more memory for what it expands to.
     Memory(Denied),
+    /// The system has no memory for it.
+    System(String),
 }
 
 impl Display for BodyError {
@@ -59,6 +63,7 @@ impl Display for BodyError {
             Self::NoPlace(full, all) => f.write_str(&full.refusal(LARGE_BODIES, *all).text),
             Self::Aborted(why) | Self::Encoding(why) => f.write_str(why),
             Self::Memory(denied) => denied.fmt(f),
+            Self::System(why) => write!(f, "expected memory for a large body, the system has none: {why}"),
         }
     }
 }
@@ -81,6 +86,7 @@ impl From<BodyError> for Refusal {
             BodyError::Memory(denied) => return (*denied).into(),
             BodyError::Aborted(_) => Reason::Aborted,
             BodyError::Encoding(_) => Reason::Encoding,
+            BodyError::System(_) => Reason::Unavailable,
         };
         Self::new(reason, error.to_string())
     }
@@ -177,8 +183,7 @@ where
         return Err(BodyError::TooLarge(limit_bytes));
     }
     let read = async {
-        let mut first = Bytes::new();
-        let mut whole = BytesMut::new();
+        let mut coming = Coming::default();
         let mut place = None;
         // Nobody is in a hurry as long as nothing is held.
         let mut pace = None;
@@ -196,39 +201,91 @@ where
             else {
                 continue;
             };
-            let len = first.len() + whole.len() + data.len();
+            let len = coming.len() + data.len();
             let room = if len > limit_bytes {
                 Err(BodyError::TooLarge(limit_bytes))
             } else {
                 make_room(&mut place, len, receiving, client)
             };
             if let Err(error) = room {
-                drop((first, whole, place));
+                drop((coming, place));
                 discard(asks_first(headers), &mut body, timeout).await;
                 return Err(error);
             }
             if len > LARGE_BYTES {
                 pace.get_or_insert_with(Pace::new).came(data.len());
             }
-            if first.is_empty() && whole.is_empty() {
-                // Most bodies come in one frame and need no copy.
-                first = data;
-                continue;
-            }
-            if !first.is_empty() {
-                // What is declared may never come; a small part of it is no risk.
-                let expected = declared.and_then(|declared| usize::try_from(declared).ok());
-                whole.reserve(expected.unwrap_or(len).clamp(len, LARGE_BYTES.max(len)));
-                whole.extend_from_slice(&std::mem::take(&mut first));
-            }
-            whole.extend_from_slice(&data);
-            stretch.went(data.len()).await;
+            stretch.went(coming.append(data, declared)?).await;
         }
-        Ok((if whole.is_empty() { first } else { whole.freeze() }, place))
+        Ok((coming.whole(), place))
     };
     tokio::time::timeout(timeout, read)
         .await
         .unwrap_or_else(|_| Err(BodyError::Late))
+}
+
+/// What has come of a body.
+enum Coming {
+    /// Most bodies come in one frame and need no copy.
+    One(Bytes),
+    Several(BytesMut),
+    Large(LargeBody),
+}
+
+impl Default for Coming {
+    fn default() -> Self {
+        Self::One(Bytes::new())
+    }
+}
+
+impl Coming {
+    fn len(&self) -> usize {
+        match self {
+            Self::One(bytes) => bytes.len(),
+            Self::Several(bytes) => bytes.len(),
+            Self::Large(body) => body.len(),
+        }
+    }
+
+    /// Appends a frame; how many bytes were copied.
+    fn append(&mut self, data: Bytes, declared: Option<u64>) -> Result<usize, BodyError> {
+        let len = self.len() + data.len();
+        if let Self::One(first) = self {
+            if first.is_empty() {
+                *first = data;
+                return Ok(0);
+            }
+            // What is declared may never come; a small part of it is no risk.
+            let expected = declared.and_then(|declared| usize::try_from(declared).ok());
+            let mut several =
+                BytesMut::with_capacity(expected.unwrap_or(len).clamp(len, LARGE_BYTES.max(len)));
+            several.extend_from_slice(first);
+            *self = Self::Several(several);
+        }
+        match self {
+            Self::Several(several) if len > LARGE_BYTES => {
+                let mut large = LargeBody::beginning_with(several).map_err(|error| none_left(&error))?;
+                large.append(&data).map_err(|error| none_left(&error))?;
+                *self = Self::Large(large);
+            }
+            Self::Several(several) => several.extend_from_slice(&data),
+            Self::Large(large) => large.append(&data).map_err(|error| none_left(&error))?,
+            Self::One(_) => {}
+        }
+        Ok(data.len())
+    }
+
+    fn whole(self) -> Bytes {
+        match self {
+            Self::One(bytes) => bytes,
+            Self::Several(bytes) => bytes.freeze(),
+            Self::Large(body) => body.freeze(),
+        }
+    }
+}
+
+fn none_left(error: &io::Error) -> BodyError {
+    BodyError::System(error.to_string())
 }
 
 /// Takes the places that a body of this length needs by now.
@@ -415,7 +472,7 @@ fn expand_gzip(body: &[u8], room: Room<'_>) -> Result<Bytes, BodyError> {
         [0x1f, 0x8b, 8, ..] => {
             return read_bounded(MultiGzDecoder::new(body), body.len(), room, |error| {
                 match error.kind() {
-                    std::io::ErrorKind::UnexpectedEof => "unexpected EOF",
+                    io::ErrorKind::UnexpectedEof => "unexpected EOF",
                     _ if error.to_string().contains("checksum") => "gzip: invalid checksum",
                     _ if error.to_string().contains("header") => "gzip: invalid header",
                     _ => "gzip: corrupt input",
@@ -457,17 +514,23 @@ fn expand_snappy(body: &[u8], room: Room<'_>) -> Result<Bytes, BodyError> {
         return Err(corrupt());
     }
     memory.take(expanded)?;
-    snap::raw::Decoder::new()
-        .decompress_vec(body)
-        .map(Bytes::from)
-        .map_err(|_| corrupt())
+    let mut decoder = snap::raw::Decoder::new();
+    if expanded <= SMALL_BYTES {
+        let small = decoder.decompress_vec(body);
+        return small.map(Bytes::from).map_err(|_| corrupt());
+    }
+    let mut large = LargeBody::beginning_with(&[]).map_err(|error| none_left(&error))?;
+    let room = large.room(expanded).map_err(|error| none_left(&error))?;
+    let written = decoder.decompress(body, room).map_err(|_| corrupt())?;
+    large.wrote(written);
+    Ok(large.freeze())
 }
 
 /// How much a body may expand to, and where the memory comes from.
 type Room<'m> = (usize, &'m Meter<'m>);
 
-/// At first there is room for so many bytes, however much a body may come to.
-const FIRST_BYTES: usize = 256 << 10;
+/// Up to so many bytes an expanded body is a list of the allocator.
+const SMALL_BYTES: usize = 256 << 10;
 /// It is not worth to ask a decoder for less.
 const LEAST_READ_BYTES: usize = 8 << 10;
 
@@ -475,27 +538,43 @@ fn read_bounded(
     reader: impl Read,
     compressed_len: usize,
     (limit_bytes, memory): Room<'_>,
-    describe: impl FnOnce(&std::io::Error) -> String,
+    describe: impl Fn(&io::Error) -> String,
 ) -> Result<Bytes, BodyError> {
-    let mut expanded = Vec::new();
-    let first = compressed_len.saturating_mul(4).min(FIRST_BYTES).min(limit_bytes);
-    memory.reserve(&mut expanded, first)?;
-    let mut bounded = reader.take(limit_bytes as u64 + 1);
-    loop {
-        memory.reserve(&mut expanded, LEAST_READ_BYTES)?;
+    let failed = |error: io::Error| BodyError::Encoding(describe(&error));
+    let mut reader = reader.take((limit_bytes as u64).saturating_add(1));
+    let mut small = Vec::new();
+    let first = compressed_len.saturating_mul(4).min(SMALL_BYTES).min(limit_bytes);
+    memory.reserve(&mut small, first)?;
+    while small.len() < SMALL_BYTES {
+        memory.reserve(&mut small, LEAST_READ_BYTES)?;
         // No more than there is room for, so that the list does not grow by itself.
-        let room = expanded.capacity() - expanded.len();
-        let mut piece = bounded.by_ref().take(room as u64);
-        match piece.read_to_end(&mut expanded) {
-            Ok(read) if read < room => break,
-            Ok(_) => {}
-            Err(error) => return Err(BodyError::Encoding(describe(&error))),
+        let room = small.capacity() - small.len();
+        let mut piece = reader.by_ref().take(room as u64);
+        if piece.read_to_end(&mut small).map_err(failed)? < room {
+            return bounded(small.into(), limit_bytes);
         }
     }
-    if expanded.len() > limit_bytes {
+    memory.take(small.len())?;
+    let mut large = LargeBody::beginning_with(&small).map_err(|error| none_left(&error))?;
+    memory.give_back(small.capacity());
+    drop(small);
+    loop {
+        memory.take(SMALL_BYTES)?;
+        let room = large.room(SMALL_BYTES).map_err(|error| none_left(&error))?;
+        let read = reader.read(room).map_err(failed)?;
+        memory.give_back(SMALL_BYTES - read);
+        large.wrote(read);
+        if read == 0 {
+            return bounded(large.freeze(), limit_bytes);
+        }
+    }
+}
+
+fn bounded(body: Bytes, limit_bytes: usize) -> Result<Bytes, BodyError> {
+    if body.len() > limit_bytes {
         return Err(BodyError::Expanded(limit_bytes));
     }
-    Ok(expanded.into())
+    Ok(body)
 }
 
 #[cfg(test)]
