@@ -6,6 +6,7 @@ mod activity;
 mod advice;
 mod ahead;
 mod audit;
+pub mod background;
 mod body;
 mod client;
 mod conflict;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use wharf_gateway::{Caller, Grouping, ManyAdmission, ManyOutcome, Reason, Refusal, Source, Waiting, Wish};
+use wharf_gateway::{
+    Caller, Grouping, ManyAdmission, ManyOutcome, Reason, Refusal, Source, Waiting, Wish, background,
+};
 use wharf_model::name::{NameRule, is_reserved_label_name};
 
 use crate::answer::envelope;
@@ -125,7 +127,7 @@ async fn push(
     let (worker, source) = (Arc::clone(service), admission.source());
     let effort = service.gateway.push_effort();
     let _waiting = Waiting::new(&effort);
-    let run = tokio::task::spawn_blocking(move || {
+    let run = background::spawn(move || {
         // It ends before the disk is waited for.
         let _turn = turn;
         admission.push(&grouping, &effort, |memory| {
