@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wharf::import::read;
+use wharf::state_file::read;
 
 fuzz_target!(|bytes: &[u8]| {
     match read(bytes) {

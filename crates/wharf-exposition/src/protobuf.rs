@@ -24,7 +24,7 @@ mod text;
 mod wire;
 
 pub use decode::{decode, decode_within};
-pub use encode::{encode, write_head, write_length, write_metric, write_metrics};
+pub use encode::{encode, write_head, write_length, write_metric, write_metrics, write_whole_head};
 pub use error::{DecodeError, ErrorKind, Malformed};
 pub use native::NativeProblem;
 pub use pieces::pieces;

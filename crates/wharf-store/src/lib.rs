@@ -102,6 +102,11 @@ pub const PUSH_TIME: &str = "push_time_seconds";
 /// The family that says when changing a group last failed.
 pub const PUSH_FAILURE_TIME: &str = "push_failure_time_seconds";
 
+/// The help of [`PUSH_TIME`].
+pub const PUSH_TIME_HELP: &str = "Last Unix time when changing this group in the Pushgateway succeeded.";
+/// The help of [`PUSH_FAILURE_TIME`].
+pub const PUSH_FAILURE_TIME_HELP: &str = "Last Unix time when changing this group in the Pushgateway failed.";
+
 /// Whether the family is one of the two that every group has.
 fn is_time(name: &str) -> bool {
     name == PUSH_TIME || name == PUSH_FAILURE_TIME

@@ -34,7 +34,9 @@ use crate::inconsistency::{describe_labels, short};
 use crate::parts::{FamilyParts, Shape};
 use crate::reserved::Reserved;
 use crate::series::{Fingerprint, each_series, last_series, lines_of};
-use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, PushError, UnixNanos};
+use crate::{
+    Inconsistency, PUSH_FAILURE_TIME, PUSH_FAILURE_TIME_HELP, PUSH_TIME, PUSH_TIME_HELP, PushError, UnixNanos,
+};
 
 /// What preparing needs to know of the store.
 #[derive(Debug)]
@@ -258,9 +260,9 @@ impl Preparer {
         labels.sort_unstable();
         let (text_start, first) = (prepared.text.len(), prepared.fingerprints.len());
         let help = if name == PUSH_TIME {
-            "Last Unix time when changing this group in the Pushgateway succeeded."
+            PUSH_TIME_HELP
         } else {
-            "Last Unix time when changing this group in the Pushgateway failed."
+            PUSH_FAILURE_TIME_HELP
         };
         let none = Exposition::default();
         let scheme = EscapingScheme::AllowUtf8;

@@ -111,7 +111,7 @@ pub static TOOLS: [Tool; 18] = [
     },
     Tool {
         name: "export",
-        about: "Write groups to standard output, for import and push.",
+        about: "Write groups, for import, push or a Pushgateway.",
         run: export::run,
         command: export::Arguments::command,
     },

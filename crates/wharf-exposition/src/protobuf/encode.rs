@@ -20,21 +20,39 @@ const BYTES: u64 = 2;
 /// Prometheus would refuse the scrape.
 pub fn write_head(out: &mut Vec<u8>, head: &Head<'_>, escaping: EscapingScheme) {
     let name = escaping.escape_metric_name(head.name);
+    let counted = match head.metric_type.base() {
+        MetricType::Counter => name.strip_suffix("_total"),
+        _ => None,
+    };
+    let unit = if is_unit_of(counted.unwrap_or(&name), head.unit) {
+        head.unit
+    } else {
+        ""
+    };
+    write_head_with(out, &name, head, unit);
+}
+
+/// The same for those who keep messages and show them otherwise: with any unit, and the name as it is.
+pub fn write_whole_head(out: &mut Vec<u8>, head: &Head<'_>) {
+    write_head_with(out, head.name, head, head.unit);
+}
+
+fn write_head_with(out: &mut Vec<u8>, name: &str, head: &Head<'_>, unit: &str) {
     write_bytes(out, 1, name.as_bytes());
     if let Some(help) = head.help {
         write_bytes(out, 2, help.as_bytes());
     }
-    let (number, counted) = match head.metric_type.base() {
-        MetricType::Counter => (0, name.strip_suffix("_total")),
-        MetricType::Summary => (2, None),
-        MetricType::Untyped => (3, None),
-        MetricType::Histogram => (4, None),
-        MetricType::GaugeHistogram => (5, None),
-        MetricType::Gauge | MetricType::Info | MetricType::StateSet => (1, None),
+    let number = match head.metric_type.base() {
+        MetricType::Counter => 0,
+        MetricType::Summary => 2,
+        MetricType::Untyped => 3,
+        MetricType::Histogram => 4,
+        MetricType::GaugeHistogram => 5,
+        MetricType::Gauge | MetricType::Info | MetricType::StateSet => 1,
     };
     write_integer(out, 3, number);
-    if is_unit_of(counted.unwrap_or(&name), head.unit) {
-        write_bytes(out, 5, head.unit.as_bytes());
+    if !unit.is_empty() {
+        write_bytes(out, 5, unit.as_bytes());
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
-use std::io::{self, BufWriter, ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -35,7 +35,7 @@ impl WholeFile {
         let (target, before) = match fs::metadata(target) {
             Ok(found) if found.is_file() => {
                 // Behind a link, so that the link stays.
-                (fs::canonicalize(target)?, Some(found.permissions()))
+                (fs::canonicalize(target)?, Some(found))
             }
             Ok(_) => bail!("expected a file or a name that is free, found something else"),
             Err(error) if error.kind() == ErrorKind::NotFound => (target.to_owned(), None),
@@ -49,11 +49,17 @@ impl WholeFile {
         let begun = tempfile::Builder::new()
             .prefix(&prefix)
             .suffix(".part")
-            .permissions(before.clone().unwrap_or_else(|| Permissions::from_mode(MODE)))
+            .permissions(
+                before
+                    .as_ref()
+                    .map_or_else(|| Permissions::from_mode(MODE), fs::Metadata::permissions),
+            )
             .tempfile_in(folder(&target))?;
         if let Some(before) = before {
+            keep_owner(begun.as_file(), &before)
+                .context("keep its owner (write to another file, or run this as that user)")?;
             // The mask does not count for what was there.
-            begun.as_file().set_permissions(before)?;
+            begun.as_file().set_permissions(before.permissions())?;
         }
         Ok(Self {
             begun: BufWriter::new(begun),
@@ -86,6 +92,21 @@ impl Write for WholeFile {
     fn flush(&mut self) -> io::Result<()> {
         self.begun.flush()
     }
+}
+
+impl Seek for WholeFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.begun.seek(to)
+    }
+}
+
+/// Lets those read the file who could read the one before: the gateway that reads it may run as another user.
+fn keep_owner(new: &File, before: &fs::Metadata) -> io::Result<()> {
+    let own = new.metadata()?;
+    if (own.uid(), own.gid()) == (before.uid(), before.gid()) {
+        return Ok(());
+    }
+    fchown(new, Some(before.uid()), Some(before.gid()))
 }
 
 fn folder(target: &Path) -> &Path {
@@ -146,6 +167,22 @@ mod tests {
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_to_string(&target).unwrap(), "after");
         assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o626);
+    }
+
+    #[test]
+    fn the_owner_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("file");
+        fs::write(&target, "before").unwrap();
+        // Only root may give a file away.
+        let uid = if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&target, Some(65_534), None).unwrap();
+            65_534
+        } else {
+            fs::metadata(&target).unwrap().uid()
+        };
+        WholeFile::begin(&target).unwrap().finish().unwrap();
+        assert_eq!(fs::metadata(&target).unwrap().uid(), uid);
     }
 
     #[test]

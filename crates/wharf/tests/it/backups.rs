@@ -1,5 +1,7 @@
 //! An export and an import bring back all that was pushed: in every format, with every time.
 
+mod state_files;
+
 use std::path::PathBuf;
 
 use serde_json::{Value, json};

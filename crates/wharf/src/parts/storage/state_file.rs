@@ -11,7 +11,7 @@ use wharf_exposition::protobuf;
 use wharf_model::{Denied, Meter};
 use wharf_store::{PushError, Store};
 
-use crate::import;
+use crate::state_file;
 
 /// What stands before a message says its length in so many bytes at most.
 const MAX_LENGTH_BYTES: usize = 10;
@@ -26,7 +26,7 @@ pub(super) fn import(file: &Path, store: &Store, max_group_bytes: Option<u64>) -
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error).with_context(|| how_to_go_on(file)),
     };
-    let imported = import::read(&bytes).with_context(|| how_to_go_on(file))?;
+    let imported = state_file::read(&bytes).with_context(|| how_to_go_on(file))?;
     let mut left_out = imported.skipped.len() + imported.more_skipped;
     for skipped in &imported.skipped {
         tracing::warn!(file = %file.display(), what = %skipped, "left out of the import");
@@ -56,7 +56,7 @@ fn how_to_go_on(file: &Path) -> String {
     )
 }
 
-fn import_group(group: &import::ImportedGroup<'_>, store: &Store, memory: &Meter<'_>) -> anyhow::Result<()> {
+fn import_group(group: &state_file::Group<'_>, store: &Store, memory: &Meter<'_>) -> anyhow::Result<()> {
     let body = body_of(group, memory).map_err(too_large)?;
     let exposition = protobuf::decode_within(&body, memory).map_err(|error| match error.denied() {
         Some(denied) => too_large(denied),
@@ -84,7 +84,7 @@ fn too_large(denied: Denied) -> anyhow::Error {
 }
 
 /// The families as a push would have them.
-fn body_of(group: &import::ImportedGroup<'_>, memory: &Meter<'_>) -> Result<Vec<u8>, Denied> {
+fn body_of(group: &state_file::Group<'_>, memory: &Meter<'_>) -> Result<Vec<u8>, Denied> {
     let mut body = Vec::new();
     for family in &group.families {
         memory.reserve(&mut body, MAX_LENGTH_BYTES + family.message.len())?;

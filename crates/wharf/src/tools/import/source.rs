@@ -13,13 +13,10 @@ use wharf_model::Value;
 use wharf_model::name::NameRule;
 use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME};
 
-use crate::import::{self, ImportedGroup};
+use crate::state_file::{self, Group};
 use crate::tools::backup::{self, Told};
 use crate::tools::contents;
 use crate::tools::output::clean;
-
-/// A larger state file is refused.
-const MAX_STATE_BYTES: u64 = 4 << 30;
 
 /// A group or family that cannot be carried over, and why.
 type LeftOut = (String, String);
@@ -69,13 +66,14 @@ impl Source {
         }
         let mut bytes = Vec::new();
         reader
-            .take(MAX_STATE_BYTES + 1)
+            .take(state_file::MAX_BYTES + 1)
             .read_to_end(&mut bytes)
             .with_context(context)?;
-        if bytes.len() as u64 > MAX_STATE_BYTES {
+        if bytes.len() as u64 > state_file::MAX_BYTES {
             bail!(
-                "read {}: expected at most {MAX_STATE_BYTES} bytes, found more",
-                clean(typed)
+                "read {}: expected at most {} bytes, found more",
+                clean(typed),
+                state_file::MAX_BYTES
             );
         }
         Ok(Self::StateFile(bytes))
@@ -96,7 +94,7 @@ impl Source {
                 each(group.map_err(|error| ("a group".to_owned(), format!("{error:#}"))))
             }),
             Self::StateFile(bytes) => {
-                let imported = import::read(&bytes)?;
+                let imported = state_file::read(&bytes)?;
                 for skipped in imported.skipped {
                     let what = match &skipped.family {
                         Some(family) => format!("family {family} of group {}", skipped.group),
@@ -136,7 +134,7 @@ fn check(line: &Line) -> Result<(), LineError> {
     line.exposition(NameRule::Utf8).map(drop)
 }
 
-fn from_state(group: &ImportedGroup<'_>) -> anyhow::Result<Line> {
+fn from_state(group: &Group<'_>) -> anyhow::Result<Line> {
     let mut body = Vec::new();
     for family in &group.families {
         protobuf::write_length(&mut body, family.message.len());

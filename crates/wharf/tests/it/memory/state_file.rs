@@ -188,3 +188,21 @@ fn the_tool_names_groups_of_a_state_file_that_a_push_may_not_have() {
     }
     assert_eq!(groups_of(&target), "1", "{said}");
 }
+
+#[test]
+fn the_tool_writes_a_state_file_in_the_memory_of_its_groups_one_by_one() {
+    let peak = |groups| {
+        let (folder, file) = state_file(&ordinary(groups));
+        let source = loaded(importing(&file));
+        assert_eq!(groups_of(&source), groups.to_string());
+        let out = folder.path().join("out").display().to_string();
+        let url = format!("--gateway=http://{}", source.address());
+        let peak = peak_of_tool(&["export", "-o", "state", "--out", &out, &url]);
+        (peak, std::fs::metadata(out).unwrap().len())
+    };
+    let ((few, _), (many, length)) = (peak(10), peak(2_000));
+    let more = many.saturating_sub(few);
+    eprintln!("a file of {length} bytes took {more}");
+    assert!(length > 3 * MIB, "{length}");
+    assert!(more < MIB, "{more} for a file of {length}");
+}

@@ -1,4 +1,4 @@
-//! The state file of the real Pushgateway: what `--persistence.file` names when a user changes over to Wharf.
+//! The state file of the real Pushgateway: what `--persistence.file` names when a user changes over to Wharf, or back.
 //!
 //! The file is one value in Go's gob coding, and has kept this shape since version 0.10.0:
 //!
@@ -13,6 +13,8 @@
 //! The names of the fields are what counts. Fields that a future version may add are passed over, missing ones
 //! are empty, and the names and numbers of the types are up to the writer.
 //!
+//! [`read`] takes a file as a whole, [`Writer`] makes one group by group; both share the names and numbers of this file.
+//!
 //! A file that cannot be read to its end is refused as a whole. A group or family which is readable but which
 //! Wharf cannot hold is left out and listed, since a file that the real Pushgateway could live with must not
 //! keep Wharf from starting.
@@ -23,6 +25,7 @@ mod error;
 mod gob;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
@@ -32,17 +35,30 @@ use wharf_model::GroupingKey;
 use wharf_settings::Quoted;
 use wharf_store::UnixNanos;
 
-pub use self::error::ImportError;
+pub use self::error::StateFileError;
 use self::gob::{TypeId, Values};
+pub use self::write::Writer;
+
+/// A larger file is neither read by the tools nor written. Go takes twice as much.
+pub const MAX_BYTES: u64 = 4 << 30;
+
+/// The fields of the structs.
+const LABELS: &str = "Labels";
+const METRICS: &str = "Metrics";
+const TIMESTAMP: &str = "Timestamp";
+const FAMILY: &str = "GobbableMetricFamily";
+
+/// Go counts seconds from the year 1.
+const YEAR_1_TO_1970_SECONDS: i64 = 62_135_596_800;
 
 /// How many of the groups and families that are left out are listed. A family of three bytes is listed in some hundred.
 const MAX_SKIPPED: usize = 1_000;
 
 /// What a state file held.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Imported<'b> {
+pub struct StateFile<'b> {
     /// The groups, sorted by key.
-    pub groups: Vec<ImportedGroup<'b>>,
+    pub groups: Vec<Group<'b>>,
     /// The first thousand of what Wharf cannot hold.
     pub skipped: Vec<Skipped>,
     /// How many more there are.
@@ -51,16 +67,16 @@ pub struct Imported<'b> {
 
 /// One group of a state file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImportedGroup<'b> {
+pub struct Group<'b> {
     /// The labels of the group.
     pub key: GroupingKey,
     /// The families, sorted by name, `push_time_seconds` and `push_failure_time_seconds` among them.
-    pub families: Vec<ImportedFamily<'b>>,
+    pub families: Vec<Family<'b>>,
 }
 
 /// One metric family of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImportedFamily<'b> {
+pub struct Family<'b> {
     /// The name under which the group held the family.
     pub name: &'b str,
     /// When it was pushed. Times before 1970 are brought to 1970, those beyond the range of the type to its end.
@@ -94,12 +110,12 @@ impl fmt::Display for Skipped {
 /// Bytes behind the state are ignored, as the real one does.
 ///
 /// # Errors
-/// [`ImportError`] if the bytes are cut short, are no gob stream, or are one of something else. Whether the
+/// [`StateFileError`] if the bytes are cut short, are no gob stream, or are one of something else. Whether the
 /// metric families can be decoded is not looked at.
-pub fn read(bytes: &[u8]) -> Result<Imported<'_>, ImportError> {
+pub fn read(bytes: &[u8]) -> Result<StateFile<'_>, StateFileError> {
     // `touch`, a mount or a power cut makes such a file, and the Pushgateway starts with it.
     if bytes.is_empty() {
-        return Ok(Imported::default());
+        return Ok(StateFile::default());
     }
     let stream = gob::open(bytes)?;
     let mut values = stream.values();
@@ -127,10 +143,8 @@ pub fn read(bytes: &[u8]) -> Result<Imported<'_>, ImportError> {
         });
     }
     values.finish()?;
-    let groups = kept
-        .into_iter()
-        .map(|(key, families)| ImportedGroup { key, families });
-    Ok(Imported {
+    let groups = kept.into_iter().map(|(key, families)| Group { key, families });
+    Ok(StateFile {
         groups: groups.collect(),
         skipped: skipped.listed,
         more_skipped: skipped.more,
@@ -171,12 +185,12 @@ struct RawFamily<'b> {
 }
 
 impl<'b> RawGroup<'b> {
-    fn read(values: &mut Values<'_, 'b>, id: TypeId) -> Result<Self, ImportError> {
+    fn read(values: &mut Values<'_, 'b>, id: TypeId) -> Result<Self, StateFileError> {
         let mut group = Self::default();
         let mut fields = values.structure(id, "a group")?;
         while let Some(field) = fields.next(values)? {
-            match field.name {
-                b"Labels" => {
+            match str::from_utf8(field.name) {
+                Ok(LABELS) => {
                     let labels = values.string_map(field.id, "a map of grouping labels")?;
                     for _ in 0..labels.count {
                         let name = values.string("a label name")?;
@@ -184,7 +198,7 @@ impl<'b> RawGroup<'b> {
                         group.labels.insert(name, value);
                     }
                 }
-                b"Metrics" => {
+                Ok(METRICS) => {
                     let families = values.string_map(field.id, "a map of metric families")?;
                     for _ in 0..families.count {
                         let name = values.string("the name of a metric family")?;
@@ -209,13 +223,13 @@ impl<'b> RawGroup<'b> {
     }
 
     /// The families that Wharf can hold; the others are added to `skipped`.
-    fn families(&self, skipped: &mut LeftOut) -> Vec<ImportedFamily<'b>> {
+    fn families(&self, skipped: &mut LeftOut) -> Vec<Family<'b>> {
         let group = LazyCell::new(|| self.shown());
         let mut kept = Vec::with_capacity(self.families.len());
         for (name, family) in &self.families {
             let reason = match (str::from_utf8(name), family.message) {
                 (Ok(name), Some(message)) => {
-                    kept.push(ImportedFamily {
+                    kept.push(Family {
                         name,
                         pushed_at: family.pushed_at,
                         message,
@@ -251,20 +265,20 @@ impl<'b> RawGroup<'b> {
 }
 
 impl<'b> RawFamily<'b> {
-    fn read(values: &mut Values<'_, 'b>, id: TypeId) -> Result<Self, ImportError> {
+    fn read(values: &mut Values<'_, 'b>, id: TypeId) -> Result<Self, StateFileError> {
         let mut family = Self::default();
         let mut fields = values.structure(id, "a metric family with its time")?;
         while let Some(field) = fields.next(values)? {
-            match field.name {
-                b"Timestamp" => {
+            match str::from_utf8(field.name) {
+                Ok(TIMESTAMP) => {
                     let offset = values.offset();
                     let payload = values.opaque(field.id, "the time of a push")?;
                     family.pushed_at = unix_nanos(payload).ok_or_else(|| {
                         let found = format!("`{}`", escaped(payload));
-                        ImportError::new(offset, "a time of version 1 or 2", found)
+                        StateFileError::new(offset, "a time of version 1 or 2", found)
                     })?;
                 }
-                b"GobbableMetricFamily" => {
+                Ok(FAMILY) => {
                     family.message = Some(values.opaque(field.id, "a metric family")?);
                 }
                 _ => values.skip(field.id)?,
@@ -277,14 +291,13 @@ impl<'b> RawFamily<'b> {
 /// Reads a time as Go writes it: version, seconds since the year 1, nanoseconds, and an offset of the zone, which
 /// does not change the instant. The offset is in minutes in version 1, in minutes and seconds in version 2.
 fn unix_nanos(payload: &[u8]) -> Option<UnixNanos> {
-    const YEAR_1_TO_1970_SECONDS: i128 = 62_135_596_800;
     let (version, rest) = payload.split_first()?;
     let (seconds, rest) = rest.split_first_chunk()?;
     let (nanos, zone) = rest.split_first_chunk()?;
     if !matches!((version, zone.len()), (1, 2) | (2, 3)) {
         return None;
     }
-    let seconds = i128::from(i64::from_be_bytes(*seconds)) - YEAR_1_TO_1970_SECONDS;
+    let seconds = i128::from(i64::from_be_bytes(*seconds)) - i128::from(YEAR_1_TO_1970_SECONDS);
     let nanos = seconds * 1_000_000_000 + i128::from(u32::from_be_bytes(*nanos));
     let clamped = nanos.clamp(0, i128::from(i64::MAX));
     i64::try_from(clamped).ok().map(UnixNanos)

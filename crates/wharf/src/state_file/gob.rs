@@ -21,12 +21,13 @@
 
 #[cfg(test)]
 mod tests;
+pub(super) mod write;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::error::ImportError;
+use super::error::StateFileError;
 
 /// How deep a value that is passed over may be nested. Types can refer to themselves, so that the definitions
 /// alone set no bound.
@@ -62,7 +63,12 @@ pub(super) struct Field<'b> {
     pub(super) id: TypeId,
 }
 
-const STRING: TypeId = TypeId(6);
+pub(super) const STRING: TypeId = TypeId(6);
+
+/// The kinds of definitions that a state file needs: which field of a definition there is.
+const STRUCT: u64 = 2;
+const MAP: u64 = 3;
+const CODES_ITSELF: u64 = 4;
 
 /// The types that every stream knows.
 fn predefined(id: TypeId) -> Option<&'static Type<'static>> {
@@ -101,7 +107,7 @@ pub(super) struct Stream<'b> {
 }
 
 /// Reads the definitions up to the first value.
-pub(super) fn open(bytes: &[u8]) -> Result<Stream<'_>, ImportError> {
+pub(super) fn open(bytes: &[u8]) -> Result<Stream<'_>, StateFileError> {
     let mut rest = Cursor {
         rest: bytes,
         end: bytes.len(),
@@ -117,7 +123,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Stream<'_>, ImportError> {
         if id < 0 {
             let id = TypeId(id.saturating_neg());
             let Entry::Vacant(place) = types.entry(id) else {
-                return Err(ImportError::new(
+                return Err(StateFileError::new(
                     offset,
                     "each type to be defined once",
                     format!("type {} again", id.0),
@@ -136,7 +142,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Stream<'_>, ImportError> {
             let offset = stream.value.offset();
             match stream.value.unsigned("a zero byte")? {
                 0 => {}
-                other => return Err(ImportError::new(offset, "a zero byte", other.to_string())),
+                other => return Err(StateFileError::new(offset, "a zero byte", other.to_string())),
             }
         }
         return Ok(stream);
@@ -157,10 +163,10 @@ impl<'b> Stream<'b> {
         }
     }
 
-    fn get(&self, id: TypeId, offset: usize) -> Result<&Type<'b>, ImportError> {
+    fn get(&self, id: TypeId, offset: usize) -> Result<&Type<'b>, StateFileError> {
         predefined(id)
             .or_else(|| self.types.get(&id))
-            .ok_or_else(|| ImportError::new(offset, "a type that is defined", format!("type {}", id.0)))
+            .ok_or_else(|| StateFileError::new(offset, "a type that is defined", format!("type {}", id.0)))
     }
 }
 
@@ -192,7 +198,7 @@ impl<'s, 'b> Values<'s, 'b> {
     }
 
     /// Reads the beginning of a map.
-    pub(super) fn string_map(&mut self, id: TypeId, what: &'static str) -> Result<StringMap, ImportError> {
+    pub(super) fn string_map(&mut self, id: TypeId, what: &'static str) -> Result<StringMap, StateFileError> {
         match self.get(id)? {
             Type::Map { key: STRING, element } => Ok(StringMap {
                 count: self.cursor.unsigned(what)?,
@@ -208,7 +214,7 @@ impl<'s, 'b> Values<'s, 'b> {
         &mut self,
         id: TypeId,
         what: &'static str,
-    ) -> Result<Fields<'s, 'b>, ImportError> {
+    ) -> Result<Fields<'s, 'b>, StateFileError> {
         match self.get(id)? {
             Type::Struct(fields) => Ok(Fields {
                 fields,
@@ -219,7 +225,7 @@ impl<'s, 'b> Values<'s, 'b> {
     }
 
     /// Reads a value that codes itself.
-    pub(super) fn opaque(&mut self, id: TypeId, what: &'static str) -> Result<&'b [u8], ImportError> {
+    pub(super) fn opaque(&mut self, id: TypeId, what: &'static str) -> Result<&'b [u8], StateFileError> {
         match self.get(id)? {
             Type::Opaque => Ok(self.cursor.chunk(what)?.rest),
             other => Err(self.cursor.error(what, other.describe())),
@@ -227,12 +233,12 @@ impl<'s, 'b> Values<'s, 'b> {
     }
 
     /// Reads a string, which need not be UTF-8.
-    pub(super) fn string(&mut self, what: &'static str) -> Result<&'b [u8], ImportError> {
+    pub(super) fn string(&mut self, what: &'static str) -> Result<&'b [u8], StateFileError> {
         Ok(self.cursor.chunk(what)?.rest)
     }
 
     /// Reads a value that has to be a string.
-    pub(super) fn string_of(&mut self, id: TypeId, what: &'static str) -> Result<&'b [u8], ImportError> {
+    pub(super) fn string_of(&mut self, id: TypeId, what: &'static str) -> Result<&'b [u8], StateFileError> {
         match self.get(id)? {
             Type::String => self.string(what),
             other => Err(self.cursor.error(what, other.describe())),
@@ -240,11 +246,11 @@ impl<'s, 'b> Values<'s, 'b> {
     }
 
     /// Passes over a value of any type except an interface value, whose type is defined within the value.
-    pub(super) fn skip(&mut self, id: TypeId) -> Result<(), ImportError> {
+    pub(super) fn skip(&mut self, id: TypeId) -> Result<(), StateFileError> {
         self.skip_nested(id, 0)
     }
 
-    fn skip_nested(&mut self, id: TypeId, depth: usize) -> Result<(), ImportError> {
+    fn skip_nested(&mut self, id: TypeId, depth: usize) -> Result<(), StateFileError> {
         const WHAT: &str = "a value";
         if depth == MAX_DEPTH {
             let expected = format!("values nested to at most {MAX_DEPTH} levels");
@@ -292,18 +298,18 @@ impl<'s, 'b> Values<'s, 'b> {
     }
 
     /// Checks that nothing of the value is left.
-    pub(super) fn finish(self) -> Result<(), ImportError> {
+    pub(super) fn finish(self) -> Result<(), StateFileError> {
         self.cursor.finish("the groups")
     }
 
-    fn get(&self, id: TypeId) -> Result<&'s Type<'b>, ImportError> {
+    fn get(&self, id: TypeId) -> Result<&'s Type<'b>, StateFileError> {
         self.stream.get(id, self.cursor.offset())
     }
 }
 
 impl<'b> Fields<'_, 'b> {
     /// Moves on to the next field that the struct has a value for.
-    pub(super) fn next(&mut self, values: &mut Values<'_, 'b>) -> Result<Option<Field<'b>>, ImportError> {
+    pub(super) fn next(&mut self, values: &mut Values<'_, 'b>) -> Result<Option<Field<'b>>, StateFileError> {
         let offset = values.offset();
         let Some(index) = self.walk.next(&mut values.cursor)? else {
             return Ok(None);
@@ -313,7 +319,7 @@ impl<'b> Fields<'_, 'b> {
             .and_then(|index| self.fields.get(index));
         field.copied().map(Some).ok_or_else(|| {
             let expected = format!("a struct of {} fields", self.fields.len());
-            ImportError::new(offset, expected, format!("field {index}"))
+            StateFileError::new(offset, expected, format!("field {index}"))
         })
     }
 }
@@ -325,7 +331,7 @@ struct FieldWalk {
 }
 
 impl FieldWalk {
-    fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<u64>, ImportError> {
+    fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<u64>, StateFileError> {
         let step = cursor.unsigned("a field or the end of a struct")?;
         let Some(gap) = step.checked_sub(1) else {
             return Ok(None);
@@ -352,11 +358,11 @@ impl<'b> Cursor<'b> {
         &self,
         expected: impl Into<Cow<'static, str>>,
         found: impl Into<Cow<'static, str>>,
-    ) -> ImportError {
-        ImportError::new(self.offset(), expected, found)
+    ) -> StateFileError {
+        StateFileError::new(self.offset(), expected, found)
     }
 
-    fn finish(&self, what: &str) -> Result<(), ImportError> {
+    fn finish(&self, what: &str) -> Result<(), StateFileError> {
         if self.rest.is_empty() {
             return Ok(());
         }
@@ -364,7 +370,7 @@ impl<'b> Cursor<'b> {
         Err(self.error(format!("the end of {what}"), found))
     }
 
-    fn unsigned(&mut self, what: &'static str) -> Result<u64, ImportError> {
+    fn unsigned(&mut self, what: &'static str) -> Result<u64, StateFileError> {
         let Some((&first, rest)) = self.rest.split_first() else {
             return Err(self.error(what, "the end of the message"));
         };
@@ -385,18 +391,18 @@ impl<'b> Cursor<'b> {
         Ok(digits.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
     }
 
-    fn signed(&mut self, what: &'static str) -> Result<i64, ImportError> {
+    fn signed(&mut self, what: &'static str) -> Result<i64, StateFileError> {
         let coded = self.unsigned(what)?;
         let value = (coded >> 1).cast_signed();
         Ok(if coded & 1 == 0 { value } else { !value })
     }
 
-    fn type_id(&mut self) -> Result<TypeId, ImportError> {
+    fn type_id(&mut self) -> Result<TypeId, StateFileError> {
         self.signed("the number of a type").map(TypeId)
     }
 
     /// Reads a length and the bytes behind it.
-    fn chunk(&mut self, what: &'static str) -> Result<Self, ImportError> {
+    fn chunk(&mut self, what: &'static str) -> Result<Self, StateFileError> {
         let before = *self;
         let length = self.unsigned(what)?;
         let split = usize::try_from(length)
@@ -413,7 +419,7 @@ impl<'b> Cursor<'b> {
         })
     }
 
-    fn definition(&mut self) -> Result<Type<'b>, ImportError> {
+    fn definition(&mut self) -> Result<Type<'b>, StateFileError> {
         const WHAT: &str = "the definition of a type";
         let before = *self;
         let mut defined = None;
@@ -424,12 +430,12 @@ impl<'b> Cursor<'b> {
                     let (element, _) = self.definition_of_ids()?;
                     Type::List(element)
                 }
-                2 => Type::Struct(self.definition_of_struct()?),
-                3 => {
+                STRUCT => Type::Struct(self.definition_of_struct()?),
+                MAP => {
                     let (key, element) = self.definition_of_ids()?;
                     Type::Map { key, element }
                 }
-                4..=6 => {
+                CODES_ITSELF..=6 => {
                     self.definition_of_ids()?;
                     Type::Opaque
                 }
@@ -441,7 +447,7 @@ impl<'b> Cursor<'b> {
 
     /// Reads the definition of an array, list, map, or type that codes itself: the common part and up to two
     /// numbers. Missing ones are 0, which is no type.
-    fn definition_of_ids(&mut self) -> Result<(TypeId, TypeId), ImportError> {
+    fn definition_of_ids(&mut self) -> Result<(TypeId, TypeId), StateFileError> {
         let (mut first, mut second) = (TypeId(0), TypeId(0));
         let mut walk = FieldWalk::default();
         while let Some(part) = walk.next(self)? {
@@ -457,7 +463,7 @@ impl<'b> Cursor<'b> {
         Ok((first, second))
     }
 
-    fn definition_of_struct(&mut self) -> Result<Vec<Field<'b>>, ImportError> {
+    fn definition_of_struct(&mut self) -> Result<Vec<Field<'b>>, StateFileError> {
         let mut fields = Vec::new();
         let mut walk = FieldWalk::default();
         while let Some(part) = walk.next(self)? {
@@ -477,7 +483,7 @@ impl<'b> Cursor<'b> {
     }
 
     /// Reads a name and the number of a type: a field of a struct, and also the common part of definitions.
-    fn name_and_id(&mut self) -> Result<Field<'b>, ImportError> {
+    fn name_and_id(&mut self) -> Result<Field<'b>, StateFileError> {
         let mut field = Field {
             name: &[],
             id: TypeId(0),
@@ -493,7 +499,7 @@ impl<'b> Cursor<'b> {
         Ok(field)
     }
 
-    fn unknown_part(&self, part: u64) -> ImportError {
+    fn unknown_part(&self, part: u64) -> StateFileError {
         self.error("a part of a type's definition", format!("part {part}"))
     }
 }

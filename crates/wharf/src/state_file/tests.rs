@@ -1,9 +1,11 @@
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{self, Cursor, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use expect_test::{Expect, expect, expect_file};
 use jiff::Timestamp;
+use proptest::prelude::*;
 use serde_json::Value;
 use wharf_testkit::gob::{Gob, NOON};
 use wharf_testkit::http::{Request, get, post};
@@ -137,7 +139,7 @@ fn fixture(name: &str) -> PathBuf {
     crate_folder.join("tests/fixtures/pushgateway-state").join(name)
 }
 
-fn dump(imported: &Imported<'_>) -> String {
+fn dump(imported: &StateFile<'_>) -> String {
     let mut text = String::new();
     for group in &imported.groups {
         writeln!(text, "{}", group.key).unwrap();
@@ -152,7 +154,7 @@ fn dump(imported: &Imported<'_>) -> String {
     text
 }
 
-fn time(family: &ImportedFamily<'_>) -> Timestamp {
+fn time(family: &Family<'_>) -> Timestamp {
     Timestamp::from_nanosecond(family.pushed_at.0.into()).unwrap()
 }
 
@@ -307,7 +309,7 @@ fn missing_parts_are_empty() {
 
 #[test]
 fn a_state_without_groups_is_read() {
-    assert_eq!(read(&Gob::stream(&Gob::value(0))), Ok(Imported::default()));
+    assert_eq!(read(&Gob::stream(&Gob::value(0))), Ok(StateFile::default()));
 }
 
 #[test]
@@ -373,7 +375,7 @@ fn times_are_read_in_both_versions_and_kept_in_range() {
 
 #[test]
 fn an_empty_file_has_no_groups() {
-    assert_eq!(read(b""), Ok(Imported::default()));
+    assert_eq!(read(b""), Ok(StateFile::default()));
 }
 
 #[test]
@@ -501,5 +503,158 @@ fn no_other_byte_in_the_shortest_stream_causes_a_panic() {
             check_damaged(&bytes);
         }
         bytes[index] = whole[index];
+    }
+}
+
+// ---- writing -----------------------------------------------------------------------------------------------
+
+fn written(groups: &[Group<'_>]) -> Vec<u8> {
+    let mut writer = Writer::new(Cursor::new(Vec::new())).unwrap();
+    for group in groups {
+        writer.group(group).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+fn group<'b>(labels: &[(&str, &str)], families: Vec<Family<'b>>) -> Group<'b> {
+    Group {
+        key: GroupingKey::new(labels.iter().copied()).unwrap(),
+        families,
+    }
+}
+
+#[test]
+fn what_is_written_is_the_stream_of_the_contract() {
+    let family = Family {
+        name: "m",
+        pushed_at: UnixNanos(1_767_268_800_000_000_007),
+        message: b"message",
+    };
+    let ours = written(&[group(&[("job", "a"), ("x", "")], vec![family])]);
+    // Lengths and counts that are known late have all nine bytes.
+    let value = Gob::default().signed(65).unsigned(0);
+    let entry = Gob::default()
+        .bytes(b"job\xffa\xffx\xff")
+        .unsigned(1)
+        .unsigned(2)
+        .bytes("job")
+        .bytes("a")
+        .bytes("x")
+        .bytes("")
+        .unsigned(1)
+        .unsigned(1)
+        .append(&Gob::family("m", NOON, "message"))
+        .unsigned(0);
+    let count = b"\xf8\0\0\0\0\0\0\0\x01";
+    let length = value.as_bytes().len() + count.len() + entry.as_bytes().len();
+    let definitions = Gob::with_definitions();
+    let expected = [
+        definitions.as_bytes(),
+        b"\xf8",
+        &u64::try_from(length).unwrap().to_be_bytes(),
+        value.as_bytes(),
+        count,
+        entry.as_bytes(),
+    ];
+    assert_eq!(
+        ours.escape_ascii().to_string(),
+        expected.concat().escape_ascii().to_string()
+    );
+}
+
+#[test]
+fn a_file_of_the_real_pushgateway_is_the_same_once_it_is_written_again() {
+    let read_once = read(REAL).unwrap();
+    let again = written(&read_once.groups);
+    assert_eq!(read(&again).unwrap().groups, read_once.groups);
+}
+
+#[test]
+fn a_file_may_begin_behind_something_else_and_have_no_groups() {
+    let mut out = Cursor::new(b"before".to_vec());
+    out.set_position(6);
+    let mut bytes = Writer::new(out).unwrap().finish().unwrap().into_inner();
+    assert_eq!(bytes.drain(..6).as_slice(), b"before");
+    assert_eq!(read(&bytes), Ok(StateFile::default()));
+}
+
+/// Takes everything, and keeps nothing.
+struct Nowhere(u64);
+
+impl Write for Nowhere {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += u64::try_from(bytes.len()).unwrap();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Nowhere {
+    fn seek(&mut self, _to: SeekFrom) -> io::Result<u64> {
+        Ok(self.0)
+    }
+}
+
+#[test]
+fn no_more_is_written_than_is_read() {
+    let message = vec![0; 64 << 20];
+    let names: Vec<String> = (0..32).map(|number| format!("m{number:02}")).collect();
+    let families = names.iter().map(|name| Family {
+        name,
+        pushed_at: UnixNanos(0),
+        message: &message,
+    });
+    let half = group(&[("job", "a")], families.collect());
+    let mut writer = Writer::new(Nowhere(0)).unwrap();
+    writer.group(&half).unwrap();
+    let error = writer.group(&half).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "expected a state file of at most 4294967296 bytes, found more groups"
+    );
+}
+
+/// Text that is often empty or beyond ASCII.
+fn texts() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z]{0,3}", ".{0,40}", "[a-z]{127,130}", Just(String::new())]
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(
+        groups in prop::collection::btree_map(
+            prop::collection::btree_map("[a-z.é ]{1,6}", texts(), 0..4),
+            prop::collection::btree_map(
+                texts(),
+                (0..i64::MAX, prop::collection::vec(any::<u8>(), 0..300)),
+                0..5,
+            ),
+            0..6,
+        )
+    ) {
+        let groups: Vec<_> = groups
+            .iter()
+            .map(|(labels, families)| {
+                let labels = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                let labels = labels.filter(|(name, _)| *name != "job").chain([("job", "j")]);
+                let families = families.iter().map(|(name, (at, message))| Family {
+                    name,
+                    pushed_at: UnixNanos(*at),
+                    message,
+                });
+                Group {
+                    key: GroupingKey::new(labels).unwrap(),
+                    families: families.collect(),
+                }
+            })
+            .collect();
+        let mut sorted = groups.clone();
+        sorted.sort_by(|a, b| a.key.cmp(&b.key));
+        sorted.dedup_by(|a, b| a.key == b.key);
+        let bytes = written(&sorted);
+        prop_assert_eq!(read(&bytes).unwrap().groups, sorted);
     }
 }

@@ -6,13 +6,13 @@ use std::fmt;
 
 /// The bytes are not a state file of the Pushgateway, or a damaged one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImportError {
+pub struct StateFileError {
     offset: usize,
     expected: Cow<'static, str>,
     found: Cow<'static, str>,
 }
 
-impl ImportError {
+impl StateFileError {
     pub(super) fn new(
         offset: usize,
         expected: impl Into<Cow<'static, str>>,
@@ -31,7 +31,7 @@ impl ImportError {
     }
 }
 
-impl fmt::Display for ImportError {
+impl fmt::Display for StateFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             offset,
@@ -46,4 +46,4 @@ impl fmt::Display for ImportError {
     }
 }
 
-impl Error for ImportError {}
+impl Error for StateFileError {}

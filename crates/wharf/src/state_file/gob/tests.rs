@@ -26,6 +26,29 @@ fn integers_are_read_in_every_width() {
 }
 
 #[test]
+fn integers_are_written_in_as_few_bytes_as_there_are_and_read_again() {
+    let mut values = vec![0, 127, 128, 255, 256, u64::MAX];
+    values.extend((0..64).flat_map(|bit| [1 << bit, (1 << bit) - 1]));
+    for value in values {
+        let mut bytes = Vec::new();
+        write::unsigned(&mut bytes, value).unwrap();
+        let digits = value.to_be_bytes().iter().skip_while(|byte| **byte == 0).count();
+        let expected = if value < 128 { 1 } else { digits + 1 };
+        assert_eq!(bytes.len(), expected, "{value}");
+        for bytes in [&bytes[..], &write::wide(value)] {
+            let mut cursor = cursor(bytes);
+            assert_eq!(cursor.unsigned("a number"), Ok(value));
+            assert_eq!(cursor.finish("it"), Ok(()));
+        }
+    }
+    for id in [0, 1, -1, 65, i64::MAX, i64::MIN] {
+        let mut bytes = Vec::new();
+        write::type_id(&mut bytes, TypeId(id)).unwrap();
+        assert_eq!(cursor(&bytes).signed("a number"), Ok(id));
+    }
+}
+
+#[test]
 fn integers_have_at_most_eight_bytes_and_all_of_them() {
     for bytes in [
         &[][..],
@@ -62,7 +85,7 @@ fn nested(depth: usize) -> Vec<u8> {
     stream
 }
 
-fn skip(bytes: &[u8]) -> Result<(), ImportError> {
+fn skip(bytes: &[u8]) -> Result<(), StateFileError> {
     let stream = open(bytes)?;
     let mut values = stream.values();
     values.skip(stream.root())?;
