@@ -6,7 +6,6 @@ mod activity;
 mod advice;
 mod ahead;
 mod audit;
-pub mod background;
 mod body;
 mod client;
 mod conflict;

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use wharf_model::{Effort, Stopped};
 
-use crate::background;
 use crate::client::Client;
 use crate::gateway::Gateway;
 use crate::places::Permit;
@@ -92,7 +91,7 @@ impl Work {
         };
         let effort = gateway.effort();
         let waiting = Waiting::new(&effort);
-        let mut job = background::spawn(move || {
+        let mut job = tokio::task::spawn_blocking(move || {
             // It may have had to wait for a thread.
             let begun = effort.look().map_err(Refusal::from);
             let done = begun.and_then(|()| work(&effort, place));

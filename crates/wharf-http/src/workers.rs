@@ -1,6 +1,6 @@
 //! Work that blocks, on threads beside those that serve connections.
 
-use wharf_gateway::{Permit, Refusal, Work, background};
+use wharf_gateway::{Permit, Refusal, Work};
 use wharf_model::Effort;
 
 /// Does work on a thread that may block. It is for what costs the same whatever is stored and asked for; all else has a place.
@@ -10,7 +10,7 @@ use wharf_model::Effort;
 pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let done = background::spawn(work).await;
+    let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err(Refusal::internal()))
 }
 

@@ -101,7 +101,7 @@ impl AccessSource for WebConfig {
         if let Ok(mut watch) = self.watch.try_lock()
             && Instant::now() >= watch.next_look
         {
-            self.look(&mut watch);
+            tokio::task::block_in_place(|| self.look(&mut watch));
             watch.next_look = Instant::now() + LOOK_EVERY;
         }
         self.state().access.clone()

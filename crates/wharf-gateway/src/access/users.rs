@@ -19,7 +19,6 @@ use tokio::sync::watch;
 use crate::access::claim::{Claim, Claims, Credentials};
 use crate::access::hash::PasswordHash;
 use crate::access::randomness::NoRandomness;
-use crate::background;
 use crate::client::{Client, Remote};
 use crate::lock::lock;
 use crate::places::Places;
@@ -259,7 +258,7 @@ impl Users {
         let Some(hash) = own.or_else(|| self.stand_in(&name)).cloned() else {
             return false;
         };
-        let matches = background::spawn(move || hash.matches(&password));
+        let matches = tokio::task::spawn_blocking(move || hash.matches(&password));
         let matches = matches.await.unwrap_or(false);
         match user {
             Some(user) if matches && own.is_some() => {

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::audit::{Action, ActionKind, Audit, Saved};
-use crate::background;
 use crate::gateway::Gateway;
 
 impl Gateway {
@@ -64,7 +63,7 @@ impl Gateway {
         self.book(action);
         let gateway = Arc::clone(self);
         // If it panics, the next turn writes it.
-        let _saved = background::spawn(move || gateway.save_audit()).await;
+        let _saved = tokio::task::spawn_blocking(move || gateway.save_audit()).await;
     }
 
     /// Reads the audit list of a folder, in which it is kept from now on. To be called once the folder is ours. Blocks.

@@ -13,7 +13,6 @@ use wharf_store::{Author, Commit, PushError, Receipt, Store, UnixNanos};
 use crate::access::caller::Caller;
 use crate::access::right::{Right, Scope};
 use crate::audit::{Action, ActionKind, Actor, why};
-use crate::background;
 use crate::gateway::Gateway;
 use crate::places::Permit;
 use crate::refusal::Refusal;
@@ -168,7 +167,7 @@ impl Gateway {
         let (deleted, commit, undo) = match place {
             Some(place) => {
                 let (store, key) = (Arc::clone(&self.store), key.clone());
-                let deleting = background::spawn(move || {
+                let deleting = tokio::task::spawn_blocking(move || {
                     let _place = place;
                     delete(&store, &key)
                 });
@@ -255,7 +254,7 @@ impl Gateway {
     async fn wipe_now(&self, author: Author) -> Result<(u64, Option<Receipt>), Refusal> {
         // It shows at once, and what was there is freed by this thread.
         let store = Arc::clone(&self.store);
-        let wiped = background::spawn(move || store.remove_all(&author));
+        let wiped = tokio::task::spawn_blocking(move || store.remove_all(&author));
         let (groups, commit, undo) = wiped.await.map_err(|_panicked| Refusal::internal())??;
         commit.wait().await?;
         let groups = groups as u64;

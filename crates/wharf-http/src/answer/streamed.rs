@@ -18,7 +18,6 @@ use std::task::{Context, Poll, Waker};
 use bytes::Buf as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wharf_gateway::Refusal;
-use wharf_gateway::background;
 use wharf_scrape::pause;
 
 use crate::transport::chunks::{Broken, Chunks, PartSource, ResponseBody};
@@ -112,7 +111,7 @@ async fn next(
     let source = source?;
     let permit = Arc::clone(&room).acquire_owned().await.ok();
     // A panic there, and an end of the gateway, break the answer off.
-    let made = background::spawn(|| source.go_on()).await;
+    let made = tokio::task::spawn_blocking(|| source.go_on()).await;
     match made.unwrap_or(Err(Broken)) {
         Ok((last, None)) if !last.has_remaining() => None,
         Ok((piece, source)) => Some(Ok(part(piece, permit, source, room))),

@@ -1,7 +1,7 @@
 //! Routes about the process: whether it is ready, new rules, and its end.
 
 use http::{Response, StatusCode};
-use wharf_gateway::{Actor, Refusal, background};
+use wharf_gateway::{Actor, Refusal};
 
 use crate::answer::{respond, status};
 use crate::routes::row::Asked;
@@ -19,7 +19,7 @@ pub(crate) fn ready(service: &Service) -> Response<ResponseBody> {
 /// `PUT` or `POST` of `/-/reload`.
 pub(crate) async fn reload(asked: Asked<'_>) -> Response<ResponseBody> {
     let (service, actor) = (asked.service, Actor::of(asked.caller, asked.sender.address()));
-    match background::spawn(move || service.gateway.reload(actor)).await {
+    match tokio::task::spawn_blocking(move || service.gateway.reload(actor)).await {
         Ok(Ok(())) => respond::empty(StatusCode::OK),
         Ok(Err(error)) => status::answer(Refusal::from(&error)),
         Err(_) => status::answer(Refusal::internal()),

@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use wharf_gateway::{
-    Admission, Caller, Content, Pushed, Refusal, Right, Settled, Source, Waiting, background,
-};
+use wharf_gateway::{Admission, Caller, Content, Pushed, Refusal, Right, Settled, Source, Waiting};
 
 use crate::answer::receipt;
 use crate::answer::respond;
@@ -153,7 +151,7 @@ async fn push_when_it_is_its_turn(
     let effort = service.gateway.push_effort();
     // Whoever has gone is not worked for; over HTTP/1 many send and do not wait, and are not gone.
     let _waiting = Waiting::new(&effort);
-    let run = background::spawn(move || {
+    let run = tokio::task::spawn_blocking(move || {
         // It ends before the disk is waited for.
         let _turn = turn;
         admission.push(&effort, |memory| received.expand(&worker.bodies, memory))

@@ -7,7 +7,6 @@ use std::time::Instant;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Response};
 use wharf_gateway::Right;
-use wharf_gateway::background;
 use wharf_model::{Choice, Effort, Exposition, Stopped};
 use wharf_scrape::{Body, Help, Wanted};
 
@@ -122,6 +121,6 @@ fn begin(
     let gateway = Arc::clone(&service.gateway);
     Ok(Body::new(own, snapshot, wanted, move |help: Help| {
         let gateway = Arc::clone(&gateway);
-        background::spawn(move || gateway.telemetry().record_recompressed(help()));
+        tokio::task::spawn_blocking(move || gateway.telemetry().record_recompressed(help()));
     }))
 }

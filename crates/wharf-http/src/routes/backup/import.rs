@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 use wharf_gateway::{
-    Active, Actor, Body, Caller, Content, Held, Imported, Lifespan, Refusal, Right, Waiting, background,
+    Active, Actor, Body, Caller, Content, Held, Imported, Lifespan, Refusal, Right, Waiting,
 };
 use wharf_model::name::is_reserved_label_name;
 use wharf_model::{GroupingKey, Meter, TooLarge};
@@ -70,7 +70,7 @@ async fn import(
     let turn = service.gateway.queue().turn(&caller.client()).await?;
     let effort = service.gateway.push_effort();
     let _waiting = Waiting::new(&effort);
-    let run = background::spawn(move || {
+    let run = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         let service = Arc::clone(&import.service);
         let memory = service.gateway.memory();

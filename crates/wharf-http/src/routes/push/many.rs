@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use wharf_gateway::{
-    Caller, Grouping, ManyAdmission, ManyOutcome, Reason, Refusal, Source, Waiting, Wish, background,
-};
+use wharf_gateway::{Caller, Grouping, ManyAdmission, ManyOutcome, Reason, Refusal, Source, Waiting, Wish};
 use wharf_model::name::{NameRule, is_reserved_label_name};
 
 use crate::answer::envelope;
@@ -127,7 +125,7 @@ async fn push(
     let (worker, source) = (Arc::clone(service), admission.source());
     let effort = service.gateway.push_effort();
     let _waiting = Waiting::new(&effort);
-    let run = background::spawn(move || {
+    let run = tokio::task::spawn_blocking(move || {
         // It ends before the disk is waited for.
         let _turn = turn;
         admission.push(&grouping, &effort, |memory| {
