@@ -21,6 +21,8 @@ const MAX_WAITING_BYTES: usize = 16 << 20;
 const MAX_UNSAVED_BYTES: usize = 8 << 20;
 /// Events that are booked under one hold of the book's lock.
 const BOOKED_AT_ONCE: usize = 256;
+/// Room for so many is kept when all are booked.
+const USUAL_ROOM: usize = 512;
 /// Groups that are written to a new file in one frame.
 const FRAME_GROUPS: usize = 512;
 
@@ -162,7 +164,7 @@ impl History {
             }
         }
         settling.events.clear();
-        settling.events.shrink_to(4096);
+        settling.events.shrink_to(USUAL_ROOM);
     }
 
     /// What is known of a group.
