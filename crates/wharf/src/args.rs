@@ -130,6 +130,21 @@ impl Invocation {
     }
 }
 
+/// The settings of a gateway that is started with these arguments and the environment of this process.
+///
+/// # Errors
+/// What a start would refuse, and a request such as `--help`.
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+pub fn settings_of(arguments: Vec<OsString>) -> Result<Config, UsageError> {
+    match Invocation::parse("wharf", &[], arguments, |variable| std::env::var_os(variable))? {
+        Invocation::Serve(args) => args.config(),
+        Invocation::Print(_) => {
+            let text = "expected the flags of a gateway that serves, found a request for help or the like";
+            Err(Mistake::new(text.to_owned()).into())
+        }
+    }
+}
+
 fn into_utf8(argument: OsString) -> Result<String, UsageError> {
     argument.into_string().map_err(|argument| {
         let text = format!("expected an argument in UTF-8, found `{}`", argument.display());

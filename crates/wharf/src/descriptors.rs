@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use anyhow::{Result, bail};
+use anyhow::bail;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use wharf_http::ConnectionRoom;
@@ -53,7 +53,7 @@ pub(crate) fn raise_limit() {
 ///
 /// # Errors
 /// If there are too few.
-pub(crate) fn share(config: &Config) -> Result<ConnectionRoom> {
+pub(crate) fn share(config: &Config) -> anyhow::Result<ConnectionRoom> {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let others = open_now(limit) + for_others(config);
     let wanted = config.requests.max_connections.get();
@@ -77,6 +77,21 @@ pub(crate) fn share(config: &Config) -> Result<ConnectionRoom> {
         );
     }
     Ok(shared)
+}
+
+/// How many connections a gateway with these settings could have, if it may open so many files and nothing else is open.
+///
+/// # Errors
+/// How many files it would have to be allowed at least.
+pub(crate) fn connections_within(config: &Config, limit: u64) -> Result<usize, u64> {
+    let others = STREAMS + for_others(config);
+    let shared = room(
+        limit.saturating_sub(others),
+        config.requests.max_connections.get(),
+    );
+    shared
+        .map(|shared| shared.max)
+        .ok_or(others + MIN_CONNECTIONS + 1)
 }
 
 /// How many are open already: mostly what was inherited.

@@ -43,16 +43,8 @@ pub(crate) fn inherited() -> anyhow::Result<Vec<Listener>> {
 
 /// Listens at an address.
 pub(crate) fn bind(address: &ListenAddress) -> anyhow::Result<Listener> {
-    let resolved = if address.host().is_empty() {
-        vec![(Ipv6Addr::UNSPECIFIED, address.port()).into()]
-    } else {
-        let resolved = (address.host(), address.port()).to_socket_addrs();
-        resolved
-            .with_context(|| format!("listen tcp: lookup {}", address.host()))?
-            .collect()
-    };
     let mut last = anyhow!("listen tcp {address}: no such address");
-    for candidate in candidates(resolved) {
+    for candidate in candidates(resolved(address)?) {
         match bind_one(candidate) {
             Ok(listener) => return Ok(Listener::Tcp(listener)),
             Err(error) => {
@@ -70,6 +62,32 @@ pub(crate) fn bind(address: &ListenAddress) -> anyhow::Result<Listener> {
         }
     }
     Err(last)
+}
+
+/// Whether nobody listens at an address at which one could. Nobody is kept from it meanwhile.
+///
+/// # Errors
+/// Why one could not.
+pub(crate) fn is_free(address: &ListenAddress) -> anyhow::Result<bool> {
+    let mut last = anyhow!("listen tcp {address}: no such address");
+    for candidate in candidates(resolved(address)?) {
+        match open(candidate) {
+            Ok(_socket) => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Ok(false),
+            Err(error) => last = anyhow!("listen tcp {address}: bind: {error}"),
+        }
+    }
+    Err(last)
+}
+
+fn resolved(address: &ListenAddress) -> anyhow::Result<Vec<SocketAddr>> {
+    if address.host().is_empty() {
+        return Ok(vec![(Ipv6Addr::UNSPECIFIED, address.port()).into()]);
+    }
+    let resolved = (address.host(), address.port()).to_socket_addrs();
+    Ok(resolved
+        .with_context(|| format!("listen tcp: lookup {}", address.host()))?
+        .collect())
 }
 
 /// What to try, in this order, as Go does: `0.0.0.0` and `[::]` both mean all interfaces, over IPv6 and IPv4, and over IPv4
@@ -94,6 +112,13 @@ fn candidates(resolved: Vec<SocketAddr>) -> Vec<SocketAddr> {
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = open(address)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A socket that has the address, and does not listen yet.
+fn open(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A port whose last connections still linger can be taken again at once.
     socket.set_reuse_address(true)?;
@@ -102,8 +127,7 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 #[cfg(test)]

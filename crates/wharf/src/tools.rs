@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod contents;
 mod delivery;
+mod doctor;
 mod export;
 mod families;
 pub mod gateway;
@@ -42,7 +43,7 @@ use clap::CommandFactory as _;
 pub use self::tool::Tool;
 
 /// All tools, in the order of the help.
-pub static TOOLS: [Tool; 18] = [
+pub static TOOLS: [Tool; 19] = [
     Tool {
         name: "run",
         about: "Run a command and push how that went.",
@@ -96,6 +97,12 @@ pub static TOOLS: [Tool; 18] = [
         about: "Watch a gateway.",
         run: top::run,
         command: top::Arguments::command,
+    },
+    Tool {
+        name: "doctor",
+        about: "Say what is wrong with a gateway on this machine.",
+        run: doctor::run,
+        command: doctor::Arguments::command,
     },
     Tool {
         name: "healthy",

@@ -3,6 +3,7 @@
 
 mod answers;
 mod command_line;
+mod doctor;
 mod healthy;
 mod top;
 mod undo;
