@@ -22,7 +22,7 @@ const MAX_UNSAVED_BYTES: usize = 8 << 20;
 /// Events that are booked under one hold of the book's lock.
 const BOOKED_AT_ONCE: usize = 256;
 /// Room for so many is kept when all are booked.
-const USUAL_ROOM: usize = 512;
+const USUAL_ROOM: usize = 4096;
 /// Groups that are written to a new file in one frame.
 const FRAME_GROUPS: usize = 512;
 

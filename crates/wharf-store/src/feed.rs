@@ -46,7 +46,7 @@ pub(crate) const KEPT: usize = 16 * 1024;
 /// Effects that are read at a time.
 const READ_AT_ONCE: usize = 512;
 /// Room for so many is kept when all are read.
-const USUAL_ROOM: usize = 512;
+const USUAL_ROOM: usize = 2 * 1024;
 
 /// The ring of effects, and who follows it.
 pub(crate) struct Feed {
