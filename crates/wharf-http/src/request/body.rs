@@ -202,20 +202,22 @@ where
                 continue;
             };
             let len = coming.len() + data.len();
-            let room = if len > limit_bytes {
-                Err(BodyError::TooLarge(limit_bytes))
-            } else {
-                make_room(&mut place, len, receiving, client)
-            };
-            if let Err(error) = room {
-                drop((coming, place));
-                discard(asks_first(headers), &mut body, timeout).await;
-                return Err(error);
-            }
             if len > LARGE_BYTES {
                 pace.get_or_insert_with(Pace::new).came(data.len());
             }
-            stretch.went(coming.append(data, declared)?).await;
+            let appended = if len > limit_bytes {
+                Err(BodyError::TooLarge(limit_bytes))
+            } else {
+                make_room(&mut place, len, receiving, client).and_then(|()| coming.append(data, declared))
+            };
+            match appended {
+                Ok(copied) => stretch.went(copied).await,
+                Err(error) => {
+                    drop((coming, place));
+                    discard(asks_first(headers), &mut body, timeout).await;
+                    return Err(error);
+                }
+            }
         }
         Ok((coming.whole(), place))
     };

@@ -67,16 +67,18 @@ impl Metas {
     }
 
     /// So many of the groups that said it do so no more.
-    pub(crate) fn subtract(&mut self, meta: &FamilyMeta, groups: u32) {
+    pub(crate) fn subtract(&mut self, meta: &Arc<FamilyMeta>, groups: u32) {
         *self = match std::mem::take(self) {
-            Self::One(only, before) if *only == *meta => match before.saturating_sub(groups) {
+            Self::One(only, before) if only == *meta => match before.saturating_sub(groups) {
                 0 => Self::None,
                 left => Self::One(only, left),
             },
             Self::Several(mut metas) => {
-                match metas.get(meta).map_or(0, |before| before.saturating_sub(groups)) {
-                    0 => drop(metas.remove(meta)),
-                    left => drop(metas.get_mut(meta).map(|groups| *groups = left)),
+                let left = metas.get(meta).map_or(0, |before| before.saturating_sub(groups));
+                if left == 0 {
+                    metas.remove(meta);
+                } else {
+                    metas.insert(Arc::clone(meta), left);
                 }
                 match metas.get_min() {
                     Some((meta, groups)) if metas.len() == 1 => Self::One(Arc::clone(meta), *groups),
