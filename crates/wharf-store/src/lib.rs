@@ -77,6 +77,7 @@ pub use prepare::instance::InstanceLabel;
 pub use prepare::stencil::{KnownBody, KnownFamily, TextBody};
 pub use read::listing::{Candidate, Cursor, Filter, GroupInfo, GroupView, Listing, Page, SortBy};
 pub use read::snapshot::{Snapshot, Totals};
+pub use read::walk::GroupFragments;
 pub use record::{RecordChange, RecordError, RecordKind, describe_record, record_changes, record_key};
 pub use removed::{
     Author, Receipt, Removal, RemovalKind, RemovalState, RemovedSettings, RemovedStatus, WhyLost,

@@ -4,4 +4,4 @@ pub(crate) mod images;
 pub(crate) mod listing;
 mod matching;
 pub(crate) mod snapshot;
-mod walk;
+pub(crate) mod walk;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::Response;
 use wharf_exposition::number;
 use wharf_gateway::{Right, rfc3339};
-use wharf_model::{Count, Exposition, Family, GroupingKey, Histogram, Metric, Summary, Value};
-use wharf_store::{FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, Snapshot};
+use wharf_model::{Count, Exposition, Family, Histogram, Metric, Summary, Value};
+use wharf_store::{FragmentView, GroupFragments, PUSH_FAILURE_TIME, PUSH_TIME, Snapshot};
 
 use crate::answer::json::{Members, write_strings};
 use crate::answer::numbers::{write_count, write_native_buckets, write_number};
@@ -38,22 +38,21 @@ async fn write(snapshot: Snapshot, flow: Flow) -> Vec<u8> {
 
 async fn write_groups(out: &mut Vec<u8>, snapshot: &Snapshot, flow: &Flow) {
     let mut groups = Members::array(out);
-    let mut fragments = snapshot.fragments_in_turn().peekable();
-    while let Some(key) = fragments.peek().map(FragmentView::key) {
+    for stored in snapshot.groups_in_turn() {
         let mut group = Members::object(groups.next());
         // The keys of the object are sorted, families and the group's own two together. A family named like one
         // of those two takes its place.
         let mut own: Vec<&str> = vec!["labels", "last_push_successful"];
-        own.retain(|name| !snapshot.has_family(key, name));
+        own.retain(|name| stored.fragment(name).is_none());
         let mut own = own.into_iter().peekable();
-        while let Some(fragment) = fragments.next_if(|fragment| fragment.key() == key) {
+        for fragment in stored.fragments() {
             while let Some(name) = own.next_if(|name| *name < fragment.name()) {
-                write_own(name, &mut group, snapshot, key);
+                write_own(name, &mut group, &stored);
             }
             write_family(group.key(fragment.name()), &fragment, flow).await;
         }
         for name in own {
-            write_own(name, &mut group, snapshot, key);
+            write_own(name, &mut group, &stored);
         }
         group.end();
         flow.pass(groups.written()).await;
@@ -62,12 +61,12 @@ async fn write_groups(out: &mut Vec<u8>, snapshot: &Snapshot, flow: &Flow) {
 }
 
 /// What the Pushgateway says of a group beside its families.
-fn write_own(name: &str, group: &mut Members<'_>, snapshot: &Snapshot, key: &GroupingKey) {
+fn write_own(name: &str, group: &mut Members<'_>, stored: &GroupFragments<'_>) {
     if name == "labels" {
-        write_strings(group.key("labels"), key.labels());
+        write_strings(group.key("labels"), stored.key().labels());
         return;
     }
-    let time = |name: &str| snapshot.fragment(name, key)?.number();
+    let time = |name: &str| stored.fragment(name)?.number();
     let [failed, pushed] = [PUSH_FAILURE_TIME, PUSH_TIME].map(|name| time(name).unwrap_or(0.0));
     group.flag(name, failed <= pushed);
 }

@@ -73,6 +73,15 @@ impl Family {
             && leaves.next().is_none()
     }
 
+    /// Whether it has so many groups.
+    pub(crate) fn has_groups(&self, many: usize) -> bool {
+        let mut groups = 0;
+        self.leaves.iter().any(|leaf| {
+            groups += leaf.len();
+            groups >= many
+        })
+    }
+
     /// Number of groups with metrics of this family.
     pub(crate) fn holders(&self) -> u32 {
         self.holders
@@ -96,6 +105,12 @@ impl Family {
         self.leaves.find(key)
     }
 
+    /// The fragment of a group.
+    pub(crate) fn view_of(&self, key: &GroupingKey) -> Option<FragmentView<'_>> {
+        let (leaf, position) = self.leaves.find(key)?;
+        Some(leaf.view(&self.name, position))
+    }
+
     /// The leaf with a group's fragment, and where in it.
     pub(crate) fn shared(&self, key: &GroupingKey) -> Option<(Arc<Leaf>, usize)> {
         self.leaves.shared(key)
@@ -105,6 +120,12 @@ impl Family {
     pub(crate) fn fragments_above(&self, key: Option<GroupingKey>) -> impl Iterator<Item = FragmentView<'_>> {
         let fragments = self.leaves.fragments_from(&self.name, key.as_ref());
         fragments.skip_while(move |fragment| key.as_ref().is_some_and(|key| fragment.key() == key))
+    }
+
+    /// The next group beyond a key; the first, without one.
+    pub(crate) fn key_above(&self, key: Option<&GroupingKey>) -> Option<&GroupingKey> {
+        let mut leaves = self.leaves.from(key);
+        leaves.find_map(|leaf| leaf.key_above(key))
     }
 
     /// The fragment at a bookmark, and the bookmark behind it.

@@ -132,6 +132,15 @@ impl Leaf {
         self.fragments.last().map(|fragment| &fragment.key)
     }
 
+    /// The next key beyond that; the first, without one.
+    pub(crate) fn key_above(&self, key: Option<&GroupingKey>) -> Option<&GroupingKey> {
+        let next = key.map_or(0, |key| match self.find(key) {
+            Ok(position) => position + 1,
+            Err(belongs) => belongs,
+        });
+        self.fragments.get(next).map(|fragment| &fragment.key)
+    }
+
     /// The fragments of some groups.
     pub(crate) fn only(&self, keep: impl Fn(&GroupingKey) -> bool) -> Self {
         let mut part = Self::default();

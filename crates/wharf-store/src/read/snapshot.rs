@@ -76,9 +76,8 @@ impl Snapshot {
     }
 
     /// The family of that name of a group.
-    pub fn fragment<'s>(&'s self, name: &'s str, key: &GroupingKey) -> Option<FragmentView<'s>> {
-        let (leaf, position) = self.families.get(name)?.find(key)?;
-        Some(leaf.view(name, position))
+    pub fn fragment(&self, name: &str, key: &GroupingKey) -> Option<FragmentView<'_>> {
+        self.families.get(name)?.view_of(key)
     }
 
     /// How much was stored.

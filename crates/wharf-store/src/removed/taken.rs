@@ -133,19 +133,11 @@ impl Taken {
     /// What goes, group by group.
     pub(crate) fn images(&self) -> Box<dyn Iterator<Item = Image> + '_> {
         match self {
-            Self::All(seen) => {
-                let mut fragments = seen.fragments_in_turn().peekable();
-                Box::new(std::iter::from_fn(move || {
-                    let first = fragments.next()?;
-                    let key = first.key();
-                    let mut group = vec![first];
-                    while let Some(next) = fragments.next_if(|next| next.key() == key) {
-                        group.push(next);
-                    }
-                    let parts: Vec<_> = group.iter().map(FragmentView::parts).collect();
-                    Some(image(key, Goes::Group, seen.lifetime(key), &parts))
-                }))
-            }
+            Self::All(seen) => Box::new(seen.groups_in_turn().map(|group| {
+                let fragments: Vec<_> = group.fragments().collect();
+                let parts: Vec<_> = fragments.iter().map(FragmentView::parts).collect();
+                image(group.key(), Goes::Group, seen.lifetime(group.key()), &parts)
+            })),
             Self::Groups { seen, goes, groups } => Box::new(groups.iter().map(|(key, names)| {
                 let fragments: Vec<_> = names.iter().filter_map(|name| seen.fragment(name, key)).collect();
                 let parts: Vec<_> = fragments.iter().map(FragmentView::parts).collect();

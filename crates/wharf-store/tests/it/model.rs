@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use wharf_exposition::text;
 use wharf_model::{GroupingKey, Meter, Selector};
 use wharf_store::{
-    Facts, FragmentView, GroupPush, Limits, Listing, PushMode, Quota, Restored, SortBy, Store, Ttl,
-    UnixNanos, Usage,
+    Facts, FragmentView, GroupFragments, GroupPush, Limits, Listing, PushMode, Quota, Restored, SortBy,
+    Store, Ttl, UnixNanos, Usage,
 };
 
 use crate::feed::Picture;
@@ -752,8 +752,9 @@ fn check(store: &Store, model: &Model) {
             "{}",
             condition.selector
         );
-        let in_turn: Vec<_> = part.fragments_in_turn().collect();
-        assert_eq!(in_turn.chunk_by(|a, b| a.key() == b.key()).count(), totals.groups);
+        let in_turn: Vec<_> = part.groups_in_turn().collect();
+        assert_eq!(in_turn.len(), totals.groups);
+        let in_turn: Vec<_> = in_turn.iter().flat_map(GroupFragments::fragments).collect();
         assert!(in_turn.is_sorted_by_key(|fragment| (fragment.key(), fragment.name())));
         let all = part.families().flat_map(|family| family.fragments());
         let text = |fragment: FragmentView<'_>| (fragment.key().clone(), fragment.text().to_vec());

@@ -13,8 +13,8 @@ use wharf_ledger::{Disk, Fault, Ledger, Options, SimulatedDisk};
 use wharf_model::name::NameRule;
 use wharf_model::{Exposition, Selector};
 use wharf_store::{
-    Author, Clock, Limits, PushError, PushMode, Receipt, Removal, RemovalKind, RemovalState, RemovedSettings,
-    Reserved, Revision, Store, Ttl, UndoError, Undone, UnixNanos, WhyLost,
+    Author, Clock, GroupFragments, Limits, PushError, PushMode, Receipt, Removal, RemovalKind, RemovalState,
+    RemovedSettings, Reserved, Revision, Store, Ttl, UndoError, Undone, UnixNanos, WhyLost,
 };
 
 use crate::durable::block_on;
@@ -145,7 +145,8 @@ impl World {
     fn contents(&self) -> String {
         let snapshot = self.store.snapshot();
         let mut exact = BTreeMap::new();
-        for fragment in snapshot.fragments_in_turn() {
+        let groups: Vec<_> = snapshot.groups_in_turn().collect();
+        for fragment in groups.iter().flat_map(GroupFragments::fragments) {
             let what = (fragment.key().clone(), fragment.name().to_owned());
             let read =
                 fragment.decode(|exposition, family| format!("{:?} {:?}", exposition, family.metric_type));

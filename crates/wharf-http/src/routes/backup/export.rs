@@ -12,7 +12,7 @@ use wharf_exposition::{Head, protobuf};
 use wharf_gateway::{Active, Permit, Refusal, Right};
 use wharf_model::name::EscapingScheme;
 use wharf_model::{GroupingKey, duration};
-use wharf_store::{FragmentView, PUSH_FAILURE_TIME, PUSH_TIME, Piece, Snapshot, UnixNanos};
+use wharf_store::{FragmentView, GroupFragments, PUSH_FAILURE_TIME, PUSH_TIME, Piece, Snapshot, UnixNanos};
 
 use super::{Draft, GROUPS_HEADER, Line, Part};
 use crate::answer::respond;
@@ -59,14 +59,8 @@ fn respond_with(
 async fn write(service: Arc<Service>, snapshot: Snapshot, flow: Flow) -> Vec<u8> {
     let rules = service.gateway.policy();
     let mut lines = Vec::new();
-    let mut fragments = snapshot.fragments_in_turn().peekable();
-    while let Some(first) = fragments.next() {
-        let key = first.key();
-        let mut group = vec![first];
-        while let Some(other) = fragments.next_if(|other| other.key() == key) {
-            group.push(other);
-        }
-        let draft = draft(key, &group, lives(&service, &rules, &snapshot, key));
+    for group in snapshot.groups_in_turn() {
+        let draft = draft(&group, lives(&service, &rules, &snapshot, group.key()));
         // Strings and numbers in memory: there is nothing that could fail.
         if write_line(&mut lines, &draft, &group, &flow).await.is_err() {
             break;
@@ -78,16 +72,18 @@ async fn write(service: Arc<Service>, snapshot: Snapshot, flow: Flow) -> Vec<u8>
 }
 
 /// A line without its metrics.
-fn draft(key: &GroupingKey, group: &[FragmentView<'_>], (ttl, keep_times): (Option<String>, bool)) -> Draft {
+fn draft(group: &GroupFragments<'_>, (ttl, keep_times): (Option<String>, bool)) -> Draft {
     let time = |name: &str| {
-        let family = group.iter().find(|family| family.name() == name)?;
+        let family = group.fragment(name)?;
         let at = timestamp(family.pushed_at())?;
         // Never, if it is 0.
         Some(at).filter(|_| family.number() != Some(0.0))
     };
-    let mut draft = Draft::new(key, time(PUSH_TIME), time(PUSH_FAILURE_TIME)).living(ttl, keep_times);
+    let times = [PUSH_TIME, PUSH_FAILURE_TIME];
+    let [pushed, failed] = times.map(time);
+    let mut draft = Draft::new(group.key(), pushed, failed).living(ttl, keep_times);
     // First that of the last push, which others are compared with.
-    for fragment in group.iter().rev().filter(|fragment| is_time(fragment)) {
+    for fragment in times.into_iter().filter_map(|name| group.fragment(name)) {
         draft.note_time(fragment.name(), timestamp(fragment.pushed_at()));
     }
     draft
@@ -102,7 +98,7 @@ fn is_time(fragment: &FragmentView<'_>) -> bool {
 async fn write_line(
     out: &mut Vec<u8>,
     draft: &Draft,
-    group: &[FragmentView<'_>],
+    group: &GroupFragments<'_>,
     flow: &Flow,
 ) -> Result<(), serde_json::Error> {
     let head = Line {
@@ -112,12 +108,12 @@ async fn write_line(
     serde_json::to_writer(&mut *out, &head)?;
     // The text is empty and stands at the end.
     out.truncate(out.len().saturating_sub(END_OF_TEXT.len()));
-    let families = || group.iter().filter(|fragment| !is_time(fragment));
+    let families = || group.fragments().filter(|fragment| !is_time(fragment));
     let mut lines = Vec::new();
     for fragment in families() {
-        super::write_header(&mut lines, &head_of(fragment));
+        super::write_header(&mut lines, &head_of(&fragment));
         for piece in fragment.pieces() {
-            with_part(fragment, &piece, |part| draft.write_lines(&mut lines, part));
+            with_part(&fragment, &piece, |part| draft.write_lines(&mut lines, part));
             write_escaped(out, &lines)?;
             lines.clear();
             flow.pass(out).await;
@@ -126,15 +122,15 @@ async fn write_line(
     out.push(b'"');
     let mut base64 = Base64::default();
     for fragment in families().filter(|fragment| !text_is_all(fragment)) {
-        write_message(&mut base64, out, draft, fragment, flow).await;
+        write_message(&mut base64, out, draft, &fragment, flow).await;
     }
     base64.end(out);
     let mut before: &[u8] = b",\"families\":{";
-    for fragment in group {
-        let note = if is_time(fragment) {
+    for fragment in group.fragments() {
+        let note = if is_time(&fragment) {
             draft.line.families.get(fragment.name()).cloned()
         } else {
-            draft.note_of(&head_of(fragment), timestamp(fragment.pushed_at()))
+            draft.note_of(&head_of(&fragment), timestamp(fragment.pushed_at()))
         };
         let Some(note) = note else { continue };
         out.extend_from_slice(mem::replace(&mut before, b","));
@@ -272,10 +268,9 @@ mod tests {
     /// The lines of a store, each written piece by piece.
     async fn write_all(store: Store, flow: Flow) -> Vec<u8> {
         let (snapshot, mut lines) = (store.snapshot(), Vec::new());
-        let fragments: Vec<_> = snapshot.fragments_in_turn().collect();
-        for group in fragments.chunk_by(|a, b| a.key() == b.key()) {
-            let draft = draft(group[0].key(), group, (Some("1h".to_owned()), true));
-            write_line(&mut lines, &draft, group, &flow).await.unwrap();
+        for group in snapshot.groups_in_turn() {
+            let draft = draft(&group, (Some("1h".to_owned()), true));
+            write_line(&mut lines, &draft, &group, &flow).await.unwrap();
             lines.push(b'\n');
             flow.pass(&mut lines).await;
         }
@@ -285,13 +280,12 @@ mod tests {
     /// The same, each made as a whole.
     fn whole(store: &Store) -> String {
         let (snapshot, mut lines) = (store.snapshot(), String::new());
-        let fragments: Vec<_> = snapshot.fragments_in_turn().collect();
-        for group in fragments.chunk_by(|a, b| a.key() == b.key()) {
-            let mut draft = draft(group[0].key(), group, (Some("1h".to_owned()), true));
-            for fragment in group.iter().filter(|fragment| !is_time(fragment)) {
+        for group in snapshot.groups_in_turn() {
+            let mut draft = draft(&group, (Some("1h".to_owned()), true));
+            for fragment in group.fragments().filter(|fragment| !is_time(fragment)) {
                 fragment.decode(|exposition, family| {
                     draft.add(&Part {
-                        head: head_of(fragment),
+                        head: head_of(&fragment),
                         exposition,
                         family,
                         text_keeps_all: fragment.text_keeps_all(),
@@ -342,6 +336,18 @@ mod tests {
             let mut body = streamed::body(|flow| write_all(store, flow)).unwrap();
             let held = held_for_a_stalled_reader(&mut body).await;
             assert!(held < 200 << 10, "{held}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stalled_reader_of_very_many_families_holds_some_bytes_for_each() {
+        const FAMILIES: u32 = 20_000;
+        let families = many(|n| format!("m{n}{{a=\"b\"}} 1\n"), FAMILIES);
+        let of_their_own = (0..FAMILIES).map(|n| (format!("j{n}"), format!("m{n} 1\n")));
+        for store in [stored([("a".to_owned(), families)]), stored(of_their_own)] {
+            let mut body = streamed::body(|flow| write_all(store, flow)).unwrap();
+            let held = held_for_a_stalled_reader(&mut body).await;
+            assert!(held < (200 << 10) + 10 * FAMILIES as usize, "{held}");
         }
     }
 }
