@@ -8,6 +8,7 @@ use std::time::Duration;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use wharf_model::GroupingKey;
 
+use crate::parts::Parts;
 use crate::push::{LastError, Method, PastPush, Push, Refusal};
 use crate::{MAX_ERROR_BYTES, MAX_PUSHES};
 
@@ -176,7 +177,7 @@ pub(crate) struct Book {
     /// The slots of the groups, by the hashes of their keys.
     by_key: HashTable<u32>,
     hasher: DefaultHashBuilder,
-    slots: Vec<Slot>,
+    slots: Parts<Slot>,
     free: Vec<usize>,
     /// The slot of each push in the order of the pushes, and of some that are gone already, see [`Slot::gone`].
     queue: VecDeque<u32>,
@@ -192,7 +193,7 @@ impl Book {
             bytes: 0,
             by_key: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
-            slots: Vec::new(),
+            slots: Parts::default(),
             free: Vec::new(),
             queue: VecDeque::new(),
             pushes: 0,
@@ -303,12 +304,11 @@ impl Book {
         &self,
         slots: std::ops::Range<usize>,
     ) -> Option<impl Iterator<Item = (&GroupingKey, GroupHistory)>> {
-        let end = slots.end.min(self.slots.len());
-        let slots = self
-            .slots
-            .get(slots.start..end)
-            .filter(|slots| !slots.is_empty())?;
-        Some(slots.iter().filter_map(|slot| {
+        if slots.start >= self.slots.len() {
+            return None;
+        }
+        let slots = self.slots.from(slots.start).take(slots.len());
+        Some(slots.filter_map(|slot| {
             let key = slot.key.as_ref()?;
             Some((key, self.describe(slot, None)))
         }))

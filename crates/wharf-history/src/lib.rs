@@ -18,6 +18,7 @@ mod book;
 mod file;
 mod format;
 mod history;
+mod parts;
 mod push;
 
 pub use book::{GroupHistory, Pace, Pulse};
