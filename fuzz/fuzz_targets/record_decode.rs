@@ -7,5 +7,8 @@ use wharf_store::{Reserved, Store, describe_record};
 fuzz_target!(|bytes: &[u8]| {
     let store = Store::new(Reserved::default(), 1 << 20);
     assert_eq!(store.replay(bytes).is_ok(), describe_record(bytes).is_ok());
-    store.snapshot().fragments_in_turn().for_each(drop);
+    let snapshot = store.snapshot();
+    for group in snapshot.groups_in_turn() {
+        group.fragments().for_each(drop);
+    }
 });

@@ -30,7 +30,7 @@ impl Snapshot {
         for family in self.families.values() {
             match stretches.last_mut() {
                 _ if family.has_groups(MANY_GROUPS) => {
-                    stretches.push(Stretch::Wide(family, Bookmark::default()))
+                    stretches.push(Stretch::Wide(family, Bookmark::default()));
                 }
                 Some(Stretch::Narrow(narrow)) if narrow.count < TOGETHER => narrow.count += 1,
                 _ => stretches.push(Stretch::Narrow(Narrow {
@@ -213,7 +213,7 @@ mod tests {
         // So many families: in stretches that are full, that end at a wide one, and that end with the last family.
         let has = |family: usize, group: usize| match family % 23 {
             0 => true,
-            1 => group % 2 == 0,
+            1 => group.is_multiple_of(2),
             n if n < 12 => group == family,
             _ => group == 7 || group == family / 2,
         };
