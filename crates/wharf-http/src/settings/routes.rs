@@ -93,6 +93,12 @@ impl Routes {
                  path alone, `/{path}`, or the whole URL as --web.external-url"
             ));
         }
+        if is_address(typed) {
+            return Some(format!(
+                "flag '--web.route-prefix': expected a path such as /pushgateway, found a host and a port: `{typed}`; \
+                 --web.external-url takes a whole URL"
+            ));
+        }
         let prefix = self.internal_prefix();
         if is_reachable(&format!("{}/", prefix.as_str())) {
             return None;
@@ -131,6 +137,23 @@ impl Routes {
             ));
         }
         None
+    }
+}
+
+/// Whether somebody wrote what a URL begins with: a scheme that lost a slash, or a host and a port. A name with a colon
+/// is a path.
+fn is_address(typed: &str) -> bool {
+    let first = typed.split('/').next().unwrap_or_default();
+    let Some((host, port)) = first.rsplit_once(':') else {
+        return false;
+    };
+    let is_scheme = ["http", "https"]
+        .iter()
+        .any(|scheme| host.eq_ignore_ascii_case(scheme));
+    if port.is_empty() {
+        is_scheme
+    } else {
+        port.bytes().all(|byte| byte.is_ascii_digit())
     }
 }
 

@@ -229,6 +229,11 @@ fn a_route_prefix_is_a_path_that_requests_can_reach() {
     for path in [
         "http://localhost/pushgateway",
         "HTTPS://gateway.example.org",
+        "http:/gateway",
+        "localhost:9091",
+        "localhost:9091/pushgateway",
+        "[::1]:9091/",
+        ":9091",
         "//",
         "///",
         "//a",
@@ -257,6 +262,13 @@ fn a_route_prefix_is_a_path_that_requests_can_reach() {
         report.contains(": give its path alone, `/push/gateway`, or"),
         "{report}"
     );
+    let report = config(&["--web.route-prefix=localhost:9091/push"])
+        .unwrap_err()
+        .report("wharf");
+    assert!(
+        report.contains("found a host and a port: `localhost:9091/push`"),
+        "{report}"
+    );
     for (path, prefix) in [
         ("", ""),
         ("/", ""),
@@ -267,6 +279,7 @@ fn a_route_prefix_is_a_path_that_requests_can_reach() {
         ("/a#b", "/a#b"),
         ("/a%20b", "/a%20b"),
         ("a:b", "/a:b"),
+        ("/a:9091", "/a:9091"),
         ("/...", "/..."),
         ("/\u{fc}", "/\u{fc}"),
     ] {
