@@ -114,7 +114,12 @@ fn why_refused(text: &str, error: &DecodeError) -> Option<&'static str> {
             "a label name" | "an equals sign" | "a label value in quotes" | "a comma or a closing brace" => {
                 "no blanks stand within braces, and it strips them"
             }
-            "a metric name" | "a value" if line.split('{').next().is_some_and(|name| name.contains(' ')) => {
+            "a metric name" | "a value"
+                if line
+                    .split('{')
+                    .next()
+                    .is_some_and(|name| name.contains([' ', '\t'])) =>
+            {
                 "a name before a brace has no blanks, and it does not look"
             }
             "a metric name" if line.starts_with("# ") => "one blank stands before a name, and it skips more",
