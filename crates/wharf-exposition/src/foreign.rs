@@ -346,6 +346,10 @@ fn is_statsd(line: &str) -> bool {
 
 /// `name[,tag=value..] field=value[,field=value..] [time]`.
 fn is_influx(line: &str) -> bool {
+    // What stands behind a backslash separates nothing.
+    let line = [r"\ ", r"\,", r"\="]
+        .iter()
+        .fold(line.to_owned(), |line, escaped| line.replace(escaped, "_"));
     let Some((series, rest)) = line.split_once(' ') else {
         return false;
     };

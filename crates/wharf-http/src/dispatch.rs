@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, ORIGIN};
+use http::header::{CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use wharf_gateway::{Caller, Input, Refusal, Remote, Source, identify};
@@ -14,7 +14,7 @@ use crate::request::path::{clean, percent_decode, percent_encode};
 use crate::request::{body, claim, shape};
 use crate::routes::push;
 use crate::routes::router::{Routed, Router};
-use crate::routes::row::{Asked, Handler, Row};
+use crate::routes::row::{Asked, Handler, Path, Row};
 use crate::routes::table::{PUSH, ROWS};
 use crate::service::Service;
 use crate::transport::access::{Access, AccessControl, TurnedAway};
@@ -263,6 +263,13 @@ impl Service {
     }
 }
 
+/// For clients that push with GET: the Go library of `VictoriaMetrics` does, if it is not told otherwise.
+const PUSH_BY_GET: &str = "hint: a push is a PUT or a POST: tell your client which\n";
+
+fn brings_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
+}
+
 /// Answers a request that no handler takes.
 fn unrouted(routed: Routed, request: &Request<Incoming>) -> Response<ResponseBody> {
     match routed {
@@ -276,7 +283,11 @@ fn unrouted(routed: Routed, request: &Request<Incoming>) -> Response<ResponseBod
             redirect(status, request, &percent_encode(&target))
         }
         Routed::Options(allow) => respond::options(&allow),
-        Routed::MethodNotAllowed(allow) => respond::method_not_allowed(&allow),
+        Routed::MethodNotAllowed { allow, path } => {
+            let is_push =
+                path == Path::Group && *request.method() == Method::GET && brings_body(request.headers());
+            respond::method_not_allowed(&allow, is_push.then_some(PUSH_BY_GET))
+        }
         // What a handler takes does not come here.
         Routed::NotFound | Routed::To(..) => respond::not_found(),
     }

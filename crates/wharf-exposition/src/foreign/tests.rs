@@ -78,6 +78,10 @@ fn lines_of_other_systems_are_known() {
             Foreign::Influx,
         ),
         ("disk,path=/ used=5i\r", Foreign::Influx),
+        (
+            r"my\ disk,mount\ point=/my\ data,a\,b=c\=d used\ bytes=5i 1",
+            Foreign::Influx,
+        ),
         ("servers.web-1.load 0.5 1465839830", Foreign::Graphite),
         ("disk.used;host=a 5 -1", Foreign::Graphite),
         ("page.views:1|c", Foreign::StatsD),

@@ -9,7 +9,7 @@ use super::NativeProblem;
 
 /// A body that is not a sequence of metric families as the protobuf format delimits them.
 ///
-/// Where the Pushgateway Pushgateway has a text for the case, it is the first line of `Display`; a `hint:` line
+/// Where the Pushgateway has a text for the case, it is the first line of `Display`; a `hint:` line
 /// with the position follows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecodeError {

@@ -17,6 +17,8 @@ pub(super) struct Place<'a> {
 /// What is expected where the body ends within a line.
 pub(super) const LINE_FEED: &str = "a line feed";
 
+const NAME_CHARACTERS: &str = "metric names have letters, digits, `_` and `:`, no other characters";
+
 /// Digits of times since 1970, in seconds or less.
 const MIN_TIME_DIGITS: usize = 10;
 
@@ -33,6 +35,12 @@ pub(super) fn on(kind: &Kind, place: Place<'_>) -> Option<&'static str> {
         Kind::AfterLabelValue(_) if !place.rest.is_empty() => {
             Some("labels have commas between them, and a quote within a value is written `\\\"`")
         }
+        Kind::UnclosedQuote { .. } => Some(
+            r"a quote ends in its line: within it, a backslash itself is written `\\`, a line feed is written `\n`",
+        ),
+        Kind::MissingEquals(_) if matches!(place.rest, [b'-' | b'.' | b'/' | b':', ..]) => {
+            Some("label names have letters, digits and `_`, no other characters")
+        }
         Kind::MissingEquals(_) => Some("labels are written `name=\"value\"`"),
         Kind::InvalidEscape(_) => {
             Some(r#"a backslash itself is written `\\`; only `\\`, `\n` and `\"` are escapes"#)
@@ -43,6 +51,7 @@ pub(super) fn on(kind: &Kind, place: Place<'_>) -> Option<&'static str> {
         Kind::InvalidMetricName(_) | Kind::InvalidLabelName(_) => {
             Some("only letters, digits, `_` and (in metric names) `:` are allowed here")
         }
+        Kind::InvalidMetricNameInComment => name_in_comment(place),
         Kind::SecondType(_) => Some("put the TYPE line before the first sample, and only once"),
         Kind::SecondHelp(_) => Some("put the HELP line before the first sample, and only once"),
         Kind::UnknownType(_) => unknown_type(place),
@@ -58,12 +67,20 @@ fn missing_name(Place { before, rest, .. }: Place<'_>) -> Option<&'static str> {
     Some(match rest {
         [0xef, 0xbb, 0xbf, ..] => "the body begins with a byte order mark: leave it out",
         [b'-', b'e' | b'n' | b'E', b' ', ..] => "the shell's `echo` knows no such option: use `printf`",
-        [b'/', b'/', ..] | [b';', ..] | [b'-', b'-', ..] => "comments begin with `#`",
+        [b'/', b'/', ..] | [b';', ..] | [b'-', b'-', ..] | [b'\\', b'#', ..] => "comments begin with `#`",
         [b'0'..=b'9', ..] => "a metric name begins with a letter, `_` or `:`",
         [b'$' | b'%', ..] => "a variable was not replaced: the shell does so within double quotes only",
         [b'\'', ..] => "write the line without quotes around it",
         _ => return None,
     })
+}
+
+fn name_in_comment(Place { rest, .. }: Place<'_>) -> Option<&'static str> {
+    match rest {
+        [b'-' | b'.' | b'/', ..] => Some(NAME_CHARACTERS),
+        [b'0'..=b'9', ..] => Some("a metric name begins with a letter, `_` or `:`"),
+        _ => None,
+    }
 }
 
 fn value(Place { before, rest, .. }: Place<'_>) -> Option<&'static str> {
@@ -79,9 +96,7 @@ fn value(Place { before, rest, .. }: Place<'_>) -> Option<&'static str> {
     Some(match token {
         [] => "a line has a value: is a variable of your script empty?",
         [b'=' | b':', ..] => "a blank stands between the name, or its labels, and the value",
-        [b'-' | b'.' | b'/', ..] if follows_name => {
-            "metric names have letters, digits, `_` and `:`, no other characters"
-        }
+        [b'-' | b'.' | b'/', ..] if follows_name => NAME_CHARACTERS,
         [b'"' | b'\'', ..] => "a value stands without quotes",
         _ if memchr::memmem::find(token, b"\\n").is_some() => {
             "`\\n` is a backslash and an `n` here: use `printf`, or `echo -e` in Bash"

@@ -74,8 +74,10 @@ pub(crate) fn guard(response: &mut Response<ResponseBody>) {
     }
 }
 
-pub(crate) fn method_not_allowed(allow: &str) -> Response<ResponseBody> {
-    let mut response = error_text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
+/// `hint` is a line of its own behind what the Pushgateway says.
+pub(crate) fn method_not_allowed(allow: &str, hint: Option<&str>) -> Response<ResponseBody> {
+    let text = format!("Method Not Allowed\n{}", hint.unwrap_or_default());
+    let mut response = error_text(StatusCode::METHOD_NOT_ALLOWED, &text);
     put_allow(&mut response, allow);
     response
 }

@@ -128,7 +128,9 @@ pub(crate) fn is_lost_in_a_comment(body: &[u8]) -> bool {
 /// `--data-binary`, which leaves the body as it is. Of another type, two lines have to be seen in one.
 fn has_lost_line_feeds(headers: &HeaderMap, body: &[u8]) -> bool {
     let is_form = media_type(headers).eq_ignore_ascii_case("application/x-www-form-urlencoded");
-    !body.contains(&b'\n') && (is_form || is_lost_in_a_comment(body) || has_joined_lines(body))
+    // `curl -d` has taken nothing out of bytes that are no lines at all.
+    let is_lines = !body.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
+    is_lines && (is_form || is_lost_in_a_comment(body) || has_joined_lines(body))
 }
 
 /// Whether a value is followed by the name of the next sample, or by a comment, as in `a 1b 2` or `a 1# TYPE b gauge`.
@@ -282,6 +284,9 @@ mod tests {
             b"# TYPE m gaugem 1",
             "--data-binary @FILE",
         );
+        // What brotli makes of text, sent with `-d`: no lines were lost there.
+        let brotli = b"\x1b\x0f\x00\xf8\x07 7a b\x83";
+        assert_eq!(on_body(&headers(form, ""), BodyFormat::Text, brotli), "");
         // The decoder's error says how then.
         let escaped = b"%23+TYPE+m+gauge%0Am+1";
         assert_eq!(on_body(&headers(form, ""), BodyFormat::Text, escaped), "");

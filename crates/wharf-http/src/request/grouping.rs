@@ -37,6 +37,10 @@ pub(crate) enum UrlError {
     Key(GroupingKeyError),
 }
 
+/// A slash separates, however it is written, and two are one after the redirect of a path that has them.
+const ODD_COMPONENTS_HINT: &str = "hint: each label has a name and a value: where a value is empty or has a slash, \
+                                   write its name and `@base64/`, and behind it the value in base64, or `=` for an empty one";
+
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -48,7 +52,8 @@ impl fmt::Display for UrlError {
                 )
             }
             Self::OddComponents(rest) => {
-                write!(f, "odd number of components in label string {}", GoQuoted(rest))
+                writeln!(f, "odd number of components in label string {}", GoQuoted(rest))?;
+                f.write_str(ODD_COMPONENTS_HINT)
             }
             Self::LabelName(name) => write!(f, "improper label name {}", GoQuoted(name)),
             Self::LabelEncoding { name, raw, at } => {
@@ -312,8 +317,6 @@ mod tests {
                 "/a/l@base64/a+b",
                 r#"invalid base64 encoding for label l="a+b": illegal base64 data at input byte 1"#,
             ),
-            ("/a/x", r#"odd number of components in label string "/x""#),
-            ("/a/x/y/z", r#"odd number of components in label string "/x/y/z""#),
             ("/a/1x/y", r#"improper label name "1x""#),
             ("/a/x-y/z", r#"improper label name "x-y""#),
             ("/a/__x/y", r#"improper label name "__x""#),
@@ -330,6 +333,15 @@ mod tests {
         ];
         for (rest, expected) in cases {
             check(rest, NameRule::Legacy, expected);
+        }
+    }
+
+    #[test]
+    fn odd_components_are_told_in_the_original_words_and_with_a_way_out() {
+        for (rest, odd) in [("/a/x", "/x"), ("/a/x/y/z", "/x/y/z")] {
+            let expected =
+                format!("odd number of components in label string \"{odd}\"\n{ODD_COMPONENTS_HINT}");
+            check(rest, NameRule::Legacy, &expected);
         }
     }
 

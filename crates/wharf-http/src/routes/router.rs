@@ -14,7 +14,10 @@ pub(crate) enum Routed {
     /// A handler takes it. The key of a group, if it has one, begins at this byte of the path inside the prefix.
     To(&'static Row, usize),
     /// The path has routes for the methods listed, not for this one.
-    MethodNotAllowed(String),
+    MethodNotAllowed {
+        allow: String,
+        path: Path,
+    },
     /// `OPTIONS` on a path with these methods.
     Options(String),
     /// The path is nearly right.
@@ -94,7 +97,7 @@ impl Router<'_> {
         if *method == Method::OPTIONS {
             Routed::Options(allow)
         } else {
-            Routed::MethodNotAllowed(allow)
+            Routed::MethodNotAllowed { allow, path }
         }
     }
 
@@ -207,7 +210,7 @@ mod tests {
         match router.route(&method.parse().unwrap(), path.as_bytes()) {
             Routed::To(row, 0) => row.name.to_owned(),
             Routed::To(row, key_at) => format!("{} at {key_at}", row.name),
-            Routed::MethodNotAllowed(allow) => format!("405 {allow}"),
+            Routed::MethodNotAllowed { allow, .. } => format!("405 {allow}"),
             Routed::Options(allow) => format!("options {allow}"),
             Routed::Redirect(to) => format!("to {}", String::from_utf8(to).unwrap()),
             Routed::NotFound => "404".to_owned(),

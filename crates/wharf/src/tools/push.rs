@@ -78,7 +78,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     add: bool,
 
-    /// For how long the gateway is to keep the group after this push, such as 36h; the Pushgateway Pushgateway keeps it
+    /// For how long the gateway is to keep the group after this push, such as 36h; the Pushgateway keeps it
     /// for ever
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     ttl: Option<Duration>,

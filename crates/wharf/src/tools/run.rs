@@ -88,8 +88,8 @@ pub(super) struct Arguments {
     #[arg(long, default_value = "job_run_", value_parser = prefix)]
     prefix: String,
 
-    /// For how long the gateway is to keep the group after the last push, such as 7d; the Pushgateway Pushgateway keeps
-    /// it for ever
+    /// For how long the gateway is to keep the group after the last push, such as 7d; the Pushgateway
+    /// keeps it for ever
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     ttl: Option<Duration>,
 

@@ -131,9 +131,10 @@ impl Loading<'_> {
             let (key, place) = (format!("basic_auth_users.{name}"), place_of(hash.as_ref()));
             match &parsed {
                 Ok(hash) if hash.excess() > 0 => {
+                    let excess = hash.excess();
+                    let bytes = if excess == 1 { "byte" } else { "bytes" };
                     let why = format!(
-                        "expected a bcrypt hash and nothing behind it, found {} bytes more, which do not count",
-                        hash.excess()
+                        "expected a bcrypt hash and nothing behind it, found {excess} {bytes} more: what is more does not count"
                     );
                     self.warnings
                         .push(Problem::at(self.path, &key, place, why).to_string());

@@ -204,17 +204,59 @@ fn mistakes_that_people_make_in_scripts_get_advice() {
         ("m=1\n", "a blank stands between"),
         ("my-metric 1\n", "metric names have letters, digits"),
         ("my.metric 1\n", "metric names have letters, digits"),
+        (
+            "# HELP my-metric Help.\nmy-metric 1\n",
+            "metric names have letters, digits",
+        ),
+        (
+            "# TYPE jvm.memory.used gauge\n",
+            "metric names have letters, digits",
+        ),
+        ("m{my-label=\"a\"} 1\n", "label names have letters, digits"),
         ("5xx_total 1\n", "begins with a letter"),
+        ("# TYPE 5xx_total counter\n", "begins with a letter"),
         ("// note\nm 1\n", "comments begin with `#`"),
+        ("\\# HELP m Help.\nm 1\n", "comments begin with `#`"),
         ("m{a='b'} 1\n", "straight double quotes"),
         ("m{a=\"b\" c=\"d\"} 1\n", "commas between them"),
         ("m{path=\"C:\\Users\"} 1\n", "a backslash itself"),
+        ("m{path=\"C:\\\"} 1\n", "a backslash itself"),
+        ("m{note=\"two\nlines\"} 1\n", "a line feed is written"),
         ("m 1 # note\n", "lines of their own"),
         ("m 1 1465839830.123\n", "leave the timestamp out"),
         ("# TYPE m gauge m 1\n", "are the line feeds lost?"),
         ("# TYPE m gauge\nm 1\n# TYPE m gauge\n", "before the first sample"),
     ] {
         both.check(&push(body), advice);
+    }
+}
+
+/// Go's client writes an empty value as two slashes, which are one after the redirect that it gets.
+#[test]
+fn urls_whose_labels_come_in_no_pairs_get_advice() {
+    let both = Both::start();
+    for path in [
+        "/metrics/job/t/label/a/empty/other/b",
+        "/metrics/job/t/path/usr%2Fbin",
+    ] {
+        both.check(&put(path).body("m 1\n"), "its name and `@base64/`");
+    }
+}
+
+/// The library of `VictoriaMetrics` for Go pushes with GET, if it is not told otherwise.
+#[test]
+fn who_pushes_with_get_is_told_which_methods_push() {
+    let both = Both::start();
+    let request = get("/metrics/job/t").body("m 1\n");
+    let answer = both.wharf.send(&request);
+    let expected = "Method Not Allowed\nhint: a push is a PUT or a POST: tell your client which\n";
+    assert_eq!((answer.status, answer.text().as_str()), (405, expected));
+    if let Some(real) = &both.real {
+        let answer = real.send(&request);
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (405, "Method Not Allowed\n")
+        );
     }
 }
 
