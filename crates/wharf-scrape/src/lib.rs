@@ -23,6 +23,7 @@ mod merge;
 mod metrics;
 mod openmetrics;
 mod output;
+mod pages;
 mod pause;
 mod plain;
 mod protobuf;

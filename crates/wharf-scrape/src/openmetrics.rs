@@ -18,7 +18,6 @@
 
 mod created;
 mod fits;
-mod page;
 mod roles;
 
 use std::borrow::Cow;
@@ -32,12 +31,12 @@ use wharf_store::{FamilyView, FragmentView, Snapshot};
 use crate::merge::Merged;
 use crate::metrics::{Whole, metrics_of_fragment};
 use crate::output::PART_BYTES;
+use crate::pages::Pages;
 use crate::shown::{self, Shown};
 use crate::sink::Sink;
 
 use self::created::Creations;
 use self::fits::fits;
-use self::page::Page;
 use self::roles::{Role, Roles};
 
 /// The values of a family are not such as its type has.
@@ -62,14 +61,14 @@ pub(crate) async fn render(
         own,
         escaping,
         sink,
-        page: Page::default(),
+        pages: Pages::default(),
         left_out: 0,
     };
     for (index, family) in shown::families(own, snapshot, escaping).enumerate() {
         body.family(&family, roles.get(index)).await;
     }
-    openmetrics::write_eof(&mut body.page.lines);
-    body.page.flush(body.sink).await;
+    openmetrics::write_eof(&mut body.pages.last);
+    body.pages.flush(body.sink).await;
     body.left_out
 }
 
@@ -77,7 +76,7 @@ struct Body<'b> {
     own: &'b Exposition<'b>,
     escaping: EscapingScheme,
     sink: &'b mut Sink,
-    page: Page,
+    pages: Pages,
     left_out: u64,
 }
 
@@ -111,10 +110,10 @@ impl Body<'_> {
                         // All fit, but there was no room for them.
                         drop(self.typed(&typed, Lines::Written).await);
                     }
-                    self.page.flush(self.sink).await;
+                    self.pages.flush(self.sink).await;
                     return;
                 }
-                self.page.clear();
+                self.pages.clear();
                 let merged = Merged {
                     own: None,
                     pushed: created,
@@ -137,7 +136,7 @@ impl Body<'_> {
             created,
         } = *typed;
         let (own, escaping) = (self.own, self.escaping);
-        openmetrics::write_head(&mut self.page.lines, &family.head(metric_type), escaping);
+        openmetrics::write_head(&mut self.pages.last, &family.head(metric_type), escaping);
         let mut thrown_away = None;
         let Some(created) = created else {
             let whole = if metric_type == MetricType::StateSet {
@@ -150,7 +149,7 @@ impl Body<'_> {
                 if metric_type == MetricType::StateSet && metrics.bytes() > MAX_STATES_BYTES {
                     return Err(Unfit);
                 }
-                let out = &mut self.page.lines;
+                let out = &mut self.pages.last;
                 reader.read(&metrics, |exposition, family| -> Result<(), Unfit> {
                     let (exposition, family) = fitting(exposition, family, metric_type, escaping)?;
                     openmetrics::write_metrics(out, &exposition, &family, escaping);
@@ -165,14 +164,14 @@ impl Body<'_> {
         };
         if let Some(family) = family.first.merged.own {
             let (exposition, family) = fitting(own, family, metric_type, escaping)?;
-            openmetrics::write_metrics(&mut self.page.lines, &exposition, &family, escaping);
+            openmetrics::write_metrics(&mut self.pages.last, &exposition, &family, escaping);
         }
         let mut created = created.fragments().filter(has_series).peekable();
         for fragment in family.first.merged.pushed.iter().flat_map(FamilyView::fragments) {
             let created = created.next_if(|created| created.key() == fragment.key());
             let created = created.map(Creations::of).unwrap_or_default();
             for metrics in metrics_of_fragment(fragment, Whole::SMALL) {
-                let out = &mut self.page.lines;
+                let out = &mut self.pages.last;
                 metrics.read(|exposition, family| -> Result<(), Unfit> {
                     let (exposition, family) = fitting(exposition, family, metric_type, escaping)?;
                     for metric in &family.metrics {
@@ -191,21 +190,21 @@ impl Body<'_> {
     /// many since the last rest.
     async fn pass(&mut self, lines: Lines, thrown_away: &mut Option<usize>) {
         if lines == Lines::Written {
-            self.page.pass(self.sink).await;
+            self.pages.pass(self.sink).await;
             return;
         }
-        self.page.turn();
+        self.pages.turn();
         if let Some(bytes) = thrown_away {
-            *bytes += self.page.len();
-            self.page.clear();
+            *bytes += self.pages.len();
+            self.pages.clear();
             if *bytes >= PART_BYTES {
                 *bytes = 0;
                 self.sink.rest().await;
             }
-        } else if self.sink.is_full(self.page.len()) {
+        } else if self.sink.is_full(self.pages.len()) {
             self.sink.rest().await;
-            if self.sink.is_full(self.page.len()) {
-                self.page.clear();
+            if self.sink.is_full(self.pages.len()) {
+                self.pages.clear();
                 *thrown_away = Some(0);
             }
         }
@@ -220,21 +219,21 @@ impl Body<'_> {
                 self.numbers(&line, MetricType::Untyped).await;
             }
         }
-        self.page.flush(self.sink).await;
+        self.pages.flush(self.sink).await;
     }
 
     /// A family of plain numbers.
     async fn numbers(&mut self, family: &Shown<'_>, metric_type: MetricType) {
         let (own, escaping) = (self.own, self.escaping);
-        openmetrics::write_head(&mut self.page.lines, &family.head(metric_type), escaping);
+        openmetrics::write_head(&mut self.pages.last, &family.head(metric_type), escaping);
         let mut reader = family.reader(escaping);
         for metrics in family.metrics(own, Whole::SMALL) {
-            let out = &mut self.page.lines;
+            let out = &mut self.pages.last;
             reader.read(&metrics, |exposition, family| {
                 let family = of_type(family, metric_type);
                 openmetrics::write_metrics(out, exposition, &family, escaping);
             });
-            self.page.pass(self.sink).await;
+            self.pages.pass(self.sink).await;
         }
         self.left_out += reader.left_out();
     }

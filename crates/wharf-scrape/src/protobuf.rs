@@ -4,7 +4,6 @@
 //! once for its length, and then piece by piece.
 
 use std::borrow::Cow;
-use std::mem;
 
 use wharf_exposition::mend::mended;
 use wharf_exposition::protobuf;
@@ -14,6 +13,7 @@ use wharf_store::Snapshot;
 
 use crate::metrics::{Metrics, Reader, Whole};
 use crate::output::PART_BYTES;
+use crate::pages::Pages;
 use crate::shown::{self, Shown};
 use crate::sink::Sink;
 
@@ -51,7 +51,7 @@ struct Body<'b> {
     style: Option<protobuf::TextStyle>,
     sink: &'b mut Sink,
     /// Messages on their way, of native histograms and of all else.
-    messages: [Vec<u8>; KINDS],
+    messages: [Pages; KINDS],
     left_out: u64,
 }
 
@@ -67,7 +67,8 @@ impl Body<'_> {
                 if self.is_full() {
                     self.sink.rest().await;
                     if self.is_full() {
-                        lengths = Some(self.messages.each_mut().map(|message| mem::take(message).len()));
+                        lengths = Some(self.messages.each_ref().map(Pages::len));
+                        self.messages = Default::default();
                     }
                 }
                 continue;
@@ -93,7 +94,7 @@ impl Body<'_> {
 
     /// Whether there is no room for the messages.
     fn is_full(&self) -> bool {
-        self.sink.is_full(self.messages.iter().map(Vec::len).sum())
+        self.sink.is_full(self.messages.iter().map(Pages::len).sum())
     }
 
     /// Appends metrics to the messages, behind heads where these begin.
@@ -111,9 +112,10 @@ impl Body<'_> {
             for ((message, family), begins) in self.messages.iter_mut().zip(families).zip(begin) {
                 if let Some(family) = family {
                     if begins && message.is_empty() {
-                        protobuf::write_head(message, &head, escaping);
+                        protobuf::write_head(&mut message.last, &head, escaping);
                     }
-                    protobuf::write_metrics(message, &exposition, &family, escaping);
+                    protobuf::write_metrics(&mut message.last, &exposition, &family, escaping);
+                    message.turn();
                 }
             }
         });
@@ -125,21 +127,12 @@ impl Body<'_> {
             if message.is_empty() {
                 continue;
             }
-            let mut out = Vec::new();
-            if let Some(style) = self.style {
-                protobuf::write_text(&mut out, message, style);
-                message.clear();
-                self.sink.own(out);
-            } else {
-                protobuf::write_length(&mut out, message.len());
-                self.sink.text(&out);
-                if message.len() < PART_BYTES {
-                    self.sink.text(message);
-                    message.clear();
-                } else {
-                    self.sink.own(mem::take(message));
-                }
+            begin(self.sink, self.style, message.len());
+            match self.style {
+                None => message.append_to(self.sink),
+                style => write(self.sink, style, message, true),
             }
+            end(self.sink, self.style);
         }
         self.sink.pass().await;
     }
@@ -150,11 +143,7 @@ impl Body<'_> {
             if length == 0 {
                 continue;
             }
-            if self.style.is_none() {
-                let mut out = Vec::new();
-                protobuf::write_length(&mut out, length);
-                self.sink.text(&out);
-            }
+            begin(self.sink, self.style, length);
             let mut is_first = true;
             reader.again();
             for metrics in shown.metrics(self.own, Whole::SMALL) {
@@ -169,21 +158,40 @@ impl Body<'_> {
                 if message.is_empty() {
                     continue;
                 }
-                if let Some(style) = self.style {
-                    let mut out = Vec::new();
-                    protobuf::write_text_fields(&mut out, message, style, is_first);
-                    self.sink.text(&out);
-                } else {
-                    self.sink.text(message);
-                }
-                message.clear();
+                write(self.sink, self.style, message, is_first);
                 is_first = false;
                 self.sink.pass().await;
             }
-            if self.style.is_some() {
-                self.sink.text(b"\n");
-            }
+            end(self.sink, self.style);
         }
+    }
+}
+
+/// Begins a message of so many bytes.
+fn begin(sink: &mut Sink, style: Option<protobuf::TextStyle>, length: usize) {
+    if style.is_none() {
+        let mut out = Vec::new();
+        protobuf::write_length(&mut out, length);
+        sink.text(&out);
+    }
+}
+
+/// Writes fields of a message, which may be the first of it.
+fn write(sink: &mut Sink, style: Option<protobuf::TextStyle>, fields: &mut Pages, mut are_first: bool) {
+    fields.drain(|fields| match style {
+        None => sink.text(fields),
+        Some(style) => {
+            let mut out = Vec::new();
+            protobuf::write_text_fields(&mut out, fields, style, are_first);
+            sink.own(out);
+            are_first = false;
+        }
+    });
+}
+
+fn end(sink: &mut Sink, style: Option<protobuf::TextStyle>) {
+    if style.is_some() {
+        sink.text(b"\n");
     }
 }
 

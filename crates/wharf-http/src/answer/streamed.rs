@@ -12,8 +12,9 @@
 use std::future::ready;
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::thread;
 
 use bytes::Buf as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -28,6 +29,13 @@ pub(crate) const PIECE_BYTES: usize = 56 * 1024;
 const PIECE_ROOM: usize = 64 * 1024;
 /// Pieces that are made and not yet sent: one on its way, and one so that there is no wait for the next.
 const PIECES: usize = 2;
+
+/// So many pieces are made at once: more than processors make none sooner, and each takes a thread, which keeps some
+/// megabytes of what it has allocated.
+static AT_ONCE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    Arc::new(Semaphore::new(processors.saturating_mul(2).clamp(4, 128)))
+});
 
 /// What takes the pieces from whoever writes them.
 #[derive(Debug, Clone, Default)]
@@ -110,9 +118,15 @@ async fn next(
 ) -> Option<Result<(Chunks, PartSource), Broken>> {
     let source = source?;
     let permit = Arc::clone(&room).acquire_owned().await.ok();
+    let turn = Arc::clone(&AT_ONCE).acquire_owned().await.ok();
+    let made = tokio::task::spawn_blocking(|| {
+        let made = source.go_on();
+        // Not before, also if nobody waits for the piece any more.
+        drop(turn);
+        made
+    });
     // A panic there, and an end of the gateway, break the answer off.
-    let made = tokio::task::spawn_blocking(|| source.go_on()).await;
-    match made.unwrap_or(Err(Broken)) {
+    match made.await.unwrap_or(Err(Broken)) {
         Ok((last, None)) if !last.has_remaining() => None,
         Ok((piece, source)) => Some(Ok(part(piece, permit, source, room))),
         Err(broken) => Some(Err(broken)),
