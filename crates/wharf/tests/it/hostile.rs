@@ -133,6 +133,23 @@ fn what_could_be_read_in_two_ways_is_refused_and_ends_the_connection() {
     }
 }
 
+/// The standard wants blank lines before a request ignored, and has no version 1.2.
+#[test]
+fn blank_lines_before_a_request_are_ignored_and_unknown_versions_are_refused() {
+    let rest = "Host: x\r\nConnection: close\r\n\r\n";
+    for spawn in gateways() {
+        let is_wharf = spawn.kind() == Kind::Wharf;
+        let gateway = spawn.start();
+        for (start, expected) in [
+            ("\r\nGET /-/ready HTTP/1.1\r\n", [400, 200]),
+            ("GET /-/ready HTTP/1.2\r\n", [200, 400]),
+        ] {
+            let found = statuses(&gateway, format!("{start}{rest}").as_bytes());
+            assert_eq!(found, [expected[usize::from(is_wharf)]], "{start:?}");
+        }
+    }
+}
+
 /// The real one reads them as its library does; no client of today sends them.
 #[test]
 fn heads_that_the_standard_has_given_up_are_refused() {
