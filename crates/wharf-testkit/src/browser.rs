@@ -49,6 +49,9 @@ struct Pipes {
     complaints: Vec<String>,
 }
 
+/// How often a click is tried that hits nothing.
+const CLICKS: u32 = 3;
+
 impl Browser {
     /// Starts one; `None` if there is no Chromium and none is required.
     #[track_caller]
@@ -183,17 +186,30 @@ impl Browser {
     }
 
     /// Clicks the element that an expression gives.
+    ///
+    /// The browser sends a click to what stood there in the last frame that it has drawn, which on a busy machine may be
+    /// behind a dialog that has just opened. So it clicks again if neither this element nor another one that takes
+    /// clicks was hit.
     #[track_caller]
     pub fn click_on(&self, element: &str) {
-        let place = self.evaluate(&format!(
-            "(() => {{ const one = {element}; one.scrollIntoView({{ block: 'center' }}); const box = one.getBoundingClientRect(); \
-             return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
-        ));
-        for kind in ["mousePressed", "mouseReleased"] {
-            self.call(
-                "Input.dispatchMouseEvent",
-                &json!({"type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1}),
-            );
+        for _ in 0..CLICKS {
+            let place = self.evaluate(&format!(
+                "(async () => {{ const frame = () => new Promise(requestAnimationFrame); const one = {element}; \
+                 one.scrollIntoView({{ block: 'center' }}); await frame(); await frame(); window.hit = false; \
+                 addEventListener('click', ({{ target }}) => {{ window.hit ||= one.contains(target) || \
+                 Boolean(target.closest('button, a, summary, input, label')); }}, {{ capture: true, once: true }}); \
+                 const box = one.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
+            ));
+            for kind in ["mousePressed", "mouseReleased"] {
+                self.call(
+                    "Input.dispatchMouseEvent",
+                    &json!({"type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1}),
+                );
+            }
+            // On a page that the click has led to, nobody has said anything.
+            if self.evaluate_or_nothing("window.hit") != json!(false) {
+                return;
+            }
         }
     }
 
