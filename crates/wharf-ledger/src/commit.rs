@@ -25,9 +25,10 @@ use crate::{
 const COMMIT_BYTES: usize = 64 << 20;
 /// In the mode that syncs every so often: this much is not kept waiting for the next time.
 const EARLY_COMMIT_BYTES: usize = 8 << 20;
-/// Buffers of blocks that are kept for the next ones, and how large they may be.
-const KEPT_BUFFERS: usize = 4;
-const KEPT_BUFFER_BYTES: usize = 2 * format::BLOCK_TARGET_BYTES;
+/// Room for a block: it is full with the record that makes it so. With a larger one the buffer grows, and is not kept.
+const BUFFER_BYTES: usize = format::BLOCK_TARGET_BYTES + (64 << 10);
+/// Buffers that are kept for the next blocks: as many as are filled before a sync begins.
+const KEPT_BUFFERS: usize = EARLY_COMMIT_BYTES / format::BLOCK_TARGET_BYTES;
 
 /// Called with the reason when the ledger fails.
 pub(crate) type Hook = Arc<dyn Fn(&str) + Send + Sync>;
@@ -600,7 +601,11 @@ impl Queue {
     fn push(&mut self, record: &[u8]) -> Arc<Outcome> {
         let fresh = self.blocks.back().is_none_or(|pending| pending.builder.is_full());
         if fresh {
-            let builder = BlockBuilder::new(self.buffers.pop().unwrap_or_default());
+            let builder = BlockBuilder::new(
+                self.buffers
+                    .pop()
+                    .unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES)),
+            );
             self.blocks.push_back(Pending {
                 builder,
                 first: self.next,
@@ -669,7 +674,7 @@ impl Queue {
         self.buffers.extend(
             buffers
                 .into_iter()
-                .filter(|buffer| buffer.capacity() <= KEPT_BUFFER_BYTES)
+                .filter(|buffer| buffer.capacity() <= BUFFER_BYTES)
                 .take(room),
         );
     }

@@ -513,6 +513,10 @@ impl BlockBuilder {
     /// Adds a record. The caller has checked that it is at most [`MAX_RECORD_BYTES`] long and that the block is not
     /// full; so all lengths fit in 32 bits.
     pub(crate) fn push(&mut self, record: &[u8]) {
+        if record.len() >= BLOCK_TARGET_BYTES {
+            // It fills the block, so there need not be twice the room.
+            self.bytes.reserve_exact(framed_bytes(record.len()) + ALIGNMENT);
+        }
         self.bytes
             .extend_from_slice(&length_u32(record.len()).to_le_bytes());
         self.bytes.extend_from_slice(record);

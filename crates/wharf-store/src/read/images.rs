@@ -73,7 +73,22 @@ impl Iterator for Images<'_> {
 #[derive(Debug, Default)]
 struct Taken {
     groups: Vec<Group>,
-    families: HashMap<Arc<str>, Leaves>,
+    has: Has,
+}
+
+/// What groups have.
+#[derive(Debug)]
+enum Has {
+    /// Parts of these families.
+    Leaves(HashMap<Arc<str>, Leaves>),
+    /// A group with very many families, of which each part would take more memory than what the group has of it.
+    All(Families),
+}
+
+impl Default for Has {
+    fn default() -> Self {
+        Self::Leaves(HashMap::new())
+    }
 }
 
 #[derive(Debug)]
@@ -101,9 +116,7 @@ impl Taken {
             return taken;
         }
         // Too many to be looked up while others wait. Who changes something of them meanwhile has to copy it.
-        let families = guarded.state.families().clone();
-        drop(guarded);
-        taken.find_leaves(&families);
+        taken.has = Has::All(guarded.state.families().clone());
         taken
     }
 
@@ -136,20 +149,29 @@ impl Taken {
         let Some((first, last)) = ends.map(|(first, last)| (&first.key, &last.key)) else {
             return;
         };
+        let mut found = HashMap::new();
         for group in self.groups.chunk_by(has_same_families) {
             for name in group.iter().take(1).flat_map(|group| &*group.names) {
                 if let Some(family) = families.get(name)
-                    && !self.families.contains_key(name)
+                    && !found.contains_key(name)
                 {
                     let leaves = family.leaves_of(first, last);
-                    self.families.insert(Arc::clone(name), leaves);
+                    found.insert(Arc::clone(name), leaves);
                 }
             }
         }
+        self.has = Has::Leaves(found);
     }
 
     /// The records of the first of these groups, one at least.
     fn records(&self) -> Vec<Vec<u8>> {
+        match &self.has {
+            Has::Leaves(families) => self.records_of(families),
+            Has::All(families) => self.groups.iter().map(|group| group.record(families)).collect(),
+        }
+    }
+
+    fn records_of(&self, families: &HashMap<Arc<str>, Leaves>) -> Vec<Vec<u8>> {
         let mut records = Vec::with_capacity(self.groups.len());
         let mut bytes = 0;
         for groups in self.groups.chunk_by(has_same_families) {
@@ -160,13 +182,13 @@ impl Taken {
                 continue;
             };
             // What one of these families has of the next group comes right behind what it has of this one.
-            let families = names.iter().filter_map(|name| {
-                let fragments = self.families.get(name)?.fragments_from(name, Some(first));
+            let next = names.iter().filter_map(|name| {
+                let fragments = families.get(name)?.fragments_from(name, Some(first));
                 Some(fragments.peekable())
             });
-            let mut families: Vec<_> = families.collect();
+            let mut next: Vec<_> = next.collect();
             for Group { key, lifetime, .. } in groups {
-                let fragments: Vec<_> = families.iter_mut().filter_map(|family| of(key, family)).collect();
+                let fragments: Vec<_> = next.iter_mut().filter_map(|family| of(key, family)).collect();
                 let parts = fragments.iter().map(FragmentView::parts);
                 let record = record::put(key, PushMode::ReplaceGroup, *lifetime, parts);
                 bytes += record.len();
@@ -177,6 +199,16 @@ impl Taken {
             }
         }
         records
+    }
+}
+
+impl Group {
+    fn record(&self, families: &Families) -> Vec<u8> {
+        let names = self.names.iter();
+        let fragments = names.filter_map(|name| families.get(name)?.view_of(&self.key));
+        let fragments: Vec<_> = fragments.collect();
+        let parts = fragments.iter().map(FragmentView::parts);
+        record::put(&self.key, PushMode::ReplaceGroup, self.lifetime, parts)
     }
 }
 
