@@ -73,6 +73,8 @@ const BEGINNINGS: &[(&[u8], Foreign)] = &[
 
 /// How far a body is looked at where it is searched.
 const SEARCHED_BYTES: usize = 1024;
+/// Longer lines are not looked at: they would be copied, and a body may be one line.
+const MAX_LINE_BYTES: usize = 64 << 10;
 
 impl Foreign {
     /// What a body is by how it begins.
@@ -89,6 +91,9 @@ impl Foreign {
 
     /// What a line is by how it is made.
     pub fn of_line(line: &[u8]) -> Option<Self> {
+        if line.len() > MAX_LINE_BYTES {
+            return None;
+        }
         let line = std::str::from_utf8(line).ok()?.trim();
         match line {
             _ if is_statsd(line) => Some(Self::StatsD),

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 
 use peak_alloc::PeakAlloc;
-use wharf_exposition::{openmetrics, protobuf, text};
+use wharf_exposition::{Foreign, openmetrics, protobuf, text};
 use wharf_model::name::NameRule;
 use wharf_model::{Denied, Exposition, Lender, Meter};
 use wharf_testkit::hostile::{self, Format, Shape};
@@ -99,4 +99,14 @@ fn whatever_takes_too_much_is_refused_before_it_is_there() {
             "{format:?}, {name}: allocated {peak}"
         );
     });
+}
+
+/// A refusal says so, and a body may be one line.
+#[test]
+fn to_find_out_what_a_long_line_is_takes_no_memory() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let line = format!("cpu,host=a usage={}", "1".repeat(BODY_BYTES));
+    let (found, peak, _) = counted(|| Foreign::of_line(line.as_bytes()));
+    assert_eq!(found, None);
+    assert!(peak < SLACK, "{peak}");
 }
