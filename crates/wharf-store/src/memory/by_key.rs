@@ -83,14 +83,18 @@ impl<T> ByKey<T> {
     }
 
     fn find(&self, key: &GroupingKey) -> Option<u32> {
-        let hash = self.hasher.hash_one(key);
+        self.find_hashed(self.hasher.hash_one(key), key)
+    }
+
+    fn find_hashed(&self, hash: u64, key: &GroupingKey) -> Option<u32> {
         let found = self.tables[table_of(hash)].find(hash, |place| self.places.has(*place, key));
         found.copied()
     }
 
     /// The place of a key; a new one, which is to be filled, if it has none.
     fn place_of(&mut self, key: &GroupingKey) -> u32 {
-        if let Some(place) = self.find(key) {
+        let hash = self.hasher.hash_one(key);
+        if let Some(place) = self.find_hashed(hash, key) {
             return place;
         }
         let place = self.places.take();
@@ -100,7 +104,6 @@ impl<T> ByKey<T> {
             places,
         } = self;
         let hash_of = |place: &u32| places.get(*place).map_or(0, |(known, _)| hasher.hash_one(known));
-        let hash = hasher.hash_one(key);
         tables[table_of(hash)].insert_unique(hash, place, hash_of);
         place
     }
