@@ -89,6 +89,12 @@ impl FamilyNameSets {
         (FamilyNames(Some(Arc::clone(&entry.get().1))), names.len())
     }
 
+    /// Forgets the lists that nobody has. Changes that are taken back hold lists while others of them are released, which
+    /// stay then.
+    pub(crate) fn forget_unused(&mut self) {
+        self.known.retain(|(_, names)| Arc::strong_count(names) > 1);
+    }
+
     /// All of them that can be shared; those that are long are not here.
     pub(crate) fn audit(&self) -> BTreeSet<&[Arc<str>]> {
         self.known.iter().map(|(_, names)| &**names).collect()

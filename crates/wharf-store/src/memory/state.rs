@@ -203,6 +203,11 @@ impl State {
         self.groups.get(key).map(|group| group.families.clone())
     }
 
+    /// Forgets lists of names that nobody has. It takes as long as there are lists.
+    pub(crate) fn forget_unused_names(&mut self) {
+        self.name_sets.forget_unused();
+    }
+
     /// When a group was pushed last with success; or made, by a push that was refused.
     pub(crate) fn pushed_at(&self, key: &GroupingKey) -> Option<UnixNanos> {
         let (leaf, position) = self.families.get(PUSH_TIME)?.find(key)?;
