@@ -71,7 +71,7 @@ pub use policy::{
     TooFast,
 };
 pub use problem::{Problem, Severity};
-pub use queue::{Queue, Turn};
+pub use queue::{Queue, Turn, turns_of_this_machine};
 pub use rate::Rate;
 pub use refusal::{Again, Proofs, Reason, Refusal};
 pub use settings::{AdminApi, AmountLimits, PushSettings, Settings};

@@ -24,6 +24,12 @@ const AT_LEAST: usize = 4;
 /// And no more than these: each is a thread, of which a runtime has 512 for all that blocks.
 const AT_MOST: usize = 128;
 
+/// How much work that keeps a processor busy this machine does at once.
+pub fn turns_of_this_machine() -> usize {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    processors.saturating_mul(A_PROCESSOR).clamp(AT_LEAST, AT_MOST)
+}
+
 /// So many turns at once, and what waits for one.
 #[derive(Debug)]
 pub struct Queue {
@@ -58,9 +64,7 @@ pub struct Turn {
 impl Queue {
     /// As many turns at once as suit this machine, for one of `what` each; see [`Self::new`].
     pub(crate) fn of_this_machine(what: &'static str, max_waiting: usize) -> Arc<Self> {
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        let all = processors.saturating_mul(A_PROCESSOR);
-        Self::new(all.clamp(AT_LEAST, AT_MOST), what, max_waiting)
+        Self::new(turns_of_this_machine(), what, max_waiting)
     }
 
     /// So many turns at once, for one of `what` each. At most `max_waiting` may wait, all of it from one client if nobody else

@@ -128,10 +128,7 @@ impl Body<'_> {
                 continue;
             }
             begin(self.sink, self.style, message.len());
-            match self.style {
-                None => message.append_to(self.sink),
-                style => write(self.sink, style, message, true),
-            }
+            write(self.sink, self.style, message, true);
             end(self.sink, self.style);
         }
         self.sink.pass().await;
@@ -178,14 +175,14 @@ fn begin(sink: &mut Sink, style: Option<protobuf::TextStyle>, length: usize) {
 
 /// Writes fields of a message, which may be the first of it.
 fn write(sink: &mut Sink, style: Option<protobuf::TextStyle>, fields: &mut Pages, mut are_first: bool) {
-    fields.drain(|fields| match style {
-        None => sink.text(fields),
-        Some(style) => {
-            let mut out = Vec::new();
-            protobuf::write_text_fields(&mut out, fields, style, are_first);
-            sink.own(out);
-            are_first = false;
-        }
+    let Some(style) = style else {
+        return fields.append_to(sink);
+    };
+    fields.drain(|fields| {
+        let mut out = Vec::new();
+        protobuf::write_text_fields(&mut out, fields, style, are_first);
+        sink.own(out);
+        are_first = false;
     });
 }
 

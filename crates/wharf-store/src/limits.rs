@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use wharf_model::{GroupingKey, Selector};
 
-use crate::memory::by_id::ById;
 use crate::memory::index::GroupId;
+use crate::memory::numbered::Numbered;
 use crate::size::Size;
 
 /// Limits on what is stored; none, by default.
@@ -125,7 +125,7 @@ pub(crate) struct Accounts {
     limits: Arc<Limits>,
     usage: Vec<Usage>,
     /// Which quotas select the groups that are counted.
-    members: ById<Box<[usize]>>,
+    members: Numbered<Box<[usize]>>,
     /// Counts the changes of the limits.
     generation: u64,
 }
@@ -165,7 +165,7 @@ impl Accounts {
         Self {
             limits: Arc::clone(&self.limits),
             usage: vec![Usage::default(); self.usage.len()],
-            members: ById::default(),
+            members: Numbered::default(),
             generation: self.generation,
         }
     }
@@ -174,7 +174,7 @@ impl Accounts {
     pub(crate) fn set(&mut self, limits: Limits) {
         self.usage = vec![Usage::default(); limits.quotas.len()];
         self.limits = Arc::new(limits);
-        self.members = ById::default();
+        self.members = Numbered::default();
         self.generation += 1;
     }
 
@@ -185,14 +185,14 @@ impl Accounts {
 
     /// The quotas that select a group. Reads patterns, unless the group is counted already.
     pub(crate) fn quotas_of(&self, id: Option<GroupId>, key: &GroupingKey) -> Cow<'_, [usize]> {
-        if let Some(quotas) = id.and_then(|id| self.members.get(id)) {
+        if let Some(quotas) = id.and_then(|id| self.members.get(id.0)) {
             return Cow::Borrowed(quotas);
         }
         Cow::Owned(self.limits.quotas_of(key))
     }
 
     pub(crate) fn counts(&self, id: GroupId) -> bool {
-        self.members.get(id).is_some()
+        self.members.get(id.0).is_some()
     }
 
     /// Counts a group that was not counted.
@@ -209,12 +209,12 @@ impl Accounts {
                 usage.change(Size::default(), size);
             }
         }
-        self.members.insert(id, quotas.into());
+        self.members.insert(id.0, quotas.into());
     }
 
     /// Counts that a group has changed, if it is counted: by as much as went from `before` to `after`.
     pub(crate) fn change(&mut self, id: GroupId, before: Size, after: Size) {
-        for quota in self.members.get(id).into_iter().flatten() {
+        for quota in self.members.get(id.0).into_iter().flatten() {
             if let Some(usage) = self.usage.get_mut(*quota) {
                 usage.change(before, after);
             }
@@ -223,7 +223,7 @@ impl Accounts {
 
     /// Counts that a group of this size is gone, if it is counted.
     pub(crate) fn leave(&mut self, id: GroupId, size: Size) {
-        for quota in self.members.remove(id).into_iter().flatten() {
+        for quota in self.members.remove(id.0).into_iter().flatten() {
             if let Some(usage) = self.usage.get_mut(quota) {
                 usage.groups -= 1;
                 usage.change(size, Size::default());

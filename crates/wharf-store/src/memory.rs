@@ -1,6 +1,5 @@
 //! What is stored, in memory: families, their leaves, the index of series, and the state that has them all.
 
-pub(crate) mod by_id;
 pub(crate) mod by_key;
 pub(crate) mod checks;
 pub(crate) mod checksum;
@@ -13,6 +12,7 @@ pub(crate) mod index;
 pub(crate) mod leaf;
 pub(crate) mod leaves;
 pub(crate) mod metas;
+pub(crate) mod numbered;
 pub(crate) mod rendered_text;
 pub(crate) mod state;
 pub(crate) mod touched;

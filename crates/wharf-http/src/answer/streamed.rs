@@ -14,11 +14,10 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::thread;
 
 use bytes::Buf as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wharf_gateway::Refusal;
+use wharf_gateway::{Refusal, turns_of_this_machine};
 use wharf_scrape::pause;
 
 use crate::transport::chunks::{Broken, Chunks, PartSource, ResponseBody};
@@ -32,10 +31,8 @@ const PIECES: usize = 2;
 
 /// So many pieces are made at once: more than processors make none sooner, and each takes a thread, which keeps some
 /// megabytes of what it has allocated.
-static AT_ONCE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    Arc::new(Semaphore::new(processors.saturating_mul(2).clamp(4, 128)))
-});
+static AT_ONCE: LazyLock<Arc<Semaphore>> =
+    LazyLock::new(|| Arc::new(Semaphore::new(turns_of_this_machine())));
 
 /// What takes the pieces from whoever writes them.
 #[derive(Debug, Clone, Default)]

@@ -1,13 +1,14 @@
 //! Something by grouping key.
 //!
-//! Many small tables, which know by the hash of a key the number of its place, and places in parts of some hundred: no push
-//! pays for moving all of what is there when there is one more, and the free room of a table, up to half of it, is room for
-//! numbers.
+//! Many small tables, which know the number of a key by its hash, and what has these numbers in parts: no push pays for
+//! moving all of what is there when there is one more, and the free room of a table, up to half of it, is room for numbers.
 
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use wharf_model::GroupingKey;
+
+use crate::memory::numbered::Numbered;
 
 const TABLES: usize = 128;
 
@@ -16,7 +17,10 @@ const TABLES: usize = 128;
 pub(crate) struct ByKey<T> {
     tables: Vec<HashTable<u32>>,
     hasher: DefaultHashBuilder,
-    places: Places<T>,
+    entries: Numbered<(GroupingKey, T)>,
+    len: usize,
+    /// Numbers that were given before and are not now.
+    free: Vec<u32>,
 }
 
 impl<T> Default for ByKey<T> {
@@ -24,14 +28,16 @@ impl<T> Default for ByKey<T> {
         Self {
             tables: (0..TABLES).map(|_| HashTable::new()).collect(),
             hasher: DefaultHashBuilder::default(),
-            places: Places::default(),
+            entries: Numbered::default(),
+            len: 0,
+            free: Vec::new(),
         }
     }
 }
 
 impl<T> ByKey<T> {
     pub(crate) fn len(&self) -> usize {
-        self.places.taken
+        self.len
     }
 
     pub(crate) fn contains_key(&self, key: &GroupingKey) -> bool {
@@ -44,133 +50,85 @@ impl<T> ByKey<T> {
 
     /// With the key as it is kept.
     pub(crate) fn get_key_value(&self, key: &GroupingKey) -> Option<(&GroupingKey, &T)> {
-        let (known, value) = self.places.get(self.find(key)?)?;
+        let number = self.find(self.hasher.hash_one(key), key)?;
+        let (known, value) = self.entries.get(number)?;
         Some((known, value))
     }
 
     pub(crate) fn get_mut(&mut self, key: &GroupingKey) -> Option<&mut T> {
-        let place = self.find(key)?;
-        let (_, value) = self.places.get_mut(place).as_mut()?;
+        let number = self.find(self.hasher.hash_one(key), key)?;
+        let (_, value) = self.entries.get_mut(number)?;
         Some(value)
     }
 
     pub(crate) fn get_or_insert_with(&mut self, key: &GroupingKey, new: impl FnOnce() -> T) -> &mut T {
-        let place = self.place_of(key);
-        let (_, value) = self
-            .places
-            .get_mut(place)
-            .get_or_insert_with(|| (key.clone(), new()));
+        let place = self.place(key);
+        let (_, value) = place.get_or_insert_with(|| (key.clone(), new()));
         value
     }
 
     /// What was there before.
     pub(crate) fn insert(&mut self, key: GroupingKey, value: T) -> Option<T> {
-        let place = self.place_of(&key);
-        let before = self.places.get_mut(place).replace((key, value));
+        let before = self.place(&key).replace((key, value));
         before.map(|(_, value)| value)
     }
 
     pub(crate) fn remove(&mut self, key: &GroupingKey) -> Option<T> {
         let hash = self.hasher.hash_one(key);
-        let places = &self.places;
-        let found = self.tables[table_of(hash)].find_entry(hash, |place| places.has(*place, key));
-        let (place, _) = found.ok()?.remove();
-        self.places.free(place).map(|(_, value)| value)
+        let entries = &self.entries;
+        let found = self.tables[table_of(hash)].find_entry(hash, |number| is_of(entries, *number, key));
+        let (number, _) = found.ok()?.remove();
+        self.free.push(number);
+        self.len -= 1;
+        self.entries.remove(number).map(|(_, value)| value)
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &GroupingKey> {
-        self.places.parts.iter().flatten().flatten().map(|(key, _)| key)
+        self.entries.iter().map(|(key, _)| key)
     }
 
-    fn find(&self, key: &GroupingKey) -> Option<u32> {
-        self.find_hashed(self.hasher.hash_one(key), key)
-    }
-
-    fn find_hashed(&self, hash: u64, key: &GroupingKey) -> Option<u32> {
-        let found = self.tables[table_of(hash)].find(hash, |place| self.places.has(*place, key));
+    fn find(&self, hash: u64, key: &GroupingKey) -> Option<u32> {
+        let found = self.tables[table_of(hash)].find(hash, |number| is_of(&self.entries, *number, key));
         found.copied()
     }
 
-    /// The place of a key; a new one, which is to be filled, if it has none.
-    fn place_of(&mut self, key: &GroupingKey) -> u32 {
+    /// Where a key is; a place that is to be filled, if it is not there.
+    fn place(&mut self, key: &GroupingKey) -> &mut Option<(GroupingKey, T)> {
         let hash = self.hasher.hash_one(key);
-        if let Some(place) = self.find_hashed(hash, key) {
-            return place;
-        }
-        let place = self.places.take();
+        let number = self.find(hash, key).unwrap_or_else(|| self.give_number(hash));
+        self.entries.place(number)
+    }
+
+    fn give_number(&mut self, hash: u64) -> u32 {
         let Self {
             tables,
             hasher,
-            places,
+            entries,
+            len,
+            free,
         } = self;
-        let hash_of = |place: &u32| places.get(*place).map_or(0, |(known, _)| hasher.hash_one(known));
-        tables[table_of(hash)].insert_unique(hash, place, hash_of);
-        place
+        // If none is free, so many have been given.
+        let number = free
+            .pop()
+            .unwrap_or_else(|| u32::try_from(*len).expect("4 billion groups do not fit into memory"));
+        let hash_of = |number: &u32| {
+            entries
+                .get(*number)
+                .map_or(0, |(known, _)| hasher.hash_one(known))
+        };
+        tables[table_of(hash)].insert_unique(hash, number, hash_of);
+        *len += 1;
+        number
     }
+}
+
+fn is_of<T>(entries: &Numbered<(GroupingKey, T)>, number: u32, key: &GroupingKey) -> bool {
+    entries.get(number).is_some_and(|(known, _)| known == key)
 }
 
 /// A table takes its positions from the low bits and its tags from the high ones.
 fn table_of(hash: u64) -> usize {
     usize::from(hash.to_le_bytes()[4]) % TABLES
-}
-
-const PART: usize = 256;
-
-/// Places with numbers.
-#[derive(Debug)]
-struct Places<T> {
-    parts: Vec<Vec<Option<(GroupingKey, T)>>>,
-    free: Vec<u32>,
-    taken: usize,
-}
-
-impl<T> Default for Places<T> {
-    fn default() -> Self {
-        Self {
-            parts: Vec::new(),
-            free: Vec::new(),
-            taken: 0,
-        }
-    }
-}
-
-impl<T> Places<T> {
-    fn get(&self, place: u32) -> Option<&(GroupingKey, T)> {
-        let at = place as usize;
-        self.parts.get(at / PART)?.get(at % PART)?.as_ref()
-    }
-
-    /// A place that has been taken.
-    fn get_mut(&mut self, place: u32) -> &mut Option<(GroupingKey, T)> {
-        let at = place as usize;
-        &mut self.parts[at / PART][at % PART]
-    }
-
-    fn has(&self, place: u32, key: &GroupingKey) -> bool {
-        self.get(place).is_some_and(|(known, _)| known == key)
-    }
-
-    /// A place that is free, which is not any more.
-    fn take(&mut self) -> u32 {
-        let free = self.free.pop();
-        let place = free.unwrap_or_else(|| {
-            if self.parts.last().is_none_or(|last| last.len() == PART) {
-                self.parts.push(Vec::new());
-            }
-            let end = self.taken;
-            self.parts[end / PART].push(None);
-            u32::try_from(end).expect("4 billion groups do not fit into memory")
-        });
-        self.taken += 1;
-        place
-    }
-
-    fn free(&mut self, place: u32) -> Option<(GroupingKey, T)> {
-        let was = self.get_mut(place).take();
-        self.free.push(place);
-        self.taken -= 1;
-        was
-    }
 }
 
 #[cfg(test)]
@@ -202,10 +160,7 @@ mod tests {
         for number in 0..MANY {
             assert_eq!(map.insert(key(number), number), None);
         }
-        assert_eq!(
-            map.places.parts.iter().map(Vec::len).sum::<usize>(),
-            MANY + 1,
-            "places are used again"
-        );
+        // One of MANY + 1 numbers is left: those that were free have been given again.
+        assert_eq!(map.free.len(), 1);
     }
 }

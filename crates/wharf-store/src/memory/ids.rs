@@ -3,13 +3,13 @@
 use hashbrown::HashMap;
 use wharf_model::GroupingKey;
 
-use crate::memory::by_id::ById;
 use crate::memory::index::GroupId;
+use crate::memory::numbered::Numbered;
 
 /// Numbers of groups, so that the index needs four bytes for an owner.
 #[derive(Debug, Default)]
 pub(crate) struct GroupIds {
-    keys: ById<GroupingKey>,
+    keys: Numbered<GroupingKey>,
     /// How many numbers there are, free ones among them.
     numbers: u32,
     free: Vec<GroupId>,
@@ -42,7 +42,7 @@ impl GroupIds {
                     .expect("4 billion groups do not fit into memory");
             id
         });
-        self.keys.insert(id, key.clone());
+        self.keys.insert(id.0, key.clone());
         id
     }
 
@@ -56,12 +56,12 @@ impl GroupIds {
 
     /// The group is gone. The index may still have its number; [`Self::release`] follows when it does not.
     pub(crate) fn retire(&mut self, id: GroupId) {
-        self.keys.remove(id);
+        self.keys.remove(id.0);
     }
 
     /// The group is there again.
     pub(crate) fn reinstate(&mut self, id: GroupId, key: &GroupingKey) {
-        self.keys.insert(id, key.clone());
+        self.keys.insert(id.0, key.clone());
     }
 
     #[cfg(test)]
@@ -75,6 +75,6 @@ impl GroupIds {
     }
 
     pub(crate) fn key(&self, id: GroupId) -> Option<&GroupingKey> {
-        self.keys.get(id)
+        self.keys.get(id.0)
     }
 }

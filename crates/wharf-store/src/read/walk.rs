@@ -206,7 +206,6 @@ mod tests {
         )
     }
 
-    /// Each family with its groups, which have names that are sorted.
     #[test]
     fn families_of_many_groups_and_of_few_come_in_order_however_they_stand_beside_each_other() {
         const GROUPS: usize = if cfg!(miri) { 70 } else { 200 };

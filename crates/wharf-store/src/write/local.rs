@@ -5,7 +5,6 @@
 //! is kept until they are there: when the disk fails, they are taken back from the last one on, before anybody is
 //! answered. That is right only because nobody else writes: no change of another can have come in between.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -38,8 +37,6 @@ pub(crate) struct Local {
     feed: Arc<Feed>,
     /// Keeps what was removed, if somebody does.
     keeper: OnceLock<Box<Keeper>>,
-    /// Whether changes were taken back since somebody last looked for what they have left.
-    has_taken_back: AtomicBool,
 }
 
 /// What came of a change, for whoever made it.
@@ -297,9 +294,6 @@ impl Local {
         for leftovers in leftovers {
             clear_up(lock, leftovers);
         }
-        if self.has_taken_back.swap(false, Ordering::Relaxed) {
-            lock.hold().state.forget_unused_names();
-        }
         self.feed.wake();
         let failed = ledger.failed();
         let stored = lock.hold().state.size().bytes;
@@ -368,7 +362,7 @@ impl Local {
             let durable = Revision(ledger.durable().0);
             let Some(leftovers) = take_some_back(&mut guarded, preparer, durable) else {
                 guarded.last = durable;
-                self.has_taken_back.store(true, Ordering::Relaxed);
+                guarded.state.forget_unused_names();
                 self.feed.take_back(durable);
                 if let Some(keeper) = self.keeper() {
                     keeper.take_back(durable);
