@@ -25,7 +25,7 @@ pub enum PrometheusVersion {
     V2_53,
     /// 3, of Debian's unstable suite: 3.5, a long-term release, or later.
     V3,
-    /// The release that `interop/scrapers` pins.
+    /// 3.16, which `interop/scrapers` pins.
     Newest,
 }
 

@@ -7,7 +7,7 @@ use wharf_testkit::peers::PrometheusVersion;
 use wharf_testkit::protobuf::{
     self, Message, Type, delimited, family, gauge, labelled, native_histogram, varint,
 };
-use wharf_testkit::{Gateway, Prometheus, body, peers, until};
+use wharf_testkit::{Gateway, Prometheus, Spawn, body, peers, until};
 
 use crate::{gateways, wharf};
 
@@ -259,19 +259,122 @@ fn no_histogram_breaks_a_scrape_that_converts_them() {
              static_configs: [{{targets: ['{target}']}}]}}\n"
         )
     });
-    let config = format!(
-        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{}",
-        jobs.concat()
-    );
+    let config = format!("{EACH_SECOND}{}", jobs.concat());
     let flags = ["--enable-feature=native-histograms"];
-    let Some(prometheus) = Prometheus::start(PrometheusVersion::V3, &config, &flags) else {
+    for version in [PrometheusVersion::V3, PrometheusVersion::Newest] {
+        let Some(prometheus) = Prometheus::start(version, &config, &flags) else {
+            return;
+        };
+        let targets = until("the first scrapes", || {
+            let targets = prometheus.targets();
+            let is_known =
+                targets.len() == protocols.len() && targets.iter().all(|(health, _)| health != "unknown");
+            is_known.then_some(targets)
+        });
+        assert_eq!(
+            targets,
+            vec![("up".to_owned(), String::new()); protocols.len()],
+            "{version:?}"
+        );
+    }
+}
+
+/// How often Prometheus scrapes here, and what it scrapes below that.
+const EACH_SECOND: &str = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n";
+
+/// Histograms that contradict themselves.
+struct Contradicting {
+    name: &'static str,
+    /// As they are pushed, without the name.
+    lines: &'static str,
+    /// Why the newest Prometheus refuses a scrape that shows them as they were pushed.
+    refusal: &'static str,
+    /// What it makes of what Wharf shows: the rule of each bucket's bounds, the bounds, and how much is between them.
+    converted: &'static str,
+}
+
+const CONTRADICTING: [Contradicting; 4] = [
+    Contradicting {
+        name: "count_differs",
+        lines: "_bucket{le=\"1\"} 1\n_bucket{le=\"+Inf\"} 2\n_sum 1\n_count 9\n",
+        refusal: "count mismatch: count=9 != le=+Inf count=2",
+        converted: r#"{"buckets":[[3,"-Inf","1","1"],[0,"1","+Inf","8"]],"count":"9","sum":"1"}"#,
+    },
+    Contradicting {
+        name: "buckets_fall",
+        lines: "_bucket{le=\"1\"} 5\n_bucket{le=\"2\"} 3\n_bucket{le=\"+Inf\"} 7\n_sum 1\n_count 7\n",
+        refusal: "count is not cumulative: 3 < 5",
+        converted: r#"{"buckets":[[3,"-Inf","1","5"],[0,"2","+Inf","2"]],"count":"7","sum":"1"}"#,
+    },
+    Contradicting {
+        name: "no_count",
+        lines: "_bucket{le=\"1\"} 1\n_bucket{le=\"+Inf\"} 2\n",
+        refusal: "count mismatch: count=0 != le=+Inf count=2",
+        converted: r#"{"buckets":[[3,"-Inf","1","1"],[0,"1","+Inf","1"]],"count":"2","sum":"0"}"#,
+    },
+    Contradicting {
+        name: "no_infinity",
+        lines: "_bucket{le=\"1\"} 3\n_sum 1\n_count 2\n",
+        refusal: "invalid histogram: positive side: bucket number 2 has observation count of -1",
+        converted: r#"{"buckets":[[3,"-Inf","1","3"]],"count":"3","sum":"1"}"#,
+    },
+];
+
+/// What Wharf mends is what the newest Prometheus refuses: a real Pushgateway, which shows it as it was pushed, is down with
+/// one such histogram, and so is all that others have pushed there.
+#[test]
+fn the_newest_prometheus_converts_histograms_that_contradict_themselves() {
+    let push = |gateway: &Gateway, histogram: &Contradicting| {
+        let name = histogram.name;
+        let lines = histogram.lines.lines().map(|line| format!("{name}{line}\n"));
+        let body = format!("# TYPE {name} histogram\n{}", lines.collect::<String>());
+        gateway.push(&format!("/metrics/job/{name}"), &body);
+    };
+    let wharf = wharf().start();
+    wharf.push("/metrics/job/good", "good 1\n");
+    let mut gateways = vec![("wharf", wharf)];
+    for histogram in &CONTRADICTING {
+        push(&gateways[0].1, histogram);
+        if let Some(real) = Spawn::real().map(Spawn::start) {
+            real.push("/metrics/job/good", "good 1\n");
+            push(&real, histogram);
+            gateways.push((histogram.name, real));
+        }
+    }
+    let jobs = gateways.iter().map(|(name, gateway)| {
+        format!(
+            "- {{job_name: {name}, scrape_protocols: [PrometheusProto], convert_classic_histograms_to_nhcb: true, \
+             static_configs: [{{targets: ['{}']}}]}}\n",
+            gateway.address()
+        )
+    });
+    let config = format!("{EACH_SECOND}{}", jobs.collect::<String>());
+    let Some(prometheus) = Prometheus::start(PrometheusVersion::Newest, &config, &[]) else {
         return;
     };
-    let targets = until("the first scrapes", || {
-        let targets = prometheus.targets();
-        let is_known =
-            targets.len() == protocols.len() && targets.iter().all(|(health, _)| health != "unknown");
-        is_known.then_some(targets)
-    });
-    assert_eq!(targets, vec![("up".to_owned(), String::new()); protocols.len()]);
+    for (name, _) in &gateways {
+        let (health, error) = until(&format!("a scrape of {name}"), || {
+            let answer = prometheus.ask(&format!("/api/v1/targets?scrapePool={name}"));
+            let target = &answer["data"]["activeTargets"][0];
+            let (health, error) = (target["health"].as_str()?, target["lastError"].as_str()?);
+            // On a busy machine a scrape may be late; the next one tells.
+            let is_known = health != "unknown" && !error.contains("deadline exceeded");
+            is_known.then(|| (health.to_owned(), error.to_owned()))
+        });
+        let refused = CONTRADICTING.iter().find(|histogram| histogram.name == *name);
+        match refused {
+            None => assert_eq!((health.as_str(), error.as_str()), ("up", "")),
+            Some(histogram) => assert!(
+                health == "down" && error.starts_with(histogram.refusal),
+                "{name}: {health}, {error}"
+            ),
+        }
+    }
+    prometheus.one("up{job=\"wharf\"} == 1");
+    for histogram in &CONTRADICTING {
+        let name = histogram.name;
+        assert_eq!(prometheus.one(name).value, histogram.converted, "{name}");
+    }
+    // Of the others it has nothing.
+    assert_eq!(prometheus.one("good").labels["job"], "wharf");
 }
