@@ -1,6 +1,7 @@
 //! What a family has beside its series: help, type, unit.
 
 use std::cmp::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use wharf_model::MetricType;
 
@@ -41,7 +42,19 @@ impl PartialOrd for FamilyMeta {
     }
 }
 
+/// Those without help and unit, by type: very many families may have no more to say.
+static PLAIN: [OnceLock<Arc<FamilyMeta>>; 8] = [const { OnceLock::new() }; 8];
+
 impl FamilyMeta {
+    /// To be shared by groups, and by families where there is nothing but the type.
+    pub(crate) fn shared(self) -> Arc<Self> {
+        let is_plain = self.help.is_none() && self.unit.is_empty();
+        match PLAIN.get(self.metric_type as usize) {
+            Some(plain) if is_plain => Arc::clone(plain.get_or_init(|| Arc::new(self))),
+            _ => Arc::new(self),
+        }
+    }
+
     pub(crate) fn of(family: &PreparedFamily<'_>) -> Self {
         Self {
             help: family.help.as_deref().map(Box::from),

@@ -362,7 +362,7 @@ impl Family {
 /// Groups that say the same share one meta.
 fn intern(metas: &Metas, meta: FamilyMeta) -> Arc<FamilyMeta> {
     let shared = metas.same(&meta).map(Arc::clone);
-    shared.unwrap_or_else(|| Arc::new(meta))
+    shared.unwrap_or_else(|| meta.shared())
 }
 
 /// What the books need to know of a fragment. One without series has no metrics.

@@ -1,7 +1,7 @@
 //! The leaves of one family, in the order of grouping keys.
 //!
 //! A tree of two levels, copied where a snapshot shares it: a list of branches, each with some tens of leaves. A
-//! search compares with bounds that lie side by side, and touches one leaf only.
+//! search compares with bounds that lie side by side, and touches one leaf only. A family of one leaf has no tree.
 
 mod bounds;
 
@@ -18,12 +18,20 @@ const MAX_LEAVES: usize = 64;
 const JOIN_LEAVES: usize = MAX_LEAVES / 4;
 
 /// The leaves, each under a bound: not above the key of its first fragment, and above all keys of the leaf before.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Leaves {
-    branches: Bounds<Branch>,
+#[derive(Debug, Clone)]
+pub(crate) enum Leaves {
+    /// One, or none if that is empty. There may be as many families as series, and a tree would take a hundred bytes of each.
+    One(Arc<Leaf>),
+    Tree(Bounds<Branch>),
 }
 
 type Branch = Bounds<Leaf>;
+
+impl Default for Leaves {
+    fn default() -> Self {
+        Self::One(Arc::default())
+    }
+}
 
 /// Where a leaf stands. Good until leaves are added or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +60,7 @@ impl Leaves {
 
     /// The bookmark of the fragment behind that one.
     pub(crate) fn bookmark_after(&self, at: Bookmark, fragment: &FragmentView<'_>) -> Bookmark {
-        let (next, branch) = (at.fragment + 1, self.branches.get(at.branch as usize));
+        let (next, branch) = (at.fragment + 1, self.branches().get(at.branch as usize));
         if self.leaf_at(at).is_some_and(|leaf| (next as usize) < leaf.len()) {
             let length = u32::try_from(fragment.text().len()).unwrap_or(u32::MAX);
             return Bookmark {
@@ -76,17 +84,37 @@ impl Leaves {
     }
 
     fn leaf_at(&self, at: Bookmark) -> Option<&Arc<Leaf>> {
-        let branch = self.branches.get(at.branch as usize)?;
+        if (at.branch, at.leaf) == (0, 0) {
+            return self.iter().next();
+        }
+        let branch = self.branches().get(at.branch as usize)?;
         branch.below.get(at.leaf as usize).map(|leaf| &leaf.below)
     }
 
+    /// The only leaf, where there is no tree.
+    fn only_leaf(&self) -> Option<&Arc<Leaf>> {
+        match self {
+            Self::One(leaf) => Some(leaf).filter(|leaf| !leaf.is_empty()),
+            Self::Tree(_) => None,
+        }
+    }
+
+    /// None where there is no tree.
+    fn branches(&self) -> &[Entry<Branch>] {
+        match self {
+            Self::One(_) => &[],
+            Self::Tree(branches) => branches,
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.branches.is_empty()
+        self.iter().next().is_none()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Leaf>> {
-        let branches = self.branches.iter();
-        branches.flat_map(|branch| branch.below.iter().map(|entry| &entry.below))
+        let leaves = self.branches().iter().flat_map(|branch| branch.below.iter());
+        let leaves = leaves.map(|entry| &entry.below);
+        self.only_leaf().into_iter().chain(leaves)
     }
 
     /// The leaves from that on in which a key is or belongs; all of them, without a key.
@@ -94,14 +122,20 @@ impl Leaves {
         &'l self,
         key: Option<&GroupingKey>,
     ) -> impl Iterator<Item = &'l Arc<Leaf>> + use<'l> {
-        let first = key.map_or(0, |key| self.branches.position(key));
-        let branches = self.branches.get(first..).unwrap_or_default();
+        let branches = match self {
+            Self::One(_) => &[],
+            Self::Tree(branches) => {
+                let first = key.map_or(0, |key| branches.position(key));
+                branches.get(first..).unwrap_or_default()
+            }
+        };
         let passed = match (key, branches.first()) {
             (Some(key), Some(branch)) => branch.below.position(key),
             _ => 0,
         };
         let leaves = branches.iter().flat_map(|branch| branch.below.iter());
-        leaves.skip(passed).map(|entry| &entry.below)
+        let leaves = leaves.skip(passed).map(|entry| &entry.below);
+        self.only_leaf().into_iter().chain(leaves)
     }
 
     /// The leaves from that on, the other way, in which a key is or belongs; all of them, without a key.
@@ -109,14 +143,20 @@ impl Leaves {
         &'l self,
         key: Option<&GroupingKey>,
     ) -> impl Iterator<Item = &'l Arc<Leaf>> + use<'l> {
-        let last = key.map_or(self.branches.len(), |key| self.branches.position(key) + 1);
-        let branches = self.branches.get(..last).unwrap_or_default();
+        let branches = match self {
+            Self::One(_) => &[],
+            Self::Tree(branches) => {
+                let last = key.map_or(branches.len(), |key| branches.position(key) + 1);
+                branches.get(..last).unwrap_or_default()
+            }
+        };
         let passed = match (key, branches.last()) {
             (Some(key), Some(branch)) => branch.below.len() - branch.below.position(key) - 1,
             _ => 0,
         };
         let leaves = branches.iter().rev().flat_map(|branch| branch.below.iter().rev());
-        leaves.skip(passed).map(|entry| &entry.below)
+        let leaves = leaves.skip(passed).map(|entry| &entry.below);
+        self.only_leaf().into_iter().chain(leaves)
     }
 
     /// The leaves in which keys from `first` to `last` are or belong.
@@ -149,15 +189,34 @@ impl Leaves {
         let Some(bound) = leaf.first_key().cloned() else {
             return;
         };
+        if self.is_empty() {
+            *self = Self::One(leaf);
+            return;
+        }
         let entry = Entry::new(bound.clone(), leaf);
-        match self.branches.last() {
+        let branches = self.tree();
+        match branches.last() {
             Some(last) if last.below.len() < MAX_LEAVES => {
-                let last = self.branches.len() - 1;
-                Arc::make_mut(self.branches.below_mut(last)).push(entry);
+                let last = branches.len() - 1;
+                Arc::make_mut(branches.below_mut(last)).push(entry);
             }
-            _ => self
-                .branches
-                .push(Entry::new(bound, Arc::new(vec![entry].into()))),
+            _ => branches.push(Entry::new(bound, Arc::new(vec![entry].into()))),
+        }
+    }
+
+    /// The tree, made now if there is none.
+    fn tree(&mut self) -> &mut Bounds<Branch> {
+        if let Self::One(leaf) = self {
+            let mut branches = Bounds::default();
+            if let Some(bound) = leaf.first_key() {
+                let branch = vec![Entry::new(bound.clone(), Arc::clone(leaf))];
+                branches.push(Entry::new(bound.clone(), Arc::new(branch.into())));
+            }
+            *self = Self::Tree(branches);
+        }
+        match self {
+            Self::Tree(branches) => branches,
+            Self::One(_) => unreachable!("a tree was made"),
         }
     }
 
@@ -175,30 +234,35 @@ impl Leaves {
 
     /// The leaf in which a key is or belongs.
     fn leaf_of(&self, key: &GroupingKey) -> Option<&Arc<Leaf>> {
-        let branch = &self.branches.get(self.branches.position(key))?.below;
-        Some(&branch.get(branch.position(key))?.below)
+        match self {
+            Self::One(leaf) => Some(leaf),
+            Self::Tree(branches) => {
+                let branch = &branches.get(branches.position(key))?.below;
+                Some(&branch.get(branch.position(key))?.below)
+            }
+        }
     }
 
-    /// Where the fragment of a group is or belongs. Makes a first leaf if there is none.
+    /// Where the fragment of a group is or belongs.
     pub(crate) fn place(&mut self, key: &GroupingKey) -> LeafPosition {
-        if self.branches.is_empty() {
-            let leaf = Entry::new(key.clone(), Arc::default());
-            let branch = Entry::new(key.clone(), Arc::new(vec![leaf].into()));
-            self.branches.push(branch);
+        let Self::Tree(branches) = self else {
+            return LeafPosition { branch: 0, leaf: 0 };
+        };
+        let branch = branches.position(key);
+        let leaf = branches[branch].below.position(key);
+        if *key < branches[branch].bound {
+            branches.lower(branch, key.clone());
+            Arc::make_mut(branches.below_mut(branch)).lower(leaf, key.clone());
         }
-        let branch = self.branches.position(key);
-        let leaf = self.branches[branch].below.position(key);
-        let place = LeafPosition { branch, leaf };
-        if *key < self.branches[branch].bound {
-            self.branches.lower(branch, key.clone());
-            self.branch_mut(place).lower(leaf, key.clone());
-        }
-        place
+        LeafPosition { branch, leaf }
     }
 
     /// The leaf at a place.
     pub(crate) fn get(&self, place: LeafPosition) -> &Leaf {
-        &self.branches[place.branch].below[place.leaf].below
+        match self {
+            Self::One(leaf) => leaf,
+            Self::Tree(branches) => &branches[place.branch].below[place.leaf].below,
+        }
     }
 
     /// Makes an empty leaf for a key beside one that another group fills alone: before it, or after it if the key belongs at
@@ -209,6 +273,10 @@ impl Leaves {
         at: usize,
         key: &GroupingKey,
     ) -> LeafPosition {
+        if let Self::One(_) = self {
+            self.tree();
+            self.place(key);
+        }
         let branch = self.branch_mut(place);
         let mut entry = Entry::new(key.clone(), Arc::default());
         if at == 0 {
@@ -234,7 +302,10 @@ impl Leaves {
 
     /// The leaf at a place, to change it. What a snapshot shares is copied first.
     pub(crate) fn leaf_mut(&mut self, place: LeafPosition) -> &mut Leaf {
-        Arc::make_mut(self.branch_mut(place).below_mut(place.leaf))
+        Arc::make_mut(match self {
+            Self::One(leaf) => leaf,
+            Self::Tree(_) => self.branch_mut(place).below_mut(place.leaf),
+        })
     }
 
     /// Adds the upper part that was split off the leaf at a place.
@@ -251,13 +322,14 @@ impl Leaves {
         if branch.len() > MAX_LEAVES {
             let upper = branch.split_off(branch.len() / 2);
             let entry = Entry::new(upper[0].bound.clone(), Arc::new(upper));
-            self.branches.insert(place.branch + 1, entry);
+            self.tree().insert(place.branch + 1, entry);
         }
     }
 
     /// Removes the leaf at a place, which is empty, or joins it with its upper neighbour where both are small.
     pub(crate) fn tidy(&mut self, place: LeafPosition) {
-        let branch = self.branch_mut(place);
+        let Self::Tree(branches) = self else { return };
+        let branch = Arc::make_mut(branches.below_mut(place.branch));
         if branch[place.leaf].below.is_empty() {
             branch.remove(place.leaf);
         } else if let [lower, upper, ..] = &branch[place.leaf..]
@@ -269,18 +341,23 @@ impl Leaves {
         }
         let is_empty = branch.is_empty();
         if is_empty {
-            self.branches.remove(place.branch);
-        } else if let [lower, upper, ..] = &self.branches[place.branch..]
+            branches.remove(place.branch);
+        } else if let [lower, upper, ..] = &branches[place.branch..]
             && lower.below.len() + upper.below.len() <= JOIN_LEAVES
         {
             let upper = Arc::clone(&upper.below);
-            self.branch_mut(place).append(&upper);
-            self.branches.remove(place.branch + 1);
+            Arc::make_mut(branches.below_mut(place.branch)).append(&upper);
+            branches.remove(place.branch + 1);
+        }
+        match &**branches {
+            [] => *self = Self::default(),
+            [only] if only.below.len() == 1 => *self = Self::One(Arc::clone(&only.below[0].below)),
+            _ => {}
         }
     }
 
     fn branch_mut(&mut self, place: LeafPosition) -> &mut Branch {
-        Arc::make_mut(self.branches.below_mut(place.branch))
+        Arc::make_mut(self.tree().below_mut(place.branch))
     }
 }
 
@@ -377,12 +454,12 @@ mod tests {
         for number in 0..3000 {
             put(&mut leaves, number, &[b'\n'; 3000]);
         }
-        assert!(leaves.branches.len() > 2);
+        assert!(leaves.branches().len() > 2);
         for number in (0..3000).rev() {
             assert!(leaves.find(&key(number)).is_some());
             remove(&mut leaves, number);
             assert!(leaves.find(&key(number)).is_none());
         }
-        assert!(leaves.is_empty());
+        assert!(leaves.is_empty() && matches!(leaves, Leaves::One(_)));
     }
 }

@@ -12,7 +12,8 @@ use crate::memory::checksum::Checksum;
 #[derive(Debug, Default)]
 pub struct RenderedText {
     text: Vec<u8>,
-    compressed: OnceLock<Compressed>,
+    /// Elsewhere, since most pieces are so small that they never have one.
+    compressed: OnceLock<Box<Compressed>>,
 }
 
 /// Raw DEFLATE blocks (RFC 1951) that need nothing from what stands before them and end on a byte boundary,
@@ -46,7 +47,7 @@ impl RenderedText {
         let mut is_new = false;
         let compressed = self.compressed.get_or_init(|| {
             is_new = true;
-            compress(&self.text)
+            Box::new(compress(&self.text))
         });
         (compressed, is_new)
     }

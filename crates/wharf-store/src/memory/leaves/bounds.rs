@@ -11,7 +11,7 @@ use wharf_model::GroupingKey;
 
 /// Something, and the key from which on it has all keys.
 #[derive(Debug)]
-pub(super) struct Entry<T> {
+pub(crate) struct Entry<T> {
     pub(super) bound: GroupingKey,
     pub(super) below: Arc<T>,
     /// The bytes of the bound behind those that all have in common, as [`head_of`] has them.
@@ -44,7 +44,7 @@ impl<T> Clone for Entry<T> {
 
 /// Entries in the order of their bounds.
 #[derive(Debug)]
-pub(super) struct Bounds<T> {
+pub(crate) struct Bounds<T> {
     entries: Vec<Entry<T>>,
     /// So many bytes are the same in all bounds.
     common: usize,
