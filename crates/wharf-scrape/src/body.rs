@@ -9,7 +9,6 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use wharf_exposition::protobuf::TextStyle;
 use wharf_model::Exposition;
 use wharf_store::Snapshot;
 
@@ -131,22 +130,15 @@ async fn write(
     call: &(dyn Fn(Help) + Sync),
 ) -> Rendered {
     let escaping = wanted.escaping;
-    let style = match wanted.format {
-        Format::ProtobufText => Some(TextStyle::MultiLine),
-        Format::ProtobufCompact => Some(TextStyle::Compact),
-        _ => None,
-    };
+    let helpers = Helpers::new(call);
     let left_out = match wanted.format {
-        Format::Text004 | Format::Text100 => {
-            let helpers = Helpers::new(call, snapshot, escaping);
-            text::render(own, snapshot, escaping, &mut sink, helpers).await
-        }
+        Format::Text004 | Format::Text100 => text::render(own, snapshot, escaping, &mut sink, helpers).await,
         Format::OpenMetrics001 | Format::OpenMetrics100 => {
             // On the heap, so that what waits of a body in text is small.
-            Box::pin(openmetrics::render(own, snapshot, escaping, &mut sink)).await
+            Box::pin(openmetrics::render(own, snapshot, wanted, &mut sink, helpers)).await
         }
         Format::ProtobufDelimited | Format::ProtobufText | Format::ProtobufCompact => {
-            Box::pin(protobuf::render(own, snapshot, escaping, &mut sink, style)).await
+            Box::pin(protobuf::render(own, snapshot, wanted, &mut sink, helpers)).await
         }
     };
     let recompressed = sink.recompressed();

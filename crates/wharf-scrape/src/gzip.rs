@@ -1,6 +1,6 @@
 //! A body in gzip, joined of blocks that the store keeps.
 
-use wharf_store::RenderedText;
+use wharf_store::{Compressed, RenderedText};
 
 use crate::output::{Output, PART_BYTES, Parts, SHARE_BYTES};
 
@@ -64,11 +64,22 @@ impl Gzip {
         }
     }
 
+    /// Appends blocks that stand for so many bytes, and were made for this body or were there.
+    pub(crate) fn compressed(&mut self, compressed: &Compressed, len: usize, is_new: bool) {
+        self.compress_gathered();
+        self.append_blocks(compressed, len, is_new);
+    }
+
     /// Appends the blocks of a piece; whether they had to be made.
     fn append(&mut self, piece: &RenderedText) -> bool {
         let (compressed, is_new) = piece.compressed();
+        self.append_blocks(compressed, piece.text().len(), is_new);
+        is_new
+    }
+
+    fn append_blocks(&mut self, compressed: &Compressed, len: usize, is_new: bool) {
         self.crc = compressed.checksum.after(self.crc);
-        self.text_bytes += piece.text().len() as u64;
+        self.text_bytes += len as u64;
         if compressed.bytes.len() < SHARE_BYTES {
             self.output.copy(&compressed.bytes);
         } else {
@@ -78,7 +89,11 @@ impl Gzip {
                 self.output.count(compressed.bytes.len());
             }
         }
-        is_new
+    }
+
+    /// A leaf had to be compressed whose blocks come later.
+    pub(crate) fn count_recompressed(&mut self) {
+        self.recompressed += 1;
     }
 
     /// How many pieces had to be compressed for this.

@@ -13,10 +13,13 @@
 //! and, if an earlier scrape has asked, compressed. A gzip body is then a header, the leaves' blocks, and a
 //! trailer whose checksum is combined from theirs.
 //!
+//! The other formats with gzip are made once for each leaf, and kept while they are asked for, see `forms.rs`.
+//!
 //! Nothing here knows HTTP or who asks: a route, a tool and a benchmark get the same bytes.
 
 mod body;
 mod format;
+mod forms;
 mod gzip;
 mod helpers;
 mod merge;

@@ -41,8 +41,8 @@ pub(crate) fn metrics_of<'a>(
     whole: Whole,
 ) -> impl Iterator<Item = Metrics<'a>> + Send {
     let of_gateway = merged.own.map(|family| Metrics {
-        stored: Stored::Own(own, family),
         part,
+        ..own_metrics(own, family)
     });
     let fragments = merged
         .pushed
@@ -52,6 +52,14 @@ pub(crate) fn metrics_of<'a>(
         .flat_map(move |fragment| metrics_of_fragment(fragment, whole))
         .map(move |metrics| Metrics { part, ..metrics });
     of_gateway.into_iter().chain(of_groups)
+}
+
+/// Those of a family of the gateway's own.
+pub(crate) fn own_metrics<'a>(own: &'a Exposition<'a>, family: &'a Family) -> Metrics<'a> {
+    Metrics {
+        stored: Stored::Own(own, family),
+        part: Part::Whole,
+    }
 }
 
 /// The metrics of a family of a group.

@@ -21,26 +21,27 @@ mod fits;
 mod roles;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use wharf_exposition::mend::mended;
 use wharf_exposition::openmetrics;
 use wharf_model::name::EscapingScheme;
 use wharf_model::{Exposition, Family, MetricType};
-use wharf_store::{FamilyView, FragmentView, Snapshot};
+use wharf_store::{FamilyView, FragmentView, Leaf, Snapshot};
 
+use crate::format::Wanted;
+use crate::forms::{Form, Forms, How, PARTS, Task, Unfit};
+use crate::helpers::Helpers;
 use crate::merge::Merged;
-use crate::metrics::{Whole, metrics_of_fragment};
+use crate::metrics::{Metrics, Whole, metrics_of_fragment};
 use crate::output::PART_BYTES;
 use crate::pages::Pages;
-use crate::shown::{self, Shown};
+use crate::shown::{self, Shown, Unit};
 use crate::sink::Sink;
 
 use self::created::Creations;
 use self::fits::fits;
 use self::roles::{Role, Roles};
-
-/// The values of a family are not such as its type has.
-struct Unfit;
 
 /// What the states of one group may have.
 const MAX_STATES_BYTES: u64 = 1 << 20;
@@ -49,9 +50,11 @@ const MAX_STATES_BYTES: u64 = 1 << 20;
 pub(crate) async fn render(
     own: &Exposition<'_>,
     snapshot: &Snapshot,
-    escaping: EscapingScheme,
+    wanted: Wanted,
     sink: &mut Sink,
+    helpers: Helpers<'_>,
 ) -> u64 {
+    let escaping = wanted.escaping;
     // The roles are what is kept of all families: a byte of each.
     let roles = {
         let families: Vec<_> = shown::families(own, snapshot, escaping).collect();
@@ -59,7 +62,11 @@ pub(crate) async fn render(
     };
     let mut body = Body {
         own,
+        snapshot,
         escaping,
+        roles: &roles,
+        forms: Forms::of(snapshot, wanted),
+        helpers,
         sink,
         pages: Pages::default(),
         left_out: 0,
@@ -72,9 +79,13 @@ pub(crate) async fn render(
     body.left_out
 }
 
-struct Body<'b> {
+struct Body<'b, 's> {
     own: &'b Exposition<'b>,
+    snapshot: &'b Snapshot,
     escaping: EscapingScheme,
+    roles: &'b Roles<'b>,
+    forms: Option<Arc<Forms>>,
+    helpers: Helpers<'s>,
     sink: &'b mut Sink,
     pages: Pages,
     left_out: u64,
@@ -96,7 +107,7 @@ enum Lines {
     Written,
 }
 
-impl Body<'_> {
+impl Body<'_, '_> {
     async fn family(&mut self, family: &Shown<'_>, role: Role<'_>) {
         match role {
             Role::Typed { metric_type, created } => {
@@ -139,22 +150,21 @@ impl Body<'_> {
         openmetrics::write_head(&mut self.pages.last, &family.head(metric_type), escaping);
         let mut thrown_away = None;
         let Some(created) = created else {
-            let whole = if metric_type == MetricType::StateSet {
-                Whole::ALWAYS
-            } else {
-                Whole::SMALL
-            };
             let mut reader = family.reader(escaping);
-            for metrics in family.metrics(own, whole) {
-                if metric_type == MetricType::StateSet && metrics.bytes() > MAX_STATES_BYTES {
-                    return Err(Unfit);
+            let forms = self.forms.clone();
+            for unit in family.units(own, whole_of(metric_type), forms.as_deref()) {
+                match unit {
+                    Unit::Leaf(view, leaf) => {
+                        self.leaf(view, leaf, How::Typed(metric_type), lines)?;
+                    }
+                    Unit::Metrics(metrics) => {
+                        let out = &mut self.pages.last;
+                        check_states(&metrics, metric_type)?;
+                        reader.read(&metrics, |exposition, family| {
+                            write_typed(out, exposition, family, metric_type, escaping)
+                        })?;
+                    }
                 }
-                let out = &mut self.pages.last;
-                reader.read(&metrics, |exposition, family| -> Result<(), Unfit> {
-                    let (exposition, family) = fitting(exposition, family, metric_type, escaping)?;
-                    openmetrics::write_metrics(out, &exposition, &family, escaping);
-                    Ok(())
-                })?;
                 self.pass(lines, &mut thrown_away).await;
             }
             if thrown_away.is_none() {
@@ -186,6 +196,26 @@ impl Body<'_> {
         Ok(thrown_away.is_none())
     }
 
+    /// All metrics of a leaf.
+    fn leaf(&mut self, view: FamilyView<'_>, leaf: &Leaf, how: How, lines: Lines) -> Result<(), Unfit> {
+        let Some(forms) = &self.forms else { return Ok(()) };
+        if lines == Lines::Held || matches!(how, How::Numbers(_)) {
+            let (own, snapshot, escaping, roles) = (self.own, self.snapshot, self.escaping, self.roles);
+            self.helpers.pass(self.sink.recompressed(), || {
+                let families = shown::families(own, snapshot, escaping).enumerate();
+                let tasks = families.flat_map(|(index, family)| tasks(forms, &family, roles.get(index)));
+                forms.work(tasks.collect())
+            });
+        }
+        let (form, is_new) = forms.get(leaf, view.name(), how, write_leaf);
+        if is_new {
+            self.sink.count_recompressed();
+        }
+        form.parts()?;
+        self.pages.form(&form, Form::LINES, is_new);
+        Ok(())
+    }
+
     /// More lines of a typed family are there. If they are held and there is no room, they are thrown away from then on: so
     /// many since the last rest.
     async fn pass(&mut self, lines: Lines, thrown_away: &mut Option<usize>) {
@@ -195,15 +225,15 @@ impl Body<'_> {
         }
         self.pages.turn();
         if let Some(bytes) = thrown_away {
-            *bytes += self.pages.len();
+            *bytes += self.pages.made();
             self.pages.clear();
             if *bytes >= PART_BYTES {
                 *bytes = 0;
                 self.sink.rest().await;
             }
-        } else if self.sink.is_full(self.pages.len()) {
+        } else if self.sink.is_full(self.pages.made()) {
             self.sink.rest().await;
-            if self.sink.is_full(self.pages.len()) {
+            if self.sink.is_full(self.pages.made()) {
                 self.pages.clear();
                 *thrown_away = Some(0);
             }
@@ -227,16 +257,103 @@ impl Body<'_> {
         let (own, escaping) = (self.own, self.escaping);
         openmetrics::write_head(&mut self.pages.last, &family.head(metric_type), escaping);
         let mut reader = family.reader(escaping);
-        for metrics in family.metrics(own, Whole::SMALL) {
-            let out = &mut self.pages.last;
-            reader.read(&metrics, |exposition, family| {
-                let family = of_type(family, metric_type);
-                openmetrics::write_metrics(out, exposition, &family, escaping);
-            });
+        let forms = self.forms.clone();
+        for unit in family.units(own, Whole::SMALL, forms.as_deref()) {
+            match unit {
+                Unit::Leaf(view, leaf) => {
+                    // Numbers fit always.
+                    drop(self.leaf(view, leaf, How::Numbers(metric_type), Lines::Written));
+                }
+                Unit::Metrics(metrics) => {
+                    let out = &mut self.pages.last;
+                    reader.read(&metrics, |exposition, family| {
+                        write_numbers(out, exposition, family, metric_type, escaping);
+                    });
+                }
+            }
             self.pages.pass(self.sink).await;
         }
         self.left_out += reader.left_out();
     }
+}
+
+/// The lines of a leaf of this family.
+fn write_leaf(leaf: &Leaf, family: &str, how: How) -> Result<[Option<Vec<u8>>; PARTS], Unfit> {
+    const ESCAPING: EscapingScheme = EscapingScheme::AllowUtf8;
+    let mut out = Vec::new();
+    match how {
+        // It has fewer states than are too many.
+        How::Typed(metric_type) => {
+            leaf.decode_all(family, whole_of(metric_type).0, |exposition, family| {
+                write_typed(&mut out, exposition, family, metric_type, ESCAPING)
+            })?;
+        }
+        How::Numbers(metric_type) => {
+            leaf.decode_all(family, Whole::SMALL.0, |exposition, family| {
+                write_numbers(&mut out, exposition, family, metric_type, ESCAPING);
+                Ok(())
+            })?;
+        }
+        How::Protobuf => {}
+    }
+    Ok([Some(out), None])
+}
+
+/// The leaves of a family in this role that have forms.
+fn tasks(forms: &Forms, family: &Shown<'_>, role: Role<'_>) -> Vec<Task> {
+    let how = match role {
+        Role::Typed {
+            metric_type,
+            created: None,
+        } => Some(How::Typed(metric_type)),
+        Role::Untyped => roles::without_rules(family.metric_type).map(How::Numbers),
+        Role::Typed { .. } | Role::PartOfAnother => None,
+    };
+    let view = family.alone().and_then(|merged| merged.pushed);
+    let tasks = view
+        .zip(how)
+        .map(|(view, how)| forms.tasks(view, how, write_leaf));
+    tasks.into_iter().flatten().collect()
+}
+
+/// How much of a group has to be read at once.
+fn whole_of(metric_type: MetricType) -> Whole {
+    if metric_type == MetricType::StateSet {
+        Whole::ALWAYS
+    } else {
+        Whole::SMALL
+    }
+}
+
+/// Whether the states of a group are not too many to be put together.
+fn check_states(metrics: &Metrics<'_>, metric_type: MetricType) -> Result<(), Unfit> {
+    let are_too_many = metric_type == MetricType::StateSet && metrics.bytes() > MAX_STATES_BYTES;
+    if are_too_many { Err(Unfit) } else { Ok(()) }
+}
+
+/// Writes metrics under a type, if it has such.
+fn write_typed(
+    out: &mut Vec<u8>,
+    exposition: &Exposition<'_>,
+    family: &Family,
+    metric_type: MetricType,
+    escaping: EscapingScheme,
+) -> Result<(), Unfit> {
+    let (exposition, family) = fitting(exposition, family, metric_type, escaping)?;
+    openmetrics::write_metrics(out, &exposition, &family, escaping);
+    Ok(())
+}
+
+/// Writes plain numbers.
+fn write_numbers(
+    out: &mut Vec<u8>,
+    exposition: &Exposition<'_>,
+    family: &Family,
+    metric_type: MetricType,
+    escaping: EscapingScheme,
+) {
+    let family = of_type(family, metric_type);
+    openmetrics::write_metrics(out, exposition, &family, escaping);
 }
 
 /// A function, since what is held while a body waits must not be a closure over references.

@@ -10,14 +10,16 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use wharf_exposition::Head;
 use wharf_model::name::EscapingScheme;
 use wharf_model::{Exposition, MetricType};
-use wharf_store::{FamilyView, Snapshot};
+use wharf_store::{FamilyView, Leaf, Snapshot};
 
+use crate::forms::Forms;
 use crate::merge::{Merged, head_of, merge, pushed};
-use crate::metrics::{Metrics, Reader, Whole, metrics_of};
+use crate::metrics::{Metrics, Reader, Whole, metrics_of, metrics_of_fragment, own_metrics};
 use crate::plain::{Part, lines_of};
 
 /// A family as the scrape shows it.
@@ -31,6 +33,13 @@ pub(crate) struct Shown<'a> {
     more: Vec<Source<'a>>,
     /// Whether two of its metrics may have the same labels, escaped.
     may_repeat: bool,
+}
+
+/// Some neighbouring metrics of a shown family.
+pub(crate) enum Unit<'a> {
+    Metrics(Metrics<'a>),
+    /// All those of a leaf of a family, which are shown as they are stored.
+    Leaf(FamilyView<'a>, &'a Arc<Leaf>),
 }
 
 /// What the metrics of a shown family are made of.
@@ -110,6 +119,31 @@ impl<'a> Shown<'a> {
     ) -> impl Iterator<Item = Metrics<'m>> + Send {
         let sources = self.sources().copied();
         sources.flat_map(move |Source { merged, part }| metrics_of(own, merged, part, whole))
+    }
+
+    /// The same, but leaves that have forms as a whole, if forms are wanted.
+    pub(crate) fn units<'m>(
+        &'m self,
+        own: &'m Exposition<'m>,
+        whole: Whole,
+        forms: Option<&'m Forms>,
+    ) -> Box<dyn Iterator<Item = Unit<'m>> + Send + 'm> {
+        let alone = self.alone().zip(forms);
+        let Some((merged, view, forms)) =
+            alone.and_then(|(merged, forms)| Some((merged, merged.pushed?, forms)))
+        else {
+            return Box::new(self.metrics(own, whole).map(Unit::Metrics));
+        };
+        let of_gateway = merged.own.map(|family| own_metrics(own, family));
+        let units = view.leaves().flat_map(move |leaf| {
+            let has_form = forms.has(leaf);
+            let fragments = (!has_form).then(|| leaf.fragments(view.name()));
+            let metrics = fragments.into_iter().flatten();
+            let metrics = metrics.flat_map(move |fragment| metrics_of_fragment(fragment, whole));
+            let leaf = has_form.then_some(Unit::Leaf(view, leaf));
+            leaf.into_iter().chain(metrics.map(Unit::Metrics))
+        });
+        Box::new(of_gateway.into_iter().map(Unit::Metrics).chain(units))
     }
 
     /// What reads them.

@@ -8,7 +8,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use wharf_store::{Leaf, RenderedText};
+use wharf_store::{Compressed, Leaf, RenderedText};
 
 use crate::format::Compression;
 use crate::gzip::Gzip;
@@ -157,6 +157,21 @@ impl Sink {
         }
         self.piece(&SharedPiece::Leaf(Arc::clone(leaf)));
         self.pass().await;
+    }
+
+    /// Appends blocks that stand for so many bytes, and were made for this body or were there. Only for bodies in gzip.
+    pub(crate) fn compressed(&mut self, compressed: &Compressed, len: usize, is_new: bool) {
+        match &mut self.coding {
+            Coding::Gzip(gzip) => gzip.compressed(compressed, len, is_new),
+            Coding::Identity(_) | Coding::Zstd(_) => unreachable!("these bodies have no forms of leaves"),
+        }
+    }
+
+    /// A leaf had to be compressed for this body, whose blocks come later.
+    pub(crate) fn count_recompressed(&mut self) {
+        if let Coding::Gzip(gzip) = &mut self.coding {
+            gzip.count_recompressed();
+        }
     }
 
     /// How many leaves were compressed for this body, as far as it is.

@@ -7,7 +7,7 @@ use wharf_model::Exposition;
 use wharf_model::name::EscapingScheme;
 use wharf_store::Snapshot;
 
-use crate::helpers::{Helpers, is_as_stored};
+use crate::helpers::{self, Helpers, is_as_stored};
 use crate::merge::{Merged, merge};
 use crate::metrics::Whole;
 use crate::shown::{self, Shown, labels_may_clash, names_may_clash};
@@ -23,6 +23,7 @@ pub(crate) async fn render(
 ) -> u64 {
     let mut body = Body {
         own,
+        snapshot,
         escaping,
         sink,
         helpers,
@@ -52,6 +53,7 @@ pub(crate) async fn render(
 
 struct Body<'b, 's> {
     own: &'b Exposition<'b>,
+    snapshot: &'b Snapshot,
     escaping: EscapingScheme,
     sink: &'b mut Sink,
     helpers: Helpers<'s>,
@@ -83,7 +85,7 @@ impl Body<'_, '_> {
             }
         }
         for leaf in view.leaves() {
-            self.helpers.pass(self.sink.recompressed());
+            self.pass_leaf();
             debug_assert!(is_as_stored(leaf, escaping));
             self.sink.leaf(leaf).await;
         }
@@ -110,8 +112,14 @@ impl Body<'_, '_> {
         self.flush();
         let views = shown.sources().filter_map(|source| source.merged.pushed);
         for _ in views.flat_map(|view| view.leaves()) {
-            self.helpers.pass(self.sink.recompressed());
+            self.pass_leaf();
         }
+    }
+
+    fn pass_leaf(&mut self) {
+        let (snapshot, escaping) = (self.snapshot, self.escaping);
+        self.helpers
+            .pass(self.sink.recompressed(), || helpers::text_of(snapshot, escaping));
     }
 
     fn flush(&mut self) {

@@ -3,6 +3,7 @@
 //! What changes it is in the files of `write`, what lists it in those of `read`.
 
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use wharf_ledger::{CheckpointError, Ledger, Sequence};
 use wharf_model::GroupingKey;
@@ -20,7 +21,7 @@ use crate::write::local::{Kept, Local};
 use crate::write::lock::{Hold, Lock, let_others};
 use crate::write::statistics::WriterStatistics;
 use crate::write::writer::Writer;
-use crate::{Reserved, Revision};
+use crate::{Reserved, Revision, Shelf};
 
 /// Groups times quotas that are looked at under one hold of the lock.
 const COUNTED_AT_ONCE: usize = 2048;
@@ -40,6 +41,7 @@ pub struct Store {
     pub(crate) turn: Mutex<()>,
     /// So many families and series are put, or taken out, under the lock.
     pub(crate) few: u64,
+    shelf: Arc<Shelf>,
 }
 
 impl Store {
@@ -54,6 +56,7 @@ impl Store {
             claims: Claims::default(),
             turn: Mutex::default(),
             few: FEW,
+            shelf: Arc::default(),
         }
     }
 
@@ -116,7 +119,22 @@ impl Store {
     /// What is stored now. Takes no time, and keeps nobody waiting however long it is held; memory of what is
     /// pushed meanwhile adds to it.
     pub fn snapshot(&self) -> Snapshot {
-        snapshot_of(&self.lock().state)
+        let snapshot = snapshot_of(&self.lock().state);
+        Snapshot {
+            shelf: Some(Arc::clone(&self.shelf)),
+            ..snapshot
+        }
+    }
+
+    /// Lets go of the further forms of leaves that nobody has asked for during the last minutes, see [`Shelf`]. To be called
+    /// every now and then.
+    pub fn forget_unasked_forms(&self, now: Instant) {
+        self.shelf.forget_unasked(now);
+    }
+
+    /// The further forms of leaves that are kept.
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// How much is stored now.

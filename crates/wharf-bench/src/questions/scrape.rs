@@ -67,6 +67,10 @@ const PLAIN: &str = "text";
 const GZIP: &str = "text, gzip";
 const GZIP_SOME: &str = "text, gzip, 1 % changed";
 const GZIP_ALL: &str = "text, gzip, all changed";
+const OPENMETRICS_GZIP: &str = "OpenMetrics, gzip";
+const OPENMETRICS_GZIP_SOME: &str = "OpenMetrics, gzip, 1 % changed";
+const PROTOBUF_GZIP: &str = "protobuf, gzip";
+const PROTOBUF_GZIP_SOME: &str = "protobuf, gzip, 1 % changed";
 
 /// Those in which one executable is compared with another.
 pub(crate) const COMPARED: [&str; 3] = [PLAIN, GZIP, GZIP_SOME];
@@ -102,10 +106,19 @@ const CASES: &[Case] = &[
     },
     Case {
         real: false,
-        ..case("OpenMetrics, gzip", OPENMETRICS, true)
+        ..case(OPENMETRICS_GZIP, OPENMETRICS, true)
+    },
+    Case {
+        real: false,
+        one_of: 100,
+        ..case(OPENMETRICS_GZIP_SOME, OPENMETRICS, true)
     },
     case("protobuf", PROTOBUF, false),
-    case("protobuf, gzip", PROTOBUF, true),
+    case(PROTOBUF_GZIP, PROTOBUF, true),
+    Case {
+        one_of: 100,
+        ..case(PROTOBUF_GZIP_SOME, PROTOBUF, true)
+    },
 ];
 
 fn run(bench: &Bench, record: &mut Record) {
@@ -285,5 +298,34 @@ fn headlines() -> Vec<Headline> {
             ),
             goal: None,
         },
+        over_text(
+            "Gzip scrape in protobuf, nothing changed: time over that of one in text",
+            (PROTOBUF_GZIP, GZIP),
+            3.0,
+        ),
+        over_text(
+            "Gzip scrape in OpenMetrics, nothing changed: time over that of one in text",
+            (OPENMETRICS_GZIP, GZIP),
+            3.0,
+        ),
+        over_text(
+            "Gzip scrape in protobuf, 1 % of the groups changed: time over that of one in text",
+            (PROTOBUF_GZIP_SOME, GZIP_SOME),
+            4.0,
+        ),
+        over_text(
+            "Gzip scrape in OpenMetrics, 1 % of the groups changed: time over that of one in text",
+            (OPENMETRICS_GZIP_SOME, GZIP_SOME),
+            4.0,
+        ),
     ]
+}
+
+fn over_text(text: &'static str, (format, in_text): (&'static str, &'static str), goal: f64) -> Headline {
+    let wharf = Kind::WharfAlways.name();
+    Headline {
+        text,
+        measure: Measure::Ratio(At::new(format, wharf, TIME), At::new(in_text, wharf, TIME)),
+        goal: Some(Goal::AtMost(goal)),
+    }
 }

@@ -5,10 +5,11 @@ use wharf_store::Expired;
 use crate::gateway::Gateway;
 
 impl Gateway {
-    /// Takes groups away whose time is over. To be called many times a second, from one thread, once the store is
-    /// loaded; costs what expires.
+    /// Takes groups away whose time is over, and what was kept for scrapes that do not come any more. To be called many times a
+    /// second, from one thread, once the store is loaded; costs what expires.
     pub fn expire(&self) {
         let now = self.now();
+        self.store.forget_unasked_forms(self.instant());
         self.ahead.watch(&self.store, now);
         match self.store.expire(now) {
             Ok(expired) if expired == Expired::default() => {}

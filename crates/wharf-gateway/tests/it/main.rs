@@ -8,5 +8,6 @@ mod deleting;
 mod inputs;
 mod outcomes;
 mod quick;
+mod scrapes;
 mod support;
 mod work;

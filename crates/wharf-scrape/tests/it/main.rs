@@ -4,6 +4,7 @@
 
 mod compressions;
 mod formats;
+mod forms;
 mod helpers;
 mod mended;
 mod order;

@@ -17,7 +17,7 @@ fn body(snapshot: &Snapshot, wanted: Wanted) -> Body {
 }
 
 /// Made in pieces that are taken as soon as there is no room, after so many times that there is more room instead.
-fn in_pieces(mut body: Body, room: usize, grows: usize) -> Rendered {
+pub(crate) fn in_pieces(mut body: Body, room: usize, grows: usize) -> Rendered {
     let mut parts = Vec::new();
     for turn in 1.. {
         match body.go_on(room * turn.min(grows + 1)) {
@@ -75,7 +75,7 @@ proptest! {
 }
 
 /// So many histograms, half of them with buckets that contradict each other.
-fn histograms(name: &str, count: usize) -> String {
+pub(crate) fn histograms(name: &str, count: usize) -> String {
     let mut body = format!("# TYPE {name} histogram\n");
     for n in 0..count {
         let first = n % 2 * 9;
@@ -89,7 +89,7 @@ fn histograms(name: &str, count: usize) -> String {
     body
 }
 
-fn numbers(head: &str, name: &str, count: usize) -> String {
+pub(crate) fn numbers(head: &str, name: &str, count: usize) -> String {
     let mut body = head.to_owned();
     for n in 0..count {
         writeln!(body, "{name}{{n=\"{n}\"}} {n}").unwrap();
@@ -123,7 +123,7 @@ fn a_large_family_of_classic_and_native_histograms_is_the_same_in_pieces() {
 }
 
 /// The family `h` of native histograms.
-fn natives(count: usize) -> Exposition<'static> {
+pub(crate) fn natives(count: usize) -> Exposition<'static> {
     use wharf_exposition::protobuf;
     let mut message = Vec::new();
     for n in 0..count {

@@ -1,5 +1,6 @@
 //! Leaves: the fragments of neighbouring groups of one family, in one buffer.
 
+pub(crate) mod forms;
 mod marks;
 
 use std::ops::Range;
@@ -9,6 +10,7 @@ use wharf_exposition::text;
 use wharf_model::name::EscapingScheme;
 use wharf_model::{Exposition, Family, GroupingKey, MetricType, Value};
 
+use self::forms::Forms;
 use self::marks::{Marks, Tag};
 use crate::UnixNanos;
 use crate::memory::rendered_text::{RenderedText, roomy};
@@ -32,6 +34,7 @@ pub struct Leaf {
     fragments: Vec<Fragment>,
     marks: Marks,
     utf8_names: bool,
+    forms: Forms,
 }
 
 /// What a leaf knows of one group's lines.
@@ -60,6 +63,15 @@ impl Leaf {
         self.utf8_names
     }
 
+    /// Whether it ever had a further form, see [`crate::Shelf`], since it was last changed.
+    pub fn had_forms(&self) -> bool {
+        self.forms.are_noted()
+    }
+
+    pub(crate) fn forms(&self) -> &Forms {
+        &self.forms
+    }
+
     /// The fragments, ordered by grouping key.
     pub fn fragments<'a>(&'a self, name: &'a str) -> impl Iterator<Item = FragmentView<'a>> {
         let mut start = 0;
@@ -69,6 +81,60 @@ impl Leaf {
             start += length;
             FragmentView { name, fragment, text }
         })
+    }
+
+    /// Hands all metrics to `read`, in their order: those of neighbouring groups at once, as far as one reading of their lines
+    /// gives the same, which is much quicker where each has few of them. A fragment of more than `whole_bytes` is read in
+    /// pieces.
+    ///
+    /// # Errors
+    /// That of `read`, which is called no more then.
+    pub fn decode_all<E>(
+        &self,
+        name: &str,
+        whole_bytes: u64,
+        mut read: impl FnMut(&Exposition<'_>, &Family) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut start = 0;
+        let mut lines = Lines::default();
+        for view in self.fragments(name) {
+            let range = start..start + view.text.len();
+            start = range.end;
+            if !lines.go_on_with(&view) {
+                self.decode_lines(name, &lines, &mut read)?;
+                lines = Lines::default();
+            }
+            if view.text_keeps_all() && view.text.len() <= MAX_TEXT_BYTES {
+                lines.add(&view, range);
+            } else if view.bytes() <= whole_bytes {
+                view.decode(&mut read)?;
+            } else {
+                view.pieces().try_for_each(|piece| piece.decode(&mut read))?;
+            }
+        }
+        self.decode_lines(name, &lines, &mut read)
+    }
+
+    fn decode_lines<E>(
+        &self,
+        name: &str,
+        lines: &Lines,
+        read: &mut impl FnMut(&Exposition<'_>, &Family) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(metric_type) = lines.metric_type else {
+            return Ok(());
+        };
+        let parts = FamilyParts {
+            name,
+            help: None,
+            unit: "",
+            metric_type,
+            shape: Shape::default(),
+            pushed_at: UnixNanos::default(),
+            text: self.piece.text().get(lines.range.clone()).unwrap_or_default(),
+            exact: None,
+        };
+        parts.decode(read)
     }
 
     /// The position of a group's fragment, or where it belongs.
@@ -163,12 +229,14 @@ impl Leaf {
             self.fragments.reserve_exact(more);
             self.marks.reserve_exact(more);
         }
+        self.forms.forget();
         self.marks.insert(position, Tag::of(&fragment.key));
         self.fragments.insert(position, fragment);
     }
 
     /// The fragment at a position, to change it; [`Self::set_text`] has to follow.
     pub(crate) fn get_mut(&mut self, position: usize) -> &mut Fragment {
+        self.forms.forget();
         &mut self.fragments[position]
     }
 
@@ -177,6 +245,7 @@ impl Leaf {
     /// `text` must be shorter than 4 GiB; the limit on a push sees to that.
     pub(crate) fn set_text(&mut self, position: usize, text: &[u8]) {
         let range = self.range_of(position);
+        self.forms.forget();
         replace_range(self.piece.text_mut(), range, text);
         self.marks.set_length(position, text.len());
         if self.fragments[position].shape.utf8_names || self.utf8_names {
@@ -187,6 +256,7 @@ impl Leaf {
 
     /// Removes the fragments that do not stay.
     pub(crate) fn retain(&mut self, name: &str, mut stays: impl FnMut(FragmentView<'_>) -> bool) {
+        self.forms.forget();
         let text = self.piece.text_mut();
         let (mut start, mut kept) = (0, 0);
         let mut lengths = self.marks.lengths();
@@ -217,6 +287,7 @@ impl Leaf {
 
     pub(crate) fn remove(&mut self, position: usize) {
         let range = self.range_of(position);
+        self.forms.forget();
         replace_range(self.piece.text_mut(), range, &[]);
         self.fragments.remove(position);
         self.marks.remove(position);
@@ -257,7 +328,9 @@ impl Leaf {
             fragments: self.fragments.split_off(position),
             marks: self.marks.split_off(position),
             utf8_names: false,
+            forms: Forms::default(),
         };
+        self.forms.forget();
         upper.find_utf8_names();
         self.find_utf8_names();
         let text = self.piece.text_mut();
@@ -293,6 +366,7 @@ impl Leaf {
     /// Appends the fragments of the upper neighbour.
     pub(crate) fn join(&mut self, upper: &Self) {
         let end = self.piece.text().len();
+        self.forms.forget();
         replace_range(self.piece.text_mut(), end..end, upper.piece.text());
         self.fragments.extend_from_slice(&upper.fragments);
         self.marks.append(&upper.marks);
@@ -306,6 +380,32 @@ impl Leaf {
     fn range_of(&self, position: usize) -> Range<usize> {
         let (start, length) = self.marks.place(position);
         start..start + length
+    }
+}
+
+/// Lines of neighbouring fragments of one type that say all that was pushed.
+#[derive(Default)]
+struct Lines {
+    metric_type: Option<MetricType>,
+    range: Range<usize>,
+}
+
+impl Lines {
+    /// Whether this fragment can be read together with those before.
+    fn go_on_with(&self, view: &FragmentView<'_>) -> bool {
+        self.metric_type.is_none_or(|metric_type| {
+            metric_type == view.meta().metric_type
+                && view.text_keeps_all()
+                && self.range.len() + view.text.len() <= MAX_TEXT_BYTES
+        })
+    }
+
+    fn add(&mut self, view: &FragmentView<'_>, range: Range<usize>) {
+        if self.metric_type.is_none() {
+            self.range.start = range.start;
+        }
+        self.metric_type = Some(view.meta().metric_type);
+        self.range.end = range.end;
     }
 }
 

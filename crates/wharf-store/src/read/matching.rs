@@ -41,6 +41,8 @@ impl Snapshot {
             families,
             lifetimes: lifetimes.collect(),
             totals,
+            // Many of its leaves are gone with it.
+            shelf: None,
         })
     }
 

@@ -10,6 +10,7 @@ use crate::lifetime::Lifetime;
 use crate::memory::family::{Family, FamilyView};
 use crate::memory::leaf::FragmentView;
 use crate::memory::state::State;
+use crate::shelf::Shelf;
 
 /// How much is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +30,7 @@ pub(crate) fn snapshot_of(state: &State) -> Snapshot {
         families: state.families().clone(),
         lifetimes: state.lifetimes().by_key().clone(),
         totals: totals_of(state),
+        shelf: None,
     }
 }
 
@@ -47,9 +49,21 @@ pub struct Snapshot {
     pub(crate) families: OrdMap<Arc<str>, Arc<Family>>,
     pub(crate) lifetimes: OrdMap<GroupingKey, Lifetime>,
     pub(crate) totals: Totals,
+    pub(crate) shelf: Option<Arc<Shelf>>,
 }
 
 impl Snapshot {
+    /// What keeps further forms of its leaves; none, if it is a part of what was stored.
+    pub fn shelf(&self) -> Option<&Arc<Shelf>> {
+        self.shelf.as_ref()
+    }
+
+    /// The same, of whose leaves no further forms are kept.
+    #[must_use]
+    pub fn without_shelf(self) -> Self {
+        Self { shelf: None, ..self }
+    }
+
     /// The families, sorted by name.
     pub fn families(&self) -> impl Iterator<Item = FamilyView<'_>> {
         self.families.values().map(|family| FamilyView::new(family))
