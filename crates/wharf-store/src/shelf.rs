@@ -69,7 +69,7 @@ impl Shelf {
                 return false;
             };
             let other = *other;
-            forms.remove(other);
+            drop(forms.remove(other));
         }
         forms.bytes += bytes;
         let kept = forms.by_key.entry(key).or_insert_with(|| Kept::new(now));
@@ -114,9 +114,10 @@ impl Shelf {
         let is_over = |kept: &Kept| now.saturating_duration_since(kept.asked_at) >= UNASKED;
         let over = forms.by_key.iter().filter(|(_, kept)| is_over(kept));
         let over: Vec<_> = over.map(|(key, _)| *key).collect();
-        for key in over {
-            forms.remove(key);
-        }
+        let gone: Vec<_> = over.into_iter().map(|key| forms.remove(key)).collect();
+        // They may be very many, and scrapes want the others meanwhile.
+        drop(forms);
+        drop(gone);
     }
 
     /// How many bytes all of it takes.
@@ -138,10 +139,10 @@ impl fmt::Debug for Shelf {
 }
 
 impl Forms {
-    fn remove(&mut self, key: FormKey) {
-        if let Some(kept) = self.by_key.remove(&key) {
-            self.bytes -= kept.bytes;
-        }
+    fn remove(&mut self, key: FormKey) -> Option<Kept> {
+        let kept = self.by_key.remove(&key)?;
+        self.bytes -= kept.bytes;
+        Some(kept)
     }
 }
 

@@ -1,13 +1,14 @@
 //! Leaves in other formats, which are kept from scrape to scrape.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use wharf_exposition::{openmetrics, text};
-use wharf_model::name::EscapingScheme;
+use wharf_model::name::{EscapingScheme, NameRule};
 use wharf_model::{Exposition, GroupingKey};
 use wharf_scrape::{Body, Compression, Format, Wanted, render};
-use wharf_store::{Snapshot, Store};
+use wharf_store::{PushMode, Snapshot, Store, Ttl, UnixNanos};
 
 use crate::pieces::{in_pieces, natives};
 use crate::{FORMATS, PLAIN, decoded, inflated, put, store};
@@ -54,16 +55,62 @@ fn pushed() -> impl Strategy<Value = Vec<Pushed>> {
     prop::collection::vec(family, 0..8)
 }
 
-/// Some jobs one after the other, more than there are.
-fn pushes() -> impl Strategy<Value = Vec<(u8, Vec<Pushed>)>> {
-    prop::collection::vec((0..5_u8, pushed()), 0..7)
+/// What becomes of one of the groups, or of all.
+#[derive(Debug, Clone)]
+enum Change {
+    /// Families that are pushed one by one, the first of them in the place of the group or not.
+    Push {
+        group: u8,
+        replaces: bool,
+        expires: bool,
+        families: Vec<Pushed>,
+    },
+    Delete(u8),
+    DeleteFamilies(u8, Vec<u8>),
+    /// All go that are to.
+    Expire,
+    Wipe,
 }
 
-/// Number, name and type of a family, and what it has beside its labels where it is no plain number.
-fn write(out: &mut String, pushed: &Pushed) {
-    let Pushed { family, lines, value } = *pushed;
-    let odd = value == 7;
-    let (name, metric_type) = match family {
+const GROUPS: u8 = 9;
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let push = (0..GROUPS, any::<bool>(), any::<bool>(), pushed());
+    let push = push.prop_map(|(group, replaces, expires, families)| Change::Push {
+        group,
+        replaces,
+        expires,
+        families,
+    });
+    let change = prop_oneof![
+        16 => push,
+        3 => (0..GROUPS).prop_map(Change::Delete),
+        3 => (0..GROUPS, prop::collection::vec(0..FAMILIES, 1..4))
+            .prop_map(|(group, families)| Change::DeleteFamilies(group, families)),
+        1 => Just(Change::Expire),
+        1 => Just(Change::Wipe),
+    ];
+    prop::collection::vec(change, 0..9)
+}
+
+/// Jobs, some of them with groups of whose labels a push may bring some, too.
+fn key(group: u8) -> GroupingKey {
+    let job = format!("job-{}", group % 5);
+    let further = match group {
+        5 => Some(("plain", "1")),
+        6 => Some(("instance", "")),
+        7 => Some(("with.dots", "1")),
+        // Of a set that the job has, this group may have other states.
+        8 => Some(("n", "1")),
+        _ => None,
+    };
+    let job = ("job", job.as_str());
+    GroupingKey::new([job].into_iter().chain(further)).unwrap()
+}
+
+/// Name and type of a family.
+fn named(family: u8, odd: bool) -> (String, &'static str) {
+    match family {
         0 | 1 => (format!("f_{family}"), "gauge"),
         2 => ("c_total".to_owned(), "counter"),
         3 => ("c_created".to_owned(), "gauge"),
@@ -77,7 +124,14 @@ fn write(out: &mut String, pushed: &Pushed) {
         // One that `d_total` wants to have.
         11 if odd => ("d".to_owned(), "gauge"),
         _ => ("e".to_owned(), "counter"),
-    };
+    }
+}
+
+/// What a family comes to in the text format.
+fn write(out: &mut String, pushed: &Pushed) {
+    let Pushed { family, lines, value } = *pushed;
+    let odd = value == 7;
+    let (name, metric_type) = named(family, odd);
     writeln!(out, "# TYPE \"{name}\" {metric_type}").unwrap();
     for line in 0..lines.max(1) {
         // Labels that are equal once they are escaped, too.
@@ -114,7 +168,11 @@ fn write(out: &mut String, pushed: &Pushed) {
 fn states(lines: usize, value: u8) -> Exposition<'static> {
     let mut body = "# TYPE st stateset\n".to_owned();
     for n in 0..lines {
-        writeln!(body, "st{{n=\"{n}\",st=\"on\"}} 1\nst{{n=\"{n}\",st=\"off\"}} 0").unwrap();
+        writeln!(
+            body,
+            "st{{n=\"{n}\",st=\"{value}\"}} 1\nst{{n=\"{n}\",st=\"off {value}\"}} 0"
+        )
+        .unwrap();
     }
     body += "# TYPE gh gaugehistogram\n";
     for n in 0..lines {
@@ -135,12 +193,16 @@ fn states(lines: usize, value: u8) -> Exposition<'static> {
     openmetrics::decode(body.as_bytes(), openmetrics::Options::default()).unwrap()
 }
 
+const AT: UnixNanos = UnixNanos(1_000_000_000);
+
 /// Pushes each family by itself, so that one that contradicts what is stored keeps no other out.
-fn push(store: &Store, job: u8, families: &[Pushed]) {
-    let at = wharf_store::UnixNanos(1_000_000_000);
+fn push(store: &Store, key: &GroupingKey, replaces: bool, ttl: Option<Ttl>, families: &[Pushed]) {
+    let mut mode = if replaces {
+        PushMode::ReplaceGroup
+    } else {
+        PushMode::ReplaceFamilies
+    };
     for pushed in families {
-        let key = GroupingKey::new([("job", format!("job-{job}").as_str())]).unwrap();
-        let mode = wharf_store::PushMode::ReplaceFamilies;
         let mut body = String::new();
         let exposition = match pushed.family {
             12 => natives(pushed.lines),
@@ -148,63 +210,102 @@ fn push(store: &Store, job: u8, families: &[Pushed]) {
             _ => {
                 write(&mut body, pushed);
                 let options = text::Options {
-                    names: wharf_model::name::NameRule::Utf8,
+                    names: NameRule::Utf8,
                     strict: false,
                 };
                 text::decode(body.as_bytes(), options).unwrap()
             }
         };
-        drop(store.push(&key, mode, &exposition, at));
+        drop(store.push_with_ttl(key, mode, &exposition, ttl, AT));
+        mode = PushMode::ReplaceFamilies;
     }
 }
 
-/// With what is kept, a body is what it is without.
+fn change(store: &Store, change: &Change) {
+    match change {
+        Change::Push {
+            group,
+            replaces,
+            expires,
+            families,
+        } => {
+            let ttl = expires.then_some(Ttl {
+                after: Duration::from_secs(1),
+                keep_times: group % 2 == 1,
+            });
+            push(store, &key(*group), *replaces, ttl, families);
+        }
+        Change::Delete(group) => drop(store.delete(&key(*group)).unwrap()),
+        Change::DeleteFamilies(group, families) => {
+            let names: Vec<_> = families.iter().map(|family| named(*family, false).0).collect();
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            drop(store.delete_families(&key(*group), &names).unwrap());
+        }
+        Change::Expire => drop(store.expire(UnixNanos(10 * AT.0)).unwrap()),
+        Change::Wipe => drop(store.wipe().unwrap()),
+    }
+}
+
+/// With what is kept, each body is what it is without.
 fn check(snapshot: &Snapshot) {
-    let own = decoded(OWN);
-    let without = snapshot.clone().without_shelf();
-    // One of each kind: the others have the same bytes, or no leaves in other formats.
-    for format in [
-        Format::Text004,
-        Format::OpenMetrics100,
-        Format::ProtobufDelimited,
-        Format::ProtobufCompact,
-    ] {
+    for format in FORMATS {
+        check_body(snapshot, format, EscapingScheme::Underscores);
+    }
+    // The others keep nothing, or are the same.
+    for format in [Format::OpenMetrics100, Format::ProtobufDelimited] {
         for escaping in ESCAPINGS {
-            let wanted = Wanted {
-                format,
-                escaping,
-                compression: Compression::Gzip,
-            };
-            let expected = render(&own, &without, wanted);
-            let text = inflated(&expected, Compression::Gzip);
-            // The first one makes what the second one finds.
-            for _ in 0..2 {
-                let found = render(&own, snapshot, wanted);
-                assert!(inflated(&found, Compression::Gzip) == text, "{wanted:?}");
-                assert_eq!(found.left_out, expected.left_out, "{wanted:?}");
-            }
-            let body = Body::new(decoded(OWN), snapshot.clone(), wanted, drop);
-            let found = in_pieces(body, 2000, 0);
-            assert!(
-                inflated(&found, Compression::Gzip) == text,
-                "{wanted:?} in pieces"
-            );
+            check_body(snapshot, format, escaping);
         }
     }
+}
+
+fn check_body(snapshot: &Snapshot, format: Format, escaping: EscapingScheme) {
+    let own = decoded(OWN);
+    let without = snapshot.clone().without_shelf();
+    let gzip = Wanted {
+        format,
+        escaping,
+        compression: Compression::Gzip,
+    };
+    let expected = render(&own, &without, gzip);
+    let text = inflated(&expected, Compression::Gzip);
+    // The first one makes what the second one finds.
+    for compression in [
+        Compression::Gzip,
+        Compression::Gzip,
+        Compression::Zstd,
+        Compression::Identity,
+    ] {
+        let wanted = Wanted { compression, ..gzip };
+        let found = render(&own, snapshot, wanted);
+        assert!(inflated(&found, compression) == text, "{wanted:?}");
+        assert_eq!(found.left_out, expected.left_out, "{wanted:?}");
+    }
+    let body = Body::new(decoded(OWN), snapshot.clone(), gzip, drop);
+    let found = in_pieces(body, 2000, 0);
+    assert!(inflated(&found, Compression::Gzip) == text, "{gzip:?} in pieces");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_body_is_the_same_whether_its_leaves_are_kept_or_not(before in pushes(), between in pushes(), after in pushes()) {
+    fn a_body_is_the_same_whether_its_leaves_are_kept_or_not(before in changes(), between in changes(), after in changes()) {
         let store = store();
-        for pushes in [before, between, after] {
-            for (job, families) in &pushes {
-                push(&store, *job, families);
+        let mut earlier = store.snapshot();
+        for changes in [before, between, after] {
+            for one in &changes {
+                change(&store, one);
             }
-            check(&store.snapshot());
+            let snapshot = store.snapshot();
+            for format in [Format::OpenMetrics100, Format::ProtobufDelimited] {
+                check_body(&snapshot, format, EscapingScheme::AllowUtf8);
+                // Whoever reads slowly sees what was.
+                check_body(&earlier, format, EscapingScheme::Underscores);
+            }
+            earlier = snapshot;
         }
+        check(&earlier);
     }
 }
 

@@ -391,10 +391,12 @@ struct Lines {
 }
 
 impl Lines {
-    /// Whether this fragment can be read together with those before.
+    /// Whether this fragment can be read together with those before. Not a state set, of which a neighbour may have other
+    /// states: those of a group are shown together.
     fn go_on_with(&self, view: &FragmentView<'_>) -> bool {
         self.metric_type.is_none_or(|metric_type| {
             metric_type == view.meta().metric_type
+                && metric_type != MetricType::StateSet
                 && view.text_keeps_all()
                 && self.range.len() + view.text.len() <= MAX_TEXT_BYTES
         })
