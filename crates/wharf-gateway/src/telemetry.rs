@@ -63,7 +63,7 @@ pub struct Telemetry {
     actions: Actions,
 }
 
-static RESERVED: [ReservedFamily; 64] = [
+static RESERVED: [ReservedFamily; 65] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -114,6 +114,7 @@ static RESERVED: [ReservedFamily; 64] = [
     pushes::METRICS_DROPPED,
     requests::STOPPED,
     scrapes::SCRAPE_DURATION,
+    scrapes::SCRAPE_FORMS,
     scrapes::SCRAPE_LEFT_OUT,
     scrapes::SCRAPE_SIZE,
     scrapes::SCRAPES,
@@ -272,7 +273,7 @@ impl Telemetry {
         if let Some(statistics) = &gauges.ledger {
             ledger::assemble(&mut assembly, statistics);
         }
-        self.scrapes.assemble(&mut assembly);
+        self.scrapes.assemble(&mut assembly, gauges.forms_bytes);
         files::assemble_config(&mut assembly, gauges.config);
         files::assemble_web_configs(&mut assembly, &gauges.web_configs);
         assembly.finish()

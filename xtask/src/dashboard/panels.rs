@@ -225,7 +225,8 @@ pub(super) static ROWS: [Row; 7] = [
             },
             Panel {
                 title: "Size of a scrape",
-                description: "As it was sent, compressed if the scraper asked for it; and the text of all groups.",
+                description: "As it was sent, compressed if the scraper asked for it; the text of all groups; and what is kept of it in \
+                              other formats for those who scrape these.",
                 kind: Kind::Course,
                 unit: "bytes",
                 width: 8,
@@ -236,6 +237,10 @@ pub(super) static ROWS: [Row; 7] = [
                         "{{instance}} sent",
                     ),
                     query("sum by (instance) (wharf_stored_bytes{@})", "{{instance}} text"),
+                    query(
+                        "sum by (instance) (wharf_scrape_forms_bytes{@})",
+                        "{{instance}} kept",
+                    ),
                 ],
             },
         ],

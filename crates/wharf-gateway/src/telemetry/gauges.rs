@@ -16,6 +16,8 @@ pub struct StoreGauges {
     pub series: u64,
     /// Bytes of their text.
     pub bytes: u64,
+    /// Memory of what is kept of it for scrapes in other formats than text.
+    pub forms_bytes: u64,
     /// Families of groups with histograms that contradict themselves.
     pub contradicting: u64,
     /// Pushes that wait for their turn.

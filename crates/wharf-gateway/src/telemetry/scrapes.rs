@@ -39,6 +39,11 @@ pub(super) const SCRAPE_DURATION: ReservedFamily = own(
     MetricType::Histogram,
     "How long scrapes took to render, without their way to the scraper.",
 );
+pub(super) const SCRAPE_FORMS: ReservedFamily = own(
+    "wharf_scrape_forms_bytes",
+    MetricType::Gauge,
+    "Memory of what is kept in protobuf and OpenMetrics, compressed, while somebody scrapes these.",
+);
 pub(super) const SCRAPE_SIZE: ReservedFamily = own(
     "wharf_scrape_size_bytes",
     MetricType::Histogram,
@@ -101,10 +106,11 @@ impl Scrapes {
     }
 
     /// Adds the families.
-    pub(super) fn assemble(&self, assembly: &mut Assembly) {
+    pub(super) fn assemble(&self, assembly: &mut Assembly, forms_bytes: u64) {
         let scrapes = lock(&self.0);
         for (family, number) in [
             (SCRAPES, scrapes.count),
+            (SCRAPE_FORMS, forms_bytes),
             (SCRAPE_LEFT_OUT, scrapes.left_out),
             (LEAVES_RECOMPRESSED, scrapes.leaves_recompressed),
         ] {

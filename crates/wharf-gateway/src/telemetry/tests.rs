@@ -158,6 +158,7 @@ fn own_families_show_store_scrapes_and_refusals() {
         expiring: 1,
         series: 30,
         bytes: 4000,
+        forms_bytes: 500,
         contradicting: 6,
         pushes_waiting: 5,
         quotas: vec![quota()],
@@ -274,6 +275,8 @@ fn own_families_show_store_scrapes_and_refusals() {
           {reason="costly"} 1.0
         histogram "wharf_scrape_duration_seconds"
           {} sum=60.002 count=Int(2) le0.0005=Int(0) le0.001=Int(0) le0.0025=Int(1) le0.005=Int(1) le0.01=Int(1) le0.025=Int(1) le0.05=Int(1) le0.1=Int(1) le0.25=Int(1) le0.5=Int(1) le1.0=Int(1) le5.0=Int(1)
+        gauge "wharf_scrape_forms_bytes"
+          {} 500.0
         counter "wharf_scrape_metrics_left_out_total"
           {} 8.0
         histogram "wharf_scrape_size_bytes"

@@ -78,7 +78,7 @@ fn write(service: &Service, since: f64, is_admin: bool, out: &mut Vec<u8>) {
         }
     }
     buckets.end();
-    write_totals(&mut data, totals, sums, service.gateway.future_groups());
+    write_totals(&mut data, service, totals, sums);
     let disk = service.gateway.activity().disk().clone();
     write_storage(&mut data, service, &disk, is_admin);
     write_history(&mut data, service, &disk, is_admin);
@@ -124,7 +124,7 @@ fn write_span(out: &mut Vec<u8>, began: f64, span: &Span) {
     bucket.end();
 }
 
-fn write_totals(data: &mut Members<'_>, totals: Totals, sums: Sums, future_groups: u64) {
+fn write_totals(data: &mut Members<'_>, service: &Service, totals: Totals, sums: Sums) {
     let mut object = Members::object(data.key("totals"));
     object.integer("groups", totals.groups as u64);
     object.integer("series", totals.series);
@@ -133,7 +133,11 @@ fn write_totals(data: &mut Members<'_>, totals: Totals, sums: Sums, future_group
     object.integer("pushes", sums.pushes);
     object.integer("refused", sums.refused);
     object.integer("scrapes", sums.scrapes);
-    object.integer("future_groups", future_groups);
+    object.integer(
+        "scrape_forms_bytes",
+        service.gateway.store().shelf().bytes() as u64,
+    );
+    object.integer("future_groups", service.gateway.future_groups());
     object.end();
 }
 

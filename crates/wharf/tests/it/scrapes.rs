@@ -71,6 +71,35 @@ fn each_leaf_is_compressed_once_and_counted_once() {
 }
 
 #[test]
+fn what_is_kept_for_scrapes_in_other_formats_is_told() {
+    let gateway = wharf()
+        .arg("--web.enable-openmetrics")
+        .arg("--push.enable-utf8-names")
+        .start();
+    push(&gateway, 1);
+    let kept = || {
+        let scrape = gateway.scrape();
+        let value = scrape.value("wharf_scrape_forms_bytes", &[]);
+        value.map(|value| value.parse::<f64>().unwrap())
+    };
+    gateway.send(&scrape("/metrics", "underscores").header("Accept-Encoding", "gzip"));
+    assert_eq!(kept(), Some(0.0));
+    let compressed = get("/metrics").header("Accept-Encoding", "gzip");
+    for accept in [
+        "application/openmetrics-text;version=1.0.0",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+    ] {
+        let before = kept();
+        gateway.send(&compressed.clone().header("Accept", accept));
+        let after = kept();
+        assert!(after > before, "{before:?} {after:?}");
+        // The next one finds it.
+        gateway.send(&compressed.clone().header("Accept", accept));
+        assert_eq!(kept(), after);
+    }
+}
+
+#[test]
 fn histograms_that_contradict_themselves_are_mended_but_in_text() {
     let gateway = wharf().arg("--web.enable-openmetrics").start();
     let broken = "# TYPE h histogram\nh_bucket{le=\"1\"} 5\nh_bucket{le=\"2\"} 3\nh_bucket{le=\"+Inf\"} 6\nh_sum 1\nh_count 7\n";
