@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wharf_fuzz::{choice, within_memory};
+use wharf_fuzz::{EXPANDING, choice, within_memory};
 use wharf_http::fuzzing::{advice_on_body, expand, expand_quickly, expand_within};
 
 const ENCODINGS: [&str; 5] = ["gzip", "snappy", "zstd", "deflate", "identity"];
@@ -21,7 +21,9 @@ fuzz_target!(|bytes: &[u8]| {
     let encoding = ENCODINGS[usize::from(first) % ENCODINGS.len()];
     let content_type = TYPES[usize::from(first) / ENCODINGS.len() % TYPES.len()];
     let limit = 1 << 20;
-    let expanded = within_memory(body.len(), |memory| expand_within(encoding, body, limit, memory));
+    let expanded = within_memory(body.len(), EXPANDING, |memory| {
+        expand_within(encoding, body, limit, memory)
+    });
     match &expanded {
         Ok(whole) => assert!(whole.len() <= limit),
         Err(text) => assert!(!text.is_empty()),

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use wharf_exposition::openmetrics::{Options, decode, decode_within, encode};
-use wharf_fuzz::within_memory;
+use wharf_fuzz::{DECODING, within_memory};
 use wharf_model::Exposition;
 use wharf_model::name::{EscapingScheme, NameRule};
 
@@ -12,7 +12,9 @@ fuzz_target!(|body: &[u8]| {
     let options = Options {
         names: NameRule::Utf8,
     };
-    let decoded = within_memory(body.len(), |memory| decode_within(body, options, memory));
+    let decoded = within_memory(body.len(), DECODING, |memory| {
+        decode_within(body, options, memory)
+    });
     let Ok(exposition) = decoded else { return };
     let encoded = encode(&exposition, EscapingScheme::AllowUtf8);
     let again = match decode(&encoded, options) {

@@ -8,11 +8,11 @@ use wharf_exposition::Head;
 use wharf_exposition::protobuf::{
     TextStyle, decode, decode_within, encode, write_head, write_metrics, write_text,
 };
-use wharf_fuzz::within_memory;
+use wharf_fuzz::{DECODING, within_memory};
 use wharf_model::name::EscapingScheme;
 
 fuzz_target!(|body: &[u8]| {
-    let decoded = within_memory(body.len(), |memory| decode_within(body, memory));
+    let decoded = within_memory(body.len(), DECODING, |memory| decode_within(body, memory));
     let Ok(exposition) = decoded else { return };
     let encoded = encode(&exposition, EscapingScheme::AllowUtf8);
     let again = decode(&encoded).expect("what is encoded can be decoded");

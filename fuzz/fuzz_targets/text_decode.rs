@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use wharf_exposition::text::{Options, decode, decode_within, encode};
-use wharf_fuzz::within_memory;
+use wharf_fuzz::{DECODING, within_memory};
 use wharf_model::name::{EscapingScheme, NameRule};
 use wharf_model::{Exposition, MetricType};
 
@@ -16,7 +16,9 @@ fuzz_target!(|body: &[u8]| {
         strict: false,
         ..strict
     };
-    let decoded = within_memory(body.len(), |memory| decode_within(body, lenient, memory));
+    let decoded = within_memory(body.len(), DECODING, |memory| {
+        decode_within(body, lenient, memory)
+    });
     let exposition = match decoded {
         Ok(exposition) => exposition,
         Err(error) => {

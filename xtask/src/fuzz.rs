@@ -60,7 +60,11 @@ fn fuzz(target: &str, minutes: u32, log: &Path) -> Result<String> {
     let folder = root().join("fuzz").join(&corpus);
     fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
     let seconds = format!("-max_total_time={}", minutes * 60);
-    let run = cargo_fuzz(&["run"]).args([target, &corpus, &seeds, "--", &seconds, "-timeout=20"]);
+    // Longer than the seeds are, so that what takes many times its length is far above what anybody may take unasked.
+    let options = [seconds.as_str(), "-timeout=20", "-max_len=65536"];
+    let run = cargo_fuzz(&["run"])
+        .args([target, &corpus, &seeds, "--"])
+        .args(options);
     run.run_into(log)?;
     let text = fs::read(log).with_context(|| format!("read {}", log.display()))?;
     let text = String::from_utf8_lossy(&text);

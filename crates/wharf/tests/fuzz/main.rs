@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use wharf_model::Meter;
 use wharf_testkit::{Random, peers};
 
 // For the targets, this is the fuzzer and what they share.
@@ -25,7 +26,7 @@ extern crate self as wharf_fuzz;
 #[path = "../../../../fuzz/src/lib.rs"]
 mod shared;
 
-pub use shared::{choice, folder, within_memory};
+pub use shared::{DECODING, EXPANDING, choice, folder, within_memory};
 
 /// How long each target runs, and how often at most for each seed.
 const TIME: Duration = Duration::from_secs(1);
@@ -152,6 +153,25 @@ fn fuzz(target: &str, run: fn(&[u8])) {
     }
 }
 
+#[test]
+fn what_takes_memory_without_asking_is_found() {
+    let _alone = ALLOCATING.write().unwrap_or_else(PoisonError::into_inner);
+    let decode = |times: usize, asks: bool| {
+        let body = [b'x'; 1000];
+        let decode = |memory: &Meter<'_>| {
+            let asked = if asks {
+                memory.take(times * body.len())
+            } else {
+                Ok(())
+            };
+            asked.map(|()| body.repeat(times)).unwrap_or_default().len()
+        };
+        catch_unwind(|| within_memory(body.len(), DECODING, decode)).is_ok()
+    };
+    assert!(decode(10, false) && decode(100, true));
+    assert!(!decode(100, false));
+}
+
 /// A seed with some changes.
 fn change(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let mut input = random.pick(seeds).clone();
@@ -160,9 +180,9 @@ fn change(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
         let end = start + random.below((input.len() - start).min(32) + 1);
         let other = random.pick(seeds);
         let new = match random.below(5) {
-            // Something goes, something comes twice, or in another place, or from another seed.
+            // Something goes, something comes twice or very often, or in another place, or from another seed.
             0 => Vec::new(),
-            1 => input[start..end].repeat(2),
+            1 => input[start..end].repeat(if random.below(4) == 0 { 300 } else { 2 }),
             2 => {
                 let from = random.below(other.len() + 1);
                 let to = from + random.below((other.len() - from).min(64) + 1);
