@@ -406,11 +406,17 @@ pub(crate) fn expand(
             decoder
                 .window_log_max(27)
                 .map_err(|error| BodyError::Encoding(error.to_string()))?;
-            read_bounded(decoder, body.len(), room, |error| format!("zstd: {error}"))
+            let window = Window::of(zstd_window(&body), memory);
+            read_bounded(decoder, body.len(), window, room, |error| {
+                format!("zstd: {error}")
+            })
         }
-        ContentEncoding::Deflate => read_bounded(ZlibDecoder::new(&*body), body.len(), room, |error| {
-            format!("zlib: {error}")
-        }),
+        ContentEncoding::Deflate => {
+            let decoder = ZlibDecoder::new(&*body);
+            read_bounded(decoder, body.len(), Window::of(0, memory), room, |error| {
+                format!("zlib: {error}")
+            })
+        }
     }
 }
 
@@ -472,7 +478,8 @@ fn expand_gzip(body: &[u8], room: Room<'_>) -> Result<Bytes, BodyError> {
         [] => "EOF",
         [0x1f, 0x8b, ..] if body.len() < 10 => "unexpected EOF",
         [0x1f, 0x8b, 8, ..] => {
-            return read_bounded(MultiGzDecoder::new(body), body.len(), room, |error| {
+            let (decoder, window) = (MultiGzDecoder::new(body), Window::of(0, room.1));
+            return read_bounded(decoder, body.len(), window, room, |error| {
                 match error.kind() {
                     io::ErrorKind::UnexpectedEof => "unexpected EOF",
                     _ if error.to_string().contains("checksum") => "gzip: invalid checksum",
@@ -496,7 +503,8 @@ fn expand_snappy(body: &[u8], room: Room<'_>) -> Result<Bytes, BodyError> {
         return Ok(Bytes::new());
     }
     if body.starts_with(STREAM_IDENTIFIER) {
-        return read_bounded(snap::read::FrameDecoder::new(body), body.len(), room, |error| {
+        let (decoder, window) = (snap::read::FrameDecoder::new(body), Window::of(0, room.1));
+        return read_bounded(decoder, body.len(), window, room, |error| {
             let unsupported = error.to_string().contains("unsupported");
             if unsupported {
                 "snappy: unsupported input"
@@ -536,9 +544,68 @@ const SMALL_BYTES: usize = 256 << 10;
 /// It is not worth to ask a decoder for less.
 const LEAST_READ_BYTES: usize = 8 << 10;
 
+/// What a decoder keeps besides of what it has written, because what comes may refer to it. Its room is there at once, but takes
+/// no memory before it is written to. The 32 or 64 KB of gzip, deflate and snappy do not count.
+struct Window<'m> {
+    most: usize,
+    taken: usize,
+    memory: &'m Meter<'m>,
+}
+
+impl<'m> Window<'m> {
+    fn of(most: usize, memory: &'m Meter<'m>) -> Self {
+        let taken = 0;
+        Self { most, taken, memory }
+    }
+
+    /// So many bytes have been written by now.
+    fn wrote(&mut self, len: usize) -> Result<(), Denied> {
+        let more = len.min(self.most).saturating_sub(self.taken);
+        self.memory.take(more)?;
+        self.taken += more;
+        Ok(())
+    }
+}
+
+impl Drop for Window<'_> {
+    fn drop(&mut self) {
+        self.memory.give_back(self.taken);
+    }
+}
+
+/// The largest window that a frame of the body asks for.
+fn zstd_window(body: &[u8]) -> usize {
+    let (mut rest, mut largest) = (body, 0);
+    while !rest.is_empty() {
+        largest = largest.max(zstd_frame_window(rest));
+        // What is behind a frame that does not end is never read.
+        let Ok(len) = zstd::zstd_safe::find_frame_compressed_size(rest) else {
+            break;
+        };
+        rest = rest.get(len.max(1)..).unwrap_or_default();
+    }
+    usize::try_from(largest).unwrap_or(usize::MAX)
+}
+
+/// As RFC 8878 has it, in 3.1.1.1. Nothing for what is no frame, or one that is skipped.
+fn zstd_frame_window(frame: &[u8]) -> u64 {
+    const IS_ONE_SEGMENT: u8 = 1 << 5;
+    match frame {
+        [0x28, 0xb5, 0x2f, 0xfd, descriptor, ..] if descriptor & IS_ONE_SEGMENT != 0 => {
+            announced(ContentEncoding::Zstd, frame).unwrap_or(0)
+        }
+        [0x28, 0xb5, 0x2f, 0xfd, _, window, ..] => {
+            let base = 1 << (10 + (window >> 3));
+            base + base / 8 * u64::from(window & 7)
+        }
+        _ => 0,
+    }
+}
+
 fn read_bounded(
     reader: impl Read,
     compressed_len: usize,
+    mut window: Window<'_>,
     (limit_bytes, memory): Room<'_>,
     describe: impl Fn(&io::Error) -> String,
 ) -> Result<Bytes, BodyError> {
@@ -552,7 +619,9 @@ fn read_bounded(
         // No more than there is room for, so that the list does not grow by itself.
         let room = small.capacity() - small.len();
         let mut piece = reader.by_ref().take(room as u64);
-        if piece.read_to_end(&mut small).map_err(failed)? < room {
+        let read = piece.read_to_end(&mut small).map_err(failed)?;
+        window.wrote(small.len())?;
+        if read < room {
             return bounded(small.into(), limit_bytes);
         }
     }
@@ -566,6 +635,7 @@ fn read_bounded(
         let read = reader.read(room).map_err(failed)?;
         memory.give_back(SMALL_BYTES - read);
         large.wrote(read);
+        window.wrote(large.len())?;
         if read == 0 {
             return bounded(large.freeze(), limit_bytes);
         }
@@ -588,6 +658,7 @@ mod tests {
     use std::task::{Context, Poll};
 
     use hyper::body::Frame;
+    use wharf_model::Lender;
 
     use super::*;
 
@@ -760,6 +831,59 @@ mod tests {
             (ContentEncoding::Deflate, zlib.finish().unwrap()),
         ];
         bodies.map(|(encoding, body)| (encoding, body.into())).into()
+    }
+
+    /// A meter's lender that counts what it has lent.
+    #[derive(Default)]
+    struct Lent(Cell<usize>);
+
+    impl Lender for Lent {
+        fn lend(&self, bytes: usize) -> Result<usize, Denied> {
+            self.0.set(self.0.get() + bytes);
+            Ok(bytes)
+        }
+    }
+
+    #[test]
+    fn the_window_of_a_frame_is_counted_as_far_as_it_is_used() {
+        const LEN: usize = 4 << 20;
+        const MIB: usize = 1 << 20;
+        let lines = (0..LEN / 8).flat_map(|line| format!("# {line:5}\n").into_bytes());
+        let text: Vec<u8> = lines.take(LEN).collect();
+        let frame_of = |text: &[u8], window_log, len| {
+            let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.window_log(window_log).unwrap();
+            encoder.set_pledged_src_size(len).unwrap();
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        };
+        let frame = |text: &[u8], window_log| frame_of(text, window_log, None);
+        // It says how long it is, and that its window is as long.
+        let whole = frame_of(&text, 27, Some(LEN as u64));
+        assert_ne!(whole[4] & 1 << 5, 0);
+        let later = [frame(&text[..MIB], 10), frame(&text[MIB..], 27)].concat();
+        let skipped = [b"\x50\x2a\x4d\x18\x01\0\0\0x".to_vec(), frame(&text, 27)].concat();
+        let cut = frame(&text, 27);
+        for (what, body, window) in [
+            ("a small window", frame(&text, 10), 1 << 10),
+            ("a window of a mebibyte", frame(&text, 20), MIB),
+            ("a window larger than what is written", frame(&text, 27), LEN),
+            ("a frame of one segment", whole, LEN),
+            ("a frame behind another", later, LEN),
+            ("a frame behind one that is skipped", skipped, LEN),
+            ("a frame that is cut off", cut[..cut.len() - 1].to_vec(), LEN),
+        ] {
+            let lent = Lent::default();
+            let memory = Meter::of_lender(&lent, 0);
+            let expanded = expand(ContentEncoding::Zstd, body.into(), LEN, &memory);
+            assert_eq!(expanded.is_ok(), what != "a frame that is cut off", "{what}");
+            let beside = lent.0.get() - LEN;
+            // What is made room for and not yet written, and what a meter asks for at once.
+            assert!(
+                (window..=window + MIB).contains(&beside),
+                "{what}: {beside} beside the body"
+            );
+        }
     }
 
     #[test]
