@@ -22,6 +22,10 @@ use crate::transport::stream::Stream;
 /// For what was on its way when the client was told that the connection ends: there and back around the world.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// What is read at once. The library makes its buffer twice as large whenever one is filled, up to the longest head there may be, and
+/// holds two of them: a megabyte or two for each of many who send large bodies, of which nobody would know.
+const MOST_AT_ONCE: usize = 64 << 10;
+
 /// A stream that belongs to a seat.
 pub(crate) struct Watched {
     stream: Stream,
@@ -140,7 +144,15 @@ impl AsyncRead for Watched {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
+        let polled = if buf.remaining() > MOST_AT_ONCE {
+            let mut some = ReadBuf::new(buf.initialize_unfilled_to(MOST_AT_ONCE));
+            let polled = Pin::new(&mut this.stream).poll_read(cx, &mut some);
+            let read = some.filled().len();
+            buf.advance(read);
+            polled
+        } else {
+            Pin::new(&mut this.stream).poll_read(cx, buf)
+        };
         match &polled {
             Poll::Ready(Ok(())) if buf.filled().len() > before => this.progress().bytes_read(),
             Poll::Ready(_) => this.has_ended = true,
@@ -254,6 +266,28 @@ mod tests {
             read.unwrap();
             buf.filled().to_vec()
         })
+    }
+
+    #[tokio::test]
+    async fn a_buffer_is_not_filled_at_once_however_large_it_is() {
+        use tokio::io::AsyncReadExt as _;
+
+        let (mut client, mut watched, _seated) = connect();
+        client.set_nonblocking(false).unwrap();
+        let sent: Vec<u8> = (0..=250).cycle().take(4 * MOST_AT_ONCE).collect();
+        let writing = std::thread::spawn({
+            let sent = sent.clone();
+            move || client.write_all(&sent)
+        });
+        let mut buffer = vec![0; sent.len()];
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            let read = watched.read(rest).await.unwrap();
+            assert!((1..=MOST_AT_ONCE).contains(&read), "{read}");
+            filled += read;
+        }
+        assert_eq!(buffer, sent);
+        writing.join().unwrap().unwrap();
     }
 
     #[tokio::test(start_paused = true)]
