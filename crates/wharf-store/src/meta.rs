@@ -69,3 +69,39 @@ impl FamilyMeta {
             && *self.unit == *family.unit
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(help: Option<&str>, metric_type: MetricType) -> Arc<FamilyMeta> {
+        let (help, unit) = (help.map(Box::from), "".into());
+        let meta = FamilyMeta {
+            help,
+            metric_type,
+            unit,
+        };
+        meta.shared()
+    }
+
+    #[test]
+    fn families_with_nothing_but_a_type_share_what_says_so() {
+        for metric_type in [
+            MetricType::Counter,
+            MetricType::Gauge,
+            MetricType::Summary,
+            MetricType::Untyped,
+            MetricType::Histogram,
+            MetricType::GaugeHistogram,
+            MetricType::Info,
+            MetricType::StateSet,
+        ] {
+            let plain = meta(None, metric_type);
+            assert_eq!(plain.metric_type, metric_type);
+            assert!(Arc::ptr_eq(&plain, &meta(None, metric_type)), "{metric_type:?}");
+            let helped = meta(Some("help"), metric_type);
+            assert_eq!(helped.help.as_deref(), Some("help"));
+            assert!(!Arc::ptr_eq(&helped, &meta(Some("help"), metric_type)));
+        }
+    }
+}

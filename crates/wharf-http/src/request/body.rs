@@ -406,14 +406,12 @@ pub(crate) fn expand(
             decoder
                 .window_log_max(27)
                 .map_err(|error| BodyError::Encoding(error.to_string()))?;
-            let window = Window::of(zstd_window(&body), memory);
-            read_bounded(decoder, body.len(), window, room, |error| {
-                format!("zstd: {error}")
-            })
+            let lengths = (body.len(), zstd_window(&body));
+            read_bounded(decoder, lengths, room, |error| format!("zstd: {error}"))
         }
         ContentEncoding::Deflate => {
-            let decoder = ZlibDecoder::new(&*body);
-            read_bounded(decoder, body.len(), Window::of(0, memory), room, |error| {
+            let lengths = (body.len(), SMALL_WINDOW);
+            read_bounded(ZlibDecoder::new(&*body), lengths, room, |error| {
                 format!("zlib: {error}")
             })
         }
@@ -478,8 +476,8 @@ fn expand_gzip(body: &[u8], room: Room<'_>) -> Result<Bytes, BodyError> {
         [] => "EOF",
         [0x1f, 0x8b, ..] if body.len() < 10 => "unexpected EOF",
         [0x1f, 0x8b, 8, ..] => {
-            let (decoder, window) = (MultiGzDecoder::new(body), Window::of(0, room.1));
-            return read_bounded(decoder, body.len(), window, room, |error| {
+            let lengths = (body.len(), SMALL_WINDOW);
+            return read_bounded(MultiGzDecoder::new(body), lengths, room, |error| {
                 match error.kind() {
                     io::ErrorKind::UnexpectedEof => "unexpected EOF",
                     _ if error.to_string().contains("checksum") => "gzip: invalid checksum",
@@ -503,8 +501,8 @@ fn expand_snappy(body: &[u8], room: Room<'_>) -> Result<Bytes, BodyError> {
         return Ok(Bytes::new());
     }
     if body.starts_with(STREAM_IDENTIFIER) {
-        let (decoder, window) = (snap::read::FrameDecoder::new(body), Window::of(0, room.1));
-        return read_bounded(decoder, body.len(), window, room, |error| {
+        let lengths = (body.len(), SMALL_WINDOW);
+        return read_bounded(snap::read::FrameDecoder::new(body), lengths, room, |error| {
             let unsupported = error.to_string().contains("unsupported");
             if unsupported {
                 "snappy: unsupported input"
@@ -544,20 +542,18 @@ const SMALL_BYTES: usize = 256 << 10;
 /// It is not worth to ask a decoder for less.
 const LEAST_READ_BYTES: usize = 8 << 10;
 
+/// The 32 or 64 KB of gzip, deflate and snappy do not count.
+const SMALL_WINDOW: usize = 0;
+
 /// What a decoder keeps besides of what it has written, because what comes may refer to it. Its room is there at once, but takes
-/// no memory before it is written to. The 32 or 64 KB of gzip, deflate and snappy do not count.
+/// no memory before it is written to.
 struct Window<'m> {
     most: usize,
     taken: usize,
     memory: &'m Meter<'m>,
 }
 
-impl<'m> Window<'m> {
-    fn of(most: usize, memory: &'m Meter<'m>) -> Self {
-        let taken = 0;
-        Self { most, taken, memory }
-    }
-
+impl Window<'_> {
     /// So many bytes have been written by now.
     fn wrote(&mut self, len: usize) -> Result<(), Denied> {
         let more = len.min(self.most).saturating_sub(self.taken);
@@ -602,13 +598,15 @@ fn zstd_frame_window(frame: &[u8]) -> u64 {
     }
 }
 
+/// What a decoder writes of a compressed body of some length, with a window of at most so many bytes.
 fn read_bounded(
     reader: impl Read,
-    compressed_len: usize,
-    mut window: Window<'_>,
+    (compressed_len, window): (usize, usize),
     (limit_bytes, memory): Room<'_>,
     describe: impl Fn(&io::Error) -> String,
 ) -> Result<Bytes, BodyError> {
+    let (most, taken) = (window, 0);
+    let mut window = Window { most, taken, memory };
     let failed = |error: io::Error| BodyError::Encoding(describe(&error));
     let mut reader = reader.take((limit_bytes as u64).saturating_add(1));
     let mut small = Vec::new();

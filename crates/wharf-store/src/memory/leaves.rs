@@ -107,6 +107,14 @@ impl Leaves {
         }
     }
 
+    /// The branch in which a key is or belongs.
+    fn branch_of(&self, key: &GroupingKey) -> usize {
+        match self {
+            Self::One(_) => 0,
+            Self::Tree(branches) => branches.position(key),
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }
@@ -122,13 +130,8 @@ impl Leaves {
         &'l self,
         key: Option<&GroupingKey>,
     ) -> impl Iterator<Item = &'l Arc<Leaf>> + use<'l> {
-        let branches = match self {
-            Self::One(_) => &[],
-            Self::Tree(branches) => {
-                let first = key.map_or(0, |key| branches.position(key));
-                branches.get(first..).unwrap_or_default()
-            }
-        };
+        let first = key.map_or(0, |key| self.branch_of(key));
+        let branches = self.branches().get(first..).unwrap_or_default();
         let passed = match (key, branches.first()) {
             (Some(key), Some(branch)) => branch.below.position(key),
             _ => 0,
@@ -143,13 +146,9 @@ impl Leaves {
         &'l self,
         key: Option<&GroupingKey>,
     ) -> impl Iterator<Item = &'l Arc<Leaf>> + use<'l> {
-        let branches = match self {
-            Self::One(_) => &[],
-            Self::Tree(branches) => {
-                let last = key.map_or(branches.len(), |key| branches.position(key) + 1);
-                branches.get(..last).unwrap_or_default()
-            }
-        };
+        let branches = self.branches();
+        let last = key.map_or(branches.len(), |key| self.branch_of(key) + 1);
+        let branches = branches.get(..last).unwrap_or_default();
         let passed = match (key, branches.last()) {
             (Some(key), Some(branch)) => branch.below.len() - branch.below.position(key) - 1,
             _ => 0,
@@ -234,13 +233,11 @@ impl Leaves {
 
     /// The leaf in which a key is or belongs.
     fn leaf_of(&self, key: &GroupingKey) -> Option<&Arc<Leaf>> {
-        match self {
-            Self::One(leaf) => Some(leaf),
-            Self::Tree(branches) => {
-                let branch = &branches.get(branches.position(key))?.below;
-                Some(&branch.get(branch.position(key))?.below)
-            }
+        if let Self::One(leaf) = self {
+            return Some(leaf);
         }
+        let branch = &self.branches().get(self.branch_of(key))?.below;
+        Some(&branch.get(branch.position(key))?.below)
     }
 
     /// Where the fragment of a group is or belongs.
