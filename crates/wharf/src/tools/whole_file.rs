@@ -3,22 +3,27 @@
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use tempfile::NamedTempFile;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+use tempfile::{Builder, NamedTempFile};
 
 use super::output;
 
 /// For a new file, of which the system takes what the user's mask says.
 const MODE: u32 = 0o666;
 
-/// A file under another name beside its own, which it takes once it is whole. If it never is, it goes, and whatever has its
-/// name stays.
+/// A file without a name, which takes its own once it is whole. If it never is, it goes, whatever ends this process, and whatever
+/// has its name stays.
 #[derive(Debug)]
 pub(super) struct WholeFile {
-    begun: BufWriter<NamedTempFile>,
+    begun: BufWriter<File>,
+    /// Its name until then, where the file system has no files without one. It goes unless the process is killed.
+    named: Option<tempfile::TempPath>,
     target: PathBuf,
 }
 
@@ -41,28 +46,29 @@ impl WholeFile {
             Err(error) if error.kind() == ErrorKind::NotFound => (target.to_owned(), None),
             Err(error) => return Err(error.into()),
         };
-        let name = target
-            .file_name()
-            .context("expected the name of a file, found none")?;
-        let mut prefix = OsString::from(".");
-        prefix.push(name);
-        let begun = tempfile::Builder::new()
-            .prefix(&prefix)
-            .suffix(".part")
-            .permissions(
-                before
-                    .as_ref()
-                    .map_or_else(|| Permissions::from_mode(MODE), fs::Metadata::permissions),
-            )
-            .tempfile_in(folder(&target))?;
+        let prefix = prefix(&target).context("expected the name of a file, found none")?;
+        let permissions = before
+            .as_ref()
+            .map_or_else(|| Permissions::from_mode(MODE), fs::Metadata::permissions);
+        let (begun, named) = match without_name(folder(&target), &permissions)? {
+            Some(begun) => (begun, None),
+            None => {
+                let named = beside(&prefix)
+                    .permissions(permissions)
+                    .tempfile_in(folder(&target))?;
+                let (begun, named) = named.into_parts();
+                (begun, Some(named))
+            }
+        };
         if let Some(before) = before {
-            keep_owner(begun.as_file(), &before)
+            keep_owner(&begun, &before)
                 .context("keep its owner (write to another file, or run this as that user)")?;
             // The mask does not count for what was there.
-            begun.as_file().set_permissions(before.permissions())?;
+            begun.set_permissions(before.permissions())?;
         }
         Ok(Self {
             begun: BufWriter::new(begun),
+            named,
             target,
         })
     }
@@ -72,11 +78,15 @@ impl WholeFile {
     /// # Errors
     /// Whatever the disk says; then whatever had its name has it still.
     pub(super) fn finish(self) -> anyhow::Result<()> {
-        let Self { begun, target } = self;
+        let Self { begun, named, target } = self;
         let finished = begun.into_inner().map_err(io::IntoInnerError::into_error);
         finished
             .and_then(|whole| {
-                whole.as_file().sync_all()?;
+                whole.sync_all()?;
+                let whole = match named {
+                    Some(named) => NamedTempFile::from_parts(whole, named),
+                    None => with_name(whole, &target)?,
+                };
                 whole.persist(&target).map_err(|error| error.error)?;
                 File::open(folder(&target))?.sync_all()
             })
@@ -98,6 +108,55 @@ impl Seek for WholeFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.begun.seek(to)
     }
+}
+
+/// Where a process finds its own open files.
+const OPEN_FILES: &str = "/proc/self/fd";
+
+/// A new file without a name. None where there is no such thing: on some file systems, such as that of a network, and where nobody
+/// could give it a name later.
+fn without_name(folder: &Path, permissions: &Permissions) -> io::Result<Option<File>> {
+    if !Path::new(OPEN_FILES).exists() {
+        return Ok(None);
+    }
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    match rustix::fs::open(folder, flags, Mode::from_raw_mode(permissions.mode() & 0o777)) {
+        Ok(file) => Ok(Some(file.into())),
+        // An old kernel takes it for a folder that is to be written.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives a file a name beside its target. In one step it takes a name only if nobody has it.
+fn with_name(file: File, target: &Path) -> io::Result<NamedTempFile> {
+    let open = format!("{OPEN_FILES}/{}", file.as_fd().as_raw_fd());
+    let prefix = prefix(target).unwrap_or_default();
+    let named = beside(&prefix).make_in(folder(target), |name| {
+        Ok(rustix::fs::linkat(
+            CWD,
+            &open,
+            CWD,
+            name,
+            AtFlags::SYMLINK_FOLLOW,
+        )?)
+    })?;
+    let (_, name) = named.into_parts();
+    Ok(NamedTempFile::from_parts(file, name))
+}
+
+/// A name beside the target.
+fn beside(prefix: &OsString) -> Builder<'_, 'static> {
+    let mut builder = Builder::new();
+    builder.prefix(prefix).suffix(".part");
+    builder
+}
+
+/// How such a name begins.
+fn prefix(target: &Path) -> Option<OsString> {
+    let mut prefix = OsString::from(".");
+    prefix.push(target.file_name()?);
+    Some(prefix)
 }
 
 /// Lets those read the file who could read the one before: the gateway that reads it may run as another user.
@@ -135,6 +194,8 @@ mod tests {
             file.write_all(text.as_bytes()).unwrap();
             file.flush().unwrap();
             assert_eq!(fs::read(&target).ok(), before);
+            // Nothing that stays if the process is killed now.
+            assert_eq!(names(folder.path()).len(), usize::from(before.is_some()));
             file.finish().unwrap();
             assert_eq!(fs::read_to_string(&target).unwrap(), text);
         }
@@ -152,6 +213,28 @@ mod tests {
         begin();
         assert_eq!(names(folder.path()), ["file"]);
         assert_eq!(fs::read_to_string(&target).unwrap(), "before");
+    }
+
+    #[test]
+    fn where_files_have_names_from_their_beginning_they_are_whole_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("file");
+        let begin = || {
+            let named = beside(&prefix(&target).unwrap()).tempfile_in(folder.path());
+            let (begun, name) = named.unwrap().into_parts();
+            let mut file = WholeFile {
+                begun: BufWriter::new(begun),
+                named: Some(name),
+                target: target.clone(),
+            };
+            file.write_all(b"text").unwrap();
+            file
+        };
+        drop(begin());
+        assert_eq!(names(folder.path()), [""; 0]);
+        begin().finish().unwrap();
+        assert_eq!(names(folder.path()), ["file"]);
+        assert_eq!(fs::read_to_string(&target).unwrap(), "text");
     }
 
     #[test]
