@@ -37,6 +37,9 @@ pub struct Activity {
     pub hour: Hour,
     /// The last pushes that were refused.
     pub refused: RefusedPushes,
+    /// Those that could not be read, in the log.
+    pub(crate) unreadable_log: RefusalLog,
+    /// The others, in the log; who sends nonsense does not take their place.
     pub(crate) refusal_log: RefusalLog,
     /// Who scrapes.
     pub scrapers: Scrapers,
@@ -119,6 +122,7 @@ impl Activity {
             history: (history_bytes > 0).then(|| History::new(history_bytes)),
             hour: Hour::new(now, instant),
             refused: RefusedPushes::default(),
+            unreadable_log: RefusalLog::default(),
             refusal_log: RefusalLog::default(),
             scrapers: Scrapers::default(),
             changes: Changes::new(max_followers),

@@ -33,6 +33,7 @@ use crate::not_durable::NotDurable;
 use crate::parts::Readiness;
 use crate::policy::{Active, Loader, Policies, Policy, Reading};
 use crate::queue::Queue;
+use crate::request_id::RequestIds;
 use crate::settings::{MAX_PUSH_BYTES, Settings};
 use crate::settings_file::SettingsFile;
 use crate::telemetry::{self, BackupTimes, Telemetry};
@@ -62,6 +63,7 @@ pub struct Gateway {
     looks: Arc<Queue>,
     memory: Arc<Memory>,
     policies: Policies,
+    request_ids: RequestIds,
     settings_files: Vec<Arc<dyn SettingsFile>>,
 }
 
@@ -110,6 +112,7 @@ impl Gateway {
             clock: clock.into(),
             telemetry,
             policies,
+            request_ids: RequestIds::default(),
             settings_files,
             settings,
         }
@@ -196,6 +199,12 @@ impl Gateway {
     /// Where those wait for their turn who look at groups one by one. Nobody who pushes waits for them.
     pub fn looks(&self) -> &Arc<Queue> {
         &self.looks
+    }
+
+    /// Names for requests.
+    #[inline]
+    pub fn request_ids(&self) -> &RequestIds {
+        &self.request_ids
     }
 
     /// The rules in force.

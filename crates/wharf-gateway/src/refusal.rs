@@ -179,6 +179,11 @@ impl Reason {
         matches!(self, Self::Syntax | Self::NotUtf8 | Self::Encoding)
     }
 
+    /// Whether it is due to what the push says, beside itself or what is stored.
+    pub fn is_of_content(self) -> bool {
+        matches!(self, Self::Timestamps | Self::Inconsistent(_))
+    }
+
     /// Whether it is something that had been begun and was given up.
     pub fn is_of_effort(self) -> bool {
         matches!(self, Self::Gone | Self::Costly | Self::Late)

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::peer::Peer;
+use crate::request_id::RequestId;
 
 /// The kind of input that a push comes in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,12 +27,14 @@ impl Input {
 }
 
 /// Where a push comes from, and when it began to come.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Source {
     /// What it came in by.
     pub input: Input,
     /// Who sent it, if that is known.
     pub peer: Option<Peer>,
+    /// What its request is called.
+    pub request_id: RequestId,
     /// When it began, by the clock of the gateway.
     pub began: Instant,
     /// Bytes of the whole request, its head among them; 0 if there was none.

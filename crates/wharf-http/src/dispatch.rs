@@ -5,11 +5,12 @@ use std::sync::Arc;
 use http::header::{CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use wharf_gateway::{Caller, Input, Refusal, Remote, Source, identify};
+use wharf_gateway::{Caller, Input, Refusal, Remote, RequestId, Source, identify};
 
 use crate::answer::envelope::Shareable;
 use crate::answer::respond;
 use crate::answer::status::{self, Denied};
+use crate::request::id::Called;
 use crate::request::path::{clean, percent_decode, percent_encode};
 use crate::request::{body, claim, shape};
 use crate::routes::push;
@@ -32,16 +33,17 @@ impl Service {
         entry_point: &EntryPoint,
     ) -> Response<ResponseBody> {
         let _counted = self.gateway.telemetry().request_started();
+        let called = Called::of(request.headers(), self.gateway.request_ids());
         if let Err(unreadable) = shape::check(&request) {
-            return unreadable.into_response();
+            return called.tell(unreadable.into_response());
         }
         let Some(path) = percent_decode(request.uri().path()) else {
-            return respond::unreadable("400 Bad Request");
+            return called.tell(respond::unreadable("400 Bad Request"));
         };
         if *request.method() == Method::OPTIONS && request.uri().path() == "*" {
             // A question to the server as such, which it answers to everybody.
             self.turn_away(request).await;
-            return respond::empty(StatusCode::OK);
+            return called.tell(respond::empty(StatusCode::OK));
         }
         let routed = self.router().route(request.method(), &path);
         let origin = request.headers().get(ORIGIN).cloned();
@@ -55,8 +57,14 @@ impl Service {
         };
         let mut response = match admitted {
             Ok(caller) => {
-                self.handle_admitted(&path, routed, (request, sender), &caller, entry_point)
-                    .await
+                self.handle_admitted(
+                    &path,
+                    routed,
+                    (request, sender),
+                    (&caller, &called.id),
+                    entry_point,
+                )
+                .await
             }
             Err(turned) => {
                 self.gateway.telemetry().record_turned_away(turned.reason());
@@ -74,7 +82,7 @@ impl Service {
             access.put_headers(&mut response);
         }
         respond::guard(&mut response);
-        response
+        called.tell(response)
     }
 
     /// Finds out who asks.
@@ -108,7 +116,7 @@ impl Service {
         path: &[u8],
         routed: Routed,
         (mut request, sender): (Arrived, &Sender),
-        caller: &Caller,
+        (caller, id): (&Caller, &RequestId),
         entry_point: &EntryPoint,
     ) -> Response<ResponseBody> {
         let permit = self.requests.try_acquire().or_else(|none| {
@@ -127,9 +135,9 @@ impl Service {
             match routed {
                 Routed::To(row, key_at) if *row == PUSH && entry_point.serves(row.at) => {
                     let rest = path.get(self.route_prefix.len() + key_at..);
-                    let source = self.source(&request, sender, Input::Push);
+                    let source = self.source((&request, id), sender, Input::Push);
                     let rest = rest.unwrap_or_default();
-                    push::refused_before(self, rest, &request, (caller, source), &error);
+                    push::refused_before(self, rest, &request, (caller, &source), &error);
                 }
                 _ => self.gateway.telemetry().record_refusal(error.reason.label()),
             }
@@ -152,7 +160,8 @@ impl Service {
             return respond::at_another_address(row.at);
         }
         let method = method_label(request.method());
-        let source = row.input.map(|input| self.source(&request, sender, input));
+        let source = row.input.map(|input| self.source((&request, id), sender, input));
+        let push = source.as_ref().map(|source| (source.began, source.request_bytes));
         let response = Arc::clone(self)
             .dispatch(
                 (row, key_at),
@@ -166,19 +175,25 @@ impl Service {
         if let Some(label) = row.label {
             telemetry.record_request(response.status().as_u16(), label, method);
         }
-        if let Some(source) = source {
+        if let Some((began, request_bytes)) = push {
             let ended = self.gateway.instant();
-            let duration = ended.saturating_duration_since(source.began);
-            telemetry.record_push(ended, method, source.request_bytes, duration);
+            let duration = ended.saturating_duration_since(began);
+            telemetry.record_push(ended, method, request_bytes, duration);
         }
         response
     }
 
     /// Where a push comes from, which begins now.
-    fn source(&self, request: &Request<Incoming>, sender: &Sender, input: Input) -> Source {
+    fn source(
+        &self,
+        (request, id): (&Request<Incoming>, &RequestId),
+        sender: &Sender,
+        input: Input,
+    ) -> Source {
         Source {
             input,
             peer: Some(sender.peer),
+            request_id: id.clone(),
             began: self.gateway.instant(),
             request_bytes: size_bytes(request),
         }
@@ -211,7 +226,7 @@ impl Service {
     }
 
     /// A push gets no further than its route.
-    fn count_unstored(&self, source: Option<Source>) {
+    fn count_unstored(&self, source: Option<&Source>) {
         if let Some(source) = source {
             self.gateway.book_request(source, false);
         }
@@ -226,14 +241,14 @@ impl Service {
         (entry_point, source): (&EntryPoint, Option<Source>),
     ) -> Response<ResponseBody> {
         if let Some(Err(refusal)) = row.need.map(|need| caller.demand(need)) {
-            self.count_unstored(source);
+            self.count_unstored(source.as_ref());
             self.without_body(&mut request).await;
             return status::answer(refusal);
         }
         if row.needs_store
             && let Some(loading) = self.gateway.loading()
         {
-            self.count_unstored(source);
+            self.count_unstored(source.as_ref());
             return status::answer(Refusal::unavailable(&loading));
         }
         let key_at = self.route_prefix.len() + key_at;

@@ -5,6 +5,7 @@ pub(crate) mod body;
 pub(crate) mod claim;
 pub(crate) mod content;
 pub(crate) mod grouping;
+pub(crate) mod id;
 pub(crate) mod large;
 pub(crate) mod negotiate;
 pub(crate) mod options;

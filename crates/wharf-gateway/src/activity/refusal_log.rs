@@ -1,5 +1,5 @@
-//! Bodies that could not be read, in the log: the first ones of each minute, and how many there were beyond. At the
-//! level debug all of them are there, as the Pushgateway logs them.
+//! Refused pushes of one kind, in the log: the first ones of each minute, and how many there were beyond. At the level debug all
+//! of them are there.
 //!
 //! Who pushes nonsense in a loop must not fill the disk with it. All of them are counted, and the last hundred listed,
 //! elsewhere.

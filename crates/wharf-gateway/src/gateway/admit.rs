@@ -70,7 +70,7 @@ impl Gateway {
                 caller: caller.clone(),
             }),
             Err(refusal) => {
-                self.refuse(source, Some(Pushed { key, mode, content }), &refusal);
+                self.refuse(&source, Some(Pushed { key, mode, content }), &refusal);
                 Err(refusal)
             }
         }
@@ -113,7 +113,7 @@ impl Gateway {
                 caller: caller.clone(),
             }),
             Err(refusal) => {
-                self.refuse(source, None, &refusal);
+                self.refuse(&source, None, &refusal);
                 Err(refusal)
             }
         }
@@ -136,8 +136,8 @@ impl Admission {
     }
 
     /// Where it comes from.
-    pub fn source(&self) -> Source {
-        self.source
+    pub fn source(&self) -> &Source {
+        &self.source
     }
 
     /// What is known of it so far.
@@ -152,7 +152,7 @@ impl Admission {
 
     /// Books that it gets no further, for instance because its body did not come.
     pub fn refuse(self, refusal: Refusal) -> Refusal {
-        self.gateway.refuse(self.source, Some(self.pushed), &refusal);
+        self.gateway.refuse(&self.source, Some(self.pushed), &refusal);
         refusal
     }
 }
@@ -164,13 +164,13 @@ impl ManyAdmission {
     }
 
     /// Where it comes from.
-    pub fn source(&self) -> Source {
-        self.source
+    pub fn source(&self) -> &Source {
+        &self.source
     }
 
     /// Books that it gets no further.
     pub fn refuse(self, refusal: Refusal) -> Refusal {
-        self.gateway.refuse(self.source, None, &refusal);
+        self.gateway.refuse(&self.source, None, &refusal);
         refusal
     }
 }

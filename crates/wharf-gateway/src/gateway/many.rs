@@ -195,7 +195,7 @@ impl ManyAdmission {
             committed: Vec::with_capacity(visible.len()),
             visible,
             // Here, where it may take its time: there can be a million of them.
-            refused: self.gateway.book_each(self.source, refused),
+            refused: self.gateway.book_each(&self.source, refused),
         }
     }
 
@@ -340,14 +340,14 @@ impl Unsettled {
             Groups::Together(groups, stored) => {
                 let stored = stored.and_then(|_| committed.map_err(Refusal::from));
                 if let Err(refusal) = &stored {
-                    gateway.refuse(source, None, refusal);
+                    gateway.refuse(&source, None, refusal);
                     for pushed in groups {
                         let refusal = conflict::in_history_of(refusal, &pushed.key, &caller);
                         gateway.refuse_group(pushed, &refusal);
                     }
                     return Err(refusal.clone());
                 }
-                gateway.book_request(source, true);
+                gateway.book_request(&source, true);
                 Ok(ManyOutcome {
                     stored: groups.len(),
                     refused: Vec::new(),
@@ -365,8 +365,8 @@ impl Unsettled {
                         Err(error) => failed.push((pushed, error.into())),
                     }
                 }
-                refused.extend(gateway.book_each(source, failed));
-                gateway.book_request(source, stored > 0 || refused.is_empty());
+                refused.extend(gateway.book_each(&source, failed));
+                gateway.book_request(&source, stored > 0 || refused.is_empty());
                 Ok(ManyOutcome { stored, refused })
             }
         }
@@ -375,7 +375,7 @@ impl Unsettled {
 
 impl Gateway {
     /// Books each of these groups; what an answer has of them.
-    fn book_each(&self, source: Source, refused: Vec<(Pushed, Refusal)>) -> Vec<(GroupingKey, Refusal)> {
+    fn book_each(&self, source: &Source, refused: Vec<(Pushed, Refusal)>) -> Vec<(GroupingKey, Refusal)> {
         let refused = refused.into_iter().map(|(pushed, refusal)| {
             if let Some(right) = refusal.reason.lacks() {
                 self.telemetry.record_denial(right);

@@ -285,14 +285,14 @@ impl Unsettled {
         } = self;
         let (refusal, settled) = match (outcome, committed) {
             (Outcome::Visible(_), Ok(())) => {
-                gateway.book_request(source, true);
+                gateway.book_request(&source, true);
                 return Ok(Settled::Stored);
             }
             (Outcome::Visible(_), Err(error)) => (error.into(), None),
             (Outcome::Dropped(refusal), _) => (refusal, Some(Settled::Dropped)),
             (Outcome::Refused(refusal), _) => (refusal, None),
         };
-        gateway.refuse(source, Some(pushed), &refusal);
+        gateway.refuse(&source, Some(pushed), &refusal);
         settled.ok_or(refusal)
     }
 }

@@ -8,18 +8,18 @@ use crate::source::Source;
 
 impl Gateway {
     /// Books a push that was not stored; without a group if it names none, or several.
-    pub fn refuse(&self, source: Source, push: Option<Pushed>, refusal: &Refusal) {
+    pub fn refuse(&self, source: &Source, push: Option<Pushed>, refusal: &Refusal) {
         self.book_refusal(source, push, refusal);
         self.book_request(source, false);
     }
 
     /// Books a push for which there was no place at all. It counts for nothing in the last hour: it took no time.
-    pub fn refuse_unheard(&self, source: Source, push: Option<Pushed>, refusal: &Refusal) {
+    pub fn refuse_unheard(&self, source: &Source, push: Option<Pushed>, refusal: &Refusal) {
         self.book_refusal(source, push, refusal);
     }
 
     /// Books a request to push in the last hour.
-    pub fn book_request(&self, source: Source, is_stored: bool) {
+    pub fn book_request(&self, source: &Source, is_stored: bool) {
         let ended = self.instant();
         let duration = ended.saturating_duration_since(source.began);
         self.activity
@@ -27,16 +27,14 @@ impl Gateway {
             .push(is_stored, source.request_bytes, ended, duration);
     }
 
-    pub(super) fn book_refusal(&self, source: Source, push: Option<Pushed>, refusal: &Refusal) {
+    pub(super) fn book_refusal(&self, source: &Source, push: Option<Pushed>, refusal: &Refusal) {
         self.telemetry.record_refusal(refusal.reason.label());
         if refusal.reason.is_of_effort() {
             self.telemetry.record_stopped(refusal.reason.label());
         }
-        if refusal.reason.is_of_body() {
-            self.log_unreadable(source, push.as_ref(), refusal);
-        }
+        self.log_refusal(source, push.as_ref(), refusal);
         let key = push.as_ref().map(|push| &push.key);
-        let refused = RefusedPush::new(self.now(), refusal, source.address(), key);
+        let refused = RefusedPush::new(self.now(), refusal, source, key);
         self.activity.refused.add(refused);
         if let Some(push) = push {
             self.refuse_group(push, refusal);
@@ -55,23 +53,44 @@ impl Gateway {
         }
     }
 
-    /// Logs that a body could not be read. Pushes that contradict something are logged where that is found.
-    fn log_unreadable(&self, source: Source, push: Option<&Pushed>, refusal: &Refusal) {
-        let Some(left_out) = self.activity.refusal_log.turn(self.now()) else {
+    /// Logs that a push was refused: with a warning as long as there are few of them, and otherwise for those who have asked for
+    /// everything. Pushes that contradict something are logged where that is found.
+    fn log_refusal(&self, source: &Source, push: Option<&Pushed>, refusal: &Refusal) {
+        let reason = refusal.reason;
+        if reason.is_of_content() {
             return;
+        }
+        let (log, message) = if reason.is_of_body() {
+            (&self.activity.unreadable_log, "a pushed body could not be read")
+        } else {
+            (&self.activity.refusal_log, "a push was refused")
         };
+        let turn = log.turn(self.now());
+        let level_is_on = turn.is_some() || tracing::enabled!(tracing::Level::DEBUG);
+        if !level_is_on {
+            return;
+        }
         let err = refusal.text.lines().next().unwrap_or_default();
+        let reason = reason.label();
         let group = push.map(|push| push.key.brief());
         let method = push.map(|push| method(push.mode).as_str());
-        let source = source.address().map(|address| address.to_string());
-        let not_logged = (left_out > 0).then_some(left_out);
-        tracing::warn!(
-            method,
-            source,
-            group,
-            err,
-            not_logged,
-            "a pushed body could not be read"
-        );
+        let address = source.address().map(|address| address.to_string());
+        let request_id = source.request_id.to_string();
+        let source = address;
+        if let Some(left_out) = turn {
+            let not_logged = (left_out > 0).then_some(left_out);
+            tracing::warn!(
+                method,
+                source,
+                group,
+                err,
+                reason,
+                request_id,
+                not_logged,
+                "{message}"
+            );
+        } else {
+            tracing::debug!(method, source, group, err, reason, request_id, "{message}");
+        }
     }
 }

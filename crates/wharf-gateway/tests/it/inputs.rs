@@ -58,6 +58,7 @@ pub(crate) fn source(gateway: &Gateway, input: Input) -> Source {
     Source {
         input,
         peer: None,
+        request_id: gateway.request_ids().make(),
         began: gateway.instant(),
         request_bytes: 100,
     }

@@ -156,6 +156,7 @@ fn source(gateway: &Gateway) -> Source {
     Source {
         input: Input::Push,
         peer: None,
+        request_id: gateway.request_ids().make(),
         began: gateway.instant(),
         request_bytes: 100,
     }

@@ -17,6 +17,7 @@ pub(crate) fn write_refused(object: &mut Members<'_>, push: &RefusedPush, names:
         "address",
         push.address.map(|address| address.to_string()).as_deref(),
     );
+    object.string("request_id", &push.request_id);
     if let Some(key) = &push.key {
         write_group(object, key, names);
     } else {

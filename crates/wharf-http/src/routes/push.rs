@@ -26,7 +26,7 @@ pub(crate) fn refused_before(
     service: &Service,
     rest: &[u8],
     request: &Request<Incoming>,
-    (caller, source): (&Caller, Source),
+    (caller, source): (&Caller, &Source),
     refusal: &Refusal,
 ) {
     let pushed = grouping::parse(rest, service.gateway.settings().pushes.names)
@@ -60,7 +60,7 @@ pub(crate) async fn handle(asked: Asked<'_>, mut request: Arrived) -> Response<R
             tracing::debug!(url = %grouping::GoQuoted(path), err = %error, "failed to parse URL");
             service.without_body(&mut request).await;
             let refusal = Refusal::from(error);
-            service.gateway.refuse(source, None, &refusal);
+            service.gateway.refuse(&source, None, &refusal);
             return status::answer(refusal);
         }
     };
@@ -145,7 +145,7 @@ async fn push_when_it_is_its_turn(
     };
     let (worker, source, pushed) = (
         Arc::clone(service),
-        admission.source(),
+        admission.source().clone(),
         admission.pushed().clone(),
     );
     let effort = service.gateway.push_effort();
@@ -160,7 +160,7 @@ async fn push_when_it_is_its_turn(
         Ok(pending) => pending.settle().await,
         Err(_panicked) => {
             let refusal = Refusal::internal();
-            service.gateway.refuse(source, Some(pushed), &refusal);
+            service.gateway.refuse(&source, Some(pushed), &refusal);
             Err(refusal)
         }
     }

@@ -110,7 +110,7 @@ const scrapers = (all, isAdmin) => section("scrapers", "Who scrapes", table({
 const refusal = (one) => {
   const text = [
     `${exact(one.time_seconds)} ${one.status} ${one.reason}`,
-    one.address && `from ${one.address}`, one.path && `to /metrics/${one.path}`, one.error,
+    one.address && `from ${one.address}`, one.request_id && `request ${one.request_id}`, one.path && `to /metrics/${one.path}`, one.error,
   ].filter(Boolean).join("\n");
   return h("li", {},
     h("div", {}, h("strong", {}, one.reason), " ", h("span", { class: "faint" }, `${one.status}`), " ", ago(one.time_seconds),

@@ -3,6 +3,7 @@
 //! Most of the bodies are from public reports of people who could not tell from the answer what was wrong. Where the
 //! real Pushgateway is at hand, it gets them too: the first line of both answers is the same.
 
+use std::collections::HashSet;
 use std::process::Command;
 
 use wharf_testkit::body::{deflate, gzip, snappy_block, snappy_framed, zstd};
@@ -408,8 +409,109 @@ fn bodies_that_cannot_be_read_are_in_the_log_a_few_times_a_minute() {
         "method=POST logged_source=127.0.0.1",
         "group=\"{job=\\\"noisy\\\"}\"",
         "err=\"text format parsing error in line 1: expected float as value, got \\\"x\\\"\"",
+        "reason=syntax",
     ] {
         assert!(line.contains(part), "{line}");
     }
     assert_eq!(gateway.log().matches("could not be read").count(), 10);
+}
+
+#[test]
+fn the_answer_of_a_refused_push_has_the_request_id_of_its_log_line() {
+    let gateway = wharf().args(["--limits.max-series-per-push=1"]).start();
+    gateway.push("/metrics/job/a", "# TYPE m gauge\nm 1\n");
+    for (body, message, reason) in [
+        ("m x\n", "a pushed body could not be read", "syntax"),
+        (
+            "m 1 1\n",
+            "pushed metrics are invalid or inconsistent",
+            "timestamps",
+        ),
+        (
+            "# TYPE m counter\nm 1\n",
+            "pushed metrics are invalid or inconsistent",
+            "type",
+        ),
+        ("a 1\nb 1\n", "a push was refused", "series_per_push"),
+    ] {
+        let answer = gateway.send(&post("/metrics/job/b").body(body));
+        let id = answer.header("X-Request-Id").expect("a request id").to_owned();
+        assert_eq!(id.len(), 16, "{id}");
+        let line = gateway.log_line(&format!("request_id={id}"));
+        for part in [message, "logged_source=127.0.0.1", &format!("reason={reason}")] {
+            assert!(line.contains(part), "{line}");
+        }
+        // The list of refused pushes has it too.
+        let stats = gateway.send(&get("/api/v1/stats")).json();
+        assert_eq!(stats["data"]["refused"][0]["request_id"], id.as_str());
+    }
+}
+
+#[test]
+fn every_refused_request_has_an_id_and_no_two_have_the_same() {
+    let gateway = wharf().start();
+    let mut ids = HashSet::new();
+    for request in [
+        get("/nowhere"),
+        post("/metrics"),
+        get("/metrics/job/%zz"),
+        get("/metrics").without_host(),
+        post("/metrics/job@base64/?").body("m 1\n"),
+        get("/api/v1/groups?limit=x"),
+        put("/api/v1/admin/wipe"),
+        post("/metrics/job/a")
+            .header("Sec-Fetch-Site", "cross-site")
+            .body("m 1\n"),
+    ] {
+        let answer = gateway.send(&request);
+        assert!(answer.status >= 400, "{request}: {}", answer.status);
+        let id = answer.header("X-Request-Id").map(str::to_owned);
+        assert!(ids.insert(id.unwrap_or_else(|| panic!("{request}: no id"))));
+    }
+}
+
+#[test]
+fn a_request_id_that_the_client_gives_is_in_the_answer_and_in_the_log() {
+    let gateway = wharf().start();
+    let named = |request: Request, name: &str| gateway.send(&request.header("X-Request-Id", name));
+    let id = "deploy-7/attempt=2";
+    for request in [get("/-/healthy"), get("/metrics"), push("m 1\n"), push("m x\n")] {
+        let answer = named(request, id);
+        assert_eq!(answer.header("X-Request-Id"), Some(id));
+    }
+    gateway.log_line(&format!("request_id=\"{id}\""));
+    // What is no name is not passed on: neither too long nor with blanks.
+    let long = "x".repeat(65);
+    for bad in ["two words", &long] {
+        let answer = named(push("m 1\n"), bad);
+        assert_eq!(answer.header("X-Request-Id").map(str::len), Some(16));
+    }
+}
+
+#[test]
+fn who_gives_no_request_id_and_succeeds_gets_the_headers_of_the_pushgateway() {
+    let both = Both::start();
+    for request in [get("/-/healthy"), get("/metrics"), push("m 1\n")] {
+        for gateway in [Some(&both.wharf), both.real.as_ref()].into_iter().flatten() {
+            let answer = gateway.send(&request.clone());
+            assert_eq!((answer.status, answer.header("X-Request-Id")), (200, None));
+        }
+    }
+}
+
+/// A client that is refused in a loop fills no disk, and pushes nobody else's refusals out of the log.
+#[test]
+fn refused_pushes_are_in_the_log_a_few_times_a_minute_and_all_of_them_for_those_who_ask() {
+    for (level, expected) in [("info", 10), ("debug", 30)] {
+        let gateway = wharf()
+            .args(["--limits.max-series-per-push=1", &format!("--log.level={level}")])
+            .start();
+        for _ in 0..30 {
+            let answer = gateway.send(&push("a 1\nb 1\n"));
+            assert_eq!(answer.status, 413);
+        }
+        assert_eq!(gateway.send(&push("m x\n")).status, 400);
+        gateway.log_line("a pushed body could not be read");
+        assert_eq!(gateway.log().matches("a push was refused").count(), expected);
+    }
 }

@@ -24,6 +24,7 @@ fn admission(gateway: &Arc<Gateway>) -> ManyAdmission {
     let source = Source {
         input: Input::Many,
         peer: None,
+        request_id: gateway.request_ids().make(),
         began: gateway.instant(),
         request_bytes: 0,
     };

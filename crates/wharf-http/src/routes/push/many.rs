@@ -122,7 +122,7 @@ async fn push(
         Ok(turn) => turn,
         Err(refusal) => return Err(admission.refuse(refusal)),
     };
-    let (worker, source) = (Arc::clone(service), admission.source());
+    let (worker, source) = (Arc::clone(service), admission.source().clone());
     let effort = service.gateway.push_effort();
     let _waiting = Waiting::new(&effort);
     let run = tokio::task::spawn_blocking(move || {
@@ -136,7 +136,7 @@ async fn push(
         Ok(pending) => pending.settle().await,
         Err(_panicked) => {
             let refusal = Refusal::internal();
-            service.gateway.refuse(source, None, &refusal);
+            service.gateway.refuse(&source, None, &refusal);
             Err(refusal)
         }
     }
