@@ -50,15 +50,14 @@ impl WholeFile {
         let permissions = before
             .as_ref()
             .map_or_else(|| Permissions::from_mode(MODE), fs::Metadata::permissions);
-        let (begun, named) = match without_name(folder(&target), &permissions)? {
-            Some(begun) => (begun, None),
-            None => {
-                let named = beside(&prefix)
-                    .permissions(permissions)
-                    .tempfile_in(folder(&target))?;
-                let (begun, named) = named.into_parts();
-                (begun, Some(named))
-            }
+        let (begun, named) = if let Some(begun) = without_name(folder(&target), &permissions)? {
+            (begun, None)
+        } else {
+            let named = beside(&prefix)
+                .permissions(permissions)
+                .tempfile_in(folder(&target))?;
+            let (begun, named) = named.into_parts();
+            (begun, Some(named))
         };
         if let Some(before) = before {
             keep_owner(&begun, &before)
@@ -141,7 +140,7 @@ fn with_name(file: File, target: &Path) -> io::Result<NamedTempFile> {
             AtFlags::SYMLINK_FOLLOW,
         )?)
     })?;
-    let (_, name) = named.into_parts();
+    let ((), name) = named.into_parts();
     Ok(NamedTempFile::from_parts(file, name))
 }
 

@@ -3,12 +3,15 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
 use std::thread;
 
 use wharf_testkit::http::get;
+use wharf_testkit::until;
 
 use super::{EVERYTHING, fails, json, stderr, stdout, succeeds, tool};
-use crate::{gateways, wharf};
+use crate::{WHARF, gateways, wharf};
 
 /// What a gateway sends when a path that begins so is asked for.
 type Answer = (&'static str, Vec<u8>);
@@ -186,6 +189,30 @@ fn an_answer_that_stops_or_is_cut_short_is_a_failure() {
     }
     assert_eq!(fs::read_to_string(&file).unwrap(), "before");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn an_export_that_is_killed_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = format!("--out={}", folder.path().join("groups.json").display());
+    let url = sending(halves(true), true);
+    let mut export = Command::new(WHARF)
+        .args(["export", &out, &url, "--request-timeout=1h"])
+        .env_remove("XDG_CONFIG_HOME")
+        .env("HOME", "/nonexistent")
+        .spawn()
+        .unwrap();
+    let open = format!("/proc/{}/fd", export.id());
+    until("the file that it has begun", || {
+        let mut files = fs::read_dir(&open).unwrap().filter_map(Result::ok);
+        let is_it = |file: &Path| file.starts_with(folder.path());
+        files
+            .any(|file| fs::read_link(file.path()).is_ok_and(|file| is_it(&file)))
+            .then_some(())
+    });
+    export.kill().unwrap();
+    export.wait().unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]
