@@ -9,7 +9,7 @@ pub fn rfc3339(time: UnixNanos) -> String {
     let Ok(timestamp) = Timestamp::from_nanosecond(i128::from(time.0)) else {
         return String::new();
     };
-    let zoned = timestamp.to_zoned(TimeZone::system());
+    let zoned = timestamp.to_zoned_datetime(TimeZone::system());
     let fraction = format!("{:09}", timestamp.subsec_nanosecond());
     let fraction = fraction.trim_end_matches('0');
     let dot = if fraction.is_empty() { "" } else { "." };
