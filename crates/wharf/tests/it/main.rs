@@ -27,6 +27,7 @@ mod openmetrics_reader;
 mod operators;
 mod process;
 mod refusals;
+mod releases;
 mod room;
 mod rules;
 mod scrapes;

@@ -16,10 +16,11 @@ use serde_json::{Value, json};
 use wharf_testkit::http::{get, post, put};
 use wharf_testkit::{Gateway, LedClock, Spawn, peers, until};
 
+pub(crate) use self::command_line::commands;
 use crate::{WHARF, gateways, loaded, wharf};
 
 /// A tool that knows nothing of the settings of whoever runs the tests, and has no terminal.
-fn tool(arguments: &[&str]) -> Output {
+pub(crate) fn tool(arguments: &[&str]) -> Output {
     Command::new(WHARF)
         .args(arguments)
         .stdin(Stdio::null())

@@ -6,7 +6,7 @@ use super::{fails, stderr, stdout, tool};
 use crate::{WHARF, wharf};
 
 /// Every tool, and every command of one: `["ledger", "check"]`.
-fn commands() -> Vec<Vec<String>> {
+pub(crate) fn commands() -> Vec<Vec<String>> {
     let help = stdout(&tool(&["help"]));
     let tools = help.split("\n\n").find(|part| part.starts_with("Tools")).unwrap();
     let mut found = Vec::new();
