@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use self::licence::Allowed;
 use crate::shell::{Step, root};
+use crate::tools::CARGO_DENY;
 
 /// What `cargo metadata` says, as far as it matters here.
 #[derive(Deserialize)]
@@ -79,6 +80,42 @@ pub(crate) fn check_licences() -> Result<()> {
         refused.join("\n")
     );
     Ok(())
+}
+
+/// Lets `cargo deny` judge licences, doubles and sources, by `deny.toml`; with `checks`, those. Its list of known holes
+/// (`advisories`) is a repository of its own, which has to be in reach.
+pub(crate) fn deny(checks: &[String]) -> Result<()> {
+    let deny = CARGO_DENY.bring()?;
+    let usual = ["licenses", "bans", "sources"].map(str::to_owned);
+    let checks = if checks.is_empty() { &usual[..] } else { checks };
+    Step::new(deny, &["--locked", "check"]).args(checks).run()
+}
+
+/// Compiles everything with the lowest version of Rust that `Cargo.toml` names.
+pub(crate) fn check_lowest_rust() -> Result<()> {
+    let version = concat!(env!("CARGO_PKG_RUST_VERSION"), ".0");
+    // Does nothing if it is there.
+    Step::new(
+        "rustup",
+        &["toolchain", "install", version, "--profile", "minimal"],
+    )
+    .run()?;
+    // What another compiler has made is of no use to it.
+    let folder = target_folder()?.join("lowest-rust");
+    Step::new(
+        "rustup",
+        &[
+            "run",
+            version,
+            "cargo",
+            "check",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+        ],
+    )
+    .env("CARGO_TARGET_DIR", folder)
+    .run()
 }
 
 /// Writes what the program is made of on this platform to `target/wharf.cdx.json`, in the form of `CycloneDX` 1.6. The same

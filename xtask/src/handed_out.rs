@@ -3,9 +3,11 @@
 //! Packages are installed, upgraded and removed in a root of their own; the root of the image is run; the chart is rendered.
 //! It needs root, Debian's packages and Go, and takes some minutes, so it is no part of what runs for each change.
 
+mod compose;
 mod debian;
 mod image;
 mod kubernetes;
+mod pods;
 mod rpm;
 
 use std::path::Path;
@@ -22,11 +24,13 @@ enum Part {
     Alone(fn() -> Result<()>),
 }
 
-const PARTS: [(&str, Part); 4] = [
+const PARTS: [(&str, Part); 6] = [
     ("debian", Part::OfPackages(debian::check)),
     ("rpm", Part::OfPackages(rpm::check)),
     ("image", Part::OfPackages(image::check)),
+    ("compose", Part::OfPackages(compose::check)),
     ("kubernetes", Part::Alone(kubernetes::check)),
+    ("pods", Part::OfPackages(pods::check)),
 ];
 
 /// `[--profile NAME | --built SHARED STATIC] [PART...]`
@@ -63,7 +67,14 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 
 /// A command in namespaces of its own: with no network but its loopback, and nothing of it is left when it ends.
 fn apart(command: &str) -> Step {
-    let flags = ["--net", "--pid", "--mount", "--fork", "--kill-child"];
+    let flags = [
+        "--net",
+        "--pid",
+        "--mount",
+        "--mount-proc",
+        "--fork",
+        "--kill-child",
+    ];
     Step::new("unshare", &flags).args(["sh", "-ec", &format!("ip link set lo up; {command}")])
 }
 

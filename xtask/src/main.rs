@@ -18,6 +18,7 @@ mod interop;
 mod miri;
 mod package;
 mod peers;
+mod release;
 mod shell;
 mod soak;
 mod tidy;
@@ -32,7 +33,7 @@ use crate::shell::Step;
 const HELP: &str = "\
 usage: cargo xtask <command>
 
-  check [--full]  lint, test, then count instructions: what CI runs; with --full, try packages, the image and the chart besides
+  check [--full]  lint, test, then count instructions: what CI runs; with --full, `deny`, `lowest` and `packaging` besides
   lint            format, circles of files, licences, clippy and documentation, each warning an error
   test [ARGS]     bring what the tests need, then `cargo test --workspace ARGS`, where nothing may be skipped
   peers           bring the programs that judge us to target/peers: the real Pushgateway, Prometheus, VictoriaMetrics
@@ -57,8 +58,14 @@ usage: cargo xtask <command>
                   make what is handed out, in target/package: archives, packages for Debian and RPM, an image. The programs
                   are built with the profile `dist`, or another one, or are there already: one with the C library of the
                   system, and a static one
-  packaging [--profile NAME | --built SHARED STATIC] [debian] [rpm] [image] [kubernetes]
-                  try what is handed out (all by default), as root: install the packages, run the image, render the chart
+  packaging [--profile NAME | --built SHARED STATIC] [debian] [rpm] [image] [compose] [kubernetes] [pods]
+                  try what is handed out (all by default), as root: install the packages, run the image, render the chart and
+                  run its pods
+  release VERSION [--sign gpg:KEY | --sign ssh:FILE] [--profile NAME | --built SHARED STATIC]
+                  write the version and its section of the changelog, record what it promises, commit; then `package`, sign the
+                  checksums, tag. Nothing is pushed
+  deny [CHECK...] let cargo-deny judge licences, doubles and sources of other people's crates; with `advisories`, known holes
+  lowest          compile everything with the lowest version of Rust that Cargo.toml names (brought by rustup)
   dashboard       make the dashboard for Grafana from its table of panels
   screenshots     take the pictures of docs/page, of a gateway with two months of batch jobs behind it
   tidy            print the longest files and functions, for a look; never fails
@@ -110,12 +117,15 @@ fn run(args: &[String]) -> Result<()> {
         "interop" => interop::run(args),
         "package" => package::run(args),
         "packaging" => handed_out::run(args),
+        "release" => release::run(args),
+        "deny" => dependencies::deny(args),
         _ if !args.is_empty() => bail!(
             "expected no arguments after `{command}`, found `{}`\n\n{HELP}",
             args.join(" ")
         ),
         "lint" => lint(),
         "bill" => dependencies::write_bill(&dependencies::target_folder()?.join("wharf.cdx.json")),
+        "lowest" => dependencies::check_lowest_rust(),
         "dashboard" => dashboard::write(),
         "screenshots" => screenshots(),
         "peers" => peers::bring().map(drop),
@@ -140,7 +150,12 @@ fn check(args: &[String]) -> Result<()> {
     lint()?;
     test(&[])?;
     instructions::check()?;
-    if is_full { handed_out::run(&[]) } else { Ok(()) }
+    if is_full {
+        dependencies::deny(&[])?;
+        dependencies::check_lowest_rust()?;
+        handed_out::run(&[])?;
+    }
+    Ok(())
 }
 
 fn lint() -> Result<()> {

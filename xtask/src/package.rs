@@ -52,9 +52,9 @@ pub(crate) struct Packages {
 }
 
 impl Packages {
-    /// The Debian package `wharf` once more, as if it were of a later version.
-    pub(crate) fn newer_debian(&self) -> Result<PathBuf> {
-        native::newer_debian(&folder()?, &self.build, &self.contents)
+    /// The package `wharf` once more, as if it were of a later version: for Debian, or as an RPM.
+    pub(crate) fn newer(&self, packager: &'static str) -> Result<PathBuf> {
+        native::newer(&folder()?, &self.build, &self.contents, packager)
     }
 }
 

@@ -127,6 +127,20 @@ pub(crate) fn bring_for_instructions() -> Result<()> {
     install(&[("callgrind_control", &["--version"], "valgrind")])
 }
 
+/// Reads compose files. It needs no engine for that.
+const COMPOSE: Package = (
+    "docker-compose",
+    "trixie",
+    "compose",
+    "usr/libexec/docker/cli-plugins/docker-compose",
+);
+
+/// Finds what the compose file is tried with, and downloads what is missing. Returns the folder of it all.
+pub(crate) fn bring_for_compose() -> Result<PathBuf> {
+    let prometheus = PACKAGES.into_iter().filter(|(_, _, place, _)| *place == "prom-3");
+    bring_packages(&prometheus.chain([COMPOSE]).collect::<Vec<_>>())
+}
+
 /// Installs the compiler for C programs that need nothing of the system.
 pub(crate) fn bring_for_static_builds() -> Result<()> {
     install(&[("musl-gcc", &["--version"], "musl-tools")])

@@ -1,4 +1,4 @@
-//! Tools that are built from Go modules, into `target/tools`.
+//! Tools that are built from Go modules and from crates, into `target/tools`.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub(crate) struct GoTool {
 /// Makes packages for Debian and for RPM.
 pub(crate) const NFPM: GoTool = GoTool {
     package: "github.com/goreleaser/nfpm/v2/cmd/nfpm",
-    version: "v2.45.2",
+    version: "v2.48.0",
     name: "nfpm",
 };
 pub(crate) const HELM: GoTool = GoTool {
@@ -37,7 +37,7 @@ pub(crate) const KUBECONFORM: GoTool = GoTool {
 /// Puts manifests together.
 pub(crate) const KUSTOMIZE: GoTool = GoTool {
     package: "sigs.k8s.io/kustomize/kustomize/v5",
-    version: "v5.8.3",
+    version: "v5.8.2",
     name: "kustomize",
 };
 
@@ -54,6 +54,46 @@ impl GoTool {
                 .env("CGO_ENABLED", "0")
                 .run()
                 .with_context(|| format!("build {}", self.name))?;
+        }
+        Ok(program)
+    }
+}
+
+/// A program of a crate.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CrateTool {
+    /// The crate, and the program in it.
+    name: &'static str,
+    version: &'static str,
+}
+
+/// Judges licences, sources and doubles among other people's crates.
+pub(crate) const CARGO_DENY: CrateTool = CrateTool {
+    name: "cargo-deny",
+    version: "0.20.2",
+};
+
+impl CrateTool {
+    /// Where it is, built if it is not there yet.
+    pub(crate) fn bring(self) -> Result<PathBuf> {
+        let folder = dependencies::target_folder()?.join("tools");
+        let folder = folder.join(format!("{}-{}", self.name, self.version));
+        let program = folder.join("bin").join(self.name);
+        if !program.exists() {
+            Step::cargo(&[
+                "install",
+                "--locked",
+                "--quiet",
+                self.name,
+                "--version",
+                self.version,
+            ])
+            .args(["--root".as_ref(), folder.as_os_str()])
+            // Nothing of ours is built with it.
+            .env("CARGO_TARGET_DIR", folder.join("target"))
+            .run()
+            .with_context(|| format!("build {}", self.name))?;
+            std::fs::remove_dir_all(folder.join("target")).context("remove what the build has left")?;
         }
         Ok(program)
     }

@@ -1,6 +1,6 @@
 //! The packages for Debian, in a root that has nothing but Debian.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -9,7 +9,7 @@ use crate::package::{self, Packages};
 use crate::shell::{Step, root};
 
 /// Debian 13, the stable release.
-const SUITE: &str = "trixie";
+pub(super) const SUITE: &str = "trixie";
 
 pub(super) fn check(packages: &Packages) -> Result<()> {
     for package in [&packages.debian, &packages.debian_pushgateway] {
@@ -30,25 +30,37 @@ pub(super) fn check(packages: &Packages) -> Result<()> {
     let folder = package::folder()?.join("debian-root");
     clear(&folder)?;
     make_root(&folder)?;
-    let newer = packages.newer_debian()?;
-    let mut names = Vec::new();
-    for package in [&packages.debian, &newer, &packages.debian_pushgateway] {
-        Step::new("cp", &["--"])
-            .args([package, &folder.join("tmp")])
-            .run()?;
-        let name = package.file_name().context("expected the name of a file")?;
-        names.push(Path::new("/tmp").join(name));
-    }
-    Step::new("cp", &["packaging/linux/try-in-debian.sh"])
+    let newer = packages.newer("deb")?;
+    let names = bring_into(&folder, &[&packages.debian, &newer, &packages.debian_pushgateway])?;
+    run_in(&folder, "try-in-debian.sh", names)?;
+    clear(&folder)
+}
+
+/// Runs a script of `packaging/linux` in a root, with these arguments.
+pub(super) fn run_in(folder: &Path, script: &str, args: Vec<PathBuf>) -> Result<()> {
+    Step::new("cp", &["packaging/linux/facts.sh"])
+        .args([format!("packaging/linux/{script}")])
         .args([folder.join("tmp")])
         .run()?;
-    apart("mount -t proc proc \"$0/proc\"; exec chroot \"$0\" sh /tmp/try-in-debian.sh \"$@\"")
-        .args([&folder])
-        .args(names)
-        .env("LC_ALL", "C.UTF-8")
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .run()?;
-    clear(&folder)
+    apart(&format!(
+        "mount -t proc proc \"$0/proc\"; exec chroot \"$0\" sh /tmp/{script} \"$@\""
+    ))
+    .args([folder])
+    .args(args)
+    .env("LC_ALL", "C.UTF-8")
+    .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+    .run()
+}
+
+/// Puts files into `/tmp` of a root, and returns their names there.
+pub(super) fn bring_into(folder: &Path, files: &[&PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut names = Vec::new();
+    for file in files {
+        Step::new("cp", &["--"]).args([file, &folder.join("tmp")]).run()?;
+        let name = file.file_name().context("expected the name of a file")?;
+        names.push(Path::new("/tmp").join(name));
+    }
+    Ok(names)
 }
 
 /// The unit has no mistakes, and is as closed as its package says.

@@ -1,10 +1,14 @@
 //! The chart and the manifests: rendered for a matrix of values, and held against the schemas of Kubernetes.
 
+mod matrix;
+pub(super) mod rendered;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
+use self::rendered::{Rendered, template};
 use super::clear;
 use crate::dependencies;
 use crate::shell::{Step, root};
@@ -33,16 +37,21 @@ pub(super) fn check() -> Result<()> {
             .to_string_lossy()
             .into_owned();
         let manifest = folder.join(format!("{name}.yaml"));
-        Step::new(
-            &helm,
-            &["template", "wharf", "--namespace=monitoring", "--values"],
-        )
-        .args([&values, &chart])
-        .run_into(&manifest)?;
+        Rendered::make(&helm, &values, &manifest)?;
+        rendered.push(manifest);
+    }
+    for (number, values) in matrix::combinations().iter().enumerate() {
+        let file = folder.join(format!("combination-{number}.values"));
+        fs::write(&file, values).with_context(|| format!("write {}", file.display()))?;
+        let manifest = file.with_extension("yaml");
+        let objects = Rendered::make(&helm, &file, &manifest)?;
+        objects
+            .check(&matrix::OTHERS)
+            .with_context(|| format!("with the values {}", values.trim()))?;
         rendered.push(manifest);
     }
     for values in values(&chart.join("ci/bad"))? {
-        let step = Step::new(&helm, &["template", "wharf", "--values"]).args([&values, &chart]);
+        let step = template(&helm).args(["--values"]).args([&values, &chart]);
         ensure!(
             step.output().is_none(),
             "{}: expected values that are refused",
@@ -69,7 +78,11 @@ pub(super) fn check() -> Result<()> {
         .args(&rendered)
         .run()?;
     }
-    Ok(())
+    // What schemas of Kubernetes do not have.
+    Step::new("go", &["run", "."])
+        .folder(&manifests.join("strict"))
+        .args(&rendered)
+        .run()
 }
 
 /// The YAML files of a folder, in order.

@@ -1,10 +1,26 @@
-//! The RPM, as far as a Debian machine can judge it: nothing here runs its scripts on a system that has RPM.
+//! The RPM: rpmlint judges it, and the real rpm installs, upgrades and erases it in a root of its own, which is one of Debian: the
+//! repositories of systems that use RPM are not asked for.
 
-use anyhow::Result;
+use std::fs;
 
+use anyhow::{Context as _, Result};
+
+use super::debian::{SUITE, bring_into, run_in};
 use super::{clear, prints};
 use crate::package::{self, Packages};
 use crate::shell::{Step, root};
+use crate::tools::NFPM;
+
+/// What stands for the packages of a system, so that rpm has to find what ours asks for.
+const SYSTEM: &str = r#"
+name: system-of-the-trial
+arch: all
+platform: linux
+version: 1.0.0
+maintainer: nobody <nobody@example.invalid>
+description: What a system has anyway.
+provides: ["glibc = 2.41", "/usr/sbin/useradd", "/bin/sh", "systemd"]
+"#;
 
 pub(super) fn check(packages: &Packages) -> Result<()> {
     let rpm = &packages.rpm;
@@ -12,24 +28,23 @@ pub(super) fn check(packages: &Packages) -> Result<()> {
         .args([root().join("packaging/linux/rpmlint.toml")])
         .args([rpm])
         .run()?;
-    let scripts = ["rpm-pre.sh", "rpm-post.sh", "rpm-preun.sh", "rpm-postun.sh"];
-    for script in scripts {
-        Step::new("sh", &["-n"])
-            .args([root().join("packaging/linux").join(script)])
-            .run()?;
-    }
-    // Its files, in a root that has nothing else.
-    let folder = package::folder()?.join("rpm-root");
-    clear(&folder)?;
-    Step::new("rpm", &["--install", "--nodeps", "--noscripts", "--root"])
-        .args([&folder, rpm])
-        .run()?;
     let query = |what: &str| Step::new("rpm", &["--query", what, "--package"]).args([rpm]);
     prints(query("--configfiles"), &["/etc/sysconfig/wharf"])?;
     prints(query("--requires"), &["glibc >= "])?;
-    prints(
-        Step::new(folder.join("usr/bin/wharf"), &["version"]),
-        &[env!("CARGO_PKG_VERSION")],
-    )?;
+
+    let folder = package::folder()?.join("rpm-root");
+    clear(&folder)?;
+    Step::new("mmdebstrap", &["--variant=apt", "--include=rpm,passwd", SUITE])
+        .args([&folder])
+        .run()?;
+    let config = package::folder()?.join("system.yaml");
+    let system = package::folder()?.join("system.rpm");
+    fs::write(&config, SYSTEM).with_context(|| format!("write {}", config.display()))?;
+    Step::new(NFPM.bring()?, &["package", "--packager=rpm", "--config"])
+        .args([&config])
+        .args(["--target".as_ref(), system.as_os_str()])
+        .run()?;
+    let names = bring_into(&folder, &[&system, rpm, &packages.newer("rpm")?])?;
+    run_in(&folder, "try-rpm.sh", names)?;
     clear(&folder)
 }

@@ -1,4 +1,4 @@
-//! The image for containers: the static program, two files with the name of its user, and nothing else.
+//! The image for containers: the static program, files with the names of its user and its host, and nothing else.
 //!
 //! It is written as the standard has it (OCI image layout 1.0), without a program that builds images; `docker load` wants one
 //! more file, which others overlook.
@@ -126,6 +126,8 @@ fn fill(root: &Path, build: &Build) -> Result<()> {
             "root:x:0:0:root:/:/sbin/nologin\nnobody:x:{USER}:{USER}:nobody:/{WORKING_FOLDER}:/sbin/nologin\n"
         ),
     )?;
+    // The health check asks at `localhost`. Whoever runs containers puts a file of theirs over this one, but not everybody does.
+    write(&root.join("etc/hosts"), "127.0.0.1 localhost\n::1 localhost\n")?;
     write(&root.join("etc/group"), format!("root:x:0:\nnogroup:x:{USER}:\n"))
 }
 

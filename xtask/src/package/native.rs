@@ -43,21 +43,22 @@ pub(super) fn make(packages: &Path, build: &Build, contents: &Contents) -> Resul
     ])
 }
 
-/// The Debian package `wharf` as if it were of a later version, to try an upgrade.
-pub(super) fn newer_debian(packages: &Path, build: &Build, contents: &Contents) -> Result<PathBuf> {
+/// The package `wharf` as if it were of a later version, to try an upgrade: `deb` or `rpm`.
+pub(super) fn newer(
+    packages: &Path,
+    build: &Build,
+    contents: &Contents,
+    packager: &'static str,
+) -> Result<PathBuf> {
     let package = Package {
         name: "wharf",
         config: "nfpm.yaml",
-        packager: "deb",
+        packager,
         version: NEWER,
     };
     let folder = packages.join("newer");
     create(&folder)?;
-    package.make(
-        &folder.join(format!("wharf_{NEWER}-1_amd64.deb")),
-        build,
-        contents,
-    )
+    package.make(&folder.join(format!("wharf-{NEWER}.{packager}")), build, contents)
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");

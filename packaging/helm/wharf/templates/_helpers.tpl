@@ -93,7 +93,7 @@ along; where they are in somebody else's Secret, the container asks itself, or o
 {{- end -}}
 {{- if $web.basicAuthUsers -}}
 {{- $user := include "wharf.user" .root -}}
-{{- $basic := printf "%s:%s" $user (index $web.basicAuthUsers $user) | b64enc | printf "Basic %s" -}}
+{{- $basic := printf "%s:%s" $user (index $web.basicAuthUsers $user | toString) | b64enc | printf "Basic %s" -}}
 {{- $headers := concat (list (dict "name" "Authorization" "value" $basic)) ($probe.httpGet.httpHeaders | default list) -}}
 {{- $_ := set $probe.httpGet "httpHeaders" $headers -}}
 {{- end -}}

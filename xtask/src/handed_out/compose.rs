@@ -1,0 +1,92 @@
+//! The compose file: docker-compose reads it, and Wharf and Prometheus run with the files that it mounts. No engine runs
+//! containers here, and Grafana is in no repository of Debian: of what is for it, only that it fits together is looked at.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use super::{apart, clear};
+use crate::package::{self, Packages};
+use crate::peers;
+use crate::shell::{Step, root};
+
+pub(super) fn check(packages: &Packages) -> Result<()> {
+    let peers = peers::bring_for_compose()?;
+    let folder = root().join("packaging/container");
+    let config = Step::new(
+        peers.join("compose/usr/libexec/docker/cli-plugins/docker-compose"),
+        &["--file"],
+    )
+    .args([folder.join("compose.yaml")])
+    .args(["config", "--format", "json"]);
+    let config = config
+        .output()
+        .context("docker-compose does not read compose.yaml")?;
+    let config: Value = serde_json::from_str(&config).context("read what docker-compose makes of it")?;
+    fits(&config)?;
+
+    let place = package::folder()?.join("compose");
+    clear(&place)?;
+    fs::create_dir_all(&place).context("make a folder for a trial")?;
+    apart("exec sh \"$0\" \"$@\"")
+        .args([
+            folder.join("try-compose.sh"),
+            packages.image_context.join("root/bin/wharf"),
+            peers.join("prom-3/usr/bin/prometheus"),
+            peers.join("prom-3/usr/bin/promtool"),
+            place.clone(),
+        ])
+        .run()?;
+    clear(&place)
+}
+
+/// All services are there, all files that they mount exist, and those of Grafana name each other.
+fn fits(config: &Value) -> Result<()> {
+    let image = &config["services"]["wharf"]["image"];
+    ensure!(
+        image == &format!("wharf:{}", env!("CARGO_PKG_VERSION")),
+        "expected the image of this version, found {image}"
+    );
+    let mounts = |service: &str| {
+        let mounts = config["services"][service]["volumes"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        mounts
+            .into_iter()
+            .filter(|mount| mount["type"] == "bind")
+            .filter_map(|mount| {
+                let [source, target] =
+                    ["source", "target"].map(|name| mount[name].as_str().map(str::to_owned));
+                Some((source?, target?))
+            })
+    };
+    let all: Vec<_> = ["prometheus", "grafana"].into_iter().flat_map(mounts).collect();
+    ensure!(
+        all.len() == 5,
+        "expected five files and folders of ours, found {all:?}"
+    );
+    for (source, _) in &all {
+        ensure!(
+            fs::exists(source)?,
+            "compose.yaml mounts {source}, which does not exist"
+        );
+    }
+    let folder = root().join("packaging/container/grafana");
+    let read = |name: &str| fs::read_to_string(folder.join(name)).with_context(|| format!("read {name}"));
+    let provider = read("dashboards.yml")?;
+    let path = provider
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("path: "));
+    ensure!(
+        path.is_some_and(|path| all.iter().any(|(_, target)| target == path)),
+        "expected Grafana to find its dashboards where they are mounted, found {path:?}"
+    );
+    let source = read("datasources.yml")?;
+    ensure!(
+        source.contains("url: http://prometheus:9090") && config["services"]["prometheus"].is_object(),
+        "expected Grafana to ask the service prometheus, found\n{source}"
+    );
+    Ok(())
+}
