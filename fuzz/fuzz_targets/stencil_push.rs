@@ -80,9 +80,9 @@ fuzz_target!(|input: &str| {
 fn shown(snapshot: &Snapshot) -> Vec<u8> {
     let mut all = Vec::new();
     for family in snapshot.families() {
-        all.extend_from_slice(family.header().text());
+        all.extend_from_slice(&family.header().text());
         for leaf in family.leaves() {
-            all.extend_from_slice(leaf.piece().text());
+            all.extend_from_slice(&leaf.piece().text());
         }
     }
     all

@@ -118,9 +118,9 @@ fn push(store: &Store, path: &str, body: &[u8]) -> Option<()> {
 fn scrape(store: &Store) -> Bytes {
     let mut text = Vec::new();
     for family in store.snapshot().families() {
-        text.extend_from_slice(family.header().text());
+        text.extend_from_slice(&family.header().text());
         for leaf in family.leaves() {
-            text.extend_from_slice(leaf.piece().text());
+            text.extend_from_slice(&leaf.piece().text());
         }
     }
     text.into()

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use wharf_model::MetricType;
 use wharf_model::name::EscapingScheme;
-use wharf_store::{Compressed, FamilyView, FormKey, Leaf, RenderedText, Shelf, Snapshot};
+use wharf_store::{Compressed, FamilyView, FormKey, Leaf, Shelf, Snapshot, compress};
 
 use crate::format::{Compression, Wanted};
 use crate::helpers::{Ends, Work, is_as_stored};
@@ -53,14 +53,7 @@ pub(crate) struct Form {
 }
 
 /// The parts that there are; or the values are not such as the type has.
-type Made = Result<[Option<Piece>; PARTS], Unfit>;
-
-/// Some metrics, compressed.
-pub(crate) struct Piece {
-    pub(crate) compressed: Compressed,
-    /// The bytes before that.
-    pub(crate) len: usize,
-}
+type Made = Result<[Option<Compressed>; PARTS], Unfit>;
 
 /// A leaf whose form is wanted.
 pub(crate) struct Task {
@@ -75,7 +68,7 @@ impl Form {
     pub(crate) const LINES: usize = 0;
 
     /// Its parts, if the values fit.
-    pub(crate) fn parts(&self) -> Result<&[Option<Piece>; PARTS], Unfit> {
+    pub(crate) fn parts(&self) -> Result<&[Option<Compressed>; PARTS], Unfit> {
         match self.made.get() {
             Some(Ok(parts)) => Ok(parts),
             _ => Err(Unfit),
@@ -83,13 +76,13 @@ impl Form {
     }
 
     /// A part, if it has this one.
-    pub(crate) fn part(&self, part: usize) -> Option<&Piece> {
+    pub(crate) fn part(&self, part: usize) -> Option<&Compressed> {
         self.parts().ok()?.get(part)?.as_ref()
     }
 
     fn bytes(&self) -> usize {
         let pieces = self.parts().into_iter().flatten().flatten();
-        size_of::<Self>() + pieces.map(|piece| piece.compressed.bytes.len()).sum::<usize>()
+        size_of::<Self>() + pieces.map(|piece| piece.bytes.len()).sum::<usize>()
     }
 }
 
@@ -125,7 +118,7 @@ impl Forms {
     pub(crate) fn has(&self, leaf: &Leaf) -> bool {
         let is_small = || leaf.fragments("").map(|view| view.bytes()).sum::<u64>() <= MAX_BYTES as u64;
         // Of one that had a form the size is known, and it has not changed.
-        (MIN_BYTES..=MAX_BYTES).contains(&leaf.piece().text().len())
+        (MIN_BYTES..=MAX_BYTES).contains(&leaf.piece().len())
             && is_as_stored(leaf, self.escaping)
             && (leaf.had_forms() || is_small())
     }
@@ -146,7 +139,7 @@ impl Forms {
         form.made.get_or_init(|| {
             is_new = true;
             let parts = write(leaf, family, how)?;
-            Ok(parts.map(|part| part.map(Piece::of)))
+            Ok(parts.map(|part| part.map(|metrics| compress(&metrics))))
         });
         if is_new && !self.shelf.keep(key, &form, form.bytes(), self.room) {
             self.is_full.store(true, Relaxed);
@@ -196,12 +189,4 @@ fn key(how: How) -> FormKey {
         How::Typed(_) => 1,
         How::Numbers(_) => 2,
     })
-}
-
-impl Piece {
-    fn of(metrics: Vec<u8>) -> Self {
-        let len = metrics.len();
-        let compressed = RenderedText::new(metrics).compressed().0.clone();
-        Self { compressed, len }
-    }
 }

@@ -10,7 +10,7 @@ const GATHER_BYTES: usize = 1024;
 
 /// Whether a piece is compressed together with others.
 pub(crate) fn is_gathered(piece: &RenderedText) -> bool {
-    piece.text().len() < GATHER_BYTES
+    piece.len() < GATHER_BYTES
 }
 
 /// A gzip member (RFC 1952) of joined DEFLATE blocks.
@@ -55,7 +55,7 @@ impl Gzip {
     /// Appends a piece of the store.
     pub(crate) fn piece(&mut self, piece: &RenderedText) {
         if is_gathered(piece) {
-            self.text(piece.text());
+            self.text(&piece.text());
             return;
         }
         self.compress_gathered();
@@ -64,22 +64,22 @@ impl Gzip {
         }
     }
 
-    /// Appends blocks that stand for so many bytes, and were made for this body or were there.
-    pub(crate) fn compressed(&mut self, compressed: &Compressed, len: usize, is_new: bool) {
+    /// Appends blocks that were made for this body or were there.
+    pub(crate) fn compressed(&mut self, compressed: &Compressed, is_new: bool) {
         self.compress_gathered();
-        self.append_blocks(compressed, len, is_new);
+        self.append_blocks(compressed, is_new);
     }
 
     /// Appends the blocks of a piece; whether they had to be made.
     fn append(&mut self, piece: &RenderedText) -> bool {
         let (compressed, is_new) = piece.compressed();
-        self.append_blocks(compressed, piece.text().len(), is_new);
+        self.append_blocks(compressed, is_new);
         is_new
     }
 
-    fn append_blocks(&mut self, compressed: &Compressed, len: usize, is_new: bool) {
+    fn append_blocks(&mut self, compressed: &Compressed, is_new: bool) {
         self.crc = compressed.checksum.after(self.crc);
-        self.text_bytes += len as u64;
+        self.text_bytes += compressed.len as u64;
         if compressed.bytes.len() < SHARE_BYTES {
             self.output.copy(&compressed.bytes);
         } else {

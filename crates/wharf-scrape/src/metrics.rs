@@ -49,7 +49,7 @@ pub(crate) fn metrics_of<'a>(
         .into_iter()
         .flat_map(|view| FamilyView::fragments(&view));
     let of_groups = fragments
-        .flat_map(move |fragment| metrics_of_fragment(fragment, whole))
+        .flat_map(move |fragment| metrics_of_fragment(&fragment, whole))
         .map(move |metrics| Metrics { part, ..metrics });
     of_gateway.into_iter().chain(of_groups)
 }
@@ -63,14 +63,14 @@ pub(crate) fn own_metrics<'a>(own: &'a Exposition<'a>, family: &'a Family) -> Me
 }
 
 /// The metrics of a family of a group.
-pub(crate) fn metrics_of_fragment(
-    fragment: FragmentView<'_>,
+pub(crate) fn metrics_of_fragment<'a>(
+    fragment: &FragmentView<'a>,
     Whole(bytes): Whole,
-) -> impl Iterator<Item = Metrics<'_>> + Send {
+) -> impl Iterator<Item = Metrics<'a>> + Send + use<'a> {
     let is_small = fragment.bytes() <= bytes;
-    let whole = is_small.then_some(Stored::Fragment(fragment));
     // On the heap, for this is part of what is held while a body waits, and rare.
     let pieces = (!is_small).then(|| Box::new(fragment.pieces().map(Stored::Piece)) as Pieces<'_>);
+    let whole = is_small.then_some(Stored::Fragment(fragment.clone()));
     let stored = whole.into_iter().chain(pieces.into_iter().flatten());
     stored.map(|stored| Metrics {
         stored,

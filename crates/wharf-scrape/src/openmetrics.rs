@@ -179,8 +179,8 @@ impl Body<'_, '_> {
         let mut created = created.fragments().filter(has_series).peekable();
         for fragment in family.first.merged.pushed.iter().flat_map(FamilyView::fragments) {
             let created = created.next_if(|created| created.key() == fragment.key());
-            let created = created.map(Creations::of).unwrap_or_default();
-            for metrics in metrics_of_fragment(fragment, Whole::SMALL) {
+            let created = created.as_ref().map(Creations::of).unwrap_or_default();
+            for metrics in metrics_of_fragment(&fragment, Whole::SMALL) {
                 let out = &mut self.pages.last;
                 metrics.read(|exposition, family| -> Result<(), Unfit> {
                     let (exposition, family) = fitting(exposition, family, metric_type, escaping)?;

@@ -58,7 +58,7 @@ impl Pages {
         }
         self.full_len += piece.len;
         if is_new {
-            self.full_made += piece.compressed.bytes.len();
+            self.full_made += piece.bytes.len();
         }
         let form = Arc::clone(form);
         self.full.push(Page::Form { form, part, is_new });
@@ -108,7 +108,7 @@ impl Pages {
             Page::Bytes(bytes) => sink.own(bytes),
             Page::Form { form, part, is_new } => {
                 if let Some(piece) = form.part(part) {
-                    sink.compressed(&piece.compressed, piece.len, is_new);
+                    sink.compressed(piece, is_new);
                 }
             }
         });

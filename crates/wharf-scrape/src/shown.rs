@@ -139,7 +139,7 @@ impl<'a> Shown<'a> {
             let has_form = forms.has(leaf);
             let fragments = (!has_form).then(|| leaf.fragments(view.name()));
             let metrics = fragments.into_iter().flatten();
-            let metrics = metrics.flat_map(move |fragment| metrics_of_fragment(fragment, whole));
+            let metrics = metrics.flat_map(move |fragment| metrics_of_fragment(&fragment, whole));
             let leaf = has_form.then_some(Unit::Leaf(view, leaf));
             leaf.into_iter().chain(metrics.map(Unit::Metrics))
         });

@@ -37,9 +37,21 @@ impl SharedPiece {
     }
 }
 
-impl AsRef<[u8]> for SharedPiece {
+/// Text that the store keeps as it is.
+struct Warm(SharedPiece);
+
+impl AsRef<[u8]> for Warm {
     fn as_ref(&self) -> &[u8] {
-        self.piece().text()
+        self.0.piece().warm_text().unwrap_or_default()
+    }
+}
+
+/// Text that was expanded, for the store keeps it compressed.
+struct Expanded(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Expanded {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -138,10 +150,9 @@ impl Sink {
     /// Appends text of the store.
     pub(crate) fn piece(&mut self, shared: &SharedPiece) {
         match &mut self.coding {
-            Coding::Identity(output) if shared.as_ref().len() < SHARE_BYTES => output.copy(shared.as_ref()),
-            Coding::Identity(output) => output.share(Bytes::from_owner(shared.share())),
+            Coding::Identity(output) => identical(output, shared),
             Coding::Gzip(gzip) => gzip.piece(shared.piece()),
-            Coding::Zstd(zstd) => zstd.text(shared.as_ref()),
+            Coding::Zstd(zstd) => zstd.text(&shared.piece().text()),
         }
     }
 
@@ -159,10 +170,10 @@ impl Sink {
         self.pass().await;
     }
 
-    /// Appends blocks that stand for so many bytes, and were made for this body or were there. Only for bodies in gzip.
-    pub(crate) fn compressed(&mut self, compressed: &Compressed, len: usize, is_new: bool) {
+    /// Appends blocks that were made for this body or were there. Only for bodies in gzip.
+    pub(crate) fn compressed(&mut self, compressed: &Compressed, is_new: bool) {
         match &mut self.coding {
-            Coding::Gzip(gzip) => gzip.compressed(compressed, len, is_new),
+            Coding::Gzip(gzip) => gzip.compressed(compressed, is_new),
             Coding::Identity(_) | Coding::Zstd(_) => unreachable!("these bodies have no forms of leaves"),
         }
     }
@@ -235,5 +246,21 @@ impl Sink {
         }
         parts.extend(last.parts);
         parts
+    }
+}
+
+/// Appends text of the store as it is.
+fn identical(output: &mut Output, shared: &SharedPiece) {
+    let piece = shared.piece();
+    if piece.len() < SHARE_BYTES {
+        output.copy(&piece.text());
+        return;
+    }
+    match piece.text().expanded() {
+        None => output.share(Bytes::from_owner(Warm(shared.share()))),
+        Some(text) => {
+            output.count(text.len());
+            output.share(Bytes::from_owner(Expanded(text)));
+        }
     }
 }

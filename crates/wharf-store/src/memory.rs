@@ -3,7 +3,10 @@
 pub(crate) mod by_key;
 pub(crate) mod checks;
 pub(crate) mod checksum;
+pub(crate) mod cold;
+pub(crate) mod compressed;
 pub(crate) mod draft;
+pub(crate) mod expanded;
 pub(crate) mod family;
 pub(crate) mod family_names;
 pub(crate) mod held_back;

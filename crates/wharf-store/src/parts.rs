@@ -5,6 +5,7 @@ use wharf_model::name::{EscapingScheme, NameRule};
 use wharf_model::{Exposition, Family, MetricType, Text};
 
 use crate::UnixNanos;
+use crate::memory::rendered_text::Lines;
 use crate::series::split_metrics;
 
 /// One family of one group.
@@ -23,25 +24,7 @@ pub(crate) struct FamilyParts<'a> {
 /// Pieces of fragments have about so many bytes of text or protobuf: what it takes to read one back is small, too.
 const PIECE_BYTES: usize = 16 * 1024;
 
-impl<'a> FamilyParts<'a> {
-    /// The same in pieces that have each some of the metrics, in their order. What has no metrics is one piece.
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece<'a>> + Send + use<'a> {
-        let parts = *self;
-        let exact = parts.exact.map(|message| {
-            protobuf::pieces(message, PIECE_BYTES).map(move |message| Piece {
-                parts,
-                exact: Some(message),
-            })
-        });
-        let texts = parts.exact.is_none().then(|| {
-            split_metrics(parts.name, parts.metric_type, parts.text, PIECE_BYTES).map(move |text| Piece {
-                parts: FamilyParts { text, ..parts },
-                exact: None,
-            })
-        });
-        exact.into_iter().flatten().chain(texts.into_iter().flatten())
-    }
-
+impl FamilyParts<'_> {
     /// Reads the metrics back, with their final labels, and hands them to `read`.
     ///
     /// Nothing that was pushed is lost on the way: what the text cannot say was kept in protobuf form.
@@ -85,16 +68,47 @@ impl<'a> FamilyParts<'a> {
 /// Some neighbouring metrics of a family of a group.
 #[derive(Debug)]
 pub struct Piece<'a> {
-    parts: FamilyParts<'a>,
+    /// Without lines.
+    about: FamilyParts<'a>,
+    lines: Lines<'a>,
     /// In the place of that of the parts.
     exact: Option<Vec<u8>>,
+}
+
+/// A family in pieces that have each some of the metrics, in their order. What has no metrics is one piece.
+pub(crate) fn pieces<'a>(
+    about: &FamilyParts<'a>,
+    lines: &Lines<'a>,
+) -> impl Iterator<Item = Piece<'a>> + Send + use<'a> {
+    let about = *about;
+    let exact = about.exact.map(|message| {
+        protobuf::pieces(message, PIECE_BYTES).map(move |message| Piece {
+            about,
+            lines: Lines::default(),
+            exact: Some(message),
+        })
+    });
+    let texts = about.exact.is_none().then(|| {
+        let split = split_metrics(about.name, about.metric_type, lines.clone(), PIECE_BYTES);
+        split.map(move |lines| Piece {
+            about,
+            lines,
+            exact: None,
+        })
+    });
+    exact.into_iter().flatten().chain(texts.into_iter().flatten())
 }
 
 impl Piece<'_> {
     /// As [`crate::FragmentView::decode`].
     pub fn decode<R>(&self, read: impl FnOnce(&Exposition<'_>, &Family) -> R) -> R {
-        let exact = self.exact.as_deref();
-        FamilyParts { exact, ..self.parts }.decode(read)
+        let (text, exact) = (&*self.lines, self.exact.as_deref());
+        let parts = FamilyParts {
+            text,
+            exact,
+            ..self.about
+        };
+        parts.decode(read)
     }
 }
 

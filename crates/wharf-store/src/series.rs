@@ -7,6 +7,8 @@ use wharf_exposition::text;
 use wharf_model::name::EscapingScheme;
 use wharf_model::{Exposition, MetricType, Value};
 
+use crate::memory::rendered_text::Lines;
+
 /// A keyed hash of a series' name and labels, see [`crate::prepare`].
 pub(crate) type Fingerprint = u64;
 
@@ -63,14 +65,15 @@ pub(crate) fn each_series<'t>(
 pub(crate) fn split_metrics<'t>(
     name: &str,
     metric_type: MetricType,
-    text: &'t [u8],
+    lines: Lines<'t>,
     bytes: usize,
-) -> impl Iterator<Item = &'t [u8]> + Send + use<'t> {
+) -> impl Iterator<Item = Lines<'t>> + Send + use<'t> {
     // Lines of samples end with a metric, or begin with this.
     let count_prefix = is_counted(metric_type).then(|| count_line_prefix(name));
-    let mut rest = Some(text);
+    let mut rest = Some(lines);
     iter::from_fn(move || {
-        let text = rest.take()?;
+        let lines = rest.take()?;
+        let text = &*lines;
         let mut start = 0;
         for end in memchr_iter(b'\n', text) {
             let line = &text[start..end];
@@ -79,12 +82,12 @@ pub(crate) fn split_metrics<'t>(
                 .as_ref()
                 .is_none_or(|prefix| line.starts_with(prefix));
             if start >= bytes && ends_metric && start < text.len() {
-                let (part, others) = text.split_at(start);
+                let (part, others) = lines.split_at(start);
                 rest = Some(others);
                 return Some(part);
             }
         }
-        Some(text)
+        Some(lines)
     })
 }
 
@@ -117,9 +120,11 @@ mod tests {
 
     #[test]
     fn lines_are_split_between_metrics_only() {
-        let split = |metric_type, text: &'static str, bytes| -> Vec<&str> {
-            let parts = split_metrics("m", metric_type, text.as_bytes(), bytes);
-            parts.map(|part| std::str::from_utf8(part).unwrap()).collect()
+        let split = |metric_type, text: &str, bytes| -> Vec<String> {
+            let parts = split_metrics("m", metric_type, Lines::kept(text.as_bytes()), bytes);
+            parts
+                .map(|part| String::from_utf8(part.to_vec()).unwrap())
+                .collect()
         };
         let gauges = "m{a=\"1\"} 1\nm{a=\"2\"} 1\nm{a=\"3\"} 1\n";
         let lines: Vec<_> = gauges.split_inclusive('\n').collect();

@@ -20,6 +20,14 @@ pub(crate) fn weight(families: usize, size: Size) -> u64 {
     families as u64 + size.series + size.bytes / BYTES_A_SERIES
 }
 
+/// So many bytes of cold text take as long to be expanded as a series takes to go into the index.
+const EXPANDED_BYTES_A_SERIES: u64 = 1024;
+
+/// How much there is to do to expand so many bytes of text, in the same units.
+pub(crate) fn weight_of_expanding(bytes: usize) -> u64 {
+    bytes as u64 / EXPANDED_BYTES_A_SERIES
+}
+
 impl Size {
     /// The sum of both.
     pub(crate) fn plus(self, more: Self) -> Self {

@@ -10,6 +10,9 @@ use wharf_model::GroupingKey;
 
 use crate::feed::Follower;
 use crate::limits::{Limits, Usage};
+use crate::memory::cold::Cold;
+use crate::memory::expanded;
+use crate::memory::state::Cooling;
 use crate::prepare::Preparer;
 use crate::prepare::instance::InstanceLabel;
 use crate::prepare::stencil::Stencils;
@@ -26,6 +29,12 @@ use crate::{Reserved, Revision, Shelf};
 /// Groups times quotas that are looked at under one hold of the lock.
 const COUNTED_AT_ONCE: usize = 2048;
 
+/// Leaves with less text never become cold: there is little to be saved.
+const MIN_COLD_BYTES: usize = 1024;
+
+/// Leaves that are looked at under one hold of the lock: some ten microseconds.
+const LOOKED_AT_ONCE: usize = 256;
+
 /// So many families and series are put under the lock, and as many are taken out: that is a millisecond.
 const FEW: u64 = 2048;
 
@@ -41,6 +50,8 @@ pub struct Store {
     pub(crate) turn: Mutex<()>,
     /// So many families and series are put, or taken out, under the lock.
     pub(crate) few: u64,
+    /// Leaves with less text never become cold.
+    min_cold_bytes: usize,
     shelf: Arc<Shelf>,
 }
 
@@ -56,6 +67,7 @@ impl Store {
             claims: Claims::default(),
             turn: Mutex::default(),
             few: FEW,
+            min_cold_bytes: MIN_COLD_BYTES,
             shelf: Arc::default(),
         }
     }
@@ -70,6 +82,13 @@ impl Store {
     #[doc(hidden)]
     pub fn with_few_families(mut self, few: usize) -> Self {
         self.few = few as u64;
+        self
+    }
+
+    /// Keeps leaves of so little text in their compressed form alone, for tests.
+    #[doc(hidden)]
+    pub fn with_cold_leaves_of(mut self, bytes: usize) -> Self {
+        self.min_cold_bytes = bytes;
         self
     }
 
@@ -130,6 +149,30 @@ impl Store {
     /// every now and then.
     pub fn forget_unasked_forms(&self, now: Instant) {
         self.shelf.forget_unasked(now);
+    }
+
+    /// Looks at all leaves, and keeps the text of those in its compressed form alone that nobody has changed since the last
+    /// few times. To be called a few times a minute, from one thread; takes as long as there are leaves, and gives the lock away
+    /// every some hundred.
+    pub fn cool(&self) {
+        let mut pass = Cooling::new(self.min_cold_bytes);
+        loop {
+            let mut quiet = Vec::new();
+            let has_ended = self.lock().state.cool(&mut pass, LOOKED_AT_ONCE, &mut quiet);
+            for leaf in quiet {
+                leaf.piece().prove();
+            }
+            if has_ended {
+                break;
+            }
+            let_others();
+        }
+        expanded::forget_some();
+    }
+
+    /// What is kept in its compressed form alone.
+    pub fn cold(&self) -> Cold {
+        self.lock().state.cold()
     }
 
     /// The further forms of leaves that are kept.

@@ -29,7 +29,7 @@ pub(crate) struct Creations {
 
 impl Creations {
     /// Of one group.
-    pub(crate) fn of(created: FragmentView<'_>) -> Self {
+    pub(crate) fn of(created: &FragmentView<'_>) -> Self {
         let mut creations = Self::default();
         for metrics in metrics_of_fragment(created, Whole::SMALL) {
             metrics.read(|exposition, family| {

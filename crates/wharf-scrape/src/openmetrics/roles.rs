@@ -203,11 +203,11 @@ fn stand_together(family: FamilyView<'_>, created: FamilyView<'_>) -> bool {
         let fragment = fragments
             .peek()
             .filter(|fragment| fragment.key() == created.key());
-        fragment.is_some_and(|fragment| belongs_to(created, *fragment))
+        fragment.is_some_and(|fragment| belongs_to(&created, fragment))
     })
 }
 
-fn belongs_to(created: FragmentView<'_>, fragment: FragmentView<'_>) -> bool {
+fn belongs_to(created: &FragmentView<'_>, fragment: &FragmentView<'_>) -> bool {
     let hasher = LabelHasher::default();
     let mut found = HashSet::new();
     for metrics in metrics_of_fragment(fragment, Whole::SMALL) {

@@ -309,6 +309,43 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_body_is_the_same_whether_its_leaves_are_cold_or_not(changes in changes()) {
+        let store = store().with_cold_leaves_of(1);
+        for one in &changes {
+            change(&store, one);
+        }
+        let before = all_bodies(&store.snapshot());
+        for _ in 0..6 {
+            store.cool();
+        }
+        let snapshot = store.snapshot();
+        // The protobuf form of what text cannot say stays as it is.
+        prop_assert_eq!(store.cold().text_bytes > 0, snapshot.totals().groups > 0);
+        prop_assert!(all_bodies(&snapshot) == before);
+        check(&snapshot);
+    }
+}
+
+/// The bodies in all formats, unpacked.
+fn all_bodies(snapshot: &Snapshot) -> Vec<Vec<u8>> {
+    let mut bodies = Vec::new();
+    for format in FORMATS {
+        for compression in [Compression::Identity, Compression::Gzip, Compression::Zstd] {
+            let wanted = Wanted {
+                format,
+                compression,
+                ..PLAIN
+            };
+            bodies.push(inflated(&render(&decoded(OWN), snapshot, wanted), compression));
+        }
+    }
+    bodies
+}
+
 #[test]
 fn pieces_of_a_body_that_nothing_is_kept_of_are_the_same() {
     let store = store();

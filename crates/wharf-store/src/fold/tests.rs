@@ -10,6 +10,7 @@ use super::{Intent, fold};
 use crate::change::{Cause, Change};
 use crate::effect::Facts;
 use crate::lifetime::{Lifetime, Ttl};
+use crate::memory::leaf::FragmentView;
 use crate::memory::state::{State, Tell};
 use crate::prepare::Preparer;
 use crate::read::snapshot::snapshot_of;
@@ -60,8 +61,9 @@ impl Shared {
         // Beside what was folded, a new group has the time of its last failure: never.
         let names: Vec<_> = self.state.family_names(key).unwrap().to_vec();
         let held = self.state.hold(key, names.iter().map(|name| &**name));
-        let parts: Vec<_> = held.parts().collect();
-        let image = record::put(key, mode, lifetime, parts.into_iter());
+        let fragments: Vec<_> = held.fragments().collect();
+        let parts = fragments.iter().map(FragmentView::parts);
+        let image = record::put(key, mode, lifetime, parts);
         self.images.insert(key.clone(), image);
         true
     }

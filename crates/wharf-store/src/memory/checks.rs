@@ -175,7 +175,7 @@ impl<'s> Checks<'s> {
             return false;
         };
         let metric_type = leaf.get(position).meta.metric_type;
-        has_series(name, metric_type, leaf.text_of(position), series)
+        has_series(name, metric_type, &leaf.text_of(position), series)
     }
 
     /// Those of some series that a group really has.
@@ -188,7 +188,7 @@ impl<'s> Checks<'s> {
         let mut held = HashSet::new();
         if let Some((leaf, position)) = self.families.get(name).and_then(|family| family.find(holder)) {
             let metric_type = leaf.get(position).meta.metric_type;
-            each_series(name, metric_type, leaf.text_of(position), |series| {
+            each_series(name, metric_type, &leaf.text_of(position), |series| {
                 held.extend(wanted.take(series));
             });
         }

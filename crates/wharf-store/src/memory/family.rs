@@ -7,7 +7,7 @@ use wharf_model::name::{EscapingScheme, is_legacy_metric_name};
 use wharf_model::{Effort, GroupingKey, MetricType, Stopped};
 
 use crate::memory::leaf::{Fragment, FragmentView, Leaf};
-use crate::memory::leaves::{Bookmark, Leaves};
+use crate::memory::leaves::{Bookmark, LeafPosition, Leaves};
 use crate::memory::metas::Metas;
 use crate::memory::rendered_text::RenderedText;
 use crate::meta::FamilyMeta;
@@ -56,6 +56,11 @@ impl Family {
         self.size
     }
 
+    /// Whether one of its leaves may have so much text.
+    pub(crate) fn may_have_leaves_of(&self, bytes: usize) -> bool {
+        self.size.bytes >= bytes as u64
+    }
+
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
     }
@@ -95,7 +100,7 @@ impl Family {
     /// A group with metrics of this family, other than `except`.
     pub(crate) fn some_holder(&self, except: &GroupingKey) -> Option<GroupingKey> {
         // Leaves without text are passed over as a whole: very many groups may have the family without metrics.
-        let leaves = self.leaves.iter().filter(|leaf| !leaf.piece().text().is_empty());
+        let leaves = self.leaves.iter().filter(|leaf| !leaf.piece().is_empty());
         let mut fragments = leaves.flat_map(|leaf| leaf.fragments(&self.name));
         let holder = fragments.find(|view| view.key() != except && view.series() > 0)?;
         Some(holder.key().clone())
@@ -128,10 +133,26 @@ impl Family {
         leaves.find_map(|leaf| leaf.key_above(key))
     }
 
+    /// The leaf at a place, and the place behind it; none behind the last one.
+    pub(crate) fn leaf_and_next(&self, at: LeafPosition) -> Option<(&Arc<Leaf>, LeafPosition)> {
+        self.leaves.leaf_and_next(at)
+    }
+
+    /// The leaf at a place, to change nothing of what it shows, if nobody else has it.
+    pub(crate) fn own_leaf(&mut self, at: LeafPosition) -> Option<&mut Leaf> {
+        self.leaves.own_leaf(at)
+    }
+
+    /// What has to be expanded to change the fragment of a group.
+    pub(crate) fn cost_to_warm(&self, key: &GroupingKey) -> u64 {
+        self.leaves.leaf_of(key).map_or(0, |leaf| leaf.cost_to_warm())
+    }
+
     /// The fragment at a bookmark, and the bookmark behind it.
     pub(crate) fn read_at(&self, at: Bookmark) -> Option<(FragmentView<'_>, Bookmark)> {
         let fragment = self.leaves.fragment_at(&self.name, at)?;
-        Some((fragment, self.leaves.bookmark_after(at, &fragment)))
+        let behind = self.leaves.bookmark_after(at, &fragment);
+        Some((fragment, behind))
     }
 
     /// The leaves that may have fragments of groups from `first` to `last`.
@@ -184,14 +205,14 @@ impl Family {
         Ok((!part.is_empty()).then_some(part))
     }
 
-    /// Stores the fragment of a group in place of its former one, which is added to the image.
+    /// Stores the fragment of a group in place of its former one, which is added to the image. What had to be expanded.
     pub(crate) fn put(
         &mut self,
         key: &GroupingKey,
         prepared: &Prepared<'_>,
         family: &PreparedFamily<'_>,
         image: Option<&mut Image>,
-    ) {
+    ) -> u64 {
         let text = prepared.text(family);
         let place = self.leaves.place(key);
         let position = self.leaves.get(place).find(key);
@@ -200,6 +221,7 @@ impl Family {
             _ => place,
         };
         let leaf = self.leaves.leaf_mut(place);
+        let cost = leaf.warm();
         let old = position.ok().map(|position| {
             let old = leaf.view(&self.name, position);
             if let Some(image) = image {
@@ -236,6 +258,7 @@ impl Family {
         if !counted {
             self.count(old.as_ref(), (after.series > 0).then_some(&meta));
         }
+        cost
     }
 
     /// Stores a fragment as another version of this family has it, in place of the group's former one.
@@ -267,32 +290,35 @@ impl Family {
         self.count(None, (other.series() > 0).then_some(&meta));
     }
 
-    /// Removes the fragment of a group.
-    pub(crate) fn remove(&mut self, key: &GroupingKey) {
+    /// Removes the fragment of a group. What had to be expanded.
+    pub(crate) fn remove(&mut self, key: &GroupingKey) -> u64 {
         if self.leaves.find(key).is_none() {
-            return;
+            return 0;
         }
         let place = self.leaves.place(key);
         let leaf = self.leaves.leaf_mut(place);
-        let Ok(position) = leaf.find(key) else { return };
+        let Ok(position) = leaf.find(key) else { return 0 };
+        let cost = leaf.warm();
         let old = Counts::of(&leaf.view("", position));
         leaf.remove(position);
         self.size = self.size.moved(old.size, Size::default());
         self.leaves.tidy(place);
         self.count(Some(&old), None);
+        cost
     }
 
     /// Removes the fragments of these groups, sorted by key, and shows each before, with the position of its group.
-    /// A leaf is changed once, whatever number of them it has.
+    /// A leaf is changed once, whatever number of them it has. What had to be expanded.
     pub(crate) fn remove_all(
         &mut self,
         keys: &[&GroupingKey],
         mut removed: impl FnMut(usize, FragmentView<'_>),
-    ) {
-        let mut start = 0;
+    ) -> u64 {
+        let (mut start, mut cost) = (0, 0);
         while let Some(first) = keys.get(start).filter(|_| !self.leaves.is_empty()) {
             let place = self.leaves.place(first);
             let leaf = self.leaves.leaf_mut(place);
+            cost += leaf.warm();
             let last = leaf.last_key().unwrap_or(first);
             let rest = keys.get(start..).unwrap_or_default();
             let here = rest.partition_point(|key| *key <= last).max(1);
@@ -321,6 +347,7 @@ impl Family {
                 self.count_many(same.first(), None, groups);
             }
         }
+        cost
     }
 
     /// Books a group's change from one meta to another, and forgets the header if that shows.

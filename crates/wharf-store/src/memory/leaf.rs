@@ -5,6 +5,7 @@ mod marks;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use wharf_exposition::text;
 use wharf_model::name::EscapingScheme;
@@ -13,11 +14,11 @@ use wharf_model::{Exposition, Family, GroupingKey, MetricType, Value};
 use self::forms::Forms;
 use self::marks::{Marks, Tag};
 use crate::UnixNanos;
-use crate::memory::rendered_text::{RenderedText, roomy};
+use crate::memory::rendered_text::{Lines, RenderedText, roomy};
 use crate::meta::FamilyMeta;
-use crate::parts::{FamilyParts, Piece, Shape};
+use crate::parts::{FamilyParts, Piece, Shape, pieces};
 use crate::series::each_series;
-use crate::size::Size;
+use crate::size::{Size, weight_of_expanding};
 
 /// A leaf is split in two when its text passes this many bytes, unless one group fills it alone. Smaller leaves
 /// make a changed one cheaper to compress anew, larger ones compress better and are fewer to send.
@@ -26,6 +27,10 @@ const MAX_TEXT_BYTES: usize = 16 * 1024;
 const MAX_FRAGMENTS: usize = 256;
 /// Neighbours that together have no more text than this are joined.
 const JOIN_TEXT_BYTES: usize = 6 * 1024;
+/// Leaves with more text, which one group fills alone, never become cold: whoever reads some lines should not wait for many.
+const MAX_COLD_BYTES: usize = 64 * 1024;
+/// A leaf that nobody has changed for so many passes becomes cold.
+const QUIET_PASSES: u8 = 4;
 
 /// The fragments of neighbouring groups of one family: their lines in one buffer, ordered by grouping key.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +39,40 @@ pub struct Leaf {
     fragments: Vec<Fragment>,
     marks: Marks,
     utf8_names: bool,
+    quiet: Quiet,
     forms: Forms,
+}
+
+/// How far a leaf is on its way to be cold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// It stays as it is.
+    Stays,
+    /// Nobody has changed it for a while; [`RenderedText::prove`] is next.
+    Quiet,
+    /// It can be made cold.
+    Proven,
+    Cold,
+}
+
+/// How many passes there were since a leaf was changed. Who makes a pass holds nothing but the lock of the store.
+#[derive(Debug, Default)]
+struct Quiet(AtomicU8);
+
+impl Quiet {
+    /// Counts one more; whether they are enough.
+    fn is_over(&self) -> bool {
+        let passes = self.0.load(Relaxed).saturating_add(1);
+        self.0.store(passes, Relaxed);
+        passes >= QUIET_PASSES
+    }
+}
+
+/// A copy is made to be changed.
+impl Clone for Quiet {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// What a leaf knows of one group's lines.
@@ -77,7 +115,7 @@ impl Leaf {
         let mut start = 0;
         let fragments = self.fragments.iter().zip(self.marks.lengths());
         fragments.map(move |(fragment, length)| {
-            let text = &self.piece.text()[start..start + length];
+            let text = self.lines(start..start + length);
             start += length;
             FragmentView { name, fragment, text }
         })
@@ -96,13 +134,13 @@ impl Leaf {
         mut read: impl FnMut(&Exposition<'_>, &Family) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut start = 0;
-        let mut lines = Lines::default();
+        let mut lines = Neighbours::default();
         for view in self.fragments(name) {
             let range = start..start + view.text.len();
             start = range.end;
             if !lines.go_on_with(&view) {
                 self.decode_lines(name, &lines, &mut read)?;
-                lines = Lines::default();
+                lines = Neighbours::default();
             }
             if view.text_keeps_all() && view.text.len() <= MAX_TEXT_BYTES {
                 lines.add(&view, range);
@@ -118,12 +156,13 @@ impl Leaf {
     fn decode_lines<E>(
         &self,
         name: &str,
-        lines: &Lines,
+        lines: &Neighbours,
         read: &mut impl FnMut(&Exposition<'_>, &Family) -> Result<(), E>,
     ) -> Result<(), E> {
         let Some(metric_type) = lines.metric_type else {
             return Ok(());
         };
+        let text = self.lines(lines.range.clone());
         let parts = FamilyParts {
             name,
             help: None,
@@ -131,7 +170,7 @@ impl Leaf {
             metric_type,
             shape: Shape::default(),
             pushed_at: UnixNanos::default(),
-            text: self.piece.text().get(lines.range.clone()).unwrap_or_default(),
+            text: &text,
             exact: None,
         };
         parts.decode(read)
@@ -163,10 +202,7 @@ impl Leaf {
         before: usize,
     ) -> Option<FragmentView<'a>> {
         let fragment = self.fragments.get(position)?;
-        let text = self
-            .piece
-            .text()
-            .get(before..before + self.marks.length(position))?;
+        let text = self.piece.lines(before..before + self.marks.length(position))?;
         Some(FragmentView { name, fragment, text })
     }
 
@@ -174,8 +210,14 @@ impl Leaf {
         &self.fragments[position]
     }
 
-    pub(crate) fn text_of(&self, position: usize) -> &[u8] {
-        &self.piece.text()[self.range_of(position)]
+    pub(crate) fn text_of(&self, position: usize) -> Lines<'_> {
+        self.lines(self.range_of(position))
+    }
+
+    fn lines(&self, range: Range<usize>) -> Lines<'_> {
+        self.piece
+            .lines(range)
+            .expect("the marks tell where the lines are")
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -183,7 +225,60 @@ impl Leaf {
     }
 
     pub(crate) fn text_len(&self) -> usize {
-        self.piece.text().len()
+        self.piece.len()
+    }
+
+    /// Whether only the compressed form of its text is there.
+    pub(crate) fn is_cold(&self) -> bool {
+        self.piece.is_cold()
+    }
+
+    /// Counts that some time has passed. Says how far it is on its way to be cold.
+    /// One with less text than that stays as it is.
+    pub(crate) fn pass(&self, min_bytes: usize) -> Pass {
+        if self.is_cold() {
+            Pass::Cold
+        } else if !(min_bytes..=MAX_COLD_BYTES).contains(&self.text_len()) || !self.quiet.is_over() {
+            Pass::Stays
+        } else if self.piece.is_proven() {
+            Pass::Proven
+        } else {
+            Pass::Quiet
+        }
+    }
+
+    /// Drops its text, if it has been proven that it is not needed.
+    pub(crate) fn cool(&mut self) {
+        self.piece.cool();
+    }
+
+    /// Expands its text if it is cold, since it is about to be changed. What that cost.
+    pub(crate) fn warm(&mut self) -> u64 {
+        let cost = self.cost_to_warm();
+        if self.is_cold() {
+            self.changed();
+            self.piece.text_mut();
+        }
+        cost
+    }
+
+    /// What it costs to expand its text; nothing, if it is not cold.
+    pub(crate) fn cost_to_warm(&self) -> u64 {
+        if self.is_cold() {
+            weight_of_expanding(self.text_len())
+        } else {
+            0
+        }
+    }
+
+    /// What that costs for most leaves, if they are cold.
+    pub(crate) fn usual_cost_to_warm() -> u64 {
+        weight_of_expanding(MAX_TEXT_BYTES)
+    }
+
+    fn changed(&mut self) {
+        self.forms.forget();
+        self.quiet = Quiet::default();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -213,7 +308,7 @@ impl Leaf {
         let text = part.piece.text_mut();
         let is_kept: Vec<bool> = self.fragments("").map(|view| keep(view.key())).collect();
         for (view, _) in self.fragments("").zip(&is_kept).filter(|(_, is_kept)| **is_kept) {
-            text.extend_from_slice(view.text);
+            text.extend_from_slice(view.text());
             part.fragments.push(view.fragment.clone());
         }
         part.marks = self.marks.only(is_kept);
@@ -229,14 +324,14 @@ impl Leaf {
             self.fragments.reserve_exact(more);
             self.marks.reserve_exact(more);
         }
-        self.forms.forget();
+        self.changed();
         self.marks.insert(position, Tag::of(&fragment.key));
         self.fragments.insert(position, fragment);
     }
 
     /// The fragment at a position, to change it; [`Self::set_text`] has to follow.
     pub(crate) fn get_mut(&mut self, position: usize) -> &mut Fragment {
-        self.forms.forget();
+        self.changed();
         &mut self.fragments[position]
     }
 
@@ -245,7 +340,7 @@ impl Leaf {
     /// `text` must be shorter than 4 GiB; the limit on a push sees to that.
     pub(crate) fn set_text(&mut self, position: usize, text: &[u8]) {
         let range = self.range_of(position);
-        self.forms.forget();
+        self.changed();
         replace_range(self.piece.text_mut(), range, text);
         self.marks.set_length(position, text.len());
         if self.fragments[position].shape.utf8_names || self.utf8_names {
@@ -256,7 +351,7 @@ impl Leaf {
 
     /// Removes the fragments that do not stay.
     pub(crate) fn retain(&mut self, name: &str, mut stays: impl FnMut(FragmentView<'_>) -> bool) {
-        self.forms.forget();
+        self.changed();
         let text = self.piece.text_mut();
         let (mut start, mut kept) = (0, 0);
         let mut lengths = self.marks.lengths();
@@ -267,7 +362,7 @@ impl Leaf {
             let view = FragmentView {
                 name,
                 fragment,
-                text: &text[range.clone()],
+                text: Lines::kept(&text[range.clone()]),
             };
             let stays = stays(view);
             if stays {
@@ -287,7 +382,7 @@ impl Leaf {
 
     pub(crate) fn remove(&mut self, position: usize) {
         let range = self.range_of(position);
-        self.forms.forget();
+        self.changed();
         replace_range(self.piece.text_mut(), range, &[]);
         self.fragments.remove(position);
         self.marks.remove(position);
@@ -308,7 +403,7 @@ impl Leaf {
 
     /// Splits the upper half off if the leaf has grown too large.
     pub(crate) fn split(&mut self) -> Option<Self> {
-        let text_len = self.piece.text().len();
+        let text_len = self.piece.len();
         let too_large = text_len > MAX_TEXT_BYTES || self.len() > MAX_FRAGMENTS;
         if !too_large || self.len() < 2 {
             return None;
@@ -328,9 +423,10 @@ impl Leaf {
             fragments: self.fragments.split_off(position),
             marks: self.marks.split_off(position),
             utf8_names: false,
+            quiet: Quiet::default(),
             forms: Forms::default(),
         };
-        self.forms.forget();
+        self.changed();
         upper.find_utf8_names();
         self.find_utf8_names();
         let text = self.piece.text_mut();
@@ -354,20 +450,20 @@ impl Leaf {
 
     /// Whether one fragment fills it alone.
     pub(crate) fn is_filled_by_one(&self) -> bool {
-        self.len() == 1 && self.piece.text().len() > MAX_TEXT_BYTES
+        self.len() == 1 && self.piece.len() > MAX_TEXT_BYTES
     }
 
     /// Whether this leaf and its upper neighbour are better off as one.
     pub(crate) fn should_join(&self, upper: &Self) -> bool {
-        self.piece.text().len() + upper.piece.text().len() <= JOIN_TEXT_BYTES
+        self.piece.len() + upper.piece.len() <= JOIN_TEXT_BYTES
             && self.len() + upper.len() <= MAX_FRAGMENTS / 2
     }
 
     /// Appends the fragments of the upper neighbour.
     pub(crate) fn join(&mut self, upper: &Self) {
-        let end = self.piece.text().len();
-        self.forms.forget();
-        replace_range(self.piece.text_mut(), end..end, upper.piece.text());
+        let end = self.piece.len();
+        self.changed();
+        replace_range(self.piece.text_mut(), end..end, &upper.piece.text());
         self.fragments.extend_from_slice(&upper.fragments);
         self.marks.append(&upper.marks);
         self.utf8_names |= upper.utf8_names;
@@ -385,12 +481,12 @@ impl Leaf {
 
 /// Lines of neighbouring fragments of one type that say all that was pushed.
 #[derive(Default)]
-struct Lines {
+struct Neighbours {
     metric_type: Option<MetricType>,
     range: Range<usize>,
 }
 
-impl Lines {
+impl Neighbours {
     /// Whether this fragment can be read together with those before. Not a state set, of which a neighbour may have other
     /// states: those of a group are shown together.
     fn go_on_with(&self, view: &FragmentView<'_>) -> bool {
@@ -445,11 +541,11 @@ fn replace_range(buffer: &mut Vec<u8>, range: Range<usize>, new: &[u8]) {
 }
 
 /// One family of one group, in a snapshot.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct FragmentView<'a> {
     name: &'a str,
     fragment: &'a Fragment,
-    text: &'a [u8],
+    text: Lines<'a>,
 }
 
 impl<'a> FragmentView<'a> {
@@ -492,8 +588,13 @@ impl<'a> FragmentView<'a> {
     }
 
     /// The lines, names quoted where they are not legacy-valid.
-    pub fn text(&self) -> &'a [u8] {
-        self.text
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The bytes of the lines.
+    pub(crate) fn text_len(&self) -> usize {
+        self.text.len()
     }
 
     /// Number of lines.
@@ -504,7 +605,7 @@ impl<'a> FragmentView<'a> {
     /// Number of metrics: a histogram is one. Looks at every line.
     pub fn metrics(&self) -> usize {
         let (mut metrics, metric_type) = (0, self.fragment.meta.metric_type);
-        each_series(self.name, metric_type, self.text, |_| metrics += 1);
+        each_series(self.name, metric_type, &self.text, |_| metrics += 1);
         metrics
     }
 
@@ -528,13 +629,13 @@ impl<'a> FragmentView<'a> {
 
     /// The metrics piece by piece, for those who need not have all at once: of a family without metrics, one that has none.
     pub fn pieces(&self) -> impl Iterator<Item = Piece<'a>> + Send + use<'a> {
-        self.parts().pieces()
+        pieces(&self.about(), &self.text)
     }
 
     /// The lines under another escaping scheme than `allow-utf-8`.
     pub fn render(&self, out: &mut Vec<u8>, escaping: EscapingScheme) {
         if !self.fragment.shape.utf8_names {
-            out.extend_from_slice(self.text);
+            out.extend_from_slice(&self.text);
             return;
         }
         self.decode(|exposition, family| {
@@ -551,7 +652,20 @@ impl<'a> FragmentView<'a> {
     }
 
     /// The fragment as a record has it.
-    pub(crate) fn parts(&self) -> FamilyParts<'a> {
+    pub(crate) fn parts(&self) -> FamilyParts<'_> {
+        FamilyParts {
+            text: &self.text,
+            ..self.about()
+        }
+    }
+
+    /// About as many bytes as it takes in a record. Its lines are not looked at.
+    pub(crate) fn record_bytes(&self) -> usize {
+        self.about().record_bytes() + self.text_len()
+    }
+
+    /// The same without its lines.
+    fn about(&self) -> FamilyParts<'a> {
         let Fragment {
             meta,
             shape,
@@ -566,7 +680,7 @@ impl<'a> FragmentView<'a> {
             metric_type: meta.metric_type,
             shape: *shape,
             pushed_at: *pushed_at,
-            text: self.text,
+            text: &[],
             exact: exact.as_ref().map(|exact| exact.as_slice()),
         }
     }
@@ -611,7 +725,7 @@ mod tests {
         leaf.set_text(1, &large);
         leaf.remove(1);
         assert!(leaf.piece.text_mut().capacity() < large.len());
-        assert_eq!(leaf.piece.text(), b"\n");
+        assert_eq!(&*leaf.piece.text(), b"\n");
     }
 
     #[test]

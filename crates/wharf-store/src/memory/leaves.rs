@@ -34,7 +34,7 @@ impl Default for Leaves {
 }
 
 /// Where a leaf stands. Good until leaves are added or removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct LeafPosition {
     branch: usize,
     leaf: usize,
@@ -62,7 +62,7 @@ impl Leaves {
     pub(crate) fn bookmark_after(&self, at: Bookmark, fragment: &FragmentView<'_>) -> Bookmark {
         let (next, branch) = (at.fragment + 1, self.branches().get(at.branch as usize));
         if self.leaf_at(at).is_some_and(|leaf| (next as usize) < leaf.len()) {
-            let length = u32::try_from(fragment.text().len()).unwrap_or(u32::MAX);
+            let length = u32::try_from(fragment.text_len()).unwrap_or(u32::MAX);
             return Bookmark {
                 fragment: next,
                 before: at.before.saturating_add(length),
@@ -89,6 +89,37 @@ impl Leaves {
         }
         let branch = self.branches().get(at.branch as usize)?;
         branch.below.get(at.leaf as usize).map(|leaf| &leaf.below)
+    }
+
+    /// The leaf at a place, and the place behind it; none behind the last one.
+    pub(crate) fn leaf_and_next(&self, at: LeafPosition) -> Option<(&Arc<Leaf>, LeafPosition)> {
+        let (mut branch, mut leaf) = (at.branch, at.leaf + 1);
+        if let Self::One(_) = self {
+            let only = self.only_leaf().filter(|_| at == LeafPosition::default())?;
+            return Some((only, LeafPosition { branch, leaf }));
+        }
+        let here = &self.branches().get(branch)?.below;
+        if leaf >= here.len() {
+            (branch, leaf) = (branch + 1, 0);
+        }
+        Some((&here.get(at.leaf)?.below, LeafPosition { branch, leaf }))
+    }
+
+    /// The leaf at a place, to change it, if nobody else has it.
+    pub(crate) fn own_leaf(&mut self, at: LeafPosition) -> Option<&mut Leaf> {
+        match self {
+            Self::One(leaf) => Arc::get_mut(leaf),
+            Self::Tree(branches) => {
+                if at.branch >= branches.len() {
+                    return None;
+                }
+                let branch = Arc::get_mut(branches.below_mut(at.branch))?;
+                if at.leaf >= branch.len() {
+                    return None;
+                }
+                Arc::get_mut(branch.below_mut(at.leaf))
+            }
+        }
     }
 
     /// The only leaf, where there is no tree.
@@ -232,7 +263,7 @@ impl Leaves {
     }
 
     /// The leaf in which a key is or belongs.
-    fn leaf_of(&self, key: &GroupingKey) -> Option<&Arc<Leaf>> {
+    pub(crate) fn leaf_of(&self, key: &GroupingKey) -> Option<&Arc<Leaf>> {
         if let Self::One(leaf) = self {
             return Some(leaf);
         }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod cool;
 mod remove;
 mod shared;
 mod switch;
@@ -14,21 +15,22 @@ use imbl::OrdMap;
 use wharf_model::GroupingKey;
 
 pub(crate) use self::apply::{Applied, Before, Tell};
+pub(crate) use self::cool::Cooling;
 pub(crate) use self::shared::{Whole, colliding, has_hope, line_of};
 pub(crate) use self::switch::{Begun, Former, GroupBefore, Leftovers, Ready, ReadyGroup};
 use crate::lifetime::Lifetimes;
 use crate::limits::{Accounts, Exceeded, Growth, Limited, Limits};
 use crate::memory::by_key::ByKey;
 use crate::memory::checks::{Checks, Incoming, duplicate};
+use crate::memory::cold::Cold;
 use crate::memory::family::Family;
 use crate::memory::family_names::{FamilyNameSets, FamilyNames, Names};
 use crate::memory::held_back::HeldBack;
 use crate::memory::ids::GroupIds;
 use crate::memory::index::{GroupId, SeriesIndex};
-use crate::memory::leaf::Leaf;
+use crate::memory::leaf::{FragmentView, Leaf};
 use crate::memory::touched::Touched;
 use crate::mode::PushMode;
-use crate::parts::FamilyParts;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::series::{Fingerprint, series_of};
 use crate::size::{Size, weight};
@@ -62,6 +64,8 @@ pub(crate) struct State {
     work: Cell<u64>,
     /// The weight of the heaviest group that there has been.
     heaviest: u64,
+    /// What is cold.
+    cold: Cold,
     /// Another for each state, also for that after a wipe.
     identity: Arc<()>,
 }
@@ -153,9 +157,9 @@ impl Held {
     }
 
     /// Its fragments, in the order of the names that were asked for.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = FamilyParts<'_>> {
+    pub(crate) fn fragments(&self) -> impl Iterator<Item = FragmentView<'_>> {
         let families = self.families.iter();
-        families.map(|(name, leaf, position)| leaf.view(name, *position).parts())
+        families.map(|(name, leaf, position)| leaf.view(name, *position))
     }
 }
 
@@ -260,8 +264,7 @@ impl State {
         prepared: &Prepared<'_>,
         few: u64,
     ) -> bool {
-        let group = self.groups.get(key);
-        group.is_some_and(|group| self.replaces_much(key, group, mode, prepared, few))
+        self.replaces_much(key, self.groups.get(key), mode, prepared, few)
     }
 
     /// The last change of a group, if it is there.
@@ -292,45 +295,76 @@ impl State {
         self.worked(much as u64);
     }
 
-    /// The weight of the heaviest group that there has been.
+    /// The weight of the heaviest group that there has been, or more.
     pub(crate) fn heaviest(&self) -> u64 {
-        self.heaviest
+        self.heaviest.saturating_add(self.most_to_warm(self.heaviest))
     }
 
     /// Whether a group has so many families and series that it takes long to replace it, or to take it out.
     pub(crate) fn is_heavy(&self, key: &GroupingKey, few: u64) -> bool {
-        self.groups.get(key).is_some_and(|group| group.weight() > few)
+        let group = self.groups.get(key);
+        group.is_some_and(|group| self.weight_of_group(group) > few)
     }
 
     /// How much these groups have, all together.
     pub(crate) fn weight_of<'k>(&self, keys: impl Iterator<Item = &'k GroupingKey>) -> u64 {
         let groups = keys.filter_map(|key| self.groups.get(key));
-        groups.map(Group::weight).sum()
+        groups.map(|group| self.weight_of_group(group)).sum()
     }
 
-    /// Whether it takes long to put this into a group, for what the group has already.
+    /// With all that has to be expanded at most.
+    fn weight_of_group(&self, group: &Group) -> u64 {
+        group.weight() + self.most_to_warm(group.families.len() as u64)
+    }
+
+    /// What has to be expanded at most to change something of so many families.
+    pub(crate) fn most_to_warm(&self, families: u64) -> u64 {
+        if self.cold.leaves == 0 {
+            0
+        } else {
+            families.saturating_mul(Leaf::usual_cost_to_warm())
+        }
+    }
+
+    fn cost_to_warm(&self, key: &GroupingKey, name: &str) -> u64 {
+        self.families
+            .get(name)
+            .map_or(0, |family| family.cost_to_warm(key))
+    }
+
+    /// Whether it takes long to put this into a group, for what the group has already, and what has to be expanded.
     fn replaces_much(
         &self,
         key: &GroupingKey,
-        group: &Group,
+        group: Option<&Group>,
         mode: PushMode,
         prepared: &Prepared<'_>,
         few: u64,
     ) -> bool {
-        if group.weight() <= few {
+        let weight = group.map_or(0, Group::weight);
+        let replaced = group.filter(|_| mode == PushMode::ReplaceGroup);
+        let names = replaced.map_or(0, |group| group.families.len()) + prepared.families.len();
+        if weight.saturating_add(self.most_to_warm(names as u64)) <= few {
             return false;
         }
-        if mode == PushMode::ReplaceGroup || group.families.len() as u64 > few {
+        let has_many = group.is_some_and(|group| group.families.len() as u64 > few);
+        if weight > few && (replaced.is_some() || has_many) {
             return true;
         }
-        self.weight_under(key, prepared) > few
+        let gone = replaced.into_iter().flat_map(|group| group.families.iter());
+        let gone = gone.filter(|name| prepared.get(name).is_none());
+        let gone: u64 = gone.map(|name| self.weight_under_name(key, name)).sum();
+        gone.saturating_add(self.weight_under(key, prepared)) > few
     }
 
-    /// How much a group has of the families of a push.
+    /// How much a group has of the families of a push, and what has to be expanded to change it.
     pub(crate) fn weight_under(&self, key: &GroupingKey, prepared: &Prepared<'_>) -> u64 {
-        let old = prepared.families.iter();
-        let old = old.map(|family| weight(1, self.size_of_fragment(key, family.name)));
-        old.sum()
+        let names = prepared.families.iter().map(|family| family.name);
+        names.map(|name| self.weight_under_name(key, name)).sum()
+    }
+
+    fn weight_under_name(&self, key: &GroupingKey, name: &str) -> u64 {
+        weight(1, self.size_of_fragment(key, name)) + self.cost_to_warm(key, name)
     }
 
     // ---- checks -------------------------------------------------------------------------------------------
@@ -347,9 +381,11 @@ impl State {
     ) -> Result<(), Hindrance> {
         let group = self.groups.get(key);
         if group.is_some_and(|group| group.expects(trace(mode, prepared))) {
-            return Ok(());
+            let most = self.most_to_warm(prepared.families.len() as u64);
+            let is_heavy = most > few && self.weight_under(key, prepared) > few;
+            return if is_heavy { Err(Hindrance::Heavy) } else { Ok(()) };
         }
-        if group.is_some_and(|group| self.replaces_much(key, group, mode, prepared, few)) {
+        if self.replaces_much(key, group, mode, prepared, few) {
             return Err(Hindrance::Heavy);
         }
         let checks = Checks {

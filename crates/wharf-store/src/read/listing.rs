@@ -90,7 +90,7 @@ pub struct GroupInfo {
 }
 
 /// A group that a filter may let onto a list. Nothing of it is looked up before the filter asks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Candidate<'s> {
     snapshot: &'s Snapshot,
     pushed: FragmentView<'s>,
@@ -482,10 +482,11 @@ impl Snapshot {
                 }
             };
             while failed.next_if(is_before).is_some() {}
+            let failed = failed.next_if(|time| time.key() == pushed.key());
             Candidate {
                 snapshot: self,
                 pushed,
-                failed: failed.next_if(|time| time.key() == pushed.key()),
+                failed,
             }
         })
     }

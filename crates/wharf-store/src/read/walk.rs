@@ -71,9 +71,9 @@ impl<'s> GroupFragments<'s> {
     /// What it has of its families, sorted by their names.
     pub fn fragments(&self) -> impl Iterator<Item = FragmentView<'s>> {
         self.parts.iter().flat_map(|part| {
-            let (one, few) = match *part {
-                Part::One(fragment) => (Some(fragment), None),
-                Part::Few(narrow) => (None, Some(narrow)),
+            let (one, few) = match part {
+                Part::One(fragment) => (Some(fragment.clone()), None),
+                Part::Few(narrow) => (None, Some(*narrow)),
             };
             let few = few.into_iter().flat_map(|narrow| narrow.families(self.snapshot));
             let few = few.filter_map(|family| family.view_of(self.key));

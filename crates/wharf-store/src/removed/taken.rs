@@ -116,14 +116,20 @@ impl Taken {
             Self::Groups { seen, groups, .. } => {
                 let groups = groups.iter().map(|(key, names)| {
                     let fragments = names.iter().filter_map(|name| seen.fragment(name, key));
-                    fragments.map(|fragment| about(&fragment.parts())).sum::<u64>() + ABOUT_A_GROUP
+                    fragments
+                        .map(|fragment| fragment.record_bytes() as u64)
+                        .sum::<u64>()
+                        + ABOUT_A_GROUP
                 });
                 groups.sum()
             }
             Self::Held { groups, .. } => {
                 let groups = groups.iter().map(|group| {
-                    let fragments = group.held.parts();
-                    fragments.map(|parts| about(&parts)).sum::<u64>() + ABOUT_A_GROUP
+                    let fragments = group.held.fragments();
+                    fragments
+                        .map(|fragment| fragment.record_bytes() as u64)
+                        .sum::<u64>()
+                        + ABOUT_A_GROUP
                 });
                 groups.sum()
             }
@@ -144,15 +150,12 @@ impl Taken {
                 image(key, *goes, seen.lifetime(key), &parts)
             })),
             Self::Held { goes, groups } => Box::new(groups.iter().map(|group| {
-                let parts: Vec<_> = group.held.parts().collect();
+                let fragments: Vec<_> = group.held.fragments().collect();
+                let parts: Vec<_> = fragments.iter().map(FragmentView::parts).collect();
                 image(&group.key, *goes, group.lifetime, &parts)
             })),
         }
     }
-}
-
-fn about(parts: &FamilyParts<'_>) -> u64 {
-    parts.record_bytes() as u64
 }
 
 /// A family that comes back leaves the lifetime of its group as it is then, so it has none itself.

@@ -11,6 +11,7 @@ use wharf_model::{GroupingKey, Meter};
 use crate::change::Cause;
 use crate::fold::{Intent, fold_touched};
 use crate::memory::checks::Incoming;
+use crate::memory::leaf::FragmentView;
 use crate::memory::state::{Held, State};
 use crate::mode::Patience;
 use crate::prepare::Prepared;
@@ -314,7 +315,7 @@ fn take_copy(held: &Held, memory: &Meter<'_>) -> Result<usize, PushError> {
     if memory.effort().is_none() {
         return Ok(0);
     }
-    let bytes = held.parts().map(|parts| parts.record_bytes()).sum();
+    let bytes = held.fragments().map(|fragment| fragment.record_bytes()).sum();
     memory.take(bytes)?;
     Ok(bytes)
 }
@@ -323,14 +324,14 @@ fn take_copy(held: &Held, memory: &Meter<'_>) -> Result<usize, PushError> {
 /// families of them, the last one counts.
 fn image(intent: &Intent<'_>, held: &Held, earlier: &[&Prepared<'_>]) -> Vec<u8> {
     let mut image = Image::default();
-    let mut held = held.parts().peekable();
+    let mut held = held.fragments().peekable();
     for name in touched(intent) {
-        let stored = held.next_if(|parts| parts.name == name);
+        let stored = held.next_if(|fragment| fragment.name() == name);
         let newer = earlier.iter().rev().find_map(|prepared| {
             let family = prepared.get(name)?;
             Some(prepared.parts_of(family))
         });
-        if let Some(parts) = newer.or(stored) {
+        if let Some(parts) = newer.or(stored.as_ref().map(FragmentView::parts)) {
             image.add(&parts);
         }
     }

@@ -272,7 +272,8 @@ impl<'s> PuttingBack<'s> {
             let Some(image) = self.image(record)? else {
                 continue;
             };
-            let more = image.prepared.weight();
+            let families = image.prepared.families.len() as u64;
+            let more = image.prepared.weight() + self.store.lock().state.most_to_warm(families);
             if weight + more > self.store.few && !some.is_empty() {
                 self.put_some(std::mem::take(&mut some))?;
                 weight = 0;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod cold;
 mod concurrency;
 mod contradictions;
 mod durable;
@@ -108,6 +109,13 @@ fn delete(store: &Store, path: &str) -> bool {
     store.delete(&key(path)).unwrap().0
 }
 
+/// Lets so much time pass that what nobody changes is cold.
+fn cool(store: &Store) {
+    for _ in 0..6 {
+        store.cool();
+    }
+}
+
 fn wipe(store: &Store) -> usize {
     store.wipe().unwrap().0
 }
@@ -124,9 +132,9 @@ fn put(store: &Store, path: &str, body: &str) -> Result<(), PushError> {
 fn exposition(snapshot: &Snapshot) -> String {
     let mut all = Vec::new();
     for family in snapshot.families() {
-        all.extend_from_slice(family.header().text());
+        all.extend_from_slice(&family.header().text());
         for leaf in family.leaves() {
-            all.extend_from_slice(leaf.piece().text());
+            all.extend_from_slice(&leaf.piece().text());
         }
     }
     String::from_utf8(all).unwrap()

@@ -11,13 +11,13 @@ use wharf_exposition::text;
 use wharf_model::{GroupingKey, Meter, Selector};
 use wharf_store::{
     Facts, FragmentView, GroupFragments, GroupPush, Limits, Listing, PushMode, Quota, Restored, SortBy,
-    Store, Ttl, UnixNanos, Usage,
+    Store, Totals, Ttl, UnixNanos, Usage,
 };
 
 use crate::feed::Picture;
 use crate::{
-    delete_family_matching, delete_matching, exposition, key, list, matching, matching_with_family, part,
-    store, wipe,
+    cool, delete_family_matching, delete_matching, exposition, key, list, matching, matching_with_family,
+    part, store, wipe,
 };
 
 type Labels = BTreeMap<String, String>;
@@ -69,6 +69,8 @@ enum Step {
         failed: u32,
     },
     SetLimits(Bounds),
+    /// Nobody changes anything for a while.
+    Rest,
     Wipe,
 }
 
@@ -145,6 +147,7 @@ impl Model {
     fn apply(&mut self, step: &Step, now: u32) -> bool {
         match step {
             Step::Wipe => self.groups.clear(),
+            Step::Rest => {}
             Step::Delete { group } => {
                 self.groups.remove(group);
             }
@@ -593,6 +596,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => restore,
         1 => bounds.prop_map(Step::SetLimits),
         1 => Just(Step::SetLimits(Bounds::default())),
+        4 => Just(Step::Rest),
         1 => Just(Step::Wipe),
     ];
     prop::collection::vec(step, 1..40)
@@ -653,6 +657,12 @@ fn apply(store: &Store, step: &Step, now: u32) -> bool {
     match step {
         Step::Wipe => {
             wipe(store);
+        }
+        Step::Rest => {
+            cool(store);
+            let Totals { groups, bytes, .. } = store.totals();
+            let cold = store.cold().text_bytes;
+            assert_eq!(cold, if groups == 0 { 0 } else { bytes });
         }
         Step::Delete { group } => {
             drop(store.delete(&key_of(group)).unwrap());
@@ -862,7 +872,8 @@ proptest! {
     #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn the_store_does_what_the_model_does(steps in steps(), few in prop::sample::select(vec![0, 3, 512])) {
         // In one of three cases all groups are removed as those of very many families are.
-        let (store, mut model) = (store().with_few_families(few), Model::default());
+        let store = store().with_few_families(few).with_cold_leaves_of(1);
+        let mut model = Model::default();
         let mut picture = Picture::of(&store);
         for (step, now) in steps.iter().zip(1..) {
             let mut step = step.clone();

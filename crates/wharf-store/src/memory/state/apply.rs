@@ -288,7 +288,7 @@ impl State {
                 watch.push(Touched::fragment(stored.name(), key));
             }
             let before = stored.size();
-            stored.put(key, prepared, family, image.as_deref_mut());
+            work += stored.put(key, prepared, family, image.as_deref_mut());
             self.size = self.size.moved(before, stored.size());
             group.size = group.size.moved(before, stored.size());
         }
@@ -327,7 +327,7 @@ fn reindex(
             return work;
         }
         let text = leaf.text_of(position);
-        preparer.each_fingerprint(family.name, old.meta.metric_type, text, |fingerprint| {
+        preparer.each_fingerprint(family.name, old.meta.metric_type, &text, |fingerprint| {
             index.remove(fingerprint, id);
             work += 1;
         });

@@ -227,7 +227,7 @@ impl State {
             }
             let mut work = 0;
             let before = family.size();
-            family.remove_all(&keys, |position, fragment| {
+            let cost = family.remove_all(&keys, |position, fragment| {
                 work += 1;
                 let group = &mut losing[members[position]];
                 group.size = group.size.moved(Size::default(), fragment.size());
@@ -240,7 +240,7 @@ impl State {
                     work += 1;
                 });
             });
-            self.work.set(self.work.get() + work);
+            self.work.set(self.work.get() + work + cost);
             self.size = self.size.moved(before, family.size());
             if family.is_empty() {
                 self.litter.families.extend(self.families.remove(&name));
@@ -316,7 +316,7 @@ impl State {
         let mut work = 1;
         if let Some((leaf, position)) = family.find(key) {
             let metric_type = leaf.get(position).meta.metric_type;
-            preparer.each_fingerprint(name, metric_type, leaf.text_of(position), |fingerprint| {
+            preparer.each_fingerprint(name, metric_type, &leaf.text_of(position), |fingerprint| {
                 self.index.remove(fingerprint, id);
                 work += 1;
             });
@@ -324,16 +324,16 @@ impl State {
                 image.add(&leaf.view(name, position).parts());
             }
         }
-        self.work.set(self.work.get() + work);
         let before = family.size();
         let mut after = Size::default();
         if family.is_only_of(key) {
             self.litter.families.extend(self.families.remove(name));
         } else if let Some(family) = self.families.get_mut(name) {
             let family = Arc::make_mut(family);
-            family.remove(key);
+            work += family.remove(key);
             after = family.size();
         }
+        self.worked(work);
         self.size = self.size.moved(before, after);
     }
 }

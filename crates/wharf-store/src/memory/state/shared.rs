@@ -24,6 +24,7 @@ use crate::lifetime::Lifetime;
 use crate::memory::family::Family;
 use crate::memory::family_names::Names;
 use crate::memory::held_back::{Doubtful, Fragment, HeldFamily, SUFFIXES};
+use crate::memory::leaf::FragmentView;
 use crate::mode::PushMode;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::record::{self, Image};
@@ -51,13 +52,14 @@ impl Whole {
     /// The record of it.
     pub(crate) fn into_record(self, preparer: &Preparer, key: &GroupingKey) -> Vec<u8> {
         let names = self.names.iter().map(|name| &**name);
-        let shown = Held::of(&self.families, self.revision, key, names);
+        let held = Held::of(&self.families, self.revision, key, names);
+        let shown: Vec<_> = held.fragments().collect();
         let back = self.back.iter();
         let back: Vec<Prepared<'_>> = back
             .map(|record| record::decode_image(record, preparer))
             .collect();
         let back = back.iter().flat_map(Prepared::parts);
-        let mut parts: Vec<_> = shown.parts().chain(back).collect();
+        let mut parts: Vec<_> = shown.iter().map(FragmentView::parts).chain(back).collect();
         parts.sort_unstable_by_key(|parts| parts.name);
         record::put(key, PushMode::ReplaceGroup, self.lifetime, parts.into_iter())
     }
@@ -349,7 +351,7 @@ impl State {
                     continue;
                 };
                 let metric_type = leaf.get(at).meta.metric_type;
-                if has_series(family.name, metric_type, leaf.text_of(at), series) {
+                if has_series(family.name, metric_type, &leaf.text_of(at), series) {
                     owners.insert((Arc::clone(stored.name()), owner.clone()));
                 }
             }

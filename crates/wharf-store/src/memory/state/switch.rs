@@ -18,7 +18,7 @@ use crate::memory::touched::Touched;
 use crate::mode::PushMode;
 use crate::prepare::Prepared;
 use crate::series::Fingerprint;
-use crate::size::{Size, weight};
+use crate::size::Size;
 use crate::{PUSH_FAILURE_TIME, Revision};
 
 /// The state at the moment when a draft of it is begun. Costs some clones of pointers.
@@ -291,7 +291,7 @@ impl State {
     pub(crate) fn weight_of_touched(&self, touched: &HashSet<Touched>) -> u64 {
         let sizes = touched.iter().filter_map(|touched| {
             let name = touched.name.as_ref()?;
-            Some(weight(1, self.size_of_fragment(&touched.key, name)))
+            Some(self.weight_under_name(&touched.key, name))
         });
         sizes.sum()
     }

@@ -255,7 +255,10 @@ fn apply(
 /// Whether a change puts so much, or in the place of so much, that it takes long.
 fn is_heavy(store: &Store, state: &State, change: &Change<'_>) -> bool {
     match change {
-        Change::Put { key, prepared, .. } => prepared.weight() > store.few || state.is_heavy(key, store.few),
+        Change::Put { key, prepared, .. } => {
+            let most = prepared.weight() + state.most_to_warm(prepared.families.len() as u64);
+            most > store.few || state.is_heavy(key, store.few)
+        }
         Change::Delete { keys, .. } => state.weight_of(keys.iter()) > store.few,
         Change::DeleteFamilies { .. } | Change::Wipe => false,
     }

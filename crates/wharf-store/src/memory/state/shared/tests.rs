@@ -106,9 +106,9 @@ fn seen(state: &State) -> String {
 fn exposition(snapshot: &Snapshot) -> String {
     let mut all = Vec::new();
     for family in snapshot.families() {
-        all.extend_from_slice(family.header().text());
+        all.extend_from_slice(&family.header().text());
         for leaf in family.leaves() {
-            all.extend_from_slice(leaf.piece().text());
+            all.extend_from_slice(&leaf.piece().text());
         }
     }
     String::from_utf8(all).unwrap()
