@@ -63,7 +63,7 @@ pub struct Telemetry {
     actions: Actions,
 }
 
-static RESERVED: [ReservedFamily; 65] = [
+static RESERVED: [ReservedFamily; 67] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -121,6 +121,8 @@ static RESERVED: [ReservedFamily; 65] = [
     stored::SERIES,
     stored::DURABLE,
     stored::STORED_BYTES,
+    stored::COLD_BYTES,
+    stored::COLD_COMPRESSED_BYTES,
     files::CERTIFICATE_EXPIRY,
     undo::BYTES,
     undo::FAILURES,

@@ -18,6 +18,7 @@ pub mod config_file;
 mod descriptors;
 mod encoding;
 mod entry_points;
+mod freed;
 pub mod lint;
 mod listen;
 pub mod logging;

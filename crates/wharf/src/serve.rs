@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use tokio::runtime::Handle;
 use wharf_gateway::telemetry::{BuildLabels, Telemetry};
 use wharf_gateway::{Gateway, Life, Loader, Part, Parts, Policy, Settings, SettingsFile, Shutdown};
 use wharf_http::{
@@ -16,8 +17,9 @@ use crate::config::{Config, StorageKind};
 use crate::config_file;
 use crate::descriptors;
 use crate::entry_points;
+use crate::freed;
 use crate::logging;
-use crate::parts::{audit, backups, changes, expiry, history, notices, signals, storage};
+use crate::parts::{audit, backups, changes, cooling, expiry, history, notices, signals, storage};
 use crate::version::BUILD;
 
 /// Serves until a signal or a request ends it. Everything that goes wrong is in the log.
@@ -54,6 +56,7 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
     let connections = descriptors::share(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_park(freed::give_back_if_asked)
         .build()
         .context("start the runtime")?;
     let served = runtime.block_on(async {
@@ -116,6 +119,7 @@ async fn start(
         backups::start(parts, of_gateway(), folder).context("start looking for backups")?;
     }
     expiry::start(parts, of_gateway(), storage).context("start the expiry")?;
+    cooling::start(parts, of_gateway(), storage, Handle::current()).context("start the cooling")?;
     changes::start(parts, of_gateway(), storage).context("start the booking of changes")?;
     notices::start(parts, of_gateway(), storage).context("start the notices")?;
     // Mostly that is done before anybody notices. If it takes longer, requests are answered meanwhile: with 503, but for health

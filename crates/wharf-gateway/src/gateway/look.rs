@@ -28,6 +28,7 @@ impl Gateway {
             expiring: snapshot.expiring() as u64,
             series: totals.series,
             bytes: totals.bytes,
+            cold: self.store.cold(),
             forms_bytes: self.store.shelf().bytes() as u64,
             contradicting: totals.contradicting,
             pushes_waiting: self.queue.waiting() as u64,

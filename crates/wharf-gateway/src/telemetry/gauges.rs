@@ -1,6 +1,6 @@
 //! What is at the moment of a scrape, as others say it.
 
-use wharf_store::{RemovedStatus, UnixNanos, WriterStatistics};
+use wharf_store::{Cold, RemovedStatus, UnixNanos, WriterStatistics};
 
 use super::backups::BackupTimes;
 use crate::policy::QuotaGauge;
@@ -16,6 +16,8 @@ pub struct StoreGauges {
     pub series: u64,
     /// Bytes of their text.
     pub bytes: u64,
+    /// How much of it is cold.
+    pub cold: Cold,
     /// Memory of what is kept of it for scrapes in other formats than text.
     pub forms_bytes: u64,
     /// Families of groups with histograms that contradict themselves.

@@ -41,6 +41,16 @@ pub(super) const STORED_BYTES: ReservedFamily = own(
     MetricType::Gauge,
     "Bytes of the text of everything that is stored.",
 );
+pub(super) const COLD_BYTES: ReservedFamily = own(
+    "wharf_stored_cold_bytes",
+    MetricType::Gauge,
+    "Bytes of the stored text that nobody has changed for a minute, of which only the compressed form is in memory.",
+);
+pub(super) const COLD_COMPRESSED_BYTES: ReservedFamily = own(
+    "wharf_stored_cold_compressed_bytes",
+    MetricType::Gauge,
+    "Memory of the compressed form of that.",
+);
 pub(super) const DURABLE: ReservedFamily = own(
     "wharf_storage_durable",
     MetricType::Gauge,
@@ -85,6 +95,8 @@ impl Gone {
             (HISTOGRAMS_CONTRADICTING, gauges.contradicting),
             (SERIES, gauges.series),
             (STORED_BYTES, gauges.bytes),
+            (COLD_BYTES, gauges.cold.text_bytes),
+            (COLD_COMPRESSED_BYTES, gauges.cold.compressed_bytes),
         ] {
             assembly.single(family, assemble::float(number));
         }

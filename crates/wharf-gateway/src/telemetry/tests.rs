@@ -1,4 +1,4 @@
-use wharf_store::{Detail, Files, RemovedStatus, UnixNanos, WriterStatistics};
+use wharf_store::{Cold, Detail, Files, RemovedStatus, UnixNanos, WriterStatistics};
 
 use super::*;
 use crate::policy::QuotaGauge;
@@ -158,6 +158,11 @@ fn own_families_show_store_scrapes_and_refusals() {
         expiring: 1,
         series: 30,
         bytes: 4000,
+        cold: Cold {
+            leaves: 3,
+            text_bytes: 3000,
+            compressed_bytes: 300,
+        },
         forms_bytes: 500,
         contradicting: 6,
         pushes_waiting: 5,
@@ -289,6 +294,10 @@ fn own_families_show_store_scrapes_and_refusals() {
           {} 1.0
         gauge "wharf_stored_bytes"
           {} 4000.0
+        gauge "wharf_stored_cold_bytes"
+          {} 3000.0
+        gauge "wharf_stored_cold_compressed_bytes"
+          {} 300.0
         gauge "wharf_tls_certificate_expiry_timestamp_seconds"
           {flag="web.config.file"} 1767225600.0
           {flag="web.push-config-file"} 1767225600.0

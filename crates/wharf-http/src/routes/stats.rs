@@ -133,6 +133,9 @@ fn write_totals(data: &mut Members<'_>, service: &Service, totals: Totals, sums:
     object.integer("pushes", sums.pushes);
     object.integer("refused", sums.refused);
     object.integer("scrapes", sums.scrapes);
+    let cold = service.gateway.store().cold();
+    object.integer("cold_bytes", cold.text_bytes);
+    object.integer("cold_compressed_bytes", cold.compressed_bytes);
     object.integer(
         "scrape_forms_bytes",
         service.gateway.store().shelf().bytes() as u64,
