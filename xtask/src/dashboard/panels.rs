@@ -225,8 +225,8 @@ pub(super) static ROWS: [Row; 7] = [
             },
             Panel {
                 title: "Size of a scrape",
-                description: "As it was sent, compressed if the scraper asked for it; the text of all groups; and what is kept of it in \
-                              other formats for those who scrape these.",
+                description: "As it was sent, compressed if the scraper asked for it; the text of all groups; how much of that nobody has changed \
+                              for a minute, so that it is kept compressed; and what is kept in other formats for those who scrape these.",
                 kind: Kind::Course,
                 unit: "bytes",
                 width: 8,
@@ -237,6 +237,10 @@ pub(super) static ROWS: [Row; 7] = [
                         "{{instance}} sent",
                     ),
                     query("sum by (instance) (wharf_stored_bytes{@})", "{{instance}} text"),
+                    query(
+                        "sum by (instance) (wharf_stored_cold_bytes{@})",
+                        "{{instance}} of which compressed",
+                    ),
                     query(
                         "sum by (instance) (wharf_scrape_forms_bytes{@})",
                         "{{instance}} kept",
