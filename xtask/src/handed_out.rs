@@ -8,6 +8,7 @@ mod debian;
 mod image;
 mod kubernetes;
 mod pods;
+mod release;
 mod rpm;
 
 use std::path::Path;
@@ -24,13 +25,14 @@ enum Part {
     Alone(fn() -> Result<()>),
 }
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("debian", Part::OfPackages(debian::check)),
     ("rpm", Part::OfPackages(rpm::check)),
     ("image", Part::OfPackages(image::check)),
     ("compose", Part::OfPackages(compose::check)),
     ("kubernetes", Part::Alone(kubernetes::check)),
     ("pods", Part::OfPackages(pods::check)),
+    ("release", Part::OfPackages(release::check)),
 ];
 
 /// `[--profile NAME | --built SHARED STATIC] [PART...]`

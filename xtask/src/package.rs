@@ -48,10 +48,17 @@ pub(crate) struct Packages {
     pub(crate) image_layout: PathBuf,
     pub(crate) image_context: PathBuf,
     build: Build,
+    /// The static program.
+    alone: PathBuf,
     contents: Contents,
 }
 
 impl Packages {
+    /// The programs that they are made of: with the C library of the system, and static.
+    pub(crate) fn programs(&self) -> [&Path; 2] {
+        [&self.build.program, &self.alone]
+    }
+
     /// The package `wharf` once more, as if it were of a later version: for Debian, or as an RPM.
     pub(crate) fn newer(&self, packager: &'static str) -> Result<PathBuf> {
         native::newer(&folder()?, &self.build, &self.contents, packager)
@@ -90,6 +97,7 @@ pub(crate) fn make(source: Source<'_>) -> Result<Packages> {
         image_layout: folder.join("image/layout"),
         image_context: folder.join("image"),
         build: shared,
+        alone: alone.program,
         contents,
     };
     write_checksums(&folder, &packages)?;
