@@ -88,7 +88,9 @@ pub(crate) fn deny(checks: &[String]) -> Result<()> {
     let deny = CARGO_DENY.bring()?;
     let usual = ["licenses", "bans", "sources"].map(str::to_owned);
     let checks = if checks.is_empty() { &usual[..] } else { checks };
-    Step::new(deny, &["--locked", "check"]).args(checks).run()
+    Step::new(deny, &["--locked", "check", "--hide-inclusion-graph"])
+        .args(checks)
+        .run()
 }
 
 /// Compiles everything with the lowest version of Rust that `Cargo.toml` names.
