@@ -13,7 +13,7 @@ use ureq::{Agent, AsSendBody, Body};
 use wharf_model::GroupingKey;
 
 use crate::error::presentable;
-use crate::{Address, ClientError, Credentials, Push, Retry, Target, TargetError, group_path, tls};
+use crate::{Address, ClientError, Credentials, Push, Retry, Secret, Target, TargetError, group_path, tls};
 
 /// From this size on compression pays: a smaller body fits into one packet anyway.
 const COMPRESS_FROM_BYTES: usize = 1400;
@@ -30,6 +30,7 @@ pub struct Client {
     agent: Agent,
     address: Address,
     authorization: Option<http::HeaderValue>,
+    headers: http::HeaderMap,
     timeout: Duration,
 }
 
@@ -151,6 +152,7 @@ impl Client {
     /// If the certificates, the key or the credentials cannot be used.
     pub fn new(target: &Target) -> Result<Self, TargetError> {
         let authorization = target.credentials.as_ref().map(authorization).transpose()?;
+        let headers = target.headers.iter().map(header);
         let config = Agent::config_builder()
             .tls_config(tls::config(&target.tls, target.address.is_https())?)
             .http_status_as_error(false)
@@ -164,6 +166,7 @@ impl Client {
             agent: Agent::new_with_config(config),
             address: target.address.clone(),
             authorization,
+            headers: headers.collect::<Result<_, _>>()?,
             timeout: target.timeout.unwrap_or(Target::TIMEOUT),
         })
     }
@@ -171,6 +174,15 @@ impl Client {
     /// Where the gateway is.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// The same with less time for each attempt, if this is less than what it has.
+    #[must_use]
+    pub fn within(&self, time: Duration) -> Self {
+        Self {
+            timeout: self.timeout.min(time),
+            ..self.clone()
+        }
     }
 
     /// How requests prove who sends them: `Basic` or `Bearer`, if at all.
@@ -253,6 +265,9 @@ impl Client {
         let mut built = http::Request::builder().method(request.method.as_str()).uri(url);
         for (name, value) in &request.headers {
             built = built.header(*name, value);
+        }
+        for (name, value) in &self.headers {
+            built = built.header(name, value);
         }
         if let Some(authorization) = &self.authorization {
             built = built.header(http::header::AUTHORIZATION, authorization);
@@ -351,6 +366,15 @@ fn refused(head: &http::response::Parts, body: Body) -> ClientError {
 /// `Retry-After` in seconds. The form with a date, which no gateway sends, counts as none.
 fn seconds(value: &http::HeaderValue) -> Option<Duration> {
     Some(Duration::from_secs(value.to_str().ok()?.trim().parse().ok()?))
+}
+
+fn header((name, value): &(String, Secret)) -> Result<(http::HeaderName, http::HeaderValue), TargetError> {
+    let unfit =
+        TargetError::Credentials("headers with a name and a value of printable characters, found others");
+    let name = http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| unfit.clone())?;
+    let mut value = http::HeaderValue::from_str(value.expose()).map_err(|_| unfit)?;
+    value.set_sensitive(true);
+    Ok((name, value))
 }
 
 fn authorization(credentials: &Credentials) -> Result<http::HeaderValue, TargetError> {

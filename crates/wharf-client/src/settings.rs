@@ -228,6 +228,7 @@ impl Settings {
                 identity: self.identity()?,
                 insecure_skip_verify: self.insecure_skip_verify.unwrap_or(false),
             },
+            headers: Vec::new(),
             timeout: self.timeout,
         })
     }

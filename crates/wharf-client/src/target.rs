@@ -12,6 +12,8 @@ pub struct Target {
     pub address: Address,
     /// Who we are.
     pub credentials: Option<Credentials>,
+    /// What every request has in its head besides.
+    pub headers: Vec<(String, Secret)>,
     /// How its certificate is checked, and which one is ours.
     pub tls: Tls,
     /// For how long one attempt may take, from the connection to the end of the answer; [`Target::TIMEOUT`] if none.

@@ -21,7 +21,7 @@ use wharf_store::{Effect, Facts, KnownBody, PushMode, Stored, UnixNanos, What};
 
 use self::changes::{Change, Changes};
 use self::hour::Hour;
-use self::refusal_log::RefusalLog;
+pub(crate) use self::refusal_log::RefusalLog;
 use self::refused::RefusedPushes;
 use self::scrapers::Scrapers;
 use crate::lock::lock;

@@ -152,15 +152,15 @@ pub(crate) fn log(error: &PushError, source: &Source, pushed: &Pushed) {
         PushError::Inconsistent(clashes) => Reason::Inconsistent(clashes.first().reason()),
         _ => Reason::Timestamps,
     };
-    let (reason, request_id) = (reason.label(), source.request_id.to_string());
-    tracing::error!(%method, source = source.to_string(), err = cause, group, reason, request_id, "{message}");
+    let (reason, request_id, trace_id) = (reason.label(), source.request_id.to_string(), source.trace_id());
+    tracing::error!(%method, source = source.to_string(), err = cause, group, reason, request_id, trace_id, "{message}");
 }
 
 /// Logs how many more groups of a push were refused than are logged one by one.
 pub(crate) fn log_more(groups: usize, source: &Source, mode: PushMode) {
     let method = method(mode).as_str();
-    let request_id = source.request_id.to_string();
-    tracing::error!(%method, source = source.to_string(), groups, request_id, "more groups of this push are invalid or inconsistent with existing metrics");
+    let (request_id, trace_id) = (source.request_id.to_string(), source.trace_id());
+    tracing::error!(%method, source = source.to_string(), groups, request_id, trace_id, "more groups of this push are invalid or inconsistent with existing metrics");
 }
 
 /// There is no room for what is pushed. A push that is too large by itself is never going to fit; others may,

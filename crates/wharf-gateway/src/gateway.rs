@@ -37,6 +37,7 @@ use crate::request_id::RequestIds;
 use crate::settings::{MAX_PUSH_BYTES, Settings};
 use crate::settings_file::SettingsFile;
 use crate::telemetry::{self, BackupTimes, Telemetry};
+use crate::traces::{Parent, Traced, Traces};
 
 /// What all inputs share.
 pub struct Gateway {
@@ -64,6 +65,7 @@ pub struct Gateway {
     memory: Arc<Memory>,
     policies: Policies,
     request_ids: RequestIds,
+    traces: Arc<Traces>,
     settings_files: Vec<Arc<dyn SettingsFile>>,
 }
 
@@ -90,6 +92,9 @@ impl Gateway {
         let store =
             Store::new(reserved, max_push_bytes).with_instance_label(settings.pushes.instance_label.clone());
         let (now, instant) = (clock.now(), clock.instant());
+        let clock: Arc<dyn Clock> = clock.into();
+        let traces = Traces::new(Arc::clone(&clock));
+        traces.set(policy.tracing.as_ref());
         let policies = Policies::new(policy, loader, now, instant);
         store.set_limits(policies.current().limits(&settings.amounts));
         Self {
@@ -109,10 +114,11 @@ impl Gateway {
             ),
             memory: Memory::new(settings.memory, settings.pushes.max_decoded_bytes),
             started_at: now,
-            clock: clock.into(),
+            clock,
             telemetry,
             policies,
             request_ids: RequestIds::default(),
+            traces: Arc::new(traces),
             settings_files,
             settings,
         }
@@ -205,6 +211,16 @@ impl Gateway {
     #[inline]
     pub fn request_ids(&self) -> &RequestIds {
         &self.request_ids
+    }
+
+    /// Begins the trace of a request, if there is to be one; `parent` is what its client says of its own.
+    #[inline]
+    pub fn begin_trace(&self, parent: impl FnOnce() -> Option<Parent>) -> Option<Traced> {
+        self.traces.begin(parent)
+    }
+
+    pub(crate) fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// The rules in force.

@@ -31,6 +31,7 @@ mod shutdown;
 mod source;
 pub mod telemetry;
 mod time_text;
+mod traces;
 mod turns;
 mod wish;
 mod work;
@@ -82,5 +83,9 @@ pub use shutdown::Shutdown;
 pub use source::{Input, Source};
 pub use telemetry::BackupTimes;
 pub use time_text::rfc3339;
+pub use traces::{
+    Attribute, Ended, ExportError, Exported, FinishedTrace, Parent, SpanId, Step, StepSpan, Trace,
+    TraceCounts, TraceExporter, TraceId, TraceSender, Traced, Tracing,
+};
 pub use wish::Wish;
 pub use work::{Gone, MAX_EXPRESSION_BYTES, MAX_PUSH_STEPS, MAX_STEPS, MAX_TIME, Waiting, Work};

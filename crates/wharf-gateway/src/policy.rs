@@ -16,6 +16,7 @@ use crate::lifespan::Lifespan;
 use crate::rate::{BucketId, Rate, TokenBuckets};
 use crate::refusal::{Again, Reason, Refusal};
 use crate::settings::AmountLimits;
+use crate::traces::Tracing;
 
 /// All rules. None, by default.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,8 @@ pub struct Policy {
     pub relabelling: Vec<Rule>,
     /// Who may do what; none: whoever is admitted may do everything.
     pub access: Option<Arc<AccessRules>>,
+    /// Where traces of requests go; none: there are no traces.
+    pub tracing: Option<Tracing>,
 }
 
 /// When groups leave by themselves.
@@ -270,6 +273,11 @@ impl Active {
     /// Who may do what, if anybody has said so.
     pub fn access(&self) -> Option<&AccessRules> {
         self.policy.access.as_deref()
+    }
+
+    /// Where traces of requests go, if there are any.
+    pub(crate) fn tracing(&self) -> Option<&Tracing> {
+        self.policy.tracing.as_ref()
     }
 
     /// The relabelling rules.

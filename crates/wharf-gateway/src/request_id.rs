@@ -66,7 +66,7 @@ impl RequestIds {
 
 /// Another number for each number, so that names of requests that came one after the other look different. By Sebastiano Vigna's
 /// splitmix64.
-fn scattered(mut number: u64) -> u64 {
+pub(crate) fn scattered(mut number: u64) -> u64 {
     number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)

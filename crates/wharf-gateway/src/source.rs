@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::peer::Peer;
 use crate::request_id::RequestId;
+use crate::traces::{Step, Trace};
 
 /// The kind of input that a push comes in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,6 +37,8 @@ pub struct Source {
     pub peer: Option<Peer>,
     /// What its request is called.
     pub request_id: RequestId,
+    /// The trace of its request, if there is one.
+    pub trace: Option<Arc<Trace>>,
     /// When it began, by the clock of the gateway.
     pub began: Instant,
     /// Bytes of the whole request, its head among them; 0 if there was none.
@@ -42,6 +46,17 @@ pub struct Source {
 }
 
 impl Source {
+    /// Begins something that is done for the push, and that ends when the result is dropped.
+    #[inline]
+    pub fn step(&self, name: &'static str) -> Option<Step<'_>> {
+        self.trace.as_ref().map(|trace| trace.step(name))
+    }
+
+    /// The number of the trace of its request, if there is one, for logs.
+    pub(crate) fn trace_id(&self) -> Option<String> {
+        self.trace.as_ref().map(|trace| trace.id().to_string())
+    }
+
     /// The address of the sender, if it came over a network.
     pub fn address(&self) -> Option<IpAddr> {
         self.peer.and_then(Peer::ip)

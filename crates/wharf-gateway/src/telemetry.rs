@@ -25,6 +25,7 @@ mod requests;
 mod scrapes;
 mod sketch;
 mod stored;
+mod traces;
 mod undo;
 mod window;
 
@@ -63,7 +64,7 @@ pub struct Telemetry {
     actions: Actions,
 }
 
-static RESERVED: [ReservedFamily; 67] = [
+static RESERVED: [ReservedFamily; 69] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -124,6 +125,8 @@ static RESERVED: [ReservedFamily; 67] = [
     stored::COLD_BYTES,
     stored::COLD_COMPRESSED_BYTES,
     files::CERTIFICATE_EXPIRY,
+    traces::DROPPED,
+    traces::EXPORTED,
     undo::BYTES,
     undo::FAILURES,
     undo::GROUPS_RESTORED,
@@ -268,6 +271,9 @@ impl Telemetry {
         self.actions.assemble(&mut assembly);
         if let Some(times) = gauges.backups {
             backups::assemble(&mut assembly, times);
+        }
+        if let Some(counts) = gauges.traces {
+            traces::assemble(&mut assembly, counts);
         }
         memory::assemble(&mut assembly, gauges.memory);
         self.gone.assemble(&mut assembly, gauges);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use http::header::{CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use wharf_gateway::{Caller, Input, Refusal, Remote, RequestId, Source, identify};
+use wharf_gateway::{Caller, Input, Refusal, Remote, Source, identify};
 
 use crate::answer::envelope::Shareable;
 use crate::answer::respond;
 use crate::answer::status::{self, Denied};
-use crate::request::id::Called;
+use crate::request::called::Called;
 use crate::request::path::{clean, percent_decode, percent_encode};
 use crate::request::{body, claim, shape};
 use crate::routes::push;
@@ -33,7 +33,7 @@ impl Service {
         entry_point: &EntryPoint,
     ) -> Response<ResponseBody> {
         let _counted = self.gateway.telemetry().request_started();
-        let called = Called::of(request.headers(), self.gateway.request_ids());
+        let mut called = Called::of(&request, sender, &self.gateway);
         if let Err(unreadable) = shape::check(&request) {
             return called.tell(unreadable.into_response());
         }
@@ -46,25 +46,24 @@ impl Service {
             return called.tell(respond::empty(StatusCode::OK));
         }
         let routed = self.router().route(request.method(), &path);
+        if let Routed::To(row, _) = &routed {
+            called.is_for(row.path, &self.route_prefix, &self.settings.routes.telemetry_path);
+        }
         let origin = request.headers().get(ORIGIN).cloned();
         let (access, passed) = match entry_point.access_control().map(AccessControl::pass).transpose() {
             Ok(access) => (access, Ok(())),
             Err(turned) => (None, Err(turned)),
         };
+        let authorizing = called.step("authorize");
         let admitted = match passed {
             Ok(()) => self.admit((&request, sender), &routed, access.as_deref()).await,
             Err(turned) => Err(turned),
         };
+        drop(authorizing);
         let mut response = match admitted {
             Ok(caller) => {
-                self.handle_admitted(
-                    &path,
-                    routed,
-                    (request, sender),
-                    (&caller, &called.id),
-                    entry_point,
-                )
-                .await
+                self.handle_admitted(&path, routed, (request, sender), (&caller, &called), entry_point)
+                    .await
             }
             Err(turned) => {
                 self.gateway.telemetry().record_turned_away(turned.reason());
@@ -116,7 +115,7 @@ impl Service {
         path: &[u8],
         routed: Routed,
         (mut request, sender): (Arrived, &Sender),
-        (caller, id): (&Caller, &RequestId),
+        (caller, called): (&Caller, &Called),
         entry_point: &EntryPoint,
     ) -> Response<ResponseBody> {
         let permit = self.requests.try_acquire().or_else(|none| {
@@ -135,7 +134,7 @@ impl Service {
             match routed {
                 Routed::To(row, key_at) if *row == PUSH && entry_point.serves(row.at) => {
                     let rest = path.get(self.route_prefix.len() + key_at..);
-                    let source = self.source((&request, id), sender, Input::Push);
+                    let source = self.source((&request, called), sender, Input::Push);
                     let rest = rest.unwrap_or_default();
                     push::refused_before(self, rest, &request, (caller, &source), &error);
                 }
@@ -160,7 +159,9 @@ impl Service {
             return respond::at_another_address(row.at);
         }
         let method = method_label(request.method());
-        let source = row.input.map(|input| self.source((&request, id), sender, input));
+        let source = row
+            .input
+            .map(|input| self.source((&request, called), sender, input));
         let push = source.as_ref().map(|source| (source.began, source.request_bytes));
         let response = Arc::clone(self)
             .dispatch(
@@ -186,14 +187,15 @@ impl Service {
     /// Where a push comes from, which begins now.
     fn source(
         &self,
-        (request, id): (&Request<Incoming>, &RequestId),
+        (request, called): (&Request<Incoming>, &Called),
         sender: &Sender,
         input: Input,
     ) -> Source {
         Source {
             input,
             peer: Some(sender.peer),
-            request_id: id.clone(),
+            request_id: called.id().clone(),
+            trace: called.trace().cloned(),
             began: self.gateway.instant(),
             request_bytes: size_bytes(request),
         }

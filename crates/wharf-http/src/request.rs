@@ -2,10 +2,10 @@
 
 pub(crate) mod advice;
 pub(crate) mod body;
+pub(crate) mod called;
 pub(crate) mod claim;
 pub(crate) mod content;
 pub(crate) mod grouping;
-pub(crate) mod id;
 pub(crate) mod large;
 pub(crate) mod negotiate;
 pub(crate) mod options;

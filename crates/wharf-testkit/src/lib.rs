@@ -30,6 +30,7 @@ pub mod gob;
 pub mod hostile;
 pub mod http;
 mod led_clock;
+pub mod otlp;
 pub mod peers;
 mod process;
 mod prometheus;

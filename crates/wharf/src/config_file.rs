@@ -1,4 +1,4 @@
-//! The configuration file: rules about groups, and about who may do what with them, in YAML.
+//! The configuration file: rules about groups, about who may do what with them, and where traces go, in YAML.
 //!
 //! ```yaml
 //! expiry:
@@ -15,6 +15,9 @@
 //! access:
 //!   anonymous:
 //!     read: '{}'
+//! tracing:
+//!   client_type: http
+//!   endpoint: localhost:4318
 //! ```
 //!
 //! `docs/configuration.md` explains every key, and `docs/config.schema.json` says the same to editors. A key that
@@ -22,6 +25,7 @@
 
 mod access;
 mod source;
+mod tracing;
 
 use std::fmt;
 use std::fs::File;
@@ -83,7 +87,8 @@ pub fn read(path: &Path, names: NameRule) -> Result<Policy, FileError> {
         mistakes,
     };
     let text = read_text(path).map_err(|text| refused(vec![Mistake { at: None, text }]))?;
-    parse(&text, names).map_err(refused)
+    let folder = path.parent().unwrap_or(Path::new(""));
+    parse(&text, names, folder).map_err(refused)
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
@@ -97,10 +102,12 @@ fn read_text(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-fn parse(text: &str, names: NameRule) -> Result<Policy, Vec<Mistake>> {
+/// Files that are named in it are looked for from `folder` on.
+fn parse(text: &str, names: NameRule, folder: &Path) -> Result<Policy, Vec<Mistake>> {
     let document: Document = serde_saphyr::from_str(text).map_err(|error| vec![syntax(&error)])?;
     let mut check = Check {
         names,
+        folder,
         mistakes: Vec::new(),
     };
     check.unknown(&document.unknown);
@@ -109,6 +116,7 @@ fn parse(text: &str, names: NameRule) -> Result<Policy, Vec<Mistake>> {
         quotas: each(document.quotas, |rule| check.quota(&rule)),
         relabelling: each(document.relabel_configs, |rule| check.relabelling(rule)),
         access: check.access(document.access).map(Arc::new),
+        tracing: check.tracing(document.tracing),
     };
     // In the order of the file, not in that of its sections here.
     check.mistakes.sort_by_key(|mistake| mistake.at);
@@ -159,12 +167,13 @@ fn in_our_words(text: String) -> String {
 const SELECTORS: &str = "selectors";
 
 /// Turns what stands in the file into rules, and gathers what is wrong.
-struct Check {
+struct Check<'f> {
     names: NameRule,
+    folder: &'f Path,
     mistakes: Vec<Mistake>,
 }
 
-impl Check {
+impl Check<'_> {
     /// Keys that are not known are mistakes, so that a rule with a misspelt one cannot do less than it says.
     fn unknown(&mut self, keys: &[Unknown]) {
         for Unknown { key, known } in keys {

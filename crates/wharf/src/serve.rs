@@ -19,7 +19,7 @@ use crate::descriptors;
 use crate::entry_points;
 use crate::freed;
 use crate::logging;
-use crate::parts::{audit, backups, changes, cooling, expiry, history, notices, signals, storage};
+use crate::parts::{audit, backups, changes, cooling, expiry, history, notices, signals, storage, traces};
 use crate::version::BUILD;
 
 /// Serves until a signal or a request ends it. Everything that goes wrong is in the log.
@@ -106,6 +106,10 @@ async fn start(
     listeners: Vec<(Listener, Arc<EntryPoint>)>,
 ) -> anyhow::Result<()> {
     let of_gateway = || Arc::clone(service.gateway());
+    if config.rules.file.is_some() {
+        // A reload may say where they go.
+        traces::start(parts, of_gateway()).context("start sending traces")?;
+    }
     let (storage, folder) = storage::start(
         parts,
         (config.storage.clone(), config.undo),

@@ -87,6 +87,7 @@ mod tests {
             input: Input::Push,
             peer: None,
             request_id: RequestIds::default().make(),
+            trace: None,
             began: Instant::now(),
             request_bytes: 0,
         };

@@ -45,6 +45,7 @@ impl Gateway {
                 in_force_since: reading.in_force_since,
             }),
             backups: *lock(&self.backups),
+            traces: self.traces.counts(),
             web_configs: web_configs.collect(),
         };
         self.telemetry.exposition(self.instant(), &gauges)

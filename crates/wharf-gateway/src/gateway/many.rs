@@ -97,8 +97,11 @@ impl ManyAdmission {
         together: &mut Vec<Pushed>,
         memory: &Meter<'_>,
     ) -> Result<Groups, Refusal> {
+        let decoding = self.source.step("decode");
         let mut exposition = body.decode(body.bytes(), memory)?;
         self.gateway.limit(&mut exposition)?;
+        drop(decoding);
+        let _storing = self.source.step("check and store");
         let labels: Vec<&str> = grouping.labels.iter().map(String::as_str).collect();
         let max_groups = if grouping.partial {
             MAX_GROUPS
@@ -283,6 +286,8 @@ impl PendingMany {
     pub async fn settle(mut self) -> Result<ManyOutcome, Refusal> {
         let mut committed = Ok(());
         if let Some(unsettled) = &mut self.0 {
+            let trace = unsettled.admission.source.trace.clone();
+            let _waiting = trace.as_ref().map(|trace| trace.step("ledger"));
             committed = unsettled.commit().await;
         }
         // It is there until it is taken here, or by the drop.

@@ -10,6 +10,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::runtime::Handle;
 use wharf_model::{Effort, Exposition, Meter};
@@ -159,6 +160,7 @@ impl Admission {
             content: Cell::new(self.pushed.content),
             dropped: Cell::new(0),
             patience,
+            read_at: Cell::new(None),
         };
         let ttl = rules.ttl(key, wish.ttl, settings.pushes.default_ttl());
         let now = wish.time(received_at);
@@ -168,6 +170,9 @@ impl Admission {
             let read = reading.decode(body.bytes(), memory);
             read.and_then(|exposition| self.store_read(exposition, &reading, ttl, now))
         };
+        if let (Some(trace), Some(read_at)) = (&self.source.trace, reading.read_at.get()) {
+            trace.add("check and store", read_at, gateway.instant());
+        }
         if let Err(refusal) = &outcome
             && refusal.reason == Reason::NotUtf8
         {
@@ -197,9 +202,11 @@ impl Admission {
             return Ok(Err(PushError::TakesLong));
         }
         reading.was_read(&exposition);
+        let relabelling = self.source.step("relabel");
         reading
             .dropped
             .set(gateway.relabel(rules, key, &mut exposition, reading.memory)?);
+        drop(relabelling);
         let options = PushOptions {
             mode: wish.mode,
             ttl,
@@ -238,9 +245,12 @@ impl Pending {
         let mut outcome = Ok(());
         if let Some(Unsettled {
             outcome: Outcome::Visible(commit),
+            source,
             ..
         }) = &mut self.0
         {
+            let is_to_wait = !commit.is_done();
+            let _waiting = is_to_wait.then(|| source.step("ledger"));
             outcome = commit.settled().await;
         }
         // It is there until it is taken here, or by the drop.
@@ -307,6 +317,8 @@ struct Reading<'a, B> {
     content: Cell<Content>,
     dropped: Cell<u64>,
     patience: Patience,
+    /// When it had been read, for the trace of its request.
+    read_at: Cell<Option<Instant>>,
 }
 
 impl<B: Body> Reading<'_, B> {
@@ -314,6 +326,9 @@ impl<B: Body> Reading<'_, B> {
         let mut content = self.content.get();
         what(&mut content);
         self.content.set(content);
+        if self.source.trace.is_some() {
+            self.read_at.set(Some(self.gateway.instant()));
+        }
     }
 }
 
@@ -325,6 +340,7 @@ impl<B: Body> TextBody for Reading<'_, B> {
     }
 
     fn decode<'t>(&self, text: &'t [u8], memory: &Meter<'_>) -> Result<Exposition<'t>, Refusal> {
+        let _decoding = self.source.step("decode");
         let mut exposition = self.body.decode(text, memory)?;
         self.gateway.limit(&mut exposition)?;
         Ok(exposition)

@@ -33,6 +33,9 @@ impl Gateway {
             self.telemetry.record_stopped(refusal.reason.label());
         }
         self.log_refusal(source, push.as_ref(), refusal);
+        if let Some(trace) = &source.trace {
+            trace.note("wharf.refusal", refusal.reason.label());
+        }
         let key = push.as_ref().map(|push| &push.key);
         let refused = RefusedPush::new(self.now(), refusal, source, key);
         self.activity.refused.add(refused);
@@ -76,6 +79,7 @@ impl Gateway {
         let method = push.map(|push| method(push.mode).as_str());
         let address = source.address().map(|address| address.to_string());
         let request_id = source.request_id.to_string();
+        let trace_id = source.trace_id();
         let source = address;
         if let Some(left_out) = turn {
             let not_logged = (left_out > 0).then_some(left_out);
@@ -86,11 +90,21 @@ impl Gateway {
                 err,
                 reason,
                 request_id,
+                trace_id,
                 not_logged,
                 "{message}"
             );
         } else {
-            tracing::debug!(method, source, group, err, reason, request_id, "{message}");
+            tracing::debug!(
+                method,
+                source,
+                group,
+                err,
+                reason,
+                request_id,
+                trace_id,
+                "{message}"
+            );
         }
     }
 }

@@ -13,6 +13,7 @@ impl Gateway {
         let now = (self.now(), self.instant());
         let reloaded = self.policies.reload(now, |rules| {
             self.store.set_limits(rules.limits(&self.settings.amounts));
+            self.traces().set(rules.tracing());
         });
         let error = match &reloaded {
             Ok(()) => None,

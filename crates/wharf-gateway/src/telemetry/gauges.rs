@@ -4,6 +4,7 @@ use wharf_store::{Cold, RemovedStatus, UnixNanos, WriterStatistics};
 
 use super::backups::BackupTimes;
 use crate::policy::QuotaGauge;
+use crate::traces::TraceCounts;
 
 /// What is at the moment of a scrape: how much the store holds, and whether what was read from files is in force.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -36,6 +37,8 @@ pub struct StoreGauges {
     pub config: Option<ConfigGauge>,
     /// When the newest backups were made, if a folder for them is named.
     pub backups: Option<BackupTimes>,
+    /// Traces, if there were ever to be any.
+    pub traces: Option<TraceCounts>,
     /// The web config files, in the order of their flags.
     pub web_configs: Vec<WebConfigGauge>,
 }

@@ -2,6 +2,7 @@ use wharf_store::{Cold, Detail, Files, RemovedStatus, UnixNanos, WriterStatistic
 
 use super::*;
 use crate::policy::QuotaGauge;
+use crate::traces::TraceCounts;
 
 const BUILD: BuildLabels = BuildLabels {
     branch: "HEAD",
@@ -150,6 +151,11 @@ fn own_families_show_store_scrapes_and_refusals() {
     telemetry.set_connections_limit(8192);
     drop(telemetry.request_started());
     let gauges = StoreGauges {
+        traces: Some(TraceCounts {
+            exported: 7,
+            dropped_full: 2,
+            dropped_failed: 1,
+        }),
         backups: Some(BackupTimes {
             newest: Some(UnixNanos(1_800_000_000_000_000_000)),
             newest_verified: None,
@@ -301,6 +307,11 @@ fn own_families_show_store_scrapes_and_refusals() {
         gauge "wharf_tls_certificate_expiry_timestamp_seconds"
           {flag="web.config.file"} 1767225600.0
           {flag="web.push-config-file"} 1767225600.0
+        counter "wharf_traces_dropped_total"
+          {reason="failed"} 1.0
+          {reason="full"} 2.0
+        counter "wharf_traces_exported_total"
+          {} 7.0
         gauge "wharf_undo_bytes"
           {} 800.0
         counter "wharf_undo_failures_total"
@@ -334,6 +345,7 @@ fn families_and_labels_are_sorted_and_reserved() {
         },
         config: Some(CONFIG),
         backups: Some(BackupTimes::default()),
+        traces: Some(TraceCounts::default()),
         web_configs: vec![web_config("web.config.file", true)],
         ..StoreGauges::default()
     };

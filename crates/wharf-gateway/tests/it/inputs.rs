@@ -59,6 +59,7 @@ pub(crate) fn source(gateway: &Gateway, input: Input) -> Source {
         input,
         peer: None,
         request_id: gateway.request_ids().make(),
+        trace: None,
         began: gateway.instant(),
         request_bytes: 100,
     }

@@ -157,6 +157,7 @@ fn source(gateway: &Gateway) -> Source {
         input: Input::Push,
         peer: None,
         request_id: gateway.request_ids().make(),
+        trace: None,
         began: gateway.instant(),
         request_bytes: 100,
     }

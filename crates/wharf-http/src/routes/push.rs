@@ -108,12 +108,18 @@ async fn push(
     request: Arrived,
 ) -> Result<Settled, Refusal> {
     let from = (admission.caller(), admission.source().peer);
-    let received = match Received::read(&service.bodies, request, from).await {
+    let receiving = admission.source().step("receive");
+    let received = Received::read(&service.bodies, request, from).await;
+    drop(receiving);
+    let received = match received {
         Ok(received) => received,
         Err(refusal) => return Err(admission.refuse(refusal)),
     };
     admission.received(received.len());
-    let quick = match received.expand_quickly(&service.bodies) {
+    let expanding = admission.source().step("expand");
+    let quick = received.expand_quickly(&service.bodies);
+    drop(expanding);
+    let quick = match quick {
         Ok(quick) => quick,
         Err(refusal) => return Err(admission.refuse(refusal)),
     };
@@ -139,7 +145,10 @@ async fn push_when_it_is_its_turn(
     admission: Admission,
     received: Received,
 ) -> Result<Settled, Refusal> {
-    let turn = match service.gateway.queue().turn(received.client()).await {
+    let queueing = admission.source().step("queue");
+    let turn = service.gateway.queue().turn(received.client()).await;
+    drop(queueing);
+    let turn = match turn {
         Ok(turn) => turn,
         Err(refusal) => return Err(admission.refuse(refusal)),
     };

@@ -11,7 +11,7 @@ use super::{Check, Mistake, SELECTORS};
 /// Selectors of one right: each is looked at for every group that a listing or a scrape goes through.
 const MAX_SELECTORS: usize = 16;
 
-impl Check {
+impl Check<'_> {
     pub(super) fn access(&mut self, section: AccessSection) -> Option<AccessRules> {
         let section = match section {
             AccessSection::Rules(section) => section,

@@ -74,6 +74,31 @@ keys! {
         "quotas" => quotas: Option<Vec<Spanned<Quota>>>,
         "relabel_configs" => relabel_configs: Option<Vec<Spanned<Relabelling>>>,
         "access" => access: AccessSection,
+        "tracing" => tracing: Option<Spanned<Tracing>>,
+    }
+}
+
+keys! {
+    /// As in Prometheus' configuration.
+    Tracing {
+        "client_type" => client_type: Option<Text>,
+        "endpoint" => endpoint: Option<Text>,
+        "sampling_fraction" => sampling_fraction: Option<Text>,
+        "insecure" => insecure: Option<Text>,
+        "headers" => headers: Option<BTreeMap<String, Text>>,
+        "compression" => compression: Option<Text>,
+        "timeout" => timeout: Option<Text>,
+        "tls_config" => tls_config: Option<Spanned<TlsConfig>>,
+    }
+}
+
+keys! {
+    /// As in Prometheus' configuration, with files only.
+    TlsConfig {
+        "ca_file" => ca_file: Option<Text>,
+        "cert_file" => cert_file: Option<Text>,
+        "key_file" => key_file: Option<Text>,
+        "insecure_skip_verify" => insecure_skip_verify: Option<Text>,
     }
 }
 

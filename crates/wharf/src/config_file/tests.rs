@@ -4,7 +4,7 @@ use super::*;
 
 /// What the configuration means, or what is wrong with it.
 fn read_text(text: &str) -> String {
-    match parse(text, NameRule::Legacy) {
+    match parse(text, NameRule::Legacy, Path::new("")) {
         Ok(policy) => {
             let mut lines = Vec::new();
             for ExpiryRule {
@@ -94,7 +94,7 @@ fn unknown_keys_are_mistakes_wherever_they_stand() {
     check(
         "quotas: []\nexpire: []\n",
         expect![
-            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, relabel_configs, access"
+            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, relabel_configs, access, tracing"
         ],
     );
     check(
@@ -161,7 +161,7 @@ access:
     a: {push: '{}'}
 "#,
         expect![[r#"
-            f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, relabel_configs, access
+            f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, relabel_configs, access, tracing
             f.yml: line 4, column 12: expected a text, found keys with values
             hint: put the selector in quotes: '{job="x",env="y"}'
             f.yml: line 5, column 5: unknown field `tll`, expected one of match, ttl, keep_times
@@ -244,6 +244,10 @@ fn the_schema_has_the_keys_of_the_parser() {
     assert_eq!(keys_of(access), known_keys("access: {zz: 1}\n"));
     let tokens = &access["properties"]["tokens"]["additionalProperties"];
     assert_eq!(keys_of(tokens), known_keys("access: {tokens: {a: {zz: 1}}}\n"));
+    let tracing = &schema["properties"]["tracing"];
+    assert_eq!(keys_of(tracing), known_keys("tracing: {zz: 1}\n"));
+    let tls = &tracing["properties"]["tls_config"];
+    assert_eq!(keys_of(tls), known_keys("tracing: {tls_config: {zz: 1}}\n"));
     let role = &schema["$defs"]["role"];
     for place in [
         "anonymous: {zz: 1}",
@@ -278,21 +282,29 @@ fn the_examples_of_the_schema_are_read() {
                 };
                 let text = format!("{list}:\n- {{{selector}\"{name}\": {example}{companion}}}\n");
                 assert!(
-                    parse(&text, NameRule::Legacy).is_ok(),
+                    parse(&text, NameRule::Legacy, Path::new("")).is_ok(),
                     "{text}{}",
                     read_text(&text)
                 );
             }
         }
     }
-    for section in ["relabel_configs", "access"] {
+    for section in ["relabel_configs", "access", "tracing"] {
         let example = schema["properties"][section]["examples"][0].to_string();
         let text = format!("{section}: {example}\n");
-        assert!(parse(&text, NameRule::Legacy).is_ok(), "{}", read_text(&text));
+        assert!(
+            parse(&text, NameRule::Legacy, Path::new("")).is_ok(),
+            "{}",
+            read_text(&text)
+        );
     }
     for example in schema["$defs"]["selectors"]["examples"].as_array().unwrap() {
         let text = format!("access: {{anonymous: {{push: {example}}}}}\n");
-        assert!(parse(&text, NameRule::Legacy).is_ok(), "{}", read_text(&text));
+        assert!(
+            parse(&text, NameRule::Legacy, Path::new("")).is_ok(),
+            "{}",
+            read_text(&text)
+        );
     }
 }
 
@@ -308,4 +320,95 @@ fn the_schema_lists_every_action() {
             "{action}"
         );
     }
+}
+
+// ---- traces -----------------------------------------------------------------------------------------------
+
+#[test]
+fn traces_go_where_the_file_says_in_the_words_of_prometheus() {
+    let tracing = |text: &str| {
+        let policy = parse(text, NameRule::Legacy, Path::new("")).unwrap();
+        policy
+            .tracing
+            .map(|tracing| format!("{} {:?}", tracing.sampling_fraction, tracing.exporter))
+    };
+    assert_eq!(tracing("tracing:\n"), None);
+    let shown = tracing(
+        "tracing:\n  client_type: http\n  endpoint: localhost:4318\n  insecure: true\n  sampling_fraction: 0.25\n  \
+         compression: gzip\n  timeout: 5s\n  headers: {X-Scope-OrgID: 'team-a'}\n",
+    );
+    let shown = shown.unwrap();
+    for part in [
+        "0.25 ",
+        "http://localhost:4318",
+        "/v1/traces",
+        "5s",
+        "compress: true",
+        "x-scope-orgid",
+    ] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    // It may be a secret.
+    assert!(!shown.contains("team-a"), "{shown}");
+    // A URL says all of it; a path in it is the whole path.
+    for (endpoint, address, path) in [
+        ("localhost:4318", "https://localhost:4318", "/v1/traces"),
+        ("http://otel:4318", "http://otel:4318", "/v1/traces"),
+        ("https://otel/otlp/v1/traces", "https://otel/otlp/v1/traces", ""),
+    ] {
+        let text = format!(
+            "tracing: {{client_type: http, endpoint: '{endpoint}', tls_config: {{insecure_skip_verify: true}}}}\n"
+        );
+        let shown = tracing(&text).unwrap();
+        assert!(shown.contains(&format!("Address(\"{address}\")")), "{shown}");
+        assert!(shown.contains(&format!("path: \"{path}\"")), "{shown}");
+    }
+}
+
+#[test]
+fn mistakes_about_traces_are_named_with_what_is_expected() {
+    check(
+        "tracing: {endpoint: 'localhost:4317'}\n",
+        expect![[r"
+        f.yml: line 1, column 10: expected `client_type`, found none
+        hint: Wharf sends OTLP over HTTP and not over gRPC, which is the default of Prometheus: write `client_type: http` and the port of the receiver for HTTP, mostly 4318"]],
+    );
+    check(
+        "tracing: {client_type: http}\n",
+        expect![
+            "f.yml: line 1, column 10: expected `endpoint`, the host and port of the receiver, found none"
+        ],
+    );
+    check(
+        r"
+tracing:
+  client_type: grpc
+  endpoint: ftp://x
+  sampling_fraction: 2
+  insecure: perhaps
+  compression: zstd
+  timeout: 1h
+  headers: {'a b': c}
+  tls_config: {ca_file: nowhere.pem, cert_file: nowhere.pem, server_name: x}
+",
+        expect![[r"
+            f.yml: line 3, column 16: expected http, found `grpc`
+            hint: Wharf sends OTLP over HTTP and not over gRPC, which is the default of Prometheus: write `client_type: http` and the port of the receiver for HTTP, mostly 4318
+            f.yml: line 4, column 13: expected `http://` or `https://` in front of the host, found `ftp://`
+            f.yml: line 5, column 22: expected a number from 0 to 1, found `2`
+            f.yml: line 6, column 13: expected true or false, found `perhaps`
+            f.yml: line 7, column 16: expected gzip, or no compression, found `zstd`
+            f.yml: line 8, column 12: expected a time above 0 and of at most 1m, found `1h`
+            f.yml: line 9, column 20: expected the name and the value of a header, found others for `a b`
+            f.yml: line 10, column 15: expected `cert_file` and `key_file`, or neither, found one of them
+            f.yml: line 10, column 25: expected a file that can be read, found `nowhere.pem`: No such file or directory (os error 2)
+            f.yml: line 10, column 49: expected a file that can be read, found `nowhere.pem`: No such file or directory (os error 2)
+            f.yml: line 10, column 62: unknown field `server_name`, expected one of ca_file, cert_file, key_file, insecure_skip_verify"]],
+    );
+    check(
+        "tracing: {client_type: http, endpoint: 'https://x', insecure: true, sampling: 1}\n",
+        expect![[r"
+            f.yml: line 1, column 40: expected `http://` beside `insecure: true`, found `https://`
+            f.yml: line 1, column 69: unknown field `sampling`, expected one of client_type, endpoint, sampling_fraction, insecure, headers, compression, timeout, tls_config"]],
+    );
 }

@@ -34,6 +34,7 @@ mod scrapes;
 mod sockets;
 mod storage;
 mod strict_readers;
+mod traces;
 mod undo;
 mod web_config;
 

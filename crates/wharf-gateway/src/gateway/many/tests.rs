@@ -25,6 +25,7 @@ fn admission(gateway: &Arc<Gateway>) -> ManyAdmission {
         input: Input::Many,
         peer: None,
         request_id: gateway.request_ids().make(),
+        trace: None,
         began: gateway.instant(),
         request_bytes: 0,
     };

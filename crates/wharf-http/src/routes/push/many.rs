@@ -113,12 +113,18 @@ async fn push(
     request: Arrived,
 ) -> Result<ManyOutcome, Refusal> {
     let from = (admission.caller(), admission.source().peer);
-    let received = match Received::read(&service.bodies, request, from).await {
+    let receiving = admission.source().step("receive");
+    let received = Received::read(&service.bodies, request, from).await;
+    drop(receiving);
+    let received = match received {
         Ok(received) => received,
         Err(refusal) => return Err(admission.refuse(refusal)),
     };
     // How many groups it has, and what becomes of each, nobody knows yet: so it counts as long.
-    let turn = match service.gateway.queue().turn(&admission.caller().client()).await {
+    let queueing = admission.source().step("queue");
+    let turn = service.gateway.queue().turn(&admission.caller().client()).await;
+    drop(queueing);
+    let turn = match turn {
         Ok(turn) => turn,
         Err(refusal) => return Err(admission.refuse(refusal)),
     };
