@@ -212,7 +212,7 @@ const TO_BROWSERS: [(&str, &str); 3] = [
 
 fn seen(response: &Response) -> Seen {
     // That a deletion can be undone, the Pushgateway does not say.
-    let is_added = |name: &str| name.starts_with("Wharf-Undo-");
+    let is_added = |name: &str| name.starts_with("Wharf-Undo-") || name == "X-Request-Id";
     let is_same =
         |name: &str, value: &str| name != "Date" && !is_added(name) && !TO_BROWSERS.contains(&(name, value));
     // Behind what the Pushgateway says, Wharf says what to do.
