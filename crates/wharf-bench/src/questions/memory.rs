@@ -43,6 +43,8 @@ const COLD_SERIES: &str = "bytes/series, cold";
 const BINARY: &str = "binary, MB";
 const BUILT: &str = "as built";
 const DISTRIBUTED: &str = "as distributed";
+/// Fewer stand in leaves of which some are too small to become cold.
+const MIN_COLD: f64 = 10_000.0;
 const COLD_PAUSE: Duration = Duration::from_secs(5);
 const COLD_TRIES: usize = 40;
 /// What was freed goes back to the system when the threads notice, which they are asked to after each look at all leaves.
@@ -101,7 +103,7 @@ fn measure(subject: &mut Subject, series: u32) -> Result<Figures> {
     subject.server.settle()?;
     let scraped = subject.server.resident_bytes()? as f64;
     let mut cold = None;
-    if matches!(subject.kind, Kind::WharfAlways | Kind::WharfMemory) {
+    if matches!(subject.kind, Kind::WharfAlways | Kind::WharfMemory) && series >= MIN_COLD {
         wait_until_cold(&mut client)?;
         subject.server.settle()?;
         cold = Some(subject.server.resident_bytes()? as f64);
