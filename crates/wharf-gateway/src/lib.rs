@@ -76,7 +76,7 @@ pub use problem::{Problem, Severity};
 pub use queue::{Queue, Turn, turns_of_this_machine};
 pub use rate::Rate;
 pub use refusal::{Again, Proofs, Reason, Refusal};
-pub use request_id::{RequestId, RequestIds};
+pub use request_id::{RequestId, RequestIds, random_number};
 pub use settings::{AdminApi, AmountLimits, PushSettings, Settings};
 pub use settings_file::{Condition, SettingsFile};
 pub use shutdown::Shutdown;

@@ -47,11 +47,9 @@ pub struct RequestIds {
 
 impl Default for RequestIds {
     fn default() -> Self {
-        // Nothing secret depends on these, so the numbers that the standard library has for its tables will do.
-        let random = || RandomState::new().build_hasher().finish();
         Self {
-            next: AtomicU64::new(random()),
-            salt: random(),
+            next: AtomicU64::new(random_number()),
+            salt: random_number(),
         }
     }
 }
@@ -62,6 +60,12 @@ impl RequestIds {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         RequestId(Id::Made(scattered(number ^ self.salt)))
     }
+}
+
+/// A number that is hardly ever that of another process. Nothing secret may depend on it: it is one that the standard library has for
+/// its tables.
+pub fn random_number() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// Another number for each number, so that names of requests that came one after the other look different. By Sebastiano Vigna's

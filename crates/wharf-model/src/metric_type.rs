@@ -27,6 +27,18 @@ pub enum MetricType {
 }
 
 impl MetricType {
+    /// All there are.
+    pub const ALL: [Self; 8] = [
+        Self::Counter,
+        Self::Gauge,
+        Self::Summary,
+        Self::Untyped,
+        Self::Histogram,
+        Self::GaugeHistogram,
+        Self::Info,
+        Self::StateSet,
+    ];
+
     /// The type as protobuf and the consistency rules see it: `Info` and `StateSet` are gauges.
     pub fn base(self) -> Self {
         match self {

@@ -86,16 +86,7 @@ mod tests {
 
     #[test]
     fn families_with_nothing_but_a_type_share_what_says_so() {
-        for metric_type in [
-            MetricType::Counter,
-            MetricType::Gauge,
-            MetricType::Summary,
-            MetricType::Untyped,
-            MetricType::Histogram,
-            MetricType::GaugeHistogram,
-            MetricType::Info,
-            MetricType::StateSet,
-        ] {
+        for metric_type in MetricType::ALL {
             let plain = meta(None, metric_type);
             assert_eq!(plain.metric_type, metric_type);
             assert!(Arc::ptr_eq(&plain, &meta(None, metric_type)), "{metric_type:?}");

@@ -24,6 +24,7 @@ mod listen;
 pub mod logging;
 mod parts;
 mod serve;
+mod small_file;
 pub mod state_file;
 mod text_format;
 pub mod tools;

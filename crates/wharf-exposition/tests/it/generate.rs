@@ -61,16 +61,7 @@ pub(crate) fn exposition(format: Format) -> impl Strategy<Value = Exposition<'st
 
 fn family(format: Format) -> impl Strategy<Value = FamilyPlan> {
     let types = match format {
-        Format::OpenMetrics => vec![
-            MetricType::Counter,
-            MetricType::Gauge,
-            MetricType::Summary,
-            MetricType::Untyped,
-            MetricType::Histogram,
-            MetricType::GaugeHistogram,
-            MetricType::Info,
-            MetricType::StateSet,
-        ],
+        Format::OpenMetrics => MetricType::ALL.to_vec(),
         Format::Protobuf => vec![
             MetricType::Counter,
             MetricType::Gauge,

@@ -77,34 +77,29 @@ impl Gateway {
         let reason = reason.label();
         let group = push.map(|push| push.key.brief());
         let method = push.map(|push| method(push.mode).as_str());
-        let address = source.address().map(|address| address.to_string());
-        let request_id = source.request_id.to_string();
-        let trace_id = source.trace_id();
-        let source = address;
-        if let Some(left_out) = turn {
-            let not_logged = (left_out > 0).then_some(left_out);
-            tracing::warn!(
-                method,
-                source,
-                group,
-                err,
-                reason,
-                request_id,
-                trace_id,
-                not_logged,
-                "{message}"
-            );
+        let (request_id, trace_id) = (source.request_id.to_string(), source.trace_id());
+        let source = source.address().map(|address| address.to_string());
+        let not_logged = turn.filter(|left_out| *left_out > 0);
+        // The level of an event has to be known where it is written down.
+        macro_rules! log {
+            ($level:ident) => {
+                tracing::$level!(
+                    method,
+                    source,
+                    group,
+                    err,
+                    reason,
+                    request_id,
+                    trace_id,
+                    not_logged,
+                    "{message}"
+                )
+            };
+        }
+        if turn.is_some() {
+            log!(warn);
         } else {
-            tracing::debug!(
-                method,
-                source,
-                group,
-                err,
-                reason,
-                request_id,
-                trace_id,
-                "{message}"
-            );
+            log!(debug);
         }
     }
 }

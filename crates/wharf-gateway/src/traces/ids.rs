@@ -1,10 +1,9 @@
 //! The numbers of traces and of their spans.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::request_id::scattered;
+use crate::request_id::{random_number, scattered};
 
 /// The number of a trace, never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,11 +37,9 @@ pub(super) struct Ids {
 
 impl Default for Ids {
     fn default() -> Self {
-        // Nothing secret depends on these: they are to differ from those of other processes.
-        let random = || RandomState::new().build_hasher().finish();
         Self {
-            next: AtomicU64::new(random()),
-            salts: [random(), random(), random()],
+            next: AtomicU64::new(random_number()),
+            salts: [random_number(), random_number(), random_number()],
         }
     }
 }

@@ -11,7 +11,7 @@ use wharf_scrape::{Body, Compression, Format, Wanted, render};
 use wharf_store::{PushMode, Snapshot, Store, Ttl, UnixNanos};
 
 use crate::pieces::{in_pieces, natives};
-use crate::{FORMATS, PLAIN, decoded, inflated, put, store};
+use crate::{FORMATS, PLAIN, all_wanted, decoded, inflated, put, store};
 
 const ESCAPINGS: [EscapingScheme; 4] = [
     EscapingScheme::AllowUtf8,
@@ -332,18 +332,9 @@ proptest! {
 
 /// The bodies in all formats, unpacked.
 fn all_bodies(snapshot: &Snapshot) -> Vec<Vec<u8>> {
-    let mut bodies = Vec::new();
-    for format in FORMATS {
-        for compression in [Compression::Identity, Compression::Gzip, Compression::Zstd] {
-            let wanted = Wanted {
-                format,
-                compression,
-                ..PLAIN
-            };
-            bodies.push(inflated(&render(&decoded(OWN), snapshot, wanted), compression));
-        }
-    }
-    bodies
+    let bodies =
+        all_wanted().map(|wanted| inflated(&render(&decoded(OWN), snapshot, wanted), wanted.compression));
+    bodies.collect()
 }
 
 #[test]

@@ -40,6 +40,18 @@ fn store() -> Store {
     Store::new(Reserved::default(), 1 << 24)
 }
 
+/// Bodies in all formats and compressions.
+fn all_wanted() -> impl Iterator<Item = Wanted> {
+    let compressions = [Compression::Identity, Compression::Gzip, Compression::Zstd];
+    FORMATS.into_iter().flat_map(move |format| {
+        compressions.map(|compression| Wanted {
+            format,
+            compression,
+            ..PLAIN
+        })
+    })
+}
+
 /// What a body in the text format says.
 fn decoded(body: &str) -> Exposition<'_> {
     let options = text::Options {

@@ -128,16 +128,7 @@ fn value() -> impl Strategy<Value = ValueSpec> {
 }
 
 fn family() -> impl Strategy<Value = Spec> {
-    let types = vec![
-        MetricType::Counter,
-        MetricType::Gauge,
-        MetricType::Summary,
-        MetricType::Untyped,
-        MetricType::Histogram,
-        MetricType::GaugeHistogram,
-        MetricType::Info,
-        MetricType::StateSet,
-    ];
+    let types = MetricType::ALL.to_vec();
     let labels = prop::collection::btree_map(prop::sample::select(LABELS.to_vec()), 0..2_u8, 0..3);
     let metrics = prop::collection::vec(
         (labels.prop_map(|labels| labels.into_iter().collect()), value()),

@@ -268,12 +268,13 @@ impl<'s> PuttingBack<'s> {
     /// Puts back what these records have.
     pub(super) fn put_back(&mut self, records: &[Vec<u8>]) -> Result<(), UndoError> {
         let (mut some, mut weight) = (Vec::new(), 0);
+        let most_to_warm = self.store.lock().state.most_to_warm(1);
         for record in records {
             let Some(image) = self.image(record)? else {
                 continue;
             };
             let families = image.prepared.families.len() as u64;
-            let more = image.prepared.weight() + self.store.lock().state.most_to_warm(families);
+            let more = image.prepared.weight() + families * most_to_warm;
             if weight + more > self.store.few && !some.is_empty() {
                 self.put_some(std::mem::take(&mut some))?;
                 weight = 0;

@@ -1,9 +1,6 @@
 //! The section `tracing`: where traces of requests go, in the words of Prometheus' configuration.
 
 use std::fmt::Display;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +13,7 @@ use wharf_model::duration;
 use super::source::{self, Text, TlsConfig};
 use super::{Check, truth};
 use crate::parts::traces::otlp::Otlp;
+use crate::small_file;
 
 /// Where receivers of OTLP take traces.
 const PATH: &str = "/v1/traces";
@@ -131,25 +129,10 @@ impl Check<'_> {
         };
         name.and_then(|name| {
             self.read(name, |name| {
-                read(&folder.join(name)).map_err(|error| shown(&error, name))
+                small_file::read(&folder.join(name), MAX_FILE_BYTES).map_err(|error| shown(&error, name))
             })
         })
     }
-}
-
-/// What is in a file, if that may be certificates.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    // Counted while it is read, for a pipe or a device does not say its size.
-    File::open(path)?
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::other(format!(
-            "it has more than {MAX_FILE_BYTES} bytes"
-        )));
-    }
-    Ok(bytes)
 }
 
 /// Where to send to: host and port as in Prometheus, or a URL.

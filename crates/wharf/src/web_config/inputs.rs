@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::small_file;
 
 /// No config file, certificate or key is larger.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -46,19 +47,8 @@ impl Inputs {
 }
 
 fn read(path: &Path) -> Contents {
-    let read = || {
-        let mut contents = Vec::new();
-        File::open(path)?
-            .take(MAX_FILE_BYTES + 1)
-            .read_to_end(&mut contents)?;
-        if contents.len() as u64 > MAX_FILE_BYTES {
-            return Err(io::Error::other(format!(
-                "expected at most {MAX_FILE_BYTES} bytes, found more"
-            )));
-        }
-        Ok(contents)
-    };
-    read().map_err(|error: io::Error| format!("open {}: {error}", path.display()))
+    let read = small_file::read(path, MAX_FILE_BYTES);
+    read.map_err(|error| format!("open {}: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -79,7 +69,7 @@ mod tests {
         assert_eq!(inputs.read(&path).as_deref(), Ok(b"one".as_slice()));
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
         fs::write(&path, "two").unwrap();
-        File::options()
+        fs::File::options()
             .write(true)
             .open(&path)
             .unwrap()

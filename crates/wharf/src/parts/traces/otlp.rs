@@ -4,12 +4,11 @@
 //! ExportTraceServiceRequest -> ResourceSpans (this process) -> ScopeSpans (wharf) -> Span, one for a request and one for each step
 //! ```
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use wharf_client::{Client, ClientError, Method, Request};
-use wharf_gateway::{Attribute, Ended, ExportError, Exported, FinishedTrace, TraceExporter};
+use wharf_gateway::{Attribute, Ended, ExportError, Exported, FinishedTrace, TraceExporter, random_number};
 
 use super::protobuf::Message;
 use crate::version::BUILD;
@@ -97,10 +96,7 @@ fn encode(traces: &[FinishedTrace]) -> Vec<u8> {
 /// What all spans of this process have in common.
 fn resource(resource: &mut Message) {
     static INSTANCE: OnceLock<String> = OnceLock::new();
-    let instance = INSTANCE.get_or_init(|| {
-        let random = || RandomState::new().build_hasher().finish();
-        format!("{:016x}{:016x}", random(), random())
-    });
+    let instance = INSTANCE.get_or_init(|| format!("{:016x}{:016x}", random_number(), random_number()));
     for (key, value) in [
         ("service.name", "wharf"),
         ("service.version", BUILD.version),
