@@ -41,7 +41,7 @@ const TRUTH: &[(Option<f64>, &str)] = &[(None, "red"), (Some(1.0), "green")];
 /// 0 is good.
 const NONE_IS_GOOD: &[(Option<f64>, &str)] = &[(None, "green"), (Some(1.0), "orange")];
 
-pub(super) static ROWS: [Row; 7] = [
+pub(super) static ROWS: [Row; 9] = [
     Row {
         title: "At a glance",
         panels: &[
@@ -443,6 +443,90 @@ pub(super) static ROWS: [Row; 7] = [
                 queries: &[query(
                     "rate(process_cpu_seconds_total{@}[$__rate_interval]) and on (job, instance) wharf_groups{@}",
                     "{{instance}}",
+                )],
+            },
+        ],
+    },
+    Row {
+        title: "Left out and given up",
+        panels: &[
+            Panel {
+                title: "Metrics left out",
+                description: "In the last hour: of scrapes, because others have the same name and labels once these are escaped; and of pushes, \
+                              by relabelling rules.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[
+                    query(
+                        "sum by (instance) (increase(wharf_scrape_metrics_left_out_total{@}[1h]))",
+                        "{{instance}} of scrapes",
+                    ),
+                    query(
+                        "sum by (instance) (increase(wharf_relabel_metrics_dropped_total{@}[1h]))",
+                        "{{instance}} by rules",
+                    ),
+                ],
+            },
+            Panel {
+                title: "Given up",
+                description: "In the last hour: requests that were too costly, took too long or whose client had gone; pushes that got no more \
+                              memory, by limit; idle connections that were closed for others.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[
+                    query(
+                        "sum by (instance, reason) (increase(wharf_requests_stopped_total{@}[1h]))",
+                        "{{instance}} requests: {{reason}}",
+                    ),
+                    query(
+                        "sum by (instance, limit) (increase(wharf_decoded_refused_total{@}[1h]))",
+                        "{{instance}} memory: {{limit}}",
+                    ),
+                    query(
+                        "sum by (instance) (increase(wharf_http_connections_gave_way_total{@}[1h]))",
+                        "{{instance}} connections",
+                    ),
+                ],
+            },
+            Panel {
+                title: "Histograms that contradict themselves",
+                description: "Stored ones. Text shows them as they were pushed; protobuf and OpenMetrics show them mended.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[query(
+                    "sum by (instance) (wharf_histograms_contradicting{@})",
+                    "{{instance}}",
+                )],
+            },
+        ],
+    },
+    Row {
+        title: "Traces",
+        panels: &[
+            Panel {
+                title: "Traces exported",
+                description: "Traces of requests that the receiver has taken. Nothing is shown for a gateway without `tracing` in its \
+                              configuration file.",
+                kind: Kind::Course,
+                unit: "ops",
+                width: 12,
+                queries: &[query(
+                    "sum by (instance) (rate(wharf_traces_exported_total{@}[$__rate_interval]))",
+                    "{{instance}}",
+                )],
+            },
+            Panel {
+                title: "Traces dropped",
+                description: "In the last hour, by reason: full if too many waited, failed if the receiver did not take them.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 12,
+                queries: &[query(
+                    "sum by (instance, reason) (increase(wharf_traces_dropped_total{@}[1h]))",
+                    "{{instance}} {{reason}}",
                 )],
             },
         ],

@@ -70,7 +70,8 @@ fn gateways(folder: &Path) -> [Gateway; 2] {
     write(
         "wharf.yml",
         "quotas:\n  - match: '{}'\n    series: 1000\naccess:\n  anonymous: {read: '{}'}\n  users:\n    alice: {push: \
-         '{job=~\"a|gone\"}', delete: '{job=\"gone\"}'}\n",
+         '{job=~\"a|gone\"}', delete: '{job=\"gone\"}'}\n\
+         tracing: {client_type: http, endpoint: '127.0.0.1:9', insecure: true}\n",
     );
     fs::create_dir(folder.join("backups")).unwrap();
     let watched = wharf()
@@ -88,6 +89,14 @@ fn gateways(folder: &Path) -> [Gateway; 2] {
         (delete("/metrics/job/gone").header("Authorization", ALICE), 202),
         (put("/metrics/job/a").header("Authorization", ALICE_GUESSED), 401),
         (get("/metrics"), 200),
+        // An expression that costs too much to be looked for.
+        (
+            get(&format!(
+                "/api/v1/groups?match[]={{job=~%22(?i){}%22}}",
+                "[%5Ea]".repeat(400)
+            )),
+            422,
+        ),
     ] {
         assert_eq!(watched.send(&request).status, status, "{request}");
     }
