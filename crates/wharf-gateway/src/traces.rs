@@ -147,13 +147,14 @@ impl Traces {
     /// who see the same trace decide alike.
     #[cold]
     fn begin_below(self: &Arc<Self>, parent: Option<Parent>) -> Option<Traced> {
-        let id = parent.map_or_else(|| self.ids.trace(), |parent| parent.trace_id);
-        let is_sampled = match parent {
+        let id = parent
+            .as_ref()
+            .map_or_else(|| self.ids.trace(), |parent| parent.trace_id);
+        let is_sampled = match &parent {
             Some(parent) => parent.is_sampled,
             None => id.low() >> 1 < self.bound.load(Ordering::Relaxed),
         };
         is_sampled.then(|| {
-            let parent = parent.map(|parent| parent.span_id);
             let trace = Trace::new(id, self.ids.span(), parent, Arc::clone(&self.clock));
             Traced::new(Arc::new(trace), Arc::clone(self))
         })

@@ -43,6 +43,8 @@ struct SpanMessage {
     trace_id: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
     span_id: Vec<u8>,
+    #[prost(string, tag = "3")]
+    trace_state: String,
     #[prost(bytes = "vec", tag = "4")]
     parent_span_id: Vec<u8>,
     #[prost(string, tag = "5")]
@@ -100,6 +102,8 @@ pub struct Span {
     pub id: String,
     /// That of the span that it is a part of; empty for none.
     pub parent: String,
+    /// What the client has passed on of other tracing systems.
+    pub state: String,
     /// What it is called.
     pub name: String,
     /// 1: within a process; 2: a request to a server.
@@ -129,6 +133,7 @@ pub fn spans(message: &[u8]) -> Result<Vec<Span>, prost::DecodeError> {
                 trace: hex(&span.trace_id),
                 id: hex(&span.span_id),
                 parent: hex(&span.parent_span_id),
+                state: span.trace_state,
                 name: span.name,
                 kind: span.kind,
                 times: (span.start_time_unix_nano, span.end_time_unix_nano),

@@ -1,9 +1,9 @@
-//! The span of a client that asks: `traceparent`, by the Trace Context of the W3C.
+//! The span of a client that asks: `traceparent` and `tracestate`, by the Trace Context of the W3C.
 
 use super::ids::{SpanId, TraceId};
 
 /// The span of a client, which the request is a part of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {
     /// The trace.
     pub trace_id: TraceId,
@@ -11,7 +11,14 @@ pub struct Parent {
     pub span_id: SpanId,
     /// Whether somebody looks at the trace.
     pub is_sampled: bool,
+    /// What tracing systems have to say to each other; empty if nothing. It is passed on as it came.
+    pub state: String,
 }
+
+/// So much has to be passed on; more is not.
+const MAX_STATE_BYTES: usize = 512;
+/// Members of a list of the standard.
+const MAX_STATE_MEMBERS: usize = 32;
 
 impl Parent {
     /// Reads `version-trace-span-flags`. None if it is something else: then there is no parent, as the standard says.
@@ -31,8 +38,38 @@ impl Parent {
             trace_id: TraceId(trace.to_be_bytes()),
             span_id: SpanId(span.to_be_bytes()),
             is_sampled: flags & 1 == 1,
+            state: String::new(),
         })
     }
+
+    /// The same with what `tracestate` says, of which there may be several. What is no list of the standard is left out, as it demands;
+    /// so is one that is too long.
+    #[must_use]
+    pub fn with_state<'v>(mut self, values: impl Iterator<Item = &'v [u8]>) -> Self {
+        let mut members = Vec::new();
+        for value in values {
+            let Ok(text) = str::from_utf8(value) else {
+                return self;
+            };
+            members.extend(text.split(',').map(str::trim).filter(|member| !member.is_empty()));
+        }
+        let is_list = members.len() <= MAX_STATE_MEMBERS && members.iter().all(|member| is_member(member));
+        let state = members.join(",");
+        if is_list && state.len() <= MAX_STATE_BYTES {
+            self.state = state;
+        }
+        self
+    }
+}
+
+/// Whether a text is a key and a value: small letters, digits and some signs, and visible characters.
+fn is_member(text: &str) -> bool {
+    let Some((key, value)) = text.split_once('=') else {
+        return false;
+    };
+    let is_key = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'_' | b'-' | b'*' | b'/' | b'@');
+    let is_value = |byte| matches!(byte, b' '..=b'~') && byte != b'=';
+    !key.is_empty() && key.bytes().all(is_key) && value.bytes().all(is_value)
 }
 
 /// Whether a text is so many hexadecimal digits, the letters of them small.

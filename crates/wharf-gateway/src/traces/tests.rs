@@ -231,6 +231,34 @@ fn what_is_no_parent_by_the_standard_is_none() {
 }
 
 #[test]
+fn what_is_no_list_of_other_systems_by_the_standard_is_not_passed_on() {
+    let parse = |values: &[&str]| {
+        let parent =
+            Parent::parse(format!("00-{}-{}-01", "1a".repeat(16), "2b".repeat(8)).as_bytes()).unwrap();
+        parent
+            .with_state(values.iter().map(|value| value.as_bytes()))
+            .state
+    };
+    assert_eq!(parse(&[]), "");
+    assert_eq!(parse(&["a=1, b@c=x y\t,,", "d=2"]), "a=1,b@c=x y,d=2");
+    let long = format!("a={}", "x".repeat(510));
+    assert_eq!(parse(&[&long]), long);
+    let many = vec!["a=1"; 33].join(",");
+    for wrong in [
+        "a",
+        "=1",
+        "A=1",
+        "a=1,b",
+        "a=ü",
+        "a=b=c",
+        &many,
+        &format!("{long}x"),
+    ] {
+        assert_eq!(parse(&[wrong]), "", "{wrong}");
+    }
+}
+
+#[test]
 fn traces_that_find_no_room_are_dropped_and_counted() {
     let mut world = World::new(1.0);
     for number in 0..MAX_WAITING + 3 {

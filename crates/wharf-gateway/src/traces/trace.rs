@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use wharf_store::{Clock, UnixNanos};
 
 use super::ids::{Ids, SpanId, TraceId};
+use super::parent::Parent;
 use crate::lock::lock;
 
 /// Steps of one trace. A push to one group has six.
@@ -16,7 +17,7 @@ const MAX_STEPS: usize = 64;
 pub struct Trace {
     id: TraceId,
     span: SpanId,
-    parent: Option<SpanId>,
+    parent: Option<Parent>,
     began: (UnixNanos, Instant),
     clock: Arc<dyn Clock>,
     known: Mutex<Known>,
@@ -72,7 +73,7 @@ impl fmt::Debug for Trace {
 }
 
 impl Trace {
-    pub(super) fn new(id: TraceId, span: SpanId, parent: Option<SpanId>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(id: TraceId, span: SpanId, parent: Option<Parent>, clock: Arc<dyn Clock>) -> Self {
         Self {
             id,
             span,
@@ -124,7 +125,12 @@ impl Trace {
         FinishedTrace {
             id: self.id,
             span: self.span,
-            parent: self.parent,
+            parent: self.parent.as_ref().map(|parent| parent.span_id),
+            state: self
+                .parent
+                .as_ref()
+                .map(|parent| parent.state.clone())
+                .unwrap_or_default(),
             name,
             ended,
             began,
@@ -181,6 +187,8 @@ pub struct FinishedTrace {
     pub span: SpanId,
     /// The span of the client, if it has sent one.
     pub parent: Option<SpanId>,
+    /// What the client has passed on of other tracing systems; empty if nothing.
+    pub state: String,
     /// What the request is called.
     pub name: String,
     /// How it has ended.

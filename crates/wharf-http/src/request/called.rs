@@ -12,6 +12,7 @@ use crate::transport::arrived::Sender;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// What a request is called, and whether its client has asked. To be told in its answer.
 #[derive(Debug)]
@@ -124,7 +125,8 @@ impl Called {
 fn parent(headers: &HeaderMap) -> Option<Parent> {
     let mut parents = headers.get_all(&TRACEPARENT).iter();
     let parent = parents.next()?;
-    Parent::parse(parent.as_bytes()).filter(|_| parents.next().is_none())
+    let parent = Parent::parse(parent.as_bytes()).filter(|_| parents.next().is_none())?;
+    Some(parent.with_state(headers.get_all(&TRACESTATE).iter().map(HeaderValue::as_bytes)))
 }
 
 /// Longest text of a request in a trace.

@@ -93,10 +93,13 @@ keys! {
 }
 
 keys! {
-    /// As in Prometheus' configuration, with files only.
+    /// As in Prometheus' configuration: each by a file, or as it is.
     TlsConfig {
+        "ca" => ca: Option<Text>,
         "ca_file" => ca_file: Option<Text>,
+        "cert" => cert: Option<Text>,
         "cert_file" => cert_file: Option<Text>,
+        "key" => key: Option<Text>,
         "key_file" => key_file: Option<Text>,
         "insecure_skip_verify" => insecure_skip_verify: Option<Text>,
     }

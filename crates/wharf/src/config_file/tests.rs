@@ -1,4 +1,5 @@
 use expect_test::{Expect, expect};
+use wharf_testkit::Certificate;
 
 use super::*;
 
@@ -366,6 +367,59 @@ fn traces_go_where_the_file_says_in_the_words_of_prometheus() {
 }
 
 #[test]
+fn certificates_for_traces_stand_in_the_file_or_in_files_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::self_signed("wharf", &["wharf"]);
+    certificate.write(folder.path(), "client");
+    let (chain, key) = (&certificate.certificate, &certificate.key);
+    let indented = |pem: &str| pem.trim_end().replace('\n', "\n      ");
+    let read = |tls: &str| {
+        let text = format!("tracing:\n  client_type: http\n  endpoint: localhost:4318\n  tls_config:\n{tls}");
+        parse(&text, NameRule::Legacy, folder.path()).map(drop)
+    };
+    let inline = format!(
+        "    ca: |\n      {}\n    cert: |\n      {}\n    key: |\n      {}\n",
+        indented(chain),
+        indented(chain),
+        indented(key)
+    );
+    assert_eq!(read(&inline), Ok(()));
+    assert_eq!(
+        read("    ca_file: client.crt\n    cert_file: client.crt\n    key_file: client.key\n"),
+        Ok(())
+    );
+    // One of each kind.
+    assert_eq!(
+        read(&format!(
+            "    ca_file: client.crt\n    cert: |\n      {}\n    key_file: client.key\n",
+            indented(chain)
+        )),
+        Ok(())
+    );
+    let texts = |mistakes: Result<(), Vec<Mistake>>| {
+        let mistakes = mistakes.unwrap_err().into_iter();
+        mistakes.map(|mistake| mistake.text).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        texts(read("    ca: x\n    ca_file: client.crt\n    key: 'a secret'\n")),
+        [
+            "expected a certificate (`cert`, `cert_file`) and its key (`key`, `key_file`), or neither, found one of them",
+            "expected `ca` or `ca_file`, found both"
+        ]
+    );
+    // What is no key may be one for something else.
+    let told = texts(read(&format!(
+        "    cert: |\n      {}\n    key: 'a secret'\n",
+        indented(chain)
+    )));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("expected a private key in PEM, found") && !told[0].contains("a secret"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn mistakes_about_traces_are_named_with_what_is_expected() {
     check(
         "tracing: {endpoint: 'localhost:4317'}\n",
@@ -389,7 +443,7 @@ tracing:
   compression: zstd
   timeout: 1h
   headers: {'a b': c}
-  tls_config: {ca_file: nowhere.pem, cert_file: nowhere.pem, server_name: x}
+  tls_config: {ca_file: nowhere.pem, cert_file: nowhere.pem, server_name: x, min_version: TLS12}
 ",
         expect![[r"
             f.yml: line 3, column 16: expected http, found `grpc`
@@ -400,10 +454,12 @@ tracing:
             f.yml: line 7, column 16: expected gzip, or no compression, found `zstd`
             f.yml: line 8, column 12: expected a time above 0 and of at most 1m, found `1h`
             f.yml: line 9, column 20: expected the name and the value of a header, found others for `a b`
-            f.yml: line 10, column 15: expected `cert_file` and `key_file`, or neither, found one of them
+            f.yml: line 10, column 15: expected a certificate (`cert`, `cert_file`) and its key (`key`, `key_file`), or neither, found one of them
             f.yml: line 10, column 25: expected a file that can be read, found `nowhere.pem`: No such file or directory (os error 2)
             f.yml: line 10, column 49: expected a file that can be read, found `nowhere.pem`: No such file or directory (os error 2)
-            f.yml: line 10, column 62: unknown field `server_name`, expected one of ca_file, cert_file, key_file, insecure_skip_verify"]],
+            f.yml: line 10, column 62: expected no `server_name`, for Wharf checks the certificate for the host of `endpoint`
+            hint: write into `endpoint` a host that the certificate has
+            f.yml: line 10, column 78: unknown field `min_version`, expected one of ca, ca_file, cert, cert_file, key, key_file, insecure_skip_verify"]],
     );
     check(
         "tracing: {client_type: http, endpoint: 'https://x', insecure: true, sampling: 1}\n",

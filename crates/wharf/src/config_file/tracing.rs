@@ -1,6 +1,7 @@
 //! The section `tracing`: where traces of requests go, in the words of Prometheus' configuration.
 
 use std::fmt::Display;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,10 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A file of certificates is smaller.
 const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// The HTTP library takes the name that it checks from the URL.
+const SERVER_NAME: &str = "expected no `server_name`, for Wharf checks the certificate for the host of `endpoint`\nhint: write into \
+                           `endpoint` a host that the certificate has";
 
 const GRPC: &str = "\nhint: Wharf sends OTLP over HTTP and not over gRPC, which is the default of Prometheus: \
                     write `client_type: http` and the port of the receiver for HTTP, mostly 4318";
@@ -100,12 +105,19 @@ impl Check<'_> {
     }
 
     fn tls(&mut self, config: &TlsConfig, at: &Location) -> Tls {
-        self.unknown(&config.unknown);
-        let authorities = self.file(config.ca_file.as_ref());
-        let certificate = self.file(config.cert_file.as_ref());
-        let key = self.file(config.key_file.as_ref());
-        if config.cert_file.is_some() != config.key_file.is_some() {
-            let text = "expected `cert_file` and `key_file`, or neither, found one of them";
+        for unknown in &config.unknown {
+            if unknown.key.value == "server_name" {
+                self.mistake(&unknown.key.referenced, SERVER_NAME.to_owned());
+            } else {
+                self.unknown(slice::from_ref(unknown));
+            }
+        }
+        let authorities = self.pem("ca", config.ca.as_ref(), config.ca_file.as_ref());
+        let certificate = self.pem("cert", config.cert.as_ref(), config.cert_file.as_ref());
+        let key = self.pem("key", config.key.as_ref(), config.key_file.as_ref());
+        let has = |inline: &Option<Text>, file: &Option<Text>| inline.is_some() || file.is_some();
+        if has(&config.cert, &config.cert_file) != has(&config.key, &config.key_file) {
+            let text = "expected a certificate (`cert`, `cert_file`) and its key (`key`, `key_file`), or neither, found one of them";
             self.mistake(at, text.to_owned());
         }
         let key = key.and_then(|key| String::from_utf8(key).ok());
@@ -118,6 +130,18 @@ impl Check<'_> {
             insecure_skip_verify: self
                 .optional(config.insecure_skip_verify.as_ref(), truth)
                 .unwrap_or(false),
+        }
+    }
+
+    /// What stands in the configuration itself, or in a file that it names. It may be a secret, and is not repeated.
+    fn pem(&mut self, name: &str, inline: Option<&Text>, file: Option<&Text>) -> Option<Vec<u8>> {
+        if let (Some(inline), Some(_)) = (inline, file) {
+            let text = format!("expected `{name}` or `{name}_file`, found both");
+            self.mistake(&inline.referenced, text);
+        }
+        match inline {
+            Some(inline) => Some(inline.value.clone().into_bytes()),
+            None => self.file(file),
         }
     }
 

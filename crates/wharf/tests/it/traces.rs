@@ -115,6 +115,24 @@ fn the_span_of_the_client_is_the_parent_of_the_request() {
 }
 
 #[test]
+fn what_other_tracing_systems_say_is_passed_on_with_every_span() {
+    let receiver = TraceReceiver::start(&["200 OK"]);
+    let (_folder, spawn) = with_rules(&tracing_to(&receiver));
+    let gateway = spawn.start();
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let request = get("/metrics").header("traceparent", parent);
+    let request = request.header("tracestate", "congo=t61rcWkgMzE, rojo@x=00f067aa0ba902b7");
+    gateway.send(&request.header("tracestate", "own=1"));
+    let spans = receiver.until_named(SCRAPE);
+    for span in &spans {
+        assert_eq!(
+            span.state, "congo=t61rcWkgMzE,rojo@x=00f067aa0ba902b7,own=1",
+            "{span:?}"
+        );
+    }
+}
+
+#[test]
 fn a_refused_push_is_found_by_its_trace_in_the_log() {
     let receiver = TraceReceiver::start(&["200 OK"]);
     let (_folder, spawn) = with_rules(&tracing_to(&receiver));

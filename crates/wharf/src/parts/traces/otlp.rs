@@ -121,6 +121,7 @@ fn write(trace: &FinishedTrace, spans: &mut Message) {
     spans.message(2, |span| {
         span.bytes(1, &trace.id.0);
         span.bytes(2, &trace.span.0);
+        state(trace, span);
         if let Some(parent) = trace.parent {
             span.bytes(4, &parent.0);
         }
@@ -149,6 +150,7 @@ fn write(trace: &FinishedTrace, spans: &mut Message) {
         spans.message(2, |span| {
             span.bytes(1, &trace.id.0);
             span.bytes(2, &step.id.0);
+            state(trace, span);
             span.bytes(4, &trace.span.0);
             span.text(5, step.name);
             span.number(6, INTERNAL);
@@ -156,6 +158,13 @@ fn write(trace: &FinishedTrace, spans: &mut Message) {
             span.fixed_64(8, nanos(step.ended.0));
             span.fixed_32(16, SAMPLED);
         });
+    }
+}
+
+/// What other tracing systems have to say of a trace is said of each of its spans.
+fn state(trace: &FinishedTrace, span: &mut Message) {
+    if !trace.state.is_empty() {
+        span.text(3, &trace.state);
     }
 }
 
