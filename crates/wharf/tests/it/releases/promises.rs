@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use wharf_testkit::http::get;
+use wharf_testkit::until;
 
 use crate::operators::{commands, stdout, tool};
 use crate::wharf;
@@ -32,6 +33,10 @@ pub(super) fn all() -> String {
 /// What a running gateway says of itself.
 fn flags_and_metrics(promises: &mut BTreeSet<String>) {
     let gateway = wharf().start();
+    // Before that there are no scrapes.
+    until("a gateway that is ready", || {
+        (gateway.send(&get("/-/ready")).status == 200).then_some(())
+    });
     let status = gateway.send(&get("/api/v1/status")).json();
     for (name, value) in status["data"]["flags"].as_object().unwrap() {
         let value = value.as_str().unwrap();
