@@ -11,6 +11,7 @@ mod circles;
 mod crash;
 mod dashboard;
 mod dependencies;
+mod docs;
 mod fuzz;
 mod handed_out;
 mod instructions;
@@ -33,7 +34,8 @@ use crate::shell::Step;
 const HELP: &str = "\
 usage: cargo xtask <command>
 
-  check [--full]  lint, test, then count instructions: what CI runs; with --full, `deny`, `lowest` and `packaging` besides
+  check [--full]  lint, test, then count instructions: what CI runs; with --full, `deny`, `lowest`, `docs` and `packaging`
+                  besides
   lint            format, circles of files, licences, clippy and documentation, each warning an error
   test [ARGS]     bring what the tests need, then `cargo test --workspace ARGS`, where nothing may be skipped
   peers           bring the programs that judge us to target/peers: the real Pushgateway, Prometheus, VictoriaMetrics
@@ -66,6 +68,10 @@ usage: cargo xtask <command>
                   checksums, tag. Nothing is pushed
   deny [CHECK...] let cargo-deny judge licences, doubles and sources of other people's crates; with `advisories`, known holes
   lowest          compile everything with the lowest version of Rust that Cargo.toml names (brought by rustup)
+  docs [--repository URL | --renew]
+                  make a site of the documentation, in target/book/site, and check its links. Links to files that are not in
+                  it lead to the repository at this address, if one is given. With --renew, bring those pages up to date that
+                  are made from code: flags, configuration file, metrics, tools
   dashboard       make the dashboard for Grafana from its table of panels
   screenshots     take the pictures of docs/page, of a gateway with two months of batch jobs behind it
   tidy            print the longest files and functions, for a look; never fails
@@ -119,6 +125,7 @@ fn run(args: &[String]) -> Result<()> {
         "packaging" => handed_out::run(args),
         "release" => release::run(args),
         "deny" => dependencies::deny(args),
+        "docs" => docs::run(args),
         _ if !args.is_empty() => bail!(
             "expected no arguments after `{command}`, found `{}`\n\n{HELP}",
             args.join(" ")
@@ -153,6 +160,7 @@ fn check(args: &[String]) -> Result<()> {
     if is_full {
         dependencies::deny(&[])?;
         dependencies::check_lowest_rust()?;
+        docs::run(&[])?;
         handed_out::run(&[])?;
     }
     Ok(())

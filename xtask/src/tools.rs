@@ -73,6 +73,12 @@ pub(crate) const CARGO_DENY: CrateTool = CrateTool {
     version: "0.20.2",
 };
 
+/// Makes a site of the documentation.
+pub(crate) const MDBOOK: CrateTool = CrateTool {
+    name: "mdbook",
+    version: "0.5.4",
+};
+
 impl CrateTool {
     /// Where it is, built if it is not there yet.
     pub(crate) fn bring(self) -> Result<PathBuf> {

@@ -22,9 +22,13 @@ use std::path::Path;
 
 use wharf_settings::{Takes, ValueError};
 
+#[cfg(test)]
+pub(crate) use self::help::FLAG_NOTES as ABOUT_FLAGS;
 pub(crate) use self::help::man_page;
 use self::lexer::{Lexer, Token};
 pub(crate) use self::outline::command as outline;
+#[cfg(test)]
+pub(crate) use self::requests::VISIBLE_REQUESTS;
 use self::requests::{REQUESTS, Request};
 pub(crate) use self::suggest::nearest;
 use self::suggest::nearest_flag;

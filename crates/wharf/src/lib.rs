@@ -23,6 +23,8 @@ pub mod lint;
 mod listen;
 pub mod logging;
 mod parts;
+#[cfg(test)]
+mod reference;
 mod serve;
 mod small_file;
 pub mod state_file;

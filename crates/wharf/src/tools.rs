@@ -170,6 +170,12 @@ pub fn listed() -> Vec<(&'static str, &'static str)> {
     tool::listed(&TOOLS)
 }
 
+/// The command lines of all tools.
+#[cfg(test)]
+pub(crate) fn outlines() -> Vec<clap::Command> {
+    TOOLS.iter().map(man::whole).collect()
+}
+
 /// Says that there is no such tool, and which one may have been meant.
 pub fn unknown(name: &OsStr) -> ExitCode {
     tool::unknown(&TOOLS, name)

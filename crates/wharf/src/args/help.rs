@@ -15,7 +15,8 @@ const COLUMN: usize = 45;
 const ABOUT: &str = "Wharf holds the metrics of batch jobs until Prometheus scrapes them. It takes the place of a \
                      Prometheus Pushgateway: flags, URLs and formats are the same.";
 
-const FLAG_NOTES: &str = "Each flag may be given as an environment variable as well, in capitals and with underscores: \
+/// What holds for all flags.
+pub(crate) const FLAG_NOTES: &str = "Each flag may be given as an environment variable as well, in capitals and with underscores: \
                           --web.listen-address is WHARF_WEB_LISTEN_ADDRESS (with commas between several addresses), \
                           and a switch takes true or false there. The command line goes first. An argument @file \
                           stands for the lines of that file, one argument each.";

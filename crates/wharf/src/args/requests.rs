@@ -27,7 +27,7 @@ pub(super) static REQUESTS: [(&str, Request); 7] = [
 ];
 
 /// The requests that the help lists: name, short form, help.
-pub(super) static VISIBLE_REQUESTS: [(&str, &str, &str); 2] = [
+pub(crate) static VISIBLE_REQUESTS: [(&str, &str, &str); 2] = [
     ("help", "-h, ", "Show this help (--help-man: as a manual page)."),
     ("version", "    ", "Show which version this is."),
 ];

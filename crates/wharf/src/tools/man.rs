@@ -67,7 +67,7 @@ fn of_gateway(tools: &[Tool]) -> Vec<u8> {
 }
 
 /// The command line of a tool, with its name as it is called.
-fn whole(tool: &Tool) -> clap::Command {
+pub(super) fn whole(tool: &Tool) -> clap::Command {
     let mut command = tool
         .outline()
         .display_name(format!("wharf-{}", tool.name))
