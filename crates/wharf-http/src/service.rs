@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use tokio::sync::Semaphore;
-use wharf_gateway::{Caller, Gateway, Permit, Places, Refusal, Shutdown};
+use wharf_gateway::{Caller, Client, Gateway, Permit, Places, Refusal, Shutdown, Turn};
 use wharf_model::PatternError;
 
 use crate::answer::scraped;
@@ -122,6 +122,18 @@ impl Service {
     pub(crate) fn scrape_place(&self, caller: &Caller) -> Result<Permit, Refusal> {
         let taken = self.scrapes.take(&caller.client());
         taken.map_err(|full| full.refusal("scrapes", self.scrapes.all()))
+    }
+
+    /// A turn at storing something that may be large, once the disk keeps up. Others go on with what they have turns for meanwhile,
+    /// and those who wait for one would wait for the disk, too.
+    ///
+    /// # Errors
+    /// If too many wait for a turn, or the disk is behind for too long.
+    pub(crate) async fn turn_to_store(&self, client: &Client) -> Result<Turn, Refusal> {
+        let turn = self.gateway.queue().turn(client).await?;
+        let patience = self.bodies.patience();
+        self.gateway.until_disk_keeps_up(true, patience).await?;
+        Ok(turn)
     }
 
     /// The status of an accepted push.

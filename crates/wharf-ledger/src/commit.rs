@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc, Condvar, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     progress: Condvar,
     durable: AtomicU64,
     failed: AtomicBool,
+    /// As [`Shared::backlog`]; written only when it is another, so that it costs nothing to look at it all the time.
+    backlog: AtomicU8,
     pub(crate) hooks: Mutex<Vec<Hook>>,
     pub(crate) live: Mutex<Live>,
     pub(crate) counters: Counters,
@@ -271,6 +273,7 @@ impl Shared {
             progress: Condvar::new(),
             durable: AtomicU64::new(last),
             failed: AtomicBool::new(false),
+            backlog: AtomicU8::new(0),
             hooks: Mutex::default(),
             live: Mutex::new(live),
             counters: Counters::default(),
@@ -284,6 +287,20 @@ impl Shared {
 
     pub(crate) fn failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
+    }
+
+    /// How many quarters of the room for records that wait are taken.
+    pub(crate) fn backlog(&self) -> u8 {
+        self.backlog.load(Ordering::Relaxed)
+    }
+
+    fn note_backlog(&self, queue: &Queue) {
+        let room = self.options.max_queued_bytes.max(1);
+        let quarters = (queue.queued.saturating_mul(4) / room).min(4);
+        let quarters = u8::try_from(quarters).unwrap_or(4);
+        if self.backlog() != quarters {
+            self.backlog.store(quarters, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn append(&self, record: &[u8]) -> Result<(Sequence, Ticket), AppendError> {
@@ -330,6 +347,7 @@ impl Shared {
             }
         };
         let wakes = queue.wakes_committer();
+        self.note_backlog(&queue);
         drop(queue);
         if wakes {
             self.wake.notify_one();
@@ -523,6 +541,7 @@ impl Shared {
         let mut queue = lock(&self.queue);
         queue.queued -= queued;
         queue.keep(buffers);
+        self.note_backlog(&queue);
         drop(queue);
         self.progress.notify_all();
     }
@@ -539,6 +558,7 @@ impl Shared {
         let refused = std::mem::take(&mut queue.blocks);
         queue.queued = 0;
         queue.since = None;
+        self.note_backlog(&queue);
         drop(queue);
         self.counters.failures.fetch_add(1, Ordering::Relaxed);
         self.progress.notify_all();

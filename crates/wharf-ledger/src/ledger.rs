@@ -204,6 +204,12 @@ impl Ledger {
         self.inner.shared.append_framed(record)
     }
 
+    /// How many quarters of the [room for records that wait](Options::max_queued_bytes) are taken, 4 at most. Whoever can slow
+    /// down looks at it, and appends when there is some room. Costs a look at a number.
+    pub fn backlog(&self) -> u8 {
+        self.inner.shared.backlog()
+    }
+
     /// The last record on stable storage.
     pub fn durable(&self) -> Sequence {
         self.inner.shared.durable()

@@ -276,6 +276,15 @@ impl Store {
         local.keeper()?.begin(Revision(last.0))
     }
 
+    /// How many quarters of the room for records that wait for the disk are taken, 4 at most: with 4, a change may be refused.
+    /// Costs a look at a number.
+    pub fn backlog(&self) -> u8 {
+        match &self.writer {
+            Writer::Local(local) => local.backlog(),
+            Writer::Shared(_) => 0,
+        }
+    }
+
     /// Why the ledger takes nothing, if it does not.
     pub fn failure(&self) -> Option<String> {
         match &self.writer {

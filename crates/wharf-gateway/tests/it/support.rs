@@ -9,7 +9,7 @@ use wharf_gateway::{
     AccessRules, Caller, Change, Claim, Claims, Follower, Gateway, Loader, Permit, Places, Policy, Remote,
     Role, Settings, TokenHash, Work, identify,
 };
-use wharf_ledger::{Ledger, Options, SimulatedDisk};
+use wharf_ledger::{Ledger, Options, SimulatedDisk, SyncMode};
 use wharf_model::{GroupingKey, Value};
 use wharf_store::{Clock, UnixNanos};
 
@@ -75,11 +75,17 @@ pub(crate) fn world(settings: Settings, policy: Policy) -> World {
 impl World {
     /// From now on changes wait for this disk.
     pub(crate) fn on(self, disk: &SimulatedDisk) -> Self {
+        self.on_with(disk, Options::default())
+    }
+
+    /// From now on changes go to this disk.
+    pub(crate) fn on_with(self, disk: &SimulatedDisk, options: Options) -> Self {
+        let waits = options.sync == SyncMode::Always;
         let store = self.gateway.store();
         let mut replay = |replayed: wharf_ledger::Replayed<'_>| Ok(store.replay(replayed.record)?);
-        let opened = Ledger::open(Arc::new(disk.clone()), Options::default(), &mut replay);
+        let opened = Ledger::open(Arc::new(disk.clone()), options, &mut replay);
         let (ledger, recovery) = opened.unwrap();
-        store.attach(ledger, recovery.last, true);
+        store.attach(ledger, recovery.last, waits);
         self
     }
 

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use wharf_gateway::{Client, Full, Permit, Places, Reason, Refusal};
 use wharf_model::{Denied, Meter};
 
+use self::Progress::{Ended, Paused};
 use super::large::LargeBody;
 
 /// Why there is no body to deal with.
@@ -41,6 +42,18 @@ pub(crate) enum BodyError {
     Memory(Denied),
     /// The system has no memory for it.
     System(String),
+    /// There was no room for it in time.
+    NoRoom(Box<Refusal>),
+}
+
+impl BodyError {
+    /// Whether the rest of the body is still to come, and is to be thrown away.
+    fn leaves_some(&self) -> bool {
+        matches!(
+            self,
+            Self::TooLarge(_) | Self::NoPlace(..) | Self::System(_) | Self::NoRoom(_)
+        )
+    }
 }
 
 impl Display for BodyError {
@@ -63,6 +76,7 @@ impl Display for BodyError {
             Self::NoPlace(full, all) => f.write_str(&full.refusal(LARGE_BODIES, *all).text),
             Self::Aborted(why) | Self::Encoding(why) => f.write_str(why),
             Self::Memory(denied) => denied.fmt(f),
+            Self::NoRoom(refusal) => f.write_str(&refusal.text),
             Self::System(why) => write!(f, "expected memory for a large body, the system has none: {why}"),
         }
     }
@@ -81,6 +95,7 @@ impl From<BodyError> for Refusal {
     fn from(error: BodyError) -> Self {
         let reason = match &error {
             BodyError::NoPlace(full, all) => return full.refusal(LARGE_BODIES, *all),
+            BodyError::NoRoom(refusal) => return Self::clone(refusal),
             BodyError::TooLarge(_) | BodyError::Expanded(_) => Reason::BodyTooLarge,
             BodyError::Late | BodyError::Slow(..) => Reason::BodyTimeout,
             BodyError::Memory(denied) => return (*denied).into(),
@@ -162,15 +177,19 @@ pub(crate) fn places(limit_bytes: usize) -> Arc<Places> {
 /// Reads the whole body as it was sent. Beyond its first piece it takes places in `receiving` for what has come of it, and no earlier;
 /// they are to be held until it has been dealt with.
 ///
+/// Of a body that has more than a piece, nothing more is taken from its client until `room` says so. That is not the client's
+/// time, and nothing is held meanwhile but the piece.
+///
 /// # Errors
 /// If it is larger than `limit_bytes`, takes longer than `timeout`, is large and comes too slowly, if `client` gets no more
-/// places, or if it stops in the middle.
+/// places, if it stops in the middle, or if there is no room for it.
 pub(crate) async fn read<B>(
     headers: &HeaderMap,
     mut body: B,
     limit_bytes: usize,
     timeout: Duration,
     (receiving, client): (&Arc<Places>, &Client),
+    room: impl Future<Output = Result<(), Refusal>>,
 ) -> Result<(Bytes, Option<Permit>), BodyError>
 where
     B: Body<Data = Bytes, Error: Display> + Unpin,
@@ -182,48 +201,124 @@ where
         discard(asks_first(headers), &mut body, timeout).await;
         return Err(BodyError::TooLarge(limit_bytes));
     }
-    let read = async {
-        let mut coming = Coming::default();
-        let mut place = None;
-        // Nobody is in a hurry as long as nothing is held.
-        let mut pace = None;
-        let mut stretch = Stretch::default();
+    let mut reading = Reading {
+        limit_bytes,
+        declared,
+        receiving,
+        client,
+        has_room: false,
+        unread: None,
+        coming: Coming::default(),
+        place: None,
+        pace: None,
+        stretch: Stretch::default(),
+    };
+    let began = Instant::now();
+    let late = |_| Err(BodyError::Late);
+    let mut read = tokio::time::timeout(timeout, reading.go_on(&mut body)).await;
+    if let Ok(Ok(Paused)) = read {
+        let used = began.elapsed();
+        read = match room.await {
+            Ok(()) => {
+                reading.has_room = true;
+                // Large beside what most bodies need.
+                let left = timeout.saturating_sub(used);
+                Box::pin(tokio::time::timeout(left, reading.go_on(&mut body))).await
+            }
+            Err(refusal) => Ok(Err(BodyError::NoRoom(Box::new(refusal)))),
+        };
+    }
+    match read.unwrap_or_else(late) {
+        Ok(_) => Ok((reading.coming.whole(), reading.place)),
+        Err(error) => {
+            drop(reading);
+            if error.leaves_some() {
+                discard(asks_first(headers), &mut body, timeout).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// A body that is being read.
+struct Reading<'r> {
+    limit_bytes: usize,
+    declared: Option<u64>,
+    receiving: &'r Arc<Places>,
+    client: &'r Client,
+    /// Whether there is room for more than a piece.
+    has_room: bool,
+    /// What has come and found no room yet.
+    unread: Option<Bytes>,
+    coming: Coming,
+    place: Option<Permit>,
+    /// Nobody is in a hurry as long as nothing is held.
+    pace: Option<Pace>,
+    stretch: Stretch,
+}
+
+/// How far a body has been read.
+enum Progress {
+    Ended,
+    /// It has more than a piece, and there may be no room for that.
+    Paused,
+}
+
+impl Reading<'_> {
+    async fn go_on<B>(&mut self, body: &mut B) -> Result<Progress, BodyError>
+    where
+        B: Body<Data = Bytes, Error: Display> + Unpin,
+    {
+        if !self.has_room
+            && self
+                .declared
+                .is_some_and(|declared| declared > PIECE_BYTES as u64)
+        {
+            return Ok(Paused);
+        }
         loop {
-            let frame = match &pace {
+            let data = match self.unread.take() {
+                Some(data) => data,
+                None => match self.next(body).await? {
+                    Some(data) => data,
+                    None => return Ok(Ended),
+                },
+            };
+            let len = self.coming.len() + data.len();
+            if len > PIECE_BYTES && !self.has_room {
+                self.unread = Some(data);
+                return Ok(Paused);
+            }
+            if len > LARGE_BYTES {
+                self.pace.get_or_insert_with(Pace::new).came(data.len());
+            }
+            if len > self.limit_bytes {
+                return Err(BodyError::TooLarge(self.limit_bytes));
+            }
+            make_room(&mut self.place, len, self.receiving, self.client)?;
+            let copied = self.coming.append(data, self.declared)?;
+            self.stretch.went(copied).await;
+        }
+    }
+
+    /// What comes next; none behind the last.
+    async fn next<B>(&self, body: &mut B) -> Result<Option<Bytes>, BodyError>
+    where
+        B: Body<Data = Bytes, Error: Display> + Unpin,
+    {
+        loop {
+            let frame = match &self.pace {
                 // Rare, and large beside what is not.
                 Some(pace) => Box::pin(Pace::keep(pace, body.frame())).await?,
                 None => body.frame().await,
             };
-            let Some(frame) = frame else { break };
-            let Ok(data) = frame
-                .map_err(|error| BodyError::Aborted(error.to_string()))?
-                .into_data()
-            else {
-                continue;
-            };
-            let len = coming.len() + data.len();
-            if len > LARGE_BYTES {
-                pace.get_or_insert_with(Pace::new).came(data.len());
-            }
-            let appended = if len > limit_bytes {
-                Err(BodyError::TooLarge(limit_bytes))
-            } else {
-                make_room(&mut place, len, receiving, client).and_then(|()| coming.append(data, declared))
-            };
-            match appended {
-                Ok(copied) => stretch.went(copied).await,
-                Err(error) => {
-                    drop((coming, place));
-                    discard(asks_first(headers), &mut body, timeout).await;
-                    return Err(error);
-                }
+            let Some(frame) = frame else { return Ok(None) };
+            let frame = frame.map_err(|error| BodyError::Aborted(error.to_string()))?;
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
             }
         }
-        Ok((coming.whole(), place))
-    };
-    tokio::time::timeout(timeout, read)
-        .await
-        .unwrap_or_else(|_| Err(BodyError::Late))
+    }
 }
 
 /// What has come of a body.
@@ -717,7 +812,8 @@ mod tests {
         let (limit, places) = (8 << 20, places(8 << 20));
         let client = Client::Known("large".to_owned());
         for pieces in [limit / PIECE_BYTES, 2 * limit / PIECE_BYTES] {
-            let read = read(&headers, Pieces(pieces), limit, hour, (&places, &client));
+            let room = std::future::ready(Ok(()));
+            let read = read(&headers, Pieces(pieces), limit, hour, (&places, &client), room);
             let times = Cell::new(0);
             let others = async {
                 loop {
@@ -736,6 +832,42 @@ mod tests {
             let expected = pieces * PIECE_BYTES / STRETCH_BYTES - 2;
             assert!(times.get() >= expected, "{} of {expected} times", times.get());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_room_is_not_the_clients_time_and_holds_nothing() {
+        let (limit, second, hour) = (8 << 20, Duration::from_secs(1), Duration::from_secs(3600));
+        let (places, client) = (places(limit), Client::Known("large".to_owned()));
+        let declares = |bytes: usize| HeaderMap::from_iter([(CONTENT_LENGTH, bytes.into())]);
+        for headers in [HeaderMap::new(), declares(40 * PIECE_BYTES)] {
+            let room = async {
+                tokio::time::sleep(hour).await;
+                assert_eq!(places.taken(), 0);
+                Ok(())
+            };
+            let read = read(&headers, Pieces(40), limit, second, (&places, &client), room).await;
+            let (body, place) = read.unwrap();
+            assert_eq!(
+                (body.len(), place.map(|place| place.count())),
+                (40 * PIECE_BYTES, Some(39))
+            );
+            let full = Refusal::new(Reason::Unavailable, "full".to_owned());
+            let no_room = std::future::ready(Err(full.clone()));
+            let read = self::read(&headers, Pieces(40), limit, second, (&places, &client), no_room).await;
+            assert_eq!(read.map(drop).unwrap_err(), BodyError::NoRoom(Box::new(full)));
+        }
+        // What is small never asks.
+        let never = std::future::pending();
+        let read = read(
+            &HeaderMap::new(),
+            Pieces(1),
+            limit,
+            second,
+            (&places, &client),
+            never,
+        )
+        .await;
+        assert_eq!(read.unwrap().0.len(), PIECE_BYTES);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use wharf_model::{Exposition, Meter};
 use crate::request::advice;
 use crate::request::body::{self, BodyError, ContentEncoding};
 use crate::request::content::{self, BodyFormat};
+use crate::service::Service;
 use crate::settings::BodySettings;
 use crate::transport::arrived::Arrived;
 
@@ -41,6 +42,12 @@ impl Bodies {
             names,
         }
     }
+
+    /// How long a push waits for the disk, where that is behind.
+    #[inline]
+    pub(crate) fn patience(&self) -> Duration {
+        self.timeout
+    }
 }
 
 /// The body of a push as it was sent, and what its request says about it.
@@ -56,17 +63,20 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// Reads the body of a request as it was sent.
+    /// Reads the body of a request as it was sent. Most of one that is large is not read as long as the disk is behind with what
+    /// was pushed before.
     pub(crate) async fn read(
-        bodies: &Bodies,
+        service: &Service,
         request: Arrived,
         (caller, peer): (&Caller, Option<Peer>),
     ) -> Result<Self, Refusal> {
+        let bodies = &service.bodies;
         let (parts, incoming) = (*request).into_parts();
         let client = caller.client();
         let receiving = (&bodies.receiving, &client);
         let (limit, timeout) = (bodies.max_bytes, bodies.timeout);
-        let (body, places) = body::read(&parts.headers, incoming, limit, timeout, receiving).await?;
+        let room = service.gateway.until_disk_keeps_up(true, timeout);
+        let (body, places) = body::read(&parts.headers, incoming, limit, timeout, receiving, room).await?;
         Ok(Self {
             encoding: ContentEncoding::of(&parts.headers),
             format: content::format(&parts.headers),

@@ -109,7 +109,7 @@ async fn push(
 ) -> Result<Settled, Refusal> {
     let from = (admission.caller(), admission.source().peer);
     let receiving = admission.source().step("receive");
-    let received = Received::read(&service.bodies, request, from).await;
+    let received = Received::read(service, request, from).await;
     drop(receiving);
     let received = match received {
         Ok(received) => received,
@@ -124,6 +124,10 @@ async fn push(
         Err(refusal) => return Err(admission.refuse(refusal)),
     };
     if let Some(body) = quick {
+        let patience = service.bodies.patience();
+        if let Err(refusal) = service.gateway.until_disk_keeps_up(false, patience).await {
+            return Err(admission.refuse(refusal));
+        }
         service.gateway.yield_while_busy().await;
         match admission.push_quickly(&body) {
             Ok(pending) => {
@@ -146,7 +150,7 @@ async fn push_when_it_is_its_turn(
     received: Received,
 ) -> Result<Settled, Refusal> {
     let queueing = admission.source().step("queue");
-    let turn = service.gateway.queue().turn(received.client()).await;
+    let turn = service.turn_to_store(received.client()).await;
     drop(queueing);
     let turn = match turn {
         Ok(turn) => turn,

@@ -244,6 +244,11 @@ impl Local {
         let _first_stays = self.journal.set(Journal { ledger, waits });
     }
 
+    /// How many quarters of the room for records that wait for the disk are taken.
+    pub(crate) fn backlog(&self) -> u8 {
+        self.journal.get().map_or(0, |journal| journal.ledger.backlog())
+    }
+
     /// Why the ledger takes nothing, if it does not.
     pub(crate) fn failure(&self) -> Option<String> {
         let journal = self.journal.get()?;

@@ -59,7 +59,7 @@ async fn import(
 ) -> Result<Response<ResponseBody>, Refusal> {
     let (service, caller) = (&asked.service, asked.caller);
     let from = (caller, Some(asked.sender.peer));
-    let received = Received::read(&service.bodies, request, from).await?;
+    let received = Received::read(service, request, from).await?;
     let import = Import {
         service: Arc::clone(service),
         rules: service.gateway.policy(),
@@ -67,7 +67,7 @@ async fn import(
         now: service.gateway.now(),
         overwrites,
     };
-    let turn = service.gateway.queue().turn(&caller.client()).await?;
+    let turn = service.turn_to_store(&caller.client()).await?;
     let effort = service.gateway.push_effort();
     let _waiting = Waiting::new(&effort);
     let run = tokio::task::spawn_blocking(move || {

@@ -114,7 +114,7 @@ async fn push(
 ) -> Result<ManyOutcome, Refusal> {
     let from = (admission.caller(), admission.source().peer);
     let receiving = admission.source().step("receive");
-    let received = Received::read(&service.bodies, request, from).await;
+    let received = Received::read(service, request, from).await;
     drop(receiving);
     let received = match received {
         Ok(received) => received,
@@ -122,7 +122,7 @@ async fn push(
     };
     // How many groups it has, and what becomes of each, nobody knows yet: so it counts as long.
     let queueing = admission.source().step("queue");
-    let turn = service.gateway.queue().turn(&admission.caller().client()).await;
+    let turn = service.turn_to_store(&admission.caller().client()).await;
     drop(queueing);
     let turn = match turn {
         Ok(turn) => turn,
