@@ -32,6 +32,8 @@ pub struct Programs {
 pub enum Kind {
     /// Wharf, each push on stable storage before it is answered (the default).
     WharfAlways,
+    /// The same with a log that grows as long as it likes.
+    WharfLog,
     /// The same for very many connections.
     WharfMany,
     /// Wharf, on stable storage at most 100 ms later.
@@ -57,6 +59,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::WharfAlways => "Wharf, sync=always",
+            Self::WharfLog => "Wharf, sync=always, checkpoint-bytes=4GiB",
             Self::WharfMany => "Wharf, sync=always, max-connections=19000",
             Self::Wharf100ms => "Wharf, sync=100ms",
             Self::WharfMemory => "Wharf, memory",
@@ -127,6 +130,10 @@ impl Kind {
         };
         Ok(match self {
             Self::WharfAlways => (wharf(&[path])?, "/-/ready"),
+            Self::WharfLog => {
+                let long = "--storage.checkpoint-bytes=4GiB".to_owned();
+                (wharf(&[path, long])?, "/-/ready")
+            }
             Self::WharfMany => {
                 let many = "--limits.max-connections=19000".to_owned();
                 (wharf(&[path, many])?, "/-/ready")
@@ -278,6 +285,16 @@ impl Subject {
         let begin = Instant::now();
         self.server = start_server(&self.programs, self.kind, &self.folder)?;
         Ok(begin.elapsed())
+    }
+
+    /// Asks it to end, waits until it has, and starts it again on what it has left behind.
+    ///
+    /// # Errors
+    /// If it does not end, or as [`Self::start`].
+    pub fn end_and_start(&mut self) -> Result<()> {
+        self.server.terminate()?;
+        self.server = start_server(&self.programs, self.kind, &self.folder)?;
+        Ok(())
     }
 
     /// Pushes each of `groups` groups once, and waits until the server has nothing more to do.

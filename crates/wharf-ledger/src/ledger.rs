@@ -19,7 +19,7 @@ use crate::{
     format::Start,
     lock,
     pool::Pool,
-    recover::{self, LocatedRecord, Recovery, Replayed, Survey},
+    recover::{self, LocatedRecord, Recovery, Replay, Replayed, Stopped, Survey},
 };
 
 /// A durable log of records. Clones are handles to the same ledger; the last one to go closes it.
@@ -122,19 +122,47 @@ impl Ledger {
         options: Options,
         replay: &mut dyn FnMut(Replayed<'_>) -> Result<(), BoxError>,
     ) -> Result<(Self, Recovery), OpenError> {
+        Self::open_by(disk, options, |disk, survey| {
+            let mut visit = |found: LocatedRecord<'_>| replay(found.into());
+            recover::recover(disk, survey, &mut visit)
+        })
+    }
+
+    /// [`Self::open`] for those who want to know what the log has before its first record is replayed, which costs to read it
+    /// twice.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_looking_ahead(
+        disk: Arc<dyn Disk>,
+        options: Options,
+        replay: &mut dyn Replay,
+    ) -> Result<(Self, Recovery), OpenError> {
+        Self::open_by(disk, options, |disk, survey| {
+            recover::look_ahead(survey, |record| replay.look_ahead(record));
+            let mut visit = |found: LocatedRecord<'_>| replay.replay(found.into());
+            let recovery = recover::recover(disk, survey, &mut visit)?;
+            let last = recovery.last.0;
+            let finished = replay.finish();
+            finished.map_err(|cause| Stopped::Refused {
+                sequence: last,
+                cause,
+            })?;
+            Ok(recovery)
+        })
+    }
+
+    fn open_by(
+        disk: Arc<dyn Disk>,
+        options: Options,
+        recover: impl FnOnce(&dyn Disk, &mut Survey) -> Result<Recovery, Stopped>,
+    ) -> Result<(Self, Recovery), OpenError> {
         let describe = disk.describe();
         let folder = disk
             .lock()
             .map_err(|error| OpenError::not_locked(&describe, error))?;
         let mut survey = Survey::of(&*disk)?;
-        let mut visit = |found: LocatedRecord<'_>| {
-            replay(Replayed {
-                sequence: Sequence(found.sequence),
-                record: found.record,
-            })
-        };
-        let recovery =
-            recover::recover(&*disk, &mut survey, &mut visit).map_err(|stopped| stopped.at(&*disk))?;
+        let recovery = recover(&*disk, &mut survey).map_err(|stopped| stopped.at(&*disk))?;
 
         let last = recovery.last.0;
         let pool = Pool::new(Arc::clone(&disk), &options, survey.last_id + 1, survey.spares);

@@ -47,7 +47,7 @@ pub use offline::{
     BackupError, FileReport, FoundRecord, RepairError, Repaired, Report, RestoreError, Restored, backup,
     check, files_of_a_ledger, is_overtaken, repair, restore, scan, until_not_overtaken,
 };
-pub use recover::{Recovery, Replayed, Torn};
+pub use recover::{NotReplayed, Recovery, Replay, Replayed, Torn};
 pub use ticket::Ticket;
 
 /// The number of a record: 1, 2, 3 and so on; 0 is before the first. Numbers grow, and some may be missing.

@@ -25,6 +25,36 @@ pub struct Replayed<'a> {
     pub record: &'a [u8],
 }
 
+/// Who is given the records of a ledger.
+pub trait Replay {
+    /// A record of the log that is going to be replayed, unless the log turns out to be damaged. All of these come, in their
+    /// order, before the first record is replayed: so whoever replays them can know what a later one replaces. Those of the
+    /// checkpoint are not among them.
+    fn look_ahead(&mut self, record: Replayed<'_>);
+
+    /// A record to be replayed.
+    ///
+    /// # Errors
+    /// It cannot be; or, if it is a [`NotReplayed`], an earlier one could not.
+    fn replay(&mut self, record: Replayed<'_>) -> Result<(), BoxError>;
+
+    /// That was the last record.
+    ///
+    /// # Errors
+    /// As [`Self::replay`].
+    fn finish(&mut self) -> Result<(), BoxError>;
+}
+
+/// A record that could not be replayed, if that turns out when later ones have been handed over.
+#[derive(Debug, thiserror::Error)]
+#[error("record {sequence}: {cause}")]
+pub struct NotReplayed {
+    /// The record.
+    pub sequence: Sequence,
+    /// Why.
+    pub cause: BoxError,
+}
+
 /// What recovery has found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
@@ -68,6 +98,15 @@ pub(crate) struct LocatedRecord<'a> {
     /// As [`Recovery::settled`]; of a record of the checkpoint that is not known yet, and 0.
     pub(crate) settled: u64,
     pub(crate) record: &'a [u8],
+}
+
+impl<'a> From<LocatedRecord<'a>> for Replayed<'a> {
+    fn from(found: LocatedRecord<'a>) -> Self {
+        Self {
+            sequence: Sequence(found.sequence),
+            record: found.record,
+        }
+    }
 }
 
 /// A segment of the folder.
@@ -227,11 +266,20 @@ impl Stopped {
                 found,
                 known: format::VERSION,
             },
-            Self::Refused { sequence, cause } => OpenError::Refused {
-                folder,
-                sequence: Sequence(sequence),
-                cause,
-            },
+            Self::Refused { sequence, cause } => {
+                let (sequence, cause) = match cause.downcast() {
+                    Ok(earlier) => {
+                        let NotReplayed { sequence, cause } = *earlier;
+                        (sequence, cause)
+                    }
+                    Err(cause) => (Sequence(sequence), cause),
+                };
+                OpenError::Refused {
+                    folder,
+                    sequence,
+                    cause,
+                }
+            }
         }
     }
 
@@ -275,6 +323,27 @@ pub(crate) fn recover(disk: &dyn Disk, survey: &mut Survey, visit: Visit<'_>) ->
         skipped: false,
     }
     .run(&mut survey.segments, visit)
+}
+
+/// Calls `visit` with each record of the log that [`recover`] is going to visit behind the checkpoint, as far as the log can be
+/// read: what is wrong with it is for [`recover`] to say, which comes to the same place.
+pub(crate) fn look_ahead(survey: &mut Survey, mut visit: impl FnMut(Replayed<'_>)) {
+    let checkpoint = survey.checkpoint().map_or(0, |(sequence, _)| *sequence);
+    survey.forget_covered(checkpoint);
+    let walk = Walk {
+        checkpoint,
+        through: 0,
+        recovery: Recovery::default(),
+        position: None,
+        stop: None,
+        skipped: false,
+    };
+    let mut visit = |found: LocatedRecord<'_>| {
+        visit(found.into());
+        Ok(())
+    };
+    // It is read again, and refused then.
+    drop(walk.along(&mut survey.segments, &mut visit));
 }
 
 /// What was read of a checkpoint.
@@ -377,12 +446,18 @@ struct Walk {
 }
 
 impl Walk {
-    fn run(mut self, segments: &mut [Segment], visit: Visit<'_>) -> Result<Recovery, Stopped> {
+    /// Visits the records of all segments, as far as they can be read.
+    fn along(mut self, segments: &mut [Segment], visit: Visit<'_>) -> Result<Self, Stopped> {
         for index in 0..segments.len() {
             let (before, rest) = segments.split_at_mut(index);
             let Some(segment) = rest.first_mut() else { break };
             self.segment(before, segment, index, visit)?;
         }
+        Ok(self)
+    }
+
+    fn run(mut self, segments: &mut [Segment], visit: Visit<'_>) -> Result<Recovery, Stopped> {
+        self = self.along(segments, visit)?;
         self.judge_end(segments)?;
         if self.reached() < self.through {
             let checkpoint = format::checkpoint_name(self.recovery.checkpoint);

@@ -22,11 +22,11 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use wharf_exposition::text;
-use wharf_ledger::{Ledger, Options, RealDisk};
+use wharf_ledger::{Ledger, Options, RealDisk, Replayed};
 use wharf_model::{Choice, Effort, Exposition, GroupingKey, Selector};
 use wharf_store::{
-    Author, Clock, Commit, Limits, Listing, PushMode, Quota, RemovedSettings, Reserved, SortBy, Store, Ttl,
-    UnixNanos,
+    Author, Clock, Commit, Limits, Listing, PushMode, Quota, RemovedSettings, Reserved, Revision, SortBy,
+    Store, Ttl, UnixNanos,
 };
 
 /// A name, and what prints the answer.
@@ -37,7 +37,7 @@ fn main() {
         .skip(1)
         .find(|argument| !argument.starts_with('-'))
         .unwrap_or_default();
-    let questions: [Question; 8] = [
+    let questions: [Question; 9] = [
         ("groups/push", push),
         ("groups/push_series", push_series),
         ("groups/delete_10k_of_100k", delete_matching),
@@ -46,6 +46,7 @@ fn main() {
         ("groups/expire_1m", expire),
         ("groups/list_1m", list),
         ("groups/count_1m", count),
+        ("groups/start_1m", start),
     ];
     for (name, question) in questions {
         if name.contains(&filter) {
@@ -384,4 +385,57 @@ fn block_on(commit: Commit) {
             Poll::Pending => thread::park(),
         }
     }
+}
+
+/// Starts on a folder of a million series, half of it a checkpoint and half of it log, which pushes all of them again: record
+/// by record, and on all processors.
+fn start(name: &str) {
+    const GROUPS: u32 = 76_923;
+    let stored = Stored::new();
+    for round in 0..2 {
+        for n in (0..GROUPS).map(|n| (n * 31) % GROUPS) {
+            drop(stored.push(n, &batch_job(), None));
+        }
+        block_on(stored.push(0, &batch_job(), None));
+        if round == 0 {
+            stored.store.checkpoint(false).unwrap();
+        }
+    }
+    let Stored { store, folder } = stored;
+    let shown = shown(&store);
+    drop(store);
+    let disk = || Arc::new(RealDisk::existing(folder.path()).unwrap());
+    for round in 0..3 {
+        let store = Store::new(Reserved::default(), 1 << 30);
+        let started = Instant::now();
+        let mut replay =
+            |replayed: Replayed<'_>| Ok(store.replay_at(Revision(replayed.sequence.0), replayed.record)?);
+        drop(Ledger::open(disk(), Options::default(), &mut replay).unwrap());
+        println!(
+            "{name}: round {round}, record by record {:.3?}",
+            started.elapsed()
+        );
+        assert!(self::shown(&store) == shown);
+        drop(store);
+        for processors in [1, thread::available_parallelism().unwrap().get()] {
+            let store = Store::new(Reserved::default(), 1 << 30);
+            let started = Instant::now();
+            let opened = store.load(processors, |loading| {
+                Ledger::open_looking_ahead(disk(), Options::default(), loading)
+            });
+            println!(
+                "{name}: round {round}, on {processors} processors {:.3?}",
+                started.elapsed()
+            );
+            drop(opened.unwrap());
+            assert!(self::shown(&store) == shown);
+        }
+    }
+}
+
+/// All lines.
+fn shown(store: &Store) -> Vec<u8> {
+    let snapshot = store.snapshot();
+    let leaves = snapshot.families().flat_map(|family| family.leaves());
+    leaves.flat_map(|leaf| leaf.piece().text().to_vec()).collect()
 }

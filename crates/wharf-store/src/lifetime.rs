@@ -57,6 +57,13 @@ impl Lifetimes {
         }
     }
 
+    /// Takes over those of other groups.
+    pub(crate) fn absorb(&mut self, others: &Self) {
+        for (key, lifetime) in &others.by_key {
+            self.set(key, Some(*lifetime));
+        }
+    }
+
     pub(crate) fn by_key(&self) -> &OrdMap<GroupingKey, Lifetime> {
         &self.by_key
     }

@@ -25,10 +25,11 @@ mod summary;
 mod write;
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::time::Duration;
 
 use thiserror::Error;
-use wharf_model::GroupingKey;
+use wharf_model::{GroupingKey, GroupingKeyError};
 
 use self::layout::{
     CONTRADICTS, DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP, INFINITY_ADDED,
@@ -118,11 +119,88 @@ fn describe(change: &Change<'_>) -> String {
     }
 }
 
+/// What is made of the changes of a record while they are read.
+pub(crate) trait Reading<'a> {
+    /// A change begins that puts something into a group, or takes something from it. Of a put, `names` tells the families.
+    /// The key of the group; none, if the change is to be passed over.
+    ///
+    /// # Errors
+    /// The bytes are not those of a key.
+    fn begin(
+        &mut self,
+        key: &'a [u8],
+        kind: Touch,
+        names: Names<'_, 'a>,
+    ) -> Result<Option<GroupingKey>, GroupingKeyError>;
+
+    /// Whether the families of this name that the last put has are of interest.
+    fn wants(&self, name: &str) -> bool;
+
+    /// Adds one to those that are put.
+    fn add(&mut self, prepared: &mut Prepared<'a>, parts: &FamilyParts<'a>, text: Range<usize>);
+}
+
+/// What a change does to a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Touch {
+    Put(PushMode),
+    Delete,
+    DeleteFamilies,
+}
+
+/// The names of the families of a put, for whoever wants to know them before they are read.
+#[derive(Debug)]
+pub(crate) struct Names<'r, 'a>(Option<&'r Reader<'a>>);
+
+impl<'a> Names<'_, 'a> {
+    /// Of something that is no put.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    /// Calls `visit` with each; whether those are all, and they can be read.
+    pub(crate) fn each(&self, mut visit: impl FnMut(&'a [u8])) -> bool {
+        let mut read = |reader: &Reader<'a>| reader.clone().pass_families(&mut visit);
+        self.0.is_none_or(|reader| read(reader).is_ok())
+    }
+}
+
+/// Everything is wanted, and prepared.
+impl<'a> Reading<'a> for &Preparer {
+    fn begin(
+        &mut self,
+        key: &'a [u8],
+        _: Touch,
+        _: Names<'_, 'a>,
+    ) -> Result<Option<GroupingKey>, GroupingKeyError> {
+        GroupingKey::from_bytes(key).map(Some)
+    }
+
+    fn wants(&self, _: &str) -> bool {
+        true
+    }
+
+    fn add(&mut self, prepared: &mut Prepared<'a>, parts: &FamilyParts<'a>, text: Range<usize>) {
+        self.add_stored(prepared, parts, text);
+    }
+}
+
 /// Reads the changes of a record.
 ///
 /// # Errors
 /// [`RecordError`] if it is none, or one of a later version.
-pub(crate) fn decode<'a>(record: &'a [u8], preparer: &Preparer) -> Result<Vec<Change<'a>>, RecordError> {
+pub(crate) fn decode<'a>(record: &'a [u8], mut preparer: &Preparer) -> Result<Vec<Change<'a>>, RecordError> {
+    decode_by(record, &mut preparer)
+}
+
+/// The same of what is of interest.
+///
+/// # Errors
+/// As there.
+pub(crate) fn decode_by<'a>(
+    record: &'a [u8],
+    reading: &mut impl Reading<'a>,
+) -> Result<Vec<Change<'a>>, RecordError> {
     let mut reader = Reader {
         record,
         at: 0,
@@ -131,10 +209,10 @@ pub(crate) fn decode<'a>(record: &'a [u8], preparer: &Preparer) -> Result<Vec<Ch
     reader.version = reader.byte("a version")?;
     let mut changes = Vec::new();
     match reader.version {
-        SINGLE => changes.push(reader.change(preparer)?),
+        SINGLE => changes.extend(reader.change(reading)?),
         SEVERAL => {
             while reader.at < record.len() {
-                changes.push(reader.change(preparer)?);
+                changes.extend(reader.change(reading)?);
             }
         }
         other => return Err(RecordError::Version(other)),
@@ -161,6 +239,21 @@ pub fn record_key(record: &[u8]) -> Option<GroupingKey> {
     reader.key().ok()
 }
 
+/// The key of the only group that a record concerns, as it stands there; none if it concerns several, or all, or cannot be read.
+pub(crate) fn only_group(record: &[u8]) -> Option<&[u8]> {
+    let at = match record {
+        [SINGLE, PUT, ..] => 3,
+        [SINGLE, DELETE, ..] => 2,
+        _ => return None,
+    };
+    let mut reader = Reader {
+        record,
+        at,
+        version: SINGLE,
+    };
+    reader.bytes().ok()
+}
+
 /// The families of an image that this process has made.
 pub(crate) fn decode_image<'a>(image: &'a [u8], preparer: &Preparer) -> Prepared<'a> {
     let changes = decode(image, preparer).unwrap_or_default();
@@ -171,6 +264,7 @@ pub(crate) fn decode_image<'a>(image: &'a [u8], preparer: &Preparer) -> Prepared
     put.unwrap_or_default()
 }
 
+#[derive(Debug, Clone)]
 struct Reader<'a> {
     record: &'a [u8],
     at: usize,
@@ -204,7 +298,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Where a byte string lies in the record.
-    fn range(&mut self) -> Result<std::ops::Range<usize>, RecordError> {
+    fn range(&mut self) -> Result<Range<usize>, RecordError> {
         let length = self.length()?;
         let end = self
             .at
@@ -254,45 +348,88 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    fn change(&mut self, preparer: &Preparer) -> Result<Change<'a>, RecordError> {
+    /// The next change; none, if it was passed over.
+    fn change(&mut self, reading: &mut impl Reading<'a>) -> Result<Option<Change<'a>>, RecordError> {
         match self.byte("a kind of change")? {
-            PUT => self.put(preparer),
-            DELETE => Ok(Change::Delete {
-                keys: Cow::Owned(vec![self.key()?]),
+            PUT => self.put(reading),
+            DELETE => Ok(self.touched(Touch::Delete, reading)?.map(|key| Change::Delete {
+                keys: Cow::Owned(vec![key]),
                 by: By::Request,
-            }),
-            WIPE => Ok(Change::Wipe),
+            })),
+            WIPE => Ok(Some(Change::Wipe)),
             DELETE_FAMILIES if self.version == SEVERAL => {
-                let key = self.key()?;
+                let key = self.touched(Touch::DeleteFamilies, reading)?;
                 let mut names = Vec::new();
                 for _ in 0..self.length()? {
                     names.push(self.text()?);
                 }
-                Ok(Change::DeleteFamilies {
+                Ok(key.map(|key| Change::DeleteFamilies {
                     keys: Cow::Owned(vec![key]),
                     names,
                     by: By::Request,
-                })
+                }))
             }
             _ => Err(self.malformed("put, delete, wipe or delete families before it")),
         }
     }
 
-    fn put(&mut self, preparer: &Preparer) -> Result<Change<'a>, RecordError> {
+    /// The key of a group that loses something.
+    fn touched(
+        &mut self,
+        kind: Touch,
+        reading: &mut impl Reading<'a>,
+    ) -> Result<Option<GroupingKey>, RecordError> {
+        let key = self.bytes()?;
+        let begun = reading.begin(key, kind, Names::none());
+        begun.map_err(|_| self.malformed("a grouping key before it"))
+    }
+
+    /// Passes over the families of a put, and calls `visit` with the name of each.
+    fn pass_families(&mut self, mut visit: impl FnMut(&'a [u8])) -> Result<(), RecordError> {
+        for _ in 0..self.length()? {
+            visit(self.bytes()?);
+            let _type = self.byte("a type")?;
+            let flags = self.byte("flags")?;
+            if flags & HAS_HELP != 0 {
+                self.range()?;
+            }
+            self.range()?;
+            self.time()?;
+            self.range()?;
+            if flags & HAS_EXACT != 0 {
+                self.range()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, reading: &mut impl Reading<'a>) -> Result<Option<Change<'a>>, RecordError> {
         let mode = match self.byte("a mode")? {
             0 => PushMode::ReplaceGroup,
             1 => PushMode::ReplaceFamilies,
             _ => return Err(self.malformed("a mode before it")),
         };
-        let key = self.key()?;
+        let key = self.bytes()?;
+        let end_of_key = self.at;
         let lifetime = if self.version == SINGLE {
             None
         } else {
             self.lifetime()?
         };
+        let begun = reading.begin(key, Touch::Put(mode), Names(Some(self)));
+        let key = begun.map_err(|_| RecordError::Malformed {
+            at: end_of_key,
+            expected: "a grouping key before it",
+        })?;
+        let Some(key) = key else {
+            self.pass_families(|_| {})?;
+            return Ok(None);
+        };
         let mut prepared = Prepared::empty(Cow::Borrowed(self.record));
+        let (mut before, mut is_sorted) = (None, true);
         for _ in 0..self.length()? {
             let name = self.text()?;
+            is_sorted &= before.replace(name).is_none_or(|before| before < name);
             let code = self.byte("a type")?;
             let metric_type = type_of(code).ok_or_else(|| self.malformed("a type before it"))?;
             let flags = self.byte("flags")?;
@@ -325,18 +462,20 @@ impl<'a> Reader<'a> {
                 text: lines,
                 exact,
             };
-            preparer.add_stored(&mut prepared, &parts, text);
+            if reading.wants(name) {
+                reading.add(&mut prepared, &parts, text);
+            }
         }
-        if !prepared.families.is_sorted_by(|a, b| a.name < b.name) {
+        if !is_sorted {
             return Err(self.malformed("families sorted by name before it"));
         }
-        Ok(Change::Put {
+        Ok(Some(Change::Put {
             key: Cow::Owned(key),
             mode,
             lifetime,
             prepared,
             cause: Cause::Again,
-        })
+        }))
     }
 }
 

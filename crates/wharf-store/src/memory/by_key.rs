@@ -87,6 +87,11 @@ impl<T> ByKey<T> {
         self.entries.iter().map(|(key, _)| key)
     }
 
+    /// All, in no order.
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = (GroupingKey, T)> {
+        self.entries.into_values()
+    }
+
     fn find(&self, hash: u64, key: &GroupingKey) -> Option<u32> {
         let found = self.tables[table_of(hash)].find(hash, |number| is_of(&self.entries, *number, key));
         found.copied()

@@ -231,7 +231,11 @@ impl Family {
         });
         let meta = match &old {
             Some(old) if old.meta.is_of(family) => Arc::clone(&old.meta),
-            _ => intern(&self.metas, FamilyMeta::of(family)),
+            _ => match self.metas.shown() {
+                // Mostly all groups say the same, so nothing need be copied to compare it.
+                Some(shown) if shown.is_of(family) => Arc::clone(shown),
+                _ => intern(&self.metas, FamilyMeta::of(family)),
+            },
         };
         let at = position.unwrap_or_else(|at| {
             let at = at.min(leaf.len());
@@ -288,6 +292,17 @@ impl Family {
         self.leaves.insert_all(above);
         self.size = self.size.plus(other.size());
         self.count(None, (other.series() > 0).then_some(&meta));
+    }
+
+    /// Takes over what another has of this family, of other groups.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.size = self.size.plus(other.size);
+        self.holders += other.holders;
+        for (meta, groups) in other.metas.iter() {
+            self.metas.add(meta, groups);
+        }
+        self.header = OnceLock::new();
+        self.leaves = std::mem::take(&mut self.leaves).merged(other.leaves);
     }
 
     /// Removes the fragment of a group. What had to be expanded.

@@ -64,6 +64,20 @@ impl GroupIds {
         self.keys.insert(id.0, key.clone());
     }
 
+    /// Takes over the numbers of others, which get so much larger.
+    pub(crate) fn absorb(&mut self, others: Self) -> u32 {
+        let first = self.numbers;
+        self.numbers = first
+            .checked_add(others.numbers)
+            .expect("4 billion groups do not fit into memory");
+        for (number, key) in others.keys.into_numbered() {
+            self.keys.insert(first + number, key);
+        }
+        let free = others.free.into_iter();
+        self.free.extend(free.map(|id| GroupId(first + id.0)));
+        first
+    }
+
     #[cfg(test)]
     pub(crate) fn free(&self) -> usize {
         self.free.len()

@@ -98,6 +98,18 @@ impl SeriesIndex {
             .map(|entry| entry.owner)
     }
 
+    /// Takes over the entries of another, whose owners have numbers that are so much larger here.
+    pub(crate) fn absorb(&mut self, other: Self, first: u32) {
+        for (table, others) in self.shards.iter_mut().zip(other.shards) {
+            let hash = |entry: &Entry| spread(entry.fingerprint);
+            table.reserve(others.len(), hash);
+            for Entry { fingerprint, owner } in others {
+                let owner = GroupId(owner.0 + first);
+                table.insert_unique(spread(fingerprint), Entry { fingerprint, owner }, hash);
+            }
+        }
+    }
+
     /// How many entries there are.
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(HashTable::len).sum()

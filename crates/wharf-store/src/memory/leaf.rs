@@ -2,6 +2,7 @@
 
 pub(crate) mod forms;
 mod marks;
+mod merge;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use wharf_model::{Exposition, Family, GroupingKey, MetricType, Value};
 
 use self::forms::Forms;
 use self::marks::{Marks, Tag};
+pub(super) use self::merge::merge;
 use crate::UnixNanos;
 use crate::memory::rendered_text::{Lines, RenderedText, roomy};
 use crate::meta::FamilyMeta;
@@ -181,6 +183,8 @@ impl Leaf {
         let mut tagged = self.marks.positions(Tag::of(key));
         match tagged.find(|position| self.fragments[*position].key == *key) {
             Some(position) => Ok(position),
+            // Checkpoints have groups in this order.
+            None if self.last_key().is_none_or(|last| last < key) => Err(self.len()),
             None => self.fragments.binary_search_by(|fragment| fragment.key.cmp(key)),
         }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wharf_model::GroupingKey;
 
 use self::bounds::{Bounds, Entry};
-use crate::memory::leaf::{FragmentView, Leaf};
+use crate::memory::leaf::{FragmentView, Leaf, merge};
 
 /// A branch is split in two when it has more leaves than this.
 const MAX_LEAVES: usize = 64;
@@ -212,6 +212,17 @@ impl Leaves {
         let fragments = |leaf: &'l Arc<Leaf>| leaf.fragments(name);
         let first = first.into_iter().flat_map(fragments).skip(before);
         first.chain(leaves.flat_map(fragments))
+    }
+
+    /// These and those of others, which have none of the same groups.
+    pub(crate) fn merged(self, others: Self) -> Self {
+        let all = |leaves: Self| -> Vec<Arc<Leaf>> {
+            // What is left of the tree goes, so that nobody else has a leaf.
+            leaves.iter().cloned().collect()
+        };
+        let mut merged = Self::default();
+        merge(all(self), all(others), |leaf| merged.push(leaf));
+        merged
     }
 
     /// Adds a leaf whose fragments come after all others, and which is not empty.

@@ -50,6 +50,22 @@ impl<T> Numbered<T> {
         self.parts.get_mut(at / PART)?.get_mut(at % PART)?.take()
     }
 
+    /// In the order of their numbers, for whoever keeps them.
+    pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
+        self.parts.into_iter().flatten().flatten()
+    }
+
+    /// In the order of their numbers, each with its own.
+    pub(crate) fn into_numbered(self) -> impl Iterator<Item = (u32, T)> {
+        let places = self.parts.into_iter().flat_map(|mut part| {
+            part.resize_with(PART, || None);
+            part
+        });
+        (0..)
+            .zip(places)
+            .filter_map(|(number, value)| Some((number, value?)))
+    }
+
     /// In the order of their numbers.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.parts.iter().flatten().flatten()

@@ -1,5 +1,6 @@
 //! What the store's lock guards: families, groups, index.
 
+mod absorb;
 mod apply;
 mod audit;
 mod cool;

@@ -17,6 +17,7 @@ use wharf_store::{
 };
 
 use crate::feed::Picture;
+use crate::start;
 use crate::{delete_family_matching, delete_matching, expiries, exposition, key};
 
 /// A store and the ledger under it.
@@ -37,8 +38,7 @@ impl Durable {
             segment_bytes: 4096,
             ..Options::default()
         };
-        let mut replay = |replayed: wharf_ledger::Replayed<'_>| Ok(store.replay(replayed.record)?);
-        let (ledger, recovery) = Ledger::open(Arc::new(disk.clone()), options, &mut replay).unwrap();
+        let (ledger, recovery) = start::open(&store, disk, options);
         store.attach(ledger.clone(), recovery.last, true);
         Self { store, ledger }
     }

@@ -18,6 +18,7 @@ use wharf_store::{
 };
 
 use crate::durable::block_on;
+use crate::start;
 use crate::{expiries, exposition, key, matching, matching_with_family};
 
 const SECOND: i64 = 1_000_000_000;
@@ -80,14 +81,11 @@ impl Disks {
             clock: Arc::new(self.clock.clone()),
             disk: Some(Arc::new(self.removed.clone())),
         });
-        let mut replay = |replayed: wharf_ledger::Replayed<'_>| {
-            Ok(store.replay_at(Revision(replayed.sequence.0), replayed.record)?)
-        };
         let options = Options {
             segment_bytes: 8192,
             ..Options::default()
         };
-        let (ledger, recovery) = Ledger::open(Arc::new(self.ledger.clone()), options, &mut replay).unwrap();
+        let (ledger, recovery) = start::load(&store, &self.ledger, options, 3).unwrap();
         problems.extend(store.attach(ledger.clone(), recovery.last, true));
         World {
             store,

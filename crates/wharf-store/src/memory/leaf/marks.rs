@@ -82,6 +82,12 @@ impl Marks {
         self.lengths.insert(position, 0);
     }
 
+    /// Adds the last fragment, with so many bytes of text.
+    pub(super) fn push(&mut self, tag: Tag, length: usize) {
+        self.tags.push(tag);
+        self.lengths.push(u32::try_from(length).unwrap_or(u32::MAX));
+    }
+
     pub(super) fn remove(&mut self, position: usize) {
         self.tags.remove(position);
         self.lengths.remove(position);
@@ -102,6 +108,11 @@ impl Marks {
         self.tags.shrink_to_fit();
         self.lengths.shrink_to_fit();
         upper
+    }
+
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.tags.shrink_to_fit();
+        self.lengths.shrink_to_fit();
     }
 
     pub(super) fn append(&mut self, upper: &Self) {

@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use wharf_gateway::NotDurable;
-use wharf_ledger::{Ledger, OpenError, Options, RealDisk, Sequence, SyncMode};
-use wharf_store::{Revision, Store};
+use wharf_ledger::{BoxError, Ledger, OpenError, Options, RealDisk, Replay, Replayed, Sequence, SyncMode};
+use wharf_store::Store;
 
 use super::removed::{self, Removed};
 use super::settings::{Storage, StorageKind, Sync};
@@ -17,6 +18,8 @@ use super::state_file;
 
 /// Loading that takes longer than this is reported.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// So many records are read between two looks at the clock.
+const LOOK_EVERY: u64 = 256;
 
 /// Where the groups are kept, in the end.
 #[derive(Debug)]
@@ -124,24 +127,24 @@ fn open_folder(
         sync,
         ..Options::default()
     };
-    let (mut records, mut reported) = (0u64, started);
-    let mut replay = |replayed: wharf_ledger::Replayed<'_>| {
-        // The folder is ours by now.
-        removed.keep_beneath(path, store);
-        store.replay_at(Revision(replayed.sequence.0), replayed.record)?;
-        records += 1;
-        if reported.elapsed() > REPORT_EVERY {
-            reported = Instant::now();
-            tracing::info!(
-                records,
-                series = store.totals().series,
-                "loading the stored groups"
-            );
-        }
-        Ok(())
-    };
-    let (ledger, recovery) = Ledger::open(Arc::new(disk), options, &mut replay)
-        .with_context(|| format!("read the ledger in {}", path.display()))?;
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let (mut records, mut replaced) = (0, 0);
+    let opened = store.load(processors, |loading| {
+        let mut told = Told {
+            loading,
+            removed,
+            path,
+            store,
+            reported: started,
+            seen: 0,
+            records: 0,
+        };
+        let opened = Ledger::open_looking_ahead(Arc::new(disk), options, &mut told);
+        records = told.records;
+        replaced = loading.replaced();
+        opened
+    });
+    let (ledger, recovery) = opened.with_context(|| format!("read the ledger in {}", path.display()))?;
     let is_new = recovery.last == Sequence(0) && recovery.checkpoint_records == 0;
     removed.keep_beneath(path, store);
     let other = store.attach(ledger.clone(), recovery.last, settings.sync == Sync::Always);
@@ -150,10 +153,59 @@ fn open_folder(
     }
     let totals = store.totals();
     let seconds = started.elapsed().as_secs_f64();
-    tracing::info!(path = %path.display(), groups = totals.groups, series = totals.series, records, seconds, "stored groups loaded");
+    tracing::info!(path = %path.display(), groups = totals.groups, series = totals.series, records, replaced, seconds, "stored groups loaded");
     tracing::debug!(recovery = ?recovery, "how the ledger was found");
     if let Some((file, max_group_bytes)) = import.filter(|_| is_new) {
         state_file::import(&file, store, max_group_bytes)?;
     }
     Ok(ledger)
+}
+
+/// Loads records, and tells how far it is.
+struct Told<'t> {
+    loading: &'t mut dyn Replay,
+    removed: &'t Removed,
+    path: &'t Path,
+    store: &'t Store,
+    /// When something was told last.
+    reported: Instant,
+    /// Records that were seen, many of them twice.
+    seen: u64,
+    /// Records that were replayed.
+    records: u64,
+}
+
+impl Told<'_> {
+    fn report(&mut self) {
+        self.seen += 1;
+        if self.seen.is_multiple_of(LOOK_EVERY) && self.reported.elapsed() > REPORT_EVERY {
+            self.reported = Instant::now();
+            tracing::info!(
+                seen = self.seen,
+                records = self.records,
+                "loading the stored groups"
+            );
+        }
+    }
+}
+
+impl Replay for Told<'_> {
+    fn look_ahead(&mut self, record: Replayed<'_>) {
+        // The folder is ours by now.
+        self.removed.keep_beneath(self.path, self.store);
+        self.loading.look_ahead(record);
+        self.report();
+    }
+
+    fn replay(&mut self, record: Replayed<'_>) -> Result<(), BoxError> {
+        self.removed.keep_beneath(self.path, self.store);
+        self.loading.replay(record)?;
+        self.records += 1;
+        self.report();
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), BoxError> {
+        self.loading.finish()
+    }
 }
