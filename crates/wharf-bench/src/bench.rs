@@ -39,9 +39,14 @@ pub struct Lane {
 impl Bench {
     /// The warm-up and the window of each load.
     pub fn length(&self) -> Length {
+        self.length_of(self.window)
+    }
+
+    /// The same for a window of another length.
+    pub fn length_of(&self, window: Duration) -> Length {
         Length::Time {
-            warm_up: self.window / 5,
-            window: self.window,
+            warm_up: window / 5,
+            window,
         }
     }
 
@@ -105,24 +110,18 @@ impl Bench {
     }
 
     /// Replaces a subject's groups in turn for as long as a round takes, each push a `PUT` in the text format, and
-    /// checks what it holds then. With `fresh_connections`, each push comes over a connection of its own.
+    /// checks what it holds then.
     ///
     /// # Errors
     /// If the subject refuses a push, or does not hold what was pushed last.
-    pub fn push(
-        &self,
-        subject: &mut Subject,
-        body: &Body,
-        groups: u32,
-        connections: u32,
-        fresh_connections: bool,
-    ) -> Result<Figures> {
+    pub fn push(&self, subject: &mut Subject, body: &Body, groups: u32, connections: u32) -> Result<Figures> {
         subject.server.settle()?;
         let outcome = subject.load(&Load {
             request: &subject.kind.request(body, Format::Text),
             groups: Groups::all(groups),
             connections: connections.min(groups),
-            fresh_connections,
+            fresh_connections: false,
+            pace: None,
             threads: 1,
             length: self.length(),
         })?;

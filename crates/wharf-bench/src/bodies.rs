@@ -28,6 +28,7 @@ pub struct Body {
 enum Shape {
     Gauge,
     BatchJob,
+    Family,
     Wide,
 }
 
@@ -46,6 +47,15 @@ pub fn batch_job() -> Body {
         series: 13,
         probe: "batch_job_last_success_timestamp",
         shape: Shape::BatchJob,
+    }
+}
+
+/// Gauges of one family, 90 bytes each with the labels of a group.
+pub fn one_family(series: usize) -> Body {
+    Body {
+        series,
+        probe: "batch_job_last_success_timestamp",
+        shape: Shape::Family,
     }
 }
 
@@ -87,6 +97,14 @@ impl Body {
         match self.shape {
             Shape::Gauge => Content::text(PROBE),
             Shape::BatchJob => Content::text(&format!("{BATCH_JOB}{PROBE}")),
+            Shape::Family => {
+                let probe = self.probe;
+                let areas = self.areas().fold(String::new(), |mut text, area| {
+                    let _infallible = writeln!(text, "{probe}{{area=\"{area}\"}} <1>");
+                    text
+                });
+                Content::text(&format!("{PROBE}{areas}"))
+            }
             Shape::Wide => {
                 let mut text = String::new();
                 for (index, (family, table)) in self.tables().enumerate() {
@@ -110,7 +128,7 @@ impl Body {
     pub fn protobuf(&self) -> Content {
         let mut content = Content::default();
         match self.shape {
-            Shape::Gauge => {}
+            Shape::Gauge | Shape::Family => {}
             Shape::BatchJob => batch_job_messages(&mut content),
             Shape::Wide => {
                 let tables: Vec<_> = self.tables().enumerate().collect();
@@ -136,8 +154,22 @@ impl Body {
         let name = self.probe;
         family(&mut content, name, "Last successful run.", GAUGE, |family| {
             metric(family, &[], GAUGE_VALUE, |value| value.double_field(1, 0));
+            for area in self.areas() {
+                metric(family, &[("area", &area)], GAUGE_VALUE, |value| {
+                    value.double_field(1, 1)
+                });
+            }
         });
         content
+    }
+
+    /// What the series of one family, but for the probe, are told apart by.
+    fn areas(&self) -> impl Iterator<Item = String> + use<> {
+        let series = match self.shape {
+            Shape::Family => self.series,
+            _ => 1,
+        };
+        (1..series).map(|area| format!("area-{area:02}"))
     }
 
     /// The family and the table of each series but the probe.
@@ -252,7 +284,7 @@ mod tests {
 
     #[test]
     fn bodies_have_as_many_series_as_they_say() {
-        for body in [gauge(), batch_job(), wide(51), wide(1_200)] {
+        for body in [gauge(), batch_job(), one_family(10), wide(51), wide(1_200)] {
             assert_eq!(series_lines(&body), body.series, "{body:?}");
         }
     }

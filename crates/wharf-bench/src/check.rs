@@ -29,7 +29,7 @@ pub fn scrape_holds(server: &Server, body: &Body, pushed: &Pushed) -> Result<()>
     server.settle()?;
     let begin = Instant::now();
     loop {
-        let mut client = Client::connect(server.address(), SCRAPE_TIMEOUT)?;
+        let mut client = Client::connect(server.endpoint(), SCRAPE_TIMEOUT)?;
         let fetched = client.send(&get_request("/metrics", &[]))?;
         ensure!(
             fetched.status == 200,
@@ -87,7 +87,10 @@ pub fn protobuf_holds(mut bytes: &[u8], body: &Body, pushed: &Pushed) -> Result<
         if family.name != body.probe {
             continue;
         }
-        for metric in &family.metrics {
+        // The probe has the labels of its group alone.
+        let of_group = |label: &Label| matches!(label.name.as_str(), "instance" | "job");
+        let metrics = family.metrics.iter();
+        for metric in metrics.filter(|metric| metric.labels.iter().all(of_group)) {
             let instance = metric.labels.iter().find(|label| label.name == "instance");
             let group = instance.and_then(|label| label.value.strip_prefix(INSTANCE_PREFIX)?.parse().ok());
             let value = metric
@@ -171,7 +174,7 @@ pub fn victoria_metrics_holds(server: &Server, body: &Body, pushed: &Pushed) -> 
     let sample: Vec<u32> = pushed.groups().step_by(step).map(|(group, _)| group).collect();
     let begin = Instant::now();
     loop {
-        http::get(server.address(), "/internal/force_flush", SCRAPE_TIMEOUT).context("flush")?;
+        http::get(server.endpoint(), "/internal/force_flush", SCRAPE_TIMEOUT).context("flush")?;
         match sample
             .chunks(50)
             .try_for_each(|groups| export_holds(server, body, pushed, groups))
@@ -191,7 +194,7 @@ fn export_holds(server: &Server, body: &Body, pushed: &Pushed, groups: &[u32]) -
         body.probe,
         instances.join("%7C")
     );
-    let answer = http::get(server.address(), &path, SCRAPE_TIMEOUT)?;
+    let answer = http::get(server.endpoint(), &path, SCRAPE_TIMEOUT)?;
     ensure!(
         answer.status == 200,
         "the export was answered with {}",

@@ -193,7 +193,7 @@ fn take_turns(case: &Case, earlier: &Bench, later: &Bench) -> Result<Vec<(Figure
         }
         let subject = running.as_mut().context("nothing was started")?;
         match case.what {
-            What::Pushes => bench.push(subject, &body, case.groups, CONNECTIONS, false),
+            What::Pushes => bench.push(subject, &body, case.groups, CONNECTIONS),
             What::Scrapes(name) => scrape::measure_named(bench, name, subject, &body, case.groups),
             What::Memory => Ok(vec![(MEMORY, subject.server.resident_bytes()? as f64 / 1e6)]),
         }

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::endpoint::{Endpoint, Stream};
 use crate::response::Response;
 
 /// The buffer's first size; it doubles when it is full.
@@ -17,7 +18,7 @@ const MAX_ANSWER_BYTES: usize = 1 << 31;
 /// A connection that is kept open between requests.
 #[derive(Debug)]
 pub struct Client {
-    stream: TcpStream,
+    stream: Stream<TcpStream>,
     /// Kept between answers, so that only the first large one pays for the memory.
     buffer: Vec<u8>,
     filled: usize,
@@ -40,14 +41,14 @@ impl Client {
     ///
     /// # Errors
     /// If nobody listens.
-    pub fn connect(address: SocketAddr, timeout: Duration) -> Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, timeout).context("connect")?;
+    pub fn connect(server: &Endpoint, timeout: Duration) -> Result<Self> {
+        let stream = TcpStream::connect_timeout(&server.address, timeout).context("connect")?;
         stream.set_nodelay(true).context("set up the connection")?;
         stream
             .set_read_timeout(Some(timeout))
             .context("set up the connection")?;
         Ok(Self {
-            stream,
+            stream: server.open(stream)?,
             buffer: vec![0; FIRST_BUFFER_BYTES],
             filled: 0,
             response: Response::default(),
@@ -146,8 +147,8 @@ pub struct Answer {
 ///
 /// # Errors
 /// As [`Client::connect`] and [`Client::send`].
-pub fn get(address: SocketAddr, path: &str, timeout: Duration) -> Result<Answer> {
-    let mut client = Client::connect(address, timeout)?;
+pub fn get(server: &Endpoint, path: &str, timeout: Duration) -> Result<Answer> {
+    let mut client = Client::connect(server, timeout)?;
     let fetched = client.send(&get_request(path, &[]))?;
     Ok(Answer {
         status: fetched.status,

@@ -23,6 +23,7 @@ pub mod bench;
 pub mod bodies;
 pub mod check;
 pub mod compare;
+pub mod endpoint;
 pub mod floor;
 pub mod http;
 pub mod idle;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::endpoint::Endpoint;
 use crate::http;
 
 /// For how long a server may take until it is ready.
@@ -24,27 +25,27 @@ const TICK: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Server {
     child: Child,
-    address: SocketAddr,
+    endpoint: Endpoint,
     log: PathBuf,
 }
 
 impl Server {
-    /// Starts `command`, which listens on `address`, and waits until `ready_path` is answered with 200. What it
+    /// Starts `command`, which listens at `endpoint`, and waits until `ready_path` is answered with 200. What it
     /// prints goes to the file `log`.
     ///
     /// # Errors
     /// If it cannot be started, ends, or is not ready in time; the text has the end of its log.
-    pub fn start(command: &mut Command, address: SocketAddr, ready_path: &str, log: PathBuf) -> Result<Self> {
+    pub fn start(command: &mut Command, endpoint: Endpoint, ready_path: &str, log: PathBuf) -> Result<Self> {
         let output = fs::File::create(&log).with_context(|| format!("create {}", log.display()))?;
         command
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
         let child = command.spawn().with_context(|| format!("start {command:?}"))?;
-        let mut server = Self { child, address, log };
+        let mut server = Self { child, endpoint, log };
         let begin = Instant::now();
         loop {
-            if http::get(address, ready_path, Duration::from_secs(10))
+            if http::get(&server.endpoint, ready_path, Duration::from_secs(10))
                 .is_ok_and(|answer| answer.status == 200)
             {
                 return Ok(server);
@@ -64,8 +65,8 @@ impl Server {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// Its process id.

@@ -6,10 +6,13 @@ mod cron;
 mod durability;
 mod groups;
 mod growth;
+mod handshakes;
+mod hour;
 mod idle;
 mod memory;
 mod mixed;
 mod push;
+mod scale;
 pub(crate) mod scrape;
 mod start;
 mod wipe;
@@ -98,14 +101,17 @@ pub const ALL: &[Question] = &[
     push::QUESTION,
     connections::QUESTION,
     cron::QUESTION,
+    handshakes::QUESTION,
     idle::QUESTION,
     bodies::QUESTION,
     groups::QUESTION,
     durability::QUESTION,
     scrape::QUESTION,
     mixed::QUESTION,
+    hour::QUESTION,
     memory::QUESTION,
     growth::QUESTION,
+    scale::QUESTION,
     start::QUESTION,
     wipe::QUESTION,
 ];

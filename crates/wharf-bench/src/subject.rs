@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::bodies::{Body, Format};
 use crate::check;
+use crate::endpoint::{Endpoint, Tls};
 use crate::load::{Groups, Length, Load, Outcome, Pushed};
 use crate::process::{Server, free_address};
 use crate::template::Request;
@@ -36,6 +37,8 @@ pub enum Kind {
     WharfLog,
     /// The same for very many connections.
     WharfMany,
+    /// The same, whose log grows for so long that no checkpoint is written.
+    WharfNoCheckpoints,
     /// Wharf, on stable storage at most 100 ms later.
     Wharf100ms,
     /// Wharf without a folder.
@@ -44,6 +47,10 @@ pub enum Kind {
     Real,
     /// The real Pushgateway with its consistency check switched off.
     RealUnchecked,
+    /// Wharf, each push on stable storage, and TLS for everybody.
+    WharfTls,
+    /// The unchecked Pushgateway, likewise.
+    RealTls,
     /// VictoriaMetrics, which takes pushes of the same form but keeps no groups.
     Victoria,
     /// Wharf's HTTP stack with a handler that reads the body and answers 200.
@@ -61,10 +68,13 @@ impl Kind {
             Self::WharfAlways => "Wharf, sync=always",
             Self::WharfLog => "Wharf, sync=always, checkpoint-bytes=4GiB",
             Self::WharfMany => "Wharf, sync=always, max-connections=19000",
+            Self::WharfNoCheckpoints => "Wharf, sync=always, no checkpoints",
             Self::Wharf100ms => "Wharf, sync=100ms",
             Self::WharfMemory => "Wharf, memory",
             Self::Real => "Pushgateway",
             Self::RealUnchecked => "Pushgateway, unchecked",
+            Self::WharfTls => "Wharf, sync=always, TLS",
+            Self::RealTls => "Pushgateway, unchecked, TLS",
             Self::Victoria => "VictoriaMetrics",
             Self::Empty => "empty handler",
             Self::Store => "store without a gateway",
@@ -138,6 +148,10 @@ impl Kind {
                 let many = "--limits.max-connections=19000".to_owned();
                 (wharf(&[path, many])?, "/-/ready")
             }
+            Self::WharfNoCheckpoints => {
+                let seldom = "--storage.checkpoint-bytes=1TiB".to_owned();
+                (wharf(&[path, seldom])?, "/-/ready")
+            }
             Self::Wharf100ms => (wharf(&[path, "--storage.sync=100ms".to_owned()])?, "/-/ready"),
             Self::WharfMemory => (wharf(&["--storage.path=".to_owned()])?, "/-/ready"),
             Self::Real => {
@@ -154,6 +168,19 @@ impl Kind {
                 let mut command = real()?;
                 command.args(["--persistence.file=", "--push.disable-consistency-check"]);
                 (command, "/-/ready")
+            }
+            Self::WharfTls | Self::RealTls => {
+                let plain = if self == Self::WharfTls {
+                    Self::WharfAlways
+                } else {
+                    Self::RealUnchecked
+                };
+                let (mut command, ready) = plain.command(programs, address, folder)?;
+                command.arg(format!(
+                    "--web.config.file={}",
+                    folder.join(WEB_CONFIGURATION).display()
+                ));
+                (command, ready)
             }
             Self::Victoria => {
                 let mut command = peer("vm/usr/bin/victoria-metrics")?;
@@ -183,6 +210,25 @@ impl Kind {
 }
 
 const REAL_STATE: &str = "state";
+const WEB_CONFIGURATION: &str = "web.yml";
+
+/// Writes a certificate for a server on this machine into its folder, and the settings that name it. Returns what its
+/// clients need.
+fn configure_tls(address: SocketAddr, folder: &Path) -> Result<Tls> {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed([address.ip().to_string()]).context("make a certificate")?;
+    for (name, text) in [
+        ("server.crt", cert.pem()),
+        ("server.key", signing_key.serialize_pem()),
+        (
+            WEB_CONFIGURATION,
+            "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n".to_owned(),
+        ),
+    ] {
+        fs::write(folder.join(name), text).with_context(|| format!("write {name}"))?;
+    }
+    Tls::trusting(&cert.pem())
+}
 
 /// One process that does everything, so that its CPU time is all there is.
 fn nginx_configuration(address: SocketAddr, folder: &Path) -> String {
@@ -249,7 +295,7 @@ impl Subject {
         command.arg("--push.disable-consistency-check");
         let mut filling = Self {
             kind: Kind::RealUnchecked,
-            server: Server::start(&mut command, address, ready, folder.join("filling.log"))?,
+            server: Server::start(&mut command, address.into(), ready, folder.join("filling.log"))?,
             pushed: Pushed::default(),
             programs: programs.clone(),
             folder,
@@ -316,6 +362,7 @@ impl Subject {
             // Large bodies take their time, and some servers refuse to take many of them at once.
             connections: if body.series > 1_000 { 4 } else { 64 }.min(groups.count()),
             fresh_connections: false,
+            pace: None,
             threads: 1,
             length: Length::Turns(1),
         })?;
@@ -329,13 +376,7 @@ impl Subject {
     /// If it fails, or the server refuses a push, or breaks a connection.
     pub fn load(&mut self, load: &Load<'_>) -> Result<Outcome> {
         let outcome = load.run(&self.server, &mut self.pushed)?;
-        ensure!(
-            outcome.refused == 0,
-            "{} pushes were refused, the first with {}",
-            outcome.refused,
-            outcome.first_refusal.as_deref().unwrap_or_default()
-        );
-        ensure!(outcome.broken == 0, "{} connections broke", outcome.broken);
+        outcome.ensure_clean()?;
         Ok(outcome)
     }
 
@@ -379,7 +420,12 @@ fn empty_folder(programs: &Programs, kind: Kind) -> Result<PathBuf> {
 
 fn start_server(programs: &Programs, kind: Kind, folder: &Path) -> Result<Server> {
     let address = free_address()?;
+    let tls = match kind {
+        Kind::WharfTls | Kind::RealTls => Some(configure_tls(address, folder)?),
+        _ => None,
+    };
     let (mut command, ready) = kind.command(programs, address, folder)?;
-    Server::start(&mut command, address, ready, folder.join("log"))
+    let endpoint = Endpoint { address, tls };
+    Server::start(&mut command, endpoint, ready, folder.join("log"))
         .with_context(|| format!("start {}", kind.name()))
 }

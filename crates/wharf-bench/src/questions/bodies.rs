@@ -71,6 +71,7 @@ fn run(bench: &Bench, record: &mut Record) {
                     groups: Groups::all(groups),
                     connections: if body.series > LARGE_SERIES { 4 } else { 16 },
                     fresh_connections: false,
+                    pace: None,
                     threads: 1,
                     length: bench.length(),
                 })?;

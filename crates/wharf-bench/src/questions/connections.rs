@@ -34,7 +34,7 @@ fn run(bench: &Bench, record: &mut Record) {
     let mut lanes = bench.filled(record, &kinds, &body, groups);
     for connections in CONNECTIONS {
         bench.rounds(record, &case(connections), &mut lanes, |subject| {
-            bench.push(subject, &body, groups, connections, false)
+            bench.push(subject, &body, groups, connections)
         });
     }
 }

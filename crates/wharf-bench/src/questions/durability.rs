@@ -38,7 +38,7 @@ fn run(bench: &Bench, record: &mut Record) {
     for round in 0..bench.rounds {
         for lane in &mut lanes {
             bench.once(record, "", round, lane, |subject| {
-                bench.push(subject, &body, groups, CONNECTIONS, false)
+                bench.push(subject, &body, groups, CONNECTIONS)
             });
         }
         match sync_millis(bench) {

@@ -67,6 +67,7 @@ fn load(bench: &Bench, subject: &mut Subject, body: &Body, groups: u32) -> Resul
         groups: Groups::all(groups),
         connections: CONNECTIONS.min(groups),
         fresh_connections: false,
+        pace: None,
         threads: 1,
         length: bench.length(),
     })?;

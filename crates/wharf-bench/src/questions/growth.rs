@@ -44,6 +44,7 @@ fn run(bench: &Bench, record: &mut Record) {
             groups: Groups::all(groups),
             connections: CONNECTIONS.min(groups),
             fresh_connections: false,
+            pace: None,
             threads: 1,
             length: Length::Turns(bench.scaled(TURNS)),
         })?;

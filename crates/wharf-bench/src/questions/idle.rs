@@ -86,7 +86,7 @@ fn run(bench: &Bench, record: &mut Record) {
 
 fn measure(bench: &Bench, subject: &Subject, request: &Request, count: usize) -> Result<Figures> {
     let server = &subject.server;
-    let address = server.address();
+    let address = server.endpoint().address;
     let clients = IdleClients::connect(&bench.programs.bench, address, count)?;
     server.settle()?;
     let (cpu, begin) = (server.cpu()?, Instant::now());
@@ -185,7 +185,7 @@ impl Pace {
             };
             let mut connected = match client.take() {
                 Some(client) => client,
-                None => Client::connect(self.address, TIMEOUT)?,
+                None => Client::connect(&self.address.into(), TIMEOUT)?,
             };
             let status = connected.send(bytes)?.status;
             ensure!(

@@ -44,7 +44,7 @@ const BINARY: &str = "binary, MB";
 const BUILT: &str = "as built";
 const DISTRIBUTED: &str = "as distributed";
 /// Fewer stand in leaves of which some are too small to become cold.
-const MIN_COLD: f64 = 10_000.0;
+pub(super) const MIN_COLD: f64 = 10_000.0;
 const COLD_PAUSE: Duration = Duration::from_secs(5);
 const COLD_TRIES: usize = 40;
 /// What was freed goes back to the system when the threads notice, which they are asked to after each look at all leaves.
@@ -93,7 +93,7 @@ fn measure(subject: &mut Subject, series: u32) -> Result<Figures> {
     let idle = subject.server.resident_bytes()? as f64;
     subject.fill(&body, groups)?;
     let pushed = subject.server.resident_bytes()? as f64;
-    let mut client = Client::connect(subject.server.address(), SCRAPE_TIMEOUT)?;
+    let mut client = Client::connect(subject.server.endpoint(), SCRAPE_TIMEOUT)?;
     let fetched = client.send(&get_request("/metrics", &[("Accept-Encoding", "gzip")]))?;
     ensure!(
         fetched.status == 200,
@@ -121,7 +121,7 @@ fn measure(subject: &mut Subject, series: u32) -> Result<Figures> {
 }
 
 /// Waits until nearly all text is there in its compressed form alone.
-fn wait_until_cold(client: &mut Client) -> Result<()> {
+pub(super) fn wait_until_cold(client: &mut Client) -> Result<()> {
     for _ in 0..COLD_TRIES {
         thread::sleep(COLD_PAUSE);
         let fetched = client.send(&get_request("/api/v1/stats", &[]))?;

@@ -75,7 +75,7 @@ fn measure(
     pause: Option<Duration>,
 ) -> Result<Figures> {
     subject.server.settle()?;
-    let mut scraper = Client::connect(subject.server.address(), SCRAPE_TIMEOUT)?;
+    let mut scraper = Client::connect(subject.server.endpoint(), SCRAPE_TIMEOUT)?;
     let stop = AtomicBool::new(false);
     let request = subject.kind.request(body, Format::Text);
     let load = Load {
@@ -83,6 +83,7 @@ fn measure(
         groups: Groups::all(groups),
         connections: CONNECTIONS.min(groups),
         fresh_connections: false,
+        pace: None,
         threads: 1,
         length: bench.length(),
     };

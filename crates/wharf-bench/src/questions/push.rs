@@ -42,7 +42,7 @@ fn run(bench: &Bench, record: &mut Record) {
     ];
     let mut lanes = bench.filled(record, &kinds, &body, groups);
     bench.rounds(record, "", &mut lanes, |subject| {
-        bench.push(subject, &body, groups, CONNECTIONS, false)
+        bench.push(subject, &body, groups, CONNECTIONS)
     });
 }
 

@@ -33,11 +33,11 @@ const CPU_MB: &str = "server CPU, ms/MB";
 const SIZE: &str = "MB sent";
 /// A round has at least so many scrapes, and at most so many.
 const SCRAPES: std::ops::RangeInclusive<usize> = 3..=200;
-const SCRAPE_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const SCRAPE_TIMEOUT: Duration = Duration::from_secs(120);
 
-const TEXT: &str = "text/plain;version=0.0.4";
-const OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0";
-const PROTOBUF: &str =
+pub(super) const TEXT: &str = "text/plain;version=0.0.4";
+pub(super) const OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0";
+pub(super) const PROTOBUF: &str =
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
 
 /// Circumstances of a scrape.
@@ -63,13 +63,13 @@ const fn case(name: &'static str, accept: &'static str, gzip: bool) -> Case {
     }
 }
 
-const PLAIN: &str = "text";
-const GZIP: &str = "text, gzip";
+pub(super) const PLAIN: &str = "text";
+pub(super) const GZIP: &str = "text, gzip";
 const GZIP_SOME: &str = "text, gzip, 1 % changed";
 const GZIP_ALL: &str = "text, gzip, all changed";
 const OPENMETRICS_GZIP: &str = "OpenMetrics, gzip";
 const OPENMETRICS_GZIP_SOME: &str = "OpenMetrics, gzip, 1 % changed";
-const PROTOBUF_GZIP: &str = "protobuf, gzip";
+pub(super) const PROTOBUF_GZIP: &str = "protobuf, gzip";
 const PROTOBUF_GZIP_SOME: &str = "protobuf, gzip, 1 % changed";
 
 /// Those in which one executable is compared with another.
@@ -158,7 +158,7 @@ fn takes_part(case: &Case, lane: &Lane) -> bool {
 
 /// What a scrape in the text format answers, as it is sent.
 fn scrape_once(subject: &Subject, encoding: &str) -> Result<Vec<u8>> {
-    let mut client = Client::connect(subject.server.address(), SCRAPE_TIMEOUT)?;
+    let mut client = Client::connect(subject.server.endpoint(), SCRAPE_TIMEOUT)?;
     let headers = [("Accept", TEXT), ("Accept-Encoding", encoding)];
     client.send(&get_request("/metrics", &headers))?;
     Ok(client.body().into_owned())
@@ -180,7 +180,7 @@ pub(crate) fn measure_named(
 }
 
 fn measure(bench: &Bench, case: &Case, subject: &mut Subject, body: &Body, groups: u32) -> Result<Figures> {
-    let mut client = Client::connect(subject.server.address(), SCRAPE_TIMEOUT)?;
+    let mut client = Client::connect(subject.server.endpoint(), SCRAPE_TIMEOUT)?;
     let encoding = if case.gzip { "gzip" } else { "identity" };
     let request = get_request(
         "/metrics",

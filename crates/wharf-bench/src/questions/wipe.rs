@@ -58,7 +58,7 @@ fn run(bench: &Bench, record: &mut Record) {
 
 /// Sends a request by which groups go.
 fn remove(subject: &mut Subject, request: &str, status: u16, goes: impl Fn(u32) -> bool) -> Result<Figures> {
-    let mut client = Client::connect(subject.server.address(), Duration::from_secs(60))?;
+    let mut client = Client::connect(subject.server.endpoint(), Duration::from_secs(60))?;
     let request = format!("{request} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n");
     let fetched = client.send(request.as_bytes())?;
     ensure!(fetched.status == status, "the answer was {}", fetched.status);
