@@ -26,12 +26,16 @@ impl Sources {
 
     /// Begins to connect. If the server is on this machine, from another address than the last time.
     pub(super) fn connect(&mut self, server: SocketAddr) -> io::Result<TcpStream> {
-        let SocketAddr::V4(to) = server else {
-            return TcpStream::connect(server);
+        let stream = match server {
+            SocketAddr::V4(to) if to.ip().is_loopback() => self.connect_here(to)?,
+            _ => TcpStream::connect(server)?,
         };
-        if !to.ip().is_loopback() {
-            return TcpStream::connect(server);
-        }
+        // As all clients do: what follows a handshake would wait for its acknowledgement.
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn connect_here(&mut self, to: SocketAddrV4) -> io::Result<TcpStream> {
         self.next = self.next.wrapping_add(1);
         let [high, low] = self.next.to_be_bytes();
         // All of 127.0.0.0/8 is this machine.
