@@ -252,8 +252,13 @@ impl Leaf {
     }
 
     /// Drops its text, if it has been proven that it is not needed.
+    ///
+    /// What stays moves to a place of its own: blocks of its size stand among those of texts, and keep the memory of these
+    /// from going back to the system.
     pub(crate) fn cool(&mut self) {
         self.piece.cool();
+        self.fragments = self.fragments.drain(..).collect();
+        self.marks = self.marks.clone();
     }
 
     /// Expands its text if it is cold, since it is about to be changed. What that cost.
