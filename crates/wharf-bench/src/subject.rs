@@ -149,7 +149,7 @@ impl Kind {
                 (wharf(&[path, many])?, "/-/ready")
             }
             Self::WharfNoCheckpoints => {
-                let seldom = "--storage.checkpoint-bytes=1TiB".to_owned();
+                let seldom = "--storage.checkpoint-bytes=1024GiB".to_owned();
                 (wharf(&[path, seldom])?, "/-/ready")
             }
             Self::Wharf100ms => (wharf(&[path, "--storage.sync=100ms".to_owned()])?, "/-/ready"),

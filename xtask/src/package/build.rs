@@ -75,6 +75,10 @@ impl Build {
         let names = [(folder.as_path(), "/target"), (&libraries, "/crates")];
         let rust = names.map(|(folder, name)| renamed("--remap-path-prefix=", folder, name));
         let [_, c] = names.map(|(folder, name)| renamed("-ffile-prefix-map=", folder, name));
+        // What .cargo/config.toml says of the allocator comes this way, too, and would give way.
+        let mut c_flags = std::env::var_os("CFLAGS").unwrap_or_default();
+        c_flags.push(" ");
+        c_flags.push(c);
         let mut build = Step::cargo(&["build", "--locked", "--package", "wharf", "--profile", profile]);
         let mut built = folder.clone();
         if target.0 == STATIC.0 {
@@ -86,7 +90,7 @@ impl Build {
         }
         build
             .env("CARGO_ENCODED_RUSTFLAGS", rust.join("\u{1f}".as_ref()))
-            .env("CFLAGS", c)
+            .env("CFLAGS", c_flags)
             // What C libraries take for the time of the build.
             .env("SOURCE_DATE_EPOCH", "0")
             // A commit may be on many branches. Releases of the Pushgateway say this, too.
