@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use wharf_model::GroupingKey;
-use wharf_model::name::EscapingScheme;
+use wharf_model::name::escape_for_url;
 
 /// The path of a group: `/metrics/job/<job>`, then the other labels by name.
 ///
@@ -24,7 +24,7 @@ pub fn group_path(key: &GroupingKey) -> String {
     let mut path = String::from("/metrics");
     push_label(&mut path, "job", key.job());
     for (name, value) in key.labels().filter(|(name, _)| *name != "job") {
-        push_label(&mut path, &EscapingScheme::Values.escape_label_name(name), value);
+        push_label(&mut path, &escape_for_url(name), value);
     }
     path
 }

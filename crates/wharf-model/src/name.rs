@@ -103,7 +103,7 @@ impl EscapingScheme {
         if self == Self::AllowUtf8 || name.is_empty() || is_legacy_metric_name(name) {
             return Cow::Borrowed(name);
         }
-        Cow::Owned(self.escape(name, true))
+        Cow::Owned(self.escape(name, true, char::MAX))
     }
 
     /// Writes a label name by this scheme. Legacy label names stay as they are in every scheme. A colon is not
@@ -115,7 +115,7 @@ impl EscapingScheme {
         if self == Self::AllowUtf8 || name.is_empty() || is_legacy_label_name(name) {
             return Cow::Borrowed(name);
         }
-        let mut escaped = self.escape(name, false);
+        let mut escaped = self.escape(name, false, char::MAX);
         let rest = escaped.trim_start_matches('_').len();
         let underscores = escaped.len() - rest;
         if underscores > 1 {
@@ -124,7 +124,8 @@ impl EscapingScheme {
         Cow::Owned(escaped)
     }
 
-    fn escape(self, name: &str, colon_is_legal: bool) -> String {
+    /// Characters beyond `last` stay as they are.
+    fn escape(self, name: &str, colon_is_legal: bool, last: char) -> String {
         let mut escaped = String::with_capacity(name.len() * 2);
         if self == Self::Values {
             escaped.push_str("U__");
@@ -137,7 +138,7 @@ impl EscapingScheme {
             match self {
                 Self::Dots | Self::Values if c == '_' => escaped.push_str("__"),
                 Self::Dots if c == '.' => escaped.push_str("_dot_"),
-                _ if legal => escaped.push(c),
+                _ if legal || c > last => escaped.push(c),
                 Self::Dots => escaped.push_str("__"),
                 Self::Values => {
                     // Writing to a string cannot fail.
@@ -149,6 +150,18 @@ impl EscapingScheme {
         escaped
     }
 }
+
+/// Writes a label name as it may stand in a push URL: [`unescape_values`] gives the same again.
+///
+/// That is [`EscapingScheme::Values`], but for characters with six digits. Those are not read, and stay as they are.
+pub fn escape_for_url(name: &str) -> Cow<'_, str> {
+    if name.is_empty() || is_legacy_label_name(name) {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(EscapingScheme::Values.escape(name, false, LAST_OF_FIVE_DIGITS))
+}
+
+const LAST_OF_FIVE_DIGITS: char = '\u{fffff}';
 
 /// Decodes a name written by [`EscapingScheme::Values`], as label names in push URLs may be.
 ///

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use wharf_gateway::{Reason, Refusal};
 use wharf_model::name::{
-    EscapingScheme, NameRule, is_legacy_label_name, is_reserved_label_name, unescape_values,
+    NameRule, escape_for_url, is_legacy_label_name, is_reserved_label_name, unescape_values,
 };
 use wharf_model::{GroupingKey, GroupingKeyError};
 
@@ -161,7 +161,7 @@ fn written_name(name: &str, names: NameRule) -> Cow<'_, str> {
     if names == NameRule::Utf8 && name.starts_with("U__") && is_legacy_label_name(name) {
         return Cow::Owned(format!("U__{}", name.replace('_', "__")));
     }
-    EscapingScheme::Values.escape_label_name(name)
+    escape_for_url(name)
 }
 
 fn parse_label(name: &[u8], value: &[u8], names: NameRule) -> Result<(String, Vec<u8>), UrlError> {
@@ -272,7 +272,18 @@ mod tests {
     #[test]
     fn the_path_of_a_group_names_it_under_the_same_rule() {
         for names in [NameRule::Legacy, NameRule::Utf8] {
-            for label in ["x", "U__asoo", "U__my_2e_label", "U_", "a__b"] {
+            for label in [
+                "x",
+                "U__asoo",
+                "U__my_2e_label",
+                "U_",
+                "a__b",
+                "a_102082_\u{102082}!",
+                "U__\u{10ffff}",
+            ] {
+                if !names.allows_label_name(label) {
+                    continue;
+                }
                 let key = GroupingKey::new([("job", "a/b"), (label, "")]).unwrap();
                 let path = crate::request::path::percent_decode(&path(&key, names)).unwrap();
                 let rest = path.strip_prefix(b"job").unwrap();
