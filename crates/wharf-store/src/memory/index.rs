@@ -88,19 +88,21 @@ impl SeriesIndex {
     /// The groups that may own a series of this fingerprint.
     pub(crate) fn owners(&self, fingerprint: Fingerprint) -> impl Iterator<Item = GroupId> {
         let (shard, fingerprint) = split(fingerprint);
-        let entries = self.shards.get(shard).map_or(&[][..], |shard| shard.equal(fingerprint));
+        let entries = self
+            .shards
+            .get(shard)
+            .map_or(&[][..], |shard| shard.equal(fingerprint));
         entries.iter().map(|entry| entry.owner)
     }
 
     /// Takes over the entries of another, whose owners have numbers that are so much larger here.
     pub(crate) fn absorb(&mut self, other: Self, first: u32) {
-        for (table, others) in self.shards.iter_mut().zip(other.shards) {
-            let hash = |entry: &Entry| spread(entry.fingerprint);
-            table.reserve(others.len(), hash);
-            for Entry { fingerprint, owner } in others {
-                let owner = GroupId(owner.0 + first);
-                table.insert_unique(spread(fingerprint), Entry { fingerprint, owner }, hash);
-            }
+        for (shard, others) in self.shards.iter_mut().zip(other.shards) {
+            let others = others.buckets.into_iter().flatten().map(|entry| Entry {
+                owner: GroupId(entry.owner.0 + first),
+                ..entry
+            });
+            shard.absorb(others);
         }
     }
 
@@ -161,6 +163,27 @@ impl Shard {
         }
     }
 
+    /// Takes over many entries at once, which is quicker than one by one.
+    fn absorb(&mut self, others: impl Iterator<Item = Entry>) {
+        let own = std::mem::take(&mut self.buckets).into_iter().flatten();
+        let all: Vec<Entry> = own.chain(others).collect();
+        let buckets = all.len().div_ceil(USUAL_ENTRIES);
+        let mut lengths = vec![0; buckets];
+        for entry in &all {
+            if let Some(length) = lengths.get_mut(bucket_of(entry.fingerprint, buckets)) {
+                *length += 1;
+            }
+        }
+        self.buckets = lengths.into_iter().map(Vec::with_capacity).collect();
+        self.entries = all.len();
+        for entry in all {
+            if let Some(bucket) = self.buckets.get_mut(bucket_of(entry.fingerprint, buckets)) {
+                bucket.push(entry);
+            }
+        }
+        self.buckets.iter_mut().for_each(|bucket| bucket.sort_unstable());
+    }
+
     fn equal(&self, fingerprint: u32) -> &[Entry] {
         let index = bucket_of(fingerprint, self.buckets.len());
         let bucket = self.buckets.get(index).map_or(&[][..], Vec::as_slice);
@@ -205,7 +228,11 @@ fn bucket_of(fingerprint: u32, buckets: usize) -> usize {
     let doubled = buckets.next_power_of_two();
     let index = fingerprint as usize & (doubled - 1);
     // Those of the upper half that are not there yet have theirs in the lower one.
-    if index < buckets { index } else { index - doubled / 2 }
+    if index < buckets {
+        index
+    } else {
+        index - doubled / 2
+    }
 }
 
 /// The bucket that gives to the new one of this number.
@@ -252,9 +279,15 @@ mod tests {
     fn a_bucket_more_takes_from_one_other_and_no_more() {
         for buckets in 0..300 {
             for fingerprint in 0..600 {
-                let (before, after) = (bucket_of(fingerprint, buckets), bucket_of(fingerprint, buckets + 1));
+                let (before, after) = (
+                    bucket_of(fingerprint, buckets),
+                    bucket_of(fingerprint, buckets + 1),
+                );
                 let moves = before != after;
-                assert!(!moves || (before, after) == (split_for(buckets), buckets), "{fingerprint}, {buckets}");
+                assert!(
+                    !moves || (before, after) == (split_for(buckets), buckets),
+                    "{fingerprint}, {buckets}"
+                );
                 assert!(after <= buckets);
             }
         }
@@ -279,6 +312,30 @@ mod tests {
         assert!(room(&index) < index.len() * 5, "{}", room(&index));
         let all = (0..MANY / 100).map(|n| owners(&index, fingerprint(n)));
         assert!(all.clone().all(|owners| owners == [1]));
+    }
+
+    #[test]
+    fn what_is_absorbed_is_found_under_its_new_owners() {
+        let fingerprint = |n: u64| n.wrapping_mul(0x2545_F491_4F6C_DD1D);
+        let filled = |numbers: std::ops::Range<u64>| {
+            let mut index = SeriesIndex::default();
+            numbers.for_each(|n| index.insert(fingerprint(n), GroupId(7)));
+            index
+        };
+        for (own, others) in [(0, 0), (0, 900), (900, 0), (30_000, 20_000)] {
+            let mut index = filled(0..own);
+            index.absorb(filled(0..others), 10);
+            assert_eq!(index.len() as u64, own + others);
+            for n in 0..own.max(others) {
+                let found = [(n < own).then_some(7), (n < others).then_some(17)];
+                let found: Vec<u32> = found.into_iter().flatten().collect();
+                assert_eq!(owners(&index, fingerprint(n)), found);
+                found
+                    .iter()
+                    .for_each(|owner| index.remove(fingerprint(n), GroupId(*owner)));
+            }
+            assert_eq!(index.len(), 0);
+        }
     }
 
     #[test]
