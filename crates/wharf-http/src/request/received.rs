@@ -6,14 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use wharf_exposition::{openmetrics, protobuf, text};
-use wharf_gateway::{Body, Caller, Client, Peer, Permit, Places, Reason, Refusal};
+use wharf_gateway::{Body, Caller, Client, Gateway, Peer, Permit, Places, Reason, Refusal};
 use wharf_model::name::NameRule;
 use wharf_model::{Exposition, Meter};
 
 use crate::request::advice;
 use crate::request::body::{self, BodyError, ContentEncoding};
 use crate::request::content::{self, BodyFormat};
-use crate::service::Service;
 use crate::settings::BodySettings;
 use crate::transport::arrived::Arrived;
 
@@ -66,16 +65,15 @@ impl Received {
     /// Reads the body of a request as it was sent. Most of one that is large is not read as long as the disk is behind with what
     /// was pushed before.
     pub(crate) async fn read(
-        service: &Service,
+        (gateway, bodies): (&Gateway, &Bodies),
         request: Arrived,
         (caller, peer): (&Caller, Option<Peer>),
     ) -> Result<Self, Refusal> {
-        let bodies = &service.bodies;
         let (parts, incoming) = (*request).into_parts();
         let client = caller.client();
         let receiving = (&bodies.receiving, &client);
         let (limit, timeout) = (bodies.max_bytes, bodies.timeout);
-        let room = service.gateway.until_disk_keeps_up(true, timeout);
+        let room = gateway.until_disk_keeps_up(true, timeout);
         let (body, places) = body::read(&parts.headers, incoming, limit, timeout, receiving, room).await?;
         Ok(Self {
             encoding: ContentEncoding::of(&parts.headers),

@@ -109,7 +109,7 @@ async fn push(
 ) -> Result<Settled, Refusal> {
     let from = (admission.caller(), admission.source().peer);
     let receiving = admission.source().step("receive");
-    let received = Received::read(service, request, from).await;
+    let received = Received::read((&service.gateway, &service.bodies), request, from).await;
     drop(receiving);
     let received = match received {
         Ok(received) => received,

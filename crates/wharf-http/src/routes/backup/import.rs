@@ -59,7 +59,7 @@ async fn import(
 ) -> Result<Response<ResponseBody>, Refusal> {
     let (service, caller) = (&asked.service, asked.caller);
     let from = (caller, Some(asked.sender.peer));
-    let received = Received::read(service, request, from).await?;
+    let received = Received::read((&service.gateway, &service.bodies), request, from).await?;
     let import = Import {
         service: Arc::clone(service),
         rules: service.gateway.policy(),

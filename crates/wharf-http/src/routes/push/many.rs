@@ -114,7 +114,7 @@ async fn push(
 ) -> Result<ManyOutcome, Refusal> {
     let from = (admission.caller(), admission.source().peer);
     let receiving = admission.source().step("receive");
-    let received = Received::read(service, request, from).await;
+    let received = Received::read((&service.gateway, &service.bodies), request, from).await;
     drop(receiving);
     let received = match received {
         Ok(received) => received,
