@@ -156,7 +156,7 @@ impl Body {
             metric(family, &[], GAUGE_VALUE, |value| value.double_field(1, 0));
             for area in self.areas() {
                 metric(family, &[("area", &area)], GAUGE_VALUE, |value| {
-                    value.double_field(1, 1)
+                    value.double_field(1, 1);
                 });
             }
         });

@@ -270,6 +270,9 @@ pub fn millis_at(latencies: &Histogram<u64>, percentile: f64) -> f64 {
 }
 
 /// Of latencies, in microseconds.
+///
+/// # Errors
+/// None that can be: its bounds are fine.
 pub fn new_histogram() -> Result<Histogram<u64>> {
     let micros = u64::try_from(MAX_LATENCY.as_micros()).unwrap_or(u64::MAX);
     Histogram::new_with_bounds(1, micros, 3).context("make a histogram")

@@ -8,7 +8,8 @@
 //!
 //! Groups are independent while nothing is checked, so each belongs to a part by a hash of its key, and the order of the records of
 //! a group is all that has to be kept. Records that concern several groups, and wipes, go to all parts, and each takes what is its own.
-//! What is under way has a bound ([`BATCHES`]), and a record that is longer than a batch is handed on when nothing else is.
+//! What is under way has a bound ([`MOST_BYTES`]), and a record that is longer than a batch is handed on when nothing else is, or made
+//! by the reader ([`LONG_RECORD_BYTES`]).
 //!
 //! What a later record of the log replaces is [left out](outlook): a group that was pushed a hundred times costs one push, and
 //! one that was deleted nothing. Its times are not, since a push keeps the failure time of the group.

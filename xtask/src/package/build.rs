@@ -76,7 +76,7 @@ impl Build {
         let rust = names.map(|(folder, name)| renamed("--remap-path-prefix=", folder, name));
         let [_, c] = names.map(|(folder, name)| renamed("-ffile-prefix-map=", folder, name));
         // What .cargo/config.toml says of the allocator comes this way, too, and would give way.
-        let mut c_flags = std::env::var_os("CFLAGS").unwrap_or_default();
+        let mut c_flags = OsString::from(option_env!("CFLAGS").unwrap_or_default());
         c_flags.push(" ");
         c_flags.push(c);
         let mut build = Step::cargo(&["build", "--locked", "--package", "wharf", "--profile", profile]);

@@ -1,6 +1,7 @@
 //! What stands out when everything goes on at once?
 
-use std::io::Read as _;
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
@@ -63,59 +64,28 @@ const PROTOBUF_MEDIAN: &str = "protobuf: p50, ms";
 const PROTOBUF_P99: &str = "protobuf: p99, ms";
 
 /// What goes on beside the pushes.
-#[derive(Debug, Clone, Copy)]
-struct Beside {
-    scrapes: bool,
-    expiry: bool,
-    deletes: bool,
-    page: bool,
-    checkpoints: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Scrapes,
+    Expiry,
+    Deletes,
+    Page,
+    Checkpoints,
 }
 
-const ALL: Beside = Beside {
-    scrapes: true,
-    expiry: true,
-    deletes: true,
-    page: true,
-    checkpoints: true,
-};
-const NONE: Beside = Beside {
-    scrapes: false,
-    expiry: false,
-    deletes: false,
-    page: false,
-    checkpoints: false,
-};
+use Part::{Checkpoints, Deletes, Expiry, Page, Scrapes};
 
 const EVERYTHING: &str = "everything";
 const ALONE: &str = "pushes alone";
 
-const CASES: &[(&str, Beside)] = &[
-    (EVERYTHING, ALL),
-    (
-        "without scrapes",
-        Beside {
-            scrapes: false,
-            ..ALL
-        },
-    ),
-    ("without expiry", Beside { expiry: false, ..ALL }),
-    (
-        "without bulk deletes",
-        Beside {
-            deletes: false,
-            ..ALL
-        },
-    ),
-    ("without the page", Beside { page: false, ..ALL }),
-    (
-        "without checkpoints",
-        Beside {
-            checkpoints: false,
-            ..ALL
-        },
-    ),
-    (ALONE, NONE),
+const CASES: &[(&str, &[Part])] = &[
+    (EVERYTHING, &[Scrapes, Expiry, Deletes, Page, Checkpoints]),
+    ("without scrapes", &[Expiry, Deletes, Page, Checkpoints]),
+    ("without expiry", &[Scrapes, Deletes, Page, Checkpoints]),
+    ("without bulk deletes", &[Scrapes, Expiry, Page, Checkpoints]),
+    ("without the page", &[Scrapes, Expiry, Deletes, Checkpoints]),
+    ("without checkpoints", &[Scrapes, Expiry, Deletes, Page]),
+    (ALONE, &[]),
 ];
 
 fn run(bench: &Bench, record: &mut Record) {
@@ -138,13 +108,13 @@ fn run(bench: &Bench, record: &mut Record) {
     };
     for round in 0..bench.rounds {
         for (case, beside) in CASES {
-            let lane = if beside.checkpoints {
+            let lane = if beside.contains(&Checkpoints) {
                 &mut *with
             } else {
                 &mut *without
             };
             bench.once(record, case, round, lane, |subject| {
-                measure(bench, subject, &body, groups, pace, *beside)
+                measure(bench, subject, &body, groups, pace, beside)
             });
         }
     }
@@ -171,7 +141,7 @@ fn measure(
     body: &Body,
     groups: u32,
     pace: Duration,
-    beside: Beside,
+    beside: &[Part],
 ) -> Result<Figures> {
     subject.server.settle()?;
     let server = subject.server.endpoint().clone();
@@ -189,18 +159,18 @@ fn measure(
     let (outcome, text, protobuf, others) = thread::scope(|scope| {
         let (server, stop) = (&server, &stop);
         let scraping = |accept: &'static str| {
-            let scrapes = beside.scrapes;
+            let scrapes = beside.contains(&Scrapes);
             scope.spawn(move || scrapes.then(|| scrape(server, accept, stop)).transpose())
         };
         let (text, protobuf) = (scraping(TEXT), scraping(PROTOBUF));
         let mut others = Vec::new();
-        if beside.expiry {
+        if beside.contains(&Expiry) {
             others.push(scope.spawn(|| push_expiring(server, stop)));
         }
-        if beside.deletes {
+        if beside.contains(&Deletes) {
             others.push(scope.spawn(|| push_and_delete(server, stop)));
         }
-        if beside.page {
+        if beside.contains(&Page) {
             others.push(scope.spawn(|| read_events(server, stop)));
             others.push(scope.spawn(|| look_at_the_page(server, stop)));
         }
@@ -305,9 +275,10 @@ const DELETE: &str = "/api/v1/groups?match%5B%5D=%7Bjob%3D%22doomed%22%7D";
 
 fn push_and_delete(server: &Endpoint, stop: &Stop) -> Result<()> {
     let mut client = Client::connect(server, TIMEOUT)?;
-    let lines: String = (0..DOOMED)
-        .map(|run| format!("doomed_run_seconds{{job=\"doomed\",run=\"{run}\"}} 1\n"))
-        .collect();
+    let mut lines = String::new();
+    for run in 0..DOOMED {
+        let _infallible = writeln!(lines, "doomed_run_seconds{{job=\"doomed\",run=\"{run}\"}} 1");
+    }
     let push = small_push("POST", "/api/v1/push?group_by=job,run", &lines);
     let delete = small_push("DELETE", DELETE, "");
     loop {
@@ -327,17 +298,15 @@ fn read_events(server: &Endpoint, stop: &Stop) -> Result<()> {
         .set_read_timeout(Some(Duration::from_secs(1)))
         .context("set up the connection")?;
     let mut stream = server.open(stream)?;
-    std::io::Write::write_all(&mut stream, &get_request("/api/v1/events", &[])).context("ask for events")?;
+    stream
+        .write_all(&get_request("/api/v1/events", &[]))
+        .context("ask for events")?;
     let mut buffer = vec![0; 64 * 1024];
     while !stop.0.load(Ordering::Relaxed) {
         match stream.read(&mut buffer) {
             Ok(0) => return Err(anyhow!("the events have ended")),
             Ok(_) => {}
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-                ) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(error) => return Err(error).context("read events"),
         }
     }

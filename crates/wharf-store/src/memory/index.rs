@@ -295,13 +295,13 @@ mod tests {
 
     #[test]
     fn room_grows_and_shrinks_with_what_there_is() {
+        const MANY: u64 = if cfg!(miri) { 2_000 } else { 200_000 };
         let mut index = SeriesIndex::default();
         let fingerprint = |n: u64| n.wrapping_mul(0x2545_F491_4F6C_DD1D);
         let room = |index: &SeriesIndex| -> usize {
             let buckets = index.shards.iter().flat_map(|shard| &shard.buckets);
             buckets.map(Vec::capacity).sum()
         };
-        const MANY: u64 = if cfg!(miri) { 2_000 } else { 200_000 };
         for n in 0..MANY {
             index.insert(fingerprint(n), GroupId(1));
         }
@@ -330,9 +330,9 @@ mod tests {
                 let found = [(n < own).then_some(7), (n < others).then_some(17)];
                 let found: Vec<u32> = found.into_iter().flatten().collect();
                 assert_eq!(owners(&index, fingerprint(n)), found);
-                found
-                    .iter()
-                    .for_each(|owner| index.remove(fingerprint(n), GroupId(*owner)));
+                for owner in found {
+                    index.remove(fingerprint(n), GroupId(owner));
+                }
             }
             assert_eq!(index.len(), 0);
         }
