@@ -364,7 +364,7 @@ mod tests {
         );
         assert_eq!(
             line("Start with"),
-            "| Start with 1,000,000 series | at most 2 s | not measured | |"
+            "| Start with 1,000,000 series | at most 1 s | not measured | |"
         );
         let mut slow = record();
         for round in [2, 3, 4] {
