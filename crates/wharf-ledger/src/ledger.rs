@@ -139,16 +139,16 @@ impl Ledger {
         replay: &mut dyn Replay,
     ) -> Result<(Self, Recovery), OpenError> {
         Self::open_by(disk, options, |disk, survey| {
-            recover::look_ahead(survey, |record| replay.look_ahead(record));
+            recover::look_ahead(survey, |record| replay.look_ahead(record))?;
             let mut visit = |found: LocatedRecord<'_>| replay.replay(found.into());
-            let recovery = recover::recover(disk, survey, &mut visit)?;
-            let last = recovery.last.0;
+            let recovered = recover::recover(disk, survey, &mut visit);
+            // What could not be replayed comes before what could not be read.
             let finished = replay.finish();
             finished.map_err(|cause| Stopped::Refused {
-                sequence: last,
+                sequence: recovered.as_ref().map_or(0, |recovery| recovery.last.0),
                 cause,
             })?;
-            Ok(recovery)
+            recovered
         })
     }
 

@@ -38,7 +38,7 @@ pub trait Replay {
     /// It cannot be; or, if it is a [`NotReplayed`], an earlier one could not.
     fn replay(&mut self, record: Replayed<'_>) -> Result<(), BoxError>;
 
-    /// That was the last record.
+    /// That was the last record, or what comes next cannot be read.
     ///
     /// # Errors
     /// As [`Self::replay`].
@@ -327,7 +327,13 @@ pub(crate) fn recover(disk: &dyn Disk, survey: &mut Survey, visit: Visit<'_>) ->
 
 /// Calls `visit` with each record of the log that [`recover`] is going to visit behind the checkpoint, as far as the log can be
 /// read: what is wrong with it is for [`recover`] to say, which comes to the same place.
-pub(crate) fn look_ahead(survey: &mut Survey, mut visit: impl FnMut(Replayed<'_>)) {
+///
+/// # Errors
+/// If the disk cannot be read just now. That need not come again, and then somebody would know of less than there is.
+pub(crate) fn look_ahead(survey: &mut Survey, mut visit: impl FnMut(Replayed<'_>)) -> Result<(), Stopped> {
+    if !survey.rejected.is_empty() {
+        return Ok(());
+    }
     let checkpoint = survey.checkpoint().map_or(0, |(sequence, _)| *sequence);
     survey.forget_covered(checkpoint);
     let walk = Walk {
@@ -342,8 +348,11 @@ pub(crate) fn look_ahead(survey: &mut Survey, mut visit: impl FnMut(Replayed<'_>
         visit(found.into());
         Ok(())
     };
-    // It is read again, and refused then.
-    drop(walk.along(&mut survey.segments, &mut visit));
+    match walk.along(&mut survey.segments, &mut visit) {
+        Err(Stopped::Io(error)) => Err(Stopped::Io(error)),
+        // It is read again, and refused then.
+        Ok(_) | Err(Stopped::Damaged(_) | Stopped::Newer { .. } | Stopped::Refused { .. }) => Ok(()),
+    }
 }
 
 /// What was read of a checkpoint.

@@ -234,12 +234,17 @@ impl UnderWay {
 impl Drop for Batch {
     fn drop(&mut self) {
         if let Some(counted) = &self.counted {
-            counted.give_back(self.bytes.len());
+            counted.give_back(self.weight());
         }
     }
 }
 
 impl Batch {
+    /// The bytes that it takes.
+    fn weight(&self) -> usize {
+        self.bytes.len() + self.records.len() * size_of::<(Revision, Range<usize>)>()
+    }
+
     fn add(&mut self, at: Revision, record: &[u8]) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(record);
@@ -254,7 +259,7 @@ impl Part<'_> {
             return true;
         }
         let mut batch = std::mem::take(&mut self.batch);
-        under_way.take(batch.bytes.len());
+        under_way.take(batch.weight());
         batch.counted = Some(Arc::clone(under_way));
         self.batches.send(batch).is_ok()
     }
@@ -374,7 +379,7 @@ impl Replay for Loading<'_, '_> {
                 continue;
             }
             part.batch.add(at, record);
-            if part.batch.bytes.len() >= BATCH_BYTES || part.batch.records.len() >= self.batch_records {
+            if part.batch.weight() >= BATCH_BYTES || part.batch.records.len() >= self.batch_records {
                 is_taken &= part.send(&self.under_way);
             }
         }

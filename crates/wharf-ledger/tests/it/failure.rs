@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use wharf_ledger::{AppendError, CheckpointError, Fault, Health, Ledger, Sequence, SimulatedDisk};
+use wharf_ledger::{
+    AppendError, BoxError, CheckpointError, Fault, Health, Ledger, Options, Replay, Replayed, Sequence,
+    SimulatedDisk,
+};
 
 use crate::{append, open, record, records};
 
@@ -194,4 +197,50 @@ fn closing_a_failed_ledger_says_so_and_ends() {
     ledger.close().unwrap_err();
     disk.heal();
     open(&disk).unwrap();
+}
+
+/// Counts what it is given.
+#[derive(Default)]
+struct Counted {
+    ahead: u64,
+    replayed: u64,
+}
+
+impl Replay for Counted {
+    fn look_ahead(&mut self, _record: Replayed<'_>) {
+        self.ahead += 1;
+    }
+
+    fn replay(&mut self, _record: Replayed<'_>) -> Result<(), BoxError> {
+        self.replayed += 1;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_start_that_has_not_seen_all_of_the_log_ahead_is_refused() {
+    let disk = SimulatedDisk::new(3);
+    let (ledger, _) = Ledger::open(Arc::new(disk.clone()), Options::default(), &mut |_| Ok(())).unwrap();
+    for _ in 0..20 {
+        ledger.append(&[7; 100]).unwrap().1.wait().unwrap();
+    }
+    drop(ledger);
+    let (mut refused, mut opened) = (0, 0);
+    for calls in 0..60 {
+        let disk = disk.copied();
+        disk.fail_after(calls, Fault::Once(io::ErrorKind::Other));
+        let mut counted = Counted::default();
+        match Ledger::open_looking_ahead(Arc::new(disk), Options::default(), &mut counted) {
+            Ok(_) => {
+                assert_eq!((counted.ahead, counted.replayed), (20, 20), "{calls}");
+                opened += 1;
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 2 && opened > 2, "{refused} {opened}");
 }

@@ -14,8 +14,9 @@ use crate::prepare::Prepared;
 use crate::record::{self, Names, Reading, Touch};
 use crate::{PUSH_FAILURE_TIME, PUSH_TIME, Revision, is_time};
 
-/// Groups that are looked after, 48 bytes each and as much free room at most. Of further ones all records are applied.
-const MOST_GROUPS: usize = 1 << 21;
+/// Groups that are looked after: as many as a table of 2,097,152 places takes, 49 bytes each, and half as much besides while it grows.
+/// Of further ones all records are applied.
+const MOST_GROUPS: usize = 1_800_000;
 
 /// What comes later of each group that the log names.
 ///
@@ -118,6 +119,8 @@ impl Outlook {
                 self.groups.clear();
             } else {
                 self.wiped = at;
+                // What is said of the groups would not be asked for.
+                self.groups.clear();
             }
             return true;
         }

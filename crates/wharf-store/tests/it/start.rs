@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use wharf_exposition::text;
-use wharf_ledger::{Disk, Ledger, MemoryDisk, OpenError, Options, Recovery, Sequence};
+use wharf_ledger::{Disk, Ledger, MemoryDisk, OpenError, Options, Recovery, Sequence, SimulatedDisk};
 use wharf_store::{Listing, PushMode, Reserved, Revision, Store, UnixNanos};
 
 use crate::durable::block_on;
@@ -153,6 +153,43 @@ fn a_record_that_cannot_be_read_is_named_and_stops_the_start() {
         assert!(cause.to_string().contains("version 3"), "{cause}");
     }
     assert_eq!(disk.list().unwrap(), segments);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
+fn a_record_that_cannot_be_made_is_named_before_damage_behind_it() {
+    let disk = SimulatedDisk::new(1);
+    let options = || Options {
+        segment_bytes: 64 << 10,
+        ..Options::default()
+    };
+    let (ledger, _) = Ledger::open(Arc::new(disk.clone()), options(), &mut |_| Ok(())).unwrap();
+    for record in [b"\x03later".as_slice(), b"\x01\x03", b"\x01\x03", b"\x01\x03"] {
+        ledger.append(record).unwrap().1.wait().unwrap();
+    }
+    drop(ledger);
+    let contents = disk.contents();
+    let found = contents.iter().find_map(|(name, bytes)| {
+        let at = bytes.windows(5).position(|bytes| bytes == b"later")?;
+        Some((name.clone(), at + 5, bytes.iter().rposition(|byte| *byte != 0)?))
+    });
+    let (name, behind, last) = found.unwrap();
+    let mut damaged = 0;
+    for offset in (behind..=last).step_by(7) {
+        let disk = disk.copied();
+        assert!(disk.flip_bit(&name, offset, 3));
+        let opened = Ledger::open(Arc::new(disk.copied()), options(), &mut |_| Ok(()));
+        damaged += usize::from(matches!(opened, Err(OpenError::Damaged { .. })));
+        let store = Store::new(Reserved::default(), 1 << 24);
+        let refused = load(&store, &disk, options(), 2).unwrap_err();
+        match refused {
+            OpenError::Refused { sequence, .. } => assert_eq!(sequence, Sequence(1), "{offset}"),
+            // The block of the record itself.
+            OpenError::Damaged { damage, .. } => assert!(damage.offset < behind as u64, "{damage:?}"),
+            other => panic!("{other}"),
+        }
+    }
+    assert!(damaged > 5, "{damaged}");
 }
 
 #[test]

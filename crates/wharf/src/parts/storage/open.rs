@@ -191,8 +191,10 @@ impl Told<'_> {
 
 impl Replay for Told<'_> {
     fn look_ahead(&mut self, record: Replayed<'_>) {
-        // The folder is ours by now.
-        self.removed.keep_beneath(self.path, self.store);
+        // The folder is ours by now. It may still be refused, so nothing is forgotten yet.
+        if self.removed.is_on() {
+            self.removed.keep_beneath(self.path, self.store);
+        }
         self.loading.look_ahead(record);
         self.report();
     }

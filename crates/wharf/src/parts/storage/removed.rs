@@ -30,6 +30,11 @@ impl Removed {
         }
     }
 
+    /// Whether anything is kept.
+    pub(super) fn is_on(&self) -> bool {
+        self.settings.is_on()
+    }
+
     /// In a folder beneath that of the groups, which nobody else has; it is made when something is removed. The first call counts, which has to come before the first
     /// record is replayed.
     pub(super) fn keep_beneath(&self, folder: &Path, store: &Store) {
