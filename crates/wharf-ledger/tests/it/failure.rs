@@ -224,7 +224,11 @@ impl Replay for Counted {
 #[test]
 fn a_start_that_has_not_seen_all_of_the_log_ahead_is_refused() {
     let disk = SimulatedDisk::new(3);
-    let (ledger, _) = Ledger::open(Arc::new(disk.clone()), Options::default(), &mut |_| Ok(())).unwrap();
+    let options = Options {
+        segment_bytes: 64 << 10,
+        ..Options::default()
+    };
+    let (ledger, _) = Ledger::open(Arc::new(disk.clone()), options, &mut |_| Ok(())).unwrap();
     for _ in 0..20 {
         ledger.append(&[7; 100]).unwrap().1.wait().unwrap();
     }
@@ -234,7 +238,7 @@ fn a_start_that_has_not_seen_all_of_the_log_ahead_is_refused() {
         let disk = disk.copied();
         disk.fail_after(calls, Fault::Once(io::ErrorKind::Other));
         let mut counted = Counted::default();
-        match Ledger::open_looking_ahead(Arc::new(disk), Options::default(), &mut counted) {
+        match Ledger::open_looking_ahead(Arc::new(disk), options, &mut counted) {
             Ok(_) => {
                 assert_eq!((counted.ahead, counted.replayed), (20, 20), "{calls}");
                 opened += 1;

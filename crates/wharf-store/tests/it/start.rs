@@ -168,14 +168,21 @@ fn a_record_that_cannot_be_made_is_named_before_damage_behind_it() {
         ledger.append(record).unwrap().1.wait().unwrap();
     }
     drop(ledger);
-    let contents = disk.contents();
-    let found = contents.iter().find_map(|(name, bytes)| {
-        let at = bytes.windows(5).position(|bytes| bytes == b"later")?;
-        Some((name.clone(), at + 5, bytes.iter().rposition(|byte| *byte != 0)?))
-    });
-    let (name, behind, last) = found.unwrap();
+    // The ledger may have gone on in the next segment at any time.
+    let (mut first, mut places) = (None, Vec::new());
+    for (name, bytes) in disk.contents() {
+        let last = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0);
+        let from = match bytes.windows(5).position(|bytes| bytes == b"later") {
+            Some(at) => first.insert((name.clone(), at + 5)).1,
+            // Damage to a header is found before anything is replayed.
+            None if first.is_some() && name.starts_with("log-") => 64,
+            None => continue,
+        };
+        places.extend((from..=last).step_by(7).map(|offset| (name.clone(), offset)));
+    }
+    let (first, behind) = first.unwrap();
     let mut damaged = 0;
-    for offset in (behind..=last).step_by(7) {
+    for (name, offset) in places {
         let disk = disk.copied();
         assert!(disk.flip_bit(&name, offset, 3));
         let opened = Ledger::open(Arc::new(disk.copied()), options(), &mut |_| Ok(()));
@@ -183,9 +190,14 @@ fn a_record_that_cannot_be_made_is_named_before_damage_behind_it() {
         let store = Store::new(Reserved::default(), 1 << 24);
         let refused = load(&store, &disk, options(), 2).unwrap_err();
         match refused {
-            OpenError::Refused { sequence, .. } => assert_eq!(sequence, Sequence(1), "{offset}"),
+            OpenError::Refused { sequence, .. } => assert_eq!(sequence, Sequence(1), "{name} {offset}"),
             // The block of the record itself.
-            OpenError::Damaged { damage, .. } => assert!(damage.offset < behind as u64, "{damage:?}"),
+            OpenError::Damaged { damage, .. } => {
+                assert!(
+                    damage.file == first && damage.offset < behind as u64,
+                    "{damage:?}"
+                );
+            }
             other => panic!("{other}"),
         }
     }
