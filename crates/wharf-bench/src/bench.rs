@@ -116,15 +116,12 @@ impl Bench {
     /// If the subject refuses a push, or does not hold what was pushed last.
     pub fn push(&self, subject: &mut Subject, body: &Body, groups: u32, connections: u32) -> Result<Figures> {
         subject.server.settle()?;
-        let outcome = subject.load(&Load {
-            request: &subject.kind.request(body, Format::Text),
-            groups: Groups::all(groups),
-            connections: connections.min(groups),
-            fresh_connections: false,
-            pace: None,
-            threads: 1,
-            length: self.length(),
-        })?;
+        let outcome = subject.load(&Load::new(
+            &subject.kind.request(body, Format::Text),
+            Groups::all(groups),
+            connections,
+            self.length(),
+        ))?;
         subject.check(body)?;
         Ok(push_figures(&outcome))
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -35,7 +35,7 @@ impl Endpoint {
         let Some(Tls(config)) = &self.tls else {
             return Ok(Stream::Plain(stream));
         };
-        let name = ServerName::IpAddress(IpAddr::into(self.address.ip()));
+        let name = ServerName::IpAddress(self.address.ip().into());
         let session = ClientConnection::new(Arc::clone(config), name).context("begin TLS")?;
         Ok(Stream::Tls(Box::new(StreamOwned::new(session, stream))))
     }

@@ -137,7 +137,20 @@ const WARMING_UP: u8 = 0;
 const MEASURING: u8 = 1;
 const STOPPING: u8 = 2;
 
-impl Load<'_> {
+impl<'a> Load<'a> {
+    /// One over connections that are kept, as fast as pushes are answered. There are no more of them than groups.
+    pub fn new(request: &'a Request, groups: Groups, connections: u32, length: Length) -> Self {
+        Self {
+            request,
+            groups,
+            connections: connections.min(groups.count()),
+            fresh_connections: false,
+            pace: None,
+            threads: 1,
+            length,
+        }
+    }
+
     /// The groups of a connection, as positions among the groups of the load.
     fn slots(&self, connection: u32) -> StepBy<Range<u32>> {
         (connection..self.groups.count()).step_by(self.connections as usize)

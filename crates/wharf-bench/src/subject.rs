@@ -37,8 +37,6 @@ pub enum Kind {
     WharfLog,
     /// The same for very many connections.
     WharfMany,
-    /// The same, whose log grows for so long that no checkpoint is written.
-    WharfNoCheckpoints,
     /// Wharf, on stable storage at most 100 ms later.
     Wharf100ms,
     /// Wharf without a folder.
@@ -66,9 +64,8 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::WharfAlways => "Wharf, sync=always",
-            Self::WharfLog => "Wharf, sync=always, checkpoint-bytes=4GiB",
+            Self::WharfLog => "Wharf, sync=always, no checkpoints",
             Self::WharfMany => "Wharf, sync=always, max-connections=19000",
-            Self::WharfNoCheckpoints => "Wharf, sync=always, no checkpoints",
             Self::Wharf100ms => "Wharf, sync=100ms",
             Self::WharfMemory => "Wharf, memory",
             Self::Real => "Pushgateway",
@@ -141,16 +138,12 @@ impl Kind {
         Ok(match self {
             Self::WharfAlways => (wharf(&[path])?, "/-/ready"),
             Self::WharfLog => {
-                let long = "--storage.checkpoint-bytes=4GiB".to_owned();
+                let long = "--storage.checkpoint-bytes=1024GiB".to_owned();
                 (wharf(&[path, long])?, "/-/ready")
             }
             Self::WharfMany => {
                 let many = "--limits.max-connections=19000".to_owned();
                 (wharf(&[path, many])?, "/-/ready")
-            }
-            Self::WharfNoCheckpoints => {
-                let seldom = "--storage.checkpoint-bytes=1024GiB".to_owned();
-                (wharf(&[path, seldom])?, "/-/ready")
             }
             Self::Wharf100ms => (wharf(&[path, "--storage.sync=100ms".to_owned()])?, "/-/ready"),
             Self::WharfMemory => (wharf(&["--storage.path=".to_owned()])?, "/-/ready"),
@@ -356,16 +349,10 @@ impl Subject {
     /// # Errors
     /// As [`Self::fill`].
     pub fn push_once(&mut self, body: &Body, format: Format, groups: Groups) -> Result<Outcome> {
-        let outcome = self.load(&Load {
-            request: &self.kind.request(body, format),
-            groups,
-            // Large bodies take their time, and some servers refuse to take many of them at once.
-            connections: if body.series > 1_000 { 4 } else { 64 }.min(groups.count()),
-            fresh_connections: false,
-            pace: None,
-            threads: 1,
-            length: Length::Turns(1),
-        })?;
+        // Large bodies take their time, and some servers refuse to take many of them at once.
+        let connections = if body.series > 1_000 { 4 } else { 64 };
+        let request = self.kind.request(body, format);
+        let outcome = self.load(&Load::new(&request, groups, connections, Length::Turns(1)))?;
         self.server.settle()?;
         Ok(outcome)
     }

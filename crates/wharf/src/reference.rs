@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 
 use expect_test::expect_file;
 use serde_json::Value;
-use wharf_model::MetricType;
 use wharf_settings::Takes;
 
 use crate::args::{ABOUT_FLAGS, VISIBLE_REQUESTS};
@@ -383,13 +382,7 @@ fn the_reference_of_metrics_is_up_to_date() {
     );
     page.push_str("| metric | type | help | watched by |\n|---|---|---|---|\n");
     for family in wharf_gateway::telemetry::reserved() {
-        let kind = match family.metric_type {
-            MetricType::Counter => "counter",
-            MetricType::Gauge => "gauge",
-            MetricType::Histogram => "histogram",
-            MetricType::Summary => "summary",
-            _ => "other",
-        };
+        let kind = family.metric_type.as_text();
         let parts =
             ["", "_sum", "_count", "_bucket"].map(|part| watchers.get(&format!("{}{part}", family.name)));
         let mut watched: Vec<&str> = Vec::new();

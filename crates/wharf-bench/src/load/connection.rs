@@ -26,7 +26,8 @@ pub(super) struct Connection {
     response: Response,
     /// The slots of this connection: every `stride`th from its own number on.
     slot: u32,
-    number: u32,
+    /// Its number among all of the load.
+    pub(super) number: u32,
     pub(super) turns_left: u32,
     last: Vec<Last>,
     /// Index into `last` of the group in flight.
@@ -72,11 +73,6 @@ impl Connection {
             due: now,
             state: State::Done,
         }
-    }
-
-    /// Its number among all of the load.
-    pub(super) fn number(&self) -> u32 {
-        self.number
     }
 
     /// Makes the next request, which counts from `since` on.

@@ -96,7 +96,7 @@ impl<'a> Worker<'a> {
             self.busy += 1;
             if let Some(pace) = self.load.pace {
                 // They begin one after the other, and stay apart by as much.
-                self.connections[index].due = begin + pace * self.connections[index].number();
+                self.connections[index].due = begin + pace * self.connections[index].number;
             }
             self.next(index, begin)?;
         }

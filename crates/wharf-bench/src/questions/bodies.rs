@@ -66,15 +66,12 @@ fn run(bench: &Bench, record: &mut Record) {
                 .collect();
             bench.rounds(record, &case(&body, format), &mut lanes, |subject| {
                 subject.server.settle()?;
-                let outcome = subject.load(&Load {
-                    request: &subject.kind.request(&body, format),
-                    groups: Groups::all(groups),
-                    connections: if body.series > LARGE_SERIES { 4 } else { 16 },
-                    fresh_connections: false,
-                    pace: None,
-                    threads: 1,
-                    length: bench.length(),
-                })?;
+                let outcome = subject.load(&Load::new(
+                    &subject.kind.request(&body, format),
+                    Groups::all(groups),
+                    if body.series > LARGE_SERIES { 4 } else { 16 },
+                    bench.length(),
+                ))?;
                 subject.check(&body)?;
                 let series = body.series as f64;
                 let mut figures = push_figures(&outcome);

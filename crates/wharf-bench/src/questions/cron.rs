@@ -73,14 +73,11 @@ fn measure(
     pace: Option<Duration>,
 ) -> Result<Figures> {
     subject.server.settle()?;
+    let request = subject.kind.request(body, Format::Text);
     let outcome = subject.load(&Load {
-        request: &subject.kind.request(body, Format::Text),
-        groups: Groups::all(groups),
-        connections: connections.min(groups),
         fresh_connections: true,
         pace,
-        threads: 1,
-        length: bench.length(),
+        ..Load::new(&request, Groups::all(groups), connections, bench.length())
     })?;
     subject.check(body)?;
     Ok(push_figures(&outcome))

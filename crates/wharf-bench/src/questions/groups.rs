@@ -62,15 +62,12 @@ fn measure(bench: &Bench, record: &mut Record, body: &Body, groups: u32, kinds: 
 
 fn load(bench: &Bench, subject: &mut Subject, body: &Body, groups: u32) -> Result<Figures> {
     subject.server.settle()?;
-    let outcome = subject.load(&Load {
-        request: &subject.kind.request(body, Format::Text),
-        groups: Groups::all(groups),
-        connections: CONNECTIONS.min(groups),
-        fresh_connections: false,
-        pace: None,
-        threads: 1,
-        length: bench.length(),
-    })?;
+    let outcome = subject.load(&Load::new(
+        &subject.kind.request(body, Format::Text),
+        Groups::all(groups),
+        CONNECTIONS,
+        bench.length(),
+    ))?;
     let resident = subject.server.resident_bytes()? as f64 / 1e6;
     subject.check(body)?;
     let mut figures = push_figures(&outcome);

@@ -39,15 +39,12 @@ fn run(bench: &Bench, record: &mut Record) {
     bench.once(record, "", 0, &mut lane, |subject| {
         let before = subject.server.resident_bytes()? as f64 / 1e6;
         let folder_before = folder_bytes(&subject.data())? as f64 / 1e6;
-        let outcome = subject.load(&Load {
-            request: &subject.kind.request(&body, Format::Text),
-            groups: Groups::all(groups),
-            connections: CONNECTIONS.min(groups),
-            fresh_connections: false,
-            pace: None,
-            threads: 1,
-            length: Length::Turns(bench.scaled(TURNS)),
-        })?;
+        let outcome = subject.load(&Load::new(
+            &subject.kind.request(&body, Format::Text),
+            Groups::all(groups),
+            CONNECTIONS,
+            Length::Turns(bench.scaled(TURNS)),
+        ))?;
         subject.server.settle()?;
         let after = subject.server.resident_bytes()? as f64 / 1e6;
         let folder_after = folder_bytes(&subject.data())? as f64 / 1e6;

@@ -50,13 +50,14 @@ fn measure(bench: &Bench, subject: &mut Subject, body: &Body, groups: u32) -> Re
     subject.server.settle()?;
     let request = subject.kind.request(body, Format::Text);
     let load = |first, fresh_connections, a_second| Load {
-        request: &request,
-        groups: Groups::spaced(first, groups, 1),
-        connections: CONNECTIONS.min(groups),
         fresh_connections,
         pace: Some(Duration::from_secs(1) / a_second),
-        threads: 1,
-        length: bench.length(),
+        ..Load::new(
+            &request,
+            Groups::spaced(first, groups, 1),
+            CONNECTIONS,
+            bench.length(),
+        )
     };
     let (new, kept) = (load(0, true, NEW_A_SECOND), load(groups, false, KEPT_A_SECOND));
     let server = &subject.server;

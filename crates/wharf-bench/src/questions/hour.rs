@@ -91,12 +91,7 @@ const CASES: &[(&str, &[Part])] = &[
 fn run(bench: &Bench, record: &mut Record) {
     let body = bodies::batch_job();
     let groups = bench.scaled(GROUPS);
-    let mut lanes = bench.filled(
-        record,
-        &[Kind::WharfAlways, Kind::WharfNoCheckpoints],
-        &body,
-        groups,
-    );
+    let mut lanes = bench.filled(record, &[Kind::WharfAlways, Kind::WharfLog], &body, groups);
     let [with, without] = lanes.as_mut_slice() else {
         return;
     };
@@ -123,15 +118,12 @@ fn run(bench: &Bench, record: &mut Record) {
 /// The time between two pushes at full speed.
 fn top_pace(bench: &Bench, subject: Option<&mut Subject>, body: &Body, groups: u32) -> Result<Duration> {
     let subject = subject.context("Wharf did not start")?;
-    let outcome = subject.load(&Load {
-        request: &subject.kind.request(body, Format::Text),
-        groups: Groups::all(groups),
-        connections: CONNECTIONS.min(groups),
-        fresh_connections: false,
-        pace: None,
-        threads: 1,
-        length: bench.length(),
-    })?;
+    let outcome = subject.load(&Load::new(
+        &subject.kind.request(body, Format::Text),
+        Groups::all(groups),
+        CONNECTIONS,
+        bench.length(),
+    ))?;
     Ok(Duration::from_secs_f64(1.0 / outcome.rate()))
 }
 
@@ -146,14 +138,10 @@ fn measure(
     subject.server.settle()?;
     let server = subject.server.endpoint().clone();
     let request = subject.kind.request(body, Format::Text);
+    let length = bench.length_of(bench.window * LONGER);
     let load = Load {
-        request: &request,
-        groups: Groups::all(groups),
-        connections: CONNECTIONS.min(groups),
-        fresh_connections: false,
         pace: Some(pace),
-        threads: 1,
-        length: bench.length_of(bench.window * LONGER),
+        ..Load::new(&request, Groups::all(groups), CONNECTIONS, length)
     };
     let stop = Stop::default();
     let (outcome, text, protobuf, others) = thread::scope(|scope| {

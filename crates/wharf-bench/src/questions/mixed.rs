@@ -78,15 +78,7 @@ fn measure(
     let mut scraper = Client::connect(subject.server.endpoint(), SCRAPE_TIMEOUT)?;
     let stop = AtomicBool::new(false);
     let request = subject.kind.request(body, Format::Text);
-    let load = Load {
-        request: &request,
-        groups: Groups::all(groups),
-        connections: CONNECTIONS.min(groups),
-        fresh_connections: false,
-        pace: None,
-        threads: 1,
-        length: bench.length(),
-    };
+    let load = Load::new(&request, Groups::all(groups), CONNECTIONS, bench.length());
     let begin = Instant::now();
     let (outcome, scrapes) = thread::scope(|scope| {
         let (scraper, stop) = (&mut scraper, &stop);

@@ -114,14 +114,14 @@ impl Outlook {
         let changes = record::decode_by(record, &mut noting).unwrap_or_default();
         let removes = noting.removes;
         if changes.iter().any(|change| matches!(change, Change::Wipe)) {
-            if is_watched {
-                self.barrier = at;
-                self.groups.clear();
+            let wipe = if is_watched {
+                &mut self.barrier
             } else {
-                self.wiped = at;
-                // What is said of the groups would not be asked for.
-                self.groups.clear();
-            }
+                &mut self.wiped
+            };
+            *wipe = at;
+            // What is said of the groups would not be asked for.
+            self.groups.clear();
             return true;
         }
         removes

@@ -5,6 +5,7 @@ use std::vec::IntoIter;
 
 use super::marks::Tag;
 use super::{Fragment, Leaf, MAX_FRAGMENTS, MAX_TEXT_BYTES};
+use crate::memory::rendered_text::roomy;
 
 /// A leaf that is made of others is filled to three quarters, as leaves that have grown are in the middle: so the next push does not
 /// divide it.
@@ -102,15 +103,10 @@ impl Source {
 impl Leaf {
     /// Without the room that it has grown by, but for what the next push needs.
     fn fitted(mut self) -> Self {
-        self.give_back_all();
-        self
-    }
-
-    fn give_back_all(&mut self) {
         let text = self.piece.text_mut();
-        let room = crate::memory::rendered_text::roomy(text.len());
-        text.shrink_to(room);
+        text.shrink_to(roomy(text.len()));
         self.fragments.shrink_to_fit();
         self.marks.shrink_to_fit();
+        self
     }
 }
