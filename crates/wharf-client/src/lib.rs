@@ -10,7 +10,7 @@
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use wharf_client::{Client, How, Push, Retry, Settings};
+//! use wharf_client::{Client, Counters, How, Push, Retry, Settings};
 //! use wharf_model::GroupingKey;
 //!
 //! let client = Client::new(&Settings::from_process(None)?.target()?)?;
@@ -19,6 +19,7 @@
 //!     how: How::ReplaceGroup,
 //!     text: b"# TYPE backup_bytes gauge\nbackup_bytes 42\n".to_vec(),
 //!     ttl: None,
+//!     counters: Counters::AsConfigured,
 //! };
 //! client.push_retrying(&push, Retry::within(Duration::from_secs(30)))?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -40,7 +41,7 @@ pub use address::{Address, AddressError};
 pub use client::{Answer, Client, Method, Opened, Request};
 pub use error::ClientError;
 pub use path::{group_path, percent_encode};
-pub use push::{How, Push};
+pub use push::{Counters, How, Push};
 pub use retry::{Retry, Schedule};
 pub use settings::{Settings, SettingsError};
 pub use target::{Credentials, Identity, Secret, Target, TargetError, Tls};

@@ -19,6 +19,17 @@ pub enum How {
     ReplaceFamilies,
 }
 
+/// What the counters, histograms and summaries of a push count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Counters {
+    /// What the gateway's rules say; without a rule, all since a start.
+    #[default]
+    AsConfigured,
+    /// What one run has counted: a Wharf gives them the time of the push as their start, so that a reader which knows starts
+    /// adds runs up. The Pushgateway does not know this.
+    Run,
+}
+
 /// Metrics for one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {
@@ -31,6 +42,8 @@ pub struct Push {
     /// For how long the group is to stay after this push; for ever if zero, as the gateway thinks fit if none.
     /// The Pushgateway gateway does not know this and keeps groups for ever.
     pub ttl: Option<Duration>,
+    /// What counters, histograms and summaries count.
+    pub counters: Counters,
 }
 
 impl Push {
@@ -49,6 +62,9 @@ impl Push {
                 .headers
                 .push(("Wharf-TTL", format!("{}ms", ttl.as_millis())));
         }
+        if self.counters == Counters::Run {
+            request.headers.push(("Wharf-Counters", "run".to_owned()));
+        }
         request.body.clone_from(&self.text);
         request.compress = true;
         request
@@ -65,6 +81,7 @@ mod tests {
             how: How::ReplaceGroup,
             text: text.to_vec(),
             ttl: Some(Duration::from_secs(90)),
+            counters: Counters::AsConfigured,
         }
     }
 
@@ -81,6 +98,22 @@ mod tests {
             [
                 ("Content-Type", TEXT.to_owned()),
                 ("Wharf-TTL", "90000ms".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn a_push_of_a_run_says_so() {
+        let run = Push {
+            ttl: None,
+            counters: Counters::Run,
+            ..push(b"m 1\n")
+        };
+        assert_eq!(
+            run.request().headers,
+            [
+                ("Content-Type", TEXT.to_owned()),
+                ("Wharf-Counters", "run".to_owned())
             ]
         );
     }

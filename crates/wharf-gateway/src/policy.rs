@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use wharf_model::{GroupingKey, Selector};
 use wharf_relabel::Rule;
-use wharf_store::{Limits, Quota, Ttl, UnixNanos, Usage};
+use wharf_store::{Counters, Limits, Quota, Ttl, UnixNanos, Usage};
 
 use crate::access::rules::AccessRules;
 use crate::lifespan::Lifespan;
@@ -25,6 +25,8 @@ pub struct Policy {
     pub expiry: Vec<ExpiryRule>,
     /// All of these whose selectors match a group hold.
     pub quotas: Vec<QuotaRule>,
+    /// The counters of groups that one of these selects begin anew with each push.
+    pub runs: Vec<Selector>,
     /// Run over each push, in this order.
     pub relabelling: Vec<Rule>,
     /// Who may do what; none: whoever is admitted may do everything.
@@ -304,6 +306,17 @@ impl Active {
         }
     }
 
+    /// What the counters of a push to a group count: as the push says, else as the rules say.
+    pub fn counters(&self, key: &GroupingKey, asked: Option<Counters>) -> Counters {
+        asked.unwrap_or_else(|| {
+            if self.policy.runs.iter().any(|selector| selector.matches(key)) {
+                Counters::Run
+            } else {
+                Counters::Total
+            }
+        })
+    }
+
     /// Counts a push to a group. The clock is looked at only where there is something to count.
     ///
     /// # Errors
@@ -434,6 +447,21 @@ mod tests {
         assert_eq!(ttl("times", None, seconds(9)), Some((9, true)));
         assert_eq!(ttl("other", None, seconds(9)), Some((9, false)));
         assert_eq!(ttl("other", None, seconds(0)), None);
+    }
+
+    #[test]
+    fn the_push_decides_what_its_counters_count_and_else_a_rule() {
+        let policy = Policy {
+            runs: vec!["{job=\"a\"}".parse().unwrap(), "{job=~\"b.*\"}".parse().unwrap()],
+            ..Policy::default()
+        };
+        let active = Active::new(policy, Instant::now());
+        let counters = |job, asked| active.counters(&key(job), asked);
+        assert_eq!(counters("a", None), Counters::Run);
+        assert_eq!(counters("bb", None), Counters::Run);
+        assert_eq!(counters("c", None), Counters::Total);
+        assert_eq!(counters("a", Some(Counters::Total)), Counters::Total);
+        assert_eq!(counters("c", Some(Counters::Run)), Counters::Run);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a push asks for beside its metrics.
 
-use wharf_store::{PushMode, UnixNanos};
+use wharf_store::{Counters, PushMode, UnixNanos};
 
 use crate::lifespan::Lifespan;
 
@@ -9,6 +9,8 @@ use crate::lifespan::Lifespan;
 pub struct Wish {
     /// What it replaces.
     pub mode: PushMode,
+    /// What its counters count; none: what rules say.
+    pub counters: Option<Counters>,
     /// How long the group is to stay; none: what rules or flags say.
     pub ttl: Option<Lifespan>,
     /// When the push happened, if not now: groups that move in from another gateway keep their times.

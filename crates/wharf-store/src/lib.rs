@@ -77,7 +77,7 @@ pub use memory::leaf::forms::FormKey;
 pub use memory::leaf::{FragmentView, Leaf};
 pub use memory::rendered_text::{Lines, RenderedText};
 pub use meta::FamilyMeta;
-pub use mode::{Patience, PushMode};
+pub use mode::{Counters, Patience, PushMode};
 pub use parts::Piece;
 pub use prepare::instance::InstanceLabel;
 pub use prepare::stencil::{KnownBody, KnownFamily, TextBody};

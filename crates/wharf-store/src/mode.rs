@@ -1,4 +1,4 @@
-//! What a push replaces, and how long it may take.
+//! What a push replaces, what its counters count, and how long it may take.
 
 /// What a push replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -9,6 +9,17 @@ pub enum PushMode {
     ReplaceFamilies,
     /// The series it brings; others of these families, and other families of the group, stay.
     ReplaceSeries,
+}
+
+/// What the counters, histograms and summaries of a push count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Counters {
+    /// All since a start, which the push may name: a later push goes on from an earlier one.
+    #[default]
+    Total,
+    /// What one run has counted: they begin anew with each push, and their start is the time of the push. It is at least a
+    /// millisecond after the one that is stored.
+    Run,
 }
 
 /// How long whoever pushes can wait.

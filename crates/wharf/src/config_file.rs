@@ -9,6 +9,8 @@
 //!   - match: '{team="web"}'
 //!     series: 100000
 //!     pushes_per_second: 20
+//! runs:
+//!   - match: '{job=~"nightly-.*"}'
 //! relabel_configs:
 //!   - action: labeldrop
 //!     regex: pod_.*
@@ -40,7 +42,7 @@ use wharf_model::{Selector, duration};
 use wharf_relabel::{Rule, RuleSource};
 use wharf_settings::ByteSize;
 
-use self::source::{Document, Expiry, Quota, Relabelling, SelectorText, Text, Unknown};
+use self::source::{Document, Expiry, Quota, Relabelling, Runs, SelectorText, Text, Unknown};
 
 /// A file larger than this is none that a person has written.
 const MAX_BYTES: u64 = 4 << 20;
@@ -114,6 +116,7 @@ fn parse(text: &str, names: NameRule, folder: &Path) -> Result<Policy, Vec<Mista
     let policy = Policy {
         expiry: each(document.expiry, |rule| check.expiry(&rule)),
         quotas: each(document.quotas, |rule| check.quota(&rule)),
+        runs: each(document.runs, |rule| check.runs(&rule)),
         relabelling: each(document.relabel_configs, |rule| check.relabelling(rule)),
         access: check.access(document.access).map(Arc::new),
         tracing: check.tracing(document.tracing),
@@ -224,6 +227,12 @@ impl Check<'_> {
             rate,
             rate_per: rule.per.as_ref().map(|per| per.value.clone()).unwrap_or_default(),
         })
+    }
+
+    fn runs(&mut self, rule: &Spanned<Runs>) -> Option<Selector> {
+        let (at, rule) = (rule.referenced, &rule.value);
+        self.unknown(&rule.unknown);
+        self.selector(rule.selector.as_ref(), &at, &rule.unknown)
     }
 
     fn rate(&mut self, rule: &Quota) -> Option<Rate> {

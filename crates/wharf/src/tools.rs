@@ -8,6 +8,7 @@ mod command;
 mod completions;
 mod config;
 mod contents;
+mod counters;
 mod delivery;
 mod doctor;
 mod export;

@@ -3,7 +3,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
 
 use super::*;
-use crate::{How, Secret};
+use crate::{Counters, How, Secret};
 
 /// Answers one connection after the other with these, and gives back what was asked.
 fn gateway(answers: &'static [&'static str]) -> (Target, JoinHandle<Vec<String>>) {
@@ -57,6 +57,7 @@ fn push() -> Push {
         how: How::ReplaceFamilies,
         text: b"m 1\n".to_vec(),
         ttl: None,
+        counters: Counters::AsConfigured,
     }
 }
 

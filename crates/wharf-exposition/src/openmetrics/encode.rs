@@ -258,13 +258,14 @@ impl Encoder<'_> {
             .as_ref()
             .and_then(|extra| extra.created)
             .filter(|_| has_created);
-        if let Some(seconds) = as_series {
-            self.series(out, "_created", metric.labels, None);
-            write_float(out, seconds);
-            self.end_sample(out, metric, None);
-        } else if let Some(created) = created {
+        // Its own comes first: the series is what a client says that knows nothing of runs.
+        if let Some(created) = created {
             self.series(out, "_created", metric.labels, None);
             timestamp::write(out, created);
+            self.end_sample(out, metric, None);
+        } else if let Some(seconds) = as_series {
+            self.series(out, "_created", metric.labels, None);
+            write_float(out, seconds);
             self.end_sample(out, metric, None);
         }
     }

@@ -210,6 +210,7 @@ impl ManyAdmission {
     ) -> Result<Commit, PushError> {
         let options = PushOptions {
             mode: self.wish.mode,
+            counters: group.counters,
             ttl: group.ttl,
             now,
             facts: group.facts,
@@ -247,6 +248,7 @@ impl ManyAdmission {
         } = content(&exposition);
         Ok(GroupPush {
             ttl: self.rules.ttl(&key, self.wish.ttl, settings.pushes.default_ttl()),
+            counters: self.rules.counters(&key, self.wish.counters),
             key,
             exposition,
             facts: Facts {

@@ -14,7 +14,9 @@ use std::time::Instant;
 
 use tokio::runtime::Handle;
 use wharf_model::{Effort, Exposition, Meter};
-use wharf_store::{Commit, Facts, KnownBody, Patience, PushError, PushOptions, TextBody, Ttl, UnixNanos};
+use wharf_store::{
+    Commit, Counters, Facts, KnownBody, Patience, PushError, PushOptions, TextBody, Ttl, UnixNanos,
+};
 
 use crate::activity::{Content, Pushed};
 use crate::body::Body;
@@ -157,6 +159,7 @@ impl Admission {
             },
             body,
             memory,
+            counters: rules.counters(key, wish.counters),
             content: Cell::new(self.pushed.content),
             dropped: Cell::new(0),
             patience,
@@ -209,6 +212,7 @@ impl Admission {
         drop(relabelling);
         let options = PushOptions {
             mode: wish.mode,
+            counters: reading.counters,
             ttl,
             now,
             facts: reading.facts(),
@@ -314,6 +318,7 @@ struct Reading<'a, B> {
     facts: Facts,
     body: &'a B,
     memory: &'a Meter<'a>,
+    counters: Counters,
     content: Cell<Content>,
     dropped: Cell<u64>,
     patience: Patience,
@@ -371,6 +376,10 @@ impl<B: Body> TextBody for Reading<'_, B> {
             duration_seconds,
             ..self.facts
         }
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
     }
 
     fn patience(&self) -> Patience {

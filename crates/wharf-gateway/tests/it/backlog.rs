@@ -23,6 +23,7 @@ fn behind(disk: &SimulatedDisk) -> World {
 async fn push(world: &World) {
     let wish = Wish {
         mode: PushMode::ReplaceGroup,
+        counters: None,
         ttl: None,
         pushed_at: None,
     };

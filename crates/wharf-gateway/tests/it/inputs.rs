@@ -30,6 +30,7 @@ impl<'p> Push<'p> {
     fn wish(&self) -> Wish {
         Wish {
             mode: PushMode::ReplaceGroup,
+            counters: None,
             ttl: None,
             pushed_at: self.pushed_at,
         }

@@ -12,6 +12,7 @@ use crate::support::{World, anybody, key, plain, world};
 
 const PUT: Wish = Wish {
     mode: PushMode::ReplaceGroup,
+    counters: None,
     ttl: None,
     pushed_at: None,
 };

@@ -12,6 +12,7 @@ use crate::support::{World, anybody, key, plain, world};
 fn admit(world: &World, key: GroupingKey, mode: PushMode) -> Admission {
     let wish = Wish {
         mode,
+        counters: None,
         ttl: None,
         pushed_at: None,
     };

@@ -111,6 +111,7 @@ fn push_and_hold(
     let source = source(gateway);
     let wish = Wish {
         mode: PushMode::ReplaceGroup,
+        counters: None,
         ttl: None,
         pushed_at: None,
     };
@@ -129,6 +130,7 @@ fn push_and_hold(
 fn push_many(gateway: &Arc<Gateway>, partial: bool, body: &Pushed<'_>) -> (Option<Reason>, usize) {
     let wish = Wish {
         mode: PushMode::ReplaceGroup,
+        counters: None,
         ttl: None,
         pushed_at: None,
     };

@@ -1,11 +1,12 @@
-//! What a push may say about itself, in its query or in headers: a time to live, how it merges, and when it happened.
+//! What a push may say about itself, in its query or in headers: a time to live, how it merges, what its counters count, and
+//! when it happened.
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method, Request};
 use wharf_gateway::{Lifespan, Refusal, Settings, Wish};
 use wharf_model::duration;
-use wharf_store::{PushMode, UnixNanos};
+use wharf_store::{Counters, PushMode, UnixNanos};
 
 use crate::request::{parameters, query};
 
@@ -13,10 +14,11 @@ use crate::request::{parameters, query};
 const HEADERS: &str = "wharf-";
 static TTL_HEADER: HeaderName = HeaderName::from_static("wharf-ttl");
 static MERGE_HEADER: HeaderName = HeaderName::from_static("wharf-merge");
+static COUNTERS_HEADER: HeaderName = HeaderName::from_static("wharf-counters");
 static TIME_HEADER: HeaderName = HeaderName::from_static("wharf-push-time");
 
-/// What a push asks for: in `?ttl=` or `Wharf-TTL`, `?merge=` or `Wharf-Merge`, and `?push_time=` or `Wharf-Push-Time`. Other
-/// parameters are none of our business: the Pushgateway ignores all of them.
+/// What a push asks for: in `?ttl=` or `Wharf-TTL`, `?merge=` or `Wharf-Merge`, `?counters=` or `Wharf-Counters`, and
+/// `?push_time=` or `Wharf-Push-Time`. Other parameters are none of our business: the Pushgateway ignores all of them.
 ///
 /// # Errors
 /// If one of these is not what it has to be, stands in both places, asks for more than `--push.max-ttl`, or for a time without the
@@ -27,18 +29,21 @@ pub(crate) fn wish<B>(request: &Request<B>, settings: &Settings) -> Result<Wish,
         // Most pushes.
         return Ok(Wish {
             mode: replaced_by(request.method()),
+            counters: None,
             ttl: None,
             pushed_at: None,
         });
     }
     let ttl = single(query, headers, "ttl", &TTL_HEADER)?;
     let merge = single(query, headers, "merge", &MERGE_HEADER)?;
+    let counters = single(query, headers, "counters", &COUNTERS_HEADER)?;
     let pushed_at = single(query, headers, "push_time", &TIME_HEADER)?;
     if pushed_at.is_some() {
         settings.admin.allow_dates()?;
     }
     Ok(Wish {
         mode: mode(request.method(), merge.as_deref())?,
+        counters: counters.map(|text| counted(&text)).transpose()?,
         ttl: ttl
             .map(|text| lifespan(&text, settings.pushes.max_ttl))
             .transpose()?,
@@ -89,6 +94,17 @@ fn mode(method: &Method, merge: Option<&str>) -> Result<PushMode, Refusal> {
         Some("series") => Ok(PushMode::ReplaceSeries),
         Some(other) => Err(Refusal::parameter(&format!(
             "expected merge=series, found `{}`",
+            query::shown(other)
+        ))),
+    }
+}
+
+fn counted(text: &str) -> Result<Counters, Refusal> {
+    match text {
+        "run" => Ok(Counters::Run),
+        "total" => Ok(Counters::Total),
+        other => Err(Refusal::parameter(&format!(
+            "expected counters=run or counters=total, found `{}`",
             query::shown(other)
         ))),
     }
@@ -203,6 +219,26 @@ mod tests {
         assert_eq!(
             mode(&Method::POST, "merge=groups", &[]),
             Err("expected merge=series, found `groups`".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_push_may_say_what_its_counters_count() {
+        let counters = |query, headers| read(&Method::PUT, query, headers).map(|options| options.counters);
+        assert_eq!(counters("", &[]), Ok(None));
+        assert_eq!(counters("counters=run", &[]), Ok(Some(Counters::Run)));
+        assert_eq!(
+            counters("", &[("wharf-counters", "run")]),
+            Ok(Some(Counters::Run))
+        );
+        assert_eq!(counters("counters=total", &[]), Ok(Some(Counters::Total)));
+        assert_eq!(
+            counters("counters=delta", &[]),
+            Err("expected counters=run or counters=total, found `delta`".to_owned())
+        );
+        assert_eq!(
+            counters("counters=run", &[("wharf-counters", "run")]),
+            Err("expected one `counters`, in the query or the header, found 2".to_owned())
         );
     }
 

@@ -1,5 +1,8 @@
 //! Families that stay as they are.
 
+use wharf_model::{Exposition, GroupingKey};
+
+use crate::PushError;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
 
 /// A group in the making.
@@ -36,6 +39,25 @@ impl<'a, 'p> Folding<'a, 'p> {
         });
         let last = all.families.len() - 1;
         &mut all.families[last]
+    }
+
+    /// Adds a family that is the only one of an exposition; what it is called is as in `like`.
+    pub(super) fn add(
+        &mut self,
+        key: &GroupingKey,
+        exposition: &Exposition<'_>,
+        like: &PreparedFamily<'a>,
+    ) -> Result<Option<&mut PreparedFamily<'a>>, PushError> {
+        let all = &mut self.prepared;
+        let added = self.preparer.add_family(key, exposition, like.pushed_at, all)?;
+        let Some(added) = added else { return Ok(None) };
+        all.families.push(PreparedFamily {
+            name: like.name,
+            help: like.help.clone(),
+            unit: like.unit.clone(),
+            ..added
+        });
+        Ok(all.families.last_mut())
     }
 
     pub(super) fn copy_all(&mut self, from: &Prepared<'a>) {

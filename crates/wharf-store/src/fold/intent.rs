@@ -4,7 +4,7 @@ use wharf_model::GroupingKey;
 
 use crate::effect::Facts;
 use crate::lifetime::Lifetime;
-use crate::mode::PushMode;
+use crate::mode::{Counters, PushMode};
 use crate::prepare::Prepared;
 
 /// What a push wants of one group: it has been read, it is rendered, and nothing that is stored has been looked at yet.
@@ -16,10 +16,19 @@ pub(crate) struct Intent<'a> {
     pub(crate) key: &'a GroupingKey,
     /// What it replaces.
     pub(crate) mode: PushMode,
+    /// What its counters count.
+    pub(crate) counters: Counters,
     /// By what: rendered families, with the time of the push among them.
     pub(crate) delta: Prepared<'a>,
     /// How long the group lives from then on.
     pub(crate) lifetime: Option<Lifetime>,
     /// What is to be booked with it.
     pub(crate) facts: &'a Facts,
+}
+
+impl Intent<'_> {
+    /// Whether what it brings is not what is stored of these families then: that depends on what is stored before.
+    pub(crate) fn folds(&self) -> bool {
+        self.mode == PushMode::ReplaceSeries || self.counters == Counters::Run
+    }
 }

@@ -13,7 +13,7 @@ use crate::series::series_of;
 use crate::{PushError, is_time};
 
 /// For each byte of a family, stored or pushed: to read it, to compare its series, and to render it again.
-const BYTE_STEPS: u64 = 32;
+pub(super) const BYTE_STEPS: u64 = 32;
 
 /// Adds the families of a push, each with those series of `old` that it does not replace.
 pub(super) fn add_touched<'a>(
@@ -81,18 +81,10 @@ fn add_family<'a>(
     let done = match &merged {
         // All of it is replaced.
         None => folding.copy(delta, family),
-        Some(merged) => {
-            let added = preparer.add_family(key, merged, family.pushed_at, &mut folding.prepared)?;
-            let families = &mut folding.prepared.families;
-            families.extend(added);
-            let Some(added) = families.last_mut() else {
-                return Ok(());
-            };
-            added.name = family.name;
-            added.help.clone_from(&family.help);
-            added.unit.clone_from(&family.unit);
-            added
-        }
+        Some(merged) => match folding.add(key, merged, family)? {
+            Some(added) => added,
+            None => return Ok(()),
+        },
     };
     // What the push does not say of the family stays.
     if done.help.is_none() {

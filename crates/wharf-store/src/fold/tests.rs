@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use proptest::prelude::*;
-use wharf_exposition::text;
+use wharf_exposition::{openmetrics, text};
+use wharf_model::name::NameRule;
 use wharf_model::{Exposition, GroupingKey, Meter};
 
 use super::{Intent, fold};
@@ -14,7 +15,7 @@ use crate::memory::leaf::FragmentView;
 use crate::memory::state::{State, Tell};
 use crate::prepare::Preparer;
 use crate::read::snapshot::snapshot_of;
-use crate::{PushMode, Reserved, Revision, Store, UnixNanos, record};
+use crate::{Counters, Patience, PushMode, PushOptions, Reserved, Revision, Store, UnixNanos, record};
 
 fn decode(body: &str) -> Exposition<'_> {
     text::decode(body.as_bytes(), text::Options::default()).unwrap()
@@ -42,6 +43,7 @@ impl Shared {
         let intent = Intent {
             key,
             mode: push.mode,
+            counters: push.counters,
             delta: record::decode_image(&delta, preparer),
             lifetime,
             facts: Facts::NONE,
@@ -86,6 +88,7 @@ impl Shared {
 struct Push {
     job: &'static str,
     mode: PushMode,
+    counters: Counters,
     body: String,
     ttl: Option<Ttl>,
     now: UnixNanos,
@@ -133,15 +136,19 @@ fn pushes() -> impl Strategy<Value = Vec<Push>> {
             keep_times: false,
         }),
     );
-    let push = (prop::sample::select(vec!["a", "b"]), mode, body, ttl);
-    prop::collection::vec(push, 1..12).prop_map(|pushes| {
+    let counters = prop::sample::select(vec![Counters::Total, Counters::Total, Counters::Run]);
+    // Several within a millisecond, so that starts cannot be their times.
+    let pace = prop::sample::select(vec![1_000_000_000, 1_000]);
+    let push = (prop::sample::select(vec!["a", "b"]), (mode, counters), body, ttl);
+    (prop::collection::vec(push, 1..12), pace).prop_map(|(pushes, pace)| {
         let pushes = pushes.into_iter().zip(1_i64..);
-        let push = |((job, mode, body, ttl), now)| Push {
+        let push = |((job, (mode, counters), body, ttl), now): (_, i64)| Push {
             job,
             mode,
+            counters,
             body,
             ttl,
-            now: UnixNanos(now * 1_000_000_000),
+            now: UnixNanos(now * pace),
         };
         pushes.map(push).collect()
     })
@@ -173,7 +180,16 @@ proptest! {
         let mut shared = Shared::default();
         for push in &pushes {
             let exposition = decode(&push.body);
-            let stored = store.push_with_ttl(&push.key(), push.mode, &exposition, push.ttl, push.now);
+            let options = PushOptions {
+                mode: push.mode,
+                counters: push.counters,
+                ttl: push.ttl,
+                now: push.now,
+                facts: Facts::default(),
+                memory: &Meter::unlimited(),
+                patience: Patience::Unlimited,
+            };
+            let stored = store.push_with(&push.key(), &exposition, &options);
             let is_stored = stored.map(drop).is_ok();
             prop_assert_eq!(shared.push(&store.preparer, push), is_stored, "{:?}", push);
             let is_there = |job: &str| shared.images.contains_key(&GroupingKey::new([("job", job)]).unwrap());
@@ -193,6 +209,7 @@ fn a_fold_does_not_look_at_what_a_push_replaces() {
     let intent = |mode| Intent {
         key: &key,
         mode,
+        counters: Counters::Total,
         delta: preparer
             .prepare(&key, &exposition, UnixNanos(1), &Meter::unlimited())
             .unwrap(),
@@ -218,4 +235,154 @@ fn a_fold_does_not_look_at_what_a_push_replaces() {
     assert_eq!(names(PushMode::ReplaceFamilies).unwrap(), ["m", "n", time]);
     let refused = names(PushMode::ReplaceSeries).unwrap_err().to_string();
     assert!(refused.contains("is not a COUNTER"), "{refused}");
+}
+
+/// What a group holds after pushes of runs, each with its time in milliseconds: for each family the starts of its metrics.
+fn starts(pushes: &[(PushMode, Counters, i64, &str)]) -> Vec<(String, Vec<Option<i64>>)> {
+    let preparer = Preparer::new(Reserved::default(), 1 << 20);
+    let key = GroupingKey::new([("job", "a")]).unwrap();
+    let mut image = None::<Vec<u8>>;
+    for (mode, counters, now, body) in pushes {
+        let exposition = if body.ends_with("# EOF\n") {
+            openmetrics::decode(
+                body.as_bytes(),
+                openmetrics::Options {
+                    names: NameRule::Utf8,
+                },
+            )
+            .unwrap()
+        } else {
+            decode(body)
+        };
+        let now = UnixNanos(now * 1_000_000);
+        let delta = preparer
+            .prepare(&key, &exposition, now, &Meter::unlimited())
+            .unwrap();
+        let intent = Intent {
+            key: &key,
+            mode: *mode,
+            counters: *counters,
+            delta,
+            lifetime: None,
+            facts: Facts::NONE,
+        };
+        let old = image.take();
+        let old = old.as_deref().map(|old| record::decode_image(old, &preparer));
+        let folded = fold(&preparer, old.as_ref(), &intent).unwrap();
+        image = Some(record::put(&key, PushMode::ReplaceGroup, None, folded.parts()));
+    }
+    let image = image.unwrap_or_default();
+    let image = record::decode_image(&image, &preparer);
+    let families = image
+        .families
+        .iter()
+        .filter(|family| !crate::is_time(family.name));
+    let starts = families.map(|family| {
+        let starts = image.parts_of(family).decode(|_, family| {
+            let metrics = family.metrics.iter();
+            let starts = metrics.map(|metric| {
+                let created = metric.extra.as_ref()?.created?;
+                Some(created.seconds * 1000 + i64::from(created.nanos) / 1_000_000)
+            });
+            starts.collect()
+        });
+        (family.name.to_owned(), starts)
+    });
+    starts.collect()
+}
+
+const ALL_TYPES: &str = "# TYPE c counter\nc{x=\"1\"} 1\nc{x=\"2\"} 1\n# TYPE g gauge\ng 1\n\
+     # TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_sum 1\nh_count 2\n\
+     # TYPE s summary\ns_sum 1\ns_count 2\n# TYPE u untyped\nu 1\n";
+
+#[test]
+fn counters_histograms_and_summaries_of_a_run_start_with_its_push_and_nothing_else_does() {
+    let run = (PushMode::ReplaceGroup, Counters::Run, 1_234_567, ALL_TYPES);
+    let start = Some(1_234_567);
+    let expected = [
+        ("c", vec![start, start]),
+        ("g", vec![None]),
+        ("h", vec![start]),
+        ("s", vec![start]),
+        ("u", vec![None]),
+    ];
+    let expected = expected.map(|(name, starts)| (name.to_owned(), starts));
+    assert_eq!(starts(&[run]), expected);
+    // Without being asked for, nothing gets a start.
+    let total = (PushMode::ReplaceGroup, Counters::Total, 1_234_567, ALL_TYPES);
+    assert!(
+        starts(&[total])
+            .iter()
+            .all(|(_, starts)| starts.iter().all(Option::is_none))
+    );
+}
+
+#[test]
+fn starts_rise_though_the_clock_does_not() {
+    const COUNTER: &str = "# TYPE c counter\nc 1\n";
+    const HOUR: i64 = 3_600_000;
+    for mode in [
+        PushMode::ReplaceGroup,
+        PushMode::ReplaceFamilies,
+        PushMode::ReplaceSeries,
+    ] {
+        let run = |now| (mode, Counters::Run, now, COUNTER);
+        let last = |times: &[i64]| {
+            let pushes: Vec<_> = times.iter().map(|now| run(*now)).collect();
+            starts(&pushes)[0].1[0].unwrap()
+        };
+        assert_eq!(last(&[5000, 5001]), 5001);
+        assert_eq!(last(&[5000, 5000, 5000]), 5002);
+        assert_eq!(last(&[5000, 4000]), 5001);
+        assert_eq!(last(&[5000, 4000, 4001, 6000]), 6000);
+        // A stored start that is an hour ahead is a mistake.
+        assert_eq!(last(&[5000 + HOUR, 5000]), 5001 + HOUR);
+        assert_eq!(last(&[5001 + HOUR, 5000]), 5000);
+    }
+}
+
+#[test]
+fn what_a_run_does_not_push_keeps_its_start() {
+    let first = (
+        PushMode::ReplaceSeries,
+        Counters::Run,
+        1000,
+        "# TYPE c counter\nc{x=\"1\"} 1\nc{x=\"2\"} 1\n",
+    );
+    let second = (
+        PushMode::ReplaceSeries,
+        Counters::Run,
+        2000,
+        "# TYPE c counter\nc{x=\"2\"} 1\nc{x=\"3\"} 1\n",
+    );
+    let expected = vec![Some(1000), Some(2000), Some(2000)];
+    assert_eq!(starts(&[first, second]), [("c".to_owned(), expected)]);
+    // What is no run pushes no start, and takes that of an earlier run away.
+    let total = (
+        PushMode::ReplaceFamilies,
+        Counters::Total,
+        3000,
+        "# TYPE c counter\nc{x=\"2\"} 1\n",
+    );
+    assert_eq!(starts(&[first, total]), [("c".to_owned(), vec![None])]);
+}
+
+#[test]
+fn the_start_that_a_client_names_gives_way_to_that_of_the_run() {
+    let body = "# TYPE c counter\nc_total 1\nc_created 1700000000.5\n# EOF\n";
+    let first = (PushMode::ReplaceFamilies, Counters::Run, 1_800_000_000_000, body);
+    assert_eq!(starts(&[first])[0].1, [Some(1_800_000_000_000)]);
+    // One that is stored is no later than that of the run either.
+    let total = (
+        PushMode::ReplaceFamilies,
+        Counters::Total,
+        1_600_000_000_000,
+        body,
+    );
+    let run = |now| (PushMode::ReplaceFamilies, Counters::Run, now, body);
+    assert_eq!(starts(&[total])[0].1, [Some(1_700_000_000_500)]);
+    assert_eq!(
+        starts(&[total, run(1_700_000_000_400)])[0].1,
+        [Some(1_700_000_000_501)]
+    );
 }

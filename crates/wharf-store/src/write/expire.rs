@@ -10,7 +10,7 @@ use crate::change::{Cause, Change};
 use crate::effect::{By, Facts};
 use crate::fold::Intent;
 use crate::lifetime::Lifetime;
-use crate::mode::PushMode;
+use crate::mode::{Counters, PushMode};
 use crate::prepare::Prepared;
 use crate::record::Several;
 use crate::store::Store;
@@ -182,6 +182,7 @@ impl Store {
                 drafting.empty(&Intent {
                     key,
                     mode: PushMode::ReplaceGroup,
+                    counters: Counters::Total,
                     delta: Prepared::default(),
                     lifetime: None,
                     facts: Facts::NONE,

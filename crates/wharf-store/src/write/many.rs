@@ -11,7 +11,7 @@ use crate::effect::Facts;
 use crate::fold::Intent;
 use crate::lifetime::Ttl;
 use crate::memory::checks::Incoming;
-use crate::mode::PushMode;
+use crate::mode::{Counters, PushMode};
 use crate::prepare::{Prepared, Preparer};
 use crate::record::{self, Several};
 use crate::store::Store;
@@ -32,6 +32,8 @@ pub struct GroupPush<'a> {
     pub exposition: Exposition<'a>,
     /// For how long it is to live.
     pub ttl: Option<Ttl>,
+    /// What its counters count.
+    pub counters: Counters,
     /// What is to be booked with it.
     pub facts: Facts,
 }
@@ -239,8 +241,7 @@ impl Store {
         (intents, unfit): (Vec<Intent<'p>>, Option<Blamed<'p>>),
         memory: &Meter<'_>,
     ) -> Result<Result<Commit, Blamed<'p>>, Heavy> {
-        let merges = |intent: &Intent<'_>| intent.mode == PushMode::ReplaceSeries;
-        let (mut guarded, mut folded) = if intents.first().is_some_and(merges) {
+        let (mut guarded, mut folded) = if intents.iter().any(Intent::folds) {
             if self.merges_much(&intents) {
                 return Err(Heavy);
             }
@@ -313,9 +314,7 @@ impl Store {
             memory.give_back_to(before);
             let mut record = local.has_ledger().then(Several::new);
             if let Some(record) = &mut record {
-                let known = intents
-                    .iter()
-                    .filter(|intent| intent.mode != PushMode::ReplaceSeries);
+                let known = intents.iter().filter(|intent| !intent.folds());
                 let bytes = known.map(|intent| record::put_bytes(intent.key, intent.delta.parts()));
                 // At once, since a record that grows is there twice each time. If that is too much, the group with which it
                 // becomes too much is found below, and named.
@@ -323,13 +322,12 @@ impl Store {
             }
             for intent in intents {
                 drafting.check_push(&intent.delta)?;
-                let folded = match intent.mode {
-                    PushMode::ReplaceSeries => {
-                        let delta = self.fold_in(drafting.state(), intent, memory);
-                        let delta = delta.map_err(|error| drafting.refuse(error))?;
-                        Some(with_stored(intent, delta))
-                    }
-                    PushMode::ReplaceGroup | PushMode::ReplaceFamilies => None,
+                let folded = if intent.folds() {
+                    let delta = self.fold_in(drafting.state(), intent, memory);
+                    let delta = delta.map_err(|error| drafting.refuse(error))?;
+                    Some(with_stored(intent, delta))
+                } else {
+                    None
                 };
                 let intent = folded.as_ref().unwrap_or(intent);
                 if let Some(record) = &mut record {
@@ -365,6 +363,7 @@ fn intent_of<'p>(push: &'p GroupPush<'_>, mode: PushMode, delta: Prepared<'p>, n
     Intent {
         key: &push.key,
         mode,
+        counters: push.counters,
         delta,
         lifetime: push.ttl.map(|ttl| ttl.from(now)),
         facts: &push.facts,

@@ -13,7 +13,7 @@ use crate::fold::{Intent, fold_touched};
 use crate::memory::checks::Incoming;
 use crate::memory::leaf::FragmentView;
 use crate::memory::state::{Held, State};
-use crate::mode::Patience;
+use crate::mode::{Counters, Patience};
 use crate::prepare::Prepared;
 use crate::record::{self, Image};
 use crate::store::Store;
@@ -42,8 +42,8 @@ struct Folded<'a> {
 }
 
 impl Store {
-    /// A push of [`PushMode::ReplaceSeries`](crate::PushMode::ReplaceSeries).
-    pub(crate) fn push_series(
+    /// A push that depends on what is stored.
+    pub(crate) fn push_folded(
         &self,
         local: &Local,
         intent: Intent<'_>,
@@ -100,7 +100,7 @@ impl Store {
         }
     }
 
-    /// A push of series to what is much.
+    /// Such a push to what is much.
     fn merge_aside(
         &self,
         local: &Local,
@@ -143,7 +143,7 @@ impl Store {
         drop(held);
         let decoded = record::decode_image(&stored, &self.preparer);
         let effort = memory.effort();
-        let folded = fold_touched(&self.preparer, intent.key, &decoded, &intent.delta, effort);
+        let folded = fold_touched(&self.preparer, &decoded, intent, effort);
         memory.give_back(bytes);
         folded
     }
@@ -294,13 +294,7 @@ impl Store {
         let stored = newer.as_deref().unwrap_or(&old);
         let stored = record::decode_image(stored, &self.preparer);
         let one = Folded {
-            prepared: fold_touched(
-                &self.preparer,
-                intent.key,
-                &stored,
-                &intent.delta,
-                memory.effort(),
-            ),
+            prepared: fold_touched(&self.preparer, &stored, intent, memory.effort()),
             revision,
             old,
             is_current: true,
@@ -361,6 +355,7 @@ pub(crate) fn with_stored<'a>(intent: &Intent<'a>, folded: Prepared<'a>) -> Inte
     Intent {
         key: intent.key,
         mode: intent.mode,
+        counters: Counters::Total,
         delta: folded,
         lifetime: intent.lifetime,
         facts: intent.facts,

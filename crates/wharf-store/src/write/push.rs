@@ -11,7 +11,7 @@ use crate::fold::Intent;
 use crate::lifetime::{Lifetime, Ttl};
 use crate::memory::checks::Incoming;
 use crate::memory::state::{Hindrance, State};
-use crate::mode::{Patience, PushMode};
+use crate::mode::{Counters, Patience, PushMode};
 use crate::prepare::Preparer;
 use crate::prepare::stencil::{KnownBody, TextBody};
 use crate::store::Store;
@@ -27,6 +27,8 @@ use crate::{PushError, UnixNanos, record};
 pub struct PushOptions<'m> {
     /// What it replaces.
     pub mode: PushMode,
+    /// What its counters count.
+    pub counters: Counters,
     /// How long the group is to live from then on; none for ever.
     pub ttl: Option<Ttl>,
     /// The time of the push.
@@ -68,6 +70,7 @@ impl Store {
     ) -> Result<Commit, PushError> {
         let options = PushOptions {
             mode,
+            counters: Counters::Total,
             ttl,
             now,
             facts: Facts::default(),
@@ -100,6 +103,7 @@ impl Store {
     ) -> Result<Commit, PushError> {
         let PushOptions {
             mode,
+            counters,
             ttl,
             now,
             ref facts,
@@ -121,6 +125,7 @@ impl Store {
             let intent = Intent {
                 key,
                 mode,
+                counters,
                 delta,
                 lifetime,
                 facts,
@@ -144,7 +149,7 @@ impl Store {
         now: UnixNanos,
     ) -> Result<Result<Commit, PushError>, B::Error> {
         let lifetime = ttl.map(|ttl| ttl.from(now));
-        let (memory, patience) = (body.memory(), body.patience());
+        let (memory, patience, counters) = (body.memory(), body.patience(), body.counters());
         let candidate = match mode {
             PushMode::ReplaceSeries => None,
             _ => self.stencils.candidate(key, body.text()),
@@ -154,6 +159,7 @@ impl Store {
             body.was_read(&exposition);
             let options = PushOptions {
                 mode,
+                counters,
                 ttl,
                 now,
                 facts: body.facts(),
@@ -172,6 +178,7 @@ impl Store {
             let intent = Intent {
                 key,
                 mode,
+                counters,
                 delta: prepared,
                 lifetime,
                 facts: &body.facts(),
@@ -191,6 +198,7 @@ impl Store {
                 let intent = Intent {
                     key,
                     mode,
+                    counters,
                     delta: prepared,
                     lifetime,
                     facts: &body.facts(),
@@ -213,8 +221,8 @@ impl Store {
             Writer::Shared(shared) => return self.share_push(shared, &intent),
         };
         let Intent { key, mode, facts, .. } = intent;
-        if mode == PushMode::ReplaceSeries {
-            return self.push_series(local, intent, memory, patience);
+        if intent.folds() {
+            return self.push_folded(local, intent, memory, patience);
         }
         match patience {
             Patience::Little if self.claims.is_closed(key) => return Err(PushError::TakesLong),
@@ -314,6 +322,7 @@ impl Store {
             let intent = Intent {
                 key,
                 mode: PushMode::ReplaceFamilies,
+                counters: Counters::Total,
                 delta,
                 lifetime,
                 facts: Facts::NONE,

@@ -10,7 +10,7 @@ use crate::effect::Facts;
 use crate::fold::Intent;
 use crate::lifetime::Lifetime;
 use crate::memory::state::State;
-use crate::mode::PushMode;
+use crate::mode::{Counters, PushMode};
 use crate::prepare::{Prepared, PreparedFamily};
 use crate::record::{self, Several};
 use crate::removed::WhyLost;
@@ -231,6 +231,7 @@ impl Image<'_> {
         Intent {
             key,
             mode,
+            counters: Counters::Total,
             delta: prepared,
             lifetime,
             facts: Facts::NONE,

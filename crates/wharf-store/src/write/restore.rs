@@ -10,7 +10,7 @@ use crate::effect::Facts;
 use crate::fold::Intent;
 use crate::lifetime::Ttl;
 use crate::memory::state::Hindrance;
-use crate::mode::PushMode;
+use crate::mode::{Counters, PushMode};
 use crate::prepare::Prepared;
 use crate::store::Store;
 use crate::write::aside::Stopped;
@@ -64,6 +64,7 @@ impl Store {
         let intent = Intent {
             key,
             mode,
+            counters: Counters::Total,
             delta: prepared,
             lifetime,
             facts: Facts::NONE,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wharf_exposition::text;
 use wharf_model::Meter;
-use wharf_store::{Facts, GroupPush, PushMode, UnixNanos};
+use wharf_store::{Counters, Facts, GroupPush, PushMode, UnixNanos};
 
 use crate::{exposition, key, post, push, put, samples, store};
 
@@ -101,6 +101,7 @@ fn series_that_many_push_to_the_same_groups_at_once_are_all_there_in_the_end() {
                         key: key(path),
                         exposition: text::decode(body.as_bytes(), text::Options::default()).unwrap(),
                         ttl: None,
+                        counters: Counters::Total,
                         facts: Facts::default(),
                     };
                     let pushes = [to("job/a"), to("job/b"), to("job/a")];

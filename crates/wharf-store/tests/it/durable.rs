@@ -12,8 +12,8 @@ use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
 use wharf_model::{Exposition, Meter};
 use wharf_store::{
-    Commit, Facts, GroupPush, GroupRefused, Kept, Limits, PushError, PushMode, Quota, Reserved, Restored,
-    Store, Ttl, UnixNanos,
+    Commit, Counters, Facts, GroupPush, GroupRefused, Kept, Limits, PushError, PushMode, Quota, Reserved,
+    Restored, Store, Ttl, UnixNanos,
 };
 
 use crate::feed::Picture;
@@ -87,6 +87,7 @@ impl Durable {
                         key: key(push.group),
                         exposition: decode(&push.body),
                         ttl: push.ttl,
+                        counters: Counters::Total,
                         facts: Facts::default(),
                     })
                     .collect();

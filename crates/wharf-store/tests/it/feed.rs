@@ -13,8 +13,8 @@ use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
 use wharf_model::{Exposition, GroupingKey, Meter};
 use wharf_store::{
-    Batch, Facts, Follower, GroupPush, Kept, Lifetime, Patience, PushMode, PushOptions, Reserved, Restored,
-    Store, Ttl, UnixNanos, What,
+    Batch, Counters, Facts, Follower, GroupPush, Kept, Lifetime, Patience, PushMode, PushOptions, Reserved,
+    Restored, Store, Ttl, UnixNanos, What,
 };
 
 use crate::durable::block_on;
@@ -217,6 +217,7 @@ fn a_change_of_very_many_groups_is_told_as_a_loss() {
         key: key(&format!("job/j{number}")),
         exposition: Exposition::default(),
         ttl: None,
+        counters: Counters::Total,
         facts: Facts::default(),
     });
     let pushes: Vec<_> = pushes.collect();
@@ -251,6 +252,7 @@ fn what_the_pusher_wants_booked_comes_with_the_effect() {
     let options = PushOptions {
         mode: PushMode::ReplaceGroup,
         ttl: None,
+        counters: Counters::Total,
         now: UnixNanos(7),
         facts,
         memory: &Meter::unlimited(),

@@ -8,7 +8,7 @@ use wharf_exposition::text;
 use wharf_ledger::{Ledger, Options, SimulatedDisk};
 use wharf_model::{Effort, GroupingKey, Meter, Selector, Stopped};
 use wharf_store::{
-    Candidate, Cursor, Facts, GroupPush, InstanceLabel, Listing, PushMode, Reserved, SortBy, Store,
+    Candidate, Counters, Cursor, Facts, GroupPush, InstanceLabel, Listing, PushMode, Reserved, SortBy, Store,
     UnixNanos, split,
 };
 
@@ -90,6 +90,7 @@ fn push_all(store: &Store, body: &str, labels: &[&str]) -> Result<(), String> {
             key,
             exposition,
             ttl: None,
+            counters: Counters::Total,
             facts: Facts::default(),
         })
         .collect();
@@ -487,6 +488,7 @@ fn a_push_to_many_groups_takes_its_lines_three_times() {
             key: key(&format!("job/g{number}/long/{long}")),
             exposition: text::decode(b"m 1\n", text::Options::default()).unwrap(),
             ttl: None,
+            counters: Counters::Total,
             facts: Facts::default(),
         })
         .collect();

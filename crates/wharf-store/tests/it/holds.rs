@@ -8,8 +8,8 @@ use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
 use wharf_model::{Exposition, Meter};
 use wharf_store::{
-    Commit, Facts, GroupPush, GroupRefused, Limits, PushMode, Quota, Reserved, Restored, Store, Ttl,
-    UnixNanos,
+    Commit, Counters, Facts, GroupPush, GroupRefused, Limits, PushMode, Quota, Reserved, Restored, Store,
+    Ttl, UnixNanos,
 };
 
 use crate::durable::block_on;
@@ -61,6 +61,7 @@ fn groups(bodies: &[String]) -> Vec<GroupPush<'_>> {
         key: key(&format!("job/g{number}")),
         exposition: decode(body),
         ttl: None,
+        counters: Counters::Total,
         facts: Facts::default(),
     });
     pushes.collect()

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use expect_test::expect;
 use wharf_exposition::{protobuf, text};
 use wharf_model::{Effort, Meter, Stopped};
-use wharf_store::{Facts, Patience, PushError, PushMode, PushOptions, Store, UnixNanos};
+use wharf_store::{Counters, Facts, Patience, PushError, PushMode, PushOptions, Store, UnixNanos};
 
 use crate::{exposition, key, post, push, put, samples, store};
 
@@ -219,6 +219,7 @@ fn merge_within(store: &Store, body: &str, effort: &Effort, memory_bytes: usize)
     let options = PushOptions {
         mode: PushMode::ReplaceSeries,
         ttl: None,
+        counters: Counters::Total,
         now: UnixNanos(200_000_000_000),
         facts: Facts::default(),
         memory: &memory,

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use wharf_exposition::text;
 use wharf_model::{GroupingKey, Meter, Selector};
 use wharf_store::{
-    Facts, FragmentView, GroupFragments, GroupPush, Limits, Listing, PushMode, Quota, Restored, SortBy,
-    Store, Totals, Ttl, UnixNanos, Usage,
+    Counters, Facts, FragmentView, GroupFragments, GroupPush, Limits, Listing, PushMode, Quota, Restored,
+    SortBy, Store, Totals, Ttl, UnixNanos, Usage,
 };
 
 use crate::feed::Picture;
@@ -726,6 +726,7 @@ fn apply(store: &Store, step: &Step, now: u32) -> bool {
                     key: key_of(&push.group),
                     exposition: text::decode(body.as_bytes(), options).unwrap(),
                     ttl: ttl(push.ttl),
+                    counters: Counters::Total,
                     facts: Facts::default(),
                 })
                 .collect();

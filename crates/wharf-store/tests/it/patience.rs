@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use wharf_exposition::text;
 use wharf_model::Meter;
-use wharf_store::{Facts, Patience, PushError, PushMode, PushOptions, Store, UnixNanos};
+use wharf_store::{Counters, Facts, Patience, PushError, PushMode, PushOptions, Store, UnixNanos};
 
 use crate::{exposition, key, put, store};
 
@@ -18,6 +18,7 @@ fn push(store: &Store, mode: PushMode, path: &str, body: &str, patience: Patienc
     let options = PushOptions {
         mode,
         ttl: None,
+        counters: Counters::Total,
         now: UnixNanos(200_000_000_000),
         facts: Facts::default(),
         memory: &Meter::unlimited(),

@@ -11,7 +11,9 @@ use expect_test::{Expect, expect};
 use wharf_exposition::text;
 use wharf_ledger::{Ledger, Options, SimulatedDisk};
 use wharf_model::Meter;
-use wharf_store::{Facts, GroupPush, PushMode, RecordError, Store, Ttl, UnixNanos, describe_record};
+use wharf_store::{
+    Counters, Facts, GroupPush, PushMode, RecordError, Store, Ttl, UnixNanos, describe_record,
+};
 
 use crate::{delete_matching, exposition, key, store};
 
@@ -207,6 +209,7 @@ fn change(store: &Store) {
         key: key(path),
         exposition: text::decode(body.as_bytes(), text::Options::default()).unwrap(),
         ttl,
+        counters: Counters::Total,
         facts: Facts::default(),
     };
     let pushes = [

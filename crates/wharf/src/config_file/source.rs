@@ -72,9 +72,17 @@ keys! {
     Document {
         "expiry" => expiry: Option<Vec<Spanned<Expiry>>>,
         "quotas" => quotas: Option<Vec<Spanned<Quota>>>,
+        "runs" => runs: Option<Vec<Spanned<Runs>>>,
         "relabel_configs" => relabel_configs: Option<Vec<Spanned<Relabelling>>>,
         "access" => access: AccessSection,
         "tracing" => tracing: Option<Spanned<Tracing>>,
+    }
+}
+
+keys! {
+    /// Groups whose counters begin anew with each push.
+    Runs {
+        "match" => selector: Option<Spanned<SelectorText>>,
     }
 }
 

@@ -27,6 +27,9 @@ fn read_text(text: &str) -> String {
                     quota.rate_per
                 ));
             }
+            for selector in policy.runs {
+                lines.push(format!("runs {selector}"));
+            }
             lines.push(format!("{} relabelling rules", policy.relabelling.len()));
             lines.join("\n")
         }
@@ -68,6 +71,8 @@ quotas:
     pushes_per_second: 2.5
     burst: 20
   - {match: "{}", pushes_per_second: 2.5, per: [job]}
+runs:
+  - match: '{job=~"nightly-.*"}'
 relabel_configs:
   - source_labels: [a, b]
     separator: '-'
@@ -82,6 +87,7 @@ relabel_configs:
             expiry {job="kept"} ttl=Some(Unlimited) keep_times=false
             quota {team="web"} groups=Some(10) series=Some(1000) bytes=Some(67108864) rate=Some(Rate { per_second: 2.5, burst: 20 }) per=[]
             quota {} groups=None series=None bytes=None rate=Some(Rate { per_second: 2.5, burst: 3 }) per=["job"]
+            runs {job=~"nightly-.*"}
             2 relabelling rules"#]],
     );
 }
@@ -95,7 +101,7 @@ fn unknown_keys_are_mistakes_wherever_they_stand() {
     check(
         "quotas: []\nexpire: []\n",
         expect![
-            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, relabel_configs, access, tracing"
+            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, runs, relabel_configs, access, tracing"
         ],
     );
     check(
@@ -162,7 +168,7 @@ access:
     a: {push: '{}'}
 "#,
         expect![[r#"
-            f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, relabel_configs, access, tracing
+            f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, runs, relabel_configs, access, tracing
             f.yml: line 4, column 12: expected a text, found keys with values
             hint: put the selector in quotes: '{job="x",env="y"}'
             f.yml: line 5, column 5: unknown field `tll`, expected one of match, ttl, keep_times

@@ -152,6 +152,17 @@ impl Families {
         taken
     }
 
+    /// Takes away what counts: counters, histograms and summaries.
+    pub(crate) fn leave_counters(&mut self) {
+        let counts = |text: &[u8]| {
+            let mut lines = text.split(|byte| *byte == b'\n');
+            let header = lines.find(|line| line.starts_with(b"# TYPE "));
+            let kinds: [&[u8]; 3] = [b" counter", b" histogram", b" summary"];
+            header.is_some_and(|header| kinds.iter().any(|kind| header.ends_with(kind)))
+        };
+        self.0.retain(|_, text| !counts(text));
+    }
+
     /// Their names, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
@@ -315,6 +326,16 @@ mod tests {
             assert_eq!(error, FamiliesError::Duplicate("a{x=\"1\",y=\"2\"}".to_owned()));
         }
         read("a{x=\"1\"} 1\na{x=\"2\"} 1\na 1\n");
+    }
+
+    #[test]
+    fn what_counts_can_be_left_out() {
+        let mut families = read(
+            "# HELP c of type counter\n# TYPE c counter\nc 1\n# TYPE g gauge\ng 1\n# TYPE s summary\ns_sum 1\ns_count 1\n\
+             # TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\nu 1\n",
+        );
+        families.leave_counters();
+        assert_eq!(families.names().collect::<Vec<_>>(), ["g", "u"]);
     }
 
     #[test]

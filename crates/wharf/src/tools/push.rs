@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Parser;
-use wharf_client::{Client, How, Push, Request};
+use wharf_client::{Client, Counters, How, Push, Request};
 use wharf_model::duration;
 
 use self::one_liner::OneLiner;
 use self::patience::Patience;
 use super::command::{USAGE, complain, parse};
+use super::counters::counters;
 use super::delivery::{Delivery, DeliveryFlags, Outcome};
 use super::families::{Families, Format};
 use super::gateway::GatewayFlags;
@@ -82,6 +83,11 @@ pub(super) struct Arguments {
     /// for ever
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     ttl: Option<Duration>,
+
+    /// What counters, histograms and summaries count: with run, what this run has counted, so that Prometheus can add runs
+    /// up, see docs/counters.md
+    #[arg(long, value_name = "run", value_parser = counters)]
+    counters: Option<Counters>,
 
     /// Show the request and send nothing
     #[arg(long)]
@@ -236,6 +242,7 @@ fn prepare(arguments: &Arguments) -> anyhow::Result<(Request, Delivery)> {
         how,
         text: families.text(),
         ttl: arguments.ttl,
+        counters: arguments.counters.unwrap_or_default(),
     };
     let client = arguments.gateway.client()?;
     let mut request = push.request();

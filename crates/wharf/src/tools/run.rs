@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use rustix::io::Errno;
-use wharf_client::{How, Push};
+use wharf_client::{Counters, How, Push};
 use wharf_model::name::is_legacy_metric_name;
 use wharf_model::{GroupingKey, duration};
 use wharf_store::{Clock as _, SystemClock};
@@ -30,6 +30,7 @@ use self::job::{Ending, Events, Job, Limit};
 use self::patience::Patience;
 use self::report::{Report, Seconds};
 use super::command::{complain, parse};
+use super::counters::counters;
 use super::delivery::{Delivery, DeliveryFlags, Failure, Outcome};
 use super::families::Families;
 use super::gateway::{GatewayFlags, positive_duration};
@@ -92,6 +93,11 @@ pub(super) struct Arguments {
     /// keeps it for ever
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     ttl: Option<Duration>,
+
+    /// What counters, histograms and summaries of the command count: with run, what this run has counted, so that Prometheus
+    /// can add runs up, see docs/counters.md; heartbeats leave them out then
+    #[arg(long, value_name = "run", value_parser = counters)]
+    counters: Option<Counters>,
 
     #[command(flatten)]
     voice: VoiceFlags,
@@ -200,6 +206,7 @@ impl Run {
         let interval = self.arguments.heartbeat?;
         let delivery = self.delivery.clone()?;
         let (prefix, pushed) = (self.arguments.prefix.clone(), inbox.pushed());
+        let is_of_run = self.arguments.counters == Some(Counters::Run);
         let families = move |with_others: bool| {
             let mut report = Report::new(&prefix);
             report.started(started);
@@ -210,6 +217,10 @@ impl Run {
             } else {
                 Families::default()
             };
+            if is_of_run {
+                // The report begins them anew, so what a heartbeat says of them would be added to it.
+                families.leave_counters();
+            }
             families.replace_by(report.families().unwrap_or_default());
             families
         };
@@ -273,6 +284,7 @@ impl Run {
             how: How::ReplaceFamilies,
             text: families.text(),
             ttl: self.arguments.ttl,
+            counters: self.arguments.counters.unwrap_or_default(),
         };
         match delivery.deliver(push.request(), patience) {
             Outcome::Delivered => {

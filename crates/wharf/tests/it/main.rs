@@ -12,6 +12,7 @@ mod browsers;
 mod check;
 mod connections;
 mod contract;
+mod counters;
 mod differential;
 mod documentation;
 mod end_to_end;

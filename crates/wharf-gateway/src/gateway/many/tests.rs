@@ -31,6 +31,7 @@ fn admission(gateway: &Arc<Gateway>) -> ManyAdmission {
     };
     let wish = Wish {
         mode: PushMode::ReplaceGroup,
+        counters: None,
         ttl: None,
         pushed_at: None,
     };

@@ -75,8 +75,13 @@ fn wish(
         match name.as_str() {
             "group_by" => *labels = Some(label_names(&value, settings.pushes.names)?),
             "partial" => *partial = query::flag(&name, &value)?,
-            "ttl" | "merge" | "push_time" => {}
-            other => return Err(query::unknown(other, "group_by, partial, ttl, merge, push_time")),
+            "ttl" | "merge" | "counters" | "push_time" => {}
+            other => {
+                return Err(query::unknown(
+                    other,
+                    "group_by, partial, ttl, merge, counters, push_time",
+                ));
+            }
         }
     }
     options::wish(request, settings)

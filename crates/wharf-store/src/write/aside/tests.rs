@@ -8,7 +8,7 @@ use crate::change::Change;
 use crate::effect::Facts;
 use crate::feed::Batch;
 use crate::memory::state::{Before, Tell};
-use crate::mode::PushMode;
+use crate::mode::{Counters, PushMode};
 use crate::write::lock::Guarded;
 use crate::write::undo::Undo;
 use crate::write::writer::Writer;
@@ -33,6 +33,7 @@ fn intent<'p>(store: &Store, key: &'p GroupingKey, exposition: &'p Exposition<'_
     Intent {
         key,
         mode: PushMode::ReplaceGroup,
+        counters: Counters::Total,
         delta: store
             .preparer
             .prepare(key, exposition, UnixNanos(2), &Meter::unlimited())
@@ -472,6 +473,7 @@ fn a_failure_beside_a_draft_that_says_when_the_last_one_was_begins_it_anew() {
     let intent = Intent {
         key: &a,
         mode: PushMode::ReplaceGroup,
+        counters: Counters::Total,
         delta,
         lifetime: None,
         facts: Facts::NONE,

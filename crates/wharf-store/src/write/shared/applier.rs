@@ -17,7 +17,7 @@ use crate::effect::{By, Effect, Effects, Facts, Stored, What};
 use crate::fold::Intent;
 use crate::lifetime::Lifetime;
 use crate::memory::state::{State, Tell};
-use crate::mode::PushMode;
+use crate::mode::{Counters, PushMode};
 use crate::prepare::{Prepared, Preparer};
 use crate::read::snapshot::snapshot_of;
 use crate::record;
@@ -282,6 +282,7 @@ fn apply_aside<'c>(
             let intent = Intent {
                 key: &key,
                 mode,
+                counters: Counters::Total,
                 // The lines are not copied.
                 delta: Prepared {
                     families: prepared.families.clone(),

@@ -6,7 +6,7 @@ use crate::UnixNanos;
 use crate::effect::{By, Facts};
 use crate::fold::Intent;
 use crate::lifetime::Lifetime;
-use crate::mode::PushMode;
+use crate::mode::{Counters, PushMode};
 use crate::record;
 
 /// What is wanted of one group.
@@ -15,6 +15,7 @@ pub(crate) enum Op {
     /// A push of the families of a record.
     Push {
         mode: PushMode,
+        counters: Counters,
         facts: Facts,
         record: Vec<u8>,
     },
@@ -41,6 +42,7 @@ impl Op {
     pub(crate) fn push(intent: &Intent<'_>) -> Self {
         Self::Push {
             mode: intent.mode,
+            counters: intent.counters,
             facts: *intent.facts,
             record: record_of(intent.key, intent),
         }
@@ -66,7 +68,9 @@ impl Op {
     /// Whether what it makes of a group depends on what the group holds; it may have a failure time, which a push keeps.
     pub(super) fn depends(&self, has_failed: bool) -> bool {
         match self {
-            Self::Push { mode, .. } => has_failed || *mode != PushMode::ReplaceGroup,
+            Self::Push { mode, counters, .. } => {
+                has_failed || *mode != PushMode::ReplaceGroup || *counters == Counters::Run
+            }
             Self::Failed { .. } | Self::DeleteFamilies { .. } | Self::Expire { .. } => true,
             Self::Restore { .. } | Self::Delete { .. } | Self::Wipe => false,
         }

@@ -14,6 +14,7 @@ use crate::fold::{Intent, fold};
 use crate::inconsistency::{Inconsistency, short};
 use crate::lifetime::Lifetime;
 use crate::memory::state::{Whole, line_of};
+use crate::mode::Counters;
 use crate::prepare::{Prepared, Preparer};
 use crate::store::Store;
 use crate::{PUSH_FAILURE_TIME, PUSH_TIME, PushError, PushMode, UnixNanos, is_time, record};
@@ -142,8 +143,13 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
 impl<'a> Making<'a> {
     fn make(&mut self, op: &'a Op) -> Result<(), PushError> {
         match op {
-            Op::Push { mode, facts, record } => self.push(record, *mode, Some(*facts)),
-            Op::Restore { record } => self.push(record, PushMode::ReplaceGroup, None),
+            Op::Push {
+                mode,
+                counters,
+                facts,
+                record,
+            } => self.push(record, (*mode, *counters), Some(*facts)),
+            Op::Restore { record } => self.push(record, (PushMode::ReplaceGroup, Counters::Total), None),
             Op::Failed { makes, lifetime, at } => {
                 self.fail(*makes, *lifetime, *at);
                 Ok(())
@@ -164,7 +170,12 @@ impl<'a> Making<'a> {
     }
 
     /// A push, or with no facts the group as another gateway had it.
-    fn push(&mut self, record: &'a [u8], mode: PushMode, facts: Option<Facts>) -> Result<(), PushError> {
+    fn push(
+        &mut self,
+        record: &'a [u8],
+        (mode, counters): (PushMode, Counters),
+        facts: Option<Facts>,
+    ) -> Result<(), PushError> {
         let preparer = &self.store.preparer;
         let changes = record::decode(record, preparer).unwrap_or_default();
         let Some(Change::Put {
@@ -178,6 +189,7 @@ impl<'a> Making<'a> {
         let intent = Intent {
             key: self.key,
             mode,
+            counters,
             delta: prepared,
             lifetime,
             facts: Facts::NONE,
@@ -221,6 +233,7 @@ impl<'a> Making<'a> {
         let intent = Intent {
             key: self.key,
             mode,
+            counters: Counters::Total,
             delta,
             lifetime,
             facts: Facts::NONE,
@@ -254,6 +267,7 @@ impl<'a> Making<'a> {
         let intent = Intent {
             key: self.key,
             mode: PushMode::ReplaceFamilies,
+            counters: Counters::Total,
             delta,
             lifetime,
             facts: Facts::NONE,

@@ -10,8 +10,8 @@ use wharf_model::Meter;
 use wharf_model::name::NameRule;
 use wharf_shared_log::{Faults, SimulatedLog, Simulation, TaskId, Timer};
 use wharf_store::{
-    Clock, Commit, Facts, Patience, PushError, PushMode, PushOptions, Reserved, Sharing, Store, Ttl,
-    UnixNanos,
+    Clock, Commit, Counters, Facts, Patience, PushError, PushMode, PushOptions, Reserved, Sharing, Store,
+    Ttl, UnixNanos,
 };
 
 use crate::{exposition, key};
@@ -193,6 +193,7 @@ impl Replica {
             let options = PushOptions {
                 mode,
                 ttl,
+                counters: Counters::Total,
                 now: self.clock.now(),
                 facts: Facts::default(),
                 memory: &Meter::unlimited(),

@@ -1,7 +1,7 @@
 //! Removals of more groups than go as one change.
 
 use wharf_model::Meter;
-use wharf_store::{Clock as _, Facts, GroupPush, PushMode};
+use wharf_store::{Clock as _, Counters, Facts, GroupPush, PushMode};
 
 use super::{Disks, World, decode, id, in_memory};
 use crate::durable::block_on;
@@ -17,6 +17,7 @@ fn fill(world: &World) {
             key: key(&format!("job/a/instance/{number}")),
             exposition: decode("m 1\nn 2\n"),
             ttl: None,
+            counters: Counters::Total,
             facts: Facts::default(),
         });
         let pushes: Vec<_> = pushes.collect();

@@ -4,7 +4,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use wharf_client::{How, Push};
+use wharf_client::{Counters, How, Push};
 use wharf_model::GroupingKey;
 
 use crate::tools::delivery::Delivery;
@@ -39,6 +39,7 @@ impl Heartbeat {
                     how: How::ReplaceFamilies,
                     text: families(with_others).text(),
                     ttl,
+                    counters: Counters::AsConfigured,
                 };
                 match delivery.attempt(&push.request()) {
                     Ok(()) => has_failed = false,
