@@ -233,7 +233,7 @@ impl Activity {
 pub(crate) fn method(mode: PushMode) -> Method {
     match mode {
         PushMode::ReplaceGroup => Method::Put,
-        PushMode::ReplaceFamilies | PushMode::ReplaceSeries => Method::Post,
+        PushMode::ReplaceFamilies | PushMode::ReplaceSeries | PushMode::Aggregate(_) => Method::Post,
     }
 }
 

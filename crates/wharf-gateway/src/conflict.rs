@@ -27,6 +27,7 @@ impl From<PushError> for Refusal {
             PushError::Stopped(stopped) => return given_up(*stopped, "merged"),
             PushError::Limit(exceeded) => return exceeding(exceeded),
             PushError::TooLarge { .. } => (Reason::TooLarge, None),
+            PushError::NotAdded(not_added) => (Reason::NotAdded, Some((*not_added.family).into())),
             PushError::Inconsistent(clashes) => {
                 let first = clashes.first();
                 (Reason::Inconsistent(first.reason()), Some(first.family().into()))
@@ -167,6 +168,7 @@ pub(crate) fn log_more(groups: usize, source: &Source, mode: PushMode) {
 /// when something has expired or was deleted.
 fn exceeding(exceeded: &Exceeded) -> Refusal {
     let (reason, flag) = match (&exceeded.selector, exceeded.limited) {
+        (_, Limited::LabelSets) => (Reason::QuotaSeries, None),
         (_, Limited::PushSeries) => (Reason::SeriesPerPush, Some("limits.max-series-per-push")),
         (None, Limited::Groups) => (Reason::Groups, Some("limits.max-groups")),
         (None, _) => (Reason::Series, Some("limits.max-series")),

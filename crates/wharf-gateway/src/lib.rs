@@ -69,8 +69,8 @@ pub use parts::{Life, Outcome, Part, PartError, Parts, Readiness, Started};
 pub use peer::Peer;
 pub use places::{Full, Permit, Places};
 pub use policy::{
-    Active, ExpiryRule, Loader, Policies, Policy, QuotaGauge, QuotaRule, Reading, Reload, ReloadError,
-    TooFast,
+    Active, AggregationRule, ExpiryRule, Loader, Policies, Policy, QuotaGauge, QuotaRule, Reading, Reload,
+    ReloadError, TooFast,
 };
 pub use problem::{Problem, Severity};
 pub use queue::{Queue, Turn, turns_of_this_machine};
@@ -87,5 +87,5 @@ pub use traces::{
     Attribute, Ended, ExportError, Exported, FinishedTrace, Parent, SpanId, Step, StepSpan, Trace,
     TraceCounts, TraceExporter, TraceId, TraceSender, Traced, Tracing,
 };
-pub use wish::Wish;
+pub use wish::{Adding, Wish};
 pub use work::{Gone, MAX_EXPRESSION_BYTES, MAX_PUSH_STEPS, MAX_STEPS, MAX_TIME, Waiting, Work};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use wharf_model::{GroupingKey, Selector};
 use wharf_relabel::Rule;
-use wharf_store::{Counters, Limits, Quota, Ttl, UnixNanos, Usage};
+use wharf_store::{Aggregation, Counters, Limits, PushMode, Quota, Ttl, UnixNanos, Usage};
 
 use crate::access::rules::AccessRules;
 use crate::lifespan::Lifespan;
@@ -17,6 +17,7 @@ use crate::rate::{BucketId, Rate, TokenBuckets};
 use crate::refusal::{Again, Reason, Refusal};
 use crate::settings::AmountLimits;
 use crate::traces::Tracing;
+use crate::wish::Wish;
 
 /// All rules. None, by default.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +26,8 @@ pub struct Policy {
     pub expiry: Vec<ExpiryRule>,
     /// All of these whose selectors match a group hold.
     pub quotas: Vec<QuotaRule>,
+    /// Pushes to groups that one of these selects are added to what is stored. The first that matches says how.
+    pub aggregation: Vec<AggregationRule>,
     /// The counters of groups that one of these selects begin anew with each push.
     pub runs: Vec<Selector>,
     /// Run over each push, in this order.
@@ -44,6 +47,15 @@ pub struct ExpiryRule {
     pub ttl: Option<Lifespan>,
     /// Whether the group's push times stay when its metrics leave.
     pub keep_times: bool,
+}
+
+/// How pushes to groups are added to what is stored.
+#[derive(Debug, Clone)]
+pub struct AggregationRule {
+    /// Which groups.
+    pub selector: Selector,
+    /// How, as far as the push does not say.
+    pub aggregation: Aggregation,
 }
 
 /// How much groups may store and push: all that a selector matches together, but for the rate where it says so.
@@ -306,8 +318,35 @@ impl Active {
         }
     }
 
-    /// What the counters of a push to a group count: as the push says, else as the rules say.
-    pub fn counters(&self, key: &GroupingKey, asked: Option<Counters>) -> Counters {
+    /// What a push to a group replaces, or how it is added to what the group has: as the push says, else as the first rule for
+    /// the group says.
+    ///
+    /// # Errors
+    /// If it is both, added up and what one run has counted.
+    pub fn mode(&self, key: &GroupingKey, wish: &Wish) -> Result<PushMode, Refusal> {
+        let mut rules = self.policy.aggregation.iter();
+        let rule = rules.find(|rule| rule.selector.matches(key));
+        if !wish.adding.wanted.unwrap_or(rule.is_some()) {
+            return Ok(wish.mode);
+        }
+        if wish.counters == Some(Counters::Run) {
+            let text = "expected a push that is added up or counters=run, found both\n\
+                        hint: what is added up goes on from what is stored, so it does not begin anew";
+            return Err(Refusal::parameter(&text));
+        }
+        let of_rule = rule.map(|rule| rule.aggregation).unwrap_or_default();
+        Ok(PushMode::Aggregate(Aggregation {
+            gauges: wish.adding.gauges.unwrap_or(of_rule.gauges),
+            bounds: wish.adding.bounds.unwrap_or(of_rule.bounds),
+            max_series: of_rule.max_series,
+        }))
+    }
+
+    /// What the counters of a push to a group count: as the push says, else as the rules say. What is added up has no runs.
+    pub fn counters(&self, key: &GroupingKey, asked: Option<Counters>, mode: PushMode) -> Counters {
+        if matches!(mode, PushMode::Aggregate(_)) {
+            return Counters::Total;
+        }
         asked.unwrap_or_else(|| {
             if self.policy.runs.iter().any(|selector| selector.matches(key)) {
                 Counters::Run
@@ -406,7 +445,10 @@ impl Active {
 
 #[cfg(test)]
 mod tests {
+    use wharf_store::Gauges;
+
     use super::*;
+    use crate::wish::Adding;
 
     fn key(job: &str) -> GroupingKey {
         GroupingKey::new([("job", job)]).unwrap()
@@ -456,12 +498,81 @@ mod tests {
             ..Policy::default()
         };
         let active = Active::new(policy, Instant::now());
-        let counters = |job, asked| active.counters(&key(job), asked);
+        let mode = PushMode::ReplaceFamilies;
+        let counters = |job, asked| active.counters(&key(job), asked, mode);
         assert_eq!(counters("a", None), Counters::Run);
         assert_eq!(counters("bb", None), Counters::Run);
         assert_eq!(counters("c", None), Counters::Total);
         assert_eq!(counters("a", Some(Counters::Total)), Counters::Total);
         assert_eq!(counters("c", Some(Counters::Run)), Counters::Run);
+    }
+
+    #[test]
+    fn the_push_decides_whether_it_is_added_up_and_else_the_first_rule() {
+        let rule = |selector: &str, gauges| AggregationRule {
+            selector: selector.parse().unwrap(),
+            aggregation: Aggregation {
+                gauges,
+                max_series: Some(7),
+                ..Aggregation::default()
+            },
+        };
+        let policy = Policy {
+            aggregation: vec![
+                rule("{job=\"a\"}", Gauges::Max),
+                rule("{job=~\"a|b\"}", Gauges::Sum),
+            ],
+            ..Policy::default()
+        };
+        let active = Active::new(policy, Instant::now());
+        let plain = Wish {
+            mode: PushMode::ReplaceFamilies,
+            adding: Adding::default(),
+            counters: None,
+            ttl: None,
+            pushed_at: None,
+        };
+        let asking = |wanted, gauges| Wish {
+            adding: Adding {
+                wanted: Some(wanted),
+                gauges,
+                bounds: None,
+            },
+            ..plain
+        };
+        let added = |gauges, max_series| {
+            Ok(PushMode::Aggregate(Aggregation {
+                gauges,
+                max_series,
+                ..Aggregation::default()
+            }))
+        };
+        let mode = |job, wish: &Wish| active.mode(&key(job), wish);
+        assert_eq!(mode("a", &plain), added(Gauges::Max, Some(7)));
+        assert_eq!(mode("b", &plain), added(Gauges::Sum, Some(7)));
+        assert_eq!(mode("c", &plain), Ok(PushMode::ReplaceFamilies));
+        assert_eq!(mode("c", &asking(true, None)), added(Gauges::Last, None));
+        assert_eq!(
+            mode("a", &asking(true, Some(Gauges::Min))),
+            added(Gauges::Min, Some(7))
+        );
+        assert_eq!(mode("a", &asking(false, None)), Ok(PushMode::ReplaceFamilies));
+        let run = Wish {
+            counters: Some(Counters::Run),
+            ..plain
+        };
+        assert!(
+            mode("a", &run)
+                .unwrap_err()
+                .text
+                .starts_with("expected a push that is added up or counters=run")
+        );
+        assert_eq!(mode("c", &run), Ok(PushMode::ReplaceFamilies));
+        // A rule of runs does not count where another one adds up.
+        assert_eq!(
+            active.counters(&key("a"), None, PushMode::Aggregate(Aggregation::default())),
+            Counters::Total
+        );
     }
 
     #[test]

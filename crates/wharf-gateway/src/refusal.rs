@@ -95,6 +95,8 @@ pub enum Reason {
     Group,
     /// Metrics have timestamps.
     Timestamps,
+    /// What is pushed cannot be added to what is stored.
+    NotAdded,
     /// The push contradicts itself or what is stored; the label says in what.
     Inconsistent(&'static str),
     /// The relabelling rules make nothing of it that could be stored.
@@ -154,6 +156,7 @@ impl Reason {
             Self::SeriesPerPush => "series_per_push",
             Self::Group => "group",
             Self::Timestamps => "timestamps",
+            Self::NotAdded => "not_added",
             Self::Inconsistent(what) => what,
             Self::Relabelling => "relabelling",
             Self::TooFast => "rate",
@@ -181,7 +184,7 @@ impl Reason {
 
     /// Whether it is due to what the push says, beside itself or what is stored.
     pub fn is_of_content(self) -> bool {
-        matches!(self, Self::Timestamps | Self::Inconsistent(_))
+        matches!(self, Self::Timestamps | Self::NotAdded | Self::Inconsistent(_))
     }
 
     /// Whether it is something that had been begun and was given up.

@@ -1,20 +1,33 @@
 //! What a push asks for beside its metrics.
 
-use wharf_store::{Counters, PushMode, UnixNanos};
+use wharf_store::{Bounds, Counters, Gauges, PushMode, UnixNanos};
 
 use crate::lifespan::Lifespan;
 
 /// What a push asks for beside its metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wish {
-    /// What it replaces.
+    /// What it replaces, unless it is added up.
     pub mode: PushMode,
+    /// Whether it is added to what is stored, and how.
+    pub adding: Adding,
     /// What its counters count; none: what rules say.
     pub counters: Option<Counters>,
     /// How long the group is to stay; none: what rules or flags say.
     pub ttl: Option<Lifespan>,
     /// When the push happened, if not now: groups that move in from another gateway keep their times.
     pub pushed_at: Option<UnixNanos>,
+}
+
+/// Whether a push is added to what is stored, and how. What it does not say, rules say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Adding {
+    /// Whether it is.
+    pub wanted: Option<bool>,
+    /// What becomes of gauges.
+    pub gauges: Option<Gauges>,
+    /// What becomes of histograms with other bounds.
+    pub bounds: Option<Bounds>,
 }
 
 impl Wish {

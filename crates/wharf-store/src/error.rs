@@ -3,6 +3,7 @@
 use thiserror::Error;
 use wharf_model::{Denied, Stopped};
 
+use crate::aggregation::NotAdded;
 use crate::clashes::Clashes;
 use crate::inconsistency::Inconsistency;
 use crate::limits::Exceeded;
@@ -43,6 +44,9 @@ pub enum PushError {
     /// To merge it with what is stored takes more steps or time than a push may, or nobody waits for it any more. Nothing has changed.
     #[error("merging was given up")]
     Stopped(Stopped),
+    /// What is pushed cannot be added to what is stored.
+    #[error("{0}")]
+    NotAdded(Box<NotAdded>),
     /// The push contradicts itself or what is stored.
     #[error("pushed metrics are invalid or inconsistent with existing metrics: {0}")]
     Inconsistent(Clashes),
@@ -52,7 +56,7 @@ impl PushError {
     /// Whether the trace of such a refusal makes the group, if it is not there; none if it leaves no trace.
     pub(crate) fn makes_group(&self) -> Option<bool> {
         match self {
-            Self::Timestamps(_) | Self::Inconsistent(_) => Some(true),
+            Self::Timestamps(_) | Self::NotAdded(_) | Self::Inconsistent(_) => Some(true),
             Self::Limit(_) => Some(false),
             Self::TooLarge { .. }
             | Self::Memory(_)

@@ -2,9 +2,10 @@
 //! or a lock; what is stored comes in as an image, and the same image and intent always give the same.
 //!
 //! The gateway that is alone logs what a push brings, so it folds only what it has to: the families of a push that
-//! replaces series, and of one whose counters begin anew. A gateway that shares its state with others keeps whole groups, and
+//! replaces series or adds to them, and of one whose counters begin anew. A gateway that shares its state with others keeps whole groups, and
 //! folds every push with [`fold`]; when another has been quicker, it folds again.
 
+mod aggregate;
 mod families;
 mod intent;
 mod runs;
@@ -78,6 +79,9 @@ fn add_touched<'a>(
     match intent.mode {
         PushMode::ReplaceGroup | PushMode::ReplaceFamilies => folding.copy_all(delta),
         PushMode::ReplaceSeries => series::add_touched(folding, intent.key, old, delta, effort)?,
+        PushMode::Aggregate(aggregation) => {
+            aggregate::add_touched(folding, intent.key, (old, delta), aggregation, effort)?;
+        }
     }
     Ok(())
 }

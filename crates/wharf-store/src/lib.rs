@@ -31,6 +31,7 @@
 //! Two rules always hold: a refused push changes nothing but the failure time of its group, and whatever is
 //! stored can be scraped, in every format.
 
+mod aggregation;
 mod change;
 mod clashes;
 mod clock;
@@ -59,6 +60,7 @@ mod split;
 mod store;
 mod write;
 
+pub use aggregation::{Aggregation, Bounds, Gauges, NotAdded, WhyNotAdded};
 pub use clashes::Clashes;
 pub use clock::{Clock, SystemClock, UnixNanos};
 pub use effect::{By, Effect, Facts, Stored, What};

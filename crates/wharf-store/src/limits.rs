@@ -70,6 +70,8 @@ pub enum Limited {
     Bytes,
     /// Series of one push.
     PushSeries,
+    /// Label sets of a family that is added up.
+    LabelSets,
 }
 
 impl Limited {
@@ -80,6 +82,7 @@ impl Limited {
             Self::Series => "series",
             Self::Bytes => "bytes",
             Self::PushSeries => "push_series",
+            Self::LabelSets => "label_sets",
         }
     }
 }
@@ -104,11 +107,13 @@ impl fmt::Display for Exceeded {
             Limited::Groups => "groups",
             Limited::Bytes => "bytes",
             Limited::Series | Limited::PushSeries => "series",
+            Limited::LabelSets => "label sets",
         };
         write!(f, "expected at most {max} {what}")?;
         match (&self.selector, self.limited) {
             (Some(selector), Limited::Groups) => write!(f, " of `{selector}`")?,
             (Some(selector), _) => write!(f, " in the groups of `{selector}`")?,
+            (None, Limited::LabelSets) => f.write_str(" in a family that is added up")?,
             (None, Limited::PushSeries) => f.write_str(" in one push")?,
             (None, Limited::Groups) => {}
             (None, _) => f.write_str(" in all groups")?,

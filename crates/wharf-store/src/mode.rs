@@ -1,5 +1,7 @@
 //! What a push replaces, what its counters count, and how long it may take.
 
+use crate::aggregation::Aggregation;
+
 /// What a push replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PushMode {
@@ -9,6 +11,19 @@ pub enum PushMode {
     ReplaceFamilies,
     /// The series it brings; others of these families, and other families of the group, stay.
     ReplaceSeries,
+    /// Nothing: what it brings is added to the series that are there; others of these families, and other families of the
+    /// group, stay.
+    Aggregate(Aggregation),
+}
+
+impl PushMode {
+    /// Whether what becomes of the families that a push brings depends on what is stored of them.
+    pub(crate) fn folds(self) -> bool {
+        match self {
+            Self::ReplaceGroup | Self::ReplaceFamilies => false,
+            Self::ReplaceSeries | Self::Aggregate(_) => true,
+        }
+    }
 }
 
 /// What the counters, histograms and summaries of a push count.

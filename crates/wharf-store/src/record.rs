@@ -96,7 +96,7 @@ fn describe(change: &Change<'_>) -> String {
         } => {
             let what = match mode {
                 PushMode::ReplaceGroup => "group",
-                PushMode::ReplaceFamilies | PushMode::ReplaceSeries => "families of",
+                PushMode::ReplaceFamilies | PushMode::ReplaceSeries | PushMode::Aggregate(_) => "families of",
             };
             let lifetime = lifetime.map_or_else(String::new, |Lifetime { ttl, expires_at }| {
                 let after = wharf_model::duration::format(ttl.after);

@@ -9,6 +9,9 @@
 //!   - match: '{team="web"}'
 //!     series: 100000
 //!     pushes_per_second: 20
+//! aggregate:
+//!   - match: '{job=~"fn-.*"}'
+//!     gauge: max
 //! runs:
 //!   - match: '{job=~"nightly-.*"}'
 //! relabel_configs:
@@ -36,13 +39,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_saphyr::{Location, Spanned};
-use wharf_gateway::{ExpiryRule, Lifespan, Policy, QuotaRule, Rate};
+use wharf_gateway::{AggregationRule, ExpiryRule, Lifespan, Policy, QuotaRule, Rate};
 use wharf_model::name::NameRule;
 use wharf_model::{Selector, duration};
 use wharf_relabel::{Rule, RuleSource};
 use wharf_settings::ByteSize;
+use wharf_store::{Aggregation, Bounds, Gauges};
 
-use self::source::{Document, Expiry, Quota, Relabelling, Runs, SelectorText, Text, Unknown};
+use self::source::{Aggregate, Document, Expiry, Quota, Relabelling, Runs, SelectorText, Text, Unknown};
 
 /// A file larger than this is none that a person has written.
 const MAX_BYTES: u64 = 4 << 20;
@@ -116,6 +120,7 @@ fn parse(text: &str, names: NameRule, folder: &Path) -> Result<Policy, Vec<Mista
     let policy = Policy {
         expiry: each(document.expiry, |rule| check.expiry(&rule)),
         quotas: each(document.quotas, |rule| check.quota(&rule)),
+        aggregation: each(document.aggregate, |rule| check.aggregation(&rule)),
         runs: each(document.runs, |rule| check.runs(&rule)),
         relabelling: each(document.relabel_configs, |rule| check.relabelling(rule)),
         access: check.access(document.access).map(Arc::new),
@@ -226,6 +231,31 @@ impl Check<'_> {
             max_bytes: bytes.map(|bytes| bytes.0),
             rate,
             rate_per: rule.per.as_ref().map(|per| per.value.clone()).unwrap_or_default(),
+        })
+    }
+
+    fn aggregation(&mut self, rule: &Spanned<Aggregate>) -> Option<AggregationRule> {
+        let (at, rule) = (rule.referenced, &rule.value);
+        self.unknown(&rule.unknown);
+        let selector = self.selector(rule.selector.as_ref(), &at, &rule.unknown);
+        let gauges = self.optional(rule.gauge.as_ref(), |text| {
+            let mut all = Gauges::ALL.into_iter();
+            all.find(|how| how.as_str() == text)
+                .ok_or_else(|| one_of(Gauges::ALL.map(Gauges::as_str), text))
+        });
+        let bounds = self.optional(rule.buckets.as_ref(), |text| {
+            let mut all = Bounds::ALL.into_iter();
+            all.find(|how| how.as_str() == text)
+                .ok_or_else(|| one_of(Bounds::ALL.map(Bounds::as_str), text))
+        });
+        let max_series = self.optional(rule.max_series.as_ref(), count);
+        Some(AggregationRule {
+            selector: selector?,
+            aggregation: Aggregation {
+                gauges: gauges.unwrap_or_default(),
+                bounds: bounds.unwrap_or_default(),
+                max_series,
+            },
         })
     }
 
@@ -362,6 +392,10 @@ impl Check<'_> {
         let at = Some((at.line(), at.column()));
         self.mistakes.push(Mistake { at, text });
     }
+}
+
+fn one_of<const N: usize>(words: [&str; N], found: &str) -> String {
+    format!("expected one of {}, found `{found}`", words.join(", "))
 }
 
 /// As YAML writes them, in its older versions too.

@@ -87,6 +87,8 @@ impl Gateway {
         self.demand_date(&wish, caller)?;
         self.settings.push_limits.check_key(key)?;
         let rules = self.policy();
+        let mode = rules.mode(key, &wish)?;
+        let wish = Wish { mode, ..wish };
         rules
             .admit(key, || self.instant())
             .map_err(|error| Refusal::from(&error))?;

@@ -2,7 +2,7 @@
 
 use tokio::runtime::Handle;
 use wharf_model::{Effort, Exposition, GroupingKey, Meter};
-use wharf_store::{Commit, Facts, GroupPush, Patience, PushError, PushOptions, UnixNanos};
+use wharf_store::{Commit, Facts, GroupPush, Patience, PushError, PushMode, PushOptions, UnixNanos};
 
 use crate::access::right::Right;
 use crate::activity::{Content, Pushed};
@@ -209,7 +209,7 @@ impl ManyAdmission {
         memory: &Meter<'_>,
     ) -> Result<Commit, PushError> {
         let options = PushOptions {
-            mode: self.wish.mode,
+            mode: group.aggregation.map_or(self.wish.mode, PushMode::Aggregate),
             counters: group.counters,
             ttl: group.ttl,
             now,
@@ -239,6 +239,7 @@ impl ManyAdmission {
         memory: &Meter<'_>,
     ) -> Result<GroupPush<'e>, Refusal> {
         let settings = &self.gateway.settings;
+        let mode = self.rules.mode(&key, &self.wish)?;
         let dropped = self.gateway.relabel(&self.rules, &key, &mut exposition, memory)?;
         self.gateway.telemetry.record_dropped(dropped);
         let Content {
@@ -248,7 +249,11 @@ impl ManyAdmission {
         } = content(&exposition);
         Ok(GroupPush {
             ttl: self.rules.ttl(&key, self.wish.ttl, settings.pushes.default_ttl()),
-            counters: self.rules.counters(&key, self.wish.counters),
+            aggregation: match mode {
+                PushMode::Aggregate(aggregation) => Some(aggregation),
+                _ => None,
+            },
+            counters: self.rules.counters(&key, self.wish.counters, mode),
             key,
             exposition,
             facts: Facts {

@@ -159,7 +159,7 @@ impl Admission {
             },
             body,
             memory,
-            counters: rules.counters(key, wish.counters),
+            counters: rules.counters(key, wish.counters, wish.mode),
             content: Cell::new(self.pushed.content),
             dropped: Cell::new(0),
             patience,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wharf_gateway::{Admission, Input, Reason, Settled, Wish};
+use wharf_gateway::{Adding, Admission, Input, Reason, Settled, Wish};
 use wharf_ledger::{Options, SimulatedDisk, SyncMode};
 use wharf_store::PushMode;
 
@@ -23,6 +23,7 @@ fn behind(disk: &SimulatedDisk) -> World {
 async fn push(world: &World) {
     let wish = Wish {
         mode: PushMode::ReplaceGroup,
+        adding: Adding::default(),
         counters: None,
         ttl: None,
         pushed_at: None,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wharf_exposition::text::Options;
-use wharf_gateway::{Body, Caller, Gateway, Grouping, Input, Refusal, Source, Wish};
+use wharf_gateway::{Adding, Body, Caller, Gateway, Grouping, Input, Refusal, Source, Wish};
 use wharf_model::{Effort, Exposition, Meter};
 use wharf_store::{PushMode, UnixNanos};
 
@@ -30,6 +30,7 @@ impl<'p> Push<'p> {
     fn wish(&self) -> Wish {
         Wish {
             mode: PushMode::ReplaceGroup,
+            adding: Adding::default(),
             counters: None,
             ttl: None,
             pushed_at: self.pushed_at,

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use wharf_exposition::protobuf;
-use wharf_gateway::{Body, Change, Input, Policy, PushSettings, Reason, Refusal, Settings, Settled, Wish};
+use wharf_gateway::{
+    Adding, Body, Change, Input, Policy, PushSettings, Reason, Refusal, Settings, Settled, Wish,
+};
 use wharf_model::{Effort, Exposition, Meter};
 use wharf_store::PushMode;
 
@@ -12,6 +14,11 @@ use crate::support::{World, anybody, key, plain, world};
 
 const PUT: Wish = Wish {
     mode: PushMode::ReplaceGroup,
+    adding: Adding {
+        wanted: None,
+        gauges: None,
+        bounds: None,
+    },
     counters: None,
     ttl: None,
     pushed_at: None,

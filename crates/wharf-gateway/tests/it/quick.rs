@@ -1,6 +1,6 @@
 //! Which pushes are dealt with on a thread that others wait for: those that are quick, whatever was sent.
 
-use wharf_gateway::{Admission, Input, Policy, Settings, Settled, Wish};
+use wharf_gateway::{Adding, Admission, Input, Policy, Settings, Settled, Wish};
 use wharf_model::name::NameRule;
 use wharf_model::{Effort, GroupingKey};
 use wharf_relabel::{Action, Rule, RuleSource};
@@ -12,6 +12,7 @@ use crate::support::{World, anybody, key, plain, world};
 fn admit(world: &World, key: GroupingKey, mode: PushMode) -> Admission {
     let wish = Wish {
         mode,
+        adding: Adding::default(),
         counters: None,
         ttl: None,
         pushed_at: None,

@@ -12,8 +12,8 @@ use peak_alloc::PeakAlloc;
 use wharf_exposition::{openmetrics, protobuf, text};
 use wharf_gateway::telemetry::{BuildLabels, Telemetry};
 use wharf_gateway::{
-    Body, Caller, Gateway, Grouping, Input, Loader, MemoryLimits, Policy, PushSettings, Reason, Refusal,
-    Remote, Settings, Source, Wish,
+    Adding, Body, Caller, Gateway, Grouping, Input, Loader, MemoryLimits, Policy, PushSettings, Reason,
+    Refusal, Remote, Settings, Source, Wish,
 };
 use wharf_ledger::{Ledger, Options, SimulatedDisk};
 use wharf_model::name::NameRule;
@@ -111,6 +111,7 @@ fn push_and_hold(
     let source = source(gateway);
     let wish = Wish {
         mode: PushMode::ReplaceGroup,
+        adding: Adding::default(),
         counters: None,
         ttl: None,
         pushed_at: None,
@@ -130,6 +131,7 @@ fn push_and_hold(
 fn push_many(gateway: &Arc<Gateway>, partial: bool, body: &Pushed<'_>) -> (Option<Reason>, usize) {
     let wish = Wish {
         mode: PushMode::ReplaceGroup,
+        adding: Adding::default(),
         counters: None,
         ttl: None,
         pushed_at: None,

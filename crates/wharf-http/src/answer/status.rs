@@ -25,6 +25,7 @@ pub(crate) fn of(reason: Reason) -> StatusCode {
         | Reason::Parameter
         | Reason::Group
         | Reason::Timestamps
+        | Reason::NotAdded
         | Reason::Inconsistent(_)
         | Reason::Relabelling
         | Reason::NothingToReload => StatusCode::BAD_REQUEST,

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method, Request};
-use wharf_gateway::{Lifespan, Refusal, Settings, Wish};
+use wharf_gateway::{Adding, Lifespan, Refusal, Settings, Wish};
 use wharf_model::duration;
-use wharf_store::{Counters, PushMode, UnixNanos};
+use wharf_store::{Bounds, Counters, Gauges, PushMode, UnixNanos};
 
 use crate::request::{parameters, query};
 
@@ -14,11 +14,12 @@ use crate::request::{parameters, query};
 const HEADERS: &str = "wharf-";
 static TTL_HEADER: HeaderName = HeaderName::from_static("wharf-ttl");
 static MERGE_HEADER: HeaderName = HeaderName::from_static("wharf-merge");
+static AGGREGATE_HEADER: HeaderName = HeaderName::from_static("wharf-aggregate");
 static COUNTERS_HEADER: HeaderName = HeaderName::from_static("wharf-counters");
 static TIME_HEADER: HeaderName = HeaderName::from_static("wharf-push-time");
 
-/// What a push asks for: in `?ttl=` or `Wharf-TTL`, `?merge=` or `Wharf-Merge`, `?counters=` or `Wharf-Counters`, and
-/// `?push_time=` or `Wharf-Push-Time`. Other parameters are none of our business: the Pushgateway ignores all of them.
+/// What a push asks for: in `?ttl=` or `Wharf-TTL`, `?merge=` or `Wharf-Merge`, `?aggregate=` or `Wharf-Aggregate`,
+/// `?counters=` or `Wharf-Counters`, and `?push_time=` or `Wharf-Push-Time`. Other parameters are none of our business: the Pushgateway ignores all of them.
 ///
 /// # Errors
 /// If one of these is not what it has to be, stands in both places, asks for more than `--push.max-ttl`, or for a time without the
@@ -29,6 +30,7 @@ pub(crate) fn wish<B>(request: &Request<B>, settings: &Settings) -> Result<Wish,
         // Most pushes.
         return Ok(Wish {
             mode: replaced_by(request.method()),
+            adding: Adding::default(),
             counters: None,
             ttl: None,
             pushed_at: None,
@@ -36,13 +38,16 @@ pub(crate) fn wish<B>(request: &Request<B>, settings: &Settings) -> Result<Wish,
     }
     let ttl = single(query, headers, "ttl", &TTL_HEADER)?;
     let merge = single(query, headers, "merge", &MERGE_HEADER)?;
+    let aggregate = single(query, headers, "aggregate", &AGGREGATE_HEADER)?;
     let counters = single(query, headers, "counters", &COUNTERS_HEADER)?;
     let pushed_at = single(query, headers, "push_time", &TIME_HEADER)?;
     if pushed_at.is_some() {
         settings.admin.allow_dates()?;
     }
+    let (mode, wanted) = mode(request.method(), merge.as_deref())?;
     Ok(Wish {
-        mode: mode(request.method(), merge.as_deref())?,
+        mode,
+        adding: adding(request.method(), wanted, aggregate.as_deref())?,
         counters: counters.map(|text| counted(&text)).transpose()?,
         ttl: ttl
             .map(|text| lifespan(&text, settings.pushes.max_ttl))
@@ -84,19 +89,64 @@ pub(crate) fn replaced_by(method: &Method) -> PushMode {
     }
 }
 
-fn mode(method: &Method, merge: Option<&str>) -> Result<PushMode, Refusal> {
+/// What a push replaces, and whether it says that it is to be added up, or not.
+fn mode(method: &Method, merge: Option<&str>) -> Result<(PushMode, Option<bool>), Refusal> {
     match merge {
-        None => Ok(replaced_by(method)),
+        None => Ok((replaced_by(method), None)),
+        Some("none") => Ok((replaced_by(method), Some(false))),
         Some("series") if *method == Method::PUT => {
             let text = "expected POST to merge series, found PUT, which replaces the whole group";
             Err(Refusal::parameter(&text))
         }
-        Some("series") => Ok(PushMode::ReplaceSeries),
+        Some("series") => Ok((PushMode::ReplaceSeries, Some(false))),
+        Some("aggregate") => Ok((replaced_by(method), Some(true))),
         Some(other) => Err(Refusal::parameter(&format!(
-            "expected merge=series, found `{}`",
+            "expected merge=series, merge=aggregate or merge=none, found `{}`",
             query::shown(other)
         ))),
     }
+}
+
+/// How a push says that it is to be added up: `gauge:max,buckets:all`, or with `=`. Who says how says that it is.
+fn adding(method: &Method, wanted: Option<bool>, how: Option<&str>) -> Result<Adding, Refusal> {
+    let mut adding = Adding {
+        wanted: wanted.or(how.map(|_| true)),
+        ..Adding::default()
+    };
+    if adding.wanted == Some(true) && *method == Method::PUT {
+        let text = "expected POST to add up, found PUT, which replaces the whole group";
+        return Err(Refusal::parameter(&text));
+    }
+    let Some(how) = how else { return Ok(adding) };
+    if adding.wanted == Some(false) {
+        let text = "expected `aggregate` with merge=aggregate, found it with a push that is not added up";
+        return Err(Refusal::parameter(&text));
+    }
+    for part in how.split(',') {
+        let (key, value) = part.split_once([':', '=']).unwrap_or((part, ""));
+        match (key.trim(), value.trim()) {
+            ("gauge", value) if adding.gauges.is_none() => {
+                adding.gauges = Gauges::ALL.into_iter().find(|how| how.as_str() == value);
+                adding.gauges.ok_or_else(|| unknown_way(part))?;
+            }
+            ("buckets", value) if adding.bounds.is_none() => {
+                adding.bounds = Bounds::ALL.into_iter().find(|how| how.as_str() == value);
+                adding.bounds.ok_or_else(|| unknown_way(part))?;
+            }
+            _ => return Err(unknown_way(part)),
+        }
+    }
+    Ok(adding)
+}
+
+fn unknown_way(part: &str) -> Refusal {
+    let gauges = Gauges::ALL.map(Gauges::as_str).join(", ");
+    let bounds = Bounds::ALL.map(Bounds::as_str).join(", ");
+    Refusal::parameter(&format!(
+        "expected gauge:HOW or buckets:HOW, each once, found `{}`\n\
+         hint: gauges become {gauges}; buckets are {bounds}",
+        query::shown(part)
+    ))
 }
 
 fn counted(text: &str) -> Result<Counters, Refusal> {
@@ -218,7 +268,68 @@ mod tests {
         );
         assert_eq!(
             mode(&Method::POST, "merge=groups", &[]),
-            Err("expected merge=series, found `groups`".to_owned())
+            Err("expected merge=series, merge=aggregate or merge=none, found `groups`".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_push_may_say_that_it_is_added_up_and_how() {
+        let adding = |method, query, headers| read(method, query, headers).map(|options| options.adding);
+        let added = |gauges, bounds| {
+            Ok(Adding {
+                wanted: Some(true),
+                gauges,
+                bounds,
+            })
+        };
+        assert_eq!(adding(&Method::POST, "", &[]), Ok(Adding::default()));
+        assert_eq!(adding(&Method::PUT, "ttl=1h", &[]), Ok(Adding::default()));
+        assert_eq!(adding(&Method::POST, "merge=aggregate", &[]), added(None, None));
+        assert_eq!(
+            adding(&Method::POST, "", &[("wharf-merge", "aggregate")]),
+            added(None, None)
+        );
+        assert_eq!(
+            adding(&Method::POST, "aggregate=gauge:max", &[]),
+            added(Some(Gauges::Max), None)
+        );
+        assert_eq!(
+            adding(
+                &Method::POST,
+                "merge=aggregate",
+                &[("wharf-aggregate", "gauge=sum, buckets=all")]
+            ),
+            added(Some(Gauges::Sum), Some(Bounds::All))
+        );
+        for (query, method) in [("merge=none", &Method::PUT), ("merge=series", &Method::POST)] {
+            assert_eq!(adding(method, query, &[]).unwrap().wanted, Some(false));
+        }
+        let refused = |method, query: &str| {
+            let read = read(method, query, &[]);
+            read.map(|options| options.adding).unwrap_err()
+        };
+        for query in ["merge=aggregate", "aggregate=gauge:sum"] {
+            assert_eq!(
+                refused(&Method::PUT, query),
+                "expected POST to add up, found PUT, which replaces the whole group"
+            );
+        }
+        for part in [
+            "gauge:mean",
+            "gauge",
+            "counter:sum",
+            "buckets:max",
+            "gauge:max,gauge:min",
+            "",
+        ] {
+            let refused = refused(&Method::POST, &format!("aggregate={part}"));
+            assert!(
+                refused.starts_with("expected gauge:HOW or buckets:HOW, each once, found `"),
+                "{refused}"
+            );
+        }
+        assert!(
+            refused(&Method::POST, "aggregate=gauge:max&merge=none").starts_with("expected `aggregate` with")
         );
     }
 

@@ -29,6 +29,6 @@ pub(crate) struct Intent<'a> {
 impl Intent<'_> {
     /// Whether what it brings is not what is stored of these families then: that depends on what is stored before.
     pub(crate) fn folds(&self) -> bool {
-        self.mode == PushMode::ReplaceSeries || self.counters == Counters::Run
+        self.mode.folds() || self.counters == Counters::Run
     }
 }

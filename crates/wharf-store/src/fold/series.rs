@@ -32,23 +32,17 @@ pub(super) fn add_touched<'a>(
             folding.copy(delta, family);
             continue;
         };
-        let (new, old_type) = (family.metric_type.base(), stored.metric_type.base());
-        if new == old_type {
+        match same_type(key, family, stored) {
             // One that is too large already gets no larger; what else contradicts it is still to be found.
-            if !is_too_large(folding) {
+            Ok(()) if is_too_large(folding) => {}
+            Ok(()) => {
                 if let Some(effort) = effort {
                     let bytes = stored.size().bytes + family.size().bytes;
                     effort.spend(BYTE_STEPS.saturating_mul(bytes))?;
                 }
                 add_family(folding, key, (old, stored), (delta, family))?;
             }
-        } else {
-            found.add(Inconsistency::Type {
-                family: short(family.name),
-                pushed: new,
-                stored: old_type,
-                holder: Some(key.clone()),
-            });
+            Err(clash) => found.add(clash),
         }
     }
     if let Some(clashes) = found.into_clashes() {
@@ -86,14 +80,36 @@ fn add_family<'a>(
             None => return Ok(()),
         },
     };
-    // What the push does not say of the family stays.
+    keep_what_is_not_said(done, stored);
+    Ok(())
+}
+
+/// Whether a family is pushed with the type that the group has it with.
+pub(super) fn same_type(
+    key: &GroupingKey,
+    family: &PreparedFamily<'_>,
+    stored: &PreparedFamily<'_>,
+) -> Result<(), Inconsistency> {
+    let (pushed, stored) = (family.metric_type.base(), stored.metric_type.base());
+    if pushed == stored {
+        return Ok(());
+    }
+    Err(Inconsistency::Type {
+        family: short(family.name),
+        pushed,
+        stored,
+        holder: Some(key.clone()),
+    })
+}
+
+/// What a push does not say of a family stays.
+pub(super) fn keep_what_is_not_said(done: &mut PreparedFamily<'_>, stored: &PreparedFamily<'_>) {
     if done.help.is_none() {
         done.help = stored.help.as_deref().map(|help| Cow::Owned(help.to_owned()));
     }
     if done.unit.is_empty() {
         done.unit = Cow::Owned(stored.unit.clone().into_owned());
     }
-    Ok(())
 }
 
 /// The pushed metrics of a family and those stored ones that they do not replace; none if they replace all. `series_now`

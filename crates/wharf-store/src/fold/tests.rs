@@ -15,7 +15,9 @@ use crate::memory::leaf::FragmentView;
 use crate::memory::state::{State, Tell};
 use crate::prepare::Preparer;
 use crate::read::snapshot::snapshot_of;
-use crate::{Counters, Patience, PushMode, PushOptions, Reserved, Revision, Store, UnixNanos, record};
+use crate::{
+    Aggregation, Counters, Patience, PushMode, PushOptions, Reserved, Revision, Store, UnixNanos, record,
+};
 
 fn decode(body: &str) -> Exposition<'_> {
     text::decode(body.as_bytes(), text::Options::default()).unwrap()
@@ -106,6 +108,7 @@ fn pushes() -> impl Strategy<Value = Vec<Push>> {
         PushMode::ReplaceFamilies,
         PushMode::ReplaceSeries,
         PushMode::ReplaceSeries,
+        PushMode::Aggregate(Aggregation::default()),
     ]);
     let kind = prop::sample::select(vec!["gauge", "gauge", "gauge", "counter", "histogram"]);
     let family = |name: &'static str| {

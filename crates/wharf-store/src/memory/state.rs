@@ -108,7 +108,7 @@ fn trace(mode: PushMode, prepared: &Prepared<'_>) -> Option<Trace> {
     let digest = prepared.digest?;
     let digest = match mode {
         PushMode::ReplaceGroup => digest,
-        PushMode::ReplaceFamilies | PushMode::ReplaceSeries => !digest,
+        PushMode::ReplaceFamilies | PushMode::ReplaceSeries | PushMode::Aggregate(_) => !digest,
     };
     NonZeroU64::new(digest).map(Trace)
 }

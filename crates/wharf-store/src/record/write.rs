@@ -154,8 +154,8 @@ fn write_delete(out: &mut Vec<u8>, key: &GroupingKey) {
 fn mode_code(mode: PushMode) -> u8 {
     match mode {
         PushMode::ReplaceGroup => 0,
-        // Series are merged into whole families before they are stored.
-        PushMode::ReplaceFamilies | PushMode::ReplaceSeries => 1,
+        // Series are merged into whole families, or added to them, before they are stored.
+        PushMode::ReplaceFamilies | PushMode::ReplaceSeries | PushMode::Aggregate(_) => 1,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wharf_model::{Exposition, GroupingKey, Meter};
 
+use crate::aggregation::Aggregation;
 use crate::change::Cause;
 use crate::clashes::Clashes;
 use crate::effect::Facts;
@@ -32,10 +33,19 @@ pub struct GroupPush<'a> {
     pub exposition: Exposition<'a>,
     /// For how long it is to live.
     pub ttl: Option<Ttl>,
+    /// How it is added to what the group has, if it is; none if it replaces what the whole push replaces.
+    pub aggregation: Option<Aggregation>,
     /// What its counters count.
     pub counters: Counters,
     /// What is to be booked with it.
     pub facts: Facts,
+}
+
+impl GroupPush<'_> {
+    /// What it replaces, in a push that replaces this.
+    fn mode(&self, mode: PushMode) -> PushMode {
+        self.aggregation.map_or(mode, PushMode::Aggregate)
+    }
 }
 
 /// Why a push of several groups is refused.
@@ -161,9 +171,10 @@ impl Store {
         (mode, now, memory): (PushMode, UnixNanos, &Meter<'_>),
     ) -> Option<Clashes> {
         let GroupPush { key, exposition, .. } = push;
+        let mode = push.mode(mode);
         let refused = match self.preparer.prepare(key, exposition, now, memory) {
             Err(unfit) => self.explain_unfit(key, mode, unfit),
-            Ok(delta) if mode == PushMode::ReplaceSeries => {
+            Ok(delta) if mode.folds() => {
                 let intent = intent_of(push, mode, delta, now);
                 match self.fold_now(&intent, memory) {
                     Err(error) => self.explain_merge(key, &intent.delta, error),
@@ -362,7 +373,7 @@ struct Heavy;
 fn intent_of<'p>(push: &'p GroupPush<'_>, mode: PushMode, delta: Prepared<'p>, now: UnixNanos) -> Intent<'p> {
     Intent {
         key: &push.key,
-        mode,
+        mode: push.mode(mode),
         counters: push.counters,
         delta,
         lifetime: push.ttl.map(|ttl| ttl.from(now)),

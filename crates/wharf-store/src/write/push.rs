@@ -114,9 +114,10 @@ impl Store {
         let before = memory.taken();
         let prepared = self.preparer.prepare(key, exposition, now, memory);
         let prepared = prepared.or_else(|unfit| {
-            let mode = match mode {
-                PushMode::ReplaceSeries => PushMode::ReplaceFamilies,
-                mode => mode,
+            let mode = if mode.folds() {
+                PushMode::ReplaceFamilies
+            } else {
+                mode
             };
             self.is_survey_quick(patience)?;
             Err(self.explain_unfit(key, mode, unfit))
@@ -150,9 +151,10 @@ impl Store {
     ) -> Result<Result<Commit, PushError>, B::Error> {
         let lifetime = ttl.map(|ttl| ttl.from(now));
         let (memory, patience, counters) = (body.memory(), body.patience(), body.counters());
-        let candidate = match mode {
-            PushMode::ReplaceSeries => None,
-            _ => self.stencils.candidate(key, body.text()),
+        let candidate = if mode.folds() {
+            None
+        } else {
+            self.stencils.candidate(key, body.text())
         };
         let Some(candidate) = candidate else {
             let exposition = body.decode(body.text(), memory)?;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wharf_exposition::text;
 use wharf_model::Meter;
-use wharf_store::{Counters, Facts, GroupPush, PushMode, UnixNanos};
+use wharf_store::{Aggregation, Counters, Facts, GroupPush, PushMode, UnixNanos};
 
 use crate::{exposition, key, post, push, put, samples, store};
 
@@ -101,6 +101,7 @@ fn series_that_many_push_to_the_same_groups_at_once_are_all_there_in_the_end() {
                         key: key(path),
                         exposition: text::decode(body.as_bytes(), text::Options::default()).unwrap(),
                         ttl: None,
+                        aggregation: None,
                         counters: Counters::Total,
                         facts: Facts::default(),
                     };
@@ -125,4 +126,52 @@ fn series_that_many_push_to_the_same_groups_at_once_are_all_there_in_the_end() {
             .count()
     };
     assert_eq!((of("a"), of("b")), (PUSHERS * PUSHES, PUSHERS * PUSHES / 2));
+}
+
+#[test]
+fn what_many_add_to_the_same_series_at_once_is_all_in_the_sum() {
+    const PUSHERS: usize = 4;
+    const PUSHES: usize = if cfg!(miri) { 2 } else { 60 };
+    let store = store();
+    let mode = PushMode::Aggregate(Aggregation::default());
+    std::thread::scope(|scope| {
+        for pusher in 0..PUSHERS {
+            let store = &store;
+            scope.spawn(move || {
+                for n in 0..PUSHES {
+                    let body = format!("all 1\nown{{pusher=\"{pusher}\"}} 1\n");
+                    if n % 2 == 0 {
+                        push(store, mode, "job/a", &body, 100).unwrap();
+                        continue;
+                    }
+                    // To both groups at once, and to one of them twice.
+                    let to = |path: &str| GroupPush {
+                        key: key(path),
+                        exposition: text::decode(body.as_bytes(), text::Options::default()).unwrap(),
+                        ttl: None,
+                        aggregation: Some(Aggregation::default()),
+                        counters: Counters::Total,
+                        facts: Facts::default(),
+                    };
+                    let pushes = [to("job/a"), to("job/b"), to("job/a")];
+                    let replaced = PushMode::ReplaceFamilies;
+                    let pushed = store.push_all(&pushes, replaced, UnixNanos(1), &Meter::unlimited());
+                    drop(pushed.unwrap());
+                }
+            });
+        }
+    });
+    let all = samples(&store);
+    let sum = |job: &str, name: &str| {
+        let lines = all.iter().filter(|line| {
+            line.starts_with(&format!("{name}{{")) && line.contains(&format!("job=\"{job}\""))
+        });
+        let values = lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<usize>().unwrap());
+        values.sum::<usize>()
+    };
+    for name in ["all", "own"] {
+        // Half of the pushes once, and the other half twice.
+        assert_eq!(sum("a", name), PUSHERS * PUSHES * 3 / 2, "{name}");
+        assert_eq!(sum("b", name), PUSHERS * PUSHES / 2, "{name}");
+    }
 }

@@ -12,8 +12,8 @@ use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
 use wharf_model::{Exposition, Meter};
 use wharf_store::{
-    Commit, Counters, Facts, GroupPush, GroupRefused, Kept, Limits, PushError, PushMode, Quota, Reserved,
-    Restored, Store, Ttl, UnixNanos,
+    Aggregation, Commit, Counters, Facts, GroupPush, GroupRefused, Kept, Limits, PushError, PushMode, Quota,
+    Reserved, Restored, Store, Ttl, UnixNanos,
 };
 
 use crate::feed::Picture;
@@ -76,7 +76,9 @@ impl Durable {
                         .push_with_ttl(&key(push.group), *mode, &decoded, push.ttl, seconds(now));
                 match pushed {
                     // A refusal is an answer too, and its trace is in the log with the next change.
-                    Err(PushError::Inconsistent(_) | PushError::Timestamps(_)) => return Begun::Trace,
+                    Err(PushError::Inconsistent(_) | PushError::NotAdded(_) | PushError::Timestamps(_)) => {
+                        return Begun::Trace;
+                    }
                     pushed => pushed,
                 }
             }
@@ -87,6 +89,7 @@ impl Durable {
                         key: key(push.group),
                         exposition: decode(&push.body),
                         ttl: push.ttl,
+                        aggregation: None,
                         counters: Counters::Total,
                         facts: Facts::default(),
                     })
@@ -274,6 +277,7 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         PushMode::ReplaceGroup,
         PushMode::ReplaceFamilies,
         PushMode::ReplaceSeries,
+        PushMode::Aggregate(Aggregation::default()),
     ]);
     let body =
         prop::collection::vec(("[mnk]", "[xy]", 0..9u8, prop::bool::weighted(0.1)), 0..4).prop_map(|lines| {

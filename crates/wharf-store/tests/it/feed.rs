@@ -217,6 +217,7 @@ fn a_change_of_very_many_groups_is_told_as_a_loss() {
         key: key(&format!("job/j{number}")),
         exposition: Exposition::default(),
         ttl: None,
+        aggregation: None,
         counters: Counters::Total,
         facts: Facts::default(),
     });

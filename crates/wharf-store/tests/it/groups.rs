@@ -90,6 +90,7 @@ fn push_all(store: &Store, body: &str, labels: &[&str]) -> Result<(), String> {
             key,
             exposition,
             ttl: None,
+            aggregation: None,
             counters: Counters::Total,
             facts: Facts::default(),
         })
@@ -488,6 +489,7 @@ fn a_push_to_many_groups_takes_its_lines_three_times() {
             key: key(&format!("job/g{number}/long/{long}")),
             exposition: text::decode(b"m 1\n", text::Options::default()).unwrap(),
             ttl: None,
+            aggregation: None,
             counters: Counters::Total,
             facts: Facts::default(),
         })

@@ -61,6 +61,7 @@ fn groups(bodies: &[String]) -> Vec<GroupPush<'_>> {
         key: key(&format!("job/g{number}")),
         exposition: decode(body),
         ttl: None,
+        aggregation: None,
         counters: Counters::Total,
         facts: Facts::default(),
     });

@@ -726,6 +726,7 @@ fn apply(store: &Store, step: &Step, now: u32) -> bool {
                     key: key_of(&push.group),
                     exposition: text::decode(body.as_bytes(), options).unwrap(),
                     ttl: ttl(push.ttl),
+                    aggregation: None,
                     counters: Counters::Total,
                     facts: Facts::default(),
                 })

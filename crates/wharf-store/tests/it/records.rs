@@ -209,6 +209,7 @@ fn change(store: &Store) {
         key: key(path),
         exposition: text::decode(body.as_bytes(), text::Options::default()).unwrap(),
         ttl,
+        aggregation: None,
         counters: Counters::Total,
         facts: Facts::default(),
     };

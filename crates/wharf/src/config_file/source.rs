@@ -72,10 +72,21 @@ keys! {
     Document {
         "expiry" => expiry: Option<Vec<Spanned<Expiry>>>,
         "quotas" => quotas: Option<Vec<Spanned<Quota>>>,
+        "aggregate" => aggregate: Option<Vec<Spanned<Aggregate>>>,
         "runs" => runs: Option<Vec<Spanned<Runs>>>,
         "relabel_configs" => relabel_configs: Option<Vec<Spanned<Relabelling>>>,
         "access" => access: AccessSection,
         "tracing" => tracing: Option<Spanned<Tracing>>,
+    }
+}
+
+keys! {
+    /// Groups to which pushes are added.
+    Aggregate {
+        "match" => selector: Option<Spanned<SelectorText>>,
+        "gauge" => gauge: Option<Text>,
+        "buckets" => buckets: Option<Text>,
+        "max_series" => max_series: Option<Text>,
     }
 }
 

@@ -27,6 +27,9 @@ fn read_text(text: &str) -> String {
                     quota.rate_per
                 ));
             }
+            for rule in policy.aggregation {
+                lines.push(format!("aggregate {} {:?}", rule.selector, rule.aggregation));
+            }
             for selector in policy.runs {
                 lines.push(format!("runs {selector}"));
             }
@@ -71,6 +74,12 @@ quotas:
     pushes_per_second: 2.5
     burst: 20
   - {match: "{}", pushes_per_second: 2.5, per: [job]}
+aggregate:
+  - match: '{job="fn"}'
+    gauge: max
+    buckets: all
+    max_series: 1000
+  - match: '{job=~"fn-.*"}'
 runs:
   - match: '{job=~"nightly-.*"}'
 relabel_configs:
@@ -87,6 +96,8 @@ relabel_configs:
             expiry {job="kept"} ttl=Some(Unlimited) keep_times=false
             quota {team="web"} groups=Some(10) series=Some(1000) bytes=Some(67108864) rate=Some(Rate { per_second: 2.5, burst: 20 }) per=[]
             quota {} groups=None series=None bytes=None rate=Some(Rate { per_second: 2.5, burst: 3 }) per=["job"]
+            aggregate {job="fn"} Aggregation { gauges: Max, bounds: All, max_series: Some(1000) }
+            aggregate {job=~"fn-.*"} Aggregation { gauges: Last, bounds: Common, max_series: None }
             runs {job=~"nightly-.*"}
             2 relabelling rules"#]],
     );
@@ -101,7 +112,7 @@ fn unknown_keys_are_mistakes_wherever_they_stand() {
     check(
         "quotas: []\nexpire: []\n",
         expect![
-            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, runs, relabel_configs, access, tracing"
+            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, aggregate, runs, relabel_configs, access, tracing"
         ],
     );
     check(
@@ -109,6 +120,16 @@ fn unknown_keys_are_mistakes_wherever_they_stand() {
         expect![
             "f.yml: line 2, column 3: unknown field `regexp`, expected one of action, source_labels, separator, regex, modulus, target_label, replacement"
         ],
+    );
+}
+
+#[test]
+fn an_unknown_way_of_adding_up_is_a_mistake() {
+    check(
+        "aggregate:\n- match: '{}'\n  gauge: mean\n  buckets: some\n",
+        expect![[r"
+            f.yml: line 3, column 10: expected one of last, sum, min, max, count, found `mean`
+            f.yml: line 4, column 12: expected one of common, all, same, found `some`"]],
     );
 }
 
@@ -168,7 +189,7 @@ access:
     a: {push: '{}'}
 "#,
         expect![[r#"
-            f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, runs, relabel_configs, access, tracing
+            f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, aggregate, runs, relabel_configs, access, tracing
             f.yml: line 4, column 12: expected a text, found keys with values
             hint: put the selector in quotes: '{job="x",env="y"}'
             f.yml: line 5, column 5: unknown field `tll`, expected one of match, ttl, keep_times

@@ -70,10 +70,17 @@ fn check(file: &Path, names: NameRule, out: &mut dyn Write) -> anyhow::Result<()
     let counted = |count: usize, one, many| output::counted(count as u64, one, many);
     writeln!(
         out,
-        "sound: {}, {}, {}{}{}",
+        "sound: {}, {}, {}{}{}{}",
         counted(policy.expiry.len(), "expiry rule", "expiry rules"),
         counted(policy.quotas.len(), "quota", "quotas"),
         counted(policy.relabelling.len(), "relabelling rule", "relabelling rules"),
+        match policy.aggregation.len() {
+            0 => String::new(),
+            rules => format!(
+                ", {}",
+                counted(rules, "rule of aggregation", "rules of aggregation")
+            ),
+        },
         match policy.runs.len() {
             0 => String::new(),
             runs => format!(", {}", counted(runs, "rule of runs", "rules of runs")),

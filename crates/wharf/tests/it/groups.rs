@@ -312,7 +312,7 @@ fn a_push_may_replace_series_of_the_same_labels_only() {
         &gateway,
         &post("/metrics/job/a?merge=sum").body("m 1\n"),
         400,
-        "expected merge=series, found `sum`",
+        "expected merge=series, merge=aggregate or merge=none, found `sum`",
     );
     refused(
         &gateway,

@@ -11,7 +11,7 @@ use crate::refusal::Reason;
 use crate::settings::Settings;
 use crate::source::Input;
 use crate::telemetry::{BuildLabels, Telemetry};
-use crate::wish::Wish;
+use crate::wish::{Adding, Wish};
 
 fn gateway() -> Arc<Gateway> {
     let (telemetry, rules) = (Telemetry::new(BuildLabels::default()), (Policy::default(), None));
@@ -31,6 +31,7 @@ fn admission(gateway: &Arc<Gateway>) -> ManyAdmission {
     };
     let wish = Wish {
         mode: PushMode::ReplaceGroup,
+        adding: Adding::default(),
         counters: None,
         ttl: None,
         pushed_at: None,

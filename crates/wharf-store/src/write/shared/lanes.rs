@@ -159,7 +159,7 @@ fn explained(store: &Store, key: &GroupingKey, op: &Op, error: PushError) -> (Pu
         return (error, None);
     };
     let error = match mode {
-        PushMode::ReplaceSeries => store.explain_merge(key, &prepared, error),
+        PushMode::ReplaceSeries | PushMode::Aggregate(_) => store.explain_merge(key, &prepared, error),
         PushMode::ReplaceGroup | PushMode::ReplaceFamilies => {
             let (mode, prepared) = (*mode, &prepared);
             store.explain(Incoming { key, mode, prepared }, error)

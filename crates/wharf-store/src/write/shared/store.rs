@@ -12,7 +12,6 @@ use crate::PushError;
 use crate::fold::Intent;
 use crate::memory::checks::Incoming;
 use crate::memory::held_back::HeldFamily;
-use crate::mode::PushMode;
 use crate::store::Store;
 use crate::write::commit::Commit;
 use crate::write::writer::Writer;
@@ -83,7 +82,7 @@ impl Store {
     fn check_shared(&self, intent: &Intent<'_>) -> Result<(), PushError> {
         let Intent { key, mode, .. } = *intent;
         self.lock().state.check_push(&intent.delta)?;
-        let checked = if mode == PushMode::ReplaceSeries {
+        let checked = if mode.folds() {
             // What it replaces is known when it is folded.
             Ok(())
         } else {

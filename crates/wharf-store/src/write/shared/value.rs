@@ -26,6 +26,7 @@ use wharf_model::GroupingKey;
 use wharf_shared_log::Bytes;
 
 use crate::UnixNanos;
+use crate::aggregation::Aggregation;
 use crate::effect::Facts;
 use crate::mode::PushMode;
 
@@ -189,6 +190,8 @@ fn mode_code(mode: PushMode) -> u8 {
         PushMode::ReplaceGroup => 0,
         PushMode::ReplaceFamilies => 1,
         PushMode::ReplaceSeries => 2,
+        // How is not told.
+        PushMode::Aggregate(_) => 3,
     }
 }
 
@@ -197,6 +200,7 @@ fn mode_of(code: u8) -> Option<PushMode> {
         PushMode::ReplaceGroup,
         PushMode::ReplaceFamilies,
         PushMode::ReplaceSeries,
+        PushMode::Aggregate(Aggregation::default()),
     ];
     modes.get(usize::from(code)).copied()
 }

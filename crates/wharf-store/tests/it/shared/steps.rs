@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wharf_shared_log::{Bytes, Faults, Limits, SharedLog, Timer, Txn};
-use wharf_store::{Batch, PushMode, Ttl, What};
+use wharf_store::{Aggregation, Batch, PushMode, Ttl, What};
 
 use super::replicas::{Answer, World};
 const LIMIT: Duration = Duration::from_secs(120);
@@ -94,6 +94,34 @@ fn merges_of_two_replicas_into_one_group_both_survive() {
         commits < 40,
         "those that wait are folded together: {commits} commits"
     );
+}
+
+#[test]
+fn parts_that_two_replicas_add_to_one_series_are_all_in_the_sum() {
+    let world = good(2);
+    let mode = PushMode::Aggregate(Aggregation::default());
+    for replica in &world.replicas {
+        for _ in 0..20 {
+            let replica = replica.clone();
+            world.simulation.spawn(async move {
+                let body = "# TYPE c counter\nc 1\n# TYPE g gauge\ng 1\n";
+                assert_eq!(replica.push("job/a", mode, body, None).await, Answer::Done);
+                let refused = "# TYPE c counter\nc 1\n# TYPE d counter\nd -1\n";
+                assert_eq!(replica.push("job/a", mode, refused, None).await, Answer::Refused);
+            });
+        }
+    }
+    world.settle();
+    let exposition = world.exposition();
+    assert!(
+        exposition.contains("\nc{instance=\"\",job=\"a\"} 40\n"),
+        "{exposition}"
+    );
+    assert!(
+        exposition.contains("\ng{instance=\"\",job=\"a\"} 1\n"),
+        "{exposition}"
+    );
+    assert!(!exposition.contains("\nd{"), "{exposition}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wharf_shared_log::{Faults, Limits, Simulation, Timer};
-use wharf_store::PushMode;
+use wharf_store::{Aggregation, PushMode};
 
 use super::replicas::{Answer, Replica, World};
 
@@ -46,6 +46,8 @@ enum What {
     Put,
     /// One more series, with the tag for a label.
     Merge,
+    /// One more, added to what is counted.
+    Add,
     Delete,
     Wipe,
 }
@@ -81,6 +83,12 @@ impl Book {
             What::Merge => {
                 let body = format!("merged{{tag=\"{tag}\"}} 1\n");
                 replica.push(path, PushMode::ReplaceSeries, &body, None).await
+            }
+            What::Add => {
+                let mode = PushMode::Aggregate(Aggregation::default());
+                replica
+                    .push(path, mode, "# TYPE added counter\nadded 1\n", None)
+                    .await
             }
             What::Delete => replica.delete(path).await,
             What::Wipe => replica.wipe().await,
@@ -199,6 +207,32 @@ fn all_replicas_show_the_same_and_nothing_that_was_acknowledged_is_lost() {
     // However bad the network is, much gets through.
     let (done, asked) = (done.get(), asked.get());
     assert!(done > asked / 3, "{done} of {asked} were done");
+}
+
+#[test]
+fn what_was_added_is_counted_once_by_all() {
+    each_seed(12, |seed| {
+        let (world, requests) = lived(seed, |simulation| {
+            (What::Add, format!("job/{}", simulation.below(2)))
+        });
+        let exposition = world.exposition();
+        for job in ["0", "1"] {
+            let path = format!("job/{job}");
+            let of_group = requests.iter().filter(|request| request.path == path);
+            let done = of_group.clone().filter(|request| request.is_done()).count() as u64;
+            let asked = of_group.count() as u64;
+            let found = tags(&exposition, job, "added")
+                .first()
+                .copied()
+                .unwrap_or_default();
+            // Of those without an answer some were made, and others not.
+            let fits = done <= found && found <= asked;
+            assert!(
+                fits,
+                "seed {seed}: {done} done, {found} counted, {asked} asked for"
+            );
+        }
+    });
 }
 
 #[test]

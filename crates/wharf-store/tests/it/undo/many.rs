@@ -17,6 +17,7 @@ fn fill(world: &World) {
             key: key(&format!("job/a/instance/{number}")),
             exposition: decode("m 1\nn 2\n"),
             ttl: None,
+            aggregation: None,
             counters: Counters::Total,
             facts: Facts::default(),
         });
