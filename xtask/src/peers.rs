@@ -13,7 +13,7 @@ use crate::shell::{Step, root, variable};
 
 /// A package: its name, the suite that has it, the folder it is unpacked into, the program inside.
 type Package = (&'static str, &'static str, &'static str, &'static str);
-const PACKAGES: [Package; 7] = [
+const PACKAGES: [Package; 9] = [
     (
         "prometheus-pushgateway",
         "sid",
@@ -26,6 +26,8 @@ const PACKAGES: [Package; 7] = [
     ("prometheus", "sid", "prom-3", "usr/bin/prometheus"),
     ("promtool", "sid", "prom-3", "usr/bin/promtool"),
     ("victoria-metrics", "trixie", "vm", "usr/bin/victoria-metrics"),
+    ("etcd-server", "trixie", "etcd", "usr/bin/etcd"),
+    ("etcd-client", "trixie", "etcd", "usr/bin/etcdctl"),
 ];
 /// What only the benchmarks need. nginx is not a program of one file: an older suite's runs on newer systems too.
 const BENCHMARK_PACKAGES: [Package; 1] = [("nginx", "bookworm", "nginx", "usr/sbin/nginx")];
@@ -94,7 +96,7 @@ pub(crate) fn bring() -> Result<Peers> {
 pub(crate) fn bring_for_benchmarks() -> Result<PathBuf> {
     let shared = PACKAGES
         .into_iter()
-        .filter(|(_, _, place, _)| ["pgw", "vm"].contains(place));
+        .filter(|(_, _, place, _)| ["pgw", "vm", "etcd"].contains(place));
     bring_packages(&shared.chain(BENCHMARK_PACKAGES).collect::<Vec<_>>())
 }
 

@@ -7,6 +7,7 @@
 //! - [`Scrape`] reads the text format on its own, and [`schema`] the protobuf format, so that Wharf's encoders are not
 //!   judged by Wharf's decoders.
 //! - [`Tampering`] makes the system calls of a running process fail, or wait.
+//! - [`Etcd`] is a cluster of etcd whose members can be killed and paused.
 //! - [`LedClock`] leads the clock of a gateway.
 //! - [`Browser`] is a real browser, for what its readers do with the page.
 //! - [`contract`] is the language in which the tests say what a gateway answers, once for both gateways.
@@ -25,6 +26,7 @@ mod certificates;
 mod collector;
 mod contents;
 pub mod contract;
+mod etcd;
 mod gateway;
 pub mod gob;
 pub mod hostile;
@@ -47,6 +49,7 @@ pub use browser::Browser;
 pub use certificates::{Authority, Certificate};
 pub use collector::Collector;
 pub use contents::same_contents;
+pub use etcd::Etcd;
 pub use gateway::{Gateway, Kind, Spawn};
 pub use led_clock::LedClock;
 pub use process::{Exit, Limit, Process};

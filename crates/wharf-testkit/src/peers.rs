@@ -54,6 +54,16 @@ pub fn victoria_metrics() -> Option<PathBuf> {
     in_peers("vm/usr/bin/victoria-metrics")
 }
 
+/// etcd, of Debian 13: 3.5.
+pub fn etcd() -> Option<PathBuf> {
+    in_peers("etcd/usr/bin/etcd")
+}
+
+/// Its tool.
+pub fn etcdctl() -> Option<PathBuf> {
+    in_peers("etcd/usr/bin/etcdctl")
+}
+
 /// The collector of `OpenTelemetry`, made of what is needed to scrape.
 pub fn collector() -> Option<PathBuf> {
     Some(client("scrapers")?.join("otelcol"))
