@@ -103,7 +103,9 @@ pub use write::many::{GroupPush, GroupRefused};
 pub use write::push::PushOptions;
 pub use write::put_back::{Named, UndoError, Undone};
 pub use write::restore::Restored;
-pub use write::shared::{Counts, SharedStatus, Sharing, Task};
+pub use write::shared::{
+    Counts, ReplicaStatus, Rules as SharedRules, RulesDiffer, SharedStatus, SharedTasks, Sharing, Task,
+};
 pub use write::statistics::{Detail, Files, WriterStatistics};
 pub use write::undelete::Undoing;
 

@@ -289,7 +289,7 @@ impl Store {
     pub fn failure(&self) -> Option<String> {
         match &self.writer {
             Writer::Local(local) => local.failure(),
-            Writer::Shared(shared) => shared.admit().err().map(|error| error.to_string()),
+            Writer::Shared(shared) => shared.failure(),
         }
     }
 

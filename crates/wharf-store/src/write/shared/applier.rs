@@ -73,7 +73,7 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
         let mut others = Vec::new();
         for entry in entries {
             let Some(key) = group_of(&entry.key) else {
-                others.push((entry.key, Some(entry.value)));
+                others.push((entry.at, entry.key, Some(entry.value)));
                 continue;
             };
             if known.remove(&key) != Some(crate::Revision(entry.at.0)) {
@@ -84,8 +84,10 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
         changed.sort_by_key(|(at, ..)| *at);
         changed.extend(known.into_keys().map(|key| (at, key, None)));
         self.shared.replicas().reset();
-        self.note(at, others);
-        self.apply(at, &changed, &[]);
+        self.note(others);
+        // What there was before this process is no news.
+        let is_first = self.shared.book().lag(self.timer.now()).is_none();
+        self.apply(at, &changed, &[], !is_first);
     }
 
     /// The groups that memory has, with their last changes. Nobody else changes it meanwhile.
@@ -120,13 +122,13 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
                     LogChange::Delete { key } => (key, None),
                 };
                 match (group_of(&key), value) {
-                    (None, value) => others.push((key, value)),
+                    (None, value) => others.push((at, key, value)),
                     (Some(key), None) => groups.push((at, key, None)),
                     (Some(key), Some(value)) => groups.extend(self.read(at, key, &value)),
                 }
             }
-            let happened = self.note(at, others);
-            self.apply(at, &groups, &happened);
+            let happened = self.note(others);
+            self.apply(at, &groups, &happened, true);
         }
     }
 
@@ -139,22 +141,24 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
     }
 
     /// Takes note of what is no group; the transactions of this writer that have happened.
-    fn note(&self, at: Revision, others: Vec<(Bytes, Option<Bytes>)>) -> Vec<TxnId> {
+    fn note(&self, others: Vec<(Revision, Bytes, Option<Bytes>)>) -> Vec<TxnId> {
         let mut happened = Vec::new();
-        for (key, value) in others {
+        let now = self.shared.sharing.clock.now();
+        for (at, key, value) in others {
             let marked = value.as_deref().filter(|_| key.starts_with(MARKERS));
             let id = marked.and_then(TxnId::from_bytes);
             happened.extend(id.filter(|id| id.writer == self.shared.sharing.writer));
-            self.shared.replicas().note(&key, at, value);
+            self.shared.replicas().note(&key, at, value, now);
         }
         happened
     }
 
     /// Changes memory, and says so to those who wait for it.
-    fn apply(&self, at: Revision, groups: &[Group], happened: &[TxnId]) {
+    fn apply(&self, at: Revision, groups: &[Group], happened: &[TxnId], is_news: bool) {
         if !groups.is_empty() {
             let reasons = self.shared.book().reasons(happened);
-            apply(&self.store, &self.shared, at, groups, &reasons);
+            let is_told = is_news && self.shared.feed.is_followed();
+            apply(&self.store, &self.shared, at, groups, (&reasons, is_told));
         }
         let changed = groups.iter().map(|(_, key, _)| key);
         let now = self.timer.now();
@@ -172,7 +176,7 @@ fn apply(
     shared: &Shared,
     at: Revision,
     groups: &[Group],
-    reasons: &BTreeMap<GroupingKey, By>,
+    (reasons, is_told): (&BTreeMap<GroupingKey, By>, bool),
 ) {
     // What is put is read without the lock; what goes, goes together.
     let mut changes: BTreeMap<Revision, Vec<Change<'_>>> = BTreeMap::new();
@@ -188,7 +192,7 @@ fn apply(
     }
     let going: usize = gone.values().map(Vec::len).sum();
     if changes.is_empty() && going > DELETED_AT_ONCE && is_everything(store, groups) {
-        return wipe(store, shared, at);
+        return wipe(store, shared, at, is_told);
     }
     for ((at, by), mut keys) in gone {
         keys.sort_unstable();
@@ -198,10 +202,9 @@ fn apply(
             by,
         }));
     }
-    let is_followed = shared.feed.is_followed();
     let tell = Tell {
         before: false,
-        effects: is_followed,
+        effects: is_told,
     };
     let values = groups.iter();
     let values = values.filter_map(|(at, key, value)| Some(((*at, key), value.as_ref()?)));
@@ -220,7 +223,7 @@ fn apply(
         }
         let revision = crate::Revision(at.0);
         let mut pushes = Effects::None;
-        if is_followed && let Change::Put { key, lifetime, .. } = &change {
+        if is_told && let Change::Put { key, lifetime, .. } = &change {
             let created = !guarded.state.has(key);
             let value = values.get(&(at, &**key));
             for effect in value.map_or_else(Vec::new, |value| {
@@ -330,12 +333,12 @@ fn is_everything(store: &Store, gone: &[Group]) -> bool {
 }
 
 /// Removes everything, which takes no longer for much than for little.
-fn wipe(store: &Store, shared: &Shared, at: Revision) {
+fn wipe(store: &Store, shared: &Shared, at: Revision, is_told: bool) {
     let mut guarded = store.lock();
     let revision = crate::Revision(at.0);
     let tell = Tell {
         before: false,
-        effects: shared.feed.is_followed(),
+        effects: is_told,
     };
     let applied = guarded
         .state

@@ -56,6 +56,8 @@ pub(super) struct Bounds {
     pub(super) bytes: usize,
     /// How old memory may be.
     pub(super) max_lag: Duration,
+    /// What the log is called.
+    pub(super) engine: &'static str,
 }
 
 /// What a lane is to do.
@@ -81,6 +83,8 @@ struct Group {
 pub(super) struct Flight {
     pub(super) groups: Vec<(GroupingKey, Vec<Waiting>)>,
     pub(super) wipes: Vec<Waiting>,
+    /// Whether it does more than to remove, so that a full log refuses it.
+    brings: bool,
     /// When it was sent.
     sent: Duration,
     /// The revision that it has got.
@@ -88,10 +92,16 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    pub(super) fn new(groups: Vec<(GroupingKey, Vec<Waiting>)>, wipes: Vec<Waiting>, now: Duration) -> Self {
+    pub(super) fn new(
+        groups: Vec<(GroupingKey, Vec<Waiting>)>,
+        wipes: Vec<Waiting>,
+        brings: bool,
+        now: Duration,
+    ) -> Self {
         Self {
             groups,
             wipes,
+            brings,
             sent: now,
             committed: None,
         }
@@ -132,6 +142,8 @@ pub(super) struct Book {
     applied: Revision,
     /// When that was last heard; none before memory has been loaded.
     heard: Option<Duration>,
+    /// Why the log takes nothing more, if it has said so to the last transaction.
+    pub(super) full: Option<String>,
     pub(super) statistics: Counts,
 }
 
@@ -164,26 +176,38 @@ impl Book {
         self.heard.map(|heard| now.saturating_sub(heard))
     }
 
-    /// Whether a change may wait.
-    pub(super) fn admit(&self, bounds: &Bounds, now: Duration) -> Result<(), PushError> {
+    /// Whether memory is young enough for changes to be checked against it.
+    pub(super) fn is_current(&self, bounds: &Bounds, now: Duration) -> Result<(), PushError> {
+        let engine = bounds.engine;
         let Some(lag) = self.lag(now) else {
-            return Err(unavailable(
-                &"the groups are still being loaded from the shared log",
-            ));
+            return Err(unavailable(&format!(
+                "the groups are still being loaded from {engine}"
+            )));
         };
         if lag > bounds.max_lag {
             let seconds = lag.as_secs();
             return Err(unavailable(&format!(
-                "the shared log has not been heard of for {seconds} seconds"
-            )));
-        }
-        if self.changes >= bounds.changes || self.bytes >= bounds.bytes {
-            let (changes, bytes) = (self.changes, self.bytes);
-            return Err(unavailable(&format!(
-                "{changes} changes of {bytes} bytes wait for the shared log already"
+                "nothing has been heard from {engine} for {seconds} seconds"
             )));
         }
         Ok(())
+    }
+
+    /// Whether a change may wait.
+    pub(super) fn admit(&self, bounds: &Bounds, now: Duration) -> Result<(), PushError> {
+        self.is_current(bounds, now)?;
+        if self.changes >= bounds.changes || self.bytes >= bounds.bytes {
+            let (changes, bytes, engine) = (self.changes, self.bytes, bounds.engine);
+            return Err(unavailable(&format!(
+                "{changes} changes of {bytes} bytes wait for {engine} already"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Changes that wait or are on their way.
+    pub(super) fn waiting(&self) -> usize {
+        self.changes
     }
 
     /// Adds a change of a group.
@@ -346,15 +370,17 @@ impl Book {
                 }
                 self.wipe_again(flight.wipes);
             }
-            Settled::Failed(LogError::Unreachable { .. }) => {
-                self.statistics.failures += 1;
-                for (key, taken) in flight.groups {
-                    self.put_back(key, taken, None);
-                }
-                self.wipe_again(flight.wipes);
+            Settled::Failed(LogError::Unreachable { .. }) => self.again(flight),
+            Settled::Failed(LogError::Full { reason }) if self.full.is_none() || !flight.brings => {
+                // What only removes was refused for what went along, or for the lane's marker. From now on it goes apart, without one.
+                self.full = Some(reason);
+                self.again(flight);
             }
             Settled::Failed(error) => {
                 self.statistics.failures += 1;
+                if let LogError::Full { reason } = &error {
+                    self.full = Some(reason.clone());
+                }
                 let refused = match error {
                     LogError::TooLarge { limit_bytes, .. } => PushError::TooLarge { limit_bytes },
                     LogError::Unknown { reason } => not_known(&reason),
@@ -363,6 +389,15 @@ impl Book {
                 self.finish_with(flight, &Err(refused));
             }
         }
+    }
+
+    /// What a transaction was made of is folded and sent again.
+    fn again(&mut self, flight: Flight) {
+        self.statistics.failures += 1;
+        for (key, taken) in flight.groups {
+            self.put_back(key, taken, None);
+        }
+        self.wipe_again(flight.wipes);
     }
 
     fn wipe_again(&mut self, wipes: Vec<Waiting>) {
@@ -380,6 +415,9 @@ impl Book {
 
     fn finish(&mut self, flight: Flight, at: Revision) {
         self.statistics.commits += 1;
+        if flight.brings {
+            self.full = None;
+        }
         let changes = flight.groups.iter().map(|(_, taken)| taken.len() as u64);
         self.statistics.changes += changes.sum::<u64>() + flight.wipes.len() as u64;
         self.finish_with(flight, &Ok(at));
@@ -483,7 +521,10 @@ impl Book {
             }
         }
         for waiting in told {
-            self.tell(waiting, Err(unavailable(&"the shared log does not answer")));
+            self.tell(
+                waiting,
+                Err(unavailable(&"no answer from the log that the replicas share")),
+            );
         }
         self.groups
             .retain(|_, group| group.is_busy || group.behind.is_some() || !group.waiting.is_empty());
@@ -493,7 +534,7 @@ impl Book {
             for one in waiting.chain(&mut flight.wipes).filter(|one| late(one)) {
                 one.given_up = true;
                 if let Some(promise) = one.promise.take() {
-                    promise.tell(Err(not_known(&"the shared log does not answer")));
+                    promise.tell(Err(not_known(&"no answer from the log that the replicas share")));
                 }
             }
         }

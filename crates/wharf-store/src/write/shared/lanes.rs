@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wharf_model::GroupingKey;
 use wharf_shared_log::{
-    Delete, Expect, Expected, Lane, Limits, LogError, Put, Settled, SharedLog, Timer, Txn,
+    Committed, Delete, Expect, Expected, Lane, Limits, LogError, Put, Settled, SharedLog, Timer, Txn, timeout,
 };
 
 use super::book::{Flight, Waiting, Work};
@@ -24,9 +24,24 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A transaction, and the changes that it is made of.
 #[derive(Default)]
 struct Batch {
+    /// Whether the log was full when it was begun.
+    is_full: bool,
     txn: Txn,
     groups: Vec<(GroupingKey, Vec<Waiting>)>,
     wipes: Vec<Waiting>,
+}
+
+impl Batch {
+    /// Whether it takes away and brings nothing: a full log takes that, but for the lane's marker.
+    fn only_removes(&self) -> bool {
+        self.txn.puts.is_empty() && self.txn.operations() > 0
+    }
+
+    /// Whether something else is to go into another transaction: while the log is full, what brings nothing goes apart.
+    fn is_of_another_kind(&self, what: &Proposed) -> bool {
+        let removes = matches!(what, Proposed::Delete);
+        !self.groups.is_empty() && removes != self.only_removes()
+    }
 }
 
 /// Sends one transaction after the other, of what waits.
@@ -47,10 +62,17 @@ pub(super) async fn run<L: SharedLog, T: Timer>(
             shared.work.wait(rung).await;
             continue;
         };
-        let id = lane.next_id();
-        let flight = Flight::new(batch.groups, batch.wipes, timer.now());
-        shared.book().launch(id, flight);
-        let settled = lane.commit(&*log, &timer, batch.txn).await;
+        let only_removes = batch.only_removes();
+        let flight = Flight::new(batch.groups, batch.wipes, !only_removes, timer.now());
+        let (id, settled) = if batch.is_full && only_removes {
+            let id = lane.skip();
+            shared.book().launch(id, flight);
+            (id, unmarked(&*log, &timer, patience, batch.txn).await)
+        } else {
+            let id = lane.next_id();
+            shared.book().launch(id, flight);
+            (id, lane.commit(&*log, &timer, batch.txn).await)
+        };
         let did_not_get_through = matches!(settled, Settled::Failed(LogError::Unreachable { .. }));
         shared.book().settle(id, settled, timer.now());
         shared.work.ring();
@@ -60,9 +82,27 @@ pub(super) async fn run<L: SharedLog, T: Timer>(
     }
 }
 
+/// Makes a transaction of deletes that expect each group as memory has it, or a wipe, while the log is full: the lane's marker is
+/// something that a full log refuses. What became of it if the answer is lost, the watch tells: it is folded again, and sent again only
+/// if the groups are still there.
+async fn unmarked(log: &impl SharedLog, timer: &impl Timer, patience: Duration, txn: Txn) -> Settled {
+    match timeout(timer, patience, log.commit(txn)).await {
+        Some(Ok(Committed::At(at))) => Settled::Committed(at),
+        Some(Ok(Committed::Stale { at, keys })) => Settled::Stale { at, keys },
+        Some(Err(LogError::Unknown { reason })) => Settled::Failed(LogError::Unreachable { reason }),
+        Some(Err(error)) => Settled::Failed(error),
+        None => Settled::Failed(LogError::Unreachable {
+            reason: "no answer in time".to_owned(),
+        }),
+    }
+}
+
 /// Folds what waits, as much as fits into a transaction.
 fn next_batch(store: &Store, shared: &Shared, limits: &Limits) -> Option<Batch> {
-    let mut batch = Batch::default();
+    let mut batch = Batch {
+        is_full: shared.book().full.is_some(),
+        ..Batch::default()
+    };
     // The marker is one operation.
     while batch.groups.len() + 1 < limits.operations {
         let work = shared.book().take();
@@ -76,12 +116,16 @@ fn next_batch(store: &Store, shared: &Shared, limits: &Limits) -> Option<Batch> 
             }
             Some(Work::Group(key, waiting)) => (key, waiting),
         };
-        let proposal = propose(store, &key, waiting, limits.value_bytes);
+        let mut proposal = propose(store, &key, waiting, limits.value_bytes);
+        if batch.is_full && proposal.what == Proposed::Delete {
+            proposal.expect = proposal.found;
+        }
         let added = match &proposal.what {
             Proposed::Put(value) => value.len() + key.as_bytes().len() * 2,
             Proposed::Delete | Proposed::Nothing => key.as_bytes().len(),
         };
-        if !batch.groups.is_empty() && batch.txn.bytes() + added > limits.txn_bytes {
+        let is_too_much = !batch.groups.is_empty() && batch.txn.bytes() + added > limits.txn_bytes;
+        if is_too_much || batch.is_full && batch.is_of_another_kind(&proposal.what) {
             give_back(store, shared, key, proposal);
             break;
         }
@@ -105,6 +149,7 @@ fn add(store: &Store, shared: &Shared, batch: &mut Batch, key: GroupingKey, prop
         expect,
         made_of,
         refused,
+        ..
     } = proposal;
     refuse(store, shared, &key, refused);
     {

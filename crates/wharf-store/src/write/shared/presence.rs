@@ -13,6 +13,8 @@ use wharf_shared_log::{
 };
 
 use super::book::Waiting;
+use super::claim::claim;
+use super::compaction::Compaction;
 use super::intent::Op;
 use super::queue::Shared;
 use super::replicas::Replica;
@@ -36,10 +38,16 @@ pub(super) async fn run<L: SharedLog, T: Timer>(
     let pause = shared.sharing.lease / 3;
     let mut lease = None;
     let mut absent = Absent::new();
+    let mut compaction = Compaction::default();
     loop {
         let held = tend(&shared, &*log, &timer, lease).await;
         let is_new = held.is_some() && held != lease;
         lease = held;
+        shared.set_lease(lease);
+        // Before everything is loaded it is not known what others have written.
+        if shared.book().lag(timer.now()).is_some() {
+            claim(&shared, &*log, &timer).await;
+        }
         if let Some(lease) = lease
             && (is_new || shared.replicas().sweeper.is_none())
         {
@@ -53,7 +61,18 @@ pub(super) async fn run<L: SharedLog, T: Timer>(
         }
         if shared.is_sweeper() {
             tidy(&shared, &*log, &timer, &mut absent).await;
+            if shared.sharing.compacts {
+                compaction.run(&shared, &*log, &timer).await;
+            }
         }
+    }
+}
+
+/// Ends the presence of this replica at once, so that nobody waits until its lease is over.
+pub(super) async fn leave<L: SharedLog, T: Timer>(shared: Arc<Shared>, log: Arc<L>, timer: T) {
+    if let Some(lease) = shared.lease() {
+        // If it does not get through, the lease ends by itself.
+        drop(timeout(&timer, shared.sharing.answer_limit, log.revoke(lease)).await);
     }
 }
 
@@ -105,10 +124,9 @@ async fn tend<L: SharedLog>(
             .await?
             .ok()?,
     };
-    let (clock, writer) = (shared.sharing.clock.now(), shared.sharing.writer);
     let put = Put {
         key: replica_key(&shared.sharing.name),
-        value: Replica { clock, writer }.encode(),
+        value: own_word(shared, timer.now()).encode(),
         expect: Expect::Any,
         lease: Some(lease),
     };
@@ -121,6 +139,25 @@ async fn tend<L: SharedLog>(
         Some(Err(LogError::NoLease)) => None,
         // A clock that is not written is written the next time.
         _ => Some(lease),
+    }
+}
+
+/// What this replica says of itself.
+fn own_word(shared: &Shared, now: Duration) -> Replica {
+    let (revision, lag) = {
+        let book = shared.book();
+        (book.applied().0, book.lag(now).unwrap_or_default())
+    };
+    let sharing = &shared.sharing;
+    Replica {
+        clock: sharing.clock.now(),
+        writer: sharing.writer,
+        revision,
+        lag_ms: u64::try_from(lag.as_millis()).unwrap_or(u64::MAX),
+        scraped_at: shared.scraped_at(),
+        started_at: shared.started_at,
+        address: sharing.address.clone(),
+        version: sharing.version.clone(),
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) enum Proposed {
 pub(super) struct Proposal {
     pub(super) what: Proposed,
     pub(super) expect: Expect,
+    /// As memory has the group.
+    pub(super) found: Expect,
     /// The changes that it is made of.
     pub(super) made_of: Vec<Waiting>,
     /// Those that are refused.
@@ -127,14 +129,12 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
         }
     }
     let revision = revision.map(|revision| wharf_shared_log::Revision(revision.0));
-    let expect = if depends {
-        Expect::found(revision)
-    } else {
-        Expect::Any
-    };
+    let found = Expect::found(revision);
+    let expect = if depends { found } else { Expect::Any };
     Proposal {
         what,
         expect,
+        found,
         made_of,
         refused,
     }

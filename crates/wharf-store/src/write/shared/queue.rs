@@ -1,21 +1,23 @@
 //! The way in: changes, up to where they wait.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use wharf_model::GroupingKey;
-use wharf_shared_log::Timer;
+use wharf_shared_log::{LeaseId, Timer};
 
 use super::bell::Bell;
 use super::book::{Book, Waiting};
 use super::intent::Op;
 use super::outcome::{Outcome, promise};
 use super::replicas::Replicas;
-use super::sharing::{SharedStatus, Sharing};
+use super::rules::OwnRules;
+use super::sharing::{Rules, SharedStatus, Sharing};
 use crate::feed::Feed;
 use crate::write::commit::Commit;
 use crate::write::statistics::{Detail, WriterStatistics};
-use crate::{PushError, Revision};
+use crate::{PushError, Revision, UnixNanos};
 
 /// Changes that go to a log.
 pub(crate) struct Shared {
@@ -23,6 +25,12 @@ pub(crate) struct Shared {
     book: Mutex<Book>,
     pub(super) work: Bell,
     replicas: Mutex<Replicas>,
+    rules: Mutex<OwnRules>,
+    /// The lease of this replica; 0 for none.
+    lease: AtomicI64,
+    /// When this replica was scraped last; 0 for never.
+    scraped_at: AtomicI64,
+    pub(super) started_at: UnixNanos,
     pub(super) feed: Arc<Feed>,
     pub(super) now: Box<dyn Fn() -> Duration + Send + Sync>,
 }
@@ -38,6 +46,10 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     pub(crate) fn new(sharing: Sharing, timer: impl Timer) -> Self {
         Self {
+            rules: Mutex::new(OwnRules::new(sharing.rules.clone())),
+            lease: AtomicI64::new(0),
+            scraped_at: AtomicI64::new(0),
+            started_at: sharing.clock.now(),
             sharing,
             book: Mutex::default(),
             work: Bell::default(),
@@ -45,6 +57,10 @@ impl Shared {
             feed: Arc::default(),
             now: Box::new(move || timer.now()),
         }
+    }
+
+    pub(super) fn engine(&self) -> &'static str {
+        self.sharing.engine
     }
 
     /// What changes have done.
@@ -58,6 +74,44 @@ impl Shared {
 
     pub(super) fn replicas(&self) -> MutexGuard<'_, Replicas> {
         self.replicas.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn rules(&self) -> MutexGuard<'_, OwnRules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts other settings in force, here and among the replicas.
+    pub(super) fn set_rules(&self, rules: Rules) {
+        self.rules().set(rules);
+    }
+
+    pub(super) fn set_lease(&self, lease: Option<LeaseId>) {
+        self.lease
+            .store(lease.map_or(0, |lease| lease.0), Ordering::Relaxed);
+    }
+
+    pub(super) fn lease(&self) -> Option<LeaseId> {
+        Some(LeaseId(self.lease.load(Ordering::Relaxed))).filter(|lease| lease.0 != 0)
+    }
+
+    /// Takes note of a scrape of this replica.
+    pub(super) fn set_scraped(&self, at: UnixNanos) {
+        self.scraped_at.store(at.0, Ordering::Relaxed);
+    }
+
+    pub(super) fn scraped_at(&self) -> UnixNanos {
+        UnixNanos(self.scraped_at.load(Ordering::Relaxed))
+    }
+
+    /// Why changes cannot be made: memory is too old, or the log is full.
+    pub(crate) fn failure(&self) -> Option<String> {
+        let book = self.book();
+        let old = book.is_current(&self.sharing.bounds(), (self.now)());
+        let old = old.err().map(|error| error.to_string());
+        old.or_else(|| {
+            let full = book.full.as_ref()?;
+            Some(format!("{} is full: {full}", self.sharing.engine))
+        })
     }
 
     /// Whether changes are taken.
@@ -139,7 +193,7 @@ impl Shared {
     pub(crate) fn statistics(&self) -> WriterStatistics {
         let counts = self.book().statistics;
         WriterStatistics {
-            is_up: self.admit().is_ok(),
+            is_up: self.failure().is_none(),
             records: counts.changes,
             commits: counts.commits,
             commit_time: counts.commit_time,
@@ -150,16 +204,24 @@ impl Shared {
 
     /// How this replica is.
     pub(crate) fn status(&self) -> SharedStatus {
-        let (lag, revision, counts) = {
-            let book = self.book();
-            let revision = Revision(book.applied().0);
-            (book.lag((self.now)()), revision, book.statistics)
+        let now = (self.now)();
+        let replicas = self.replicas();
+        let differs = {
+            let rules = replicas.rules.as_ref().map(|(rules, _)| &**rules);
+            self.rules().compare(rules, now)
         };
+        let statuses = replicas.statuses(&self.sharing.name);
+        drop(replicas);
+        let book = self.book();
         SharedStatus {
-            lag,
-            revision,
-            counts,
-            replicas: self.replicas().names(),
+            engine: self.sharing.engine,
+            lag: book.lag(now),
+            revision: Revision(book.applied().0),
+            counts: book.statistics,
+            waiting: book.waiting(),
+            full: book.full.clone(),
+            replicas: statuses,
+            differs,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! How a replica shares its groups, and how it is.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::book::{Bounds, Counts};
-use crate::{Clock, Revision};
+use crate::{Clock, Revision, UnixNanos};
 
 /// How a gateway works with those that it shares its groups with.
 #[derive(Clone)]
@@ -29,7 +30,20 @@ pub struct Sharing {
     pub lease: Duration,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
+    /// What the log is called, in errors.
+    pub engine: &'static str,
+    /// Where this replica is to be reached, for people.
+    pub address: String,
+    /// Its version, for people.
+    pub version: String,
+    /// What decides which bytes a push becomes: names of settings and what they are, or a digest of that.
+    pub rules: Rules,
+    /// Whether the log is ours alone, so that its history may be forgotten.
+    pub compacts: bool,
 }
+
+/// Settings by their names, as texts that are equal if the settings are.
+pub type Rules = BTreeMap<String, String>;
 
 impl Sharing {
     /// The usual settings, for a replica of this name and writer number.
@@ -37,7 +51,7 @@ impl Sharing {
         Self {
             name,
             writer,
-            lanes: 4,
+            lanes: 2,
             answer_limit: Duration::from_secs(1),
             change_limit: Duration::from_secs(5),
             max_lag: Duration::from_secs(10),
@@ -45,6 +59,11 @@ impl Sharing {
             max_waiting_bytes: 256 << 20,
             lease: Duration::from_secs(10),
             clock,
+            engine: "the shared log",
+            address: String::new(),
+            version: String::new(),
+            rules: Rules::new(),
+            compacts: false,
         }
     }
 }
@@ -65,19 +84,62 @@ impl Sharing {
             changes: self.max_waiting,
             bytes: self.max_waiting_bytes,
             max_lag: self.max_lag,
+            engine: self.engine,
         }
     }
 }
 
 /// How a replica is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SharedStatus {
+    /// What the log is called.
+    pub engine: &'static str,
     /// How long ago memory was known to have everything; none while it is loaded for the first time.
     pub lag: Option<Duration>,
     /// The last revision that it has.
     pub revision: Revision,
     /// What has happened since the start.
     pub counts: Counts,
-    /// The names of the replicas that are there, this one too.
-    pub replicas: Vec<String>,
+    /// Changes that wait, or are on their way.
+    pub waiting: usize,
+    /// Why the log takes nothing more, if it has said so to the last change.
+    pub full: Option<String>,
+    /// The replicas that are there, this one too, by name.
+    pub replicas: Vec<ReplicaStatus>,
+    /// If the settings in force among the replicas are not those of this one.
+    pub differs: Option<RulesDiffer>,
+}
+
+/// What a replica says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplicaStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it is to be reached; empty if it does not say.
+    pub address: String,
+    /// Its version.
+    pub version: String,
+    /// The last revision that it had.
+    pub revision: Revision,
+    /// How old its memory was.
+    pub lag: Duration,
+    /// How far its clock is before ours, in seconds, as far as the way of its word allows to say.
+    pub clock_offset_seconds: f64,
+    /// When it was scraped last.
+    pub scraped_at: Option<UnixNanos>,
+    /// When it started.
+    pub started_at: UnixNanos,
+    /// Whether it is this one.
+    pub is_self: bool,
+    /// Whether it lets groups expire.
+    pub is_sweeper: bool,
+}
+
+/// Settings of this replica are not those that are in force among all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RulesDiffer {
+    /// For how long.
+    pub since: Duration,
+    /// Their names.
+    pub settings: Vec<String>,
 }

@@ -6,15 +6,15 @@ use wharf_shared_log::{SharedLog, Timer};
 
 use super::intent::Op;
 use super::queue::Shared;
-use super::sharing::{SharedStatus, Sharing};
-use super::tasks::{Task, tasks};
-use crate::PushError;
+use super::sharing::{Rules, SharedStatus, Sharing};
+use super::tasks::{SharedTasks, tasks};
 use crate::fold::Intent;
 use crate::memory::checks::Incoming;
 use crate::memory::held_back::HeldFamily;
 use crate::store::Store;
 use crate::write::commit::Commit;
 use crate::write::writer::Writer;
+use crate::{PushError, UnixNanos};
 
 impl Store {
     /// Lets all changes go to a log that is shared with others, and gives the tasks that carry them there and back. Whoever
@@ -27,7 +27,7 @@ impl Store {
         log: L,
         timer: T,
         sharing: Sharing,
-    ) -> (Arc<Self>, Vec<Task>) {
+    ) -> (Arc<Self>, SharedTasks) {
         let shared = Arc::new(Shared::new(sharing, timer.clone()));
         self.writer = Writer::Shared(Arc::clone(&shared));
         let store = Arc::new(self);
@@ -35,11 +35,38 @@ impl Store {
         (store, tasks)
     }
 
+    /// Whether the log is shared.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.writer, Writer::Shared(_))
+    }
+
+    /// What the log is called, if it is shared.
+    pub fn engine(&self) -> Option<&'static str> {
+        match &self.writer {
+            Writer::Local(_) => None,
+            Writer::Shared(shared) => Some(shared.engine()),
+        }
+    }
+
     /// How this replica is, if the log is shared.
     pub fn shared_status(&self) -> Option<SharedStatus> {
         match &self.writer {
             Writer::Local(_) => None,
             Writer::Shared(shared) => Some(shared.status()),
+        }
+    }
+
+    /// Puts settings in force that decide which bytes a push becomes, here and among the replicas, if the log is shared.
+    pub fn set_shared_rules(&self, rules: Rules) {
+        if let Writer::Shared(shared) = &self.writer {
+            shared.set_rules(rules);
+        }
+    }
+
+    /// Takes note of a scrape, for the other replicas to show.
+    pub fn set_scraped(&self, at: UnixNanos) {
+        if let Writer::Shared(shared) = &self.writer {
+            shared.set_scraped(at);
         }
     }
 

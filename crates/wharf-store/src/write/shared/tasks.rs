@@ -1,5 +1,6 @@
 //! What has to run for changes to get to the log and back.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,20 @@ use crate::store::Store;
 /// A task of the writer: it ends when it is dropped.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// What carries changes to the log and back.
+pub struct SharedTasks {
+    /// What runs as long as the replica is there. None of it ends.
+    pub run: Vec<Task>,
+    /// What is done in the end, when the others have been dropped: the other replicas are told at once.
+    pub leave: Task,
+}
+
+impl fmt::Debug for SharedTasks {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("SharedTasks").finish_non_exhaustive()
+    }
+}
+
 /// How often those give up whose time is over.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -23,7 +38,7 @@ pub(crate) fn tasks<L: SharedLog, T: Timer>(
     shared: &Arc<Shared>,
     log: L,
     timer: T,
-) -> Vec<Task> {
+) -> SharedTasks {
     let log = Arc::new(log);
     let mut tasks: Vec<Task> = Vec::new();
     for number in 0..shared.sharing.lanes {
@@ -44,7 +59,13 @@ pub(crate) fn tasks<L: SharedLog, T: Timer>(
     };
     tasks.push(Box::pin(applier.run()));
     let (store, of_replica) = (Arc::clone(store), Arc::clone(shared));
-    tasks.push(Box::pin(presence::run(store, of_replica, log, timer.clone())));
+    tasks.push(Box::pin(presence::run(
+        store,
+        of_replica,
+        Arc::clone(&log),
+        timer.clone(),
+    )));
+    let leave = Box::pin(presence::leave(Arc::clone(shared), log, timer.clone()));
     let shared = Arc::clone(shared);
     tasks.push(Box::pin(async move {
         loop {
@@ -59,5 +80,5 @@ pub(crate) fn tasks<L: SharedLog, T: Timer>(
             }
         }
     }));
-    tasks
+    SharedTasks { run: tasks, leave }
 }

@@ -5,12 +5,13 @@
 //! t/ writer / lane     the marker of a writer's lane
 //! r/ name              a replica that is there, under its lease
 //! s/sweeper            the replica that lets groups expire, under its lease
+//! c/rules              what decides which bytes a push becomes: lines of name, `=`, value
 //!
 //! value of a group = version (1), cause, [count, pushes], form, length of the record, record
 //! cause  = 1 pushes, which follow | 2 refusal | 3 restore | 4 expiry | 5 families deleted
 //! push   = mode, families, series, bytes, time, facts
 //! facts  = time received, input, method, address, body bytes, series, duration
-//! form   = 0 as it is | 1 DEFLATE
+//! form   = 0 as it is | 1 DEFLATE | 2 snappy
 //! ```
 //!
 //! The record is one that replaces the whole group ([`crate::record`]). Strings stand behind a byte that says their length,
@@ -38,12 +39,18 @@ pub(super) const MARKERS: &[u8] = b"t/";
 pub(super) const REPLICAS: &[u8] = b"r/";
 /// The key of the replica that lets groups expire.
 pub(super) const SWEEPER: &[u8] = b"s/sweeper";
+/// The key of the settings that are in force.
+pub(super) const RULES: &[u8] = b"c/rules";
 
 const VERSION: u8 = 1;
 const PLAIN: u8 = 0;
 const DEFLATE: u8 = 1;
+const SNAPPY: u8 = 2;
 /// Shorter records are not worth it.
 const COMPRESSED_FROM: usize = 256;
+/// From here on DEFLATE, which takes half of the room and many times the time: for what is shorter the tables alone that it needs cost more
+/// than the push.
+const DEFLATED_FROM: usize = 64 << 10;
 /// No record is longer.
 const MAX_RECORD_BYTES: u64 = 1 << 30;
 
@@ -135,10 +142,14 @@ impl GroupValue {
             Why::Expired => out.push(4),
             Why::FamiliesDeleted => out.push(5),
         }
-        let compressed = compress(&self.record).filter(|compressed| compressed.len() < self.record.len());
-        out.push(if compressed.is_some() { DEFLATE } else { PLAIN });
+        let compressed =
+            compress(&self.record).filter(|(_, compressed)| compressed.len() < self.record.len());
+        let (form, bytes) = compressed
+            .as_ref()
+            .map_or((PLAIN, &self.record), |(form, bytes)| (*form, bytes));
+        out.push(form);
         out.extend_from_slice(&(self.record.len() as u64).to_le_bytes());
-        out.extend_from_slice(compressed.as_ref().unwrap_or(&self.record));
+        out.extend_from_slice(bytes);
         out.into()
     }
 
@@ -170,19 +181,32 @@ impl GroupValue {
                 decoder.read_to_end(&mut record).ok()?;
                 record
             }
+            SNAPPY => {
+                // The bytes say how long they become; they are not believed further than what stands beside them.
+                let says = snap::raw::decompress_len(reader.0).ok()?;
+                if says as u64 != length {
+                    return None;
+                }
+                snap::raw::Decoder::new().decompress_vec(reader.0).ok()?
+            }
             _ => return None,
         };
         (record.len() as u64 == length).then_some(Self { why, record })
     }
 }
 
-fn compress(record: &[u8]) -> Option<Vec<u8>> {
+/// A record in a form that is shorter, if it may be worth it.
+fn compress(record: &[u8]) -> Option<(u8, Vec<u8>)> {
     if record.len() < COMPRESSED_FROM {
         return None;
     }
+    if record.len() < DEFLATED_FROM {
+        let bytes = snap::raw::Encoder::new().compress_vec(record).ok()?;
+        return Some((SNAPPY, bytes));
+    }
     let mut encoder = DeflateEncoder::new(Vec::with_capacity(record.len() / 4), Compression::fast());
     encoder.write_all(record).ok()?;
-    encoder.finish().ok()
+    Some((DEFLATE, encoder.finish().ok()?))
 }
 
 fn mode_code(mode: PushMode) -> u8 {
@@ -353,7 +377,7 @@ mod tests {
             Why::Expired,
             Why::FamiliesDeleted,
         ];
-        let records = [b"short".to_vec(), b"x".repeat(5000)];
+        let records = [b"short".to_vec(), b"x".repeat(5000), b"x".repeat(DEFLATED_FROM)];
         let values = whys.into_iter().flat_map(|why| {
             records.clone().map(|record| GroupValue {
                 why: why.clone(),
@@ -368,7 +392,7 @@ mod tests {
         for value in values() {
             let bytes = value.encode();
             assert_eq!(GroupValue::decode(&bytes), Some(value));
-            for end in 0..bytes.len() {
+            for end in (0..bytes.len()).step_by(1 + bytes.len() / 500) {
                 assert_eq!(
                     GroupValue::decode(&bytes[..end]),
                     None,

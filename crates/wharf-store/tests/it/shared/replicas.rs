@@ -153,7 +153,7 @@ fn start(simulation: &Simulation, name: &str, log: &SimulatedLog, clock: &Arc<Wa
     let mut sharing = Sharing::new(name.to_owned(), writer, Arc::clone(clock) as Arc<dyn Clock>);
     sharing.lanes = 1 + u16::try_from(simulation.below(4)).unwrap();
     let (store, tasks) = store.share(log.clone(), simulation.clone(), sharing);
-    let tasks = tasks.into_iter().map(|task| simulation.spawn(task)).collect();
+    let tasks = tasks.run.into_iter().map(|task| simulation.spawn(task)).collect();
     Process { store, tasks }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use wharf_shared_log::{Bytes, Faults, Limits, SharedLog, Timer, Txn};
 use wharf_store::{Aggregation, Batch, PushMode, Ttl, What};
 
-use super::replicas::{Answer, World};
+use super::replicas::{Answer, Replica, World};
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs a step to its end.
@@ -489,6 +489,43 @@ fn a_full_log_refuses_pushes_and_takes_them_again_when_there_is_room() {
 }
 
 #[test]
+fn a_full_log_takes_deletes_and_wipes_and_says_that_it_is_full() {
+    let world = good(2);
+    let (replica, other, log) = (
+        world.replicas[0].clone(),
+        world.replicas[1].clone(),
+        world.log.clone(),
+    );
+    run(&world, async move {
+        let full = |replica: &Replica| replica.store().shared_status().unwrap().full;
+        for group in ["job/a", "job/b", "job/c"] {
+            replica.push(group, PushMode::ReplaceGroup, "m 1\n", None).await;
+        }
+        log.set_full(true);
+        assert_eq!(full(&replica), None);
+        assert_eq!(replica.delete("job/a").await, Answer::Done);
+        let refused = replica.push("job/a", PushMode::ReplaceGroup, "m 2\n", None).await;
+        assert_eq!(refused, Answer::Unavailable);
+        assert!(full(&replica).is_some());
+        assert_eq!(replica.delete("job/b").await, Answer::Done);
+        // Of what is not there, too.
+        assert_eq!(replica.delete("job/b").await, Answer::Done);
+        assert_eq!(other.wipe().await, Answer::Done);
+        log.set_full(false);
+        let pushed = replica.push("job/d", PushMode::ReplaceGroup, "m 3\n", None).await;
+        assert_eq!(pushed, Answer::Done);
+        assert_eq!(full(&replica), None);
+    });
+    world.settle();
+    assert!(
+        has(&world, 1, "m{instance=\"\",job=\"d\"} 3"),
+        "{}",
+        world.exposition()
+    );
+    assert_eq!(world.exposition().matches("\nm{").count(), 1);
+}
+
+#[test]
 fn a_group_that_is_too_large_for_the_log_is_refused() {
     let world = good(1);
     world.log.set_limits(Limits {
@@ -522,7 +559,7 @@ fn a_local_store_holds_nothing_back() {
     assert!(store.shared_status().is_none());
 }
 
-impl super::replicas::Replica {
+impl Replica {
     async fn clock_runs(&self, millis: u64) {
         self.timer().sleep(Duration::from_millis(millis)).await;
     }

@@ -1,0 +1,32 @@
+//! Puts the settings of a replica in force among all.
+
+use wharf_shared_log::{Bytes, Committed, Expect, Put, SharedLog, Timer, Txn, timeout};
+
+use super::queue::Shared;
+use super::value::RULES;
+
+/// Writes the settings of this replica to the log, if they are still to be written; unless another replica does so in the same
+/// moment: then again the next time, after it.
+pub(super) async fn claim<L: SharedLog>(shared: &Shared, log: &L, timer: &impl Timer) {
+    let Some(value) = shared.rules().to_claim() else {
+        return;
+    };
+    let found = shared.replicas().rules.clone();
+    if found.as_ref().is_none_or(|(found, _)| *found != value) {
+        let puts = vec![Put {
+            key: Bytes::from_static(RULES),
+            value: value.clone(),
+            expect: Expect::found(found.map(|(_, at)| at)),
+            lease: None,
+        }];
+        let txn = Txn {
+            puts,
+            ..Txn::default()
+        };
+        let answer = timeout(timer, shared.sharing.answer_limit, log.commit(txn)).await;
+        if !matches!(answer, Some(Ok(Committed::At(_)))) {
+            return;
+        }
+    }
+    shared.rules().claimed(&value);
+}

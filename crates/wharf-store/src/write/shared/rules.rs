@@ -1,0 +1,121 @@
+//! The settings that decide which bytes a push becomes: the same for all replicas, or said so.
+//!
+//! The replica that has started or read its rules last writes its own to the log, by compare and swap. Whoever finds others there
+//! than its own goes on, and tells for how long that has been so.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use wharf_shared_log::Bytes;
+
+use super::sharing::{Rules, RulesDiffer};
+
+/// The settings of this replica.
+#[derive(Debug, Default)]
+pub(super) struct OwnRules {
+    rules: Rules,
+    /// Whether they are still to be written to the log.
+    is_to_claim: bool,
+    /// Since when the log has others.
+    differs_since: Option<Duration>,
+}
+
+impl OwnRules {
+    pub(super) fn new(rules: Rules) -> Self {
+        let is_to_claim = !rules.is_empty();
+        Self {
+            rules,
+            is_to_claim,
+            differs_since: None,
+        }
+    }
+
+    /// Puts these in force, and among the replicas too.
+    pub(super) fn set(&mut self, rules: Rules) {
+        *self = Self::new(rules);
+    }
+
+    /// As the log is to have them, if they are still to be written.
+    pub(super) fn to_claim(&self) -> Option<Bytes> {
+        self.is_to_claim.then(|| encode(&self.rules))
+    }
+
+    /// The log has these. They may have been set anew meanwhile.
+    pub(super) fn claimed(&mut self, value: &Bytes) {
+        if encode(&self.rules) == *value {
+            self.is_to_claim = false;
+        }
+    }
+
+    /// How they differ from those that the log has.
+    pub(super) fn compare(&mut self, others: Option<&[u8]>, now: Duration) -> Option<RulesDiffer> {
+        let own = encode(&self.rules);
+        let others = others.filter(|others| !self.is_to_claim && **others != *own);
+        let Some(others) = others else {
+            self.differs_since = None;
+            return None;
+        };
+        let since = *self.differs_since.get_or_insert(now);
+        Some(RulesDiffer {
+            since: now.saturating_sub(since),
+            settings: differing(&lines_of(&own), &lines_of(others)),
+        })
+    }
+}
+
+/// A line for each: its name, `=`, what it is.
+fn encode(rules: &Rules) -> Bytes {
+    let lines = rules.iter().map(|(name, value)| {
+        // A line feed would begin another setting.
+        let value = value.replace(['\n', '\r'], " ");
+        format!("{name}={value}\n")
+    });
+    lines.collect::<String>().into()
+}
+
+fn lines_of(text: &[u8]) -> BTreeSet<String> {
+    String::from_utf8_lossy(text).lines().map(str::to_owned).collect()
+}
+
+/// The names of the settings that stand in one of them only, or in both with different values.
+fn differing(own: &BTreeSet<String>, others: &BTreeSet<String>) -> Vec<String> {
+    let names = own.symmetric_difference(others);
+    let names = names.map(|line| line.split('=').next().unwrap_or_default().to_owned());
+    names.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(pairs: &[(&str, &str)]) -> Rules {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn settings_that_differ_are_named_with_the_time_since_when() {
+        let mut own = OwnRules::new(rules(&[("a", "1"), ("b", "2"), ("c", "3")]));
+        let others = encode(&rules(&[("a", "1"), ("b", "x"), ("d", "4")]));
+        let seconds = Duration::from_secs;
+        // Ours are on their way.
+        assert_eq!(own.compare(Some(&others), seconds(1)), None);
+        own.is_to_claim = false;
+        assert_eq!(own.compare(None, seconds(2)), None);
+        assert!(own.compare(Some(&others), seconds(3)).is_some());
+        let differ = own.compare(Some(&others), seconds(10)).unwrap();
+        assert_eq!(differ.since, seconds(7));
+        assert_eq!(differ.settings, ["b", "c", "d"]);
+        let same = encode(&own.rules);
+        assert_eq!(own.compare(Some(&same), seconds(11)), None);
+        assert_eq!(own.compare(Some(&others), seconds(12)).unwrap().since, seconds(0));
+    }
+
+    #[test]
+    fn a_value_of_several_lines_is_one_setting() {
+        let encoded = encode(&rules(&[("a", "1\nb=2")]));
+        assert_eq!(&*encoded, b"a=1 b=2\n");
+    }
+}
