@@ -16,6 +16,7 @@ pub(crate) mod push;
 mod quit;
 mod refuse;
 mod reload;
+pub(crate) mod replicas;
 pub(crate) mod undo;
 
 use std::fmt;
@@ -23,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
-use wharf_store::{Clock, Follower, Reserved, Store, UnixNanos};
+use wharf_store::{Clock, Follower, Reserved, ReservedFamily, SharedRules, Store, UnixNanos};
 
 use crate::activity::Activity;
 use crate::ahead::Ahead;
@@ -36,6 +37,7 @@ use crate::queue::Queue;
 use crate::request_id::RequestIds;
 use crate::settings::{MAX_PUSH_BYTES, Settings};
 use crate::settings_file::SettingsFile;
+use crate::shared_rules::{reserved_where_shared, shared_rules};
 use crate::telemetry::{self, BackupTimes, Telemetry};
 use crate::traces::{Parent, Traced, Traces};
 
@@ -77,6 +79,11 @@ impl fmt::Debug for Gateway {
     }
 }
 
+fn empty_store(settings: &Settings, reserved: Reserved) -> Store {
+    let max_push_bytes = settings.max_push_bytes.min(MAX_PUSH_BYTES);
+    Store::new(reserved, max_push_bytes).with_instance_label(settings.pushes.instance_label.clone())
+}
+
 impl Gateway {
     /// A gateway with an empty store, under these rules until the loader gives others. It is loading until
     /// [`Self::set_loaded`].
@@ -88,9 +95,49 @@ impl Gateway {
         settings_files: Vec<Arc<dyn SettingsFile>>,
     ) -> Self {
         let reserved = Reserved::new(telemetry::reserved());
-        let max_push_bytes = settings.max_push_bytes.min(MAX_PUSH_BYTES);
-        let store =
-            Store::new(reserved, max_push_bytes).with_instance_label(settings.pushes.instance_label.clone());
+        let store = empty_store(&settings, reserved);
+        Self::with_store(
+            settings,
+            telemetry,
+            clock,
+            (policy, loader),
+            settings_files,
+            Arc::new(store),
+        )
+    }
+
+    /// The same for one of several replicas: `share` lets the changes of the empty store go to the log that they share. What it
+    /// gives besides is given back.
+    pub fn shared<T>(
+        settings: Settings,
+        telemetry: Telemetry,
+        clock: Box<dyn Clock>,
+        (policy, loader): (Policy, Option<Loader>),
+        settings_files: Vec<Arc<dyn SettingsFile>>,
+        share: impl FnOnce(Store, SharedRules) -> (Arc<Store>, T),
+    ) -> (Self, T) {
+        let reserved: Vec<ReservedFamily> = reserved_where_shared().copied().collect();
+        let store = empty_store(&settings, Reserved::new(&reserved));
+        let (store, more) = share(store, shared_rules(&settings, &policy));
+        let gateway = Self::with_store(
+            settings,
+            telemetry,
+            clock,
+            (policy, loader),
+            settings_files,
+            store,
+        );
+        (gateway, more)
+    }
+
+    fn with_store(
+        settings: Settings,
+        telemetry: Telemetry,
+        clock: Box<dyn Clock>,
+        (policy, loader): (Policy, Option<Loader>),
+        settings_files: Vec<Arc<dyn SettingsFile>>,
+        store: Arc<Store>,
+    ) -> Self {
         let (now, instant) = (clock.now(), clock.instant());
         let clock: Arc<dyn Clock> = clock.into();
         let traces = Traces::new(Arc::clone(&clock));
@@ -99,7 +146,7 @@ impl Gateway {
         store.set_limits(policies.current().limits(&settings.amounts));
         Self {
             feed: Mutex::new(store.follow()),
-            store: Arc::new(store),
+            store,
             is_loaded: AtomicBool::new(false),
             not_durable: OnceLock::new(),
             readiness: Readiness::default(),
@@ -258,6 +305,10 @@ impl Gateway {
         }
         if let Some(part) = self.readiness.waits_for() {
             return Some(format!("the part `{part}` is still starting"));
+        }
+        if self.store.is_shared() {
+            // One that can show what it has, and takes no pushes, is of use to those who scrape.
+            return self.replica_not_ready();
         }
         self.store
             .failure()

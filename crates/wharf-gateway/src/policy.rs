@@ -289,6 +289,11 @@ impl Active {
         self.policy.access.as_deref()
     }
 
+    /// All of them.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// Where traces of requests go, if there are any.
     pub(crate) fn tracing(&self) -> Option<&Tracing> {
         self.policy.tracing.as_ref()

@@ -24,6 +24,8 @@ pub struct Settings {
     pub memory: MemoryLimits,
     /// What needs a flag of its own.
     pub admin: AdminApi,
+    /// How far replicas may be apart.
+    pub replicas: ReplicaLimits,
     /// Limit on the text of one push with the labels of its group, in bytes; 2 GiB are never exceeded.
     pub max_push_bytes: usize,
     /// How much memory the history of pushes may take; 0: there is none.
@@ -44,6 +46,7 @@ impl Default for Settings {
             amounts: AmountLimits::default(),
             memory: MemoryLimits::default(),
             admin: AdminApi::default(),
+            replicas: ReplicaLimits::default(),
             max_push_bytes: MAX_PUSH_BYTES,
             history_bytes: HISTORY_BYTES,
             max_followers: MAX_FOLLOWERS,
@@ -124,6 +127,22 @@ settings! {
             "push.instance-label" as INSTANCE,
             "What a series without an instance gets: an empty label as the original gives it, none (omit), or \
              this value. Counts from each group's next push on.";
+    }
+}
+
+settings! {
+    /// How far replicas may be apart.
+    #[derive(Copy)]
+    pub struct ReplicaLimits {
+        /// How old what is shown may be for pushes to be taken.
+        pub max_lag: Duration = Duration::from_secs(10),
+            "replica.max-lag" as kinds::UNSIGNED,
+            "For how long nothing may be heard from etcd until pushes are refused and /-/ready is 503. Scrapes go on.";
+        /// How long settings may differ.
+        pub max_config_skew: Duration = Duration::from_secs(600),
+            "replica.max-config-skew" as kinds::UNSIGNED,
+            "For how long settings that change what is stored may differ from those of the replica that started or \
+             reloaded last, until /-/ready is 503.";
     }
 }
 

@@ -21,6 +21,7 @@ mod ledger;
 mod memory;
 mod process;
 mod pushes;
+mod replicas;
 mod requests;
 mod scrapes;
 mod sketch;
@@ -48,6 +49,7 @@ pub use self::backups::BackupTimes;
 pub use self::build::BuildLabels;
 pub use self::gauges::{ConfigGauge, MemoryGauge, StoreGauges, WebConfigGauge};
 pub use self::in_flight::InFlight;
+pub use self::replicas::ReplicaGauges;
 pub use self::undo::Undos;
 
 /// What was counted and measured since the start of the process.
@@ -144,6 +146,11 @@ pub fn resident_bytes() -> Option<u64> {
 /// All families that the gateway may show of itself, whether they have samples yet or not.
 pub fn reserved() -> &'static [ReservedFamily] {
     &RESERVED
+}
+
+/// Those that it shows besides where it shares its groups with other replicas.
+pub fn reserved_of_replicas() -> &'static [ReservedFamily] {
+    &replicas::RESERVED
 }
 
 impl Telemetry {
@@ -280,6 +287,9 @@ impl Telemetry {
         self.undos.assemble(&mut assembly, gauges.removed.as_ref());
         if let Some(statistics) = &gauges.ledger {
             ledger::assemble(&mut assembly, statistics);
+        }
+        if let Some(replicas) = &gauges.replicas {
+            replicas::assemble(&mut assembly, replicas, gauges.ledger.as_ref());
         }
         self.scrapes.assemble(&mut assembly, gauges.forms_bytes);
         files::assemble_config(&mut assembly, gauges.config);

@@ -13,6 +13,7 @@ pub(crate) mod options;
 pub(crate) mod page;
 pub(crate) mod process;
 pub(crate) mod push;
+pub(crate) mod replicas;
 pub(crate) mod router;
 pub(crate) mod row;
 pub(crate) mod scrape;

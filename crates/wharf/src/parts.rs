@@ -7,6 +7,7 @@ pub(crate) mod cooling;
 pub(crate) mod expiry;
 pub(crate) mod history;
 pub(crate) mod notices;
+pub(crate) mod replica;
 pub(crate) mod signals;
 pub(crate) mod storage;
 pub(crate) mod traces;

@@ -308,7 +308,7 @@ const RECORDING: &str = include_str!("../../../packaging/mixin/rules/wharf-recor
 const DASHBOARD: &str = include_str!("../../../packaging/mixin/dashboards/wharf.json");
 
 /// Metrics that nothing of the mixin looks at, and why.
-const UNWATCHED: [(&str, &str); 9] = [
+const UNWATCHED: [(&str, &str); 10] = [
     (
         "wharf_backup_newest_timestamp_seconds",
         "that of verified backups is watched",
@@ -326,6 +326,10 @@ const UNWATCHED: [(&str, &str); 9] = [
     (
         "wharf_stored_cold_compressed_bytes",
         "a part of the memory, which is watched",
+    ),
+    (
+        "wharf_replica_revision",
+        "a place in the order of changes, no sign of trouble",
     ),
     ("wharf_undo_removals", "the bytes of removals are watched"),
     ("wharf_undos_total", "the groups that came back are watched"),
@@ -376,12 +380,17 @@ fn the_reference_of_metrics_is_up_to_date() {
         wrapped(
             "What a scrape of Wharf has beside what was pushed. The `pushgateway_` families and those of the process are those of the \
              Pushgateway, with the same names, types and help. Names of this list are reserved: a push cannot bring them with another type. \
-             Some are there only while there is something to count. \"Watched by\" names the alerts, in `code`, and the panels of \
+             Some are there only while there is something to count; those that begin with `wharf_replica` only with `--storage.etcd`. \"Watched by\" names the alerts, in `code`, and the panels of \
              [packaging/mixin](../packaging/mixin) that ask for the metric."
         ),
     );
     page.push_str("| metric | type | help | watched by |\n|---|---|---|---|\n");
-    for family in wharf_gateway::telemetry::reserved() {
+    let own = wharf_gateway::telemetry::reserved().iter();
+    let mut own: Vec<_> = own
+        .chain(wharf_gateway::telemetry::reserved_of_replicas())
+        .collect();
+    own.sort_unstable_by_key(|family| family.name);
+    for family in own {
         let kind = family.metric_type.as_text();
         let parts =
             ["", "_sum", "_count", "_bucket"].map(|part| watchers.get(&format!("{}{part}", family.name)));

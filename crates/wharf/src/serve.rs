@@ -19,6 +19,7 @@ use crate::descriptors;
 use crate::entry_points;
 use crate::freed;
 use crate::logging;
+use crate::parts::replica::{self, Replica};
 use crate::parts::{audit, backups, changes, cooling, expiry, history, notices, signals, storage, traces};
 use crate::version::BUILD;
 
@@ -39,6 +40,24 @@ pub fn run(config: &Config) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The gateway, alone or as one of several.
+fn gateway(
+    config: &Config,
+    connections: ConnectionRoom,
+    web_configs: Vec<Arc<dyn SettingsFile>>,
+) -> anyhow::Result<(Gateway, Option<Replica>)> {
+    let settings = settings(config, connections);
+    let telemetry = Telemetry::new(build_labels());
+    let clock = Box::new(SystemClock);
+    let rules = rules(config)?;
+    if !config.replica.is_one() {
+        return Ok((Gateway::new(settings, telemetry, clock, rules, web_configs), None));
+    }
+    let share = |store, rules| replica::share(config, store, rules);
+    let (gateway, replica) = Gateway::shared(settings, telemetry, clock, rules, web_configs, share);
+    Ok((gateway, Some(replica)))
 }
 
 fn log_time() -> SystemTime {
@@ -66,13 +85,7 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         let web_configs = access_controls
             .into_iter()
             .map(|access| access as Arc<dyn SettingsFile>);
-        let gateway = Gateway::new(
-            settings(config, connections),
-            Telemetry::new(build_labels()),
-            Box::new(SystemClock),
-            rules(config)?,
-            web_configs.collect(),
-        );
+        let (gateway, replica) = gateway(config, connections, web_configs.collect())?;
         let gateway = Arc::new(gateway.with_readiness(parts.readiness()));
         let service = Service::new(
             Arc::clone(&gateway),
@@ -84,7 +97,7 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         // Signals first: whoever sees that we listen may send one.
         signals::start(&mut parts, Arc::clone(&gateway), shutdown)?;
         let listeners = entry_points::open(&config.listen, &addresses)?;
-        start(&mut parts, config, Arc::new(service), listeners).await?;
+        start(&mut parts, config, replica, Arc::new(service), listeners).await?;
         Ok(parts.run().await?)
     });
     // Nobody waits any more for the passwords that are still being checked.
@@ -102,6 +115,7 @@ const CONNECTIONS_END: Duration = Duration::from_secs(5);
 async fn start(
     parts: &mut Parts,
     config: &Config,
+    replica: Option<Replica>,
     service: Arc<Service>,
     listeners: Vec<(Listener, Arc<EntryPoint>)>,
 ) -> anyhow::Result<()> {
@@ -110,13 +124,16 @@ async fn start(
         // A reload may say where they go.
         traces::start(parts, of_gateway()).context("start sending traces")?;
     }
-    let (storage, folder) = storage::start(
-        parts,
-        (config.storage.clone(), config.undo),
-        config.place(),
-        of_gateway(),
-    )
-    .context("start the storage")?;
+    let (storage, folder) = match replica {
+        Some(replica) => replica::start(parts, replica, config.storage.folder.clone(), of_gateway()),
+        None => storage::start(
+            parts,
+            (config.storage.clone(), config.undo),
+            config.place(),
+            of_gateway(),
+        )
+        .context("start the storage")?,
+    };
     history::start(parts, of_gateway(), storage, Arc::clone(&folder)).context("start the history")?;
     audit::start(parts, of_gateway(), storage, folder).context("start the audit list")?;
     if let Some(folder) = config.backups.folder.clone() {
@@ -160,6 +177,7 @@ pub(crate) fn settings(config: &Config, connections: ConnectionRoom) -> Settings
         max_push_bytes: config.bodies.max_bytes.saturating_mul(LABEL_GROWTH),
         history_bytes: config.history.max_bytes,
         max_followers: (connections.max / FOLLOWER_SHARE).clamp(1, MAX_FOLLOWERS),
+        replicas: config.replica_limits,
         max_waiting: (http_settings(config, connections).max_requests_in_flight() / WAITING_SHARE).max(1),
     }
 }
@@ -200,6 +218,8 @@ fn status(config: &Config) -> Status {
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
         storage_path: match config.place() {
+            // Its groups are elsewhere.
+            _ if config.replica.is_one() => None,
             StorageKind::Folder { path, .. } => Some(path.display().to_string()),
             StorageKind::Memory => None,
         },

@@ -41,7 +41,7 @@ const TRUTH: &[(Option<f64>, &str)] = &[(None, "red"), (Some(1.0), "green")];
 /// 0 is good.
 const NONE_IS_GOOD: &[(Option<f64>, &str)] = &[(None, "green"), (Some(1.0), "orange")];
 
-pub(super) static ROWS: [Row; 9] = [
+pub(super) static ROWS: [Row; 10] = [
     Row {
         title: "At a glance",
         panels: &[
@@ -528,6 +528,112 @@ pub(super) static ROWS: [Row; 9] = [
                     "sum by (instance, reason) (increase(wharf_traces_dropped_total{@}[1h]))",
                     "{{instance}} {{reason}}",
                 )],
+            },
+        ],
+    },
+    Row {
+        title: "Replicas",
+        panels: &[
+            Panel {
+                title: "Replicas",
+                description: "Gateways that share their groups, as each of them sees it. Nothing is shown for one that is alone.",
+                kind: Kind::Number(PLAIN),
+                unit: "none",
+                width: 3,
+                queries: &[query("min(wharf_replicas{@})", "")],
+            },
+            Panel {
+                title: "Can store",
+                description: "1 while all replicas can store changes, 0 while one of them has lost etcd, or etcd is full.",
+                kind: Kind::Number(TRUTH),
+                unit: "none",
+                width: 3,
+                queries: &[query("min(wharf_replica_up{@})", "")],
+            },
+            Panel {
+                title: "Settings differ",
+                description: "Replicas with settings that are not those that were set last.",
+                kind: Kind::Number(NONE_IS_GOOD),
+                unit: "none",
+                width: 3,
+                queries: &[query("sum(wharf_replica_config_differs{@})", "")],
+            },
+            Panel {
+                title: "Held back",
+                description: "Families that are not shown, since replicas took what contradicts in the same moment.",
+                kind: Kind::Number(NONE_IS_GOOD),
+                unit: "none",
+                width: 3,
+                queries: &[query("max(wharf_replica_families_held_back{@})", "")],
+            },
+            Panel {
+                title: "Lag",
+                description: "How long ago each replica was known to show all that is stored, and how far clocks are apart.",
+                kind: Kind::Course,
+                unit: "s",
+                width: 12,
+                queries: &[
+                    query("wharf_replica_lag_seconds{@}", "{{instance}}"),
+                    query(
+                        "abs(wharf_replica_clock_offset_seconds{@})",
+                        "{{instance}} clock of {{replica}}",
+                    ),
+                ],
+            },
+            Panel {
+                title: "Changes",
+                description: "Changes that were committed, the transactions that they shared, and how many wait.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 12,
+                queries: &[
+                    query(
+                        "sum by (instance) (rate(wharf_replica_records_total{@}[$__rate_interval]))",
+                        "{{instance}} changes/s",
+                    ),
+                    query(
+                        "sum by (instance) (rate(wharf_replica_commits_total{@}[$__rate_interval]))",
+                        "{{instance}} transactions/s",
+                    ),
+                    query("wharf_replica_waiting_changes{@}", "{{instance}} waiting"),
+                ],
+            },
+            Panel {
+                title: "Commit time",
+                description: "How long a transaction takes, from being sent to being known as committed.",
+                kind: Kind::Course,
+                unit: "s",
+                width: 6,
+                queries: &[query(
+                    "sum by (instance) (rate(wharf_replica_commit_seconds_total{@}[$__rate_interval])) / \
+                     sum by (instance) (rate(wharf_replica_commits_total{@}[$__rate_interval]))",
+                    "{{instance}}",
+                )],
+            },
+            Panel {
+                title: "In vain",
+                description: "Transactions that did not get through, those that were made again because another replica was quicker, and how often all was loaded anew.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 6,
+                queries: &[
+                    query(
+                        "sum by (instance) (increase(wharf_replica_failures_total{@}[5m]))",
+                        "{{instance}} failed",
+                    ),
+                    query(
+                        "sum by (instance) (increase(wharf_replica_conflicts_total{@}[5m]))",
+                        "{{instance}} conflicts",
+                    ),
+                    query(
+                        "sum by (instance) (increase(wharf_replica_loads_total{@}[5m]))",
+                        "{{instance}} loads",
+                    ),
+                    query(
+                        "sum by (instance) (increase(wharf_replica_unreadable_total{@}[5m]))",
+                        "{{instance}} unreadable",
+                    ),
+                ],
             },
         ],
     },

@@ -35,6 +35,7 @@ impl Gateway {
             quotas: self.policy().quota_gauges(&self.store.quota_usage()),
             removed: self.store.removed_status(),
             ledger: self.store.writer_statistics(),
+            replicas: self.replica_gauges(),
             memory: MemoryGauge {
                 in_use: self.memory.in_use(),
                 limit: self.memory.limit(),

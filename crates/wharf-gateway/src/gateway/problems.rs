@@ -4,6 +4,7 @@
 //! else; there is at most one of each name.
 
 use crate::gateway::Gateway;
+use crate::gateway::replicas::differing;
 use crate::problem::{Problem, Severity};
 
 impl Gateway {
@@ -12,6 +13,8 @@ impl Gateway {
         let all = [
             storage(self),
             memory(self),
+            rules_differ(self),
+            held_back(self),
             config(self),
             settings_files(self),
             future(self),
@@ -39,6 +42,42 @@ fn memory(gateway: &Gateway) -> Option<Problem> {
         severity: Severity::Critical,
         summary: "All groups are in memory only, and gone after a restart.".to_owned(),
         detail: Some(why.cause()),
+    })
+}
+
+fn rules_differ(gateway: &Gateway) -> Option<Problem> {
+    let differs = gateway.store.shared_status()?.differs?;
+    Some(Problem {
+        name: "replica_config",
+        severity: Severity::Warning,
+        summary: "Settings of this replica are not those of the replica that started or reloaded last."
+            .to_owned(),
+        detail: Some(differing(&differs.settings, differs.since)),
+    })
+}
+
+/// Most families that are named.
+const NAMED: usize = 5;
+
+fn held_back(gateway: &Gateway) -> Option<Problem> {
+    let held = gateway.store.held_back();
+    let named = held.iter().take(NAMED);
+    let mut named: Vec<String> = named
+        .map(|held| format!("{} of {}", held.family, held.key))
+        .collect();
+    if held.len() > NAMED {
+        named.push("...".to_owned());
+    }
+    (!held.is_empty()).then(|| Problem {
+        name: "held_back",
+        severity: Severity::Warning,
+        summary: "Some pushed families are not shown: replicas took what contradicts in the same moment."
+            .to_owned(),
+        detail: Some(format!(
+            "{} are stored, and shown once what they contradict is deleted or pushed anew: {}",
+            held.len(),
+            named.join(", ")
+        )),
     })
 }
 

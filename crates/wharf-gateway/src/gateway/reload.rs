@@ -3,6 +3,7 @@
 use crate::audit::{Action, ActionKind, Actor};
 use crate::gateway::Gateway;
 use crate::policy::ReloadError;
+use crate::shared_rules::shared_rules;
 
 impl Gateway {
     /// Reads the rules again, for somebody. What a reload has made of them is in the log, in the metrics, and on the page. Blocks.
@@ -14,6 +15,8 @@ impl Gateway {
         let reloaded = self.policies.reload(now, |rules| {
             self.store.set_limits(rules.limits(&self.settings.amounts));
             self.traces().set(rules.tracing());
+            self.store
+                .set_shared_rules(shared_rules(&self.settings, rules.policy()));
         });
         let error = match &reloaded {
             Ok(()) => None,

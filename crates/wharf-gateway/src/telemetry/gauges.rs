@@ -3,6 +3,7 @@
 use wharf_store::{Cold, RemovedStatus, UnixNanos, WriterStatistics};
 
 use super::backups::BackupTimes;
+use super::replicas::ReplicaGauges;
 use crate::policy::QuotaGauge;
 use crate::traces::TraceCounts;
 
@@ -31,6 +32,8 @@ pub struct StoreGauges {
     pub removed: Option<RemovedStatus>,
     /// What the ledger has done; none: the groups are in memory only.
     pub ledger: Option<WriterStatistics>,
+    /// How this replica is among the others, if there are any.
+    pub replicas: Option<ReplicaGauges>,
     /// The memory of pushes that are not stored yet.
     pub memory: MemoryGauge,
     /// How the rules in force were read, if there is a configuration file.

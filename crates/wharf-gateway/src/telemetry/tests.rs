@@ -151,6 +151,7 @@ fn own_families_show_store_scrapes_and_refusals() {
     telemetry.set_connections_limit(8192);
     drop(telemetry.request_started());
     let gauges = StoreGauges {
+        replicas: None,
         traces: Some(TraceCounts {
             exported: 7,
             dropped_full: 2,
@@ -392,4 +393,89 @@ fn the_table_of_families_is_sorted_and_has_each_once() {
             .copied()
             .filter(|name| name.starts_with("pushgateway_http_")))
     );
+}
+
+#[test]
+fn the_families_of_a_replica_are_shown_where_groups_are_shared() {
+    let other = wharf_store::ReplicaStatus {
+        name: "b".to_owned(),
+        address: String::new(),
+        version: String::new(),
+        revision: wharf_store::Revision(40),
+        lag: Duration::ZERO,
+        clock_offset_seconds: -0.5,
+        scraped_at: None,
+        started_at: UnixNanos(0),
+        is_self: false,
+        is_sweeper: false,
+    };
+    let status = wharf_store::SharedStatus {
+        engine: "etcd",
+        lag: Some(Duration::from_millis(250)),
+        revision: wharf_store::Revision(41),
+        counts: wharf_store::Counts {
+            changes: 9,
+            commits: 3,
+            commit_time: Duration::from_millis(12),
+            stale: 1,
+            failures: 2,
+            loads: 1,
+            unreadable: 0,
+        },
+        waiting: 5,
+        full: None,
+        replicas: vec![other],
+        differs: None,
+    };
+    let gauges = StoreGauges {
+        replicas: Some(ReplicaGauges { status, held_back: 4 }),
+        ledger: Some(WriterStatistics {
+            is_up: true,
+            detail: Detail::Shared(wharf_store::Counts::default()),
+            ..WriterStatistics::default()
+        }),
+        ..StoreGauges::default()
+    };
+    let now = Instant::now();
+    let exposition = busy(now).exposition(now, &gauges);
+    expect_test::expect![[r#"
+        gauge "wharf_replica_clock_offset_seconds"
+          {replica="b"} -0.5
+        counter "wharf_replica_commit_seconds_total"
+          {} 0.012
+        counter "wharf_replica_commits_total"
+          {} 3.0
+        gauge "wharf_replica_config_differs"
+          {} 0.0
+        counter "wharf_replica_conflicts_total"
+          {} 1.0
+        counter "wharf_replica_failures_total"
+          {} 2.0
+        gauge "wharf_replica_families_held_back"
+          {} 4.0
+        gauge "wharf_replica_lag_seconds"
+          {} 0.25
+        counter "wharf_replica_loads_total"
+          {} 1.0
+        counter "wharf_replica_records_total"
+          {} 9.0
+        gauge "wharf_replica_revision"
+          {} 41.0
+        counter "wharf_replica_unreadable_total"
+          {} 0.0
+        gauge "wharf_replica_up"
+          {} 1.0
+        gauge "wharf_replica_waiting_changes"
+          {} 5.0
+        gauge "wharf_replicas"
+          {} 1.0"#]]
+    .assert_eq(&shown(&exposition, "wharf_replica"));
+    let names: Vec<&str> = exposition
+        .families
+        .iter()
+        .map(|family| exposition.text(family.name))
+        .filter(|name| name.starts_with("wharf_replica"))
+        .collect();
+    let reserved: Vec<&str> = reserved_of_replicas().iter().map(|family| family.name).collect();
+    assert_eq!(names, reserved);
 }

@@ -77,6 +77,7 @@ impl Booking {
         let gateway = &self.service.gateway;
         gateway.telemetry().record_left_out(left_out);
         gateway.telemetry().record_scrape(duration, bytes, recompressed);
+        gateway.store().set_scraped(gateway.now());
         gateway.activity().hour.scrape(bytes, Instant::now(), duration);
         let user_agent = self.user_agent.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
         gateway.activity().scrapers.add(Scraper {

@@ -163,7 +163,7 @@ fn write_storage(data: &mut Members<'_>, service: &Service, disk: &Disk, is_admi
     let engine = match ledger.map(|statistics| statistics.detail) {
         None => "memory",
         Some(Detail::Files(_)) => "ledger",
-        Some(_) => "shared log",
+        Some(_) => service.gateway.store().engine().unwrap_or_default(),
     };
     object.string("engine", engine);
     object.flag("durable", ledger.is_some());

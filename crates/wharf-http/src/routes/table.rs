@@ -11,7 +11,7 @@ use crate::answer::respond;
 use crate::routes::row::{API, Handler, Path, Row, Switch};
 use crate::routes::{
     audit, backup, description, events, families, group, groups, metrics, options, page, process, push,
-    scrape, stats, status, undo, visitor, wipe,
+    replicas, scrape, stats, status, undo, visitor, wipe,
 };
 use crate::transport::purpose::Purpose::{self, Admin, Push, Scrape};
 
@@ -341,6 +341,16 @@ pub(crate) static STATS: Row = Row {
     ..PLAIN
 };
 
+static REPLICAS: Row = Row {
+    name: "replicas",
+    path: Path::Exact("/api/v1/replicas"),
+    need: Some(ForEvery(Right::Read)),
+    at: SHOWING,
+    label: Some("api/v1/replicas"),
+    handler: Handler::Now(replicas::list),
+    ..PLAIN
+};
+
 static EVENTS: Row = Row {
     name: "events",
     path: Path::Exact("/api/v1/events"),
@@ -372,7 +382,7 @@ static DESCRIPTION: Row = Row {
 };
 
 /// The first whose path fits decides: the scrape may be wherever a flag puts it. `/api/v1/access` keeps this order.
-pub(crate) static ROWS: [&Row; 30] = [
+pub(crate) static ROWS: [&Row; 31] = [
     &SCRAPE,
     &PUSH,
     &DELETE_PUSHED,
@@ -393,6 +403,7 @@ pub(crate) static ROWS: [&Row; 30] = [
     &AUDIT,
     &IMPORT,
     &EXPORT,
+    &REPLICAS,
     &EVENTS,
     &ACCESS,
     &STATUS,

@@ -1,6 +1,6 @@
 //! All settings, put together from those of the parts.
 
-use wharf_gateway::{AdminApi, AmountLimits, MemoryLimits, PushLimits, PushSettings};
+use wharf_gateway::{AdminApi, AmountLimits, MemoryLimits, PushLimits, PushSettings, ReplicaLimits};
 use wharf_http::{BodySettings, RequestLimits, RequestTimeouts, Routes};
 
 use super::listen::{Listen, Shutdown};
@@ -8,6 +8,7 @@ use super::rules::Rules;
 use crate::logging::settings::Log;
 use crate::parts::backups::settings::Backups;
 use crate::parts::history::settings::History;
+use crate::parts::replica::settings::Replica;
 use crate::parts::storage::settings::{Persistence, Storage, StorageKind, Undo};
 
 /// All settings.
@@ -39,6 +40,10 @@ pub struct Config {
     pub backups: Backups,
     /// What the Pushgateway calls it.
     pub persistence: Persistence,
+    /// Where the groups are if several gateways share them.
+    pub replica: Replica,
+    /// How far these may be apart.
+    pub replica_limits: ReplicaLimits,
     /// How much at once.
     pub requests: RequestLimits,
     /// How much memory until it is stored.
@@ -52,7 +57,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Where the groups are kept.
+    /// Where the groups are kept, unless they are shared.
     pub fn place(&self) -> StorageKind {
         self.storage.place(&self.persistence)
     }
@@ -60,9 +65,11 @@ impl Config {
     /// What does not go together.
     pub(crate) fn check(&self) -> Vec<String> {
         let storage = self.storage.check(&self.persistence);
+        let replica = self.replica.check(&self.storage, &self.persistence);
         self.routes
             .check()
             .chain(storage)
+            .chain(replica)
             .chain(self.listen.check())
             .collect()
     }

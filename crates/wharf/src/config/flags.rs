@@ -33,16 +33,18 @@ pub(crate) enum Heading {
     Routes,
     Pushes,
     Storage,
+    Replicas,
     Limits,
     Logging,
 }
 
 impl Heading {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Listening,
         Self::Routes,
         Self::Pushes,
         Self::Storage,
+        Self::Replicas,
         Self::Limits,
         Self::Logging,
     ];
@@ -53,6 +55,7 @@ impl Heading {
             Self::Routes => "Routes",
             Self::Pushes => "Pushes",
             Self::Storage => "Storage",
+            Self::Replicas => "Replicas (several gateways that share their groups in etcd)",
             Self::Limits => "Limits (requests beyond them are refused)",
             Self::Logging => "Logging",
         }
@@ -71,6 +74,7 @@ pub(crate) static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
     add!(Routes: routes, admin);
     add!(Pushes: pushes, bodies);
     add!(Storage: storage, undo, history, backups, persistence);
+    add!(Replicas: replica, replica_limits);
     add!(Limits: requests, memory, amounts, push_limits);
     add!(Logging: log);
     flags

@@ -71,8 +71,20 @@ fn flags_have_the_keys_of_the_original_and_our_own() {
         "push.strict-text",
         "push.success-status",
         "push.timestamps",
+        "replica.address",
+        "replica.max-config-skew",
+        "replica.max-lag",
+        "replica.name",
         "shutdown.timeout",
         "storage.checkpoint-bytes",
+        "storage.etcd",
+        "storage.etcd-ca-file",
+        "storage.etcd-cert-file",
+        "storage.etcd-compact",
+        "storage.etcd-key-file",
+        "storage.etcd-password-file",
+        "storage.etcd-prefix",
+        "storage.etcd-user",
         "storage.path",
         "storage.segment-bytes",
         "storage.sync",
@@ -326,6 +338,43 @@ fn groups_are_kept_in_one_place() {
         .report("wharf");
     let expected = "expected either --storage.path or --persistence.file, found both: `x` and `f`";
     assert!(refused.contains(expected), "{refused}");
+}
+
+#[test]
+fn groups_are_shared_where_members_of_etcd_are_named() {
+    let alone = config(&["--storage.etcd="]).unwrap();
+    assert!(!alone.replica.is_one());
+    let shared = config(&["--storage.etcd=http://a:1, https://b", "--storage.etcd-prefix=/x"]).unwrap();
+    assert!(shared.replica.is_one());
+    assert_eq!(shared.replica.prefix, "/x/");
+    let shown = shared.flags();
+    assert_eq!(shown["storage.etcd"], "http://a:1,https://b:2379");
+    for (arguments, expected) in [
+        (
+            &["--storage.etcd=http://u:secret@h:1"][..],
+            "users and passwords have settings of their own",
+        ),
+        (
+            &["--storage.etcd=http://h", "--storage.etcd-prefix="],
+            "expected the beginning of all keys, found nothing",
+        ),
+        (
+            &["--storage.etcd=http://h", "--storage.etcd-cert-file=c"],
+            "expected both --storage.etcd-cert-file and --storage.etcd-key-file, found one of them",
+        ),
+        (
+            &["--storage.etcd=http://h", "--storage.etcd-ca-file=c"],
+            "expected https:// in --storage.etcd beside files for TLS, found http:// only",
+        ),
+        (
+            &["--storage.etcd-compact"],
+            "expected --storage.etcd beside --storage.etcd-compact, found none",
+        ),
+    ] {
+        let refused = config(arguments).unwrap_err().report("wharf");
+        assert!(refused.contains(expected), "{refused}");
+        assert!(!refused.contains("secret"), "{refused}");
+    }
 }
 
 #[test]

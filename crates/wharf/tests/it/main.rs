@@ -30,6 +30,7 @@ mod operators;
 mod process;
 mod refusals;
 mod releases;
+mod replicas;
 mod room;
 mod rules;
 mod scrapes;

@@ -380,6 +380,7 @@ pub(super) fn rows() -> Vec<Row> {
         selecting("GET /api/v1/export", "GET", "/api/v1/export"),
         showing("GET /api/v1/families", "GET", "/api/v1/families?limit=1000"),
         showing("GET /api/v1/stats", "GET", "/api/v1/stats"),
+        plain("GET /api/v1/replicas", "GET", "/api/v1/replicas", DONE),
         Row {
             is_endless: true,
             ..plain("GET /api/v1/events", "GET", "/api/v1/events", &[200, 503])
