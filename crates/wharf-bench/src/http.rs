@@ -155,3 +155,23 @@ pub fn get(server: &Endpoint, path: &str, timeout: Duration) -> Result<Answer> {
         body: client.body().into_owned(),
     })
 }
+
+/// `PUT path` with a body, on a connection of its own.
+///
+/// # Errors
+/// As [`get`].
+pub fn put(server: &Endpoint, path: &str, body: &[u8]) -> Result<Answer> {
+    let mut client = Client::connect(server, PUT_TIMEOUT)?;
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let fetched = client.send(&[head.as_bytes(), body].concat())?;
+    Ok(Answer {
+        status: fetched.status,
+        body: client.body().into_owned(),
+    })
+}
+
+/// For how long a push may wait for its answer.
+const PUT_TIMEOUT: Duration = Duration::from_secs(30);

@@ -24,6 +24,7 @@ pub mod bodies;
 pub mod check;
 pub mod compare;
 pub mod endpoint;
+mod etcd;
 pub mod floor;
 pub mod http;
 pub mod idle;

@@ -178,6 +178,7 @@ impl Options {
                 peers: self.peers.clone(),
                 bench: ourselves,
                 scratch: self.results.join("scratch"),
+                etcd: None,
             },
             rounds: self.rounds,
             window: Duration::from_secs_f64(self.seconds),

@@ -12,6 +12,7 @@ mod idle;
 mod memory;
 mod mixed;
 mod push;
+mod replicas;
 mod scale;
 pub(crate) mod scrape;
 mod start;
@@ -113,6 +114,7 @@ pub const ALL: &[Question] = &[
     growth::QUESTION,
     scale::QUESTION,
     start::QUESTION,
+    replicas::QUESTION,
     wipe::QUESTION,
 ];
 

@@ -26,6 +26,8 @@ pub struct Programs {
     pub bench: PathBuf,
     /// A folder for data and logs. It should be on the disk that is meant to be measured.
     pub scratch: PathBuf,
+    /// The URLs of an etcd in which replicas share their groups.
+    pub etcd: Option<String>,
 }
 
 /// A program and its settings.
@@ -41,6 +43,12 @@ pub enum Kind {
     Wharf100ms,
     /// Wharf without a folder.
     WharfMemory,
+    /// Wharf as a replica, whose groups are in etcd.
+    WharfEtcd,
+    /// Another one.
+    WharfEtcdSecond,
+    /// And a third.
+    WharfEtcdThird,
     /// The real Pushgateway as it comes.
     Real,
     /// The real Pushgateway with its consistency check switched off.
@@ -68,6 +76,9 @@ impl Kind {
             Self::WharfMany => "Wharf, sync=always, max-connections=19000",
             Self::Wharf100ms => "Wharf, sync=100ms",
             Self::WharfMemory => "Wharf, memory",
+            Self::WharfEtcd => "Wharf, etcd",
+            Self::WharfEtcdSecond => "Wharf, etcd, second replica",
+            Self::WharfEtcdThird => "Wharf, etcd, third replica",
             Self::Real => "Pushgateway",
             Self::RealUnchecked => "Pushgateway, unchecked",
             Self::WharfTls => "Wharf, sync=always, TLS",
@@ -147,6 +158,10 @@ impl Kind {
             }
             Self::Wharf100ms => (wharf(&[path, "--storage.sync=100ms".to_owned()])?, "/-/ready"),
             Self::WharfMemory => (wharf(&["--storage.path=".to_owned()])?, "/-/ready"),
+            Self::WharfEtcd | Self::WharfEtcdSecond | Self::WharfEtcdThird => {
+                let urls = programs.etcd.as_deref().context("expected an etcd, found none")?;
+                (wharf(&[format!("--storage.etcd={urls}")])?, "/-/ready")
+            }
             Self::Real => {
                 let mut command = real()?;
                 command.arg(format!(
