@@ -55,6 +55,9 @@ usage: cargo xtask <command>
   soak [--hostile] [--minutes N]
                   put load and faults on a gateway, and compare what it acknowledges with what it has (1 by default);
                   with --hostile, put honest clients among hostile ones, and see how they are served
+  chaos [--minutes N]
+                  kill, pause and cut off replicas and members of their etcd, and compare what was acknowledged with
+                  what all of them show (1 by default)
   bill            write what the program is made of, with licences and checksums, to target/wharf.cdx.json (CycloneDX)
   package [--profile NAME | --built SHARED STATIC]
                   make what is handed out, in target/package: archives, packages for Debian and RPM, an image. The programs
@@ -120,6 +123,7 @@ fn run(args: &[String]) -> Result<()> {
         "miri" => miri::run(args),
         "crash" => crash::run(args),
         "soak" => soak::run(args),
+        "chaos" => soak::chaos(args),
         "interop" => interop::run(args),
         "package" => package::run(args),
         "packaging" => handed_out::run(args),
