@@ -13,6 +13,7 @@ use ureq::{Agent, AsSendBody, Body};
 use wharf_model::GroupingKey;
 
 use crate::error::presentable;
+use crate::push::{AGGREGATE, MERGE};
 use crate::{Address, ClientError, Credentials, Push, Retry, Secret, Target, TargetError, group_path, tls};
 
 /// From this size on compression pays: a smaller body fits into one packet anyway.
@@ -97,6 +98,13 @@ impl Request {
             whole_answer_in_time: true,
             max_answer_bytes: 64 << 20,
         }
+    }
+
+    /// Whether it comes to the same if it is made twice. A push that is added up does not: it must not be made again if it
+    /// [may have been done](ClientError::may_be_done).
+    pub fn is_repeatable(&self) -> bool {
+        let adds = |(name, value): &(&str, String)| *name == MERGE && value == AGGREGATE;
+        !self.headers.iter().any(adds)
     }
 
     /// `GET path`.
@@ -201,7 +209,8 @@ impl Client {
         self.send(&push.request()).map(drop)
     }
 
-    /// Pushes, again and again as long as `retry` allows and an attempt can help.
+    /// Pushes, again and again as long as `retry` allows and an attempt can help. A push that is added up is not repeated if the
+    /// gateway may have done it.
     ///
     /// # Errors
     /// That of the last attempt.
@@ -212,6 +221,9 @@ impl Client {
             let Err(error) = self.send(&request) else {
                 return Ok(());
             };
+            if !request.is_repeatable() && error.may_be_done() {
+                return Err(error);
+            }
             match schedule.pause_after(&error) {
                 Some(pause) => std::thread::sleep(pause),
                 None => return Err(error),

@@ -92,6 +92,21 @@ impl ClientError {
         }
     }
 
+    /// Whether the gateway may have done what it was asked for, although it has not said so: the connection broke or the time was
+    /// over before the answer, or somebody in between answered.
+    pub fn may_be_done(&self) -> bool {
+        use io::ErrorKind as Kind;
+        match self {
+            Self::Unreachable { reason, .. } => !matches!(
+                reason.kind(),
+                Kind::ConnectionRefused | Kind::NotFound | Kind::HostUnreachable | Kind::NetworkUnreachable
+            ),
+            Self::Timeout { .. } | Self::Stalled { .. } | Self::CutShort { .. } | Self::Answer { .. } => true,
+            Self::Refused { status, .. } => matches!(status, 500 | 502 | 504),
+            Self::Unauthorized { .. } | Self::Tls { .. } => false,
+        }
+    }
+
     /// Whether the gateway will never take what was sent, however often it comes: 400, 413, 415, 422.
     pub fn is_for_good(&self) -> bool {
         matches!(self.status(), Some(400 | 413 | 415 | 422))

@@ -10,6 +10,10 @@ use crate::path::group_path;
 /// The media type of the text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// The header that says how a push merges, and its value for one that is added to what the group has.
+pub(crate) const MERGE: &str = "Wharf-Merge";
+pub(crate) const AGGREGATE: &str = "aggregate";
+
 /// What a push does with what the group has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
@@ -17,6 +21,8 @@ pub enum How {
     ReplaceGroup,
     /// Families of the same name leave, others stay (`POST`).
     ReplaceFamilies,
+    /// What is pushed is added to what the group has. A Pushgateway does not know this, and replaces families.
+    Aggregate,
 }
 
 /// What the counters, histograms and summaries of a push count.
@@ -52,7 +58,7 @@ impl Push {
         let mut request = Request::new(
             match self.how {
                 How::ReplaceGroup => Method::Put,
-                How::ReplaceFamilies => Method::Post,
+                How::ReplaceFamilies | How::Aggregate => Method::Post,
             },
             group_path(&self.key),
         );
@@ -61,6 +67,9 @@ impl Push {
             request
                 .headers
                 .push(("Wharf-TTL", format!("{}ms", ttl.as_millis())));
+        }
+        if self.how == How::Aggregate {
+            request.headers.push((MERGE, AGGREGATE.to_owned()));
         }
         if self.counters == Counters::Run {
             request.headers.push(("Wharf-Counters", "run".to_owned()));
@@ -100,6 +109,21 @@ mod tests {
                 ("Wharf-TTL", "90000ms".to_owned())
             ]
         );
+    }
+
+    #[test]
+    fn a_push_that_is_added_up_says_so_and_is_not_made_twice() {
+        let replacing = push(b"m 1\n");
+        assert!(replacing.request().is_repeatable());
+        let adding = Push {
+            how: How::Aggregate,
+            ttl: None,
+            ..replacing
+        };
+        let request = adding.request();
+        assert_eq!(request.method, Method::Post);
+        assert!(request.headers.contains(&("Wharf-Merge", "aggregate".to_owned())));
+        assert!(!request.is_repeatable());
     }
 
     #[test]

@@ -25,8 +25,8 @@ use wharf_exposition::text;
 use wharf_ledger::{Ledger, Options, RealDisk, Replayed};
 use wharf_model::{Choice, Effort, Exposition, GroupingKey, Selector};
 use wharf_store::{
-    Author, Clock, Commit, Limits, Listing, PushMode, Quota, RemovedSettings, Reserved, Revision, SortBy,
-    Store, Ttl, UnixNanos,
+    Aggregation, Author, Clock, Commit, Limits, Listing, PushMode, Quota, RemovedSettings, Reserved,
+    Revision, SortBy, Store, Ttl, UnixNanos,
 };
 
 /// A name, and what prints the answer.
@@ -37,9 +37,10 @@ fn main() {
         .skip(1)
         .find(|argument| !argument.starts_with('-'))
         .unwrap_or_default();
-    let questions: [Question; 9] = [
+    let questions: [Question; 10] = [
         ("groups/push", push),
         ("groups/push_series", push_series),
+        ("groups/push_parts", push_parts),
         ("groups/delete_10k_of_100k", delete_matching),
         ("groups/delete_300k_families", delete_families),
         ("groups/undo_100k", undo),
@@ -238,6 +239,37 @@ fn push_series(name: &str) {
     }
     let worked = processor_time().saturating_sub(on_processor);
     println!("{name}: {:.2?} on the processor a push", worked / 500);
+}
+
+/// Pushes of ten series into a family of so many, which replace them or are added to them.
+fn push_parts(name: &str) {
+    let text = |count: u32| {
+        let lines = (0..count).map(|n| format!("m{{n=\"{n}\"}} 1\n"));
+        format!("# TYPE m counter\n{}", lines.collect::<String>())
+    };
+    for (count, pushes) in [(10, 20_000), (10_000, 50)] {
+        for (what, mode) in [
+            ("replaced", PushMode::ReplaceSeries),
+            ("added", PushMode::Aggregate(Aggregation::default())),
+        ] {
+            let Stored { store, .. } = &Stored::new();
+            let push = |text: &str| {
+                let exposition = text::decode(text.as_bytes(), text::Options::default()).unwrap();
+                drop(store.push(&key(0), mode, &exposition, UnixNanos(0)).unwrap());
+            };
+            push(&text(count));
+            let body = text(10);
+            let on_processor = processor_time();
+            for _ in 0..pushes {
+                push(&body);
+            }
+            let worked = processor_time().saturating_sub(on_processor);
+            println!(
+                "{name}/{what}, {count} series: {:.2?} on the processor a push",
+                worked / pushes
+            );
+        }
+    }
 }
 
 /// One request that deletes every tenth group.

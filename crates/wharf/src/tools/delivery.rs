@@ -53,6 +53,11 @@ pub(crate) enum Failure {
     /// Another run is busy with the folder.
     #[error("the spool folder is in use by another push")]
     Busy,
+    /// It may have been counted, and would be counted twice if it were sent again.
+    #[error(
+        "{0}\nhint: it may have been added up all the same, so it is not sent again: that would count it twice"
+    )]
+    Doubtful(ClientError),
     /// Whoever waited for the answer could not wait any longer.
     #[error("no answer before the signal to end")]
     Hurried,
@@ -119,7 +124,7 @@ impl Delivery {
             let next = match &failure {
                 Failure::Client(error) | Failure::Behind(error) => schedule.pause_after(error),
                 Failure::Busy => Some(BUSY_PAUSE).filter(|_| started.elapsed() < self.retry.within),
-                Failure::Hurried => None,
+                Failure::Doubtful(_) | Failure::Hurried => None,
             };
             if let Some(next) = next {
                 self.voice
@@ -133,7 +138,13 @@ impl Delivery {
     }
 
     fn give_up(&self, request: &Request, failure: Failure) -> Outcome {
-        let Some(spool) = self.spool.as_ref().filter(|_| !failure.is_for_good()) else {
+        let is_to_be_kept = match &failure {
+            Failure::Doubtful(_) => false,
+            // Nobody knows what has become of it.
+            Failure::Hurried => request.is_repeatable(),
+            failure => !failure.is_for_good(),
+        };
+        let Some(spool) = self.spool.as_ref().filter(|_| is_to_be_kept) else {
             return Outcome::Lost(failure);
         };
         match spool.append(self.client.address(), request, self.voice) {
@@ -162,8 +173,11 @@ impl Delivery {
             },
             None => None,
         };
-        self.client.send(request)?;
-        Ok(())
+        match self.client.send(request) {
+            Ok(_) => Ok(()),
+            Err(error) if !request.is_repeatable() && error.may_be_done() => Err(Failure::Doubtful(error)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// A folder that is broken keeps nothing back.
@@ -192,7 +206,9 @@ impl Delivery {
                     self.voice.tell(format_args!("delivered {}", entry.name()));
                     entry.remove().unwrap_or_else(|error| self.warn(&error));
                 }
-                Err(error) if error.is_for_good() => {
+                Err(error)
+                    if error.is_for_good() || !entry.request.is_repeatable() && error.may_be_done() =>
+                {
                     self.voice
                         .warn(format_args!("set aside {}: {error}", entry.name()));
                     entry.set_aside().unwrap_or_else(|error| self.warn(&error));

@@ -1,6 +1,7 @@
 //! `wharf push`: metrics from a file, a pipe or the command line, to the gateway.
 
 mod one_liner;
+mod part;
 mod patience;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use wharf_client::{Client, Counters, How, Push, Request};
 use wharf_model::duration;
 
 use self::one_liner::OneLiner;
+use self::part::{Part, bound};
 use self::patience::Patience;
 use super::command::{USAGE, complain, parse};
 use super::counters::counters;
@@ -39,6 +41,7 @@ Examples:
   backup-report | wharf push --job backup --label instance=db1 --add
   wharf push --job backup --metric backup_size_bytes=1234
   wharf push --job backup --metric 'files{kind=\"new\"}=7,type=gauge,help=Files found.'
+  wharf push --job mail --inc emails_sent_total=3 --observe latency_seconds=0.25
 
 The metrics are checked first: if there is a mistake, its line and column are shown and nothing is sent.
 
@@ -75,6 +78,30 @@ pub(super) struct Arguments {
     #[arg(long = "metric", short = 'm', value_name = "METRIC")]
     metrics: Vec<OneLiner>,
 
+    /// Add this to a counter of the group, NAME=VALUE or NAME{LABELS}=VALUE; may be repeated. As with --aggregate
+    #[arg(long, value_name = "METRIC", conflicts_with = "file")]
+    inc: Vec<Part>,
+
+    /// Add this observation to a histogram of the group, NAME=VALUE or NAME{LABELS}=VALUE; may be repeated. As with
+    /// --aggregate
+    #[arg(long, value_name = "METRIC", conflicts_with = "file")]
+    observe: Vec<Part>,
+
+    /// Upper bounds of the buckets of --observe, rising
+    #[arg(
+        long,
+        value_name = "BOUND",
+        value_delimiter = ',',
+        default_value = "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10",
+        value_parser = bound
+    )]
+    buckets: Vec<f64>,
+
+    /// Add what is pushed to what the group has, instead of replacing that: counters, histograms and summaries are summed, of
+    /// gauges the last value counts; see docs/aggregation.md. Only a Wharf can
+    #[arg(long, conflicts_with = "counters")]
+    aggregate: bool,
+
     /// Keep metrics of the group that this push does not have (POST); without it, they leave (PUT)
     #[arg(long)]
     add: bool,
@@ -99,6 +126,18 @@ pub(super) struct Arguments {
     delivery: DeliveryFlags,
     #[command(flatten)]
     gateway: GatewayFlags,
+}
+
+impl Arguments {
+    /// Whether what is pushed is added to what the group has.
+    fn aggregates(&self) -> bool {
+        self.aggregate || !self.inc.is_empty() || !self.observe.is_empty()
+    }
+
+    /// Whether metrics of the group that are not pushed stay.
+    fn keeps_others(&self) -> bool {
+        self.add || self.aggregates()
+    }
 }
 
 /// Runs `wharf push` with the arguments behind it.
@@ -134,7 +173,7 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if !arguments.add {
+    if !arguments.keeps_others() {
         warn_of_a_run(&arguments, &request, voice);
     }
     let length = request.body.len();
@@ -174,6 +213,20 @@ fn is_wharf(arguments: &Arguments) -> bool {
         Some(Err(error)) => error.status() == Some(403),
         None => false,
     }
+}
+
+/// A Pushgateway would put a part in the place of all that was counted. One that does not answer may be a Wharf: the push
+/// itself will tell.
+fn demand_a_wharf(arguments: &Arguments) -> anyhow::Result<()> {
+    let client = quick_client(arguments);
+    let answer = client.map(|client| client.send(&Request::get("/api/v1/groups?limit=1&fields=labels")));
+    if matches!(&answer, Some(Err(error)) if error.status() == Some(404)) {
+        bail!(
+            "expected a Wharf, which can add up, found a gateway that cannot\n\
+             hint: a Pushgateway would put this in the place of what it has; without --aggregate, --inc and --observe it can"
+        );
+    }
+    Ok(())
 }
 
 /// A client that waits for a short time only.
@@ -226,13 +279,15 @@ fn prepare(arguments: &Arguments) -> anyhow::Result<(Request, Delivery)> {
             "warning: `{name}` does not arrive: the gateway has its own in each group"
         ));
     }
-    if families.is_empty() && !arguments.add {
+    if families.is_empty() && !arguments.keeps_others() {
         bail!(
             "{source}: expected metrics, found none\n\
              hint: an empty push would leave the group without metrics; to delete it, use `wharf rm`"
         );
     }
-    let how = if arguments.add {
+    let how = if arguments.aggregates() {
+        How::Aggregate
+    } else if arguments.add {
         How::ReplaceFamilies
     } else {
         How::ReplaceGroup
@@ -244,6 +299,9 @@ fn prepare(arguments: &Arguments) -> anyhow::Result<(Request, Delivery)> {
         ttl: arguments.ttl,
         counters: arguments.counters.unwrap_or_default(),
     };
+    if how == How::Aggregate && !arguments.dry_run {
+        demand_a_wharf(arguments)?;
+    }
     let client = arguments.gateway.client()?;
     let mut request = push.request();
     if !unsaid.is_empty() {
@@ -264,8 +322,11 @@ fn prepare(arguments: &Arguments) -> anyhow::Result<(Request, Delivery)> {
 
 /// The metrics, and what to call the place that they come from.
 fn read(arguments: &Arguments) -> anyhow::Result<(String, Vec<u8>)> {
-    if !arguments.metrics.is_empty() {
-        return Ok(("--metric".to_owned(), one_liner::text(&arguments.metrics)?));
+    if !arguments.metrics.is_empty() || !arguments.inc.is_empty() || !arguments.observe.is_empty() {
+        let mut text = one_liner::text(&arguments.metrics)?;
+        part::write_counters(&mut text, &arguments.inc)?;
+        part::write_histograms(&mut text, &arguments.observe, &arguments.buckets)?;
+        return Ok(("the command line".to_owned(), text));
     }
     let (source, reader): (String, Box<dyn Read>) = match &arguments.file {
         Some(path) if path.as_os_str() != "-" => {

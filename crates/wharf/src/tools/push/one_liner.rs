@@ -21,6 +21,19 @@ pub(super) struct OneLiner {
     help: Option<String>,
 }
 
+impl OneLiner {
+    /// Its name, labels and value.
+    ///
+    /// # Errors
+    /// If it has more than these.
+    pub(super) fn into_bare(self) -> Result<(String, String, String), String> {
+        if self.metric_type.is_some() || self.help.is_some() {
+            return Err("expected nothing behind the value, found a type or a help".to_owned());
+        }
+        Ok((self.name, self.labels, self.value))
+    }
+}
+
 impl FromStr for OneLiner {
     type Err = String;
 

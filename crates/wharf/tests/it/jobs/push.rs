@@ -365,6 +365,120 @@ fn a_busy_gateway_is_asked_again() {
 }
 
 #[test]
+fn increments_and_observations_are_added_to_what_the_group_has() {
+    let gateway = wharf().start();
+    let url = url(gateway.address());
+    for _ in 0..2 {
+        let parts = [
+            "--inc=sent_total=3",
+            "--inc=sent_total=1",
+            "--observe=took_seconds=0.25",
+            "--buckets=0.1,1",
+        ];
+        ends_with(0, &output(push_at(&url, &parts)));
+    }
+    assert_eq!(value(&gateway, "sent_total"), 8.0);
+    assert_eq!(
+        (
+            value(&gateway, "took_seconds_sum"),
+            value(&gateway, "took_seconds_count")
+        ),
+        (0.5, 2.0)
+    );
+    let scrape = gateway.scrape();
+    assert_eq!(scrape.value("took_seconds_bucket", &[("le", "0.1")]), Some("0"));
+    assert_eq!(scrape.value("took_seconds_bucket", &[("le", "1")]), Some("2"));
+    // Of a file too; other metrics of the group stay.
+    ends_with(
+        0,
+        &output_with(
+            push_at(&url, &["--aggregate"]),
+            b"# TYPE sent_total counter\nsent_total 2\n",
+        ),
+    );
+    assert_eq!(
+        (
+            value(&gateway, "sent_total"),
+            value(&gateway, "took_seconds_count")
+        ),
+        (10.0, 2.0)
+    );
+    let wrong = output(push_at(&url, &["--inc=sent_total=-1"]));
+    ends_with(2, &wrong);
+    assert!(stderr(&wrong).contains("--inc: expected a number from 0 on for `sent_total`, found -1"));
+}
+
+#[test]
+fn a_part_is_not_sent_twice_if_it_may_have_been_counted() {
+    // First it is asked whether it is a Wharf.
+    for (answer, text) in [
+        (Answer::Silence, "no answer from"),
+        (Answer::Head("502 Bad Gateway"), "the gateway answered 502"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = format!("--spool={}", folder.path().display());
+        let stub = Stub::start(vec![Answer::Head("200 OK"), answer]);
+        let flags = ["--inc=sent_total=1", "--request-timeout=200ms", &spool];
+        let lost = output(push_at(&stub.url, &flags));
+        ends_with(1, &lost);
+        assert!(stderr(&lost).contains(text), "{}", stderr(&lost));
+        assert!(stderr(&lost).contains("it may have been added up all the same, so it is not sent again"));
+        assert!(stub.asked().starts_with("GET /api/v1/groups?"));
+        assert!(stub.asked().to_lowercase().contains("wharf-merge: aggregate"));
+        assert!(stub.is_left_alone());
+    }
+    // One that was not taken is.
+    let stub = Stub::start(vec![
+        Answer::Head("200 OK"),
+        Answer::Head("503 Service Unavailable\r\nRetry-After: 0"),
+        Answer::Head("200 OK"),
+    ]);
+    ends_with(0, &output(push_at(&stub.url, &["--inc=sent_total=1"])));
+}
+
+#[test]
+fn a_pushgateway_gets_no_part_in_the_place_of_a_sum() {
+    let stub = Stub::start(vec![Answer::Head("404 Not Found")]);
+    let refused = output(push_at(&stub.url, &["--inc=sent_total=1"]));
+    ends_with(2, &refused);
+    assert!(stderr(&refused).contains("expected a Wharf, which can add up, found a gateway that cannot"));
+    stub.asked();
+    assert!(stub.is_left_alone());
+}
+
+#[test]
+fn what_waits_in_the_spool_is_still_a_part_or_of_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = format!("--spool={}", folder.path().display());
+    let nobody = nobody();
+    let flags = ["--retry-for=0", &spool];
+    for more in [
+        ["--inc=sent_total=1", ""],
+        ["--metric=r_total=1,type=counter", "--counters=run"],
+    ] {
+        let more = more.into_iter().filter(|flag| !flag.is_empty());
+        let flags: Vec<&str> = flags.into_iter().chain(more).collect();
+        ends_with(0, &output(push_at(&nobody, &flags)));
+    }
+    let kept = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| fs::read(entry.unwrap().path()).unwrap());
+    let kept: Vec<String> = kept
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .collect();
+    assert!(
+        kept.iter()
+            .any(|request| request.contains("\nWharf-Merge: aggregate\n")),
+        "{kept:?}"
+    );
+    assert!(
+        kept.iter()
+            .any(|request| request.contains("\nWharf-Counters: run\n")),
+        "{kept:?}"
+    );
+}
+
+#[test]
 fn a_gateway_that_wants_to_be_left_alone_for_longer_than_there_is_time_is() {
     let stub = Stub::start(vec![Answer::Head("503 Service Unavailable\r\nRetry-After: 3600")]);
     let output = output(push_at(&stub.url, &["--metric=m=1"]));

@@ -49,6 +49,24 @@ fn what_is_kept_comes_back_in_order_and_as_it_was() {
 }
 
 #[test]
+fn every_header_that_a_push_can_have_comes_back() {
+    let push = wharf_client::Push {
+        key: wharf_model::GroupingKey::new([("job", "a")]).unwrap(),
+        how: wharf_client::How::Aggregate,
+        text: b"m 1\n".to_vec(),
+        ttl: Some(std::time::Duration::from_secs(1)),
+        counters: wharf_client::Counters::Run,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::new(folder.path().to_owned());
+    spool.append(&gateway(), &push.request(), voice()).unwrap();
+    assert_eq!(
+        spool.entries(&gateway(), voice()).unwrap()[0].request,
+        push.request()
+    );
+}
+
+#[test]
 fn only_the_owner_can_read_it() {
     let folder = tempfile::tempdir().unwrap();
     let spool = Spool::new(folder.path().join("spool"));
