@@ -1,0 +1,102 @@
+//! What stands behind the type of a sample, in any order.
+
+use super::{Origin, Reading, SampleError, Tag};
+use crate::number;
+
+/// Most fields that a sample may have. Clients send six at the most: rate, tags, container, origin, cardinality, time.
+const MAX_FIELDS: usize = 8;
+
+/// The most observations that one value may stand for: whoever sends a rate below one in a million does not mean it.
+const MAX_TIMES: f64 = 1_000_000.0;
+
+/// Fields, none of which is empty.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields<'l>(Option<&'l str>);
+
+impl<'l> Fields<'l> {
+    pub(super) fn split(text: Option<&'l str>) -> Result<Self, SampleError> {
+        let mut fields = text.into_iter().flat_map(|text| text.split('|')).enumerate();
+        if fields.any(|(index, field)| field.is_empty() || index >= MAX_FIELDS) {
+            return Err(SampleError::MalformedComponent);
+        }
+        Ok(Self(text))
+    }
+
+    fn iter(self) -> impl Iterator<Item = &'l str> {
+        self.0.into_iter().flat_map(|text| text.split('|'))
+    }
+}
+
+/// What the fields say, but for tags.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Read<'l> {
+    /// What a count is divided by: all rates.
+    divisor: f64,
+    /// How often an observation was made: by the last rate.
+    times: f64,
+    pub(super) origin: Origin<'l>,
+}
+
+impl Read<'_> {
+    pub(super) fn divide(&self, value: f64) -> f64 {
+        value / self.divisor
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is between one and a million"
+    )]
+    pub(super) fn times(&self) -> Result<u32, SampleError> {
+        if self.times >= 1.0 && self.times <= MAX_TIMES {
+            Ok(self.times as u32)
+        } else {
+            Err(SampleError::InvalidSampleFactor)
+        }
+    }
+}
+
+impl<'l> Reading<'_, 'l> {
+    pub(super) fn fields(&mut self, fields: Fields<'l>) -> Result<Read<'l>, SampleError> {
+        let mut read = Read {
+            divisor: 1.0,
+            times: 1.0,
+            origin: Origin::default(),
+        };
+        for field in fields.iter() {
+            if let Some(rate) = field.strip_prefix('@') {
+                if let Some(rate) = self.rate(rate) {
+                    read.divisor *= rate;
+                    read.times = (1.0 / rate).trunc();
+                }
+            } else if let Some(tags) = field.strip_prefix('#') {
+                if self.dialect.dogstatsd {
+                    self.list(tags, ':');
+                }
+            } else if let Some(origin) = field.strip_prefix("e:") {
+                read.origin.external = Some(origin);
+            } else if let Some(cardinality) = field.strip_prefix("card:") {
+                read.origin.cardinality = Some(cardinality);
+            } else if field.starts_with('c') {
+                let container = field.strip_prefix("c:").filter(|id| !id.is_empty());
+                self.tags.push(Tag {
+                    key: "container_id",
+                    value: container.ok_or(SampleError::MalformedContainerId)?,
+                });
+            } else if !field.starts_with('T') {
+                // A time, which is not shown, may be any text.
+                return Err(SampleError::InvalidSampleFactor);
+            }
+        }
+        Ok(read)
+    }
+
+    /// A rate that is no number counts as an error and as none; 0 means that there is none.
+    fn rate(&mut self, text: &str) -> Option<f64> {
+        let rate = number::parse(text);
+        if rate.is_none() {
+            self.counts.count(SampleError::InvalidSampleFactor);
+        }
+        rate.filter(|rate| *rate != 0.0)
+    }
+}
