@@ -31,5 +31,5 @@ pub use exposition::{
 pub use grouping::{GroupingKey, GroupingKeyError};
 pub use memory::{Denied, Lender, Meter};
 pub use metric_type::MetricType;
-pub use pattern::{MAX_PATTERN_BYTES, PatternError, anchored, parts as pattern_parts};
+pub use pattern::{MAX_PATTERN_BYTES, PatternError, anchored, parts as pattern_parts, unanchored};
 pub use selector::{MAX_MATCHERS, MAX_SELECTOR_BYTES, Selector, SelectorError, SelectorErrorKind};

@@ -150,6 +150,19 @@ pub fn anchored(pattern: &str) -> Result<Regex, PatternError> {
         .map_err(|error| refuse(describe(&error)))
 }
 
+/// Compiles a regular expression that matches anywhere in a text, and whose `.` matches every character but a line feed: what Go
+/// makes of a pattern by itself. The syntax is that of [`anchored`].
+///
+/// # Errors
+/// If the pattern is none, or takes too much memory.
+pub fn unanchored(pattern: &str) -> Result<Regex, PatternError> {
+    let refuse = |reason| PatternError::new(pattern, reason);
+    if pattern.len() > MAX_PATTERN_BYTES {
+        return Err(refuse(too_long()));
+    }
+    compile(&translate(pattern)).map_err(|error| refuse(describe(&error)))
+}
+
 /// How many parts [`anchored`] makes of a pattern, about. Going over a byte of a text may take it four times as many steps at the worst.
 /// Compiles it once more.
 ///

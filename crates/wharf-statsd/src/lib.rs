@@ -3,6 +3,8 @@
 //! | module | |
 //! |---|---|
 //! | [`Reader`] | lines of `StatsD` and its dialects, without copying them |
+//! | [`Mapping`] | rules about names, in the YAML of `statsd_exporter` |
+//! | [`Mapping::resolve`] | the series that a sample is for, and what happens to it |
 //! | [`escape_name`] | names of metrics and labels |
 //!
 //! What is meant by a line, a rule or a number is what `statsd_exporter` 0.31 makes of it, unless real clients lose data by that.
@@ -11,9 +13,15 @@
 
 mod escape;
 mod line;
+mod mapping;
 mod number;
+mod resolve;
 
 pub use escape::escape_name;
 pub use line::{
     Dialect, Event, Item, LineCounts, Measure, Origin, Reader, Sample, SampleError, ServiceCheck, Tag,
 };
+pub use mapping::{
+    HistogramOptions, Mapped, Mapping, MappingError, MetricKind, Note, Objective, Observer, Place, Rule, SummaryOptions,
+};
+pub use resolve::{EventError, Outcome, Resolved, SeriesUpdate, Update};
