@@ -22,6 +22,7 @@ pub use line::{
     Dialect, Event, Item, LineCounts, Measure, Origin, Reader, Sample, SampleError, ServiceCheck, Tag,
 };
 pub use mapping::{
-    HistogramOptions, Mapped, Mapping, MappingError, MetricKind, Note, Objective, Observer, Place, Rule, SummaryOptions,
+    HistogramOptions, Mapped, Mapping, MappingError, MetricKind, Note, Objective, Observer, Place, Rule,
+    SummaryOptions,
 };
 pub use resolve::{EventError, Outcome, Resolved, SeriesUpdate, Update};

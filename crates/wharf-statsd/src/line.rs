@@ -29,6 +29,7 @@ use crate::number;
 
 /// Which ways to write tags are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Dialect {
     /// `|#key:value`, events and service checks.
     pub dogstatsd: bool,
@@ -66,9 +67,9 @@ pub struct Tag<'a> {
 pub enum Item<'a> {
     /// A value for a series.
     Sample(Sample<'a>),
-    /// An event of DogStatsD.
+    /// An event of `DogStatsD`.
     Event(Event<'a>),
-    /// A service check of DogStatsD.
+    /// A service check of `DogStatsD`.
     Check(ServiceCheck<'a>),
 }
 
@@ -108,7 +109,7 @@ pub enum Measure<'a> {
     Member(&'a str),
 }
 
-/// Fields of DogStatsD that say who has sent a sample.
+/// Fields of `DogStatsD` that say who has sent a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Origin<'a> {
     /// `e:`, as the environment gave it to the client.
@@ -338,12 +339,11 @@ impl<'l> Reading<'_, 'l> {
             self.sample(name, value, behind, take);
         } else {
             for sample in Samples(Some(rest)) {
-                match sample.split_once('|') {
-                    Some((value, behind)) => self.sample(name, value, behind, take),
-                    None => {
-                        self.counts.samples += 1;
-                        self.counts.count(SampleError::MalformedComponent);
-                    }
+                if let Some((value, behind)) = sample.split_once('|') {
+                    self.sample(name, value, behind, take);
+                } else {
+                    self.counts.samples += 1;
+                    self.counts.count(SampleError::MalformedComponent);
                 }
             }
         }
@@ -376,17 +376,17 @@ impl<'l> Reading<'_, 'l> {
             Some((kind, fields)) => (Kind::of(kind), Some(fields)),
             None => (Kind::of(behind), None),
         };
-        let fields = Fields::split(fields)?;
+        let fields = Fields::of(fields)?;
         let value = match kind {
             Some(Kind::Member) if !value_text.is_empty() => 0.0,
             _ => number::parse(value_text).ok_or(SampleError::MalformedValue)?,
         };
-        let read = self.fields(fields)?;
+        let read = self.fields(fields, value)?;
         if !self.tags.is_empty() {
             self.counts.tagged += 1;
         }
         let measure = match kind.ok_or(SampleError::IllegalEvent)? {
-            Kind::Count => Measure::Count(read.divide(value)),
+            Kind::Count => Measure::Count(read.divided),
             Kind::Gauge => Measure::Gauge {
                 value,
                 is_relative: value_text.starts_with(['+', '-']),

@@ -318,7 +318,11 @@ impl Mapping {
             let stars = rule.stars.as_deref().unwrap_or_default();
             let group = |index: usize| match index.checked_sub(1) {
                 None => name,
-                Some(index) => stars.get(index).and_then(|part| parts.get(*part)).copied().unwrap_or_default(),
+                Some(index) => stars
+                    .get(index)
+                    .and_then(|part| parts.get(*part))
+                    .copied()
+                    .unwrap_or_default(),
             };
             return Some(rule.fill(index, group));
         }
@@ -338,7 +342,9 @@ impl Rule {
             rule: self,
             index,
             name: self.name.fill(&group),
-            labels: labels.map(|(name, value)| (name.as_str(), value.fill(&group))).collect(),
+            labels: labels
+                .map(|(name, value)| (name.as_str(), value.fill(&group)))
+                .collect(),
         }
     }
 }

@@ -83,14 +83,21 @@ fn parse_hexadecimal(text: &str) -> Option<f64> {
         return None;
     }
     // An exponent that is too long for an integer is far beyond every double.
-    let beyond = if exponent.starts_with('-') { -100_000 } else { 100_000 };
+    let beyond = if exponent.starts_with('-') {
+        -100_000
+    } else {
+        100_000
+    };
     let mut exponent = exponent.parse::<i64>().unwrap_or(beyond).clamp(-100_000, 100_000);
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
     let mut value = 0_u64;
-    let digits = whole.chars().map(|c| (c, 0)).chain(fraction.chars().map(|c| (c, 4)));
+    let digits = whole
+        .chars()
+        .map(|c| (c, 0))
+        .chain(fraction.chars().map(|c| (c, 4)));
     for (digit, places) in digits {
         let digit = u64::from(digit.to_digit(16)?);
         if value < MANTISSA_LIMIT {
@@ -107,7 +114,10 @@ fn parse_hexadecimal(text: &str) -> Option<f64> {
 }
 
 /// The double nearest to `mantissa * 2^exponent`, of two the even one.
-#[expect(clippy::cast_precision_loss, reason = "what is left of it has at most 53 bits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "what is left of it has at most 53 bits"
+)]
 fn round(mantissa: u64, exponent: i64) -> f64 {
     if mantissa == 0 {
         return 0.0;
@@ -174,8 +184,9 @@ mod tests {
     #[test]
     fn other_texts_are_none() {
         for text in [
-            "", "_", "1_", "_1", "1__0", "1_.5", "1._5", "1e_5", "0x10", "0x", "0xp1", "0x1p", "0x1p+", "0x1p1.5",
-            "0x1p1024", "1e400", "1,5", " 1", "1 ", "+nan", "--1", "0b1", "0b_1", "0o_7", "0x.p1", "0xgp1", "1__", "in_f", "0x1pé",
+            "", "_", "1_", "_1", "1__0", "1_.5", "1._5", "1e_5", "0x10", "0x", "0xp1", "0x1p", "0x1p+",
+            "0x1p1.5", "0x1p1024", "1e400", "1,5", " 1", "1 ", "+nan", "--1", "0b1", "0b_1", "0o_7", "0x.p1",
+            "0xgp1", "1__", "in_f", "0x1pé",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

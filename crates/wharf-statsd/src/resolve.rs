@@ -148,7 +148,10 @@ impl Mapping {
             }
         }
         let name = escape_name(name).into_owned();
-        resolved(Outcome::Series(SeriesUpdate { name, labels, update }), reserved_tags)
+        resolved(
+            Outcome::Series(SeriesUpdate { name, labels, update }),
+            reserved_tags,
+        )
     }
 }
 

@@ -28,6 +28,7 @@ mod receipt;
 mod remote;
 mod rm;
 mod run;
+mod statsd;
 mod tool;
 mod top;
 mod undo;
@@ -44,7 +45,7 @@ use clap::CommandFactory as _;
 pub use self::tool::Tool;
 
 /// All tools, in the order of the help.
-pub static TOOLS: [Tool; 19] = [
+pub static TOOLS: [Tool; 20] = [
     Tool {
         name: "run",
         about: "Run a command and push how that went.",
@@ -134,6 +135,12 @@ pub static TOOLS: [Tool; 19] = [
         about: "Check a file for --config.file, make tokens.",
         run: config::run,
         command: config::Arguments::command,
+    },
+    Tool {
+        name: "statsd",
+        about: "Check the mapping rules of a statsd_exporter.",
+        run: statsd::run,
+        command: statsd::Arguments::command,
     },
     Tool {
         name: "completions",

@@ -1,4 +1,4 @@
-//! Events and service checks of DogStatsD.
+//! Events and service checks of `DogStatsD`.
 
 use super::Tag;
 
@@ -77,7 +77,11 @@ fn measured(rest: &str, title_bytes: usize, text_bytes: usize) -> Option<(&str, 
     let rest = rest.get(title_bytes..)?.strip_prefix('|')?;
     let text = rest.get(..text_bytes)?;
     let fields = rest.get(text_bytes..)?;
-    let fields = if fields.is_empty() { fields } else { fields.strip_prefix('|')? };
+    let fields = if fields.is_empty() {
+        fields
+    } else {
+        fields.strip_prefix('|')?
+    };
     Some((title, text, fields))
 }
 

@@ -9,17 +9,17 @@ const MAX_FIELDS: usize = 8;
 /// The most observations that one value may stand for: whoever sends a rate below one in a million does not mean it.
 const MAX_TIMES: f64 = 1_000_000.0;
 
-/// Fields, none of which is empty.
+/// Not too many fields.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields<'l>(Option<&'l str>);
 
 impl<'l> Fields<'l> {
-    pub(super) fn split(text: Option<&'l str>) -> Result<Self, SampleError> {
-        let mut fields = text.into_iter().flat_map(|text| text.split('|')).enumerate();
-        if fields.any(|(index, field)| field.is_empty() || index >= MAX_FIELDS) {
+    pub(super) fn of(text: Option<&'l str>) -> Result<Self, SampleError> {
+        let fields = Self(text);
+        if fields.iter().nth(MAX_FIELDS).is_some() {
             return Err(SampleError::MalformedComponent);
         }
-        Ok(Self(text))
+        Ok(fields)
     }
 
     fn iter(self) -> impl Iterator<Item = &'l str> {
@@ -30,18 +30,14 @@ impl<'l> Fields<'l> {
 /// What the fields say, but for tags.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Read<'l> {
-    /// What a count is divided by: all rates.
-    divisor: f64,
+    /// The value divided by all rates, as counts are.
+    pub(super) divided: f64,
     /// How often an observation was made: by the last rate.
     times: f64,
     pub(super) origin: Origin<'l>,
 }
 
 impl Read<'_> {
-    pub(super) fn divide(&self, value: f64) -> f64 {
-        value / self.divisor
-    }
-
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -57,18 +53,20 @@ impl Read<'_> {
 }
 
 impl<'l> Reading<'_, 'l> {
-    pub(super) fn fields(&mut self, fields: Fields<'l>) -> Result<Read<'l>, SampleError> {
+    pub(super) fn fields(&mut self, fields: Fields<'l>, value: f64) -> Result<Read<'l>, SampleError> {
         let mut read = Read {
-            divisor: 1.0,
+            divided: value,
             times: 1.0,
             origin: Origin::default(),
         };
+        if fields.iter().any(str::is_empty) {
+            return Err(SampleError::MalformedComponent);
+        }
         for field in fields.iter() {
             if let Some(rate) = field.strip_prefix('@') {
-                if let Some(rate) = self.rate(rate) {
-                    read.divisor *= rate;
-                    read.times = (1.0 / rate).trunc();
-                }
+                let rate = self.rate(rate);
+                read.divided /= rate;
+                read.times = (1.0 / rate).trunc();
             } else if let Some(tags) = field.strip_prefix('#') {
                 if self.dialect.dogstatsd {
                     self.list(tags, ':');
@@ -91,12 +89,12 @@ impl<'l> Reading<'_, 'l> {
         Ok(read)
     }
 
-    /// A rate that is no number counts as an error and as none; 0 means that there is none.
-    fn rate(&mut self, text: &str) -> Option<f64> {
+    /// A rate that is no number counts as an error and as 1, and so does 0 but for the error.
+    fn rate(&mut self, text: &str) -> f64 {
         let rate = number::parse(text);
         if rate.is_none() {
             self.counts.count(SampleError::InvalidSampleFactor);
         }
-        rate.filter(|rate| *rate != 0.0)
+        rate.filter(|rate| *rate != 0.0).unwrap_or(1.0)
     }
 }

@@ -1,4 +1,4 @@
-//! Several samples behind one name, as StatsD has had them for long: `1|c|@0.1:320|ms`.
+//! Several samples behind one name, as `StatsD` has had them for long: `1|c|@0.1:320|ms`.
 
 use super::Kind;
 use crate::number;

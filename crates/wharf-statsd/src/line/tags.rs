@@ -51,7 +51,9 @@ impl<'l> Reading<'_, 'l> {
                 _ => tag,
             };
             match tag.split_once(between) {
-                Some((key, value)) if !key.is_empty() && !value.is_empty() => self.tags.push(Tag { key, value }),
+                Some((key, value)) if !key.is_empty() && !value.is_empty() => {
+                    self.tags.push(Tag { key, value });
+                }
                 _ => self.counts.tag_errors += 1,
             }
         }

@@ -31,17 +31,36 @@ fn show(item: Item<'_>) -> String {
         Item::Event(event) => (event.title, event.tags),
         Item::Check(check) => (check.name, check.tags),
     };
-    let tags: Vec<_> = tags.iter().map(|tag| format!("{}={}", tag.key, tag.value)).collect();
-    let tags = if tags.is_empty() { String::new() } else { format!("{{{}}}", tags.join(",")) };
+    let tags: Vec<_> = tags
+        .iter()
+        .map(|tag| format!("{}={}", tag.key, tag.value))
+        .collect();
+    let tags = if tags.is_empty() {
+        String::new()
+    } else {
+        format!("{{{}}}", tags.join(","))
+    };
     let value = match item {
         Item::Sample(sample) => {
             let origin = sample.origin;
-            let external = origin.external.map(|text| format!("<e:{text}>")).unwrap_or_default();
-            let cardinality = origin.cardinality.map(|text| format!("<card:{text}>")).unwrap_or_default();
+            let external = origin
+                .external
+                .map(|text| format!("<e:{text}>"))
+                .unwrap_or_default();
+            let cardinality = origin
+                .cardinality
+                .map(|text| format!("<card:{text}>"))
+                .unwrap_or_default();
             let measure = match sample.measure {
                 Measure::Count(value) => format!("+{value}"),
-                Measure::Gauge { value, is_relative: false } => format!("={value}"),
-                Measure::Gauge { value, is_relative: true } => format!("+={value}"),
+                Measure::Gauge {
+                    value,
+                    is_relative: false,
+                } => format!("={value}"),
+                Measure::Gauge {
+                    value,
+                    is_relative: true,
+                } => format!("+={value}"),
                 Measure::Observation { value, times: 1 } => format!("~{value}"),
                 Measure::Observation { value, times } => format!("~{value}x{times}"),
                 Measure::Member(member) => format!("?{member}"),
@@ -113,11 +132,20 @@ fn what_the_exporter_loses_is_taken() {
         ("a:1|ms|c:abc", "a{container_id=abc}~0.001 S1 T1"),
         ("a,k=v:1|c|c:abc", "a{k=v,container_id=abc}+1 S1 T1"),
         ("a:1|c|e:it-false,cn-a:b,pu-1", "a+1<e:it-false,cn-a:b,pu-1> S1"),
-        ("a:1|c|card:low|c:2|e:x", "a{container_id=2}+1<e:x><card:low> S1 T1"),
+        (
+            "a:1|c|card:low|c:2|e:x",
+            "a{container_id=2}+1<e:x><card:low> S1 T1",
+        ),
         ("a:1|c|#k:v|e:x", "a{k=v}+1<e:x> S1 T1"),
         ("a:1|c|#k:v|card:low", "a{k=v}+1<card:low> S1 T1"),
-        ("a:1|c|#k:v|c:abc|e:x|card:low", "a{k=v,container_id=abc}+1<e:x><card:low> S1 T1"),
-        ("a:1|c|@0.5|#k:v|c:abc|e:x|card:low|T1700000000", "a{k=v,container_id=abc}+2<e:x><card:low> S1 T1"),
+        (
+            "a:1|c|#k:v|c:abc|e:x|card:low",
+            "a{k=v,container_id=abc}+1<e:x><card:low> S1 T1",
+        ),
+        (
+            "a:1|c|@0.5|#k:v|c:abc|e:x|card:low|T1700000000",
+            "a{k=v,container_id=abc}+2<e:x><card:low> S1 T1",
+        ),
         ("a:1|c|c:abc:2|c", "a{container_id=abc}+1 a+2 S2 T1"),
         ("a:1|c|c:abc|@0.5:2|c", "a{container_id=abc}+2 a+2 S2 T1"),
     ]);
@@ -140,7 +168,10 @@ fn sampling() {
         ("c:1|c|@nan", "c+NaN S1"),
         ("c:1|c|0.1", "E:invalid_sample_factor S1"),
         ("c:1|c|@0.1|@0.5", "c+20 S1"),
+        ("c:.5|c|@0.1|@0.1", "c+50 S1"),
         ("t:1|ms|@0.1|@0.5", "t~0.001x2 S1"),
+        ("t:1|ms|@0.1|@abc", "t~0.001 E:invalid_sample_factor S1"),
+        ("t:1|ms|@0.1|@0", "t~0.001 S1"),
         // These vanish in the exporter without a word.
         ("t:320|ms|@2", "E:invalid_sample_factor S1"),
         ("t:1|ms|@-0.5", "E:invalid_sample_factor S1"),
@@ -165,7 +196,10 @@ fn the_structure_of_lines() {
         ("a:1|c|@0.5:2|c|@0.1", "a+2 a+20 S2"),
         ("a:1|c:2|g", "a+1 a=2 S2"),
         ("a:1|c:2", "a+1 E:malformed_component S2"),
-        ("a:1|ms:3|ms:x|ms:4|ms", "a~0.001 a~0.003 a~0.004 E:malformed_value S4"),
+        (
+            "a:1|ms:3|ms:x|ms:4|ms",
+            "a~0.001 a~0.003 a~0.004 E:malformed_value S4",
+        ),
         ("a:1|c|", "E:malformed_component S1"),
         ("a:1|c||#k:v", "E:malformed_component S1"),
         ("a:1|c|@1|#k:v|c:x|T1", "a{k=v,container_id=x}+1 S1 T1"),
@@ -173,6 +207,7 @@ fn the_structure_of_lines() {
         ("a:1|c|T|T|T|T|T|T|T|T", "a+1 S1"),
         ("a:1|c|T|T|T|T|T|T|T|T|T", "E:malformed_component S1"),
         ("a:1|c|x", "E:invalid_sample_factor S1"),
+        ("a:x|c|", "E:malformed_value S1"),
     ]);
     let cases: [(&[u8], &str); 2] = [
         (b"a\xff:1|c", "E:malformed_line"),
@@ -195,7 +230,10 @@ fn packed_values() {
         ("a:1:2|g", "E:invalid_extended_aggregate_type"),
         ("b:c:1|c", "E:invalid_extended_aggregate_type"),
         ("a:1:2|d|T1:3|d", "E:invalid_sample_factorx2 S2"),
-        ("a:1:2|ms|c:abc", "a{container_id=abc}~0.001 a{container_id=abc}~0.002 S2 T2"),
+        (
+            "a:1:2|ms|c:abc",
+            "a{container_id=abc}~0.001 a{container_id=abc}~0.002 S2 T2",
+        ),
     ]);
 }
 
@@ -223,7 +261,10 @@ fn tags_behind_the_value() {
         ("a:1|c|#k:v|c:abc", "a{k=v,container_id=abc}+1 S1 T1"),
         ("a:1|c|c:abc|#k:v", "a{container_id=abc,k=v}+1 S1 T1"),
         ("a:1|c|#k:v|c:", "E:malformed_container_id S1"),
-        ("a:1|c|#container_id:t|c:abc", "a{container_id=t,container_id=abc}+1 S1 T1"),
+        (
+            "a:1|c|#container_id:t|c:abc",
+            "a{container_id=t,container_id=abc}+1 S1 T1",
+        ),
         ("a:1|c|#k:v:2|c", "E:malformed_container_id S1"),
         ("a:1|c|#k:v|clock:1", "E:malformed_container_id S1"),
     ]);
@@ -233,7 +274,10 @@ fn tags_behind_the_value() {
 fn events_and_service_checks() {
     check(&[
         ("_e{5,4}:title|text|#k:v", "title{k=v}!text/info/normal"),
-        (r"_e{2,12}:t2|line1\nline2|h:h|p:low|t:warning|#k:v", r"t2{k=v}!line1\nline2/warning/low"),
+        (
+            r"_e{2,12}:t2|line1\nline2|h:h|p:low|t:warning|#k:v",
+            r"t2{k=v}!line1\nline2/warning/low",
+        ),
         ("_e{3,3}:a|b|c|d|t:error", "a|b!c|d/error/normal"),
         // Lengths in something else than bytes.
         ("_e{1,1}:é|ü|t:error", "é!ü/error/normal"),
@@ -247,7 +291,10 @@ fn events_and_service_checks() {
         ("_sc|chk", "E:malformed_service_check"),
         ("_sc||0", "E:malformed_service_check"),
     ]);
-    let plain = Dialect { dogstatsd: false, ..Dialect::default() };
+    let plain = Dialect {
+        dogstatsd: false,
+        ..Dialect::default()
+    };
     assert_eq!(read(plain, b"_sc|chk|0"), "E:malformed_line");
 }
 
@@ -273,8 +320,36 @@ fn tags_in_the_name() {
     ]);
     let all = Dialect::default();
     let without = |dialect, line: &str, expected: &str| assert_eq!(read(dialect, line.as_bytes()), expected);
-    without(Dialect { influxdb: false, ..all }, "a,k=v:1|c", "a,k=v+1 S1");
-    without(Dialect { librato: false, ..all }, "a#k=v:1|c", "a#k=v+1 S1");
-    without(Dialect { signalfx: false, ..all }, "a[k=v]:1|c", "a[k=v]+1 S1");
-    without(Dialect { dogstatsd: false, ..all }, "a:1|c|#k:v|c:abc", "a{container_id=abc}+1 S1 T1");
+    without(
+        Dialect {
+            influxdb: false,
+            ..all
+        },
+        "a,k=v:1|c",
+        "a,k=v+1 S1",
+    );
+    without(
+        Dialect {
+            librato: false,
+            ..all
+        },
+        "a#k=v:1|c",
+        "a#k=v+1 S1",
+    );
+    without(
+        Dialect {
+            signalfx: false,
+            ..all
+        },
+        "a[k=v]:1|c",
+        "a[k=v]+1 S1",
+    );
+    without(
+        Dialect {
+            dogstatsd: false,
+            ..all
+        },
+        "a:1|c|#k:v|c:abc",
+        "a{container_id=abc}+1 S1 T1",
+    );
 }

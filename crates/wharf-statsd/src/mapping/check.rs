@@ -68,14 +68,28 @@ fn syntax(error: &serde_saphyr::Error) -> Note {
     let ending = at.map(|Place { line, column }| format!(" at line {line}, column {column}"));
     let bare = ending.and_then(|ending| text.strip_suffix(&ending).map(str::to_owned));
     let text = bare.unwrap_or(text);
-    let text = match text.strip_prefix("duplicate mapping key: ") {
-        Some(key) => {
-            let key = key.split(',').next().unwrap_or_default();
-            format!("expected each key once, found `{key}` twice")
-        }
-        None => text,
+    Note {
+        at,
+        text: in_our_words(text),
+    }
+}
+
+/// What the library says is about its own types and functions.
+fn in_our_words(text: String) -> String {
+    if let Some(key) = text.strip_prefix("duplicate mapping key: ") {
+        let key = key.split(',').next().unwrap_or_default();
+        return format!("expected each key once, found `{key}` twice");
+    }
+    if text.starts_with("multiple YAML documents") {
+        return "expected one document, found another one\nhint: what stands behind `---` would have no effect".to_owned();
+    }
+    let expected = match text.as_str() {
+        "expected sequence start" => "expected a list, found something else",
+        "expected mapping start" => "expected keys with values, found something else",
+        "expected string scalar" => "expected a text, found something else",
+        _ => return text,
     };
-    Note { at, text }
+    expected.to_owned()
 }
 
 fn place(location: &Location) -> Place {
@@ -169,9 +183,15 @@ impl Check {
     }
 
     fn defaults(&mut self, source: source::Defaults) -> FileDefaults {
-        let options = source.summary_options.map(|options| options.value).unwrap_or_default();
+        let options = source
+            .summary_options
+            .map(|options| options.value)
+            .unwrap_or_default();
         let summary = self.summary(&options, &SummaryOptions::default());
-        let options = source.histogram_options.map(|options| options.value).unwrap_or_default();
+        let options = source
+            .histogram_options
+            .map(|options| options.value)
+            .unwrap_or_default();
         let histogram = self.histogram(&options, &HistogramOptions::default());
         FileDefaults {
             observer: self.observer_type(source.observer_type.as_ref()),
@@ -224,7 +244,10 @@ impl Check {
                 continue;
             };
             if buckets.last().is_some_and(|before| bound <= *before) {
-                let why = format!("expected a bucket above the one before it, found `{}`", text.value);
+                let why = format!(
+                    "expected a bucket above the one before it, found `{}`",
+                    text.value
+                );
                 self.mistake(place(&text.referenced), why);
                 break;
             }
@@ -238,7 +261,9 @@ impl Check {
         let factor = self.read(source.native_histogram_bucket_factor.as_ref(), number);
         HistogramOptions {
             buckets,
-            native_factor: factor.filter(|factor| *factor != 0.0).unwrap_or(defaults.native_factor),
+            native_factor: factor
+                .filter(|factor| *factor != 0.0)
+                .unwrap_or(defaults.native_factor),
             native_max_buckets: self.count(
                 source.native_histogram_max_buckets.as_ref(),
                 defaults.native_max_buckets,
@@ -262,7 +287,9 @@ impl Check {
         defaults: &FileDefaults,
     ) -> Option<(Rule, Option<Regex>)> {
         let mistakes = self.mistakes.len();
-        let is_regex = self.match_type(source.match_type.as_ref()).unwrap_or(defaults.is_regex);
+        let is_regex = self
+            .match_type(source.match_type.as_ref())
+            .unwrap_or(defaults.is_regex);
         let is_drop = self
             .word(source.action.as_ref(), &[("map", false), ("drop", true)])
             .unwrap_or(false);
@@ -272,12 +299,9 @@ impl Check {
         let ttl = self.ttl(source.ttl.as_ref()).or(defaults.ttl);
         let scale = self.read(source.scale.as_ref(), number);
         let honor_labels = self.read(source.honor_labels.as_ref(), truth).unwrap_or(false);
-        let pattern = match source.pattern {
-            Some(pattern) => pattern,
-            None => {
-                self.mistake(at, "expected `match` in the rule, found none".to_owned());
-                return None;
-            }
+        let Some(pattern) = source.pattern else {
+            self.mistake(at, "expected `match` in the rule, found none".to_owned());
+            return None;
         };
         let at_pattern = place(&pattern.referenced);
         let (stars, regex) = if is_regex {
@@ -346,12 +370,22 @@ impl Check {
         kind: Option<MetricKind>,
         defaults: &FileDefaults,
     ) -> Observer {
-        let of_rule = self.observer_type(source.observer_type.as_ref()).or(defaults.observer);
+        let of_rule = self
+            .observer_type(source.observer_type.as_ref())
+            .or(defaults.observer);
         let summary = source.summary_options.as_ref();
         let histogram = source.histogram_options.as_ref();
         let given = [
-            (summary.map(|options| options.referenced), ObserverKind::Summary, "summary"),
-            (histogram.map(|options| options.referenced), ObserverKind::Histogram, "histogram"),
+            (
+                summary.map(|options| options.referenced),
+                ObserverKind::Summary,
+                "summary",
+            ),
+            (
+                histogram.map(|options| options.referenced),
+                ObserverKind::Histogram,
+                "histogram",
+            ),
         ];
         for (at, kind, word) in given {
             if let Some(at) = at.filter(|_| of_rule != Some(kind)) {
@@ -367,12 +401,14 @@ impl Check {
         if kind.is_some_and(|kind| kind != MetricKind::Observer)
             && let Some(text) = &source.observer_type
         {
-            let text = (place(&text.referenced), "`observer_type` has no effect in a rule for other samples");
+            let text = (
+                place(&text.referenced),
+                "`observer_type` has no effect in a rule for other samples",
+            );
             self.warning(text.0, text.1.to_owned());
         }
         let own_summary = summary.map(|options| self.summary(&options.value, &defaults.summary));
-        let own_histogram =
-            histogram.map(|options| self.histogram(&options.value, &defaults.histogram));
+        let own_histogram = histogram.map(|options| self.histogram(&options.value, &defaults.histogram));
         match (of_rule, own_summary, own_histogram) {
             (Some(ObserverKind::Summary), Some(options), _) => Observer::Summary(Arc::new(options)),
             (Some(ObserverKind::Histogram), _, Some(options)) => Observer::Histogram(Arc::new(options)),
@@ -386,7 +422,9 @@ impl Check {
             let text = format!("expected the name of a label (letters, digits, `_`), found `{name}`");
             self.mistake(at, text);
         } else if name.starts_with("__") {
-            let text = format!("expected the name of a label that Prometheus does not keep for itself, found `{name}`");
+            let text = format!(
+                "expected the name of a label that Prometheus does not keep for itself, found `{name}`"
+            );
             self.mistake(at, text);
         }
         let reserved = match observer {
@@ -465,7 +503,9 @@ fn stars(pattern: &str) -> Result<Vec<usize>, String> {
         ));
     }
     if pattern.split('.').count() > MAX_PARTS {
-        return Err(format!("expected at most {MAX_PARTS} parts between dots, found more"));
+        return Err(format!(
+            "expected at most {MAX_PARTS} parts between dots, found more"
+        ));
     }
     let stars = pattern.split('.').enumerate().filter(|(_, part)| *part == "*");
     Ok(stars.map(|(index, _)| index).collect())

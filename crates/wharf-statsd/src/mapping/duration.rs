@@ -70,7 +70,9 @@ mod tests {
         ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for text in ["", "5", "-1s", "s", "1d", "1 s", "1.2.3s", "1s5", "9999999h", "+", "1h-1m"] {
+        for text in [
+            "", "5", "-1s", "s", "1d", "1 s", "1.2.3s", "1s5", "9999999h", "+", "1h-1m",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

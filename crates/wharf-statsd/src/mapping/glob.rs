@@ -126,7 +126,11 @@ impl Globs {
             let mut at = 0;
             for part in parts {
                 let node = self.nodes.get(at)?;
-                at = if *part == STAR { node.star? } else { *node.children.get(*part)? };
+                at = if *part == STAR {
+                    node.star?
+                } else {
+                    *node.children.get(*part)?
+                };
             }
             return self.nodes.get(at)?.rules.of(kind);
         }

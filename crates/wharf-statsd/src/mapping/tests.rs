@@ -52,13 +52,22 @@ fn the_first_glob_wins_that_matches_all_parts() {
     );
     maps(
         "mappings: [{match: a.*, name: one}]",
-        &[("a", "-"), ("a.b.c", "-"), ("a.", "one"), ("A.b", "-"), ("a.*", "one")],
+        &[
+            ("a", "-"),
+            ("a.b.c", "-"),
+            ("a.", "one"),
+            ("A.b", "-"),
+            ("a.*", "one"),
+        ],
     );
     maps(
         "mappings: [{match: a.b, name: first}, {match: '*.b', name: star}, {match: a.b, name: second}]",
         &[("a.b", "first"), ("x.b", "star")],
     );
-    maps("mappings: [{match: a-b.c, name: n}]", &[("a-b.c", "n"), ("a_b.c", "-")]);
+    maps(
+        "mappings: [{match: a-b.c, name: n}]",
+        &[("a-b.c", "n"), ("a_b.c", "-")],
+    );
 }
 
 #[test]
@@ -67,7 +76,12 @@ fn without_an_order_the_names_own_parts_win() {
                 mappings: [{match: '*.*.*', name: any}, {match: a.*.*, name: astar}, {match: a.b.c, name: exact}]";
     maps(
         file,
-        &[("a.b.c", "exact"), ("a.b.x", "astar"), ("a.x.y", "astar"), ("x.b.c", "any")],
+        &[
+            ("a.b.c", "exact"),
+            ("a.b.x", "astar"),
+            ("a.x.y", "astar"),
+            ("x.b.c", "any"),
+        ],
     );
     let file = "defaults: {glob_disable_ordering: true}\n\
                 mappings: [{match: a.*.c, name: star}, {match: a.b.*, name: bstar}]";
@@ -108,7 +122,10 @@ fn regular_expressions_come_after_all_globs() {
         "mappings: [{match: 'a\\.(.*)', match_type: regex, name: 're_${1}'}]",
         &[("x.a.b", "re_b")],
     );
-    maps(r#"mappings: [{match: '^\w+$', match_type: regex, name: word}]"#, &[("a", "word"), ("é", "-")]);
+    maps(
+        r"mappings: [{match: '^\w+$', match_type: regex, name: word}]",
+        &[("a", "word"), ("é", "-")],
+    );
 }
 
 #[test]
@@ -121,8 +138,14 @@ fn templates_of_globs() {
         "mappings: [{match: a.*, name: n, labels: {aa: $$1, bb: $, cc: $name, dd: $0, ee: '${1', ff: '$1}x', gg: '%s${1}${1}', hh: $1$1}}]",
         &[("a.b", "n{aa=,bb=$,cc=,dd=a.b,ee=b,ff=bx,gg=%sbb,hh=}")],
     );
-    maps("mappings: [{match: '*.a.*', name: '${2}${1}', labels: {x: '$10 $1'}}]", &[("1.a.2", "21{x= 1}")]);
-    maps("mappings: [{match: a.*, name: '${1}'}]", &[("a.", ""), ("a.1x", "1x")]);
+    maps(
+        "mappings: [{match: '*.a.*', name: '${2}${1}', labels: {x: '$10 $1'}}]",
+        &[("1.a.2", "21{x= 1}")],
+    );
+    maps(
+        "mappings: [{match: a.*, name: '${1}'}]",
+        &[("a.", ""), ("a.1x", "1x")],
+    );
     maps(
         "mappings: [{match: a.*.c, name: n, labels: {path: $1}}]",
         &[("a.x/y z.c", "n{path=x/y z}"), ("a..c", "n{path=}")],
@@ -147,7 +170,10 @@ fn templates_of_regular_expressions() {
 
 #[test]
 fn actions_and_values() {
-    maps("mappings: [{match: a.*, action: drop, name: x}]", &[("a.b", "drop")]);
+    maps(
+        "mappings: [{match: a.*, action: drop, name: x}]",
+        &[("a.b", "drop")],
+    );
     maps("mappings: [{match: a.*, action: drop}]", &[("a.b", "drop")]);
     let file = "defaults: {ttl: 1m, observer_type: histogram, histogram_options: {buckets: [1, 2]}}\n\
                 mappings:\n\
@@ -156,14 +182,33 @@ fn actions_and_values() {
                 - {match: c, name: n, observer_type: summary, summary_options: {quantiles: [{quantile: 0.25, error: 0.01}], max_age: 30s}}\n";
     let mapping = Mapping::read(file).unwrap();
     let [a, b, c] = mapping.rules() else { panic!() };
-    assert_eq!((a.ttl, a.scale, a.honor_labels), (Some(Duration::from_secs(60)), Some(-0.5), true));
+    assert_eq!(
+        (a.ttl, a.scale, a.honor_labels),
+        (Some(Duration::from_secs(60)), Some(-0.5), true)
+    );
     assert_eq!(a.help.as_deref(), Some("Why."));
     assert_eq!(b.ttl, Some(Duration::from_secs(2)));
-    let Observer::Histogram(options) = &b.observer else { panic!() };
-    assert_eq!((options.buckets.as_slice(), options.native_factor), (&[1.0, 2.0][..], 1.0));
-    let Observer::Summary(options) = &c.observer else { panic!() };
-    assert_eq!(options.quantiles, [Objective { quantile: 0.25, error: 0.01 }]);
-    assert_eq!((options.max_age, options.age_buckets), (Duration::from_secs(30), 5));
+    let Observer::Histogram(options) = &b.observer else {
+        panic!()
+    };
+    assert_eq!(
+        (options.buckets.as_slice(), options.native_factor),
+        (&[1.0, 2.0][..], 1.0)
+    );
+    let Observer::Summary(options) = &c.observer else {
+        panic!()
+    };
+    assert_eq!(
+        options.quantiles,
+        [Objective {
+            quantile: 0.25,
+            error: 0.01
+        }]
+    );
+    assert_eq!(
+        (options.max_age, options.age_buckets),
+        (Duration::from_secs(30), 5)
+    );
     assert_eq!(mapping.ttl(), Some(Duration::from_secs(60)));
     assert!(matches!(mapping.observer(), Observer::Histogram(_)));
 }
@@ -200,10 +245,18 @@ fn patterns_and_names_are_those_of_the_exporter() {
         "a*", "a.b*", "1a.b", "a b", "a..b", ".a", "a.", "a/b.c", "a:b", "a.**", "-a", "a.-b", "é", "''",
     ];
     for pattern in patterns {
-        assert!(Mapping::read(&format!("mappings: [{{match: {pattern}, name: n}}]")).is_err(), "{pattern}");
+        assert!(
+            Mapping::read(&format!("mappings: [{{match: {pattern}, name: n}}]")).is_err(),
+            "{pattern}"
+        );
     }
-    for name in ["1n", "n-x", "n$", "n.x", "'n{x}'", "n:x", "ñ", "$name", "'n '", "''"] {
-        assert!(Mapping::read(&format!("mappings: [{{match: a, name: {name}}}]")).is_err(), "{name}");
+    for name in [
+        "1n", "n-x", "n$", "n.x", "'n{x}'", "n:x", "ñ", "$name", "'n '", "''",
+    ] {
+        assert!(
+            Mapping::read(&format!("mappings: [{{match: a, name: {name}}}]")).is_err(),
+            "{name}"
+        );
     }
     for label in ["1a", "a-b", "a.b", "é1", "__ab", "''"] {
         let file = format!("mappings: [{{match: a, name: n, labels: {{{label}: x}}}}]");
@@ -215,39 +268,61 @@ fn patterns_and_names_are_those_of_the_exporter() {
 fn mistakes_have_their_place() {
     refused(
         "mappings:\n- match: a..b\n  name: n\n- match: a\n  name: 1n\n  ttl: 5\n- name: x\n- match: b\n",
-        &expect![[r#"
+        &expect![[r"
             line 2, column 10: expected parts between dots, each a `*` or a word, found `a..b`
             hint: for more than that there is `match_type: regex`
             line 5, column 9: expected the name of a metric, with `$1` or `${1}` in it or not, found `1n`
             line 6, column 8: expected a duration such as 30s, 10m or 1h30m, found `5` without a unit
             line 7, column 3: expected `match` in the rule, found none
-            line 8, column 10: expected `name` in the rule, found none"#]],
+            line 8, column 10: expected `name` in the rule, found none"]],
     );
     refused(
         "mappings:\n- {match: a, name: n, match_type: globb, action: keep}\n- {match: a, name: n, match_metric_type: timer}\n- {match: a, name: n, scale: x, honor_labels: 1}\n",
-        &expect![[r#"
+        &expect![[r"
             line 2, column 35: expected one of glob, regex, found `globb`
             line 2, column 50: expected one of map, drop, found `keep`
             line 3, column 42: expected one of counter, gauge, observer, found `timer`
-            line 4, column 28: expected a number, found `x`
-            line 4, column 45: expected true or false, found `1`"#]],
+            line 4, column 30: expected a number, found `x`
+            line 4, column 47: expected true or false, found `1`"]],
     );
     refused(
         "mappings:\n- match: a\n  name: n\n  observer_type: histogram\n  histogram_options: {buckets: [1, 3, 2]}\n- match: b\n  name: n\n  summary_options: {max_age: 1m}\n- match: c\n  name: n\n  observer_type: summary\n  summary_options: {quantiles: [{quantile: 2}]}\n  histogram_options: {buckets: [1]}\n  labels: {quantile: x}\n",
-        &expect![[r#"
+        &expect![[r"
             line 5, column 39: expected a bucket above the one before it, found `2`
             line 8, column 20: expected `observer_type: summary` beside `summary_options`, found none, so they would have no effect
             line 12, column 44: expected a number from 0 to 1, found `2`
             line 13, column 22: expected `observer_type: histogram` beside `histogram_options`, found `observer_type: summary`
             line 14, column 12: expected a label that the series of observations do not have already, found `quantile`
-            hint: if the rule is about counters alone, say `match_metric_type: counter`"#]],
+            hint: if the rule is about counters alone, say `match_metric_type: counter`"]],
     );
-    refused("mappings: [{match: '(', match_type: regex, name: n}]", &expect![[r#"line 1, column 20: expected a regular expression, found `(`: unclosed group"#]]);
-    refused("mappings: [{match: a, name: n, timer_type: summary}]", &expect![[]]);
-    refused("mappings: [{match: a, name: n, name: m}]", &expect![[]]);
-    refused("mappings: [{match: a, name: n}]\n---\nmappings: []\n", &expect![[]]);
-    refused("- a\n", &expect![[]]);
-    refused("mappings:\n\t- a\n", &expect![[]]);
+    refused(
+        "mappings: [{match: '(', match_type: regex, name: n}]",
+        &expect![[r"line 1, column 20: expected a regular expression, found `(`: unclosed group"]],
+    );
+    refused(
+        "mappings: [{match: a, name: n, timer_type: summary}]",
+        &expect![
+            "line 1, column 32: unknown field `timer_type`, expected one of match, name, labels, honor_labels, observer_type, match_type, help, action, match_metric_type, ttl, summary_options, histogram_options, scale"
+        ],
+    );
+    refused(
+        "mappings: [{match: a, name: n, name: m}]",
+        &expect!["line 1, column 32: expected each key once, found `name` twice"],
+    );
+    refused(
+        "mappings: [{match: a, name: n}]\n---\nmappings: []\n",
+        &expect![[r"
+            line 3, column 1: expected one document, found another one
+            hint: what stands behind `---` would have no effect"]],
+    );
+    refused(
+        "- a\n",
+        &expect!["line 1, column 1: expected keys with values, found something else"],
+    );
+    refused(
+        "mappings:\n\t- a\n",
+        &expect!["line 2, column 2: tabs disallowed within this context (block indentation)"],
+    );
 }
 
 #[track_caller]
@@ -261,11 +336,11 @@ fn warned(file: &str, expected: &Expect) {
 fn rules_that_never_apply_are_told() {
     warned(
         "mappings:\n- {match: '*.*', name: any}\n- {match: a.b, name: n}\n- {match: 'a.*.c', name: n}\n- {match: 'a.*.c', name: m}\n",
-        &expect![[r#"
+        &expect![[r"
             line 3, column 11: the rule never applies: `*.*` in line 2 comes first
             hint: put the narrower rule in front
             line 5, column 11: the rule never applies: `a.*.c` in line 4 comes first
-            hint: put the narrower rule in front"#]],
+            hint: put the narrower rule in front"]],
     );
     // Two of three kinds are left.
     warned(
@@ -274,25 +349,27 @@ fn rules_that_never_apply_are_told() {
     );
     warned(
         "mappings:\n- {match: a, match_metric_type: counter, name: n}\n- {match: a, match_metric_type: gauge, name: n}\n- {match: '*', match_metric_type: observer, name: n}\n- {match: a, name: n}\n",
-        &expect![[r#"
+        &expect![[r"
             line 5, column 11: the rule never applies: `a` in line 2 comes first
-            hint: put the narrower rule in front"#]],
+            hint: put the narrower rule in front"]],
     );
     warned(
         "defaults: {glob_disable_ordering: true}\nmappings: [{match: '*.b', name: any}, {match: a.b, name: n}, {match: a.b, name: m}]",
-        &expect![[r#"
+        &expect![[r"
             line 2, column 70: the rule never applies: `a.b` in line 2 comes first
-            hint: put the narrower rule in front"#]],
+            hint: put the narrower rule in front"]],
     );
     warned(
         "mappings: [{match: x, match_type: regex, name: n}, {match: x, match_type: regex, name: m}]",
-        &expect![[r#"
+        &expect![[r"
             line 1, column 60: the rule never applies: `x` in line 1 comes first
-            hint: put the narrower rule in front"#]],
+            hint: put the narrower rule in front"]],
     );
     warned(
         "mappings: [{match: a.b.c, name: long}, {match: a.b, name: short}]",
-        &expect!["line 1, column 48: statsd_exporter never applies the rule, since a longer one that begins with it comes first; Wharf does"],
+        &expect![
+            "line 1, column 48: statsd_exporter never applies the rule, since a longer one that begins with it comes first; Wharf does"
+        ],
     );
 }
 
@@ -300,20 +377,26 @@ fn rules_that_never_apply_are_told() {
 fn references_to_nothing_are_told() {
     warned(
         "mappings: [{match: a.*, name: n_$1_x, labels: {x: $2, y: $1_y, z: '$1'}}]",
-        &expect![[r#"
+        &expect![[r"
             line 1, column 31: `$1_x` is always empty: the pattern has no such part
             hint: write `${1}_x`
             line 1, column 51: `$2` is always empty
             line 1, column 58: `$1_y` is always empty
-            hint: write `${1}_y`"#]],
+            hint: write `${1}_y`"]],
     );
 }
 
 #[test]
 fn ten_thousand_rules_are_no_trouble() {
-    let mut file = "mappings:\n".to_owned();
-    for rule in 0..10_000 {
-        file.push_str(&format!("- {{match: 'shop{rule}.*.orders.*', name: 'orders_{rule}', labels: {{country: $1}}}}\n"));
-    }
-    maps(&file, &[("shop0.fr.orders.x", "orders_0{country=fr}"), ("shop9999.de.orders.y", "orders_9999{country=de}")]);
+    let rules = (0..10_000).map(|rule| {
+        format!("- {{match: 'shop{rule}.*.orders.*', name: 'orders_{rule}', labels: {{country: $1}}}}\n")
+    });
+    let file: String = std::iter::once("mappings:\n".to_owned()).chain(rules).collect();
+    maps(
+        &file,
+        &[
+            ("shop0.fr.orders.x", "orders_0{country=fr}"),
+            ("shop9999.de.orders.y", "orders_9999{country=de}"),
+        ],
+    );
 }

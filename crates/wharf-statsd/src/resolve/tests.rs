@@ -22,7 +22,11 @@ fn show(resolved: &Resolved<'_, '_>) -> String {
         Outcome::Refused(error) => return format!("X:{error}"),
         Outcome::Series(series) => series,
     };
-    let labels: Vec<_> = series.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let labels: Vec<_> = series
+        .labels
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     let update = match series.update {
         Update::Add(value) => format!("+{value}"),
         Update::Set(value) => format!("={value}"),

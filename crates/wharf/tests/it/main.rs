@@ -35,6 +35,7 @@ mod room;
 mod rules;
 mod scrapes;
 mod sockets;
+mod statsd;
 mod storage;
 mod strict_readers;
 mod traces;

@@ -88,6 +88,8 @@ fn mistakes_of_the_command_line_end_with_2() {
         &["config", "check"],
         &["config", "check", "a", "b"],
         &["config", "hash-token", "secret"],
+        &["statsd", "check"],
+        &["statsd", "test", "x"],
         &["version", "x"],
         &["help", "lss"],
         &["lss"],
