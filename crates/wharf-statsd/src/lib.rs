@@ -5,6 +5,7 @@
 //! | [`Reader`] | lines of `StatsD` and its dialects, without copying them |
 //! | [`Mapping`] | rules about names, in the YAML of `statsd_exporter` |
 //! | [`Mapping::resolve`] | the series that a sample is for, and what happens to it |
+//! | [`SummaryValue`], [`HistogramValue`] | what observations become |
 //! | [`escape_name`] | names of metrics and labels |
 //!
 //! What is meant by a line, a rule or a number is what `statsd_exporter` 0.31 makes of it, unless real clients lose data by that.
@@ -16,6 +17,7 @@ mod line;
 mod mapping;
 mod number;
 mod resolve;
+mod values;
 
 pub use escape::escape_name;
 pub use line::{
@@ -26,3 +28,4 @@ pub use mapping::{
     SummaryOptions,
 };
 pub use resolve::{EventError, Outcome, Resolved, SeriesUpdate, Update};
+pub use values::{HistogramValue, NativeValue, SummaryValue};
