@@ -48,3 +48,4 @@ pub(crate) use self::intent::Op;
 pub(crate) use self::queue::Shared;
 pub use self::sharing::{ReplicaStatus, Rules, RulesDiffer, SharedStatus, Sharing};
 pub use self::tasks::{SharedTasks, Task};
+pub use self::value::{record_of_shared, shared_of_record};

@@ -93,6 +93,27 @@ const storage = (stored, history) => section("storage", "Storage",
       history.state === "failed" && h("small", { class: "failed" }, visible(history.reason)),
       history.state !== "off" && h("small", {}, `${plural(history.pushes, "push", "pushes")} of ${plural(history.groups, "group")}`))));
 
+/** The gateways that share their groups with this one, and what none of them shows. */
+const replicas = ({ engine, replicas: all, held_back: held, config_differs: differs, full, waiting_changes: waiting }) => section("replicas", "Replicas",
+  full && h("p", { class: "problem" }, h("strong", {}, "Pushes cannot be stored: "), `${engine} is full. `, h("small", {}, visible(full))),
+  differs && h("p", { class: "problem stale" }, h("strong", {}, "Settings differ "), `for ${duration(differs.since_seconds)}: ${differs.settings.map(visible).join(", ")}`),
+  table({
+    label: "Replicas", empty: "None is there yet.",
+    head: [heading({}, "Name"), heading({}, "Version"), heading({ class: "number" }, "Behind"), heading({ class: "number" }, "Clock"), heading({}, "Last scrape")],
+    rows: all.map((one) => row({},
+      cell({}, visible(one.name), one.self && h("small", {}, "this one"), one.expires_groups && h("small", {}, "lets groups expire"),
+        one.address && h("small", {}, visible(one.address))),
+      cell({}, visible(one.version)), cell({ class: "number" }, duration(one.lag_seconds)),
+      cell({ class: "number" }, one.self ? "" : apart(one.clock_offset_seconds)),
+      cell({}, one.last_scrape ? ago(Date.parse(one.last_scrape) / 1000) : "none yet"))),
+  }),
+  waiting > 0 && h("p", { class: "faint" }, `${plural(waiting, "change")} on the way`),
+  held.length > 0 && h("p", { class: "problem stale" }, "Stored and not shown, since something else has the same names: ",
+    held.map((one) => h("small", {}, h("code", {}, visible(one.family)), ` of ${visible(one.group)}, ${plural(one.series, "series", "series")}`))));
+
+/** How far a clock is before ours; less than a second is the way of the message. */
+const apart = (seconds) => (Math.abs(seconds) < 1 ? "the same" : `${duration(Math.abs(seconds))} ${seconds > 0 ? "ahead" : "behind"}`);
+
 // What only administrators are shown is empty for others, which must not look as if there were none.
 const WITHHELD = "Shown to those with the right admin.";
 
@@ -153,7 +174,7 @@ const pairsTable = (id, text, entries) => section(id, text, h("div", { class: "s
   rows: entries.map(([name, value]) => row({}, cell({}, name), cell({}, visible(value)))),
 })));
 
-const drawNumbers = (numbers, stats, status, isAdmin) => {
+const drawNumbers = (numbers, stats, status, shared, isAdmin) => {
   const { totals } = stats;
   // What is being read and copied stays as it is while nothing has changed.
   const refused = numbers.querySelector("#refused")?.closest("section");
@@ -168,6 +189,7 @@ const drawNumbers = (numbers, stats, status, isAdmin) => {
       fact("Scrapes", count(totals.scrapes), h("small", {}, "since the start")),
       fact("Started", ago(stats.started_seconds), h("small", {}, `version ${status.build_information.version}`))),
     section("load", "The last hour", charts(stats)),
+    shared?.engine && replicas(shared),
     h("div", { class: "columns even" },
       h("div", {}, storage(stats.storage, stats.history), scrapers(stats.scrapers, isAdmin)),
       h("div", {}, limits(stats.limits), kept)));
@@ -183,10 +205,11 @@ export const open = (main) => {
   return async (parameters, signal) => {
     documentTitle("Status · Wharf");
     const { stats: maySeeStats = true, admin: isAdmin = true, audit: maySeeActions } = await access();
-    const [stats, status, audit] = await Promise.all([
+    const [stats, status, audit, shared] = await Promise.all([
       maySeeStats && get("stats", {}, signal), get("status", {}, signal), maySeeActions && get("admin/audit", { limit: MOST_ACTIONS }, signal),
+      maySeeStats && get("replicas", {}, signal),
     ]);
-    if (stats) drawNumbers(numbers, stats, status, isAdmin);
+    if (stats) drawNumbers(numbers, stats, status, shared, isAdmin);
     else show(numbers, "withheld", () => section("load", "Numbers", h("p", {}, "How the gateway as a whole is doing is shown to those who may read every group.")));
     show(done, audit, () => audit && actions(audit));
     if (started !== status.start_time) {

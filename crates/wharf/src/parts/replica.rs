@@ -118,7 +118,7 @@ fn usable(folder: Folder) -> anyhow::Result<Option<PathBuf>> {
     if !of_ledger.is_empty() {
         bail!(
             "expected a folder without groups beside --storage.etcd, found some in {shown}\n\
-             hint: wharf ledger copy {shown} etcd brings them there; name another folder, or none, for what is about this replica"
+             hint: `wharf ledger copy {shown} URL` brings them into etcd; name another folder, or none, for what is about this replica"
         );
     }
     Ok(Some(path))

@@ -1,6 +1,7 @@
 //! `wharf ledger`: looking into the storage folder, copying it, mending it.
 
 mod backup;
+mod copy;
 mod folder;
 mod records;
 mod restore;
@@ -27,7 +28,8 @@ use self::scanned::{describe, overtaken};
   wharf ledger check wharf-data
   wharf ledger show wharf-data backup
   wharf ledger backup wharf-data /backup/wharf-monday --verify
-  wharf ledger restore wharf-data --before 15m --to restored")]
+  wharf ledger restore wharf-data --before 15m --to restored
+  wharf ledger copy wharf-data http://10.0.0.1:2379")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -67,6 +69,10 @@ enum Command {
     /// Pushes have times, deletes and wipes do not. With a time, a delete between the last push before it and the first one
     /// after it is left out, and named: the groups are there.
     Restore(restore::Arguments),
+    /// Copy the groups of a folder into etcd, or from there into a new folder
+    ///
+    /// Both may be in use. Groups that are in etcd already stay as they are. History and audit list do not come along.
+    Copy(copy::Arguments),
     /// Make a damaged folder readable again
     ///
     /// What is taken away stays beside, under another name. Wharf must not run.
@@ -87,6 +93,7 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
             Command::Dump { folder } => dump(&open(folder)?, out)?,
             Command::Backup(arguments) => backup::backup(arguments, out)?,
             Command::Restore(arguments) => restore::restore(arguments, out)?,
+            Command::Copy(arguments) => copy::copy(arguments, out)?,
             Command::Repair { folder } => repair(&open(folder)?, out)?,
         }
         Ok(ExitCode::SUCCESS)

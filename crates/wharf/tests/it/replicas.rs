@@ -1,12 +1,13 @@
 //! Several gateways that share their groups in a real etcd.
 
 use std::fmt::Write as _;
+use std::process::Command;
 
 use serde_json::Value;
 use wharf_testkit::http::{delete, get, post, put};
 use wharf_testkit::{Etcd, Gateway, Spawn, until};
 
-use crate::{loaded, refused, wharf};
+use crate::{WHARF, loaded, refused, wharf};
 
 /// No power is cut here.
 const QUICK: &[&str] = &["--unsafe-no-fsync"];
@@ -410,4 +411,58 @@ fn when_a_member_goes_pushes_go_on() {
     let shown = agreed(&[&a, &b]);
     assert!(shown.contains("m{instance=\"\",job=\"x\"} 2\n"), "{shown}");
     assert_eq!(shown.matches("\nn{").count(), 3, "{shown}");
+}
+
+#[test]
+fn groups_move_from_a_folder_that_is_in_use_into_etcd_and_from_there_into_another() {
+    let Some(etcd) = Etcd::start(1, QUICK) else { return };
+    let folders = tempfile::tempdir().unwrap();
+    let (old, new) = (folders.path().join("old"), folders.path().join("new"));
+    let copy = |from: &str, to: &str| {
+        let output = Command::new(WHARF).args(["ledger", "copy", from, to]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned() + &told,
+        )
+    };
+    let (old_path, new_path) = (old.display().to_string(), new.display().to_string());
+    let alone = loaded(wharf().arg(format!("--storage.path={old_path}")));
+    alone.replace("/metrics/job/x", "# TYPE m counter\nm 1\n");
+    assert_eq!(alone.send(&put("/metrics/job/y?ttl=1h").body("n 2\n")).status, 200);
+    alone.replace("/metrics/job/there", "old 1\n");
+    let a = loaded(replica(&etcd, "a"));
+    a.replace("/metrics/job/there", "new 1\n");
+    let url = &etcd.urls()[0];
+    let (code, told) = copy(&old_path, url);
+    assert_eq!(
+        (code, told.as_str()),
+        (
+            Some(0),
+            "copied 2 groups into etcd\nleft as they were: 1 group that etcd had already\n"
+        )
+    );
+    let shown = until("what was copied", || {
+        let shown = pushed(&a);
+        shown.contains("job=\"y\"").then_some(shown)
+    });
+    assert!(shown.contains("new{instance=\"\",job=\"there\"} 1\n"), "{shown}");
+    assert!(!shown.contains("old{"), "{shown}");
+    let (code, told) = copy(url, &new_path);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.starts_with("copied 3 groups with"), "{told}");
+    let again = loaded(wharf().arg(format!("--storage.path={new_path}")));
+    assert_eq!(pushed(&again), shown);
+    let lifetime = |gateway: &Gateway| {
+        let group = gateway.send(&get("/api/v1/groups/job/y")).json();
+        group["data"]["expires_at"].clone()
+    };
+    assert!(lifetime(&again).is_string(), "{}", lifetime(&again));
+    assert_eq!(lifetime(&again), lifetime(&alone));
+    let (code, told) = copy(url, &new_path);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("expected an empty folder"), "{told}");
+    let (code, told) = copy(&old_path, &new_path);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("found two folders"), "{told}");
 }

@@ -1,6 +1,7 @@
 //! Metrics across groups, and the gateway's own status.
 
 use wharf_testkit::http::{get, post};
+use wharf_testkit::{Etcd, Spawn};
 
 use crate::Page;
 
@@ -49,5 +50,27 @@ fn the_status_shows_load_storage_limits_scrapers_and_refusals() {
     page.wait_for_text("limits.max-groups");
     page.wait_for("document.querySelector('.refusals pre').textContent.includes('timestamp')");
     page.wait_for_text("web.listen-address");
+    assert_eq!(page.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn the_status_of_a_replica_shows_the_others_and_what_is_held_back() {
+    let Some(etcd) = Etcd::start(1, &["--unsafe-no-fsync"]) else {
+        return;
+    };
+    let urls = format!("--storage.etcd={}", etcd.urls().join(","));
+    let Some(page) = Page::new(&[&urls, "--replica.name=first"]) else {
+        return;
+    };
+    let other = Spawn::wharf(env!("CARGO_BIN_EXE_wharf"))
+        .args([&urls, "--replica.name=second", "--push.instance-label=omit"])
+        .start();
+    page.go("/status");
+    page.wait_for_text("etcd");
+    page.wait_for("document.querySelectorAll('#replicas').length === 1");
+    page.wait_for_text("second");
+    page.wait_for_text("lets groups expire");
+    page.wait_for_text("--push.instance-label");
+    drop(other);
     assert_eq!(page.complaints(), Vec::<String>::new());
 }

@@ -30,6 +30,7 @@ use crate::UnixNanos;
 use crate::aggregation::Aggregation;
 use crate::effect::Facts;
 use crate::mode::PushMode;
+use crate::record;
 
 /// How the keys of groups begin.
 pub(super) const GROUPS: &[u8] = b"g/";
@@ -69,6 +70,21 @@ const WORDS: [&str; 12] = [
     "DELETE",
     "other",
 ];
+
+/// Key and value under which replicas keep a group, from a record of all that it holds ([`Store::images`](crate::Store::images));
+/// none if it is another kind of record.
+pub fn shared_of_record(record: Vec<u8>) -> Option<(Bytes, Bytes)> {
+    let key = group_key(&record::record_key(&record)?);
+    let why = Why::Restored;
+    Some((key, GroupValue { why, record }.encode()))
+}
+
+/// The record of a group, from key and value under which replicas keep it. None for keys of other kinds; without a record, a value
+/// that cannot be read.
+pub fn record_of_shared(key: &[u8], value: &[u8]) -> Option<(GroupingKey, Option<Vec<u8>>)> {
+    let key = group_of(key)?;
+    Some((key, GroupValue::decode(value).map(|value| value.record)))
+}
 
 /// The key of a group in the log.
 pub(super) fn group_key(key: &GroupingKey) -> Bytes {
