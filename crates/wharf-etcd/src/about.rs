@@ -9,7 +9,7 @@ use crate::log::{Etcd, end_of};
 use crate::messages::{Nothing, RangeRequest, RangeResponse, StatusResponse};
 
 /// The first version whose watches say truly how far they are.
-const FIRST_VERSION: [u64; 3] = [3, 5, 6];
+const FIRST_VERSION: [u64; 3] = [3, 5, 8];
 
 /// What etcd says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,10 +121,10 @@ mod tests {
 
     #[test]
     fn versions_are_compared_by_their_numbers() {
-        for old in ["3.5.5", "3.4.37", "2.3.8", "3.5.0-rc.1"] {
+        for old in ["3.5.7", "3.4.37", "2.3.8", "3.5.0-rc.1"] {
             assert!(is_too_old(old), "{old}");
         }
-        for new in ["3.5.6", "3.5.16", "3.10.0", "4.0.0-alpha.1", "devel"] {
+        for new in ["3.5.8", "3.5.16", "3.10.0", "4.0.0-alpha.1", "devel"] {
             assert!(!is_too_old(new), "{new}");
         }
     }

@@ -26,7 +26,8 @@ impl Failure {
         };
         match self {
             Self::Log(error) => error,
-            Self::Login(reason) => LogError::Refused { reason },
+            // Whoever pushes is told, and need not know who is not let in.
+            Self::Login(_) => refused("etcd does not let this gateway in"),
             Self::Compacted => refused("what was asked for is compacted"),
             Self::AnswerTooLarge => refused("the answer is too large"),
             Self::RequestTooLarge => refused("the request is too large for etcd"),

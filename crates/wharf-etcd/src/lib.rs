@@ -18,7 +18,7 @@
 //! - **A watch begins one revision early.** From etcd 3.7 on a watch that begins in the future does not say how far it is.
 //! - **Answers have limits**: a load asks for pages, and halves them if one is too large; a watch takes large revisions in parts.
 //!
-//! Etcd 3.5.6 is the first version: before it, what a watch says of how far it is was wrong.
+//! Etcd 3.5.8 is the first version: before it, what a watch says of how far it is was wrong.
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 

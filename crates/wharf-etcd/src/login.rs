@@ -36,8 +36,9 @@ impl Login {
             return Ok(kept.clone());
         }
         let token = ask().await?;
-        let token = AsciiMetadataValue::try_from(token)
+        let mut token = AsciiMetadataValue::try_from(token)
             .map_err(|_| Failure::unreachable("etcd gave a token that no header can have"))?;
+        token.set_sensitive(true);
         *kept = Some(token.clone());
         Ok(Some(token))
     }

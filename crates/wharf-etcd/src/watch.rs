@@ -33,6 +33,10 @@ pub struct EtcdWatch {
     ask_at: Instant,
 }
 
+fn revision_of_event(event: &Event) -> Option<i64> {
+    event.kv.as_ref().map(|found| found.mod_revision)
+}
+
 fn ended(reason: impl Into<String>) -> WatchError {
     let reason = reason.into();
     WatchError::Ended { reason }
@@ -82,6 +86,15 @@ impl EtcdWatch {
         let is_progress = answer.events.is_empty() && !answer.fragment && self.events.is_empty();
         self.events.extend(answer.events);
         if answer.fragment {
+            // All but the last revision are whole: events come in their order. A long catch-up is not kept as a whole.
+            let last = self.events.last().and_then(revision_of_event);
+            let whole = self
+                .events
+                .partition_point(|event| revision_of_event(event) < last);
+            let rest = self.events.split_off(whole);
+            for event in std::mem::replace(&mut self.events, rest) {
+                self.add(event)?;
+            }
             return Ok(());
         }
         if is_progress {

@@ -4,7 +4,8 @@ use thiserror::Error;
 
 use crate::Revision;
 
-/// Why a call to the log failed. All but [`Self::Unknown`] say that nothing has changed.
+/// Why a call to the log failed. All but [`Self::Unknown`] and [`Self::Full`] say that
+/// nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LogError {
@@ -20,7 +21,7 @@ pub enum LogError {
         /// What the engine or the network said.
         reason: String,
     },
-    /// The log takes nothing more until somebody makes room; deletes still work.
+    /// The log takes nothing more until somebody makes room; deletes still work. The transaction that has made it full may have happened.
     #[error("the log is full: {reason}")]
     Full {
         /// What the engine said.

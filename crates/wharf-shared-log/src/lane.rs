@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{Committed, Expect, Key, LogError, Put, Revision, SharedLog, Timer, Txn, timeout};
+use crate::{Committed, Delete, Expect, Key, LogError, Put, Revision, SharedLog, Timer, Txn, timeout};
 
 /// Attempts to find something out, which begin quick and become patient: a log that is without a leader for a second answers
 /// soon after that, one that is slow is not asked again before it can have answered.
@@ -127,10 +127,73 @@ impl Lane {
         }
     }
 
-    /// Gives the name of the next transaction to one that is sent without the marker, by somebody who can tell by other means what
-    /// became of it.
-    pub fn skip(&mut self) -> TxnId {
-        self.take_id()
+    /// Makes a transaction that only removes, in a log that is full: such a log takes no marker, so the transaction takes the marker away
+    /// instead. Returns when it is known what became of it, but for [`LogError::Unknown`]: then that cannot be known, because there was
+    /// no marker, or because the fence was lost as well.
+    ///
+    /// # Cancel safety
+    /// None, as of [`Self::commit`].
+    pub async fn remove(&mut self, log: &impl SharedLog, timer: &impl Timer, mut txn: Txn) -> Settled {
+        self.take_id();
+        let is_marked = self.left != Expect::Absent;
+        if is_marked {
+            txn.deletes.push(self.unmark());
+        }
+        match timeout(timer, self.patience, log.commit(txn)).await {
+            Some(Ok(Committed::At(at))) => {
+                self.left = Expect::Absent;
+                Settled::Committed(at)
+            }
+            Some(Ok(Committed::Stale { at, mut keys })) => {
+                if keys.contains(&self.marker) {
+                    self.left = self.look(log, timer).await.1;
+                    keys.retain(|key| *key != self.marker);
+                }
+                Settled::Stale { at, keys }
+            }
+            Some(Err(LogError::Unknown { .. })) | None if is_marked => self.settle_removal(log, timer).await,
+            Some(Err(error)) => Settled::Failed(error),
+            None => Settled::Failed(LogError::Unknown {
+                reason: "no answer in time".to_owned(),
+            }),
+        }
+    }
+
+    /// Finds out whether the marker was taken away, and sees to it that it is not taken away afterwards.
+    async fn settle_removal(&mut self, log: &impl SharedLog, timer: &impl Timer) -> Settled {
+        let mut attempts = Attempts::new(self.patience);
+        let mut was_lost = false;
+        loop {
+            let txn = Txn {
+                deletes: vec![self.unmark()],
+                ..Txn::default()
+            };
+            match timeout(timer, attempts.limit, log.commit(txn)).await {
+                Some(Ok(Committed::At(_))) => {
+                    self.left = Expect::Absent;
+                    return never_happened();
+                }
+                Some(Ok(Committed::Stale { at, .. })) => {
+                    self.left = self.look(log, timer).await.1;
+                    if was_lost {
+                        return Settled::Failed(LogError::Unknown {
+                            reason: "no answer in time".to_owned(),
+                        });
+                    }
+                    return Settled::Committed(at);
+                }
+                Some(Err(LogError::Unknown { .. })) | None => was_lost = true,
+                Some(Err(_)) => {}
+            }
+            attempts.wait(timer).await;
+        }
+    }
+
+    fn unmark(&self) -> Delete {
+        Delete {
+            key: self.marker.clone(),
+            expect: self.left,
+        }
     }
 
     /// Makes a transaction. Returns when it is known what became of it, however long that takes.
@@ -154,6 +217,15 @@ impl Lane {
                 Settled::Stale { at, keys }
             }
             Some(Err(LogError::Unknown { .. })) | None => self.settle(log, timer, id).await,
+            Some(Err(error @ LogError::Full { .. })) => {
+                // One that becomes full in this very transaction may say so of a transaction that has happened.
+                let (found, left) = self.look(log, timer).await;
+                self.left = left;
+                match left {
+                    Expect::At(at) if found == Some(id) => Settled::Committed(at),
+                    _ => Settled::Failed(error),
+                }
+            }
             Some(Err(error)) => Settled::Failed(error),
         }
     }
@@ -188,6 +260,21 @@ impl Lane {
                     return never_happened();
                 }
                 Some(Ok(Committed::Stale { .. })) => break,
+                Some(Err(LogError::Full { .. })) if self.left != Expect::Absent => {
+                    // It takes no fence, but it lets the marker go, which is as good a one.
+                    let txn = Txn {
+                        deletes: vec![self.unmark()],
+                        ..Txn::default()
+                    };
+                    match timeout(timer, attempts.limit, log.commit(txn)).await {
+                        Some(Ok(Committed::At(_))) => {
+                            self.left = Expect::Absent;
+                            return never_happened();
+                        }
+                        Some(Ok(Committed::Stale { .. })) => break,
+                        Some(Err(_)) | None => attempts.wait(timer).await,
+                    }
+                }
                 Some(Err(_)) | None => attempts.wait(timer).await,
             }
         }

@@ -185,6 +185,11 @@ impl SimulatedLog {
         lock(&self.cluster).is_full = is_full;
     }
 
+    /// Lets the next transaction that brings something happen, and be answered as if the log had been full. It is full from then on.
+    pub fn fill_with_next(&self) {
+        lock(&self.cluster).becomes_full = true;
+    }
+
     /// Forgets all history, whoever still needs it.
     pub fn forget_history(&self) {
         let mut cluster = lock(&self.cluster);

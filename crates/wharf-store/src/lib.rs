@@ -104,7 +104,8 @@ pub use write::push::PushOptions;
 pub use write::put_back::{Named, UndoError, Undone};
 pub use write::restore::Restored;
 pub use write::shared::{
-    Counts, ReplicaStatus, Rules as SharedRules, RulesDiffer, SharedStatus, SharedTasks, Sharing, Task, record_of_shared, shared_of_record,
+    Counts, ReplicaStatus, Rules as SharedRules, RulesDiffer, SharedStatus, SharedTasks, Sharing, Task,
+    record_of_shared, shared_of_record,
 };
 pub use write::statistics::{Detail, Files, WriterStatistics};
 pub use write::undelete::Undoing;

@@ -14,6 +14,8 @@ pub(super) struct Cluster {
     pub(super) now: Duration,
     pub(super) revision: Revision,
     pub(super) is_full: bool,
+    /// The next transaction that brings something happens, and is answered as one that finds the log full.
+    pub(super) becomes_full: bool,
     keys: BTreeMap<Key, Stored>,
     /// The batches after `compacted`.
     history: VecDeque<Batch>,
@@ -50,10 +52,17 @@ impl Cluster {
 
     pub(super) fn commit(&mut self, txn: Txn) -> Result<Committed, LogError> {
         check_keys(&txn)?;
+        let full = || LogError::Full {
+            reason: "database space exceeded".to_owned(),
+        };
         if self.is_full && !txn.puts.is_empty() {
-            return Err(LogError::Full {
-                reason: "database space exceeded".to_owned(),
-            });
+            return Err(full());
+        }
+        if std::mem::take(&mut self.becomes_full) && !txn.puts.is_empty() {
+            // It happens, and its answer says something else.
+            self.commit(txn)?;
+            self.is_full = true;
+            return Err(full());
         }
         let leases = txn.puts.iter().filter_map(|put| put.lease);
         if leases.into_iter().any(|lease| !self.leases.contains_key(&lease)) {

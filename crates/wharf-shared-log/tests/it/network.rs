@@ -186,3 +186,67 @@ impl ReadNow for SimulatedLog {
         contents.entries.iter().any(|entry| entry.key == key.as_bytes())
     }
 }
+
+#[test]
+fn a_transaction_that_happened_although_the_log_says_it_is_full_counts() {
+    let simulation = Simulation::new(1);
+    let log = SimulatedLog::new(&simulation, Faults::default());
+    log.fill_with_next();
+    let (sender, timer) = (log.replica(), simulation.clone());
+    let (first, second) = simulation
+        .run(LONG, async move {
+            let mut lane = Lane::new(Bytes::from_static(b"marker"), 1, 0, Duration::from_millis(100));
+            let first = lane.commit(&sender, &timer, put("x", "1")).await;
+            (first, lane.commit(&sender, &timer, put("y", "1")).await)
+        })
+        .unwrap();
+    assert!(matches!(first, Settled::Committed(_)), "{first:?}");
+    assert!(
+        matches!(second, Settled::Failed(LogError::Full { .. })),
+        "{second:?}"
+    );
+    assert!(log.read_now("x") && !log.read_now("y"));
+}
+
+#[test]
+fn in_a_full_log_whose_answers_are_lost_a_lane_comes_to_an_end_and_a_removal_is_not_made_twice() {
+    for seed in 0..200 {
+        let simulation = Simulation::new(seed);
+        let log = SimulatedLog::new(&simulation, Faults::default());
+        let (sender, other, timer) = (log.replica(), log.replica(), simulation.clone());
+        let control = log.clone();
+        let (pushed, removed) = simulation
+            .run(LONG, async move {
+                let mut lane = Lane::new(Bytes::from_static(b"marker"), 1, 0, Duration::from_millis(100));
+                lane.commit(&sender, &timer, put("x", "1")).await;
+                control.set_full(true);
+                sender.set_faults(Faults {
+                    lost_answers: 300,
+                    lost_requests: 200,
+                    late_requests: 200,
+                    ..Faults::default()
+                });
+                let pushed = lane.commit(&sender, &timer, put("y", "1")).await;
+                let wipe = Txn {
+                    delete_prefixes: vec![Bytes::from_static(b"x")],
+                    ..Txn::default()
+                };
+                let removed = lane.remove(&sender, &timer, wipe).await;
+                control.set_full(false);
+                if matches!(removed, Settled::Committed(_)) {
+                    other.commit(put("x", "2")).await.unwrap();
+                }
+                (pushed, removed)
+            })
+            .unwrap();
+        simulation.run_for(Duration::from_secs(10));
+        assert!(
+            !matches!(pushed, Settled::Committed(_)),
+            "seed {seed}: {pushed:?}"
+        );
+        assert!(!log.read_now("y"), "seed {seed}: {pushed:?}");
+        if matches!(removed, Settled::Committed(_)) {
+            assert!(log.read_now("x"), "seed {seed}: it was made again");
+        }
+    }
+}

@@ -234,12 +234,14 @@ impl Watching {
             self.differing = differing;
         }
         let held_back = store.held_back().len();
-        if held_back != self.held_back {
+        if held_back > self.held_back {
             tracing::warn!(
                 families = held_back,
                 "families that are not shown, since replicas took what contradicts in the same moment"
             );
-            self.held_back = held_back;
+        } else if held_back == 0 && self.held_back > 0 {
+            tracing::info!("all families are shown again");
         }
+        self.held_back = held_back;
     }
 }

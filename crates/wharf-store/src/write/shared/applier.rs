@@ -51,7 +51,8 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
     pub(super) async fn run(self) {
         loop {
             self.load().await;
-            while let Err(WatchError::Ended { .. }) = self.follow().await {
+            while let Err(WatchError::Ended { reason }) = self.follow().await {
+                self.shared.book().trouble = Some(reason);
                 self.timer.sleep(PAUSE).await;
             }
         }
@@ -63,7 +64,10 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
             // It may be much; whoever waits for memory waits for all of it.
             match self.log.load().await {
                 Ok(loaded) => break loaded,
-                Err(_) => self.timer.sleep(PAUSE).await,
+                Err(error) => {
+                    self.shared.book().trouble = Some(error.to_string());
+                    self.timer.sleep(PAUSE).await;
+                }
             }
         };
         self.shared.book().statistics.loads += 1;
@@ -123,7 +127,10 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
                 };
                 match (group_of(&key), value) {
                     (None, value) => others.push((at, key, value)),
-                    (Some(key), None) => groups.push((at, key, None)),
+                    (Some(key), None) => {
+                        self.shared.book().note_readable(&key, true);
+                        groups.push((at, key, None));
+                    }
                     (Some(key), Some(value)) => groups.extend(self.read(at, key, &value)),
                 }
             }
@@ -133,11 +140,9 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
     }
 
     fn read(&self, at: Revision, key: GroupingKey, value: &Bytes) -> Option<Group> {
-        let Some(value) = GroupValue::decode(value) else {
-            self.shared.book().statistics.unreadable += 1;
-            return None;
-        };
-        Some((at, key, Some(value)))
+        let value = GroupValue::decode(value);
+        self.shared.book().note_readable(&key, value.is_some());
+        Some((at, key, Some(value?)))
     }
 
     /// Takes note of what is no group; the transactions of this writer that have happened.

@@ -85,6 +85,8 @@ pub(super) struct Flight {
     pub(super) wipes: Vec<Waiting>,
     /// Whether it does more than to remove, so that a full log refuses it.
     brings: bool,
+    /// Whether the log was known to be full when it was made.
+    is_into_full: bool,
     /// When it was sent.
     sent: Duration,
     /// The revision that it has got.
@@ -92,18 +94,30 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    pub(super) fn new(
-        groups: Vec<(GroupingKey, Vec<Waiting>)>,
-        wipes: Vec<Waiting>,
-        brings: bool,
-        now: Duration,
-    ) -> Self {
+    pub(super) fn new(groups: Vec<(GroupingKey, Vec<Waiting>)>, wipes: Vec<Waiting>, now: Duration) -> Self {
         Self {
             groups,
             wipes,
-            brings,
+            brings: true,
+            is_into_full: false,
             sent: now,
             committed: None,
+        }
+    }
+
+    /// Whether it only removes, which a full log takes.
+    pub(super) fn of_what_only_removes(self, only_removes: bool) -> Self {
+        Self {
+            brings: !only_removes,
+            ..self
+        }
+    }
+
+    /// Whether the log is known to be full.
+    pub(super) fn into_full_log(self, is_full: bool) -> Self {
+        Self {
+            is_into_full: is_full,
+            ..self
         }
     }
 }
@@ -136,6 +150,10 @@ pub(super) struct Book {
     is_wiping: bool,
     later: VecDeque<Later>,
     failures: BTreeMap<GroupingKey, Failures>,
+    /// Groups whose values cannot be read.
+    unreadable_groups: BTreeSet<GroupingKey>,
+    /// What went wrong when the log was asked last, for those who look after the gateway.
+    pub(super) trouble: Option<String>,
     changes: usize,
     bytes: usize,
     /// Up to where memory has everything.
@@ -329,6 +347,35 @@ impl Book {
         self.bytes -= waiting.op.bytes();
     }
 
+    /// Takes note that the value of a group can be read, or cannot.
+    pub(super) fn note_readable(&mut self, key: &GroupingKey, is_readable: bool) {
+        if is_readable {
+            self.unreadable_groups.remove(key);
+        } else {
+            self.statistics.unreadable += 1;
+            self.unreadable_groups.insert(key.clone());
+        }
+    }
+
+    /// Refuses those of a group's changes that depend on what it holds, if that cannot be read. The others are left.
+    pub(super) fn without_unreadable(&mut self, key: &GroupingKey, waiting: Vec<Waiting>) -> Vec<Waiting> {
+        if !self.unreadable_groups.contains(key) {
+            return waiting;
+        }
+        let (refused, left) = waiting.into_iter().partition(|one| one.op.depends(false));
+        let refused: Vec<Waiting> = refused;
+        for one in refused {
+            let reason = "a later version of Wharf has written this group, and this one cannot read it";
+            self.tell(one, Err(unavailable(&reason)));
+        }
+        left
+    }
+
+    /// The log has taken something, or has refused it because it is full.
+    pub(super) fn set_full(&mut self, full: Option<String>) {
+        self.full = full;
+    }
+
     /// Says what has become of changes that were taken.
     pub(super) fn tell(&mut self, waiting: Waiting, told: Result<Revision, PushError>) {
         self.forget(&waiting);
@@ -371,7 +418,7 @@ impl Book {
                 self.wipe_again(flight.wipes);
             }
             Settled::Failed(LogError::Unreachable { .. }) => self.again(flight),
-            Settled::Failed(LogError::Full { reason }) if self.full.is_none() || !flight.brings => {
+            Settled::Failed(LogError::Full { reason }) if !flight.is_into_full || !flight.brings => {
                 // What only removes was refused for what went along, or for the lane's marker. From now on it goes apart, without one.
                 self.full = Some(reason);
                 self.again(flight);
@@ -461,6 +508,7 @@ impl Book {
     ) {
         self.applied = self.applied.max(at);
         self.heard = Some(now);
+        self.trouble = None;
         for id in happened {
             if let Some(flight) = self.flights.remove(id) {
                 if flight.committed.is_none() {

@@ -8,6 +8,10 @@ use super::value::RULES;
 /// Writes the settings of this replica to the log, if they are still to be written; unless another replica does so in the same
 /// moment: then again the next time, after it.
 pub(super) async fn claim<L: SharedLog>(shared: &Shared, log: &L, timer: &impl Timer) {
+    // Those of a replica that has gone bind nobody.
+    if shared.replicas().rules_are_of_nobody(&shared.sharing.name) {
+        shared.rules().claim_anew();
+    }
     let Some(value) = shared.rules().to_claim() else {
         return;
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wharf_model::GroupingKey;
 use wharf_shared_log::{
-    Committed, Delete, Expect, Expected, Lane, Limits, LogError, Put, Settled, SharedLog, Timer, Txn, timeout,
+    Delete, Expect, Expected, Lane, Limits, LogError, Put, Settled, SharedLog, Timer, Txn,
 };
 
 use super::book::{Flight, Waiting, Work};
@@ -20,6 +20,8 @@ use crate::{PUSH_TIME, PushError, PushMode, UnixNanos, record};
 
 /// The pause after a transaction that did not get through.
 const PAUSE: Duration = Duration::from_millis(50);
+/// And after one that was made in vain.
+const SHORT_PAUSE: Duration = Duration::from_millis(5);
 
 /// A transaction, and the changes that it is made of.
 #[derive(Default)]
@@ -63,37 +65,27 @@ pub(super) async fn run<L: SharedLog, T: Timer>(
             continue;
         };
         let only_removes = batch.only_removes();
-        let flight = Flight::new(batch.groups, batch.wipes, !only_removes, timer.now());
-        let (id, settled) = if batch.is_full && only_removes {
-            let id = lane.skip();
-            shared.book().launch(id, flight);
-            (id, unmarked(&*log, &timer, patience, batch.txn).await)
+        let flight = Flight::new(batch.groups, batch.wipes, timer.now())
+            .of_what_only_removes(only_removes)
+            .into_full_log(batch.is_full);
+        let id = lane.next_id();
+        shared.book().launch(id, flight);
+        let settled = if batch.is_full && only_removes {
+            lane.remove(&*log, &timer, batch.txn).await
         } else {
-            let id = lane.next_id();
-            shared.book().launch(id, flight);
-            (id, lane.commit(&*log, &timer, batch.txn).await)
+            lane.commit(&*log, &timer, batch.txn).await
         };
-        let did_not_get_through = matches!(settled, Settled::Failed(LogError::Unreachable { .. }));
+        let pause = match &settled {
+            Settled::Failed(LogError::Unreachable { .. }) => PAUSE,
+            // Memory has that already, and it is still not as expected: the next attempt may find the same.
+            Settled::Stale { at, .. } if *at <= shared.book().applied() => SHORT_PAUSE,
+            _ => Duration::ZERO,
+        };
         shared.book().settle(id, settled, timer.now());
         shared.work.ring();
-        if did_not_get_through {
-            timer.sleep(PAUSE).await;
+        if !pause.is_zero() {
+            timer.sleep(pause).await;
         }
-    }
-}
-
-/// Makes a transaction of deletes that expect each group as memory has it, or a wipe, while the log is full: the lane's marker is
-/// something that a full log refuses. What became of it if the answer is lost, the watch tells: it is folded again, and sent again only
-/// if the groups are still there.
-async fn unmarked(log: &impl SharedLog, timer: &impl Timer, patience: Duration, txn: Txn) -> Settled {
-    match timeout(timer, patience, log.commit(txn)).await {
-        Some(Ok(Committed::At(at))) => Settled::Committed(at),
-        Some(Ok(Committed::Stale { at, keys })) => Settled::Stale { at, keys },
-        Some(Err(LogError::Unknown { reason })) => Settled::Failed(LogError::Unreachable { reason }),
-        Some(Err(error)) => Settled::Failed(error),
-        None => Settled::Failed(LogError::Unreachable {
-            reason: "no answer in time".to_owned(),
-        }),
     }
 }
 
@@ -116,6 +108,7 @@ fn next_batch(store: &Store, shared: &Shared, limits: &Limits) -> Option<Batch> 
             }
             Some(Work::Group(key, waiting)) => (key, waiting),
         };
+        let waiting = shared.book().without_unreadable(&key, waiting);
         let mut proposal = propose(store, &key, waiting, limits.value_bytes);
         if batch.is_full && proposal.what == Proposed::Delete {
             proposal.expect = proposal.found;

@@ -138,6 +138,14 @@ async fn tend<L: SharedLog>(
     match timeout(timer, limit, log.commit(txn)).await {
         Some(Err(LogError::NoLease)) => None,
         // A clock that is not written is written the next time.
+        Some(Err(LogError::Full { reason })) => {
+            shared.book().set_full(Some(reason));
+            Some(lease)
+        }
+        Some(Ok(_)) => {
+            shared.book().set_full(None);
+            Some(lease)
+        }
         _ => Some(lease),
     }
 }
@@ -158,6 +166,7 @@ fn own_word(shared: &Shared, now: Duration) -> Replica {
         started_at: shared.started_at,
         address: sharing.address.clone(),
         version: sharing.version.clone(),
+        rules: shared.rules().digest(),
     }
 }
 

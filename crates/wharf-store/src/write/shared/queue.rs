@@ -107,7 +107,10 @@ impl Shared {
     pub(crate) fn failure(&self) -> Option<String> {
         let book = self.book();
         let old = book.is_current(&self.sharing.bounds(), (self.now)());
-        let old = old.err().map(|error| error.to_string());
+        let old = old.err().map(|error| match &book.trouble {
+            Some(trouble) => format!("{error}: {trouble}"),
+            None => error.to_string(),
+        });
         old.or_else(|| {
             let full = book.full.as_ref()?;
             Some(format!("{} is full: {full}", self.sharing.engine))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use wharf_shared_log::{Bytes, Revision, TxnId};
 
+use super::rules::digest;
 use super::sharing::ReplicaStatus;
 use super::value::{MARKERS, REPLICAS, RULES, SWEEPER};
 use crate::UnixNanos;
@@ -36,13 +37,16 @@ pub(super) struct Replica {
     pub(super) started_at: UnixNanos,
     pub(super) address: String,
     pub(super) version: String,
+    /// A digest of its settings; 0 if it does not say.
+    pub(super) rules: u32,
 }
 
 /// Most bytes of an address or a version.
 const MAX_TEXT_BYTES: usize = 1024;
 
 impl Replica {
-    /// As a value of the log: six numbers and two texts with their lengths, little endian. What later versions add comes behind.
+    /// As a value of the log: six numbers, two texts with their lengths, the digest; little endian. What later versions add comes
+    /// behind.
     pub(super) fn encode(&self) -> Bytes {
         let mut out = Vec::new();
         let Self {
@@ -54,6 +58,7 @@ impl Replica {
             started_at,
             address,
             version,
+            rules,
         } = self;
         out.extend_from_slice(&clock.0.to_le_bytes());
         for number in [writer, revision, lag_ms] {
@@ -67,6 +72,7 @@ impl Replica {
             out.extend_from_slice(&u16::try_from(text.len()).unwrap_or(0).to_le_bytes());
             out.extend_from_slice(text);
         }
+        out.extend_from_slice(&rules.to_le_bytes());
         out.into()
     }
 
@@ -90,7 +96,9 @@ impl Replica {
             Some(String::from_utf8_lossy(text).into_owned())
         };
         let (address, version) = (text()?, text()?);
+        let rules = rest.first_chunk::<4>()?;
         Some(Self {
+            rules: u32::from_le_bytes(*rules),
             clock,
             writer,
             revision,
@@ -154,6 +162,16 @@ impl Replicas {
         statuses.collect()
     }
 
+    /// Whether nobody who is there, beside this one, has the settings that are in force.
+    pub(super) fn rules_are_of_nobody(&self, own: &str) -> bool {
+        let Some((rules, _)) = &self.rules else {
+            return false;
+        };
+        let digest = digest(rules);
+        let mut others = self.there.iter().filter(|(name, _)| *name != own);
+        others.all(|(_, (replica, _))| replica.rules != digest)
+    }
+
     /// The last revision that all have who are there.
     pub(super) fn slowest(&self) -> Option<Revision> {
         let revisions = self.there.values().map(|(replica, _)| replica.revision);
@@ -192,6 +210,7 @@ mod tests {
             started_at: UnixNanos(6),
             address: "http://wharf-0:9091".to_owned(),
             version: "0.1.0".to_owned(),
+            rules: 7,
         };
         let value = replica.encode();
         assert_eq!(Replica::decode(&value), Some(replica.clone()));

@@ -1,7 +1,7 @@
 //! The settings that decide which bytes a push becomes: the same for all replicas, or said so.
 //!
 //! The replica that has started or read its rules last writes its own to the log, by compare and swap. Whoever finds others there
-//! than its own goes on, and tells for how long that has been so.
+//! than its own goes on, and tells for how long that has been so; unless nobody who is there has them any more.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -35,6 +35,16 @@ impl OwnRules {
         *self = Self::new(rules);
     }
 
+    /// A digest of them, by which replicas know whose are in force.
+    pub(super) fn digest(&self) -> u32 {
+        digest(&encode(&self.rules))
+    }
+
+    /// Those in force are of nobody who is there: these are to be.
+    pub(super) fn claim_anew(&mut self) {
+        self.is_to_claim = !self.rules.is_empty();
+    }
+
     /// As the log is to have them, if they are still to be written.
     pub(super) fn to_claim(&self) -> Option<Bytes> {
         self.is_to_claim.then(|| encode(&self.rules))
@@ -61,6 +71,11 @@ impl OwnRules {
             settings: differing(&lines_of(&own), &lines_of(others)),
         })
     }
+}
+
+/// A digest of settings, as the log has them.
+pub(super) fn digest(rules: &[u8]) -> u32 {
+    crc32fast::hash(rules)
 }
 
 /// A line for each: its name, `=`, what it is.

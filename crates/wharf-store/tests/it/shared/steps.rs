@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wharf_shared_log::{Bytes, Faults, Limits, SharedLog, Timer, Txn};
+use wharf_shared_log::{Bytes, Expect, Faults, Limits, Put, SharedLog, Timer, Txn};
 use wharf_store::{Aggregation, Batch, PushMode, Ttl, What};
 
 use super::replicas::{Answer, Replica, World};
@@ -523,6 +523,40 @@ fn a_full_log_takes_deletes_and_wipes_and_says_that_it_is_full() {
         world.exposition()
     );
     assert_eq!(world.exposition().matches("\nm{").count(), 1);
+}
+
+#[test]
+fn a_group_that_a_later_version_has_written_is_refused_until_it_is_replaced() {
+    let world = good(1);
+    let (replica, log) = (world.replicas[0].clone(), world.log.replica());
+    run(&world, async move {
+        let key = wharf_model::GroupingKey::new([("job", "a")]).unwrap();
+        let put = Put {
+            key: [b"g/", key.as_bytes()].concat().into(),
+            value: Bytes::from_static(b"\xff of a later version"),
+            expect: Expect::Any,
+            lease: None,
+        };
+        let puts = vec![put];
+        log.commit(Txn {
+            puts,
+            ..Txn::default()
+        })
+        .await
+        .unwrap();
+        replica.timer().sleep(Duration::from_secs(1)).await;
+        let push = |mode, body: &'static str| {
+            let replica = replica.clone();
+            async move { replica.push("job/a", mode, body, None).await }
+        };
+        assert_eq!(
+            push(PushMode::ReplaceFamilies, "m 1\n").await,
+            Answer::Unavailable
+        );
+        assert_eq!(push(PushMode::ReplaceGroup, "m 2\n").await, Answer::Done);
+        assert_eq!(push(PushMode::ReplaceFamilies, "n 3\n").await, Answer::Done);
+        assert_eq!(replica.wipe().await, Answer::Done);
+    });
 }
 
 #[test]

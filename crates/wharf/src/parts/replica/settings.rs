@@ -50,7 +50,7 @@ settings! {
         /// The members of etcd; none: this gateway is alone.
         pub members: Vec<Member> = Vec::new(),
             "storage.etcd" as MEMBERS,
-            "Keep the groups in etcd (3.5.6 or later), and share them with all gateways that have the same etcd and prefix.";
+            "Keep the groups in etcd (3.5.8 or later), and share them with all gateways that have the same etcd and prefix.";
         /// How the keys begin.
         pub prefix: String = "/wharf/".to_owned(),
             "storage.etcd-prefix" as PREFIX,

@@ -131,7 +131,8 @@ async fn into_etcd(folder: &Path, etcd: &Etcd, out: &mut dyn Write) -> anyhow::R
             expect: Expect::Absent,
             lease: None,
         };
-        let is_full = txn.operations() >= limits.operations / 2 || txn.bytes() + put.value.len() > limits.txn_bytes;
+        let is_full =
+            txn.operations() >= limits.operations / 2 || txn.bytes() + put.value.len() > limits.txn_bytes;
         if is_full && txn.operations() > 0 {
             there += write(etcd, std::mem::take(&mut txn)).await?;
         }
@@ -189,13 +190,17 @@ async fn into_folder(etcd: &Etcd, folder: &Path, out: &mut dyn Write) -> anyhow:
         let Some((key, record)) = record_of_shared(&entry.key, &entry.value) else {
             continue;
         };
-        let record = record.with_context(|| format!("group {key}: a later version of Wharf has written it"))?;
+        let record =
+            record.with_context(|| format!("group {key}: a later version of Wharf has written it"))?;
         store.replay(&record).with_context(|| format!("group {key}"))?;
     }
     let shown = folder.display();
     let disk = RealDisk::new(folder).with_context(|| format!("make {shown}"))?;
     let names = files_of_a_ledger(&disk)?;
-    ensure!(names.is_empty(), "expected an empty folder, found groups in {shown}");
+    ensure!(
+        names.is_empty(),
+        "expected an empty folder, found groups in {shown}"
+    );
     let (ledger, recovery) = Ledger::open(Arc::new(disk), Options::default(), &mut |_| Ok(()))
         .with_context(|| format!("make a ledger in {shown}"))?;
     store.attach(ledger.clone(), recovery.last, true);
