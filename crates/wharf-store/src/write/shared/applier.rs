@@ -136,6 +136,12 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
             }
             let happened = self.note(others);
             self.apply(at, &groups, &happened, true);
+            if self.shared.book().missing(self.timer.now()) > SILENCE {
+                // The next watch is one of the member that answers the lanes.
+                return Err(WatchError::Ended {
+                    reason: "what is followed does not show what has been committed".to_owned(),
+                });
+            }
         }
     }
 

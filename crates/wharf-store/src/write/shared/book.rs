@@ -89,8 +89,8 @@ pub(super) struct Flight {
     is_into_full: bool,
     /// When it was sent.
     sent: Duration,
-    /// The revision that it has got.
-    committed: Option<Revision>,
+    /// The revision that it has got, and when that was known.
+    committed: Option<(Revision, Duration)>,
 }
 
 impl Flight {
@@ -400,7 +400,7 @@ impl Book {
         };
         match settled {
             Settled::Committed(at) => {
-                flight.committed = Some(at);
+                flight.committed = Some((at, now));
                 self.statistics.commit_time += now.saturating_sub(flight.sent);
                 if at <= self.applied {
                     self.finish(flight, at);
@@ -497,6 +497,21 @@ impl Book {
         }
     }
 
+    /// Since when something is known to be committed that is behind a revision; none if nothing is.
+    fn missed_since(&self, at: Revision) -> Option<Duration> {
+        let committed = self.flights.values().filter_map(|flight| flight.committed);
+        committed
+            .filter(|(committed, _)| *committed > at)
+            .map(|(_, since)| since)
+            .min()
+    }
+
+    /// For how long the watch has not shown what is known to be committed.
+    pub(super) fn missing(&self, now: Duration) -> Duration {
+        let since = self.missed_since(self.applied);
+        since.map_or(Duration::ZERO, |since| now.saturating_sub(since))
+    }
+
     /// Memory has everything up to a revision, these groups have changed, and of this writer's transactions these have
     /// happened.
     pub(super) fn advance<'k>(
@@ -507,8 +522,12 @@ impl Book {
         now: Duration,
     ) {
         self.applied = self.applied.max(at);
-        self.heard = Some(now);
-        self.trouble = None;
+        // A watch of a member that is behind says how far that member is, again and again. What was committed and has not come says more.
+        let missed_since = self.missed_since(at);
+        self.heard = self.heard.max(Some(missed_since.unwrap_or(now)));
+        if missed_since.is_none() {
+            self.trouble = None;
+        }
         for id in happened {
             if let Some(flight) = self.flights.remove(id) {
                 if flight.committed.is_none() {
@@ -517,7 +536,7 @@ impl Book {
                 self.finish(flight, at);
             }
         }
-        let committed = |flight: &Flight| flight.committed.is_some_and(|committed| committed <= at);
+        let committed = |flight: &Flight| flight.committed.is_some_and(|(committed, _)| committed <= at);
         let arrived: Vec<TxnId> = self
             .flights
             .iter()
@@ -526,7 +545,7 @@ impl Book {
             .collect();
         for id in arrived {
             if let Some(flight) = self.flights.remove(&id) {
-                let at = flight.committed.unwrap_or(at);
+                let at = flight.committed.map_or(at, |(committed, _)| committed);
                 self.finish(flight, at);
             }
         }
@@ -628,4 +647,31 @@ impl Book {
 fn not_known(reason: &impl ToString) -> PushError {
     let reason = reason.to_string();
     unavailable(&format!("{reason}; whether it is stored is not known"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_old_while_it_lacks_what_is_known_to_be_committed() {
+        let seconds = Duration::from_secs;
+        let mut book = Book::default();
+        book.advance(Revision(3), [], &[], seconds(1));
+        assert_eq!(book.lag(seconds(1)), Some(seconds(0)));
+        let id = TxnId {
+            writer: 1,
+            lane: 0,
+            number: 1,
+        };
+        book.launch(id, Flight::new(Vec::new(), Vec::new(), seconds(1)));
+        book.settle(id, Settled::Committed(Revision(5)), seconds(2));
+        // A member that is behind says where it is.
+        book.advance(Revision(3), [], &[], seconds(6));
+        assert_eq!(book.lag(seconds(6)), Some(seconds(4)));
+        assert_eq!(book.missing(seconds(6)), seconds(4));
+        book.advance(Revision(5), [], &[], seconds(7));
+        assert_eq!(book.lag(seconds(7)), Some(seconds(0)));
+        assert_eq!(book.missing(seconds(7)), seconds(0));
+    }
 }
