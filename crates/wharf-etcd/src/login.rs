@@ -1,6 +1,7 @@
 //! The token that calls carry where etcd asks who calls.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 use tonic::metadata::AsciiMetadataValue;
@@ -10,19 +11,27 @@ use crate::settings::EtcdSettings;
 
 /// A token, or none yet.
 #[derive(Debug, Default)]
-pub(crate) struct Login(Mutex<Option<AsciiMetadataValue>>);
+pub(crate) struct Login(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    token: Option<AsciiMetadataValue>,
+    /// Why there was none when it was asked for last, and when that was.
+    refused: Option<(Instant, Failure)>,
+}
 
 /// Most bytes of a file with a password.
 const MAX_PASSWORD_BYTES: u64 = 64 << 10;
+/// How long etcd is left alone after it has refused a password: checking one keeps a processor of it busy for a twentieth of a second.
+const PAUSE: Duration = Duration::from_secs(1);
 
 impl Login {
     /// The token that is good as far as is known.
     pub(crate) async fn token(&self) -> Option<AsciiMetadataValue> {
-        self.0.lock().await.clone()
+        self.0.lock().await.token.clone()
     }
 
-    /// A token in the place of this one, unless there is a newer one already: checking a password keeps a processor of etcd busy
-    /// for a twentieth of a second.
+    /// A token in the place of this one, unless there is a newer one already.
     pub(crate) async fn renew<F>(
         &self,
         old: Option<&AsciiMetadataValue>,
@@ -32,14 +41,26 @@ impl Login {
         F: Future<Output = Result<String, Failure>>,
     {
         let mut kept = self.0.lock().await;
-        if kept.as_ref() != old {
-            return Ok(kept.clone());
+        if kept.token.as_ref() != old {
+            return Ok(kept.token.clone());
         }
-        let token = ask().await?;
+        if let Some((at, failure)) = &kept.refused
+            && at.elapsed() < PAUSE
+        {
+            return Err(failure.clone());
+        }
+        let token = match ask().await {
+            Ok(token) => token,
+            Err(failure) => {
+                // A member that is gone says nothing of the password.
+                kept.refused = (!failure.is_of_member()).then(|| (Instant::now(), failure.clone()));
+                return Err(failure);
+            }
+        };
         let mut token = AsciiMetadataValue::try_from(token)
             .map_err(|_| Failure::unreachable("etcd gave a token that no header can have"))?;
         token.set_sensitive(true);
-        *kept = Some(token.clone());
+        kept.token = Some(token.clone());
         Ok(Some(token))
     }
 }
@@ -65,4 +86,26 @@ pub(crate) fn credentials(settings: &EtcdSettings) -> Result<Option<(String, Str
     let password = password.map_err(|error| refused(error.to_string()))?;
     let password = password.trim_end_matches(['\r', '\n']).to_owned();
     Ok(Some((user.clone(), password)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn after_a_refusal_nobody_is_asked_for_a_while() {
+        let login = Login::default();
+        let asked = Cell::new(0);
+        let ask = || async {
+            asked.set(asked.get() + 1);
+            Err(Failure::Login("wrong".to_owned()))
+        };
+        for _ in 0..10 {
+            let refused = login.renew(None, ask).await;
+            assert_eq!(refused, Err(Failure::Login("wrong".to_owned())));
+        }
+        assert_eq!(asked.get(), 1);
+    }
 }

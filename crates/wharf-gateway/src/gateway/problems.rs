@@ -14,6 +14,7 @@ impl Gateway {
             storage(self),
             memory(self),
             rules_differ(self),
+            twin(self),
             held_back(self),
             config(self),
             settings_files(self),
@@ -53,6 +54,16 @@ fn rules_differ(gateway: &Gateway) -> Option<Problem> {
         summary: "Settings of this replica are not those of the replica that started or reloaded last."
             .to_owned(),
         detail: Some(differing(&differs.settings, differs.since)),
+    })
+}
+
+fn twin(gateway: &Gateway) -> Option<Problem> {
+    let has_twin = gateway.store.shared_status()?.has_twin;
+    has_twin.then(|| Problem {
+        name: "replica_name",
+        severity: Severity::Warning,
+        summary: "Another gateway has the name of this replica.".to_owned(),
+        detail: Some("Give each replica a name of its own with --replica.name.".to_owned()),
     })
 }
 

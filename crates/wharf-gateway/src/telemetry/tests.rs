@@ -425,6 +425,7 @@ fn the_families_of_a_replica_are_shown_where_groups_are_shared() {
         waiting: 5,
         full: None,
         replicas: vec![other],
+        has_twin: false,
         differs: None,
     };
     let gauges = StoreGauges {

@@ -26,8 +26,10 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(500);
 /// How often the log says that it cannot.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
-/// How often it is looked at how the replica is.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often it is looked at whether all groups are there, at the start.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// And how the replica is, after that.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// A replica whose store is there, and whose tasks do not run yet.
 pub(crate) struct Replica {
@@ -134,13 +136,19 @@ async fn run(life: &Life, replica: Replica, gateway: &Gateway) -> anyhow::Result
     let mut stopping = Box::pin(life.stopping());
     let mut watching = Watching::default();
     let mut is_loaded = false;
+    let mut reported = Instant::now();
     loop {
         tokio::select! {
             () = &mut stopping => break,
             _ended = running.join_next() => bail!("a task that carries changes to etcd has ended"),
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(if is_loaded { WATCH_EVERY } else { LOOK_EVERY }) => {}
         }
         let store = gateway.store();
+        if !is_loaded && reported.elapsed() >= REPORT_EVERY {
+            reported = Instant::now();
+            let reason = store.failure().unwrap_or_default();
+            tracing::warn!(err = reason, "waiting for the groups from etcd");
+        }
         let lag = store.shared_status().and_then(|status| status.lag);
         if !is_loaded && lag.is_some() {
             is_loaded = true;
@@ -199,6 +207,7 @@ struct Watching {
     is_failing: bool,
     differing: Vec<String>,
     held_back: usize,
+    has_twin: bool,
 }
 
 impl Watching {
@@ -219,8 +228,16 @@ impl Watching {
             }
             _ => {}
         }
-        let differs = store.shared_status().and_then(|status| status.differs);
-        let differing = differs.map(|differs| differs.settings).unwrap_or_default();
+        let Some(status) = store.shared_status() else {
+            return;
+        };
+        if status.has_twin && !self.has_twin {
+            tracing::error!(
+                "another gateway has the name of this replica; give each its own with --replica.name"
+            );
+        }
+        self.has_twin = status.has_twin;
+        let differing = status.differs.map(|differs| differs.settings).unwrap_or_default();
         if differing != self.differing {
             if differing.is_empty() {
                 tracing::info!("settings are those of the other replicas again");

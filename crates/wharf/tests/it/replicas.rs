@@ -148,6 +148,15 @@ fn replicas_are_listed_and_one_that_ends_is_gone_at_once() {
 }
 
 #[test]
+fn two_replicas_of_one_name_are_told() {
+    let Some(etcd) = Etcd::start(1, QUICK) else { return };
+    let first = loaded(replica(&etcd, "same"));
+    let second = loaded(replica(&etcd, "same"));
+    first.log_line("another gateway has the name of this replica");
+    second.log_line("another gateway has the name of this replica");
+}
+
+#[test]
 fn a_gateway_that_is_alone_lists_no_replicas() {
     let gateway = loaded(wharf().arg("--storage.path="));
     let alone = standing(&gateway);

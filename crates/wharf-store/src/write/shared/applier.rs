@@ -155,11 +155,12 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
     fn note(&self, others: Vec<(Revision, Bytes, Option<Bytes>)>) -> Vec<TxnId> {
         let mut happened = Vec::new();
         let now = self.shared.sharing.clock.now();
+        let own = (&*self.shared.sharing.name, self.shared.sharing.writer);
         for (at, key, value) in others {
             let marked = value.as_deref().filter(|_| key.starts_with(MARKERS));
             let id = marked.and_then(TxnId::from_bytes);
             happened.extend(id.filter(|id| id.writer == self.shared.sharing.writer));
-            self.shared.replicas().note(&key, at, value, now);
+            self.shared.replicas().note(&key, at, value, (now, own));
         }
         happened
     }

@@ -214,6 +214,7 @@ impl Shared {
             self.rules().compare(rules, now)
         };
         let statuses = replicas.statuses(&self.sharing.name);
+        let has_twin = replicas.has_twin(self.sharing.clock.now());
         drop(replicas);
         let book = self.book();
         SharedStatus {
@@ -224,6 +225,7 @@ impl Shared {
             waiting: book.waiting(),
             full: book.full.clone(),
             replicas: statuses,
+            has_twin,
             differs,
         }
     }

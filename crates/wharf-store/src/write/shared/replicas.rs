@@ -21,7 +21,14 @@ pub(super) struct Replicas {
     markers: BTreeMap<Bytes, u64>,
     /// The settings in force, as the log has them.
     pub(super) rules: Option<(Bytes, Revision)>,
+    /// Whether this replica's own word has come since everything was loaded.
+    is_own_there: bool,
+    /// When another one has said something under the name of this one.
+    twin_at: Option<UnixNanos>,
 }
+
+/// For how long after its last word another one of the same name is taken to be there.
+const TWIN_FOR: Duration = Duration::from_secs(30);
 
 /// What a replica says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -117,8 +124,14 @@ impl Replicas {
         *self = Self::default();
     }
 
-    /// Takes note of a key that is no group, at this time of our clock.
-    pub(super) fn note(&mut self, key: &Bytes, at: Revision, value: Option<Bytes>, now: UnixNanos) {
+    /// Takes note of a key that is no group, at this time of our clock; `own` is what this replica is called, and its writer.
+    pub(super) fn note(
+        &mut self,
+        key: &Bytes,
+        at: Revision,
+        value: Option<Bytes>,
+        (now, own): (UnixNanos, (&str, u64)),
+    ) {
         if key.as_ref() == SWEEPER {
             self.sweeper = value.map(|name| (name, at));
         } else if key.as_ref() == RULES {
@@ -127,6 +140,11 @@ impl Replicas {
             let name = String::from_utf8_lossy(name).into_owned();
             match value.and_then(|value| Replica::decode(&value)) {
                 Some(replica) => {
+                    if name == own.0 && replica.writer == own.1 {
+                        self.is_own_there = true;
+                    } else if name == own.0 && self.is_own_there {
+                        self.twin_at = Some(now);
+                    }
                     let offset = replica.clock.0.saturating_sub(now.0);
                     self.there.insert(name, (replica, offset));
                 }
@@ -138,6 +156,13 @@ impl Replicas {
                 None => drop(self.markers.remove(key)),
             }
         }
+    }
+
+    /// Whether another one has the name of this one.
+    pub(super) fn has_twin(&self, now: UnixNanos) -> bool {
+        let for_nanos = i64::try_from(TWIN_FOR.as_nanos()).unwrap_or(i64::MAX);
+        self.twin_at
+            .is_some_and(|at| now.0.saturating_sub(at.0) < for_nanos)
     }
 
     /// How those are that are there.

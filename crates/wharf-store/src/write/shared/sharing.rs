@@ -106,6 +106,8 @@ pub struct SharedStatus {
     pub full: Option<String>,
     /// The replicas that are there, this one too, by name.
     pub replicas: Vec<ReplicaStatus>,
+    /// Whether another one has the name of this one.
+    pub has_twin: bool,
     /// If the settings in force among the replicas are not those of this one.
     pub differs: Option<RulesDiffer>,
 }
