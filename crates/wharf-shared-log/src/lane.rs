@@ -144,13 +144,7 @@ impl Lane {
                 self.left = Expect::Absent;
                 Settled::Committed(at)
             }
-            Some(Ok(Committed::Stale { at, mut keys })) => {
-                if keys.contains(&self.marker) {
-                    self.left = self.look(log, timer).await.1;
-                    keys.retain(|key| *key != self.marker);
-                }
-                Settled::Stale { at, keys }
-            }
+            Some(Ok(Committed::Stale { at, keys })) => self.stale(log, timer, at, keys).await,
             Some(Err(LogError::Unknown { .. })) | None if is_marked => self.settle_removal(log, timer).await,
             Some(Err(error)) => Settled::Failed(error),
             None => Settled::Failed(LogError::Unknown {
@@ -208,14 +202,7 @@ impl Lane {
                 self.left = Expect::At(at);
                 Settled::Committed(at)
             }
-            Some(Ok(Committed::Stale { at, mut keys })) => {
-                if keys.contains(&self.marker) {
-                    // Somebody takes this writer for dead and has tidied up. No transaction is in doubt, so it does not matter.
-                    self.left = self.look(log, timer).await.1;
-                    keys.retain(|key| *key != self.marker);
-                }
-                Settled::Stale { at, keys }
-            }
+            Some(Ok(Committed::Stale { at, keys })) => self.stale(log, timer, at, keys).await,
             Some(Err(LogError::Unknown { .. })) | None => self.settle(log, timer, id).await,
             Some(Err(error @ LogError::Full { .. })) => {
                 // One that becomes full in this very transaction may say so of a transaction that has happened.
@@ -228,6 +215,22 @@ impl Lane {
             }
             Some(Err(error)) => Settled::Failed(error),
         }
+    }
+
+    /// A transaction that did not happen, for these keys.
+    async fn stale(
+        &mut self,
+        log: &impl SharedLog,
+        timer: &impl Timer,
+        at: Revision,
+        mut keys: Vec<Key>,
+    ) -> Settled {
+        if keys.contains(&self.marker) {
+            // Somebody takes this writer for dead and has tidied up. No transaction is in doubt, so it does not matter.
+            self.left = self.look(log, timer).await.1;
+            keys.retain(|key| *key != self.marker);
+        }
+        Settled::Stale { at, keys }
     }
 
     fn take_id(&mut self) -> TxnId {
