@@ -42,7 +42,10 @@ fn look(item: &Item<'_>) {
     for tag in tags {
         assert!(!tag.key.is_empty() && !tag.value.is_empty(), "{tag:?}");
         let name = escape_name(tag.key);
-        assert!(wharf_model::name::is_legacy_label_name(&name), "{tag:?} became {name}");
+        assert!(
+            wharf_model::name::is_legacy_label_name(&name),
+            "{tag:?} became {name}"
+        );
     }
     if let Item::Sample(sample) = item {
         match sample.measure {

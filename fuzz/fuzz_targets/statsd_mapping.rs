@@ -24,10 +24,15 @@ fuzz_target!(|input: &str| {
             let Item::Sample(sample) = item else { return };
             let resolved = mapping.resolve(&sample);
             assert!(resolved.rule.is_none_or(|index| index < mapping.rules().len()));
-            let Outcome::Series(series) = resolved.outcome else { return };
+            let Outcome::Series(series) = resolved.outcome else {
+                return;
+            };
             assert!(is_legacy_metric_name(&series.name), "{series:?}");
             for label in series.labels.keys() {
-                assert!(is_legacy_label_name(label) && !label.starts_with("__"), "{series:?}");
+                assert!(
+                    is_legacy_label_name(label) && !label.starts_with("__"),
+                    "{series:?}"
+                );
             }
             if let Update::Add(value) = series.update {
                 assert!(value.is_finite() && value >= 0.0, "{series:?}");

@@ -53,6 +53,8 @@ mod targets {
     pub(crate) mod request_targets;
     pub(crate) mod selector_parse;
     pub(crate) mod state_import;
+    pub(crate) mod statsd_lines;
+    pub(crate) mod statsd_mapping;
     pub(crate) mod stencil_push;
     pub(crate) mod text_decode;
     pub(crate) mod web_config_read;
@@ -109,6 +111,8 @@ tests! {
     request_targets
     selector_parse
     state_import
+    statsd_lines
+    statsd_mapping
     stencil_push
     text_decode
     web_config_read
