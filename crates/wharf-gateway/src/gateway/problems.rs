@@ -4,7 +4,6 @@
 //! else; there is at most one of each name.
 
 use crate::gateway::Gateway;
-use crate::gateway::replicas::differing;
 use crate::problem::{Problem, Severity};
 
 impl Gateway {
@@ -53,7 +52,11 @@ fn rules_differ(gateway: &Gateway) -> Option<Problem> {
         severity: Severity::Warning,
         summary: "Settings of this replica are not those of the replica that started or reloaded last."
             .to_owned(),
-        detail: Some(differing(&differs.settings, differs.since)),
+        detail: Some(format!(
+            "For {} seconds: {}",
+            differs.since.as_secs(),
+            differs.settings.join(", ")
+        )),
     })
 }
 

@@ -1,7 +1,5 @@
 //! This gateway as one of several that share their groups.
 
-use std::time::Duration;
-
 use wharf_store::{HeldFamily, SharedStatus};
 
 use crate::access::caller::Caller;
@@ -51,12 +49,11 @@ impl Gateway {
         }
         let differs = status.differs?;
         let max_skew = self.settings.replicas.max_config_skew;
-        (differs.since > max_skew).then(|| differing(&differs.settings, differs.since))
+        (differs.since > max_skew).then(|| {
+            let (settings, seconds) = (differs.settings.join(", "), differs.since.as_secs());
+            format!(
+                "settings of this replica are not those that were set last, for {seconds} seconds: {settings}"
+            )
+        })
     }
-}
-
-/// That settings are not those of the others, in a sentence.
-pub(super) fn differing(settings: &[String], since: Duration) -> String {
-    let (settings, seconds) = (settings.join(", "), since.as_secs());
-    format!("settings of this replica are not those that were set last, for {seconds} seconds: {settings}")
 }

@@ -66,7 +66,7 @@ fn the_status_of_a_replica_shows_the_others_and_what_is_held_back() {
         .args([&urls, "--replica.name=second", "--push.instance-label=omit"])
         .start();
     page.go("/status");
-    page.wait_for_text("etcd");
+    page.wait_for_text("Kept in");
     page.wait_for("document.querySelectorAll('#replicas').length === 1");
     page.wait_for_text("second");
     page.wait_for_text("lets groups expire");
