@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use wharf_store::Batch;
+use wharf_store::{Batch, By, Effect, What};
 
 use crate::gateway::Gateway;
 use crate::lock::lock;
@@ -28,6 +28,18 @@ impl Gateway {
         self.catch_up();
     }
 
+    /// Counts what this replica has let expire: where groups are shared, that comes back as any other change. Why a group is gone
+    /// that another replica let expire is not known here.
+    fn count_expired(&self, effects: &[Effect]) {
+        let count =
+            |is_so: fn(&What) -> bool| effects.iter().filter(|effect| is_so(&effect.what)).count() as u64;
+        let gone = count(|what| matches!(what, What::Deleted { by: By::Expiry }));
+        let kept_times = count(|what| matches!(what, What::Emptied));
+        if gone + kept_times > 0 {
+            self.telemetry.record_expired(gone, kept_times);
+        }
+    }
+
     /// Hands on what has changed since the last time.
     pub(super) fn follow(&self) {
         // One at a time, so that the order stays.
@@ -35,9 +47,14 @@ impl Gateway {
         loop {
             match feed.read() {
                 Batch::Effects(effects) if effects.is_empty() => return,
-                Batch::Effects(effects) => effects
-                    .into_iter()
-                    .for_each(|effect| self.activity.changed(effect)),
+                Batch::Effects(effects) => {
+                    if self.store.is_shared() {
+                        self.count_expired(&effects);
+                    }
+                    effects
+                        .into_iter()
+                        .for_each(|effect| self.activity.changed(effect));
+                }
                 Batch::Lagged { missed } => {
                     tracing::warn!(missed, "more was pushed than the history could take");
                     self.activity.missed(|key| self.store.has_group(key));

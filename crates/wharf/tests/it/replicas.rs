@@ -214,6 +214,14 @@ fn groups_expire_once_for_all_replicas() {
     });
     assert!(left.contains("job=\"y\""), "{left}");
     assert_eq!(agreed(&[&a, &b]), left);
+    until("one replica that has counted it", || {
+        let counted = [&a, &b].map(|gateway| {
+            let scrape = gateway.scrape();
+            let counted = scrape.value("wharf_groups_expired_total", &[("kept_times", "false")]);
+            counted.and_then(|value| value.parse::<f64>().ok())
+        });
+        (counted.iter().flatten().sum::<f64>() >= 1.0).then_some(())
+    });
 }
 
 #[test]
