@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 use wharf_testkit::http::{delete, get, post, put};
 use wharf_testkit::peers::{self, PrometheusVersion};
-use wharf_testkit::{Certificate, Gateway, Prometheus, until};
+use wharf_testkit::{Certificate, Etcd, Gateway, Prometheus, until};
 
 use crate::wharf;
 
@@ -109,14 +109,30 @@ fn gateways(folder: &Path) -> [Gateway; 2] {
     [watched, wharf().arg(flag("web.config.file", "tls.yml")).start()]
 }
 
-/// Prometheus with the rules, which scrapes both. None if it is not there and not required.
-fn prometheus(version: PrometheusVersion, gateways: &[Gateway; 2]) -> Option<Prometheus> {
+/// Two gateways that share their groups.
+fn replicas(etcd: &Etcd) -> [Gateway; 2] {
+    ["first", "second"].map(|name| {
+        wharf()
+            .arg(format!("--storage.etcd={}", etcd.urls().join(",")))
+            .arg(format!("--replica.name={name}"))
+            .start()
+    })
+}
+
+/// Prometheus with the rules, which scrapes all. None if it is not there and not required.
+fn prometheus(
+    version: PrometheusVersion,
+    gateways: &[Gateway; 2],
+    replicas: &[Gateway; 2],
+) -> Option<Prometheus> {
     let [watched, encrypted] = gateways.each_ref().map(Gateway::address);
+    let [first, second] = replicas.each_ref().map(Gateway::address);
     let config = format!(
         "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\n\
          rule_files: ['{}/rules/*.yml']\n\
          scrape_configs:\n\
          - {{job_name: gateway, honor_labels: true, static_configs: [{{targets: ['{watched}']}}]}}\n\
+         - {{job_name: replicas, honor_labels: true, static_configs: [{{targets: ['{first}', '{second}']}}]}}\n\
          - {{job_name: encrypted, honor_labels: true, scheme: https, tls_config: {{insecure_skip_verify: true}}, \
             static_configs: [{{targets: ['{encrypted}']}}]}}\n",
         mixin().display()
@@ -145,8 +161,12 @@ fn every_metric_that_is_asked_for_exists_and_every_query_is_one() {
 
     let folder = tempfile::tempdir().unwrap();
     let gateways = gateways(folder.path());
+    let Some(etcd) = Etcd::start(1, &["--unsafe-no-fsync"]) else {
+        return;
+    };
+    let replicas = replicas(&etcd);
     for version in VERSIONS {
-        let Some(prometheus) = prometheus(version, &gateways) else {
+        let Some(prometheus) = prometheus(version, &gateways, &replicas) else {
             return;
         };
         for name in &asked {
