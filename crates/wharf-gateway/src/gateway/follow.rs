@@ -51,9 +51,9 @@ impl Gateway {
                     if self.store.is_shared() {
                         self.count_expired(&effects);
                     }
-                    effects
-                        .into_iter()
-                        .for_each(|effect| self.activity.changed(effect));
+                    for effect in effects {
+                        self.activity.changed(effect);
+                    }
                 }
                 Batch::Lagged { missed } => {
                     tracing::warn!(missed, "more was pushed than the history could take");
