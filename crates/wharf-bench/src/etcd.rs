@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,18 +31,27 @@ pub(crate) struct Cluster {
     urls: Vec<String>,
 }
 
+/// The program of etcd.
+///
+/// # Errors
+/// If it is not there.
+pub(crate) fn program(programs: &Programs) -> Result<PathBuf> {
+    let program = programs.peers.join("etcd/usr/bin/etcd");
+    ensure!(
+        program.exists(),
+        "{} is not there\nhint: run `cargo xtask bench`, which brings it",
+        program.display()
+    );
+    Ok(program)
+}
+
 impl Cluster {
     /// Starts one of so many members, empty, on the disk that is measured, and with etcd's own settings.
     ///
     /// # Errors
     /// If etcd is not there, or does not start.
     pub(crate) fn start(programs: &Programs, members: u8) -> Result<Self> {
-        let program = programs.peers.join("etcd/usr/bin/etcd");
-        ensure!(
-            program.exists(),
-            "{} is not there\nhint: run `cargo xtask bench`, which brings it",
-            program.display()
-        );
+        let program = program(programs)?;
         let folder = programs.scratch.join("etcd");
         if folder.exists() {
             fs::remove_dir_all(&folder).with_context(|| format!("empty {}", folder.display()))?;

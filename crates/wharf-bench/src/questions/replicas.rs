@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use super::{Goal, Headline, Measure, Question, ratio};
 use crate::bench::{Bench, figure, push_figures};
 use crate::bodies::{self, Format};
-use crate::etcd::Cluster;
+use crate::etcd::{self, Cluster};
 use crate::http;
 use crate::load::{Groups, Load, Outcome};
 use crate::record::{At, Figures, Record};
@@ -51,6 +51,11 @@ const GAP: &str = "s without an accepted push";
 const LONGEST: &str = "longest wait, s";
 
 fn run(bench: &Bench, record: &mut Record) {
+    // Without it there is nothing to ask.
+    if let Err(error) = etcd::program(&bench.programs) {
+        table::progress(&format!("  etcd: FAILED: {error:#}"));
+        return record.fail("", "etcd", &error);
+    }
     for (case, members) in [ONE, THREE] {
         if let Err(error) = top_rate(bench, record, case, members) {
             failed(record, case, &error);
