@@ -49,15 +49,7 @@ impl Etcd {
                 status.version
             )));
         }
-        let prefix = self.members.settings().prefix.clone();
-        let question = RangeRequest {
-            range_end: end_of(&prefix),
-            key: prefix,
-            limit: 1,
-            keys_only: true,
-            ..RangeRequest::default()
-        };
-        let _: RangeResponse = self.call(Method::RANGE, question).await.map_err(unusable)?;
+        self.peek().await.map_err(unusable)?;
         let header = status.header.unwrap_or_default();
         Ok(About {
             version: status.version,
@@ -74,10 +66,12 @@ impl Etcd {
             .map_or_else(String::new, ToString::to_string)
     }
 
-    /// Finds out whether the token is good, and gets another one if not.
-    pub(crate) async fn refresh_token(&self) -> Result<(), Failure> {
+    /// Finds out whether our keys may be read, and gets another token if the one we have is not good any more.
+    pub(crate) async fn peek(&self) -> Result<(), Failure> {
+        let prefix = self.members.settings().prefix.clone();
         let question = RangeRequest {
-            key: self.members.settings().prefix.clone(),
+            range_end: end_of(&prefix),
+            key: prefix,
             limit: 1,
             keys_only: true,
             ..RangeRequest::default()

@@ -61,11 +61,11 @@ impl Etcd {
         }
     }
 
-    /// Opens a stream of answers to a stream of questions.
+    /// Opens a stream of answers to a stream of questions, which is made anew for each attempt.
     pub(crate) async fn open<Q, A, S>(
         &self,
         method: Method,
-        questions: impl Fn() -> S,
+        mut questions: impl FnMut() -> S,
     ) -> Result<Streaming<A>, Failure>
     where
         Q: Message + 'static,

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
-use wharf_shared_log::{Batch, Change, Key, Revision, Watch, WatchError};
+use wharf_shared_log::{Batch, Change, Revision, Watch, WatchError};
 
 use crate::calls::Method;
 use crate::errors::{Failure, failure_of};
@@ -22,8 +23,8 @@ const QUIET: Duration = Duration::from_millis(300);
 pub struct EtcdWatch {
     /// Up to where everything has been given away.
     given: Revision,
-    /// How many bytes of a key are etcd's prefix.
-    prefix: bytes::Bytes,
+    /// Knows which keys are ours.
+    etcd: Etcd,
     answers: Streaming<WatchResponse>,
     questions: mpsc::Sender<WatchRequest>,
     /// Changes that have come, and are not given away: whole revisions, but for the last one if it comes in parts.
@@ -63,14 +64,14 @@ impl EtcdWatch {
         let mut questions = questions;
         if created.canceled && created.cancel_reason.contains("Unauthenticated") {
             // The token is looked at now, and in the stream. Asking for anything else finds that out, and gets another one.
-            etcd.refresh_token().await.map_err(failed)?;
+            etcd.peek().await.map_err(failed)?;
             (answers, questions) = etcd.open_watch(create).await.map_err(failed)?;
             created = first(&mut answers).await?;
         }
         refuse(&created)?;
         Ok(Self {
             given: after,
-            prefix,
+            etcd: etcd.clone(),
             answers,
             questions,
             events: Vec::new(),
@@ -119,10 +120,9 @@ impl EtcdWatch {
         let found = event.kv.ok_or_else(|| ended("a change without a key"))?;
         let at = u64::try_from(found.mod_revision).map_err(|_| ended("a change without a revision"))?;
         let at = Revision(at);
-        if !found.key.starts_with(&self.prefix) {
+        let Some(key) = self.etcd.own(&found.key) else {
             return Err(ended("a change of a key that was not asked for"));
-        }
-        let key: Key = found.key.slice(self.prefix.len()..);
+        };
         let change = if event.kind == i32::from(EventType::Delete) {
             Change::Delete { key }
         } else {
@@ -186,17 +186,12 @@ impl Etcd {
         &self,
         create: WatchRequest,
     ) -> Result<(Streaming<WatchResponse>, mpsc::Sender<WatchRequest>), Failure> {
-        let (sender, receiver) = mpsc::channel(2);
-        sender
-            .try_send(create)
-            .map_err(|_| Failure::unreachable("the stream was closed"))?;
-        let receiver = std::sync::Mutex::new(Some(receiver));
+        let (mut sender, _) = mpsc::channel(1);
         let questions = || {
-            let taken = receiver
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .take();
-            ReceiverStream::new(taken.unwrap_or_else(|| mpsc::channel(1).1))
+            let (new, receiver) = mpsc::channel(2);
+            sender = new;
+            let further = ReceiverStream::new(receiver);
+            tokio_stream::once(create.clone()).chain(further)
         };
         let answers = self.open(Method::WATCH, questions).await?;
         Ok((answers, sender))
