@@ -137,7 +137,7 @@ impl Lane {
         self.take_id();
         let is_marked = self.left != Expect::Absent;
         if is_marked {
-            txn.deletes.push(self.unmark());
+            txn = self.unmark(txn);
         }
         match timeout(timer, self.patience, log.commit(txn)).await {
             Some(Ok(Committed::At(at))) => {
@@ -158,10 +158,7 @@ impl Lane {
         let mut attempts = Attempts::new(self.patience);
         let mut was_lost = false;
         loop {
-            let txn = Txn {
-                deletes: vec![self.unmark()],
-                ..Txn::default()
-            };
+            let txn = self.unmark(Txn::default());
             match timeout(timer, attempts.limit, log.commit(txn)).await {
                 Some(Ok(Committed::At(_))) => {
                     self.left = Expect::Absent;
@@ -183,11 +180,13 @@ impl Lane {
         }
     }
 
-    fn unmark(&self) -> Delete {
-        Delete {
+    /// The transaction, which takes the marker away as well.
+    fn unmark(&self, mut txn: Txn) -> Txn {
+        txn.deletes.push(Delete {
             key: self.marker.clone(),
             expect: self.left,
-        }
+        });
+        txn
     }
 
     /// Makes a transaction. Returns when it is known what became of it, however long that takes.
@@ -265,10 +264,7 @@ impl Lane {
                 Some(Ok(Committed::Stale { .. })) => break,
                 Some(Err(LogError::Full { .. })) if self.left != Expect::Absent => {
                     // It takes no fence, but it lets the marker go, which is as good a one.
-                    let txn = Txn {
-                        deletes: vec![self.unmark()],
-                        ..Txn::default()
-                    };
+                    let txn = self.unmark(Txn::default());
                     match timeout(timer, attempts.limit, log.commit(txn)).await {
                         Some(Ok(Committed::At(_))) => {
                             self.left = Expect::Absent;
