@@ -209,7 +209,7 @@ impl ManyAdmission {
         memory: &Meter<'_>,
     ) -> Result<Commit, PushError> {
         let options = PushOptions {
-            mode: group.aggregation.map_or(self.wish.mode, PushMode::Aggregate),
+            mode: group.mode(self.wish.mode),
             counters: group.counters,
             ttl: group.ttl,
             now,

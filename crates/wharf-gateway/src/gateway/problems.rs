@@ -3,17 +3,22 @@
 //! The page shows them above each of its views, and tools beside what they list. A new problem belongs here, and nowhere
 //! else; there is at most one of each name.
 
+use wharf_store::SharedStatus;
+
 use crate::gateway::Gateway;
 use crate::problem::{Problem, Severity};
 
 impl Gateway {
     /// What is wrong now, the worst first.
     pub fn problems(&self) -> Vec<Problem> {
+        // It is put together for whoever asks, so it is asked for once.
+        let replica = self.store.shared_status();
+        let replica = replica.as_ref();
         let all = [
             storage(self),
             memory(self),
-            rules_differ(self),
-            twin(self),
+            replica.and_then(rules_differ),
+            replica.and_then(twin),
             held_back(self),
             config(self),
             settings_files(self),
@@ -45,8 +50,8 @@ fn memory(gateway: &Gateway) -> Option<Problem> {
     })
 }
 
-fn rules_differ(gateway: &Gateway) -> Option<Problem> {
-    let differs = gateway.store.shared_status()?.differs?;
+fn rules_differ(replica: &SharedStatus) -> Option<Problem> {
+    let differs = replica.differs.as_ref()?;
     Some(Problem {
         name: "replica_config",
         severity: Severity::Warning,
@@ -60,9 +65,8 @@ fn rules_differ(gateway: &Gateway) -> Option<Problem> {
     })
 }
 
-fn twin(gateway: &Gateway) -> Option<Problem> {
-    let has_twin = gateway.store.shared_status()?.has_twin;
-    has_twin.then(|| Problem {
+fn twin(replica: &SharedStatus) -> Option<Problem> {
+    replica.has_twin.then(|| Problem {
         name: "replica_name",
         severity: Severity::Warning,
         summary: "Another gateway has the name of this replica.".to_owned(),

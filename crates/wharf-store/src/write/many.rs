@@ -43,7 +43,7 @@ pub struct GroupPush<'a> {
 
 impl GroupPush<'_> {
     /// What it replaces, in a push that replaces this.
-    fn mode(&self, mode: PushMode) -> PushMode {
+    pub fn mode(&self, mode: PushMode) -> PushMode {
         self.aggregation.map_or(mode, PushMode::Aggregate)
     }
 }
