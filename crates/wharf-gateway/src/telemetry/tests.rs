@@ -412,6 +412,7 @@ fn the_families_of_a_replica_are_shown_where_groups_are_shared() {
     let status = wharf_store::SharedStatus {
         engine: "etcd",
         lag: Some(Duration::from_millis(250)),
+        is_ready: true,
         revision: wharf_store::Revision(41),
         counts: wharf_store::Counts {
             changes: 9,

@@ -4,5 +4,6 @@
 
 mod holds;
 mod replicas;
+mod settings;
 mod steps;
 mod worlds;

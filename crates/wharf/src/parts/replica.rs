@@ -149,8 +149,7 @@ async fn run(life: &Life, replica: Replica, gateway: &Gateway) -> anyhow::Result
             let reason = store.failure().unwrap_or_default();
             tracing::warn!(err = reason, "waiting for the groups from etcd");
         }
-        let lag = store.shared_status().and_then(|status| status.lag);
-        if !is_loaded && lag.is_some() {
+        if !is_loaded && store.shared_status().is_some_and(|status| status.is_ready) {
             is_loaded = true;
             gateway.set_loaded();
             life.ready();

@@ -8,6 +8,11 @@ use super::value::RULES;
 /// Writes the settings of this replica to the log, if they are still to be written; unless another replica does so in the same
 /// moment: then again the next time, after it.
 pub(super) async fn claim<L: SharedLog>(shared: &Shared, log: &L, timer: &impl Timer) {
+    try_to_claim(shared, log, timer).await;
+    shared.rules().note_tried();
+}
+
+async fn try_to_claim<L: SharedLog>(shared: &Shared, log: &L, timer: &impl Timer) {
     // Those of a replica that has gone bind nobody.
     if shared.replicas().rules_are_of_nobody(&shared.sharing.name) {
         shared.rules().claim_anew();

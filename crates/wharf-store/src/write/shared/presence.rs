@@ -25,6 +25,8 @@ use crate::store::Store;
 const AT_ONCE: usize = 512;
 /// Leases after which the markers of a writer that is gone are removed.
 const FORGOTTEN_AFTER: u32 = 60;
+/// How often it is looked at whether everything is loaded, at the start.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Sweeps for each time that a replica says that it is there.
 const SWEEPS: u32 = 3;
 
@@ -45,13 +47,19 @@ pub(super) async fn run<L: SharedLog, T: Timer>(
         lease = held;
         shared.set_lease(lease);
         // Before everything is loaded it is not known what others have written.
-        if shared.book().lag(timer.now()).is_some() {
+        let is_loaded = shared.is_loaded();
+        if is_loaded {
             claim(&shared, &*log, &timer).await;
         }
         if let Some(lease) = lease
             && (is_new || shared.replicas().sweeper.is_none())
         {
             stand_for_sweeper(&shared, &*log, &timer, lease).await;
+        }
+        if !is_loaded {
+            // Whoever starts next is to find the settings of this replica, so they are claimed before it is ready.
+            until_loaded(&shared, &timer, pause).await;
+            continue;
         }
         for _ in 0..SWEEPS {
             timer.sleep(pause / SWEEPS).await;
@@ -73,6 +81,14 @@ pub(super) async fn leave<L: SharedLog, T: Timer>(shared: Arc<Shared>, log: Arc<
     if let Some(lease) = shared.lease() {
         // If it does not get through, the lease ends by itself.
         drop(timeout(&timer, shared.sharing.answer_limit, log.revoke(lease)).await);
+    }
+}
+
+/// Waits until everything is loaded, and at most so long.
+async fn until_loaded(shared: &Shared, timer: &impl Timer, limit: Duration) {
+    let end = timer.now() + limit;
+    while !shared.is_loaded() && timer.now() < end {
+        timer.sleep(LOOK_EVERY.min(limit)).await;
     }
 }
 

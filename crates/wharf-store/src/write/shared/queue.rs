@@ -205,10 +205,16 @@ impl Shared {
         }
     }
 
+    /// Whether everything has been loaded once.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.book().lag((self.now)()).is_some()
+    }
+
     /// How this replica is.
     pub(crate) fn status(&self) -> SharedStatus {
         let now = (self.now)();
         let replicas = self.replicas();
+        let was_claimed = self.rules().was_tried();
         let differs = {
             let rules = replicas.rules.as_ref().map(|(rules, _)| &**rules);
             self.rules().compare(rules, now)
@@ -217,9 +223,11 @@ impl Shared {
         let has_twin = replicas.has_twin(self.sharing.clock.now());
         drop(replicas);
         let book = self.book();
+        let lag = book.lag(now);
         SharedStatus {
             engine: self.sharing.engine,
-            lag: book.lag(now),
+            lag,
+            is_ready: lag.is_some() && was_claimed,
             revision: Revision(book.applied().0),
             counts: book.statistics,
             waiting: book.waiting(),

@@ -16,6 +16,8 @@ pub(super) struct OwnRules {
     rules: Rules,
     /// Whether they are still to be written to the log.
     is_to_claim: bool,
+    /// Whether it has been tried to write some, since the start.
+    was_tried: bool,
     /// Since when the log has others.
     differs_since: Option<Duration>,
 }
@@ -26,13 +28,28 @@ impl OwnRules {
         Self {
             rules,
             is_to_claim,
+            was_tried: false,
             differs_since: None,
         }
     }
 
     /// Puts these in force, and among the replicas too.
     pub(super) fn set(&mut self, rules: Rules) {
-        *self = Self::new(rules);
+        let was_tried = self.was_tried;
+        *self = Self {
+            was_tried,
+            ..Self::new(rules)
+        };
+    }
+
+    /// They have been written to the log, or that has not worked.
+    pub(super) fn note_tried(&mut self) {
+        self.was_tried = true;
+    }
+
+    /// Whether others that start from now on find the settings of this replica, if the log takes any.
+    pub(super) fn was_tried(&self) -> bool {
+        self.was_tried
     }
 
     /// A digest of them, by which replicas know whose are in force.

@@ -96,6 +96,8 @@ pub struct SharedStatus {
     pub engine: &'static str,
     /// How long ago memory was known to have everything; none while it is loaded for the first time.
     pub lag: Option<Duration>,
+    /// Whether everything was loaded, and the settings were written to the log if it took them.
+    pub is_ready: bool,
     /// The last revision that it has.
     pub revision: Revision,
     /// What has happened since the start.
