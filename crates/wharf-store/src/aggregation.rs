@@ -97,6 +97,8 @@ pub enum WhyNotAdded {
     Infinite,
     /// A counter, or a count, is pushed with less than nothing.
     Negative,
+    /// The count of a summary is none: it is negative, no number, or more than can be counted.
+    Count,
     /// The sum is more than a number can say.
     Overflow,
     /// What is stored is no number, infinite, or contradicts itself, so that nothing can be added to it.
@@ -117,6 +119,7 @@ impl fmt::Display for WhyNotAdded {
             Self::NotANumber => "NaN cannot be added to anything",
             Self::Infinite => "what is infinite cannot be added: the sum would be infinite for ever",
             Self::Negative => "it is negative, and what counts is pushed as what came to it",
+            Self::Count => "its count is negative, no number, or larger than a count can be",
             Self::Overflow => "the sum would be more than a number can say",
             Self::Stored => {
                 "what is stored cannot be added to: it is no finite number, or its buckets contradict each other; \

@@ -67,6 +67,9 @@ pub(super) fn add_touched<'a>(
             continue;
         }
         if replaces {
+            let before = stored.map_or(0, |stored| stored.lines);
+            few_enough(aggregation, before.into(), family.lines.into())
+                .map_err(|refused| refused.into_error(folding.preparer, family.name))?;
             folding.copy(delta, family);
             continue;
         }
@@ -137,6 +140,14 @@ impl Refused {
     }
 }
 
+/// Whether a family may go from so many label sets to so many. Those that are there already are no reason to refuse a push.
+fn few_enough(aggregation: Aggregation, before: u64, after: u64) -> Result<(), Refused> {
+    match aggregation.max_series {
+        Some(max) if after > max && after > before => Err(Refused::TooManySeries { max, found: after }),
+        _ => Ok(()),
+    }
+}
+
 /// A family of a push and what is stored of it, as one.
 fn summed(
     preparer: &Preparer,
@@ -149,6 +160,7 @@ fn summed(
         aggregation,
         metric_type: family.metric_type,
     };
+    let mut before = 0;
     let metrics = delta.parts_of(family).decode(|pushed, pushed_family| {
         let Some((old, stored)) = stored else {
             let metrics = pushed_family.metrics.iter();
@@ -176,22 +188,11 @@ fn summed(
             });
             let mut metrics = metrics.collect::<Result<Vec<_>, _>>()?;
             metrics.append(&mut staying);
-            let (before, after) = (stored_family.metrics.len() as u64, metrics.len() as u64);
-            match aggregation.max_series {
-                Some(max) if after > max && after > before => {
-                    Err(Refused::TooManySeries { max, found: after })
-                }
-                _ => Ok(metrics),
-            }
+            before = stored_family.metrics.len();
+            Ok(metrics)
         })
     })?;
-    if let Some(max) = aggregation.max_series
-        && stored.is_none()
-        && metrics.len() as u64 > max
-    {
-        let found = metrics.len() as u64;
-        return Err(Refused::TooManySeries { max, found });
-    }
+    few_enough(aggregation, before as u64, metrics.len() as u64)?;
     let stored = stored.map(|(_, stored)| stored);
     let help = family
         .help
@@ -302,7 +303,8 @@ impl Adding {
         if is_native != was_native && (own.is_bare() && is_native || stored.is_bare() && was_native) {
             return Err(WhyNotAdded::OtherBuckets.into());
         }
-        let classic = classic::add(&stored, &own, self.aggregation.bounds)?;
+        let newest = |bound, candidates| newest_within(&self.sum, bound, candidates);
+        let classic = classic::add(&stored, &own, self.aggregation.bounds, newest)?;
         let native = match (before.native, pushed.native) {
             (Some(before), Some(pushed)) => Some(Box::new(native::add(&before, &pushed)?)),
             // What only one of them says is not said of the sum.
@@ -323,14 +325,20 @@ impl Adding {
     }
 
     /// The older of both starts, and an exemplar if the pushed metric has none that is newer.
+    ///
+    /// Where what is stored has no start, the sum has none: it is older than that of the push, and a reader that took the push's
+    /// would count again what it had seen before.
     fn keep_extra(&mut self, (exposition, stored): Of<'_>, sum: &mut Metric) -> Result<(), TooLarge> {
         let Some(before) = stored.extra.as_deref() else {
+            if let Some(extra) = &mut sum.extra {
+                extra.created = None;
+            }
             return Ok(());
         };
         let extra = sum.extra.get_or_insert_default();
         extra.created = match (before.created, extra.created) {
             (Some(before), Some(pushed)) => Some(older(before, pushed)),
-            (before, pushed) => before.or(pushed),
+            (before, _) => before,
         };
         let Some(old) = before.exemplar.and_then(|index| exposition.exemplar(index)) else {
             return Ok(());
@@ -342,6 +350,20 @@ impl Adding {
         }
         Ok(())
     }
+}
+
+/// Of the exemplars of a stored and a pushed bucket that lie above this bound, the newest.
+fn newest_within(exposition: &Exposition<'_>, above: f64, candidates: [Option<u32>; 2]) -> Option<u32> {
+    let found = candidates.map(|index| {
+        let index = index?;
+        let exemplar = exposition.exemplar(index)?;
+        (exemplar.value > above).then_some((index, exemplar.timestamp))
+    });
+    let newest = match found {
+        [Some(stored), Some(pushed)] if is_newer(stored.1, pushed.1) => Some(stored),
+        [stored, pushed] => pushed.or(stored),
+    };
+    newest.map(|(index, _)| index)
 }
 
 /// Why a histogram is not added.
@@ -362,7 +384,14 @@ impl From<TooLarge> for Problem {
     }
 }
 
+/// From here on a count of a summary was no count where it was written: what is negative or not a number, and what is larger than a
+/// number can say, comes out of text as these.
+const NO_COUNT: u64 = 1 << 63;
+
 fn added_summary(before: Option<Summary>, pushed: Summary) -> Result<Summary, WhyNotAdded> {
+    if pushed.count >= NO_COUNT {
+        return Err(WhyNotAdded::Count);
+    }
     let count = before.map_or(Some(pushed.count), |before| {
         before.count.checked_add(pushed.count)
     });

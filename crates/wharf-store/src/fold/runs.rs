@@ -31,16 +31,16 @@ pub(super) fn begin<'a>(
 ) -> Result<Prepared<'a>, PushError> {
     let begins = |family: &&PreparedFamily<'a>| has_start(family.metric_type);
     let mut last = None;
-    for stored in delta
+    for (family, stored) in delta
         .families
         .iter()
         .filter(begins)
-        .filter_map(|family| old.get(family.name))
+        .filter_map(|family| Some((family, old.get(family.name)?)))
     {
         // Text has no starts.
         if let Some(exact) = &stored.exact {
             pay(effort, exact.len() as u64)?;
-            last = last.max(last_start(old, stored));
+            last = last.max(last_start(old, stored, family.pushed_at));
         }
     }
     let mut folding = Folding::new(preparer);
@@ -77,27 +77,29 @@ fn has_start(metric_type: MetricType) -> bool {
 
 /// The start of what was pushed at a time, in milliseconds: readers know no more.
 fn start(pushed_at: UnixNanos, last: Option<i64>) -> Timestamp {
-    let now = pushed_at.0.div_euclid(1_000_000);
-    let most = now.saturating_add(i64::try_from(MOST_AHEAD.as_millis()).unwrap_or(i64::MAX));
-    let next = last
-        .filter(|last| *last <= most)
-        .map(|last| last.saturating_add(1));
-    let milliseconds = next.map_or(now, |next| next.max(now));
+    let now = milliseconds(pushed_at);
+    let milliseconds = last.map_or(now, |last| last.saturating_add(1).max(now));
     Timestamp {
         seconds: milliseconds.div_euclid(1000),
         nanos: i32::try_from(milliseconds.rem_euclid(1000) * 1_000_000).unwrap_or_default(),
     }
 }
 
-/// The last start of a stored family, in milliseconds.
-fn last_start(old: &Prepared<'_>, stored: &PreparedFamily<'_>) -> Option<i64> {
+fn milliseconds(time: UnixNanos) -> i64 {
+    time.0.div_euclid(1_000_000)
+}
+
+/// The last start of a stored family, in milliseconds, without those that are [too far](MOST_AHEAD) ahead of this push.
+fn last_start(old: &Prepared<'_>, stored: &PreparedFamily<'_>, pushed_at: UnixNanos) -> Option<i64> {
+    let most_ahead = i64::try_from(MOST_AHEAD.as_millis()).unwrap_or(i64::MAX);
+    let most = milliseconds(pushed_at).saturating_add(most_ahead);
     old.parts_of(stored).decode(|_, family| {
         let extras = family.metrics.iter().filter_map(|metric| metric.extra.as_ref());
         let starts = extras.filter_map(|extra| extra.created).map(|created| {
             let seconds = created.seconds.saturating_mul(1000);
             seconds.saturating_add(i64::from(created.nanos).div_euclid(1_000_000))
         });
-        starts.max()
+        starts.filter(|start| *start <= most).max()
     })
 }
 

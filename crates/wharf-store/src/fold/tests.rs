@@ -345,6 +345,21 @@ fn starts_rise_though_the_clock_does_not() {
 }
 
 #[test]
+fn a_start_that_is_a_mistake_makes_those_of_other_families_fall_no_more_than_its_own() {
+    const MINUTE: i64 = 60_000;
+    let total = |now, body| (PushMode::ReplaceSeries, Counters::Run, now, body);
+    let ahead = [
+        total(120 * MINUTE, "# TYPE a counter\na 1\n"),
+        total(10 * MINUTE, "# TYPE b counter\nb 1\n"),
+        total(0, "# TYPE a counter\na 1\n# TYPE b counter\nb 1\n"),
+    ];
+    let both = [Some(10 * MINUTE + 1)];
+    for (_, starts) in starts(&ahead) {
+        assert_eq!(starts, both);
+    }
+}
+
+#[test]
 fn what_a_run_does_not_push_keeps_its_start() {
     let first = (
         PushMode::ReplaceSeries,

@@ -65,8 +65,14 @@ pub(super) fn read(exposition: &Exposition<'_>, histogram: &Histogram, may_fall:
     Some(Classic { buckets, count })
 }
 
-/// The sum of both.
-pub(super) fn add(stored: &Classic, pushed: &Classic, bounds: Bounds) -> Result<Classic, WhyNotAdded> {
+/// The sum of both. Of the exemplars of two buckets `newest` chooses the one that stands in the bucket of the sum, which begins above
+/// this bound.
+pub(super) fn add(
+    stored: &Classic,
+    pushed: &Classic,
+    bounds: Bounds,
+    newest: impl Fn(f64, [Option<u32>; 2]) -> Option<u32>,
+) -> Result<Classic, WhyNotAdded> {
     let count = add_counts(stored.count, pushed.count)?;
     if stored.buckets.is_empty() || pushed.buckets.is_empty() {
         // Of native histograms; what both count is known.
@@ -91,10 +97,13 @@ pub(super) fn add(stored: &Classic, pushed: &Classic, bounds: Bounds) -> Result<
             _ => {}
         }
         // Both end with `+Inf`, so the last bound is always one that both have.
+        let above = buckets
+            .last()
+            .map_or(f64::NEG_INFINITY, |below: &Bucket| below.upper_bound);
         buckets.push(Bucket {
             upper_bound: bound,
             cumulative_count: add_counts(ours.below, theirs.below)?,
-            exemplar: has_b.and_then(|b| b.exemplar).or(has_a.and_then(|a| a.exemplar)),
+            exemplar: newest(above, [has_a, has_b].map(|bucket| bucket?.exemplar)),
         });
     }
     Ok(Classic { buckets, count })

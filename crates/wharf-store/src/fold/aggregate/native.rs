@@ -1,4 +1,4 @@
-//! Native histograms that are added up, as Prometheus does it: at the lower resolution, and with the wider zero bucket.
+//! Native histograms that are added up, as Prometheus does it: with the wider zero bucket, and at the lower resolution.
 
 use std::collections::BTreeMap;
 
@@ -39,14 +39,18 @@ pub(super) fn add(
     };
     let mut sum = read(stored).ok_or(WhyNotAdded::Stored)?;
     let mut other = read(pushed).ok_or(WhyNotAdded::NativeBuckets)?;
+    // At the resolution of each, where the least is lost. A widening may end at a bucket's end, which widens the other in its turn.
+    while sum.threshold.total_cmp(&other.threshold).is_ne() {
+        let (narrow, wide) = if sum.threshold < other.threshold {
+            (&mut sum, &other)
+        } else {
+            (&mut other, &sum)
+        };
+        narrow.widen(wide.threshold)?;
+    }
     let schema = sum.schema.min(other.schema);
     sum.coarsen(schema)?;
     other.coarsen(schema)?;
-    // Each widening may reach into a bucket of the other, which makes it wider still.
-    while sum.threshold.total_cmp(&other.threshold).is_ne() {
-        sum.widen(other.threshold)?;
-        other.widen(sum.threshold)?;
-    }
     sum.zero = add_counts(sum.zero, other.zero)?;
     for (side, other) in [
         (&mut sum.positive, other.positive),

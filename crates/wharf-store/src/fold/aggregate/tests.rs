@@ -393,6 +393,20 @@ fn summaries_lose_their_quantiles_at_once() {
 }
 
 #[test]
+fn counts_of_summaries_that_are_none_are_refused() {
+    for count in ["NaN", "-1", "1e30", "-1e30", "+Inf"] {
+        let body = format!("# TYPE s summary\ns_sum 1\ns_count {count}\n");
+        let expected = "its count is negative, no number, or larger than a count can be";
+        refused(MIXED, &[&body], expected);
+        refused(
+            MIXED,
+            &["# TYPE s summary\ns_sum 1\ns_count 1\n", &body],
+            expected,
+        );
+    }
+}
+
+#[test]
 fn infos_and_state_sets_are_replaced() {
     let info = |version| format!("# TYPE b info\nb_info{{version=\"{version}\"}} 1\n# EOF\n");
     check(MIXED, &[&info(1), &info(2)], "b_info{version=\"2\"} 1\n");
@@ -426,6 +440,49 @@ fn the_oldest_start_and_the_newest_exemplar_stay() {
 }
 
 #[test]
+fn a_sum_has_a_start_only_if_all_of_it_was_counted_since() {
+    let with = "# TYPE c counter\nc_total 3\nc_created 1700000002\n# EOF\n";
+    let without = "# TYPE c counter\nc_total 5\n# EOF\n";
+    for (first, second, expected) in [(with, without, true), (without, with, false)] {
+        let mut group = Group::new();
+        for body in [first, second] {
+            group.push(PushMode::Aggregate(MIXED), &decode(body)).unwrap();
+        }
+        let shown = group.shown();
+        assert_eq!(shown.contains("created=1700000002s"), expected, "{shown}");
+        assert!(shown.contains(" 8.0"), "{shown}");
+    }
+}
+
+#[test]
+fn of_the_exemplars_of_a_bucket_the_newest_stays_where_it_belongs() {
+    let body = |bound: f64, trace: &str, value: f64, at: u32| {
+        format!(
+            "# TYPE h histogram\nh_bucket{{le=\"{bound:?}\"}} 1 # {{trace=\"{trace}\"}} {value} {at}\n\
+             h_bucket{{le=\"+Inf\"}} 1\nh_sum 1\nh_count 1\n# EOF\n"
+        )
+    };
+    let all = Aggregation {
+        bounds: Bounds::All,
+        ..MIXED
+    };
+    let shown = |bodies: [String; 2]| {
+        let mut group = Group::new();
+        for body in bodies {
+            group.push(PushMode::Aggregate(all), &decode(&body)).unwrap();
+        }
+        group.shown()
+    };
+    let same = shown([body(5.0, "new", 3.0, 2000), body(5.0, "old", 4.0, 1000)]);
+    assert!(same.contains("new") && !same.contains("old"), "{same}");
+    // In the sum there is a bucket up to 2, and what is in it does not stand in the next one.
+    let other = shown([body(2.0, "low", 1.0, 1000), body(5.0, "hidden", 1.5, 2000)]);
+    assert!(other.contains("low") && !other.contains("hidden"), "{other}");
+    let other = shown([body(2.0, "low", 1.0, 1000), body(5.0, "high", 4.5, 2000)]);
+    assert!(other.contains("low") && other.contains("high"), "{other}");
+}
+
+#[test]
 fn a_family_has_as_many_label_sets_as_it_may() {
     let two = Aggregation {
         max_series: Some(2),
@@ -439,6 +496,8 @@ fn a_family_has_as_many_label_sets_as_it_may() {
     let expected = "expected at most 2 label sets in a family that is added up, found 3 with this push";
     refused(two, &["c{x=\"1\"} 1\nc{x=\"2\"} 1\n", "c{x=\"3\"} 1\n"], expected);
     refused(two, &["c{x=\"1\"} 1\nc{x=\"2\"} 1\nc{x=\"3\"} 1\n"], expected);
+    let info = "# TYPE b info\nb_info{x=\"1\"} 1\nb_info{x=\"2\"} 1\nb_info{x=\"3\"} 1\n# EOF\n";
+    refused(two, &[info], expected);
     // What is there already is no reason.
     let mut group = Group::new();
     let three = decode("c{x=\"1\"} 1\nc{x=\"2\"} 1\nc{x=\"3\"} 1\n");

@@ -55,9 +55,40 @@ fn observations() -> impl Strategy<Value = Vec<(i32, bool)>> {
     prop::collection::vec((-2000..2000i32, any::<bool>()), 0..12)
 }
 
-/// Zero buckets end where buckets do, as all clients' do.
+/// Many clients end zero buckets where other buckets end, and some anywhere.
 fn threshold() -> impl Strategy<Value = f64> {
-    prop::sample::select(vec![0.0, 2f64.powi(-128), 2f64.powi(-3), 0.5, 1.0, 4.0])
+    prop::sample::select(vec![
+        0.0,
+        2f64.powi(-128),
+        0.001,
+        2f64.powi(-3),
+        0.5,
+        1.0,
+        1.5,
+        4.0,
+    ])
+}
+
+/// Where the zero bucket of a sum has to end: at the larger threshold, or beyond it where that would cut a bucket of the histogram
+/// that has the smaller one.
+fn least_threshold(parts: [(&[(i32, bool)], i32, f64); 2]) -> f64 {
+    let mut least = parts[0].2.max(parts[1].2);
+    loop {
+        let cut = parts.iter().filter(|(.., own)| *own < least);
+        let cut = cut.flat_map(|(observations, schema, own)| {
+            let values = observations.iter().map(|(at, _)| observation(*at));
+            let kept = values.filter(|value| value > own);
+            kept.map(|value| (index(value, *schema), *schema))
+        });
+        let ends = cut
+            .filter(|(index, schema)| bound(index - 1, *schema) < least)
+            .map(|(index, schema)| bound(index, schema));
+        let end = ends.fold(least, f64::max);
+        if end <= least {
+            return least;
+        }
+        least = end;
+    }
 }
 
 proptest! {
@@ -72,7 +103,8 @@ proptest! {
         let second = histogram(&b, schema_b, threshold_b, float_b);
         let sum = add(&first, &second).unwrap();
         prop_assert_eq!(sum.schema, schema_a.min(schema_b));
-        prop_assert!(sum.zero_threshold >= threshold_a.max(threshold_b));
+        let parts = [(&*a, schema_a, threshold_a), (&*b, schema_b, threshold_b)];
+        prop_assert_eq!(sum.zero_threshold, least_threshold(parts));
         let all: Vec<_> = a.iter().chain(&b).copied().collect();
         let expected = histogram(&all, sum.schema, sum.zero_threshold, float_a || float_b);
         prop_assert_eq!(&sum, &expected);
@@ -96,6 +128,21 @@ fn a_zero_bucket_widens_to_the_end_of_the_bucket_that_it_would_cut() {
     let sum = add(&first, &second).unwrap();
     assert_eq!((sum.zero_threshold, sum.zero_count), (2.0, Count::Int(4)));
     assert_eq!(sum.positive, NativeBuckets::default());
+}
+
+#[test]
+fn a_zero_bucket_is_widened_at_the_resolution_of_its_histogram() {
+    // The bucket ends at 3.08, and at 65536 at the resolution of the sum.
+    let fine = histogram(&[(400, false)], 3, 2f64.powi(-128), false);
+    let coarse = NativeHistogram {
+        schema: -4,
+        zero_threshold: 2.0,
+        zero_count: Count::Int(5),
+        ..NativeHistogram::default()
+    };
+    let sum = add(&fine, &coarse).unwrap();
+    assert_eq!((sum.zero_threshold, sum.zero_count), (2.0, Count::Int(5)));
+    assert_eq!(sum.positive.deltas, [1]);
 }
 
 #[test]
