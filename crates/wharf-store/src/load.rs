@@ -6,8 +6,8 @@
 //! in the end           the states become one
 //! ```
 //!
-//! Groups are independent while nothing is checked, so each belongs to a part by a hash of its key, and the order of the records of
-//! a group is all that has to be kept. Records that concern several groups, and wipes, go to all parts, and each takes what is its own.
+//! Groups are independent while nothing is checked, so each [belongs to a part](division), and the order of the records of a group
+//! is all that has to be kept. Records that concern several groups, and wipes, go to all parts, and each takes what is its own.
 //! What is under way has a bound ([`MOST_BYTES`]), and a record that is longer than a batch is handed on when nothing else is, or made
 //! by the reader ([`LONG_RECORD_BYTES`]).
 //!
@@ -17,16 +17,18 @@
 //! Where a removal comes that nobody has written to the archive yet, the states become one, and what follows is made one by one: what it is
 //! about to take is [taken](crate::removed) from memory.
 
+mod division;
 mod outlook;
 
 use std::ops::Range;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use wharf_ledger::{BoxError, NotReplayed, Replay, Replayed, Sequence};
 use wharf_model::{GroupingKey, GroupingKeyError};
 
+use self::division::{Division, RUN_BYTES};
 use self::outlook::{Outlook, Verdict};
 use crate::change::Change;
 use crate::memory::state::{Applied, State, Tell};
@@ -60,8 +62,14 @@ pub struct Loading<'scope, 'env> {
     /// How many parts there are to be; none later, when they have become one.
     wanted: usize,
     parts: Vec<Part<'scope>>,
+    division: Division,
+    /// The number of the first record that was replayed.
+    first: Option<Revision>,
+    /// The division when the log began: from then on it stays as it is.
+    divided: Arc<OnceLock<Division>>,
     under_way: Arc<UnderWay>,
     batch_records: usize,
+    run_bytes: usize,
     replaced: u64,
 }
 
@@ -115,8 +123,12 @@ impl Store {
                     0
                 },
                 parts: Vec::new(),
+                division: Division::default(),
+                first: None,
+                divided: Arc::default(),
                 under_way: Arc::default(),
                 batch_records: BATCH_RECORDS,
+                run_bytes: RUN_BYTES,
                 replaced: 0,
             };
             read(&mut loading)
@@ -125,7 +137,7 @@ impl Store {
 
     /// Reads a record and makes its changes, all by itself. How many of them were replaced.
     fn load_record(&self, at: Revision, record: &[u8], outlook: &Outlook) -> Result<u64, RecordError> {
-        let mut choosing = Choosing::new(&self.preparer, outlook, (0, 1));
+        let mut choosing = Choosing::new(&self.preparer, outlook, None);
         let changes = choosing.read(at, record)?;
         let Writer::Local(local) = &self.writer else {
             return Ok(0);
@@ -184,11 +196,11 @@ impl Loaded {
     fn run(
         store: &Store,
         outlook: &Outlook,
-        part: (usize, usize),
+        part: (usize, &OnceLock<Division>),
         batches: Receiver<Batch>,
     ) -> Result<Self, NotRead> {
         let mut loaded = Self::default();
-        let mut choosing = Choosing::new(&store.preparer, outlook, part);
+        let mut choosing = Choosing::new(&store.preparer, outlook, Some(part));
         for batch in batches {
             for (at, range) in &batch.records {
                 let record = batch.bytes.get(range.clone()).unwrap_or_default();
@@ -207,11 +219,6 @@ impl Loaded {
         loaded.replaced = choosing.replaced;
         Ok(loaded)
     }
-}
-
-/// The part that has a group.
-fn part_of(key: &[u8], parts: usize) -> usize {
-    crc32fast::hash(key) as usize % parts.max(1)
 }
 
 impl UnderWay {
@@ -271,20 +278,22 @@ impl Loading<'_, '_> {
         self.replaced
     }
 
-    /// Hands so few records on at once, for tests.
+    /// Hands so few records on at once, and gives each part so few neighbours, for tests.
     #[doc(hidden)]
     pub fn set_batch_records(&mut self, records: usize) {
         self.batch_records = records;
+        self.run_bytes = 1;
     }
 
     /// Begins with the parts, if there are to be some.
     fn begin(&mut self) {
         let wanted = std::mem::take(&mut self.wanted);
-        let (store, outlook) = (self.store, &self.outlook);
+        let (store, outlook, divided) = (self.store, &self.outlook, &self.divided);
+        self.division = Division::among(wanted, self.run_bytes);
         for which in 0..wanted {
             let (batches, records) = mpsc::channel();
-            let outlook = Arc::clone(outlook);
-            let run = move || Loaded::run(store, &outlook, (which, wanted), records);
+            let (outlook, divided) = (Arc::clone(outlook), Arc::clone(divided));
+            let run = move || Loaded::run(store, &outlook, (which, &divided), records);
             let started = thread::Builder::new().name("load".into());
             let Ok(thread) = started.spawn_scoped(self.scope, run) else {
                 // Those that have begun end, with nothing: one by one it takes longer.
@@ -339,6 +348,21 @@ impl Loading<'_, '_> {
         Ok(())
     }
 
+    /// The part that has the group of a record; none if it may concern the groups of all.
+    fn part_of(&mut self, at: Revision, record: &[u8]) -> Option<usize> {
+        let key = record::only_group(record);
+        // The records of a checkpoint come first, and all have its number.
+        let is_of_checkpoint = *self.first.get_or_insert(at) == at;
+        if !is_of_checkpoint || key.is_none() {
+            self.divided.get_or_init(|| self.division.clone());
+        }
+        let key = key?;
+        if self.divided.get().is_none() {
+            self.division.note(key, record.len());
+        }
+        Some(self.division.part_of(key))
+    }
+
     /// Whether a record can be given to parts.
     fn is_for_parts(&self, at: Revision, record: &[u8]) -> bool {
         !self.parts.is_empty()
@@ -372,7 +396,7 @@ impl Replay for Loading<'_, '_> {
             self.replaced += self.store.load_record(at, record, &self.outlook)?;
             return Ok(());
         }
-        let only = record::only_group(record).map(|key| part_of(key, self.parts.len()));
+        let only = self.part_of(at, record);
         let mut is_taken = true;
         for (which, part) in self.parts.iter_mut().enumerate() {
             if only.is_some_and(|only| only != which) {
@@ -396,8 +420,10 @@ impl Replay for Loading<'_, '_> {
 struct Choosing<'b> {
     preparer: &'b Preparer,
     outlook: &'b Outlook,
-    /// Which of how many.
-    part: (usize, usize),
+    /// Which part, and what it has; none if there is only one.
+    part: Option<(usize, &'b OnceLock<Division>)>,
+    /// Whether the record may concern groups of other parts.
+    is_of_several: bool,
     at: Revision,
     verdict: Verdict,
     /// Those of the changes of groups that were read last.
@@ -406,11 +432,16 @@ struct Choosing<'b> {
 }
 
 impl<'b> Choosing<'b> {
-    fn new(preparer: &'b Preparer, outlook: &'b Outlook, part: (usize, usize)) -> Self {
+    fn new(
+        preparer: &'b Preparer,
+        outlook: &'b Outlook,
+        part: Option<(usize, &'b OnceLock<Division>)>,
+    ) -> Self {
         Self {
             preparer,
             outlook,
             part,
+            is_of_several: false,
             at: Revision::default(),
             verdict: Verdict::Whole,
             verdicts: Vec::new(),
@@ -420,6 +451,7 @@ impl<'b> Choosing<'b> {
 
     fn read<'a>(&mut self, at: Revision, record: &'a [u8]) -> Result<Vec<Change<'a>>, RecordError> {
         self.at = at;
+        self.is_of_several = record::only_group(record).is_none();
         self.verdicts.clear();
         record::decode_by(record, self)
     }
@@ -432,8 +464,12 @@ impl<'a> Reading<'a> for Choosing<'_> {
         kind: Touch,
         names: Names<'_, 'a>,
     ) -> Result<Option<GroupingKey>, GroupingKeyError> {
-        let (which, parts) = self.part;
-        if parts > 1 && part_of(key, parts) != which {
+        if self.is_of_several
+            && let Some((which, divided)) = self.part
+            && divided
+                .get()
+                .is_some_and(|division| division.part_of(key) != which)
+        {
             return Ok(None);
         }
         self.verdict = self.outlook.verdict(self.at, key, kind, &names);

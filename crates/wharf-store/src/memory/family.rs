@@ -251,7 +251,7 @@ impl Family {
         fragment.exact.clone_from(&family.exact);
         leaf.set_text(at, text);
         let after = leaf.get(at).size(text.len());
-        let above = leaf.divide();
+        let above = leaf.divide(at);
         self.leaves.insert_all(above);
         self.size = self
             .size
@@ -288,7 +288,7 @@ impl Family {
             },
         );
         leaf.set_text(at, text);
-        let above = leaf.divide();
+        let above = leaf.divide(at);
         self.leaves.insert_all(above);
         self.size = self.size.plus(other.size());
         self.count(None, (other.series() > 0).then_some(&meta));

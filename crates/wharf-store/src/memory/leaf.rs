@@ -410,19 +410,20 @@ impl Leaf {
         }
     }
 
-    /// Splits the upper half off if the leaf has grown too large.
-    pub(crate) fn split(&mut self) -> Option<Self> {
+    /// Splits its upper part off if the leaf has grown too large: half of it, or less if it `grows_at_its_end`.
+    pub(crate) fn split(&mut self, grows_at_its_end: bool) -> Option<Self> {
         let text_len = self.piece.len();
         let too_large = text_len > MAX_TEXT_BYTES || self.len() > MAX_FRAGMENTS;
         if !too_large || self.len() < 2 {
             return None;
         }
-        let mut position = self.len() / 2;
+        let stays = |all: usize| if grows_at_its_end { all / 4 * 3 } else { all / 2 };
+        let mut position = stays(self.len());
         if text_len > MAX_TEXT_BYTES {
             let mut before = 0;
             position = self.marks.lengths().position(|length| {
                 before += length;
-                before > text_len / 2
+                before > stays(text_len)
             })?;
         }
         let position = position.clamp(1, self.len() - 1);
@@ -445,11 +446,13 @@ impl Leaf {
         Some(upper)
     }
 
-    /// Splits it until each part is as large as a leaf should be, or has one fragment. This leaf is the lowest part.
-    pub(crate) fn divide(&mut self) -> Vec<Self> {
+    /// Splits it until each part is as large as a leaf should be, or has one fragment. This leaf is the lowest part. The fragment at
+    /// this position has just been put there: groups that come in their order leave leaves that are fuller than half.
+    pub(crate) fn divide(&mut self, put: usize) -> Vec<Self> {
+        let grows_at_its_end = put + 1 == self.len();
         let mut above = Vec::new();
-        while let Some(mut upper) = self.split() {
-            let parts = upper.divide();
+        while let Some(mut upper) = self.split(grows_at_its_end) {
+            let parts = upper.divide(0);
             above.extend(parts.into_iter().rev());
             above.push(upper);
         }

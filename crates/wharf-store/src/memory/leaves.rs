@@ -433,7 +433,7 @@ mod tests {
             at
         });
         leaf.set_text(at, text);
-        if let Some(upper) = leaf.split() {
+        if let Some(upper) = leaf.split(at + 1 == leaf.len()) {
             leaves.insert_after(place, upper);
         }
     }

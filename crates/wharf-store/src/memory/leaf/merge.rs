@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::vec::IntoIter;
 
+use wharf_model::GroupingKey;
+
 use super::marks::Tag;
 use super::{Fragment, Leaf, MAX_FRAGMENTS, MAX_TEXT_BYTES};
 use crate::memory::rendered_text::roomy;
@@ -22,12 +24,19 @@ pub(in crate::memory) fn merge(
     let (mut first, mut second) = (Source::new(first), Source::new(second));
     let mut filling = Leaf::default();
     loop {
-        let source = match (first.key(), second.key()) {
-            (Some(one), Some(other)) if one < other => &mut first,
-            (Some(_), None) => &mut first,
-            (_, Some(_)) => &mut second,
+        let (source, other) = match (first.key(), second.key()) {
+            (Some(one), Some(other)) if one < other => (&mut first, &second),
+            (Some(_), None) => (&mut first, &second),
+            (_, Some(_)) => (&mut second, &first),
             (None, None) => break,
         };
+        if let Some(whole) = source.take_whole(other.key()) {
+            if !filling.is_empty() {
+                push(Arc::new(std::mem::take(&mut filling).fitted()));
+            }
+            push(whole);
+            continue;
+        }
         if !source.put_next_into(&mut filling) {
             push(Arc::new(std::mem::take(&mut filling).fitted()));
             source.put_next_into(&mut filling);
@@ -47,6 +56,8 @@ struct Source {
     gone: usize,
     text: Vec<u8>,
     start: usize,
+    /// The leaf without its fragments and its text.
+    rest: Leaf,
 }
 
 impl Source {
@@ -58,6 +69,7 @@ impl Source {
             gone: 0,
             text: Vec::new(),
             start: 0,
+            rest: Leaf::default(),
         };
         source.fetch();
         source
@@ -70,13 +82,27 @@ impl Source {
             let mut leaf = Arc::unwrap_or_clone(leaf);
             self.text = std::mem::take(leaf.piece.text_mut());
             self.lengths = leaf.marks.lengths().collect();
-            self.fragments = leaf.fragments.into_iter();
+            self.fragments = std::mem::take(&mut leaf.fragments).into_iter();
             (self.gone, self.start) = (0, 0);
+            self.rest = leaf;
         }
     }
 
-    fn key(&self) -> Option<&wharf_model::GroupingKey> {
+    fn key(&self) -> Option<&GroupingKey> {
         self.fragments.as_slice().first().map(|fragment| &fragment.key)
+    }
+
+    /// The leaf as it is, if none of it has gone and all of it comes before this key of the other list: so it need not be copied.
+    fn take_whole(&mut self, other: Option<&GroupingKey>) -> Option<Arc<Leaf>> {
+        let last = self.fragments.as_slice().last()?;
+        if self.gone > 0 || other.is_some_and(|other| *other < last.key) {
+            return None;
+        }
+        let mut leaf = std::mem::take(&mut self.rest);
+        *leaf.piece.text_mut() = std::mem::take(&mut self.text);
+        leaf.fragments = std::mem::take(&mut self.fragments).collect();
+        self.fetch();
+        Some(Arc::new(leaf.fitted()))
     }
 
     /// Puts the next fragment behind those of the leaf, unless that is full.
