@@ -216,13 +216,36 @@ fn translate(pattern: &str) -> String {
             '\\' => match rest.next() {
                 Some('Q') => quoted(&mut rest, &mut out),
                 Some('b') => out.push_str(r"(?-u:\b)"),
-                escaped => push_escaped(escaped, &mut out),
+                escaped => {
+                    push_escaped(escaped, &mut out);
+                    // As in `\pL` and `\p{Greek}`.
+                    if matches!(escaped, Some('p' | 'P' | 'x'))
+                        && let Some(after) = rest.as_str().strip_prefix('{')
+                    {
+                        out.push('{');
+                        rest = after.chars();
+                    }
+                }
             },
             '[' => class(&mut rest, &mut out),
+            // Where it begins no repetition, it stands for itself.
+            '{' if !is_repetition(rest.as_str()) => out.push_str(r"\{"),
             c => out.push(c),
         }
     }
     out
+}
+
+/// Whether `n}`, `n,}` or `n,m}` stands behind a `{`.
+fn is_repetition(behind: &str) -> bool {
+    let Some((inside, _)) = behind.split_once('}') else {
+        return false;
+    };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match inside.split_once(',') {
+        None => is_number(inside),
+        Some((least, most)) => is_number(least) && (most.is_empty() || is_number(most)),
+    }
 }
 
 /// Writes what stands behind a backslash, inside and outside of classes.
@@ -415,6 +438,15 @@ mod tests {
             if state >> 31 == 0 { 'a' } else { 'b' }
         });
         letters.take(bytes).collect()
+    }
+
+    #[test]
+    fn a_brace_that_begins_no_repetition_stands_for_itself() {
+        check("a{b", &["a{b"], &["ab"]);
+        check("a.{b}.c", &["ax{b}yc"], &["axbyc"]);
+        check("a{,3}", &["a{,3}"], &["aa", ""]);
+        check("{", &["{"], &[""]);
+        check("a{2}b{1,}c{1,2}", &["aabcc"], &["abc", "aabccc"]);
     }
 
     #[test]

@@ -86,8 +86,6 @@ pub struct SummaryOptions {
     pub max_age: Duration,
     /// In how many steps they are forgotten.
     pub age_buckets: u32,
-    /// How many observations are gathered before they are sorted in.
-    pub buf_cap: u32,
 }
 
 impl Default for SummaryOptions {
@@ -99,7 +97,6 @@ impl Default for SummaryOptions {
                 .to_vec(),
             max_age: Duration::from_secs(600),
             age_buckets: 5,
-            buf_cap: 500,
         }
     }
 }

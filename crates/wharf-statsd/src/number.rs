@@ -131,7 +131,9 @@ fn round(mantissa: u64, exponent: i64) -> f64 {
     };
     let below = mantissa.checked_shr(shift).unwrap_or(0);
     let rest = mantissa - below.checked_shl(shift).unwrap_or(0);
-    let half = 1_u64.checked_shl(shift).unwrap_or(0) / 2;
+    let half = shift
+        .checked_sub(1)
+        .map_or(0, |shift| 1_u64.checked_shl(shift).unwrap_or(0));
     let is_up = shift > 0 && (rest > half || rest == half && below % 2 == 1);
     let exact = (below + u64::from(is_up)) as f64;
     scale(exact, exponent + dropped)
@@ -173,6 +175,9 @@ mod tests {
             ("0x1.8p-1075", 5e-324),
             ("0x0p99999999999999999999", 0.0),
             ("0x1p-99999999999999999999", 0.0),
+            // Half of the smallest: of two the even one.
+            ("0x8000000000000000p-1138", 0.0),
+            ("0x8000000000000001p-1138", 5e-324),
             ("Infinity", f64::INFINITY),
             ("-Inf", f64::NEG_INFINITY),
         ] {

@@ -48,10 +48,23 @@ fn is_field_with_colon(field: &str) -> bool {
             .any(|prefix| field.starts_with(prefix))
 }
 
+/// Whether a number and a type stand here. `c` with a colon behind it is the field of a container, unless what follows is the next
+/// sample.
 fn begins_sample(text: &str) -> bool {
-    let Some((value, behind)) = text.split_once('|') else {
+    let Some((kind, behind)) = number_and_kind(text) else {
         return false;
     };
-    let kind = behind.split(['|', ':']).next().unwrap_or_default();
-    Kind::of(kind).is_some() && number::parse(value).is_some()
+    Kind::of(kind).is_some() && (kind != "c" || behind.is_none_or(|behind| number_and_kind(behind).is_some()))
+}
+
+/// What stands behind a number and `|` up to the next `|` or `:`, and what stands behind that, if it is a `:`. No more of the text is
+/// looked at, however much there is.
+fn number_and_kind(text: &str) -> Option<(&str, Option<&str>)> {
+    let end = text.find(['|', ':'])?;
+    let (value, rest) = text.split_at_checked(end)?;
+    let rest = rest.strip_prefix('|')?;
+    number::parse(value)?;
+    let end = rest.find(['|', ':']).unwrap_or(rest.len());
+    let (kind, behind) = rest.split_at_checked(end)?;
+    Some((kind, behind.strip_prefix(':')))
 }

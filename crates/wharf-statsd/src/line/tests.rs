@@ -147,6 +147,9 @@ fn what_the_exporter_loses_is_taken() {
             "a{k=v,container_id=abc}+2<e:x><card:low> S1 T1",
         ),
         ("a:1|c|c:abc:2|c", "a{container_id=abc}+1 a+2 S2 T1"),
+        ("a:1|g|e:x:5|c", "a=1<e:x> a+5 S2"),
+        ("a:1|g|e:x:5|c:6|c", "a=1<e:x> a+5 a+6 S3"),
+        ("a:1|g|e:x:5|c:ID", "a{container_id=ID}=1<e:x:5> S1 T1"),
         ("a:1|c|c:abc|@0.5:2|c", "a{container_id=abc}+2 a+2 S2 T1"),
     ]);
 }

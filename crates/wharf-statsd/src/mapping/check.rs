@@ -83,6 +83,9 @@ fn in_our_words(text: String) -> String {
     if text.starts_with("multiple YAML documents") {
         return "expected one document, found another one\nhint: what stands behind `---` would have no effect".to_owned();
     }
+    if text.starts_with("budget breached") {
+        return "expected a smaller file, found more values than are read (250,000)".to_owned();
+    }
     let expected = match text.as_str() {
         "expected sequence start" => "expected a list, found something else",
         "expected mapping start" => "expected keys with values, found something else",
@@ -98,6 +101,11 @@ fn place(location: &Location) -> Place {
         column: location.column(),
     }
 }
+
+/// The least error of a quantile: with less, nearly all observations of the last minutes would have to be kept.
+const MIN_ERROR: f64 = 0.0001;
+/// Most age buckets of a summary.
+const MAX_AGE_BUCKETS: u32 = 100;
 
 /// What `defaults` says.
 #[derive(Debug, Default)]
@@ -205,6 +213,21 @@ impl Check {
         }
     }
 
+    /// The error of a quantile. Without one, or with 0, the exporter keeps each observation for minutes.
+    fn error(&mut self, text: Option<&Text>, at: Place) -> Option<f64> {
+        let error = text.map_or(Some(0.0), |text| self.read(Some(text), share))?;
+        if error >= MIN_ERROR {
+            return Some(error);
+        }
+        let at = text.map_or(at, |text| place(&text.referenced));
+        let found = text.map_or("none", |text| text.value.as_str());
+        let warning = format!(
+            "expected an error of {MIN_ERROR} or more beside the quantile, found {found}: it is {MIN_ERROR}"
+        );
+        self.warning(at, warning);
+        Some(MIN_ERROR)
+    }
+
     /// None if there is none; 0 says the same.
     fn ttl(&mut self, text: Option<&Text>) -> Option<Duration> {
         self.read(text, duration::parse).filter(|ttl| !ttl.is_zero())
@@ -213,10 +236,11 @@ impl Check {
     fn summary(&mut self, source: &source::SummaryOptions, defaults: &SummaryOptions) -> SummaryOptions {
         let mut quantiles = Vec::new();
         for objective in source.quantiles.iter().flatten() {
-            let [quantile, error] = [&objective.quantile, &objective.error].map(|text| match text {
-                Some(text) => self.read(Some(text), share),
-                None => Some(0.0),
-            });
+            let at = place(&objective.defined);
+            let objective = &objective.value;
+            let quantile = objective.quantile.as_ref();
+            let quantile = quantile.map_or(Some(0.0), |text| self.read(Some(text), share));
+            let error = self.error(objective.error.as_ref(), at);
             if let (Some(quantile), Some(error)) = (quantile, error) {
                 quantiles.push(Objective { quantile, error });
             }
@@ -224,13 +248,27 @@ impl Check {
         if quantiles.is_empty() {
             quantiles.clone_from(&defaults.quantiles);
         }
+        // How many are gathered before they are sorted is for us to choose.
+        self.count(source.buf_cap.as_ref(), 0);
         let max_age = self.read(source.max_age.as_ref(), duration::parse);
         SummaryOptions {
             quantiles,
             max_age: max_age.filter(|age| !age.is_zero()).unwrap_or(defaults.max_age),
-            age_buckets: self.count(source.age_buckets.as_ref(), defaults.age_buckets),
-            buf_cap: self.count(source.buf_cap.as_ref(), defaults.buf_cap),
+            age_buckets: self.age_buckets(source.age_buckets.as_ref(), defaults.age_buckets),
         }
+    }
+
+    /// Each takes memory for each series.
+    fn age_buckets(&mut self, text: Option<&Text>, default: u32) -> u32 {
+        let count = self.count(text, default);
+        if let Some(text) = text.filter(|_| count > MAX_AGE_BUCKETS) {
+            let found = format!(
+                "expected at most {MAX_AGE_BUCKETS} age buckets, found {}",
+                text.value
+            );
+            self.mistake(place(&text.referenced), found);
+        }
+        count
     }
 
     fn histogram(
@@ -253,11 +291,11 @@ impl Check {
             }
             buckets.push(bound);
         }
-        // It is there in any case.
-        buckets.retain(|bound| *bound < f64::INFINITY);
         if buckets.is_empty() {
             buckets.clone_from(&defaults.buckets);
         }
+        // It is there in any case.
+        buckets.retain(|bound| *bound < f64::INFINITY);
         let factor = self.read(source.native_histogram_bucket_factor.as_ref(), number);
         HistogramOptions {
             buckets,
@@ -304,13 +342,14 @@ impl Check {
             return None;
         };
         let at_pattern = place(&pattern.referenced);
+        // If it is wrong, what else is wrong is said all the same.
         let (stars, regex) = if is_regex {
             let regex = self.read(Some(&pattern), |text| {
                 wharf_model::unanchored(text).map_err(|error| error.to_string())
-            })?;
-            (None, Some(regex))
+            });
+            (None, regex)
         } else {
-            (Some(self.read(Some(&pattern), stars)?), None)
+            (self.read(Some(&pattern), stars), None)
         };
         let template = |text: &str| match (&stars, &regex) {
             (_, Some(regex)) => Template::of_regex(text, regex),
@@ -320,7 +359,7 @@ impl Check {
             Some(name) => {
                 let made = template(&name.value);
                 if is_name(&name.value) {
-                    self.dangling(&made, &name.value, place(&name.referenced));
+                    self.dangling(&made, &name.value, place(&name.referenced), &template);
                 } else if !(is_drop && name.value.is_empty()) {
                     let text = format!(
                         "expected the name of a metric, with `$1` or `${{1}}` in it or not, found `{}`",
@@ -339,8 +378,9 @@ impl Check {
         let mut labels = Vec::new();
         for (key, value) in source.labels.0 {
             self.label(&key, &observer, kind);
-            let made = template(&value.value);
-            self.dangling(&made, &value.value, place(&value.referenced));
+            let text = value.value.as_deref().unwrap_or_default();
+            let made = template(text);
+            self.dangling(&made, text, place(&value.referenced), &template);
             labels.push((key.value, made));
         }
         if self.mistakes.len() > mistakes {
@@ -388,7 +428,9 @@ impl Check {
             ),
         ];
         for (at, kind, word) in given {
-            if let Some(at) = at.filter(|_| of_rule != Some(kind)) {
+            // What stands there as the type is a mistake of its own.
+            let is_wrong = source.observer_type.is_some() && of_rule.is_none();
+            if let Some(at) = at.filter(|_| of_rule != Some(kind) && !is_wrong) {
                 let found = match of_rule {
                     Some(ObserverKind::Summary) => "`observer_type: summary`",
                     Some(ObserverKind::Histogram) => "`observer_type: histogram`",
@@ -441,16 +483,19 @@ impl Check {
     }
 
     /// Says which references can never give anything.
-    fn dangling(&mut self, template: &Template, text: &str, at: Place) {
-        if template.is_always_empty() && !text.is_empty() {
-            let text = format!("`{text}` is always empty");
-            self.warning(at, with_braces(text, template));
+    fn dangling(&mut self, template: &Template, text: &str, at: Place, read: &impl Fn(&str) -> Template) {
+        let Some(reference) = template.dangling().next() else {
             return;
+        };
+        let mut warning = if template.is_always_empty() {
+            format!("`{text}` is always empty")
+        } else {
+            format!("`{reference}` is always empty: the pattern has no such part")
+        };
+        if let Some(meant) = with_braces(reference).filter(|meant| read(meant).dangling().next().is_none()) {
+            warning = format!("{warning}\nhint: write `{meant}`");
         }
-        if let Some(reference) = template.dangling().next() {
-            let text = format!("`{reference}` is always empty: the pattern has no such part");
-            self.warning(at, with_braces(text, template));
-        }
+        self.warning(at, warning);
     }
 
     fn added(&mut self, added: Added, rule: &Rule, earlier: &[Rule]) {
@@ -458,34 +503,40 @@ impl Check {
             Added::Fine => {}
             Added::Covered(first) => {
                 let Some(first) = earlier.get(first) else { return };
+                let hint = if first.pattern == rule.pattern {
+                    "remove one of them"
+                } else {
+                    "put the narrower rule in front"
+                };
                 let text = format!(
-                    "the rule never applies: `{}` in line {} comes first\nhint: put the narrower rule in front",
+                    "the rule never applies: `{}` in line {} comes first\nhint: {hint}",
                     first.pattern, first.at.line
                 );
                 self.warning(rule.at, text);
             }
-            Added::BehindLonger => {
-                let text = "statsd_exporter never applies the rule, since a longer one that begins with it comes first; \
-                            Wharf does"
-                    .to_owned();
+            Added::BehindLonger(kinds) => {
+                let all = rule.kind.map_or(MetricKind::ALL.len(), |_| 1);
+                let which = if kinds.len() == all {
+                    "never applies the rule".to_owned()
+                } else {
+                    let kinds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+                    format!("does not apply the rule to metrics of type {}", kinds.join(", "))
+                };
+                let text = format!(
+                    "statsd_exporter {which}, since a longer one that begins with it comes first; Wharf does"
+                );
                 self.warning(rule.at, text);
             }
         }
     }
 }
 
-/// A hint for `$1_x`, which means a part of that name.
-fn with_braces(text: String, template: &Template) -> String {
-    let run_on = template.dangling().find_map(|reference| {
-        let word = reference.strip_prefix('$')?;
-        let behind = word.trim_start_matches(|c: char| c.is_ascii_digit());
-        let digits = word.strip_suffix(behind)?;
-        (!digits.is_empty() && !behind.is_empty()).then(|| format!("${{{digits}}}{behind}"))
-    });
-    match run_on {
-        Some(meant) => format!("{text}\nhint: write `{meant}`"),
-        None => text,
-    }
+/// What `$1_x` may have meant, which is a part of that name.
+fn with_braces(reference: &str) -> Option<String> {
+    let word = reference.strip_prefix('$')?;
+    let behind = word.trim_start_matches(|c: char| c.is_ascii_digit());
+    let digits = word.strip_suffix(behind)?;
+    (!digits.is_empty() && !behind.is_empty()).then(|| format!("${{{digits}}}{behind}"))
 }
 
 /// The parts of a glob that are stars.
@@ -534,11 +585,16 @@ fn is_name(text: &str) -> bool {
     !is_first
 }
 
+/// A number in decimal digits. YAML has others, such as `010`, which is 8: they are refused rather than taken for what they look like.
 fn number(text: &str) -> Result<f64, String> {
-    let text_of_yaml = text.strip_prefix('+').unwrap_or(text);
-    let number = match text_of_yaml {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let is_octal =
+        unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.bytes().all(|byte| byte.is_ascii_digit());
+    let number = match unsigned {
+        ".inf" | ".Inf" | ".INF" if text.starts_with('-') => Some(f64::NEG_INFINITY),
         ".inf" | ".Inf" | ".INF" => Some(f64::INFINITY),
-        text => text.parse().ok(),
+        unsigned if unsigned.starts_with(['+', '-']) || is_octal => None,
+        _ => text.parse().ok(),
     };
     number
         .filter(|number: &f64| !number.is_nan())

@@ -47,14 +47,14 @@ impl PerKind {
 }
 
 /// What was there when a glob was added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Added {
     /// It may apply.
     Fine,
     /// An earlier one takes all that it is about.
     Covered(usize),
-    /// Longer globs that begin with it came before: then the exporter never applies it.
-    BehindLonger,
+    /// Longer globs that begin with it came before: then the exporter does not apply it to samples of these kinds.
+    BehindLonger(Vec<MetricKind>),
 }
 
 impl Default for Globs {
@@ -76,11 +76,12 @@ impl Globs {
         let parts: Vec<_> = pattern.split('.').collect();
         let covered: Option<Vec<_>> = kinds.iter().map(|kind| self.covering(&parts, *kind)).collect();
         let mut at = 0;
-        let mut is_new = false;
         for part in &parts {
             self.first(at, kinds, rule);
-            (at, is_new) = self.step(at, part);
+            at = self.step(at, part);
         }
+        let is_behind = |kind: &MetricKind| self.nodes.get(at).is_some_and(|node| node.is_inner_of(*kind));
+        let behind: Vec<_> = kinds.iter().copied().filter(is_behind).collect();
         self.first(at, kinds, rule);
         if let Some(node) = self.nodes.get_mut(at) {
             for kind in kinds {
@@ -89,7 +90,7 @@ impl Globs {
         }
         match covered.as_deref() {
             Some([first, ..]) => Added::Covered(*first),
-            _ if !is_new && self.nodes.get(at).is_some_and(Node::is_inner) => Added::BehindLonger,
+            _ if !behind.is_empty() => Added::BehindLonger(behind),
             _ => Added::Fine,
         }
     }
@@ -103,10 +104,10 @@ impl Globs {
     }
 
     /// The node below this one, which is made if there is none.
-    fn step(&mut self, at: usize, part: &str) -> (usize, bool) {
+    fn step(&mut self, at: usize, part: &str) -> usize {
         let new = self.nodes.len();
         let Some(node) = self.nodes.get_mut(at) else {
-            return (at, false);
+            return at;
         };
         let child = if part == STAR {
             *node.star.get_or_insert(new)
@@ -116,7 +117,7 @@ impl Globs {
         if child == new {
             self.nodes.push(Node::default());
         }
-        (child, child == new)
+        child
     }
 
     /// The first rule that takes everything that this pattern is about. A star is only covered by a star.
@@ -170,16 +171,15 @@ impl Globs {
             };
             // What is pushed last is looked at first.
             waiting.extend(node.star.map(|child| (child, rest)));
-            if *part != STAR {
-                waiting.extend(node.children.get(*part).map(|child| (*child, rest)));
-            }
+            waiting.extend(node.children.get(*part).map(|child| (*child, rest)));
         }
         best
     }
 }
 
 impl Node {
-    fn is_inner(&self) -> bool {
-        self.star.is_some() || !self.children.is_empty()
+    /// Whether rules for a kind end below, and none ends here.
+    fn is_inner_of(&self, kind: MetricKind) -> bool {
+        self.first.of(kind).is_some() && self.rules.of(kind).is_none()
     }
 }

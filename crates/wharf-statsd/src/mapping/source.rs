@@ -50,7 +50,7 @@ pub(super) struct Mapping {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SummaryOptions {
-    pub(super) quantiles: Option<Vec<Objective>>,
+    pub(super) quantiles: Option<Vec<Spanned<Objective>>>,
     pub(super) max_age: Option<Text>,
     pub(super) age_buckets: Option<Text>,
     pub(super) buf_cap: Option<Text>,
@@ -73,7 +73,7 @@ pub(super) struct HistogramOptions {
 
 /// Keys with values, in the order of the file.
 #[derive(Debug, Default)]
-pub(super) struct Pairs(pub(super) Vec<(Text, Text)>);
+pub(super) struct Pairs(pub(super) Vec<(Text, Spanned<Option<String>>)>);
 
 impl<'de> Deserialize<'de> for Pairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

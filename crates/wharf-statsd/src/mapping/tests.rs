@@ -224,6 +224,8 @@ fn files_that_the_exporter_takes() {
         "mappings: [{match: a-b.c, name: n$1}, {match: _a, name: $12x}, {match: A_b.C, name: n}]",
         "mappings: [{match: a, match_metric_type: counter, name: n, labels: {le: x, job: y, quantile: z}}]",
         "defaults: {ttl: 0}\nmappings: [{match: a, name: n, match_type: '', action: '', observer_type: ''}]",
+        "mappings: [{match: 'a{b', match_type: regex, name: n}, {match: 'a.{b}.c', match_type: regex, name: n}]",
+        "mappings: [{match: a, name: n, labels: {x: }, scale: '+1.5'}]",
     ] {
         if let Err(error) = Mapping::read(file) {
             panic!("{file}: {error}");
@@ -295,6 +297,25 @@ fn mistakes_have_their_place() {
             line 14, column 12: expected a label that the series of observations do not have already, found `quantile`
             hint: if the rule is about counters alone, say `match_metric_type: counter`"]],
     );
+    // All of them are told, and none because of another.
+    refused(
+        "mappings: [{match: a..b, name: 1n, ttl: 5, labels: {1x: y}}, {match: a, name: n, observer_type: histogrm, histogram_options: {buckets: [1]}}]",
+        &expect![[r#"
+            line 1, column 20: expected parts between dots, each a `*` or a word, found `a..b`
+            hint: for more than that there is `match_type: regex`
+            line 1, column 32: expected the name of a metric, with `$1` or `${1}` in it or not, found `1n`
+            line 1, column 41: expected a duration such as 30s, 10m or 1h30m, found `5` without a unit
+            line 1, column 53: expected the name of a label (letters, digits, `_`), found `1x`
+            line 1, column 97: expected one of summary, histogram, found `histogrm`"#]],
+    );
+    refused(
+        "defaults: {summary_options: {age_buckets: 4294967295}}\nmappings: [{match: a, name: n, scale: 010}, {match: b, name: n, scale: 1_000}, {match: c, name: n, scale: '++1'}]",
+        &expect![[r#"
+            line 1, column 43: expected at most 100 age buckets, found 4294967295
+            line 2, column 39: expected a number, found `010`
+            line 2, column 72: expected a number, found `1_000`
+            line 2, column 107: expected a number, found `++1`"#]],
+    );
     refused(
         "mappings: [{match: '(', match_type: regex, name: n}]",
         &expect![[r"line 1, column 20: expected a regular expression, found `(`: unclosed group"]],
@@ -340,7 +361,7 @@ fn rules_that_never_apply_are_told() {
             line 3, column 11: the rule never applies: `*.*` in line 2 comes first
             hint: put the narrower rule in front
             line 5, column 11: the rule never applies: `a.*.c` in line 4 comes first
-            hint: put the narrower rule in front"]],
+            hint: remove one of them"]],
     );
     // Two of three kinds are left.
     warned(
@@ -351,19 +372,19 @@ fn rules_that_never_apply_are_told() {
         "mappings:\n- {match: a, match_metric_type: counter, name: n}\n- {match: a, match_metric_type: gauge, name: n}\n- {match: '*', match_metric_type: observer, name: n}\n- {match: a, name: n}\n",
         &expect![[r"
             line 5, column 11: the rule never applies: `a` in line 2 comes first
-            hint: put the narrower rule in front"]],
+            hint: remove one of them"]],
     );
     warned(
         "defaults: {glob_disable_ordering: true}\nmappings: [{match: '*.b', name: any}, {match: a.b, name: n}, {match: a.b, name: m}]",
         &expect![[r"
             line 2, column 70: the rule never applies: `a.b` in line 2 comes first
-            hint: put the narrower rule in front"]],
+            hint: remove one of them"]],
     );
     warned(
         "mappings: [{match: x, match_type: regex, name: n}, {match: x, match_type: regex, name: m}]",
         &expect![[r"
             line 1, column 60: the rule never applies: `x` in line 1 comes first
-            hint: put the narrower rule in front"]],
+            hint: remove one of them"]],
     );
     warned(
         "mappings: [{match: a.b.c, name: long}, {match: a.b, name: short}]",
@@ -371,6 +392,36 @@ fn rules_that_never_apply_are_told() {
             "line 1, column 48: statsd_exporter never applies the rule, since a longer one that begins with it comes first; Wharf does"
         ],
     );
+    // It has a tree for each kind.
+    warned(
+        "mappings: [{match: a.b.c, match_metric_type: counter, name: long}, {match: a.b, match_metric_type: gauge, name: short}]",
+        &expect![[""]],
+    );
+    warned(
+        "mappings: [{match: a.b.c, match_metric_type: counter, name: long}, {match: a.b, name: short}]",
+        &expect![
+            "line 1, column 76: statsd_exporter does not apply the rule to metrics of type counter, since a longer one that begins with it comes first; Wharf does"
+        ],
+    );
+}
+
+#[test]
+fn quantiles_without_an_error_have_the_least_one_and_that_is_told() {
+    let file =
+        |error: &str| format!("defaults: {{summary_options: {{quantiles: [{{quantile: 0.9{error}}}]}}}}\n");
+    for (error, found) in [("", "none"), (", error: 0", "0"), (", error: 0.00001", "0.00001")] {
+        let mapping = Mapping::read(&file(error)).unwrap();
+        let Observer::Summary(options) = mapping.observer() else {
+            panic!()
+        };
+        assert_eq!(options.quantiles[0].error, 0.0001);
+        let warning = mapping.warnings()[0].to_string();
+        assert!(
+            warning.contains(&format!("found {found}: it is 0.0001")),
+            "{warning}"
+        );
+    }
+    assert_eq!(Mapping::read(&file(", error: 0.001")).unwrap().warnings(), []);
 }
 
 #[test]
@@ -384,6 +435,23 @@ fn references_to_nothing_are_told() {
             line 1, column 58: `$1_y` is always empty
             hint: write `${1}_y`"]],
     );
+    // Only what would give something is a hint.
+    warned(
+        "mappings: [{match: a.*, name: n, labels: {x: $5_x, y: $3 $1_y}}]",
+        &expect![[r"
+            line 1, column 46: `$5_x` is always empty
+            line 1, column 55: `$3` is always empty: the pattern has no such part"]],
+    );
+}
+
+#[test]
+fn a_bound_that_is_there_in_any_case_may_be_the_only_one() {
+    let mapping =
+        Mapping::read("defaults: {observer_type: histogram, histogram_options: {buckets: [.inf]}}").unwrap();
+    let Observer::Histogram(options) = mapping.observer() else {
+        panic!()
+    };
+    assert_eq!(options.buckets, []);
 }
 
 #[test]

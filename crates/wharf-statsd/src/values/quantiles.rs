@@ -118,26 +118,33 @@ impl Stream {
 
     fn flush(&mut self, objectives: &[Objective]) {
         self.sort();
-        let (mut at, mut rank) = (0, 0.0);
-        for Observed { value, times } in std::mem::take(&mut self.gathered) {
-            while let Some(tuple) = self.tuples.get(at).filter(|tuple| tuple.value <= value) {
+        let gathered = std::mem::take(&mut self.gathered);
+        let known = std::mem::take(&mut self.tuples);
+        let mut merged = Vec::with_capacity(known.len() + 2 * gathered.len());
+        let (mut known, mut rank) = (known.into_iter().peekable(), 0.0);
+        for Observed { value, times } in &gathered {
+            while let Some(tuple) = known.next_if(|tuple| tuple.value <= *value) {
                 rank += tuple.width;
-                at += 1;
+                merged.push(tuple);
             }
-            let delta = if at < self.tuples.len() {
+            let delta = if known.peek().is_some() {
                 ((self.allowed(rank, objectives)).floor() - 1.0).max(0.0)
             } else {
                 0.0
             };
             // Of equal numbers the first rank is known as well as the last: a query in between finds them.
-            let rest = f64::from(times) - 1.0;
+            let rest = f64::from(*times) - 1.0;
             for width in [1.0, rest].into_iter().filter(|width| *width > 0.0) {
-                self.tuples.insert(at, Tuple { value, width, delta });
-                at += 1;
+                let value = *value;
+                merged.push(Tuple { value, width, delta });
                 self.count += width;
                 rank += width;
             }
         }
+        merged.extend(known);
+        self.tuples = merged;
+        self.gathered = gathered;
+        self.gathered.clear();
         self.gathered_times = 0;
         self.compress(objectives);
     }
