@@ -113,7 +113,7 @@ pub(super) struct Arguments {
 
     /// What counters, histograms and summaries count: with run, what this run has counted, so that Prometheus can add runs
     /// up, see docs/counters.md
-    #[arg(long, value_name = "run", value_parser = counters)]
+    #[arg(long, value_name = "run", value_parser = counters, conflicts_with_all = ["inc", "observe"])]
     counters: Option<Counters>,
 
     /// Show the request and send nothing

@@ -116,14 +116,17 @@ fn check(file: &Path, out: &mut dyn Write) -> anyhow::Result<bool> {
 
 /// Prints what becomes of a line. Whether all of it counts.
 fn test(mapping: &Mapping, line: &str, out: &mut dyn Write) -> io::Result<bool> {
-    writeln!(out, "{}", output::clean(line))?;
+    writeln!(out, "{}", output::clean(line.trim_end()))?;
     let mut reader = Reader::new(Dialect::default());
     let mut written = Ok(true);
-    reader.read(line.as_bytes(), |item| {
-        if let Ok(is_fine) = written {
-            written = test_item(mapping, &item, out).map(|counts| counts && is_fine);
-        }
-    });
+    // Clients end lines, and put several into a datagram.
+    for line in line.lines() {
+        reader.read(line.as_bytes(), |item| {
+            if let Ok(is_fine) = written {
+                written = test_item(mapping, &item, out).map(|counts| counts && is_fine);
+            }
+        });
+    }
     let mut is_fine = written?;
     let counts = reader.counts();
     for error in SampleError::ALL {

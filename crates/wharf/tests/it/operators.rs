@@ -17,6 +17,7 @@ use wharf_testkit::http::{get, post, put};
 use wharf_testkit::{Gateway, LedClock, Spawn, peers, until};
 
 pub(crate) use self::command_line::commands;
+use crate::rules::with_rules;
 use crate::{WHARF, gateways, loaded, wharf};
 
 /// A tool that knows nothing of the settings of whoever runs the tests, and has no terminal.
@@ -480,6 +481,19 @@ fn without_the_admin_api_the_groups_count_as_pushed_now() {
     let said = succeeds(&target, &["import", &url]);
     assert!(said.contains("the groups count as pushed now\nhint: "), "{said}");
     assert!(push_time(&target, "a") > push_time(&source, "a"));
+}
+
+#[test]
+fn groups_are_not_added_to_what_is_there_by_a_rule_that_adds_up_what_is_pushed() {
+    let source = wharf().start();
+    source.push("/metrics/job/a", "m 5\n");
+    let url = format!("http://{}", source.address());
+    let (_file, spawn) = with_rules("aggregate:\n- match: '{job=\"a\"}'\n");
+    let target = spawn.start();
+    for _ in 0..2 {
+        succeeds(&target, &["import", &url, "--overwrite"]);
+        assert!(pushed(&target).contains(&"m{instance=\"\",job=\"a\"} 5".to_owned()));
+    }
 }
 
 #[test]

@@ -99,6 +99,16 @@ _sc|check|0
 }
 
 #[test]
+fn a_datagram_of_several_lines_is_tried_line_by_line() {
+    let (_folder, path) = rules("");
+    let said = tool(&["statsd", "test", &path, "a:1|c\n", "a:1|c\nb:2|g"]);
+    let all = stdout(&said);
+    assert_eq!(said.status.code(), Some(0), "{all}");
+    assert_eq!(all.matches("counter a +1").count(), 2, "{all}");
+    assert!(all.contains("gauge b = 2"), "{all}");
+}
+
+#[test]
 fn what_is_refused_is_said_and_ends_with_1() {
     let (_folder, path) = rules("");
     let said = tool(&["statsd", "test", &path, "a:-1|c", "a:x|c", "a:1|g|#k,__x:1"]);

@@ -116,6 +116,8 @@ fn request(group: &GroupingKey, line: &Line) -> Result<(Request, u64), LineError
         PROTOBUF
     };
     request.headers.push(("Content-Type", content_type.to_owned()));
+    // What moves is a total, also into a group to which a rule adds what is pushed.
+    request.headers.push(("Wharf-Merge", "none".to_owned()));
     if let Some(ttl) = &line.ttl {
         request.headers.push(("Wharf-TTL", ttl.clone()));
     }
