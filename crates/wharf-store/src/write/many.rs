@@ -377,6 +377,7 @@ fn intent_of<'p>(push: &'p GroupPush<'_>, mode: PushMode, delta: Prepared<'p>, n
         counters: push.counters,
         delta,
         lifetime: push.ttl.map(|ttl| ttl.from(now)),
+        once: None,
         facts: &push.facts,
     }
 }

@@ -11,6 +11,7 @@ use super::tasks::{SharedTasks, tasks};
 use crate::fold::Intent;
 use crate::memory::checks::Incoming;
 use crate::memory::held_back::HeldFamily;
+use crate::push_ids::Known;
 use crate::store::Store;
 use crate::write::commit::Commit;
 use crate::write::writer::Writer;
@@ -79,8 +80,21 @@ impl Store {
     /// A push, as it was prepared. It is checked against what is here; what it comes to is folded and checked when it is sent.
     pub(crate) fn share_push(&self, shared: &Shared, intent: &Intent<'_>) -> Result<Commit, PushError> {
         shared.admit()?;
-        self.check_shared(intent)?;
+        match self.known(intent) {
+            // What is here now may be as it has made it, and need not fit to it.
+            Some(Known::Made(_)) => {}
+            Some(known @ Known::OtherBody) => {
+                self.lock().push_ids.count(known);
+                return Err(PushError::OtherBody);
+            }
+            None => self.check_shared(intent)?,
+        }
         Ok(Commit::shared([shared.change(intent.key, Op::push(intent))?]))
+    }
+
+    /// What is known of a push by its id.
+    fn known(&self, intent: &Intent<'_>) -> Option<Known> {
+        self.lock().push_ids.look(&intent.once?)
     }
 
     /// Pushes to several groups. If one of them is refused at once, none is sent. Then each goes its own way: some may be made,
