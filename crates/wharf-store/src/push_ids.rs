@@ -34,13 +34,17 @@ pub struct PushIdLimits {
     pub max: usize,
 }
 
-impl Default for PushIdLimits {
+impl PushIdLimits {
     /// An hour, and a million.
+    pub const DEFAULT: Self = Self {
+        ttl: Duration::from_secs(3600),
+        max: 1_000_000,
+    };
+}
+
+impl Default for PushIdLimits {
     fn default() -> Self {
-        Self {
-            ttl: Duration::from_secs(3600),
-            max: 1_000_000,
-        }
+        Self::DEFAULT
     }
 }
 

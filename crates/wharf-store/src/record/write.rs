@@ -123,16 +123,22 @@ impl Image {
 
 /// A record of several changes in the making.
 #[derive(Debug)]
-pub(crate) struct Several(Vec<u8>);
+pub(crate) struct Several {
+    out: Vec<u8>,
+    ids: Vec<PushId>,
+}
 
 impl Several {
     pub(crate) fn new() -> Self {
-        Self(vec![SEVERAL])
+        Self {
+            out: vec![SEVERAL],
+            ids: Vec::new(),
+        }
     }
 
     /// Makes room for changes of so many bytes.
     pub(crate) fn reserve(&mut self, bytes: usize, memory: &Meter<'_>) -> Result<(), Denied> {
-        memory.reserve(&mut self.0, bytes)
+        memory.reserve(&mut self.out, bytes)
     }
 
     pub(crate) fn put<'a>(
@@ -142,11 +148,11 @@ impl Several {
         lifetime: Option<Lifetime>,
         families: impl ExactSizeIterator<Item = FamilyParts<'a>>,
     ) {
-        write_put(&mut self.0, (key, mode, lifetime), families);
+        write_put(&mut self.out, (key, mode, lifetime), families);
     }
 
     pub(crate) fn delete(&mut self, key: &GroupingKey) {
-        write_delete(&mut self.0, key);
+        write_delete(&mut self.out, key);
     }
 
     pub(crate) fn delete_families<'n>(
@@ -154,16 +160,27 @@ impl Several {
         key: &GroupingKey,
         names: impl ExactSizeIterator<Item = &'n str>,
     ) {
-        self.0.push(DELETE_FAMILIES);
-        write_bytes(&mut self.0, key.as_bytes());
-        write_length(&mut self.0, names.len());
+        self.out.push(DELETE_FAMILIES);
+        write_bytes(&mut self.out, key.as_bytes());
+        write_length(&mut self.out, names.len());
         for name in names {
-            write_bytes(&mut self.0, name.as_bytes());
+            write_bytes(&mut self.out, name.as_bytes());
         }
     }
 
-    pub(crate) fn finish(self) -> Vec<u8> {
-        self.0
+    /// The id of the push that was put last.
+    pub(crate) fn add_id(&mut self, id: Option<PushId>) {
+        self.ids.extend(id);
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        if !self.ids.is_empty() {
+            if let Some(version) = self.out.first_mut() {
+                *version = WITH_IDS;
+            }
+            write_push_ids(&mut self.out, &self.ids);
+        }
+        self.out
     }
 }
 

@@ -287,6 +287,7 @@ fn change(store: &Store) {
         ttl,
         aggregation: None,
         counters: Counters::Total,
+        once: None,
         facts: Facts::default(),
     };
     let pushes = [

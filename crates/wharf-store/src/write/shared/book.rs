@@ -169,6 +169,8 @@ pub(super) struct Book {
     /// Why the log takes nothing more, if it has said so to the last transaction.
     pub(super) full: Option<String>,
     pub(super) statistics: Counts,
+    /// Pushes that were answered as those with the same ids before, and not made again.
+    pub(super) repeated: u64,
 }
 
 /// What has happened since the start.
@@ -188,8 +190,6 @@ pub struct Counts {
     pub loads: u64,
     /// Values that could not be read: a later version has written them.
     pub unreadable: u64,
-    /// Pushes that were answered as those with the same ids before, and not made again.
-    pub repeated: u64,
 }
 
 impl Book {
@@ -477,7 +477,7 @@ impl Book {
         let changes = flight.groups.iter().map(|(_, taken)| taken.len() as u64);
         self.statistics.changes += changes.sum::<u64>() + flight.wipes.len() as u64;
         let made_of = flight.groups.iter().flat_map(|(_, taken)| taken);
-        self.statistics.repeated += made_of.filter(|one| one.is_repeated).count() as u64;
+        self.repeated += made_of.filter(|one| one.is_repeated).count() as u64;
         self.finish_with(flight, &Ok(at));
     }
 

@@ -207,7 +207,7 @@ impl Shared {
 
     /// Pushes that were not made again, by their ids.
     pub(crate) fn repeated(&self) -> u64 {
-        self.book().statistics.repeated
+        self.book().repeated
     }
 
     /// Whether everything has been loaded once.
