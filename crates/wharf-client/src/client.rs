@@ -13,7 +13,7 @@ use ureq::{Agent, AsSendBody, Body};
 use wharf_model::GroupingKey;
 
 use crate::error::presentable;
-use crate::push::{AGGREGATE, MERGE};
+use crate::push::{AGGREGATE, MERGE, PUSH_ID};
 use crate::{Address, ClientError, Credentials, Push, Retry, Secret, Target, TargetError, group_path, tls};
 
 /// From this size on compression pays: a smaller body fits into one packet anyway.
@@ -100,11 +100,17 @@ impl Request {
         }
     }
 
-    /// Whether it comes to the same if it is made twice. A push that is added up does not: it must not be made again if it
-    /// [may have been done](ClientError::may_be_done).
-    pub fn is_repeatable(&self) -> bool {
+    /// Whether it is a push that is added to what the group has.
+    pub fn adds(&self) -> bool {
         let adds = |(name, value): &(&str, String)| *name == MERGE && value == AGGREGATE;
-        !self.headers.iter().any(adds)
+        self.headers.iter().any(adds)
+    }
+
+    /// Whether it comes to the same if it is made again soon. A push that is added up does if it has an id, which a gateway knows for
+    /// an hour unless it is told otherwise; without one it must not be made again if it [may have been
+    /// done](ClientError::may_be_done).
+    pub fn is_repeatable(&self) -> bool {
+        !self.adds() || self.headers.iter().any(|(name, _)| *name == PUSH_ID)
     }
 
     /// `GET path`.
@@ -209,8 +215,8 @@ impl Client {
         self.send(&push.request()).map(drop)
     }
 
-    /// Pushes, again and again as long as `retry` allows and an attempt can help. A push that is added up is not repeated if the
-    /// gateway may have done it.
+    /// Pushes, again and again as long as `retry` allows and an attempt can help. A push that is added up has the same id in all
+    /// attempts, so a Wharf counts it once.
     ///
     /// # Errors
     /// That of the last attempt.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ring::rand::{SecureRandom as _, SystemRandom};
 use wharf_model::GroupingKey;
 
 use crate::client::{Method, Request};
@@ -13,6 +14,9 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The header that says how a push merges, and its value for one that is added to what the group has.
 pub(crate) const MERGE: &str = "Wharf-Merge";
 pub(crate) const AGGREGATE: &str = "aggregate";
+
+/// The header that says what a push is called, so that a gateway does not count it again when it is repeated.
+pub(crate) const PUSH_ID: &str = "Wharf-Push-Id";
 
 /// What a push does with what the group has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +56,15 @@ pub struct Push {
     pub counters: Counters,
 }
 
+/// An id that no other push has; none if the system has no random numbers.
+fn random_id() -> Option<String> {
+    let mut bytes = [0; 16];
+    SystemRandom::new().fill(&mut bytes).ok()?;
+    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 impl Push {
-    /// The request; its body may be sent compressed.
+    /// The request; its body may be sent compressed. One that is added up has an id of its own, so each request is another push.
     pub fn request(&self) -> Request {
         let mut request = Request::new(
             match self.how {
@@ -70,6 +81,8 @@ impl Push {
         }
         if self.how == How::Aggregate {
             request.headers.push((MERGE, AGGREGATE.to_owned()));
+            // Without one it may not be repeated.
+            request.headers.extend(random_id().map(|id| (PUSH_ID, id)));
         }
         if self.counters == Counters::Run {
             request.headers.push(("Wharf-Counters", "run".to_owned()));
@@ -112,9 +125,9 @@ mod tests {
     }
 
     #[test]
-    fn a_push_that_is_added_up_says_so_and_is_not_made_twice() {
+    fn a_push_that_is_added_up_says_so_and_has_an_id_by_which_it_may_be_repeated() {
         let replacing = push(b"m 1\n");
-        assert!(replacing.request().is_repeatable());
+        assert!(replacing.request().is_repeatable() && !replacing.request().adds());
         let adding = Push {
             how: How::Aggregate,
             ttl: None,
@@ -123,7 +136,13 @@ mod tests {
         let request = adding.request();
         assert_eq!(request.method, Method::Post);
         assert!(request.headers.contains(&("Wharf-Merge", "aggregate".to_owned())));
-        assert!(!request.is_repeatable());
+        assert!(request.is_repeatable() && request.adds());
+        let id = |request: &Request| request.headers.iter().find(|(name, _)| *name == PUSH_ID).cloned();
+        assert_eq!(id(&request).unwrap().1.len(), 32);
+        assert_ne!(id(&request), id(&adding.request()));
+        let mut without = request;
+        without.headers.retain(|(name, _)| *name != PUSH_ID);
+        assert!(!without.is_repeatable());
     }
 
     #[test]

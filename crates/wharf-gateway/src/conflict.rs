@@ -27,6 +27,7 @@ impl From<PushError> for Refusal {
             PushError::Stopped(stopped) => return given_up(*stopped, "merged"),
             PushError::Limit(exceeded) => return exceeding(exceeded),
             PushError::TooLarge { .. } => (Reason::TooLarge, None),
+            PushError::OtherBody => (Reason::PushId, None),
             PushError::NotAdded(not_added) => (Reason::NotAdded, Some((*not_added.family).into())),
             PushError::Inconsistent(clashes) => {
                 let first = clashes.first();

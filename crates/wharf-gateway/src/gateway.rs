@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
-use wharf_store::{Clock, Follower, Reserved, ReservedFamily, SharedRules, Store, UnixNanos};
+use wharf_store::{Clock, Follower, PushIdLimits, Reserved, ReservedFamily, SharedRules, Store, UnixNanos};
 
 use crate::activity::Activity;
 use crate::ahead::Ahead;
@@ -81,7 +81,14 @@ impl fmt::Debug for Gateway {
 
 fn empty_store(settings: &Settings, reserved: Reserved) -> Store {
     let max_push_bytes = settings.max_push_bytes.min(MAX_PUSH_BYTES);
-    Store::new(reserved, max_push_bytes).with_instance_label(settings.pushes.instance_label.clone())
+    let pushes = &settings.pushes;
+    let ids = PushIdLimits {
+        ttl: pushes.id_ttl,
+        max: pushes.max_ids.get(),
+    };
+    Store::new(reserved, max_push_bytes)
+        .with_instance_label(pushes.instance_label.clone())
+        .with_push_ids(ids)
 }
 
 impl Gateway {

@@ -21,6 +21,7 @@ mod places;
 mod policy;
 mod problem;
 mod push_cost;
+mod push_id;
 mod queue;
 mod rate;
 mod refusal;
@@ -75,6 +76,7 @@ pub use policy::{
     ReloadError, TooFast,
 };
 pub use problem::{Problem, Severity};
+pub use push_id::AskedId;
 pub use queue::{Queue, Turn, turns_of_this_machine};
 pub use rate::Rate;
 pub use refusal::{Again, Proofs, Reason, Refusal};

@@ -535,6 +535,7 @@ mod tests {
             adding: Adding::default(),
             counters: None,
             ttl: None,
+            id: None,
             pushed_at: None,
         };
         let asking = |wanted, gauges| Wish {

@@ -97,6 +97,8 @@ pub enum Reason {
     Timestamps,
     /// What is pushed cannot be added to what is stored.
     NotAdded,
+    /// Another push has come with the same id.
+    PushId,
     /// The push contradicts itself or what is stored; the label says in what.
     Inconsistent(&'static str),
     /// The relabelling rules make nothing of it that could be stored.
@@ -157,6 +159,7 @@ impl Reason {
             Self::Group => "group",
             Self::Timestamps => "timestamps",
             Self::NotAdded => "not_added",
+            Self::PushId => "push_id",
             Self::Inconsistent(what) => what,
             Self::Relabelling => "relabelling",
             Self::TooFast => "rate",

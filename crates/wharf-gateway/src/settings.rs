@@ -1,10 +1,11 @@
 //! What the flags decide about the use cases.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use wharf_model::name::NameRule;
 use wharf_settings::{Kind, Takes, ValueError, kinds, settings};
-use wharf_store::{InstanceLabel, Limits};
+use wharf_store::{InstanceLabel, Limits, PushIdLimits};
 
 use crate::lifespan::Lifespan;
 use crate::limits::PushLimits;
@@ -117,6 +118,14 @@ settings! {
         pub strip_timestamps: bool = false,
             "push.timestamps" as STRIPPED_TIMESTAMPS,
             "Whether a push with timestamps is refused, as the original does, or stored without them.";
+        /// For how long the ids of pushes are known.
+        pub id_ttl: Duration = PushIdLimits::DEFAULT.ttl,
+            "push.id-ttl" as kinds::UNSIGNED,
+            "For how long the id of a push that is added up is known, so that it is not counted again.";
+        /// How many ids of pushes are known.
+        pub max_ids: NonZeroUsize = NonZeroUsize::new(PushIdLimits::DEFAULT.max).unwrap_or(NonZeroUsize::MAX),
+            "push.max-ids" as kinds::COUNT,
+            "Ids of pushes that are known; of more, the oldest are forgotten before their time.";
         /// How much memory one push may take until it is stored; none: any.
         pub max_decoded_bytes: Option<u64> = Some(192 << 20),
             "push.max-decoded-bytes" as kinds::SIZE_LIMIT,

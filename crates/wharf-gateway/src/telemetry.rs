@@ -66,7 +66,7 @@ pub struct Telemetry {
     actions: Actions,
 }
 
-static RESERVED: [ReservedFamily; 69] = [
+static RESERVED: [ReservedFamily; 72] = [
     process::CPU_SECONDS,
     process::MAX_FDS,
     process::NETWORK_RECEIVE,
@@ -110,7 +110,10 @@ static RESERVED: [ReservedFamily; 69] = [
     ledger::SYNCS,
     ledger::UP,
     ledger::WRITTEN_BYTES,
+    pushes::IDS,
+    pushes::IDS_FORGOTTEN,
     pushes::REFUSALS,
+    pushes::REPEATED,
     pushes::PUSHES_WAITING,
     stored::QUOTA_LIMIT,
     stored::QUOTA_USED,
@@ -274,7 +277,7 @@ impl Telemetry {
         self.build.assemble(&mut assembly);
         self.connections.assemble(&mut assembly);
         self.requests.assemble(&mut assembly);
-        self.pushes.assemble(&mut assembly, now, gauges.pushes_waiting);
+        self.pushes.assemble(&mut assembly, now, gauges);
         self.actions.assemble(&mut assembly);
         if let Some(times) = gauges.backups {
             backups::assemble(&mut assembly, times);

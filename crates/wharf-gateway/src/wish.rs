@@ -3,6 +3,7 @@
 use wharf_store::{Bounds, Counters, Gauges, PushMode, UnixNanos};
 
 use crate::lifespan::Lifespan;
+use crate::push_id::AskedId;
 
 /// What a push asks for beside its metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Wish {
     pub counters: Option<Counters>,
     /// How long the group is to stay; none: what rules or flags say.
     pub ttl: Option<Lifespan>,
+    /// What the push is called, so that it is not counted again when it is repeated; of those that are added up.
+    pub id: Option<AskedId>,
     /// When the push happened, if not now: groups that move in from another gateway keep their times.
     pub pushed_at: Option<UnixNanos>,
 }

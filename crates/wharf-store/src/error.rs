@@ -44,6 +44,9 @@ pub enum PushError {
     /// To merge it with what is stored takes more steps or time than a push may, or nobody waits for it any more. Nothing has changed.
     #[error("merging was given up")]
     Stopped(Stopped),
+    /// A push with the same id has brought another body. Nothing has changed.
+    #[error("expected the body that came with this push id before, found another one")]
+    OtherBody,
     /// What is pushed cannot be added to what is stored.
     #[error("{0}")]
     NotAdded(Box<NotAdded>),
@@ -62,6 +65,7 @@ impl PushError {
             | Self::Memory(_)
             | Self::Unavailable { .. }
             | Self::TakesLong
+            | Self::OtherBody
             | Self::Stopped(_) => None,
         }
     }

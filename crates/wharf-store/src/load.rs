@@ -37,7 +37,7 @@ use crate::prepare::{Prepared, Preparer};
 use crate::record::{self, Names, Reading, Touch};
 use crate::store::Store;
 use crate::write::writer::Writer;
-use crate::{PUSH_FAILURE_TIME, PUSH_TIME, RecordError, Revision};
+use crate::{PUSH_FAILURE_TIME, PUSH_TIME, PushId, RecordError, Revision};
 
 /// A batch is handed on when it has so many bytes.
 const BATCH_BYTES: usize = 256 << 10;
@@ -103,6 +103,7 @@ struct UnderWay {
 #[derive(Debug, Default)]
 struct Loaded {
     state: State,
+    ids: Vec<(Revision, PushId)>,
     last: Revision,
     replaced: u64,
 }
@@ -152,6 +153,9 @@ impl Store {
             changes,
             &choosing.verdicts,
         );
+        for (at, id) in choosing.ids {
+            guarded.push_ids.add(id, at);
+        }
         // What a long log has deleted must not pile up until the first change after the start: the lock frees it.
         drop(guarded);
         if recovered && let Some(keeper) = local.keeper() {
@@ -217,6 +221,7 @@ impl Loaded {
             }
         }
         loaded.replaced = choosing.replaced;
+        loaded.ids = choosing.ids;
         Ok(loaded)
     }
 }
@@ -337,10 +342,14 @@ impl Loading<'_, '_> {
         let mut guarded = self.store.lock();
         for Loaded {
             state,
+            ids,
             last,
             replaced,
         } in all
         {
+            for (at, id) in ids {
+                guarded.push_ids.add(id, at);
+            }
             guarded.last = guarded.last.max(last);
             guarded.state.absorb(state);
             self.replaced += replaced;
@@ -428,6 +437,8 @@ struct Choosing<'b> {
     verdict: Verdict,
     /// Those of the changes of groups that were read last.
     verdicts: Vec<Verdict>,
+    /// Ids of pushes, if this is the first part.
+    ids: Vec<(Revision, PushId)>,
     replaced: u64,
 }
 
@@ -445,6 +456,7 @@ impl<'b> Choosing<'b> {
             at: Revision::default(),
             verdict: Verdict::Whole,
             verdicts: Vec::new(),
+            ids: Vec::new(),
             replaced: 0,
         }
     }
@@ -487,5 +499,12 @@ impl<'a> Reading<'a> for Choosing<'_> {
 
     fn add(&mut self, prepared: &mut Prepared<'a>, parts: &FamilyParts<'a>, text: Range<usize>) {
         self.preparer.add_stored(prepared, parts, text);
+    }
+
+    fn push_id(&mut self, id: PushId) {
+        // Every part reads the record.
+        if self.part.0 == 0 {
+            self.ids.push((self.at, id));
+        }
     }
 }

@@ -17,6 +17,11 @@ pub enum PushMode {
 }
 
 impl PushMode {
+    /// Whether what a push brings is added to what is stored, so that it matters how often it is made.
+    pub(crate) fn adds(self) -> bool {
+        matches!(self, Self::Aggregate(_))
+    }
+
     /// Whether what becomes of the families that a push brings depends on what is stored of them.
     pub(crate) fn folds(self) -> bool {
         match self {

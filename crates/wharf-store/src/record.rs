@@ -3,14 +3,17 @@
 //! ```text
 //! record   = version (1) change               a change that version 1 can say
 //!          | version (2) change*              several changes, all of them or none
+//!          | version (3) change*              the same, and ids of pushes among them
 //! change   = 1 put: mode, key, [lifetime], count, families
 //!                                             mode 0 replaces the group, 1 its families of these names
 //!          | 2 delete: key
 //!          | 3 wipe
 //!          | 4 delete families: key, count, names     (version 2)
+//!          | 5 push ids: count, push ids              (version 3)
 //! lifetime = 0 none                           (version 2; in version 1 a group has none after a put)
 //!          | 1 time to live, deadline         the group goes
 //!          | 2 time to live, deadline         all but the push times goes
+//! push id  = digest of the id and its scope (16 bytes), digest of the body (8 bytes), time
 //! family   = name, type, flags, [help], unit, pushed at, text, [exact]
 //! ```
 //!
@@ -33,17 +36,17 @@ use wharf_model::{GroupingKey, GroupingKeyError};
 
 use self::layout::{
     CONTRADICTS, DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP, INFINITY_ADDED,
-    LIVES_FOR_EVER, PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, type_of,
+    LIVES_FOR_EVER, PUSH_IDS, PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, WITH_IDS, type_of,
 };
 pub use self::summary::{RecordChange, RecordKind, record_changes};
-pub(crate) use self::write::{Image, Several, delete, put, put_bytes, wipe};
+pub(crate) use self::write::{Image, Several, delete, nothing, push_ids, put, put_bytes, put_once, wipe};
 use crate::change::{Cause, Change};
 use crate::effect::By;
 use crate::lifetime::{Lifetime, Ttl};
 use crate::mode::PushMode;
 use crate::parts::{FamilyParts, Shape};
 use crate::prepare::{Prepared, Preparer};
-use crate::{Reserved, UnixNanos};
+use crate::{PushId, Reserved, UnixNanos};
 
 /// Why bytes are no record.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -51,7 +54,7 @@ use crate::{Reserved, UnixNanos};
 pub enum RecordError {
     /// A later Wharf has written it.
     #[error(
-        "expected a record of version 1 or 2, found version {0}: a later version of Wharf has written it"
+        "expected a record of version 1 to 3, found version {0}: a later version of Wharf has written it"
     )]
     Version(u8),
     /// The bytes are not those of a record.
@@ -70,8 +73,16 @@ pub enum RecordError {
 /// [`RecordError`] if it is no record, or one of a later version.
 pub fn describe_record(record: &[u8]) -> Result<String, RecordError> {
     let preparer = Preparer::new(Reserved::default(), usize::MAX);
-    let changes = decode(record, &preparer)?;
-    let texts: Vec<_> = changes.iter().map(describe).collect();
+    let (changes, ids) = decode_with_ids(record, &preparer)?;
+    let mut texts: Vec<_> = changes.iter().map(describe).collect();
+    match ids.len() {
+        0 => {}
+        1 => texts.push("1 push id".to_owned()),
+        count => texts.push(format!("{count} push ids")),
+    }
+    if texts.is_empty() {
+        texts.push("nothing".to_owned());
+    }
     Ok(texts.join("; "))
 }
 
@@ -138,6 +149,9 @@ pub(crate) trait Reading<'a> {
 
     /// Adds one to those that are put.
     fn add(&mut self, prepared: &mut Prepared<'a>, parts: &FamilyParts<'a>, text: Range<usize>);
+
+    /// Takes note of the id of a push.
+    fn push_id(&mut self, _: PushId) {}
 }
 
 /// What a change does to a group.
@@ -185,6 +199,49 @@ impl<'a> Reading<'a> for &Preparer {
     }
 }
 
+/// Everything is wanted, and ids of pushes too.
+struct WithIds<'p> {
+    preparer: &'p Preparer,
+    ids: Vec<PushId>,
+}
+
+impl<'a> Reading<'a> for WithIds<'_> {
+    fn begin(
+        &mut self,
+        key: &'a [u8],
+        kind: Touch,
+        names: Names<'_, 'a>,
+    ) -> Result<Option<GroupingKey>, GroupingKeyError> {
+        self.preparer.begin(key, kind, names)
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.preparer.wants(name)
+    }
+
+    fn add(&mut self, prepared: &mut Prepared<'a>, parts: &FamilyParts<'a>, text: Range<usize>) {
+        self.preparer.add(prepared, parts, text);
+    }
+
+    fn push_id(&mut self, id: PushId) {
+        self.ids.push(id);
+    }
+}
+
+/// Reads the changes of a record, and the ids of pushes in it.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_with_ids<'a>(
+    record: &'a [u8],
+    preparer: &Preparer,
+) -> Result<(Vec<Change<'a>>, Vec<PushId>), RecordError> {
+    let ids = Vec::new();
+    let mut reading = WithIds { preparer, ids };
+    let changes = decode_by(record, &mut reading)?;
+    Ok((changes, reading.ids))
+}
+
 /// Reads the changes of a record.
 ///
 /// # Errors
@@ -210,7 +267,7 @@ pub(crate) fn decode_by<'a>(
     let mut changes = Vec::new();
     match reader.version {
         SINGLE => changes.extend(reader.change(reading)?),
-        SEVERAL => {
+        SEVERAL | WITH_IDS => {
             while reader.at < record.len() {
                 changes.extend(reader.change(reading)?);
             }
@@ -227,7 +284,7 @@ pub(crate) fn decode_by<'a>(
 /// The key of the group that a record puts; none of another record.
 pub fn record_key(record: &[u8]) -> Option<GroupingKey> {
     let (version, put) = record.split_at_checked(2)?;
-    if !matches!(version, [SINGLE | SEVERAL, PUT]) {
+    if !matches!(version, [SINGLE | SEVERAL | WITH_IDS, PUT]) {
         return None;
     }
     let _mode = put.first()?;
@@ -331,6 +388,21 @@ impl<'a> Reader<'a> {
         Ok(time)
     }
 
+    fn array<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], RecordError> {
+        let bytes = self.record.get(self.at..).and_then(<[u8]>::first_chunk);
+        let bytes = *bytes.ok_or_else(|| self.malformed("more bytes"))?;
+        self.at += LENGTH;
+        Ok(bytes)
+    }
+
+    fn push_id(&mut self) -> Result<PushId, RecordError> {
+        Ok(PushId {
+            name: self.array()?,
+            body: self.array()?,
+            at: UnixNanos(self.time()?),
+        })
+    }
+
     fn lifetime(&mut self) -> Result<Option<Lifetime>, RecordError> {
         let keep_times = match self.byte("a lifetime")? {
             LIVES_FOR_EVER => return Ok(None),
@@ -357,7 +429,13 @@ impl<'a> Reader<'a> {
                 by: By::Request,
             })),
             WIPE => Ok(Some(Change::Wipe)),
-            DELETE_FAMILIES if self.version == SEVERAL => {
+            PUSH_IDS if self.version == WITH_IDS => {
+                for _ in 0..self.length()? {
+                    reading.push_id(self.push_id()?);
+                }
+                Ok(None)
+            }
+            DELETE_FAMILIES if self.version != SINGLE => {
                 let key = self.touched(Touch::DeleteFamilies, reading)?;
                 let mut names = Vec::new();
                 for _ in 0..self.length()? {

@@ -24,7 +24,7 @@ use crate::write::local::{Kept, Local};
 use crate::write::lock::{Hold, Lock, let_others};
 use crate::write::statistics::WriterStatistics;
 use crate::write::writer::Writer;
-use crate::{Reserved, Revision, Shelf};
+use crate::{PushIdCounts, PushIdLimits, Reserved, Revision, Shelf, UnixNanos};
 
 /// Groups times quotas that are looked at under one hold of the lock.
 const COUNTED_AT_ONCE: usize = 2048;
@@ -75,6 +75,12 @@ impl Store {
     /// Writes another `instance` label to pushed series that have none.
     pub fn with_instance_label(mut self, label: InstanceLabel) -> Self {
         self.preparer.instance = label;
+        self
+    }
+
+    /// Keeps ids of pushes for so long, and so many.
+    pub fn with_push_ids(self, limits: PushIdLimits) -> Self {
+        self.lock().push_ids.set_limits(limits);
         self
     }
 
@@ -217,6 +223,25 @@ impl Store {
         }
     }
 
+    /// What has become of ids of pushes.
+    pub fn push_ids(&self) -> PushIdCounts {
+        let counts = self.lock().push_ids.counts();
+        match &self.writer {
+            Writer::Local(_) => counts,
+            Writer::Shared(shared) => PushIdCounts {
+                repeated: shared.repeated(),
+                ..counts
+            },
+        }
+    }
+
+    /// Forgets the ids of pushes whose time is over. To be called every now and then; the lock is given away every thousand.
+    pub fn forget_push_ids(&self, now: UnixNanos) {
+        while self.lock().push_ids.forget_over(now) {
+            let_others();
+        }
+    }
+
     /// What is stored under each quota, in the order of [`Limits::quotas`].
     pub fn quota_usage(&self) -> Vec<Usage> {
         self.lock().state.accounts().usage().to_vec()
@@ -238,7 +263,7 @@ impl Store {
     /// # Errors
     /// If the bytes are no record, or one of a later version.
     pub fn replay_at(&self, at: Revision, record: &[u8]) -> Result<(), RecordError> {
-        let changes = record::decode(record, &self.preparer)?;
+        let (changes, ids) = record::decode_with_ids(record, &self.preparer)?;
         let Writer::Local(local) = &self.writer else {
             return Ok(());
         };
@@ -246,6 +271,9 @@ impl Store {
         let mut guarded = self.lock();
         let recovered = self.recover_removed(local, &guarded, at, &changes);
         local.load(&mut guarded, &self.preparer, at, changes, false);
+        for id in ids {
+            guarded.push_ids.add(id, at);
+        }
         drop(guarded);
         if recovered && let Some(keeper) = local.keeper() {
             // It is on stable storage, since it was read from there.

@@ -10,6 +10,7 @@ impl Gateway {
     pub fn expire(&self) {
         let now = self.now();
         self.store.forget_unasked_forms(self.instant());
+        self.store.forget_push_ids(now);
         self.ahead.watch(&self.store, now);
         match self.store.expire(now) {
             Ok(expired) if expired == Expired::default() => {}

@@ -30,6 +30,7 @@ impl Gateway {
             bytes: totals.bytes,
             cold: self.store.cold(),
             forms_bytes: self.store.shelf().bytes() as u64,
+            push_ids: self.store.push_ids(),
             contradicting: totals.contradicting,
             pushes_waiting: self.queue.waiting() as u64,
             quotas: self.policy().quota_gauges(&self.store.quota_usage()),

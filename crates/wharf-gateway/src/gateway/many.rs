@@ -11,6 +11,7 @@ use crate::conflict;
 use crate::gateway::Gateway;
 use crate::gateway::admit::ManyAdmission;
 use crate::memory::Held;
+use crate::push_id::PushIds;
 use crate::refusal::Refusal;
 use crate::source::Source;
 
@@ -102,6 +103,11 @@ impl ManyAdmission {
         self.gateway.limit(&mut exposition)?;
         drop(decoding);
         let _storing = self.source.step("check and store");
+        let now = self.gateway.now();
+        let ids = self
+            .wish
+            .id
+            .map(|asked| PushIds::of(asked, body.bytes(), &self.caller, now));
         let labels: Vec<&str> = grouping.labels.iter().map(String::as_str).collect();
         let max_groups = if grouping.partial {
             MAX_GROUPS
@@ -117,7 +123,7 @@ impl ManyAdmission {
             return Err(Refusal::parameter(&text));
         }
         if grouping.partial {
-            return Ok(self.store_each(split, memory));
+            return Ok(self.store_each(split, ids, memory));
         }
         for key in keys.clone() {
             self.caller.demand_for(Right::Push, key)?;
@@ -129,12 +135,12 @@ impl ManyAdmission {
         self.rules
             .admit_all(keys, || self.gateway.instant())
             .map_err(|(key, error)| Refusal::from(&error).of_group(key))?;
-        self.store_together(split, together, memory)
+        self.store_together((split, ids), together, memory)
     }
 
     fn store_together(
         &self,
-        split: Vec<(GroupingKey, Exposition<'_>)>,
+        (split, ids): (Vec<(GroupingKey, Exposition<'_>)>, Option<PushIds<'_>>),
         together: &mut Vec<Pushed>,
         memory: &Meter<'_>,
     ) -> Result<Groups, Refusal> {
@@ -143,7 +149,7 @@ impl ManyAdmission {
             let limits = &self.gateway.settings.push_limits;
             let group = limits
                 .check_key(&key)
-                .and_then(|()| self.prepare(key.clone(), exposition, memory));
+                .and_then(|()| self.prepare(key.clone(), exposition, ids, memory));
             groups.push(group.map_err(|refusal| refusal.of_group(&key))?);
         }
         let now = self.wish.time(self.gateway.now());
@@ -161,12 +167,17 @@ impl ManyAdmission {
         }
     }
 
-    fn store_each(&self, split: Vec<(GroupingKey, Exposition<'_>)>, memory: &Meter<'_>) -> Groups {
+    fn store_each(
+        &self,
+        split: Vec<(GroupingKey, Exposition<'_>)>,
+        ids: Option<PushIds<'_>>,
+        memory: &Meter<'_>,
+    ) -> Groups {
         let (mut groups, mut refused) = (Vec::with_capacity(split.len()), Vec::new());
         for (key, exposition) in split {
             let prepared = self
                 .admit_one(&key)
-                .and_then(|()| self.prepare(key.clone(), exposition, memory));
+                .and_then(|()| self.prepare(key.clone(), exposition, ids, memory));
             match prepared {
                 Ok(group) => groups.push(group),
                 Err(refusal) => refused.push((self.pushed(key, Content::default()), refusal)),
@@ -213,6 +224,7 @@ impl ManyAdmission {
             counters: group.counters,
             ttl: group.ttl,
             now,
+            once: group.once,
             facts: group.facts,
             memory,
             patience: Patience::Unlimited,
@@ -236,6 +248,7 @@ impl ManyAdmission {
         &self,
         key: GroupingKey,
         mut exposition: Exposition<'e>,
+        ids: Option<PushIds<'_>>,
         memory: &Meter<'_>,
     ) -> Result<GroupPush<'e>, Refusal> {
         let settings = &self.gateway.settings;
@@ -254,6 +267,7 @@ impl ManyAdmission {
                 _ => None,
             },
             counters: self.rules.counters(&key, self.wish.counters, mode),
+            once: ids.map(|ids| ids.of_group(&key)),
             key,
             exposition,
             facts: Facts {

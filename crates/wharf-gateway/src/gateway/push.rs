@@ -15,7 +15,8 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 use wharf_model::{Effort, Exposition, Meter};
 use wharf_store::{
-    Commit, Counters, Facts, KnownBody, Patience, PushError, PushOptions, TextBody, Ttl, UnixNanos,
+    Commit, Counters, Facts, KnownBody, Patience, PushError, PushId, PushMode, PushOptions, TextBody, Ttl,
+    UnixNanos,
 };
 
 use crate::activity::{Content, Pushed};
@@ -25,6 +26,7 @@ use crate::gateway::Gateway;
 use crate::gateway::admit::Admission;
 use crate::memory::Held;
 use crate::push_cost;
+use crate::push_id::PushIds;
 use crate::refusal::{Reason, Refusal};
 use crate::source::Source;
 
@@ -160,6 +162,7 @@ impl Admission {
             body,
             memory,
             counters: rules.counters(key, wish.counters, wish.mode),
+            once: self.id(body.bytes(), received_at),
             content: Cell::new(self.pushed.content),
             dropped: Cell::new(0),
             patience,
@@ -186,6 +189,16 @@ impl Admission {
             content: reading.content.get(),
             dropped: reading.dropped.get(),
         }
+    }
+
+    /// The id of a push that is added up, if it has one: others come to the same however often they are made.
+    fn id(&self, body: &[u8], received_at: UnixNanos) -> Option<PushId> {
+        let asked = self
+            .wish
+            .id
+            .filter(|_| matches!(self.wish.mode, PushMode::Aggregate(_)))?;
+        let ids = PushIds::of(asked, body, &self.caller, received_at);
+        Some(ids.of_group(&self.pushed.key))
     }
 
     /// Stores what has been read, after the rules have worked on it.
@@ -215,6 +228,7 @@ impl Admission {
             counters: reading.counters,
             ttl,
             now,
+            once: reading.once,
             facts: reading.facts(),
             memory: reading.memory,
             patience,
@@ -319,6 +333,7 @@ struct Reading<'a, B> {
     body: &'a B,
     memory: &'a Meter<'a>,
     counters: Counters,
+    once: Option<PushId>,
     content: Cell<Content>,
     dropped: Cell<u64>,
     patience: Patience,
@@ -376,6 +391,10 @@ impl<B: Body> TextBody for Reading<'_, B> {
             duration_seconds,
             ..self.facts
         }
+    }
+
+    fn once(&self) -> Option<PushId> {
+        self.once
     }
 
     fn counters(&self) -> Counters {

@@ -1,6 +1,6 @@
 //! What is at the moment of a scrape, as others say it.
 
-use wharf_store::{Cold, RemovedStatus, UnixNanos, WriterStatistics};
+use wharf_store::{Cold, PushIdCounts, RemovedStatus, UnixNanos, WriterStatistics};
 
 use super::backups::BackupTimes;
 use super::replicas::ReplicaGauges;
@@ -26,6 +26,8 @@ pub struct StoreGauges {
     pub contradicting: u64,
     /// Pushes that wait for their turn.
     pub pushes_waiting: u64,
+    /// Ids of pushes that are kept, and what has become of others.
+    pub push_ids: PushIdCounts,
     /// What the quotas allow, and how much of it is taken, in their order.
     pub quotas: Vec<QuotaGauge>,
     /// How removals are kept; none if they are not.

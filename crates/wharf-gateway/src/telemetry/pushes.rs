@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use wharf_model::MetricType;
-use wharf_store::ReservedFamily;
+use wharf_store::{PushIdCounts, ReservedFamily};
 
 use super::assemble::{self, Assembly};
 use super::counts::Counts;
 use super::family::{own, with_fixed_help};
+use super::gauges::StoreGauges;
 use super::window::WindowedSummary;
 use crate::lock::lock;
 
@@ -36,6 +37,21 @@ pub(super) const PUSHES_WAITING: ReservedFamily = own(
     "wharf_pushes_waiting",
     MetricType::Gauge,
     "Pushes that take long and wait for their turn.",
+);
+pub(super) const IDS: ReservedFamily = own(
+    "wharf_push_ids",
+    MetricType::Gauge,
+    "Ids of pushes that are known, so that these are not counted again: at most --push.max-ids.",
+);
+pub(super) const IDS_FORGOTTEN: ReservedFamily = own(
+    "wharf_push_ids_forgotten_total",
+    MetricType::Counter,
+    "Ids of pushes that were forgotten before their time, since there were too many.",
+);
+pub(super) const REPEATED: ReservedFamily = own(
+    "wharf_pushes_repeated_total",
+    MetricType::Counter,
+    "Pushes that came again, by their ids, and were not counted again.",
 );
 pub(super) const METRICS_DROPPED: ReservedFamily = own(
     "wharf_relabel_metrics_dropped_total",
@@ -77,12 +93,21 @@ impl Pushes {
         }
     }
 
-    /// Adds the families; so many pushes wait.
-    pub(super) fn assemble(&self, assembly: &mut Assembly, now: Instant, waiting: u64) {
+    /// Adds the families.
+    pub(super) fn assemble(&self, assembly: &mut Assembly, now: Instant, gauges: &StoreGauges) {
         self.assemble_summaries(assembly, now);
         self.refused
             .assemble(assembly, REFUSALS, ("reason", |reason| reason));
-        assembly.single(PUSHES_WAITING, assemble::float(waiting));
+        assembly.single(PUSHES_WAITING, assemble::float(gauges.pushes_waiting));
+        let PushIdCounts {
+            kept,
+            repeated,
+            forgotten,
+            ..
+        } = gauges.push_ids;
+        assembly.single(IDS, assemble::float(kept as u64));
+        assembly.single(IDS_FORGOTTEN, assemble::float(forgotten));
+        assembly.single(REPEATED, assemble::float(repeated));
         let dropped = self.metrics_dropped.load(Relaxed);
         assembly.single(METRICS_DROPPED, assemble::float(dropped));
     }

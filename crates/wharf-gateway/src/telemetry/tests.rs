@@ -1,4 +1,4 @@
-use wharf_store::{Cold, Detail, Files, RemovedStatus, UnixNanos, WriterStatistics};
+use wharf_store::{Cold, Detail, Files, PushIdCounts, RemovedStatus, UnixNanos, WriterStatistics};
 
 use super::*;
 use crate::policy::QuotaGauge;
@@ -172,6 +172,12 @@ fn own_families_show_store_scrapes_and_refusals() {
         },
         forms_bytes: 500,
         contradicting: 6,
+        push_ids: PushIdCounts {
+            kept: 7,
+            repeated: 8,
+            refused: 9,
+            forgotten: 10,
+        },
         pushes_waiting: 5,
         quotas: vec![quota()],
         removed: Some(removed()),
@@ -272,9 +278,15 @@ fn own_families_show_store_scrapes_and_refusals() {
           {} 1.0
         counter "wharf_ledger_written_bytes_total"
           {} 6000.0
+        gauge "wharf_push_ids"
+          {} 7.0
+        counter "wharf_push_ids_forgotten_total"
+          {} 10.0
         counter "wharf_pushes_refused_total"
           {reason="inconsistent"} 1.0
           {reason="syntax"} 2.0
+        counter "wharf_pushes_repeated_total"
+          {} 8.0
         gauge "wharf_pushes_waiting"
           {} 5.0
         gauge "wharf_quota_limit"

@@ -26,6 +26,7 @@ async fn push(world: &World) {
         adding: Adding::default(),
         counters: None,
         ttl: None,
+        id: None,
         pushed_at: None,
     };
     let source = source(&world.gateway, Input::Push);

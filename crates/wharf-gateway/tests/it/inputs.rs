@@ -33,6 +33,7 @@ impl<'p> Push<'p> {
             adding: Adding::default(),
             counters: None,
             ttl: None,
+            id: None,
             pushed_at: self.pushed_at,
         }
     }

@@ -21,6 +21,7 @@ const PUT: Wish = Wish {
     },
     counters: None,
     ttl: None,
+    id: None,
     pushed_at: None,
 };
 

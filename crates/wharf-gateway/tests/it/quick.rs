@@ -15,6 +15,7 @@ fn admit(world: &World, key: GroupingKey, mode: PushMode) -> Admission {
         adding: Adding::default(),
         counters: None,
         ttl: None,
+        id: None,
         pushed_at: None,
     };
     let source = source(&world.gateway, Input::Push);

@@ -114,6 +114,7 @@ fn push_and_hold(
         adding: Adding::default(),
         counters: None,
         ttl: None,
+        id: None,
         pushed_at: None,
     };
     let group = (key.clone(), wish.mode);
@@ -134,6 +135,7 @@ fn push_many(gateway: &Arc<Gateway>, partial: bool, body: &Pushed<'_>) -> (Optio
         adding: Adding::default(),
         counters: None,
         ttl: None,
+        id: None,
         pushed_at: None,
     };
     let admission = gateway

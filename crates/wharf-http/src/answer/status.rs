@@ -42,7 +42,7 @@ pub(crate) fn of(reason: Reason) -> StatusCode {
         Reason::TooFast | Reason::QuotaGroups | Reason::QuotaSeries | Reason::QuotaBytes => {
             StatusCode::TOO_MANY_REQUESTS
         }
-        Reason::Costly => StatusCode::UNPROCESSABLE_ENTITY,
+        Reason::Costly | Reason::PushId => StatusCode::UNPROCESSABLE_ENTITY,
         Reason::Reload | Reason::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Reason::Groups
         | Reason::Series

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Method, Request};
-use wharf_gateway::{Adding, Lifespan, Refusal, Settings, Wish};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use wharf_gateway::{Adding, AskedId, Lifespan, Refusal, Settings, Wish};
 use wharf_model::duration;
 use wharf_store::{Bounds, Counters, Gauges, PushMode, UnixNanos};
 
@@ -16,23 +16,27 @@ static TTL_HEADER: HeaderName = HeaderName::from_static("wharf-ttl");
 static MERGE_HEADER: HeaderName = HeaderName::from_static("wharf-merge");
 static AGGREGATE_HEADER: HeaderName = HeaderName::from_static("wharf-aggregate");
 static COUNTERS_HEADER: HeaderName = HeaderName::from_static("wharf-counters");
+static ID_HEADER: HeaderName = HeaderName::from_static("wharf-push-id");
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 static TIME_HEADER: HeaderName = HeaderName::from_static("wharf-push-time");
 
 /// What a push asks for: in `?ttl=` or `Wharf-TTL`, `?merge=` or `Wharf-Merge`, `?aggregate=` or `Wharf-Aggregate`,
-/// `?counters=` or `Wharf-Counters`, and `?push_time=` or `Wharf-Push-Time`. Other parameters are none of our business: the Pushgateway ignores all of them.
+/// `?counters=` or `Wharf-Counters`, `?push_id=` or `Wharf-Push-Id`, and `?push_time=` or `Wharf-Push-Time`. Other parameters are none of our business: the Pushgateway ignores all of them.
 ///
 /// # Errors
 /// If one of these is not what it has to be, stands in both places, asks for more than `--push.max-ttl`, or for a time without the
 /// admin API, for it could make a job that has failed look sound.
 pub(crate) fn wish<B>(request: &Request<B>, settings: &Settings) -> Result<Wish, Refusal> {
     let (query, headers) = (request.uri().query(), request.headers());
-    if query.is_none() && !headers.keys().any(|name| name.as_str().starts_with(HEADERS)) {
+    let is_ours = |name: &HeaderName| name.as_str().starts_with(HEADERS) || *name == IDEMPOTENCY_KEY;
+    if query.is_none() && !headers.keys().any(is_ours) {
         // Most pushes.
         return Ok(Wish {
             mode: replaced_by(request.method()),
             adding: Adding::default(),
             counters: None,
             ttl: None,
+            id: None,
             pushed_at: None,
         });
     }
@@ -52,6 +56,7 @@ pub(crate) fn wish<B>(request: &Request<B>, settings: &Settings) -> Result<Wish,
         ttl: ttl
             .map(|text| lifespan(&text, settings.pushes.max_ttl))
             .transpose()?,
+        id: push_id(query, headers)?,
         pushed_at: pushed_at.map(|text| push_time(&text)).transpose()?,
     })
 }
@@ -147,6 +152,18 @@ fn unknown_way(part: &str) -> Refusal {
          hint: gauges become {gauges}; buckets are {bounds}",
         query::shown(part)
     ))
+}
+
+/// What the push is called. Others than ours send an `Idempotency-Key` too, and with any push: it counts if there is none of ours.
+fn push_id(query: Option<&str>, headers: &HeaderMap) -> Result<Option<AskedId>, Refusal> {
+    let Some(id) = single(query, headers, "push_id", &ID_HEADER)? else {
+        let id = headers.get(&IDEMPOTENCY_KEY).map(HeaderValue::as_bytes);
+        return Ok(id.filter(|id| !id.is_empty()).map(AskedId::new));
+    };
+    if id.is_empty() {
+        return Err(Refusal::parameter(&"push_id: expected an id, found nothing"));
+    }
+    Ok(Some(AskedId::new(id.as_bytes())))
 }
 
 fn counted(text: &str) -> Result<Counters, Refusal> {
@@ -247,6 +264,29 @@ mod tests {
             "expected a ttl of at most 1d, found 0, which is for ever\nhint: see --push.max-ttl"
         );
         assert!(ttl("ttl=%zz", &[]).starts_with("expected percent-encoded"));
+    }
+
+    #[test]
+    fn an_id_comes_in_the_query_or_in_a_header_of_ours_or_of_others() {
+        let id = |query, headers| read(&Method::POST, query, headers).map(|options| options.id);
+        let of = |id: &str| Ok(Some(AskedId::new(id.as_bytes())));
+        assert_eq!(id("", &[]), Ok(None));
+        assert_eq!(id("push_id=a%20b", &[]), of("a b"));
+        assert_eq!(id("", &[("wharf-push-id", "a")]), of("a"));
+        assert_eq!(id("", &[("idempotency-key", "a")]), of("a"));
+        assert_eq!(
+            id("", &[("idempotency-key", "a"), ("wharf-push-id", "b")]),
+            of("b")
+        );
+        assert_eq!(id("", &[("idempotency-key", "")]), Ok(None));
+        assert_eq!(
+            id("push_id=", &[]),
+            Err("push_id: expected an id, found nothing".to_owned())
+        );
+        assert_eq!(
+            id("push_id=a", &[("wharf-push-id", "a")]),
+            Err("expected one `push_id`, in the query or the header, found 2".to_owned())
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use wharf_model::GroupingKey;
 
+use crate::PushId;
 use crate::effect::Facts;
 use crate::lifetime::Lifetime;
 use crate::mode::{Counters, PushMode};
@@ -22,6 +23,8 @@ pub(crate) struct Intent<'a> {
     pub(crate) delta: Prepared<'a>,
     /// How long the group lives from then on.
     pub(crate) lifetime: Option<Lifetime>,
+    /// The id by which it is known when it comes again, if it is added up.
+    pub(crate) once: Option<PushId>,
     /// What is to be booked with it.
     pub(crate) facts: &'a Facts,
 }

@@ -48,6 +48,7 @@ impl Shared {
             counters: push.counters,
             delta: record::decode_image(&delta, preparer),
             lifetime,
+            once: None,
             facts: Facts::NONE,
         };
         let old = self.images.get(key).cloned();
@@ -188,6 +189,7 @@ proptest! {
                 counters: push.counters,
                 ttl: push.ttl,
                 now: push.now,
+                once: None,
                 facts: Facts::default(),
                 memory: &Meter::unlimited(),
                 patience: Patience::Unlimited,
@@ -217,6 +219,7 @@ fn a_fold_does_not_look_at_what_a_push_replaces() {
             .prepare(&key, &exposition, UnixNanos(1), &Meter::unlimited())
             .unwrap(),
         lifetime: None,
+        once: None,
         facts: Facts::NONE,
     };
     let other = decode("# TYPE m counter\nm{x=\"1\"} 1\n# TYPE n gauge\nn 1\n");
@@ -267,6 +270,7 @@ fn starts(pushes: &[(PushMode, Counters, i64, &str)]) -> Vec<(String, Vec<Option
             counters: *counters,
             delta,
             lifetime: None,
+            once: None,
             facts: Facts::NONE,
         };
         let old = image.take();

@@ -26,7 +26,7 @@ use crate::effect::Facts;
 use crate::parts::Shape;
 use crate::prepare::room::SMALL_TEXT_BYTES;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
-use crate::{Counters, PUSH_TIME, Patience, UnixNanos};
+use crate::{Counters, PUSH_TIME, Patience, PushId, UnixNanos};
 
 /// Outlines longer than this are not worth keeping: reading them is what they cost.
 const MAX_OUTLINE_BYTES: usize = 32 * 1024;
@@ -136,6 +136,11 @@ pub trait TextBody {
     /// What is to be booked with the push. Asked when one of the two above has been told.
     fn facts(&self) -> Facts {
         Facts::default()
+    }
+
+    /// The id by which the push is known when it comes again.
+    fn once(&self) -> Option<PushId> {
+        None
     }
 
     /// What its counters count.

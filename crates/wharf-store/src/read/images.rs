@@ -69,6 +69,33 @@ impl Iterator for Images<'_> {
     }
 }
 
+/// Ids that are taken at a time.
+const IDS_AT_A_TIME: usize = 4096;
+
+/// The records of the ids of pushes, oldest first.
+#[derive(Debug)]
+pub(crate) struct IdImages<'s> {
+    lock: &'s Lock,
+    next: u64,
+}
+
+impl<'s> IdImages<'s> {
+    /// Begins before the oldest.
+    pub(crate) fn of(lock: &'s Lock) -> Self {
+        Self { lock, next: 0 }
+    }
+}
+
+impl Iterator for IdImages<'_> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let (ids, next) = self.lock.hold().push_ids.some(self.next, IDS_AT_A_TIME)?;
+        self.next = next;
+        Some(record::push_ids(&ids))
+    }
+}
+
 /// Neighbouring groups, and what they have.
 #[derive(Debug, Default)]
 struct Taken {

@@ -6,11 +6,14 @@ use wharf_model::MetricType;
 pub(super) const SINGLE: u8 = 1;
 /// Several changes, with lifetimes.
 pub(super) const SEVERAL: u8 = 2;
+/// The same, and ids of pushes.
+pub(super) const WITH_IDS: u8 = 3;
 
 pub(super) const PUT: u8 = 1;
 pub(super) const DELETE: u8 = 2;
 pub(super) const WIPE: u8 = 3;
 pub(super) const DELETE_FAMILIES: u8 = 4;
+pub(super) const PUSH_IDS: u8 = 5;
 
 pub(super) const LIVES_FOR_EVER: u8 = 0;
 pub(super) const GOES: u8 = 1;

@@ -25,8 +25,8 @@ fn a_record_of_a_later_version_or_with_bytes_behind_it_is_refused() {
             expected: "the end"
         }
     );
-    let refused = decode(&[SEVERAL + 1, WIPE], &preparer).unwrap_err();
-    assert_eq!(refused, RecordError::Version(SEVERAL + 1));
+    let refused = decode(&[WITH_IDS + 1, WIPE], &preparer).unwrap_err();
+    assert_eq!(refused, RecordError::Version(WITH_IDS + 1));
 }
 
 fn key(job: &str) -> GroupingKey {

@@ -4,8 +4,9 @@ use wharf_model::{Denied, GroupingKey, Meter};
 
 use super::layout::{
     CONTRADICTS, DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP, INFINITY_ADDED,
-    LIVES_FOR_EVER, PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, type_code,
+    LIVES_FOR_EVER, PUSH_IDS, PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, WITH_IDS, type_code,
 };
+use crate::PushId;
 use crate::lifetime::Lifetime;
 use crate::mode::PushMode;
 use crate::parts::FamilyParts;
@@ -20,6 +21,34 @@ pub(crate) fn put<'a>(
     let mut out = begin_put(key, mode, lifetime, bytes_of(families.clone()));
     write_families(&mut out, families);
     out
+}
+
+/// The same, with the id of the push that it is of.
+pub(crate) fn put_once<'a>(
+    key: &GroupingKey,
+    mode: PushMode,
+    lifetime: Option<Lifetime>,
+    (families, id): (impl ExactSizeIterator<Item = FamilyParts<'a>> + Clone, PushId),
+) -> Vec<u8> {
+    let bytes = put_bytes(key, families.clone()) + PUSH_ID_BYTES + HEAD_BYTES;
+    let mut out = Vec::with_capacity(bytes);
+    out.push(WITH_IDS);
+    write_put(&mut out, (key, mode, lifetime), families);
+    write_push_ids(&mut out, &[id]);
+    out
+}
+
+/// A record of ids of pushes, whose groups are in other records.
+pub(crate) fn push_ids(ids: &[PushId]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(ids.len() * PUSH_ID_BYTES + HEAD_BYTES);
+    out.push(WITH_IDS);
+    write_push_ids(&mut out, ids);
+    out
+}
+
+/// A record that changes nothing. When it is on stable storage, all before it is.
+pub(crate) fn nothing() -> Vec<u8> {
+    vec![SEVERAL]
 }
 
 /// The most that the record of a group's families takes.
@@ -94,16 +123,22 @@ impl Image {
 
 /// A record of several changes in the making.
 #[derive(Debug)]
-pub(crate) struct Several(Vec<u8>);
+pub(crate) struct Several {
+    out: Vec<u8>,
+    ids: Vec<PushId>,
+}
 
 impl Several {
     pub(crate) fn new() -> Self {
-        Self(vec![SEVERAL])
+        Self {
+            out: vec![SEVERAL],
+            ids: Vec::new(),
+        }
     }
 
     /// Makes room for changes of so many bytes.
     pub(crate) fn reserve(&mut self, bytes: usize, memory: &Meter<'_>) -> Result<(), Denied> {
-        memory.reserve(&mut self.0, bytes)
+        memory.reserve(&mut self.out, bytes)
     }
 
     pub(crate) fn put<'a>(
@@ -113,15 +148,11 @@ impl Several {
         lifetime: Option<Lifetime>,
         families: impl ExactSizeIterator<Item = FamilyParts<'a>>,
     ) {
-        self.0.push(PUT);
-        self.0.push(mode_code(mode));
-        write_bytes(&mut self.0, key.as_bytes());
-        write_lifetime(&mut self.0, lifetime);
-        write_families(&mut self.0, families);
+        write_put(&mut self.out, (key, mode, lifetime), families);
     }
 
     pub(crate) fn delete(&mut self, key: &GroupingKey) {
-        write_delete(&mut self.0, key);
+        write_delete(&mut self.out, key);
     }
 
     pub(crate) fn delete_families<'n>(
@@ -129,17 +160,53 @@ impl Several {
         key: &GroupingKey,
         names: impl ExactSizeIterator<Item = &'n str>,
     ) {
-        self.0.push(DELETE_FAMILIES);
-        write_bytes(&mut self.0, key.as_bytes());
-        write_length(&mut self.0, names.len());
+        self.out.push(DELETE_FAMILIES);
+        write_bytes(&mut self.out, key.as_bytes());
+        write_length(&mut self.out, names.len());
         for name in names {
-            write_bytes(&mut self.0, name.as_bytes());
+            write_bytes(&mut self.out, name.as_bytes());
         }
     }
 
-    pub(crate) fn finish(self) -> Vec<u8> {
-        self.0
+    /// The id of the push that was put last.
+    pub(crate) fn add_id(&mut self, id: Option<PushId>) {
+        self.ids.extend(id);
     }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        if !self.ids.is_empty() {
+            if let Some(version) = self.out.first_mut() {
+                *version = WITH_IDS;
+            }
+            write_push_ids(&mut self.out, &self.ids);
+        }
+        self.out
+    }
+}
+
+/// What an id takes.
+const PUSH_ID_BYTES: usize = 32;
+
+fn write_push_ids(out: &mut Vec<u8>, ids: &[PushId]) {
+    out.push(PUSH_IDS);
+    write_length(out, ids.len());
+    for PushId { name, body, at } in ids {
+        out.extend_from_slice(name);
+        out.extend_from_slice(body);
+        out.extend_from_slice(&at.0.to_le_bytes());
+    }
+}
+
+/// A put in a record of several changes.
+fn write_put<'a>(
+    out: &mut Vec<u8>,
+    (key, mode, lifetime): (&GroupingKey, PushMode, Option<Lifetime>),
+    families: impl ExactSizeIterator<Item = FamilyParts<'a>>,
+) {
+    out.extend([PUT, mode_code(mode)]);
+    write_bytes(out, key.as_bytes());
+    write_lifetime(out, lifetime);
+    write_families(out, families);
 }
 
 fn version_of(lifetime: Option<Lifetime>) -> u8 {

@@ -32,7 +32,7 @@ use crate::write::commit::Commit;
 use crate::write::local::Local;
 use crate::write::lock::{Hold, let_others};
 use crate::write::survey::{Suspect, verify};
-use crate::{PushError, Revision};
+use crate::{PushError, PushId, Revision};
 
 /// What is done under one hold of the lock, in the units of [`Store::longest_hold`].
 const AT_ONCE: usize = 1024;
@@ -158,6 +158,8 @@ pub(crate) struct Drafting<'s> {
     tells: bool,
     /// What it takes away for good.
     takes: Option<Takes>,
+    /// The ids of its pushes.
+    ids: Vec<PushId>,
     /// Whether it is over, and nothing has to be cleared up.
     is_over: bool,
     _turn: MutexGuard<'s, ()>,
@@ -204,6 +206,7 @@ impl<'s> Drafting<'s> {
             done: 0,
             tells: store.writer.feed().is_followed(),
             takes: None,
+            ids: Vec::new(),
             is_over: false,
             _turn: turn,
         })
@@ -250,6 +253,7 @@ impl<'s> Drafting<'s> {
             }
         }
         self.pushes += 1;
+        self.ids.extend(intent.once);
         Ok(self.put_hints()?)
     }
 
@@ -451,6 +455,10 @@ impl<'s> Drafting<'s> {
             let _once = takes.made.set(guarded.last);
         }
         let former = local.switch(&mut guarded, ready(&mut self.hints, &mut self.draft));
+        let at = guarded.last;
+        for id in std::mem::take(&mut self.ids) {
+            guarded.push_ids.add(id, at);
+        }
         self.is_over = true;
         drop(guarded);
         drop(self);

@@ -185,6 +185,7 @@ impl Store {
                     counters: Counters::Total,
                     delta: Prepared::default(),
                     lifetime: None,
+                    once: None,
                     facts: Facts::NONE,
                 })?;
             }

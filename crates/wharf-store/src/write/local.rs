@@ -15,14 +15,15 @@ use crate::effect::Effects;
 use crate::feed::Feed;
 use crate::memory::state::{Applied, Before, Former, Leftovers, Ready, State, Tell};
 use crate::prepare::Preparer;
-use crate::read::images::Images;
+use crate::push_ids::Known;
+use crate::read::images::{IdImages, Images};
 use crate::removed::keeper::Keeper;
 use crate::write::clear::clear_up;
 use crate::write::commit::{Commit, unavailable};
 use crate::write::lock::{Guarded, Lock, let_others};
 use crate::write::statistics::{Detail, Files, WriterStatistics};
 use crate::write::undo::Undo;
-use crate::{PushError, Revision};
+use crate::{PushError, PushId, Revision, record};
 
 /// So much is taken back under one hold of the lock, and one change more.
 const TAKEN_BACK_AT_ONCE: u64 = 1024;
@@ -213,6 +214,28 @@ impl Local {
         Ok(Commit::waiting(ticket, feed))
     }
 
+    /// What to answer to a push that has been made already, by its id: when the change that made it is safe, this is. None if
+    /// nothing is known of it.
+    ///
+    /// # Errors
+    /// [`PushError::OtherBody`] if it came with another body; [`PushError::Unavailable`] if the ledger takes nothing, so that the
+    /// first one may be taken back.
+    pub(crate) fn repeated(
+        &self,
+        guarded: &mut Guarded,
+        once: Option<PushId>,
+    ) -> Result<Option<Commit>, PushError> {
+        let Some(known) = once.and_then(|id| guarded.push_ids.look(&id)) else {
+            return Ok(None);
+        };
+        guarded.push_ids.count(known);
+        match known {
+            Known::OtherBody => Err(PushError::OtherBody),
+            Known::Made(at) if self.durable().is_none_or(|durable| at <= durable) => Ok(Some(Commit::done())),
+            Known::Made(_) => self.append(guarded, Some(&record::nothing())).map(Some),
+        }
+    }
+
     /// Keeps how to take the last change back, if changes wait for the ledger, and tells those who follow.
     fn book(&self, guarded: &mut Guarded, applied: Applied) -> Done {
         let waits = self.waits();
@@ -325,7 +348,10 @@ impl Local {
             self.take_back(lock, preparer);
         }
         let last = Sequence(lock.hold().last.0);
-        let mut records = Images::of(lock);
+        let mut images = Images::of(lock);
+        // Behind all images: a push whose id is here and which is in no image is in the log, which is safe before the checkpoint counts.
+        let mut ids = IdImages::of(lock);
+        let mut records = images.by_ref().chain(ids.by_ref());
         if restart {
             ledger.restart(last, &mut records)?;
             return Ok(Kept::Restarted);
@@ -367,6 +393,7 @@ impl Local {
             let durable = Revision(ledger.durable().0);
             let Some(leftovers) = take_some_back(&mut guarded, preparer, durable) else {
                 guarded.last = durable;
+                guarded.push_ids.forget_after(durable);
                 guarded.state.forget_unused_names();
                 self.feed.take_back(durable);
                 if let Some(keeper) = self.keeper() {

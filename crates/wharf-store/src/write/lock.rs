@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::Revision;
 use crate::memory::state::{Leftovers, State};
+use crate::push_ids::PushIds;
 use crate::write::undo::Undo;
 
 /// The pause of whoever takes the lock again and again. The lock is not fair: taken again at once, it would keep those
@@ -22,6 +23,8 @@ pub(crate) struct Guarded {
     pub(crate) last: Revision,
     /// How to take back the changes that are not on stable storage yet, oldest first.
     pub(crate) undos: VecDeque<(Revision, Undo)>,
+    /// Ids of pushes that were added up.
+    pub(crate) push_ids: PushIds,
     /// The most that was done under one hold.
     pub(crate) longest: u64,
 }

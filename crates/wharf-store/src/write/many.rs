@@ -22,7 +22,7 @@ use crate::write::local::{Local, Together};
 use crate::write::merge::with_stored;
 use crate::write::push::{NotNow, admit, change_of};
 use crate::write::writer::Writer;
-use crate::{PushError, UnixNanos};
+use crate::{PushError, PushId, UnixNanos};
 
 /// What a push of several groups brings to one of them.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub struct GroupPush<'a> {
     pub aggregation: Option<Aggregation>,
     /// What its counters count.
     pub counters: Counters,
+    /// The id by which it is known when it comes again. It counts if it is added to what the group has.
+    pub once: Option<PushId>,
     /// What is to be booked with it.
     pub facts: Facts,
 }
@@ -45,6 +47,11 @@ impl GroupPush<'_> {
     /// What it replaces, in a push that replaces this.
     pub fn mode(&self, mode: PushMode) -> PushMode {
         self.aggregation.map_or(mode, PushMode::Aggregate)
+    }
+
+    /// Its id, if that counts.
+    fn id(&self) -> Option<PushId> {
+        self.once.filter(|_| self.aggregation.is_some())
     }
 }
 
@@ -85,7 +92,8 @@ const MAX_OTHERS: usize = 10;
 impl Store {
     /// Pushes to several groups: to all of them, or to none.
     ///
-    /// A snapshot has all of it or nothing, and so has the ledger, where it is one record. In the end the lock is held for as
+    /// A snapshot has all of it or nothing, and so has the ledger, where it is one record. Groups that are known by their ids to have
+    /// it already are left as they are. In the end the lock is held for as
     /// long as it takes to change all groups, whatever they have; so whoever calls this should bound the number of groups.
     ///
     /// # Errors
@@ -202,23 +210,81 @@ impl Store {
         now: UnixNanos,
         memory: &Meter<'_>,
     ) -> Result<Commit, Blamed<'p>> {
-        let (intents, unfit) = self.prepare_all(pushes, mode, now, memory);
+        let all: Vec<&GroupPush<'_>> = pushes.iter().collect();
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
+                let (intents, unfit) = self.prepare_all(&all, mode, now, memory);
                 return match unfit {
                     Some(unfit) => Err(unfit),
                     None => self.share_all(shared, pushes.iter().zip(intents)),
                 };
             }
         };
+        let before = memory.taken();
+        loop {
+            let mut left = all.clone();
+            if let Some(commit) = self.leave_out_known(local, &mut left)? {
+                return Ok(commit);
+            }
+            match self.push_all_unknown(local, &left, (mode, now), memory) {
+                Ok(pushed) => return pushed,
+                // Somebody else is making the same push.
+                Err(NowKnown) => memory.give_back_to(before),
+            }
+        }
+    }
+
+    /// Leaves out those that are known by their ids to be made already. If those are all, what there is to wait for.
+    fn leave_out_known<'p>(
+        &self,
+        local: &Local,
+        pushes: &mut Vec<&'p GroupPush<'p>>,
+    ) -> Result<Option<Commit>, Blamed<'p>> {
+        if pushes.iter().all(|push| push.id().is_none()) {
+            return Ok(None);
+        }
+        let mut guarded = self.lock();
+        let mut left = Vec::with_capacity(pushes.len());
+        let mut last = None;
+        for push in pushes.iter() {
+            match local.repeated(&mut guarded, push.id()) {
+                Ok(None) => left.push(*push),
+                Ok(commit) => last = commit,
+                Err(error) => return Err((Some(push), error)),
+            }
+        }
+        *pushes = left;
+        // What was made last is safe when all that was made before it is.
+        Ok(last.filter(|_| pushes.is_empty()))
+    }
+
+    /// Whether one of them is known by its id, by now.
+    fn is_known(&self, pushes: &[&GroupPush<'_>]) -> bool {
+        let mut ids = pushes.iter().filter_map(|push| push.id()).peekable();
+        ids.peek().is_some() && {
+            let guarded = self.lock();
+            ids.any(|id| guarded.push_ids.look(&id).is_some())
+        }
+    }
+
+    fn push_all_unknown<'p>(
+        &self,
+        local: &Local,
+        pushes: &[&'p GroupPush<'p>],
+        (mode, now): (PushMode, UnixNanos),
+        memory: &Meter<'_>,
+    ) -> Result<Result<Commit, Blamed<'p>>, NowKnown> {
+        let (intents, unfit) = self.prepare_all(pushes, mode, now, memory);
         let weight: u64 = intents.iter().map(|intent| intent.delta.weight()).sum();
         if weight > self.few {
             return self.push_all_aside(local, pushes, (&intents, unfit), memory);
         }
         let before = memory.taken();
-        if let Ok(pushed) = self.push_all_at_once(local, pushes, (intents, unfit), memory) {
-            return pushed;
+        match self.push_all_at_once(local, pushes, (intents, unfit), memory) {
+            Ok(pushed) => return Ok(pushed),
+            Err(Hindered::Known) => return Err(NowKnown),
+            Err(Hindered::Heavy) => {}
         }
         // They take the place of much. That is rare, so they are made ready again, in the same memory.
         memory.give_back_to(before);
@@ -229,7 +295,7 @@ impl Store {
     /// What is wanted of each group, up to the first one that is refused by itself. Without the lock.
     fn prepare_all<'p>(
         &self,
-        pushes: &'p [GroupPush<'p>],
+        pushes: &[&'p GroupPush<'p>],
         mode: PushMode,
         now: UnixNanos,
         memory: &Meter<'_>,
@@ -248,13 +314,13 @@ impl Store {
     fn push_all_at_once<'p>(
         &self,
         local: &Local,
-        pushes: &'p [GroupPush<'p>],
+        pushes: &[&'p GroupPush<'p>],
         (intents, unfit): (Vec<Intent<'p>>, Option<Blamed<'p>>),
         memory: &Meter<'_>,
-    ) -> Result<Result<Commit, Blamed<'p>>, Heavy> {
+    ) -> Result<Result<Commit, Blamed<'p>>, Hindered> {
         let (mut guarded, mut folded) = if intents.iter().any(Intent::folds) {
             if self.merges_much(&intents) {
-                return Err(Heavy);
+                return Err(Hindered::Heavy);
             }
             let claim = self.claims.claim(intents.iter().map(|intent| intent.key));
             let (guarded, folded) = self.fold_all(&claim, &intents, memory);
@@ -265,6 +331,10 @@ impl Store {
             }
             (self.lock(), Vec::new().into_iter())
         };
+        let ids: Vec<PushId> = pushes.iter().filter_map(|push| push.id()).collect();
+        if ids.iter().any(|id| guarded.push_ids.look(id).is_some()) {
+            return Err(Hindered::Known);
+        }
         let mut record = local.has_ledger().then(Several::new);
         let mut together = local.begin(&mut guarded, &self.preparer);
         let mut left = self.few;
@@ -281,7 +351,7 @@ impl Store {
                 Ok(()) => {}
                 Err(NotNow::Heavy) => {
                     together.give_up();
-                    return Err(Heavy);
+                    return Err(Hindered::Heavy);
                 }
                 Err(NotNow::Refused(error)) => {
                     together.give_up();
@@ -294,6 +364,12 @@ impl Store {
             return Ok(Err(unfit));
         }
         let commit = together.finish(record.map(Several::finish).as_deref());
+        if commit.is_ok() {
+            let at = guarded.last;
+            for id in ids {
+                guarded.push_ids.add(id, at);
+            }
+        }
         Ok(commit.map_err(|error| (None, error)))
     }
 
@@ -313,16 +389,22 @@ impl Store {
     fn push_all_aside<'p>(
         &self,
         local: &Local,
-        pushes: &'p [GroupPush<'p>],
+        pushes: &[&'p GroupPush<'p>],
         (intents, unfit): (&[Intent<'p>], Option<Blamed<'p>>),
         memory: &Meter<'_>,
-    ) -> Result<Commit, Blamed<'p>> {
+    ) -> Result<Result<Commit, Blamed<'p>>, NowKnown> {
         let mut keys: Vec<GroupingKey> = intents.iter().map(|intent| intent.key.clone()).collect();
         keys.sort_unstable();
         keys.dedup();
         let (refused, before) = (unfit.is_some(), memory.taken());
+        let mut is_known = false;
         let pushed = self.change_aside(local, &keys, |drafting| {
             memory.give_back_to(before);
+            // Who comes later changes a group, and disturbs the draft.
+            is_known = self.is_known(pushes);
+            if is_known {
+                return Err(Stopped::Needless);
+            }
             let mut record = local.has_ledger().then(Several::new);
             if let Some(record) = &mut record {
                 let known = intents.iter().filter(|intent| !intent.folds());
@@ -348,6 +430,7 @@ impl Store {
                     let taken = memory.take(bytes).and_then(|()| record.reserve(bytes, memory));
                     taken.map_err(|denied| drafting.refuse(denied))?;
                     record.put(intent.key, intent.mode, intent.lifetime, families);
+                    record.add_id(intent.once);
                 }
                 drafting.push(intent, Cause::Push(intent.facts))?;
             }
@@ -356,19 +439,30 @@ impl Store {
             }
             Ok(record.map(|record| Arc::new(record.finish())))
         });
-        match (pushed, unfit) {
+        if is_known {
+            return Err(NowKnown);
+        }
+        Ok(match (pushed, unfit) {
             (Ok(_), Some(unfit)) => Err(unfit),
             (Ok(commit), None) => Ok(commit),
-            (Err((push, error)), _) => Err((push.and_then(|push| pushes.get(push)), error)),
-        }
+            (Err((push, error)), _) => Err((push.and_then(|push| pushes.get(push).copied()), error)),
+        })
     }
 }
 
 /// Why a push of several groups is refused, and the group that is to blame; none if it is the ledger.
 type Blamed<'p> = (Option<&'p GroupPush<'p>>, PushError);
 
-/// It takes too long for the lock.
-struct Heavy;
+/// One of them is known by its id by now.
+struct NowKnown;
+
+/// Why several groups are not stored under the lock.
+enum Hindered {
+    /// It takes too long for that.
+    Heavy,
+    /// As [`NowKnown`].
+    Known,
+}
 
 fn intent_of<'p>(push: &'p GroupPush<'_>, mode: PushMode, delta: Prepared<'p>, now: UnixNanos) -> Intent<'p> {
     Intent {
@@ -377,6 +471,7 @@ fn intent_of<'p>(push: &'p GroupPush<'_>, mode: PushMode, delta: Prepared<'p>, n
         counters: push.counters,
         delta,
         lifetime: push.ttl.map(|ttl| ttl.from(now)),
+        once: push.id(),
         facts: &push.facts,
     }
 }
@@ -402,6 +497,7 @@ fn put_one<'p>(
         let families = intent.delta.parts();
         record.reserve(record::put_bytes(intent.key, families.clone()), memory)?;
         record.put(intent.key, intent.mode, intent.lifetime, families);
+        record.add_id(intent.once);
     }
     let cause = Cause::Push(intent.facts);
     together.apply(change_of(intent, cause));

@@ -17,6 +17,7 @@ use crate::mode::{Counters, Patience};
 use crate::prepare::Prepared;
 use crate::record::{self, Image};
 use crate::store::Store;
+use crate::write::aside::Stopped;
 use crate::write::claims::Claim;
 use crate::write::commit::Commit;
 use crate::write::local::Local;
@@ -52,7 +53,12 @@ impl Store {
     ) -> Result<Commit, PushError> {
         let key = intent.key;
         let is_much = {
-            let state = &self.lock().state;
+            let mut guarded = self.lock();
+            // Before anything else, which may be as the first one has made it.
+            if let Some(commit) = local.repeated(&mut guarded, intent.once)? {
+                return Ok(commit);
+            }
+            let state = &guarded.state;
             state.check_push(&intent.delta)?;
             intent.delta.weight() > self.few || state.is_much(key, intent.mode, &intent.delta, self.few)
         };
@@ -69,6 +75,9 @@ impl Store {
         let intents = [intent];
         let (mut guarded, mut folded) = self.fold_all(&claim, &intents, memory);
         drop(claim);
+        if let Some(commit) = local.repeated(&mut guarded, intents[0].once)? {
+            return Ok(commit);
+        }
         let folded = folded.pop().unwrap_or_else(|| Ok(Prepared::default()));
         let [pushed] = &intents;
         let delta = match folded {
@@ -107,17 +116,44 @@ impl Store {
         intent: &Intent<'_>,
         memory: &Meter<'_>,
     ) -> Result<Commit, PushError> {
+        loop {
+            if let Some(commit) = local.repeated(&mut self.lock(), intent.once)? {
+                return Ok(commit);
+            }
+            if let Some(pushed) = self.try_merge_aside(local, intent, memory) {
+                return pushed;
+            }
+        }
+    }
+
+    /// None if somebody else has pushed it meanwhile, by its id.
+    fn try_merge_aside(
+        &self,
+        local: &Local,
+        intent: &Intent<'_>,
+        memory: &Meter<'_>,
+    ) -> Option<Result<Commit, PushError>> {
         let key = intent.key;
-        let mut folded = None;
+        let (mut folded, mut is_known) = (None, false);
         let pushed = self.change_aside(local, std::slice::from_ref(key), |drafting| {
             folded = None;
+            // Who comes later changes the group, and disturbs the draft.
+            is_known = intent
+                .once
+                .is_some_and(|id| self.lock().push_ids.look(&id).is_some());
+            if is_known {
+                return Err(Stopped::Needless);
+            }
             let delta = self.fold_in(drafting.state(), intent, memory);
             let delta = delta.map_err(|error| drafting.refuse(error))?;
             let folded = folded.insert(with_stored(intent, delta));
             drafting.push(folded, Cause::Push(intent.facts))?;
             Ok(local.record_of(folded).map(Arc::new))
         });
-        pushed.map_err(|(_, error)| match &folded {
+        if is_known {
+            return None;
+        }
+        Some(pushed.map_err(|(_, error)| match &folded {
             Some(Intent {
                 mode,
                 delta: prepared,
@@ -127,7 +163,7 @@ impl Store {
                 self.explain(Incoming { key, mode, prepared }, error)
             }
             None => self.explain_merge(key, &intent.delta, error),
-        })
+        }))
     }
 
     /// What a push of series comes to in this state.
@@ -358,6 +394,7 @@ pub(crate) fn with_stored<'a>(intent: &Intent<'a>, folded: Prepared<'a>) -> Inte
         counters: Counters::Total,
         delta: folded,
         lifetime: intent.lifetime,
+        once: intent.once,
         facts: intent.facts,
     }
 }

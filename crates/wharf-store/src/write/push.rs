@@ -20,7 +20,7 @@ use crate::write::local::Local;
 use crate::write::lock::Guarded;
 use crate::write::shared::Op;
 use crate::write::writer::Writer;
-use crate::{PushError, UnixNanos, record};
+use crate::{PushError, PushId, UnixNanos, record};
 
 /// How something is to be pushed.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +33,8 @@ pub struct PushOptions<'m> {
     pub ttl: Option<Ttl>,
     /// The time of the push.
     pub now: UnixNanos,
+    /// The id by which it is known when it comes again. It counts if what is pushed is added to what is stored.
+    pub once: Option<PushId>,
     /// What is to be booked with it.
     pub facts: Facts,
     /// The memory that it may take until it is stored.
@@ -73,6 +75,7 @@ impl Store {
             counters: Counters::Total,
             ttl,
             now,
+            once: None,
             facts: Facts::default(),
             memory: &Meter::unlimited(),
             patience: Patience::Unlimited,
@@ -106,6 +109,7 @@ impl Store {
             counters,
             ttl,
             now,
+            once,
             ref facts,
             memory,
             patience,
@@ -129,6 +133,7 @@ impl Store {
                 counters,
                 delta,
                 lifetime,
+                once: once.filter(|_| mode.adds()),
                 facts,
             };
             self.push_prepared(intent, (memory, before), patience)
@@ -164,6 +169,7 @@ impl Store {
                 counters,
                 ttl,
                 now,
+                once: body.once(),
                 facts: body.facts(),
                 memory,
                 patience,
@@ -183,6 +189,7 @@ impl Store {
                 counters,
                 delta: prepared,
                 lifetime,
+                once: None,
                 facts: &body.facts(),
             };
             self.push_prepared(intent, (memory, before), patience)
@@ -203,6 +210,7 @@ impl Store {
                     counters,
                     delta: prepared,
                     lifetime,
+                    once: None,
                     facts: &body.facts(),
                 };
                 self.push_prepared(intent, (memory, before), patience)
@@ -327,6 +335,7 @@ impl Store {
                 counters: Counters::Total,
                 delta,
                 lifetime,
+                once: None,
                 facts: Facts::NONE,
             };
             let record = local.record_of(&intent);
@@ -344,8 +353,13 @@ impl Store {
         cause: Cause<'a>,
         record: Option<&[u8]>,
     ) -> Result<Commit, PushError> {
+        let once = intent.once;
         let change = change_of(intent, cause);
         let (_, commit) = local.change_one(guarded, &self.preparer, record, change)?;
+        if let Some(id) = once {
+            let at = guarded.last;
+            guarded.push_ids.add(id, at);
+        }
         Ok(commit)
     }
 }
@@ -363,10 +377,16 @@ impl Local {
     /// The record of a push, if there is a ledger for it.
     pub(crate) fn record_of(&self, intent: &Intent<'_>) -> Option<Vec<u8>> {
         let Intent {
-            key, mode, lifetime, ..
+            key,
+            mode,
+            lifetime,
+            once,
+            ..
         } = *intent;
-        self.has_ledger()
-            .then(|| record::put(key, mode, lifetime, intent.delta.parts()))
+        self.has_ledger().then(|| match once {
+            None => record::put(key, mode, lifetime, intent.delta.parts()),
+            Some(id) => record::put_once(key, mode, lifetime, (intent.delta.parts(), id)),
+        })
     }
 }
 

@@ -234,6 +234,7 @@ impl Image<'_> {
             counters: Counters::Total,
             delta: prepared,
             lifetime,
+            once: None,
             facts: Facts::NONE,
         }
     }

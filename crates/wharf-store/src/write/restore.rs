@@ -67,6 +67,7 @@ impl Store {
             counters: Counters::Total,
             delta: prepared,
             lifetime,
+            once: None,
             facts: Facts::NONE,
         };
         let mut guarded = self.lock();

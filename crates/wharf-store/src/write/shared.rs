@@ -21,6 +21,8 @@
 //! - **A push to many groups** is checked as a whole against what is here, and refused as a whole if something contradicts. Then its groups go
 //!   each its own way, in transactions with others: if the log fails in between, or another replica has been quicker with something that
 //!   contradicts, some are made and others not, and the answer is the first error. The same goes for deletions by selector.
+//! - **Pushes that add up** may have [ids](ids), which stand in the same transaction as the groups. One that is repeated is found in
+//!   memory, or beside it in the same transaction, or when its group turns out to be another one than was expected.
 //!
 //! Nothing here knows a runtime: [`Store::share`](crate::Store::share) gives the tasks, and whoever calls it runs them.
 
@@ -30,6 +32,7 @@ mod bell;
 mod book;
 mod claim;
 mod compaction;
+mod ids;
 mod intent;
 mod lanes;
 pub(crate) mod outcome;

@@ -103,6 +103,7 @@ fn series_that_many_push_to_the_same_groups_at_once_are_all_there_in_the_end() {
                         ttl: None,
                         aggregation: None,
                         counters: Counters::Total,
+                        once: None,
                         facts: Facts::default(),
                     };
                     let pushes = [to("job/a"), to("job/b"), to("job/a")];
@@ -151,6 +152,7 @@ fn what_many_add_to_the_same_series_at_once_is_all_in_the_sum() {
                         ttl: None,
                         aggregation: Some(Aggregation::default()),
                         counters: Counters::Total,
+                        once: None,
                         facts: Facts::default(),
                     };
                     let pushes = [to("job/a"), to("job/b"), to("job/a")];

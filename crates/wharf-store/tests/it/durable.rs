@@ -91,6 +91,7 @@ impl Durable {
                         ttl: push.ttl,
                         aggregation: None,
                         counters: Counters::Total,
+                        once: None,
                         facts: Facts::default(),
                     })
                     .collect();

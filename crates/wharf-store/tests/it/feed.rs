@@ -255,6 +255,7 @@ fn what_the_pusher_wants_booked_comes_with_the_effect() {
         ttl: None,
         counters: Counters::Total,
         now: UnixNanos(7),
+        once: None,
         facts,
         memory: &Meter::unlimited(),
         patience: Patience::Unlimited,

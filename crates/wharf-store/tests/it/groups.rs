@@ -92,6 +92,7 @@ fn push_all(store: &Store, body: &str, labels: &[&str]) -> Result<(), String> {
             ttl: None,
             aggregation: None,
             counters: Counters::Total,
+            once: None,
             facts: Facts::default(),
         })
         .collect();

@@ -17,6 +17,7 @@ mod limits;
 mod merge;
 mod model;
 mod patience;
+mod push_ids;
 mod records;
 mod rules;
 // Minutes of simulated time are too much for an interpreter.

@@ -221,6 +221,7 @@ fn merge_within(store: &Store, body: &str, effort: &Effort, memory_bytes: usize)
         ttl: None,
         counters: Counters::Total,
         now: UnixNanos(200_000_000_000),
+        once: None,
         facts: Facts::default(),
         memory: &memory,
         patience: Patience::Unlimited,

@@ -728,6 +728,7 @@ fn apply(store: &Store, step: &Step, now: u32) -> bool {
                     ttl: ttl(push.ttl),
                     aggregation: None,
                     counters: Counters::Total,
+                    once: None,
                     facts: Facts::default(),
                 })
                 .collect();

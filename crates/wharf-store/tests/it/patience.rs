@@ -20,6 +20,7 @@ fn push(store: &Store, mode: PushMode, path: &str, body: &str, patience: Patienc
         ttl: None,
         counters: Counters::Total,
         now: UnixNanos(200_000_000_000),
+        once: None,
         facts: Facts::default(),
         memory: &Meter::unlimited(),
         patience,

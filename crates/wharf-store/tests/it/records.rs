@@ -12,7 +12,8 @@ use wharf_exposition::text;
 use wharf_ledger::{Ledger, Options, SimulatedDisk};
 use wharf_model::Meter;
 use wharf_store::{
-    Counters, Facts, GroupPush, PushMode, RecordError, Store, Ttl, UnixNanos, describe_record,
+    Aggregation, Counters, Facts, GroupPush, Patience, PushId, PushIdCounts, PushMode, PushOptions,
+    RecordError, Store, Ttl, UnixNanos, describe_record,
 };
 
 use crate::{delete_matching, exposition, key, store};
@@ -152,9 +153,43 @@ fn records_of_version_2_are_replayed() {
 }
 
 #[test]
+fn records_of_version_3_are_replayed() {
+    check(
+        "records-v3",
+        &expect![[r#"
+        put group {job="a"} (lives 1m, until 62): c (counter, 1 lines), push_failure_time_seconds (gauge, 1 lines), push_time_seconds (gauge, 1 lines)
+        2 push ids
+        put families of {job="a"}: c (counter, 1 lines), push_time_seconds (gauge, 1 lines)
+          1 push id
+    "#]],
+        &expect![[r##"
+        # TYPE c counter
+        c{instance="",job="a"} 6
+        # HELP push_failure_time_seconds Last Unix time when changing this group in the Pushgateway failed.
+        # TYPE push_failure_time_seconds gauge
+        push_failure_time_seconds{instance="",job="a"} 0
+        # HELP push_time_seconds Last Unix time when changing this group in the Pushgateway succeeded.
+        # TYPE push_time_seconds gauge
+        push_time_seconds{instance="",job="a"} 3
+    "##]],
+    );
+    // Who comes again is known.
+    let store = store();
+    for record in records("records-v3") {
+        store.replay(&record).unwrap();
+    }
+    let before = exposition(&store.snapshot());
+    for (number, ttl) in [(1, None), (2, Some(Duration::from_secs(60))), (3, None)] {
+        add_once(&store, number, ttl);
+    }
+    assert_eq!(exposition(&store.snapshot()), before);
+    assert_eq!((store.push_ids().kept, store.push_ids().repeated), (3, 3));
+}
+
+#[test]
 #[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn no_damaged_record_is_replayed_halfway() {
-    for name in ["records-v1", "records-v2"] {
+    for name in ["records-v1", "records-v2", "records-v3"] {
         for record in records(name) {
             let store = store();
             for end in 0..record.len() {
@@ -165,19 +200,60 @@ fn no_damaged_record_is_replayed_halfway() {
                         wharf_store::Totals::default(),
                         "{name} up to {end}"
                     );
+                    assert_eq!(store.push_ids(), PushIdCounts::default());
                 } else {
                     store.wipe().map(drop).unwrap();
                 }
             }
         }
     }
-    assert_eq!(store().replay(&[3, 1]), Err(RecordError::Version(3)));
+    assert_eq!(store().replay(&[4, 1]), Err(RecordError::Version(4)));
 }
 
 #[test]
 #[ignore = "writes the fixture; run it once for a version, before its release"]
 fn write_version_2() {
-    let path = fixture("records-v2");
+    write("records-v2", change);
+}
+
+#[test]
+#[ignore = "writes the fixture; run it once for a version, before its release"]
+fn write_version_3() {
+    write("records-v3", |store| {
+        add_once(store, 1, None);
+        add_once(store, 2, Some(Duration::from_secs(60)));
+        // It has the ids by themselves.
+        store.checkpoint(false).unwrap();
+        add_once(store, 3, None);
+    });
+}
+
+/// A push that is added up, and has an id.
+fn add_once(store: &Store, number: u8, ttl: Option<Duration>) {
+    let exposition = text::decode(b"# TYPE c counter\nc 2\n", text::Options::default()).unwrap();
+    let now = UnixNanos(i64::from(number) * 1_000_000_000);
+    let options = PushOptions {
+        mode: PushMode::Aggregate(Aggregation::default()),
+        counters: Counters::Total,
+        ttl: ttl.map(|after| Ttl {
+            after,
+            keep_times: false,
+        }),
+        now,
+        once: Some(PushId {
+            name: [number; 16],
+            body: [number; 8],
+            at: now,
+        }),
+        facts: Facts::default(),
+        memory: &Meter::unlimited(),
+        patience: Patience::Unlimited,
+    };
+    drop(store.push_with(&key("job/a"), &exposition, &options).unwrap());
+}
+
+fn write(name: &str, change: impl FnOnce(&Store)) {
+    let path = fixture(name);
     assert!(!path.exists(), "the fixture is there and must not change");
     let disk = SimulatedDisk::new(1);
     let (ledger, recovery) =
@@ -211,6 +287,7 @@ fn change(store: &Store) {
         ttl,
         aggregation: None,
         counters: Counters::Total,
+        once: None,
         facts: Facts::default(),
     };
     let pushes = [

@@ -3,6 +3,7 @@
 //! Time is that of the simulation, and a seed decides everything, so a failure is found again by its seed.
 
 mod holds;
+mod ids;
 mod replicas;
 mod settings;
 mod steps;

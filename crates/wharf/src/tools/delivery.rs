@@ -55,7 +55,7 @@ pub(crate) enum Failure {
     Busy,
     /// It may have been counted, and would be counted twice if it were sent again.
     #[error(
-        "{0}\nhint: it may have been added up all the same, so it is not sent again: that would count it twice"
+        "{0}\nhint: it may have been added up all the same, so it is not sent again later: that would count it twice"
     )]
     Doubtful(ClientError),
     /// Whoever waited for the answer could not wait any longer.
@@ -68,6 +68,15 @@ impl Failure {
     pub(crate) fn is_for_good(&self) -> bool {
         matches!(self, Self::Client(error) if error.is_for_good())
     }
+
+    /// Whether the gateway may have done it all the same.
+    fn is_doubtful(&self) -> bool {
+        match self {
+            Self::Client(error) => error.may_be_done(),
+            Self::Doubtful(_) | Self::Hurried => true,
+            Self::Behind(_) | Self::Busy => false,
+        }
+    }
 }
 
 /// How long whoever delivers something waits.
@@ -78,6 +87,9 @@ pub(crate) trait Patience {
     /// Waits between two attempts, and breaks off when there should be no further one.
     fn pause(&self, pause: Duration) -> ControlFlow<()>;
 }
+
+/// For so long a push that may have been added up is sent again: a gateway knows its id for an hour, unless it is told otherwise.
+const KNOWN_FOR: Duration = Duration::from_secs(30 * 60);
 
 /// How long another run that is busy with the folder is left alone.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
@@ -115,13 +127,18 @@ impl Delivery {
         let request = Arc::new(request);
         let started = Instant::now();
         let mut schedule = self.retry.start();
+        // Whether one of the attempts may have been counted.
+        let mut is_in_doubt = false;
         loop {
             let (delivery, attempted) = (self.clone(), Arc::clone(&request));
             let failure = match patience.attempt(move || delivery.attempt(&attempted)) {
                 Ok(()) => return Outcome::Delivered,
                 Err(failure) => failure,
             };
+            is_in_doubt |= request.adds() && failure.is_doubtful();
+            let is_too_late = is_in_doubt && started.elapsed() > KNOWN_FOR;
             let next = match &failure {
+                _ if is_too_late => None,
                 Failure::Client(error) | Failure::Behind(error) => schedule.pause_after(error),
                 Failure::Busy => Some(BUSY_PAUSE).filter(|_| started.elapsed() < self.retry.within),
                 Failure::Doubtful(_) | Failure::Hurried => None,
@@ -133,17 +150,18 @@ impl Delivery {
                     continue;
                 }
             }
-            return self.give_up(&request, failure);
+            return match failure {
+                Failure::Client(error) if is_in_doubt && !error.is_for_good() => {
+                    Outcome::Lost(Failure::Doubtful(error))
+                }
+                failure if is_in_doubt => Outcome::Lost(failure),
+                failure => self.give_up(&request, failure),
+            };
         }
     }
 
     fn give_up(&self, request: &Request, failure: Failure) -> Outcome {
-        let is_to_be_kept = match &failure {
-            Failure::Doubtful(_) => false,
-            // Nobody knows what has become of it.
-            Failure::Hurried => request.is_repeatable(),
-            failure => !failure.is_for_good(),
-        };
+        let is_to_be_kept = !failure.is_for_good();
         let Some(spool) = self.spool.as_ref().filter(|_| is_to_be_kept) else {
             return Outcome::Lost(failure);
         };
@@ -206,9 +224,7 @@ impl Delivery {
                     self.voice.tell(format_args!("delivered {}", entry.name()));
                     entry.remove().unwrap_or_else(|error| self.warn(&error));
                 }
-                Err(error)
-                    if error.is_for_good() || !entry.request.is_repeatable() && error.may_be_done() =>
-                {
+                Err(error) if error.is_for_good() || entry.request.adds() && error.may_be_done() => {
                     self.voice
                         .warn(format_args!("set aside {}: {error}", entry.name()));
                     entry.set_aside().unwrap_or_else(|error| self.warn(&error));

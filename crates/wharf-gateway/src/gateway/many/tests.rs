@@ -34,6 +34,7 @@ fn admission(gateway: &Arc<Gateway>) -> ManyAdmission {
         adding: Adding::default(),
         counters: None,
         ttl: None,
+        id: None,
         pushed_at: None,
     };
     let caller = Caller::unlimited(Remote::User(None), None);

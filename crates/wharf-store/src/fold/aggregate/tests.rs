@@ -65,6 +65,7 @@ impl Group {
             counters: Counters::Total,
             delta: delta.map_err(|unfit| unfit.error.to_string())?,
             lifetime: None,
+            once: None,
             facts: Facts::NONE,
         };
         let old = self.image.as_deref();

@@ -39,6 +39,7 @@ fn intent<'p>(store: &Store, key: &'p GroupingKey, exposition: &'p Exposition<'_
             .prepare(key, exposition, UnixNanos(2), &Meter::unlimited())
             .unwrap(),
         lifetime: None,
+        once: None,
         facts: Facts::NONE,
     }
 }
@@ -476,6 +477,7 @@ fn a_failure_beside_a_draft_that_says_when_the_last_one_was_begins_it_anew() {
         counters: Counters::Total,
         delta,
         lifetime: None,
+        once: None,
         facts: Facts::NONE,
     };
     drafting.push(&intent, Cause::Restore).unwrap();

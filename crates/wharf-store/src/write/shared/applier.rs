@@ -10,8 +10,9 @@ use wharf_shared_log::{
     Batch, Bytes, Change as LogChange, Loaded, Revision, SharedLog, Timer, TxnId, Watch, WatchError, timeout,
 };
 
+use super::ids;
 use super::queue::Shared;
-use super::value::{GroupValue, MARKERS, Why, group_of};
+use super::value::{GroupValue, IDS, MARKERS, Why, group_of};
 use crate::change::{Cause, Change};
 use crate::effect::{By, Effect, Effects, Facts, Stored, What};
 use crate::fold::Intent;
@@ -157,12 +158,34 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
         let now = self.shared.sharing.clock.now();
         let own = (&*self.shared.sharing.name, self.shared.sharing.writer);
         for (at, key, value) in others {
+            if key.starts_with(IDS) {
+                self.note_ids(at, &key, value.as_deref());
+                continue;
+            }
             let marked = value.as_deref().filter(|_| key.starts_with(MARKERS));
             let id = marked.and_then(TxnId::from_bytes);
             happened.extend(id.filter(|id| id.writer == self.shared.sharing.writer));
             self.shared.replicas().note(&key, at, value, (now, own));
         }
         happened
+    }
+
+    /// Takes note of ids of pushes. Before memory has the groups that they are in: nobody may find a group as such a push has left it,
+    /// and nothing of the push.
+    fn note_ids(&self, at: Revision, key: &[u8], value: Option<&[u8]>) {
+        let Some(value) = value else {
+            self.shared.replicas().ids.remove(key);
+            return;
+        };
+        let Some(ids) = ids::decode(value) else {
+            self.shared.book().statistics.unreadable += 1;
+            return;
+        };
+        self.shared.replicas().ids.add(key, ids.len());
+        let mut guarded = self.store.lock();
+        for id in ids {
+            guarded.push_ids.add(id, crate::Revision(at.0));
+        }
     }
 
     /// Changes memory, and says so to those who wait for it.
@@ -306,6 +329,7 @@ fn apply_aside<'c>(
                     fingerprints: prepared.fingerprints.clone(),
                 },
                 lifetime,
+                once: None,
                 facts: Facts::NONE,
             };
             let is_done = store.take_over(at, &intent, cause, publish);

@@ -25,6 +25,8 @@ pub(super) struct Waiting {
     pub(super) promise: Option<Promise>,
     /// When whoever waits gives up.
     pub(super) deadline: Duration,
+    /// Whether it is a push that has been made already, as far as is known.
+    pub(super) is_repeated: bool,
     /// Whether he has.
     given_up: bool,
 }
@@ -35,6 +37,7 @@ impl Waiting {
             op,
             promise,
             deadline,
+            is_repeated: false,
             given_up: false,
         }
     }
@@ -129,6 +132,9 @@ enum Later {
     Wipe(Waiting),
 }
 
+/// Changes of a group that are folded together: their ids have to fit into a value.
+const MOST_AT_ONCE: usize = 4096;
+
 /// Traces of refused pushes: at most one a group in so much time.
 const FAILURES_EVERY: Duration = Duration::from_secs(1);
 
@@ -163,6 +169,8 @@ pub(super) struct Book {
     /// Why the log takes nothing more, if it has said so to the last transaction.
     pub(super) full: Option<String>,
     pub(super) statistics: Counts,
+    /// Pushes that were answered as those with the same ids before, and not made again.
+    pub(super) repeated: u64,
 }
 
 /// What has happened since the start.
@@ -289,7 +297,8 @@ impl Book {
                 continue;
             }
             group.is_busy = true;
-            let waiting = std::mem::take(&mut group.waiting).into();
+            let most = group.waiting.len().min(MOST_AT_ONCE);
+            let waiting = group.waiting.drain(..most).collect();
             return Some(Work::Group(key, waiting));
         }
         if self.wipes.is_empty() || self.is_wiping || !self.groups.is_empty() {
@@ -467,6 +476,8 @@ impl Book {
         }
         let changes = flight.groups.iter().map(|(_, taken)| taken.len() as u64);
         self.statistics.changes += changes.sum::<u64>() + flight.wipes.len() as u64;
+        let made_of = flight.groups.iter().flat_map(|(_, taken)| taken);
+        self.repeated += made_of.filter(|one| one.is_repeated).count() as u64;
         self.finish_with(flight, &Ok(at));
     }
 

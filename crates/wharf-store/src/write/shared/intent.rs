@@ -2,12 +2,12 @@
 
 use wharf_model::GroupingKey;
 
-use crate::UnixNanos;
 use crate::effect::{By, Facts};
 use crate::fold::Intent;
 use crate::lifetime::Lifetime;
 use crate::mode::{Counters, PushMode};
 use crate::record;
+use crate::{PushId, UnixNanos};
 
 /// What is wanted of one group.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub(crate) enum Op {
     Push {
         mode: PushMode,
         counters: Counters,
+        once: Option<PushId>,
         facts: Facts,
         record: Vec<u8>,
     },
@@ -43,6 +44,7 @@ impl Op {
         Self::Push {
             mode: intent.mode,
             counters: intent.counters,
+            once: intent.once,
             facts: *intent.facts,
             record: record_of(intent.key, intent),
         }
@@ -52,6 +54,14 @@ impl Op {
     pub(crate) fn restore(intent: &Intent<'_>) -> Self {
         Self::Restore {
             record: record_of(intent.key, intent),
+        }
+    }
+
+    /// The id by which it is known when it comes again.
+    pub(super) fn once(&self) -> Option<PushId> {
+        match self {
+            Self::Push { once, .. } => *once,
+            _ => None,
         }
     }
 

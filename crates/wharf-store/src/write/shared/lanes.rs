@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use wharf_model::GroupingKey;
 use wharf_shared_log::{
-    Delete, Expect, Expected, Lane, Limits, LogError, Put, Settled, SharedLog, Timer, Txn,
+    Delete, Expect, Expected, Lane, Limits, LogError, Put, Settled, SharedLog, Timer, Txn, TxnId,
 };
 
 use super::book::{Flight, Waiting, Work};
+use super::ids::{self, ID_BYTES};
 use super::intent::Op;
 use super::proposal::{Proposal, Proposed, propose};
 use super::queue::Shared;
 use super::value::{GROUPS, group_key, marker_key};
 use crate::change::Change;
 use crate::memory::checks::Incoming;
+use crate::push_ids::Known;
 use crate::store::Store;
-use crate::{PUSH_TIME, PushError, PushMode, UnixNanos, record};
+use crate::{PUSH_TIME, PushError, PushId, PushMode, UnixNanos, record};
 
 /// The pause after a transaction that did not get through.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -30,6 +32,8 @@ struct Batch {
     is_full: bool,
     txn: Txn,
     groups: Vec<(GroupingKey, Vec<Waiting>)>,
+    /// The ids of pushes among them.
+    ids: Vec<PushId>,
     wipes: Vec<Waiting>,
 }
 
@@ -37,6 +41,18 @@ impl Batch {
     /// Whether it takes away and brings nothing: a full log takes that, but for the lane's marker.
     fn only_removes(&self) -> bool {
         self.txn.puts.is_empty() && self.txn.operations() > 0
+    }
+
+    /// Puts the ids of its pushes, under a key of its own.
+    fn put_ids(&mut self, id: TxnId) {
+        if let Some((key, value)) = ids::encode(&self.ids, id) {
+            self.txn.puts.push(Put {
+                key,
+                value,
+                expect: Expect::Any,
+                lease: None,
+            });
+        }
     }
 
     /// Whether something else is to go into another transaction: while the log is full, what brings nothing goes apart.
@@ -60,15 +76,16 @@ pub(super) async fn run<L: SharedLog, T: Timer>(
     let limits = log.limits();
     loop {
         let rung = shared.work.rung();
-        let Some(batch) = next_batch(&store, &shared, &limits) else {
+        let Some(mut batch) = next_batch(&store, &shared, &limits) else {
             shared.work.wait(rung).await;
             continue;
         };
+        let id = lane.next_id();
+        batch.put_ids(id);
         let only_removes = batch.only_removes();
         let flight = Flight::new(batch.groups, batch.wipes, timer.now())
             .of_what_only_removes(only_removes)
             .into_full_log(batch.is_full);
-        let id = lane.next_id();
         shared.book().launch(id, flight);
         let settled = if batch.is_full && only_removes {
             lane.remove(&*log, &timer, batch.txn).await
@@ -95,8 +112,8 @@ fn next_batch(store: &Store, shared: &Shared, limits: &Limits) -> Option<Batch> 
         is_full: shared.book().full.is_some(),
         ..Batch::default()
     };
-    // The marker is one operation.
-    while batch.groups.len() + 1 < limits.operations {
+    // The marker is one operation, and the ids are one.
+    while batch.groups.len() + 2 < limits.operations {
         let work = shared.book().take();
         let (key, waiting) = match work {
             None => break,
@@ -112,12 +129,16 @@ fn next_batch(store: &Store, shared: &Shared, limits: &Limits) -> Option<Batch> 
         let mut proposal = propose(store, &key, waiting, limits.value_bytes);
         if batch.is_full && proposal.what == Proposed::Delete {
             proposal.expect = proposal.found;
+            // What brings nothing is all that a full log takes.
+            proposal.ids.clear();
         }
         let added = match &proposal.what {
             Proposed::Put(value) => value.len() + key.as_bytes().len() * 2,
             Proposed::Delete | Proposed::Nothing => key.as_bytes().len(),
         };
-        let is_too_much = !batch.groups.is_empty() && batch.txn.bytes() + added > limits.txn_bytes;
+        let ids = batch.ids.len() + proposal.ids.len();
+        let bytes = batch.txn.bytes() + added + ids * ID_BYTES;
+        let is_too_much = !batch.groups.is_empty() && bytes > limits.txn_bytes;
         if is_too_much || batch.is_full && batch.is_of_another_kind(&proposal.what) {
             give_back(store, shared, key, proposal);
             break;
@@ -140,11 +161,13 @@ fn add(store: &Store, shared: &Shared, batch: &mut Batch, key: GroupingKey, prop
     let Proposal {
         what,
         expect,
+        ids,
         made_of,
         refused,
         ..
     } = proposal;
     refuse(store, shared, &key, refused);
+    batch.ids.extend(ids);
     {
         let mut book = shared.book();
         // Where nobody waits, what comes to nothing need not be made sure of.
@@ -176,6 +199,9 @@ fn add(store: &Store, shared: &Shared, batch: &mut Batch, key: GroupingKey, prop
 /// Tells those whose changes were refused when they were folded, and leaves the traces of pushes.
 fn refuse(store: &Store, shared: &Shared, key: &GroupingKey, refused: Vec<(Waiting, PushError)>) {
     for (waiting, error) in refused {
+        if error == PushError::OtherBody {
+            store.lock().push_ids.count(Known::OtherBody);
+        }
         let (error, trace) = explained(store, key, &waiting.op, error);
         shared.book().tell(waiting, Err(error));
         if let Some(trace) = trace {

@@ -25,6 +25,8 @@ use crate::store::Store;
 const AT_ONCE: usize = 512;
 /// Leases after which the markers of a writer that is gone are removed.
 const FORGOTTEN_AFTER: u32 = 60;
+/// Minutes of ids that are removed one after the other.
+const MINUTES_AT_ONCE: usize = 16;
 /// How often it is looked at whether everything is loaded, at the start.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Sweeps for each time that a replica says that it is there.
@@ -72,6 +74,7 @@ pub(super) async fn run<L: SharedLog, T: Timer>(
             if shared.sharing.compacts {
                 compaction.run(&shared, &*log, &timer).await;
             }
+            forget_ids(&store, &shared, &*log, &timer).await;
         }
     }
 }
@@ -116,6 +119,29 @@ async fn tidy<L: SharedLog>(shared: &Shared, log: &L, timer: &impl Timer, absent
         };
         // If it does not get through, they are still there the next time.
         drop(timeout(timer, shared.sharing.answer_limit, log.commit(txn)).await);
+    }
+}
+
+/// Removes ids of pushes whose time is over by the clocks of all, or of which there are too many.
+async fn forget_ids<L: SharedLog>(store: &Store, shared: &Shared, log: &L, timer: &impl Timer) {
+    let limits = store.lock().push_ids.limits();
+    for _ in 0..MINUTES_AT_ONCE {
+        let due = {
+            let replicas = shared.replicas();
+            let now = replicas.now(&shared.sharing.name);
+            now.and_then(|now| replicas.ids.due(limits, now))
+        };
+        let Some(prefix) = due else { return };
+        let txn = Txn {
+            delete_prefixes: vec![prefix.clone()],
+            ..Txn::default()
+        };
+        match timeout(timer, shared.sharing.answer_limit, log.commit(txn)).await {
+            // The watch says the same.
+            Some(Ok(_)) => shared.replicas().ids.remove(&prefix),
+            // They are still there the next time.
+            _ => return,
+        }
     }
 }
 

@@ -16,8 +16,11 @@ use crate::lifetime::Lifetime;
 use crate::memory::state::{Whole, line_of};
 use crate::mode::Counters;
 use crate::prepare::{Prepared, Preparer};
+use crate::push_ids::Known;
 use crate::store::Store;
-use crate::{PUSH_FAILURE_TIME, PUSH_TIME, PushError, PushMode, UnixNanos, is_time, record};
+use crate::{
+    PUSH_FAILURE_TIME, PUSH_TIME, PushError, PushId, PushMode, Revision, UnixNanos, is_time, record,
+};
 
 /// What is to become of a key.
 #[derive(Debug, PartialEq)]
@@ -37,10 +40,21 @@ pub(super) struct Proposal {
     pub(super) expect: Expect,
     /// As memory has the group.
     pub(super) found: Expect,
+    /// The ids of the pushes among them that were not known yet.
+    pub(super) ids: Vec<PushId>,
     /// The changes that it is made of.
     pub(super) made_of: Vec<Waiting>,
     /// Those that are refused.
     pub(super) refused: Vec<(Waiting, PushError)>,
+}
+
+/// When a change was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    /// By this proposal.
+    Now,
+    /// By one before, or by an earlier change of this one.
+    Before,
 }
 
 /// A group in the making.
@@ -53,6 +67,8 @@ struct Making<'a> {
     why: Why,
     /// The pushes of it.
     pushes: Vec<Booked>,
+    /// Their ids.
+    ids: Vec<PushId>,
     /// The families that are not as memory has them.
     touched: BTreeSet<&'a str>,
     /// Whether nothing of what memory has is left.
@@ -77,16 +93,19 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
         lifetime,
         why: Why::Restored,
         pushes: Vec::new(),
+        ids: Vec::new(),
         touched: BTreeSet::new(),
         is_anew: revision.is_none(),
         has_changed: false,
     };
-    let outcomes: Vec<Result<(), PushError>> = waiting.iter().map(|one| making.make(&one.op)).collect();
+    let outcomes = waiting.iter().map(|one| making.make_once(&one.op));
+    let outcomes: Vec<Result<Made, PushError>> = outcomes.collect();
     let Making {
         image,
         lifetime,
         why,
         pushes,
+        ids,
         has_changed,
         ..
     } = making;
@@ -116,15 +135,16 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
     drop(image);
     let too_large = matches!(&what, Proposed::Put(value) if value.len() > max_bytes);
     let (mut made_of, mut refused) = (Vec::new(), Vec::new());
-    for (one, outcome) in waiting.into_iter().zip(outcomes) {
+    for (mut one, outcome) in waiting.into_iter().zip(outcomes) {
+        one.is_repeated = outcome == Ok(Made::Before);
         match outcome {
-            Ok(()) if too_large => refused.push((
+            Ok(_) if too_large => refused.push((
                 one,
                 PushError::TooLarge {
                     limit_bytes: max_bytes,
                 },
             )),
-            Ok(()) => made_of.push(one),
+            Ok(_) => made_of.push(one),
             Err(error) => refused.push((one, error)),
         }
     }
@@ -135,12 +155,36 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
         what,
         expect,
         found,
+        ids: if too_large { Vec::new() } else { ids },
         made_of,
         refused,
     }
 }
 
 impl<'a> Making<'a> {
+    /// Makes a change, unless it is a push that has been made already. That one is told to its sender when it is sure that memory has
+    /// it, as if it changed nothing.
+    fn make_once(&mut self, op: &'a Op) -> Result<Made, PushError> {
+        let Some(id) = op.once() else {
+            return self.make(op).map(|()| Made::Now);
+        };
+        let with_it = self.ids.iter().find(|other| other.name == id.name);
+        let known = match with_it {
+            Some(other) if other.body == id.body => Some(Known::Made(Revision::default())),
+            Some(_) => Some(Known::OtherBody),
+            None => self.store.lock().push_ids.look(&id),
+        };
+        match known {
+            Some(Known::Made(_)) => Ok(Made::Before),
+            Some(Known::OtherBody) => Err(PushError::OtherBody),
+            None => {
+                self.make(op)?;
+                self.ids.push(id);
+                Ok(Made::Now)
+            }
+        }
+    }
+
     fn make(&mut self, op: &'a Op) -> Result<(), PushError> {
         match op {
             Op::Push {
@@ -148,6 +192,7 @@ impl<'a> Making<'a> {
                 counters,
                 facts,
                 record,
+                ..
             } => self.push(record, (*mode, *counters), Some(*facts)),
             Op::Restore { record } => self.push(record, (PushMode::ReplaceGroup, Counters::Total), None),
             Op::Failed { makes, lifetime, at } => {
@@ -192,6 +237,7 @@ impl<'a> Making<'a> {
             counters,
             delta: prepared,
             lifetime,
+            once: None,
             facts: Facts::NONE,
         };
         let image = fold(preparer, self.image.as_ref(), &intent)?;
@@ -236,6 +282,7 @@ impl<'a> Making<'a> {
             counters: Counters::Total,
             delta,
             lifetime,
+            once: None,
             facts: Facts::NONE,
         };
         // Some of its own families may be held back, so that the state does not know them.
@@ -270,6 +317,7 @@ impl<'a> Making<'a> {
             counters: Counters::Total,
             delta,
             lifetime,
+            once: None,
             facts: Facts::NONE,
         };
         let Ok(image) = fold(preparer, self.image.as_ref(), &intent) else {
@@ -294,6 +342,7 @@ impl<'a> Making<'a> {
         self.lifetime = None;
         self.touched.clear();
         self.pushes.clear();
+        // Ids stay: what was pushed and deleted was pushed.
         self.is_anew = true;
         // Also of a group that memory does not have: it may be on its way here.
         self.has_changed = true;

@@ -205,6 +205,11 @@ impl Shared {
         }
     }
 
+    /// Pushes that were not made again, by their ids.
+    pub(crate) fn repeated(&self) -> u64 {
+        self.book().repeated
+    }
+
     /// Whether everything has been loaded once.
     pub(super) fn is_loaded(&self) -> bool {
         self.book().lag((self.now)()).is_some()

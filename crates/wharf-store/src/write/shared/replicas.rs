@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use wharf_shared_log::{Bytes, Revision, TxnId};
 
+use super::ids::Minutes;
 use super::rules::digest;
 use super::sharing::ReplicaStatus;
 use super::value::{MARKERS, REPLICAS, RULES, SWEEPER};
@@ -19,6 +20,8 @@ pub(super) struct Replicas {
     pub(super) sweeper: Option<(Bytes, Revision)>,
     /// The markers that are there, with their writers.
     markers: BTreeMap<Bytes, u64>,
+    /// The ids of pushes that the log has.
+    pub(super) ids: Minutes,
     /// The settings in force, as the log has them.
     pub(super) rules: Option<(Bytes, Revision)>,
     /// Whether this replica's own word has come since everything was loaded.

@@ -11,6 +11,7 @@ use super::tasks::{SharedTasks, tasks};
 use crate::fold::Intent;
 use crate::memory::checks::Incoming;
 use crate::memory::held_back::HeldFamily;
+use crate::push_ids::Known;
 use crate::store::Store;
 use crate::write::commit::Commit;
 use crate::write::writer::Writer;
@@ -79,8 +80,21 @@ impl Store {
     /// A push, as it was prepared. It is checked against what is here; what it comes to is folded and checked when it is sent.
     pub(crate) fn share_push(&self, shared: &Shared, intent: &Intent<'_>) -> Result<Commit, PushError> {
         shared.admit()?;
-        self.check_shared(intent)?;
+        self.check_unknown(intent)?;
         Ok(Commit::shared([shared.change(intent.key, Op::push(intent))?]))
+    }
+
+    /// Checks a push, unless it is known by its id: what is here now may be as it has made it, and need not fit to it.
+    fn check_unknown(&self, intent: &Intent<'_>) -> Result<(), PushError> {
+        let known = intent.once.and_then(|id| self.lock().push_ids.look(&id));
+        match known {
+            Some(Known::Made(_)) => Ok(()),
+            Some(known @ Known::OtherBody) => {
+                self.lock().push_ids.count(known);
+                Err(PushError::OtherBody)
+            }
+            None => self.check_shared(intent),
+        }
     }
 
     /// Pushes to several groups. If one of them is refused at once, none is sent. Then each goes its own way: some may be made,
@@ -96,7 +110,7 @@ impl Store {
         shared.admit().map_err(|error| (None, error))?;
         let mut ops = Vec::new();
         for (push, intent) in pushes {
-            if let Err(error) = self.check_shared(&intent) {
+            if let Err(error) = self.check_unknown(&intent) {
                 return Err((Some(push), error));
             }
             ops.push((intent.key, Op::push(&intent)));

@@ -5,6 +5,7 @@
 //! t/ writer / lane     the marker of a writer's lane
 //! r/ name              a replica that is there, under its lease
 //! s/sweeper            the replica that lets groups expire, under its lease
+//! i/ minute / ...      ids of pushes, see [`super::ids`]
 //! c/rules              what decides which bytes a push becomes: lines of name, `=`, value
 //!
 //! value of a group = version (1), cause, [count, pushes], form, length of the record, record
@@ -38,6 +39,8 @@ pub(super) const GROUPS: &[u8] = b"g/";
 pub(super) const MARKERS: &[u8] = b"t/";
 /// How the keys of replicas begin.
 pub(super) const REPLICAS: &[u8] = b"r/";
+/// How the keys of ids of pushes begin.
+pub(super) const IDS: &[u8] = b"i/";
 /// The key of the replica that lets groups expire.
 pub(super) const SWEEPER: &[u8] = b"s/sweeper";
 /// The key of the settings that are in force.
@@ -290,23 +293,23 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes().get(..usize::from(length)).unwrap_or_default());
 }
 
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn byte(&mut self) -> Option<u8> {
+    pub(super) fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
     }
 
-    fn eight(&mut self) -> Option<[u8; 8]> {
+    pub(super) fn array<const LENGTH: usize>(&mut self) -> Option<[u8; LENGTH]> {
         let (bytes, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*bytes)
     }
 
     fn number(&mut self) -> Option<u64> {
-        self.eight().map(u64::from_le_bytes)
+        self.array().map(u64::from_le_bytes)
     }
 
     fn text(&mut self) -> Option<&'a str> {
@@ -329,18 +332,18 @@ impl<'a> Reader<'a> {
             families: self.number()?,
             series: self.number()?,
             bytes: self.number()?,
-            pushed_at: UnixNanos(i64::from_le_bytes(self.eight()?)),
+            pushed_at: UnixNanos(i64::from_le_bytes(self.array()?)),
             facts: self.facts()?,
         })
     }
 
     fn facts(&mut self) -> Option<Facts> {
-        let received_at = UnixNanos(i64::from_le_bytes(self.eight()?));
+        let received_at = UnixNanos(i64::from_le_bytes(self.array()?));
         let input = self.word()?;
         let method = Some(self.word()?).filter(|method| !method.is_empty());
         let address: Option<IpAddr> = self.text()?.parse().ok();
         let (body_bytes, series) = (self.number()?, self.number()?);
-        let duration = f64::from_le_bytes(self.eight()?);
+        let duration = f64::from_le_bytes(self.array()?);
         Some(Facts {
             received_at,
             input,

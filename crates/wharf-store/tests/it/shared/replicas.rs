@@ -10,8 +10,8 @@ use wharf_model::Meter;
 use wharf_model::name::NameRule;
 use wharf_shared_log::{Faults, SimulatedLog, Simulation, TaskId, Timer};
 use wharf_store::{
-    Clock, Commit, Counters, Facts, Patience, PushError, PushMode, PushOptions, Reserved, Sharing, Store,
-    Ttl, UnixNanos,
+    Clock, Commit, Counters, Facts, Patience, PushError, PushId, PushMode, PushOptions, Reserved, Sharing,
+    Store, Ttl, UnixNanos,
 };
 
 use crate::{exposition, key};
@@ -184,6 +184,16 @@ impl Replica {
 
     /// A push, up to its answer.
     pub(super) async fn push(&self, path: &str, mode: PushMode, body: &str, ttl: Option<Ttl>) -> Answer {
+        self.push_once((path, mode, body), ttl, None).await
+    }
+
+    /// The same with an id.
+    pub(super) async fn push_once(
+        &self,
+        (path, mode, body): (&str, PushMode, &str),
+        ttl: Option<Ttl>,
+        once: Option<PushId>,
+    ) -> Answer {
         let options = text::Options {
             names: NameRule::Utf8,
             strict: false,
@@ -195,6 +205,7 @@ impl Replica {
                 ttl,
                 counters: Counters::Total,
                 now: self.clock.now(),
+                once,
                 facts: Facts::default(),
                 memory: &Meter::unlimited(),
                 patience: Patience::Unlimited,

@@ -19,7 +19,7 @@ fn number(variable: &str, default: u64) -> u64 {
 }
 
 #[expect(clippy::print_stdout, reason = "a test that fails shows what it has printed")]
-fn each_seed(default: u64, check: impl Fn(u64)) {
+pub(super) fn each_seed(default: u64, check: impl Fn(u64)) {
     let first = number("WHARF_SEED", 1);
     for seed in first..first + number("WHARF_SHARED_SEEDS", default) {
         // The last line before a failure tells its seed.
@@ -107,7 +107,7 @@ impl Book {
 }
 
 /// Breaks and mends things for a while.
-async fn break_things(world: World, steps: u64) {
+pub(super) async fn break_things(world: World, steps: u64) {
     let simulation = world.simulation.clone();
     for _ in 0..steps {
         simulation
@@ -135,21 +135,25 @@ async fn break_things(world: World, steps: u64) {
     }
 }
 
-fn below(simulation: &Simulation, bound: usize) -> usize {
+pub(super) fn below(simulation: &Simulation, bound: usize) -> usize {
     usize::try_from(simulation.below(bound as u64)).unwrap()
+}
+
+/// In some worlds transactions are of few groups.
+pub(super) fn few_operations(world: &World, seed: u64) {
+    if seed.is_multiple_of(3) {
+        world.log.set_limits(Limits {
+            operations: 4,
+            ..Limits::default()
+        });
+    }
 }
 
 /// A world in which things break while clients ask; at rest in the end.
 fn lived(seed: u64, ask: impl Fn(&Simulation) -> (What, String)) -> (World, Vec<Request>) {
     let world = World::new(seed, 2 + usize::try_from(seed % 2).unwrap(), Faults::bad());
     let simulation = &world.simulation;
-    if seed.is_multiple_of(3) {
-        // Transactions of few groups.
-        world.log.set_limits(Limits {
-            operations: 4,
-            ..Limits::default()
-        });
-    }
+    few_operations(&world, seed);
     let book = Book::default();
     for client in 0..6 {
         for number in 0..12 {

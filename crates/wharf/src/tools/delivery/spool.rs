@@ -34,7 +34,13 @@ const MAX_BYTES: u64 = 64 << 20;
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// The headers that a request can have there.
-const HEADERS: [&str; 4] = ["Content-Type", "Wharf-TTL", "Wharf-Merge", "Wharf-Counters"];
+const HEADERS: [&str; 5] = [
+    "Content-Type",
+    "Wharf-TTL",
+    "Wharf-Merge",
+    "Wharf-Push-Id",
+    "Wharf-Counters",
+];
 
 /// A folder of requests.
 #[derive(Debug, Clone)]

@@ -409,7 +409,32 @@ fn increments_and_observations_are_added_to_what_the_group_has() {
 }
 
 #[test]
-fn a_part_is_not_sent_twice_if_it_may_have_been_counted() {
+fn a_part_that_may_have_been_counted_is_sent_again_with_its_id_and_not_kept_for_later() {
+    let id_of = |request: &str| {
+        let header = request
+            .lines()
+            .find_map(|line| line.strip_prefix("wharf-push-id: "));
+        header.unwrap_or_else(|| panic!("{request}")).to_owned()
+    };
+    let stub = Stub::start(vec![
+        Answer::Head("200 OK"),
+        Answer::Silence,
+        Answer::Head("502 Bad Gateway"),
+        Answer::Head("200 OK"),
+    ]);
+    let sent = output(push_at(
+        &stub.url,
+        &["--inc=sent_total=1", "--request-timeout=200ms"],
+    ));
+    ends_with(0, &sent);
+    assert!(stub.asked().starts_with("GET /api/v1/groups?"));
+    let requests = [stub.asked(), stub.asked(), stub.asked()].map(|request| request.to_lowercase());
+    assert_eq!(id_of(&requests[0]).len(), 32);
+    assert!(
+        requests
+            .iter()
+            .all(|request| id_of(request) == id_of(&requests[0]))
+    );
     // First it is asked whether it is a Wharf.
     for (answer, text) in [
         (Answer::Silence, "no answer from"),
@@ -418,14 +443,24 @@ fn a_part_is_not_sent_twice_if_it_may_have_been_counted() {
         let folder = tempfile::tempdir().unwrap();
         let spool = format!("--spool={}", folder.path().display());
         let stub = Stub::start(vec![Answer::Head("200 OK"), answer]);
-        let flags = ["--inc=sent_total=1", "--request-timeout=200ms", &spool];
+        let flags = [
+            "--inc=sent_total=1",
+            "--request-timeout=200ms",
+            "--retry-for=0",
+            &spool,
+        ];
         let lost = output(push_at(&stub.url, &flags));
         ends_with(1, &lost);
         assert!(stderr(&lost).contains(text), "{}", stderr(&lost));
-        assert!(stderr(&lost).contains("it may have been added up all the same, so it is not sent again"));
+        assert!(
+            stderr(&lost).contains("it may have been added up all the same, so it is not sent again later")
+        );
         assert!(stub.asked().starts_with("GET /api/v1/groups?"));
         assert!(stub.asked().to_lowercase().contains("wharf-merge: aggregate"));
         assert!(stub.is_left_alone());
+        let is_kept = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|end| end == "push");
+        let entries = fs::read_dir(folder.path()).unwrap();
+        assert!(!entries.map(Result::unwrap).any(|entry| is_kept(&entry)));
     }
     // One that was not taken is.
     let stub = Stub::start(vec![

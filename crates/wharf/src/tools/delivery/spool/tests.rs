@@ -59,11 +59,9 @@ fn every_header_that_a_push_can_have_comes_back() {
     };
     let folder = tempfile::tempdir().unwrap();
     let spool = Spool::new(folder.path().to_owned());
-    spool.append(&gateway(), &push.request(), voice()).unwrap();
-    assert_eq!(
-        spool.entries(&gateway(), voice()).unwrap()[0].request,
-        push.request()
-    );
+    let request = push.request();
+    spool.append(&gateway(), &request, voice()).unwrap();
+    assert_eq!(spool.entries(&gateway(), voice()).unwrap()[0].request, request);
 }
 
 #[test]
