@@ -18,6 +18,7 @@ mod merge;
 mod model;
 mod patience;
 mod records;
+mod reset;
 mod rules;
 // Minutes of simulated time are too much for an interpreter.
 #[cfg(not(miri))]
