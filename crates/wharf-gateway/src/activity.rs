@@ -184,6 +184,12 @@ impl Activity {
             (What::Restored(_) | What::FamiliesDeleted { .. } | What::TakenBack, Some(key)) => {
                 self.changes.note(&key, Change::Changed);
             }
+            (What::Reset { at }, Some(key)) => {
+                self.changes.note(&key, Change::Changed);
+                if let Some(history) = &self.history {
+                    history.reset(key, at.0 / 1_000_000);
+                }
+            }
             (What::Wiped { .. }, _) => {
                 self.changes.note_many();
                 if let Some(history) = &self.history {
@@ -233,7 +239,8 @@ impl Activity {
 pub(crate) fn method(mode: PushMode) -> Method {
     match mode {
         PushMode::ReplaceGroup => Method::Put,
-        PushMode::ReplaceFamilies | PushMode::ReplaceSeries | PushMode::Aggregate(_) => Method::Post,
+        PushMode::ReplaceFamilies | PushMode::ReplaceSeries => Method::Post,
+        PushMode::Aggregate(_) => Method::Add,
     }
 }
 

@@ -17,6 +17,7 @@ mod quit;
 mod refuse;
 mod reload;
 pub(crate) mod replicas;
+mod reset;
 pub(crate) mod undo;
 
 use std::fmt;

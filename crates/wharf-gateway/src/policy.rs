@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use wharf_model::{GroupingKey, Selector};
 use wharf_relabel::Rule;
-use wharf_store::{Aggregation, Counters, Limits, PushMode, Quota, Ttl, UnixNanos, Usage};
+use wharf_store::{Aggregation, Counters, Gauges, Limits, PushMode, Quota, Ttl, UnixNanos, Usage};
 
 use crate::access::rules::AccessRules;
 use crate::lifespan::Lifespan;
@@ -347,6 +347,13 @@ impl Active {
         }))
     }
 
+    /// What becomes of the gauges of a group that is added up by a rule.
+    pub fn gauges(&self, key: &GroupingKey) -> Gauges {
+        let mut rules = self.policy.aggregation.iter();
+        let rule = rules.find(|rule| rule.selector.matches(key));
+        rule.map(|rule| rule.aggregation.gauges).unwrap_or_default()
+    }
+
     /// What the counters of a push to a group count: as the push says, else as the rules say. What is added up has no runs.
     pub fn counters(&self, key: &GroupingKey, asked: Option<Counters>, mode: PushMode) -> Counters {
         if matches!(mode, PushMode::Aggregate(_)) {
@@ -450,8 +457,6 @@ impl Active {
 
 #[cfg(test)]
 mod tests {
-    use wharf_store::Gauges;
-
     use super::*;
     use crate::wish::Adding;
 

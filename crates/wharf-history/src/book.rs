@@ -21,6 +21,17 @@ pub struct GroupHistory {
     pub last_error: Option<LastError>,
     /// How often it is pushed, if that can be told.
     pub pace: Option<Pace>,
+    /// What has been added up in it; none if nothing has.
+    pub added: Option<Added>,
+}
+
+/// What has been added up in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Added {
+    /// From so many pushes.
+    pub pushes: u64,
+    /// Since when, in milliseconds since the Unix epoch: the first of them, or when the group began anew.
+    pub since_ms: i64,
 }
 
 impl GroupHistory {
@@ -103,6 +114,7 @@ struct Slot {
     key: Option<GroupingKey>,
     pushes: VecDeque<Packed>,
     last_error: Option<Box<LastError>>,
+    added: Option<Box<Added>>,
     /// Its pace if it has one, kept from the first question on until the next push.
     pace: Option<Box<Option<Pace>>>,
     /// How many places in the queue, the first ones of this slot, are of pushes that are gone already.
@@ -124,7 +136,24 @@ impl Slot {
     fn bytes(&self) -> usize {
         let Some(key) = &self.key else { return 0 };
         let error = self.last_error.as_ref().map_or(0, |error| error.error.len());
-        GROUP_BYTES + key.as_bytes().len() + error + self.pushes.capacity() * size_of::<Packed>()
+        let added = self.added.as_ref().map_or(0, |_| size_of::<Added>());
+        GROUP_BYTES + key.as_bytes().len() + error + added + self.pushes.capacity() * size_of::<Packed>()
+    }
+
+    /// Counts a stored push, if it was added to others.
+    fn count(&mut self, push: &Push) {
+        match push.method {
+            Method::Add => {
+                let since_ms = push.at_ms;
+                let added = self
+                    .added
+                    .get_or_insert_with(|| Box::new(Added { pushes: 0, since_ms }));
+                added.pushes = added.pushes.saturating_add(1);
+            }
+            // Nothing is left of what was added up.
+            Method::Put => self.added = None,
+            Method::Post => {}
+        }
     }
 
     fn find_pace(&self) -> Option<Pace> {
@@ -259,6 +288,25 @@ impl Book {
         self.shrink(self.max_bytes);
     }
 
+    /// What has been added up in a group that is known begins anew.
+    pub(crate) fn reset(&mut self, key: &GroupingKey, at_ms: i64) {
+        let Some(slot) = self.find(key) else { return };
+        self.change(slot, |slot| {
+            if let Some(added) = &mut slot.added {
+                **added = Added {
+                    pushes: 0,
+                    since_ms: at_ms,
+                };
+            }
+        });
+    }
+
+    /// Puts back what a file says was added up in a group, of which [`Self::restore`] has put back the rest.
+    pub(crate) fn restore_added(&mut self, key: &GroupingKey, added: Added) {
+        let Some(slot) = self.find(key) else { return };
+        self.change(slot, |slot| slot.added = Some(Box::new(added)));
+    }
+
     /// Forgets a group.
     pub(crate) fn forget(&mut self, key: &GroupingKey) {
         if let Some(slot) = self.find(key) {
@@ -342,6 +390,7 @@ impl Book {
             pushes: slot.pushes.iter().map(past).collect(),
             last_error: slot.last_error.as_deref().cloned(),
             pace,
+            added: slot.added.as_deref().copied(),
         }
     }
 
@@ -370,6 +419,9 @@ impl Book {
                     .reserve_exact(if is_first { FIRST_ROOM } else { ROOM });
             }
             slot.pushes.push_back(packed);
+            if refused == 0 {
+                slot.count(push);
+            }
         });
         self.pushes += usize::from(!is_full);
         // There are never that many slots: a group takes more bytes than the largest number has.

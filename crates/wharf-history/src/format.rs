@@ -8,17 +8,20 @@
 //!                                                         last error
 //!         3 key                   the group is forgotten
 //!         4                       all groups are forgotten
+//!         5 key at_ms:i64         what is added up in the group begins anew
+//!         6 key pushes at_ms:i64  what is added up in the group before it: from how many pushes, since when
 //! push    at_ms:i64 flags:u8 body_bytes series [duration_seconds:f32] [reason]
 //! ```
 //!
-//! Flags: 1 POST, 2 has a duration, 4 was refused, for a reason that is not empty. Numbers of a given width are
+//! Flags: 1 POST, 2 has a duration, 4 was refused, for a reason that is not empty, 8 was added up. What no push was added up for has none
+//! of 5, 6 and 8, so an older Wharf reads it. Numbers of a given width are
 //! little-endian, others LEB128; a key, a reason or an error is a length and so many bytes.
 
 use std::borrow::Cow;
 
 use wharf_model::GroupingKey;
 
-use crate::book::cut;
+use crate::book::{Added, cut};
 use crate::push::{Method, Push, Refusal};
 use crate::{GroupHistory, MAX_ERROR_BYTES};
 
@@ -41,6 +44,8 @@ pub(crate) enum Record {
         last_error: Option<(i64, Refusal)>,
         pushes: Vec<Push>,
     },
+    Reset(GroupingKey, i64),
+    Added(GroupingKey, Added),
     Forget(GroupingKey),
     ForgetAll,
 }
@@ -49,10 +54,13 @@ const PUSH: u8 = 1;
 const GROUP: u8 = 2;
 const FORGET: u8 = 3;
 const FORGET_ALL: u8 = 4;
+const RESET: u8 = 5;
+const ADDED: u8 = 6;
 
 const IS_POST: u8 = 1;
 const HAS_DURATION: u8 = 2;
 const IS_REFUSED: u8 = 4;
+const IS_ADDED: u8 = 8;
 
 /// Appends the record of a push.
 pub(crate) fn write_push(out: &mut Vec<u8>, key: &GroupingKey, push: &Push) {
@@ -90,6 +98,19 @@ pub(crate) fn write_group(out: &mut Vec<u8>, key: &GroupingKey, group: &GroupHis
             push.refused.as_deref(),
         );
     }
+    if let Some(Added { pushes, since_ms }) = group.added {
+        out.push(ADDED);
+        write_bytes(out, key.as_bytes());
+        write_number(out, pushes);
+        out.extend_from_slice(&since_ms.to_le_bytes());
+    }
+}
+
+/// Appends the record that what is added up in a group begins anew.
+pub(crate) fn write_reset(out: &mut Vec<u8>, key: &GroupingKey, at_ms: i64) {
+    out.push(RESET);
+    write_bytes(out, key.as_bytes());
+    out.extend_from_slice(&at_ms.to_le_bytes());
 }
 
 /// Appends the record that a group is forgotten.
@@ -148,6 +169,7 @@ fn write_push_body(
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
     out.push(
         flag(method == Method::Post, IS_POST)
+            | flag(method == Method::Add, IS_ADDED)
             | flag(duration_seconds.is_some(), HAS_DURATION)
             | flag(reason.is_some(), IS_REFUSED),
     );
@@ -204,6 +226,12 @@ impl<'a> Input<'a> {
                     pushes,
                 })
             }
+            RESET => Some(Record::Reset(self.key()?, self.time()?)),
+            ADDED => {
+                let key = self.key()?;
+                let (pushes, since_ms) = (self.number()?, self.time()?);
+                Some(Record::Added(key, Added { pushes, since_ms }))
+            }
             FORGET => Some(Record::Forget(self.key()?)),
             FORGET_ALL => Some(Record::ForgetAll),
             _ => None,
@@ -213,16 +241,16 @@ impl<'a> Input<'a> {
     fn push(&mut self) -> Option<Push> {
         let at_ms = self.time()?;
         let flags = self.byte()?;
-        if flags & !(IS_POST | HAS_DURATION | IS_REFUSED) != 0 {
+        if flags & !(IS_POST | HAS_DURATION | IS_REFUSED | IS_ADDED) != 0 {
             return None;
         }
         let is_set = |flag: u8| flags & flag != 0;
         Some(Push {
             at_ms,
-            method: if is_set(IS_POST) {
-                Method::Post
-            } else {
-                Method::Put
+            method: match (is_set(IS_ADDED), is_set(IS_POST)) {
+                (true, _) => Method::Add,
+                (false, true) => Method::Post,
+                (false, false) => Method::Put,
             },
             body_bytes: self.number()?,
             series: self.number()?,
@@ -324,6 +352,16 @@ mod tests {
         for push in &pushes {
             write_push(&mut bytes, &key, push);
         }
+        let added = Added {
+            pushes: 1 << 40,
+            since_ms: 1_767_323_045_123,
+        };
+        let group = GroupHistory {
+            added: Some(added),
+            ..GroupHistory::default()
+        };
+        write_group(&mut bytes, &key, &group);
+        write_reset(&mut bytes, &key, 1_767_323_045_124);
         write_forget(&mut bytes, &key);
         write_forget_all(&mut bytes);
         let mut records: Vec<Record> = pushes
@@ -333,7 +371,17 @@ mod tests {
                 push,
             })
             .collect();
-        records.extend([Record::Forget(key), Record::ForgetAll]);
+        records.extend([
+            Record::Group {
+                key: key.clone(),
+                last_error: None,
+                pushes: Vec::new(),
+            },
+            Record::Added(key.clone(), added),
+            Record::Reset(key.clone(), 1_767_323_045_124),
+            Record::Forget(key),
+            Record::ForgetAll,
+        ]);
         (bytes, records)
     }
 

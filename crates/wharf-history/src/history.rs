@@ -49,6 +49,7 @@ struct Inbox {
 #[derive(Debug)]
 enum Event {
     Push(GroupingKey, Push),
+    Reset(GroupingKey, i64),
     Forget(GroupingKey),
     ForgetAll,
 }
@@ -99,6 +100,11 @@ impl History {
         self.post(Event::Push(key, push));
     }
 
+    /// What has been added up in the group begins anew, at a time in milliseconds since the Unix epoch.
+    pub fn reset(&self, key: GroupingKey, at_ms: i64) {
+        self.post(Event::Reset(key, at_ms));
+    }
+
     /// The group is gone.
     pub fn forget(&self, key: GroupingKey) {
         self.post(Event::Forget(key));
@@ -111,7 +117,7 @@ impl History {
 
     fn post(&self, event: Event) {
         let key_bytes = match &event {
-            Event::Push(key, _) | Event::Forget(key) => key.as_bytes().len(),
+            Event::Push(key, _) | Event::Reset(key, _) | Event::Forget(key) => key.as_bytes().len(),
             Event::ForgetAll => 0,
         };
         let mut inbox = lock(&self.inbox);
@@ -144,6 +150,7 @@ impl History {
             for event in events {
                 match event {
                     Event::Push(key, push) => book.push(key, push),
+                    Event::Reset(key, at_ms) => book.reset(key, *at_ms),
                     Event::Forget(key) => book.forget(key),
                     Event::ForgetAll => book.clear(),
                 }
@@ -154,6 +161,7 @@ impl History {
             for event in &settling.events {
                 match event {
                     Event::Push(key, push) => format::write_push(unsaved, key, push),
+                    Event::Reset(key, at_ms) => format::write_reset(unsaved, key, *at_ms),
                     Event::Forget(key) => format::write_forget(unsaved, key),
                     Event::ForgetAll => format::write_forget_all(unsaved),
                 }
@@ -216,6 +224,8 @@ impl History {
                 let last_error = last_error.as_ref().map(|(at_ms, refusal)| (*at_ms, refusal));
                 book.restore(&key, last_error, &pushes);
             }
+            Record::Reset(key, at_ms) => book.reset(&key, at_ms),
+            Record::Added(key, added) => book.restore_added(&key, added),
             Record::Forget(key) => book.forget(&key),
             Record::ForgetAll => book.clear(),
         })?;

@@ -21,7 +21,7 @@ mod history;
 mod parts;
 mod push;
 
-pub use book::{GroupHistory, Pace, Pulse};
+pub use book::{Added, GroupHistory, Pace, Pulse};
 pub use file::{Opened, SaveError};
 pub use history::{History, Statistics};
 pub use push::{LastError, Method, PastPush, Push, Refusal};

@@ -10,6 +10,8 @@ pub enum Method {
     Put,
     /// It replaced families.
     Post,
+    /// It was added to what the group had.
+    Add,
 }
 
 impl Method {
@@ -17,7 +19,7 @@ impl Method {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Put => "PUT",
-            Self::Post => "POST",
+            Self::Post | Self::Add => "POST",
         }
     }
 }

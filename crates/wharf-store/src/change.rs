@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use wharf_model::GroupingKey;
 
+use crate::UnixNanos;
 use crate::effect::{By, Facts};
 use crate::lifetime::Lifetime;
 use crate::mode::PushMode;
@@ -49,6 +50,8 @@ pub(crate) enum Cause<'a> {
     Expiry,
     /// Its time is set anew.
     Lifetime,
+    /// What it has counted begins anew, at this time.
+    Reset(UnixNanos),
     /// It was stored before: it is read from the ledger, or put back.
     Again,
 }

@@ -84,6 +84,11 @@ pub enum What {
         /// How long it lives now.
         lifetime: Option<Lifetime>,
     },
+    /// What the group has counted begins anew; its label sets stay.
+    Reset {
+        /// When.
+        at: UnixNanos,
+    },
     /// Everything is gone.
     Wiped {
         /// How many groups there were.

@@ -8,6 +8,7 @@
 mod aggregate;
 mod families;
 mod intent;
+mod reset;
 mod runs;
 mod series;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use wharf_model::Effort;
 
 use self::families::Folding;
 pub(crate) use self::intent::Intent;
+pub(crate) use self::reset::{Anew, reset};
 use crate::mode::Counters;
 use crate::prepare::{Prepared, Preparer};
 use crate::{PushError, PushMode};

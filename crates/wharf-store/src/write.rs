@@ -13,6 +13,7 @@ mod merge;
 pub(crate) mod push;
 pub(crate) mod put_back;
 mod recover;
+mod reset;
 pub(crate) mod restore;
 pub(crate) mod shared;
 pub(crate) mod statistics;

@@ -26,6 +26,7 @@ mod output;
 mod push;
 mod receipt;
 mod remote;
+mod reset;
 mod rm;
 mod run;
 mod statsd;
@@ -45,7 +46,7 @@ use clap::CommandFactory as _;
 pub use self::tool::Tool;
 
 /// All tools, in the order of the help.
-pub static TOOLS: [Tool; 20] = [
+pub static TOOLS: [Tool; 21] = [
     Tool {
         name: "run",
         about: "Run a command and push how that went.",
@@ -81,6 +82,12 @@ pub static TOOLS: [Tool; 20] = [
         about: "Remove groups, after having shown which.",
         run: rm::run,
         command: rm::Arguments::command,
+    },
+    Tool {
+        name: "reset",
+        about: "Let what groups have counted begin from nothing.",
+        run: reset::run,
+        command: reset::Arguments::command,
     },
     Tool {
         name: "wipe",

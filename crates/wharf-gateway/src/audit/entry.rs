@@ -21,6 +21,8 @@ pub enum ActionKind {
     DeleteFamily,
     /// Groups, or a family of them, were deleted by selector.
     DeleteBySelector,
+    /// What a group has counted began anew.
+    Reset,
     /// All groups were wiped.
     Wipe,
     /// Groups came back that had been removed.
@@ -35,10 +37,11 @@ pub enum ActionKind {
 
 impl ActionKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Delete,
         Self::DeleteFamily,
         Self::DeleteBySelector,
+        Self::Reset,
         Self::Wipe,
         Self::Undo,
         Self::Import,
@@ -52,6 +55,7 @@ impl ActionKind {
             Self::Delete => "delete",
             Self::DeleteFamily => "delete_family",
             Self::DeleteBySelector => "delete_by_selector",
+            Self::Reset => "reset",
             Self::Wipe => "wipe",
             Self::Undo => "undo",
             Self::Import => "import",
@@ -69,7 +73,7 @@ impl ActionKind {
     pub(crate) fn is_frequent(self) -> bool {
         matches!(
             self,
-            Self::Delete | Self::DeleteFamily | Self::Import | Self::Reload
+            Self::Delete | Self::DeleteFamily | Self::Reset | Self::Import | Self::Reload
         )
     }
 }

@@ -94,6 +94,7 @@ fn done(kind: ActionKind) -> &'static str {
         ActionKind::Delete => "group deleted",
         ActionKind::DeleteFamily => "family of a group deleted",
         ActionKind::DeleteBySelector => "deleted by selector",
+        ActionKind::Reset => "group begun anew",
         ActionKind::Wipe => "all groups wiped",
         ActionKind::Undo => "removed groups are back",
         ActionKind::Import => "groups imported",

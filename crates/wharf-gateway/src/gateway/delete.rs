@@ -384,7 +384,7 @@ fn asked_for(selectors: &[Selector]) -> String {
     selectors.join(" or ")
 }
 
-fn removal(kind: ActionKind, actor: Actor, what: String, groups: Result<u64, &Refusal>) -> Action {
+pub(super) fn removal(kind: ActionKind, actor: Actor, what: String, groups: Result<u64, &Refusal>) -> Action {
     Action {
         kind,
         actor,

@@ -49,6 +49,46 @@ fn a_group_keeps_its_last_pushes() {
 }
 
 #[test]
+fn stored_pushes_that_are_added_up_are_counted_until_something_takes_their_place() {
+    let mut book = Book::new(1 << 20);
+    let mut now = 0;
+    let mut push = |book: &mut Book, method, refusal: Option<&'static str>| {
+        now += 1;
+        let refusal = refusal.map(|reason| {
+            Box::new(Refusal {
+                reason: reason.into(),
+                error: String::new(),
+            })
+        });
+        let push = Push {
+            method,
+            refusal,
+            ..at(now)
+        };
+        book.push(&key(1), &push);
+        check(book);
+        book.group(&key(1))
+            .unwrap()
+            .added
+            .map(|added| (added.pushes, added.since_ms))
+    };
+    assert_eq!(push(&mut book, Method::Post, None), None);
+    book.reset(&key(1), 1);
+    assert_eq!(push(&mut book, Method::Add, Some("syntax")), None);
+    assert_eq!(push(&mut book, Method::Add, None), Some((1, 3)));
+    assert_eq!(push(&mut book, Method::Post, None), Some((1, 3)));
+    for n in 2..100 {
+        assert_eq!(push(&mut book, Method::Add, None), Some((n, 3)));
+    }
+    assert_eq!(push(&mut book, Method::Put, Some("syntax")), Some((99, 3)));
+    book.reset(&key(1), 500);
+    book.reset(&key(2), 500);
+    assert_eq!(push(&mut book, Method::Add, None), Some((1, 500)));
+    assert_eq!(push(&mut book, Method::Put, None), None);
+    assert!(book.group(&key(2)).is_none());
+}
+
+#[test]
 fn the_oldest_pushes_go_first_whichever_group_they_are_of() {
     let mut book = Book::new(1200);
     for n in 0..30 {
@@ -196,6 +236,8 @@ fn errors_are_cut_between_characters_and_reasons_are_few() {
 enum Step {
     Push(u8),
     Refuse(u8, usize),
+    Add(u8),
+    Reset(u8),
     Forget(u8),
     Restore(u8, u8),
     Clear,
@@ -205,6 +247,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         20 => (0..6u8).prop_map(Step::Push),
         4 => (0..6u8, 0..400usize).prop_map(|(job, length)| Step::Refuse(job, length)),
+        4 => (0..6u8).prop_map(Step::Add),
+        1 => (0..6u8).prop_map(Step::Reset),
         2 => (0..6u8).prop_map(Step::Forget),
         1 => (0..6u8, 0..80u8).prop_map(|(job, count)| Step::Restore(job, count)),
         1 => Just(Step::Clear),
@@ -231,6 +275,11 @@ proptest! {
                     book.push(&key(job), &Push { refusal: Some(Box::new(refusal)), ..at(now) });
                     all[usize::from(job)].push(now);
                 }
+                Step::Add(job) => {
+                    book.push(&key(job), &Push { method: Method::Add, ..at(now) });
+                    all[usize::from(job)].push(now);
+                }
+                Step::Reset(job) => book.reset(&key(job), now),
                 Step::Forget(job) => {
                     book.forget(&key(job));
                     all[usize::from(job)].clear();

@@ -75,6 +75,40 @@ fn a_history_is_there_again_after_a_restart() {
 }
 
 #[test]
+fn what_was_added_up_is_counted_on_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = written(folder.path());
+    let add = |history: &History, at_ms| {
+        let method = Method::Add;
+        history.push(
+            key("a"),
+            Push {
+                method,
+                ..stored(at_ms)
+            },
+        );
+        history.save().unwrap();
+    };
+    for at_ms in 4000..4100 {
+        add(&history, at_ms);
+    }
+    same(&history, &opened(folder.path()));
+    // Written anew, the file has fewer pushes than were added up.
+    let again = opened(folder.path());
+    again.save().unwrap();
+    add(&again, 5000);
+    let added = |history: &History| {
+        let added = history.group(&key("a")).unwrap().added.unwrap();
+        (added.pushes, added.since_ms)
+    };
+    assert_eq!(added(&again), (101, 4000));
+    assert_eq!(added(&opened(folder.path())), (101, 4000));
+    again.reset(key("a"), 6000);
+    add(&again, 7000);
+    assert_eq!(added(&opened(folder.path())), (1, 6000));
+}
+
+#[test]
 fn what_was_forgotten_stays_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let history = written(folder.path());

@@ -146,6 +146,7 @@ fn pattern(path: Path, scrape_path: &str) -> Cow<'_, str> {
         Path::Below(path) => format!("{path}{{path}}").into(),
         Path::Group => "/metrics/job/{group}".into(),
         Path::ApiGroup => "/api/v1/groups/job/{group}".into(),
+        Path::ApiGroupReset => "/api/v1/groups/job/{group}/reset".into(),
         Path::ApiGroupHistory => "/api/v1/groups/job/{group}/history".into(),
     }
 }

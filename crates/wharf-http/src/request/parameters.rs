@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use wharf_gateway::Refusal;
 use wharf_model::{Effort, Selector, SelectorErrorKind};
-use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME, UnixNanos};
+use wharf_store::{Gauges, PUSH_FAILURE_TIME, PUSH_TIME, UnixNanos};
 
 use crate::request::query;
 
@@ -51,6 +51,19 @@ pub(crate) fn add_selector(
 pub(crate) fn time(text: &str) -> Option<UnixNanos> {
     let time: Timestamp = text.parse().ok()?;
     i64::try_from(time.as_nanosecond()).ok().map(UnixNanos)
+}
+
+/// What becomes of gauges.
+///
+/// # Errors
+/// 400 if it is no word for that.
+pub(crate) fn gauges(text: &str) -> Result<Gauges, Refusal> {
+    let gauges = Gauges::ALL.into_iter().find(|how| how.as_str() == text);
+    gauges.ok_or_else(|| {
+        let known = Gauges::ALL.map(Gauges::as_str).join(", ");
+        let found = query::shown(text);
+        Refusal::parameter(&format!("gauge: expected one of {known}, found `{found}`"))
+    })
 }
 
 /// How many are to be on a page.

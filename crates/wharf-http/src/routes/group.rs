@@ -1,4 +1,4 @@
-//! `/api/v1/groups/job/<job>...`: one group with its metrics, its history, and its end.
+//! `/api/v1/groups/job/<job>...`: one group with its metrics, its history, its new beginning, and its end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,6 +114,33 @@ pub(crate) async fn delete(asked: Asked<'_>) -> Response<ResponseBody> {
             let mut data = Members::object(out);
             data.flag("deleted", deleted.existed);
             receipt::write(data.key("undo"), deleted.undo.as_ref());
+            data.end();
+        }),
+        Err(error) => status::answer(error),
+    }
+}
+
+/// `POST` of a group's reset: what it has counted begins from nothing.
+pub(crate) async fn reset(asked: Asked<'_>) -> Response<ResponseBody> {
+    let rest = asked.path.strip_suffix(b"/reset").unwrap_or(asked.path);
+    let (caller, address) = (asked.caller, asked.sender.address());
+    let reset = async {
+        let key = key(&asked.service, rest)?;
+        caller.demand_for(Right::Delete, &key)?;
+        let mut gauges = None;
+        for (name, value) in query::parameters(asked.query)? {
+            match name.as_str() {
+                "gauge" => gauges = Some(parameters::gauges(&value)?),
+                other => return Err(query::unknown(other, "gauge")),
+            }
+        }
+        let gateway = &asked.service.gateway;
+        gateway.reset(asked.work()?, caller, &key, gauges, address).await
+    };
+    match reset.await {
+        Ok(()) => envelope::private(StatusCode::OK, |out| {
+            let mut data = Members::object(out);
+            data.flag("reset", true);
             data.end();
         }),
         Err(error) => status::answer(error),

@@ -117,6 +117,8 @@ pub(crate) enum Path {
     ApiGroup,
     /// The same, and `/history` behind it. A label without a value that is called `history` is none.
     ApiGroupHistory,
+    /// The same, with `/reset`.
+    ApiGroupReset,
 }
 
 /// What there is only if a flag says so.
@@ -155,12 +157,23 @@ impl Path {
             Self::Scrape => is_it(path == scrape_path.as_bytes() && !path.starts_with(API.as_bytes())),
             Self::Below(beginning) => is_it(path.starts_with(beginning.as_bytes())),
             Self::Group => key_behind("/metrics/job", path).map(|(at, _)| at),
-            Self::ApiGroup | Self::ApiGroupHistory => {
+            Self::ApiGroup | Self::ApiGroupHistory | Self::ApiGroupReset => {
                 let (at, values) = key_behind("/api/v1/groups/job", path)?;
-                let is_history =
-                    values.ends_with(b"/history") && values.split(|byte| *byte == b'/').count() % 2 == 0;
-                (is_history == (self == Self::ApiGroupHistory)).then_some(at)
+                (self == Self::of_group(values)).then_some(at)
             }
+        }
+    }
+}
+
+impl Path {
+    /// Which path a group is asked for with, by the values of its key and what stands behind them.
+    fn of_group(values: &[u8]) -> Self {
+        // Values and names come in turn, and a value is the last.
+        let has_more = values.split(|byte| *byte == b'/').count() % 2 == 0;
+        match values {
+            values if has_more && values.ends_with(b"/history") => Self::ApiGroupHistory,
+            values if has_more && values.ends_with(b"/reset") => Self::ApiGroupReset,
+            _ => Self::ApiGroup,
         }
     }
 }

@@ -307,6 +307,16 @@ static HISTORY: Row = Row {
     ..GROUPS
 };
 
+/// What the group has counted is gone, as it is when the group is deleted.
+static RESET: Row = Row {
+    name: "reset",
+    path: Path::ApiGroupReset,
+    methods: POST,
+    offered: None,
+    handler: Handler::Later(|asked| Box::pin(group::reset(asked))),
+    ..DELETE_GROUPS
+};
+
 pub(crate) static PUSH_MANY: Row = Row {
     name: "push many",
     path: Path::Exact("/api/v1/push"),
@@ -382,7 +392,7 @@ static DESCRIPTION: Row = Row {
 };
 
 /// The first whose path fits decides: the scrape may be wherever a flag puts it. `/api/v1/access` keeps this order.
-pub(crate) static ROWS: [&Row; 31] = [
+pub(crate) static ROWS: [&Row; 32] = [
     &SCRAPE,
     &PUSH,
     &DELETE_PUSHED,
@@ -393,6 +403,7 @@ pub(crate) static ROWS: [&Row; 31] = [
     &DELETE_GROUP,
     &DELETE_GROUPS,
     &HISTORY,
+    &RESET,
     &FAMILIES,
     &WIPE,
     &UNDO,

@@ -12,8 +12,8 @@ use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
 use wharf_model::{Exposition, Meter};
 use wharf_store::{
-    Aggregation, Commit, Counters, Facts, GroupPush, GroupRefused, Kept, Limits, PushError, PushMode, Quota,
-    Reserved, Restored, Store, Ttl, UnixNanos,
+    Aggregation, Commit, Counters, Facts, Gauges, GroupPush, GroupRefused, Kept, Limits, PushError, PushMode,
+    Quota, Reserved, Restored, Store, Ttl, UnixNanos,
 };
 
 use crate::feed::Picture;
@@ -147,6 +147,12 @@ impl Durable {
                 }
             }
             Step::Delete { group } => self.store.delete(&key(group)).map(|(_, commit)| commit),
+            Step::Reset { group, gauges } => {
+                let reset = self
+                    .store
+                    .reset(&key(group), *gauges, seconds(now), &Meter::unlimited());
+                reset.map(|(_, commit)| commit)
+            }
             Step::Wipe => self.store.wipe().map(|(_, commit)| commit),
             Step::Checkpoint => {
                 drop(self.store.checkpoint(false));
@@ -253,6 +259,10 @@ enum Step {
         push: Push,
         failed: u32,
     },
+    Reset {
+        group: &'static str,
+        gauges: Gauges,
+    },
     Wipe,
     Checkpoint,
 }
@@ -324,7 +334,9 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(selector, family)| Step::DeleteFamilyMatching { selector, family }),
         2 => Just(Step::Expire),
         2 => Just(Step::SetBack),
-        2 => group.prop_map(|group| Step::Fail { group }),
+        2 => group.clone().prop_map(|group| Step::Fail { group }),
+        2 => (group, prop::sample::select(Gauges::ALL.to_vec()))
+            .prop_map(|(group, gauges)| Step::Reset { group, gauges }),
         2 => (push, 0..3u32).prop_map(|(push, failed)| Step::Restore { push, failed }),
         1 => Just(Step::Wipe),
         1 => Just(Step::Checkpoint),

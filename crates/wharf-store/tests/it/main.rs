@@ -19,6 +19,7 @@ mod model;
 mod patience;
 mod push_ids;
 mod records;
+mod reset;
 mod rules;
 // Minutes of simulated time are too much for an interpreter.
 #[cfg(not(miri))]

@@ -66,6 +66,7 @@ export const open = (main) => {
         fact("Last push", data.push_time_seconds > 0 ? [states.includes("future") ? h("span", { class: "failed" }, ago(data.push_time_seconds)) : ago(data.push_time_seconds), h("small", {}, exact(data.push_time_seconds))] : "never accepted"),
         error && !states.includes("failed") && fact("Last refused", ago(error.time_seconds), h("small", { title: error.error }, error.reason)),
         fact("Usually every", data.usual_interval_seconds ? duration(data.usual_interval_seconds) : h("span", { class: "faint" }, "not known yet")),
+        data.aggregation && fact("Added up", plural(data.aggregation.pushes, "push", "pushes"), h("small", {}, `since ${exact(data.aggregation.since_seconds)}`)),
         fact("Expires", expires ? [ago(expires), h("small", {}, `${data.ttl} after each push`)] : h("span", { class: "faint" }, "never")),
         fact("Series", count(data.series), h("small", {}, plural(data.families_total, "family", "families"))),
         fact("Size", bytes(data.bytes))),

@@ -143,7 +143,7 @@ const refusals = (all, isAdmin) => section("refused", "Refused pushes",
   all.length === 0 ? h("p", { class: "faint" }, isAdmin ? "None since the start." : WITHHELD) : h("ul", { class: "refusals" }, all.map(refusal)));
 
 const ACTIONS = {
-  delete: "deleted a group", delete_family: "deleted a family", delete_by_selector: "deleted by selector", wipe: "wiped everything",
+  delete: "deleted a group", delete_family: "deleted a family", delete_by_selector: "deleted by selector", reset: "reset a group", wipe: "wiped everything",
   undo: "undid a removal", import: "imported groups", reload: "read the configuration file again", quit: "ended the process",
 };
 const MOST_ACTIONS = 20;

@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::thread;
 
-use wharf_testkit::http::{Request, delete, post, put};
+use serde_json::{Value, json};
+use wharf_testkit::http::{Request, delete, get, post, put};
 use wharf_testkit::protobuf::{self, delimited, native_histogram};
 use wharf_testkit::{Gateway, Spawn};
 
@@ -22,7 +23,7 @@ fn add(gateway: &Gateway, path: &str, body: &str) {
 
 /// The lines of a scrape whose names begin so, without the labels of the group.
 fn lines(gateway: &Gateway, prefix: &str) -> Vec<String> {
-    let body = gateway.send(&wharf_testkit::http::get("/metrics")).text();
+    let body = gateway.send(&get("/metrics")).text();
     let plain = |line: &str| {
         let line = line.replace("instance=\"\",", "").replace("job=\"a\",", "");
         line.replace("job=\"a\"", "").replace(",}", "}").replace("{}", "")
@@ -243,6 +244,113 @@ fn native_histograms_are_added_as_they_are_scraped() {
     let twice = lines(&gateway, "h_count")[0].clone();
     let count = |line: &str| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap();
     assert_eq!(count(&twice), 2 * count(&once));
+}
+
+#[test]
+fn a_group_begins_anew_and_keeps_its_label_sets_also_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = |spawn: Spawn| spawn.arg(format!("--storage.path={}", folder.path().display()));
+    let mut gateway = loaded(kept(wharf()));
+    let body = "# TYPE c counter\nc{x=\"1\"} 5\nc{x=\"2\"} 1\n# TYPE g gauge\ng 3\n";
+    add(&gateway, "/metrics/job/a", body);
+    let native = post("/metrics/job/a?merge=aggregate")
+        .header("Content-Type", protobuf::CONTENT_TYPE)
+        .body(delimited(&[native_histogram("h")]));
+    assert_eq!(gateway.send(&native).status, 200);
+    let counts = lines(&gateway, "h_");
+    let reset = |query: &str| gateway.send(&post(&format!("/api/v1/groups/job/a/reset{query}")));
+    let answer = reset("");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["data"]["reset"], true);
+    assert_eq!(lines(&gateway, "c"), ["c{x=\"1\"} 0", "c{x=\"2\"} 0"]);
+    assert_eq!(lines(&gateway, "g "), ["g 3"], "the last value is no sum");
+    assert_eq!(lines(&gateway, "h_count"), ["h_count 0"]);
+    assert_eq!(reset("?gauge=sum").status, 200);
+    assert_eq!(lines(&gateway, "g "), ["g 0"]);
+    let (path, nobody) = ("/api/v1/groups/job/a/reset", "/api/v1/groups/job/b/reset");
+    let unknown = "gauge: expected one of last, sum, min, max, count, found `mean`";
+    refused(&gateway, &post(&format!("{path}?gauge=mean")), 400, unknown);
+    refused(&gateway, &post(nobody), 404, "there is no group");
+    let audit = get("/api/v1/admin/audit?kind=reset");
+    let audit = gateway.send(&audit).json();
+    let entry = &audit["data"]["entries"][0];
+    assert_eq!(
+        (&entry["times"], &entry["groups"]),
+        (&2.into(), &2.into()),
+        "{audit}"
+    );
+    gateway.log_line("group begun anew");
+    gateway.kill();
+    gateway.wait();
+    let gateway = loaded(kept(wharf()));
+    assert_eq!(lines(&gateway, "c"), ["c{x=\"1\"} 0", "c{x=\"2\"} 0"]);
+    // What comes then is all there is.
+    assert_eq!(gateway.send(&native).status, 200);
+    assert_eq!(lines(&gateway, "h_"), counts);
+    let tool = |arguments: &[&str]| {
+        let mut tool = Command::new(WHARF);
+        tool.arg("reset").args(arguments);
+        let tool = tool
+            .arg(format!("--gateway=http://{}", gateway.address()))
+            .output();
+        String::from_utf8(tool.unwrap().stdout).unwrap()
+    };
+    assert_eq!(tool(&["a", "--dry-run"]), "{job=\"a\"}\nwould reset 1 group\n");
+    assert_eq!(lines(&gateway, "h_"), counts);
+    assert_eq!(
+        tool(&["a", "--yes", "--gauge=max"]),
+        "{job=\"a\"}\nreset 1 group\n"
+    );
+    assert_eq!(lines(&gateway, "h_count"), ["h_count 0"]);
+    assert_eq!(lines(&gateway, "g "), ["g NaN"]);
+    assert_eq!(tool(&["nobody", "--yes"]), "no group matches\n");
+}
+
+#[test]
+fn a_group_says_from_how_many_pushes_it_is_added_up_and_since_when() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = |spawn: Spawn| spawn.arg(format!("--storage.path={}", folder.path().display()));
+    let mut gateway = loaded(kept(wharf()));
+    let aggregation = |gateway: &Gateway| {
+        let group = gateway.send(&get("/api/v1/groups/job/a")).json()["data"]["aggregation"].clone();
+        let listed = gateway.send(&get("/api/v1/groups")).json();
+        assert_eq!(listed["data"]["groups"][0]["aggregation"], group);
+        group
+    };
+    gateway.push("/metrics/job/a", "c 1\n");
+    assert_eq!(aggregation(&gateway), Value::Null);
+    add(&gateway, "/metrics/job/a", "c 1\n");
+    add(&gateway, "/metrics/job/a", "d 1\n");
+    refused(
+        &gateway,
+        &adding("/metrics/job/a", "c NaN\n"),
+        400,
+        "expected metrics that",
+    );
+    // A plain push of a family leaves the others as they are.
+    gateway.push("/metrics/job/a", "d 1\n");
+    let twice = aggregation(&gateway);
+    assert_eq!(twice["pushes"], 2);
+    let since = twice["since_seconds"].as_f64().unwrap();
+    let history = gateway.send(&get("/api/v1/groups/job/a/history")).json();
+    assert_eq!(history["data"]["pushes"][1]["time_seconds"], since);
+    assert_eq!(gateway.send(&post("/api/v1/groups/job/a/reset")).status, 200);
+    let anew = aggregation(&gateway);
+    assert_eq!(anew["pushes"], 0);
+    assert!(anew["since_seconds"].as_f64().unwrap() >= since);
+    add(&gateway, "/metrics/job/a", "c 1\n");
+    let once = aggregation(&gateway);
+    assert_eq!(once, json!({"pushes": 1, "since_seconds": anew["since_seconds"]}));
+    gateway.terminate();
+    gateway.wait();
+    let gateway = loaded(kept(wharf()));
+    assert_eq!(aggregation(&gateway), once, "it is kept with the history");
+    gateway.replace("/metrics/job/a", "c 1\n");
+    assert_eq!(
+        aggregation(&gateway),
+        Value::Null,
+        "nothing that was added up is left"
+    );
 }
 
 /// Workers that push to one group at once, a kill in the middle, and nothing is counted twice.

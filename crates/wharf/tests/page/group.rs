@@ -33,6 +33,36 @@ fn a_group_shows_its_families_with_values_and_pictures() {
 }
 
 #[test]
+fn a_group_says_that_it_adds_up_from_how_many_pushes_and_since_when() {
+    let Some(page) = Page::new(&[]) else { return };
+    page.gateway.push("/metrics/job/plain", "m 1\n");
+    let push = post("/metrics/job/sum?merge=aggregate").body("# TYPE c counter\nc 1\n");
+    for _ in 0..3 {
+        assert_eq!(page.gateway.send(&push).status, 200);
+    }
+    page.go("/?view=group&group=job%2Fsum");
+    page.wait_for_text("3 pushes");
+    let fact = "[...document.querySelectorAll('.facts > div')].find((fact) => fact.textContent.startsWith('Added up'))";
+    let shown = page.evaluate(&format!("{fact}.textContent"));
+    let year = page.evaluate("String(new Date().getFullYear())");
+    let (shown, year) = (shown.as_str().unwrap(), year.as_str().unwrap());
+    assert!(
+        shown.starts_with("Added up3 pushessince ") && shown.contains(year),
+        "{shown}"
+    );
+    assert_eq!(
+        page.gateway.send(&post("/api/v1/groups/job/sum/reset")).status,
+        200
+    );
+    // The page follows what happens.
+    page.wait_for_text("0 pushes");
+    page.go("/?view=group&group=job%2Fplain");
+    page.wait_for_text("From your code");
+    assert_eq!(page.evaluate(&format!("{fact} === undefined")), json!(true));
+    assert_eq!(page.complaints(), Vec::<String>::new());
+}
+
+#[test]
 fn a_native_histogram_is_drawn_too() {
     let Some(page) = Page::new(&[]) else { return };
     let body = protobuf::delimited(&[protobuf::native_histogram("waits")]);

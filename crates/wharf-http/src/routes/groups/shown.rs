@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wharf_gateway::{Caller, Right, rfc3339};
-use wharf_history::{GroupHistory, PastPush, Pulse};
+use wharf_history::{Added, GroupHistory, PastPush, Pulse};
 use wharf_model::{GroupingKey, duration};
 use wharf_store::GroupInfo;
 
@@ -72,7 +72,7 @@ impl<'g> Look<'g> {
 type Field = (&'static str, fn(&GroupAndPast<'_>, &mut Vec<u8>));
 
 /// What a listing shows of each group, in this order.
-pub(super) const FIELDS: [Field; 17] = [
+pub(super) const FIELDS: [Field; 18] = [
     ("labels", |group, out| write_strings(out, group.info.key.labels())),
     ("last_push_successful", |group, out| {
         let is_successful = group.info.failure_time <= group.info.push_time;
@@ -127,6 +127,16 @@ pub(super) const FIELDS: [Field; 17] = [
     }),
     // Its text may quote what was pushed, and any page may read listings; who wants it looks at the group.
     ("last_error", |group, out| write_error(out, &group.past, false)),
+    ("aggregation", |group, out| {
+        let Some(Added { pushes, since_ms }) = group.past.added else {
+            out.extend_from_slice(b"null");
+            return;
+        };
+        let mut object = Members::object(out);
+        object.integer("pushes", pushes);
+        object.number("since_seconds", Some(seconds(since_ms)));
+        object.end();
+    }),
     ("rights", |group, out| write_rights(out, group)),
     ("history", |group, out| {
         let mut pushes = Members::array(out);

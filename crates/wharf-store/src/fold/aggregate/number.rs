@@ -49,10 +49,10 @@ pub(super) fn gauge(how: Gauges, before: Option<f64>, pushed: f64) -> Result<f64
         Gauges::Min | Gauges::Max if pushed.is_nan() => return Err(WhyNotAdded::NotANumber),
         Gauges::Min | Gauges::Max => (before, pushed),
     };
-    let Some(before) = before else { return Ok(pushed) };
-    if before.is_nan() {
-        return Err(WhyNotAdded::Stored);
-    }
+    // A gauge that has begun anew has no value yet, which is NaN.
+    let Some(before) = before.filter(|before| !before.is_nan()) else {
+        return Ok(pushed);
+    };
     Ok(if how == Gauges::Min {
         before.min(pushed)
     } else {

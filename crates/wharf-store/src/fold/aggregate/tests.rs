@@ -210,6 +210,18 @@ fn gauges_become_what_is_said() {
         &["# TYPE g gauge\ng 1\n", "# TYPE g gauge\ng +Inf\n"],
         "g +Inf\n",
     );
+    // No value is no smallest one.
+    let mut group = Group::new();
+    for (mode, value) in [
+        (PushMode::ReplaceFamilies, "NaN"),
+        (PushMode::Aggregate(gauges(Gauges::Min)), "7"),
+        (PushMode::Aggregate(gauges(Gauges::Min)), "8"),
+    ] {
+        group
+            .push(mode, &decode(&format!("# TYPE g gauge\ng {value}\n")))
+            .unwrap();
+    }
+    assert_eq!(group.text(), "g 7\n");
     check(
         gauges(Gauges::Count),
         &["# TYPE g gauge\ng NaN\n", "# TYPE g gauge\ng 1\n"],

@@ -183,6 +183,7 @@ impl State {
             Cause::Refusal => What::Failed { created },
             Cause::Expiry => What::Emptied,
             Cause::Lifetime => What::LifetimeSet { lifetime },
+            Cause::Reset(at) => What::Reset { at },
             Cause::Again => return Effects::None,
         };
         Effects::Told(vec![Effect {

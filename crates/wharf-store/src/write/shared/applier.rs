@@ -391,7 +391,7 @@ fn effects_of(
     lifetime: Option<Lifetime>,
     created: bool,
 ) -> Vec<Effect> {
-    let Why::Pushed(pushes) = &value.why else {
+    let (Why::Pushed(pushes) | Why::Reset { pushes, .. }) = &value.why else {
         return Vec::new();
     };
     let pushes = pushes.iter().enumerate().map(|(number, push)| Stored {
@@ -426,6 +426,7 @@ fn put_of<'a>(preparer: &Preparer, key: &'a GroupingKey, value: &'a GroupValue) 
         Why::Refused => Cause::Refusal,
         Why::Restored => Cause::Restore,
         Why::Expired => Cause::Expiry,
+        Why::Reset { at, .. } => Cause::Reset(at),
     };
     Some(Change::Put {
         key: Cow::Borrowed(key),

@@ -3,7 +3,7 @@
 use wharf_model::GroupingKey;
 
 use crate::effect::{By, Facts};
-use crate::fold::Intent;
+use crate::fold::{Anew, Intent};
 use crate::lifetime::Lifetime;
 use crate::mode::{Counters, PushMode};
 use crate::record;
@@ -32,6 +32,8 @@ pub(crate) enum Op {
     Delete { by: By },
     /// The end of families of it.
     DeleteFamilies { names: Vec<String> },
+    /// What the group has counted begins anew.
+    Reset { anew: Anew },
     /// The end of the group, if its time is over by then.
     Expire { now: UnixNanos },
     /// Everything is to go: of all groups.
@@ -70,7 +72,11 @@ impl Op {
         let more = match self {
             Self::Push { record, .. } | Self::Restore { record } => record.len(),
             Self::DeleteFamilies { names } => names.iter().map(String::len).sum(),
-            Self::Failed { .. } | Self::Delete { .. } | Self::Expire { .. } | Self::Wipe => 0,
+            Self::Failed { .. }
+            | Self::Delete { .. }
+            | Self::Reset { .. }
+            | Self::Expire { .. }
+            | Self::Wipe => 0,
         };
         size_of::<Self>() + more
     }
@@ -81,7 +87,9 @@ impl Op {
             Self::Push { mode, counters, .. } => {
                 has_failed || *mode != PushMode::ReplaceGroup || *counters == Counters::Run
             }
-            Self::Failed { .. } | Self::DeleteFamilies { .. } | Self::Expire { .. } => true,
+            Self::Failed { .. } | Self::DeleteFamilies { .. } | Self::Reset { .. } | Self::Expire { .. } => {
+                true
+            }
             Self::Restore { .. } | Self::Delete { .. } | Self::Wipe => false,
         }
     }

@@ -10,7 +10,7 @@ use super::intent::Op;
 use super::value::{Booked, GroupValue, Why};
 use crate::change::Change;
 use crate::effect::Facts;
-use crate::fold::{Intent, fold};
+use crate::fold::{Anew, Intent, fold, reset};
 use crate::inconsistency::{Inconsistency, short};
 use crate::lifetime::Lifetime;
 use crate::memory::state::{Whole, line_of};
@@ -109,10 +109,10 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
         has_changed,
         ..
     } = making;
-    let why = if pushes.is_empty() {
-        why
-    } else {
-        Why::Pushed(pushes)
+    let why = match why {
+        Why::Reset { at, .. } => Why::Reset { at, pushes },
+        why if pushes.is_empty() => why,
+        _ => Why::Pushed(pushes),
     };
     let mut is_first = true;
     let mut depends = false;
@@ -207,6 +207,7 @@ impl<'a> Making<'a> {
                 self.delete_families(|name| names.iter().any(|gone| gone == name), Why::FamiliesDeleted);
                 Ok(())
             }
+            Op::Reset { anew } => self.reset(*anew),
             Op::Expire { now } => {
                 self.expire(*now);
                 Ok(())
@@ -249,7 +250,9 @@ impl<'a> Making<'a> {
         self.touched = touched;
         self.is_anew = is_anew;
         self.lifetime = lifetime;
-        self.why = Why::Restored;
+        if booked.is_none() || !matches!(self.why, Why::Reset { .. }) {
+            self.why = Why::Restored;
+        }
         self.pushes.extend(booked);
         self.has_changed = true;
         Ok(())
@@ -343,6 +346,7 @@ impl<'a> Making<'a> {
         self.touched.clear();
         self.pushes.clear();
         // Ids stay: what was pushed and deleted was pushed.
+        self.why = Why::Restored;
         self.is_anew = true;
         // Also of a group that memory does not have: it may be on its way here.
         self.has_changed = true;
@@ -359,6 +363,33 @@ impl<'a> Making<'a> {
             self.why = why;
             self.has_changed = true;
         }
+    }
+
+    fn reset(&mut self, anew: Anew) -> Result<(), PushError> {
+        let preparer = &self.store.preparer;
+        let Some(image) = &self.image else { return Ok(()) };
+        let intent = Intent {
+            key: self.key,
+            mode: PushMode::ReplaceFamilies,
+            counters: Counters::Total,
+            delta: reset(preparer, self.key, image, anew, None)?,
+            lifetime: self.lifetime,
+            facts: Facts::NONE,
+        };
+        let touched = intent.delta.families.iter().map(|family| family.name);
+        let touched: BTreeSet<&'a str> = self.touched.iter().copied().chain(touched).collect();
+        let image = fold(preparer, Some(image), &intent)?;
+        self.check(&image, self.is_anew, &touched, self.lifetime)?;
+        self.image = Some(image);
+        self.touched = touched;
+        // What was pushed before is not in what it counts.
+        self.pushes.clear();
+        self.why = Why::Reset {
+            at: anew.at,
+            pushes: Vec::new(),
+        };
+        self.has_changed = true;
+        Ok(())
     }
 
     fn expire(&mut self, now: UnixNanos) {

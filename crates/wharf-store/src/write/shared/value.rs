@@ -8,8 +8,9 @@
 //! i/ minute / ...      ids of pushes, see [`super::ids`]
 //! c/rules              what decides which bytes a push becomes: lines of name, `=`, value
 //!
-//! value of a group = version (1), cause, [count, pushes], form, length of the record, record
+//! value of a group = version (1), cause, [time], [count, pushes], form, length of the record, record
 //! cause  = 1 pushes, which follow | 2 refusal | 3 restore | 4 expiry | 5 families deleted
+//!        | 6 reset, at a time; pushes after it follow
 //! push   = mode, families, series, bytes, time, facts
 //! facts  = time received, input, method, address, body bytes, series, duration
 //! form   = 0 as it is | 1 DEFLATE | 2 snappy
@@ -134,6 +135,11 @@ pub(super) enum Why {
     Restored,
     Expired,
     FamiliesDeleted,
+    /// What it has counted begins anew; pushes came after that.
+    Reset {
+        at: UnixNanos,
+        pushes: Vec<Booked>,
+    },
 }
 
 /// The value of a group.
@@ -149,17 +155,18 @@ impl GroupValue {
         let mut out = vec![VERSION];
         match &self.why {
             Why::Pushed(pushes) => {
-                let last = pushes.len().saturating_sub(MOST_PUSHES);
-                let pushes = pushes.get(last..).unwrap_or_default();
-                out.extend([1, u8::try_from(pushes.len()).unwrap_or(0)]);
-                for push in pushes {
-                    write_push(&mut out, push);
-                }
+                out.push(1);
+                write_pushes(&mut out, pushes);
             }
             Why::Refused => out.push(2),
             Why::Restored => out.push(3),
             Why::Expired => out.push(4),
             Why::FamiliesDeleted => out.push(5),
+            Why::Reset { at, pushes } => {
+                out.push(6);
+                out.extend_from_slice(&at.0.to_le_bytes());
+                write_pushes(&mut out, pushes);
+            }
         }
         let compressed =
             compress(&self.record).filter(|(_, compressed)| compressed.len() < self.record.len());
@@ -179,15 +186,15 @@ impl GroupValue {
             return None;
         }
         let why = match reader.byte()? {
-            1 => {
-                let count = reader.byte()?;
-                let pushes = (0..count).map(|_| reader.push());
-                Why::Pushed(pushes.collect::<Option<_>>()?)
-            }
+            1 => Why::Pushed(reader.pushes()?),
             2 => Why::Refused,
             3 => Why::Restored,
             4 => Why::Expired,
             5 => Why::FamiliesDeleted,
+            6 => Why::Reset {
+                at: UnixNanos(reader.eight().map(i64::from_le_bytes)?),
+                pushes: reader.pushes()?,
+            },
             _ => return None,
         };
         let form = reader.byte()?;
@@ -246,6 +253,16 @@ fn mode_of(code: u8) -> Option<PushMode> {
         PushMode::Aggregate(Aggregation::default()),
     ];
     modes.get(usize::from(code)).copied()
+}
+
+/// The last of some pushes.
+fn write_pushes(out: &mut Vec<u8>, pushes: &[Booked]) {
+    let last = pushes.len().saturating_sub(MOST_PUSHES);
+    let pushes = pushes.get(last..).unwrap_or_default();
+    out.push(u8::try_from(pushes.len()).unwrap_or(0));
+    for push in pushes {
+        write_push(out, push);
+    }
 }
 
 fn write_push(out: &mut Vec<u8>, push: &Booked) {
@@ -326,6 +343,11 @@ impl<'a> Reader<'a> {
         Some(known.unwrap_or("other"))
     }
 
+    fn pushes(&mut self) -> Option<Vec<Booked>> {
+        let count = self.byte()?;
+        (0..count).map(|_| self.push()).collect()
+    }
+
     fn push(&mut self) -> Option<Booked> {
         Some(Booked {
             mode: mode_of(self.byte()?)?,
@@ -395,6 +417,10 @@ mod tests {
             Why::Restored,
             Why::Expired,
             Why::FamiliesDeleted,
+            Why::Reset {
+                at: UnixNanos(-1),
+                pushes: vec![booked(PushMode::Aggregate(Aggregation::default()), facts())],
+            },
         ];
         let records = [b"short".to_vec(), b"x".repeat(5000), b"x".repeat(DEFLATED_FROM)];
         let values = whys.into_iter().flat_map(|why| {

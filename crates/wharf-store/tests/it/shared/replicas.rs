@@ -10,7 +10,7 @@ use wharf_model::Meter;
 use wharf_model::name::NameRule;
 use wharf_shared_log::{Faults, SimulatedLog, Simulation, TaskId, Timer};
 use wharf_store::{
-    Clock, Commit, Counters, Facts, Patience, PushError, PushId, PushMode, PushOptions, Reserved, Sharing,
+    Clock, Commit, Counters, Facts, Gauges, Patience, PushError, PushId, PushMode, PushOptions, Reserved, Sharing,
     Store, Ttl, UnixNanos,
 };
 
@@ -226,6 +226,14 @@ impl Replica {
             .delete_families(&key(path), names)
             .map(|(_, commit)| commit);
         answer(deleted).await
+    }
+
+    pub(super) async fn reset(&self, path: &str) -> Answer {
+        let now = self.clock.now();
+        let reset = self
+            .store()
+            .reset(&key(path), Gauges::Sum, now, &Meter::unlimited());
+        answer(reset.map(|(_, commit)| commit)).await
     }
 
     pub(super) async fn wipe(&self) -> Answer {

@@ -125,6 +125,57 @@ fn parts_that_two_replicas_add_to_one_series_are_all_in_the_sum() {
 }
 
 #[test]
+fn a_reset_on_one_replica_keeps_what_others_add_after_it_and_nothing_from_before() {
+    let world = good(2);
+    let mode = PushMode::Aggregate(Aggregation::default());
+    let [first, second] = [0, 1].map(|at| Arc::clone(&world.replicas[at]));
+    run(&world, async move {
+        let body = "# TYPE c counter\nc{x=\"1\"} 5\n# TYPE g gauge\ng 3\n";
+        assert_eq!(first.push("job/a", mode, body, None).await, Answer::Done);
+        // Whoever was answered is before it, on whatever replica.
+        assert_eq!(second.reset("job/a").await, Answer::Done);
+        assert_eq!(
+            first
+                .push("job/a", mode, "# TYPE c counter\nc{x=\"2\"} 1\n", None)
+                .await,
+            Answer::Done
+        );
+        assert_eq!(second.reset("job/none").await, Answer::Done);
+    });
+    world.settle();
+    let exposition = world.exposition();
+    for line in [
+        "c{instance=\"\",job=\"a\",x=\"1\"} 0",
+        "c{instance=\"\",job=\"a\",x=\"2\"} 1",
+        "g{instance=\"\",job=\"a\"} 0",
+    ] {
+        assert!(
+            exposition.lines().any(|shown| shown == line),
+            "{line}: {exposition}"
+        );
+    }
+    assert!(!exposition.contains("none"), "{exposition}");
+    for replica in &world.replicas {
+        for _ in 0..20 {
+            let replica = replica.clone();
+            world.simulation.spawn(async move {
+                let body = "# TYPE c counter\nc{x=\"1\"} 1\n# TYPE d counter\nd 1\n";
+                assert_eq!(replica.push("job/a", mode, body, None).await, Answer::Done);
+                assert_eq!(replica.reset("job/a").await, Answer::Done);
+            });
+        }
+    }
+    world.settle();
+    // The last of all was a reset, and what begins anew does so as a whole.
+    assert!(
+        world
+            .exposition()
+            .contains("\nc{instance=\"\",job=\"a\",x=\"1\"} 0\n")
+    );
+    assert!(world.exposition().contains("\nd{instance=\"\",job=\"a\"} 0\n"));
+}
+
+#[test]
 fn every_replica_is_told_of_every_push_also_of_those_that_became_one_value() {
     let world = good(2);
     let mut followers: Vec<_> = world

@@ -375,6 +375,19 @@ pub(super) fn rows() -> Vec<Row> {
                 "/api/v1/groups/job/big/history",
             )
         },
+        Row {
+            labels: asks([(
+                request("POST", &(long_path("/api/v1/groups/job/a") + "/reset")),
+                LABELS,
+            )]),
+            groups: ONE_GROUP,
+            removes: true,
+            ..showing(
+                "POST /api/v1/groups/job/{job}/reset",
+                "POST",
+                "/api/v1/groups/job/big/reset",
+            )
+        },
         pushing_many("POST /api/v1/push", "POST"),
         pushing_many("PUT /api/v1/push", "PUT"),
         selecting("GET /api/v1/export", "GET", "/api/v1/export"),
