@@ -22,6 +22,10 @@
 //!   each its own way, in transactions with others: if the log fails in between, or another replica has been quicker with something that
 //!   contradicts, some are made and others not, and the answer is the first error. The same goes for deletions by selector.
 //!
+//! - **What is removed** is written to the log by the transaction that removes it, so it is kept if and only if it is gone. A wipe is one
+//!   transaction for everything: what it took is copied from the log's history behind it, by the replica that made it or, if that is
+//!   gone, by another one.
+//!
 //! Nothing here knows a runtime: [`Store::share`](crate::Store::share) gives the tasks, and whoever calls it runs them.
 
 mod applier;
@@ -31,16 +35,21 @@ mod book;
 mod claim;
 mod compaction;
 mod intent;
+mod keeping;
+mod kept;
 mod lanes;
 pub(crate) mod outcome;
 mod presence;
 mod proposal;
 mod queue;
+mod reach;
+pub(crate) mod removing;
 mod replicas;
 mod rules;
 mod sharing;
 mod store;
 mod tasks;
+mod undo;
 mod value;
 
 pub use self::book::Counts;

@@ -6,4 +6,5 @@ mod holds;
 mod replicas;
 mod settings;
 mod steps;
+mod undo;
 mod worlds;

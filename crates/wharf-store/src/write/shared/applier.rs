@@ -10,6 +10,7 @@ use wharf_shared_log::{
     Batch, Bytes, Change as LogChange, Loaded, Revision, SharedLog, Timer, TxnId, Watch, WatchError, timeout,
 };
 
+use super::kept::{self, Kept};
 use super::queue::Shared;
 use super::value::{GroupValue, MARKERS, Why, group_of};
 use crate::change::{Cause, Change};
@@ -62,7 +63,7 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
     async fn load(&self) {
         let loaded = loop {
             // It may be much; whoever waits for memory waits for all of it.
-            match self.log.load().await {
+            match self.log.load(Some(&kept::images())).await {
                 Ok(loaded) => break loaded,
                 Err(error) => {
                     self.shared.book().trouble = Some(error.to_string());
@@ -88,6 +89,7 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
         changed.sort_by_key(|(at, ..)| *at);
         changed.extend(known.into_keys().map(|key| (at, key, None)));
         self.shared.replicas().reset();
+        self.note_removals(&others, Some(Kept::default()));
         self.note(others);
         // What there was before this process is no news.
         let is_first = self.shared.book().lag(self.timer.now()).is_none();
@@ -134,6 +136,7 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
                     (Some(key), Some(value)) => groups.extend(self.read(at, key, &value)),
                 }
             }
+            self.note_removals(&others, None);
             let happened = self.note(others);
             self.apply(at, &groups, &happened, true);
             if self.shared.book().missing(self.timer.now()) > SILENCE {
@@ -163,6 +166,23 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
             self.shared.replicas().note(&key, at, value, (now, own));
         }
         happened
+    }
+
+    /// Takes note of what is about removals; with something new, in the place of what was known.
+    fn note_removals(&self, others: &[(Revision, Bytes, Option<Bytes>)], anew: Option<Kept>) {
+        let now = self.shared.sharing.clock.now();
+        let note = |kept: &mut Kept| {
+            for (at, key, value) in others {
+                kept.note(key, *at, value.as_ref(), now);
+            }
+        };
+        match anew {
+            Some(mut kept) => {
+                note(&mut kept);
+                *self.shared.kept() = kept;
+            }
+            None => note(&mut self.shared.kept()),
+        }
     }
 
     /// Changes memory, and says so to those who wait for it.

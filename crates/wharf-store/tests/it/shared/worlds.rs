@@ -19,7 +19,7 @@ fn number(variable: &str, default: u64) -> u64 {
 }
 
 #[expect(clippy::print_stdout, reason = "a test that fails shows what it has printed")]
-fn each_seed(default: u64, check: impl Fn(u64)) {
+pub(super) fn each_seed(default: u64, check: impl Fn(u64)) {
     let first = number("WHARF_SEED", 1);
     for seed in first..first + number("WHARF_SHARED_SEEDS", default) {
         // The last line before a failure tells its seed.
@@ -107,7 +107,7 @@ impl Book {
 }
 
 /// Breaks and mends things for a while.
-async fn break_things(world: World, steps: u64) {
+pub(super) async fn break_things(world: World, steps: u64) {
     let simulation = world.simulation.clone();
     for _ in 0..steps {
         simulation
