@@ -1,5 +1,6 @@
 //! Several gateways that share their groups in a real etcd.
 
+mod scrapes;
 mod undo;
 
 use std::fmt::Write as _;
