@@ -76,7 +76,7 @@ fn what_one_replica_has_removed_another_takes_back() {
     stop(b);
     let a = loaded(replica(&etcd, "a"));
     let undo = Command::new(WHARF)
-        .args(["undo", "--yes", &format!("--gateway=http://{}", a.address())])
+        .args(["undo", &format!("--gateway=http://{}", a.address())])
         .output()
         .unwrap();
     assert!(undo.status.success(), "{}", String::from_utf8_lossy(&undo.stderr));
