@@ -121,8 +121,8 @@ fn digest_of(text: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use wharf_model::Selector;
     use crate::Lifespan;
+    use wharf_model::Selector;
 
     use super::*;
     use crate::policy::{AggregationRule, ExpiryRule, QuotaRule};
