@@ -12,6 +12,7 @@ mod crash;
 mod dashboard;
 mod dependencies;
 mod docs;
+mod etcds;
 mod fuzz;
 mod handed_out;
 mod instructions;
@@ -34,8 +35,8 @@ use crate::shell::Step;
 const HELP: &str = "\
 usage: cargo xtask <command>
 
-  check [--full]  lint, test, then count instructions: what CI runs; with --full, `deny`, `lowest`, `docs` and `packaging`
-                  besides
+  check [--full]  lint, test, then count instructions: what CI runs; with --full, `deny`, `lowest`, `docs`, `etcds` and
+                  `packaging` besides
   lint            format, circles of files, licences, clippy and documentation, each warning an error
   test [ARGS]     bring what the tests need, then `cargo test --workspace ARGS`, where nothing may be skipped
   peers           bring the programs that judge us to target/peers: the real Pushgateway, Prometheus, VictoriaMetrics
@@ -56,8 +57,10 @@ usage: cargo xtask <command>
                   put load and faults on a gateway, and compare what it acknowledges with what it has (1 by default);
                   with --hostile, put honest clients among hostile ones, and see how they are served
   chaos [--minutes N]
-                  kill, pause and cut off replicas and members of their etcd, and compare what was acknowledged with
-                  what all of them show (1 by default)
+                  kill, pause, part and slow replicas and members of their etcd, fill it, replace replicas, and compare what was
+                  acknowledged with what all of them show (1 by default)
+  etcds           run the checks of the shared log and the tests of replicas with etcd 3.6 and 3.7, which are built from their
+                  Go module; all other tests have Debian's 3.5
   bill            write what the program is made of, with licences and checksums, to target/wharf.cdx.json (CycloneDX)
   package [--profile NAME | --built SHARED STATIC]
                   make what is handed out, in target/package: archives, packages for Debian and RPM, an image. The programs
@@ -85,6 +88,9 @@ environment:
   WHARF_PYTHON    a Python that can import prometheus_client, likewise
   WHARF_CHROMIUM  the browser that opens the page in tests, if it is not the machine's own
   WHARF_INTEROP   folder to build the clients of `interop` in, instead of target/interop
+  WHARF_ETCD      the etcd of tests of replicas, in place of that of the peers
+  WHARF_CHAOS_OTHER
+                  another version of Wharf, to and from which replicas are changed by `chaos`
   WHARF_KILLS     how often the process is killed in the test of that
   WHARF_MAINTAINER
                   who answers for the packages: `Name <address>`
@@ -135,6 +141,7 @@ fn run(args: &[String]) -> Result<()> {
             args.join(" ")
         ),
         "lint" => lint(),
+        "etcds" => etcds::run(),
         "bill" => dependencies::write_bill(&dependencies::target_folder()?.join("wharf.cdx.json")),
         "lowest" => dependencies::check_lowest_rust(),
         "dashboard" => dashboard::write(),
@@ -165,6 +172,7 @@ fn check(args: &[String]) -> Result<()> {
         dependencies::deny(&[])?;
         dependencies::check_lowest_rust()?;
         docs::run(&[])?;
+        etcds::run()?;
         handed_out::run(&[])?;
     }
     Ok(())

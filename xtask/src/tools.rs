@@ -59,6 +59,46 @@ impl GoTool {
     }
 }
 
+/// A server of etcd. Its module replaces others, so that `go install` refuses it: it is built in a module that requires it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EtcdServer {
+    pub(crate) version: &'static str,
+}
+
+/// The lines of etcd that Wharf is tried with, beside Debian's 3.5.
+pub(crate) const ETCDS: [EtcdServer; 2] = [
+    EtcdServer { version: "v3.6.16" },
+    EtcdServer { version: "v3.7.3" },
+];
+
+impl EtcdServer {
+    /// Where it is, built if it is not there yet.
+    pub(crate) fn bring(self) -> Result<PathBuf> {
+        let package = "go.etcd.io/etcd/server/v3";
+        let folder = dependencies::target_folder()?.join("tools");
+        let folder = folder.join(format!("etcd-{}", self.version));
+        let program = folder.join("etcd");
+        if program.exists() {
+            return Ok(program);
+        }
+        std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        let module = folder.join("go.mod");
+        std::fs::write(&module, "module wharf/etcd\n")
+            .with_context(|| format!("write {}", module.display()))?;
+        let step = |arguments: &[&str]| {
+            Step::new("go", &["-C"])
+                .args([&folder])
+                .args(arguments)
+                .env("CGO_ENABLED", "0")
+                .run()
+                .with_context(|| format!("build etcd {}", self.version))
+        };
+        step(&["get", &format!("{package}@{}", self.version)])?;
+        step(&["build", "-o", "etcd", package])?;
+        Ok(program)
+    }
+}
+
 /// A program of a crate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CrateTool {

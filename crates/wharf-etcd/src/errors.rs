@@ -28,7 +28,7 @@ impl Failure {
             Self::Log(error) => error,
             // Whoever pushes is told, and need not know who is not let in.
             Self::Login(_) => refused("etcd does not let this gateway in"),
-            Self::Compacted => refused("what was asked for is compacted"),
+            Self::Compacted => LogError::Forgotten,
             Self::AnswerTooLarge => refused("the answer is too large"),
             Self::RequestTooLarge => refused("the request is too large for etcd"),
         }

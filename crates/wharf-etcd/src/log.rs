@@ -106,8 +106,13 @@ impl Etcd {
 impl SharedLog for Etcd {
     type Watch = EtcdWatch;
 
-    async fn load(&self) -> Result<Loaded, LogError> {
-        self.load_all().await.map_err(Failure::into_log_error)
+    async fn load(&self, without: Option<&Key>) -> Result<Loaded, LogError> {
+        self.load_all(without).await.map_err(Failure::into_log_error)
+    }
+
+    async fn page(&self, beginning: &Key, after: Option<&Key>, at: Revision) -> Result<Vec<Entry>, LogError> {
+        let page = self.page_at(beginning, after, at).await;
+        page.map_err(Failure::into_log_error)
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>, LogError> {

@@ -6,50 +6,92 @@ use ring::digest::{SHA256, digest};
 use wharf_model::name::NameRule;
 use wharf_store::{InstanceLabel, ReservedFamily, SharedRules};
 
+use crate::limits::PushLimits;
 use crate::policy::Policy;
-use crate::settings::Settings;
+use crate::settings::{AmountLimits, PushSettings, Settings};
 use crate::telemetry;
 
 /// Counted up when a release makes other bytes of the same push, or admits other pushes: replicas of different ones say so.
 const RULES_OF_THIS_VERSION: u32 = 1;
 
 /// What decides which bytes a push becomes, and which pushes are taken: the same for all replicas, or they show different things.
+///
+/// Every setting of pushes and every kind of rule is named here, so that a new one cannot be forgotten: it is compared, or it says why not.
 pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
-    let pushes = &settings.pushes;
-    let instance = match &pushes.instance_label {
+    let PushSettings {
+        unchecked,
+        names,
+        default_ttl,
+        max_ttl,
+        strip_timestamps,
+        // How much memory a machine has for a push.
+        max_decoded_bytes: _,
+        instance_label,
+    } = &settings.pushes;
+    let AmountLimits {
+        max_groups,
+        max_series,
+        max_series_per_push,
+    } = settings.amounts;
+    let PushLimits {
+        max_labels_per_series,
+        max_label_name_bytes,
+        max_label_value_bytes,
+    } = settings.push_limits;
+    let Policy {
+        expiry,
+        quotas,
+        aggregation,
+        runs,
+        relabelling,
+        // Who may do something changes nothing of what it comes to.
+        access: _,
+        tracing: _,
+    } = policy;
+    let instance = match instance_label {
         InstanceLabel::Empty => "empty".to_owned(),
         InstanceLabel::Omit => "omit".to_owned(),
         InstanceLabel::Value(value) => format!("value {value}"),
     };
-    let names = if pushes.names == NameRule::Utf8 {
-        "true"
-    } else {
-        "false"
-    };
-    let timestamps = if pushes.strip_timestamps {
-        "strip"
-    } else {
-        "refuse"
-    };
+    let names = *names == NameRule::Utf8;
+    let timestamps = if *strip_timestamps { "strip" } else { "refuse" };
     let reserved: Vec<&str> = reserved_where_shared().map(|family| family.name).collect();
-    let expiry = policy.expiry.iter();
     let expiry: Vec<String> = expiry
+        .iter()
         .map(|rule| format!("{} {:?} {}\n", rule.selector, rule.ttl, rule.keep_times))
         .collect();
-    let aggregation = policy.aggregation.iter();
     let aggregation: Vec<String> = aggregation
+        .iter()
         .map(|rule| format!("{} {:?}\n", rule.selector, rule.aggregation))
         .collect();
-    let runs: Vec<String> = policy.runs.iter().map(ToString::to_string).collect();
+    let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();
     let rules = [
         ("--push.instance-label", instance),
-        ("--push.enable-utf8-names", names.to_owned()),
+        ("--push.enable-utf8-names", names.to_string()),
         ("--push.timestamps", timestamps.to_owned()),
-        ("--push.default-ttl", format!("{:?}", pushes.default_ttl)),
+        ("--push.default-ttl", format!("{default_ttl:?}")),
+        ("--push.max-ttl", format!("{max_ttl:?}")),
+        ("--push.disable-consistency-check", unchecked.to_string()),
+        ("--limits.max-groups", format!("{max_groups:?}")),
+        ("--limits.max-series", format!("{max_series:?}")),
+        ("--limits.max-series-per-push", format!("{max_series_per_push:?}")),
+        (
+            "--limits.max-labels-per-series",
+            format!("{max_labels_per_series:?}"),
+        ),
+        (
+            "--limits.max-label-name-bytes",
+            format!("{max_label_name_bytes:?}"),
+        ),
+        (
+            "--limits.max-label-value-bytes",
+            format!("{max_label_value_bytes:?}"),
+        ),
+        ("quotas", digest_of(&format!("{quotas:?}"))),
         ("expiry", digest_of(&expiry.concat())),
         ("aggregation", digest_of(&aggregation.concat())),
         ("runs", digest_of(&runs.join("\n"))),
-        ("relabelling", digest_of(&format!("{:?}", policy.relabelling))),
+        ("relabelling", digest_of(&format!("{relabelling:?}"))),
         ("names of own metrics", digest_of(&reserved.join(" "))),
         ("version of the rules", RULES_OF_THIS_VERSION.to_string()),
     ];
@@ -73,4 +115,103 @@ fn digest_of(text: &str) -> String {
             let _written = write!(out, "{byte:02x}");
             out
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::Lifespan;
+    use wharf_model::Selector;
+
+    use super::*;
+    use crate::policy::{AggregationRule, ExpiryRule, QuotaRule};
+
+    fn differing(change: impl FnOnce(&mut Settings, &mut Policy)) -> Vec<String> {
+        let (mut settings, mut policy) = (Settings::default(), Policy::default());
+        let before = shared_rules(&settings, &policy);
+        change(&mut settings, &mut policy);
+        let after = shared_rules(&settings, &policy);
+        let changed = after
+            .into_iter()
+            .filter(|(name, value)| before.get(name) != Some(value));
+        changed.map(|(name, _)| name).collect()
+    }
+
+    fn selector() -> Selector {
+        "{job=\"a\"}".parse().unwrap()
+    }
+
+    #[test]
+    fn what_changes_what_a_push_becomes_or_whether_it_is_taken_is_compared_under_its_name() {
+        let hour = Duration::from_secs(3600);
+        let of = |change: fn(&mut Settings)| differing(|settings, _| change(settings));
+        assert_eq!(
+            of(|to| to.pushes.instance_label = InstanceLabel::Omit),
+            ["--push.instance-label"]
+        );
+        assert_eq!(
+            of(|to| to.pushes.names = NameRule::Utf8),
+            ["--push.enable-utf8-names"]
+        );
+        assert_eq!(of(|to| to.pushes.strip_timestamps = true), ["--push.timestamps"]);
+        assert_eq!(
+            of(|to| to.pushes.default_ttl = Some(Duration::from_secs(1))),
+            ["--push.default-ttl"]
+        );
+        assert_eq!(
+            of(|to| to.pushes.max_ttl = Some(Duration::from_secs(1))),
+            ["--push.max-ttl"]
+        );
+        assert_eq!(
+            of(|to| to.pushes.unchecked = true),
+            ["--push.disable-consistency-check"]
+        );
+        assert_eq!(of(|to| to.amounts.max_groups = Some(1)), ["--limits.max-groups"]);
+        assert_eq!(of(|to| to.amounts.max_series = Some(1)), ["--limits.max-series"]);
+        assert_eq!(
+            of(|to| to.push_limits.max_label_name_bytes = None),
+            ["--limits.max-label-name-bytes"]
+        );
+        let rule = |change: fn(&mut Policy, Duration)| differing(|_, policy| change(policy, hour));
+        assert_eq!(rule(|to, _| to.runs.push(selector())), ["runs"]);
+        assert_eq!(
+            rule(|to, ttl| to.expiry.push(ExpiryRule {
+                selector: selector(),
+                ttl: Some(Lifespan::Limited(ttl)),
+                keep_times: false,
+            })),
+            ["expiry"]
+        );
+        assert_eq!(
+            rule(|to, _| to.quotas.push(QuotaRule {
+                selector: selector(),
+                max_groups: Some(1),
+                max_series: None,
+                max_bytes: None,
+                rate: None,
+                rate_per: Vec::new(),
+            })),
+            ["quotas"]
+        );
+        assert_eq!(
+            rule(|to, _| to.aggregation.push(AggregationRule {
+                selector: selector(),
+                aggregation: wharf_store::Aggregation::default(),
+            })),
+            ["aggregation"]
+        );
+    }
+
+    #[test]
+    fn what_is_of_one_machine_alone_is_not_compared() {
+        let none: [&str; 0] = [];
+        let changed = differing(|settings, _| {
+            settings.pushes.max_decoded_bytes = Some(1);
+            settings.admin.enabled = true;
+            settings.history_bytes = 1;
+            settings.replicas.max_lag = Duration::from_secs(1);
+        });
+        assert_eq!(changed, none);
+    }
 }

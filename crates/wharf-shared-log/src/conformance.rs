@@ -18,8 +18,8 @@ use bytes::Bytes;
 pub use self::client::Replicas;
 use self::client::{Client, PATIENCE, clients, delete, gone, has, key, names, put, put_of};
 use crate::{
-    Change, Committed, Expect, Expected, Key, LeaseId, LogError, Put, Settled, SharedLog, Timer, Txn,
-    WatchError, timeout,
+    Change, Committed, Expect, Expected, Key, LeaseId, LogError, Put, Revision, Settled, SharedLog, Timer,
+    Txn, WatchError, timeout,
 };
 
 /// The shortest lease that any engine grants.
@@ -52,6 +52,8 @@ macro_rules! conformance {
             the_largest_value_comes_back,
             all_keys_of_a_prefix_go_at_once,
             deleting_nothing_is_no_error,
+            a_load_leaves_out_what_is_not_asked_for,
+            what_was_there_is_read_until_it_is_forgotten,
             a_watch_from_a_load_misses_nothing,
             all_watches_see_the_same,
             a_watch_begins_where_it_is_told,
@@ -364,6 +366,45 @@ pub async fn a_watch_begins_where_it_is_told<L: SharedLog, T: Timer>(replicas: R
             assert_eq!(b.follow(*before).next().await.at, *next);
         }
     }
+}
+
+/// A load without the keys that begin so has all others.
+pub async fn a_load_leaves_out_what_is_not_asked_for<L: SharedLog, T: Timer>(replicas: Replicas<L, T>) {
+    let (mut a, b) = clients(replicas);
+    let puts = ["e", "f", "f/a", "f/b", "f0", "g"];
+    for name in puts {
+        a.commit(put(name, "1", Expect::Any)).await;
+    }
+    let loaded = b.load_without(Some(&key("f/"))).await;
+    assert_eq!(names(&loaded), [&b"e"[..], b"f", b"f0", b"g"]);
+    assert_eq!(b.load().await.entries.len(), puts.len());
+}
+
+/// Keys are read as they were at a revision, whatever has become of them, until history is forgotten.
+pub async fn what_was_there_is_read_until_it_is_forgotten<L: SharedLog, T: Timer>(replicas: Replicas<L, T>) {
+    let (mut a, b) = clients(replicas);
+    let mut last = Revision::default();
+    for number in 0..10 {
+        last = a.commit(put(&format!("f/{number}"), "1", Expect::Any)).await;
+    }
+    a.commit(put("f/3", "2", Expect::Any)).await;
+    a.commit(put("g", "2", Expect::Any)).await;
+    let gone = Txn {
+        delete_prefixes: vec![key("f/")],
+        ..Txn::default()
+    };
+    let at = a.commit(gone).await;
+    a.commit(put("f/new", "3", Expect::Any)).await;
+    assert_eq!(b.at("f/", at).await, Some(Vec::new()));
+    let before = b.at("f/", last).await.unwrap_or_default();
+    let expected: Vec<Key> = (0..10).map(|number| key(&format!("f/{number}"))).collect();
+    let found: Vec<Key> = before.iter().map(|entry| entry.key.clone()).collect();
+    assert_eq!(found, expected);
+    assert!(before.iter().all(|entry| &*entry.value == b"1"), "{before:?}");
+    b.compact(at).await;
+    assert_eq!(b.at("f/", last).await, None);
+    // What is not older than that is still there.
+    assert_eq!(b.at("f/", at).await, Some(Vec::new()));
 }
 
 /// A watch without changes tells its revision, at least as far as a change that is known to have happened.

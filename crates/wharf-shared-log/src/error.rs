@@ -44,6 +44,9 @@ pub enum LogError {
     /// The lease is over.
     #[error("the lease is over")]
     NoLease,
+    /// What was asked for is older than the history that the log has.
+    #[error("the log has forgotten how it was then")]
+    Forgotten,
 }
 
 /// Why a watch is over.

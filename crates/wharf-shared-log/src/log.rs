@@ -17,11 +17,23 @@ pub trait SharedLog: Send + Sync + 'static {
         Limits::default()
     }
 
-    /// Everything, as it is at a revision that is not older than the call.
+    /// Everything, as it is at a revision that is not older than the call; but for keys that begin so, if something is given.
     ///
     /// # Errors
     /// If the log cannot be reached, or changes faster than it can be read.
-    fn load(&self) -> impl Future<Output = Result<Loaded, LogError>> + Send;
+    fn load(&self, without: Option<&Key>) -> impl Future<Output = Result<Loaded, LogError>> + Send;
+
+    /// Some of the keys that begin so, in their order, as they were at a revision: those after this one, or from the first on. There are no
+    /// more if none comes.
+    ///
+    /// # Errors
+    /// [`LogError::Forgotten`] if there is no history from then; otherwise if the log cannot be reached.
+    fn page(
+        &self,
+        beginning: &Key,
+        after: Option<&Key>,
+        at: Revision,
+    ) -> impl Future<Output = Result<Vec<Entry>, LogError>> + Send;
 
     /// One key, as it is at a revision that is not older than the call.
     ///

@@ -21,6 +21,9 @@ const ENGINE_LIMIT: Duration = Duration::from_secs(7);
 /// How often a watch without changes says how far it is.
 const PROGRESS: Duration = Duration::from_millis(400);
 
+/// Keys of a page.
+const PAGE: usize = 3;
+
 /// How badly a [`SimulatedLog`] is to be reached. The numbers are of a thousand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Faults {
@@ -443,8 +446,31 @@ impl SharedLog for SimulatedLog {
         *lock(&self.limits)
     }
 
-    async fn load(&self) -> Result<Loaded, LogError> {
-        self.call(unreachable(), |cluster| Ok(cluster.load())).await
+    async fn load(&self, without: Option<&Key>) -> Result<Loaded, LogError> {
+        let without = without.cloned();
+        self.call(unreachable(), move |cluster| {
+            let mut loaded = cluster.load();
+            let entries = &mut loaded.entries;
+            entries.retain(|entry| {
+                without
+                    .as_ref()
+                    .is_none_or(|without| !entry.key.starts_with(without))
+            });
+            Ok(loaded)
+        })
+        .await
+    }
+
+    async fn page(&self, beginning: &Key, after: Option<&Key>, at: Revision) -> Result<Vec<Entry>, LogError> {
+        let (beginning, after) = (beginning.clone(), after.cloned());
+        self.call(unreachable(), move |cluster| {
+            let all = cluster.load_at(&beginning, at)?;
+            let rest = all
+                .into_iter()
+                .filter(|entry| after.as_ref().is_none_or(|after| entry.key > *after));
+            Ok(rest.take(PAGE).collect())
+        })
+        .await
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>, LogError> {

@@ -134,6 +134,12 @@ pub enum WhyLost {
     TooMany,
     /// The disk failed.
     Disk(String),
+    /// The log that the replicas share is full: it lets groups go and takes nothing.
+    Full,
+    /// A later version has written the group, and this one cannot read what it was.
+    Unreadable,
+    /// The log had forgotten what was there before it could be kept.
+    Forgotten,
 }
 
 /// What whoever removes something is told.

@@ -1,12 +1,15 @@
 //! A cluster of etcd, each member a process of its own.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::TempDir;
 
-use crate::{Process, peers};
+use crate::owners::owner_of;
+use crate::{Link, LinkMode, Process, peers};
 
 /// The ports for clients and for other members. Each cluster has loopback addresses of its own, so they are always free.
 const CLIENTS: u16 = 2379;
@@ -18,7 +21,17 @@ pub struct Etcd {
     members: Vec<Member>,
     flags: Vec<String>,
     folder: TempDir,
+    /// The way to each member for the others; none where they are not to be parted.
+    links: Vec<Link>,
+    processes: Processes,
 }
+
+/// The numbers of the processes of members that run.
+type Processes = Arc<Mutex<Vec<Option<u32>>>>;
+
+/// Keys that only take room, and how large each is.
+const FILLING: &str = "/filling/";
+const FILLING_BYTES: usize = 1_400_000;
 
 #[derive(Debug)]
 struct Member {
@@ -37,6 +50,22 @@ impl Etcd {
     /// The same, and does something before with the address of the first member: a certificate may be needed for it.
     #[track_caller]
     pub fn start_with(members: usize, flags: &[&str], prepare: impl FnOnce(&str)) -> Option<Self> {
+        Self::start_linked(members, flags, prepare, false)
+    }
+
+    /// The same, of members that can be parted from each other.
+    #[track_caller]
+    pub fn start_apart(members: usize, flags: &[&str]) -> Option<Self> {
+        Self::start_linked(members, flags, |_| {}, true)
+    }
+
+    #[track_caller]
+    fn start_linked(
+        members: usize,
+        flags: &[&str],
+        prepare: impl FnOnce(&str),
+        is_apart: bool,
+    ) -> Option<Self> {
         peers::etcd()?;
         let network = free_network();
         prepare(&Ipv4Addr::from(network + 1).to_string());
@@ -48,7 +77,12 @@ impl Etcd {
             members: (0..members).map(member).collect(),
             flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
             folder: tempfile::tempdir().expect("create a folder for the members"),
+            links: Vec::new(),
+            processes: Arc::new(Mutex::new(vec![None; members])),
         };
+        if is_apart {
+            etcd.links = etcd.make_links();
+        }
         // Those of a new cluster wait for each other.
         for number in 0..members {
             etcd.spawn(number);
@@ -76,6 +110,67 @@ impl Etcd {
         }
     }
 
+    /// A link to each member, which knows the others apart by their processes.
+    fn make_links(&self) -> Vec<Link> {
+        let members = self.members.iter().map(|member| {
+            let processes = Arc::clone(&self.processes);
+            let target = SocketAddr::from((member.address, MEMBERS));
+            Link::of_several(target, self.members.len(), move |end| {
+                let processes = processes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let owner = owner_of(end, processes.iter().flatten().copied())?;
+                processes.iter().position(|process| *process == Some(owner))
+            })
+        });
+        members.collect()
+    }
+
+    /// What the network between a member and all others does from now on.
+    pub fn around(&self, member: usize, mode: LinkMode) {
+        for (other, link) in self.links.iter().enumerate() {
+            if other == member {
+                link.set(mode);
+            } else {
+                link.set_for(member, mode);
+            }
+        }
+    }
+
+    /// Writes keys that only take room, until etcd takes nothing more.
+    ///
+    /// # Panics
+    /// If it takes very much.
+    #[track_caller]
+    pub fn fill(&self) {
+        let filling = "x".repeat(FILLING_BYTES);
+        for number in 0..1000 {
+            let mut command = self.command(&["put", &format!("{FILLING}{number}")]);
+            let command = command.stdin(Stdio::piped()).stdout(Stdio::null());
+            let mut child = command.stderr(Stdio::piped()).spawn().expect("run etcdctl");
+            let stdin = child.stdin.take();
+            // It may have given up already.
+            drop(stdin.map(|mut stdin| stdin.write_all(filling.as_bytes())));
+            let output = child.wait_with_output().expect("wait for etcdctl");
+            let told = String::from_utf8_lossy(&output.stderr);
+            if told.contains("database space exceeded") {
+                return;
+            }
+            assert!(output.status.success(), "etcdctl put: {told}");
+        }
+        panic!("expected etcd to be full, found it to take more and more");
+    }
+
+    /// Takes these keys away again, and what is left of old revisions, as who looks after a full etcd has to.
+    #[track_caller]
+    pub fn make_room(&self) {
+        self.control(&["del", "--prefix", FILLING]);
+        let told = self.control(&["get", FILLING, "--write-out=json"]);
+        let told: serde_json::Value = serde_json::from_str(&told).expect("etcdctl writes JSON");
+        let revision = told["header"]["revision"].as_u64().expect("a revision");
+        self.control(&["compact", "--physical", &revision.to_string()]);
+        self.control(&["defrag"]);
+        self.control(&["alarm", "disarm"]);
+    }
+
     /// The process of a member that runs.
     #[track_caller]
     pub fn member(&self, number: usize) -> &Process {
@@ -90,6 +185,7 @@ impl Etcd {
         if let Some(mut process) = member.process.take() {
             process.kill();
             process.wait();
+            self.note_process(number);
         }
     }
 
@@ -119,14 +215,35 @@ impl Etcd {
     /// If it fails.
     #[track_caller]
     pub fn control(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().expect("run etcdctl");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "etcdctl {arguments:?}: {told}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let program = peers::etcdctl().expect("whoever has etcd has etcdctl");
         let mut command = Command::new(program);
         command.arg("--endpoints").arg(self.urls().join(","));
         command.args(arguments).env("ETCDCTL_API", "3");
-        let output = command.output().expect("run etcdctl");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "etcdctl {arguments:?}: {told}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        command
+    }
+
+    fn note_process(&self, number: usize) {
+        let mut processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
+        let member = self.members.get(number);
+        if let Some(process) = processes.get_mut(number) {
+            *process = member.and_then(|member| Some(member.process.as_ref()?.id()));
+        }
+    }
+
+    /// Where the others find a member.
+    fn place(&self, number: usize) -> String {
+        match (self.links.get(number), self.members.get(number)) {
+            (Some(link), _) => format!("http://{}", link.address()),
+            (None, Some(member)) => format!("http://{}:{MEMBERS}", member.address),
+            (None, None) => String::new(),
+        }
     }
 
     fn name(number: usize) -> String {
@@ -135,11 +252,10 @@ impl Etcd {
 
     #[track_caller]
     fn spawn(&mut self, number: usize) {
-        let cluster = self.members.iter().enumerate();
-        let cluster = cluster
-            .map(|(number, member)| format!("{}=http://{}:{MEMBERS}", Self::name(number), member.address));
+        let cluster =
+            (0..self.members.len()).map(|number| format!("{}={}", Self::name(number), self.place(number)));
         let cluster: Vec<String> = cluster.collect();
-        let scheme = self.scheme();
+        let (scheme, place) = (self.scheme(), self.place(number));
         let member = self.members.get_mut(number).expect("a member of the cluster");
         let (clients, members) = (
             format!("{scheme}://{}:{CLIENTS}", member.address),
@@ -160,13 +276,14 @@ impl Etcd {
                 "--listen-peer-urls",
                 &members,
                 "--initial-advertise-peer-urls",
-                &members,
+                &place,
             ])
             .args(["--initial-cluster", &cluster.join(",")])
             .args(&self.flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         member.process = Some(Process::start(command));
+        self.note_process(number);
     }
 
     #[track_caller]

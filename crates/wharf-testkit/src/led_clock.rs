@@ -1,5 +1,6 @@
 //! A program whose clock the test sets.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -34,13 +35,13 @@ impl LedClock {
 
     /// Wharf, from the given executable, with this clock. `also_monotonic` leads the clock too that measures how long things
     /// take, which cannot be led back beyond the start of the machine.
-    pub fn wharf(&self, program: &str, also_monotonic: bool) -> Spawn {
+    pub fn wharf(&self, program: impl AsRef<OsStr>, also_monotonic: bool) -> Spawn {
         let wall_alone = u8::from(!also_monotonic);
         Spawn::wharf("env")
             .arg(format!("LD_PRELOAD={}", self.library.display()))
             .arg(format!("FAKETIME_TIMESTAMP_FILE={}", self.file.display()))
             .arg("FAKETIME_NO_CACHE=1")
             .arg(format!("FAKETIME_DONT_FAKE_MONOTONIC={wall_alone}"))
-            .arg(program)
+            .arg(program.as_ref())
     }
 }

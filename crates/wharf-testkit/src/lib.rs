@@ -7,7 +7,8 @@
 //! - [`Scrape`] reads the text format on its own, and [`schema`] the protobuf format, so that Wharf's encoders are not
 //!   judged by Wharf's decoders.
 //! - [`Tampering`] makes the system calls of a running process fail, or wait.
-//! - [`Etcd`] is a cluster of etcd whose members can be killed and paused.
+//! - [`Etcd`] is a cluster of etcd whose members can be killed, paused, cut off from each other and filled.
+//! - [`Link`] is the network between two processes, [`ServiceAddress`] one address for several.
 //! - [`LedClock`] leads the clock of a gateway.
 //! - [`Browser`] is a real browser, for what its readers do with the page.
 //! - [`contract`] is the language in which the tests say what a gateway answers, once for both gateways.
@@ -32,7 +33,9 @@ pub mod gob;
 pub mod hostile;
 pub mod http;
 mod led_clock;
+mod links;
 pub mod otlp;
+mod owners;
 pub mod peers;
 mod process;
 mod prometheus;
@@ -41,6 +44,7 @@ mod query;
 mod random;
 pub mod schema;
 mod scrape;
+mod service;
 mod tampering;
 mod victoria_metrics;
 mod wait;
@@ -52,11 +56,13 @@ pub use contents::same_contents;
 pub use etcd::Etcd;
 pub use gateway::{Gateway, Kind, Spawn};
 pub use led_clock::LedClock;
+pub use links::{Link, LinkMode};
 pub use process::{Exit, Limit, Process};
 pub use prometheus::Prometheus;
 pub use query::{Answer, Querier};
 pub use random::Random;
 pub use scrape::{Family, Sample, Scrape, ScrapeError};
+pub use service::ServiceAddress;
 pub use tampering::Tampering;
 pub use victoria_metrics::VictoriaMetrics;
 pub use wait::{DEADLINE, until};

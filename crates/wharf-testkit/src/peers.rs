@@ -54,9 +54,9 @@ pub fn victoria_metrics() -> Option<PathBuf> {
     in_peers("vm/usr/bin/victoria-metrics")
 }
 
-/// etcd, of Debian 13: 3.5.
+/// etcd: 3.5, of Debian 13, or the one that `WHARF_ETCD` names.
 pub fn etcd() -> Option<PathBuf> {
-    in_peers("etcd/usr/bin/etcd")
+    path_from_environment("WHARF_ETCD").or_else(|| in_peers("etcd/usr/bin/etcd"))
 }
 
 /// Its tool.
@@ -162,6 +162,11 @@ pub fn number_from_environment(variable: &str) -> Option<u64> {
             .parse()
             .unwrap_or_else(|_| panic!("expected a number in {variable}, found `{value}`"))
     })
+}
+
+/// A path that the environment names.
+pub fn path_from_environment(variable: &str) -> Option<PathBuf> {
+    setting(variable).map(PathBuf::from)
 }
 
 fn in_peers(path: &str) -> Option<PathBuf> {

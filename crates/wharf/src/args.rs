@@ -33,6 +33,7 @@ use self::requests::{REQUESTS, Request};
 pub(crate) use self::suggest::nearest;
 use self::suggest::nearest_flag;
 use crate::config::{Config, FLAGS, Flag};
+use crate::config_file::etcd;
 use crate::version::BUILD;
 
 /// What the user asked for.
@@ -170,7 +171,8 @@ impl Request {
 }
 
 impl Args {
-    /// The settings that this means: the defaults with everything given put over them.
+    /// The settings that this means: the defaults with everything given put over them. What the configuration file says of etcd counts
+    /// where nothing else does, so that file is looked at.
     ///
     /// # Errors
     /// Every value that its flag cannot take, in the order typed.
@@ -189,6 +191,18 @@ impl Args {
             }
             if let Err(error) = given.values().try_for_each(|value| flag.set(&mut config, value)) {
                 mistakes.push(given.mistake(&error));
+            }
+        }
+        if let Some(file) = config.rules.file.clone() {
+            let of_file = etcd::given(&file);
+            for (name, value) in of_file.iter().filter(|(name, _)| !seen.contains(name)) {
+                let flag = FLAGS.iter().find(|flag| flag.name == *name);
+                // They have been set once already, to see whether they can be.
+                let set = flag.map_or(Ok(()), |flag| {
+                    flag.clear(&mut config);
+                    flag.set(&mut config, value)
+                });
+                mistakes.extend(set.err().map(|error| Mistake::new(error.to_string())));
             }
         }
         if mistakes.is_empty() {

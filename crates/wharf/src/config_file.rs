@@ -1,4 +1,4 @@
-//! The configuration file: rules about groups, about who may do what with them, and where traces go, in YAML.
+//! The configuration file: rules about groups, about who may do what with them, where traces go, and where replicas have their groups, in YAML.
 //!
 //! ```yaml
 //! expiry:
@@ -23,12 +23,15 @@
 //! tracing:
 //!   client_type: http
 //!   endpoint: localhost:4318
+//! etcd:
+//!   endpoints: [http://10.0.0.1:2379]
 //! ```
 //!
 //! `docs/configuration.md` explains every key, and `docs/config.schema.json` says the same to editors. A key that
 //! is not known is a mistake, so that a rule with a misspelt one cannot do less than it says.
 
 mod access;
+pub(crate) mod etcd;
 mod source;
 mod tracing;
 
@@ -126,6 +129,8 @@ fn parse(text: &str, names: NameRule, folder: &Path) -> Result<Policy, Vec<Mista
         access: check.access(document.access).map(Arc::new),
         tracing: check.tracing(document.tracing),
     };
+    // It counts at the start only, before there are rules.
+    drop(check.etcd(document.etcd));
     // In the order of the file, not in that of its sections here.
     check.mistakes.sort_by_key(|mistake| mistake.at);
     if check.mistakes.is_empty() {

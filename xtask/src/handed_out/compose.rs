@@ -2,6 +2,7 @@
 //! containers here, and Grafana is in no repository of Debian: of what is for it, only that it fits together is looked at.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -14,17 +15,19 @@ use crate::shell::{Step, root};
 pub(super) fn check(packages: &Packages) -> Result<()> {
     let peers = peers::bring_for_compose()?;
     let folder = root().join("packaging/container");
-    let config = Step::new(
-        peers.join("compose/usr/libexec/docker/cli-plugins/docker-compose"),
-        &["--file"],
-    )
-    .args([folder.join("compose.yaml")])
-    .args(["config", "--format", "json"]);
-    let config = config
-        .output()
-        .context("docker-compose does not read compose.yaml")?;
-    let config: Value = serde_json::from_str(&config).context("read what docker-compose makes of it")?;
-    fits(&config)?;
+    let compose = peers.join("compose/usr/libexec/docker/cli-plugins/docker-compose");
+    let read = |name: &str| -> Result<Value> {
+        let config = Step::new(&compose, &["--file"])
+            .args([folder.join(name)])
+            .args(["config", "--format", "json"]);
+        let config = config
+            .output()
+            .with_context(|| format!("docker-compose does not read {name}"))?;
+        serde_json::from_str(&config).context("read what docker-compose makes of it")
+    };
+    fits(&read("compose.yaml")?)?;
+    let wharf = packages.image_context.join("root/bin/wharf");
+    fits_replicas(&read("compose-replicas.yaml")?, &wharf)?;
 
     let place = package::folder()?.join("compose");
     clear(&place)?;
@@ -39,6 +42,33 @@ pub(super) fn check(packages: &Packages) -> Result<()> {
         ])
         .run()?;
     clear(&place)
+}
+
+/// Three gateways of this version name the same etcd, and have flags that Wharf takes.
+fn fits_replicas(config: &Value, wharf: &Path) -> Result<()> {
+    let services = config["services"].as_object().cloned().unwrap_or_default();
+    let image = format!("wharf:{}", env!("CARGO_PKG_VERSION"));
+    let replicas: Vec<_> = services
+        .iter()
+        .filter(|(_, service)| service["image"] == *image)
+        .collect();
+    ensure!(
+        replicas.len() == 3 && services.contains_key("etcd"),
+        "expected three gateways of this version and etcd, found {:?}",
+        services.keys()
+    );
+    for (name, service) in replicas {
+        let command = service["command"].as_array().cloned().unwrap_or_default();
+        let flags: Vec<&str> = command.iter().filter_map(Value::as_str).collect();
+        ensure!(
+            flags.contains(&"--storage.etcd=http://etcd:2379")
+                && flags.contains(&&*format!("--replica.name={name}")),
+            "{name}: expected flags that name etcd and the replica, found {flags:?}"
+        );
+        // A flag that it does not know is refused before it comes to the last one.
+        Step::new(wharf, &flags).args(["--version"]).run()?;
+    }
+    Ok(())
 }
 
 /// All services are there, all files that they mount exist, and those of Grafana name each other.

@@ -60,11 +60,13 @@ pub(super) fn check() -> Result<()> {
     }
 
     let manifests = root().join("packaging/kubernetes");
-    let base = folder.join("base.yaml");
-    Step::new(KUSTOMIZE.bring()?, &["build"])
-        .args([manifests.join("base")])
-        .run_into(&base)?;
-    rendered.push(base);
+    for name in ["base", "replicas"] {
+        let built = folder.join(format!("{name}.yaml"));
+        Step::new(KUSTOMIZE.bring()?, &["build"])
+            .args([manifests.join(name)])
+            .run_into(&built)?;
+        rendered.push(built);
+    }
     rendered.extend(values(&manifests)?);
     for version in VERSIONS {
         Step::new(

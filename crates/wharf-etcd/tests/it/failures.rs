@@ -5,8 +5,9 @@ use std::time::Duration;
 use wharf_etcd::{Etcd, SystemTimer, Unusable};
 use wharf_shared_log::{
     Committed, Expect, Key, Lane, LogError, Put, Revision, Settled, SharedLog, Timer as _, Txn, Watch as _,
+    timeout,
 };
-use wharf_testkit::{Authority, Etcd as Cluster};
+use wharf_testkit::{Authority, Etcd as Cluster, LinkMode};
 
 use crate::{runtime, settings};
 
@@ -54,7 +55,9 @@ fn transactions_go_on_whichever_member_is_killed_and_each_happens_once() {
         (1..5).for_each(&mut commit);
         cluster.restart(number);
     }
-    let loaded = runtime.block_on(Etcd::new(settings(&cluster)).load()).unwrap();
+    let loaded = runtime
+        .block_on(Etcd::new(settings(&cluster)).load(None))
+        .unwrap();
     let keys: Vec<String> = loaded
         .entries
         .iter()
@@ -104,6 +107,40 @@ fn a_watch_of_a_member_that_is_paused_says_nothing_and_another_one_misses_nothin
         assert_eq!((batch.at, batch.changes.len()), (at, 2));
         cluster.member(0).resume();
     });
+}
+
+#[test]
+fn a_member_that_is_parted_from_the_others_answers_nothing_and_the_others_go_on() {
+    let Some(cluster) = Cluster::start_apart(3, &["--unsafe-no-fsync"]) else {
+        return;
+    };
+    let (runtime, timer) = (runtime(), SystemTimer::start());
+    for member in 0..3 {
+        let mut of_one = settings(&cluster);
+        of_one.members = vec![of_one.members.swap_remove(member)];
+        let mut of_others = settings(&cluster);
+        drop(of_others.members.remove(member));
+        let (alone, others) = (Etcd::new(of_one), Etcd::new(of_others));
+        let marker = Key::from(format!("marker/{member}"));
+        let mut lane = Lane::new(marker, member as u64, 0, PATIENCE);
+        runtime.block_on(alone.load(None)).unwrap();
+        cluster.around(member, LinkMode::Cut);
+        // A leader that is parted believes in itself for a while, but commits nothing.
+        let asked = timeout(&timer, PATIENCE * 3, alone.commit(put("alone", "v")));
+        let answer = runtime.block_on(asked);
+        assert!(!matches!(answer, Some(Ok(_))), "{member}: {answer:?}");
+        let txn = put(&format!("others/{member}"), "v");
+        runtime.block_on(make(&mut lane, &others, &timer, txn));
+        cluster.around(member, LinkMode::Open);
+        let healed = async {
+            while alone.read(&Key::from(format!("others/{member}"))).await.is_err() {
+                timer.sleep(Duration::from_millis(50)).await;
+            }
+        };
+        runtime
+            .block_on(timeout(&timer, Duration::from_secs(30), healed))
+            .unwrap();
+    }
 }
 
 #[test]
@@ -252,7 +289,7 @@ fn a_full_etcd_says_so_and_takes_deletes() {
             ..Txn::default()
         };
         etcd.commit(delete).await.unwrap();
-        assert_eq!(etcd.load().await.unwrap().entries, []);
+        assert_eq!(etcd.load(None).await.unwrap().entries, []);
     });
 }
 
@@ -285,7 +322,7 @@ fn much_is_loaded_page_by_page_as_it_was_at_one_revision() {
         // Keys of others, before and behind ours.
         cluster.control(&["put", "/wharf", "1"]);
         cluster.control(&["put", "/wharf0", "1"]);
-        let loaded = etcd.load().await.unwrap();
+        let loaded = etcd.load(None).await.unwrap();
         assert!(loaded.at > last, "{} after {last}", loaded.at);
         assert_eq!(loaded.entries.len(), 16 * 100 + 4 * 10);
         assert!(loaded.entries.is_sorted_by(|a, b| a.key < b.key));

@@ -175,7 +175,7 @@ impl Gateway {
             }
             None => delete(&self.store, key)?,
         };
-        commit.wait().await?;
+        let undo = commit.wait_removed(undo).await?;
         Ok((deleted, undo))
     }
 
@@ -256,7 +256,7 @@ impl Gateway {
         let store = Arc::clone(&self.store);
         let wiped = tokio::task::spawn_blocking(move || store.remove_all(&author));
         let (groups, commit, undo) = wiped.await.map_err(|_panicked| Refusal::internal())??;
-        commit.wait().await?;
+        let undo = commit.wait_removed(undo).await?;
         let groups = groups as u64;
         self.telemetry.undos().record_removed(way::WIPE, groups);
         Ok((groups, undo))
@@ -312,7 +312,7 @@ impl Gateway {
     ) -> Result<Gone, Refusal> {
         let settled = async {
             let (keys, commit, undo) = deleted?;
-            commit.wait().await?;
+            let undo = commit.wait_removed(undo).await?;
             Ok::<_, Refusal>((keys, undo))
         };
         let settled = settled.await;

@@ -80,6 +80,9 @@ pub fn why_lost(why: &WhyLost) -> String {
         WhyLost::TooMany => "there were too many removals at once".to_owned(),
         // What the disk says names files, and is in the log.
         WhyLost::Disk(_) => "it could not be written to disk".to_owned(),
+        WhyLost::Full => "etcd is full, and takes nothing but deletions".to_owned(),
+        WhyLost::Unreadable => "a later version of Wharf has written what was there".to_owned(),
+        WhyLost::Forgotten => "etcd was compacted before it could be kept".to_owned(),
     }
 }
 
@@ -128,7 +131,7 @@ impl Gateway {
         let (gateway, caller) = (Arc::clone(self), caller.clone());
         let shown = work.run(move |effort, place| {
             let removal = gateway.removal_for(&caller, id, effort)?;
-            let groups = match gateway.store.removed_keys(id) {
+            let groups = match gateway.removed_keys(id) {
                 Ok(keys) => Some(named(keys)?),
                 // It was undone, or has gone.
                 Err(UndoError::Unavailable(error)) => return Err(error.into()),
@@ -186,12 +189,25 @@ impl Gateway {
 
     /// Brings the groups of a removal back, and waits for the disk. Blocks.
     fn undo_now(&self, id: Revision, dry_run: bool, runtime: &Handle) -> Result<Undone, Refusal> {
+        if self.store.is_shared() {
+            let undone = self.store.shared_undo(id, dry_run, self.now());
+            return runtime.block_on(undone).map_err(|error| refused(id, error));
+        }
         let undoing = self.store.undo(id, dry_run, self.now());
         let (undoing, commits) = undoing.map_err(|error| refused(id, error))?;
         for commit in commits {
             runtime.block_on(commit.wait())?;
         }
         Ok(if dry_run { undoing.undone } else { undoing.settle() })
+    }
+
+    /// The keys of the groups of a removal. Blocks.
+    fn removed_keys(&self, id: Revision) -> Result<Keys<'_>, UndoError> {
+        if self.store.is_shared() {
+            let keys = Handle::current().block_on(self.store.shared_removed_keys(id))?;
+            return Ok(Box::new(keys.into_iter().map(Ok)));
+        }
+        Ok(Box::new(self.store.removed_keys(id)?))
     }
 
     /// Books what came of undoing a removal. What was settled before has changed nothing.
@@ -278,13 +294,16 @@ impl Gateway {
             Scope::Nothing => return Ok(false),
             scope @ Scope::Groups(_) => scope.groups(),
         };
-        match self.store.removed_keys(removal.id) {
+        match self.removed_keys(removal.id) {
             Ok(keys) => has_all(&allowed, keys, effort),
             // Its groups are not known any more. Who has removed them knows of it.
             Err(_) => Ok(!caller.identities().is_empty() && removal.author.by == caller.who()),
         }
     }
 }
+
+/// Keys of groups, as far as they can be read.
+type Keys<'k> = Box<dyn Iterator<Item = Result<GroupingKey, UndoError>> + 'k>;
 
 /// Which removal, and what stays away, for those who look at the audit list.
 fn told(id: Revision, undone: &Undone) -> String {

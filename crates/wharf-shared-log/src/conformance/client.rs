@@ -65,12 +65,33 @@ impl<L: SharedLog, T: Timer> Client<L, T> {
 
     /// Everything but the markers.
     pub(super) async fn load(&self) -> Loaded {
+        self.load_without(None).await
+    }
+
+    /// The same, but for keys that begin so.
+    pub(super) async fn load_without(&self, without: Option<&Key>) -> Loaded {
         loop {
-            if let Some(Ok(mut loaded)) = timeout(&self.timer, PATIENCE, self.log.load()).await {
+            if let Some(Ok(mut loaded)) = timeout(&self.timer, PATIENCE, self.log.load(without)).await {
                 loaded.entries.retain(|entry| !entry.key.starts_with(b"marker/"));
                 return loaded;
             }
             self.pause().await;
+        }
+    }
+
+    /// All keys that begin so, as they were then, page by page; none if that is forgotten.
+    pub(super) async fn at(&self, beginning: &str, at: Revision) -> Option<Vec<Entry>> {
+        let beginning = key(beginning);
+        let mut entries: Vec<Entry> = Vec::new();
+        loop {
+            let after = entries.last().map(|entry| entry.key.clone());
+            let page = self.log.page(&beginning, after.as_ref(), at);
+            match timeout(&self.timer, PATIENCE, page).await {
+                Some(Ok(page)) if page.is_empty() => return Some(entries),
+                Some(Ok(page)) => entries.extend(page),
+                Some(Err(LogError::Forgotten)) => return None,
+                _ => self.pause().await,
+            }
         }
     }
 

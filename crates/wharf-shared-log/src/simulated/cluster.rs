@@ -17,14 +17,19 @@ pub(super) struct Cluster {
     /// The next transaction that brings something happens, and is answered as one that finds the log full.
     pub(super) becomes_full: bool,
     keys: BTreeMap<Key, Stored>,
-    /// The batches after `compacted`.
-    history: VecDeque<Batch>,
+    /// The batches after `compacted`, each with what was there before it.
+    history: VecDeque<(Batch, Vec<Before>)>,
+    /// What was there before the changes that are being made.
+    before: Vec<Before>,
     compacted: Revision,
     leases: BTreeMap<LeaseId, Lease>,
     last_lease: i64,
 }
 
-#[derive(Debug)]
+/// A key, and what it had before a batch.
+type Before = (Key, Option<Stored>);
+
+#[derive(Debug, Clone)]
 struct Stored {
     value: Bytes,
     at: Revision,
@@ -44,6 +49,23 @@ impl Cluster {
             at: self.revision,
             entries: entries.collect(),
         }
+    }
+
+    /// All keys that begin so, as they were at a revision.
+    pub(super) fn load_at(&self, beginning: &Key, at: Revision) -> Result<Vec<Entry>, LogError> {
+        if at < self.compacted {
+            return Err(LogError::Forgotten);
+        }
+        let mut keys = self.keys.clone();
+        let later = self.history.iter().rev().take_while(|(batch, _)| batch.at > at);
+        for (key, before) in later.flat_map(|(_, before)| before.iter().rev()) {
+            match before {
+                Some(stored) => drop(keys.insert(key.clone(), stored.clone())),
+                None => drop(keys.remove(key)),
+            }
+        }
+        let of_it = keys.iter().filter(|(key, _)| key.starts_with(beginning));
+        Ok(of_it.map(|(key, stored)| stored.entry(key)).collect())
     }
 
     pub(super) fn read(&self, key: &Key) -> Option<Entry> {
@@ -102,7 +124,8 @@ impl Cluster {
             at,
             lease: put.lease,
         };
-        self.keys.insert(put.key.clone(), stored);
+        let before = self.keys.insert(put.key.clone(), stored);
+        self.before.push((put.key.clone(), before));
         Change::Put {
             key: put.key,
             value: put.value,
@@ -110,19 +133,22 @@ impl Cluster {
     }
 
     fn remove(&mut self, key: Key) -> Option<Change> {
-        self.keys.remove(&key).map(|_| Change::Delete { key })
+        let before = self.keys.remove(&key)?;
+        self.before.push((key.clone(), Some(before)));
+        Some(Change::Delete { key })
     }
 
     fn push(&mut self, batch: Batch) {
         self.revision = batch.at;
-        self.history.push_back(batch);
+        let before = std::mem::take(&mut self.before);
+        self.history.push_back((batch, before));
     }
 
     /// The next batch after a revision, if there is one yet.
     pub(super) fn next_after(&self, after: Revision) -> Result<Option<Batch>, WatchError> {
         self.check_watch(after)?;
-        let next = self.history.partition_point(|batch| batch.at <= after);
-        Ok(self.history.get(next).cloned())
+        let next = self.history.partition_point(|(batch, _)| batch.at <= after);
+        Ok(self.history.get(next).map(|(batch, _)| batch.clone()))
     }
 
     pub(super) fn check_watch(&self, after: Revision) -> Result<(), WatchError> {
@@ -136,7 +162,7 @@ impl Cluster {
     pub(super) fn compact(&mut self, at: Revision) {
         self.compacted = self.compacted.max(at.min(self.revision));
         let compacted = self.compacted;
-        self.history.retain(|batch| batch.at > compacted);
+        self.history.retain(|(batch, _)| batch.at > compacted);
     }
 
     pub(super) fn grant(&mut self, ttl: Duration, lifetime: Duration) -> Result<LeaseId, LogError> {

@@ -7,7 +7,10 @@ use wharf_ledger::Ticket;
 
 use crate::PushError;
 use crate::feed::Feed;
+use crate::removed::Receipt;
+use crate::write::shared::Shared;
 use crate::write::shared::outcome::Outcome;
+use crate::write::shared::removing::Removing;
 
 /// A change that is visible, and about to be on stable storage; or one that goes to a shared log, and is visible when it has come
 /// back from there.
@@ -15,6 +18,8 @@ use crate::write::shared::outcome::Outcome;
 #[must_use = "a change is safe only when this has been waited for"]
 pub struct Commit {
     waiting: Option<Waiting>,
+    /// If it is a removal that a shared log keeps.
+    removing: Option<(Arc<Shared>, Arc<Removing>)>,
 }
 
 #[derive(Debug)]
@@ -34,23 +39,47 @@ enum Waiting {
 impl Commit {
     /// A change that is as safe as it gets.
     pub(crate) fn done() -> Self {
-        Self { waiting: None }
+        Self::of(None)
     }
 
     /// A change that is safe when the ticket says so.
     pub(crate) fn waiting(ticket: Ticket, feed: Option<Arc<Feed>>) -> Self {
-        Self {
-            waiting: Some(Waiting::Ledger { ticket, feed }),
-        }
+        Self::of(Some(Waiting::Ledger { ticket, feed }))
     }
 
     /// Changes that are made when a shared log has them, and they have come back from it.
     pub(crate) fn shared(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
+        Self::of(Some(Waiting::Shared {
+            outcomes: outcomes.into_iter().collect(),
+            first_error: None,
+        }))
+    }
+
+    fn of(waiting: Option<Waiting>) -> Self {
         Self {
-            waiting: Some(Waiting::Shared {
-                outcomes: outcomes.into_iter().collect(),
-                first_error: None,
-            }),
+            waiting,
+            removing: None,
+        }
+    }
+
+    /// The same, of a removal that a shared log keeps.
+    pub(crate) fn removing(self, shared: Arc<Shared>, removing: Arc<Removing>) -> Self {
+        Self {
+            removing: Some((shared, removing)),
+            ..self
+        }
+    }
+
+    /// [`Self::wait`] for a removal; whether it can be undone, of which this has been said so far. With a shared log that is known only now.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn wait_removed(mut self, so_far: Option<Receipt>) -> Result<Option<Receipt>, PushError> {
+        let removing = self.removing.take();
+        self.wait().await?;
+        match removing {
+            Some((shared, removing)) => Ok(shared.receipt(&removing).await),
+            None => Ok(so_far),
         }
     }
 

@@ -16,7 +16,8 @@ use crate::store::Store;
 use crate::write::commit::Commit;
 use crate::write::local::Local;
 use crate::write::lock::{Guarded, let_others};
-use crate::write::shared::Op;
+use crate::write::shared::removing::Removing;
+use crate::write::shared::{Op, Shared};
 use crate::write::writer::Writer;
 use crate::{PushError, Revision, UnixNanos};
 
@@ -26,7 +27,8 @@ const FIND_STEPS: u64 = 256;
 /// Groups that are deleted as one change, or lose a family. Each is changed by itself in the end, under the lock.
 const MOST_AT_ONCE: usize = 10_000;
 
-/// What came of a removal, what is to be waited for, and whether it can be undone; none if nothing was removed.
+/// What came of a removal, what is to be waited for, and whether it can be undone; none if nothing was removed. With a shared log that is
+/// known when the commit was waited for, see [`Commit::wait_removed`].
 pub type RemovedNow<T> = (T, Commit, Option<Receipt>);
 
 impl Store {
@@ -49,8 +51,12 @@ impl Store {
             Writer::Shared(shared) => {
                 let existed = self.lock().state.has(key);
                 let by = By::Request;
-                let commit = shared.change_all([key], || Op::Delete { by })?;
-                return Ok((existed, commit, not_kept(existed)));
+                let removing = shared.removing(RemovalKind::Group, author);
+                let commit = shared.change_all([key], || Op::Delete {
+                    by,
+                    removing: removing.clone(),
+                })?;
+                return Ok((existed, kept(commit, shared, removing), not_kept(existed)));
             }
         };
         // Also for a group that is not there: its end may still be on the way to the disk, and this answer must not
@@ -101,8 +107,9 @@ impl Store {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
                 let groups = self.lock().state.groups();
-                let commit = Commit::shared([shared.wipe()?]);
-                return Ok((groups, commit, not_kept(groups > 0)));
+                let removing = shared.removing(RemovalKind::Wipe, author);
+                let commit = Commit::shared([shared.wipe(removing.clone())?]);
+                return Ok((groups, kept(commit, shared, removing), not_kept(groups > 0)));
             }
         };
         let record = local.has_ledger().then(record::wipe);
@@ -142,8 +149,12 @@ impl Store {
                 let has = |name: &&&str| !crate::is_time(name) && family_names.has(name);
                 let removed = names.iter().filter(has).count();
                 let names = || names.iter().map(|name| (*name).to_owned()).collect();
-                let commit = shared.change_all([key], || Op::DeleteFamilies { names: names() })?;
-                return Ok((removed, commit, not_kept(removed > 0)));
+                let removing = shared.removing(RemovalKind::Family, author);
+                let commit = shared.change_all([key], || Op::DeleteFamilies {
+                    names: names(),
+                    removing: removing.clone(),
+                })?;
+                return Ok((removed, kept(commit, shared, removing), not_kept(removed > 0)));
             }
         };
         let record = local.has_ledger().then(|| {
@@ -205,9 +216,13 @@ impl Store {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
                 let names = || vec![family.to_owned()];
-                let commit = shared.change_all(&keys, || Op::DeleteFamilies { names: names() })?;
+                let removing = shared.removing(RemovalKind::Family, author);
+                let commit = shared.change_all(&keys, || Op::DeleteFamilies {
+                    names: names(),
+                    removing: removing.clone(),
+                })?;
                 let receipt = not_kept(!keys.is_empty());
-                return Ok((keys, commit, receipt));
+                return Ok((keys, kept(commit, shared, removing), receipt));
             }
         };
         let loses = |state: &State, key: &GroupingKey| {
@@ -268,9 +283,13 @@ impl Store {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
                 let by = By::Selector;
-                let commit = shared.change_all(&keys, || Op::Delete { by })?;
+                let removing = shared.removing(RemovalKind::Selector, author);
+                let commit = shared.change_all(&keys, || Op::Delete {
+                    by,
+                    removing: removing.clone(),
+                })?;
                 let receipt = not_kept(!keys.is_empty());
-                return Ok((keys, commit, receipt));
+                return Ok((keys, kept(commit, shared, removing), receipt));
             }
         };
         let loses = |state: &State, key: &GroupingKey| is_old(state, key, pushed_before);
@@ -390,6 +409,14 @@ fn receipt(local: &Local, made: Option<Revision>, is_removed: bool) -> Option<Re
     match (local.keeper(), made) {
         (Some(keeper), Some(made)) if is_removed => keeper.receipt(made),
         _ => not_kept(is_removed),
+    }
+}
+
+/// The commit of a removal that replicas keep, if they do: whoever waits for it is told whether it can be undone.
+fn kept(commit: Commit, shared: &Arc<Shared>, removing: Option<Arc<Removing>>) -> Commit {
+    match removing {
+        Some(removing) => commit.removing(Arc::clone(shared), removing),
+        None => commit,
     }
 }
 

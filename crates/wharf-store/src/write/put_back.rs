@@ -104,7 +104,7 @@ impl Undone {
         self.refused.is_empty()
     }
 
-    fn refuse(&mut self, key: &GroupingKey, error: PushError) {
+    pub(super) fn refuse(&mut self, key: &GroupingKey, error: PushError) {
         if self.refused.len() < MOST_NAMED {
             self.refused.push((key.clone(), error));
         } else {
@@ -112,7 +112,7 @@ impl Undone {
         }
     }
 
-    fn restored(&mut self, counts: Counts) {
+    pub(super) fn restored(&mut self, counts: Counts) {
         self.groups += counts.groups;
         self.series += counts.series;
         self.bytes += counts.bytes;
@@ -121,7 +121,7 @@ impl Undone {
 
 /// What is to become of a group that was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+pub(crate) enum Fate {
     /// It comes back, in this way.
     Put {
         mode: PushMode,
@@ -142,39 +142,41 @@ struct Image<'r> {
     prepared: Prepared<'r>,
 }
 
-/// What is to become of a group that was removed, or lost these families: its key, which of both it was, and how long it was to
-/// live.
-fn fate_of(
-    state: &State,
-    (key, mode, lifetime): (&GroupingKey, PushMode, Option<Lifetime>),
+/// What there is by now of a group that was removed.
+pub(super) struct Present<'p> {
+    /// Whether it has a family.
+    pub(super) has: &'p dyn Fn(&str) -> bool,
+    /// Whether all pushes since were refused: there is nothing but the time of that.
+    pub(super) has_only_failed: bool,
+    pub(super) lifetime: Option<Lifetime>,
+}
+
+/// What is to become of a group that was removed, or lost these families: which of both it was, and how long it was to live.
+pub(super) fn fate(
+    present: Option<Present<'_>>,
+    (mode, lifetime): (PushMode, Option<Lifetime>),
     families: &[PreparedFamily<'_>],
     now: UnixNanos,
 ) -> Fate {
-    let names = state.family_names(key);
     if mode != PushMode::ReplaceGroup {
-        let Some(names) = names else {
+        let Some(present) = present else {
             return Fate::Missing;
         };
-        if families.iter().all(|family| names.has(family.name)) {
+        if families.iter().all(|family| (present.has)(family.name)) {
             return Fate::Kept;
         }
         return Fate::Put {
             mode: PushMode::ReplaceFamilies,
-            lifetime: state.lifetimes().get(key),
+            lifetime: present.lifetime,
             keeps_failure: false,
         };
     }
     if lifetime.is_some_and(|lifetime| lifetime.expires_at <= now) {
         return Fate::Expired;
     }
-    let (mode, keeps_failure) = match names {
+    let (mode, keeps_failure) = match present {
         None => (PushMode::ReplaceGroup, false),
-        // All pushes since were refused: there is nothing but the time of that.
-        Some(names)
-            if names.iter().all(|name| is_time(name)) && !state.is_as_late(key, f64::MIN_POSITIVE) =>
-        {
-            (PushMode::ReplaceFamilies, true)
-        }
+        Some(present) if present.has_only_failed => (PushMode::ReplaceFamilies, true),
         Some(_) => return Fate::Kept,
     };
     Fate::Put {
@@ -182,6 +184,23 @@ fn fate_of(
         lifetime,
         keeps_failure,
     }
+}
+
+/// The same, of what is stored here.
+fn fate_of(
+    state: &State,
+    (key, mode, lifetime): (&GroupingKey, PushMode, Option<Lifetime>),
+    families: &[PreparedFamily<'_>],
+    now: UnixNanos,
+) -> Fate {
+    let names = state.family_names(key);
+    let has = |name: &str| names.as_ref().is_some_and(|names| names.has(name));
+    let present = names.as_ref().map(|names| Present {
+        has: &has,
+        has_only_failed: names.iter().all(|name| is_time(name)) && !state.is_as_late(key, f64::MIN_POSITIVE),
+        lifetime: state.lifetimes().get(key),
+    });
+    fate(present, (mode, lifetime), families, now)
 }
 
 /// Whether a group has one of these families.
@@ -469,7 +488,7 @@ impl<'s> PuttingBack<'s> {
 
 impl Undone {
     /// A group does not come back.
-    fn leave(&mut self, key: &GroupingKey, fate: Fate) {
+    pub(super) fn leave(&mut self, key: &GroupingKey, fate: Fate) {
         match fate {
             Fate::Put { .. } => {}
             Fate::Kept => self.kept.add(key),

@@ -24,6 +24,10 @@
 //! - **Pushes that add up** may have [ids](ids), which stand in the same transaction as the groups. One that is repeated is found in
 //!   memory, or beside it in the same transaction, or when its group turns out to be another one than was expected.
 //!
+//! - **What is removed** is written to the log by the transaction that removes it, so it is kept if and only if it is gone. A wipe is one
+//!   transaction for everything: what it took is copied from the log's history behind it, by the replica that made it or, if that is
+//!   gone, by another one.
+//!
 //! Nothing here knows a runtime: [`Store::share`](crate::Store::share) gives the tasks, and whoever calls it runs them.
 
 mod applier;
@@ -34,16 +38,21 @@ mod claim;
 mod compaction;
 mod ids;
 mod intent;
+mod keeping;
+mod kept;
 mod lanes;
 pub(crate) mod outcome;
 mod presence;
 mod proposal;
 mod queue;
+mod reach;
+pub(crate) mod removing;
 mod replicas;
 mod rules;
 mod sharing;
 mod store;
 mod tasks;
+mod undo;
 mod value;
 
 pub use self::book::Counts;

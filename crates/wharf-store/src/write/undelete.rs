@@ -47,7 +47,7 @@ impl Store {
     // ---- what was removed ---------------------------------------------------------------------------------
 
     /// Keeps what is removed from now on, and what earlier processes have kept; says what is wrong with that. To be called
-    /// before the ledger is read. Does nothing for groups that replicas share.
+    /// before the ledger is read. Does nothing for groups that replicas share: [`Sharing`](crate::Sharing) says how much these keep.
     pub fn keep_removed(&self, settings: &RemovedSettings) -> Vec<String> {
         let Writer::Local(local) = &self.writer else {
             return Vec::new();
@@ -59,6 +59,9 @@ impl Store {
 
     /// How removals are kept; none if they are not.
     pub fn removed_status(&self) -> Option<RemovedStatus> {
+        if let Writer::Shared(shared) = &self.writer {
+            return shared.removed_status();
+        }
         Some(self.keeper()?.1.status())
     }
 
@@ -69,6 +72,9 @@ impl Store {
 
     /// Up to so many removals, newest first, from before this one on.
     pub fn removals(&self, before: Option<Revision>, limit: usize) -> Vec<Removal> {
+        if let Writer::Shared(shared) = &self.writer {
+            return shared.removals(before, limit);
+        }
         let Some((local, keeper)) = self.keeper() else {
             return Vec::new();
         };
@@ -78,13 +84,16 @@ impl Store {
 
     /// A removal, if it is known and its time is not over.
     pub fn removal(&self, id: Revision) -> Option<Removal> {
+        if let Writer::Shared(shared) = &self.writer {
+            return shared.removal(id);
+        }
         let (local, keeper) = self.keeper()?;
         keeper.write(local.durable());
         keeper.get(id)
     }
 
     /// The keys of the groups of a removal that can be undone, or an error where they cannot be read any more. Blocks while
-    /// it reads.
+    /// it reads. For groups that replicas share there is [`Self::shared_removed_keys`].
     ///
     /// # Errors
     /// Why it cannot be undone.
@@ -114,6 +123,7 @@ impl Store {
     ///
     /// A group that is there again stays as it is, unless no push has succeeded since. What comes back is checked as a push is.
     /// It comes back in steps, some hundred groups at a time; others go on in between. A dry run only says what would come of it.
+    /// For groups that replicas share there is [`Self::shared_undo`].
     ///
     /// # Durability
     /// What came back is safe when each returned [`Commit`] has been waited for, and the removal counts as undone when

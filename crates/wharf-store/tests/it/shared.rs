@@ -7,4 +7,5 @@ mod ids;
 mod replicas;
 mod settings;
 mod steps;
+mod undo;
 mod worlds;

@@ -77,6 +77,21 @@ keys! {
         "relabel_configs" => relabel_configs: Option<Vec<Spanned<Relabelling>>>,
         "access" => access: AccessSection,
         "tracing" => tracing: Option<Spanned<Tracing>>,
+        "etcd" => etcd: Option<Spanned<Etcd>>,
+    }
+}
+
+keys! {
+    /// Where replicas have their groups.
+    Etcd {
+        "endpoints" => endpoints: Option<Vec<Text>>,
+        "prefix" => prefix: Option<Text>,
+        "user" => user: Option<Text>,
+        "password_file" => password_file: Option<Text>,
+        "ca_file" => ca_file: Option<Text>,
+        "cert_file" => cert_file: Option<Text>,
+        "key_file" => key_file: Option<Text>,
+        "compact" => compact: Option<Text>,
     }
 }
 

@@ -229,6 +229,20 @@ fn what_is_no_yaml_is_a_mistake_with_its_place() {
     );
 }
 
+#[test]
+fn what_is_wrong_with_etcd_is_told_with_its_place() {
+    let error = read_text("etcd:\n  endpoints: [http://a:1, b:2]\n  password: x\n  compact: maybe\n");
+    for part in [
+        "line 2, column 26: `b:2`",
+        "line 3, column 3: unknown field `password`",
+        "line 4, column 12: expected true or false, found `maybe`",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    let none = read_text("etcd:\n  user: a\n");
+    assert!(none.contains("expected `endpoints`"), "{none}");
+}
+
 // ---- the schema -------------------------------------------------------------------------------------------
 
 const SCHEMA: &str = include_str!("../../../../docs/config.schema.json");
@@ -274,6 +288,8 @@ fn the_schema_has_the_keys_of_the_parser() {
     assert_eq!(keys_of(tokens), known_keys("access: {tokens: {a: {zz: 1}}}\n"));
     let tracing = &schema["properties"]["tracing"];
     assert_eq!(keys_of(tracing), known_keys("tracing: {zz: 1}\n"));
+    let etcd = &schema["properties"]["etcd"];
+    assert_eq!(keys_of(etcd), known_keys("etcd: {zz: 1}\n"));
     let tls = &tracing["properties"]["tls_config"];
     assert_eq!(keys_of(tls), known_keys("tracing: {tls_config: {zz: 1}}\n"));
     let role = &schema["$defs"]["role"];
@@ -317,7 +333,7 @@ fn the_examples_of_the_schema_are_read() {
             }
         }
     }
-    for section in ["relabel_configs", "access", "tracing"] {
+    for section in ["relabel_configs", "access", "tracing", "etcd"] {
         let example = schema["properties"][section]["examples"][0].to_string();
         let text = format!("{section}: {example}\n");
         assert!(

@@ -49,6 +49,8 @@ pub(crate) fn share(config: &Config, store: Store, rules: SharedRules) -> (Arc<S
         version: BUILD.version.to_owned(),
         rules,
         compacts: config.replica.compact,
+        undo_max_age: config.undo.max_age,
+        undo_max_bytes: config.undo.max_bytes,
         ..Sharing::new(name.clone(), random_number(), Arc::new(SystemClock))
     };
     let (store, tasks) = store.share(etcd.clone(), SystemTimer::start(), sharing);

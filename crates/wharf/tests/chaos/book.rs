@@ -21,6 +21,8 @@ pub(crate) struct Book {
     groups: Mutex<BTreeMap<String, Known>>,
     /// Series that were merged into groups which are never deleted.
     merged: Mutex<BTreeSet<String>>,
+    /// Pushes that were added up in groups which are never deleted: the group, and the number of the push.
+    added: Mutex<BTreeSet<(String, String)>>,
     tally: Mutex<Tally>,
 }
 
@@ -33,6 +35,8 @@ pub(crate) struct Tally {
     pub(crate) resurrected: u64,
     pub(crate) torn: u64,
     pub(crate) different: u64,
+    /// Sums that are not those of what was added, each once.
+    pub(crate) inexact: u64,
 }
 
 impl Book {
@@ -60,6 +64,42 @@ impl Book {
             self.merged.lock().unwrap().insert(series.to_owned());
         }
         self.count(is_acknowledged);
+    }
+
+    /// A push was added, or may have been.
+    pub(crate) fn added(&self, group: &str, push: u64, is_acknowledged: bool) {
+        if is_acknowledged {
+            let mut added = self.added.lock().unwrap();
+            added.insert((group.to_owned(), push.to_string()));
+        }
+        self.count(is_acknowledged);
+    }
+
+    /// Compares what was added with what is shown. Each push adds 1 to `all` and 1 to a series of its own, so each sum has to be exact,
+    /// whatever became of pushes that were not acknowledged.
+    pub(crate) fn check_added(&self, shown: &BTreeMap<String, BTreeMap<String, f64>>) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut tally = self.tally.lock().unwrap();
+        for (group, sums) in shown {
+            let each: Vec<f64> = sums
+                .iter()
+                .filter(|(push, _)| *push != "all")
+                .map(|(_, sum)| *sum)
+                .collect();
+            let all = sums.get("all").copied().unwrap_or_default();
+            let is_once = |sum: &f64| (sum - 1.0).abs() < f64::EPSILON;
+            if !each.iter().all(is_once) || (all - each.iter().sum::<f64>()).abs() > f64::EPSILON {
+                tally.inexact += 1;
+                wrong.push(format!("{group}: {all} were added, found {sums:?}"));
+            }
+        }
+        for (group, push) in &*self.added.lock().unwrap() {
+            if shown.get(group).is_none_or(|sums| !sums.contains_key(push)) {
+                tally.lost += 1;
+                wrong.push(format!("{group}: what was added is gone: {push}"));
+            }
+        }
+        wrong
     }
 
     pub(crate) fn count(&self, is_acknowledged: bool) {

@@ -1,4 +1,4 @@
-//! Clients that push, merge and delete through whichever replica answers.
+//! Clients that push, merge, add and delete through whichever replica answers.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -109,6 +109,14 @@ impl Writer {
                 &post(&path).body(format!("merged{{n=\"{value}\"}} 1\n")),
             );
             self.book.merged(&series, outcome == Outcome::Done);
+            return outcome != Outcome::Broken;
+        }
+        if self.random.one_in(10) {
+            let group = format!("sum-{}", self.round);
+            let path = format!("/metrics/job/{group}?merge=aggregate");
+            let body = format!("# TYPE added counter\nadded{{n=\"all\"}} 1\nadded{{n=\"{value}\"}} 1\n");
+            let outcome = send(connection, &post(&path).body(body));
+            self.book.added(&group, value, outcome == Outcome::Done);
             return outcome != Outcome::Broken;
         }
         if self.expires && self.random.one_in(10) {

@@ -1,5 +1,8 @@
 //! Several gateways that share their groups in a real etcd.
 
+mod scrapes;
+mod undo;
+
 use std::fmt::Write as _;
 use std::process::Command;
 
@@ -377,6 +380,38 @@ fn what_cannot_become_better_ends_the_start_and_what_can_is_waited_for() {
         (waiting.send(&get("/-/ready")).status == 200).then_some(())
     });
     waiting.replace("/metrics/job/x", "m 1\n");
+}
+
+#[test]
+fn where_etcd_is_may_stand_in_the_configuration_file_and_flags_go_first() {
+    let Some(etcd) = Etcd::start(1, QUICK) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wharf.yml");
+    let rules = |endpoint: &str| {
+        let text = format!("etcd:\n  endpoints: [{endpoint}]\n  prefix: /of-file\n");
+        std::fs::write(&file, text).unwrap();
+    };
+    rules(&etcd.urls()[0]);
+    let with_file = || wharf().arg(format!("--config.file={}", file.display()));
+    let a = loaded(with_file().arg("--replica.name=a"));
+    a.replace("/metrics/job/x", "m 1\n");
+    assert!(
+        etcd.control(&["get", "--prefix", "--keys-only", "/of-file/r/"])
+            .contains("/of-file/r/a")
+    );
+    // A flag, or a variable, goes before the file.
+    rules("http://127.0.0.1:1");
+    let b = loaded(
+        with_file()
+            .arg("--replica.name=b")
+            .arg("--storage.etcd-prefix=/of-flag/")
+            .within(["env".to_owned(), format!("WHARF_STORAGE_ETCD={}", etcd.urls()[0])]),
+    );
+    assert_eq!(pushed(&b), "");
+    rules("127.0.0.1:2379");
+    let exit = with_file().run();
+    assert_eq!(exit.code, Some(1), "{}", exit.stderr);
+    assert!(exit.stderr.contains("line 2, column 15"), "{}", exit.stderr);
 }
 
 #[test]

@@ -102,6 +102,41 @@ along; where they are in somebody else's Secret, the container asks itself, or o
 {{ toYaml $probe }}
 {{- end }}
 
+{{/* Whether gateways share their groups: `true`, or nothing. */}}
+{{- define "wharf.isShared" -}}
+{{ if .Values.etcd.endpoints }}true{{ end }}
+{{- end }}
+
+{{/* Whether there is a volume of its own: what is in etcd needs none. */}}
+{{- define "wharf.hasVolume" -}}
+{{ if and .Values.persistentVolume.enabled (not .Values.etcd.endpoints) }}true{{ end }}
+{{- end }}
+
+{{/* The flags that say where etcd is. */}}
+{{- define "wharf.etcdArgs" -}}
+{{- with .Values.etcd -}}
+- --storage.etcd={{ join "," .endpoints }}
+- --storage.etcd-prefix={{ .prefix }}
+{{- if .user }}
+- --storage.etcd-user={{ .user }}
+- --storage.etcd-password-file=/etc/wharf/etcd/password
+{{- end }}
+{{- if .ca }}
+- --storage.etcd-ca-file=/etc/wharf/etcd/ca.crt
+{{- end }}
+{{- if .clientCertificate }}
+- --storage.etcd-cert-file=/etc/wharf/etcd/tls.crt
+- --storage.etcd-key-file=/etc/wharf/etcd/tls.key
+{{- end }}
+{{- if .compact }}
+- --storage.etcd-compact
+{{- end }}
+{{- if and (or .user .ca .clientCertificate) (not .existingSecret) }}
+{{- fail "etcd.existingSecret: expected the Secret that has password, ca.crt, tls.crt or tls.key, found none" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "wharf.podTemplate" -}}
 metadata:
   labels:
@@ -125,7 +160,9 @@ spec:
 {{- define "wharf.podSpec" -}}
 {{- $web := .Values.webConfiguration -}}
 {{- $webConfig := include "wharf.webConfigSecret" . -}}
-{{- $isOwnClaim := and .Values.runAsStatefulSet .Values.persistentVolume.enabled (not .Values.persistentVolume.existingClaim) -}}
+{{- $hasVolume := include "wharf.hasVolume" . -}}
+{{- $isOwnClaim := and .Values.runAsStatefulSet $hasVolume (not .Values.persistentVolume.existingClaim) -}}
+{{- $isShared := include "wharf.isShared" . -}}
 serviceAccountName: {{ include "wharf.serviceAccountName" . }}
 automountServiceAccountToken: {{ .Values.automountServiceAccountToken }}
 enableServiceLinks: false
@@ -155,8 +192,11 @@ containers:
     imagePullPolicy: {{ .Values.image.pullPolicy }}
     # So `wharf-data`, and a --persistence.file without a folder, are on the volume.
     workingDir: {{ .Values.persistentVolume.mountPath }}
-    {{- if or .Values.extraArgs .Values.config $webConfig }}
+    {{- if or .Values.extraArgs .Values.config $webConfig $isShared }}
     args:
+      {{- if $isShared }}
+      {{- include "wharf.etcdArgs" . | nindent 6 }}
+      {{- end }}
       {{- if .Values.config }}
       - --config.file=/etc/wharf/config/wharf.yml
       {{- end }}
@@ -232,17 +272,22 @@ containers:
         mountPath: /etc/wharf/tls
         readOnly: true
       {{- end }}
+      {{- if .Values.etcd.existingSecret }}
+      - name: etcd
+        mountPath: /etc/wharf/etcd
+        readOnly: true
+      {{- end }}
       {{- with .Values.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
   {{- with .Values.extraContainers }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- if or (not $isOwnClaim) .Values.config $webConfig ($web.tls).secretName .Values.extraVolumes }}
+{{- if or (not $isOwnClaim) .Values.config $webConfig ($web.tls).secretName .Values.etcd.existingSecret .Values.extraVolumes }}
 volumes:
   {{- if not $isOwnClaim }}
   - name: storage-volume
-    {{- if .Values.persistentVolume.enabled }}
+    {{- if $hasVolume }}
     persistentVolumeClaim:
       claimName: {{ default (include "wharf.fullname" .) .Values.persistentVolume.existingClaim }}
     {{- else }}
@@ -264,6 +309,11 @@ volumes:
   - name: tls
     secret:
       secretName: {{ $web.tls.secretName }}
+  {{- end }}
+  {{- if .Values.etcd.existingSecret }}
+  - name: etcd
+    secret:
+      secretName: {{ .Values.etcd.existingSecret }}
   {{- end }}
   {{- with .Values.extraVolumes }}
   {{- toYaml . | nindent 2 }}

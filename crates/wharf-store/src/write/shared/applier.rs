@@ -11,6 +11,7 @@ use wharf_shared_log::{
 };
 
 use super::ids;
+use super::kept::{self, Kept};
 use super::queue::Shared;
 use super::value::{GroupValue, IDS, MARKERS, Why, group_of};
 use crate::change::{Cause, Change};
@@ -63,7 +64,7 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
     async fn load(&self) {
         let loaded = loop {
             // It may be much; whoever waits for memory waits for all of it.
-            match self.log.load().await {
+            match self.log.load(Some(&kept::images())).await {
                 Ok(loaded) => break loaded,
                 Err(error) => {
                     self.shared.book().trouble = Some(error.to_string());
@@ -89,6 +90,7 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
         changed.sort_by_key(|(at, ..)| *at);
         changed.extend(known.into_keys().map(|key| (at, key, None)));
         self.shared.replicas().reset();
+        self.note_removals(&others, Some(Kept::default()));
         self.note(others);
         // What there was before this process is no news.
         let is_first = self.shared.book().lag(self.timer.now()).is_none();
@@ -135,6 +137,7 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
                     (Some(key), Some(value)) => groups.extend(self.read(at, key, &value)),
                 }
             }
+            self.note_removals(&others, None);
             let happened = self.note(others);
             self.apply(at, &groups, &happened, true);
             if self.shared.book().missing(self.timer.now()) > SILENCE {
@@ -185,6 +188,23 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
         let mut guarded = self.store.lock();
         for id in ids {
             guarded.push_ids.add(id, crate::Revision(at.0));
+        }
+    }
+
+    /// Takes note of what is about removals; with something new, in the place of what was known.
+    fn note_removals(&self, others: &[(Revision, Bytes, Option<Bytes>)], anew: Option<Kept>) {
+        let now = self.shared.sharing.clock.now();
+        let note = |kept: &mut Kept| {
+            for (at, key, value) in others {
+                kept.note(key, *at, value.as_ref(), now);
+            }
+        };
+        match anew {
+            Some(mut kept) => {
+                note(&mut kept);
+                *self.shared.kept() = kept;
+            }
+            None => note(&mut self.shared.kept()),
         }
     }
 

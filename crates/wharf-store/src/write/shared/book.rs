@@ -15,6 +15,7 @@ use super::outcome::Promise;
 use super::value::group_of;
 use crate::PushError;
 use crate::effect::By;
+use crate::removed::WhyLost;
 use crate::write::commit::unavailable;
 
 /// A change that waits.
@@ -371,6 +372,10 @@ impl Book {
         if !self.unreadable_groups.contains(key) {
             return waiting;
         }
+        let mut waiting = waiting;
+        for one in &mut waiting {
+            one.op.lose(WhyLost::Unreadable);
+        }
         let (refused, left) = waiting.into_iter().partition(|one| one.op.depends(false));
         let refused: Vec<Waiting> = refused;
         for one in refused {
@@ -644,7 +649,7 @@ impl Book {
         let groups = flights.flat_map(|flight| &flight.groups);
         let reasons = groups.filter_map(|(key, made_of)| {
             let last = made_of.iter().rev().find_map(|one| match one.op {
-                Op::Delete { by } => Some(by),
+                Op::Delete { by, .. } => Some(by),
                 Op::Expire { .. } => Some(By::Expiry),
                 _ => None,
             });

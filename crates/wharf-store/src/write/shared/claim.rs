@@ -21,21 +21,25 @@ async fn try_to_claim<L: SharedLog>(shared: &Shared, log: &L, timer: &impl Timer
         return;
     };
     let found = shared.replicas().rules.clone();
-    if found.as_ref().is_none_or(|(found, _)| *found != value) {
-        let puts = vec![Put {
-            key: Bytes::from_static(RULES),
-            value: value.clone(),
-            expect: Expect::found(found.map(|(_, at)| at)),
-            lease: None,
-        }];
-        let txn = Txn {
-            puts,
-            ..Txn::default()
-        };
-        let answer = timeout(timer, shared.sharing.answer_limit, log.commit(txn)).await;
-        if !matches!(answer, Some(Ok(Committed::At(_)))) {
-            return;
+    let at = match found {
+        Some((found, at)) if found == value => at,
+        found => {
+            let puts = vec![Put {
+                key: Bytes::from_static(RULES),
+                value: value.clone(),
+                expect: Expect::found(found.map(|(_, at)| at)),
+                lease: None,
+            }];
+            let txn = Txn {
+                puts,
+                ..Txn::default()
+            };
+            let answer = timeout(timer, shared.sharing.answer_limit, log.commit(txn)).await;
+            let Some(Ok(Committed::At(at))) = answer else {
+                return;
+            };
+            at
         }
-    }
-    shared.rules().claimed(&value);
+    };
+    shared.rules().claimed(&value, at);
 }

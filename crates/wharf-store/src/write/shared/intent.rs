@@ -1,13 +1,19 @@
 //! What is wanted of a group, in a form that outlives the request.
 
+use std::sync::{Arc, Mutex};
+
 use wharf_model::GroupingKey;
 
+use super::removing::Removing;
 use crate::effect::{By, Facts};
 use crate::fold::{Anew, Intent};
 use crate::lifetime::Lifetime;
 use crate::mode::{Counters, PushMode};
 use crate::record;
 use crate::{PushId, UnixNanos};
+use crate::removed::WhyLost;
+use crate::removed::summary::Counts;
+use crate::write::put_back::Fate;
 
 /// What is wanted of one group.
 #[derive(Debug)]
@@ -28,16 +34,32 @@ pub(crate) enum Op {
         lifetime: Option<Lifetime>,
         at: UnixNanos,
     },
-    /// The end of the group.
-    Delete { by: By },
-    /// The end of families of it.
-    DeleteFamilies { names: Vec<String> },
+    /// The end of the group, which is kept as this removal.
+    Delete { by: By, removing: Option<Arc<Removing>> },
+    /// The end of families of it, which are kept likewise.
+    DeleteFamilies {
+        names: Vec<String>,
+        removing: Option<Arc<Removing>>,
+    },
     /// What the group has counted begins anew.
     Reset { anew: Anew },
     /// The end of the group, if its time is over by then.
     Expire { now: UnixNanos },
     /// Everything is to go: of all groups.
-    Wipe,
+    Wipe { removing: Option<Arc<Removing>> },
+    /// A group, or families of it, that was removed, as a record; what becomes of it is told there.
+    PutBack {
+        record: Vec<u8>,
+        now: UnixNanos,
+        made: Arc<Mutex<Option<Made>>>,
+    },
+}
+
+/// What has become of a group that was to come back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Made {
+    pub(crate) fate: Fate,
+    pub(crate) counts: Counts,
 }
 
 impl Op {
@@ -70,13 +92,15 @@ impl Op {
     /// Memory that it takes.
     pub(super) fn bytes(&self) -> usize {
         let more = match self {
-            Self::Push { record, .. } | Self::Restore { record } => record.len(),
-            Self::DeleteFamilies { names } => names.iter().map(String::len).sum(),
+            Self::Push { record, .. } | Self::Restore { record } | Self::PutBack { record, .. } => {
+                record.len()
+            }
+            Self::DeleteFamilies { names, .. } => names.iter().map(String::len).sum(),
             Self::Failed { .. }
             | Self::Delete { .. }
             | Self::Reset { .. }
             | Self::Expire { .. }
-            | Self::Wipe => 0,
+            | Self::Wipe { .. } => 0,
         };
         size_of::<Self>() + more
     }
@@ -87,10 +111,33 @@ impl Op {
             Self::Push { mode, counters, .. } => {
                 has_failed || *mode != PushMode::ReplaceGroup || *counters == Counters::Run
             }
-            Self::Failed { .. } | Self::DeleteFamilies { .. } | Self::Reset { .. } | Self::Expire { .. } => {
-                true
-            }
-            Self::Restore { .. } | Self::Delete { .. } | Self::Wipe => false,
+            Self::Failed { .. }
+            | Self::DeleteFamilies { .. }
+            | Self::Reset { .. }
+            | Self::Expire { .. }
+            | Self::PutBack { .. } => true,
+            // What is kept is to be what goes.
+            Self::Delete { removing, .. } => removing.is_some(),
+            Self::Restore { .. } | Self::Wipe { .. } => false,
+        }
+    }
+
+    /// The removal that it is, if that is kept.
+    pub(super) fn removing(&self) -> Option<&Arc<Removing>> {
+        match self {
+            Self::Delete { removing, .. }
+            | Self::DeleteFamilies { removing, .. }
+            | Self::Wipe { removing } => removing.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// What it takes away is not kept, for this reason.
+    pub(super) fn lose(&mut self, why: WhyLost) {
+        if let Self::Delete { removing, .. } = self
+            && let Some(removing) = removing.take()
+        {
+            removing.lose(why);
         }
     }
 }

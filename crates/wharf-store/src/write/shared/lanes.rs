@@ -11,12 +11,17 @@ use wharf_shared_log::{
 use super::book::{Flight, Waiting, Work};
 use super::ids::{self, ID_BYTES};
 use super::intent::Op;
-use super::proposal::{Proposal, Proposed, propose};
+use super::keeping::put;
+use super::kept::{encode_images, first_part, head_key, image_key};
+use super::proposal::{Proposal, Proposed, Taken, propose};
 use super::queue::Shared;
+use super::removing::Removing;
 use super::value::{GROUPS, group_key, marker_key};
 use crate::change::Change;
 use crate::memory::checks::Incoming;
 use crate::push_ids::Known;
+use crate::removed::WhyLost;
+use crate::removed::summary::Counts;
 use crate::store::Store;
 use crate::{PUSH_TIME, PushError, PushId, PushMode, UnixNanos, record};
 
@@ -35,9 +40,96 @@ struct Batch {
     /// The ids of pushes among them.
     ids: Vec<PushId>,
     wipes: Vec<Waiting>,
+    /// What removals take away with it.
+    gone: Vec<Gone>,
+}
+
+/// What a removal takes away in a transaction.
+struct Gone {
+    removing: Arc<Removing>,
+    records: Vec<Vec<u8>>,
+    counts: Counts,
 }
 
 impl Batch {
+    /// How many operations it has, with those of what is kept, the ids and the marker.
+    fn operations(&self) -> usize {
+        self.groups.len() + 2 * self.gone.len() + 2
+    }
+
+    /// About as many bytes as it has.
+    fn bytes(&self) -> usize {
+        let kept = self.gone.iter().flat_map(|gone| &gone.records);
+        self.txn.bytes() + kept.map(Vec::len).sum::<usize>()
+    }
+
+    /// What one more group adds to these.
+    fn operations_of(&self, taken: Option<&Taken>) -> usize {
+        let is_new = taken.is_some_and(|taken| {
+            let mut gone = self.gone.iter();
+            gone.all(|gone| gone.removing.name != taken.removing.name)
+        });
+        if is_new { 3 } else { 1 }
+    }
+
+    /// Keeps what a removal takes away of a group.
+    fn keep(&mut self, taken: Taken) {
+        let Taken {
+            removing,
+            record,
+            counts,
+        } = taken;
+        let known = self.gone.iter_mut();
+        if let Some(gone) = known.into_iter().find(|gone| gone.removing.name == removing.name) {
+            gone.records.push(record);
+            gone.counts.add(counts);
+            return;
+        }
+        self.gone.push(Gone {
+            removing,
+            records: vec![record],
+            counts,
+        });
+    }
+
+    /// Adds what is to be kept to the transaction, under the name of it.
+    fn keep_all(&mut self, id: TxnId, limits: &Limits, most_bytes: u64) {
+        let part = format!("{}.{}", id.lane, id.number);
+        for (place, gone) in std::mem::take(&mut self.gone).into_iter().enumerate() {
+            let images = encode_images(gone.records.iter().map(Vec::as_slice));
+            if images.len() as u64 > most_bytes || images.len() > limits.value_bytes {
+                let max_bytes = most_bytes.min(limits.value_bytes as u64);
+                gone.removing.lose(WhyLost::TooLarge { max_bytes });
+                continue;
+            }
+            gone.removing.is_open_again();
+            let place = u8::try_from(place).unwrap_or(u8::MAX);
+            let (name, stored) = (&gone.removing.name, images.len() as u64);
+            let head = gone.removing.head(place, gone.counts, stored, false);
+            let puts = &mut self.txn.puts;
+            puts.push(put(head_key(name, &part), head.encode()));
+            puts.push(put(image_key(name, &part), images));
+        }
+    }
+
+    /// Adds to a wipe that what it takes is to be kept.
+    fn keep_everything(&mut self) {
+        let mut removings = self.wipes.iter().filter_map(|wipe| wipe.op.removing());
+        let Some(first) = removings.next() else { return };
+        if self.is_full {
+            first.lose(WhyLost::Full);
+        } else {
+            first.is_open_again();
+            let head = first.head(0, Counts::default(), 0, true);
+            self.txn
+                .puts
+                .push(put(head_key(&first.name, first_part()), head.encode()));
+        }
+        for other in removings {
+            other.is_same_as(first);
+        }
+    }
+
     /// Whether it takes away and brings nothing: a full log takes that, but for the lane's marker.
     fn only_removes(&self) -> bool {
         self.txn.puts.is_empty() && self.txn.operations() > 0
@@ -82,6 +174,7 @@ pub(super) async fn run<L: SharedLog, T: Timer>(
         };
         let id = lane.next_id();
         batch.put_ids(id);
+        batch.keep_all(id, &limits, shared.sharing.undo_max_bytes);
         let only_removes = batch.only_removes();
         let flight = Flight::new(batch.groups, batch.wipes, timer.now())
             .of_what_only_removes(only_removes)
@@ -112,8 +205,7 @@ fn next_batch(store: &Store, shared: &Shared, limits: &Limits) -> Option<Batch> 
         is_full: shared.book().full.is_some(),
         ..Batch::default()
     };
-    // The marker is one operation, and the ids are one.
-    while batch.groups.len() + 2 < limits.operations {
+    while batch.operations() < limits.operations {
         let work = shared.book().take();
         let (key, waiting) = match work {
             None => break,
@@ -121,24 +213,32 @@ fn next_batch(store: &Store, shared: &Shared, limits: &Limits) -> Option<Batch> 
                 // Nothing else is on its way then.
                 batch.txn.delete_prefixes.push(GROUPS.into());
                 batch.wipes = wipes;
+                batch.keep_everything();
                 return Some(batch);
             }
             Some(Work::Group(key, waiting)) => (key, waiting),
         };
         let waiting = shared.book().without_unreadable(&key, waiting);
         let mut proposal = propose(store, &key, waiting, limits.value_bytes);
-        if batch.is_full && proposal.what == Proposed::Delete {
-            proposal.expect = proposal.found;
-            // What brings nothing is all that a full log takes.
-            proposal.ids.clear();
+        if batch.is_full {
+            if proposal.what == Proposed::Delete {
+                proposal.expect = proposal.found;
+                // What brings nothing is all that a full log takes.
+                proposal.ids.clear();
+            }
+            if let Some(taken) = proposal.taken.take() {
+                taken.removing.lose(WhyLost::Full);
+            }
         }
         let added = match &proposal.what {
             Proposed::Put(value) => value.len() + key.as_bytes().len() * 2,
             Proposed::Delete | Proposed::Nothing => key.as_bytes().len(),
         };
         let ids = batch.ids.len() + proposal.ids.len();
-        let bytes = batch.txn.bytes() + added + ids * ID_BYTES;
-        let is_too_much = !batch.groups.is_empty() && bytes > limits.txn_bytes;
+        let kept = proposal.taken.as_ref().map_or(0, |taken| taken.record.len());
+        let is_too_much = !batch.groups.is_empty()
+            && (batch.bytes() + added + kept + ids * ID_BYTES > limits.txn_bytes
+                || batch.operations() + batch.operations_of(proposal.taken.as_ref()) > limits.operations);
         if is_too_much || batch.is_full && batch.is_of_another_kind(&proposal.what) {
             give_back(store, shared, key, proposal);
             break;
@@ -164,6 +264,7 @@ fn add(store: &Store, shared: &Shared, batch: &mut Batch, key: GroupingKey, prop
         ids,
         made_of,
         refused,
+        taken,
         ..
     } = proposal;
     refuse(store, shared, &key, refused);
@@ -180,6 +281,9 @@ fn add(store: &Store, shared: &Shared, batch: &mut Batch, key: GroupingKey, prop
             book.done(key);
             return;
         }
+    }
+    if let Some(taken) = taken {
+        batch.keep(taken);
     }
     let name = group_key(&key);
     match what {

@@ -1,12 +1,14 @@
 //! What changes of a group come to: the value that is to be committed, folded from what memory has.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wharf_model::GroupingKey;
 use wharf_shared_log::{Bytes, Expect};
 
 use super::book::Waiting;
-use super::intent::Op;
+use super::intent::{Made, Op};
+use super::removing::Removing;
 use super::value::{Booked, GroupValue, Why};
 use crate::change::Change;
 use crate::effect::Facts;
@@ -15,9 +17,12 @@ use crate::inconsistency::{Inconsistency, short};
 use crate::lifetime::Lifetime;
 use crate::memory::state::{Whole, line_of};
 use crate::mode::Counters;
-use crate::prepare::{Prepared, Preparer};
+use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::push_ids::Known;
+use crate::removed::WhyLost;
+use crate::removed::summary::Counts;
 use crate::store::Store;
+use crate::write::put_back::{Fate, Present, fate};
 use crate::{
     PUSH_FAILURE_TIME, PUSH_TIME, PushError, PushId, PushMode, Revision, UnixNanos, is_time, record,
 };
@@ -46,11 +51,21 @@ pub(super) struct Proposal {
     pub(super) made_of: Vec<Waiting>,
     /// Those that are refused.
     pub(super) refused: Vec<(Waiting, PushError)>,
+    /// What they take away, if that is kept.
+    pub(super) taken: Option<Taken>,
+}
+
+/// What a removal takes away of a group.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) removing: Arc<Removing>,
+    pub(super) record: Vec<u8>,
+    pub(super) counts: Counts,
 }
 
 /// When a change was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Made {
+enum Counted {
     /// By this proposal.
     Now,
     /// By one before, or by an earlier change of this one.
@@ -74,6 +89,7 @@ struct Making<'a> {
     /// Whether nothing of what memory has is left.
     is_anew: bool,
     has_changed: bool,
+    taken: Option<Taken>,
 }
 
 /// Folds changes of a group, in their order.
@@ -97,9 +113,10 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
         touched: BTreeSet::new(),
         is_anew: revision.is_none(),
         has_changed: false,
+        taken: None,
     };
     let outcomes = waiting.iter().map(|one| making.make_once(&one.op));
-    let outcomes: Vec<Result<Made, PushError>> = outcomes.collect();
+    let outcomes: Vec<Result<Counted, PushError>> = outcomes.collect();
     let Making {
         image,
         lifetime,
@@ -107,6 +124,7 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
         pushes,
         ids,
         has_changed,
+        taken,
         ..
     } = making;
     let why = match why {
@@ -136,7 +154,7 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
     let too_large = matches!(&what, Proposed::Put(value) if value.len() > max_bytes);
     let (mut made_of, mut refused) = (Vec::new(), Vec::new());
     for (mut one, outcome) in waiting.into_iter().zip(outcomes) {
-        one.is_repeated = outcome == Ok(Made::Before);
+        one.is_repeated = outcome == Ok(Counted::Before);
         match outcome {
             Ok(_) if too_large => refused.push((
                 one,
@@ -158,15 +176,16 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
         ids: if too_large { Vec::new() } else { ids },
         made_of,
         refused,
+        taken,
     }
 }
 
 impl<'a> Making<'a> {
     /// Makes a change, unless it is a push that has been made already. That one is told to its sender when it is sure that memory has
     /// it, as if it changed nothing.
-    fn make_once(&mut self, op: &'a Op) -> Result<Made, PushError> {
+    fn make_once(&mut self, op: &'a Op) -> Result<Counted, PushError> {
         let Some(id) = op.once() else {
-            return self.make(op).map(|()| Made::Now);
+            return self.make(op).map(|()| Counted::Now);
         };
         let with_it = self.ids.iter().find(|other| other.name == id.name);
         let known = match with_it {
@@ -175,12 +194,12 @@ impl<'a> Making<'a> {
             None => self.store.lock().push_ids.look(&id),
         };
         match known {
-            Some(Known::Made(_)) => Ok(Made::Before),
+            Some(Known::Made(_)) => Ok(Counted::Before),
             Some(Known::OtherBody) => Err(PushError::OtherBody),
             None => {
                 self.make(op)?;
                 self.ids.push(id);
-                Ok(Made::Now)
+                Ok(Counted::Now)
             }
         }
     }
@@ -199,15 +218,21 @@ impl<'a> Making<'a> {
                 self.fail(*makes, *lifetime, *at);
                 Ok(())
             }
-            Op::Delete { .. } | Op::Wipe => {
+            Op::Delete { removing, .. } | Op::Wipe { removing } => {
+                self.take(removing.as_ref(), PushMode::ReplaceGroup, |_| true);
                 self.end();
                 Ok(())
             }
-            Op::DeleteFamilies { names } => {
-                self.delete_families(|name| names.iter().any(|gone| gone == name), Why::FamiliesDeleted);
+            Op::DeleteFamilies { names, removing } => {
+                let goes = |name: &str| names.iter().any(|gone| gone == name);
+                self.take(removing.as_ref(), PushMode::ReplaceFamilies, |name| {
+                    !is_time(name) && goes(name)
+                });
+                self.delete_families(goes, Why::FamiliesDeleted);
                 Ok(())
             }
             Op::Reset { anew } => self.reset(*anew),
+            Op::PutBack { record, now, made } => self.put_back(record, *now, made),
             Op::Expire { now } => {
                 self.expire(*now);
                 Ok(())
@@ -231,6 +256,22 @@ impl<'a> Making<'a> {
             return Ok(());
         };
         let booked = facts.map(|facts| booked(&prepared, mode, facts));
+        self.bring(prepared, (mode, counters), lifetime)?;
+        if booked.is_none() || !matches!(self.why, Why::Reset { .. }) {
+            self.why = Why::Restored;
+        }
+        self.pushes.extend(booked);
+        Ok(())
+    }
+
+    /// Folds something in.
+    fn bring(
+        &mut self,
+        prepared: Prepared<'a>,
+        (mode, counters): (PushMode, Counters),
+        lifetime: Option<Lifetime>,
+    ) -> Result<(), PushError> {
+        let preparer = &self.store.preparer;
         let names: Vec<&'a str> = prepared.families.iter().map(|family| family.name).collect();
         let intent = Intent {
             key: self.key,
@@ -250,12 +291,92 @@ impl<'a> Making<'a> {
         self.touched = touched;
         self.is_anew = is_anew;
         self.lifetime = lifetime;
-        if booked.is_none() || !matches!(self.why, Why::Reset { .. }) {
-            self.why = Why::Restored;
-        }
-        self.pushes.extend(booked);
         self.has_changed = true;
         Ok(())
+    }
+
+    /// A group or families of it that were removed, if nobody has pushed that since.
+    fn put_back(
+        &mut self,
+        record: &'a [u8],
+        now: UnixNanos,
+        made: &Mutex<Option<Made>>,
+    ) -> Result<(), PushError> {
+        let changes = record::decode(record, &self.store.preparer).unwrap_or_default();
+        let Some(Change::Put {
+            mode,
+            lifetime,
+            mut prepared,
+            ..
+        }) = changes.into_iter().next()
+        else {
+            return Ok(());
+        };
+        let image = self.image.as_ref();
+        let has = |name: &str| image.is_some_and(|image| image.get(name).is_some());
+        let present = image.map(|image| Present {
+            has: &has,
+            has_only_failed: image.families.iter().all(|family| is_time(family.name))
+                && image.get(PUSH_TIME).is_none_or(|time| is_never(image, time)),
+            lifetime: self.lifetime,
+        });
+        let fate = fate(present, (mode, lifetime), &prepared.families, now);
+        if let Fate::Put {
+            mode, keeps_failure, ..
+        } = fate
+        {
+            prepared.families.retain(|family| {
+                if keeps_failure {
+                    family.name != PUSH_FAILURE_TIME
+                } else {
+                    mode == PushMode::ReplaceGroup || !has(family.name)
+                }
+            });
+            prepared.digest = None;
+        }
+        let counts = counts_of(&prepared);
+        let brought = match fate {
+            Fate::Put { mode, lifetime, .. } => {
+                self.why = Why::Restored;
+                self.bring(prepared, (mode, Counters::Total), lifetime)
+            }
+            Fate::Kept | Fate::Expired | Fate::Missing => Ok(()),
+        };
+        *made.lock().unwrap_or_else(PoisonError::into_inner) = Some(Made { fate, counts });
+        brought
+    }
+
+    /// Keeps what a removal is about to take away.
+    fn take(&mut self, removing: Option<&Arc<Removing>>, mode: PushMode, goes: impl Fn(&str) -> bool) {
+        let (Some(removing), Some(image)) = (removing, &self.image) else {
+            return;
+        };
+        let gone = Prepared {
+            families: image
+                .families
+                .iter()
+                .filter(|family| goes(family.name))
+                .cloned()
+                .collect(),
+            digest: None,
+            text: std::borrow::Cow::Borrowed(&*image.text),
+            fingerprints: image.fingerprints.clone(),
+        };
+        if gone.families.is_empty() {
+            return;
+        }
+        if self.taken.is_some() {
+            // Pushed and removed again before the log had the first removal.
+            removing.lose(WhyLost::TooMany);
+            return;
+        }
+        // A family that comes back leaves the lifetime of its group as it is then.
+        let lifetime = self.lifetime.filter(|_| mode == PushMode::ReplaceGroup);
+        self.taken = Some(Taken {
+            removing: Arc::clone(removing),
+            record: record::put(self.key, mode, lifetime, gone.parts()),
+            counts: counts_of(&gone),
+        });
     }
 
     /// Checks what is not as memory has it. What memory has may be held back, and is no reason to refuse anything.
@@ -410,7 +531,22 @@ impl<'a> Making<'a> {
 /// Whether a push of the group was refused once: then its failure time stays, whatever replaces the rest.
 fn has_failed(image: &Prepared<'_>) -> bool {
     let time = image.get(PUSH_FAILURE_TIME);
-    time.is_some_and(|time| !image.text(time).ends_with(b" 0\n"))
+    time.is_some_and(|time| !is_never(image, time))
+}
+
+/// Whether a time says that it has not come.
+fn is_never(image: &Prepared<'_>, time: &PreparedFamily<'_>) -> bool {
+    image.text(time).ends_with(b" 0\n")
+}
+
+/// How much it is.
+fn counts_of(prepared: &Prepared<'_>) -> Counts {
+    let size = prepared.size();
+    Counts {
+        groups: 1,
+        series: size.series,
+        bytes: size.bytes,
+    }
 }
 
 /// What is told of a push.
@@ -441,7 +577,7 @@ fn completed<'a>(preparer: &Preparer, key: &GroupingKey, mut image: Prepared<'a>
         text.extend_from_slice(never.text(family));
         let text = start..text.len();
         image.fingerprints.extend_from_slice(never.fingerprints(family));
-        image.families.push(crate::prepare::PreparedFamily {
+        image.families.push(PreparedFamily {
             name: PUSH_FAILURE_TIME,
             text,
             fingerprints: first..image.fingerprints.len(),

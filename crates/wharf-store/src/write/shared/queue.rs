@@ -1,7 +1,7 @@
 //! The way in: changes, up to where they wait.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use wharf_model::GroupingKey;
@@ -10,7 +10,10 @@ use wharf_shared_log::{LeaseId, Timer};
 use super::bell::Bell;
 use super::book::{Book, Waiting};
 use super::intent::Op;
+use super::kept::Kept;
 use super::outcome::{Outcome, promise};
+use super::reach::Reach;
+use super::removing::Removing;
 use super::replicas::Replicas;
 use super::rules::OwnRules;
 use super::sharing::{Rules, SharedStatus, Sharing};
@@ -25,6 +28,11 @@ pub(crate) struct Shared {
     book: Mutex<Book>,
     pub(super) work: Bell,
     replicas: Mutex<Replicas>,
+    kept: Mutex<Kept>,
+    /// Removals that this process has begun.
+    removals: AtomicU64,
+    /// The log, once there is one.
+    reach: OnceLock<Box<dyn Reach>>,
     rules: Mutex<OwnRules>,
     /// The lease of this replica; 0 for none.
     lease: AtomicI64,
@@ -54,6 +62,9 @@ impl Shared {
             book: Mutex::default(),
             work: Bell::default(),
             replicas: Mutex::default(),
+            kept: Mutex::default(),
+            removals: AtomicU64::new(0),
+            reach: OnceLock::new(),
             feed: Arc::default(),
             now: Box::new(move || timer.now()),
         }
@@ -74,6 +85,27 @@ impl Shared {
 
     pub(super) fn replicas(&self) -> MutexGuard<'_, Replicas> {
         self.replicas.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the log says of removals.
+    pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number that no other removal of this process has.
+    pub(super) fn next_removal(&self) -> u64 {
+        self.removals.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// From now on the log is reached in this way.
+    pub(super) fn set_reach(&self, reach: impl Reach + 'static) {
+        // There is one log for each store.
+        drop(self.reach.set(Box::new(reach)));
+    }
+
+    /// The log, once there is one.
+    pub(super) fn reach(&self) -> Option<&dyn Reach> {
+        self.reach.get().map(|reach| &**reach)
     }
 
     pub(super) fn rules(&self) -> MutexGuard<'_, OwnRules> {
@@ -155,18 +187,18 @@ impl Shared {
         Ok(Commit::shared(outcomes.collect::<Result<Vec<_>, _>>()?))
     }
 
-    /// Adds a wipe.
+    /// Adds a wipe, which is kept as this removal.
     ///
     /// # Errors
     /// As [`Self::admit`].
-    pub(crate) fn wipe(&self) -> Result<Outcome, PushError> {
+    pub(crate) fn wipe(&self, removing: Option<Arc<Removing>>) -> Result<Outcome, PushError> {
         let now = (self.now)();
         let (promise, outcome) = promise();
         {
             let mut book = self.book();
             book.admit(&self.sharing.bounds(), now)?;
             let deadline = now + self.sharing.change_limit;
-            book.add_wipe(Waiting::new(Op::Wipe, Some(promise), deadline));
+            book.add_wipe(Waiting::new(Op::Wipe { removing }, Some(promise), deadline));
         }
         self.work.ring();
         Ok(outcome)
@@ -221,7 +253,7 @@ impl Shared {
         let replicas = self.replicas();
         let was_claimed = self.rules().was_tried();
         let differs = {
-            let rules = replicas.rules.as_ref().map(|(rules, _)| &**rules);
+            let rules = replicas.rules.as_ref().map(|(rules, at)| (&**rules, *at));
             self.rules().compare(rules, now)
         };
         let statuses = replicas.statuses(&self.sharing.name);

@@ -200,6 +200,11 @@ impl Replicas {
         others.all(|(_, (replica, _))| replica.rules != digest)
     }
 
+    /// Whether the replica is there that has this writer.
+    pub(super) fn has_writer(&self, writer: u64) -> bool {
+        self.there.values().any(|(replica, _)| replica.writer == writer)
+    }
+
     /// The last revision that all have who are there.
     pub(super) fn slowest(&self) -> Option<Revision> {
         let revisions = self.there.values().map(|(replica, _)| replica.revision);

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use wharf_shared_log::Bytes;
+use wharf_shared_log::{Bytes, Revision};
 
 use super::sharing::{Rules, RulesDiffer};
 
@@ -18,6 +18,8 @@ pub(super) struct OwnRules {
     is_to_claim: bool,
     /// Whether it has been tried to write some, since the start.
     was_tried: bool,
+    /// When they were written to the log: what memory has from before is no news.
+    claimed_at: Revision,
     /// Since when the log has others.
     differs_since: Option<Duration>,
 }
@@ -29,6 +31,7 @@ impl OwnRules {
             rules,
             is_to_claim,
             was_tried: false,
+            claimed_at: Revision::default(),
             differs_since: None,
         }
     }
@@ -67,18 +70,24 @@ impl OwnRules {
         self.is_to_claim.then(|| encode(&self.rules))
     }
 
-    /// The log has these. They may have been set anew meanwhile.
-    pub(super) fn claimed(&mut self, value: &Bytes) {
+    /// The log has these, from this revision on. They may have been set anew meanwhile.
+    pub(super) fn claimed(&mut self, value: &Bytes, at: Revision) {
         if encode(&self.rules) == *value {
             self.is_to_claim = false;
+            self.claimed_at = at;
         }
     }
 
-    /// How they differ from those that the log has.
-    pub(super) fn compare(&mut self, others: Option<&[u8]>, now: Duration) -> Option<RulesDiffer> {
+    /// How they differ from those that the log has, which has them from a revision on.
+    pub(super) fn compare(
+        &mut self,
+        others: Option<(&[u8], Revision)>,
+        now: Duration,
+    ) -> Option<RulesDiffer> {
         let own = encode(&self.rules);
-        let others = others.filter(|others| !self.is_to_claim && **others != *own);
-        let Some(others) = others else {
+        let is_news = |at: Revision| !self.is_to_claim && at >= self.claimed_at;
+        let others = others.filter(|(others, at)| is_news(*at) && **others != *own);
+        let Some((others, _)) = others else {
             self.differs_since = None;
             return None;
         };
@@ -132,17 +141,34 @@ mod tests {
         let mut own = OwnRules::new(rules(&[("a", "1"), ("b", "2"), ("c", "3")]));
         let others = encode(&rules(&[("a", "1"), ("b", "x"), ("d", "4")]));
         let seconds = Duration::from_secs;
+        let at = Revision(5);
         // Ours are on their way.
-        assert_eq!(own.compare(Some(&others), seconds(1)), None);
+        assert_eq!(own.compare(Some((&others, at)), seconds(1)), None);
         own.is_to_claim = false;
         assert_eq!(own.compare(None, seconds(2)), None);
-        assert!(own.compare(Some(&others), seconds(3)).is_some());
-        let differ = own.compare(Some(&others), seconds(10)).unwrap();
+        assert!(own.compare(Some((&others, at)), seconds(3)).is_some());
+        let differ = own.compare(Some((&others, at)), seconds(10)).unwrap();
         assert_eq!(differ.since, seconds(7));
         assert_eq!(differ.settings, ["b", "c", "d"]);
         let same = encode(&own.rules);
-        assert_eq!(own.compare(Some(&same), seconds(11)), None);
-        assert_eq!(own.compare(Some(&others), seconds(12)).unwrap().since, seconds(0));
+        assert_eq!(own.compare(Some((&same, at)), seconds(11)), None);
+        assert_eq!(
+            own.compare(Some((&others, at)), seconds(12)).unwrap().since,
+            seconds(0)
+        );
+    }
+
+    #[test]
+    fn what_was_there_before_these_were_written_is_no_difference() {
+        let mut own = OwnRules::new(rules(&[("a", "1")]));
+        let others = encode(&rules(&[("a", "2")]));
+        let value = own.to_claim().unwrap();
+        own.claimed(&value, Revision(7));
+        let now = Duration::from_secs(1);
+        // The watch has not brought them yet.
+        assert_eq!(own.compare(Some((&others, Revision(6))), now), None);
+        assert_eq!(own.compare(Some((&value, Revision(7))), now), None);
+        assert!(own.compare(Some((&others, Revision(8))), now).is_some());
     }
 
     #[test]

@@ -40,6 +40,10 @@ pub struct Sharing {
     pub rules: Rules,
     /// Whether the log is ours alone, so that its history may be forgotten.
     pub compacts: bool,
+    /// For how long what is removed can be put back; zero: not at all.
+    pub undo_max_age: Duration,
+    /// How many bytes of the log are for that; zero: nothing is kept.
+    pub undo_max_bytes: u64,
 }
 
 /// Settings by their names, as texts that are equal if the settings are.
@@ -64,6 +68,8 @@ impl Sharing {
             version: String::new(),
             rules: Rules::new(),
             compacts: false,
+            undo_max_age: Duration::from_secs(3600),
+            undo_max_bytes: 256 << 20,
         }
     }
 }

@@ -9,7 +9,8 @@ use wharf_shared_log::{SharedLog, Timer};
 
 use super::applier::Applier;
 use super::queue::Shared;
-use super::{lanes, presence};
+use super::reach::Way;
+use super::{keeping, lanes, presence};
 use crate::store::Store;
 
 /// A task of the writer: it ends when it is dropped.
@@ -40,6 +41,11 @@ pub(crate) fn tasks<L: SharedLog, T: Timer>(
     timer: T,
 ) -> SharedTasks {
     let log = Arc::new(log);
+    shared.set_reach(Way {
+        log: Arc::clone(&log),
+        timer: timer.clone(),
+        limit: shared.sharing.answer_limit * 4,
+    });
     let mut tasks: Vec<Task> = Vec::new();
     for number in 0..shared.sharing.lanes {
         let (store, shared) = (Arc::clone(store), Arc::clone(shared));
@@ -58,10 +64,17 @@ pub(crate) fn tasks<L: SharedLog, T: Timer>(
         timer: timer.clone(),
     };
     tasks.push(Box::pin(applier.run()));
+    let of_keeping = Arc::clone(store);
     let (store, of_replica) = (Arc::clone(store), Arc::clone(shared));
     tasks.push(Box::pin(presence::run(
         store,
         of_replica,
+        Arc::clone(&log),
+        timer.clone(),
+    )));
+    tasks.push(Box::pin(keeping::run(
+        of_keeping,
+        Arc::clone(shared),
         Arc::clone(&log),
         timer.clone(),
     )));

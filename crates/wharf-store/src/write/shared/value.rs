@@ -7,6 +7,9 @@
 //! s/sweeper            the replica that lets groups expire, under its lease
 //! i/ minute / ...      ids of pushes, see [`super::ids`]
 //! c/rules              what decides which bytes a push becomes: lines of name, `=`, value
+//! u/h/ removal / part  what is said of a part of a removal
+//! u/i/ removal / part  what that part took away
+//! u/s/ removal         what has become of a removal
 //!
 //! value of a group = version (1), cause, [time], [count, pushes], form, length of the record, record
 //! cause  = 1 pushes, which follow | 2 refusal | 3 restore | 4 expiry | 5 families deleted
@@ -15,6 +18,8 @@
 //! facts  = time received, input, method, address, body bytes, series, duration
 //! form   = 0 as it is | 1 DEFLATE | 2 snappy
 //! ```
+//!
+//! What belongs to removals is in `kept.rs`.
 //!
 //! The record is one that replaces the whole group ([`crate::record`]). Strings stand behind a byte that says their length,
 //! numbers are little endian.
@@ -111,6 +116,9 @@ pub(super) fn marker_key(writer: u64, lane: u16) -> Bytes {
 pub(super) fn replica_key(name: &str) -> Bytes {
     [REPLICAS, name.as_bytes()].concat().into()
 }
+
+/// How the keys begin of what is about removals.
+pub(super) const REMOVALS: &[u8] = b"u/";
 
 /// Pushes that one value tells of. Of more that were folded into it, the last ones are told.
 pub(super) const MOST_PUSHES: usize = 64;

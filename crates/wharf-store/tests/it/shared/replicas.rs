@@ -10,8 +10,8 @@ use wharf_model::Meter;
 use wharf_model::name::NameRule;
 use wharf_shared_log::{Faults, SimulatedLog, Simulation, TaskId, Timer};
 use wharf_store::{
-    Clock, Commit, Counters, Facts, Gauges, Patience, PushError, PushId, PushMode, PushOptions, Reserved, Sharing,
-    Store, Ttl, UnixNanos,
+    Clock, Commit, Counters, Facts, Gauges, Patience, PushError, PushId, PushMode, PushOptions, Receipt,
+    RemovedNow, Reserved, Revision, Sharing, Store, Ttl, UndoError, Undone, UnixNanos,
 };
 
 use crate::{exposition, key};
@@ -29,6 +29,9 @@ impl Clock for WallClock {
         UnixNanos(1_700_000_000_000_000_000 + now + self.wrong_by.load(Ordering::Relaxed))
     }
 }
+
+/// How many bytes of the log are for what was removed.
+pub(super) const UNDO_MAX_BYTES: u64 = 64 << 10;
 
 /// One replica: a process that may have been killed.
 pub(super) struct Replica {
@@ -151,6 +154,7 @@ fn start(simulation: &Simulation, name: &str, log: &SimulatedLog, clock: &Arc<Wa
     let store = Store::new(Reserved::default(), 1 << 24);
     let writer = simulation.below(u64::MAX);
     let mut sharing = Sharing::new(name.to_owned(), writer, Arc::clone(clock) as Arc<dyn Clock>);
+    sharing.undo_max_bytes = UNDO_MAX_BYTES;
     sharing.lanes = 1 + u16::try_from(simulation.below(4)).unwrap();
     let (store, tasks) = store.share(log.clone(), simulation.clone(), sharing);
     let tasks = tasks.run.into_iter().map(|task| simulation.spawn(task)).collect();
@@ -234,6 +238,29 @@ impl Replica {
             .store()
             .reset(&key(path), Gauges::Sum, now, &Meter::unlimited());
         answer(reset.map(|(_, commit)| commit)).await
+    }
+
+    /// A removal, up to its answer, and whether it can be undone.
+    pub(super) async fn remove<T>(
+        &self,
+        remove: impl FnOnce(&Store) -> Result<RemovedNow<T>, PushError>,
+    ) -> (Answer, Option<Receipt>) {
+        let removed = remove(&self.store());
+        let outcome = match removed {
+            Ok((_, commit, so_far)) => commit.wait_removed(so_far).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(receipt) => (Answer::Done, receipt),
+            Err(PushError::Unavailable { .. }) => (Answer::Unavailable, None),
+            Err(_) => (Answer::Refused, None),
+        }
+    }
+
+    /// Undoes a removal, up to its answer.
+    pub(super) async fn undo(&self, id: Revision, dry_run: bool) -> Result<Undone, UndoError> {
+        let (store, now) = (self.store(), self.clock.now());
+        store.shared_undo(id, dry_run, now).await
     }
 
     pub(super) async fn wipe(&self) -> Answer {

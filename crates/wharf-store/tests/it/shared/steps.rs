@@ -10,11 +10,11 @@ use super::replicas::{Answer, Replica, World};
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs a step to its end.
-fn run<T: Send + 'static>(world: &World, step: impl Future<Output = T> + Send + 'static) -> T {
+pub(super) fn run<T: Send + 'static>(world: &World, step: impl Future<Output = T> + Send + 'static) -> T {
     world.simulation.run(LIMIT, step).expect("the step ends")
 }
 
-fn good(replicas: usize) -> World {
+pub(super) fn good(replicas: usize) -> World {
     let world = World::new(1, replicas, Faults::default());
     world.settle();
     world
@@ -645,7 +645,7 @@ fn a_local_store_holds_nothing_back() {
 }
 
 impl Replica {
-    async fn clock_runs(&self, millis: u64) {
+    pub(super) async fn clock_runs(&self, millis: u64) {
         self.timer().sleep(Duration::from_millis(millis)).await;
     }
 

@@ -184,7 +184,7 @@ async fn value_of(etcd: &Etcd, key: &Bytes) -> anyhow::Result<Option<Bytes>> {
 
 async fn into_folder(etcd: &Etcd, folder: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     connect(etcd).await?;
-    let loaded = etcd.load().await.context("read from etcd")?;
+    let loaded = etcd.load(None).await.context("read from etcd")?;
     let store = Arc::new(Store::new(Reserved::default(), usize::MAX));
     for entry in &loaded.entries {
         let Some((key, record)) = record_of_shared(&entry.key, &entry.value) else {
