@@ -40,6 +40,8 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
     let aggregation: Vec<String> = aggregation
         .map(|rule| format!("{} {:?}\n", rule.selector, rule.aggregation))
         .collect();
+    let expectations = policy.expectations.iter();
+    let expectations: Vec<String> = expectations.map(|rule| format!("{rule:?}\n")).collect();
     let runs: Vec<String> = policy.runs.iter().map(ToString::to_string).collect();
     let rules = [
         ("--push.instance-label", instance),
@@ -49,6 +51,7 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         ("expiry", digest_of(&expiry.concat())),
         ("aggregation", digest_of(&aggregation.concat())),
         ("runs", digest_of(&runs.join("\n"))),
+        ("expect", digest_of(&expectations.concat())),
         ("relabelling", digest_of(&format!("{:?}", policy.relabelling))),
         ("names of own metrics", digest_of(&reserved.join(" "))),
         ("version of the rules", RULES_OF_THIS_VERSION.to_string()),

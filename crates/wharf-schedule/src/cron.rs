@@ -214,7 +214,11 @@ fn has_known_words(index: usize, field: &str) -> bool {
     words.filter(|word| !word.is_empty()).all(|word| match index {
         2 => ["L", "W", "LW"].contains(&word),
         3 => MONTHS.contains(&word),
-        4 => word == "L" || DAYS.contains(&word) || word.strip_suffix('L').is_some_and(|day| DAYS.contains(&day)),
+        4 => {
+            word == "L"
+                || DAYS.contains(&word)
+                || word.strip_suffix('L').is_some_and(|day| DAYS.contains(&day))
+        }
         _ => false,
     })
 }

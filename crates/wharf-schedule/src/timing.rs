@@ -77,7 +77,8 @@ impl Timing {
         let cadence = match (every, schedule) {
             (Some(every), None) => {
                 if timezone.is_some() {
-                    let text = "expected `schedule` beside it, found `every`, which is the same in all time zones";
+                    let text =
+                        "expected `schedule` beside it, found `every`, which is the same in all time zones";
                     return Err(TimingError::of("timezone", text));
                 }
                 Cadence::Every(interval(every)?)
@@ -93,7 +94,9 @@ impl Timing {
                 return Err(TimingError::missing("expected `every` or `schedule`, found both"));
             }
             (None, None) => {
-                return Err(TimingError::missing("expected `every` or `schedule`, found neither"));
+                return Err(TimingError::missing(
+                    "expected `every` or `schedule`, found neither",
+                ));
             }
         };
         let grace = grace.map_or(Ok(Duration::ZERO), duration::parse);

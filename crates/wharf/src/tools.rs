@@ -11,6 +11,8 @@ mod contents;
 mod counters;
 mod delivery;
 mod doctor;
+mod expect;
+mod expectations;
 mod export;
 mod families;
 pub mod gateway;
@@ -45,7 +47,7 @@ use clap::CommandFactory as _;
 pub use self::tool::Tool;
 
 /// All tools, in the order of the help.
-pub static TOOLS: [Tool; 20] = [
+pub static TOOLS: [Tool; 21] = [
     Tool {
         name: "run",
         about: "Run a command and push how that went.",
@@ -93,6 +95,12 @@ pub static TOOLS: [Tool; 20] = [
         about: "Take back what was removed, or list what can be.",
         run: undo::run,
         command: undo::Arguments::command,
+    },
+    Tool {
+        name: "expect",
+        about: "Show which groups are expected, and when.",
+        run: expect::run,
+        command: expect::Arguments::command,
     },
     Tool {
         name: "top",

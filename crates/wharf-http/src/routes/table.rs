@@ -10,8 +10,8 @@ use wharf_gateway::{Input, Right};
 use crate::answer::respond;
 use crate::routes::row::{API, Handler, Path, Row, Switch};
 use crate::routes::{
-    audit, backup, description, events, families, group, groups, metrics, options, page, process, push,
-    replicas, scrape, stats, status, undo, visitor, wipe,
+    audit, backup, description, events, expectations, families, group, groups, metrics, options, page,
+    process, push, replicas, scrape, stats, status, undo, visitor, wipe,
 };
 use crate::transport::purpose::Purpose::{self, Admin, Push, Scrape};
 
@@ -330,6 +330,15 @@ static FAMILIES: Row = Row {
     ..GROUPS
 };
 
+static EXPECTATIONS: Row = Row {
+    name: "expectations",
+    path: Path::Exact("/api/v1/expectations"),
+    label: Some("api/v1/expectations"),
+    offered: None,
+    handler: Handler::Later(|asked| Box::pin(expectations::list(asked))),
+    ..GROUPS
+};
+
 pub(crate) static STATS: Row = Row {
     name: "stats",
     path: Path::Exact("/api/v1/stats"),
@@ -382,7 +391,7 @@ static DESCRIPTION: Row = Row {
 };
 
 /// The first whose path fits decides: the scrape may be wherever a flag puts it. `/api/v1/access` keeps this order.
-pub(crate) static ROWS: [&Row; 31] = [
+pub(crate) static ROWS: [&Row; 32] = [
     &SCRAPE,
     &PUSH,
     &DELETE_PUSHED,
@@ -394,6 +403,7 @@ pub(crate) static ROWS: [&Row; 31] = [
     &DELETE_GROUPS,
     &HISTORY,
     &FAMILIES,
+    &EXPECTATIONS,
     &WIPE,
     &UNDO,
     &REMOVED,

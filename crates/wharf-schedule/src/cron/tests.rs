@@ -237,14 +237,26 @@ fn refusals_say_where_and_what_was_expected() {
             "expected one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually, found `@reboot`"
         ],
     );
-    refused("", expect!["expected five fields, minute, hour, day of the month, month, day of the week, found 0"]);
-    refused(&"0 ".repeat(200), expect!["expected a schedule of at most 256 bytes, found 400"]);
+    refused(
+        "",
+        expect!["expected five fields, minute, hour, day of the month, month, day of the week, found 0"],
+    );
+    refused(
+        &"0 ".repeat(200),
+        expect!["expected a schedule of at most 256 bytes, found 400"],
+    );
 }
 
 #[test]
 fn a_date_that_never_comes_is_refused() {
-    refused("0 0 30 2 *", expect!["expected a date that comes some day, found `0 0 30 2 *`"]);
-    refused("0 0 31 4,6,9,11 *", expect!["expected a date that comes some day, found `0 0 31 4,6,9,11 *`"]);
+    refused(
+        "0 0 30 2 *",
+        expect!["expected a date that comes some day, found `0 0 30 2 *`"],
+    );
+    refused(
+        "0 0 31 4,6,9,11 *",
+        expect!["expected a date that comes some day, found `0 0 31 4,6,9,11 *`"],
+    );
 }
 
 #[test]

@@ -36,7 +36,10 @@ fn a_schedule_counts_from_its_own_times() {
     let Cadence::At(schedule) = timing.cadence() else {
         panic!("expected a schedule, found {timing:?}");
     };
-    assert_eq!((schedule.as_str(), schedule.time_zone()), ("0 3 * * *", "Europe/Berlin"));
+    assert_eq!(
+        (schedule.as_str(), schedule.time_zone()),
+        ("0 3 * * *", "Europe/Berlin")
+    );
 }
 
 #[test]
@@ -56,7 +59,13 @@ fn what_is_due_after_the_end_of_the_calendar_is_never_due() {
 
 #[test]
 fn refusals_name_the_key() {
-    refused(None, None, None, None, expect!["expected `every` or `schedule`, found neither"]);
+    refused(
+        None,
+        None,
+        None,
+        None,
+        expect!["expected `every` or `schedule`, found neither"],
+    );
     refused(
         Some("1d"),
         Some("0 3 * * *"),
@@ -64,7 +73,13 @@ fn refusals_name_the_key() {
         None,
         expect!["expected `every` or `schedule`, found both"],
     );
-    refused(Some("0"), None, None, None, expect!["every: expected at least 1s, found `0s`"]);
+    refused(
+        Some("0"),
+        None,
+        None,
+        None,
+        expect!["every: expected at least 1s, found `0s`"],
+    );
     refused(
         Some("daily"),
         None,
@@ -86,9 +101,7 @@ fn refusals_name_the_key() {
         Some("0 3 * * *"),
         Some("Mars"),
         None,
-        expect![
-            "timezone: expected the name of a time zone such as `Europe/Berlin` or `UTC`, found `Mars`"
-        ],
+        expect!["timezone: expected the name of a time zone such as `Europe/Berlin` or `UTC`, found `Mars`"],
     );
     refused(
         None,
