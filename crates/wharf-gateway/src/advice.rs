@@ -38,7 +38,8 @@ impl Kind {
 
     fn of(clash: &Inconsistency) -> Self {
         match clash {
-            Inconsistency::ReservedType { .. }
+            Inconsistency::ReservedName { .. }
+            | Inconsistency::ReservedType { .. }
             | Inconsistency::ReservedHelp { .. }
             | Inconsistency::Collision { own: true, .. } => Self::Own,
             Inconsistency::Type { .. } => Self::Type,

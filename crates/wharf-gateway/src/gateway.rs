@@ -4,6 +4,7 @@ pub(crate) mod admit;
 mod audit;
 mod content;
 pub(crate) mod delete;
+pub(crate) mod expect;
 mod expire;
 mod follow;
 mod history;
@@ -30,6 +31,7 @@ use wharf_store::{Clock, Follower, PushIdLimits, Reserved, ReservedFamily, Share
 use crate::activity::Activity;
 use crate::ahead::Ahead;
 use crate::audit::Audit;
+use crate::expectations::Expectations;
 use crate::memory::Memory;
 use crate::not_durable::NotDurable;
 use crate::parts::Readiness;
@@ -62,6 +64,7 @@ pub struct Gateway {
     /// What the store says that has changed, as far as that has not been booked yet.
     feed: Mutex<Follower>,
     ahead: Ahead,
+    expectations: Expectations,
     queue: Arc<Queue>,
     /// Those who look at groups one by one.
     looks: Arc<Queue>,
@@ -77,6 +80,15 @@ impl fmt::Debug for Gateway {
         f.debug_struct("Gateway")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
+    }
+}
+
+/// The gateway's own families where groups are expected; none, if nothing is.
+fn reserved_where_expected(policy: &Policy) -> &'static [ReservedFamily] {
+    if policy.expectations.is_empty() {
+        &[]
+    } else {
+        telemetry::reserved_of_expectations()
     }
 }
 
@@ -102,8 +114,9 @@ impl Gateway {
         (policy, loader): (Policy, Option<Loader>),
         settings_files: Vec<Arc<dyn SettingsFile>>,
     ) -> Self {
-        let reserved = Reserved::new(telemetry::reserved());
-        let store = empty_store(&settings, reserved);
+        let usual = telemetry::reserved().iter();
+        let reserved: Vec<_> = usual.chain(reserved_where_expected(&policy)).copied().collect();
+        let store = empty_store(&settings, Reserved::new(&reserved));
         Self::with_store(
             settings,
             telemetry,
@@ -124,7 +137,10 @@ impl Gateway {
         settings_files: Vec<Arc<dyn SettingsFile>>,
         share: impl FnOnce(Store, SharedRules) -> (Arc<Store>, T),
     ) -> (Self, T) {
-        let reserved: Vec<ReservedFamily> = reserved_where_shared().copied().collect();
+        let reserved: Vec<ReservedFamily> = reserved_where_shared()
+            .chain(reserved_where_expected(&policy))
+            .copied()
+            .collect();
         let store = empty_store(&settings, Reserved::new(&reserved));
         let (store, more) = share(store, shared_rules(&settings, &policy));
         let gateway = Self::with_store(
@@ -162,6 +178,7 @@ impl Gateway {
             audit: Audit::default(),
             backups: Mutex::default(),
             ahead: Ahead::default(),
+            expectations: Expectations::new(settings.expect, settings.pushes.instance_label.clone(), now),
             queue: Queue::of_this_machine("pushes waiting for their turn", settings.max_waiting),
             looks: Queue::of_this_machine(
                 "requests with selectors waiting for their turn",

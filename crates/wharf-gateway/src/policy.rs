@@ -12,6 +12,7 @@ use wharf_relabel::Rule;
 use wharf_store::{Aggregation, Counters, Gauges, Limits, PushMode, Quota, Ttl, UnixNanos, Usage};
 
 use crate::access::rules::AccessRules;
+use crate::expectations::ExpectRules;
 use crate::lifespan::Lifespan;
 use crate::rate::{BucketId, Rate, TokenBuckets};
 use crate::refusal::{Again, Reason, Refusal};
@@ -30,6 +31,8 @@ pub struct Policy {
     pub aggregation: Vec<AggregationRule>,
     /// The counters of groups that one of these selects begin anew with each push.
     pub runs: Vec<Selector>,
+    /// Which groups are expected, and when.
+    pub expectations: ExpectRules,
     /// Run over each push, in this order.
     pub relabelling: Vec<Rule>,
     /// Who may do what; none: whoever is admitted may do everything.
@@ -86,6 +89,8 @@ impl QuotaRule {
 /// Reads the rules anew. Blocks. The error is a text for people: what is wrong, and where.
 pub type Loader = Box<dyn Fn() -> Result<Policy, String> + Send + Sync>;
 
+const EXPECT_IS_NEW: &str = "expect: expected none, since there were none when Wharf started, found rules; the old rules stay\n\
+                             hint: start Wharf anew: the names of the metrics of missed jobs are reserved from the start on";
 const ACCESS_GONE: &str = "access: expected rules, which are in force, found none; the old ones stay\n\
                            hint: to let everybody do everything, start Wharf anew without them";
 
@@ -94,6 +99,8 @@ pub struct Policies {
     /// Cloned by each push; written by a reload only.
     current: RwLock<Arc<Active>>,
     loader: Option<Loader>,
+    /// Whether groups may be expected: the names of what is shown of it are reserved then.
+    may_expect: bool,
     /// One reload at a time.
     reloading: Mutex<()>,
     reading: Mutex<Reading>,
@@ -216,6 +223,7 @@ impl Policies {
     /// These rules, which were read at `now`, until `loader` gives others.
     pub fn new(policy: Policy, loader: Option<Loader>, now: UnixNanos, instant: Instant) -> Self {
         Self {
+            may_expect: !policy.expectations.is_empty(),
             current: RwLock::new(Arc::new(Active::new(policy, instant))),
             loader,
             reloading: Mutex::new(()),
@@ -224,6 +232,11 @@ impl Policies {
                 last_reload: None,
             }),
         }
+    }
+
+    /// Whether groups may be expected, as there were rules of that from the beginning.
+    pub(crate) fn may_expect(&self) -> bool {
+        self.may_expect
     }
 
     /// The rules in force.
@@ -258,6 +271,9 @@ impl Policies {
                 // A file that was emptied, or half written, would let everybody do everything.
                 return Err(ACCESS_GONE.to_owned());
             }
+            if !policy.expectations.is_empty() && !self.may_expect {
+                return Err(EXPECT_IS_NEW.to_owned());
+            }
             Ok(policy)
         });
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -274,7 +290,7 @@ impl Policies {
 }
 
 impl Active {
-    fn new(policy: Policy, now: Instant) -> Self {
+    pub(crate) fn new(policy: Policy, now: Instant) -> Self {
         let rates = policy.quotas.iter().enumerate();
         let buckets = rates.filter_map(|(at, quota)| Some((at, TokenBuckets::new(quota.rate?, now))));
         Self {
@@ -299,6 +315,11 @@ impl Active {
         self.policy.tracing.as_ref()
     }
 
+    /// Which groups are expected, and when.
+    pub(crate) fn expectations(&self) -> &ExpectRules {
+        &self.policy.expectations
+    }
+
     /// The relabelling rules.
     pub fn relabelling(&self) -> &[Rule] {
         &self.policy.relabelling
@@ -310,7 +331,7 @@ impl Active {
     }
 
     /// How long a group stays after a push: as the push says, else as the first rule for the group says, else by
-    /// default.
+    /// default. Of one that is expected the times stay: whoever does not come any more is to be overdue, not forgotten.
     pub fn ttl(&self, key: &GroupingKey, asked: Option<Lifespan>, default: Lifespan) -> Option<Ttl> {
         let rule = self.policy.expiry.iter().find(|rule| rule.selector.matches(key));
         let of_rule = rule.and_then(|rule| rule.ttl);
@@ -318,7 +339,7 @@ impl Active {
             Lifespan::Unlimited => None,
             Lifespan::Limited(after) => Some(Ttl {
                 after,
-                keep_times: rule.is_some_and(|rule| rule.keep_times),
+                keep_times: rule.is_some_and(|rule| rule.keep_times) || self.expectations().of(key).is_some(),
             }),
         }
     }
@@ -458,6 +479,7 @@ impl Active {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expectations::ExpectRule;
     use crate::wish::Adding;
 
     fn key(job: &str) -> GroupingKey {
@@ -642,6 +664,57 @@ mod tests {
         assert_eq!(active.admit(&group("a", "prod"), || now), Ok(()));
         assert_eq!(active.admit(&key("a"), || now), Ok(()));
         assert!(active.admit(&group("a", ""), || now).is_err());
+    }
+
+    #[test]
+    fn groups_may_be_expected_only_where_the_names_are_reserved_from_the_start() {
+        let expecting = |text: Option<&str>| {
+            let rules = text.map(|selector| ExpectRule {
+                selector: Some(selector.parse().unwrap()),
+                always: Vec::new(),
+                timing: wharf_schedule::Timing::parse(Some("1d"), None, None, None).unwrap(),
+                since: None,
+                paused_until: None,
+            });
+            Policy {
+                expectations: ExpectRules::new(rules.into_iter().collect()),
+                ..Policy::default()
+            }
+        };
+        let reloaded = |before: Option<&str>, after: Option<&str>| {
+            let loaded = expecting(after);
+            let loader: Loader = Box::new(move || Ok(loaded.clone()));
+            let policies = Policies::new(expecting(before), Some(loader), UnixNanos(1), Instant::now());
+            let done = policies.reload((UnixNanos(2), Instant::now()), |_| ());
+            (done.is_ok(), policies.current().expectations().iter().count())
+        };
+        assert_eq!(reloaded(None, Some("{}")), (false, 0));
+        assert_eq!(reloaded(Some("{}"), None), (true, 0));
+        assert_eq!(reloaded(Some("{}"), Some(r#"{job="a"}"#)), (true, 1));
+    }
+
+    #[test]
+    fn the_times_of_a_group_that_is_expected_stay() {
+        let policy = Policy {
+            expectations: ExpectRules::new(vec![ExpectRule {
+                selector: Some(r#"{job="a"}"#.parse().unwrap()),
+                always: vec![key("b")],
+                timing: wharf_schedule::Timing::parse(Some("1d"), None, None, None).unwrap(),
+                since: None,
+                paused_until: None,
+            }]),
+            ..Policy::default()
+        };
+        let active = Active::new(policy, Instant::now());
+        let asked = Some(Lifespan::Limited(Duration::from_secs(5)));
+        let keep = |job| {
+            let ttl = active.ttl(&key(job), asked, Lifespan::Unlimited);
+            ttl.map(|ttl| ttl.keep_times)
+        };
+        assert_eq!(
+            [keep("a"), keep("b"), keep("c")],
+            [Some(true), Some(true), Some(false)]
+        );
     }
 
     #[test]

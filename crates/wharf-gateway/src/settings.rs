@@ -27,6 +27,8 @@ pub struct Settings {
     pub admin: AdminApi,
     /// How far replicas may be apart.
     pub replicas: ReplicaLimits,
+    /// What is expected of groups.
+    pub expect: ExpectSettings,
     /// Limit on the text of one push with the labels of its group, in bytes; 2 GiB are never exceeded.
     pub max_push_bytes: usize,
     /// How much memory the history of pushes may take; 0: there is none.
@@ -48,6 +50,7 @@ impl Default for Settings {
             memory: MemoryLimits::default(),
             admin: AdminApi::default(),
             replicas: ReplicaLimits::default(),
+            expect: ExpectSettings::default(),
             max_push_bytes: MAX_PUSH_BYTES,
             history_bytes: HISTORY_BYTES,
             max_followers: MAX_FOLLOWERS,
@@ -152,6 +155,21 @@ settings! {
             "replica.max-config-skew" as kinds::UNSIGNED,
             "For how long settings that change what is stored may differ from those of the replica that started or \
              reloaded last, until /-/ready is 503.";
+    }
+}
+
+settings! {
+    /// What is expected of groups.
+    #[derive(Copy)]
+    pub struct ExpectSettings {
+        /// Groups that may be expected; none: any number.
+        pub max: Option<u64> = Some(10_000),
+            "expect.max" as kinds::LIMIT,
+            "Groups that may be expected by rules of the configuration file; the newest beyond it are not watched.";
+        /// How long after a start nothing becomes overdue that was due while Wharf was down.
+        pub start_grace: Duration = Duration::from_secs(300),
+            "expect.start-grace" as kinds::UNSIGNED,
+            "For how long after a start nothing becomes overdue that was due while Wharf may have been down.";
     }
 }
 

@@ -43,6 +43,7 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         quotas,
         aggregation,
         runs,
+        expectations,
         relabelling,
         // Who may do something changes nothing of what it comes to.
         access: _,
@@ -64,6 +65,7 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         .iter()
         .map(|rule| format!("{} {:?}\n", rule.selector, rule.aggregation))
         .collect();
+    let expectations: Vec<String> = expectations.iter().map(|rule| format!("{rule:?}\n")).collect();
     let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();
     let rules = [
         ("--push.instance-label", instance),
@@ -91,6 +93,7 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         ("expiry", digest_of(&expiry.concat())),
         ("aggregation", digest_of(&aggregation.concat())),
         ("runs", digest_of(&runs.join("\n"))),
+        ("expect", digest_of(&expectations.concat())),
         ("relabelling", digest_of(&format!("{relabelling:?}"))),
         ("names of own metrics", digest_of(&reserved.join(" "))),
         ("version of the rules", RULES_OF_THIS_VERSION.to_string()),

@@ -12,6 +12,7 @@ mod backups;
 mod build;
 mod connections;
 mod counts;
+mod expectations;
 mod family;
 mod files;
 mod gauges;
@@ -47,6 +48,7 @@ use crate::access::right::Right;
 
 pub use self::backups::BackupTimes;
 pub use self::build::BuildLabels;
+pub(crate) use self::expectations::gauges_of_group;
 pub use self::gauges::{ConfigGauge, MemoryGauge, StoreGauges, WebConfigGauge};
 pub use self::in_flight::InFlight;
 pub use self::replicas::ReplicaGauges;
@@ -155,6 +157,14 @@ pub fn reserved() -> &'static [ReservedFamily] {
 pub fn reserved_of_replicas() -> &'static [ReservedFamily] {
     &replicas::RESERVED
 }
+
+/// Those that it shows besides where groups are expected.
+pub fn reserved_of_expectations() -> &'static [ReservedFamily] {
+    &expectations::RESERVED
+}
+
+/// The names of those of them that say something of a group.
+pub(crate) const OF_GROUPS: [&str; 2] = expectations::OF_GROUPS;
 
 impl Telemetry {
     /// Nothing has happened yet.
@@ -279,6 +289,9 @@ impl Telemetry {
         self.requests.assemble(&mut assembly);
         self.pushes.assemble(&mut assembly, now, gauges);
         self.actions.assemble(&mut assembly);
+        if let Some(gauges) = gauges.expectations {
+            expectations::assemble(&mut assembly, gauges);
+        }
         if let Some(times) = gauges.backups {
             backups::assemble(&mut assembly, times);
         }

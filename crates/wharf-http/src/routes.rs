@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub mod backup;
 pub(crate) mod description;
 pub(crate) mod events;
+pub(crate) mod expectations;
 pub(crate) mod families;
 pub(crate) mod group;
 pub(crate) mod groups;

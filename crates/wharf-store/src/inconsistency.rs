@@ -13,6 +13,8 @@ use wharf_model::{GroupingKey, MetricType};
     reason = "the fields are what their names say, and the texts below say the rest"
 )]
 pub enum Inconsistency {
+    /// The family is one of the gateway's own, which no push may have.
+    ReservedName { family: String },
     /// The family is one of the gateway's own, with another type.
     ReservedType {
         family: String,
@@ -85,7 +87,8 @@ impl Inconsistency {
     /// The name of the family that it is about.
     pub fn family(&self) -> &str {
         match self {
-            Self::ReservedType { family, .. }
+            Self::ReservedName { family }
+            | Self::ReservedType { family, .. }
             | Self::ReservedHelp { family, .. }
             | Self::Type { family, .. }
             | Self::MissingValue { family, .. }
@@ -101,7 +104,7 @@ impl Inconsistency {
     /// A short name for metrics.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::ReservedType { .. } | Self::ReservedHelp { .. } => "own_metric",
+            Self::ReservedName { .. } | Self::ReservedType { .. } | Self::ReservedHelp { .. } => "own_metric",
             Self::Type { .. } | Self::MissingValue { .. } => "type",
             Self::DuplicateLabel { .. }
             | Self::LabelName { .. }
@@ -142,6 +145,9 @@ impl Inconsistency {
 impl fmt::Display for Inconsistency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ReservedName { family } => {
+                write!(f, "gathered metric family {family} is one of the gateway's own")
+            }
             Self::ReservedType {
                 family,
                 pushed,

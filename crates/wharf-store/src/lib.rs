@@ -92,7 +92,7 @@ pub use record::{RecordChange, RecordError, RecordKind, describe_record, record_
 pub use removed::{
     Author, Receipt, Removal, RemovalKind, RemovalState, RemovedSettings, RemovedStatus, WhyLost,
 };
-pub use reserved::{Reserved, ReservedFamily};
+pub use reserved::{Joins, Reserved, ReservedFamily};
 pub use revision::Revision;
 pub use shelf::Shelf;
 pub use split::{SplitError, split};

@@ -32,7 +32,7 @@ use self::timestamps::{has_timestamp, timestamps};
 use crate::clashes::Found;
 use crate::inconsistency::{describe_labels, short};
 use crate::parts::{FamilyParts, Shape};
-use crate::reserved::Reserved;
+use crate::reserved::{Joins, Reserved};
 use crate::series::{Fingerprint, each_series, last_series, lines_of};
 use crate::{
     Inconsistency, PUSH_FAILURE_TIME, PUSH_FAILURE_TIME_HELP, PUSH_TIME, PUSH_TIME_HELP, PushError, UnixNanos,
@@ -554,6 +554,10 @@ impl<'a> Work<'a, '_> {
         let Some(reserved) = self.preparer.reserved.get(name) else {
             return Ok(());
         };
+        if reserved.joins == Joins::Never {
+            let family = short(name);
+            return Err(Inconsistency::ReservedName { family });
+        }
         let pushed = family.metric_type.base();
         if pushed != reserved.metric_type {
             return Err(Inconsistency::ReservedType {
@@ -566,7 +570,7 @@ impl<'a> Work<'a, '_> {
             .help
             .map(|help| self.exposition.text(help))
             .unwrap_or_default();
-        if reserved.help_is_fixed && help != reserved.help {
+        if reserved.joins == Joins::WithSameHelp && help != reserved.help {
             return Err(Inconsistency::ReservedHelp {
                 family: short(name),
                 pushed: short(help),

@@ -13,8 +13,19 @@ pub struct ReservedFamily {
     pub metric_type: MetricType,
     /// Its help.
     pub help: &'static str,
-    /// Whether a push with another help is refused; otherwise its help is left out of the exposition.
-    pub help_is_fixed: bool,
+    /// Whether pushes may have metrics of that name.
+    pub joins: Joins,
+}
+
+/// Whether pushes may have metrics in a family of the gateway itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joins {
+    /// Yes, and their help is left out of the exposition.
+    WithAnyHelp,
+    /// Yes, with the same help.
+    WithSameHelp,
+    /// No.
+    Never,
 }
 
 /// The table of the gateway's own families.

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod backups;
 pub(crate) mod changes;
 pub(crate) mod cooling;
+pub(crate) mod expectations;
 pub(crate) mod expiry;
 pub(crate) mod history;
 pub(crate) mod notices;

@@ -308,7 +308,7 @@ const RECORDING: &str = include_str!("../../../packaging/mixin/rules/wharf-recor
 const DASHBOARD: &str = include_str!("../../../packaging/mixin/dashboards/wharf.json");
 
 /// Metrics that nothing of the mixin looks at, and why.
-const UNWATCHED: [(&str, &str); 10] = [
+const UNWATCHED: [(&str, &str); 12] = [
     (
         "wharf_backup_newest_timestamp_seconds",
         "that of verified backups is watched",
@@ -317,7 +317,15 @@ const UNWATCHED: [(&str, &str); 10] = [
         "wharf_config_last_reload_success_timestamp_seconds",
         "whether the last reload went well is watched",
     ),
+    (
+        "wharf_group_due_timestamp_seconds",
+        "whether it is over, with the grace, is watched",
+    ),
     ("wharf_groups_expiring", "a count, no sign of trouble"),
+    (
+        "wharf_groups_overdue_known_since_timestamp_seconds",
+        "for queries that must not take a start for a success",
+    ),
     (
         "wharf_leaves_recompressed_total",
         "a cost of scrapes, which their duration has",
@@ -380,7 +388,8 @@ fn the_reference_of_metrics_is_up_to_date() {
         wrapped(
             "What a scrape of Wharf has beside what was pushed. The `pushgateway_` families and those of the process are those of the \
              Pushgateway, with the same names, types and help. Names of this list are reserved: a push cannot bring them with another type. \
-             Some are there only while there is something to count; those that begin with `wharf_replica` only with `--storage.etcd`. \"Watched by\" names the alerts, in `code`, and the panels of \
+             Some are there only while there is something to count; those that begin with `wharf_replica` only with `--storage.etcd`, and those about groups that are due or overdue only with \
+             `expect` in the configuration file. Of \"this group\" there is one for each group that is expected, with its labels. \"Watched by\" names the alerts, in `code`, and the panels of \
              [packaging/mixin](../packaging/mixin) that ask for the metric."
         ),
     );
@@ -388,6 +397,7 @@ fn the_reference_of_metrics_is_up_to_date() {
     let own = wharf_gateway::telemetry::reserved().iter();
     let mut own: Vec<_> = own
         .chain(wharf_gateway::telemetry::reserved_of_replicas())
+        .chain(wharf_gateway::telemetry::reserved_of_expectations())
         .collect();
     own.sort_unstable_by_key(|family| family.name);
     for family in own {

@@ -20,7 +20,9 @@ use crate::entry_points;
 use crate::freed;
 use crate::logging;
 use crate::parts::replica::{self, Replica};
-use crate::parts::{audit, backups, changes, cooling, expiry, history, notices, signals, storage, traces};
+use crate::parts::{
+    audit, backups, changes, cooling, expectations, expiry, history, notices, signals, storage, traces,
+};
 use crate::version::BUILD;
 
 /// Serves until a signal or a request ends it. Everything that goes wrong is in the log.
@@ -140,6 +142,9 @@ async fn start(
         backups::start(parts, of_gateway(), folder).context("start looking for backups")?;
     }
     expiry::start(parts, of_gateway(), storage).context("start the expiry")?;
+    if service.gateway().may_expect() {
+        expectations::start(parts, of_gateway(), storage).context("start watching for missed jobs")?;
+    }
     cooling::start(parts, of_gateway(), storage, Handle::current()).context("start the cooling")?;
     changes::start(parts, of_gateway(), storage).context("start the booking of changes")?;
     notices::start(parts, of_gateway(), storage).context("start the notices")?;
@@ -178,6 +183,7 @@ pub(crate) fn settings(config: &Config, connections: ConnectionRoom) -> Settings
         history_bytes: config.history.max_bytes,
         max_followers: (connections.max / FOLLOWER_SHARE).clamp(1, MAX_FOLLOWERS),
         replicas: config.replica_limits,
+        expect: config.expect,
         max_waiting: (http_settings(config, connections).max_requests_in_flight() / WAITING_SHARE).max(1),
     }
 }

@@ -11,6 +11,8 @@ mod contents;
 mod counters;
 mod delivery;
 mod doctor;
+mod expect;
+mod expectations;
 mod export;
 mod families;
 pub mod gateway;
@@ -100,6 +102,12 @@ pub static TOOLS: [Tool; 21] = [
         about: "Take back what was removed, or list what can be.",
         run: undo::run,
         command: undo::Arguments::command,
+    },
+    Tool {
+        name: "expect",
+        about: "Show which groups are expected, and when.",
+        run: expect::run,
+        command: expect::Arguments::command,
     },
     Tool {
         name: "top",

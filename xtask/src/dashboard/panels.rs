@@ -190,6 +190,18 @@ pub(super) static ROWS: [Row; 10] = [
                     ),
                 ],
             },
+            Panel {
+                title: "Missed jobs",
+                description: "Groups that rules expect, and which of them are overdue; only with expect in the configuration file. Those that are left out are beyond --expect.max.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[
+                    query("wharf_groups_overdue{@}", "{{instance}} overdue"),
+                    query("wharf_groups_expected{@}", "{{instance}} expected"),
+                    query("wharf_groups_expected_left_out{@}", "{{instance}} left out"),
+                ],
+            },
         ],
     },
     Row {

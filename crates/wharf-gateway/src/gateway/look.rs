@@ -47,6 +47,7 @@ impl Gateway {
                 in_force_since: reading.in_force_since,
             }),
             backups: *lock(&self.backups),
+            expectations: self.expectations.gauges(),
             traces: self.traces.counts(),
             web_configs: web_configs.collect(),
         };

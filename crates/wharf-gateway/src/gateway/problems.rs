@@ -7,6 +7,7 @@ use wharf_store::SharedStatus;
 
 use crate::gateway::Gateway;
 use crate::problem::{Problem, Severity};
+use crate::telemetry;
 
 impl Gateway {
     /// What is wrong now, the worst first.
@@ -20,6 +21,7 @@ impl Gateway {
             replica.and_then(rules_differ),
             replica.and_then(twin),
             held_back(self),
+            hidden(self),
             config(self),
             settings_files(self),
             future(self),
@@ -95,6 +97,22 @@ fn held_back(gateway: &Gateway) -> Option<Problem> {
             "{} are stored, and shown once what they contradict is deleted or pushed anew: {}",
             held.len(),
             named.join(", ")
+        )),
+    })
+}
+
+/// What was pushed before the names of what is shown of groups were reserved.
+fn hidden(gateway: &Gateway) -> Option<Problem> {
+    let gauges = gateway.expectations.gauges()?;
+    gauges.hides.then(|| Problem {
+        name: "expect_names",
+        severity: Severity::Warning,
+        summary: "Some pushed families are not shown: their names are those of the metrics of missed jobs."
+            .to_owned(),
+        detail: Some(format!(
+            "Groups have pushed {} before the configuration file had `expect`. They are stored, and not in scrapes; \
+             push these groups anew without them.",
+            telemetry::OF_GROUPS.join(" or ")
         )),
     })
 }

@@ -1,7 +1,7 @@
 //! How pushes may join the families that the gateway has of itself.
 
 use wharf_model::MetricType;
-use wharf_store::ReservedFamily;
+use wharf_store::{Joins, ReservedFamily};
 
 /// A family that pushes may join with a help of their own, which is then not shown. Clients push `process_`
 /// families all the time.
@@ -10,7 +10,7 @@ pub(super) const fn own(name: &'static str, metric_type: MetricType, help: &'sta
         name,
         metric_type,
         help,
-        help_is_fixed: false,
+        joins: Joins::WithAnyHelp,
     }
 }
 
@@ -24,6 +24,20 @@ pub(super) const fn with_fixed_help(
         name,
         metric_type,
         help,
-        help_is_fixed: true,
+        joins: Joins::WithSameHelp,
+    }
+}
+
+/// A family of which pushes may have nothing: it says of their groups what the gateway knows.
+pub(super) const fn closed(
+    name: &'static str,
+    metric_type: MetricType,
+    help: &'static str,
+) -> ReservedFamily {
+    ReservedFamily {
+        name,
+        metric_type,
+        help,
+        joins: Joins::Never,
     }
 }

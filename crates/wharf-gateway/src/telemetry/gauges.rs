@@ -4,6 +4,7 @@ use wharf_store::{Cold, PushIdCounts, RemovedStatus, UnixNanos, WriterStatistics
 
 use super::backups::BackupTimes;
 use super::replicas::ReplicaGauges;
+use crate::expectations::ExpectationGauges;
 use crate::policy::QuotaGauge;
 use crate::traces::TraceCounts;
 
@@ -42,6 +43,8 @@ pub struct StoreGauges {
     pub config: Option<ConfigGauge>,
     /// When the newest backups were made, if a folder for them is named.
     pub backups: Option<BackupTimes>,
+    /// What is expected of groups, if something is.
+    pub expectations: Option<ExpectationGauges>,
     /// Traces, if there were ever to be any.
     pub traces: Option<TraceCounts>,
     /// The web config files, in the order of their flags.

@@ -152,6 +152,7 @@ fn own_families_show_store_scrapes_and_refusals() {
     drop(telemetry.request_started());
     let gauges = StoreGauges {
         replicas: None,
+        expectations: None,
         traces: Some(TraceCounts {
             exported: 7,
             dropped_full: 2,
@@ -397,7 +398,7 @@ fn the_table_of_families_is_sorted_and_has_each_once() {
     assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
     let fixed = reserved()
         .iter()
-        .filter(|family| family.help_is_fixed)
+        .filter(|family| family.joins == wharf_store::Joins::WithSameHelp)
         .map(|family| family.name);
     assert!(
         fixed.eq(names
@@ -492,4 +493,38 @@ fn the_families_of_a_replica_are_shown_where_groups_are_shared() {
         .collect();
     let reserved: Vec<&str> = reserved_of_replicas().iter().map(|family| family.name).collect();
     assert_eq!(names, reserved);
+}
+
+#[test]
+fn what_is_expected_is_shown_where_something_is() {
+    let gauges = StoreGauges {
+        expectations: Some(crate::expectations::ExpectationGauges {
+            expected: 5,
+            overdue: 2,
+            left_out: 1,
+            limit: Some(5),
+            known_since: UnixNanos(1_800_000_000_000_000_000),
+            hides: false,
+        }),
+        ..StoreGauges::default()
+    };
+    let exposition = Telemetry::new(BuildLabels::default()).exposition(Instant::now(), &gauges);
+    let shown: Vec<_> = exposition
+        .families
+        .iter()
+        .map(|family| exposition.text(family.name))
+        .collect();
+    let reserved = super::reserved_of_expectations();
+    let names: Vec<&str> = reserved.iter().map(|family| family.name).collect();
+    assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+    let of_group = super::gauges_of_group(true, Some(UnixNanos(1_800_000_060_000_000_000)));
+    let of_group = of_group
+        .families
+        .iter()
+        .map(|family| of_group.text(family.name).to_owned());
+    let of_group: Vec<String> = of_group.collect();
+    assert_eq!(of_group, super::OF_GROUPS);
+    let own = names.iter().filter(|name| !super::OF_GROUPS.contains(name));
+    assert!(own.clone().all(|name| shown.contains(name)), "{shown:?}");
+    assert_eq!(own.count(), 5);
 }

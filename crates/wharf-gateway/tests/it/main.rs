@@ -6,6 +6,7 @@ mod audit;
 mod backlog;
 mod conformance;
 mod deleting;
+mod expectations;
 mod inputs;
 mod outcomes;
 mod quick;

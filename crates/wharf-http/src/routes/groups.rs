@@ -3,7 +3,7 @@
 //! Nothing here has to be ignored for the sake of the Pushgateway, so a parameter that is not known is refused: a
 //! misspelt `older_than` must not delete more than was meant.
 
-mod cursor;
+pub(crate) mod cursor;
 mod filter;
 mod shown;
 mod state;

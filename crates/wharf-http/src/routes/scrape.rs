@@ -110,10 +110,7 @@ fn begin(
     wanted: Wanted,
     effort: &Effort,
 ) -> Result<Body, Stopped> {
-    let mut snapshot = service.gateway.store().snapshot();
-    if !choice.is_all() {
-        snapshot = snapshot.matching(choice, effort)?;
-    }
+    let snapshot = service.gateway.scraped(choice, effort)?;
     let own = if choice.is_all() && !is_part {
         service.gateway.own_families(&snapshot)
     } else {

@@ -10,8 +10,8 @@ use wharf_gateway::{Input, Right};
 use crate::answer::respond;
 use crate::routes::row::{API, Handler, Path, Row, Switch};
 use crate::routes::{
-    audit, backup, description, events, families, group, groups, metrics, options, page, process, push,
-    replicas, scrape, stats, status, undo, visitor, wipe,
+    audit, backup, description, events, expectations, families, group, groups, metrics, options, page,
+    process, push, replicas, scrape, stats, status, undo, visitor, wipe,
 };
 use crate::transport::purpose::Purpose::{self, Admin, Push, Scrape};
 
@@ -340,6 +340,15 @@ static FAMILIES: Row = Row {
     ..GROUPS
 };
 
+static EXPECTATIONS: Row = Row {
+    name: "expectations",
+    path: Path::Exact("/api/v1/expectations"),
+    label: Some("api/v1/expectations"),
+    offered: None,
+    handler: Handler::Later(|asked| Box::pin(expectations::list(asked))),
+    ..GROUPS
+};
+
 pub(crate) static STATS: Row = Row {
     name: "stats",
     path: Path::Exact("/api/v1/stats"),
@@ -405,6 +414,7 @@ pub(crate) static ROWS: [&Row; 32] = [
     &HISTORY,
     &RESET,
     &FAMILIES,
+    &EXPECTATIONS,
     &WIPE,
     &UNDO,
     &REMOVED,

@@ -64,6 +64,19 @@ impl Snapshot {
         Self { shelf: None, ..self }
     }
 
+    /// The same with these families of another store, in the place of its own of these names. Totals, and what is said of
+    /// groups, stay as they are.
+    #[must_use]
+    pub fn with_families_of(mut self, other: &Self, names: &[&str]) -> Self {
+        for name in names {
+            match other.families.get_key_value(*name) {
+                Some((name, family)) => self.families.insert(Arc::clone(name), Arc::clone(family)),
+                None => self.families.remove(*name),
+            };
+        }
+        self
+    }
+
     /// The families, sorted by name.
     pub fn families(&self) -> impl Iterator<Item = FamilyView<'_>> {
         self.families.values().map(|family| FamilyView::new(family))

@@ -199,6 +199,18 @@ fn a_part_of_a_snapshot_is_what_the_selected_groups_hold() {
 }
 
 #[test]
+fn families_of_another_store_stand_in_the_place_of_those_of_the_same_name() {
+    let (store, other) = (store(), crate::store());
+    put(&store, "job/a", "m 1\nn 1\no 1\n").unwrap();
+    put(&other, "job/b", "n 2\n").unwrap();
+    let both = store.snapshot().with_families_of(&other.snapshot(), &["n", "o"]);
+    assert!(exposition(&both).starts_with(
+        "# TYPE m untyped\nm{instance=\"\",job=\"a\"} 1\n# TYPE n untyped\nn{instance=\"\",job=\"b\"} 2\n# HELP push"
+    ));
+    assert_eq!(both.totals(), store.snapshot().totals());
+}
+
+#[test]
 #[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn whole_leaves_are_shared_with_the_part_of_a_snapshot() {
     let store = store();

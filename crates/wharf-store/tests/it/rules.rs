@@ -3,7 +3,7 @@
 use expect_test::expect;
 use wharf_exposition::text;
 use wharf_model::{GroupingKey, MetricType};
-use wharf_store::{PushError, PushMode, Reserved, ReservedFamily, Store, UnixNanos};
+use wharf_store::{Joins, PushError, PushMode, Reserved, ReservedFamily, Store, UnixNanos};
 
 use crate::{delete, exposition, post, push, put, samples, store, wipe};
 
@@ -380,16 +380,17 @@ fn labels_that_the_format_needs_are_refused() {
 
 #[test]
 fn families_of_the_gateway_keep_type_and_help() {
-    let own = |name, metric_type, help_is_fixed| ReservedFamily {
+    let own = |name, metric_type, joins| ReservedFamily {
         name,
         metric_type,
         help: "Own.",
-        help_is_fixed,
+        joins,
     };
     let reserved = Reserved::new(&[
-        own("own_total", MetricType::Counter, true),
-        own("process_x", MetricType::Gauge, false),
-        own("own_size", MetricType::Summary, true),
+        own("own_total", MetricType::Counter, Joins::WithSameHelp),
+        own("process_x", MetricType::Gauge, Joins::WithAnyHelp),
+        own("own_size", MetricType::Summary, Joins::WithSameHelp),
+        own("own_group_x", MetricType::Gauge, Joins::Never),
     ]);
     let store = Store::new(reserved, 1 << 20);
     refused(
@@ -411,6 +412,12 @@ fn families_of_the_gateway_keep_type_and_help() {
         &expect![[
             r#"collected metric named "own_size_count" collides with previously collected summary named "own_size" (one of the gateway's own)"#
         ]],
+    );
+    refused(
+        &store,
+        "job/a",
+        "# HELP own_group_x Own.\n# TYPE own_group_x gauge\nown_group_x 1\n",
+        &expect!["gathered metric family own_group_x is one of the gateway's own"],
     );
     post(
         &store,

@@ -1,6 +1,8 @@
 //! All settings, put together from those of the parts.
 
-use wharf_gateway::{AdminApi, AmountLimits, MemoryLimits, PushLimits, PushSettings, ReplicaLimits};
+use wharf_gateway::{
+    AdminApi, AmountLimits, ExpectSettings, MemoryLimits, PushLimits, PushSettings, ReplicaLimits,
+};
 use wharf_http::{BodySettings, RequestLimits, RequestTimeouts, Routes};
 
 use super::listen::{Listen, Shutdown};
@@ -44,6 +46,8 @@ pub struct Config {
     pub replica: Replica,
     /// How far these may be apart.
     pub replica_limits: ReplicaLimits,
+    /// How many groups may be expected.
+    pub expect: ExpectSettings,
     /// How much at once.
     pub requests: RequestLimits,
     /// How much memory until it is stored.

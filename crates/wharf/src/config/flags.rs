@@ -72,7 +72,7 @@ pub(crate) static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
     }
     add!(Listening: listen, rules, timeouts, shutdown);
     add!(Routes: routes, admin);
-    add!(Pushes: pushes, bodies);
+    add!(Pushes: pushes, bodies, expect);
     add!(Storage: storage, undo, history, backups, persistence);
     add!(Replicas: replica, replica_limits);
     add!(Limits: requests, memory, amounts, push_limits);

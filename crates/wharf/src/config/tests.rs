@@ -52,6 +52,8 @@ fn flags_have_the_keys_of_the_original_and_our_own() {
     let expected = [
         "backup.path",
         "config.file",
+        "expect.max",
+        "expect.start-grace",
         "history.max-bytes",
         "limits.max-connections",
         "limits.max-decoded-bytes",

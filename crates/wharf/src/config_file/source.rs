@@ -74,6 +74,7 @@ keys! {
         "quotas" => quotas: Option<Vec<Spanned<Quota>>>,
         "aggregate" => aggregate: Option<Vec<Spanned<Aggregate>>>,
         "runs" => runs: Option<Vec<Spanned<Runs>>>,
+        "expect" => expect: Option<Vec<Spanned<Expected>>>,
         "relabel_configs" => relabel_configs: Option<Vec<Spanned<Relabelling>>>,
         "access" => access: AccessSection,
         "tracing" => tracing: Option<Spanned<Tracing>>,
@@ -109,6 +110,20 @@ keys! {
     /// Groups whose counters begin anew with each push.
     Runs {
         "match" => selector: Option<Spanned<SelectorText>>,
+    }
+}
+
+keys! {
+    /// Groups that are to be pushed to in time.
+    Expected {
+        "match" => selector: Option<Spanned<SelectorText>>,
+        "always" => always: Option<Vec<Spanned<BTreeMap<String, String>>>>,
+        "every" => every: Option<Text>,
+        "schedule" => schedule: Option<Text>,
+        "timezone" => timezone: Option<Text>,
+        "grace" => grace: Option<Text>,
+        "since" => since: Option<Text>,
+        "paused_until" => paused_until: Option<Text>,
     }
 }
 

@@ -3,6 +3,15 @@ use wharf_testkit::Certificate;
 
 use super::*;
 
+fn told(timing: &wharf_schedule::Timing) -> String {
+    match timing.cadence() {
+        wharf_schedule::Cadence::Every(interval) => format!("every {interval:?}"),
+        wharf_schedule::Cadence::At(schedule) => {
+            format!("at {} by {}", schedule.as_str(), schedule.time_zone())
+        }
+    }
+}
+
 /// What the configuration means, or what is wrong with it.
 fn read_text(text: &str) -> String {
     match parse(text, NameRule::Legacy, Path::new("")) {
@@ -29,6 +38,17 @@ fn read_text(text: &str) -> String {
             }
             for rule in policy.aggregation {
                 lines.push(format!("aggregate {} {:?}", rule.selector, rule.aggregation));
+            }
+            for rule in policy.expectations.iter() {
+                lines.push(format!(
+                    "expect {:?} {:?} {:?} grace={:?} since={:?} paused_until={:?}",
+                    rule.selector.as_ref().map(ToString::to_string),
+                    rule.always,
+                    told(&rule.timing),
+                    rule.timing.grace(),
+                    rule.since,
+                    rule.paused_until
+                ));
             }
             for selector in policy.runs {
                 lines.push(format!("runs {selector}"));
@@ -112,7 +132,7 @@ fn unknown_keys_are_mistakes_wherever_they_stand() {
     check(
         "quotas: []\nexpire: []\n",
         expect![
-            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, aggregate, runs, relabel_configs, access, tracing"
+            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, aggregate, runs, expect, relabel_configs, access, tracing"
         ],
     );
     check(
@@ -189,7 +209,7 @@ access:
     a: {push: '{}'}
 "#,
         expect![[r#"
-            f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, aggregate, runs, relabel_configs, access, tracing
+            f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, aggregate, runs, expect, relabel_configs, access, tracing
             f.yml: line 4, column 12: expected a text, found keys with values
             hint: put the selector in quotes: '{job="x",env="y"}'
             f.yml: line 5, column 5: unknown field `tll`, expected one of match, ttl, keep_times
@@ -243,6 +263,72 @@ fn what_is_wrong_with_etcd_is_told_with_its_place() {
     assert!(none.contains("expected `endpoints`"), "{none}");
 }
 
+#[test]
+fn expectations_are_read() {
+    check(
+        r#"
+expect:
+  - match: '{job=~"backup-.*"}'
+    every: 1d
+    grace: 1h
+  - always:
+      - {job: backup, instance: db1}
+      - job: nightly
+    schedule: 0 3 * * 1-5
+    timezone: europe/berlin
+    since: 2026-12-01T00:00:00Z
+    paused_until: 2026-12-24T18:00:00+01:00
+"#,
+        expect![[r#"
+            expect Some("{job=~\"backup-.*\"}") [] "every 86400s" grace=3600s since=None paused_until=None
+            expect None [{instance="db1",job="backup"}, {job="nightly"}] "at 0 3 * * 1-5 by Europe/Berlin" grace=0ns since=Some(UnixNanos(1796083200000000000)) paused_until=Some(UnixNanos(1798131600000000000))
+            0 relabelling rules"#]],
+    );
+}
+
+#[test]
+fn mistakes_in_expectations_are_told_with_their_place() {
+    check(
+        r#"
+expect:
+  - every: 1d
+  - match: '{}'
+  - {match: '{}', every: 1d, schedule: '@daily'}
+  - {match: '{}', every: often}
+  - match: '{}'
+    schedule: 0 25 * * *
+  - {match: '{}', schedule: '@daily', timezone: Europe/Berln}
+  - {match: '{}', every: 1d, timezone: UTC}
+  - {match: '{}', every: 1d, grace: -1h}
+  - {match: '{}', every: 1d, since: yesterday}
+  - {match: '{}', every: 1d, paused_until: 2026-12-24}
+  - every: 1d
+    always: [{instance: a}, {job: ''}, {job: a, __x: b}, {job: a, 'a-b': c}]
+  - {match: '{}', evry: 1d}
+"#,
+        expect![[r#"
+            f.yml: line 3, column 5: expected `match` or `always` in the rule, found neither
+            f.yml: line 4, column 5: expected `every` or `schedule`, found neither
+            f.yml: line 5, column 40: expected `every` or `schedule`, found both
+            f.yml: line 6, column 26: expected a duration such as `1h30m` or `2d`, found `often`
+            f.yml: line 8, column 15: column 3 of the schedule: expected the hour (0-23), found `25`
+            f.yml: line 9, column 49: expected the name of a time zone such as `Europe/Berlin` or `UTC`, found `Europe/Berln`
+            f.yml: line 10, column 40: expected `schedule` beside it, found `every`, which is the same in all time zones
+            f.yml: line 11, column 37: expected a duration such as `1h30m` or `2d`, found `-1h`
+            f.yml: line 12, column 37: expected a time such as `2026-12-24T18:00:00Z`, found `yesterday`
+            f.yml: line 13, column 44: expected a time such as `2026-12-24T18:00:00Z`, found `2026-12-24`
+            f.yml: line 15, column 14: job name is required
+            f.yml: line 15, column 29: job name is required
+            f.yml: line 15, column 40: improper label name "__x"
+            f.yml: line 15, column 58: expected the name of a label, found `a-b`
+            f.yml: line 16, column 19: unknown field `evry`, expected one of match, always, every, schedule, timezone, grace, since, paused_until"#]],
+    );
+    check(
+        "expect:\n- always: [job]\n",
+        expect!["f.yml: line 2, column 12: expected keys with values, found something else"],
+    );
+}
+
 // ---- the schema -------------------------------------------------------------------------------------------
 
 const SCHEMA: &str = include_str!("../../../../docs/config.schema.json");
@@ -274,7 +360,7 @@ fn keys_of(object: &serde_json::Value) -> Vec<String> {
 fn the_schema_has_the_keys_of_the_parser() {
     let schema = schema();
     assert_eq!(keys_of(&schema), known_keys("zz: 1\n"));
-    for list in ["expiry", "quotas", "relabel_configs"] {
+    for list in ["expiry", "quotas", "expect", "relabel_configs"] {
         let rule = &schema["properties"][list]["items"];
         assert_eq!(
             keys_of(rule),
@@ -306,7 +392,7 @@ fn the_schema_has_the_keys_of_the_parser() {
 #[test]
 fn the_examples_of_the_schema_are_read() {
     let schema = schema();
-    for list in ["expiry", "quotas"] {
+    for list in ["expiry", "quotas", "expect"] {
         let properties = schema["properties"][list]["items"]["properties"]
             .as_object()
             .unwrap();
@@ -316,6 +402,9 @@ fn the_examples_of_the_schema_are_read() {
                 let companion = match name.as_str() {
                     "burst" | "per" => ", \"pushes_per_second\": 1",
                     "match" if list == "expiry" => ", \"ttl\": \"1h\"",
+                    "every" | "schedule" => "",
+                    "timezone" => ", \"schedule\": \"@daily\"",
+                    _ if list == "expect" => ", \"every\": \"1h\"",
                     "match" => ", \"groups\": 1",
                     _ => "",
                 };

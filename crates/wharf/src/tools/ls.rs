@@ -15,6 +15,7 @@ use super::remote::{self, Group, Query, Remote, Sort, Status};
 #[derive(Debug, clap::Parser)]
 #[command(after_help = "Examples:
   wharf ls --failed
+  wharf ls --overdue
   wharf ls --sort=series --reverse --limit=10
   wharf ls '{job=~\"ci-.*\"}' --older-than=7d -o json")]
 pub(super) struct Arguments {
@@ -42,6 +43,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     older_than: Option<Duration>,
 
+    /// Only groups that are overdue; ends with 3 if there are any
+    #[arg(long, conflicts_with_all = ["sort", "reverse", "failed", "older_than"])]
+    overdue: bool,
+
     /// Text for people, or an array of objects for scripts
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
@@ -59,6 +64,9 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let remote = Remote {
         client: arguments.gateway.client()?,
     };
+    if arguments.overdue {
+        return overdue(&remote, arguments);
+    }
     let query = Query {
         selectors: remote::selectors(&arguments.selectors)?,
         sort: arguments.sort,
@@ -88,6 +96,25 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `wharf ls --overdue` ends with if a group is.
+const SOME_ARE_OVERDUE: u8 = 3;
+
+fn overdue(remote: &Remote, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let selectors = remote::selectors(&arguments.selectors)?;
+    let limit = arguments.limit.unwrap_or(usize::MAX);
+    let overdue = remote.expectations(&selectors, Some("overdue"), limit)?;
+    overdue.write(
+        arguments.output,
+        ("wharf ls", "no group is overdue"),
+        remote.status()?.now(),
+    )?;
+    Ok(if overdue.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(SOME_ARE_OVERDUE)
+    })
 }
 
 /// Whether somebody should look at a group: its last push was refused, or its time cannot be right.

@@ -391,7 +391,11 @@ pub(super) fn shown(labels: &std::collections::BTreeMap<String, String>) -> Stri
     key(labels).map_or_else(|_| format!("{labels:?}"), |key| key.to_string())
 }
 
-fn data<T: serde::de::DeserializeOwned>(body: &[u8]) -> anyhow::Result<T> {
+/// What stands in the envelope of an answer.
+///
+/// # Errors
+/// If it is none of a gateway.
+pub(super) fn data<T: serde::de::DeserializeOwned>(body: &[u8]) -> anyhow::Result<T> {
     let envelope: Envelope<T> = serde_json::from_slice(body)
         .context("expected the answer of a gateway; is it one that answers at this URL?")?;
     Ok(envelope.data)

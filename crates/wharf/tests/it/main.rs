@@ -25,6 +25,7 @@ mod ledger_restore;
 mod ledger_show;
 mod listeners;
 mod memory;
+mod missed;
 mod openmetrics_reader;
 mod operators;
 mod process;

@@ -8,7 +8,7 @@ use crate::request::query;
 
 const RANK_DIGITS: usize = 16;
 
-pub(super) fn write(cursor: &Cursor) -> String {
+pub(crate) fn write(cursor: &Cursor) -> String {
     use std::fmt::Write;
     let mut text = format!("{:016x}", cursor.rank);
     for byte in cursor.key.as_bytes() {
@@ -18,7 +18,7 @@ pub(super) fn write(cursor: &Cursor) -> String {
     text
 }
 
-pub(super) fn read(text: &str) -> Result<Cursor, Refusal> {
+pub(crate) fn read(text: &str) -> Result<Cursor, Refusal> {
     parse(text).ok_or_else(|| {
         let found = query::shown(text);
         Refusal::parameter(&format!(

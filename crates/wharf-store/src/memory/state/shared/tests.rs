@@ -52,7 +52,7 @@ fn preparer() -> Preparer {
         name: "own",
         metric_type: MetricType::Counter,
         help: "",
-        help_is_fixed: false,
+        joins: crate::Joins::WithAnyHelp,
     }];
     Preparer::new(Reserved::new(&own), 1 << 20)
 }

@@ -392,6 +392,11 @@ pub(super) fn rows() -> Vec<Row> {
         pushing_many("PUT /api/v1/push", "PUT"),
         selecting("GET /api/v1/export", "GET", "/api/v1/export"),
         showing("GET /api/v1/families", "GET", "/api/v1/families?limit=1000"),
+        selecting(
+            "GET /api/v1/expectations",
+            "GET",
+            "/api/v1/expectations?limit=1000",
+        ),
         showing("GET /api/v1/stats", "GET", "/api/v1/stats"),
         plain("GET /api/v1/replicas", "GET", "/api/v1/replicas", DONE),
         Row {

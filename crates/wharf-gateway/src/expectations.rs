@@ -1,0 +1,41 @@
+//! Which groups are expected to be pushed to, when, and which are overdue.
+//!
+//! ```text
+//! rules (configuration file) --\
+//! feed of the store ------------+--> book: due, overdue, of each group --> shown: two gauges of each
+//! clock -----------------------/
+//! ```
+//!
+//! Nothing of it is stored: what is due follows from the rules and from the time of each group's last push, which every replica
+//! has and every start finds again. What is shown stands in a store of its own, which a scrape reads beside the other one: so the
+//! gauges of a group cost what two pushed ones would, and only groups whose state changes are rendered anew.
+
+mod book;
+mod rules;
+mod watch;
+
+pub use self::book::{Expected, State};
+pub use self::rules::{ExpectRule, ExpectRules};
+pub(crate) use self::watch::{ExpectationGauges, Expectations};
+
+use jiff::Timestamp;
+use wharf_schedule::Timing;
+use wharf_store::UnixNanos;
+
+/// When something is due that came last at this time, by our times.
+fn due_after(timing: &Timing, reference: UnixNanos) -> Option<UnixNanos> {
+    ours(timing.due_after(theirs(reference)?)?)
+}
+
+fn overdue_after(timing: &Timing, due: UnixNanos) -> Option<UnixNanos> {
+    ours(timing.overdue_after(theirs(due)?)?)
+}
+
+fn theirs(time: UnixNanos) -> Option<Timestamp> {
+    Timestamp::from_nanosecond(i128::from(time.0)).ok()
+}
+
+/// Our times end in the year 2262.
+fn ours(time: Timestamp) -> Option<UnixNanos> {
+    i64::try_from(time.as_nanosecond()).ok().map(UnixNanos)
+}

@@ -1,0 +1,329 @@
+//! Keeps the book up to date, and shows what it says.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use wharf_model::GroupingKey;
+use wharf_schedule::Timing;
+use wharf_store::{
+    Batch, FamilyView, Follower, InstanceLabel, PUSH_TIME, PushMode, Reserved, Snapshot, Store, UnixNanos,
+};
+
+use super::book::{Blind, Book, Expected, Shown};
+use super::rules::ExpectRules;
+use crate::lock::lock;
+use crate::policy::Active;
+use crate::settings::ExpectSettings;
+use crate::telemetry;
+
+/// A clock that goes back by more than this was set.
+const SET_BACK: Duration = Duration::from_secs(10);
+
+/// What is expected, and what is shown of it.
+#[derive(Debug)]
+pub(crate) struct Expectations {
+    settings: ExpectSettings,
+    started_at: UnixNanos,
+    /// The gauges of each group: what a scrape shows beside what is stored.
+    shown: Store,
+    /// What is told of them all; none: nothing is expected.
+    gauges: Mutex<Option<ExpectationGauges>>,
+    /// Whoever looks takes it for a moment, but for a start and a reload, which look at all groups.
+    watch: Mutex<Watch>,
+}
+
+/// How many groups are expected at the moment of a scrape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpectationGauges {
+    /// How many are.
+    pub expected: u64,
+    /// How many of them are overdue.
+    pub overdue: u64,
+    /// For how many there was no room.
+    pub left_out: u64,
+    /// How many there may be; none: any number.
+    pub limit: Option<u64>,
+    /// From when on what is overdue is known.
+    pub known_since: UnixNanos,
+    /// Whether families of these names were pushed before, and are not shown.
+    pub hides: bool,
+}
+
+#[derive(Debug, Default)]
+struct Watch {
+    followed: Option<Followed>,
+    /// The last time that it was known that this gateway, or another one that shares its groups, took pushes before it started.
+    blind: Option<Blind>,
+}
+
+/// What is known of the groups, and what has changed since.
+#[derive(Debug)]
+struct Followed {
+    follower: Follower,
+    rules: Arc<Active>,
+    book: Book,
+    /// When it was brought up to date last.
+    looked: UnixNanos,
+    /// Whether groups have families of the names that are reserved now, which were pushed before and are not shown.
+    hides: bool,
+}
+
+impl Expectations {
+    pub(crate) fn new(settings: ExpectSettings, instance: InstanceLabel, started_at: UnixNanos) -> Self {
+        Self {
+            settings,
+            started_at,
+            // The largest key that a group may have is smaller than a push.
+            shown: Store::new(Reserved::default(), usize::MAX).with_instance_label(instance),
+            gauges: Mutex::default(),
+            watch: Mutex::default(),
+        }
+    }
+
+    /// What is to be told of them all; none: nothing is expected.
+    pub(crate) fn gauges(&self) -> Option<ExpectationGauges> {
+        *lock(&self.gauges)
+    }
+
+    /// The gauges of the groups that are expected; none: there are none.
+    pub(crate) fn shown(&self) -> Option<Snapshot> {
+        self.gauges()?;
+        Some(self.shown.snapshot())
+    }
+
+    /// Takes up what has changed since the last time, and what has become overdue. To be called from one thread.
+    pub(crate) fn look(&self, store: &Store, rules: &Arc<Active>, now: UnixNanos) {
+        let mut watch = lock(&self.watch);
+        if rules.expectations().is_empty() {
+            if watch.followed.take().is_some() {
+                *lock(&self.gauges) = None;
+                self.show_no_more(|_| false);
+            }
+            return;
+        }
+        match self.followed(&mut watch, store, rules, now) {
+            Some(followed) => {
+                followed.looked = now;
+                followed.book.pass(now);
+                self.show(&mut followed.book, now);
+            }
+            None => self.begin(&mut watch, store, rules, now),
+        }
+        if let (Some(Followed { book, hides, .. }), Some(blind)) = (&watch.followed, watch.blind) {
+            *lock(&self.gauges) = Some(ExpectationGauges {
+                expected: book.len() as u64,
+                overdue: book.overdue() as u64,
+                left_out: book.left_out() as u64,
+                limit: self.settings.max,
+                known_since: blind.until,
+                hides: *hides,
+            });
+        }
+    }
+
+    /// Of the groups above this one, in their order, at most so many that `has` says.
+    ///
+    /// # Errors
+    /// Those of `has`.
+    pub(crate) fn list<E>(
+        &self,
+        above: Option<&GroupingKey>,
+        limit: usize,
+        mut has: impl FnMut(&GroupingKey, &Expected) -> Result<bool, E>,
+    ) -> Result<Vec<(GroupingKey, Expected, Timing)>, E> {
+        let watch = lock(&self.watch);
+        let mut page = Vec::new();
+        let Some(followed) = &watch.followed else {
+            return Ok(page);
+        };
+        for (key, expected) in followed.book.above(above) {
+            if page.len() == limit {
+                break;
+            }
+            // The rules are those that the book was made by.
+            if has(key, expected)?
+                && let Some(rule) = followed.rules.expectations().get(expected.rule)
+            {
+                page.push((key.clone(), expected.clone(), rule.timing.clone()));
+            }
+        }
+        Ok(page)
+    }
+
+    /// Takes up what has changed since the last time; none, if all groups are to be looked at.
+    fn followed<'w>(
+        &self,
+        watch: &'w mut Watch,
+        store: &Store,
+        rules: &Arc<Active>,
+        now: UnixNanos,
+    ) -> Option<&'w mut Followed> {
+        let followed = watch.followed.as_mut()?;
+        let was_set = later(now, SET_BACK) < followed.looked;
+        if !Arc::ptr_eq(&followed.rules, rules) || was_set {
+            return None;
+        }
+        let touched = touched(&mut followed.follower)?;
+        if touched.is_empty() {
+            return Some(followed);
+        }
+        let rules = rules.expectations();
+        let (snapshot, book) = (store.snapshot(), &mut followed.book);
+        for key in touched {
+            look_at(book, rules, &snapshot, &key, (now, now));
+        }
+        // Some of them may have made room.
+        while let Some(key) = book.next_left_out() {
+            look_at(book, rules, &snapshot, &key, (now, now));
+        }
+        followed.hides = followed.hides && hides(&snapshot);
+        Some(followed)
+    }
+
+    /// Looks at all groups.
+    fn begin(&self, watch: &mut Watch, store: &Store, rules: &Arc<Active>, now: UnixNanos) {
+        let before = watch.followed.take();
+        // First, so that the snapshot has what the follower is not told.
+        let follower = store.follow();
+        let snapshot = store.snapshot();
+        let blind = *watch.blind.get_or_insert_with(|| Blind {
+            from: last_seen(&snapshot, self.started_at),
+            start: self.started_at,
+            until: later(self.started_at, self.settings.start_grace),
+        });
+        let max = self
+            .settings
+            .max
+            .map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
+        let mut book = Book::new(max, blind);
+        let expectations = rules.expectations();
+        // What is named or was expected before comes first: the newest have no room where there is too little.
+        let since = if before.is_some() { now } else { self.started_at };
+        let known = before.iter().flat_map(|followed| followed.book.above(None));
+        let known: BTreeSet<(UnixNanos, GroupingKey)> = known
+            .map(|(key, expected)| (expected.since, key.clone()))
+            .collect();
+        for (since, key) in &known {
+            look_at(&mut book, expectations, &snapshot, key, (*since, now));
+        }
+        for key in expectations.named() {
+            look_at(&mut book, expectations, &snapshot, key, (since, now));
+        }
+        for time in snapshot.family(PUSH_TIME).iter().flat_map(FamilyView::fragments) {
+            if book.get(time.key()).is_none()
+                && let Some(rule) = expectations.of(time.key())
+            {
+                let last = time.number().and_then(time_of);
+                book.expect(time.key(), rule, last, since, now);
+            }
+        }
+        let hides = hides(&snapshot);
+        drop(snapshot);
+        self.show_no_more(|key| book.get(key).is_some());
+        self.show(&mut book, now);
+        watch.followed = Some(Followed {
+            follower,
+            rules: Arc::clone(rules),
+            book,
+            looked: now,
+            hides,
+        });
+    }
+
+    fn show(&self, book: &mut Book, now: UnixNanos) {
+        for (key, shown) in book.take_changed() {
+            let done = match shown {
+                Some(Shown { is_overdue, due }) => {
+                    let gauges = telemetry::gauges_of_group(is_overdue, due);
+                    let pushed = self.shown.push(&key, PushMode::ReplaceGroup, &gauges, now);
+                    pushed.map(drop)
+                }
+                None => self.shown.delete(&key).map(drop),
+            };
+            if let Err(error) = done {
+                // It is in memory only, and nobody else has these names.
+                tracing::error!(err = %error, group = %key, "what is expected of a group cannot be shown");
+            }
+        }
+    }
+
+    /// Takes away what is shown of other groups than these.
+    fn show_no_more(&self, but: impl Fn(&GroupingKey) -> bool) {
+        for key in self.shown.snapshot().keys() {
+            if !but(&key)
+                && let Err(error) = self.shown.delete(&key)
+            {
+                tracing::error!(err = %error, group = %key, "what was expected of a group cannot be taken away");
+            }
+        }
+    }
+}
+
+/// The groups that have changed since the last time; none, if they cannot be told.
+fn touched(follower: &mut Follower) -> Option<BTreeSet<GroupingKey>> {
+    let mut touched = BTreeSet::new();
+    loop {
+        match follower.read() {
+            Batch::Effects(effects) if effects.is_empty() => return Some(touched),
+            Batch::Effects(effects) => {
+                for effect in effects {
+                    touched.insert(effect.key?);
+                }
+            }
+            Batch::Lagged { .. } => return None,
+        }
+    }
+}
+
+/// Expects a group as the rules say, or no longer. If it is new and has never come, it is expected since this time.
+fn look_at(
+    book: &mut Book,
+    rules: &ExpectRules,
+    stored: &Snapshot,
+    key: &GroupingKey,
+    (since, now): (UnixNanos, UnixNanos),
+) {
+    let time = stored.fragment(PUSH_TIME, key);
+    match rules.of(key) {
+        Some(rule) if time.is_some() || rules.is_named(key) => {
+            let last = time.and_then(|time| time.number()).and_then(time_of);
+            book.expect(key, rule, last, since, now);
+        }
+        _ => book.forget(key),
+    }
+}
+
+/// Whether groups have families of the names of what is shown of them.
+fn hides(stored: &Snapshot) -> bool {
+    telemetry::OF_GROUPS
+        .iter()
+        .any(|name| stored.family(name).is_some())
+}
+
+/// The last push that was taken before the start, as far as it can be seen.
+fn last_seen(stored: &Snapshot, started_at: UnixNanos) -> UnixNanos {
+    let times = stored.family(PUSH_TIME);
+    let times = times.iter().flat_map(FamilyView::fragments);
+    let times = times.filter_map(|time| time.number().and_then(time_of));
+    // One of the future, by a clock that was wrong, proves nothing.
+    times.filter(|time| *time <= started_at).max().unwrap_or_default()
+}
+
+/// A time as the store shows it; none, if it never was.
+fn time_of(seconds: f64) -> Option<UnixNanos> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a time that is too large becomes the end of the clock"
+    )]
+    let nanos = (seconds * 1e9).round() as i64;
+    (nanos > 0).then_some(UnixNanos(nanos))
+}
+
+fn later(time: UnixNanos, by: Duration) -> UnixNanos {
+    let by = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
+    UnixNanos(time.0.saturating_add(by))
+}
+
+#[cfg(test)]
+mod tests;

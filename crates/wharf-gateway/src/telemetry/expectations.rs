@@ -1,0 +1,72 @@
+//! Which groups are overdue, and how many are expected.
+
+use wharf_model::{Exposition, MetricType};
+use wharf_store::{ReservedFamily, UnixNanos};
+
+use super::assemble::{self, Assembly};
+use super::family::{closed, own};
+use crate::expectations::ExpectationGauges;
+
+const DUE: ReservedFamily = closed(
+    "wharf_group_due_timestamp_seconds",
+    MetricType::Gauge,
+    "Unix time at which the next push of this group is due.",
+);
+const OVERDUE: ReservedFamily = closed(
+    "wharf_group_overdue",
+    MetricType::Gauge,
+    "1 if this group is expected to have been pushed to by now, grace included, and was not.",
+);
+const EXPECTED: ReservedFamily = own(
+    "wharf_groups_expected",
+    MetricType::Gauge,
+    "Groups that are expected by rules of the configuration file.",
+);
+const LEFT_OUT: ReservedFamily = own(
+    "wharf_groups_expected_left_out",
+    MetricType::Gauge,
+    "Groups that rules expect and that are not watched, for --expect.max are.",
+);
+const LIMIT: ReservedFamily = own(
+    "wharf_groups_expected_limit",
+    MetricType::Gauge,
+    "Groups that may be expected, see --expect.max.",
+);
+const ALL_OVERDUE: ReservedFamily = own(
+    "wharf_groups_overdue",
+    MetricType::Gauge,
+    "Groups that are overdue.",
+);
+const KNOWN_SINCE: ReservedFamily = own(
+    "wharf_groups_overdue_known_since_timestamp_seconds",
+    MetricType::Gauge,
+    "Unix time from which on all groups that are overdue are known: the start and its grace.",
+);
+
+/// All of them, sorted by name.
+pub(super) static RESERVED: [ReservedFamily; 7] =
+    [DUE, OVERDUE, EXPECTED, LEFT_OUT, LIMIT, ALL_OVERDUE, KNOWN_SINCE];
+
+/// The names of those that say something of a group.
+pub(super) const OF_GROUPS: [&str; 2] = [DUE.name, OVERDUE.name];
+
+/// What is said of a group; its labels are those of the group.
+pub(crate) fn gauges_of_group(is_overdue: bool, due: Option<UnixNanos>) -> Exposition<'static> {
+    let mut assembly = Assembly::default();
+    assembly.single(OVERDUE, assemble::truth(is_overdue));
+    if let Some(due) = due {
+        assembly.single(DUE, due.as_seconds());
+    }
+    assembly.finish()
+}
+
+/// Adds the families of all groups together.
+pub(super) fn assemble(assembly: &mut Assembly, gauges: ExpectationGauges) {
+    assembly.single(EXPECTED, assemble::float(gauges.expected));
+    assembly.single(LEFT_OUT, assemble::float(gauges.left_out));
+    if let Some(limit) = gauges.limit {
+        assembly.single(LIMIT, assemble::float(limit));
+    }
+    assembly.single(ALL_OVERDUE, assemble::float(gauges.overdue));
+    assembly.single(KNOWN_SINCE, gauges.known_since.as_seconds());
+}
