@@ -37,8 +37,8 @@ use crate::queue::Queue;
 use crate::request_id::RequestIds;
 use crate::settings::{MAX_PUSH_BYTES, Settings};
 use crate::settings_file::SettingsFile;
-use crate::shared_rules::{reserved_where_shared, shared_rules};
-use crate::telemetry::{self, BackupTimes, Telemetry};
+use crate::shared_rules::{reserved, reserved_where_shared, shared_rules};
+use crate::telemetry::{BackupTimes, Telemetry};
 use crate::traces::{Parent, Traced, Traces};
 
 /// What all inputs share.
@@ -94,8 +94,8 @@ impl Gateway {
         (policy, loader): (Policy, Option<Loader>),
         settings_files: Vec<Arc<dyn SettingsFile>>,
     ) -> Self {
-        let reserved = Reserved::new(telemetry::reserved());
-        let store = empty_store(&settings, reserved);
+        let reserved: Vec<ReservedFamily> = reserved(&settings).copied().collect();
+        let store = empty_store(&settings, Reserved::new(&reserved));
         Self::with_store(
             settings,
             telemetry,
@@ -116,7 +116,7 @@ impl Gateway {
         settings_files: Vec<Arc<dyn SettingsFile>>,
         share: impl FnOnce(Store, SharedRules) -> (Arc<Store>, T),
     ) -> (Self, T) {
-        let reserved: Vec<ReservedFamily> = reserved_where_shared().copied().collect();
+        let reserved: Vec<ReservedFamily> = reserved_where_shared(&settings).copied().collect();
         let store = empty_store(&settings, Reserved::new(&reserved));
         let (store, more) = share(store, shared_rules(&settings, &policy));
         let gateway = Self::with_store(

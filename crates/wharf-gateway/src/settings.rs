@@ -1,5 +1,6 @@
 //! What the flags decide about the use cases.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_model::name::NameRule;
@@ -10,6 +11,7 @@ use crate::lifespan::Lifespan;
 use crate::limits::PushLimits;
 use crate::memory::MemoryLimits;
 use crate::refusal::Refusal;
+use crate::statsd::Statsd;
 
 /// What the flags decide about the use cases, whatever requests come in by.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub struct Settings {
     pub admin: AdminApi,
     /// How far replicas may be apart.
     pub replicas: ReplicaLimits,
+    /// What takes lines of `StatsD`, if anything does.
+    pub statsd: Option<Arc<dyn Statsd>>,
     /// Limit on the text of one push with the labels of its group, in bytes; 2 GiB are never exceeded.
     pub max_push_bytes: usize,
     /// How much memory the history of pushes may take; 0: there is none.
@@ -47,6 +51,7 @@ impl Default for Settings {
             memory: MemoryLimits::default(),
             admin: AdminApi::default(),
             replicas: ReplicaLimits::default(),
+            statsd: None,
             max_push_bytes: MAX_PUSH_BYTES,
             history_bytes: HISTORY_BYTES,
             max_followers: MAX_FOLLOWERS,

@@ -31,5 +31,5 @@ pub use mapping::{
     SummaryOptions,
 };
 pub use resolve::{EventError, Outcome, Resolved, SeriesUpdate, Update};
-pub use state::{Changes, Counts, Inherited, ReadBack, SeriesId, SeriesKind, State, StateSettings};
+pub use state::{Changes, Counts, Gathered, Inherited, ReadBack, SeriesId, SeriesKind, State, StateSettings};
 pub use values::{HistogramValue, NativeValue, SummaryValue};

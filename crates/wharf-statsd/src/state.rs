@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use memchr::memchr_iter;
 
-pub use self::changes::Changes;
+pub use self::changes::{Changes, Gathered};
 pub use self::inherited::Inherited;
 use self::memo::{Known, Memo};
 use self::table::{NoSeries, Table, Wanted};
@@ -123,7 +123,7 @@ impl Counts {
 ///
 /// ```
 /// use std::time::Duration;
-/// use wharf_statsd::{Dialect, Inherited, Mapping, State, StateSettings};
+/// use wharf_statsd::{Dialect, Gathered, Inherited, Mapping, State, StateSettings};
 ///
 /// let settings = StateSettings {
 ///     dialect: Dialect::default(),
@@ -133,7 +133,9 @@ impl Counts {
 /// };
 /// let mut state = State::new(settings, Mapping::default(), Box::new(|_job| Inherited::default()));
 /// state.read(b"orders:1|c\norders:2|c|#job:shop", Duration::ZERO);
-/// let changes = state.changes(Duration::ZERO, 1000);
+/// let mut gathered = Gathered::default();
+/// assert!(!state.gather(&mut gathered, Duration::ZERO, 1000));
+/// let changes = gathered.into_changes();
 /// let jobs: Vec<&str> = changes.iter().map(|changes| &*changes.job).collect();
 /// assert_eq!(jobs, ["shop", "statsd"]);
 /// ```
@@ -307,12 +309,12 @@ impl State {
         }
     }
 
-    /// What has changed since this was last asked, at most so many series of it, and families that have lost series, which are whole.
-    /// Nothing if nothing has.
+    /// Gathers what has changed since this was last asked, at most so many series of it; and families that have lost series, which are
+    /// whole. Whether there is more.
     ///
     /// Each of the changes is to be [kept](Self::kept), [brought back](Self::bring_back) or [refused](Self::refused).
-    pub fn changes(&mut self, now: Duration, at_most: usize) -> Vec<Changes> {
-        self.table.changes(now, at_most)
+    pub fn gather(&mut self, gathered: &mut Gathered, now: Duration, at_most: usize) -> bool {
+        self.table.gather(gathered, now, at_most)
     }
 
     /// What has changed is kept now.

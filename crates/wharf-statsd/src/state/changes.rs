@@ -1,5 +1,6 @@
 //! What has changed, as an exposition for each job.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use wharf_model::{
 };
 
 use super::native;
-use super::table::{SeriesId, Table};
+use super::table::{Family as OfName, SeriesId, Table};
 use super::value::Value;
 use crate::values::{HistogramValue, SummaryValue};
 
@@ -33,72 +34,133 @@ pub struct Changes {
     parts: Vec<u32>,
 }
 
-impl Table {
-    /// See [`State::changes`](super::State::changes).
-    pub(super) fn changes(&mut self, now: Duration, at_most: usize) -> Vec<Changes> {
-        self.pass(now);
-        let mut all = self.whole_parts(now, at_most);
-        let taken: usize = all.iter().flat_map(|changes| &changes.series).map(Vec::len).sum();
-        all.extend(self.changed_series(now, at_most.saturating_sub(taken)));
+/// Changes of several looks at what has changed, put together: as long as somebody looks, no line is taken, so each look is short.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    all: Vec<Changes>,
+    /// Where the changes of a job are: of series, and of whole families.
+    jobs: HashMap<(u32, bool), usize>,
+    /// Where the family of a part is.
+    families: HashMap<(u32, bool), usize>,
+    series: usize,
+}
+
+impl Gathered {
+    /// How many series there are.
+    pub fn series(&self) -> usize {
+        self.series
+    }
+
+    /// Bytes of their names and labels.
+    pub fn text_bytes(&self) -> usize {
+        self.all.iter().map(|changes| changes.exposition.text_bytes()).sum()
+    }
+
+    /// What was gathered, by job. Of a job, families that are whole come first.
+    pub fn into_changes(self) -> Vec<Changes> {
+        let mut all = self.all;
+        all.sort_by(|a, b| (&a.job, b.is_whole).cmp(&(&b.job, a.is_whole)));
         all
+    }
+}
+
+impl Table {
+    /// See [`State::gather`](super::State::gather).
+    pub(super) fn gather(&mut self, gathered: &mut Gathered, now: Duration, at_most: usize) -> bool {
+        self.pass(now);
+        let before = gathered.series;
+        self.whole_parts(gathered, now, at_most);
+        let taken = gathered.series - before;
+        self.changed_series(gathered, now, at_most.saturating_sub(taken));
+        !self.changed.is_empty() || self.lost.iter().any(|part| !self.waits(*part, now))
+    }
+
+    fn waits(&self, part: u32, now: Duration) -> bool {
+        self.parts.get(part).is_none_or(|part| part.waits_until > now)
     }
 
     /// Parts that have lost series, some at least if there are some.
-    fn whole_parts(&mut self, now: Duration, at_most: usize) -> Vec<Changes> {
-        let mut whole = Vec::new();
+    fn whole_parts(&mut self, gathered: &mut Gathered, now: Duration, at_most: usize) {
         let mut later = Vec::new();
         let mut count = 0;
         while count <= at_most
             && let Some(place) = self.lost.pop()
         {
-            let Some(part) = self.parts.get_mut(place) else { continue };
-            if part.waits_until > now {
+            if self.waits(place, now) {
                 later.push(place);
                 continue;
             }
+            let Some(part) = self.parts.get_mut(place) else { continue };
             part.has_lost = false;
             count += part.series.len().max(1);
-            whole.push((part.job, place));
+            let series: Vec<u32> = part.series.iter().copied().collect();
+            self.add(gathered, place, true, &series, now);
         }
         self.lost.append(&mut later);
-        whole.sort_unstable();
-        let mut all = Vec::new();
-        for of_job in whole.chunk_by(|(job, _), (next, _)| job == next) {
-            let mut making = Making::new(self, of_job.first().map_or(0, |(job, _)| *job), true);
-            for (_, place) in of_job {
-                let series = making.table.parts.get(*place).map(|part| part.series.iter().copied());
-                let series: Vec<u32> = series.into_iter().flatten().collect();
-                making.add(*place, &series, now);
-            }
-            all.push(making.changes);
-        }
-        all
     }
 
-    fn changed_series(&mut self, now: Duration, at_most: usize) -> Vec<Changes> {
+    fn changed_series(&mut self, gathered: &mut Gathered, now: Duration, at_most: usize) {
         let rest = self.changed.len().saturating_sub(at_most);
         let taken = self.changed.split_off(rest);
-        let mut series: Vec<(u32, u32, u32)> = Vec::with_capacity(taken.len());
+        let mut series: Vec<(u32, u32)> = Vec::with_capacity(taken.len());
         for id in taken {
             // It may be gone, or among those of a whole part.
-            let Some(part) = self.get_mut(id).filter(|series| series.has_changed) else {
-                continue;
-            };
-            let part = part.part;
-            let job = self.parts.get(part).map_or(0, |part| part.job);
-            series.push((job, part, id.place));
+            if let Some(of) = self.get_mut(id).filter(|series| series.has_changed) {
+                series.push((of.part, id.place));
+            }
         }
         series.sort_unstable();
-        let mut all = Vec::new();
-        for of_job in series.chunk_by(|(job, ..), (next, ..)| job == next) {
-            let mut making = Making::new(self, of_job.first().map_or(0, |(job, ..)| *job), false);
-            for of_part in of_job.chunk_by(|(_, part, _), (_, next, _)| part == next) {
-                let places: Vec<u32> = of_part.iter().map(|(.., place)| *place).collect();
-                making.add(of_part.first().map_or(0, |(_, part, _)| *part), &places, now);
-            }
-            all.push(making.changes);
+        for of_part in series.chunk_by(|(part, _), (next, _)| part == next) {
+            let places: Vec<u32> = of_part.iter().map(|(_, place)| *place).collect();
+            let part = of_part.first().map_or(0, |(part, _)| *part);
+            self.add(gathered, part, false, &places, now);
         }
-        all
+    }
+
+    /// Adds series of a part. None: the part is empty, and its family gone.
+    fn add(&mut self, gathered: &mut Gathered, place: u32, is_whole: bool, places: &[u32], now: Duration) {
+        let Some(part) = self.parts.get(place) else { return };
+        let (job, family) = (part.job, part.family);
+        let at = *gathered.jobs.entry((job, is_whole)).or_insert_with(|| {
+            gathered.all.push(Changes::new(self.job_name(job), is_whole));
+            gathered.all.len() - 1
+        });
+        let Some(changes) = gathered.all.get_mut(at) else { return };
+        let Some(family) = self.families.get(family) else { return };
+        if places.is_empty() {
+            changes.parts.push(place);
+            changes.gone.push(Arc::clone(&family.name));
+            return;
+        }
+        let known = gathered.families.get(&(place, is_whole)).copied();
+        let Some(at) = known.or_else(|| changes.begin(place, family)) else {
+            return;
+        };
+        gathered.families.insert((place, is_whole), at);
+        let Changes {
+            exposition, series, ..
+        } = changes;
+        let (Some(ids), true) = (series.get_mut(at), at < exposition.families.len()) else {
+            return;
+        };
+        for place in places {
+            let Some(of) = self.series.get_mut(*place) else {
+                continue;
+            };
+            let id = of.id(*place);
+            match metric(exposition, &of.labels, &mut of.value, now) {
+                Ok(metric) => {
+                    of.has_changed = false;
+                    ids.push(id);
+                    if let Some(family) = exposition.families.get_mut(at) {
+                        family.metrics.push(metric);
+                    }
+                    gathered.series += 1;
+                }
+                // There are two gigabytes already: another time.
+                Err(_too_large) => self.changed.push(id),
+            }
+        }
     }
 
     pub(super) fn kept(&mut self, changes: &Changes) {
@@ -119,65 +181,33 @@ impl Table {
     }
 }
 
-/// The changes of a job in the making.
-struct Making<'t> {
-    table: &'t mut Table,
-    changes: Changes,
-}
-
-impl<'t> Making<'t> {
-    fn new(table: &'t mut Table, job: u32, is_whole: bool) -> Self {
-        let changes = Changes {
-            job: table.job_name(job),
+impl Changes {
+    fn new(job: Arc<str>, is_whole: bool) -> Self {
+        Self {
+            job,
             is_whole,
             exposition: Exposition::default(),
             series: Vec::new(),
             gone: Vec::new(),
             parts: Vec::new(),
-        };
-        Self { table, changes }
+        }
     }
 
-    /// Adds series of a part. None: the part is empty, and its family gone. Where the exposition gets too large, the rest has changed
-    /// still.
-    fn add(&mut self, part: u32, places: &[u32], now: Duration) {
-        self.changes.parts.push(part);
-        let Some(family) = self.table.parts.get(part).map(|part| part.family) else {
-            return;
-        };
-        let Some(family) = self.table.families.get(family) else {
-            return;
-        };
-        if places.is_empty() {
-            self.changes.gone.push(Arc::clone(&family.name));
-            return;
-        }
-        let exposition = &mut self.changes.exposition;
+    /// Begins a family, and says where it is.
+    fn begin(&mut self, part: u32, family: &OfName) -> Option<usize> {
         let help = family.help.as_deref().unwrap_or(HELP);
-        let (Ok(name), Ok(help)) = (exposition.intern(&family.name), exposition.intern(help)) else {
-            return;
-        };
-        let mut shown = Family {
+        let name = self.exposition.intern(&family.name).ok()?;
+        let help = self.exposition.intern(help).ok()?;
+        self.exposition.families.push(Family {
             name,
             help: Some(help),
             unit: Text::EMPTY,
             metric_type: family.kind.metric_type(),
-            metrics: Vec::with_capacity(places.len()),
-        };
-        let mut ids = Vec::with_capacity(places.len());
-        for place in places {
-            let Some(series) = self.table.series.get_mut(*place) else {
-                continue;
-            };
-            let Ok(metric) = metric(exposition, &series.labels, &mut series.value, now) else {
-                continue;
-            };
-            series.has_changed = false;
-            shown.metrics.push(metric);
-            ids.push(series.id(*place));
-        }
-        exposition.families.push(shown);
-        self.changes.series.push(ids);
+            metrics: Vec::new(),
+        });
+        self.parts.push(part);
+        self.series.push(Vec::new());
+        Some(self.series.len() - 1)
     }
 }
 

@@ -20,6 +20,13 @@ fn settings() -> StateSettings {
     }
 }
 
+/// All that has changed.
+fn changes(state: &mut State, now: Duration) -> Vec<Changes> {
+    let mut gathered = Gathered::default();
+    assert!(!state.gather(&mut gathered, now, 100));
+    gathered.into_changes()
+}
+
 fn state(mapping: &str) -> State {
     let mapping = Mapping::read(mapping).unwrap();
     State::new(settings(), mapping, Box::new(|_job| Inherited::default()))
@@ -31,15 +38,11 @@ struct Keeper(BTreeMap<(String, String), BTreeMap<String, String>>);
 
 impl Keeper {
     fn keep(&mut self, state: &mut State, now: Duration) {
-        loop {
-            let all = state.changes(now, 3);
-            if all.is_empty() {
-                break;
-            }
-            for changes in all {
-                self.apply(&changes);
-                state.kept(&changes);
-            }
+        let mut gathered = Gathered::default();
+        while state.gather(&mut gathered, now, 3) {}
+        for changes in gathered.into_changes() {
+            self.apply(&changes);
+            state.kept(&changes);
         }
     }
 
@@ -227,7 +230,7 @@ fn what_rules_do_is_counted() {
 fn the_job_is_a_label_or_the_usual_one() {
     check("", &["a:1|c|#job:x,k:v\na:1|c"], "a 1; x/a{k=v} 1");
     let rules = "mappings: [{match: '*.orders', name: orders, labels: {job: $1}}, {match: n.*, name: n, labels: {job: '$2'}}]";
-    check(rules, &["shop.orders:1|c\nn.x:1|c"], "n 1; shop/orders 1");
+    check(rules, &["shop.orders:1|c\nn.x:1|c"], "shop/orders 1; n 1");
 }
 
 #[test]
@@ -275,7 +278,7 @@ fn quantiles_are_forgotten_though_no_line_comes() {
         keeper.keep(&mut state, at(second));
     }
     assert_eq!(keeper.shown(), "t 2 of 1 0.5:NaN");
-    assert!(state.changes(at(1000), 100).is_empty(), "nothing changes any more");
+    assert!(changes(&mut state, at(1000)).is_empty(), "nothing changes any more");
 }
 
 #[test]
@@ -311,14 +314,14 @@ fn what_could_not_be_kept_comes_again() {
     let mut state = state("defaults: {ttl: 5s}");
     let mut keeper = Keeper::default();
     state.read(b"a:1|c\nb:1|c", at(0));
-    let all = state.changes(at(0), 100);
+    let all = changes(&mut state, at(0));
     assert_eq!(all.len(), 1);
     state.bring_back(&all[0]);
     keeper.keep(&mut state, at(1));
     assert_eq!(keeper.shown(), "a 1; b 1");
     state.read(b"a:1|c", at(4));
     keeper.keep(&mut state, at(4));
-    let all = state.changes(at(7), 100);
+    let all = changes(&mut state, at(7));
     assert_eq!(all[0].gone, ["b".into()]);
     state.bring_back(&all[0]);
     keeper.keep(&mut state, at(7));
@@ -329,14 +332,14 @@ fn what_could_not_be_kept_comes_again() {
 fn what_was_refused_waits() {
     let mut state = state("");
     state.read(b"a:1|c", at(0));
-    let all = state.changes(at(0), 100);
+    let all = changes(&mut state, at(0));
     state.refused(&all[0].series[0], at(30));
     state.read(b"a:1|c", at(1));
-    assert!(state.changes(at(29), 100).is_empty());
+    assert!(changes(&mut state, at(29)).is_empty());
     let mut keeper = Keeper::default();
     keeper.keep(&mut state, at(30));
     assert_eq!(keeper.shown(), "a 2");
-    assert!(state.changes(at(100), 100).is_empty());
+    assert!(changes(&mut state, at(100)).is_empty());
 }
 
 #[test]
@@ -346,10 +349,10 @@ fn a_whole_family_that_was_refused_waits_too() {
     let mut keeper = Keeper::default();
     keeper.keep(&mut state, at(0));
     state.read(b"a:1|c", at(4));
-    let all = state.changes(at(7), 100);
+    let all = changes(&mut state, at(7));
     assert!(all[0].is_whole);
     state.refused_family("statsd", "a", at(30));
-    assert!(state.changes(at(8), 100).iter().all(|changes| !changes.is_whole));
+    assert!(changes(&mut state, at(8)).iter().all(|changes| !changes.is_whole));
 }
 
 #[test]
@@ -401,7 +404,7 @@ fn series_go_on_from_where_they_were() {
     let lines = b"a:5|c|#k:v\ng:3|g\nt:7|h\nh:1.5|h\na:2|c|#job:x";
     let mut first = state(rules);
     first.read(lines, at(0));
-    let all = first.changes(at(0), 100);
+    let all = changes(&mut first, at(0));
     let stored = || all.iter().map(|changes| (Arc::clone(&changes.job), changes.exposition.clone()));
     let mut second = heir(rules, stored().collect());
     second.read(b"a:1|c|#k:v\ng:+1|g\nt:1|h\nh:1.6|h\na:1|c|#job:x", at(0));
@@ -423,18 +426,18 @@ fn what_was_taken_over_lives_as_long_as_its_rule_says() {
     let rules = "mappings: [{match: a.*, name: 'x_$1', ttl: 10s}]";
     let mut first = state(rules);
     first.read(b"a.b:5|c\nother:1|c", at(0));
-    let all = first.changes(at(0), 100);
+    let all = changes(&mut first, at(0));
     let stored = all.iter().map(|changes| (Arc::clone(&changes.job), changes.exposition.clone()));
     let mut second = heir(rules, stored.collect());
     second.take_over("statsd", at(0));
-    assert!(second.changes(at(0), 100).is_empty(), "it is stored");
+    assert!(changes(&mut second, at(0)).is_empty(), "it is stored");
     assert_eq!(second.metrics(SeriesKind::Counter), 2);
     second.read(b"other:1|c\nx_b:1|g", at(1));
     assert_eq!(second.counts().conflicts.len(), 1, "names have their kinds");
     let mut keeper = Keeper::default();
     keeper.keep(&mut second, at(1));
     assert_eq!(keeper.shown(), "other 2");
-    let gone = second.changes(at(11), 100);
+    let gone = changes(&mut second, at(11));
     assert_eq!(gone[0].gone, ["x_b".into()]);
 }
 
