@@ -337,14 +337,24 @@ impl State {
         self.table.refused_family(job, family, again_at);
     }
 
+    /// How many series there are.
+    pub fn series(&self) -> usize {
+        self.table.len()
+    }
+
+    /// How many of them were refused, and wait.
+    pub fn refused_series(&self) -> usize {
+        self.table.refused
+    }
+
     /// The jobs that there are.
     pub fn jobs(&self) -> Vec<Arc<str>> {
         self.table.jobs()
     }
 
-    /// The names of a job's families.
-    pub fn families(&self, job: &str) -> Vec<Arc<str>> {
-        self.table.families_of(job)
+    /// The names of a job's families that were kept once.
+    pub fn stored_families(&self, job: &str) -> Vec<Arc<str>> {
+        self.table.stored_families(job)
     }
 
     /// Somebody has deleted what was kept of a job, or of one family of it: its series begin anew.

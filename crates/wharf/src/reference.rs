@@ -380,7 +380,7 @@ fn the_reference_of_metrics_is_up_to_date() {
         wrapped(
             "What a scrape of Wharf has beside what was pushed. The `pushgateway_` families and those of the process are those of the \
              Pushgateway, with the same names, types and help. Names of this list are reserved: a push cannot bring them with another type. \
-             Some are there only while there is something to count; those that begin with `wharf_replica` only with `--storage.etcd`. \"Watched by\" names the alerts, in `code`, and the panels of \
+             Some are there only while there is something to count; those that begin with `wharf_replica` only with `--storage.etcd`; and those of [StatsD](statsd.md) only where its lines are taken, so that their names are free elsewhere. \"Watched by\" names the alerts, in `code`, and the panels of \
              [packaging/mixin](../packaging/mixin) that ask for the metric."
         ),
     );
@@ -388,6 +388,7 @@ fn the_reference_of_metrics_is_up_to_date() {
     let own = wharf_gateway::telemetry::reserved().iter();
     let mut own: Vec<_> = own
         .chain(wharf_gateway::telemetry::reserved_of_replicas())
+        .chain(wharf_gateway::telemetry::reserved_of_statsd())
         .collect();
     own.sort_unstable_by_key(|family| family.name);
     for family in own {

@@ -164,8 +164,11 @@ impl Table {
     }
 
     pub(super) fn kept(&mut self, changes: &Changes) {
-        for part in &changes.parts {
-            self.free(*part);
+        for place in &changes.parts {
+            if let Some(part) = self.parts.get_mut(*place) {
+                part.is_stored = true;
+            }
+            self.free(*place);
         }
     }
 

@@ -80,6 +80,8 @@ pub(super) struct Part {
     pub(super) has_lost: bool,
     /// Not before that time, since it was refused.
     pub(super) waits_until: Duration,
+    /// Whether something of it was kept.
+    pub(super) is_stored: bool,
 }
 
 #[derive(Debug)]
@@ -92,6 +94,8 @@ pub(super) struct Series {
     last: Duration,
     /// Whether it is among those that have changed, or waits to be.
     pub(super) has_changed: bool,
+    /// Whether it was refused, and waits.
+    is_refused: bool,
     /// Whether something is to happen to its value.
     turns: bool,
 }
@@ -130,6 +134,8 @@ pub(super) struct Table {
     /// Parts that have lost series, each once.
     pub(super) lost: Vec<u32>,
     alarms: BinaryHeap<Reverse<Alarm>>,
+    /// Series that were refused, and wait.
+    pub(super) refused: usize,
     hasher: DefaultHashBuilder,
 }
 
@@ -148,6 +154,7 @@ impl Table {
             changed: Vec::new(),
             lost: Vec::new(),
             alarms: BinaryHeap::new(),
+            refused: 0,
             hasher: DefaultHashBuilder::default(),
         }
     }
@@ -320,6 +327,7 @@ impl Table {
             ttl: new.ttl.filter(|ttl| !ttl.is_zero()),
             last: now,
             has_changed: false,
+            is_refused: false,
             turns: false,
         })?;
         let (series, hasher) = (&self.series, &self.hasher);
@@ -362,6 +370,7 @@ impl Table {
             series: HashTable::new(),
             has_lost: false,
             waits_until: Duration::ZERO,
+            is_stored: false,
         })?;
         self.jobs.get_mut(job)?.parts.insert(family, part);
         self.families.get_mut(family)?.parts += 1;
@@ -408,7 +417,12 @@ impl Table {
                 ttl: rule.map_or(mapping.ttl(), |rule| rule.ttl),
                 help: rule.and_then(|rule| rule.help.as_deref()),
             };
-            left_out += u64::from(self.insert(new, now).is_none());
+            let id = self.insert(new, now);
+            let part = id.and_then(|id| self.series.get(id.place)).map(|series| series.part);
+            match part.and_then(|part| self.parts.get_mut(part)) {
+                Some(part) => part.is_stored = true,
+                None => left_out += 1,
+            }
         }
         left_out
     }
@@ -440,6 +454,9 @@ impl Table {
                 }
                 Event::Again => {
                     series.has_changed = false;
+                    if std::mem::take(&mut series.is_refused) {
+                        self.refused = self.refused.saturating_sub(1);
+                    }
                     self.has_changed(id);
                 }
             }
@@ -474,6 +491,7 @@ impl Table {
 
     fn take_out(&mut self, id: SeriesId) -> Option<u32> {
         let series = self.series.remove(id.place)?;
+        self.refused = self.refused.saturating_sub(usize::from(series.is_refused));
         let part = self.parts.get_mut(series.part)?;
         let hash = self.hasher.hash_one(&series.labels);
         if let Ok(entry) = part.series.find_entry(hash, |place| *place == id.place) {
@@ -492,6 +510,9 @@ impl Table {
             if let Some(series) = self.get_mut(*id) {
                 // As long as this says so, it is not among those that have changed.
                 series.has_changed = true;
+                if !std::mem::replace(&mut series.is_refused, true) {
+                    self.refused += 1;
+                }
                 let what = Event::Again;
                 self.alarms.push(Reverse(Alarm { at, id: *id, what }));
             }
@@ -546,10 +567,11 @@ impl Table {
         self.jobs.iter().map(|(_, job)| Arc::clone(&job.name)).collect()
     }
 
-    pub(super) fn families_of(&self, job: &str) -> Vec<Arc<str>> {
+    pub(super) fn stored_families(&self, job: &str) -> Vec<Arc<str>> {
         let job = self.job_names.get(job).and_then(|job| self.jobs.get(*job));
-        let families = job.into_iter().flat_map(|job| job.parts.keys());
-        let families = families.filter_map(|family| self.families.get(*family));
+        let parts = job.into_iter().flat_map(|job| job.parts.values());
+        let parts = parts.filter_map(|part| self.parts.get(*part).filter(|part| part.is_stored));
+        let families = parts.filter_map(|part| self.families.get(part.family));
         families.map(|family| Arc::clone(&family.name)).collect()
     }
 

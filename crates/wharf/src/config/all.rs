@@ -9,6 +9,7 @@ use crate::logging::settings::Log;
 use crate::parts::backups::settings::Backups;
 use crate::parts::history::settings::History;
 use crate::parts::replica::settings::Replica;
+use crate::parts::statsd::settings::Statsd;
 use crate::parts::storage::settings::{Persistence, Storage, StorageKind, Undo};
 
 /// All settings.
@@ -44,6 +45,8 @@ pub struct Config {
     pub replica: Replica,
     /// How far these may be apart.
     pub replica_limits: ReplicaLimits,
+    /// Lines of `StatsD`.
+    pub statsd: Statsd,
     /// How much at once.
     pub requests: RequestLimits,
     /// How much memory until it is stored.
@@ -71,6 +74,7 @@ impl Config {
             .chain(storage)
             .chain(replica)
             .chain(self.listen.check())
+            .chain(self.statsd.check())
             .collect()
     }
 }
