@@ -2,6 +2,7 @@
 
 mod groups;
 mod listening;
+mod replicas;
 mod restarts;
 
 use std::fs;

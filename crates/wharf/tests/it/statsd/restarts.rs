@@ -9,6 +9,7 @@ use wharf_testkit::http::{delete, get};
 use wharf_testkit::{Gateway, Spawn};
 
 use super::{connect, listening, rules, send, until_value};
+use crate::loaded;
 
 const RULES: &str = "\
 mappings:
@@ -73,7 +74,7 @@ fn series_go_on_after_an_end() {
     // Kept or not: the end keeps it.
     gateway.terminate();
     assert_eq!(gateway.wait().code, Some(0));
-    let gateway = on(folder.path(), &mapping).start();
+    let gateway = loaded(on(folder.path(), &mapping));
     until_all(&gateway);
     go_on(&gateway);
     until_value(&gateway, "ttl_x", &[], None);
@@ -88,7 +89,7 @@ fn series_go_on_after_a_kill() {
     until_all(&gateway);
     gateway.kill();
     gateway.wait();
-    let gateway = on(folder.path(), &mapping).start();
+    let gateway = loaded(on(folder.path(), &mapping));
     until_all(&gateway);
     go_on(&gateway);
     until_value(&gateway, "ttl_x", &[], None);
@@ -104,7 +105,7 @@ fn what_was_deleted_does_not_come_back_by_a_restart() {
     assert_eq!(gateway.send(&delete("/metrics/job/statsd")).status, 202);
     gateway.kill();
     gateway.wait();
-    let gateway = on(folder.path(), &mapping).start();
+    let gateway = loaded(on(folder.path(), &mapping));
     send(&gateway, "a:1|c");
     until_value(&gateway, "a", &[], Some("1"));
 }
