@@ -40,8 +40,8 @@ use crate::queue::Queue;
 use crate::request_id::RequestIds;
 use crate::settings::{MAX_PUSH_BYTES, Settings};
 use crate::settings_file::SettingsFile;
-use crate::shared_rules::{reserved_where_shared, shared_rules};
-use crate::telemetry::{self, BackupTimes, Telemetry};
+use crate::shared_rules::{reserved, reserved_where_shared, shared_rules};
+use crate::telemetry::{BackupTimes, Telemetry};
 use crate::traces::{Parent, Traced, Traces};
 
 /// What all inputs share.
@@ -114,7 +114,7 @@ impl Gateway {
         (policy, loader): (Policy, Option<Loader>),
         settings_files: Vec<Arc<dyn SettingsFile>>,
     ) -> Self {
-        let usual = telemetry::reserved().iter();
+        let usual = reserved(&settings);
         let reserved: Vec<_> = usual.chain(reserved_where_expected(&policy)).copied().collect();
         let store = empty_store(&settings, Reserved::new(&reserved));
         Self::with_store(
@@ -137,7 +137,7 @@ impl Gateway {
         settings_files: Vec<Arc<dyn SettingsFile>>,
         share: impl FnOnce(Store, SharedRules) -> (Arc<Store>, T),
     ) -> (Self, T) {
-        let reserved: Vec<ReservedFamily> = reserved_where_shared()
+        let reserved: Vec<ReservedFamily> = reserved_where_shared(&settings)
             .chain(reserved_where_expected(&policy))
             .copied()
             .collect();

@@ -32,6 +32,7 @@ mod settings_file;
 mod shared_rules;
 mod shutdown;
 mod source;
+mod statsd;
 pub mod telemetry;
 mod time_text;
 mod traces;
@@ -89,6 +90,7 @@ pub use settings_file::{Condition, SettingsFile};
 pub use shared_rules::shared_rules;
 pub use shutdown::Shutdown;
 pub use source::{Input, Source};
+pub use statsd::{ByLabel, Statsd, StatsdCounts};
 pub use telemetry::BackupTimes;
 pub use time_text::rfc3339;
 pub use traces::{

@@ -1,6 +1,7 @@
 //! What the flags decide about the use cases.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_model::name::NameRule;
@@ -11,6 +12,7 @@ use crate::lifespan::Lifespan;
 use crate::limits::PushLimits;
 use crate::memory::MemoryLimits;
 use crate::refusal::Refusal;
+use crate::statsd::Statsd;
 
 /// What the flags decide about the use cases, whatever requests come in by.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub struct Settings {
     pub replicas: ReplicaLimits,
     /// What is expected of groups.
     pub expect: ExpectSettings,
+    /// What takes lines of `StatsD`, if anything does.
+    pub statsd: Option<Arc<dyn Statsd>>,
     /// Limit on the text of one push with the labels of its group, in bytes; 2 GiB are never exceeded.
     pub max_push_bytes: usize,
     /// How much memory the history of pushes may take; 0: there is none.
@@ -51,6 +55,7 @@ impl Default for Settings {
             admin: AdminApi::default(),
             replicas: ReplicaLimits::default(),
             expect: ExpectSettings::default(),
+            statsd: None,
             max_push_bytes: MAX_PUSH_BYTES,
             history_bytes: HISTORY_BYTES,
             max_followers: MAX_FOLLOWERS,

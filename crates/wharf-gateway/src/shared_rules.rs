@@ -56,7 +56,7 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
     };
     let names = *names == NameRule::Utf8;
     let timestamps = if *strip_timestamps { "strip" } else { "refuse" };
-    let reserved: Vec<&str> = reserved_where_shared().map(|family| family.name).collect();
+    let reserved: Vec<&str> = reserved_where_shared(settings).map(|family| family.name).collect();
     let expiry: Vec<String> = expiry
         .iter()
         .map(|rule| format!("{} {:?} {}\n", rule.selector, rule.ttl, rule.keep_times))
@@ -67,6 +67,8 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         .collect();
     let expectations: Vec<String> = expectations.iter().map(|rule| format!("{rule:?}\n")).collect();
     let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();
+    let statsd = settings.statsd.as_ref().map(|statsd| statsd.rules());
+    let statsd = statsd.unwrap_or_default();
     let rules = [
         ("--push.instance-label", instance),
         ("--push.enable-utf8-names", names.to_string()),
@@ -96,15 +98,21 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         ("expect", digest_of(&expectations.concat())),
         ("relabelling", digest_of(&format!("{relabelling:?}"))),
         ("names of own metrics", digest_of(&reserved.join(" "))),
+        ("--statsd.mapping-config", digest_of(&statsd)),
         ("version of the rules", RULES_OF_THIS_VERSION.to_string()),
     ];
     rules.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 /// The gateway's own families where groups are shared.
-pub(crate) fn reserved_where_shared() -> impl Iterator<Item = &'static ReservedFamily> {
-    let usual = telemetry::reserved().iter();
-    usual.chain(telemetry::reserved_of_replicas())
+pub(crate) fn reserved_where_shared(settings: &Settings) -> impl Iterator<Item = &'static ReservedFamily> {
+    reserved(settings).chain(telemetry::reserved_of_replicas())
+}
+
+/// Those where they are not. Names that others use as well are reserved only while the gateway uses them.
+pub(crate) fn reserved(settings: &Settings) -> impl Iterator<Item = &'static ReservedFamily> {
+    let of_statsd = settings.statsd.as_ref().map(|_| telemetry::reserved_of_statsd());
+    telemetry::reserved().iter().chain(of_statsd.into_iter().flatten())
 }
 
 fn digest_of(text: &str) -> String {

@@ -16,6 +16,8 @@ pub enum Input {
     Push,
     /// A push to many groups at once.
     Many,
+    /// What lines of `StatsD` have come to.
+    Statsd,
 }
 
 impl Input {
@@ -24,7 +26,14 @@ impl Input {
         match self {
             Self::Push => "push",
             Self::Many => "many",
+            Self::Statsd => "statsd",
         }
+    }
+
+    /// Whether rules for relabelling work on what comes in by it. What comes by `StatsD` has been through mapping rules, and is compared
+    /// with what is stored of it.
+    pub(crate) fn is_relabelled(self) -> bool {
+        self != Self::Statsd
     }
 }
 

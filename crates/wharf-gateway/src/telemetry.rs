@@ -26,6 +26,7 @@ mod replicas;
 mod requests;
 mod scrapes;
 mod sketch;
+mod statsd;
 mod stored;
 mod traces;
 mod undo;
@@ -151,6 +152,12 @@ pub fn resident_bytes() -> Option<u64> {
 /// All families that the gateway may show of itself, whether they have samples yet or not.
 pub fn reserved() -> &'static [ReservedFamily] {
     &RESERVED
+}
+
+/// Those that it shows besides where it takes lines of `StatsD`. All but those of our own are called as those of `statsd_exporter`, which
+/// people push to gateways.
+pub fn reserved_of_statsd() -> &'static [ReservedFamily] {
+    &statsd::RESERVED
 }
 
 /// Those that it shows besides where it shares its groups with other replicas.
@@ -297,6 +304,9 @@ impl Telemetry {
         }
         if let Some(counts) = gauges.traces {
             traces::assemble(&mut assembly, counts);
+        }
+        if let Some(counts) = &gauges.statsd {
+            statsd::assemble(&mut assembly, counts);
         }
         memory::assemble(&mut assembly, gauges.memory);
         self.gone.assemble(&mut assembly, gauges);

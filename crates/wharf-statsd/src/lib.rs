@@ -6,6 +6,7 @@
 //! | [`Mapping`] | rules about names, in the YAML of `statsd_exporter` |
 //! | [`Mapping::resolve`] | the series that a sample is for, and what happens to it |
 //! | [`SummaryValue`], [`HistogramValue`] | what observations become |
+//! | [`State`] | what all lines have come to, and what of it has changed |
 //! | [`escape_name`] | names of metrics and labels |
 //!
 //! What is meant by a line, a rule or a number is what `statsd_exporter` 0.31 makes of it, unless real clients lose data by that.
@@ -17,6 +18,8 @@ mod line;
 mod mapping;
 mod number;
 mod resolve;
+mod slab;
+mod state;
 mod values;
 
 pub use escape::escape_name;
@@ -28,4 +31,5 @@ pub use mapping::{
     SummaryOptions,
 };
 pub use resolve::{EventError, Outcome, Resolved, SeriesUpdate, Update};
+pub use state::{Changes, Counts, Gathered, Inherited, ReadBack, SeriesId, SeriesKind, State, StateSettings};
 pub use values::{HistogramValue, NativeValue, SummaryValue};

@@ -15,6 +15,7 @@
 
 mod event;
 mod fields;
+pub(crate) mod known;
 mod samples;
 mod tags;
 #[cfg(test)]
@@ -207,6 +208,18 @@ impl LineCounts {
         self.errors.get(error as usize).copied().unwrap_or_default()
     }
 
+    /// Whether as much was refused as at that earlier time.
+    pub(crate) fn has_errors_of(&self, before: &Self) -> bool {
+        self.errors == before.errors
+    }
+
+    /// As many more as a line has that was read before.
+    pub(crate) fn add(&mut self, is_tagged: bool, tag_errors: u32) {
+        self.samples += 1;
+        self.tagged += u64::from(is_tagged);
+        self.tag_errors += u64::from(tag_errors);
+    }
+
     fn count(&mut self, error: SampleError) {
         if let Some(count) = self.errors.get_mut(error as usize) {
             *count += 1;
@@ -249,6 +262,10 @@ impl Reader {
     /// What has been read since the beginning.
     pub fn counts(&self) -> &LineCounts {
         &self.counts
+    }
+
+    pub(crate) fn counts_mut(&mut self) -> &mut LineCounts {
+        &mut self.counts
     }
 
     /// Reads a line, which has no line feed any more, and gives away what it has. A carriage return at its end belongs to the end.
@@ -385,25 +402,27 @@ impl<'l> Reading<'_, 'l> {
         if !self.tags.is_empty() {
             self.counts.tagged += 1;
         }
-        let measure = match kind.ok_or(SampleError::IllegalEvent)? {
-            Kind::Count => Measure::Count(read.divided),
-            Kind::Gauge => Measure::Gauge {
-                value,
-                is_relative: value_text.starts_with(['+', '-']),
-            },
-            // Clients send milliseconds, Prometheus counts in seconds.
-            Kind::Time => Measure::Observation {
-                value: value / 1000.0,
-                times: read.times()?,
-            },
-            Kind::Observation => Measure::Observation {
-                value,
-                times: read.times()?,
-            },
-            Kind::Member => Measure::Member(value_text),
+        let kind = kind.ok_or(SampleError::IllegalEvent)?;
+        let times = if kind.is_observation() { read.times()? } else { 1 };
+        let number = Number {
+            text: value_text,
+            value,
+            divided: read.divided,
+            times,
         };
-        Ok((measure, read.origin))
+        Ok((kind.measure(number), read.origin))
     }
+}
+
+/// The value of a sample, and what its rate makes of it.
+#[derive(Debug, Clone, Copy)]
+struct Number<'l> {
+    text: &'l str,
+    value: f64,
+    /// As counts are, by all rates.
+    divided: f64,
+    /// How often it was observed.
+    times: u32,
 }
 
 /// The type of a sample. Upper case is another.
@@ -430,6 +449,34 @@ impl Kind {
             "h" | "d" => Some(Self::Observation),
             "s" => Some(Self::Member),
             _ => None,
+        }
+    }
+
+    fn is_observation(self) -> bool {
+        matches!(self, Self::Time | Self::Observation)
+    }
+
+    /// What was measured, if this is the value.
+    fn measure(self, number: Number<'_>) -> Measure<'_> {
+        let Number {
+            text,
+            value,
+            divided,
+            times,
+        } = number;
+        match self {
+            Self::Count => Measure::Count(divided),
+            Self::Gauge => Measure::Gauge {
+                value,
+                is_relative: text.starts_with(['+', '-']),
+            },
+            // Clients send milliseconds, Prometheus counts in seconds.
+            Self::Time => Measure::Observation {
+                value: value / 1000.0,
+                times,
+            },
+            Self::Observation => Measure::Observation { value, times },
+            Self::Member => Measure::Member(text),
         }
     }
 }

@@ -38,7 +38,7 @@ use self::glob::Globs;
 use self::template::Template;
 
 /// What kind of thing a sample is, as rules tell them apart by `match_metric_type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MetricKind {
     /// `c` and `m`.
     Counter,
@@ -305,6 +305,13 @@ impl Mapping {
     /// When series go away that no rule is about.
     pub fn ttl(&self) -> Option<Duration> {
         self.defaults.ttl
+    }
+
+    /// The first rule that may have made the name of this family: what its lines were called is not known any more.
+    pub(crate) fn likely_rule(&self, family: &str) -> Option<&Rule> {
+        self.rules
+            .iter()
+            .find(|rule| !rule.is_drop && rule.name.may_give(family))
     }
 
     /// The rule for samples of this name and kind, if there is one. `name` is what clients sent, without tags.

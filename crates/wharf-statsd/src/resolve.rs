@@ -71,14 +71,20 @@ pub enum EventError {
     IllegalNegativeCounter,
     /// A counter would be infinite or no number, and stay so for ever.
     NotFiniteCounter,
+    /// It would be one series more than there may be.
+    TooManySeries,
+    /// The set has as many members as are counted.
+    TooManyMembers,
 }
 
 impl EventError {
     /// All there are.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 5] = [
         Self::EmptyMetricName,
         Self::IllegalNegativeCounter,
         Self::NotFiniteCounter,
+        Self::TooManySeries,
+        Self::TooManyMembers,
     ];
 
     /// The value of the label `reason`.
@@ -87,6 +93,8 @@ impl EventError {
             Self::EmptyMetricName => "empty_metric_name",
             Self::IllegalNegativeCounter => "illegal_negative_counter",
             Self::NotFiniteCounter => "not_finite_counter",
+            Self::TooManySeries => "too_many_series",
+            Self::TooManyMembers => "too_many_members",
         }
     }
 }
@@ -155,7 +163,7 @@ impl Mapping {
     }
 }
 
-fn update<'m, 's>(
+pub(crate) fn update<'m, 's>(
     measure: &Measure<'s>,
     rule: Option<&Rule>,
     observer: &'m Observer,

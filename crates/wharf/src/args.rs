@@ -9,6 +9,7 @@
 //! * Each flag is also a variable: `WHARF_WEB_LISTEN_ADDRESS`. The command line goes first.
 
 mod completion;
+mod exporter;
 mod help;
 mod lexer;
 mod outline;
@@ -310,7 +311,9 @@ impl Parser {
 
     fn long(&mut self, typed: &str, tokens: &mut Lexer) -> Result<(), UsageError> {
         let unknown = || {
-            let hint = nearest_flag(typed).map(|name| format!("did you mean `--{name}`?"));
+            let advice = exporter::advice(typed).map(str::to_owned);
+            let nearest = || Some(format!("did you mean `--{}`?", nearest_flag(typed)?));
+            let hint = advice.or_else(nearest);
             UsageError::from(Mistake {
                 text: format!("unknown long flag '--{typed}'"),
                 hint,

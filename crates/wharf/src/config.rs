@@ -13,10 +13,12 @@ mod services;
 pub use self::address::ListenAddress;
 pub use self::all::Config;
 pub(crate) use self::flags::{FLAGS, Flag, Heading};
+pub(crate) use self::listen::ADDRESSES_OR_NONE;
 pub use self::listen::{Apart, Listen, Shutdown};
 pub use self::rules::Rules;
 pub use crate::logging::settings::{Log, LogFormat, LogLevel};
 pub use crate::parts::history::settings::History;
+pub use crate::parts::statsd::settings::Statsd;
 pub use crate::parts::storage::settings::{Persistence, Storage, StorageKind, Undo};
 
 #[cfg(test)]

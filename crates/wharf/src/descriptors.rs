@@ -114,7 +114,7 @@ fn for_others(config: &Config) -> u64 {
         StorageKind::Folder { .. } => STORAGE,
         StorageKind::Memory => 0,
     };
-    RUNTIME + READ + storage + ADDRESS * addresses as u64
+    RUNTIME + READ + storage + ADDRESS * addresses as u64 + config.statsd.descriptors()
 }
 
 /// What is left for connections, of so many descriptors, if as many connections are wanted.

@@ -1,7 +1,7 @@
 //! Sockets to listen on: opened here, or handed over by systemd.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
 
 use anyhow::{Context as _, anyhow, bail};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -64,6 +64,24 @@ pub(crate) fn bind(address: &ListenAddress) -> anyhow::Result<Listener> {
     Err(last)
 }
 
+/// A socket for datagrams at an address.
+pub(crate) fn bind_udp(address: &ListenAddress) -> anyhow::Result<UdpSocket> {
+    let mut last = anyhow!("listen udp {address}: no such address");
+    for candidate in candidates(resolved(address)?) {
+        let bound = open_as(candidate, Type::DGRAM, Protocol::UDP);
+        match bound {
+            Ok(socket) => return Ok(socket.into()),
+            Err(error) => last = anyhow!("listen udp {address}: bind: {error}"),
+        }
+    }
+    Err(last)
+}
+
+/// An address of a socket, if it has one.
+pub(crate) fn shown(address: io::Result<SocketAddr>) -> String {
+    address.map(|address| address.to_string()).unwrap_or_default()
+}
+
 /// Whether nobody listens at an address at which one could. Nobody is kept from it meanwhile.
 ///
 /// # Errors
@@ -119,9 +137,15 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// A socket that has the address, and does not listen yet.
 fn open(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A port whose last connections still linger can be taken again at once.
-    socket.set_reuse_address(true)?;
+    open_as(address, Type::STREAM, Protocol::TCP)
+}
+
+fn open_as(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if kind == Type::STREAM {
+        // A port whose last connections still linger can be taken again at once. Of datagrams, two sockets would take the same.
+        socket.set_reuse_address(true)?;
+    }
     if address.is_ipv6() {
         // Whatever the system's default is: all interfaces means IPv4 too, and one IPv6 address means that one.
         socket.set_only_v6(!address.ip().is_unspecified())?;

@@ -10,6 +10,7 @@ pub(crate) mod history;
 pub(crate) mod notices;
 pub(crate) mod replica;
 pub(crate) mod signals;
+pub(crate) mod statsd;
 pub(crate) mod storage;
 pub(crate) mod traces;
 

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use tokio::runtime::Handle;
 use wharf_gateway::telemetry::{BuildLabels, Telemetry};
-use wharf_gateway::{Gateway, Life, Loader, Part, Parts, Policy, Settings, SettingsFile, Shutdown};
+use wharf_gateway::{Gateway, Life, Loader, Part, Parts, Policy, Settings, SettingsFile, Shutdown, Statsd};
 use wharf_http::{
     BuildInformation, ConnectionRoom, EntryPoint, HttpSettings, Listener, Service, Status, serve,
 };
@@ -20,6 +20,7 @@ use crate::entry_points;
 use crate::freed;
 use crate::logging;
 use crate::parts::replica::{self, Replica};
+use crate::parts::statsd::{self, Intake, Sockets};
 use crate::parts::{
     audit, backups, changes, cooling, expectations, expiry, history, notices, signals, storage, traces,
 };
@@ -49,8 +50,10 @@ fn gateway(
     config: &Config,
     connections: ConnectionRoom,
     web_configs: Vec<Arc<dyn SettingsFile>>,
+    intake: Option<&Arc<Intake>>,
 ) -> anyhow::Result<(Gateway, Option<Replica>)> {
-    let settings = settings(config, connections);
+    let mut settings = settings(config, connections);
+    settings.statsd = intake.map(|intake| Arc::clone(intake) as Arc<dyn Statsd>);
     let telemetry = Telemetry::new(build_labels());
     let clock = Box::new(SystemClock);
     let rules = rules(config)?;
@@ -60,6 +63,17 @@ fn gateway(
     let share = |store, rules| replica::share(config, store, rules);
     let (gateway, replica) = Gateway::shared(settings, telemetry, clock, rules, web_configs, share);
     Ok((gateway, Some(replica)))
+}
+
+/// What takes lines of `StatsD`, if there is a way in for them.
+fn intake(config: &Config) -> anyhow::Result<Option<Arc<Intake>>> {
+    if !config.statsd.is_on() {
+        return Ok(None);
+    }
+    let replica = config.replica.is_one().then(|| replica::own_name(config));
+    let intake = Intake::new(&config.statsd, replica, Arc::new(SystemClock));
+    let intake = intake.map_err(|why| anyhow!("--statsd.mapping-config: {why}"))?;
+    Ok(Some(Arc::new(intake)))
 }
 
 fn log_time() -> SystemTime {
@@ -87,8 +101,12 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         let web_configs = access_controls
             .into_iter()
             .map(|access| access as Arc<dyn SettingsFile>);
-        let (gateway, replica) = gateway(config, connections, web_configs.collect())?;
+        let intake = intake(config)?;
+        let (gateway, replica) = gateway(config, connections, web_configs.collect(), intake.as_ref())?;
         let gateway = Arc::new(gateway.with_readiness(parts.readiness()));
+        if let Some(intake) = &intake {
+            intake.set_store(gateway.store(), &config.pushes);
+        }
         let service = Service::new(
             Arc::clone(&gateway),
             http_settings(config, connections),
@@ -99,7 +117,9 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         // Signals first: whoever sees that we listen may send one.
         signals::start(&mut parts, Arc::clone(&gateway), shutdown)?;
         let listeners = entry_points::open(&config.listen, &addresses)?;
-        start(&mut parts, config, replica, Arc::new(service), listeners).await?;
+        let sockets = Sockets::open(&config.statsd)?;
+        let statsd = intake.map(|intake| (intake, sockets));
+        start(&mut parts, config, (replica, statsd), Arc::new(service), listeners).await?;
         Ok(parts.run().await?)
     });
     // Nobody waits any more for the passwords that are still being checked.
@@ -117,7 +137,7 @@ const CONNECTIONS_END: Duration = Duration::from_secs(5);
 async fn start(
     parts: &mut Parts,
     config: &Config,
-    replica: Option<Replica>,
+    (replica, statsd): (Option<Replica>, Option<(Arc<Intake>, Sockets)>),
     service: Arc<Service>,
     listeners: Vec<(Listener, Arc<EntryPoint>)>,
 ) -> anyhow::Result<()> {
@@ -148,6 +168,14 @@ async fn start(
     cooling::start(parts, of_gateway(), storage, Handle::current()).context("start the cooling")?;
     changes::start(parts, of_gateway(), storage).context("start the booking of changes")?;
     notices::start(parts, of_gateway(), storage).context("start the notices")?;
+    if let Some((intake, sockets)) = statsd {
+        let (job, of_intake) = (config.statsd.job.clone(), || Arc::clone(&intake));
+        let keeping = statsd::start_keeping(parts, of_gateway(), of_intake(), job, storage)
+            .context("start keeping StatsD series")?;
+        let max_connections = config.statsd.max_connections.get() as u64;
+        statsd::start_listening(parts, of_intake(), sockets, max_connections, keeping)
+            .context("start taking StatsD lines")?;
+    }
     // Mostly that is done before anybody notices. If it takes longer, requests are answered meanwhile: with 503, but for health
     // checks.
     let _ready_or_not = tokio::time::timeout(QUIET_LOADING, parts.all_ready()).await;
@@ -184,6 +212,7 @@ pub(crate) fn settings(config: &Config, connections: ConnectionRoom) -> Settings
         max_followers: (connections.max / FOLLOWER_SHARE).clamp(1, MAX_FOLLOWERS),
         replicas: config.replica_limits,
         expect: config.expect,
+        statsd: None,
         max_waiting: (http_settings(config, connections).max_requests_in_flight() / WAITING_SHARE).max(1),
     }
 }

@@ -49,6 +49,7 @@ impl Gateway {
             backups: *lock(&self.backups),
             expectations: self.expectations.gauges(),
             traces: self.traces.counts(),
+            statsd: self.settings.statsd.as_ref().map(|statsd| statsd.counts()),
             web_configs: web_configs.collect(),
         };
         self.telemetry.exposition(self.instant(), &gauges)

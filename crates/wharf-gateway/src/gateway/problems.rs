@@ -23,6 +23,7 @@ impl Gateway {
             held_back(self),
             hidden(self),
             config(self),
+            statsd(self),
             settings_files(self),
             future(self),
             history(self),
@@ -126,6 +127,18 @@ fn config(gateway: &Gateway) -> Option<Problem> {
             "The configuration file was not used when it was read last; the rules of before are in force."
                 .to_owned(),
         detail: Some(error),
+    })
+}
+
+fn statsd(gateway: &Gateway) -> Option<Problem> {
+    let failure = gateway.settings.statsd.as_ref()?.reload_failure()?;
+    Some(Problem {
+        name: "statsd",
+        severity: Severity::Warning,
+        summary:
+            "The mapping rules for StatsD were not used when they were read last; the rules of before are in force."
+                .to_owned(),
+        detail: Some(failure),
     })
 }
 

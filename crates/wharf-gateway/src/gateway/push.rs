@@ -218,11 +218,12 @@ impl Admission {
             return Ok(Err(PushError::TakesLong));
         }
         reading.was_read(&exposition);
-        let relabelling = self.source.step("relabel");
-        reading
-            .dropped
-            .set(gateway.relabel(rules, key, &mut exposition, reading.memory)?);
-        drop(relabelling);
+        if self.source.input.is_relabelled() {
+            let _relabelling = self.source.step("relabel");
+            reading
+                .dropped
+                .set(gateway.relabel(rules, key, &mut exposition, reading.memory)?);
+        }
         let options = PushOptions {
             mode: wish.mode,
             counters: reading.counters,

@@ -6,6 +6,7 @@ use super::backups::BackupTimes;
 use super::replicas::ReplicaGauges;
 use crate::expectations::ExpectationGauges;
 use crate::policy::QuotaGauge;
+use crate::statsd::StatsdCounts;
 use crate::traces::TraceCounts;
 
 /// What is at the moment of a scrape: how much the store holds, and whether what was read from files is in force.
@@ -47,6 +48,8 @@ pub struct StoreGauges {
     pub expectations: Option<ExpectationGauges>,
     /// Traces, if there were ever to be any.
     pub traces: Option<TraceCounts>,
+    /// What was counted of lines of `StatsD`, if any are taken.
+    pub statsd: Option<StatsdCounts>,
     /// The web config files, in the order of their flags.
     pub web_configs: Vec<WebConfigGauge>,
 }

@@ -38,18 +38,28 @@ pub(super) struct Read<'l> {
 }
 
 impl Read<'_> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is between one and a million"
-    )]
     pub(super) fn times(&self) -> Result<u32, SampleError> {
-        if self.times >= 1.0 && self.times <= MAX_TIMES {
-            Ok(self.times as u32)
-        } else {
-            Err(SampleError::InvalidSampleFactor)
-        }
+        whole_times(self.times)
     }
+}
+
+/// A number of times, if it is one.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is between one and a million"
+)]
+pub(super) fn whole_times(times: f64) -> Result<u32, SampleError> {
+    if times >= 1.0 && times <= MAX_TIMES {
+        Ok(times as u32)
+    } else {
+        Err(SampleError::InvalidSampleFactor)
+    }
+}
+
+/// How often an observation of this rate was made.
+pub(super) fn times(rate: f64) -> f64 {
+    (1.0 / rate).trunc()
 }
 
 impl<'l> Reading<'_, 'l> {
@@ -66,7 +76,7 @@ impl<'l> Reading<'_, 'l> {
             if let Some(rate) = field.strip_prefix('@') {
                 let rate = self.rate(rate);
                 read.divided /= rate;
-                read.times = (1.0 / rate).trunc();
+                read.times = times(rate);
             } else if let Some(tags) = field.strip_prefix('#') {
                 if self.dialect.dogstatsd {
                     self.list(tags, ':');

@@ -93,6 +93,40 @@ impl Template {
         parts.collect()
     }
 
+    /// Whether this may be the text with some groups in it, once what is no letter, digit or `_` has become `_`.
+    pub(super) fn may_give(&self, name: &str) -> bool {
+        let escaped = |text: &str| text.replace(|c: char| !(c.is_ascii_alphanumeric() || c == '_'), "_");
+        let mut rest = name;
+        let mut is_open = false;
+        for part in &self.0 {
+            match part {
+                Part::Group(_) => is_open = true,
+                Part::Nothing(_) => {}
+                Part::Text(text) => {
+                    let text = escaped(text);
+                    let found = if is_open {
+                        rest.find(&text)
+                    } else {
+                        rest.starts_with(&text).then_some(0)
+                    };
+                    let Some(behind) = found.and_then(|at| rest.get(at + text.len()..)) else {
+                        return false;
+                    };
+                    (rest, is_open) = (behind, false);
+                }
+            }
+        }
+        // What stands behind the last group has to stand at the end.
+        is_open || rest.is_empty() || self.ends_in(name)
+    }
+
+    fn ends_in(&self, name: &str) -> bool {
+        match self.0.as_slice() {
+            [.., Part::Group(_), Part::Text(text)] => name.ends_with(text.as_str()),
+            _ => false,
+        }
+    }
+
     /// References that nothing answers to.
     pub(super) fn dangling(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
@@ -126,4 +160,27 @@ fn group(name: &str, regex: &Regex) -> Option<usize> {
         return name.parse().ok().filter(|index| *index < regex.captures_len());
     }
     regex.capture_names().position(|of_group| of_group == Some(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_a_template_may_give_are_known() {
+        for (template, name, may) in [
+            ("orders", "orders", true),
+            ("orders", "orders_total", false),
+            ("orders", "all_orders", false),
+            ("${1}_total", "a_total", true),
+            ("${1}_total", "a_total_total", true),
+            ("${1}_total", "a_total_b", false),
+            ("x_$1", "x_anything", true),
+            ("x_$1", "y_x_anything", false),
+            ("a_${1}_b_$2", "a_1_b_2", true),
+            ("a_${1}_b_$2", "a_1_c_2", false),
+        ] {
+            assert_eq!(Template::of_glob(template, 2).may_give(name), may, "{template} {name}");
+        }
+    }
 }

@@ -54,6 +54,43 @@ impl HistogramValue {
         }
     }
 
+    /// A histogram that has counted this already. `cumulative` says for each bound how much is at or below it, and is not to fall; nothing
+    /// if it does. How the native buckets grow is not known; see [`Self::adopt`].
+    pub(crate) fn restore(
+        cumulative: &[(f64, u64)],
+        native: Option<NativeValue>,
+        sum: f64,
+        count: u64,
+    ) -> Option<Self> {
+        let mut below = 0;
+        let of_bucket = |(_, cumulative): &(f64, u64)| {
+            let of_bucket = cumulative.checked_sub(below)?;
+            below = *cumulative;
+            Some(of_bucket)
+        };
+        let buckets: Option<Vec<u64>> = cumulative.iter().map(of_bucket).collect();
+        let rises = cumulative.is_sorted_by(|(bound, _), (next, _)| bound < next);
+        (rises && below <= count).then_some(())?;
+        let options = HistogramOptions {
+            buckets: cumulative.iter().map(|(bound, _)| *bound).collect(),
+            ..HistogramOptions::default()
+        };
+        Some(Self {
+            options: Arc::new(options),
+            buckets: buckets?,
+            native,
+            sum,
+            count,
+        })
+    }
+
+    /// From now on it counts by these options, if it has counted with the same bounds so far.
+    pub(crate) fn adopt(&mut self, options: &Arc<HistogramOptions>) {
+        if self.options.buckets == options.buckets {
+            self.options = Arc::clone(options);
+        }
+    }
+
     /// Adds a value, so many times.
     pub fn observe(&mut self, value: f64, times: u32) {
         let index = self.options.buckets.partition_point(|bound| *bound < value);
@@ -104,6 +141,24 @@ impl NativeValue {
             zero_count: 0,
             positive: BTreeMap::new(),
             negative: BTreeMap::new(),
+        })
+    }
+
+    /// Native buckets that have counted this already; nothing if they are none of ours.
+    pub(crate) fn restore(
+        schema: i32,
+        zero_threshold: f64,
+        zero_count: u64,
+        positive: BTreeMap<i32, u64>,
+        negative: BTreeMap<i32, u64>,
+    ) -> Option<Self> {
+        let is_ours =
+            (MIN_SCHEMA..=MAX_SCHEMA).contains(&schema) && zero_threshold.total_cmp(&ZERO_THRESHOLD).is_eq();
+        is_ours.then_some(Self {
+            schema,
+            zero_count,
+            positive,
+            negative,
         })
     }
 

@@ -36,6 +36,23 @@ impl SummaryValue {
         }
     }
 
+    /// A summary that has counted this already, and knows no quantiles.
+    pub(crate) fn restore(options: Arc<SummaryOptions>, sum: f64, count: u64, now: Duration) -> Self {
+        Self {
+            sum,
+            count,
+            ..Self::new(options, now)
+        }
+    }
+
+    /// When quantiles may change although nothing is observed; never, if there are none.
+    pub(crate) fn next_change(&mut self, now: Duration) -> Option<Duration> {
+        self.forget(now);
+        let has_some = self.streams.iter().any(|stream| !stream.is_empty());
+        // An observation is forgotten after the end of a step, not at it.
+        has_some.then(|| self.head_ends + Duration::from_nanos(1))
+    }
+
     /// Adds a value, so many times.
     pub fn observe(&mut self, value: f64, times: u32, now: Duration) {
         self.forget(now);

@@ -10,12 +10,15 @@ use crate::change::{Cause, Change};
 use crate::effect::{By, Facts};
 use crate::fold::Intent;
 use crate::lifetime::Lifetime;
+use crate::memory::state::State;
 use crate::mode::{Counters, PushMode};
 use crate::prepare::Prepared;
-use crate::record::Several;
+use crate::record::{self, Several};
 use crate::store::Store;
+use crate::write::commit::Commit;
 use crate::write::local::Local;
 use crate::write::lock::let_others;
+use crate::write::shared::Op;
 use crate::write::writer::Writer;
 use crate::{PushError, UnixNanos};
 
@@ -84,6 +87,82 @@ impl Store {
             })?;
         }
         Ok(keys.len())
+    }
+
+    /// Lets families of a group go whose time is over, as whoever has pushed them says, and the group with the last of them; how many
+    /// families there were. Nothing is kept of what has expired, so that cannot be undone.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing.
+    pub fn expire_families(&self, key: &GroupingKey, names: &[&str]) -> Result<(usize, Commit), PushError> {
+        let by = By::Expiry;
+        let expires = |name: &str| !crate::is_time(name) && names.contains(&name);
+        // How many there are, and whether they are all that the group has.
+        let find = |state: &State| {
+            let of_group = state.family_names(key).unwrap_or_default();
+            let found = of_group.iter().filter(|name| expires(name)).count();
+            let is_all = of_group.iter().all(|name| crate::is_time(name) || expires(name));
+            (found, is_all)
+        };
+        let local = match &self.writer {
+            Writer::Local(local) => local,
+            Writer::Shared(shared) => {
+                let (found, is_all) = find(&self.lock().state);
+                let commit = shared.change_all([key], || {
+                    if is_all {
+                        return Op::Delete { by };
+                    }
+                    let names = names.iter().map(|name| (*name).to_owned());
+                    Op::DeleteFamilies {
+                        names: names.collect(),
+                    }
+                })?;
+                return Ok((found, commit));
+            }
+        };
+        let record = |is_all| {
+            local.has_ledger().then(|| {
+                if is_all {
+                    return record::delete(key);
+                }
+                let mut several = Several::new();
+                several.delete_families(key, names.iter().copied());
+                several.finish()
+            })
+        };
+        let keys = std::slice::from_ref(key);
+        let mut guarded = self.lock();
+        if !guarded.state.is_heavy(key, self.few) {
+            let (found, is_all) = find(&guarded.state);
+            let change = if is_all {
+                let keys = Cow::Borrowed(keys);
+                Change::Delete { keys, by }
+            } else {
+                Change::DeleteFamilies {
+                    keys: Cow::Borrowed(keys),
+                    names: names.to_vec(),
+                    by,
+                }
+            };
+            let record = record(is_all);
+            let (_, commit) =
+                local.change_one(&mut guarded, &self.preparer, record.as_deref(), change)?;
+            return Ok((found, commit));
+        }
+        drop(guarded);
+        let mut found = 0;
+        let expired = self.change_aside(local, keys, |drafting| {
+            let (families, is_all) = find(drafting.state());
+            found = families;
+            if is_all {
+                drop(drafting.delete(keys, by));
+            } else {
+                drop(drafting.delete_families(keys, names, by));
+            }
+            Ok(record(is_all).map(Arc::new))
+        });
+        let commit = expired.map_err(|(_, error)| error)?;
+        Ok((found, commit))
     }
 
     /// Sets the lifetimes of groups that have one, where `change` has another, under one hold of the lock.

@@ -115,6 +115,20 @@ fn flags_that_were_nearly_right_are_suggested() {
 }
 
 #[test]
+fn flags_of_the_statsd_exporter_that_mean_nothing_are_refused_with_a_reason() {
+    check(
+        &["--statsd.cache-size=1000"],
+        "unknown long flag '--statsd.cache-size'\n\
+         hint: leave it out: lines that came before are known, and there is no cache to size",
+    );
+    check(
+        &["--check-config"],
+        "unknown long flag '--check-config'\n\
+         hint: `wharf statsd check FILE` checks mapping rules",
+    );
+}
+
+#[test]
 fn arguments_that_belong_to_no_flag_are_refused() {
     check(&["extra"], "unexpected extra");
     check(&[""], "unexpected ");

@@ -11,6 +11,7 @@ use crate::logging::settings::Log;
 use crate::parts::backups::settings::Backups;
 use crate::parts::history::settings::History;
 use crate::parts::replica::settings::Replica;
+use crate::parts::statsd::settings::Statsd;
 use crate::parts::storage::settings::{Persistence, Storage, StorageKind, Undo};
 
 /// All settings.
@@ -48,6 +49,8 @@ pub struct Config {
     pub replica_limits: ReplicaLimits,
     /// How many groups may be expected.
     pub expect: ExpectSettings,
+    /// Lines of `StatsD`.
+    pub statsd: Statsd,
     /// How much at once.
     pub requests: RequestLimits,
     /// How much memory until it is stored.
@@ -75,6 +78,7 @@ impl Config {
             .chain(storage)
             .chain(replica)
             .chain(self.listen.check())
+            .chain(self.statsd.check())
             .collect()
     }
 }

@@ -32,6 +32,7 @@ pub(crate) enum Heading {
     Listening,
     Routes,
     Pushes,
+    Statsd,
     Storage,
     Replicas,
     Limits,
@@ -39,10 +40,11 @@ pub(crate) enum Heading {
 }
 
 impl Heading {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Listening,
         Self::Routes,
         Self::Pushes,
+        Self::Statsd,
         Self::Storage,
         Self::Replicas,
         Self::Limits,
@@ -54,6 +56,7 @@ impl Heading {
             Self::Listening => "Listening",
             Self::Routes => "Routes",
             Self::Pushes => "Pushes",
+            Self::Statsd => "StatsD (off unless an address is given)",
             Self::Storage => "Storage",
             Self::Replicas => "Replicas (several gateways that share their groups in etcd)",
             Self::Limits => "Limits (requests beyond them are refused)",
@@ -73,6 +76,7 @@ pub(crate) static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
     add!(Listening: listen, rules, timeouts, shutdown);
     add!(Routes: routes, admin);
     add!(Pushes: pushes, bodies, expect);
+    add!(Statsd: statsd);
     add!(Storage: storage, undo, history, backups, persistence);
     add!(Replicas: replica, replica_limits);
     add!(Limits: requests, memory, amounts, push_limits);

@@ -69,7 +69,7 @@ fn host_and_port(config: &Config) -> String {
     format!("{host}:{port}")
 }
 
-fn own_name(config: &Config) -> String {
+pub(crate) fn own_name(config: &Config) -> String {
     config
         .replica
         .name

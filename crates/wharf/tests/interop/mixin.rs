@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -78,6 +79,7 @@ fn gateways(folder: &Path) -> [Gateway; 2] {
         .arg(flag("web.config.file", "users.yml"))
         .arg(flag("config.file", "wharf.yml"))
         .arg(flag("backup.path", "backups"))
+        .arg("--statsd.listen-udp=127.0.0.1:0")
         .arg(format!("--storage.path={}", folder.join("data").display()))
         .start();
     let as_alice = |path: &str, body: &str| post(path).body(body).header("Authorization", ALICE);
@@ -100,6 +102,12 @@ fn gateways(folder: &Path) -> [Gateway; 2] {
     ] {
         assert_eq!(watched.send(&request).status, status, "{request}");
     }
+
+    let line = watched.log_line("way=udp ");
+    let (_, address) = line.rsplit_once("address=").unwrap();
+    // An event, and a family that was pushed with another type.
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(b"_e{1,1}:a|b\nm:1|c", address).unwrap();
 
     Certificate::self_signed("127.0.0.1", &["127.0.0.1"]).write(folder, "server");
     write(

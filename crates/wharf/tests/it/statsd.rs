@@ -1,8 +1,51 @@
-//! `wharf statsd`: mapping rules of a `statsd_exporter`, checked and tried.
+//! `StatsD`: lines by every socket, what they come to, and `wharf statsd`: mapping rules of a `statsd_exporter`, checked and tried.
+
+mod groups;
+mod listening;
+mod replicas;
+mod restarts;
 
 use std::fs;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+
+use wharf_testkit::{Gateway, Spawn, until};
+
+use crate::wharf;
 
 use crate::operators::{stdout, tool};
+
+/// Wharf that takes lines over UDP and TCP.
+fn listening() -> Spawn {
+    wharf()
+        .arg("--statsd.listen-udp=127.0.0.1:0")
+        .arg("--statsd.listen-tcp=127.0.0.1:0")
+}
+
+/// Where it takes lines.
+fn address_of(gateway: &Gateway, way: &str) -> SocketAddr {
+    let line = gateway.log_line(&format!("way={way} "));
+    let (_, address) = line.rsplit_once("address=").unwrap();
+    address.trim_matches('"').parse().unwrap()
+}
+
+/// Sends lines in one datagram.
+fn send(gateway: &Gateway, lines: &str) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let sent = socket.send_to(lines.as_bytes(), address_of(gateway, "udp")).unwrap();
+    assert_eq!(sent, lines.len());
+}
+
+fn connect(gateway: &Gateway) -> TcpStream {
+    TcpStream::connect(address_of(gateway, "tcp")).unwrap()
+}
+
+/// Waits until a series has this value; the labels are some of its.
+#[track_caller]
+fn until_value(gateway: &Gateway, name: &str, labels: &[(&str, &str)], value: Option<&str>) {
+    until(&format!("{name} {labels:?} to be {value:?}"), || {
+        (gateway.scrape().value(name, labels) == value).then_some(())
+    });
+}
 
 const RULES: &str = "\
 mappings:

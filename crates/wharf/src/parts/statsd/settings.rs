@@ -1,0 +1,162 @@
+//! Where lines of `StatsD` come in, and what becomes of them. The flags of `statsd_exporter` have its names.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use wharf_settings::{Kind, Takes, ValueError, kinds, settings};
+use wharf_statsd::Dialect;
+
+use crate::config::{ADDRESSES_OR_NONE, ListenAddress};
+
+const PATHS: Kind<Vec<PathBuf>> = Kind::repeated(
+    Takes::File,
+    Vec::clear,
+    |paths, value| {
+        paths.extend((!value.is_empty()).then(|| PathBuf::from(value)));
+        Ok(())
+    },
+    |paths| {
+        let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        paths.join(",")
+    },
+);
+
+const MODE: Kind<u32> = Kind::new(
+    Takes::Value("a mode such as 755 or 660"),
+    |value| {
+        let is_octal = !value.is_empty() && value.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+        let mode = is_octal.then(|| u32::from_str_radix(value, 8).ok()).flatten();
+        mode.filter(|mode| *mode <= 0o7777).ok_or_else(|| {
+            ValueError::new(format!("expected an octal mode such as 755, found `{value}`"))
+        })
+    },
+    |mode| format!("{mode:o}"),
+);
+
+const JOB: Kind<String> = Kind::new(
+    Takes::Value("a job"),
+    |value| {
+        if value.is_empty() {
+            return Err(ValueError::new("expected a job, found nothing".to_owned()));
+        }
+        Ok(value.to_owned())
+    },
+    String::clone,
+);
+
+settings! {
+    /// Where lines of `StatsD` come in, and what becomes of them.
+    pub struct Statsd {
+        /// Where to receive datagrams.
+        pub udp: Vec<ListenAddress> = Vec::new(),
+            "statsd.listen-udp" as ADDRESSES_OR_NONE,
+            "Where to receive StatsD lines over UDP, such as :9125. May be repeated.";
+        /// Where to listen for connections.
+        pub tcp: Vec<ListenAddress> = Vec::new(),
+            "statsd.listen-tcp" as ADDRESSES_OR_NONE,
+            "Where to receive StatsD lines over TCP, such as :9125. May be repeated.";
+        /// Sockets for datagrams of this machine.
+        pub unixgram: Vec<PathBuf> = Vec::new(),
+            "statsd.listen-unixgram" as PATHS,
+            "Unix socket to receive StatsD lines in datagrams. May be repeated.";
+        /// Sockets for connections of this machine.
+        pub unix: Vec<PathBuf> = Vec::new(),
+            "statsd.listen-unix" as PATHS,
+            "Unix socket to receive StatsD lines over connections. May be repeated.";
+        /// Who may write to these.
+        pub unix_mode: u32 = 0o755,
+            "statsd.unixsocket-mode" as MODE,
+            "Permission mode of the Unix sockets.";
+        /// The file with mapping rules.
+        pub mapping: Option<PathBuf> = None,
+            "statsd.mapping-config" as kinds::FILE,
+            "File with mapping rules, in the format of statsd_exporter. Read again at SIGHUP.";
+        /// The job of series.
+        pub job: String = "statsd".to_owned(),
+            "statsd.job" as JOB,
+            "Job of the group for StatsD series that have no label job.";
+        /// How much the system keeps of what was not read yet; 0: what is usual.
+        pub read_buffer: usize = 0,
+            "statsd.read-buffer" as kinds::SIZE,
+            "Receive buffer of each UDP and unixgram socket, which net.core.rmem_max limits; 0 for the system's default.";
+        /// Series there may be.
+        pub max_series: NonZeroUsize = NonZeroUsize::new(1_000_000).expect("it is not zero"),
+            "statsd.max-series" as kinds::COUNT,
+            "Series that StatsD lines may make. Lines for further ones are refused and counted.";
+        /// Connections there may be.
+        pub max_connections: NonZeroUsize = NonZeroUsize::new(500).expect("it is not zero"),
+            "statsd.max-connections" as kinds::COUNT,
+            "Open connections with StatsD lines, over TCP and Unix sockets.";
+        /// How long members of a set are gathered.
+        pub set_interval: Duration = Duration::from_secs(10),
+            "statsd.set-interval" as kinds::UNSIGNED,
+            "For how long the members of a StatsD set are gathered, until a gauge shows how many there were.";
+        /// Whether `|#key:value` is a tag.
+        pub dogstatsd: bool = true,
+            "statsd.parse-dogstatsd-tags" as kinds::SWITCH,
+            "Parse tags of DogStatsD, events and service checks.";
+        /// Whether `name,key=value` has a tag.
+        pub influxdb: bool = true,
+            "statsd.parse-influxdb-tags" as kinds::SWITCH,
+            "Parse tags of InfluxDB.";
+        /// Whether `name#key=value` has a tag.
+        pub librato: bool = true,
+            "statsd.parse-librato-tags" as kinds::SWITCH,
+            "Parse tags of Librato.";
+        /// Whether `na[key=value]me` has a tag.
+        pub signalfx: bool = true,
+            "statsd.parse-signalfx-tags" as kinds::SWITCH,
+            "Parse tags of SignalFX.";
+    }
+}
+
+impl Statsd {
+    /// Whether there is a way in.
+    pub(crate) fn is_on(&self) -> bool {
+        self.sockets() > 0
+    }
+
+    /// How many ways in there are.
+    pub(crate) fn sockets(&self) -> usize {
+        self.udp.len() + self.unixgram.len() + self.listeners()
+    }
+
+    /// How many of them have connections.
+    fn listeners(&self) -> usize {
+        self.tcp.len() + self.unix.len()
+    }
+
+    /// How many files may be open for all of it.
+    pub(crate) fn descriptors(&self) -> u64 {
+        let connections = if self.listeners() > 0 {
+            self.max_connections.get()
+        } else {
+            0
+        };
+        // Where there are sockets, there is a runtime for them.
+        let runtime = if self.is_on() { RUNTIME } else { 0 };
+        (self.sockets() + connections + runtime) as u64
+    }
+
+    /// Which ways to write tags are understood.
+    pub(super) fn dialect(&self) -> Dialect {
+        Dialect {
+            dogstatsd: self.dogstatsd,
+            influxdb: self.influxdb,
+            librato: self.librato,
+            signalfx: self.signalfx,
+        }
+    }
+
+    /// What does not go together.
+    pub(crate) fn check(&self) -> Option<String> {
+        (self.mapping.is_some() && !self.is_on()).then(|| {
+            "expected an address beside --statsd.mapping-config, such as --statsd.listen-udp=:9125, found none"
+                .to_owned()
+        })
+    }
+}
+
+/// Descriptors of a runtime, and of a file that is read again.
+const RUNTIME: usize = 8;
