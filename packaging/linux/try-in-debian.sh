@@ -115,4 +115,10 @@ apt-get --quiet --yes install "$wharf_pushgateway"
 apt-get --quiet --yes --no-install-recommends install prometheus-pushgateway
 fact "it takes its place again" is "$(state prometheus-pushgateway)" "ii "
 fact "and Wharf's package goes" is "$(state wharf-pushgateway)" "rc "
+fact "with the name that its unit had taken" test ! -e /etc/systemd/system/prometheus-pushgateway.service -a \
+    ! -L /etc/systemd/system/prometheus-pushgateway.service
+apt-get --quiet --yes install "$wharf_pushgateway"
+fact "which it takes again when it comes again" is "$(readlink -f /etc/systemd/system/prometheus-pushgateway.service)" \
+    /usr/lib/systemd/system/wharf-pushgateway.service
+fact "and it is enabled" test -e /etc/systemd/system/multi-user.target.wants/wharf-pushgateway.service
 echo "all of it holds"

@@ -73,7 +73,8 @@ fn variables() -> Value {
         })
     };
     json!([
-        { "name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "current": {} },
+        { "name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus",
+          "current": { "text": "default", "value": "default" } },
         of_gateways("job", "Job", "label_values(wharf_groups, job)"),
         of_gateways("instance", "Instance", "label_values(wharf_groups{job=~\"$job\"}, instance)"),
     ])
@@ -152,23 +153,7 @@ impl Panel {
                 "custom": { "fillOpacity": 10, "lineWidth": 1, "showPoints": "never", "spanNulls": false },
             }),
         };
-        let (kind, options) = match self.kind {
-            Kind::Number(_) => (
-                "stat",
-                json!({ "reduceOptions": { "calcs": ["lastNotNull"] }, "textMode": "auto", "colorMode": "value",
-                        "graphMode": "none" }),
-            ),
-            Kind::Bars => (
-                "bargauge",
-                json!({ "reduceOptions": { "calcs": ["lastNotNull"] }, "orientation": "horizontal",
-                        "displayMode": "basic" }),
-            ),
-            Kind::Course => (
-                "timeseries",
-                json!({ "legend": { "displayMode": "list", "placement": "bottom" },
-                        "tooltip": { "mode": "multi", "sort": "desc" } }),
-            ),
-        };
+        let (kind, options) = self.kind.drawn();
         json!({
             "type": kind,
             "title": self.title,
@@ -178,6 +163,35 @@ impl Panel {
             "fieldConfig": { "defaults": defaults, "overrides": [] },
             "options": options,
         })
+    }
+}
+
+impl Kind {
+    /// The type of a panel, and all options that Grafana requires of it.
+    fn drawn(&self) -> (&'static str, Value) {
+        let reduced = json!({ "calcs": ["lastNotNull"] });
+        let legend = json!({ "showLegend": true, "displayMode": "list", "placement": "bottom", "calcs": [] });
+        match self {
+            Self::Number(_) => (
+                "stat",
+                json!({
+                    "reduceOptions": reduced, "textMode": "auto", "colorMode": "value", "graphMode": "none", "justifyMode": "auto",
+                    "orientation": "auto", "wideLayout": true, "showPercentChange": false, "percentChangeColorMode": "standard",
+                }),
+            ),
+            Self::Bars => (
+                "bargauge",
+                json!({
+                    "reduceOptions": reduced, "orientation": "horizontal", "displayMode": "basic", "valueMode": "color",
+                    "namePlacement": "auto", "showUnfilled": true, "sizing": "auto", "minVizWidth": 8, "minVizHeight": 16,
+                    "maxVizHeight": 300, "legend": { "showLegend": false, "displayMode": "list", "placement": "bottom", "calcs": [] },
+                }),
+            ),
+            Self::Course => (
+                "timeseries",
+                json!({ "legend": legend, "tooltip": { "mode": "multi", "sort": "desc" } }),
+            ),
+        }
     }
 }
 

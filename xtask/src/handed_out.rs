@@ -4,12 +4,14 @@
 //! It needs root, Debian's packages and Go, and takes some minutes, so it is no part of what runs for each change.
 
 mod compose;
+mod dashboard;
 mod debian;
 mod image;
 mod kubernetes;
 mod pods;
 mod release;
 mod rpm;
+mod systemd;
 
 use std::path::Path;
 
@@ -25,11 +27,13 @@ enum Part {
     Alone(fn() -> Result<()>),
 }
 
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 9] = [
     ("debian", Part::OfPackages(debian::check)),
+    ("systemd", Part::OfPackages(systemd::check)),
     ("rpm", Part::OfPackages(rpm::check)),
     ("image", Part::OfPackages(image::check)),
     ("compose", Part::OfPackages(compose::check)),
+    ("dashboard", Part::Alone(dashboard::check)),
     ("kubernetes", Part::Alone(kubernetes::check)),
     ("pods", Part::OfPackages(pods::check)),
     ("release", Part::OfPackages(release::check)),

@@ -66,9 +66,10 @@ usage: cargo xtask <command>
                   make what is handed out, in target/package: archives, packages for Debian and RPM, an image. The programs
                   are built with the profile `dist`, or another one, or are there already: one with the C library of the
                   system, and a static one
-  packaging [--profile NAME | --built SHARED STATIC] [debian] [rpm] [image] [compose] [kubernetes] [pods] [release]
-                  try what is handed out (all by default), as root: install the packages, run the image, render the chart and
-                  run its pods, make a release in a copy
+  packaging [--profile NAME | --built SHARED STATIC] [debian] [systemd] [rpm] [image] [compose] [dashboard]
+            [kubernetes] [pods] [release]
+                  try what is handed out (all by default), as root: install the packages, boot a system with them, run the image,
+                  render the chart and run its pods, make a release in a copy
   release VERSION [--sign gpg:KEY | --sign ssh:FILE] [--profile NAME | --built SHARED STATIC]
                   write the version and its section of the changelog, record what it promises, commit; then `package`, sign the
                   checksums, tag. Nothing is pushed

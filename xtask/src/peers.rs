@@ -159,6 +159,7 @@ pub(crate) fn bring_for_packages() -> Result<()> {
         ("setpriv", &["--version"], "util-linux"),
         ("skopeo", &["--version"], "skopeo"),
         ("systemd-analyze", &["--version"], "systemd"),
+        ("systemd-nspawn", &["--version"], "systemd-container"),
         ("umoci", &["--version"], "umoci"),
     ])
 }

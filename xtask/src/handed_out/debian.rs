@@ -29,21 +29,21 @@ pub(super) fn check(packages: &Packages) -> Result<()> {
     }
     let folder = package::folder()?.join("debian-root");
     clear(&folder)?;
-    make_root(&folder)?;
+    make_root(&folder, &[])?;
     let newer = packages.newer("deb")?;
     let names = bring_into(&folder, &[&packages.debian, &newer, &packages.debian_pushgateway])?;
     run_in(&folder, "try-in-debian.sh", names)?;
     clear(&folder)
 }
 
+/// The folder of a root where trials have their files: `/tmp` is empty once a root is booted.
+const PLACE: &str = "trial";
+
 /// Runs a script of `packaging/linux` in a root, with these arguments.
 pub(super) fn run_in(folder: &Path, script: &str, args: Vec<PathBuf>) -> Result<()> {
-    Step::new("cp", &["packaging/linux/facts.sh"])
-        .args([format!("packaging/linux/{script}")])
-        .args([folder.join("tmp")])
-        .run()?;
+    bring_script(folder, script)?;
     apart(&format!(
-        "mount -t proc proc \"$0/proc\"; exec chroot \"$0\" sh /tmp/{script} \"$@\""
+        "mount -t proc proc \"$0/proc\"; exec chroot \"$0\" sh /{PLACE}/{script} \"$@\""
     ))
     .args([folder])
     .args(args)
@@ -52,13 +52,21 @@ pub(super) fn run_in(folder: &Path, script: &str, args: Vec<PathBuf>) -> Result<
     .run()
 }
 
-/// Puts files into `/tmp` of a root, and returns their names there.
+/// Puts a script of `packaging/linux` into a root, with what it reads.
+pub(super) fn bring_script(folder: &Path, script: &str) -> Result<()> {
+    let linux = root().join("packaging/linux");
+    bring_into(folder, &[&linux.join("facts.sh"), &linux.join(script)]).map(drop)
+}
+
+/// Puts files into a root, and returns their names there.
 pub(super) fn bring_into(folder: &Path, files: &[&PathBuf]) -> Result<Vec<PathBuf>> {
+    let place = folder.join(PLACE);
+    std::fs::create_dir_all(&place).with_context(|| format!("make {}", place.display()))?;
     let mut names = Vec::new();
     for file in files {
-        Step::new("cp", &["--"]).args([file, &folder.join("tmp")]).run()?;
+        Step::new("cp", &["--"]).args([*file, &place]).run()?;
         let name = file.file_name().context("expected the name of a file")?;
-        names.push(Path::new("/tmp").join(name));
+        names.push(Path::new("/").join(PLACE).join(name));
     }
     Ok(names)
 }
@@ -100,16 +108,17 @@ fn verify(unit: &str) -> Result<()> {
     .run()
 }
 
-/// A Debian with what the packages depend on, and the package of the Pushgateway ready to be installed.
-fn make_root(folder: &Path) -> Result<()> {
+/// A Debian with what the packages depend on and with these, and the package of the Pushgateway ready to be installed.
+pub(super) fn make_root(folder: &Path, more: &[&str]) -> Result<()> {
     let hook = "chroot \"$1\" apt-get --quiet --yes --no-install-recommends --download-only install prometheus-pushgateway";
-    Step::new(
-        "mmdebstrap",
-        &["--variant=apt", "--include=adduser,init-system-helpers"],
-    )
-    .args([format!("--customize-hook={hook}")])
-    // The downloaded packages have to stay.
-    .args(["--skip=cleanup/apt/cache", "--skip=cleanup/apt", SUITE])
-    .args([folder])
-    .run()
+    let packages = [&["adduser", "init-system-helpers"], more].concat();
+    Step::new("mmdebstrap", &["--variant=apt"])
+        .args([
+            format!("--include={}", packages.join(",")),
+            format!("--customize-hook={hook}"),
+        ])
+        // The downloaded packages have to stay.
+        .args(["--skip=cleanup/apt/cache", "--skip=cleanup/apt", SUITE])
+        .args([folder])
+        .run()
 }

@@ -2,6 +2,7 @@
 //! repositories of systems that use RPM are not asked for.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
@@ -37,6 +38,13 @@ pub(super) fn check(packages: &Packages) -> Result<()> {
     Step::new("mmdebstrap", &["--variant=apt", "--include=rpm,passwd", SUITE])
         .args([&folder])
         .run()?;
+    let names = bring_into(&folder, &[&system()?, rpm, &packages.newer("rpm")?])?;
+    run_in(&folder, "try-rpm.sh", names)?;
+    clear(&folder)
+}
+
+/// Makes the package that stands for those of a system.
+pub(super) fn system() -> Result<PathBuf> {
     let config = package::folder()?.join("system.yaml");
     let system = package::folder()?.join("system.rpm");
     fs::write(&config, SYSTEM).with_context(|| format!("write {}", config.display()))?;
@@ -44,7 +52,5 @@ pub(super) fn check(packages: &Packages) -> Result<()> {
         .args([&config])
         .args(["--target".as_ref(), system.as_os_str()])
         .run()?;
-    let names = bring_into(&folder, &[&system, rpm, &packages.newer("rpm")?])?;
-    run_in(&folder, "try-rpm.sh", names)?;
-    clear(&folder)
+    Ok(system)
 }
