@@ -41,7 +41,7 @@ use crate::request_id::RequestIds;
 use crate::settings::{MAX_PUSH_BYTES, Settings};
 use crate::settings_file::SettingsFile;
 use crate::shared_rules::{reserved, reserved_where_shared, shared_rules};
-use crate::telemetry::{BackupTimes, Telemetry};
+use crate::telemetry::{BackupTimes, Telemetry, reserved_of_expectations};
 use crate::traces::{Parent, Traced, Traces};
 
 /// What all inputs share.
@@ -88,7 +88,7 @@ fn reserved_where_expected(policy: &Policy) -> &'static [ReservedFamily] {
     if policy.expectations.is_empty() {
         &[]
     } else {
-        telemetry::reserved_of_expectations()
+        reserved_of_expectations()
     }
 }
 

@@ -27,6 +27,9 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         // How much memory a machine has for a push.
         max_decoded_bytes: _,
         instance_label,
+        // They decide for how long a push is known that comes again, not what it comes to.
+        id_ttl: _,
+        max_ids: _,
     } = &settings.pushes;
     let AmountLimits {
         max_groups,

@@ -21,6 +21,8 @@ use crate::{
 pub struct Replayed<'a> {
     /// Its number; for a record of a checkpoint, that of the checkpoint.
     pub sequence: Sequence,
+    /// Whether it is one of the checkpoint: these come first.
+    pub is_of_checkpoint: bool,
     /// What was appended.
     pub record: &'a [u8],
 }
@@ -104,6 +106,7 @@ impl<'a> From<LocatedRecord<'a>> for Replayed<'a> {
     fn from(found: LocatedRecord<'a>) -> Self {
         Self {
             sequence: Sequence(found.sequence),
+            is_of_checkpoint: found.checkpoint,
             record: found.record,
         }
     }

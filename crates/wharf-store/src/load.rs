@@ -28,7 +28,7 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use wharf_ledger::{BoxError, NotReplayed, Replay, Replayed, Sequence};
 use wharf_model::{GroupingKey, GroupingKeyError};
 
-use self::division::{Division, RUN_BYTES};
+use self::division::{Division, FIRST_RUN_BYTES};
 use self::outlook::{Outlook, Verdict};
 use crate::change::Change;
 use crate::memory::state::{Applied, State, Tell};
@@ -63,8 +63,6 @@ pub struct Loading<'scope, 'env> {
     wanted: usize,
     parts: Vec<Part<'scope>>,
     division: Division,
-    /// The number of the first record that was replayed.
-    first: Option<Revision>,
     /// The division when the log began: from then on it stays as it is.
     divided: Arc<OnceLock<Division>>,
     under_way: Arc<UnderWay>,
@@ -125,11 +123,10 @@ impl Store {
                 },
                 parts: Vec::new(),
                 division: Division::default(),
-                first: None,
                 divided: Arc::default(),
                 under_way: Arc::default(),
                 batch_records: BATCH_RECORDS,
-                run_bytes: RUN_BYTES,
+                run_bytes: FIRST_RUN_BYTES,
                 replaced: 0,
             };
             read(&mut loading)
@@ -358,18 +355,17 @@ impl Loading<'_, '_> {
     }
 
     /// The part that has the group of a record; none if it may concern the groups of all.
-    fn part_of(&mut self, at: Revision, record: &[u8]) -> Option<usize> {
-        let key = record::only_group(record);
-        // The records of a checkpoint come first, and all have its number.
-        let is_of_checkpoint = *self.first.get_or_insert(at) == at;
-        if !is_of_checkpoint || key.is_none() {
-            self.divided.get_or_init(|| self.division.clone());
-        }
-        let key = key?;
-        if self.divided.get().is_none() {
+    fn part_of(&mut self, record: &[u8], is_of_checkpoint: bool) -> Option<usize> {
+        // Each of these is of one group, or of none: then anybody can read it.
+        if is_of_checkpoint {
+            let Some(key) = record::first_group(record) else {
+                return Some(0);
+            };
             self.division.note(key, record.len());
+            return Some(self.division.part_of(key));
         }
-        Some(self.division.part_of(key))
+        let divided = self.divided.get_or_init(|| self.division.clone());
+        Some(divided.part_of(record::only_group(record)?))
     }
 
     /// Whether a record can be given to parts.
@@ -396,7 +392,12 @@ impl Replay for Loading<'_, '_> {
     }
 
     fn replay(&mut self, record: Replayed<'_>) -> Result<(), BoxError> {
-        let (at, record) = (Revision(record.sequence.0), record.record);
+        let Replayed {
+            sequence,
+            is_of_checkpoint,
+            record,
+        } = record;
+        let at = Revision(sequence.0);
         if self.wanted > 0 {
             self.begin();
         }
@@ -405,7 +406,7 @@ impl Replay for Loading<'_, '_> {
             self.replaced += self.store.load_record(at, record, &self.outlook)?;
             return Ok(());
         }
-        let only = self.part_of(at, record);
+        let only = self.part_of(record, is_of_checkpoint);
         let mut is_taken = true;
         for (which, part) in self.parts.iter_mut().enumerate() {
             if only.is_some_and(|only| only != which) {
@@ -502,8 +503,8 @@ impl<'a> Reading<'a> for Choosing<'_> {
     }
 
     fn push_id(&mut self, id: PushId) {
-        // Every part reads the record.
-        if self.part.0 == 0 {
+        // Every part may read the record.
+        if self.part.is_none_or(|(which, _)| which == 0) {
             self.ids.push((self.at, id));
         }
     }

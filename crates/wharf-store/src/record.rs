@@ -311,6 +311,19 @@ pub(crate) fn only_group(record: &[u8]) -> Option<&[u8]> {
     reader.bytes().ok()
 }
 
+/// The key of the group that a record begins with putting, as it stands there.
+pub(crate) fn first_group(record: &[u8]) -> Option<&[u8]> {
+    let [SINGLE | SEVERAL | WITH_IDS, PUT, _mode, ..] = record else {
+        return None;
+    };
+    let mut reader = Reader {
+        record,
+        at: 3,
+        version: SINGLE,
+    };
+    reader.bytes().ok()
+}
+
 /// The families of an image that this process has made.
 pub(crate) fn decode_image<'a>(image: &'a [u8], preparer: &Preparer) -> Prepared<'a> {
     let changes = decode(image, preparer).unwrap_or_default();

@@ -48,7 +48,7 @@ use clap::CommandFactory as _;
 pub use self::tool::Tool;
 
 /// All tools, in the order of the help.
-pub static TOOLS: [Tool; 21] = [
+pub static TOOLS: [Tool; 22] = [
     Tool {
         name: "run",
         about: "Run a command and push how that went.",

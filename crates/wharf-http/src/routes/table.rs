@@ -401,7 +401,7 @@ static DESCRIPTION: Row = Row {
 };
 
 /// The first whose path fits decides: the scrape may be wherever a flag puts it. `/api/v1/access` keeps this order.
-pub(crate) static ROWS: [&Row; 32] = [
+pub(crate) static ROWS: [&Row; 33] = [
     &SCRAPE,
     &PUSH,
     &DELETE_PUSHED,

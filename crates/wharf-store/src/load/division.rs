@@ -2,11 +2,13 @@
 //!
 //! The records of a checkpoint come in the order of their keys. Neighbours belong together: they share leaves, and where each part has
 //! whole runs of neighbours, its leaves are taken over as they are in the end. So the checkpoint is divided into runs, which the parts take
-//! in turns, and a record of the log belongs to the run that its key falls into. Without a checkpoint a hash of the key decides.
+//! in turns, and a record of the log belongs to the run that its key falls into. Of keys beyond all of the checkpoint a hash decides.
 
-/// Bytes of records from which on a run is over: many times those of a leaf, and few enough that all parts have something to do while
-/// eight times as much is under way.
-pub(super) const RUN_BYTES: usize = 1 << 20;
+/// Bytes of records from which on the first run is over. Each further one is twice as long: so all parts have some of a small checkpoint.
+pub(super) const FIRST_RUN_BYTES: usize = 32 << 10;
+/// But no longer than this: many times the records of a leaf, and few enough that all parts have something to do while eight times as
+/// much is under way.
+const LONGEST_RUN_BYTES: usize = 1 << 20;
 
 /// Divides groups among parts. The same key always belongs to the same part.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +24,7 @@ pub(super) struct Division {
 }
 
 impl Division {
-    /// Among so many parts, in runs of so many bytes.
+    /// Among so many parts; the first run has so many bytes.
     pub(super) fn among(parts: usize, run_bytes: usize) -> Self {
         Self {
             parts: parts.max(1),
@@ -41,6 +43,7 @@ impl Division {
         if self.bytes >= self.run_bytes {
             self.starts.push(key.into());
             self.bytes = 0;
+            self.run_bytes = (2 * self.run_bytes).min(LONGEST_RUN_BYTES);
         }
         self.bytes += bytes;
         self.last.clear();
@@ -49,7 +52,7 @@ impl Division {
 
     /// The part that has a group.
     pub(super) fn part_of(&self, key: &[u8]) -> usize {
-        let number = if self.has_runs {
+        let number = if self.has_runs && key <= self.last.as_slice() {
             self.starts.partition_point(|start| &**start <= key)
         } else {
             crc32fast::hash(key) as usize
@@ -68,23 +71,30 @@ mod tests {
 
     #[test]
     fn neighbours_of_a_checkpoint_stay_together_and_all_parts_have_some() {
-        let mut division = Division::among(3, 8);
-        let parts: Vec<usize> = (0..240)
+        let mut division = Division::among(3, FIRST_RUN_BYTES);
+        let bytes = FIRST_RUN_BYTES / 4;
+        let parts: Vec<usize> = (0..4000)
             .map(|number| {
-                division.note(&key(number), 1);
+                division.note(&key(number), bytes);
                 division.part_of(&key(number))
             })
             .collect();
         let changes = parts.windows(2).filter(|pair| pair[0] != pair[1]).count();
-        assert_eq!(changes, 29);
+        let records_of_a_run = LONGEST_RUN_BYTES / bytes;
+        assert_eq!(changes, 5 + (4000 - records_of_a_run) / records_of_a_run);
         for part in 0..3 {
-            assert_eq!(parts.iter().filter(|other| **other == part).count(), 80);
+            assert!(parts.iter().filter(|other| **other == part).count() > 1000);
         }
-        // What comes later goes where its neighbours are, also a key that is not there.
+        // What comes later goes where its neighbours are, also a key that is not there; but for those behind all of them.
         for (number, part) in parts.iter().enumerate() {
             assert_eq!(division.part_of(&key(number)), *part);
             let beside = [&key(number)[..], b"\xffx\xffy"].concat();
-            assert_eq!(division.part_of(&beside), *part, "{number}");
+            if number + 1 < parts.len() {
+                assert_eq!(division.part_of(&beside), *part, "{number}");
+            }
+        }
+        for part in 0..3 {
+            assert!((5000..5100).any(|number| division.part_of(&key(number)) == part));
         }
     }
 

@@ -110,11 +110,12 @@ impl Store {
                 let (found, is_all) = find(&self.lock().state);
                 let commit = shared.change_all([key], || {
                     if is_all {
-                        return Op::Delete { by };
+                        return Op::Delete { by, removing: None };
                     }
                     let names = names.iter().map(|name| (*name).to_owned());
                     Op::DeleteFamilies {
                         names: names.collect(),
+                        removing: None,
                     }
                 })?;
                 return Ok((found, commit));

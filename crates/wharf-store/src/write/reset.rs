@@ -80,6 +80,7 @@ impl Store {
                 counters: Counters::Total,
                 delta: delta.map_err(|error| drafting.refuse(error))?,
                 lifetime,
+                once: None,
                 facts: Facts::NONE,
             };
             // Also if nothing begins anew: what was pushed before may still be on the way.

@@ -495,6 +495,7 @@ impl<'a> Making<'a> {
             counters: Counters::Total,
             delta: reset(preparer, self.key, image, anew, None)?,
             lifetime: self.lifetime,
+            once: None,
             facts: Facts::NONE,
         };
         let touched = intent.delta.families.iter().map(|family| family.name);

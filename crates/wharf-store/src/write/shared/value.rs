@@ -200,7 +200,7 @@ impl GroupValue {
             4 => Why::Expired,
             5 => Why::FamiliesDeleted,
             6 => Why::Reset {
-                at: UnixNanos(reader.eight().map(i64::from_le_bytes)?),
+                at: UnixNanos(reader.array().map(i64::from_le_bytes)?),
                 pushes: reader.pushes()?,
             },
             _ => return None,

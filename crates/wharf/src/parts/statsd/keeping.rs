@@ -191,6 +191,7 @@ impl Keeping {
             },
             counters: Some(Counters::Total),
             ttl: None,
+            id: None,
             pushed_at: None,
         };
         let source = Source {
