@@ -31,7 +31,9 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
     } else {
         "refuse"
     };
-    let reserved: Vec<&str> = reserved_where_shared(settings).map(|family| family.name).collect();
+    let reserved: Vec<&str> = reserved_where_shared(settings)
+        .map(|family| family.name)
+        .collect();
     let expiry = policy.expiry.iter();
     let expiry: Vec<String> = expiry
         .map(|rule| format!("{} {:?} {}\n", rule.selector, rule.ttl, rule.keep_times))
@@ -67,7 +69,9 @@ pub(crate) fn reserved_where_shared(settings: &Settings) -> impl Iterator<Item =
 /// Those where they are not. Names that others use as well are reserved only while the gateway uses them.
 pub(crate) fn reserved(settings: &Settings) -> impl Iterator<Item = &'static ReservedFamily> {
     let of_statsd = settings.statsd.as_ref().map(|_| telemetry::reserved_of_statsd());
-    telemetry::reserved().iter().chain(of_statsd.into_iter().flatten())
+    telemetry::reserved()
+        .iter()
+        .chain(of_statsd.into_iter().flatten())
 }
 
 fn digest_of(text: &str) -> String {

@@ -30,7 +30,9 @@ impl<'c> Part<'c> {
         };
         let all = || self.changes.series.iter().map(Vec::len).enumerate();
         match &self.picked {
-            None => all().map(|(family, series)| of_family(family..family + 1, 0..series)).collect(),
+            None => all()
+                .map(|(family, series)| of_family(family..family + 1, 0..series))
+                .collect(),
             Some((_, series)) if series.len() < 2 || self.changes.is_whole => Vec::new(),
             Some((family, series)) => {
                 let middle = usize::midpoint(series.start, series.end);
@@ -73,7 +75,10 @@ impl<'c> Part<'c> {
             let metrics = metrics.collect::<Result<_, _>>()?;
             let family = Family {
                 name: picked.intern(all.text(family.name))?,
-                help: family.help.map(|help| picked.intern(all.text(help))).transpose()?,
+                help: family
+                    .help
+                    .map(|help| picked.intern(all.text(help)))
+                    .transpose()?,
                 unit: family.unit,
                 metric_type: family.metric_type,
                 metrics,
