@@ -103,3 +103,61 @@ impl Body for Part<'_> {
             .map_err(|error| Refusal::new(Reason::TooLarge, error.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use wharf_statsd::{Dialect, Gathered, Inherited, Mapping, State, StateSettings};
+
+    use super::*;
+
+    fn changes(lines: &str) -> Changes {
+        let settings = StateSettings {
+            dialect: Dialect::default(),
+            job: "statsd".into(),
+            max_series: 100,
+            set_interval: Duration::from_secs(10),
+        };
+        let mut state = State::new(settings, Mapping::default(), Box::new(|_| Inherited::default()));
+        state.read(lines.as_bytes(), Duration::ZERO);
+        let mut gathered = Gathered::default();
+        state.gather(&mut gathered, Duration::ZERO, 100);
+        gathered.into_changes().remove(0)
+    }
+
+    /// The families of a part, each with how many series it has.
+    fn shown(part: &Part<'_>) -> String {
+        let exposition = part.decode(&[], &Meter::unlimited()).unwrap();
+        let families = exposition.families.iter();
+        let families =
+            families.map(|family| format!("{} {}", exposition.text(family.name), family.metrics.len()));
+        let shown = families.collect::<Vec<_>>().join(", ");
+        let count: usize = exposition
+            .families
+            .iter()
+            .map(|family| family.metrics.len())
+            .sum();
+        assert_eq!(part.series().len(), count, "{shown}");
+        shown
+    }
+
+    #[test]
+    fn a_push_is_cut_by_families_and_those_by_halves() {
+        let changes = changes("a:1|c|#k:1\na:1|c|#k:2\na:1|c|#k:3\nb:1|ms");
+        let whole = Part::whole(&changes);
+        assert_eq!((shown(&whole).as_str(), whole.family()), ("a 3, b 1", None));
+        let families = whole.cut();
+        assert_eq!(families.iter().map(shown).collect::<Vec<_>>(), ["a 3", "b 1"]);
+        assert_eq!(families[0].family(), Some("a"));
+        let halves = families[0].cut();
+        assert_eq!(halves.iter().map(shown).collect::<Vec<_>>(), ["a 1", "a 2"]);
+        assert_eq!(
+            families[1].cut().len() + halves[0].cut().len(),
+            0,
+            "one series is one"
+        );
+        let series: Vec<_> = halves.iter().flat_map(Part::series).collect();
+        assert_eq!(series, families[0].series(), "none is lost");
+    }
+}
