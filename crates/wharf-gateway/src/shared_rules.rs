@@ -115,7 +115,9 @@ pub(crate) fn reserved_where_shared(settings: &Settings) -> impl Iterator<Item =
 /// Those where they are not. Names that others use as well are reserved only while the gateway uses them.
 pub(crate) fn reserved(settings: &Settings) -> impl Iterator<Item = &'static ReservedFamily> {
     let of_statsd = settings.statsd.as_ref().map(|_| telemetry::reserved_of_statsd());
-    telemetry::reserved().iter().chain(of_statsd.into_iter().flatten())
+    telemetry::reserved()
+        .iter()
+        .chain(of_statsd.into_iter().flatten())
 }
 
 fn digest_of(text: &str) -> String {

@@ -22,9 +22,12 @@ fn state(mapping: &str) -> State {
 
 /// A hundred globs, of which the last one is for our names.
 fn globs(observer: &str) -> String {
-    let others = (0..99).map(|at| format!("- {{match: 'other{at}.*.*', name: other{at}_$1, labels: {{of: $2}}}}\n"));
+    let others =
+        (0..99).map(|at| format!("- {{match: 'other{at}.*.*', name: other{at}_$1, labels: {{of: $2}}}}\n"));
     let others: String = others.collect();
-    format!("mappings:\n{others}- {{match: 'shop.*.*', name: shop_$2, labels: {{country: $1}}, {observer}}}\n")
+    format!(
+        "mappings:\n{others}- {{match: 'shop.*.*', name: shop_$2, labels: {{country: $1}}, {observer}}}\n"
+    )
 }
 
 /// Datagrams of lines for so many series.

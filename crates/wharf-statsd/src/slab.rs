@@ -51,7 +51,9 @@ impl<T> Slab<T> {
 
     /// All of them, with their places.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        (0..).zip(&self.places).filter_map(|(place, item)| Some((place, item.as_ref()?)))
+        (0..)
+            .zip(&self.places)
+            .filter_map(|(place, item)| Some((place, item.as_ref()?)))
     }
 }
 

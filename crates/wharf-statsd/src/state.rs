@@ -32,8 +32,8 @@ use memchr::memchr_iter;
 pub use self::changes::{Changes, Gathered};
 pub use self::inherited::Inherited;
 use self::memo::{Known, Memo};
-use self::table::{NoSeries, Table, Wanted};
 pub use self::table::SeriesId;
+use self::table::{NoSeries, Table, Wanted};
 pub use self::value::SeriesKind;
 use crate::line::known::{Parts, Tail};
 use crate::line::{Dialect, Item, LineCounts, Reader, Sample};
@@ -234,7 +234,9 @@ impl State {
         let Some(measure) = known.tail.measure(value) else {
             return false;
         };
-        let rule = known.rule.and_then(|rule| self.mapping.rules().get(rule as usize));
+        let rule = known
+            .rule
+            .and_then(|rule| self.mapping.rules().get(rule as usize));
         let Some(id) = known.series else {
             self.counts.dropped += 1;
             self.reader.counts_mut().add(known.is_tagged, known.tag_errors);

@@ -119,7 +119,14 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         let listeners = entry_points::open(&config.listen, &addresses)?;
         let sockets = Sockets::open(&config.statsd)?;
         let statsd = intake.map(|intake| (intake, sockets));
-        start(&mut parts, config, (replica, statsd), Arc::new(service), listeners).await?;
+        start(
+            &mut parts,
+            config,
+            (replica, statsd),
+            Arc::new(service),
+            listeners,
+        )
+        .await?;
         Ok(parts.run().await?)
     });
     // Nobody waits any more for the passwords that are still being checked.

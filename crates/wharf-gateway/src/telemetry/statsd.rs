@@ -210,7 +210,10 @@ pub(super) fn assemble(assembly: &mut Assembly, counts: &StatsdCounts) {
     if let Some(drops) = counts.udp_drops {
         assembly.single(UDP_PACKET_DROPS, assemble::float(drops));
     }
-    let tcp = counts.connections.iter().filter(|(listener, _)| *listener == "tcp");
+    let tcp = counts
+        .connections
+        .iter()
+        .filter(|(listener, _)| *listener == "tcp");
     let tcp = tcp.map(|(_, count)| count).sum();
     assembly.single(TCP_CONNECTIONS, assemble::float(tcp));
     let conflicts: Vec<Metric> = counts

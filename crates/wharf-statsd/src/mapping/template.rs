@@ -180,7 +180,11 @@ mod tests {
             ("a_${1}_b_$2", "a_1_b_2", true),
             ("a_${1}_b_$2", "a_1_c_2", false),
         ] {
-            assert_eq!(Template::of_glob(template, 2).may_give(name), may, "{template} {name}");
+            assert_eq!(
+                Template::of_glob(template, 2).may_give(name),
+                may,
+                "{template} {name}"
+            );
         }
     }
 }

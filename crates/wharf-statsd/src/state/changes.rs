@@ -53,7 +53,10 @@ impl Gathered {
 
     /// Bytes of their names and labels.
     pub fn text_bytes(&self) -> usize {
-        self.all.iter().map(|changes| changes.exposition.text_bytes()).sum()
+        self.all
+            .iter()
+            .map(|changes| changes.exposition.text_bytes())
+            .sum()
     }
 
     /// What was gathered, by job. Of a job, families that are whole come first.
@@ -90,7 +93,9 @@ impl Table {
                 later.push(place);
                 continue;
             }
-            let Some(part) = self.parts.get_mut(place) else { continue };
+            let Some(part) = self.parts.get_mut(place) else {
+                continue;
+            };
             part.has_lost = false;
             count += part.series.len().max(1);
             let series: Vec<u32> = part.series.iter().copied().collect();
@@ -125,8 +130,12 @@ impl Table {
             gathered.all.push(Changes::new(self.job_name(job), is_whole));
             gathered.all.len() - 1
         });
-        let Some(changes) = gathered.all.get_mut(at) else { return };
-        let Some(family) = self.families.get(family) else { return };
+        let Some(changes) = gathered.all.get_mut(at) else {
+            return;
+        };
+        let Some(family) = self.families.get(family) else {
+            return;
+        };
         if places.is_empty() {
             changes.parts.push(place);
             changes.gone.push(Arc::clone(&family.name));
@@ -264,18 +273,22 @@ fn histogram_of(exposition: &mut Exposition<'_>, histogram: &HistogramValue) -> 
     let start = exposition.buckets.len();
     let last = [(f64::INFINITY, histogram.count())];
     let buckets = histogram.cumulative().chain(last);
-    exposition.buckets.extend(buckets.map(|(upper_bound, count)| Bucket {
-        upper_bound,
-        cumulative_count: Count::Int(count),
-        exemplar: None,
-    }));
+    exposition
+        .buckets
+        .extend(buckets.map(|(upper_bound, count)| Bucket {
+            upper_bound,
+            cumulative_count: Count::Int(count),
+            exemplar: None,
+        }));
     let buckets = Run::new(start, exposition.buckets.len())?;
     let index = index(exposition.histograms.len())?;
     exposition.histograms.push(Histogram {
         sum: histogram.sum(),
         count: Count::Int(histogram.count()),
         buckets,
-        native: histogram.native().map(|native| Box::new(native::of_value(native))),
+        native: histogram
+            .native()
+            .map(|native| Box::new(native::of_value(native))),
     });
     Ok(Shown::Histogram(index))
 }

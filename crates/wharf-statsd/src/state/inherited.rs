@@ -47,12 +47,7 @@ pub(super) struct Left {
 impl Inherited {
     /// Adds a family. `is_own` says of a label whether it is the series' own, and not one that all series of the job get. What
     /// cannot be counted further, such as histograms of floating point, is left out.
-    pub fn add(
-        &mut self,
-        exposition: &Exposition<'_>,
-        family: &Family,
-        is_own: impl Fn(&str, &str) -> bool,
-    ) {
+    pub fn add(&mut self, exposition: &Exposition<'_>, family: &Family, is_own: impl Fn(&str, &str) -> bool) {
         let Some(kind) = SeriesKind::of_type(family.metric_type) else {
             return;
         };
@@ -80,14 +75,16 @@ impl Inherited {
 
     /// All that is left, by family.
     pub(super) fn into_series(self) -> impl Iterator<Item = Left> {
-        self.families.into_iter().flat_map(|(name, OfFamily { kind, series })| {
-            series.into_iter().map(move |(labels, before)| Left {
-                name: name.clone(),
-                kind,
-                labels,
-                before,
+        self.families
+            .into_iter()
+            .flat_map(|(name, OfFamily { kind, series })| {
+                series.into_iter().map(move |(labels, before)| Left {
+                    name: name.clone(),
+                    kind,
+                    labels,
+                    before,
+                })
             })
-        })
     }
 }
 

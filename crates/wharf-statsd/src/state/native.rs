@@ -113,7 +113,10 @@ mod tests {
             deltas: deltas.to_vec(),
             counts: Vec::new(),
         };
-        assert_eq!(counts(&side(0, 2, &[1, 1])), Some(BTreeMap::from([(0, 1), (1, 2)])));
+        assert_eq!(
+            counts(&side(0, 2, &[1, 1])),
+            Some(BTreeMap::from([(0, 1), (1, 2)]))
+        );
         assert_eq!(counts(&side(0, 2, &[1])), None, "too few");
         assert_eq!(counts(&side(0, 1, &[1, 1])), None, "too many");
         assert_eq!(counts(&side(0, 1, &[-1])), None, "negative");

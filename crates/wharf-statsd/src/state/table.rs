@@ -170,12 +170,16 @@ impl Table {
     /// Whether the series is still there.
     #[inline]
     pub(super) fn has(&self, id: SeriesId) -> bool {
-        self.series.get(id.place).is_some_and(|series| series.born == id.born)
+        self.series
+            .get(id.place)
+            .is_some_and(|series| series.born == id.born)
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, id: SeriesId) -> Option<&mut Series> {
-        self.series.get_mut(id.place).filter(|series| series.born == id.born)
+        self.series
+            .get_mut(id.place)
+            .filter(|series| series.born == id.born)
     }
 
     /// Changes a series.
@@ -259,7 +263,10 @@ impl Table {
     /// The family of that name, if there is one.
     fn family(&self, name: &str, kind: SeriesKind) -> Result<Option<u32>, NoSeries> {
         if let Some(place) = self.names.get(name) {
-            let is_kind = self.families.get(*place).is_some_and(|family| family.kind == kind);
+            let is_kind = self
+                .families
+                .get(*place)
+                .is_some_and(|family| family.kind == kind);
             return if is_kind {
                 Ok(Some(*place))
             } else {
@@ -270,7 +277,9 @@ impl Table {
         let is_of_observer = ENDINGS.iter().any(|ending| {
             let whole = name.strip_suffix(ending).and_then(|name| self.names.get(name));
             whole.is_some_and(|place| {
-                self.families.get(*place).is_some_and(|family| family.kind.is_observer())
+                self.families
+                    .get(*place)
+                    .is_some_and(|family| family.kind.is_observer())
             })
         });
         let hides = kind.is_observer() && ENDINGS.iter().any(|ending| has(&format!("{name}{ending}")));
@@ -287,7 +296,11 @@ impl Table {
 
     fn find_in(&self, part: u32, labels: &Labels) -> Option<SeriesId> {
         let part = self.parts.get(part)?;
-        let is_it = |place: &u32| self.series.get(*place).is_some_and(|series| series.labels == *labels);
+        let is_it = |place: &u32| {
+            self.series
+                .get(*place)
+                .is_some_and(|series| series.labels == *labels)
+        };
         let place = *part.series.find(self.hasher.hash_one(labels), is_it)?;
         let born = self.series.get(place)?.born;
         Some(SeriesId { place, born })
@@ -333,7 +346,9 @@ impl Table {
         let (series, hasher) = (&self.series, &self.hasher);
         if let Some(part) = self.parts.get_mut(part) {
             part.series.insert_unique(hash, place, |place| {
-                series.get(*place).map_or(0, |series| hasher.hash_one(&series.labels))
+                series
+                    .get(*place)
+                    .map_or(0, |series| hasher.hash_one(&series.labels))
             });
         }
         if let Some(metrics) = self.metrics.get_mut(new.kind as usize) {
@@ -418,7 +433,9 @@ impl Table {
                 help: rule.and_then(|rule| rule.help.as_deref()),
             };
             let id = self.insert(new, now);
-            let part = id.and_then(|id| self.series.get(id.place)).map(|series| series.part);
+            let part = id
+                .and_then(|id| self.series.get(id.place))
+                .map(|series| series.part);
             match part.and_then(|part| self.parts.get_mut(part)) {
                 Some(part) => part.is_stored = true,
                 None => left_out += 1,
@@ -560,7 +577,9 @@ impl Table {
     }
 
     pub(super) fn job_name(&self, job: u32) -> Arc<str> {
-        self.jobs.get(job).map_or_else(|| "".into(), |job| Arc::clone(&job.name))
+        self.jobs
+            .get(job)
+            .map_or_else(|| "".into(), |job| Arc::clone(&job.name))
     }
 
     pub(super) fn jobs(&self) -> Vec<Arc<str>> {

@@ -76,7 +76,9 @@ impl Keeper {
                         let histogram = exposition.histogram(of).unwrap();
                         let buckets = exposition.buckets(histogram.buckets).iter();
                         let buckets: Vec<_> = buckets
-                            .map(|bucket| format!("{}:{}", bucket.upper_bound, bucket.cumulative_count.as_f64()))
+                            .map(|bucket| {
+                                format!("{}:{}", bucket.upper_bound, bucket.cumulative_count.as_f64())
+                            })
                             .collect();
                         format!(
                             "{} of {} {} {:?}",
@@ -164,7 +166,10 @@ fn values_are_those_of_the_exporter() {
         (&["c:1|c|@inf"], "c 0"),
         (&["c:1|c|@0.1|@0.5"], "c 20"),
         (&["t:320|ms"], "t 0.32 of 1 0.5:0.32 0.9:0.32 0.99:0.32"),
-        (&["t:1|ms|@0.1|@0.5"], "t 0.002 of 2 0.5:0.001 0.9:0.001 0.99:0.001"),
+        (
+            &["t:1|ms|@0.1|@0.5"],
+            "t 0.002 of 2 0.5:0.001 0.9:0.001 0.99:0.001",
+        ),
         (&["a:1:2:3|ms"], "a 0.006 of 3 0.5:0.002 0.9:0.003 0.99:0.003"),
         (&["a:1|c|#k:v,k:w"], "a{k=w} 1"),
         (&["a:1|c|#k:v", "a:1|c|#k:v|T1700000000", "a,k=v:1|c"], "a{k=v} 3"),
@@ -215,7 +220,10 @@ fn what_rules_do_is_counted() {
     let rules = "mappings: [{match: a.*, name: n, scale: -1}, {match: d.*, name: x, action: drop}, {match: e.*, name: '${1}'}]";
     let mut state = state(rules);
     for _ in 0..2 {
-        state.read(b"a.b:-5|c\na.b:5|c\nd.x:1|g\nother:1|g\nother:1:2|ms\ne.:1|c", at(0));
+        state.read(
+            b"a.b:-5|c\na.b:5|c\nd.x:1|g\nother:1|g\nother:1:2|ms\ne.:1|c",
+            at(0),
+        );
     }
     let counts = state.counts();
     assert_eq!((counts.mapped, counts.dropped, counts.unmapped), (4, 2, 6));
@@ -244,11 +252,19 @@ fn a_series_goes_when_its_time_is_over_and_its_name_is_free_then() {
         keeper.shown()
     };
     step(&mut state, "a:1|c\na:1|c|#k:v\nb:1|c", 0);
-    assert_eq!(step(&mut state, "a:1|c", 10), "a 2; a{k=v} 1; b 1", "at its time it is there");
+    assert_eq!(
+        step(&mut state, "a:1|c", 10),
+        "a 2; a{k=v} 1; b 1",
+        "at its time it is there"
+    );
     assert_eq!(step(&mut state, "", 11), "a 2; b 1");
     assert_eq!(step(&mut state, "a:1|g", 12), "a 2; b 1", "the name has its kind");
     assert_eq!(step(&mut state, "", 21), "b 1");
-    assert_eq!(step(&mut state, "a:7|g", 22), "a 7; b 1", "and now it may have another one");
+    assert_eq!(
+        step(&mut state, "a:7|g", 22),
+        "a 7; b 1",
+        "and now it may have another one"
+    );
     assert_eq!(state.metrics(SeriesKind::Counter), 1);
     assert_eq!(state.metrics(SeriesKind::Gauge), 1);
 }
@@ -269,7 +285,9 @@ fn a_counter_that_comes_back_begins_anew() {
 
 #[test]
 fn quantiles_are_forgotten_though_no_line_comes() {
-    let mut state = state("defaults: {summary_options: {max_age: 10s, age_buckets: 5, quantiles: [{quantile: 0.5, error: 0.05}]}}");
+    let mut state = state(
+        "defaults: {summary_options: {max_age: 10s, age_buckets: 5, quantiles: [{quantile: 0.5, error: 0.05}]}}",
+    );
     let mut keeper = Keeper::default();
     state.read(b"t:2|h", at(0));
     keeper.keep(&mut state, at(0));
@@ -278,7 +296,10 @@ fn quantiles_are_forgotten_though_no_line_comes() {
         keeper.keep(&mut state, at(second));
     }
     assert_eq!(keeper.shown(), "t 2 of 1 0.5:NaN");
-    assert!(changes(&mut state, at(1000)).is_empty(), "nothing changes any more");
+    assert!(
+        changes(&mut state, at(1000)).is_empty(),
+        "nothing changes any more"
+    );
 }
 
 #[test]
@@ -400,12 +421,16 @@ fn heir(mapping: &str, expositions: Vec<(Arc<str>, wharf_model::Exposition<'stat
 
 #[test]
 fn series_go_on_from_where_they_were() {
-    let rules = "mappings: [{match: h, name: h, observer_type: histogram, histogram_options: {buckets: [1, 2]}}]";
+    let rules =
+        "mappings: [{match: h, name: h, observer_type: histogram, histogram_options: {buckets: [1, 2]}}]";
     let lines = b"a:5|c|#k:v\ng:3|g\nt:7|h\nh:1.5|h\na:2|c|#job:x";
     let mut first = state(rules);
     first.read(lines, at(0));
     let all = changes(&mut first, at(0));
-    let stored = || all.iter().map(|changes| (Arc::clone(&changes.job), changes.exposition.clone()));
+    let stored = || {
+        all.iter()
+            .map(|changes| (Arc::clone(&changes.job), changes.exposition.clone()))
+    };
     let mut second = heir(rules, stored().collect());
     second.read(b"a:1|c|#k:v\ng:+1|g\nt:1|h\nh:1.6|h\na:1|c|#job:x", at(0));
     let mut keeper = Keeper::default();
@@ -427,7 +452,9 @@ fn what_was_taken_over_lives_as_long_as_its_rule_says() {
     let mut first = state(rules);
     first.read(b"a.b:5|c\nother:1|c", at(0));
     let all = changes(&mut first, at(0));
-    let stored = all.iter().map(|changes| (Arc::clone(&changes.job), changes.exposition.clone()));
+    let stored = all
+        .iter()
+        .map(|changes| (Arc::clone(&changes.job), changes.exposition.clone()));
     let mut second = heir(rules, stored.collect());
     second.take_over("statsd", at(0));
     assert!(changes(&mut second, at(0)).is_empty(), "it is stored");

@@ -146,8 +146,7 @@ impl Store {
                 }
             };
             let record = record(is_all);
-            let (_, commit) =
-                local.change_one(&mut guarded, &self.preparer, record.as_deref(), change)?;
+            let (_, commit) = local.change_one(&mut guarded, &self.preparer, record.as_deref(), change)?;
             return Ok((found, commit));
         }
         drop(guarded);

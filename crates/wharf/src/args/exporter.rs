@@ -11,9 +11,18 @@ const FLAGS: [(&str, &str); 12] = [
     ("statsd.relay.address", NO_RELAY),
     ("statsd.relay.packet-length", NO_RELAY),
     ("check-config", "`wharf statsd check FILE` checks mapping rules"),
-    ("no-check-config", "`wharf statsd check FILE` checks mapping rules"),
-    ("debug.dump-fsm", "`wharf statsd test FILE LINE` says which rule takes a line"),
-    ("statsd.listen-address", "give --statsd.listen-udp, --statsd.listen-tcp or both"),
+    (
+        "no-check-config",
+        "`wharf statsd check FILE` checks mapping rules",
+    ),
+    (
+        "debug.dump-fsm",
+        "`wharf statsd test FILE LINE` says which rule takes a line",
+    ),
+    (
+        "statsd.listen-address",
+        "give --statsd.listen-udp, --statsd.listen-tcp or both",
+    ),
 ];
 
 const NO_CACHE: &str = "leave it out: lines that came before are known, and there is no cache to size";

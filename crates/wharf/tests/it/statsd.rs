@@ -31,7 +31,9 @@ fn address_of(gateway: &Gateway, way: &str) -> SocketAddr {
 /// Sends lines in one datagram.
 fn send(gateway: &Gateway, lines: &str) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let sent = socket.send_to(lines.as_bytes(), address_of(gateway, "udp")).unwrap();
+    let sent = socket
+        .send_to(lines.as_bytes(), address_of(gateway, "udp"))
+        .unwrap();
     assert_eq!(sent, lines.len());
 }
 

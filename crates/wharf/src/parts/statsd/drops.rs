@@ -45,7 +45,10 @@ mod tests {
         let line = " 2345: 0100007F:23A5 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 123456 2 0000000000000000 789";
         assert_eq!(in_line(line, &HashSet::from([123_456])), Some(789));
         assert_eq!(in_line(line, &HashSet::from([1])), None);
-        assert_eq!(in_line("  sl  local_address rem_address", &HashSet::from([1])), None);
+        assert_eq!(
+            in_line("  sl  local_address rem_address", &HashSet::from([1])),
+            None
+        );
     }
 
     #[test]

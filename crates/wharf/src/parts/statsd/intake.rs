@@ -169,7 +169,11 @@ impl Statsd for Intake {
         let mappings = state.mapping().rules().len() as u64;
         drop(state);
         let by_kind = MetricKind::ALL.iter().zip(counts.events);
-        let by_way = |counts| Way::ALL.map(|way| (way.as_str(), Received::of(counts, way))).to_vec();
+        let by_way = |counts| {
+            Way::ALL
+                .map(|way| (way.as_str(), Received::of(counts, way)))
+                .to_vec()
+        };
         let conflicts = counts.conflicts.iter();
         StatsdCounts {
             lines: counts.lines,
@@ -212,10 +216,15 @@ impl Statsd for Intake {
     }
 
     fn reload(&self) -> Option<Result<(), String>> {
-        let reloaded = self.mapping.reload(|mapping: Mapping| self.state().set_mapping(mapping))?;
+        let reloaded = self
+            .mapping
+            .reload(|mapping: Mapping| self.state().set_mapping(mapping))?;
         match &reloaded {
             Ok(()) => tracing::info!("the mapping rules for StatsD were read again"),
-            Err(why) => tracing::error!(err = why, "the mapping rules for StatsD are not used, the old ones stay"),
+            Err(why) => tracing::error!(
+                err = why,
+                "the mapping rules for StatsD are not used, the old ones stay"
+            ),
         }
         Some(reloaded)
     }

@@ -10,9 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use wharf_gateway::{
-    Adding, Again, Caller, Gateway, Input, Reason, Refusal, Remote, Settled, Source, Wish,
-};
+use wharf_gateway::{Adding, Caller, Gateway, Input, Reason, Refusal, Remote, Settled, Source, Wish};
 use wharf_model::{Effort, GroupingKey};
 use wharf_statsd::{Changes, Gathered};
 use wharf_store::{Counters, PushMode, Revision};
@@ -36,8 +34,9 @@ pub(super) struct Keeping {
     gateway: Arc<Gateway>,
     runtime: Handle,
     caller: Caller,
-    /// The groups that were stored, each at its last change that was ours: a later one is somebody else's.
-    stored: HashMap<Arc<str>, Revision>,
+    /// The jobs whose groups were stored, each with the last change of its group at which everything was there; none if it was not looked
+    /// at since it was stored.
+    stored: HashMap<Arc<str>, Option<Revision>>,
 }
 
 impl Keeping {
@@ -55,7 +54,7 @@ impl Keeping {
     /// Goes on from what is stored of this job.
     pub(super) fn take_over(&mut self, job: &str) {
         self.intake.state().take_over(job, self.intake.now());
-        self.has_stored(job);
+        self.stored.insert(job.into(), None);
     }
 
     /// Keeps what has changed.
@@ -90,11 +89,13 @@ impl Keeping {
                 self.intake.state().forget(job, None);
                 return false;
             };
-            if revision != *last {
-                *last = revision;
+            if last.replace(revision) != Some(revision) {
                 let snapshot = snapshot.get_or_insert_with(|| store.snapshot());
                 let families = self.intake.state().stored_families(job);
-                for family in families.iter().filter(|family| !snapshot.has_family(&key, family)) {
+                for family in families
+                    .iter()
+                    .filter(|family| !snapshot.has_family(&key, family))
+                {
                     self.intake.state().forget(job, Some(family));
                 }
             }
@@ -113,10 +114,9 @@ impl Keeping {
         }
         if changes.series.is_empty() {
             self.intake.state().kept(changes);
-        } else {
-            self.push(&key, changes);
+        } else if self.push(&key, changes) {
+            self.stored.insert(Arc::clone(&changes.job), None);
         }
-        self.has_stored(&changes.job);
     }
 
     /// Removes families whose last series is gone.
@@ -129,28 +129,22 @@ impl Keeping {
         })
     }
 
-    fn has_stored(&mut self, job: &str) {
-        let key = self.intake.groups().key(job);
-        if let Some(revision) = key.and_then(|key| self.gateway.store().revision_of(&key)) {
-            self.stored.insert(job.into(), revision);
-        } else {
-            self.stored.remove(job);
-        }
-    }
-
-    /// Pushes what has changed: all of it, or in parts, so that what is refused keeps nothing else from being stored.
-    fn push(&self, key: &GroupingKey, changes: &Changes) {
+    /// Pushes what has changed: all of it, or in parts, so that what is refused keeps nothing else from being stored. Whether something
+    /// was.
+    fn push(&self, key: &GroupingKey, changes: &Changes) -> bool {
         let mut waiting = vec![Part::whole(changes)];
         let mut cuts = 0;
+        let mut is_stored = false;
         let mut refused = Vec::new();
         while let Some(part) = waiting.pop() {
             let Err(refusal) = self.push_part(key, changes, &part) else {
+                is_stored = true;
                 continue;
             };
-            if is_for_now(&refusal) {
+            if is_for_now(refusal.reason) {
                 // Nothing is wrong with it. What of it was stored is stored once more.
                 self.intake.state().bring_back(changes);
-                return;
+                return is_stored;
             }
             let parts = part.cut();
             if cuts < MAX_CUTS && !parts.is_empty() && can_be_in_parts(refusal.reason) {
@@ -174,6 +168,7 @@ impl Keeping {
         self.intake
             .waiting_series
             .store(state.refused_series() as u64, Relaxed);
+        is_stored
     }
 
     fn push_part(&self, key: &GroupingKey, changes: &Changes, part: &Part<'_>) -> Result<(), Refusal> {
@@ -212,10 +207,17 @@ impl Keeping {
     }
 }
 
-/// Whether the same may be stored a moment later.
-fn is_for_now(refusal: &Refusal) -> bool {
-    matches!(refusal.again, Again::After(_))
-        || matches!(refusal.reason, Reason::Unavailable | Reason::Internal | Reason::Gone)
+/// Whether it is due to what the gateway does just now, so that the same may be stored a moment later.
+fn is_for_now(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::TooFast
+            | Reason::Overload
+            | Reason::Unavailable
+            | Reason::Internal
+            | Reason::Gone
+            | Reason::Late
+    )
 }
 
 /// Whether others of the same push may be stored.

@@ -105,7 +105,10 @@ mod tests {
         fs::write(&path, "mappings: [{match: a, name: 1n}]").unwrap();
         let refused = file.reload(|_| panic!("there is nothing to install")).unwrap();
         let why = refused.unwrap_err();
-        assert!(why.starts_with(&format!("{}: line 1, column 29: expected", path.display())), "{why}");
+        assert!(
+            why.starts_with(&format!("{}: line 1, column 29: expected", path.display())),
+            "{why}"
+        );
         let reading = file.reading();
         assert_eq!(reading.text, "mappings: [{match: a, name: one}]");
         assert_eq!((reading.reloads, reading.failure), ((0, 1), Some(why)));

@@ -30,7 +30,9 @@ impl<'c> Part<'c> {
         };
         let all = || self.changes.series.iter().map(Vec::len).enumerate();
         match &self.picked {
-            None => all().map(|(family, series)| of_family(family..family + 1, 0..series)).collect(),
+            None => all()
+                .map(|(family, series)| of_family(family..family + 1, 0..series))
+                .collect(),
             Some((_, series)) if series.len() < 2 || self.changes.is_whole => Vec::new(),
             Some((family, series)) => {
                 let middle = usize::midpoint(series.start, series.end);
@@ -73,7 +75,10 @@ impl<'c> Part<'c> {
             let metrics = metrics.collect::<Result<_, _>>()?;
             let family = Family {
                 name: picked.intern(all.text(family.name))?,
-                help: family.help.map(|help| picked.intern(all.text(help))).transpose()?,
+                help: family
+                    .help
+                    .map(|help| picked.intern(all.text(help)))
+                    .transpose()?,
                 unit: family.unit,
                 metric_type: family.metric_type,
                 metrics,
@@ -96,5 +101,63 @@ impl Body for Part<'_> {
     fn decode<'t>(&self, _bytes: &'t [u8], _memory: &Meter<'_>) -> Result<Exposition<'t>, Refusal> {
         self.exposition()
             .map_err(|error| Refusal::new(Reason::TooLarge, error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use wharf_statsd::{Dialect, Gathered, Inherited, Mapping, State, StateSettings};
+
+    use super::*;
+
+    fn changes(lines: &str) -> Changes {
+        let settings = StateSettings {
+            dialect: Dialect::default(),
+            job: "statsd".into(),
+            max_series: 100,
+            set_interval: Duration::from_secs(10),
+        };
+        let mut state = State::new(settings, Mapping::default(), Box::new(|_| Inherited::default()));
+        state.read(lines.as_bytes(), Duration::ZERO);
+        let mut gathered = Gathered::default();
+        state.gather(&mut gathered, Duration::ZERO, 100);
+        gathered.into_changes().remove(0)
+    }
+
+    /// The families of a part, each with how many series it has.
+    fn shown(part: &Part<'_>) -> String {
+        let exposition = part.decode(&[], &Meter::unlimited()).unwrap();
+        let families = exposition.families.iter();
+        let families =
+            families.map(|family| format!("{} {}", exposition.text(family.name), family.metrics.len()));
+        let shown = families.collect::<Vec<_>>().join(", ");
+        let count: usize = exposition
+            .families
+            .iter()
+            .map(|family| family.metrics.len())
+            .sum();
+        assert_eq!(part.series().len(), count, "{shown}");
+        shown
+    }
+
+    #[test]
+    fn a_push_is_cut_by_families_and_those_by_halves() {
+        let changes = changes("a:1|c|#k:1\na:1|c|#k:2\na:1|c|#k:3\nb:1|ms");
+        let whole = Part::whole(&changes);
+        assert_eq!((shown(&whole).as_str(), whole.family()), ("a 3, b 1", None));
+        let families = whole.cut();
+        assert_eq!(families.iter().map(shown).collect::<Vec<_>>(), ["a 3", "b 1"]);
+        assert_eq!(families[0].family(), Some("a"));
+        let halves = families[0].cut();
+        assert_eq!(halves.iter().map(shown).collect::<Vec<_>>(), ["a 1", "a 2"]);
+        assert_eq!(
+            families[1].cut().len() + halves[0].cut().len(),
+            0,
+            "one series is one"
+        );
+        let series: Vec<_> = halves.iter().flat_map(Part::series).collect();
+        assert_eq!(series, families[0].series(), "none is lost");
     }
 }

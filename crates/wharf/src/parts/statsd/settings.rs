@@ -27,9 +27,8 @@ const MODE: Kind<u32> = Kind::new(
     |value| {
         let is_octal = !value.is_empty() && value.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
         let mode = is_octal.then(|| u32::from_str_radix(value, 8).ok()).flatten();
-        mode.filter(|mode| *mode <= 0o7777).ok_or_else(|| {
-            ValueError::new(format!("expected an octal mode such as 755, found `{value}`"))
-        })
+        mode.filter(|mode| *mode <= 0o7777)
+            .ok_or_else(|| ValueError::new(format!("expected an octal mode such as 755, found `{value}`")))
     },
     |mode| format!("{mode:o}"),
 );
@@ -47,6 +46,7 @@ const JOB: Kind<String> = Kind::new(
 
 settings! {
     /// Where lines of `StatsD` come in, and what becomes of them.
+    #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
     pub struct Statsd {
         /// Where to receive datagrams.
         pub udp: Vec<ListenAddress> = Vec::new(),
@@ -160,3 +160,81 @@ impl Statsd {
 
 /// Descriptors of a runtime, and of a file that is read again.
 const RUNTIME: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use wharf_settings::Section as _;
+
+    use super::*;
+
+    /// The settings that these flags make.
+    fn set(flags: &[(&str, &str)]) -> Result<Statsd, ValueError> {
+        let mut settings = Statsd::default();
+        for (name, value) in flags {
+            let row = Statsd::rows().iter().find(|row| row.name == *name).unwrap();
+            (row.set)(&mut settings, value)?;
+        }
+        Ok(settings)
+    }
+
+    #[test]
+    fn it_is_on_where_there_is_a_way_in() {
+        assert!(
+            !set(&[("statsd.listen-udp", ""), ("statsd.listen-unix", "")])
+                .unwrap()
+                .is_on()
+        );
+        for flag in ["udp", "tcp"] {
+            assert!(
+                set(&[(&format!("statsd.listen-{flag}"), ":9125")])
+                    .unwrap()
+                    .is_on()
+            );
+        }
+        for flag in ["unix", "unixgram"] {
+            assert!(
+                set(&[(&format!("statsd.listen-{flag}"), "/run/s")])
+                    .unwrap()
+                    .is_on()
+            );
+        }
+    }
+
+    #[test]
+    fn modes_are_octal() {
+        let mode = |value| set(&[("statsd.unixsocket-mode", value)]).map(|settings| settings.unix_mode);
+        assert_eq!(mode("660"), Ok(0o660));
+        assert_eq!(mode("0755"), Ok(0o755));
+        for value in ["", "888", "rw", "77777", "-1"] {
+            let expected = format!("expected an octal mode such as 755, found `{value}`");
+            assert_eq!(mode(value).unwrap_err().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn rules_without_lines_are_a_mistake() {
+        let file = ("statsd.mapping-config", "mapping.yml");
+        let mistake = set(&[file]).unwrap().check().unwrap();
+        assert!(
+            mistake.starts_with("expected an address beside --statsd.mapping-config"),
+            "{mistake}"
+        );
+        assert_eq!(
+            set(&[file, ("statsd.listen-tcp", ":9125")]).unwrap().check(),
+            None
+        );
+    }
+
+    #[test]
+    fn connections_have_descriptors_where_there_are_some() {
+        let descriptors = |flags| set(flags).unwrap().descriptors();
+        assert_eq!(descriptors(&[]), 0);
+        let datagrams = descriptors(&[("statsd.listen-udp", ":1")]);
+        let both = [
+            ("statsd.listen-udp", ":1"),
+            ("statsd.listen-tcp", ":1"),
+            ("statsd.max-connections", "70"),
+        ];
+        assert_eq!(descriptors(&both), datagrams + 71);
+    }
+}

@@ -103,7 +103,9 @@ fn is_left_behind(path: &Path) -> bool {
         UnixDatagram::unbound().and_then(|socket| socket.connect(path)),
         UnixStream::connect(path).map(drop),
     ];
-    let mut errors = tried.into_iter().map(|tried| tried.err().map(|error| error.kind()));
+    let mut errors = tried
+        .into_iter()
+        .map(|tried| tried.err().map(|error| error.kind()));
     is_socket && errors.any(|error| error == Some(io::ErrorKind::ConnectionRefused))
 }
 

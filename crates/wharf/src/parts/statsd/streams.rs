@@ -287,7 +287,11 @@ mod tests {
     fn a_line_that_is_too_long_is_counted_and_those_around_it_count() {
         let intake = intake();
         let long = "x".repeat(3 * MAX_LINE);
-        come(&intake, format!("a:1|c\n{long}:1|c\nb:1|c\nc:1|c").as_bytes(), &[1000]);
+        come(
+            &intake,
+            format!("a:1|c\n{long}:1|c\nb:1|c\nc:1|c").as_bytes(),
+            &[1000],
+        );
         let counts = intake.counts();
         assert_eq!((counts.samples, counts.too_long_lines), (3, 1));
         come(&intake, format!("{long}\n").as_bytes(), &[1 << 15]);

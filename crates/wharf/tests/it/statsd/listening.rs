@@ -16,7 +16,10 @@ fn lines_come_in_by_every_socket() {
     let path = |name: &str| folder.path().join(name);
     let gateway = listening()
         .arg("--statsd.listen-udp=[::1]:0")
-        .arg(format!("--statsd.listen-unixgram={}", path("datagrams").display()))
+        .arg(format!(
+            "--statsd.listen-unixgram={}",
+            path("datagrams").display()
+        ))
         .arg(format!("--statsd.listen-unix={}", path("stream").display()))
         .arg("--statsd.unixsocket-mode=600")
         .start();
@@ -38,7 +41,12 @@ fn lines_come_in_by_every_socket() {
         ("a_unix", "1"),
         ("b_unix", "7"),
     ] {
-        until_value(&gateway, name, &[("job", "statsd"), ("instance", "")], Some(value));
+        until_value(
+            &gateway,
+            name,
+            &[("job", "statsd"), ("instance", "")],
+            Some(value),
+        );
     }
     let scrape = gateway.scrape();
     for (name, labels, value) in [
@@ -68,7 +76,9 @@ fn lines_come_in_by_every_socket() {
 #[test]
 fn datagrams_may_be_large_and_many() {
     let gateway = listening().start();
-    let lines: Vec<String> = (0..2000).map(|at| format!("large.of.{at}:1|c|#key:value")).collect();
+    let lines: Vec<String> = (0..2000)
+        .map(|at| format!("large.of.{at}:1|c|#key:value"))
+        .collect();
     let large = lines.join("\n");
     assert!(large.len() > 50_000);
     send(&gateway, &large);
@@ -97,9 +107,16 @@ fn a_connection_may_cut_lines_anywhere() {
     until_value(&gateway, "last", &[], Some("3"));
     let mut stream = connect(&gateway);
     let long = "x".repeat(200_000);
-    stream.write_all(format!("{long}:1|c\nafter:1|c\n").as_bytes()).unwrap();
+    stream
+        .write_all(format!("{long}:1|c\nafter:1|c\n").as_bytes())
+        .unwrap();
     until_value(&gateway, "after", &[], Some("1"));
-    until_value(&gateway, "statsd_exporter_tcp_too_long_lines_total", &[], Some("1"));
+    until_value(
+        &gateway,
+        "statsd_exporter_tcp_too_long_lines_total",
+        &[],
+        Some("1"),
+    );
 }
 
 #[test]
@@ -119,14 +136,29 @@ fn there_are_as_many_connections_as_there_may_be() {
 #[test]
 fn what_cannot_be_read_is_counted_and_costs_nothing_else() {
     let gateway = listening().start();
-    send(&gateway, "fine:1|c\nbad\nworse:x|c\nb\u{0}d:1|c\nnone:nan|c\n_e{1,1}:a|b\n_sc|a|0");
+    send(
+        &gateway,
+        "fine:1|c\nbad\nworse:x|c\nb\u{0}d:1|c\nnone:nan|c\n_e{1,1}:a|b\n_sc|a|0",
+    );
     connect(&gateway).write_all(b"\xff\xfe:1|c\nfine:1|c\n").unwrap();
     until_value(&gateway, "fine", &[], Some("2"));
     let scrape = gateway.scrape();
     for (name, labels, value) in [
-        ("statsd_exporter_sample_errors_total", ("reason", "malformed_line"), "2"),
-        ("statsd_exporter_sample_errors_total", ("reason", "malformed_value"), "1"),
-        ("statsd_exporter_events_error_total", ("reason", "not_finite_counter"), "1"),
+        (
+            "statsd_exporter_sample_errors_total",
+            ("reason", "malformed_line"),
+            "2",
+        ),
+        (
+            "statsd_exporter_sample_errors_total",
+            ("reason", "malformed_value"),
+            "1",
+        ),
+        (
+            "statsd_exporter_events_error_total",
+            ("reason", "not_finite_counter"),
+            "1",
+        ),
         ("wharf_statsd_messages_total", ("kind", "event"), "1"),
         ("wharf_statsd_messages_total", ("kind", "service_check"), "1"),
     ] {
@@ -138,17 +170,28 @@ fn what_cannot_be_read_is_counted_and_costs_nothing_else() {
 fn nothing_listens_and_no_name_is_taken_unless_an_address_is_given() {
     let gateway = wharf().start();
     // Of another type than that of the exporter.
-    let push = post("/metrics/job/a").body("# TYPE statsd_exporter_lines_total gauge\nstatsd_exporter_lines_total 1\n");
+    let push = post("/metrics/job/a")
+        .body("# TYPE statsd_exporter_lines_total gauge\nstatsd_exporter_lines_total 1\n");
     assert_eq!(gateway.send(&push).status, 200);
     let scrape = gateway.scrape();
     let names = scrape.families.keys().filter(|name| name.contains("statsd"));
     assert_eq!(names.collect::<Vec<_>>(), ["statsd_exporter_lines_total"]);
     let listens = listening().start();
     assert_eq!(listens.send(&push).status, 400);
-    let push = post("/metrics/job/a").body("# TYPE statsd_exporter_lines_total counter\nstatsd_exporter_lines_total 1\n");
+    let push = post("/metrics/job/a")
+        .body("# TYPE statsd_exporter_lines_total counter\nstatsd_exporter_lines_total 1\n");
     assert_eq!(listens.send(&push).status, 200);
-    let value = |job| listens.scrape().value("statsd_exporter_lines_total", job).map(str::to_owned);
-    assert_eq!(value(&[("job", "a")]).as_deref(), Some("1"), "beside the gateway's own");
+    let value = |job| {
+        listens
+            .scrape()
+            .value("statsd_exporter_lines_total", job)
+            .map(str::to_owned)
+    };
+    assert_eq!(
+        value(&[("job", "a")]).as_deref(),
+        Some("1"),
+        "beside the gateway's own"
+    );
     assert_eq!(listens.send(&get("/-/healthy")).status, 200);
 }
 

@@ -19,8 +19,18 @@ fn each_replica_has_a_group_of_its_own_and_goes_on_from_it() {
     send(&first, "orders:3|c");
     send(&second, "orders:4|c");
     for gateway in [&first, &second] {
-        until_value(gateway, "orders", &[("job", "statsd"), ("replica", "first")], Some("3"));
-        until_value(gateway, "orders", &[("job", "statsd"), ("replica", "second")], Some("4"));
+        until_value(
+            gateway,
+            "orders",
+            &[("job", "statsd"), ("replica", "first")],
+            Some("3"),
+        );
+        until_value(
+            gateway,
+            "orders",
+            &[("job", "statsd"), ("replica", "second")],
+            Some("4"),
+        );
     }
     first.kill();
     first.wait();

@@ -46,7 +46,11 @@ fn go_on(gateway: &Gateway) {
     let accept = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
     let scrape = gateway.send(&get("/metrics").header("Accept", accept));
     let scrape = protobuf::decode(&scrape.body).unwrap();
-    let family = scrape.families.iter().find(|family| scrape.text(family.name) == "h").unwrap();
+    let family = scrape
+        .families
+        .iter()
+        .find(|family| scrape.text(family.name) == "h")
+        .unwrap();
     let Value::Histogram(histogram) = family.metrics[0].value else {
         panic!("expected a histogram, found {family:?}");
     };

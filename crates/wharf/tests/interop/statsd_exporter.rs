@@ -1,0 +1,222 @@
+//! The exporter of `StatsD` itself: random lines come to the same values there and here, to the same errors, and by the same rules.
+//!
+//! Lines that real clients send and the exporter loses are left out here: `docs/statsd.md` lists them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
+
+use wharf_testkit::http::{Connection, get};
+use wharf_testkit::{Gateway, Process, Random, Scrape, peers, until};
+
+use crate::wharf;
+
+const RULES: &str = "\
+mappings:
+- {match: 'shop.*.orders', name: 'orders_$1', labels: {kind: 'of_${1}', whole: '$0'}}
+- {match: 'shop.*.*', name: shop, labels: {first: $1, second: $2}, match_metric_type: counter, scale: 2}
+- {match: 'time.*', name: time, labels: {of: $1}, observer_type: histogram, histogram_options: {buckets: [0.01, 0.1, 1]}}
+- {match: 'sum.*', name: sum, labels: {of: $1}, observer_type: summary, summary_options: {quantiles: [{quantile: 0.5, error: 0.05}, {quantile: 0.9, error: 0.01}]}}
+- {match: 'gone.*', name: gone, action: drop}
+- {match: 'tags.*', name: tags, labels: {k: rule}, honor_labels: true}
+- {match: '^re\\.(.*)\\.x$', match_type: regex, name: 're_$1', labels: {r: 'a$1'}}
+";
+
+/// The exporter at a port that is free, and a socket for lines.
+fn exporter(program: &Path, folder: &Path) -> (Process, SocketAddr) {
+    // It does not say which port it got.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let mut command = Command::new(program);
+    command.args([
+        &format!("--web.listen-address={address}"),
+        "--statsd.listen-udp=",
+        "--statsd.listen-tcp=",
+        &format!("--statsd.listen-unixgram={}", folder.join("exporter").display()),
+        &format!("--statsd.mapping-config={}", folder.join("mapping.yml").display()),
+    ]);
+    (Process::start(command), address)
+}
+
+/// Sends datagrams, one after the other, when somebody listens there.
+fn send(path: &Path, datagrams: &[String]) {
+    let socket = UnixDatagram::unbound().unwrap();
+    until("the socket for lines", || socket.connect(path).ok());
+    for datagram in datagrams {
+        socket.send(datagram.as_bytes()).unwrap();
+    }
+}
+
+fn scrape(address: SocketAddr) -> Option<Scrape> {
+    let answer = Connection::open(address).ok()?.send(&get("/metrics")).ok()?;
+    Some(Scrape::parse(&answer.text()).unwrap())
+}
+
+/// The series, but for what only one of both has. `last` came last.
+fn series(scrape: &Scrape, last: &str) -> Option<BTreeMap<String, String>> {
+    let counted = [
+        "statsd_exporter_events_actions_total",
+        "statsd_exporter_events_conflict_total",
+        "statsd_exporter_events_error_total",
+        "statsd_exporter_events_total",
+        "statsd_exporter_events_unmapped_total",
+        "statsd_exporter_lines_total",
+        "statsd_exporter_loaded_mappings",
+        "statsd_exporter_metrics_total",
+        "statsd_exporter_sample_errors_total",
+        "statsd_exporter_samples_total",
+        "statsd_exporter_tag_errors_total",
+        "statsd_exporter_tags_total",
+        "statsd_exporter_unixgram_packets_total",
+    ];
+    let others = [
+        "go_",
+        "process_",
+        "promhttp_",
+        "statsd_",
+        "wharf_",
+        "pushgateway_",
+        "push_",
+    ];
+    scrape.value(last, &[])?;
+    let shared = scrape.samples.iter().filter(|sample| {
+        counted.contains(&sample.name.as_str())
+            || !others.iter().any(|prefix| sample.name.starts_with(prefix))
+    });
+    let series = shared.map(|sample| {
+        let mut labels = sample.labels.clone();
+        labels.retain(|name, value| {
+            !(name == "job" && value == "statsd" || name == "instance" && value.is_empty())
+        });
+        (format!("{}{labels:?}", sample.name), sample.value.clone())
+    });
+    Some(series.collect())
+}
+
+/// A line that both read in the same way, sound or not.
+fn line(random: &mut Random) -> String {
+    let names = [
+        "a",
+        "a.b",
+        "a-b",
+        "1st",
+        "c.d.e",
+        "é.x",
+        "shop.fr.orders",
+        "shop.fr.visits",
+        "shop.de.visits",
+        "time.x",
+        "time.y",
+        "sum.x",
+        "gone.x",
+        "tags.x",
+        "re.one.x",
+        "re.one.y",
+        "a_sum",
+        "",
+        "a,k=v",
+        "b#k=v,l=w",
+        "c[k=v].d",
+        "x,k",
+    ];
+    let values = [
+        "1", "2.5", "0", "-1", "+3", "-0", "1e3", "0x1p-2", "1_000", "320", "0.25", "x", "", " 1", "1,5",
+        "1e400",
+    ];
+    let packed = ["1:2", "320:1.5:2"];
+    let kinds = ["c", "c", "g", "g", "ms", "h", "d", "x", "C", ""];
+    let rates = ["", "", "", "|@0.1", "|@0.5", "|@0.3", "|@1", "|@x", "|0.1", "|"];
+    let tags = [
+        "",
+        "",
+        "|#k:v",
+        "|#k:v,l:w",
+        "|#k",
+        "|#,",
+        "|#a.b:1,a-b:2",
+        "|#k:v|c:abc",
+        "|T1700000000",
+        "|#k:é",
+    ];
+    let pick = |random: &mut Random, all: &[&'static str]| *random.pick(all);
+    let kind = pick(random, &kinds);
+    let value = if random.one_in(10) {
+        pick(random, &packed)
+    } else {
+        pick(random, &values)
+    };
+    // A number of members is what the exporter has no use for, and what it loses is not compared.
+    let mut fields = [pick(random, &rates), pick(random, &tags)];
+    if random.one_in(2) {
+        fields.reverse();
+    }
+    let name = pick(random, &names);
+    match random.below(30) {
+        0 => name.to_owned(),
+        1 => format!("{name}:{value}"),
+        2 => format!("{name}:{value}|{kind}:1|g"),
+        _ => format!("{name}:{value}|{kind}{}", fields.concat()),
+    }
+}
+
+/// Lines in datagrams, and in the end one that says that all have come.
+fn datagrams(seed: u64) -> Vec<String> {
+    let mut random = Random::new(seed);
+    let mut datagrams: Vec<String> = (0..60)
+        .map(|_| {
+            let count = 1 + random.below(8);
+            let lines: Vec<String> = (0..count).map(|_| line(&mut random)).collect();
+            lines.join("\n")
+        })
+        .collect();
+    datagrams.push("the.end:1|c".to_owned());
+    datagrams
+}
+
+#[test]
+fn random_lines_come_to_the_same_as_in_the_exporter() {
+    let Some(client) = peers::client("statsd-exporter") else {
+        return;
+    };
+    let seed = peers::number_from_environment("WHARF_SEED").unwrap_or(1);
+    for seed in seed..seed + 5 {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("mapping.yml"), RULES).unwrap();
+        let (_exporter, address) = exporter(&client.join("statsd_exporter"), folder.path());
+        let gateway: Gateway = wharf()
+            .arg(format!(
+                "--statsd.listen-unixgram={}",
+                folder.path().join("wharf").display()
+            ))
+            .arg(format!(
+                "--statsd.mapping-config={}",
+                folder.path().join("mapping.yml").display()
+            ))
+            .start();
+        let datagrams = datagrams(seed);
+        send(&folder.path().join("exporter"), &datagrams);
+        send(&folder.path().join("wharf"), &datagrams);
+        let of = |address| until("the last line", || series(&scrape(address)?, "the_end"));
+        let (expected, found) = (of(address), of(gateway.address()));
+        let differ: Vec<_> = expected
+            .iter()
+            .map(|(series, value)| (series, Some(value), found.get(series)))
+            .chain(
+                found
+                    .iter()
+                    .filter(|(series, _)| !expected.contains_key(*series))
+                    .map(|(series, value)| (series, None, Some(value))),
+            )
+            .filter(|(_, expected, found)| expected != found)
+            .collect();
+        assert!(
+            differ.is_empty(),
+            "seed {seed}, exporter and Wharf: {differ:#?}\nof {datagrams:#?}"
+        );
+        assert!(expected.len() > 100, "{expected:#?}");
+    }
+}
