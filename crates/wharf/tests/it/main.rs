@@ -28,6 +28,7 @@ mod memory;
 mod openmetrics_reader;
 mod operators;
 mod process;
+mod push_ids;
 mod refusals;
 mod releases;
 mod replicas;
