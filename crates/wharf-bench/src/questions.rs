@@ -1,5 +1,6 @@
 //! The questions, one file each.
 
+mod aggregate;
 mod bodies;
 mod connections;
 mod cron;
@@ -107,6 +108,7 @@ pub const ALL: &[Question] = &[
     bodies::QUESTION,
     groups::QUESTION,
     durability::QUESTION,
+    aggregate::QUESTION,
     scrape::QUESTION,
     mixed::QUESTION,
     hour::QUESTION,

@@ -503,6 +503,25 @@ pub(super) static ROWS: [Row; 10] = [
                 ],
             },
             Panel {
+                title: "Ids of pushes",
+                description: "Pushes that add up and came again, and were not counted again. Ids that were forgotten before their \
+                              time: raise --push.max-ids.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[
+                    query("sum by (instance) (wharf_push_ids{@})", "{{instance}} ids"),
+                    query(
+                        "sum by (instance) (increase(wharf_pushes_repeated_total{@}[1h]))",
+                        "{{instance}} repeated",
+                    ),
+                    query(
+                        "sum by (instance) (increase(wharf_push_ids_forgotten_total{@}[1h]))",
+                        "{{instance}} forgotten early",
+                    ),
+                ],
+            },
+            Panel {
                 title: "Histograms that contradict themselves",
                 description: "Stored ones. Text shows them as they were pushed; protobuf and OpenMetrics show them mended.",
                 kind: Kind::Course,

@@ -47,7 +47,7 @@ fn rules() -> String {
     )
 }
 
-fn hash_of(token: &str) -> String {
+pub(crate) fn hash_of(token: &str) -> String {
     let (code, stdout, stderr) = tool(&["config", "hash-token"], token);
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     stdout.trim_end().to_owned()

@@ -29,6 +29,7 @@ mod missed;
 mod openmetrics_reader;
 mod operators;
 mod process;
+mod push_ids;
 mod refusals;
 mod releases;
 mod replicas;

@@ -458,7 +458,7 @@ fn a_part_that_may_have_been_counted_is_sent_again_with_its_id_and_not_kept_for_
         assert!(stub.asked().starts_with("GET /api/v1/groups?"));
         assert!(stub.asked().to_lowercase().contains("wharf-merge: aggregate"));
         assert!(stub.is_left_alone());
-        let is_kept = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|end| end == "push");
+        let is_kept = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|end| end == "push");
         let entries = fs::read_dir(folder.path()).unwrap();
         assert!(!entries.map(Result::unwrap).any(|entry| is_kept(&entry)));
     }
