@@ -50,6 +50,7 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         ("aggregation", digest_of(&aggregation.concat())),
         ("runs", digest_of(&runs.join("\n"))),
         ("relabelling", digest_of(&format!("{:?}", policy.relabelling))),
+        ("--aggregate.job", settings.aggregate_job.to_string()),
         ("names of own metrics", digest_of(&reserved.join(" "))),
         ("version of the rules", RULES_OF_THIS_VERSION.to_string()),
     ];

@@ -16,6 +16,8 @@ pub enum Input {
     Push,
     /// A push to many groups at once.
     Many,
+    /// A part for prom-aggregation-gateway.
+    Aggregate,
 }
 
 impl Input {
@@ -24,6 +26,7 @@ impl Input {
         match self {
             Self::Push => "push",
             Self::Many => "many",
+            Self::Aggregate => "aggregate",
         }
     }
 }

@@ -3,8 +3,8 @@
 use wharf_model::{Denied, GroupingKey, Meter};
 
 use super::layout::{
-    CONTRADICTS, DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP, INFINITY_ADDED,
-    LIVES_FOR_EVER, PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, type_code,
+    ADDED_UP, CONTRADICTS, DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP,
+    INFINITY_ADDED, LIVES_FOR_EVER, PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, type_code,
 };
 use crate::lifetime::Lifetime;
 use crate::mode::PushMode;
@@ -186,6 +186,7 @@ fn write_family(out: &mut Vec<u8>, family: &FamilyParts<'_>) {
             | flag(family.shape.utf8_names, UTF8_NAMES)
             | flag(family.shape.infinity_added, INFINITY_ADDED)
             | flag(family.shape.contradicts, CONTRADICTS)
+            | flag(family.shape.added_up, ADDED_UP)
             | flag(family.exact.is_some(), HAS_EXACT),
     );
     if let Some(help) = family.help {

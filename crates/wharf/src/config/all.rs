@@ -3,6 +3,7 @@
 use wharf_gateway::{AdminApi, AmountLimits, MemoryLimits, PushLimits, PushSettings, ReplicaLimits};
 use wharf_http::{BodySettings, RequestLimits, RequestTimeouts, Routes};
 
+use super::aggregate::Aggregate;
 use super::listen::{Listen, Shutdown};
 use super::rules::Rules;
 use crate::logging::settings::Log;
@@ -16,6 +17,8 @@ use crate::parts::storage::settings::{Persistence, Storage, StorageKind, Undo};
 pub struct Config {
     /// Sockets.
     pub listen: Listen,
+    /// Where to listen as prom-aggregation-gateway.
+    pub aggregate: Aggregate,
     /// Rules about groups.
     pub rules: Rules,
     /// For how long clients are waited for.
@@ -71,6 +74,7 @@ impl Config {
             .chain(storage)
             .chain(replica)
             .chain(self.listen.check())
+            .chain(self.aggregate.check())
             .collect()
     }
 }

@@ -13,7 +13,7 @@ const ADDRESSES: Kind<Vec<ListenAddress>> =
     Kind::repeated(TAKES, Vec::clear, add, |addresses| show(addresses));
 
 /// Without a value the addresses of one purpose are none, which is their default.
-const ADDRESSES_OR_NONE: Kind<Vec<ListenAddress>> = Kind::repeated(
+pub(super) const ADDRESSES_OR_NONE: Kind<Vec<ListenAddress>> = Kind::repeated(
     TAKES,
     Vec::clear,
     |addresses, value| {
