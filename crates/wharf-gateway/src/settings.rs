@@ -37,6 +37,8 @@ pub struct Settings {
     pub max_push_bytes: usize,
     /// How much memory the history of pushes may take; 0: there is none.
     pub history_bytes: usize,
+    /// The job of parts that name none, where prom-aggregation-gateway is to be replaced.
+    pub aggregate_job: Arc<str>,
     /// How many may follow changes at once.
     pub max_followers: usize,
     /// How many pushes that take long may wait for their turn, and how many requests with selectors. All others find no place if
@@ -58,6 +60,7 @@ impl Default for Settings {
             statsd: None,
             max_push_bytes: MAX_PUSH_BYTES,
             history_bytes: HISTORY_BYTES,
+            aggregate_job: "aggregate".into(),
             max_followers: MAX_FOLLOWERS,
             max_waiting: MAX_WAITING,
         }

@@ -100,6 +100,7 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         ("runs", digest_of(&runs.join("\n"))),
         ("expect", digest_of(&expectations.concat())),
         ("relabelling", digest_of(&format!("{relabelling:?}"))),
+        ("--aggregate.job", settings.aggregate_job.to_string()),
         ("names of own metrics", digest_of(&reserved.join(" "))),
         ("--statsd.mapping-config", digest_of(&statsd)),
         ("version of the rules", RULES_OF_THIS_VERSION.to_string()),

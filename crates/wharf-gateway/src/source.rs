@@ -18,6 +18,8 @@ pub enum Input {
     Many,
     /// What lines of `StatsD` have come to.
     Statsd,
+    /// A part for prom-aggregation-gateway.
+    Aggregate,
 }
 
 impl Input {
@@ -27,6 +29,7 @@ impl Input {
             Self::Push => "push",
             Self::Many => "many",
             Self::Statsd => "statsd",
+            Self::Aggregate => "aggregate",
         }
     }
 

@@ -13,16 +13,15 @@ use crate::answer::status::{self, Denied};
 use crate::request::called::Called;
 use crate::request::path::{clean, percent_decode, percent_encode};
 use crate::request::{body, claim, shape};
-use crate::routes::push;
 use crate::routes::router::{Routed, Router};
 use crate::routes::row::{Asked, Handler, Path, Row};
 use crate::routes::table::{PUSH, ROWS};
+use crate::routes::{aggregate, push};
 use crate::service::Service;
 use crate::transport::access::{Access, AccessControl, TurnedAway};
 use crate::transport::arrived::{Arrived, Sender};
 use crate::transport::chunks::ResponseBody;
 use crate::transport::entry_point::EntryPoint;
-use crate::transport::purpose::Purpose;
 
 impl Service {
     /// Answers one request that has come through an entry point.
@@ -45,7 +44,11 @@ impl Service {
             self.turn_away(request).await;
             return called.tell(respond::empty(StatusCode::OK));
         }
-        let routed = self.router().route(request.method(), &path);
+        let routed = if entry_point.is_aggregate() {
+            aggregate::route(entry_point, request.method(), &path, &self.route_prefix)
+        } else {
+            self.router().route(request.method(), &path)
+        };
         if let Routed::To(row, _) = &routed {
             called.is_for(row.path, &self.route_prefix, &self.settings.routes.telemetry_path);
         }
@@ -122,7 +125,7 @@ impl Service {
             // Whoever looks after the gateway has an address where no pushes come, if they want one. And whoever asks whether it
             // lives kills it if there is no answer.
             let is_probe = matches!(routed, Routed::To(row, _) if row.is_probe());
-            let keeps = is_probe || !entry_point.serves(&[Purpose::Push]);
+            let keeps = is_probe || !entry_point.takes_pushes();
             if keeps {
                 self.kept_requests.try_acquire()
             } else {
@@ -143,8 +146,9 @@ impl Service {
             return status::answer(error);
         };
         let asked = request.uri().path();
-        // CONNECT asks for a host and not for a path.
+        // CONNECT asks for a host and not for a path. And labels of a part may be empty.
         if !matches!(asked, "" | "*")
+            && !entry_point.is_aggregate()
             && let Some(cleaned) = clean(asked)
         {
             self.without_body(&mut request).await;

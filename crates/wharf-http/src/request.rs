@@ -6,6 +6,7 @@ pub(crate) mod called;
 pub(crate) mod claim;
 pub(crate) mod content;
 pub(crate) mod grouping;
+pub(crate) mod labelled;
 pub(crate) mod large;
 pub(crate) mod negotiate;
 pub(crate) mod options;

@@ -12,6 +12,7 @@ use wharf_model::PatternError;
 use crate::answer::scraped;
 use crate::request::origin::Origins;
 use crate::request::received::Bodies;
+use crate::routes::aggregate::Pushes;
 use crate::routes::notices::NoticeTexts;
 use crate::settings::HttpSettings;
 
@@ -60,6 +61,8 @@ pub struct Service {
     /// For addresses that take no pushes, beside those.
     pub(crate) kept_requests: Semaphore,
     pub(crate) turned_away: Semaphore,
+    /// Parts for prom-aggregation-gateway.
+    pub(crate) aggregated: Pushes,
 }
 
 impl fmt::Debug for Service {
@@ -102,6 +105,7 @@ impl Service {
             bodies: Bodies::new(&settings.bodies, settings.timeouts.body(), names),
             notice_texts: Arc::new(NoticeTexts::new(names)),
             turned_away: Semaphore::new(MAX_TURNED_AWAY),
+            aggregated: Pushes::default(),
             kept_requests: Semaphore::new(KEPT_REQUESTS),
             requests: Semaphore::new(max_requests_in_flight.min(Semaphore::MAX_PERMITS)),
             gateway,

@@ -112,8 +112,13 @@ impl Piece<'_> {
     }
 }
 
-/// What must be known about a fragment's text to read it back, or to serve it under another escaping scheme.
+/// What must be known about a fragment beside its text: to read that back, to serve it under another escaping scheme, and what has
+/// become of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that have nothing to do with each other"
+)]
 pub(crate) struct Shape {
     /// Some name is not legacy-valid.
     pub(crate) utf8_names: bool,
@@ -121,6 +126,8 @@ pub(crate) struct Shape {
     pub(crate) infinity_added: bool,
     /// Some histogram contradicts itself, see [`wharf_exposition::mend`].
     pub(crate) contradicts: bool,
+    /// It was added up, at least in part.
+    pub(crate) added_up: bool,
 }
 
 fn with_family<R>(

@@ -291,6 +291,7 @@ impl Preparer {
                 utf8_names: labels.iter().any(|(name, _)| !is_legacy_label_name(name)),
                 infinity_added: false,
                 contradicts: false,
+                added_up: false,
             },
             exact: None,
         });
@@ -441,6 +442,7 @@ impl<'a> Work<'a, '_> {
                     || !self.labels.iter().all(|(name, _)| is_legacy_label_name(name)),
                 infinity_added: infinities == Some(false),
                 contradicts: family.metric_type.is_histogram() && contradictions(self.exposition, family) > 0,
+                added_up: false,
             },
             exact,
         });

@@ -35,8 +35,8 @@ use thiserror::Error;
 use wharf_model::{GroupingKey, GroupingKeyError};
 
 use self::layout::{
-    CONTRADICTS, DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP, INFINITY_ADDED,
-    LIVES_FOR_EVER, PUSH_IDS, PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, WITH_IDS, type_of,
+    ADDED_UP, CONTRADICTS, DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP,
+    INFINITY_ADDED, LIVES_FOR_EVER, PUSH_IDS, PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, WITH_IDS, type_of,
 };
 pub use self::summary::{RecordChange, RecordKind, record_changes};
 pub(crate) use self::write::{Image, Several, delete, nothing, push_ids, put, put_bytes, put_once, wipe};
@@ -541,6 +541,7 @@ impl<'a> Reader<'a> {
                 utf8_names: flags & UTF8_NAMES != 0,
                 infinity_added: flags & INFINITY_ADDED != 0,
                 contradicts: flags & CONTRADICTS != 0,
+                added_up: flags & ADDED_UP != 0,
             };
             let lines = self.record.get(text.clone()).unwrap_or_default();
             let parts = FamilyParts {

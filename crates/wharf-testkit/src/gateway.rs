@@ -112,6 +112,8 @@ impl Spawn {
             "--web.admin-address",
         ];
         let apart = apart.map(|flag| self.count(flag));
+        let others = ["--aggregate.listen-address", "--aggregate.lifecycle-address"];
+        let others: usize = others.iter().map(|flag| self.count(flag)).sum();
         // An arguments file (`@file`) may name the address too.
         let is_named = listeners > 0 || self.count("@") > 0 || self.sockets.is_some();
         let is_needed = apart.contains(&0);
@@ -122,7 +124,7 @@ impl Spawn {
         let is_handed_over = self.sockets.is_some();
         let mut process = Process::start(self.command(Stdio::null()));
         let addresses = process.listening(
-            listeners.max(usize::from(is_needed && !is_handed_over)) + apart.iter().sum::<usize>(),
+            listeners.max(usize::from(is_needed && !is_handed_over)) + apart.iter().sum::<usize>() + others,
         );
         Gateway {
             kind,

@@ -4,6 +4,7 @@
 //! order of the help. The defaults stand there too and nowhere else: the help reads them from [`Config::default`].
 
 mod address;
+mod aggregate;
 mod all;
 mod flags;
 mod listen;
@@ -11,6 +12,7 @@ mod rules;
 mod services;
 
 pub use self::address::ListenAddress;
+pub use self::aggregate::Aggregate;
 pub use self::all::Config;
 pub(crate) use self::flags::{FLAGS, Flag, Heading};
 pub(crate) use self::listen::ADDRESSES_OR_NONE;

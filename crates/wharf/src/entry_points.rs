@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wharf_http::{AccessControl, EntryPoint, Fixed, Listener, Purpose};
 
-use crate::config::{Apart, Listen, ListenAddress};
+use crate::config::{Aggregate, Apart, Listen, ListenAddress};
 use crate::listen::{bind, inherited};
 use crate::web_config;
 
@@ -17,11 +17,16 @@ pub(crate) struct AddressGroup<'c> {
     fixed: Option<Fixed>,
     /// What it serves, unless that is everything.
     serves: Option<String>,
+    /// Whether it has the routes of prom-aggregation-gateway, which systemd hands no sockets over for.
+    is_aggregate: bool,
 }
 
 /// The groups: one for everything, or for what has no addresses of its own, and one for each thing that has. Beside
 /// them what stands before the gateway at some of them.
-pub(crate) fn of(listen: &Listen) -> anyhow::Result<(Vec<AddressGroup<'_>>, Vec<Arc<AccessControl>>)> {
+pub(crate) fn of<'c>(
+    listen: &'c Listen,
+    aggregate: &'c Aggregate,
+) -> anyhow::Result<(Vec<AddressGroup<'c>>, Vec<Arc<AccessControl>>)> {
     let common = listen
         .config_file
         .as_deref()
@@ -39,6 +44,20 @@ pub(crate) fn of(listen: &Listen) -> anyhow::Result<(Vec<AddressGroup<'_>>, Vec<
         let own = own.map(|file| (file, format!("web.{}-config-file", apart.word)));
         parts.push((vec![purpose], apart.addresses, own.or_else(|| common.clone())));
     }
+    for (purpose, addresses) in [
+        (Purpose::Aggregate, &aggregate.addresses),
+        (Purpose::AggregateLifecycle, &aggregate.lifecycle_addresses),
+    ] {
+        if !addresses.is_empty() {
+            let own = aggregate.config_file.as_deref();
+            let own = own.map(|file| (file, "aggregate.config-file".to_owned()));
+            parts.push((
+                vec![purpose],
+                addresses.as_slice(),
+                own.or_else(|| common.clone()),
+            ));
+        }
+    }
     // A file that counts for several of them has one rate limit, and one memory for passwords.
     let mut access_controls: Vec<(&Path, Arc<AccessControl>, Fixed)> = Vec::new();
     let mut groups = Vec::new();
@@ -53,6 +72,7 @@ pub(crate) fn of(listen: &Listen) -> anyhow::Result<(Vec<AddressGroup<'_>>, Vec<
         groups.push(AddressGroup {
             addresses,
             fixed: access.map(|(_, _, fixed)| *fixed),
+            is_aggregate: !purposes.iter().any(|purpose| Purpose::ALL.contains(purpose)),
             serves: (purposes != Purpose::ALL).then(|| serves.join(",")),
             entry_point: Arc::new(EntryPoint::new(
                 access.map(|(_, access, _)| Arc::clone(access)),
@@ -72,7 +92,7 @@ pub(crate) fn open(
 ) -> anyhow::Result<Vec<(Listener, Arc<EntryPoint>)>> {
     let mut listeners = Vec::new();
     for group in groups {
-        let opened = if listen.systemd_socket {
+        let opened = if listen.systemd_socket && !group.is_aggregate {
             tracing::info!("Listening on systemd activated listeners instead of port listeners.");
             inherited()?
         } else {

@@ -97,7 +97,7 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
     let served = runtime.block_on(async {
         let shutdown = Shutdown::default();
         let mut parts = Parts::new(shutdown.clone());
-        let (addresses, access_controls) = entry_points::of(&config.listen)?;
+        let (addresses, access_controls) = entry_points::of(&config.listen, &config.aggregate)?;
         let web_configs = access_controls
             .into_iter()
             .map(|access| access as Arc<dyn SettingsFile>);
@@ -216,6 +216,7 @@ pub(crate) fn settings(config: &Config, connections: ConnectionRoom) -> Settings
         admin: config.admin,
         max_push_bytes: config.bodies.max_bytes.saturating_mul(LABEL_GROWTH),
         history_bytes: config.history.max_bytes,
+        aggregate_job: config.aggregate.job.as_str().into(),
         max_followers: (connections.max / FOLLOWER_SHARE).clamp(1, MAX_FOLLOWERS),
         replicas: config.replica_limits,
         expect: config.expect,

@@ -40,6 +40,23 @@ pub(crate) fn wish<B>(request: &Request<B>, settings: &Settings) -> Result<Wish,
             pushed_at: None,
         });
     }
+    asked(request.method(), query, headers, settings)
+}
+
+/// The same of a part, which is added whatever its method.
+///
+/// # Errors
+/// As [`wish`].
+pub(crate) fn wish_of_part<B>(request: &Request<B>, settings: &Settings) -> Result<Wish, Refusal> {
+    asked(&Method::POST, request.uri().query(), request.headers(), settings)
+}
+
+fn asked(
+    method: &Method,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    settings: &Settings,
+) -> Result<Wish, Refusal> {
     let ttl = single(query, headers, "ttl", &TTL_HEADER)?;
     let merge = single(query, headers, "merge", &MERGE_HEADER)?;
     let aggregate = single(query, headers, "aggregate", &AGGREGATE_HEADER)?;
@@ -48,10 +65,10 @@ pub(crate) fn wish<B>(request: &Request<B>, settings: &Settings) -> Result<Wish,
     if pushed_at.is_some() {
         settings.admin.allow_dates()?;
     }
-    let (mode, wanted) = mode(request.method(), merge.as_deref())?;
+    let (mode, wanted) = mode(method, merge.as_deref())?;
     Ok(Wish {
         mode,
-        adding: adding(request.method(), wanted, aggregate.as_deref())?,
+        adding: adding(method, wanted, aggregate.as_deref())?,
         counters: counters.map(|text| counted(&text)).transpose()?,
         ttl: ttl
             .map(|text| lifespan(&text, settings.pushes.max_ttl))

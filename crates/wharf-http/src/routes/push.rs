@@ -19,7 +19,7 @@ use crate::service::Service;
 use crate::transport::arrived::Arrived;
 use crate::transport::chunks::ResponseBody;
 
-pub(crate) use self::many::handle as handle_many;
+pub(crate) use self::many::{handle as handle_many, push as push_many};
 
 /// Books a push that does not get as far as [`handle`], with the path that this would get.
 pub(crate) fn refused_before(

@@ -25,7 +25,7 @@ const PUT_POST: &[Method] = &[Method::PUT, Method::POST];
 const SHOWING: &[Purpose] = &[Scrape, Admin];
 
 /// What most rows have.
-const PLAIN: Row = Row {
+pub(crate) const PLAIN: Row = Row {
     name: "",
     path: Path::Exact(""),
     methods: GET,

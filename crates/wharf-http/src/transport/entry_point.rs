@@ -30,6 +30,16 @@ impl EntryPoint {
         self.access.clone()
     }
 
+    /// Whether a connection that comes through it may have pushes.
+    pub(crate) fn takes_pushes(&self) -> bool {
+        self.serves(&[Purpose::Push, Purpose::Aggregate])
+    }
+
+    /// Whether it has the routes of prom-aggregation-gateway instead of the usual ones.
+    pub(crate) fn is_aggregate(&self) -> bool {
+        self.serves(&[Purpose::Aggregate, Purpose::AggregateLifecycle])
+    }
+
     /// Whether one of these purposes is among those of this entry point.
     pub(crate) fn serves(&self, purposes: &[Purpose]) -> bool {
         purposes.iter().any(|purpose| self.purposes.contains(purpose))

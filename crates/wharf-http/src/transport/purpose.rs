@@ -11,10 +11,14 @@ pub enum Purpose {
     Scrape,
     /// What people do who look after the gateway: the page, deleting, wiping, reloading, ending it.
     Admin,
+    /// Parts for prom-aggregation-gateway, and what they add up to.
+    Aggregate,
+    /// Whether that lives, and its metrics.
+    AggregateLifecycle,
 }
 
 impl Purpose {
-    /// All of them.
+    /// What there is at the usual addresses. The others have addresses of their own, with other routes.
     pub const ALL: [Self; 3] = [Self::Push, Self::Scrape, Self::Admin];
 }
 
@@ -25,6 +29,8 @@ impl fmt::Display for Purpose {
             Self::Push => "push",
             Self::Scrape => "scrape",
             Self::Admin => "admin",
+            Self::Aggregate => "aggregate",
+            Self::AggregateLifecycle => "aggregate-lifecycle",
         })
     }
 }

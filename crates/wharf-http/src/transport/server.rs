@@ -14,7 +14,6 @@ use wharf_gateway::Peer;
 use crate::transport::connection::{Connections, Handler};
 use crate::transport::entry_point::EntryPoint;
 use crate::transport::progress::Timeouts;
-use crate::transport::purpose::Purpose;
 use crate::transport::room::{Room, Seated};
 use crate::transport::socket::{Accepting, Listener, Socket};
 
@@ -98,7 +97,7 @@ async fn call_overdue(room: Arc<Room>, timeouts: Timeouts) {
 
 /// Whether a connection that comes through this entry point may have pushes.
 fn takes_pushes(entry_point: &EntryPoint) -> bool {
-    entry_point.serves(&[Purpose::Push])
+    entry_point.takes_pushes()
 }
 
 /// What a listener needs for those who connect.

@@ -70,7 +70,7 @@ pub(super) fn add_touched<'a>(
             let before = stored.map_or(0, |stored| stored.lines);
             few_enough(aggregation, before.into(), family.lines.into())
                 .map_err(|refused| refused.into_error(folding.preparer, family.name))?;
-            folding.copy(delta, family);
+            folding.copy(delta, family).shape.added_up = true;
             continue;
         }
         let bytes = stored.map_or(0, |stored| stored.size().bytes) + family.size().bytes;
@@ -84,8 +84,11 @@ pub(super) fn add_touched<'a>(
             aggregation,
         );
         let summed = summed.map_err(|refused| refused.into_error(folding.preparer, family.name))?;
-        if let (Some(done), Some(stored)) = (folding.add(key, &summed, family)?, stored) {
-            keep_what_is_not_said(done, stored);
+        if let Some(done) = folding.add(key, &summed, family)? {
+            done.shape.added_up = true;
+            if let Some(stored) = stored {
+                keep_what_is_not_said(done, stored);
+            }
         }
         if folding.prepared.text.len() > folding.preparer.max_text_bytes {
             return Err(folding.preparer.too_large());

@@ -50,7 +50,9 @@ pub(crate) fn reset<'a>(
             effort.spend(BYTE_STEPS.saturating_mul(family.size().bytes))?;
         }
         let begun = begun(old, family, anew).map_err(|_too_large| preparer.too_large())?;
-        folding.add(key, &begun, family)?;
+        if let Some(done) = folding.add(key, &begun, family)? {
+            done.shape.added_up = family.shape.added_up;
+        }
     }
     Ok(folding.finish())
 }

@@ -102,11 +102,13 @@ pub(super) fn same_type(
     })
 }
 
-/// What a push does not say of a family stays.
+/// What a push does not say of a family stays, and so does that it was added up.
 pub(super) fn keep_what_is_not_said(done: &mut PreparedFamily<'_>, stored: &PreparedFamily<'_>) {
     if done.help.is_none() {
         done.help = stored.help.as_deref().map(|help| Cow::Owned(help.to_owned()));
     }
+    // What is replaced of it is a part.
+    done.shape.added_up |= stored.shape.added_up;
     if done.unit.is_empty() {
         done.unit = Cow::Owned(stored.unit.clone().into_owned());
     }

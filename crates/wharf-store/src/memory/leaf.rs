@@ -621,6 +621,11 @@ impl<'a> FragmentView<'a> {
         metrics
     }
 
+    /// Whether it was added up, at least in part, and nothing has taken the place of the whole since.
+    pub fn is_added_up(&self) -> bool {
+        self.fragment.shape.added_up
+    }
+
     /// Bytes of its text, and of the protobuf form of what text cannot say.
     pub fn bytes(&self) -> u64 {
         self.size().bytes

@@ -25,6 +25,8 @@ pub(super) const INFINITY_ADDED: u8 = 4;
 pub(super) const HAS_EXACT: u8 = 8;
 /// Wharf before this flag passes over it, and knows nothing of it.
 pub(super) const CONTRADICTS: u8 = 16;
+/// As the one before.
+pub(super) const ADDED_UP: u8 = 32;
 
 pub(super) fn type_code(metric_type: MetricType) -> u8 {
     match metric_type {

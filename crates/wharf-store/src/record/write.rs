@@ -3,8 +3,8 @@
 use wharf_model::{Denied, GroupingKey, Meter};
 
 use super::layout::{
-    CONTRADICTS, DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP, INFINITY_ADDED,
-    LIVES_FOR_EVER, PUSH_IDS, PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, WITH_IDS, type_code,
+    ADDED_UP, CONTRADICTS, DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP,
+    INFINITY_ADDED, LIVES_FOR_EVER, PUSH_IDS, PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, WITH_IDS, type_code,
 };
 use crate::PushId;
 use crate::lifetime::Lifetime;
@@ -253,6 +253,7 @@ fn write_family(out: &mut Vec<u8>, family: &FamilyParts<'_>) {
             | flag(family.shape.utf8_names, UTF8_NAMES)
             | flag(family.shape.infinity_added, INFINITY_ADDED)
             | flag(family.shape.contradicts, CONTRADICTS)
+            | flag(family.shape.added_up, ADDED_UP)
             | flag(family.exact.is_some(), HAS_EXACT),
     );
     if let Some(help) = family.help {

@@ -5,6 +5,7 @@ use wharf_gateway::{
 };
 use wharf_http::{BodySettings, RequestLimits, RequestTimeouts, Routes};
 
+use super::aggregate::Aggregate;
 use super::listen::{Listen, Shutdown};
 use super::rules::Rules;
 use crate::logging::settings::Log;
@@ -19,6 +20,8 @@ use crate::parts::storage::settings::{Persistence, Storage, StorageKind, Undo};
 pub struct Config {
     /// Sockets.
     pub listen: Listen,
+    /// Where to listen as prom-aggregation-gateway.
+    pub aggregate: Aggregate,
     /// Rules about groups.
     pub rules: Rules,
     /// For how long clients are waited for.
@@ -79,6 +82,7 @@ impl Config {
             .chain(replica)
             .chain(self.listen.check())
             .chain(self.statsd.check())
+            .chain(self.aggregate.check())
             .collect()
     }
 }

@@ -73,7 +73,7 @@ pub(crate) static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
             $(add(&mut flags, Heading::$heading, |config| &config.$section, |config| &mut config.$section);)*
         };
     }
-    add!(Listening: listen, rules, timeouts, shutdown);
+    add!(Listening: listen, aggregate, rules, timeouts, shutdown);
     add!(Routes: routes, admin);
     add!(Pushes: pushes, bodies, expect);
     add!(Statsd: statsd);

@@ -50,6 +50,10 @@ fn flags_have_the_keys_of_the_original_and_our_own() {
         .filter(|name| !original.iter().any(|(known, _)| known == name))
         .collect();
     let expected = [
+        "aggregate.config-file",
+        "aggregate.job",
+        "aggregate.lifecycle-address",
+        "aggregate.listen-address",
         "backup.path",
         "config.file",
         "expect.max",

@@ -212,6 +212,69 @@ fn a_rule_adds_up_whatever_the_method_and_a_push_may_say_otherwise() {
     assert_eq!(lines(&gateway, "n"), ["n 3", "n{job=\"b\"} 1"]);
 }
 
+/// The cases that gravel-gateway 1.7.1 was seen with; where its result is wrong the right one is here, and
+/// `docs/compatibility.md` has both.
+#[test]
+fn clients_of_gravel_gateway_find_what_they_know_where_a_rule_adds_up() {
+    let (_folder, spawn) = with_rules("aggregate:\n- match: '{}'\n");
+    let gateway = spawn.start();
+    let counter = |value: &str| format!("# TYPE c_total counter\nc_total {value}\n");
+    let gauge = |value: &str| format!("# TYPE g gauge\ng {value}\n");
+    let histogram = |first: &str, rest: &str| {
+        format!(
+            "# TYPE h histogram\nh_bucket{{le=\"{first}\"}} {rest}\nh_bucket{{le=\"+Inf\"}} {rest}\nh_sum 1\nh_count {rest}\n"
+        )
+    };
+    let summary = |sum: u32| format!("# TYPE s summary\ns{{quantile=\"0.5\"}} 1\ns_sum {sum}\ns_count 1\n");
+    let adds = |bodies: &[String], prefix: &str, expected: &[&str]| {
+        assert_eq!(gateway.send(&delete("/metrics/job/a")).status, 202);
+        for (number, body) in bodies.iter().enumerate() {
+            // It replaces nothing, whatever the method.
+            let push = if number == 0 {
+                post("/metrics/job/a")
+            } else {
+                put("/metrics/job/a")
+            };
+            let answer = gateway.send(&push.body(body.as_str()));
+            assert_eq!(answer.status, 200, "{body}: {}", answer.text());
+        }
+        assert_eq!(lines(&gateway, prefix), expected, "{bodies:?}");
+    };
+    adds(&[counter("1"), counter("2")], "c_total", &["c_total 3"]);
+    adds(&[gauge("5"), gauge("7"), gauge("-2")], "g", &["g -2"]);
+    adds(&["u 5\n".to_owned(), "u 7\n".to_owned()], "u ", &["u 12"]);
+    adds(
+        &[histogram("1", "2"), histogram("1", "3")],
+        "h_bucket",
+        &["h_bucket{le=\"1\"} 5", "h_bucket{le=\"+Inf\"} 5"],
+    );
+    // Its buckets of other bounds fall, and it refuses a second summary, a counter without `_total`, series with other label names,
+    // and an empty body.
+    adds(
+        &[histogram("1", "5"), histogram("2", "1")],
+        "h_bucket",
+        &["h_bucket{le=\"+Inf\"} 6"],
+    );
+    adds(&[summary(3), summary(4)], "s", &["s_sum 7", "s_count 2"]);
+    adds(
+        &["# TYPE x counter\nx 1\nx{a=\"1\"} 2\n".to_owned(), String::new()],
+        "x",
+        &["x 1", "x{a=\"1\"} 2"],
+    );
+    for wrong in [counter("-2"), counter("1 1700000000000"), "a 1\na 2\n".to_owned()] {
+        assert_eq!(
+            gateway.send(&post("/metrics/job/a").body(wrong.as_str())).status,
+            400,
+            "{wrong}"
+        );
+    }
+    // The path wins, and of a label that stands twice in it the last value.
+    assert_eq!(gateway.send(&delete("/metrics/job/a")).status, 202);
+    let push = post("/metrics/job/a/x/1/x/2").body("n{job=\"b\",x=\"3\"} 1\n");
+    assert_eq!(gateway.send(&push).status, 200);
+    assert_eq!(lines(&gateway, "n"), ["n{x=\"2\"} 1"]);
+}
+
 #[test]
 fn many_groups_are_added_up_at_once_or_not_at_all() {
     let gateway = wharf().start();

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod access;
+mod aggregate_listener;
 mod aggregation;
 mod api;
 mod audit;

@@ -11,6 +11,7 @@ use wharf_model::name::{NameRule, is_reserved_label_name};
 use crate::answer::envelope;
 use crate::answer::json::{Members, write_strings};
 use crate::answer::{respond, status};
+use crate::request::labelled::{Labelled, Labels};
 use crate::request::options;
 use crate::request::query;
 use crate::request::received::Received;
@@ -35,7 +36,7 @@ pub(crate) async fn handle(asked: Asked<'_>, mut request: Arrived) -> Response<R
         return respond::not_found();
     };
     let pushed = match admit(&service, &request, caller, source) {
-        Ok((admission, grouping)) => push(&service, admission, grouping, request).await,
+        Ok((admission, grouping)) => push(&service, admission, grouping, request, None).await,
         Err(refusal) => {
             service.without_body(&mut request).await;
             Err(refusal)
@@ -111,11 +112,13 @@ fn label_names(text: &str, names: NameRule) -> Result<Vec<String>, Refusal> {
     Ok(seen.into_iter().map(str::to_owned).collect())
 }
 
-async fn push(
+/// Receives what was admitted, and stores it; its series get these labels, if there are some.
+pub(crate) async fn push(
     service: &Arc<Service>,
     admission: ManyAdmission,
     grouping: Grouping,
     request: Arrived,
+    labels: Option<Labels>,
 ) -> Result<ManyOutcome, Refusal> {
     let from = (admission.caller(), admission.source().peer);
     let receiving = admission.source().step("receive");
@@ -140,7 +143,8 @@ async fn push(
         // It ends before the disk is waited for.
         let _turn = turn;
         admission.push(&grouping, &effort, |memory| {
-            received.expand(&worker.bodies, memory)
+            let body = received.expand(&worker.bodies, memory)?;
+            Ok(Labelled { body, labels })
         })
     });
     match run.await {

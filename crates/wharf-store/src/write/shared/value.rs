@@ -65,10 +65,11 @@ const DEFLATED_FROM: usize = 64 << 10;
 const MAX_RECORD_BYTES: u64 = 1 << 30;
 
 /// Inputs and methods that a replica of another version may have written, so that they need no memory.
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 13] = [
     "",
     "push",
     "many",
+    "aggregate",
     "statsd",
     "textfile",
     "remote_write",

@@ -1,0 +1,161 @@
+//! The second address of prom-aggregation-gateway: whether it lives, and its own metrics, under its names.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
+use wharf_exposition::text;
+use wharf_gateway::Right;
+use wharf_model::MetricType;
+use wharf_model::name::EscapingScheme;
+use wharf_store::FragmentView;
+
+use super::show::visible;
+use crate::answer::json::Members;
+use crate::answer::{respond, status, streamed};
+use crate::routes::row::Asked;
+use crate::transport::chunks::ResponseBody;
+use crate::workers;
+
+/// Jobs whose pushes are counted for themselves. Those of others are counted together: clients name jobs as they like.
+const MAX_JOBS: usize = 1_000;
+/// The job of those.
+const OTHERS: &str = "other";
+
+/// Pushes that were added up, by the job that their paths name.
+#[derive(Debug, Default)]
+pub(crate) struct Pushes(Mutex<BTreeMap<String, u64>>);
+
+impl Pushes {
+    pub(super) fn count(&self, job: &str) {
+        let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let job = if jobs.len() < MAX_JOBS || jobs.contains_key(job) {
+            job
+        } else {
+            OTHERS
+        };
+        match jobs.get_mut(job) {
+            Some(pushes) => *pushes += 1,
+            None => drop(jobs.insert(job.to_owned(), 1)),
+        }
+    }
+
+    fn all(&self) -> BTreeMap<String, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+pub(super) fn healthy(asked: &Asked<'_>) -> Response<ResponseBody> {
+    state(asked, StatusCode::OK)
+}
+
+pub(super) fn ready(asked: &Asked<'_>) -> Response<ResponseBody> {
+    let is_ready = crate::routes::process::ready(&asked.service).status();
+    state(asked, is_ready)
+}
+
+fn state(asked: &Asked<'_>, status: StatusCode) -> Response<ResponseBody> {
+    let build = &asked.service.status.build_information;
+    let mut body = Vec::new();
+    let mut object = Members::object(&mut body);
+    object.string("name", "wharf");
+    object.flag("alive", true);
+    object.string("version", &build.version);
+    object.string("commitSHA", &build.revision);
+    object.end();
+    respond::with_type(status, "application/json; charset=utf-8", body)
+}
+
+/// How many families are added up, with their series, and the pushes.
+pub(super) async fn metrics(asked: Asked<'_>) -> Response<ResponseBody> {
+    let service = Arc::clone(&asked.service);
+    let scope = asked.caller.scope(Right::Read);
+    let shown = workers::run_in(asked.long_work(), move |effort, place| {
+        let snapshot = visible(&service.gateway, scope, effort)?;
+        let groups = snapshot.families().map(|family| u64::from(family.groups())).sum();
+        effort.spend(groups)?;
+        let families = snapshot.families().filter_map(|family| {
+            let added = family.fragments().filter(FragmentView::is_added_up);
+            let series: Vec<u64> = added.map(|fragment| u64::from(fragment.series())).collect();
+            (!series.is_empty()).then(|| (family.name().to_owned(), series.iter().sum::<u64>()))
+        });
+        let families: Vec<(String, u64)> = families.collect();
+        let body = streamed::body(|flow| async move {
+            let mut out = Vec::new();
+            header(
+                &mut out,
+                PUSHES,
+                "Pushes that were added up, by the job in their path.",
+                MetricType::Counter,
+            );
+            for (job, pushes) in service.aggregated.all() {
+                line(&mut out, PUSHES, Some(("push_job", &job)), pushes);
+            }
+            header(
+                &mut out,
+                BY_FAMILY,
+                "Lines of series that are added up.",
+                MetricType::Gauge,
+            );
+            for (family, series) in &families {
+                line(&mut out, BY_FAMILY, Some(("family", family)), *series);
+                flow.pass(&mut out).await;
+            }
+            header(
+                &mut out,
+                FAMILIES,
+                "Families that are added up.",
+                MetricType::Gauge,
+            );
+            line(&mut out, FAMILIES, None, families.len() as u64);
+            out
+        })?;
+        Ok(body.holding(place))
+    });
+    match shown.await {
+        Ok(body) => {
+            let mut response = Response::new(body);
+            let plain = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+            response.headers_mut().insert(CONTENT_TYPE, plain);
+            response
+        }
+        Err(refusal) => status::answer(refusal),
+    }
+}
+
+const PUSHES: &str = "prom_agg_gateway_metric_pushes";
+const BY_FAMILY: &str = "prom_agg_gateway_metrics_by_family";
+const FAMILIES: &str = "prom_agg_gateway_total_families";
+
+fn header(out: &mut Vec<u8>, name: &str, help: &str, metric_type: MetricType) {
+    text::write_header(out, name, Some(help), metric_type, EscapingScheme::AllowUtf8);
+}
+
+fn line(out: &mut Vec<u8>, name: &str, label: Option<(&str, &str)>, value: u64) {
+    out.extend_from_slice(name.as_bytes());
+    if let Some((label, of)) = label {
+        out.extend_from_slice(format!("{{{label}=\"").as_bytes());
+        text::write_label_value(out, of);
+        out.extend_from_slice(b"\"}");
+    }
+    out.extend_from_slice(format!(" {value}\n").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_are_counted_for_themselves_up_to_a_number() {
+        let pushes = Pushes::default();
+        for job in 0..2 * MAX_JOBS {
+            pushes.count(&job.to_string());
+            pushes.count("0");
+        }
+        let all = pushes.all();
+        assert_eq!(all.len(), MAX_JOBS + 1);
+        assert_eq!(all["0"], 2 * MAX_JOBS as u64 + 1);
+        assert_eq!(all[OTHERS], MAX_JOBS as u64);
+    }
+}
