@@ -140,6 +140,8 @@ pub enum WhyLost {
     Unreadable,
     /// The log had forgotten what was there before it could be kept.
     Forgotten,
+    /// The log has not taken all of it yet. Whether it does, the list of removals says.
+    Unfinished,
 }
 
 /// What whoever removes something is told.

@@ -82,6 +82,9 @@ pub fn why_lost(why: &WhyLost) -> String {
         WhyLost::Disk(_) => "it could not be written to disk".to_owned(),
         WhyLost::Full => "etcd is full, and takes nothing but deletions".to_owned(),
         WhyLost::Unreadable => "a later version of Wharf has written what was there".to_owned(),
+        WhyLost::Unfinished => {
+            "etcd has not taken all of it yet; GET /api/v1/admin/removed says whether it does".to_owned()
+        }
         WhyLost::Forgotten => "etcd was compacted before it could be kept".to_owned(),
     }
 }

@@ -78,7 +78,7 @@ impl Commit {
         let removing = self.removing.take();
         self.wait().await?;
         match removing {
-            Some((shared, removing)) => Ok(shared.receipt(&removing).await),
+            Some((shared, removing)) => Ok(shared.receipt(&removing, so_far.is_some()).await),
             None => Ok(so_far),
         }
     }

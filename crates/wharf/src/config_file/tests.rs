@@ -132,7 +132,7 @@ fn unknown_keys_are_mistakes_wherever_they_stand() {
     check(
         "quotas: []\nexpire: []\n",
         expect![
-            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, aggregate, runs, expect, relabel_configs, access, tracing"
+            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, aggregate, runs, expect, relabel_configs, access, tracing, etcd"
         ],
     );
     check(
@@ -209,7 +209,7 @@ access:
     a: {push: '{}'}
 "#,
         expect![[r#"
-            f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, aggregate, runs, expect, relabel_configs, access, tracing
+            f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, aggregate, runs, expect, relabel_configs, access, tracing, etcd
             f.yml: line 4, column 12: expected a text, found keys with values
             hint: put the selector in quotes: '{job="x",env="y"}'
             f.yml: line 5, column 5: unknown field `tll`, expected one of match, ttl, keep_times
@@ -253,7 +253,7 @@ fn what_is_no_yaml_is_a_mistake_with_its_place() {
 fn what_is_wrong_with_etcd_is_told_with_its_place() {
     let error = read_text("etcd:\n  endpoints: [http://a:1, b:2]\n  password: x\n  compact: maybe\n");
     for part in [
-        "line 2, column 26: `b:2`",
+        "line 2, column 27: expected the address of an etcd member, such as http://127.0.0.1:2379, found `b:2`",
         "line 3, column 3: unknown field `password`",
         "line 4, column 12: expected true or false, found `maybe`",
     ] {

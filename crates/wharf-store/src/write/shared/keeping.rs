@@ -97,11 +97,11 @@ impl<L: SharedLog, T: Timer> Wipe<'_, L, T> {
     /// Writes what the log had right before, from its history. Whoever does that writes the same.
     async fn write(&self) {
         let became = match self.write_all().await {
-            Ok(()) => Became::Written,
+            Ok(parts) if parts > 0 => Became::Written,
             Err(Stopped::Later) => return,
             Err(Stopped::Never(became)) => became,
-            Err(Stopped::Given) => {
-                // A log that is full lets go of what was written.
+            // There was nothing; or the log is full, and lets go of what was written.
+            Ok(_) | Err(Stopped::Given) => {
                 drop(self.commit(forget(std::slice::from_ref(&self.name))).await);
                 return;
             }
@@ -111,7 +111,8 @@ impl<L: SharedLog, T: Timer> Wipe<'_, L, T> {
         drop(self.commit(become_txn(&self.name, (part, at), became)).await);
     }
 
-    async fn write_all(&self) -> Result<(), Stopped> {
+    /// Writes all of it, in so many parts.
+    async fn write_all(&self) -> Result<u32, Stopped> {
         let before = Revision(self.wiped_at.0.saturating_sub(1));
         let (mut after, mut number, mut stored) = (None, 0, 0);
         let mut part = Part::default();
@@ -132,7 +133,11 @@ impl<L: SharedLog, T: Timer> Wipe<'_, L, T> {
                 }
             }
         }
-        self.write_part(part, number + 1, &mut stored).await
+        if !part.records.is_empty() {
+            number += 1;
+            self.write_part(part, number, &mut stored).await?;
+        }
+        Ok(number)
     }
 
     async fn page(&self, after: Option<&Key>, at: Revision) -> Result<Vec<wharf_shared_log::Entry>, Stopped> {
@@ -146,9 +151,6 @@ impl<L: SharedLog, T: Timer> Wipe<'_, L, T> {
     }
 
     async fn write_part(&self, part: Part, number: u32, stored: &mut u64) -> Result<(), Stopped> {
-        if part.records.is_empty() {
-            return Ok(());
-        }
         let images = encode_images(part.records.iter().map(Vec::as_slice));
         *stored += images.len() as u64;
         let is_too_large = images.len() > self.log.limits().value_bytes;

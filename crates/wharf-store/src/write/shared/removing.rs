@@ -106,8 +106,9 @@ impl Shared {
         }))
     }
 
-    /// Whether what was removed can be undone, for whoever has been told that it is removed. None if there was nothing.
-    pub(crate) async fn receipt(&self, removing: &Arc<Removing>) -> Option<Receipt> {
+    /// Whether what was removed can be undone, for whoever has been told that it is removed. None if there was nothing; there was something
+    /// when it was asked for, or not.
+    pub(crate) async fn receipt(&self, removing: &Arc<Removing>, was_there: bool) -> Option<Receipt> {
         let mut removing = Arc::clone(removing);
         loop {
             let other = match &*removing.fate() {
@@ -120,7 +121,11 @@ impl Shared {
         for _ in 0..MOST_LOOKS {
             let (is_unfinished, id, until, state) = {
                 let kept = self.kept();
-                let entry = kept.get(&removing.name)?;
+                let Some(entry) = kept.get(&removing.name) else {
+                    // What a wipe took is let go of where the log takes nothing more.
+                    let is_let_go = was_there && removing.kind == RemovalKind::Wipe;
+                    return is_let_go.then_some(Receipt::Lost(WhyLost::Full));
+                };
                 let state = entry.state(self.sharing.undo_max_bytes);
                 (entry.is_unfinished(), entry.id, entry.until, state)
             };
@@ -130,7 +135,6 @@ impl Shared {
                 _ => self.reach()?.sleep(LOOK_EVERY).await,
             }
         }
-        // It is still being written, or the log has gone.
-        Some(Receipt::Lost(WhyLost::TooMany))
+        Some(Receipt::Lost(WhyLost::Unfinished))
     }
 }

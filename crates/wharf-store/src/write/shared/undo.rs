@@ -71,25 +71,31 @@ impl Shared {
         self.kept().removal(id, now, max_bytes)
     }
 
-    /// The name and the parts of a removal that can be undone.
-    fn open(&self, id: Revision) -> Result<(Name, Vec<String>, bool), UndoError> {
+    /// The name and the parts of a removal that can be undone, if all of it is written. Whoever is about to undo it is the only one from then
+    /// on.
+    fn open(&self, id: Revision, to_undo: bool) -> Result<Option<(Name, Vec<String>)>, UndoError> {
         let now = self.sharing.clock.now();
-        let kept = self.kept();
+        let mut kept = self.kept();
         let (name, entry) = kept.by_id(id, now).ok_or(UndoError::Unknown)?;
         match entry.state(self.sharing.undo_max_bytes) {
-            RemovalState::Undone(at) => Err(UndoError::Undone(at)),
-            RemovalState::Lost(why) => Err(UndoError::Lost(why)),
-            RemovalState::Kept if entry.is_busy => Err(UndoError::Busy),
-            RemovalState::Kept => Ok((name.clone(), entry.parts(), entry.is_unfinished())),
+            RemovalState::Undone(at) => return Err(UndoError::Undone(at)),
+            RemovalState::Lost(why) => return Err(UndoError::Lost(why)),
+            RemovalState::Kept if entry.is_busy && to_undo => return Err(UndoError::Busy),
+            RemovalState::Kept if entry.is_unfinished() => return Ok(None),
+            RemovalState::Kept => {}
         }
+        let (name, parts) = (name.clone(), entry.parts());
+        if to_undo {
+            kept.set_busy(&name, true);
+        }
+        Ok(Some((name, parts)))
     }
 
     /// The same, when all of it is written.
-    async fn when_written(&self, id: Revision) -> Result<(Name, Vec<String>), UndoError> {
+    async fn when_written(&self, id: Revision, to_undo: bool) -> Result<(Name, Vec<String>), UndoError> {
         for _ in 0..MOST_LOOKS {
-            let (name, parts, is_unfinished) = self.open(id)?;
-            if !is_unfinished {
-                return Ok((name, parts));
+            if let Some(opened) = self.open(id, to_undo)? {
+                return Ok(opened);
             }
             let reach = self.reach().ok_or(UndoError::Unknown)?;
             reach.sleep(PAUSE).await;
@@ -164,11 +170,7 @@ impl Store {
     /// Why it cannot be undone.
     pub async fn shared_removed_keys(&self, id: Revision) -> Result<Vec<GroupingKey>, UndoError> {
         let shared = self.shared().ok_or(UndoError::Unknown)?;
-        let (name, parts) = match shared.when_written(id).await {
-            // Who undoes it may be asked for its groups meanwhile.
-            Err(UndoError::Busy) => shared.parts_of(id)?,
-            opened => opened?,
-        };
+        let (name, parts) = shared.when_written(id, false).await?;
         let mut keys = Vec::new();
         for part in parts {
             let records = shared.records(&name, &part).await?;
@@ -190,8 +192,7 @@ impl Store {
         now: UnixNanos,
     ) -> Result<Undone, UndoError> {
         let shared = self.shared().ok_or(UndoError::Unknown)?;
-        let (name, parts) = shared.when_written(id).await?;
-        shared.kept().set_busy(&name, true);
+        let (name, parts) = shared.when_written(id, true).await?;
         let busy = Busy { shared, name };
         let mut putting = PuttingBack {
             store: self,
@@ -211,15 +212,6 @@ impl Store {
             shared.set_undone(&busy.name).await;
         }
         Ok(undone)
-    }
-}
-
-impl Shared {
-    fn parts_of(&self, id: Revision) -> Result<(Name, Vec<String>), UndoError> {
-        let kept = self.kept();
-        let found = kept.by_id(id, self.sharing.clock.now());
-        let (name, entry) = found.ok_or(UndoError::Unknown)?;
-        Ok((name.clone(), entry.parts()))
     }
 }
 

@@ -256,6 +256,44 @@ fn a_wipe_comes_back_as_it_was_also_when_its_replica_has_gone_right_after_it() {
 }
 
 #[test]
+fn a_wipe_of_nothing_is_no_removal() {
+    let world = good(1);
+    let a = world.replicas[0].clone();
+    run(&world, async move {
+        assert_eq!(wipe(&a).await, (Answer::Done, None));
+        assert_eq!(a.store().removals(None, 10), []);
+    });
+}
+
+#[test]
+fn of_two_who_undo_the_same_at_once_one_does() {
+    let world = good(1);
+    let a = world.replicas[0].clone();
+    let outcomes = Arc::new(Mutex::new(Vec::new()));
+    let id = run(&world, {
+        let a = a.clone();
+        async move {
+            a.push("job/a", PushMode::ReplaceGroup, "m 1\n", None).await;
+            kept(remove(&a, "job/a").await.1)
+        }
+    });
+    for _ in 0..2 {
+        let (a, outcomes) = (a.clone(), Arc::clone(&outcomes));
+        world.simulation.spawn(async move {
+            let undone = a.undo(id, false).await.map(|undone| undone.groups);
+            outcomes.lock().unwrap().push(undone);
+        });
+    }
+    world.settle();
+    let outcomes = outcomes.lock().unwrap();
+    let done = outcomes.iter().filter(|outcome| matches!(outcome, Ok(1)));
+    let busy = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, Err(UndoError::Busy)));
+    assert_eq!((done.count(), busy.count()), (1, 1), "{outcomes:?}");
+}
+
+#[test]
 fn removals_are_let_go_when_they_are_too_old_too_many_bytes_or_too_large() {
     let world = good(2);
     let (a, b) = (world.replicas[0].clone(), world.replicas[1].clone());

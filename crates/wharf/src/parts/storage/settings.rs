@@ -113,8 +113,8 @@ settings! {
         /// How much of it.
         pub max_bytes: u64 = 256 << 20,
             "undo.max-bytes" as kinds::SIZE_ON_DISK,
-            "How much is kept for that, on disk; in memory if the groups are there too. Beyond it the oldest removal \
-             goes; 0 for nothing.";
+            "How much is kept for that, where the groups are: on disk, in memory, or in etcd. Beyond it the oldest \
+             removal goes; 0 for nothing.";
     }
 }
 
