@@ -41,7 +41,14 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         .map(|rule| format!("{} {:?}\n", rule.selector, rule.aggregation))
         .collect();
     let expectations = policy.expectations.iter();
-    let expectations: Vec<String> = expectations.map(|rule| format!("{rule:?}\n")).collect();
+    let expectations: Vec<String> = expectations
+        .map(|rule| {
+            let selector = rule.selector.as_ref().map(ToString::to_string);
+            let (always, timing) = (&rule.always, &rule.timing);
+            let (since, until) = (rule.since, rule.paused_until);
+            format!("{selector:?} {always:?} {timing} {since:?} {until:?}\n")
+        })
+        .collect();
     let runs: Vec<String> = policy.runs.iter().map(ToString::to_string).collect();
     let rules = [
         ("--push.instance-label", instance),
@@ -76,4 +83,33 @@ fn digest_of(text: &str) -> String {
             let _written = write!(out, "{byte:02x}");
             out
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_schedule::Timing;
+
+    use super::*;
+    use crate::expectations::{ExpectRule, ExpectRules};
+
+    #[test]
+    fn what_is_expected_has_to_be_the_same_for_all() {
+        let with = |every: Option<&str>| {
+            let rule = every.map(|every| ExpectRule {
+                selector: Some("{}".parse().unwrap()),
+                always: Vec::new(),
+                timing: Timing::parse(Some(every), None, None, None).unwrap(),
+                since: None,
+                paused_until: None,
+            });
+            let policy = Policy {
+                expectations: ExpectRules::new(rule.into_iter().collect()),
+                ..Policy::default()
+            };
+            shared_rules(&Settings::default(), &policy)
+        };
+        assert_eq!(with(Some("1d")), with(Some("24h")));
+        assert_ne!(with(Some("1d")), with(Some("2d")));
+        assert_ne!(with(Some("1d")), with(None));
+    }
 }
