@@ -1,7 +1,8 @@
 //! What it costs that groups are expected, beside as many groups that push two gauges more.
 //!
 //! `cargo bench -p wharf-gateway --bench expectations [-- <part of a name>]`. There are 100,000 groups of one series each; the two
-//! gateways are asked the same in turn.
+//! gateways are asked the same in turn. Times are those of this thread on a processor, so that what else the machine does counts
+//! little.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 
@@ -9,7 +10,9 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use criterion::measurement::{Measurement, ValueFormatter};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use rustix::time::{ClockId, clock_gettime};
 use wharf_exposition::text;
 use wharf_gateway::telemetry::{BuildLabels, Telemetry};
 use wharf_gateway::{ExpectRule, ExpectRules, ExpectSettings, Gateway, Policy, Settings};
@@ -22,6 +25,74 @@ use wharf_store::{Clock, PushMode, UnixNanos};
 const GROUPS: usize = 100_000;
 const PUSHES: usize = 1_000;
 const SECOND: i64 = 1_000_000_000;
+
+/// The time that this thread has had a processor, in nanoseconds.
+struct OnProcessor;
+
+impl Measurement for OnProcessor {
+    type Intermediate = u64;
+    type Value = u64;
+
+    fn start(&self) -> u64 {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        u64::try_from(time.tv_sec * SECOND + time.tv_nsec).unwrap()
+    }
+
+    fn end(&self, start: u64) -> u64 {
+        self.start() - start
+    }
+
+    fn add(&self, a: &u64, b: &u64) -> u64 {
+        a + b
+    }
+
+    fn zero(&self) -> u64 {
+        0
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a benchmark takes no hundred days")]
+    fn to_f64(&self, value: &u64) -> f64 {
+        *value as f64
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        &Milliseconds
+    }
+}
+
+/// Writes nanoseconds as milliseconds.
+struct Milliseconds;
+
+impl Milliseconds {
+    fn scale(values: &mut [f64], factor: f64) {
+        for value in values {
+            *value *= factor;
+        }
+    }
+}
+
+impl ValueFormatter for Milliseconds {
+    fn scale_values(&self, _: f64, values: &mut [f64]) -> &'static str {
+        Self::scale(values, 1e-6);
+        "ms"
+    }
+
+    fn scale_throughputs(&self, _: f64, throughput: &Throughput, values: &mut [f64]) -> &'static str {
+        let Throughput::Elements(elements) = throughput else {
+            return "";
+        };
+        for value in values {
+            #[expect(clippy::cast_precision_loss, reason = "there are a thousand")]
+            let each = *value / *elements as f64;
+            *value = each * 1e-3;
+        }
+        "µs each"
+    }
+
+    fn scale_for_machines(&self, _: &mut [f64]) -> &'static str {
+        "ns"
+    }
+}
 
 #[derive(Clone)]
 struct Hands(Arc<AtomicI64>);
@@ -136,7 +207,7 @@ impl Subject {
     }
 }
 
-fn expectations(criterion: &mut Criterion) {
+fn expectations(criterion: &mut Criterion<OnProcessor>) {
     let subjects = [Subject::new("gauges", false), Subject::new("expected", true)];
     let mut group = criterion.benchmark_group("push");
     group.throughput(Throughput::Elements(PUSHES as u64));
@@ -163,5 +234,9 @@ fn expectations(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, expectations);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(OnProcessor);
+    targets = expectations
+}
 criterion_main!(benches);

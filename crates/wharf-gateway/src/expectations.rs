@@ -16,7 +16,7 @@ mod watch;
 
 pub use self::book::{Expected, State};
 pub use self::rules::{ExpectRule, ExpectRules};
-pub(crate) use self::watch::{ExpectationGauges, Expectations};
+pub(crate) use self::watch::Expectations;
 
 use jiff::Timestamp;
 use wharf_schedule::Timing;

@@ -68,7 +68,15 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         .iter()
         .map(|rule| format!("{} {:?}\n", rule.selector, rule.aggregation))
         .collect();
-    let expectations: Vec<String> = expectations.iter().map(|rule| format!("{rule:?}\n")).collect();
+    let expectations: Vec<String> = expectations
+        .iter()
+        .map(|rule| {
+            let selector = rule.selector.as_ref().map(ToString::to_string);
+            let (always, timing) = (&rule.always, &rule.timing);
+            let (since, until) = (rule.since, rule.paused_until);
+            format!("{selector:?} {always:?} {timing} {since:?} {until:?}\n")
+        })
+        .collect();
     let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();
     let statsd = settings.statsd.as_ref().map(|statsd| statsd.rules());
     let statsd = statsd.unwrap_or_default();
@@ -140,8 +148,10 @@ mod tests {
 
     use crate::Lifespan;
     use wharf_model::Selector;
+    use wharf_schedule::Timing;
 
     use super::*;
+    use crate::expectations::{ExpectRule, ExpectRules};
     use crate::policy::{AggregationRule, ExpiryRule, QuotaRule};
 
     fn differing(change: impl FnOnce(&mut Settings, &mut Policy)) -> Vec<String> {
@@ -230,5 +240,26 @@ mod tests {
             settings.replicas.max_lag = Duration::from_secs(1);
         });
         assert_eq!(changed, none);
+    }
+
+    #[test]
+    fn what_is_expected_has_to_be_the_same_for_all() {
+        let with = |every: Option<&str>| {
+            let rule = every.map(|every| ExpectRule {
+                selector: Some("{}".parse().unwrap()),
+                always: Vec::new(),
+                timing: Timing::parse(Some(every), None, None, None).unwrap(),
+                since: None,
+                paused_until: None,
+            });
+            let policy = Policy {
+                expectations: ExpectRules::new(rule.into_iter().collect()),
+                ..Policy::default()
+            };
+            shared_rules(&Settings::default(), &policy)
+        };
+        assert_eq!(with(Some("1d")), with(Some("24h")));
+        assert_ne!(with(Some("1d")), with(Some("2d")));
+        assert_ne!(with(Some("1d")), with(None));
     }
 }

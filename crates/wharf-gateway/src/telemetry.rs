@@ -49,6 +49,7 @@ use crate::access::right::Right;
 
 pub use self::backups::BackupTimes;
 pub use self::build::BuildLabels;
+pub use self::expectations::ExpectationGauges;
 pub(crate) use self::expectations::gauges_of_group;
 pub use self::gauges::{ConfigGauge, MemoryGauge, StoreGauges, WebConfigGauge};
 pub use self::in_flight::InFlight;

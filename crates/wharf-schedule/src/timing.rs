@@ -128,6 +128,17 @@ impl Timing {
     }
 }
 
+/// As people say it: `every 1d, grace 1h`, `0 3 * * * by Europe/Berlin, grace 1h`.
+impl fmt::Display for Timing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cadence {
+            Cadence::Every(interval) => write!(f, "every {}", duration::format(*interval))?,
+            Cadence::At(schedule) => write!(f, "{} by {}", schedule.as_str(), schedule.time_zone())?,
+        }
+        write!(f, ", grace {}", duration::format(self.grace))
+    }
+}
+
 fn interval(text: &str) -> Result<Duration, TimingError> {
     let interval = duration::parse(text).map_err(|error| TimingError::of("every", error))?;
     if interval < SHORTEST {

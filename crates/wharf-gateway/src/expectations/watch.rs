@@ -15,10 +15,16 @@ use super::rules::ExpectRules;
 use crate::lock::lock;
 use crate::policy::Active;
 use crate::settings::ExpectSettings;
-use crate::telemetry;
+use crate::telemetry::{self, ExpectationGauges};
 
 /// A clock that goes back by more than this was set.
 const SET_BACK: Duration = Duration::from_secs(10);
+
+/// Groups, with what the book says of them.
+type Entries = Vec<(GroupingKey, Expected)>;
+
+/// Groups that are read from the book at a time: whoever looks through them lets others look meanwhile.
+const READ_AT_ONCE: usize = 256;
 
 /// What is expected, and what is shown of it.
 #[derive(Debug)]
@@ -31,23 +37,6 @@ pub(crate) struct Expectations {
     gauges: Mutex<Option<ExpectationGauges>>,
     /// Whoever looks takes it for a moment, but for a start and a reload, which look at all groups.
     watch: Mutex<Watch>,
-}
-
-/// How many groups are expected at the moment of a scrape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ExpectationGauges {
-    /// How many are.
-    pub expected: u64,
-    /// How many of them are overdue.
-    pub overdue: u64,
-    /// For how many there was no room.
-    pub left_out: u64,
-    /// How many there may be; none: any number.
-    pub limit: Option<u64>,
-    /// From when on what is overdue is known.
-    pub known_since: UnixNanos,
-    /// Whether families of these names were pushed before, and are not shown.
-    pub hides: bool,
 }
 
 #[derive(Debug, Default)]
@@ -102,7 +91,7 @@ impl Expectations {
             }
             return;
         }
-        match self.followed(&mut watch, store, rules, now) {
+        match watch.catch_up(store, rules, now) {
             Some(followed) => {
                 followed.looked = now;
                 followed.book.pass(now);
@@ -122,7 +111,7 @@ impl Expectations {
         }
     }
 
-    /// Of the groups above this one, in their order, at most so many that `has` says.
+    /// Of the groups above this one, in their order, at most so many that `has` says. It may take long.
     ///
     /// # Errors
     /// Those of `has`.
@@ -132,53 +121,33 @@ impl Expectations {
         limit: usize,
         mut has: impl FnMut(&GroupingKey, &Expected) -> Result<bool, E>,
     ) -> Result<Vec<(GroupingKey, Expected, Timing)>, E> {
-        let watch = lock(&self.watch);
-        let mut page = Vec::new();
-        let Some(followed) = &watch.followed else {
-            return Ok(page);
-        };
-        for (key, expected) in followed.book.above(above) {
-            if page.len() == limit {
-                break;
-            }
-            // The rules are those that the book was made by.
-            if has(key, expected)?
-                && let Some(rule) = followed.rules.expectations().get(expected.rule)
-            {
-                page.push((key.clone(), expected.clone(), rule.timing.clone()));
+        let (mut page, mut above) = (Vec::new(), above.cloned());
+        while let Some((rules, some)) = self.some(above.as_ref()) {
+            for (key, expected) in some {
+                if page.len() == limit {
+                    return Ok(page);
+                }
+                // The rules are those that the book was made by.
+                if has(&key, &expected)?
+                    && let Some(rule) = rules.expectations().get(expected.rule)
+                {
+                    page.push((key.clone(), expected, rule.timing.clone()));
+                }
+                above = Some(key);
             }
         }
         Ok(page)
     }
 
-    /// Takes up what has changed since the last time; none, if all groups are to be looked at.
-    fn followed<'w>(
-        &self,
-        watch: &'w mut Watch,
-        store: &Store,
-        rules: &Arc<Active>,
-        now: UnixNanos,
-    ) -> Option<&'w mut Followed> {
-        let followed = watch.followed.as_mut()?;
-        let was_set = later(now, SET_BACK) < followed.looked;
-        if !Arc::ptr_eq(&followed.rules, rules) || was_set {
-            return None;
-        }
-        let touched = touched(&mut followed.follower)?;
-        if touched.is_empty() {
-            return Some(followed);
-        }
-        let rules = rules.expectations();
-        let (snapshot, book) = (store.snapshot(), &mut followed.book);
-        for key in touched {
-            look_at(book, rules, &snapshot, &key, (now, now));
-        }
-        // Some of them may have made room.
-        while let Some(key) = book.next_left_out() {
-            look_at(book, rules, &snapshot, &key, (now, now));
-        }
-        followed.hides = followed.hides && hides(&snapshot);
-        Some(followed)
+    /// The next groups above this one, as the book has them now; none, if there are none.
+    fn some(&self, above: Option<&GroupingKey>) -> Option<(Arc<Active>, Entries)> {
+        let watch = lock(&self.watch);
+        let followed = watch.followed.as_ref()?;
+        let some = followed.book.above(above).take(READ_AT_ONCE);
+        let some: Entries = some
+            .map(|(key, expected)| (key.clone(), expected.clone()))
+            .collect();
+        (!some.is_empty()).then(|| (Arc::clone(&followed.rules), some))
     }
 
     /// Looks at all groups.
@@ -257,6 +226,32 @@ impl Expectations {
                 tracing::error!(err = %error, group = %key, "what was expected of a group cannot be taken away");
             }
         }
+    }
+}
+
+impl Watch {
+    /// Takes up what has changed since the last time; none, if all groups are to be looked at.
+    fn catch_up(&mut self, store: &Store, rules: &Arc<Active>, now: UnixNanos) -> Option<&mut Followed> {
+        let followed = self.followed.as_mut()?;
+        let was_set = later(now, SET_BACK) < followed.looked;
+        if !Arc::ptr_eq(&followed.rules, rules) || was_set {
+            return None;
+        }
+        let touched = touched(&mut followed.follower)?;
+        if touched.is_empty() {
+            return Some(followed);
+        }
+        let rules = rules.expectations();
+        let (snapshot, book) = (store.snapshot(), &mut followed.book);
+        for key in touched {
+            look_at(book, rules, &snapshot, &key, (now, now));
+        }
+        // Some of them may have made room.
+        while let Some(key) = book.next_left_out() {
+            look_at(book, rules, &snapshot, &key, (now, now));
+        }
+        followed.hides = followed.hides && hides(&snapshot);
+        Some(followed)
     }
 }
 

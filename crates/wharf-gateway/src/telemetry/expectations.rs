@@ -5,7 +5,23 @@ use wharf_store::{ReservedFamily, UnixNanos};
 
 use super::assemble::{self, Assembly};
 use super::family::{closed, own};
-use crate::expectations::ExpectationGauges;
+
+/// How many groups are expected at the moment of a scrape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpectationGauges {
+    /// How many are.
+    pub expected: u64,
+    /// How many of them are overdue.
+    pub overdue: u64,
+    /// For how many there was no room.
+    pub left_out: u64,
+    /// How many there may be; none: any number.
+    pub limit: Option<u64>,
+    /// From when on what is overdue is known.
+    pub known_since: UnixNanos,
+    /// Whether families of these names were pushed before, and are not shown.
+    pub hides: bool,
+}
 
 const DUE: ReservedFamily = closed(
     "wharf_group_due_timestamp_seconds",

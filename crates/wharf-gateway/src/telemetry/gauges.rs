@@ -3,8 +3,8 @@
 use wharf_store::{Cold, PushIdCounts, RemovedStatus, UnixNanos, WriterStatistics};
 
 use super::backups::BackupTimes;
+use super::expectations::ExpectationGauges;
 use super::replicas::ReplicaGauges;
-use crate::expectations::ExpectationGauges;
 use crate::policy::QuotaGauge;
 use crate::statsd::StatsdCounts;
 use crate::traces::TraceCounts;

@@ -498,7 +498,7 @@ fn the_families_of_a_replica_are_shown_where_groups_are_shared() {
 #[test]
 fn what_is_expected_is_shown_where_something_is() {
     let gauges = StoreGauges {
-        expectations: Some(crate::expectations::ExpectationGauges {
+        expectations: Some(super::ExpectationGauges {
             expected: 5,
             overdue: 2,
             left_out: 1,

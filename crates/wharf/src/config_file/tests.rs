@@ -3,15 +3,6 @@ use wharf_testkit::Certificate;
 
 use super::*;
 
-fn told(timing: &wharf_schedule::Timing) -> String {
-    match timing.cadence() {
-        wharf_schedule::Cadence::Every(interval) => format!("every {interval:?}"),
-        wharf_schedule::Cadence::At(schedule) => {
-            format!("at {} by {}", schedule.as_str(), schedule.time_zone())
-        }
-    }
-}
-
 /// What the configuration means, or what is wrong with it.
 fn read_text(text: &str) -> String {
     match parse(text, NameRule::Legacy, Path::new("")) {
@@ -41,11 +32,10 @@ fn read_text(text: &str) -> String {
             }
             for rule in policy.expectations.iter() {
                 lines.push(format!(
-                    "expect {:?} {:?} {:?} grace={:?} since={:?} paused_until={:?}",
+                    "expect {:?} {:?} {} since={:?} paused_until={:?}",
                     rule.selector.as_ref().map(ToString::to_string),
                     rule.always,
-                    told(&rule.timing),
-                    rule.timing.grace(),
+                    rule.timing,
                     rule.since,
                     rule.paused_until
                 ));
@@ -280,8 +270,8 @@ expect:
     paused_until: 2026-12-24T18:00:00+01:00
 "#,
         expect![[r#"
-            expect Some("{job=~\"backup-.*\"}") [] "every 86400s" grace=3600s since=None paused_until=None
-            expect None [{instance="db1",job="backup"}, {job="nightly"}] "at 0 3 * * 1-5 by Europe/Berlin" grace=0ns since=Some(UnixNanos(1796083200000000000)) paused_until=Some(UnixNanos(1798131600000000000))
+            expect Some("{job=~\"backup-.*\"}") [] every 1d, grace 1h since=None paused_until=None
+            expect None [{instance="db1",job="backup"}, {job="nightly"}] 0 3 * * 1-5 by Europe/Berlin, grace 0s since=Some(UnixNanos(1796083200000000000)) paused_until=Some(UnixNanos(1798131600000000000))
             0 relabelling rules"#]],
     );
 }

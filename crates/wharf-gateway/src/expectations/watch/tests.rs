@@ -301,20 +301,22 @@ fn families_that_have_these_names_already_are_told_until_they_are_gone() {
 #[test]
 fn a_page_of_expectations_goes_on_above_the_last() {
     let world = World::new(vec![rule("{}", &[])]);
-    for job in ["a", "b", "c"] {
+    let jobs: Vec<String> = (0..READ_AT_ONCE * 2 + 10).map(|n| format!("{n:04}")).collect();
+    for job in &jobs {
         world.push(job, 1000);
     }
     world.look(1000);
-    let page = |above: Option<&str>| {
+    let page = |above: Option<&str>, limit, is_wanted: fn(&str) -> bool| {
         let above = above.map(key);
         let listed = world
             .expectations
-            .list(above.as_ref(), 2, |_, _| Ok::<_, ()>(true));
+            .list(above.as_ref(), limit, |key, _| Ok::<_, ()>(is_wanted(key.job())));
         let jobs = listed.unwrap().into_iter();
         jobs.map(|(key, ..)| key.job().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(
-        (page(None), page(Some("b"))),
-        (vec!["a".to_owned(), "b".to_owned()], vec!["c".to_owned()])
-    );
+    assert_eq!(page(None, usize::MAX, |_| true), jobs);
+    assert_eq!(page(None, 300, |_| true), jobs[..300]);
+    assert_eq!(page(Some("0299"), 2, |_| true), ["0300", "0301"]);
+    assert_eq!(page(None, 2, |job| job > "0500"), ["0501", "0502"]);
+    assert_eq!(page(Some("0521"), 2, |_| true), [""; 0]);
 }
