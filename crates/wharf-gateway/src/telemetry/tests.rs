@@ -2,6 +2,7 @@ use wharf_store::{Cold, Detail, Files, PushIdCounts, RemovedStatus, UnixNanos, W
 
 use super::*;
 use crate::policy::QuotaGauge;
+use crate::statsd::StatsdCounts;
 use crate::traces::TraceCounts;
 
 const BUILD: BuildLabels = BuildLabels {
@@ -391,6 +392,44 @@ fn families_and_labels_are_sorted_and_reserved() {
         reserved().len(),
         "every reserved family is shown once something has happened"
     );
+}
+
+#[test]
+fn families_of_statsd_are_all_shown_once_all_has_happened() {
+    let one = |value| vec![(value, 1)];
+    let counts = StatsdCounts {
+        messages: one("event"),
+        sample_errors: one("malformed_line"),
+        events: one("counter"),
+        event_errors: one("empty_metric_name"),
+        actions: one("map"),
+        conflicts: vec![("name".to_owned(), "gauge", 2)],
+        metrics: one("counter"),
+        reloads: one("success"),
+        udp_drops: Some(3),
+        connections: vec![("tcp", 4), ("udp", 5)],
+        bytes: one("udp"),
+        refused_series: one("type"),
+        ..StatsdCounts::default()
+    };
+    let shown = |statsd| {
+        let gauges = StoreGauges {
+            statsd,
+            ..StoreGauges::default()
+        };
+        let exposition = busy(Instant::now()).exposition(Instant::now(), &gauges);
+        let families = exposition.families.iter();
+        let shown = families.map(|family| (exposition.text(family.name).to_owned(), family.metric_type));
+        shown
+            .filter(|(name, _)| name.contains("statsd"))
+            .collect::<Vec<_>>()
+    };
+    let reserved = reserved_of_statsd().iter();
+    let reserved: Vec<_> = reserved
+        .map(|family| (family.name.to_owned(), family.metric_type))
+        .collect();
+    assert_eq!(shown(Some(counts)), reserved);
+    assert_eq!(shown(None), [], "without lines nothing is shown");
 }
 
 #[test]

@@ -21,8 +21,8 @@ mappings:
 - {match: 'time.*', name: time, labels: {of: $1}, observer_type: histogram, histogram_options: {buckets: [0.01, 0.1, 1]}}
 - {match: 'sum.*', name: sum, labels: {of: $1}, observer_type: summary, summary_options: {quantiles: [{quantile: 0.5, error: 0.05}, {quantile: 0.9, error: 0.01}]}}
 - {match: 'gone.*', name: gone, action: drop}
-- {match: 'tags.*', name: tags, labels: {k: rule}, honor_labels: true}
-- {match: '^re\\.(.*)\\.x$', match_type: regex, name: 're_$1', labels: {r: 'a$1'}}
+- {match: 'tags.*', name: tags, labels: {kk: rule}, honor_labels: true}
+- {match: '^re\\.(.*)\\.x$', match_type: regex, name: 're_$1', labels: {rest: 'a$1'}}
 ";
 
 /// The exporter at a port that is free, and a socket for lines.
@@ -118,9 +118,9 @@ fn line(random: &mut Random) -> String {
         "re.one.y",
         "a_sum",
         "",
-        "a,k=v",
-        "b#k=v,l=w",
-        "c[k=v].d",
+        "a,kk=v",
+        "b#kk=v,l=w",
+        "c[kk=v].d",
         "x,k",
     ];
     let values = [
@@ -133,12 +133,12 @@ fn line(random: &mut Random) -> String {
     let tags = [
         "",
         "",
-        "|#k:v",
-        "|#k:v,l:w",
+        "|#kk:v",
+        "|#kk:v,l:w",
         "|#k",
         "|#,",
         "|#a.b:1,a-b:2",
-        "|#k:v|c:abc",
+        "|#kk:v|c:abc",
         "|T1700000000",
         "|#k:é",
     ];

@@ -52,7 +52,7 @@ fn go_on(gateway: &Gateway) {
         .find(|family| scrape.text(family.name) == "h")
         .unwrap();
     let Value::Histogram(histogram) = family.metrics[0].value else {
-        panic!("expected a histogram, found {family:?}");
+        unreachable!("expected a histogram, found {family:?}");
     };
     let native = scrape.histogram(histogram).unwrap().native.as_ref().unwrap();
     let counts = native.positive.deltas.iter().scan(0, |count, delta| {
