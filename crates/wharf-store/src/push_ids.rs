@@ -218,7 +218,8 @@ impl PushIds {
 
     /// Forgets those of changes after this one: they are taken back.
     pub(crate) fn forget_after(&mut self, last: Revision) {
-        while let Some((revision, name)) = self.order.pop_back_if(|(revision, _)| *revision > last) {
+        while let Some((revision, name)) = self.order.back().copied().filter(|(at, _)| *at > last) {
+            self.order.pop_back();
             self.by_name.remove(&name, revision);
         }
     }

@@ -219,6 +219,7 @@ fn a_change_of_very_many_groups_is_told_as_a_loss() {
         ttl: None,
         aggregation: None,
         counters: Counters::Total,
+        once: None,
         facts: Facts::default(),
     });
     let pushes: Vec<_> = pushes.collect();

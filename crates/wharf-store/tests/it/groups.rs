@@ -504,6 +504,7 @@ fn a_push_to_many_groups_takes_its_lines_three_times() {
             ttl: None,
             aggregation: None,
             counters: Counters::Total,
+            once: None,
             facts: Facts::default(),
         })
         .collect();

@@ -63,6 +63,7 @@ fn groups(bodies: &[String]) -> Vec<GroupPush<'_>> {
         ttl: None,
         aggregation: None,
         counters: Counters::Total,
+        once: None,
         facts: Facts::default(),
     });
     pushes.collect()

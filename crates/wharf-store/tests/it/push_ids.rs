@@ -238,9 +238,9 @@ impl Durable {
 
     fn sum(&self) -> u64 {
         let line = samples(&self.store).pop();
-        line.map_or(0, |line| {
-            line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap() as u64
-        })
+        let value = line.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap());
+        // Large ones are shown with an exponent.
+        format!("{:.0}", value.unwrap_or_default()).parse().unwrap()
     }
 }
 

@@ -162,7 +162,7 @@ fn records_of_version_3_are_replayed() {
         put families of {job="a"}: c (counter, 1 lines), push_time_seconds (gauge, 1 lines)
           1 push id
     "#]],
-        &expect![[r##"
+        &expect![[r#"
         # TYPE c counter
         c{instance="",job="a"} 6
         # HELP push_failure_time_seconds Last Unix time when changing this group in the Pushgateway failed.
@@ -171,7 +171,7 @@ fn records_of_version_3_are_replayed() {
         # HELP push_time_seconds Last Unix time when changing this group in the Pushgateway succeeded.
         # TYPE push_time_seconds gauge
         push_time_seconds{instance="",job="a"} 3
-    "##]],
+    "#]],
     );
     // Who comes again is known.
     let store = store();

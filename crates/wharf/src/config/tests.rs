@@ -70,9 +70,11 @@ fn flags_have_the_keys_of_the_original_and_our_own() {
         "limits.max-series",
         "limits.max-series-per-push",
         "push.default-ttl",
+        "push.id-ttl",
         "push.instance-label",
         "push.max-body-bytes",
         "push.max-decoded-bytes",
+        "push.max-ids",
         "push.max-ttl",
         "push.strict-text",
         "push.success-status",
@@ -142,6 +144,8 @@ fn values_are_checked_and_typed() {
         "--push.timestamps=strip",
         "--push.instance-label=omit",
         "--push.default-ttl=1d12h",
+        "--push.id-ttl=2h",
+        "--push.max-ids=5",
         "--limits.max-connections=7",
         "--limits.max-groups=0",
         "--limits.max-series=1000",
@@ -164,6 +168,8 @@ fn values_are_checked_and_typed() {
     assert!(config.pushes.strip_timestamps);
     assert_eq!(config.pushes.instance_label, InstanceLabel::Omit);
     assert_eq!(config.pushes.default_ttl, Some(Duration::from_secs(36 * 3600)));
+    assert_eq!(config.pushes.id_ttl, Duration::from_secs(2 * 3600));
+    assert_eq!(config.pushes.max_ids.get(), 5);
     assert_eq!(config.pushes.max_ttl, None);
     assert_eq!(config.requests.max_connections.get(), 7);
     assert_eq!(config.amounts.max_groups, None);

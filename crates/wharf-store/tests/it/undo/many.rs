@@ -19,6 +19,7 @@ fn fill(world: &World) {
             ttl: None,
             aggregation: None,
             counters: Counters::Total,
+            once: None,
             facts: Facts::default(),
         });
         let pushes: Vec<_> = pushes.collect();
