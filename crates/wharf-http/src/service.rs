@@ -12,7 +12,7 @@ use wharf_model::PatternError;
 use crate::answer::scraped;
 use crate::request::origin::Origins;
 use crate::request::received::Bodies;
-use crate::routes::aggregate::Pushes;
+use crate::routes::aggregate::pushes::Pushes;
 use crate::routes::notices::NoticeTexts;
 use crate::settings::HttpSettings;
 

@@ -173,7 +173,7 @@ fn refused(text: impl fmt::Display) -> Refusal {
 fn too_large(error: TooLarge) -> Refusal {
     match error {
         TooLarge::Memory(denied) => denied.into(),
-        other => Refusal::new(Reason::TooLarge, other.to_string()),
+        TooLarge::Indices => Refusal::new(Reason::TooLarge, error.to_string()),
     }
 }
 

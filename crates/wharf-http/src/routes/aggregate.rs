@@ -9,13 +9,13 @@
 
 mod lifecycle;
 mod push;
+pub(crate) mod pushes;
 mod show;
 
 use http::{Method, Response};
 use wharf_gateway::Need::ForSome;
 use wharf_gateway::{Input, Right};
 
-pub(crate) use self::lifecycle::Pushes;
 use crate::answer::{envelope, respond};
 use crate::routes::router::Routed;
 use crate::routes::row::{Handler, Path, Row};

@@ -1,7 +1,6 @@
 //! The second address of prom-aggregation-gateway: whether it lives, and its own metrics, under its names.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
@@ -17,34 +16,6 @@ use crate::answer::{respond, status, streamed};
 use crate::routes::row::Asked;
 use crate::transport::chunks::ResponseBody;
 use crate::workers;
-
-/// Jobs whose pushes are counted for themselves. Those of others are counted together: clients name jobs as they like.
-const MAX_JOBS: usize = 1_000;
-/// The job of those.
-const OTHERS: &str = "other";
-
-/// Pushes that were added up, by the job that their paths name.
-#[derive(Debug, Default)]
-pub(crate) struct Pushes(Mutex<BTreeMap<String, u64>>);
-
-impl Pushes {
-    pub(super) fn count(&self, job: &str) {
-        let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let job = if jobs.len() < MAX_JOBS || jobs.contains_key(job) {
-            job
-        } else {
-            OTHERS
-        };
-        match jobs.get_mut(job) {
-            Some(pushes) => *pushes += 1,
-            None => drop(jobs.insert(job.to_owned(), 1)),
-        }
-    }
-
-    fn all(&self) -> BTreeMap<String, u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
 
 pub(super) fn healthy(asked: &Asked<'_>) -> Response<ResponseBody> {
     state(asked, StatusCode::OK)
@@ -72,7 +43,7 @@ pub(super) async fn metrics(asked: Asked<'_>) -> Response<ResponseBody> {
     let service = Arc::clone(&asked.service);
     let scope = asked.caller.scope(Right::Read);
     let shown = workers::run_in(asked.long_work(), move |effort, place| {
-        let snapshot = visible(&service.gateway, scope, effort)?;
+        let snapshot = visible(&service.gateway, &scope, effort)?;
         let groups = snapshot.families().map(|family| u64::from(family.groups())).sum();
         effort.spend(groups)?;
         let families = snapshot.families().filter_map(|family| {
@@ -140,22 +111,4 @@ fn line(out: &mut Vec<u8>, name: &str, label: Option<(&str, &str)>, value: u64) 
         out.extend_from_slice(b"\"}");
     }
     out.extend_from_slice(format!(" {value}\n").as_bytes());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn jobs_are_counted_for_themselves_up_to_a_number() {
-        let pushes = Pushes::default();
-        for job in 0..2 * MAX_JOBS {
-            pushes.count(&job.to_string());
-            pushes.count("0");
-        }
-        let all = pushes.all();
-        assert_eq!(all.len(), MAX_JOBS + 1);
-        assert_eq!(all["0"], 2 * MAX_JOBS as u64 + 1);
-        assert_eq!(all[OTHERS], MAX_JOBS as u64);
-    }
 }

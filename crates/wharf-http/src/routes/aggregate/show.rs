@@ -30,7 +30,7 @@ pub(super) async fn handle(asked: Asked<'_>) -> Response<ResponseBody> {
     let scope = asked.caller.scope(Right::Read);
     let escaping = negotiate::wanted(&asked.headers, false).escaping;
     let shown = workers::run_in(asked.long_work(), move |effort, place| {
-        let snapshot = visible(&service.gateway, scope, effort)?;
+        let snapshot = visible(&service.gateway, &scope, effort)?;
         effort.spend(BYTE_STEPS.saturating_mul(snapshot.totals().bytes))?;
         let gateway = Arc::clone(&service.gateway);
         let job = Arc::clone(&gateway.settings().aggregate_job);
@@ -44,7 +44,7 @@ pub(super) async fn handle(asked: Asked<'_>) -> Response<ResponseBody> {
                 let mut is_begun = false;
                 for fragment in family.fragments().filter(FragmentView::is_added_up) {
                     if !is_begun {
-                        write_header(&mut out, &family, escaping);
+                        write_header(&mut out, family, escaping);
                         is_begun = true;
                     }
                     left_out += hidden.write(&mut out, &fragment, escaping);
@@ -78,7 +78,7 @@ fn content_type(escaping: EscapingScheme) -> String {
 }
 
 /// The groups that somebody may see.
-pub(super) fn visible(gateway: &Gateway, scope: Scope, effort: &Effort) -> Result<Snapshot, Refusal> {
+pub(super) fn visible(gateway: &Gateway, scope: &Scope, effort: &Effort) -> Result<Snapshot, Refusal> {
     let choice = scope.groups();
     let snapshot = gateway.store().snapshot();
     if choice.is_all() {
@@ -87,7 +87,7 @@ pub(super) fn visible(gateway: &Gateway, scope: Scope, effort: &Effort) -> Resul
     Ok(snapshot.matching(&choice, effort)?)
 }
 
-fn write_header(out: &mut Vec<u8>, family: &FamilyView<'_>, escaping: EscapingScheme) {
+fn write_header(out: &mut Vec<u8>, family: FamilyView<'_>, escaping: EscapingScheme) {
     if let Some(meta) = family.meta().filter(|_| is_readable(family.name(), escaping)) {
         let help = meta.help.as_deref();
         text::write_header(out, family.name(), help, meta.metric_type, escaping);
