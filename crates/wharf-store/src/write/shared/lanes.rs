@@ -11,9 +11,9 @@ use wharf_shared_log::{
 use super::book::{Flight, Waiting, Work};
 use super::intent::Op;
 use super::keeping::put;
-use super::kept::{encode_images, first_part, head_key, image_key};
 use super::proposal::{Proposal, Proposed, Taken, propose};
 use super::queue::Shared;
+use super::removal::{encode_images, first_part, head_key, image_key};
 use super::removing::Removing;
 use super::value::{GROUPS, group_key, marker_key};
 use crate::change::Change;
