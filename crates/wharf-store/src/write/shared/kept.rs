@@ -303,8 +303,8 @@ mod tests {
             assert_eq!(removals[0].id, crate::Revision(30 * PLACES + 3));
             assert_eq!((removals[0].groups, removals[0].series), (3, 6));
             assert_eq!(kept.list(None, 10, UnixNanos(50), 0), []);
-            assert_eq!(kept.over(UnixNanos(50), 10), [name.clone()]);
-            assert_eq!(kept.over(UnixNanos(20), 0), [name.clone()]);
+            assert_eq!(kept.over(UnixNanos(50), 10), std::slice::from_ref(&name));
+            assert_eq!(kept.over(UnixNanos(20), 0), std::slice::from_ref(&name));
             assert_eq!(kept.beyond(200).len(), 0);
             assert_eq!(kept.beyond(199).len(), 1);
             let undone = Became::Undone(UnixNanos(25)).encode();
