@@ -116,9 +116,9 @@ impl Etcd {
             let processes = Arc::clone(&self.processes);
             let target = SocketAddr::from((member.address, MEMBERS));
             Link::of_several(target, self.members.len(), move |end| {
-                let processes = processes.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let owner = owner_of(end, processes.iter().flatten().copied())?;
-                processes.iter().position(|process| *process == Some(owner))
+                let now = || processes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let owner = owner_of(end, || now().into_iter().flatten())?;
+                now().iter().position(|process| *process == Some(owner))
             })
         });
         members.collect()

@@ -50,7 +50,9 @@ pub struct Link {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("address", &self.address).finish()
+        f.debug_struct("Link")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,7 +68,7 @@ impl Link {
         Self::of_several(target, 1, |_| Some(0))
     }
 
-    /// A link that so many use, of whom this tells who has opened a connection. Connections of nobody are carried as those of the first.
+    /// A link that so many use, of whom this tells who has opened a connection. A connection of nobody ends when it is cut for anybody.
     #[must_use]
     pub fn of_several(
         target: SocketAddr,
@@ -108,13 +110,20 @@ impl Link {
         }
     }
 
-    fn mode(&self, user: usize) -> LinkMode {
-        let mode = self.modes.get(user).map(|mode| mode.load(Ordering::Relaxed));
-        LinkMode::of(mode.unwrap_or_default())
+    fn mode(&self, user: Option<usize>) -> LinkMode {
+        let mut modes = self
+            .modes
+            .iter()
+            .map(|mode| LinkMode::of(mode.load(Ordering::Relaxed)));
+        match user {
+            Some(user) => modes.nth(user).unwrap_or(LinkMode::Open),
+            None if modes.any(|mode| mode == LinkMode::Cut) => LinkMode::Cut,
+            None => LinkMode::Open,
+        }
     }
 
     fn connect(&self, stream: TcpStream, target: SocketAddr, whose: &Whose) {
-        let user = stream.peer_addr().ok().and_then(whose).unwrap_or_default();
+        let user = stream.peer_addr().ok().and_then(whose);
         if self.mode(user) == LinkMode::Cut {
             return;
         }
@@ -129,7 +138,7 @@ impl Link {
         self.carry(stream, other, (user, false));
     }
 
-    fn carry(&self, mut from: TcpStream, mut to: TcpStream, (user, is_answer): (usize, bool)) {
+    fn carry(&self, mut from: TcpStream, mut to: TcpStream, (user, is_answer): (Option<usize>, bool)) {
         // So that a cut is seen although nothing comes.
         if from.set_read_timeout(Some(PAUSE)).is_err() {
             return;

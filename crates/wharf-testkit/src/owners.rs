@@ -1,10 +1,28 @@
 //! Whose a connection is: what the system knows of sockets and of the files that processes have open.
 
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use std::{fs, thread};
 
-/// Which of these processes has opened the connection whose other end is this; none if it is gone already, or somebody else's.
-pub(crate) fn owner_of(end: SocketAddr, processes: impl IntoIterator<Item = u32>) -> Option<u32> {
+/// How often it is looked, for the system's list may lack a connection while others come and go; and the pause in between.
+const LOOKS: usize = 10;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Which of these processes has opened the connection whose other end is this; none if it is gone already, or somebody else's. Asked for
+/// the processes again each time.
+pub(crate) fn owner_of<P: IntoIterator<Item = u32>>(
+    end: SocketAddr,
+    processes: impl Fn() -> P,
+) -> Option<u32> {
+    (0..LOOKS).find_map(|look| {
+        if look > 0 {
+            thread::sleep(PAUSE);
+        }
+        owner_now(end, processes())
+    })
+}
+
+fn owner_now(end: SocketAddr, processes: impl IntoIterator<Item = u32>) -> Option<u32> {
     let socket = format!("socket:[{}]", inode_of(end)?);
     processes.into_iter().find(|process| {
         let Ok(files) = fs::read_dir(format!("/proc/{process}/fd")) else {
@@ -42,7 +60,8 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let end = stream.local_addr().unwrap();
-        assert_eq!(owner_of(end, [1, std::process::id()]), Some(std::process::id()));
-        assert_eq!(owner_of(end, [1]), None);
+        let own = std::process::id();
+        assert_eq!(owner_of(end, || [1, own]), Some(own));
+        assert_eq!(owner_of(end, || [1]), None);
     }
 }

@@ -46,6 +46,7 @@ mod presence;
 mod proposal;
 mod queue;
 mod reach;
+mod removal;
 pub(crate) mod removing;
 mod replicas;
 mod rules;

@@ -11,8 +11,9 @@ use wharf_shared_log::{
 };
 
 use super::ids;
-use super::kept::{self, Kept};
+use super::kept::Kept;
 use super::queue::Shared;
+use super::removal::images;
 use super::value::{GroupValue, IDS, MARKERS, Why, group_of};
 use crate::change::{Cause, Change};
 use crate::effect::{By, Effect, Effects, Facts, Stored, What};
@@ -64,7 +65,7 @@ impl<L: SharedLog, T: Timer> Applier<L, T> {
     async fn load(&self) {
         let loaded = loop {
             // It may be much; whoever waits for memory waits for all of it.
-            match self.log.load(Some(&kept::images())).await {
+            match self.log.load(Some(&images())).await {
                 Ok(loaded) => break loaded,
                 Err(error) => {
                     self.shared.book().trouble = Some(error.to_string());

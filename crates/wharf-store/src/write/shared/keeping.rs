@@ -7,11 +7,11 @@ use wharf_shared_log::{
     Committed, Delete, Expect, Expected, Key, LogError, Put, Revision, SharedLog, Timer, Txn, timeout,
 };
 
-use super::kept::{
-    Became, Entry, Head, Name, all_heads, all_images, encode_images, first_part, head_key, image_key,
-    state_key,
-};
+use super::kept::Entry;
 use super::queue::Shared;
+use super::removal::{
+    Became, Head, Name, all_heads, all_images, encode_images, first_part, head_key, image_key, state_key,
+};
 use super::value::{GROUPS, GroupValue};
 use crate::record;
 use crate::removed::book::MOST;

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::kept::{Head, Name, name_of};
 use super::queue::Shared;
+use super::removal::{Head, Name, name_of};
 use crate::removed::summary::{Counts, Removed};
 use crate::removed::{Author, Receipt, RemovalKind, RemovalState, WhyLost};
 use crate::{Revision, UnixNanos};
@@ -78,9 +78,11 @@ impl Removing {
 }
 
 fn cut(text: &str) -> String {
-    text.get(..text.floor_char_boundary(MAX_TEXT_BYTES))
-        .unwrap_or_default()
-        .to_owned()
+    let mut end = text.len().min(MAX_TEXT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().to_owned()
 }
 
 impl Shared {

@@ -10,10 +10,10 @@ use wharf_shared_log::Committed;
 use super::book::Waiting;
 use super::intent::{Made, Op};
 use super::keeping::become_txn;
-use super::kept::{Became, Name, decode_images, image_key};
 use super::outcome::Outcome;
 use super::proposal::propose;
 use super::queue::Shared;
+use super::removal::{Became, Name, decode_images, image_key};
 use crate::record;
 use crate::removed::{Removal, RemovalState, RemovedStatus};
 use crate::store::Store;
@@ -47,16 +47,18 @@ impl Shared {
     /// How removals are kept; none if they are not.
     pub(crate) fn removed_status(&self) -> Option<RemovedStatus> {
         let (max_age, max_bytes) = (self.sharing.undo_max_age, self.sharing.undo_max_bytes);
-        let status = RemovedStatus {
+        if max_age.is_zero() || max_bytes == 0 {
+            return None;
+        }
+        let kept = self.kept();
+        Some(RemovedStatus {
             max_age,
             max_bytes,
-            bytes: 0,
-            removals: 0,
+            bytes: kept.bytes(),
+            removals: kept.count(self.sharing.clock.now()) as u64,
             is_durable: true,
             failures: 0,
-        };
-        let is_kept = !max_age.is_zero() && max_bytes > 0;
-        is_kept.then(|| self.kept().status(self.sharing.clock.now(), status))
+        })
     }
 
     /// Up to so many removals, newest first, from before this one on.

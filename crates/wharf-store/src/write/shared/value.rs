@@ -19,7 +19,7 @@
 //! form   = 0 as it is | 1 DEFLATE | 2 snappy
 //! ```
 //!
-//! What belongs to removals is in `kept.rs`.
+//! What belongs to removals is in `removal.rs`.
 //!
 //! The record is one that replaces the whole group ([`crate::record`]). Strings stand behind a byte that says their length,
 //! numbers are little endian.

@@ -24,7 +24,7 @@ fn ready(simulation: &Simulation, log: &SimulatedLog, name: &str, setting: &str)
         }
         simulation.run_for(Duration::from_millis(1));
     }
-    panic!("{name} is not ready");
+    unreachable!("{name} is not ready");
 }
 
 #[test]

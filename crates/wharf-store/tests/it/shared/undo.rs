@@ -25,7 +25,7 @@ fn author(what: &str) -> Author {
 fn kept(receipt: Option<Receipt>) -> Revision {
     match receipt {
         Some(Receipt::Kept { id, .. }) => id,
-        other => panic!("expected a removal that is kept, found {other:?}"),
+        other => unreachable!("expected a removal that is kept, found {other:?}"),
     }
 }
 
@@ -299,12 +299,11 @@ fn removals_are_let_go_when_they_are_too_old_too_many_bytes_or_too_large() {
     let (a, b) = (world.replicas[0].clone(), world.replicas[1].clone());
     // It hardly becomes shorter.
     let body = |bytes: u64| {
-        let lines = (0..bytes / 32).fold(String::new(), |mut body, number| {
+        (0..bytes / 32).fold(String::new(), |mut body, number| {
             let hash = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             writeln!(body, "m{{l=\"{hash:016x}\"}} {}", hash >> 40).unwrap();
             body
-        });
-        lines
+        })
     };
     let (first, last) = run(&world, async move {
         let mut ids = Vec::new();
