@@ -36,7 +36,7 @@ pub use self::table::SeriesId;
 use self::table::{NoSeries, Table, Wanted};
 pub use self::value::SeriesKind;
 use crate::line::known::{Parts, Tail};
-use crate::line::{Dialect, Item, LineCounts, Reader, Sample};
+use crate::line::{Dialect, Item, LineCounts, Measure, Reader, Sample};
 use crate::mapping::{Mapping, MetricKind};
 use crate::resolve::{EventError, Outcome, Resolved, update};
 
@@ -61,6 +61,14 @@ pub struct StateSettings {
 
 /// Says what is stored of a job already, which is asked when its first series comes.
 pub type ReadBack = dyn Fn(&str) -> Inherited + Send;
+
+/// As how many events a sample counts: as in the exporter, an observation with a rate is one for each time that it was made.
+fn events(measure: &Measure<'_>) -> u64 {
+    match measure {
+        Measure::Observation { times, .. } => u64::from(*times),
+        _ => 1,
+    }
+}
 
 /// What was done with samples, in numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -88,34 +96,34 @@ impl Counts {
         self.errors.get(error as usize).copied().unwrap_or_default()
     }
 
-    fn error(&mut self, error: EventError) {
+    fn error(&mut self, error: EventError, times: u64) {
         if let Some(count) = self.errors.get_mut(error as usize) {
-            *count += 1;
+            *count += times;
         }
     }
 
-    fn event(&mut self, kind: MetricKind) {
+    fn event(&mut self, kind: MetricKind, times: u64) {
         if let Some(count) = self.events.get_mut(kind as usize) {
-            *count += 1;
+            *count += times;
         }
     }
 
-    fn rule(&mut self, is_mapped: bool) {
+    fn rule(&mut self, is_mapped: bool, times: u64) {
         *(if is_mapped {
             &mut self.mapped
         } else {
             &mut self.unmapped
-        }) += 1;
+        }) += times;
     }
 
-    fn conflict(&mut self, name: &str, kind: MetricKind) {
+    fn conflict(&mut self, name: &str, kind: MetricKind, times: u64) {
         let is_known = self.conflicts.keys().any(|(known, _)| **known == *name);
         let name = if is_known || self.conflicts.len() < MAX_CONFLICTING {
             name
         } else {
             ""
         };
-        *self.conflicts.entry((name.into(), kind)).or_default() += 1;
+        *self.conflicts.entry((name.into(), kind)).or_default() += times;
     }
 }
 
@@ -237,8 +245,9 @@ impl State {
         let rule = known
             .rule
             .and_then(|rule| self.mapping.rules().get(rule as usize));
+        let times = events(&measure);
         let Some(id) = known.series else {
-            self.counts.dropped += 1;
+            self.counts.dropped += times;
             self.reader.counts_mut().add(known.is_tagged, known.tag_errors);
             return true;
         };
@@ -247,13 +256,13 @@ impl State {
         }
         self.reader.counts_mut().add(known.is_tagged, known.tag_errors);
         self.counts.reserved_tags += u64::from(known.reserved_tags);
-        self.counts.rule(rule.is_some());
+        self.counts.rule(rule.is_some(), times);
         let observer = rule.map_or(self.mapping.observer(), |rule| &rule.observer);
         let done = update(&measure, rule, observer)
             .and_then(|update| self.table.update(id, &update, now, self.settings.set_interval));
         match done {
-            Ok(()) => self.counts.event(measure.kind()),
-            Err(error) => self.counts.error(error),
+            Ok(()) => self.counts.event(measure.kind(), times),
+            Err(error) => self.counts.error(error, times),
         }
         true
     }
@@ -307,7 +316,7 @@ impl State {
         let inherited = (self.read_back)(job);
         let dropped = self.table.take_over(job, inherited, &self.mapping, now);
         if dropped > 0 {
-            self.counts.error(EventError::TooManySeries);
+            self.counts.error(EventError::TooManySeries, dropped);
         }
     }
 
@@ -395,23 +404,23 @@ impl Taking<'_> {
             series,
             reserved_tags: u32::try_from(reserved_tags).unwrap_or(u32::MAX),
         };
-        let kind = sample.measure.kind();
+        let (kind, times) = (sample.measure.kind(), events(&sample.measure));
         let mut update = match outcome {
             Outcome::Dropped => {
-                self.counts.dropped += 1;
+                self.counts.dropped += times;
                 return Some(learned(None));
             }
             Outcome::Refused(error) => {
                 // The rule has done its part, unless it makes no name.
                 if error != EventError::EmptyMetricName || rule.is_none() {
-                    self.counts.rule(rule.is_some());
+                    self.counts.rule(rule.is_some(), times);
                 }
-                self.counts.error(error);
+                self.counts.error(error, times);
                 return None;
             }
             Outcome::Series(update) => update,
         };
-        self.counts.rule(rule.is_some());
+        self.counts.rule(rule.is_some(), times);
         self.counts.reserved_tags += reserved_tags;
         let job = update.labels.remove(JOB).filter(|job| !job.is_empty());
         let rule = rule.and_then(|rule| self.mapping.rules().get(rule));
@@ -427,18 +436,18 @@ impl Taking<'_> {
         let id = match found {
             Ok(id) => id,
             Err(NoSeries::Conflict) => {
-                self.counts.conflict(&update.name, kind);
+                self.counts.conflict(&update.name, kind, times);
                 return None;
             }
             Err(NoSeries::TooMany) => {
-                self.counts.error(EventError::TooManySeries);
+                self.counts.error(EventError::TooManySeries, times);
                 return None;
             }
         };
         let interval = self.settings.set_interval;
         match self.table.update(id, &update.update, self.now, interval) {
-            Ok(()) => self.counts.event(kind),
-            Err(error) => self.counts.error(error),
+            Ok(()) => self.counts.event(kind, times),
+            Err(error) => self.counts.error(error, times),
         }
         Some(learned(Some(id)))
     }

@@ -50,7 +50,7 @@ impl Read<'_> {
     reason = "it is between one and a million"
 )]
 pub(super) fn whole_times(times: f64) -> Result<u32, SampleError> {
-    if times >= 1.0 && times <= MAX_TIMES {
+    if (1.0..=MAX_TIMES).contains(&times) {
         Ok(times as u32)
     } else {
         Err(SampleError::InvalidSampleFactor)

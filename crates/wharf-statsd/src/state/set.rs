@@ -52,7 +52,7 @@ impl SetValue {
     /// Ends intervals whose time is over. When the next one ends, if it will show something else then.
     pub(super) fn turn(&mut self, now: Duration) -> Option<Duration> {
         if now >= self.ends {
-            let late = (now - self.ends).as_nanos() / self.interval.as_nanos();
+            let late = now.saturating_sub(self.ends).as_nanos() / self.interval.as_nanos();
             // Of several, the last one had none.
             self.before = Some(if late == 0 { self.members.len() } else { 0 });
             self.members = HashSet::new();

@@ -235,6 +235,25 @@ fn what_rules_do_is_counted() {
 }
 
 #[test]
+fn an_observation_with_a_rate_is_as_many_events_as_it_stands_for() {
+    let mut state = state("mappings: [{match: m.*, name: m}, {match: d.*, name: d, action: drop}]");
+    for _ in 0..2 {
+        state.read(
+            b"m.t:1|ms|@0.1\nt:1|h|@0.5\nd.t:1|d|@0.25\nc:1|c|@0.1\nc:1|ms|@0.5",
+            at(0),
+        );
+    }
+    let counts = state.counts();
+    assert_eq!((counts.mapped, counts.dropped, counts.unmapped), (20, 8, 10));
+    assert_eq!(counts.events, [2, 0, 24]);
+    assert_eq!(
+        counts.conflicts.get(&("c".into(), MetricKind::Observer)),
+        Some(&4)
+    );
+    assert_eq!(state.line_counts().samples, 10);
+}
+
+#[test]
 fn the_job_is_a_label_or_the_usual_one() {
     check("", &["a:1|c|#job:x,k:v\na:1|c"], "a 1; x/a{k=v} 1");
     let rules = "mappings: [{match: '*.orders', name: orders, labels: {job: $1}}, {match: n.*, name: n, labels: {job: '$2'}}]";

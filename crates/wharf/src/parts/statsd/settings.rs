@@ -46,7 +46,6 @@ const JOB: Kind<String> = Kind::new(
 
 settings! {
     /// Where lines of `StatsD` come in, and what becomes of them.
-    #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
     pub struct Statsd {
         /// Where to receive datagrams.
         pub udp: Vec<ListenAddress> = Vec::new(),

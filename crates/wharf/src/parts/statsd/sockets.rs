@@ -45,7 +45,7 @@ impl Sockets {
         let mut sockets = Self::default();
         for address in &settings.udp {
             let socket = listen::bind_udp(address)?;
-            enlarge(SockRef::from(&socket), settings.read_buffer)?;
+            enlarge(&SockRef::from(&socket), settings.read_buffer)?;
             announce("udp", &listen::shown(socket.local_addr()));
             sockets.udp.push(socket);
         }
@@ -58,7 +58,7 @@ impl Sockets {
         }
         for path in &settings.unixgram {
             let socket = sockets.at_path(path, settings.unix_mode, |path| UnixDatagram::bind(path))?;
-            enlarge(SockRef::from(&socket), settings.read_buffer)?;
+            enlarge(&SockRef::from(&socket), settings.read_buffer)?;
             announce("unixgram", &path.display().to_string());
             sockets.unixgram.push(socket);
         }
@@ -110,7 +110,7 @@ fn is_left_behind(path: &Path) -> bool {
 }
 
 /// Gives a socket a larger buffer, and says so if the system does not.
-fn enlarge(socket: SockRef<'_>, bytes: usize) -> anyhow::Result<()> {
+fn enlarge(socket: &SockRef<'_>, bytes: usize) -> anyhow::Result<()> {
     if bytes == 0 {
         return Ok(());
     }
