@@ -202,11 +202,9 @@ fn a_receiver_that_is_not_there_costs_traces_and_nothing_else() {
         };
         scrape.samples.iter().find(is_it).unwrap().number()
     };
-    assert!(
-        dropped("full") >= 5_000.0 - 4_096.0 - 512.0,
-        "{}",
-        dropped("full")
-    );
+    // What is not dropped waits in the queue, or is in the batch that is under way.
+    let lost = dropped("full") + dropped("failed");
+    assert!(lost >= 5_000.0 - 4_096.0 - 512.0, "{lost}");
     assert_eq!(metric(&gateway, "wharf_traces_exported_total"), Some(0.0));
     // The end does not wait for it.
     gateway.terminate();
