@@ -486,7 +486,7 @@ fn the_families_of_a_replica_are_shown_where_groups_are_shared() {
 #[test]
 fn what_is_expected_is_shown_where_something_is() {
     let gauges = StoreGauges {
-        expectations: Some(super::ExpectationGauges {
+        expectations: Some(ExpectationGauges {
             expected: 5,
             overdue: 2,
             left_out: 1,
@@ -502,17 +502,17 @@ fn what_is_expected_is_shown_where_something_is() {
         .iter()
         .map(|family| exposition.text(family.name))
         .collect();
-    let reserved = super::reserved_of_expectations();
+    let reserved = reserved_of_expectations();
     let names: Vec<&str> = reserved.iter().map(|family| family.name).collect();
     assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
-    let of_group = super::gauges_of_group(true, Some(UnixNanos(1_800_000_060_000_000_000)));
+    let of_group = gauges_of_group(true, Some(UnixNanos(1_800_000_060_000_000_000)));
     let of_group = of_group
         .families
         .iter()
         .map(|family| of_group.text(family.name).to_owned());
     let of_group: Vec<String> = of_group.collect();
-    assert_eq!(of_group, super::OF_GROUPS);
-    let own = names.iter().filter(|name| !super::OF_GROUPS.contains(name));
+    assert_eq!(of_group, OF_GROUPS);
+    let own = names.iter().filter(|name| !OF_GROUPS.contains(name));
     assert!(own.clone().all(|name| shown.contains(name)), "{shown:?}");
     assert_eq!(own.count(), 5);
 }
