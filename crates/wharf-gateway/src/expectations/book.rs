@@ -143,6 +143,7 @@ impl Book {
             self.left_out.insert(key.clone());
             return;
         }
+        self.left_out.remove(key);
         let since = rule
             .since
             .unwrap_or_else(|| before.map_or(since, |before| before.since));
@@ -197,17 +198,25 @@ impl Book {
         }
     }
 
+    /// What an earlier book has shown is shown already.
+    pub(crate) fn only_changed_since(&mut self, before: &Self) {
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        self.changed = changed
+            .filter(|key| before.shown(key) != self.shown(key))
+            .collect();
+    }
+
     /// What is to be shown of the groups that have changed since the last time; none: nothing more.
     pub(crate) fn take_changed(&mut self) -> Vec<(GroupingKey, Option<Shown>)> {
         let changed = std::mem::take(&mut self.changed).into_iter();
-        let shown = changed.map(|key| {
-            let shown = self.by_key.get(&key).map(|expected| Shown {
-                is_overdue: expected.is_overdue,
-                due: expected.due,
-            });
-            (key, shown)
-        });
-        shown.collect()
+        changed.map(|key| (key.clone(), self.shown(&key))).collect()
+    }
+
+    fn shown(&self, key: &GroupingKey) -> Option<Shown> {
+        self.by_key.get(key).map(|expected| Shown {
+            is_overdue: expected.is_overdue,
+            due: expected.due,
+        })
     }
 
     /// The groups above this one, in their order.

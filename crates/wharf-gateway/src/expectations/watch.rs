@@ -170,14 +170,20 @@ impl Expectations {
         // What is named or was expected before comes first: the newest have no room where there is too little.
         let since = if before.is_some() { now } else { self.started_at };
         let known = before.iter().flat_map(|followed| followed.book.above(None));
-        let known: BTreeSet<(UnixNanos, GroupingKey)> = known
-            .map(|(key, expected)| (expected.since, key.clone()))
-            .collect();
-        for (since, key) in &known {
-            look_at(&mut book, expectations, &snapshot, key, (*since, now));
+        let mut known: Vec<(&GroupingKey, &Expected)> = known.collect();
+        known.sort_by_key(|(_, expected)| expected.since);
+        for (key, expected) in known {
+            let known = Known {
+                since: expected.since,
+                last: expected.last,
+            };
+            look_at(&mut book, expectations, &snapshot, key, (known, now));
         }
         for key in expectations.named() {
-            look_at(&mut book, expectations, &snapshot, key, (since, now));
+            if book.get(key).is_none() {
+                let known = Known { since, last: None };
+                look_at(&mut book, expectations, &snapshot, key, (known, now));
+            }
         }
         for time in snapshot.family(PUSH_TIME).iter().flat_map(FamilyView::fragments) {
             if book.get(time.key()).is_none()
@@ -190,6 +196,9 @@ impl Expectations {
         let hides = hides(&snapshot);
         drop(snapshot);
         self.show_no_more(|key| book.get(key).is_some());
+        if let Some(before) = &before {
+            book.only_changed_since(&before.book);
+        }
         self.show(&mut book, now);
         watch.followed = Some(Followed {
             follower,
@@ -244,11 +253,17 @@ impl Watch {
         let rules = rules.expectations();
         let (snapshot, book) = (store.snapshot(), &mut followed.book);
         for key in touched {
-            look_at(book, rules, &snapshot, &key, (now, now));
+            let last = book.get(&key).and_then(|expected| expected.last);
+            let known = Known { since: now, last };
+            look_at(book, rules, &snapshot, &key, (known, now));
         }
         // Some of them may have made room.
         while let Some(key) = book.next_left_out() {
-            look_at(book, rules, &snapshot, &key, (now, now));
+            let known = Known {
+                since: now,
+                last: None,
+            };
+            look_at(book, rules, &snapshot, &key, (known, now));
         }
         followed.hides = followed.hides && hides(&snapshot);
         Some(followed)
@@ -271,21 +286,32 @@ fn touched(follower: &mut Follower) -> Option<BTreeSet<GroupingKey>> {
     }
 }
 
-/// Expects a group as the rules say, or no longer. If it is new and has never come, it is expected since this time.
+/// What is known of a group before it is looked at.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// Since when it is expected, if it is new.
+    since: UnixNanos,
+    /// When it came last, if it is there no more: jobs delete their group and push it again.
+    last: Option<UnixNanos>,
+}
+
+/// Expects a group as the rules say, or no longer.
 fn look_at(
     book: &mut Book,
     rules: &ExpectRules,
     stored: &Snapshot,
     key: &GroupingKey,
-    (since, now): (UnixNanos, UnixNanos),
+    (known, now): (Known, UnixNanos),
 ) {
     let time = stored.fragment(PUSH_TIME, key);
+    let last = match (&time, rules.is_named(key)) {
+        (Some(time), _) => time.number().and_then(time_of),
+        (None, true) => known.last,
+        (None, false) => return book.forget(key),
+    };
     match rules.of(key) {
-        Some(rule) if time.is_some() || rules.is_named(key) => {
-            let last = time.and_then(|time| time.number()).and_then(time_of);
-            book.expect(key, rule, last, since, now);
-        }
-        _ => book.forget(key),
+        Some(rule) => book.expect(key, rule, last, known.since, now),
+        None => book.forget(key),
     }
 }
 

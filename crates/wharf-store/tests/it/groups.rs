@@ -200,7 +200,7 @@ fn a_part_of_a_snapshot_is_what_the_selected_groups_hold() {
 
 #[test]
 fn families_of_another_store_stand_in_the_place_of_those_of_the_same_name() {
-    let (store, other) = (store(), crate::store());
+    let (store, other) = (store(), store());
     put(&store, "job/a", "m 1\nn 1\no 1\n").unwrap();
     put(&other, "job/b", "n 2\n").unwrap();
     let both = store.snapshot().with_families_of(&other.snapshot(), &["n", "o"]);

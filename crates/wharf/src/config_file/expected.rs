@@ -70,22 +70,19 @@ impl Check<'_> {
 
     /// The group of these labels.
     fn group(&mut self, labels: &Spanned<BTreeMap<String, String>>) -> Option<GroupingKey> {
-        let mut names = labels.value.keys();
-        let why = match names.find(|name| !self.names.allows_label_name(name)) {
-            Some(name) => format!("expected the name of a label, found `{}`", name.escape_debug()),
-            None => {
-                let pairs = labels
-                    .value
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), value.as_str()));
-                match GroupingKey::new(pairs) {
-                    Ok(key) => return Some(key),
-                    Err(error) => error.to_string(),
-                }
-            }
-        };
-        self.mistake(&labels.referenced, why);
-        None
+        let at = labels.referenced;
+        let names = self.names;
+        if let Some(name) = labels.value.keys().find(|name| !names.allows_label_name(name)) {
+            let name = name.escape_debug();
+            self.mistake(&at, format!("expected the name of a label, found `{name}`"));
+            return None;
+        }
+        let pairs = labels
+            .value
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let key = GroupingKey::new(pairs);
+        key.inspect_err(|error| self.mistake(&at, error.to_string())).ok()
     }
 }
 

@@ -279,7 +279,7 @@ expect:
 #[test]
 fn mistakes_in_expectations_are_told_with_their_place() {
     check(
-        r#"
+        r"
 expect:
   - every: 1d
   - match: '{}'
@@ -295,7 +295,7 @@ expect:
   - every: 1d
     always: [{instance: a}, {job: ''}, {job: a, __x: b}, {job: a, 'a-b': c}]
   - {match: '{}', evry: 1d}
-"#,
+",
         expect![[r#"
             f.yml: line 3, column 5: expected `match` or `always` in the rule, found neither
             f.yml: line 4, column 5: expected `every` or `schedule`, found neither

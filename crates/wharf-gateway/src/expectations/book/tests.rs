@@ -151,8 +151,14 @@ fn the_newest_find_no_room_until_another_one_goes() {
     expect(&mut book, "a", &rule(), Some(100), 100);
     assert_eq!((book.len(), book.left_out()), (2, 0));
     book.forget(&key("nobody"));
+    // One that comes itself before it is looked for.
+    expect(&mut book, "d", &rule(), Some(100), 100);
+    assert_eq!(book.left_out(), 1);
+    book.forget(&key("b"));
+    expect(&mut book, "d", &rule(), Some(101), 101);
+    assert_eq!((book.len(), book.left_out()), (2, 0));
     let jobs: Vec<_> = changed(&mut book).into_iter().map(|(job, _)| job).collect();
-    assert_eq!(jobs, ["a", "b", "c"]);
+    assert_eq!(jobs, ["a", "b", "c", "d"]);
 }
 
 #[test]

@@ -148,6 +148,36 @@ fn only_groups_whose_state_changes_are_shown_anew() {
 }
 
 #[test]
+fn a_look_at_all_groups_shows_only_those_anew_that_have_changed() {
+    let mut world = World::new(vec![rule("{}", &[])]);
+    world.push("a", 1006);
+    world.push("b", 1006);
+    world.look(1006);
+    let revision = |world: &World, job| world.expectations.shown.revision_of(&key(job));
+    let before = ["a", "b"].map(|job| revision(&world, job));
+    let hourly = ExpectRule {
+        timing: Timing::parse(Some("1h"), None, None, None).unwrap(),
+        ..rule(r#"{job="b"}"#, &[])
+    };
+    world.rules = rules(vec![hourly, rule("{}", &[])]);
+    assert_eq!(world.look(1007), shown([("a", false, 1016), ("b", false, 1066)]));
+    let after = ["a", "b"].map(|job| revision(&world, job));
+    assert_eq!(after[0], before[0]);
+    assert_ne!(after[1], before[1]);
+}
+
+#[test]
+fn a_group_that_is_deleted_and_pushed_again_is_not_missed_meanwhile() {
+    let world = World::new(vec![rule("{}", &["a"])]);
+    world.push("a", 1030);
+    assert_eq!(world.look(1030), shown([("a", false, 1040)]));
+    drop(world.store.delete(&key("a")).unwrap());
+    assert_eq!(world.look(1031), shown([("a", false, 1040)]));
+    world.push("a", 1032);
+    assert_eq!(world.look(1032), shown([("a", false, 1042)]));
+}
+
+#[test]
 fn a_group_that_has_to_be_there_is_missed_though_it_never_came_or_was_wiped() {
     let world = World::new(vec![rule(r#"{job="a"}"#, &["b", "c"])]);
     world.push("a", 1000);
@@ -157,10 +187,9 @@ fn a_group_that_has_to_be_there_is_missed_though_it_never_came_or_was_wiped() {
         shown([("a", false, 1010), ("b", false, 1011), ("c", false, 1010)])
     );
     drop(world.store.wipe().unwrap());
-    // It is not known any more when that was that came: it is expected since the start.
-    assert_eq!(world.look(1015), shown([("b", true, 1010), ("c", true, 1010)]));
+    assert_eq!(world.look(1015), shown([("b", false, 1011), ("c", true, 1010)]));
     world.push("c", 1016);
-    assert_eq!(world.look(1016), shown([("b", true, 1010), ("c", false, 1026)]));
+    assert_eq!(world.look(1016), shown([("b", true, 1011), ("c", false, 1026)]));
 }
 
 #[test]
