@@ -1,6 +1,5 @@
 //! The questions, one file each.
 
-mod aggregate;
 mod bodies;
 mod connections;
 mod cron;
@@ -108,7 +107,6 @@ pub const ALL: &[Question] = &[
     bodies::QUESTION,
     groups::QUESTION,
     durability::QUESTION,
-    aggregate::QUESTION,
     scrape::QUESTION,
     mixed::QUESTION,
     hour::QUESTION,

@@ -159,19 +159,9 @@ pub struct Request {
 impl Request {
     /// A `PUT` of `content` to the group `worker-0000000` below `prefix`.
     pub fn new(prefix: &str, content_type: &str, content: &Content) -> Self {
-        Self::of("PUT", prefix, &format!("Content-Type: {content_type}"), content)
-    }
-
-    /// A `POST` of text to such a group that is merged in this way.
-    pub fn merging(merge: &str, content: &Content) -> Self {
-        let headers = format!("Content-Type: text/plain\r\nWharf-Merge: {merge}");
-        Self::of("POST", "", &headers, content)
-    }
-
-    fn of(method: &str, prefix: &str, headers: &str, content: &Content) -> Self {
-        let url = format!("{method} {prefix}/metrics/job/{JOB}/instance/{INSTANCE_PREFIX}");
+        let url = format!("PUT {prefix}/metrics/job/{JOB}/instance/{INSTANCE_PREFIX}");
         let head = format!(
-            "{url}{:0GROUP_DIGITS$} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n\
+            "{url}{:0GROUP_DIGITS$} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\n\
              Content-Length: {}\r\n\r\n",
             0,
             content.bytes.len()

@@ -28,11 +28,6 @@ impl Groups {
         }
     }
 
-    /// One group, for so many connections.
-    pub fn same(connections: u32) -> Self {
-        Self::spaced(0, connections, 0)
-    }
-
     /// How many.
     pub fn count(self) -> u32 {
         self.count
