@@ -101,7 +101,7 @@ fn ids_leave_the_log_when_their_time_is_over() {
     let ids = || {
         let log = world.log.clone();
         let load = async move {
-            let entries = log.load().await.unwrap().entries;
+            let entries = log.load(None).await.unwrap().entries;
             entries
                 .iter()
                 .filter(|entry| entry.key.starts_with(b"i/"))
