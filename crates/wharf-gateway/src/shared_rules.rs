@@ -59,7 +59,9 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
     };
     let names = *names == NameRule::Utf8;
     let timestamps = if *strip_timestamps { "strip" } else { "refuse" };
-    let reserved: Vec<&str> = reserved_where_shared(settings).map(|family| family.name).collect();
+    let reserved: Vec<&str> = reserved_where_shared(settings)
+        .map(|family| family.name)
+        .collect();
     let expiry: Vec<String> = expiry
         .iter()
         .map(|rule| format!("{} {:?} {}\n", rule.selector, rule.ttl, rule.keep_times))

@@ -300,21 +300,21 @@ fn mistakes_have_their_place() {
     // All of them are told, and none because of another.
     refused(
         "mappings: [{match: a..b, name: 1n, ttl: 5, labels: {1x: y}}, {match: a, name: n, observer_type: histogrm, histogram_options: {buckets: [1]}}]",
-        &expect![[r#"
+        &expect![[r"
             line 1, column 20: expected parts between dots, each a `*` or a word, found `a..b`
             hint: for more than that there is `match_type: regex`
             line 1, column 32: expected the name of a metric, with `$1` or `${1}` in it or not, found `1n`
             line 1, column 41: expected a duration such as 30s, 10m or 1h30m, found `5` without a unit
             line 1, column 53: expected the name of a label (letters, digits, `_`), found `1x`
-            line 1, column 97: expected one of summary, histogram, found `histogrm`"#]],
+            line 1, column 97: expected one of summary, histogram, found `histogrm`"]],
     );
     refused(
         "defaults: {summary_options: {age_buckets: 4294967295}}\nmappings: [{match: a, name: n, scale: 010}, {match: b, name: n, scale: 1_000}, {match: c, name: n, scale: '++1'}]",
-        &expect![[r#"
+        &expect![[r"
             line 1, column 43: expected at most 100 age buckets, found 4294967295
             line 2, column 39: expected a number, found `010`
             line 2, column 72: expected a number, found `1_000`
-            line 2, column 107: expected a number, found `++1`"#]],
+            line 2, column 107: expected a number, found `++1`"]],
     );
     refused(
         "mappings: [{match: '(', match_type: regex, name: n}]",
@@ -414,7 +414,7 @@ fn quantiles_without_an_error_have_the_least_one_and_that_is_told() {
         let Observer::Summary(options) = mapping.observer() else {
             panic!()
         };
-        assert_eq!(options.quantiles[0].error, 0.0001);
+        assert_eq!(options.quantiles[0].error.to_string(), "0.0001");
         let warning = mapping.warnings()[0].to_string();
         assert!(
             warning.contains(&format!("found {found}: it is 0.0001")),

@@ -1,6 +1,7 @@
 //! The addresses of prom-aggregation-gateway: its clients and scrapers, unchanged. The cases are those that 0.9.0 of it was seen with; where
 //! its result is wrong the right one is here, and `docs/compatibility.md` has both.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use serde_json::json;
@@ -87,7 +88,7 @@ fn gauge(value: &str) -> String {
 fn histogram(buckets: &[(&str, u32)], sum: &str) -> String {
     let mut text = "# TYPE h histogram\n".to_owned();
     for (bound, count) in buckets {
-        text += &format!("h_bucket{{le=\"{bound}\"}} {count}\n");
+        writeln!(text, "h_bucket{{le=\"{bound}\"}} {count}").unwrap();
     }
     let (_, count) = buckets.last().unwrap();
     text + &format!("h_sum {sum}\nh_count {count}\n")
@@ -562,14 +563,16 @@ fn rights_and_limits_are_those_of_other_addresses() {
         Vec::<String>::new(),
         "only those of job b are to be seen"
     );
-    let many = (0..9).map(|n| format!("c{{x=\"{n}\"}} 1\n")).collect::<String>();
+    let many: Vec<_> = (0..9).map(|n| format!("c{{x=\"{n}\"}} 1\n")).collect();
+    let many = many.concat();
     assert_eq!(parts.push("/metrics/job/a", &many), 429);
     let small = Parts(listening(wharf()).arg("--push.max-body-bytes=64").start());
     assert_eq!(small.push("/metrics", &"c{x=\"1\"} 1\n".repeat(9)), 413);
     let few = Parts(listening(wharf()).arg("--limits.max-labels-per-series=2").start());
     assert_eq!(few.push("/metrics/a/1", "c 1\n"), 202);
     assert_eq!(few.push("/metrics/a/1/b/2", "c 1\n"), 413);
-    let path = (0..3_000).map(|n| format!("/l{n}/v")).collect::<String>();
+    let path: Vec<_> = (0..3_000).map(|n| format!("/l{n}/v")).collect();
+    let path = path.concat();
     let answer = few.send(&post(&format!("/metrics{path}")).body("c 1\n"));
     assert!([400, 413, 414, 431].contains(&answer.status), "{}", answer.status);
 }

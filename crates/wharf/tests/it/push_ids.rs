@@ -162,7 +162,7 @@ fn no_more_ids_are_kept_than_the_flag_says() {
         accepted(
             &gateway,
             &adding(&format!("/metrics/job/a?push_id={id}"), COUNTER),
-        )
+        );
     };
     for id in 0..5 {
         push(id);

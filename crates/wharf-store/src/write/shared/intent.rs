@@ -10,10 +10,10 @@ use crate::fold::{Anew, Intent};
 use crate::lifetime::Lifetime;
 use crate::mode::{Counters, PushMode};
 use crate::record;
-use crate::{PushId, UnixNanos};
 use crate::removed::WhyLost;
 use crate::removed::summary::Counts;
 use crate::write::put_back::Fate;
+use crate::{PushId, UnixNanos};
 
 /// What is wanted of one group.
 #[derive(Debug)]

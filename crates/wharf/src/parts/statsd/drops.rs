@@ -58,7 +58,7 @@ mod tests {
         let inodes = HashSet::from([inode]);
         assert_eq!(of(&inodes), Some(0));
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let datagram = [0; 60_000];
+        let datagram = vec![0; 60_000];
         // Far more than any buffer has room for.
         for _ in 0..5000 {
             sender.send_to(&datagram, socket.local_addr().unwrap()).unwrap();
