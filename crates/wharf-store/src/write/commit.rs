@@ -1,6 +1,8 @@
 //! What whoever makes a change waits for.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use wharf_ledger::Ticket;
@@ -8,9 +10,7 @@ use wharf_ledger::Ticket;
 use crate::PushError;
 use crate::feed::Feed;
 use crate::removed::Receipt;
-use crate::write::shared::Shared;
 use crate::write::shared::outcome::Outcome;
-use crate::write::shared::removing::Removing;
 
 /// A change that is visible, and about to be on stable storage; or one that goes to a shared log, and is visible when it has come
 /// back from there.
@@ -19,7 +19,18 @@ use crate::write::shared::removing::Removing;
 pub struct Commit {
     waiting: Option<Waiting>,
     /// If it is a removal that a shared log keeps.
-    removing: Option<(Arc<Shared>, Arc<Removing>)>,
+    receipt: Option<Later>,
+}
+
+/// What is told of a removal once it has been made: whether it can be undone. It is asked with whether there was something to remove.
+struct Later(Box<dyn FnOnce(bool) -> ReceiptFuture + Send + Sync>);
+
+type ReceiptFuture = Pin<Box<dyn Future<Output = Option<Receipt>> + Send>>;
+
+impl fmt::Debug for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Later")
+    }
 }
 
 #[derive(Debug)]
@@ -58,14 +69,17 @@ impl Commit {
     fn of(waiting: Option<Waiting>) -> Self {
         Self {
             waiting,
-            removing: None,
+            receipt: None,
         }
     }
 
-    /// The same, of a removal that a shared log keeps.
-    pub(crate) fn removing(self, shared: Arc<Shared>, removing: Arc<Removing>) -> Self {
+    /// The same, of a removal that a shared log keeps: what is told of it then.
+    pub(crate) fn with_receipt<F>(self, receipt: impl FnOnce(bool) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Option<Receipt>> + Send + 'static,
+    {
         Self {
-            removing: Some((shared, removing)),
+            receipt: Some(Later(Box::new(|was_there| Box::pin(receipt(was_there))))),
             ..self
         }
     }
@@ -75,10 +89,10 @@ impl Commit {
     /// # Errors
     /// As there.
     pub async fn wait_removed(mut self, so_far: Option<Receipt>) -> Result<Option<Receipt>, PushError> {
-        let removing = self.removing.take();
+        let receipt = self.receipt.take();
         self.wait().await?;
-        match removing {
-            Some((shared, removing)) => Ok(shared.receipt(&removing, so_far.is_some()).await),
+        match receipt {
+            Some(Later(receipt)) => Ok(receipt(so_far.is_some()).await),
             None => Ok(so_far),
         }
     }

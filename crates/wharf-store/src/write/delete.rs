@@ -414,10 +414,11 @@ fn receipt(local: &Local, made: Option<Revision>, is_removed: bool) -> Option<Re
 
 /// The commit of a removal that replicas keep, if they do: whoever waits for it is told whether it can be undone.
 fn kept(commit: Commit, shared: &Arc<Shared>, removing: Option<Arc<Removing>>) -> Commit {
-    match removing {
-        Some(removing) => commit.removing(Arc::clone(shared), removing),
-        None => commit,
-    }
+    let Some(removing) = removing else {
+        return commit;
+    };
+    let shared = Arc::clone(shared);
+    commit.with_receipt(move |was_there| async move { shared.receipt(&removing, was_there).await })
 }
 
 fn not_kept(is_removed: bool) -> Option<Receipt> {

@@ -21,7 +21,7 @@
 //! - **A push to many groups** is checked as a whole against what is here, and refused as a whole if something contradicts. Then its groups go
 //!   each its own way, in transactions with others: if the log fails in between, or another replica has been quicker with something that
 //!   contradicts, some are made and others not, and the answer is the first error. The same goes for deletions by selector.
-//! - **Pushes that add up** may have [ids](ids), which stand in the same transaction as the groups. One that is repeated is found in
+//! - **Pushes that add up** may have [ids], which stand in the same transaction as the groups. One that is repeated is found in
 //!   memory, or beside it in the same transaction, or when its group turns out to be another one than was expected.
 //!
 //! - **What is removed** is written to the log by the transaction that removes it, so it is kept if and only if it is gone. A wipe is one
@@ -46,6 +46,7 @@ mod presence;
 mod proposal;
 mod queue;
 mod reach;
+mod receipts;
 mod removal;
 pub(crate) mod removing;
 mod replicas;

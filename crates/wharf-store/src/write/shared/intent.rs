@@ -12,7 +12,7 @@ use crate::mode::{Counters, PushMode};
 use crate::record;
 use crate::removed::WhyLost;
 use crate::removed::summary::Counts;
-use crate::write::put_back::Fate;
+use crate::write::fate::Fate;
 use crate::{PushId, UnixNanos};
 
 /// What is wanted of one group.

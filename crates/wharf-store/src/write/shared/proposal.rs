@@ -22,7 +22,7 @@ use crate::push_ids::Known;
 use crate::removed::WhyLost;
 use crate::removed::summary::Counts;
 use crate::store::Store;
-use crate::write::put_back::{Fate, Present, fate};
+use crate::write::fate::{Fate, Present, fate};
 use crate::{
     PUSH_FAILURE_TIME, PUSH_TIME, PushError, PushId, PushMode, Revision, UnixNanos, is_time, record,
 };

@@ -1,20 +1,14 @@
 //! A removal on its way: from the request to what its sender is told.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use super::queue::Shared;
-use super::removal::{Head, Name, name_of};
+use super::removal::{Head, Name};
 use crate::removed::summary::{Counts, Removed};
-use crate::removed::{Author, Receipt, RemovalKind, RemovalState, WhyLost};
+use crate::removed::{Author, Receipt, RemovalKind, WhyLost};
 use crate::{Revision, UnixNanos};
 
 /// Most bytes of each text that is said of who removed what.
 const MAX_TEXT_BYTES: usize = 4096;
-/// How often it is looked whether all is written that a wipe took.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// How often at most: a minute.
-const MOST_LOOKS: usize = 6_000;
 
 /// A removal whose groups are to be kept.
 #[derive(Debug)]
@@ -39,6 +33,46 @@ enum Fate {
 }
 
 impl Removing {
+    /// One that begins now, and can be undone until then.
+    pub(super) fn new(
+        name: Name,
+        kind: RemovalKind,
+        author: &Author,
+        (at, until): (UnixNanos, UnixNanos),
+    ) -> Self {
+        Self {
+            name,
+            kind,
+            author: Author {
+                by: cut(&author.by),
+                address: cut(&author.address),
+                what: cut(&author.what),
+            },
+            at,
+            until,
+            fate: Mutex::default(),
+        }
+    }
+
+    /// Whether it takes everything.
+    pub(super) fn is_wipe(&self) -> bool {
+        self.kind == RemovalKind::Wipe
+    }
+
+    /// What is known of it before the log has it: the one that keeps what it takes, or that it is not kept.
+    pub(super) fn kept_by(self: &Arc<Self>) -> Result<Arc<Self>, Receipt> {
+        let mut removing = Arc::clone(self);
+        loop {
+            let other = match &*removing.fate() {
+                Fate::Open => break,
+                Fate::Lost(why) => return Err(Receipt::Lost(why.clone())),
+                Fate::Same(other) => Arc::clone(other),
+            };
+            removing = other;
+        }
+        Ok(removing)
+    }
+
     fn fate(&self) -> MutexGuard<'_, Fate> {
         self.fate.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,60 +117,4 @@ fn cut(text: &str) -> String {
         end -= 1;
     }
     text.get(..end).unwrap_or_default().to_owned()
-}
-
-impl Shared {
-    /// A removal that begins now; none if nothing is kept.
-    pub(crate) fn removing(&self, kind: RemovalKind, author: &Author) -> Option<Arc<Removing>> {
-        let sharing = &self.sharing;
-        if sharing.undo_max_age.is_zero() || sharing.undo_max_bytes == 0 {
-            return None;
-        }
-        let at = sharing.clock.now();
-        let age = i64::try_from(sharing.undo_max_age.as_nanos()).unwrap_or(i64::MAX);
-        Some(Arc::new(Removing {
-            name: name_of(sharing.writer, self.next_removal()),
-            kind,
-            author: Author {
-                by: cut(&author.by),
-                address: cut(&author.address),
-                what: cut(&author.what),
-            },
-            at,
-            until: UnixNanos(at.0.saturating_add(age)),
-            fate: Mutex::default(),
-        }))
-    }
-
-    /// Whether what was removed can be undone, for whoever has been told that it is removed. None if there was nothing; there was something
-    /// when it was asked for, or not.
-    pub(crate) async fn receipt(&self, removing: &Arc<Removing>, was_there: bool) -> Option<Receipt> {
-        let mut removing = Arc::clone(removing);
-        loop {
-            let other = match &*removing.fate() {
-                Fate::Open => break,
-                Fate::Lost(why) => return Some(Receipt::Lost(why.clone())),
-                Fate::Same(other) => Arc::clone(other),
-            };
-            removing = other;
-        }
-        for _ in 0..MOST_LOOKS {
-            let (is_unfinished, id, until, state) = {
-                let kept = self.kept();
-                let Some(entry) = kept.get(&removing.name) else {
-                    // What a wipe took is let go of where the log takes nothing more.
-                    let is_let_go = was_there && removing.kind == RemovalKind::Wipe;
-                    return is_let_go.then_some(Receipt::Lost(WhyLost::Full));
-                };
-                let state = entry.state(self.sharing.undo_max_bytes);
-                (entry.is_unfinished(), entry.id, entry.until, state)
-            };
-            match state {
-                RemovalState::Lost(why) => return Some(Receipt::Lost(why)),
-                _ if !is_unfinished => return Some(Receipt::Kept { id, until }),
-                _ => self.reach()?.sleep(LOOK_EVERY).await,
-            }
-        }
-        Some(Receipt::Lost(WhyLost::Unfinished))
-    }
 }

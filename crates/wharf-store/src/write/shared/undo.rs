@@ -18,7 +18,8 @@ use crate::record;
 use crate::removed::{Removal, RemovalState, RemovedStatus};
 use crate::store::Store;
 use crate::write::commit::unavailable;
-use crate::write::put_back::{Fate, UndoError, Undone, unreadable};
+use crate::write::fate::Fate;
+use crate::write::put_back::{UndoError, Undone, unreadable};
 use crate::write::writer::Writer;
 use crate::{Revision, UnixNanos};
 
