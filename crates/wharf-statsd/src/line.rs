@@ -144,11 +144,13 @@ pub enum SampleError {
     MalformedDogstatsdEvent,
     /// A service check that cannot be read.
     MalformedServiceCheck,
+    /// The line has so many samples, and each of them so many tags, that reading all of it would take too long.
+    TooMuch,
 }
 
 impl SampleError {
     /// All there are.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::MalformedLine,
         Self::NotEnoughParts,
         Self::MixedTaggingStyles,
@@ -160,6 +162,7 @@ impl SampleError {
         Self::IllegalEvent,
         Self::MalformedDogstatsdEvent,
         Self::MalformedServiceCheck,
+        Self::TooMuch,
     ];
 
     /// The value of the label `reason`.
@@ -176,6 +179,7 @@ impl SampleError {
             Self::IllegalEvent => "illegal_event",
             Self::MalformedDogstatsdEvent => "malformed_event",
             Self::MalformedServiceCheck => "malformed_service_check",
+            Self::TooMuch => "too_much_in_a_line",
         }
     }
 }
@@ -285,6 +289,7 @@ impl Reader {
             dialect: self.dialect,
             counts: &mut self.counts,
             tags: &mut tags,
+            work: 0,
         };
         if let Err(error) = reading.line(line, &mut joined, &mut take) {
             self.counts.count(error);
@@ -305,7 +310,13 @@ struct Reading<'r, 'l> {
     dialect: Dialect,
     counts: &'r mut LineCounts,
     tags: &'r mut Vec<Tag<'l>>,
+    /// Bytes of names and fields that its samples have, those of all of them together.
+    work: usize,
 }
+
+/// Most bytes that the samples of a line may have in all, each with the name and the fields that they share. A line of 64 KiB with very many
+/// values and very many tags would have a thousand times as many, and take seconds.
+const MAX_WORK: usize = 4 << 20;
 
 impl<'l> Reading<'_, 'l> {
     fn line(
@@ -370,6 +381,11 @@ impl<'l> Reading<'_, 'l> {
     /// Gives away a sample, or counts why there is none. Its own tags are gone afterwards.
     fn sample(&mut self, name: &str, value: &'l str, behind: &'l str, take: &mut impl FnMut(Item<'_>)) {
         self.counts.samples += 1;
+        self.work = self.work.saturating_add(name.len() + behind.len());
+        if self.work > MAX_WORK {
+            self.counts.count(SampleError::TooMuch);
+            return;
+        }
         let of_name = self.tags.len();
         match self.measure(value, behind) {
             Ok((measure, origin)) => take(Item::Sample(Sample {

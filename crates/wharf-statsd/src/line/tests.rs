@@ -356,3 +356,35 @@ fn tags_in_the_name() {
         "a{container_id=abc}+1 S1 T1",
     );
 }
+
+#[test]
+fn what_a_line_of_values_and_tags_costs_is_bounded_and_the_rest_is_counted() {
+    let line = |values: usize, tags: usize| {
+        let values = vec!["1"; values].join(":");
+        let tags = vec!["k:v"; tags].join(",");
+        format!("a:{values}|ms|#{tags}")
+    };
+    let read = |line: &str| {
+        let mut reader = Reader::new(Dialect::default());
+        let (mut samples, mut tags) = (0, 0);
+        reader.read(line.as_bytes(), |item| {
+            if let Item::Sample(sample) = item {
+                samples += 1;
+                tags += sample.tags.len();
+            }
+        });
+        let counts = reader.counts();
+        assert_eq!(counts.samples, samples + counts.errors(SampleError::TooMuch));
+        (samples, tags)
+    };
+    // As much as clients put into a line is taken.
+    assert_eq!(read(&line(5000, 100)), (5000, 500_000));
+    let (samples, tags) = read(&line(16_000, 8000));
+    assert!(
+        samples > 100 && tags < 2_000_000,
+        "{samples} samples, {tags} tags"
+    );
+    // And likewise with tags in the name, and names that are long.
+    let name = format!("{}:1|c{}", "a".repeat(30_000), ":1|c".repeat(8000));
+    assert!(read(&name).0 < 200);
+}
