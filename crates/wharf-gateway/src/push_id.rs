@@ -15,6 +15,12 @@ impl AskedId {
     pub fn new(id: &[u8]) -> Self {
         Self(digest([id]))
     }
+
+    /// The id within a place of its own: the same id elsewhere is another one.
+    #[must_use]
+    pub fn within(self, place: &[u8]) -> Self {
+        Self(digest([self.0.as_slice(), place]))
+    }
 }
 
 /// The ids that a push with a body has, one for each group that it goes to.

@@ -64,10 +64,14 @@ impl Gateway {
             ));
         });
         let (existed, commit) = reset?;
-        if !existed {
-            return Err(Refusal::no_group(&key));
+        if existed {
+            return Ok(Handle::current().spawn(self.settle_reset(key, commit, actor)));
         }
-        Ok(Handle::current().spawn(self.settle_reset(key, commit, actor)))
+        // That it is not there may have to become safe too.
+        Ok(Handle::current().spawn(async move {
+            commit.wait().await.map_err(Refusal::from)?;
+            Err(Refusal::no_group(&key))
+        }))
     }
 
     async fn settle_reset(

@@ -107,15 +107,12 @@ impl Store {
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
-                let (found, is_all) = find(&self.lock().state);
+                let (found, _) = find(&self.lock().state);
+                // Whether that is all is asked of the group as it is then: somebody may have pushed to it.
                 let commit = shared.change_all([key], || {
-                    if is_all {
-                        return Op::Delete { by, removing: None };
-                    }
                     let names = names.iter().map(|name| (*name).to_owned());
-                    Op::DeleteFamilies {
+                    Op::ExpireFamilies {
                         names: names.collect(),
-                        removing: None,
                     }
                 })?;
                 return Ok((found, commit));

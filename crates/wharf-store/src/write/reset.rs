@@ -34,8 +34,11 @@ impl Store {
         match &self.writer {
             Writer::Local(local) => self.reset_here(local, key, anew, memory),
             Writer::Shared(shared) => {
-                let existed = self.lock().state.has(key);
-                Ok((existed, shared.change_all([key], || Op::Reset { anew })?))
+                // Of a group that is only on its way here nothing is reset, as the answer says.
+                if !self.lock().state.has(key) {
+                    return Ok((false, Commit::done()));
+                }
+                Ok((true, shared.change_all([key], || Op::Reset { anew })?))
             }
         }
     }

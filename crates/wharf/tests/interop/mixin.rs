@@ -70,7 +70,7 @@ fn gateways(folder: &Path) -> [Gateway; 2] {
     write("users.yml", &format!("basic_auth_users:\n  alice: {HASH}\n"));
     write(
         "wharf.yml",
-        "quotas:\n  - match: '{}'\n    series: 1000\naccess:\n  anonymous: {read: '{}'}\n  users:\n    alice: {push: \
+        "expect:\n  - {match: '{}', every: 1d}\nquotas:\n  - match: '{}'\n    series: 1000\naccess:\n  anonymous: {read: '{}'}\n  users:\n    alice: {push: \
          '{job=~\"a|gone\"}', delete: '{job=\"gone\"}'}\n\
          tracing: {client_type: http, endpoint: '127.0.0.1:9', insecure: true}\n",
     );

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use wharf_exposition::text;
-use wharf_gateway::Right;
+use wharf_gateway::{Right, Scope};
 use wharf_model::MetricType;
 use wharf_model::name::EscapingScheme;
 use wharf_store::FragmentView;
@@ -42,6 +42,7 @@ fn state(asked: &Asked<'_>, status: StatusCode) -> Response<ResponseBody> {
 pub(super) async fn metrics(asked: Asked<'_>) -> Response<ResponseBody> {
     let service = Arc::clone(&asked.service);
     let scope = asked.caller.scope(Right::Read);
+    let sees_all = matches!(scope, Scope::Everything);
     let shown = workers::run_in(asked.long_work(), move |effort, place| {
         let snapshot = visible(&service.gateway, &scope, effort)?;
         let groups = snapshot.families().map(|family| u64::from(family.groups())).sum();
@@ -60,8 +61,11 @@ pub(super) async fn metrics(asked: Asked<'_>) -> Response<ResponseBody> {
                 "Pushes that were added up, by the job in their path.",
                 MetricType::Counter,
             );
-            for (job, pushes) in service.aggregated.all() {
-                line(&mut out, PUSHES, Some(("push_job", &job)), pushes);
+            // Which jobs push is for those who may read all of them.
+            if sees_all {
+                for (job, pushes) in service.aggregated.all() {
+                    line(&mut out, PUSHES, Some(("push_job", &job)), pushes);
+                }
             }
             header(
                 &mut out,

@@ -73,5 +73,7 @@ fn wish(service: &Service, request: &Request<Incoming>) -> Result<Wish, Refusal>
     wish.mode = PushMode::ReplaceFamilies;
     wish.adding.wanted = Some(true);
     wish.adding.gauges.get_or_insert(Gauges::Sum);
+    // Labels of the path are those of series here: the same id at another path is another push, as it would be of another group.
+    wish.id = wish.id.map(|id| id.within(request.uri().path().as_bytes()));
     Ok(wish)
 }

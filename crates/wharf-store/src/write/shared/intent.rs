@@ -43,6 +43,8 @@ pub(crate) enum Op {
     },
     /// What the group has counted begins anew.
     Reset { anew: Anew },
+    /// The end of families of it whose time is over, and of the group with the last of them.
+    ExpireFamilies { names: Vec<String> },
     /// The end of the group, if its time is over by then.
     Expire { now: UnixNanos },
     /// Everything is to go: of all groups.
@@ -95,7 +97,9 @@ impl Op {
             Self::Push { record, .. } | Self::Restore { record } | Self::PutBack { record, .. } => {
                 record.len()
             }
-            Self::DeleteFamilies { names, .. } => names.iter().map(String::len).sum(),
+            Self::DeleteFamilies { names, .. } | Self::ExpireFamilies { names } => {
+                names.iter().map(String::len).sum()
+            }
             Self::Failed { .. }
             | Self::Delete { .. }
             | Self::Reset { .. }
@@ -113,6 +117,7 @@ impl Op {
             }
             Self::Failed { .. }
             | Self::DeleteFamilies { .. }
+            | Self::ExpireFamilies { .. }
             | Self::Reset { .. }
             | Self::Expire { .. }
             | Self::PutBack { .. } => true,

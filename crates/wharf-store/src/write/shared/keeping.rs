@@ -108,7 +108,10 @@ impl<L: SharedLog, T: Timer> Wipe<'_, L, T> {
         };
         let (part, at) = (first_part(), self.wiped_at);
         // What has not worked is done the next time.
-        drop(self.commit(become_txn(&self.name, (part, at), became)).await);
+        let mut txn = become_txn(&self.name, (part, at), became);
+        // Unless it had to make room meanwhile.
+        txn.expected.push(undecided(&self.name));
+        drop(self.commit(txn).await);
     }
 
     /// Writes all of it, in so many parts.
@@ -169,7 +172,10 @@ impl<L: SharedLog, T: Timer> Wipe<'_, L, T> {
         ];
         let txn = Txn {
             puts,
-            expected: vec![expected(&self.name, (first_part(), self.wiped_at))],
+            expected: vec![
+                expected(&self.name, (first_part(), self.wiped_at)),
+                undecided(&self.name),
+            ],
             ..Txn::default()
         };
         match self.commit(txn).await {
@@ -259,6 +265,14 @@ pub(super) fn put(key: Key, value: wharf_shared_log::Bytes) -> Put {
         value,
         expect: Expect::Any,
         lease: None,
+    }
+}
+
+/// Nobody has said yet what has become of a removal.
+fn undecided(name: &Name) -> Expected {
+    Expected {
+        key: state_key(name),
+        expect: Expect::Absent,
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Entry {
     pub(super) id: crate::Revision,
     pub(super) until: UnixNanos,
     /// What the first part says that has come.
-    removed: Removed,
+    pub(super) removed: Removed,
     parts: BTreeMap<String, Part>,
     became: Option<Became>,
     /// If it is a wipe, the revision of it.

@@ -233,6 +233,15 @@ impl<'a> Making<'a> {
             }
             Op::Reset { anew } => self.reset(*anew),
             Op::PutBack { record, now, made } => self.put_back(record, *now, made),
+            Op::ExpireFamilies { names } => {
+                self.delete_families(|name| names.iter().any(|gone| gone == name), Why::Expired);
+                let has_others =
+                    |image: &Prepared<'_>| image.families.iter().any(|family| !is_time(family.name));
+                if self.image.as_ref().is_some_and(|image| !has_others(image)) {
+                    self.end();
+                }
+                Ok(())
+            }
             Op::Expire { now } => {
                 self.expire(*now);
                 Ok(())

@@ -89,7 +89,11 @@ impl Removing {
 
     /// It is kept, whatever was said of a transaction that has not got through.
     pub(super) fn is_open_again(&self) {
-        *self.fate() = Fate::Open;
+        let mut fate = self.fate();
+        // What another part has lost for good stays lost.
+        if !matches!(&*fate, Fate::Lost(why) if *why != WhyLost::Full) {
+            *fate = Fate::Open;
+        }
     }
 
     /// What is said of a part of it.

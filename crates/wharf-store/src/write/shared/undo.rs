@@ -15,7 +15,8 @@ use super::proposal::propose;
 use super::queue::Shared;
 use super::removal::{Became, Name, decode_images, image_key};
 use crate::record;
-use crate::removed::{Removal, RemovalState, RemovedStatus};
+use crate::removed::summary::Removed;
+use crate::removed::{Removal, RemovalKind, RemovalState, RemovedStatus};
 use crate::store::Store;
 use crate::write::commit::unavailable;
 use crate::write::fate::Fate;
@@ -85,6 +86,8 @@ impl Shared {
             RemovalState::Lost(why) => return Err(UndoError::Lost(why)),
             RemovalState::Kept if entry.is_busy && to_undo => return Err(UndoError::Busy),
             RemovalState::Kept if entry.is_unfinished() => return Ok(None),
+            // Another part of it may be on its way.
+            RemovalState::Kept if to_undo && !self.has_all_parts(&entry.removed, now) => return Ok(None),
             RemovalState::Kept => {}
         }
         let (name, parts) = (name.clone(), entry.parts());
@@ -92,6 +95,15 @@ impl Shared {
             kept.set_busy(&name, true);
         }
         Ok(Some((name, parts)))
+    }
+
+    /// Whether all parts of a removal are there: one of many groups goes in several transactions, none of which begins later than this.
+    fn has_all_parts(&self, removed: &Removed, now: UnixNanos) -> bool {
+        let sharing = &self.sharing;
+        let limit = sharing.change_limit + 2 * sharing.answer_limit;
+        let limit = i64::try_from(limit.as_nanos()).unwrap_or(i64::MAX);
+        matches!(removed.kind, RemovalKind::Group | RemovalKind::Wipe)
+            || now.0.saturating_sub(removed.at.0).unsigned_abs() > limit.unsigned_abs()
     }
 
     /// The same, when all of it is written.
@@ -103,7 +115,7 @@ impl Shared {
             let reach = self.reach().ok_or(UndoError::Unknown)?;
             reach.sleep(PAUSE).await;
         }
-        let reason = "what the wipe took is not written yet";
+        let reason = "what was removed is not written yet";
         Err(UndoError::Unavailable(unavailable(&reason)))
     }
 
