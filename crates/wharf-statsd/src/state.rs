@@ -321,7 +321,7 @@ impl State {
     }
 
     /// Gathers what has changed since this was last asked, at most so many series of it; and families that have lost series, which are
-    /// whole. Whether there is more.
+    /// whole. Whether there is more. What changes after the first look of those who gather is for the next ones to gather.
     ///
     /// Each of the changes is to be [kept](Self::kept), [brought back](Self::bring_back) or [refused](Self::refused).
     pub fn gather(&mut self, gathered: &mut Gathered, now: Duration, at_most: usize) -> bool {

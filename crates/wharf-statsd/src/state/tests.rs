@@ -369,6 +369,57 @@ fn what_could_not_be_kept_comes_again() {
 }
 
 #[test]
+fn what_changes_between_looks_is_gathered_once_and_the_newest_value_is_kept() {
+    let mut state = state("defaults: {ttl: 60s}");
+    let mut keeper = Keeper::default();
+    let lines: String = (0..20).map(|of| format!("a:1|c|#of:{of}\nb{of}:1|c\n")).collect();
+    state.read(lines.as_bytes(), at(0));
+    keeper.keep(&mut state, at(0));
+    for (turn, now) in [(1, 1), (2, 50), (3, 100), (4, 170)] {
+        // The families lose a series each at 100 and all of theirs at 170, or only have changed.
+        let some: String = lines
+            .lines()
+            .skip(turn * 2)
+            .map(|line| format!("{line}\n"))
+            .collect();
+        if turn < 4 {
+            state.read(some.as_bytes(), at(now));
+        }
+        let mut gathered = Gathered::default();
+        let mut looks = 0;
+        while state.gather(&mut gathered, at(now), 3) {
+            state.read(lines.as_bytes(), at(now));
+            looks += 1;
+            assert!(looks < 100, "there is an end though lines come all the time");
+        }
+        assert!(looks > 3, "in turn {turn} there were {looks} looks");
+        for changes in gathered.into_changes() {
+            for series in &changes.series {
+                let once: std::collections::BTreeSet<_> = series.iter().collect();
+                assert_eq!(once.len(), series.len(), "in turn {turn}");
+            }
+            keeper.apply(&changes);
+            state.kept(&changes);
+        }
+        keeper.keep(&mut state, at(now));
+        let mut all = Keeper::default();
+        state.read(lines.as_bytes(), at(now));
+        all.keep(&mut state, at(now));
+        let counts = |keeper: &Keeper| -> Vec<f64> {
+            keeper
+                .0
+                .values()
+                .flat_map(BTreeMap::values)
+                .map(|value| value.parse().unwrap())
+                .collect()
+        };
+        let before: Vec<f64> = counts(&all).iter().map(|count| count - 1.0).collect();
+        assert_eq!(counts(&keeper), before, "in turn {turn}");
+        keeper = all;
+    }
+}
+
+#[test]
 fn what_was_refused_waits() {
     let mut state = state("");
     state.read(b"a:1|c", at(0));
