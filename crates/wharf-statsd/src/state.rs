@@ -22,7 +22,7 @@ mod table;
 mod tests;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -328,9 +328,9 @@ impl State {
         self.table.gather(gathered, now, at_most)
     }
 
-    /// What has changed is kept now.
-    pub fn kept(&mut self, changes: &Changes) {
-        self.table.kept(changes);
+    /// What has changed is kept now, but for these of its families, of which nothing was: the places of their names in the exposition.
+    pub fn kept(&mut self, changes: &Changes, refused: &BTreeSet<usize>) {
+        self.table.kept(changes, refused);
     }
 
     /// It could not be kept this time: it has changed still.

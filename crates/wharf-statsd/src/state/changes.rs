@@ -1,6 +1,6 @@
 //! What has changed, as an exposition for each job.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,8 +30,10 @@ pub struct Changes {
     pub series: Vec<Vec<SeriesId>>,
     /// Names of families that are gone.
     pub gone: Vec<Arc<str>>,
-    /// What the job has of these families, and of those that are gone.
+    /// What the job has of these families, in their order.
     parts: Vec<u32>,
+    /// What it has of those that are gone.
+    gone_parts: Vec<u32>,
 }
 
 /// Changes of several looks at what has changed, put together: as long as somebody looks, no line is taken, so each look is short.
@@ -146,7 +148,7 @@ impl Table {
             return;
         };
         if places.is_empty() {
-            changes.parts.push(place);
+            changes.gone_parts.push(place);
             changes.gone.push(Arc::clone(&family.name));
             return;
         }
@@ -185,8 +187,16 @@ impl Table {
         }
     }
 
-    pub(super) fn kept(&mut self, changes: &Changes) {
-        for place in &changes.parts {
+    pub(super) fn kept(&mut self, changes: &Changes, refused: &BTreeSet<usize>) {
+        for (family, place) in changes.parts.iter().enumerate() {
+            if let Some(part) = self.parts.get_mut(*place)
+                && !refused.contains(&family)
+            {
+                part.is_stored = true;
+            }
+            self.free(*place);
+        }
+        for place in &changes.gone_parts {
             if let Some(part) = self.parts.get_mut(*place) {
                 part.is_stored = true;
             }
@@ -196,7 +206,7 @@ impl Table {
 
     pub(super) fn bring_back(&mut self, changes: &Changes) {
         if changes.is_whole {
-            for part in &changes.parts {
+            for part in changes.parts.iter().chain(&changes.gone_parts) {
                 self.has_lost(*part);
             }
         }
@@ -215,6 +225,7 @@ impl Changes {
             series: Vec::new(),
             gone: Vec::new(),
             parts: Vec::new(),
+            gone_parts: Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What lines come to, and that it does not matter whether they were read before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use wharf_model::Value as Shown;
@@ -42,7 +42,7 @@ impl Keeper {
         while state.gather(&mut gathered, now, 3) {}
         for changes in gathered.into_changes() {
             self.apply(&changes);
-            state.kept(&changes);
+            state.kept(&changes, &BTreeSet::new());
         }
     }
 
@@ -395,11 +395,11 @@ fn what_changes_between_looks_is_gathered_once_and_the_newest_value_is_kept() {
         assert!(looks > 3, "in turn {turn} there were {looks} looks");
         for changes in gathered.into_changes() {
             for series in &changes.series {
-                let once: std::collections::BTreeSet<_> = series.iter().collect();
+                let once: BTreeSet<_> = series.iter().collect();
                 assert_eq!(once.len(), series.len(), "in turn {turn}");
             }
             keeper.apply(&changes);
-            state.kept(&changes);
+            state.kept(&changes, &BTreeSet::new());
         }
         keeper.keep(&mut state, at(now));
         let mut all = Keeper::default();
@@ -431,6 +431,27 @@ fn what_was_refused_waits() {
     keeper.keep(&mut state, at(30));
     assert_eq!(keeper.shown(), "a 2");
     assert!(changes(&mut state, at(100)).is_empty());
+}
+
+#[test]
+fn a_family_is_stored_once_some_of_it_is() {
+    let mut state = state("");
+    state.read(b"a:1|c\nb:1|c", at(0));
+    let all = changes(&mut state, at(0));
+    let exposition = &all[0].exposition;
+    let names = exposition
+        .families
+        .iter()
+        .map(|family| exposition.text(family.name));
+    let refused = names
+        .enumerate()
+        .filter(|(_, name)| *name == "a")
+        .map(|(place, _)| place);
+    state.kept(&all[0], &refused.collect());
+    assert_eq!(state.stored_families("statsd"), ["b".into()]);
+    state.read(b"a:1|c", at(1));
+    Keeper::default().keep(&mut state, at(1));
+    assert_eq!(state.stored_families("statsd").len(), 2);
 }
 
 #[test]
