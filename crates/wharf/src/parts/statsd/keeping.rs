@@ -108,9 +108,15 @@ impl Keeping {
         let Some(key) = self.intake.groups().key(&changes.job) else {
             return;
         };
-        if !changes.gone.is_empty() && self.remove(&key, changes).is_err() {
-            self.intake.state().bring_back(changes);
-            return;
+        if !changes.gone.is_empty() {
+            if self.remove(&key, changes).is_err() {
+                self.intake.state().bring_back(changes);
+                return;
+            }
+            if self.gateway.store().revision_of(&key).is_none() {
+                // It is we who have removed the last of it: nobody has deleted what came meanwhile.
+                self.stored.remove(&changes.job);
+            }
         }
         if changes.series.is_empty() {
             self.intake.state().kept(changes, &BTreeSet::new());

@@ -141,3 +141,15 @@ fn what_is_refused_keeps_counting_until_it_can_be_stored() {
         (Some(4.0), Some(3.0))
     );
 }
+
+#[test]
+fn a_line_counts_that_comes_when_the_group_has_just_gone_with_its_last_family() {
+    let mut world = world("defaults: {ttl: 5s}", &[]);
+    world.turn("a:1|c");
+    assert_eq!(world.value("statsd", "a"), Some(1.0));
+    world.later(Duration::from_secs(6));
+    world.turn("");
+    assert_eq!(world.gateway.store().totals().groups, 0);
+    world.turn("a:5|c");
+    assert_eq!(world.value("statsd", "a"), Some(5.0));
+}
