@@ -198,7 +198,8 @@ impl Table {
         }
         for place in &changes.gone_parts {
             if let Some(part) = self.parts.get_mut(*place) {
-                part.is_stored = true;
+                // A line may have come for it meanwhile.
+                part.is_stored = false;
             }
             self.free(*place);
         }

@@ -289,6 +289,21 @@ fn a_series_goes_when_its_time_is_over_and_its_name_is_free_then() {
 }
 
 #[test]
+fn a_family_that_comes_back_while_it_is_removed_is_not_stored() {
+    let mut state = state("defaults: {ttl: 5s}");
+    state.read(b"a:1|c", at(0));
+    Keeper::default().keep(&mut state, at(0));
+    assert_eq!(state.stored_families("statsd"), ["a".into()]);
+    let all = changes(&mut state, at(6));
+    assert_eq!(all[0].gone, ["a".into()]);
+    state.read(b"a:1|c", at(6));
+    state.kept(&all[0], &BTreeSet::new());
+    assert_eq!(state.stored_families("statsd").len(), 0);
+    Keeper::default().keep(&mut state, at(7));
+    assert_eq!(state.stored_families("statsd"), ["a".into()]);
+}
+
+#[test]
 fn a_counter_that_comes_back_begins_anew() {
     let rules = "defaults: {ttl: 5s}";
     let mut state = state(rules);
