@@ -363,7 +363,7 @@ impl State {
         self.table.jobs()
     }
 
-    /// The names of a job's families that were kept once.
+    /// The names of a job's families that were kept once, or are stored from before.
     pub fn stored_families(&self, job: &str) -> Vec<Arc<str>> {
         self.table.stored_families(job)
     }

@@ -196,6 +196,9 @@ impl Table {
             }
             self.free(*place);
         }
+        for name in &changes.gone {
+            self.is_removed(&changes.job, name);
+        }
         for place in &changes.gone_parts {
             if let Some(part) = self.parts.get_mut(*place) {
                 // A line may have come for it meanwhile.

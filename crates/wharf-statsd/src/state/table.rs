@@ -596,20 +596,40 @@ impl Table {
         self.jobs.iter().map(|(_, job)| Arc::clone(&job.name)).collect()
     }
 
+    /// A family of a job is not stored any more, nor what lines had not come for.
+    pub(super) fn is_removed(&mut self, job: &str, family: &str) {
+        let job = self.job_names.get(job).and_then(|job| self.jobs.get_mut(*job));
+        if let Some(job) = job {
+            job.inherited.forget(family);
+        }
+    }
+
     pub(super) fn stored_families(&self, job: &str) -> Vec<Arc<str>> {
-        let job = self.job_names.get(job).and_then(|job| self.jobs.get(*job));
-        let parts = job.into_iter().flat_map(|job| job.parts.values());
-        let parts = parts.filter_map(|part| self.parts.get(*part).filter(|part| part.is_stored));
-        let families = parts.filter_map(|part| self.families.get(part.family));
-        families.map(|family| Arc::clone(&family.name)).collect()
+        let Some(job) = self.job_names.get(job).and_then(|job| self.jobs.get(*job)) else {
+            return Vec::new();
+        };
+        let parts = job.parts.values().filter_map(|part| self.parts.get(*part));
+        let families = parts
+            .filter(|part| part.is_stored)
+            .filter_map(|part| self.families.get(part.family));
+        let has_stored = |name: &str| {
+            let part = self.names.get(name).and_then(|family| job.parts.get(family));
+            part.is_some_and(|part| self.parts.get(*part).is_some_and(|part| part.is_stored))
+        };
+        let inherited = job.inherited.names().filter(|name| !has_stored(name));
+        families
+            .map(|family| Arc::clone(&family.name))
+            .chain(inherited.map(Into::into))
+            .collect()
     }
 
     pub(super) fn forget(&mut self, job: &str, family: Option<&str>) {
         let Some(of_job) = self.job_names.get(job).and_then(|job| self.jobs.get_mut(*job)) else {
             return;
         };
-        if family.is_none() {
-            of_job.inherited = Inherited::default();
+        match family {
+            Some(family) => of_job.inherited.forget(family),
+            None => of_job.inherited = Inherited::default(),
         }
         let only = family.map(|name| self.names.get(name).copied());
         let parts = of_job.parts.iter();

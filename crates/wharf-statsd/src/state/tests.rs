@@ -552,6 +552,61 @@ fn series_go_on_from_where_they_were() {
     assert_eq!(keeper.shown(), expected);
 }
 
+/// A state for which a job has this in store.
+fn heir_of(lines: &str) -> State {
+    let mut first = state("");
+    first.read(lines.as_bytes(), at(0));
+    let all = changes(&mut first, at(0)).into_iter();
+    heir("", all.map(|changes| (changes.job, changes.exposition)).collect())
+}
+
+#[test]
+fn what_was_deleted_does_not_go_on_though_no_line_had_come_for_it() {
+    let mut state = heir_of("a:5|c\nb:5|c\nb:5|c|#k:v");
+    let mut keeper = Keeper::default();
+    state.read(b"a:1|c\nb:1|c", at(0));
+    keeper.keep(&mut state, at(0));
+    assert_eq!(keeper.shown(), "a 6; b 6");
+    let mut names = state.stored_families("statsd");
+    names.sort_unstable();
+    assert_eq!(names, ["a".into(), "b".into()]);
+    state.forget("statsd", Some("b"));
+    state.read(b"b:1|c|#k:v", at(1));
+    keeper.keep(&mut state, at(1));
+    assert_eq!(keeper.shown(), "a 6; b 6; b{k=v} 1");
+
+    let mut state = heir_of("a:5|c\nb:5|c");
+    state.read(b"a:1|c", at(0));
+    assert_eq!(
+        state.stored_families("statsd"),
+        ["b".into()],
+        "in store from before"
+    );
+    state.forget("statsd", Some("b"));
+    assert_eq!(state.stored_families("statsd").len(), 0);
+    state.read(b"b:1|c", at(0));
+    let mut keeper = Keeper::default();
+    keeper.keep(&mut state, at(0));
+    assert_eq!(keeper.shown(), "a 6; b 1");
+}
+
+#[test]
+fn what_is_removed_since_its_time_is_over_is_not_inherited_any_more() {
+    let mut first = state("");
+    first.read(b"a:5|c\na:5|c|#k:v\nb:5|c", at(0));
+    let all = changes(&mut first, at(0)).into_iter();
+    let stored = all.map(|changes| (changes.job, changes.exposition)).collect();
+    let mut state = heir("mappings: [{match: a, name: a, ttl: 5s}]", stored);
+    let mut keeper = Keeper::default();
+    state.read(b"a:1|c\nb:1|c", at(0));
+    keeper.keep(&mut state, at(0));
+    keeper.keep(&mut state, at(6));
+    assert_eq!(state.stored_families("statsd"), ["b".into()]);
+    state.read(b"a:1|c|#k:v", at(7));
+    keeper.keep(&mut state, at(7));
+    assert_eq!(keeper.shown(), "a{k=v} 1; b 6");
+}
+
 #[test]
 fn what_was_taken_over_lives_as_long_as_its_rule_says() {
     let rules = "mappings: [{match: a.*, name: 'x_$1', ttl: 10s}]";

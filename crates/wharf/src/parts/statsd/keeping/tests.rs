@@ -153,3 +153,19 @@ fn a_line_counts_that_comes_when_the_group_has_just_gone_with_its_last_family() 
     world.turn("a:5|c");
     assert_eq!(world.value("statsd", "a"), Some(5.0));
 }
+
+#[test]
+fn a_family_that_was_deleted_begins_anew_though_no_line_had_come_for_it() {
+    let pushed = "# TYPE a counter\na 5\n# TYPE b counter\nb 5\n# TYPE c counter\nc 5\n";
+    let mut world = world("", &[("other", pushed)]);
+    world.turn("a:1|c|#job:other");
+    assert_eq!(world.value("other", "a"), Some(6.0));
+    let deleted = world.gateway.store().delete_families(&key("other"), &["b"]);
+    let _deleted = deleted.unwrap();
+    world.turn("");
+    world.turn("b:1|c|#job:other\nc:1|c|#job:other");
+    assert_eq!(
+        (world.value("other", "b"), world.value("other", "c")),
+        (Some(1.0), Some(6.0))
+    );
+}
