@@ -22,7 +22,7 @@ mod table;
 mod tests;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -321,16 +321,16 @@ impl State {
     }
 
     /// Gathers what has changed since this was last asked, at most so many series of it; and families that have lost series, which are
-    /// whole. Whether there is more.
+    /// whole. Whether there is more. What changes after the first look of those who gather is for the next ones to gather.
     ///
     /// Each of the changes is to be [kept](Self::kept), [brought back](Self::bring_back) or [refused](Self::refused).
     pub fn gather(&mut self, gathered: &mut Gathered, now: Duration, at_most: usize) -> bool {
         self.table.gather(gathered, now, at_most)
     }
 
-    /// What has changed is kept now.
-    pub fn kept(&mut self, changes: &Changes) {
-        self.table.kept(changes);
+    /// What has changed is kept now, but for these of its families, of which nothing was: the places of their names in the exposition.
+    pub fn kept(&mut self, changes: &Changes, refused: &BTreeSet<usize>) {
+        self.table.kept(changes, refused);
     }
 
     /// It could not be kept this time: it has changed still.
@@ -363,7 +363,7 @@ impl State {
         self.table.jobs()
     }
 
-    /// The names of a job's families that were kept once.
+    /// The names of a job's families that were kept once, or are stored from before.
     pub fn stored_families(&self, job: &str) -> Vec<Arc<str>> {
         self.table.stored_families(job)
     }

@@ -1,6 +1,6 @@
 //! What has changed, as an exposition for each job.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,13 +30,17 @@ pub struct Changes {
     pub series: Vec<Vec<SeriesId>>,
     /// Names of families that are gone.
     pub gone: Vec<Arc<str>>,
-    /// What the job has of these families, and of those that are gone.
+    /// What the job has of these families, in their order.
     parts: Vec<u32>,
+    /// What it has of those that are gone.
+    gone_parts: Vec<u32>,
 }
 
 /// Changes of several looks at what has changed, put together: as long as somebody looks, no line is taken, so each look is short.
 #[derive(Debug, Default)]
 pub struct Gathered {
+    /// Whether somebody has looked. What changes after the first look is for another one: each series is here once.
+    has_begun: bool,
     all: Vec<Changes>,
     /// Where the changes of a job are: of series, and of whole families.
     jobs: HashMap<(u32, bool), usize>,
@@ -71,11 +75,18 @@ impl Table {
     /// See [`State::gather`](super::State::gather).
     pub(super) fn gather(&mut self, gathered: &mut Gathered, now: Duration, at_most: usize) -> bool {
         self.pass(now);
+        if !std::mem::replace(&mut gathered.has_begun, true) {
+            self.due_series.append(&mut self.changed);
+            self.due_parts.append(&mut self.lost);
+        }
         let before = gathered.series;
         self.whole_parts(gathered, now, at_most);
-        let taken = gathered.series - before;
-        self.changed_series(gathered, now, at_most.saturating_sub(taken));
-        !self.changed.is_empty() || self.lost.iter().any(|part| !self.waits(*part, now))
+        // Whole families are kept before series: none may come after a series of it that is older.
+        if self.due_parts.is_empty() {
+            let taken = gathered.series - before;
+            self.changed_series(gathered, now, at_most.saturating_sub(taken));
+        }
+        !self.due_series.is_empty() || !self.due_parts.is_empty()
     }
 
     fn waits(&self, part: u32, now: Duration) -> bool {
@@ -84,13 +95,12 @@ impl Table {
 
     /// Parts that have lost series, some at least if there are some.
     fn whole_parts(&mut self, gathered: &mut Gathered, now: Duration, at_most: usize) {
-        let mut later = Vec::new();
         let mut count = 0;
         while count <= at_most
-            && let Some(place) = self.lost.pop()
+            && let Some(place) = self.due_parts.pop()
         {
             if self.waits(place, now) {
-                later.push(place);
+                self.lost.push(place);
                 continue;
             }
             let Some(part) = self.parts.get_mut(place) else {
@@ -101,16 +111,17 @@ impl Table {
             let series: Vec<u32> = part.series.iter().copied().collect();
             self.add(gathered, place, true, &series, now);
         }
-        self.lost.append(&mut later);
     }
 
     fn changed_series(&mut self, gathered: &mut Gathered, now: Duration, at_most: usize) {
-        let rest = self.changed.len().saturating_sub(at_most);
-        let taken = self.changed.split_off(rest);
+        let rest = self.due_series.len().saturating_sub(at_most);
+        let taken = self.due_series.split_off(rest);
         let mut series: Vec<(u32, u32)> = Vec::with_capacity(taken.len());
         for id in taken {
             // It may be gone, or among those of a whole part.
-            if let Some(of) = self.get_mut(id).filter(|series| series.has_changed) {
+            let Some(of) = self.get_mut(id) else { continue };
+            of.is_listed = false;
+            if of.has_changed {
                 series.push((of.part, id.place));
             }
         }
@@ -137,7 +148,7 @@ impl Table {
             return;
         };
         if places.is_empty() {
-            changes.parts.push(place);
+            changes.gone_parts.push(place);
             changes.gone.push(Arc::clone(&family.name));
             return;
         }
@@ -167,15 +178,31 @@ impl Table {
                     gathered.series += 1;
                 }
                 // There are two gigabytes already: another time.
-                Err(_too_large) => self.changed.push(id),
+                Err(_too_large) => {
+                    if !std::mem::replace(&mut of.is_listed, true) {
+                        self.changed.push(id);
+                    }
+                }
             }
         }
     }
 
-    pub(super) fn kept(&mut self, changes: &Changes) {
-        for place in &changes.parts {
-            if let Some(part) = self.parts.get_mut(*place) {
+    pub(super) fn kept(&mut self, changes: &Changes, refused: &BTreeSet<usize>) {
+        for (family, place) in changes.parts.iter().enumerate() {
+            if let Some(part) = self.parts.get_mut(*place)
+                && !refused.contains(&family)
+            {
                 part.is_stored = true;
+            }
+            self.free(*place);
+        }
+        for name in &changes.gone {
+            self.is_removed(&changes.job, name);
+        }
+        for place in &changes.gone_parts {
+            if let Some(part) = self.parts.get_mut(*place) {
+                // A line may have come for it meanwhile.
+                part.is_stored = false;
             }
             self.free(*place);
         }
@@ -183,7 +210,7 @@ impl Table {
 
     pub(super) fn bring_back(&mut self, changes: &Changes) {
         if changes.is_whole {
-            for part in &changes.parts {
+            for part in changes.parts.iter().chain(&changes.gone_parts) {
                 self.has_lost(*part);
             }
         }
@@ -202,6 +229,7 @@ impl Changes {
             series: Vec::new(),
             gone: Vec::new(),
             parts: Vec::new(),
+            gone_parts: Vec::new(),
         }
     }
 

@@ -73,6 +73,16 @@ impl Inherited {
         before
     }
 
+    /// The names of families of which something is left.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.families.keys().map(|name| &**name)
+    }
+
+    /// A family is not stored any more.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.families.remove(name);
+    }
+
     /// All that is left, by family.
     pub(super) fn into_series(self) -> impl Iterator<Item = Left> {
         self.families

@@ -92,8 +92,10 @@ pub(super) struct Series {
     pub(super) value: Value,
     ttl: Option<Duration>,
     last: Duration,
-    /// Whether it is among those that have changed, or waits to be.
+    /// Whether it has changed since it was gathered, or waits to be gathered again.
     pub(super) has_changed: bool,
+    /// Whether it is in a list of those that have changed: it stays there if it is gathered with its part.
+    pub(super) is_listed: bool,
     /// Whether it was refused, and waits.
     is_refused: bool,
     /// Whether something is to happen to its value.
@@ -133,6 +135,9 @@ pub(super) struct Table {
     pub(super) changed: Vec<SeriesId>,
     /// Parts that have lost series, each once.
     pub(super) lost: Vec<u32>,
+    /// Those of before the first look of whoever gathers, and that are not gathered yet.
+    pub(super) due_series: Vec<SeriesId>,
+    pub(super) due_parts: Vec<u32>,
     alarms: BinaryHeap<Reverse<Alarm>>,
     /// Series that were refused, and wait.
     pub(super) refused: usize,
@@ -153,6 +158,8 @@ impl Table {
             metrics: [0; SeriesKind::ALL.len()],
             changed: Vec::new(),
             lost: Vec::new(),
+            due_series: Vec::new(),
+            due_parts: Vec::new(),
             alarms: BinaryHeap::new(),
             refused: 0,
             hasher: DefaultHashBuilder::default(),
@@ -201,7 +208,9 @@ impl Table {
         series.last = now;
         if !series.has_changed {
             series.has_changed = true;
-            self.changed.push(id);
+            if !std::mem::replace(&mut series.is_listed, true) {
+                self.changed.push(id);
+            }
         }
         if series.value.turns() && !series.turns {
             self.set_turn(id, now);
@@ -340,6 +349,7 @@ impl Table {
             ttl: new.ttl.filter(|ttl| !ttl.is_zero()),
             last: now,
             has_changed: false,
+            is_listed: false,
             is_refused: false,
             turns: false,
         })?;
@@ -483,9 +493,9 @@ impl Table {
     /// It is to be kept.
     pub(super) fn has_changed(&mut self, id: SeriesId) {
         if let Some(series) = self.get_mut(id)
-            && !series.has_changed
+            && !std::mem::replace(&mut series.has_changed, true)
+            && !std::mem::replace(&mut series.is_listed, true)
         {
-            series.has_changed = true;
             self.changed.push(id);
         }
     }
@@ -525,7 +535,7 @@ impl Table {
     pub(super) fn refused(&mut self, series: &[SeriesId], at: Duration) {
         for id in series {
             if let Some(series) = self.get_mut(*id) {
-                // As long as this says so, it is not among those that have changed.
+                // As long as this says so, it does not get among those that have changed.
                 series.has_changed = true;
                 if !std::mem::replace(&mut series.is_refused, true) {
                     self.refused += 1;
@@ -586,20 +596,40 @@ impl Table {
         self.jobs.iter().map(|(_, job)| Arc::clone(&job.name)).collect()
     }
 
+    /// A family of a job is not stored any more, nor what lines had not come for.
+    pub(super) fn is_removed(&mut self, job: &str, family: &str) {
+        let job = self.job_names.get(job).and_then(|job| self.jobs.get_mut(*job));
+        if let Some(job) = job {
+            job.inherited.forget(family);
+        }
+    }
+
     pub(super) fn stored_families(&self, job: &str) -> Vec<Arc<str>> {
-        let job = self.job_names.get(job).and_then(|job| self.jobs.get(*job));
-        let parts = job.into_iter().flat_map(|job| job.parts.values());
-        let parts = parts.filter_map(|part| self.parts.get(*part).filter(|part| part.is_stored));
-        let families = parts.filter_map(|part| self.families.get(part.family));
-        families.map(|family| Arc::clone(&family.name)).collect()
+        let Some(job) = self.job_names.get(job).and_then(|job| self.jobs.get(*job)) else {
+            return Vec::new();
+        };
+        let parts = job.parts.values().filter_map(|part| self.parts.get(*part));
+        let families = parts
+            .filter(|part| part.is_stored)
+            .filter_map(|part| self.families.get(part.family));
+        let has_stored = |name: &str| {
+            let part = self.names.get(name).and_then(|family| job.parts.get(family));
+            part.is_some_and(|part| self.parts.get(*part).is_some_and(|part| part.is_stored))
+        };
+        let inherited = job.inherited.names().filter(|name| !has_stored(name));
+        families
+            .map(|family| Arc::clone(&family.name))
+            .chain(inherited.map(Into::into))
+            .collect()
     }
 
     pub(super) fn forget(&mut self, job: &str, family: Option<&str>) {
         let Some(of_job) = self.job_names.get(job).and_then(|job| self.jobs.get_mut(*job)) else {
             return;
         };
-        if family.is_none() {
-            of_job.inherited = Inherited::default();
+        match family {
+            Some(family) => of_job.inherited.forget(family),
+            None => of_job.inherited = Inherited::default(),
         }
         let only = family.map(|name| self.names.get(name).copied());
         let parts = of_job.parts.iter();
@@ -615,6 +645,7 @@ impl Table {
                 of_job.has_lost = false;
             }
             self.lost.retain(|lost| *lost != part);
+            self.due_parts.retain(|due| *due != part);
             self.free(part);
         }
     }

@@ -1,6 +1,6 @@
 //! What lines come to, and that it does not matter whether they were read before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use wharf_model::Value as Shown;
@@ -42,7 +42,7 @@ impl Keeper {
         while state.gather(&mut gathered, now, 3) {}
         for changes in gathered.into_changes() {
             self.apply(&changes);
-            state.kept(&changes);
+            state.kept(&changes, &BTreeSet::new());
         }
     }
 
@@ -289,6 +289,21 @@ fn a_series_goes_when_its_time_is_over_and_its_name_is_free_then() {
 }
 
 #[test]
+fn a_family_that_comes_back_while_it_is_removed_is_not_stored() {
+    let mut state = state("defaults: {ttl: 5s}");
+    state.read(b"a:1|c", at(0));
+    Keeper::default().keep(&mut state, at(0));
+    assert_eq!(state.stored_families("statsd"), ["a".into()]);
+    let all = changes(&mut state, at(6));
+    assert_eq!(all[0].gone, ["a".into()]);
+    state.read(b"a:1|c", at(6));
+    state.kept(&all[0], &BTreeSet::new());
+    assert_eq!(state.stored_families("statsd").len(), 0);
+    Keeper::default().keep(&mut state, at(7));
+    assert_eq!(state.stored_families("statsd"), ["a".into()]);
+}
+
+#[test]
 fn a_counter_that_comes_back_begins_anew() {
     let rules = "defaults: {ttl: 5s}";
     let mut state = state(rules);
@@ -369,6 +384,57 @@ fn what_could_not_be_kept_comes_again() {
 }
 
 #[test]
+fn what_changes_between_looks_is_gathered_once_and_the_newest_value_is_kept() {
+    let mut state = state("defaults: {ttl: 60s}");
+    let mut keeper = Keeper::default();
+    let lines: String = (0..20).map(|of| format!("a:1|c|#of:{of}\nb{of}:1|c\n")).collect();
+    state.read(lines.as_bytes(), at(0));
+    keeper.keep(&mut state, at(0));
+    for (turn, now) in [(1, 1), (2, 50), (3, 100), (4, 170)] {
+        // The families lose a series each at 100 and all of theirs at 170, or only have changed.
+        let some: String = lines
+            .lines()
+            .skip(turn * 2)
+            .map(|line| format!("{line}\n"))
+            .collect();
+        if turn < 4 {
+            state.read(some.as_bytes(), at(now));
+        }
+        let mut gathered = Gathered::default();
+        let mut looks = 0;
+        while state.gather(&mut gathered, at(now), 3) {
+            state.read(lines.as_bytes(), at(now));
+            looks += 1;
+            assert!(looks < 100, "there is an end though lines come all the time");
+        }
+        assert!(looks > 3, "in turn {turn} there were {looks} looks");
+        for changes in gathered.into_changes() {
+            for series in &changes.series {
+                let once: BTreeSet<_> = series.iter().collect();
+                assert_eq!(once.len(), series.len(), "in turn {turn}");
+            }
+            keeper.apply(&changes);
+            state.kept(&changes, &BTreeSet::new());
+        }
+        keeper.keep(&mut state, at(now));
+        let mut all = Keeper::default();
+        state.read(lines.as_bytes(), at(now));
+        all.keep(&mut state, at(now));
+        let counts = |keeper: &Keeper| -> Vec<f64> {
+            keeper
+                .0
+                .values()
+                .flat_map(BTreeMap::values)
+                .map(|value| value.parse().unwrap())
+                .collect()
+        };
+        let before: Vec<f64> = counts(&all).iter().map(|count| count - 1.0).collect();
+        assert_eq!(counts(&keeper), before, "in turn {turn}");
+        keeper = all;
+    }
+}
+
+#[test]
 fn what_was_refused_waits() {
     let mut state = state("");
     state.read(b"a:1|c", at(0));
@@ -380,6 +446,27 @@ fn what_was_refused_waits() {
     keeper.keep(&mut state, at(30));
     assert_eq!(keeper.shown(), "a 2");
     assert!(changes(&mut state, at(100)).is_empty());
+}
+
+#[test]
+fn a_family_is_stored_once_some_of_it_is() {
+    let mut state = state("");
+    state.read(b"a:1|c\nb:1|c", at(0));
+    let all = changes(&mut state, at(0));
+    let exposition = &all[0].exposition;
+    let names = exposition
+        .families
+        .iter()
+        .map(|family| exposition.text(family.name));
+    let refused = names
+        .enumerate()
+        .filter(|(_, name)| *name == "a")
+        .map(|(place, _)| place);
+    state.kept(&all[0], &refused.collect());
+    assert_eq!(state.stored_families("statsd"), ["b".into()]);
+    state.read(b"a:1|c", at(1));
+    Keeper::default().keep(&mut state, at(1));
+    assert_eq!(state.stored_families("statsd").len(), 2);
 }
 
 #[test]
@@ -463,6 +550,61 @@ fn series_go_on_from_where_they_were() {
         histogram.shown()
     );
     assert_eq!(keeper.shown(), expected);
+}
+
+/// A state for which a job has this in store.
+fn heir_of(lines: &str) -> State {
+    let mut first = state("");
+    first.read(lines.as_bytes(), at(0));
+    let all = changes(&mut first, at(0)).into_iter();
+    heir("", all.map(|changes| (changes.job, changes.exposition)).collect())
+}
+
+#[test]
+fn what_was_deleted_does_not_go_on_though_no_line_had_come_for_it() {
+    let mut state = heir_of("a:5|c\nb:5|c\nb:5|c|#k:v");
+    let mut keeper = Keeper::default();
+    state.read(b"a:1|c\nb:1|c", at(0));
+    keeper.keep(&mut state, at(0));
+    assert_eq!(keeper.shown(), "a 6; b 6");
+    let mut names = state.stored_families("statsd");
+    names.sort_unstable();
+    assert_eq!(names, ["a".into(), "b".into()]);
+    state.forget("statsd", Some("b"));
+    state.read(b"b:1|c|#k:v", at(1));
+    keeper.keep(&mut state, at(1));
+    assert_eq!(keeper.shown(), "a 6; b 6; b{k=v} 1");
+
+    let mut state = heir_of("a:5|c\nb:5|c");
+    state.read(b"a:1|c", at(0));
+    assert_eq!(
+        state.stored_families("statsd"),
+        ["b".into()],
+        "in store from before"
+    );
+    state.forget("statsd", Some("b"));
+    assert_eq!(state.stored_families("statsd").len(), 0);
+    state.read(b"b:1|c", at(0));
+    let mut keeper = Keeper::default();
+    keeper.keep(&mut state, at(0));
+    assert_eq!(keeper.shown(), "a 6; b 1");
+}
+
+#[test]
+fn what_is_removed_since_its_time_is_over_is_not_inherited_any_more() {
+    let mut first = state("");
+    first.read(b"a:5|c\na:5|c|#k:v\nb:5|c", at(0));
+    let all = changes(&mut first, at(0)).into_iter();
+    let stored = all.map(|changes| (changes.job, changes.exposition)).collect();
+    let mut state = heir("mappings: [{match: a, name: a, ttl: 5s}]", stored);
+    let mut keeper = Keeper::default();
+    state.read(b"a:1|c\nb:1|c", at(0));
+    keeper.keep(&mut state, at(0));
+    keeper.keep(&mut state, at(6));
+    assert_eq!(state.stored_families("statsd"), ["b".into()]);
+    state.read(b"a:1|c|#k:v", at(7));
+    keeper.keep(&mut state, at(7));
+    assert_eq!(keeper.shown(), "a{k=v} 1; b 6");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! What contradicts something else is cut out: families that nobody objects to are stored, and of a family the series that nobody
 //! objects to. The rest is tried again later.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -108,12 +108,18 @@ impl Keeping {
         let Some(key) = self.intake.groups().key(&changes.job) else {
             return;
         };
-        if !changes.gone.is_empty() && self.remove(&key, changes).is_err() {
-            self.intake.state().bring_back(changes);
-            return;
+        if !changes.gone.is_empty() {
+            if self.remove(&key, changes).is_err() {
+                self.intake.state().bring_back(changes);
+                return;
+            }
+            if self.gateway.store().revision_of(&key).is_none() {
+                // It is we who have removed the last of it: nobody has deleted what came meanwhile.
+                self.stored.remove(&changes.job);
+            }
         }
         if changes.series.is_empty() {
-            self.intake.state().kept(changes);
+            self.intake.state().kept(changes, &BTreeSet::new());
         } else if self.push(&key, changes) {
             self.stored.insert(Arc::clone(&changes.job), None);
         }
@@ -134,11 +140,16 @@ impl Keeping {
     fn push(&self, key: &GroupingKey, changes: &Changes) -> bool {
         let mut waiting = vec![Part::whole(changes)];
         let mut cuts = 0;
+        // Families of which nothing is stored so far.
+        let mut missing: BTreeSet<usize> = (0..changes.series.len()).collect();
         let mut is_stored = false;
         let mut refused = Vec::new();
         while let Some(part) = waiting.pop() {
             let Err(refusal) = self.push_part(key, changes, &part) else {
                 is_stored = true;
+                for family in part.families() {
+                    missing.remove(&family);
+                }
                 continue;
             };
             if is_for_now(refusal.reason) {
@@ -156,7 +167,7 @@ impl Keeping {
         }
         let again_at = self.intake.now() + AGAIN;
         let mut state = self.intake.state();
-        state.kept(changes);
+        state.kept(changes, &missing);
         for (part, reason) in refused {
             let series = part.series();
             self.intake.refused(reason.label(), series.len());
@@ -227,3 +238,6 @@ fn can_be_in_parts(reason: Reason) -> bool {
         Reason::Groups | Reason::QuotaGroups | Reason::Parameter | Reason::Url
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,6 +55,14 @@ impl<'c> Part<'c> {
         }
     }
 
+    /// Which of the families it has something of.
+    pub(super) fn families(&self) -> Range<usize> {
+        match &self.picked {
+            None => 0..self.changes.series.len(),
+            Some((families, _)) => families.clone(),
+        }
+    }
+
     /// The name of its family, if it is of one.
     pub(super) fn family(&self) -> Option<&'c str> {
         let (families, _) = self.picked.as_ref()?;
@@ -147,7 +155,9 @@ mod tests {
         let changes = changes("a:1|c|#k:1\na:1|c|#k:2\na:1|c|#k:3\nb:1|ms");
         let whole = Part::whole(&changes);
         assert_eq!((shown(&whole).as_str(), whole.family()), ("a 3, b 1", None));
+        assert_eq!(whole.families(), 0..2);
         let families = whole.cut();
+        assert_eq!(families[1].families(), 1..2);
         assert_eq!(families.iter().map(shown).collect::<Vec<_>>(), ["a 3", "b 1"]);
         assert_eq!(families[0].family(), Some("a"));
         let halves = families[0].cut();
