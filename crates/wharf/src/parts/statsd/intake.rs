@@ -157,7 +157,7 @@ impl Intake {
 
 impl Statsd for Intake {
     fn counts(&self) -> StatsdCounts {
-        let reading = self.mapping.reading();
+        let reloads = self.mapping.reloads();
         let received = &self.received;
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let refused_series = refused.iter().map(|(reason, count)| (*reason, *count));
@@ -196,7 +196,7 @@ impl Statsd for Intake {
                 .collect(),
             metrics: metrics.to_vec(),
             mappings,
-            reloads: vec![("failure", reading.reloads.1), ("success", reading.reloads.0)],
+            reloads: vec![("failure", reloads.1), ("success", reloads.0)],
             udp_packets: Received::of(&received.units, Way::Udp),
             udp_drops: self.udp_inodes.get().and_then(drops::of),
             unixgram_packets: Received::of(&received.units, Way::Unixgram),

@@ -54,7 +54,11 @@ impl Keeping {
     /// Goes on from what is stored of this job.
     pub(super) fn take_over(&mut self, job: &str) {
         self.intake.state().take_over(job, self.intake.now());
-        self.stored.insert(job.into(), None);
+        let key = self.intake.groups().key(job);
+        // A group that is not there yet was not deleted: lines may come before the first turn.
+        if key.is_some_and(|key| self.gateway.store().revision_of(&key).is_some()) {
+            self.stored.insert(job.into(), None);
+        }
     }
 
     /// Keeps what has changed.

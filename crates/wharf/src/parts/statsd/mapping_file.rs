@@ -64,6 +64,14 @@ impl MappingFile {
         Some(read)
     }
 
+    /// How often it was read again with success, and without.
+    pub(super) fn reloads(&self) -> (u64, u64) {
+        self.reading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .reloads
+    }
+
     /// What came of it.
     pub(super) fn reading(&self) -> Reading {
         let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,6 +120,7 @@ mod tests {
         let reading = file.reading();
         assert_eq!(reading.text, "mappings: [{match: a, name: one}]");
         assert_eq!((reading.reloads, reading.failure), ((0, 1), Some(why)));
+        assert_eq!(file.reloads(), (0, 1));
         fs::write(&path, "").unwrap();
         let mut installed = None;
         assert_eq!(file.reload(|mapping| installed = Some(mapping)), Some(Ok(())));

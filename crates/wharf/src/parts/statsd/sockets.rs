@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
 use rustix::fs::fstat;
@@ -23,16 +24,39 @@ pub(crate) struct Sockets {
     pub(super) tcp: Vec<TcpListener>,
     pub(super) unixgram: Vec<UnixDatagram>,
     pub(super) unix: Vec<UnixListener>,
-    /// The paths of those that have some, which go when this does.
-    paths: Vec<PathBuf>,
+    /// The paths of those that have some, which go when this does; each with what is there.
+    paths: Vec<(PathBuf, Option<Identity>)>,
 }
 
 impl Drop for Sockets {
     fn drop(&mut self) {
-        for path in &self.paths {
-            // Somebody may have taken it away already.
-            let _gone = fs::remove_file(path);
+        for (path, ours) in &self.paths {
+            // Somebody may have taken it away already, or put another one there.
+            if ours.is_some() && Identity::at(path) == *ours {
+                let _gone = fs::remove_file(path);
+            }
         }
+    }
+}
+
+/// Which file it is, whatever its name.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    /// Numbers of files that are gone are given away again.
+    created: Option<SystemTime>,
+}
+
+impl Identity {
+    /// That of the file at a path, if there is one.
+    fn at(path: &Path) -> Option<Self> {
+        let metadata = fs::symlink_metadata(path).ok()?;
+        Some(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            created: metadata.created().ok(),
+        })
     }
 }
 
@@ -88,7 +112,7 @@ impl Sockets {
             fs::remove_file(path).with_context(|| format!("listen unix {shown}: remove the old socket"))?;
         }
         let socket = bind(path).with_context(|| format!("listen unix {shown}: bind"))?;
-        self.paths.push(path.to_owned());
+        self.paths.push((path.to_owned(), Identity::at(path)));
         let mode = Permissions::from_mode(mode);
         fs::set_permissions(path, mode).with_context(|| format!("listen unix {shown}: set the mode"))?;
         Ok(socket)
@@ -155,6 +179,20 @@ mod tests {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         drop(sockets);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_socket_of_somebody_else_stays_at_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let first = at(&path).unwrap();
+        // So that its number is not given away again.
+        fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+        let second = at(&path).unwrap();
+        drop(first);
+        UnixDatagram::unbound().unwrap().connect(&path).unwrap();
+        drop(second);
         assert!(!path.exists());
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use wharf_model::GroupingKey;
 use wharf_statsd::Inherited;
-use wharf_store::{InstanceLabel, PUSH_FAILURE_TIME, PUSH_TIME, Store};
+use wharf_store::{GroupView, InstanceLabel, PUSH_FAILURE_TIME, PUSH_TIME, Store};
 
 /// The label that tells the groups of replicas apart: each has counted for itself, so sums over it are right.
 const REPLICA: &str = "replica";
@@ -52,12 +52,13 @@ impl Groups {
         let is_own = |name: &str, value: &str| {
             key.value(name).is_none() && !(name == INSTANCE && Some(value) == given)
         };
-        let snapshot = store.snapshot();
-        let families = snapshot.families();
-        for family in families.filter(|family| ![PUSH_TIME, PUSH_FAILURE_TIME].contains(&family.name())) {
-            if let Some(fragment) = snapshot.fragment(family.name(), &key) {
-                fragment.decode(|exposition, family| inherited.add(exposition, family, is_own));
-            }
+        // Lines wait meanwhile: only what the group has is looked at, and not all families of the store.
+        let group = store.group(&key);
+        let fragments = group.iter().flat_map(GroupView::fragments);
+        for fragment in
+            fragments.filter(|fragment| ![PUSH_TIME, PUSH_FAILURE_TIME].contains(&fragment.name()))
+        {
+            fragment.decode(|exposition, family| inherited.add(exposition, family, is_own));
         }
         inherited
     }

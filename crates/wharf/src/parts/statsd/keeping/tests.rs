@@ -169,3 +169,11 @@ fn a_family_that_was_deleted_begins_anew_though_no_line_had_come_for_it() {
         (Some(1.0), Some(6.0))
     );
 }
+
+#[test]
+fn a_line_counts_that_comes_before_the_first_turn() {
+    let mut world = world("", &[]);
+    world.keeping.take_over("statsd");
+    world.turn("a:1|c");
+    assert_eq!(world.value("statsd", "a"), Some(1.0));
+}
