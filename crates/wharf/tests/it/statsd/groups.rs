@@ -79,7 +79,7 @@ fn what_contradicts_pushed_families_is_refused_and_nothing_else() {
 #[test]
 fn a_series_goes_when_its_time_is_over_and_its_group_with_the_last_one() {
     let (_folder, _path, spawn) =
-        mapped("mappings: [{match: short.*, name: short, labels: {of: $1}, ttl: 1s}]");
+        mapped("mappings: [{match: short.*, name: short, labels: {of: $1}, ttl: 5s}]");
     let gateway = spawn.start();
     send(&gateway, "short.a:1|c\nshort.b:1|c|#job:other\nlong:1|c");
     until_value(&gateway, "short", &[("of", "a")], Some("1"));
