@@ -85,6 +85,10 @@ pub(super) struct Part {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each may be so whatever the others are, and there are many series"
+)]
 pub(super) struct Series {
     born: u32,
     pub(super) part: u32,

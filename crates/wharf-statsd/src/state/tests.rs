@@ -387,23 +387,21 @@ fn what_could_not_be_kept_comes_again() {
 fn what_changes_between_looks_is_gathered_once_and_the_newest_value_is_kept() {
     let mut state = state("defaults: {ttl: 60s}");
     let mut keeper = Keeper::default();
-    let lines: String = (0..20).map(|of| format!("a:1|c|#of:{of}\nb{of}:1|c\n")).collect();
-    state.read(lines.as_bytes(), at(0));
+    let lines: Vec<String> = (0..20).map(|of| format!("a:1|c|#of:{of}\nb{of}:1|c")).collect();
+    let all_lines = lines.join("\n");
+    let lines_from = |at: usize| lines.get(at..).unwrap_or_default().join("\n");
+    state.read(all_lines.as_bytes(), at(0));
     keeper.keep(&mut state, at(0));
     for (turn, now) in [(1, 1), (2, 50), (3, 100), (4, 170)] {
         // The families lose a series each at 100 and all of theirs at 170, or only have changed.
-        let some: String = lines
-            .lines()
-            .skip(turn * 2)
-            .map(|line| format!("{line}\n"))
-            .collect();
+        let some = lines_from(turn);
         if turn < 4 {
             state.read(some.as_bytes(), at(now));
         }
         let mut gathered = Gathered::default();
         let mut looks = 0;
         while state.gather(&mut gathered, at(now), 3) {
-            state.read(lines.as_bytes(), at(now));
+            state.read(all_lines.as_bytes(), at(now));
             looks += 1;
             assert!(looks < 100, "there is an end though lines come all the time");
         }
@@ -418,7 +416,7 @@ fn what_changes_between_looks_is_gathered_once_and_the_newest_value_is_kept() {
         }
         keeper.keep(&mut state, at(now));
         let mut all = Keeper::default();
-        state.read(lines.as_bytes(), at(now));
+        state.read(all_lines.as_bytes(), at(now));
         all.keep(&mut state, at(now));
         let counts = |keeper: &Keeper| -> Vec<f64> {
             keeper
