@@ -137,7 +137,7 @@ fn a_record_that_cannot_be_read_is_named_and_stops_the_start() {
         push(&store, PushMode::ReplaceGroup, "job/a", "m 1\n", 1);
     }
     let (ledger, _) = Ledger::open(Arc::new(disk.clone()), Options::default(), &mut |_| Ok(())).unwrap();
-    ledger.append(b"\x03later").unwrap().1.wait().unwrap();
+    ledger.append(b"\x04later").unwrap().1.wait().unwrap();
     for _ in 0..10 {
         ledger.append(b"\x01\x03").unwrap().1.wait().unwrap();
     }
@@ -150,7 +150,7 @@ fn a_record_that_cannot_be_read_is_named_and_stops_the_start() {
             panic!("{refused}")
         };
         assert_eq!(sequence, Sequence(2));
-        assert!(cause.to_string().contains("version 3"), "{cause}");
+        assert!(cause.to_string().contains("version 4"), "{cause}");
     }
     assert_eq!(disk.list().unwrap(), segments);
 }
@@ -164,7 +164,7 @@ fn a_record_that_cannot_be_made_is_named_before_damage_behind_it() {
         ..Options::default()
     };
     let (ledger, _) = Ledger::open(Arc::new(disk.clone()), options(), &mut |_| Ok(())).unwrap();
-    for record in [b"\x03later".as_slice(), b"\x01\x03", b"\x01\x03", b"\x01\x03"] {
+    for record in [b"\x04later".as_slice(), b"\x01\x03", b"\x01\x03", b"\x01\x03"] {
         ledger.append(record).unwrap().1.wait().unwrap();
     }
     drop(ledger);
