@@ -6,12 +6,7 @@ use wharf_store::{Joins, ReservedFamily};
 /// A family that pushes may join with a help of their own, which is then not shown. Clients push `process_`
 /// families all the time.
 pub(super) const fn own(name: &'static str, metric_type: MetricType, help: &'static str) -> ReservedFamily {
-    ReservedFamily {
-        name,
-        metric_type,
-        help,
-        joins: Joins::WithAnyHelp,
-    }
+    family(name, metric_type, help, Joins::WithAnyHelp)
 }
 
 /// A family that pushes may join with the same help only, as the Pushgateway demands.
@@ -20,12 +15,7 @@ pub(super) const fn with_fixed_help(
     metric_type: MetricType,
     help: &'static str,
 ) -> ReservedFamily {
-    ReservedFamily {
-        name,
-        metric_type,
-        help,
-        joins: Joins::WithSameHelp,
-    }
+    family(name, metric_type, help, Joins::WithSameHelp)
 }
 
 /// A family of which pushes may have nothing: it says of their groups what the gateway knows.
@@ -34,10 +24,19 @@ pub(super) const fn closed(
     metric_type: MetricType,
     help: &'static str,
 ) -> ReservedFamily {
+    family(name, metric_type, help, Joins::Never)
+}
+
+const fn family(
+    name: &'static str,
+    metric_type: MetricType,
+    help: &'static str,
+    joins: Joins,
+) -> ReservedFamily {
     ReservedFamily {
         name,
         metric_type,
         help,
-        joins: Joins::Never,
+        joins,
     }
 }
