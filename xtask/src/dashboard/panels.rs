@@ -41,7 +41,7 @@ const TRUTH: &[(Option<f64>, &str)] = &[(None, "red"), (Some(1.0), "green")];
 /// 0 is good.
 const NONE_IS_GOOD: &[(Option<f64>, &str)] = &[(None, "green"), (Some(1.0), "orange")];
 
-pub(super) static ROWS: [Row; 10] = [
+pub(super) static ROWS: [Row; 11] = [
     Row {
         title: "At a glance",
         panels: &[
@@ -718,6 +718,114 @@ pub(super) static ROWS: [Row; 10] = [
                 unit: "none",
                 width: 4,
                 queries: &[query("min(wharf_web_config_in_force{@})", "")],
+            },
+        ],
+    },
+    Row {
+        title: "StatsD",
+        panels: &[
+            Panel {
+                title: "StatsD lines",
+                description: "Lines and samples of StatsD. Nothing is shown for a gateway without --statsd.listen-udp and its like.",
+                kind: Kind::Course,
+                unit: "ops",
+                width: 8,
+                queries: &[
+                    query(
+                        "sum by (instance) (rate(statsd_exporter_lines_total{@}[$__rate_interval]))",
+                        "{{instance}} lines",
+                    ),
+                    query(
+                        "sum by (instance) (rate(statsd_exporter_samples_total{@}[$__rate_interval]))",
+                        "{{instance}} samples",
+                    ),
+                    query(
+                        "sum by (instance, kind) (rate(wharf_statsd_messages_total{@}[$__rate_interval]))",
+                        "{{instance}} {{kind}}",
+                    ),
+                ],
+            },
+            Panel {
+                title: "StatsD received",
+                description: "Bytes of StatsD lines, by listener.",
+                kind: Kind::Course,
+                unit: "Bps",
+                width: 8,
+                queries: &[query(
+                    "sum by (instance, listener) (rate(wharf_statsd_bytes_total{@}[$__rate_interval]))",
+                    "{{instance}} {{listener}}",
+                )],
+            },
+            Panel {
+                title: "StatsD lost",
+                description: "Datagrams that came faster than they were read, and samples that cannot be read or cannot count.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[
+                    query(
+                        "sum by (instance) (increase(statsd_exporter_udp_packet_drops_total{@}[5m]))",
+                        "{{instance}} datagrams",
+                    ),
+                    query(
+                        "sum by (instance, reason) (increase(statsd_exporter_sample_errors_total{@}[5m]))",
+                        "{{instance}} {{reason}}",
+                    ),
+                    query(
+                        "sum by (instance, reason) (increase(statsd_exporter_events_error_total{@}[5m]))",
+                        "{{instance}} {{reason}}",
+                    ),
+                    query(
+                        "sum by (instance, metric_name) (increase(statsd_exporter_events_conflict_total{@}[5m]))",
+                        "{{instance}} type of {{metric_name}}",
+                    ),
+                    query(
+                        "sum by (instance) (increase(wharf_statsd_reserved_tags_total{@}[5m]))",
+                        "{{instance}} tags",
+                    ),
+                ],
+            },
+            Panel {
+                title: "StatsD metrics",
+                description: "Metrics that StatsD lines have made, by type.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[query(
+                    "sum by (instance, type) (statsd_exporter_metrics_total{@})",
+                    "{{instance}} {{type}}",
+                )],
+            },
+            Panel {
+                title: "StatsD series refused",
+                description: "Series whose values could not be stored, by reason, and how many wait until they are tried again.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[
+                    query(
+                        "sum by (instance, reason) (increase(wharf_statsd_refused_series_total{@}[5m]))",
+                        "{{instance}} {{reason}}",
+                    ),
+                    query(
+                        "sum by (instance) (wharf_statsd_waiting_series{@})",
+                        "{{instance}} waiting",
+                    ),
+                ],
+            },
+            Panel {
+                title: "StatsD connections",
+                description: "Open connections, and those that there was no room for.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[
+                    query("sum by (instance) (wharf_statsd_connections{@})", "{{instance}}"),
+                    query(
+                        "sum by (instance) (increase(wharf_statsd_connections_refused_total{@}[5m]))",
+                        "{{instance}} refused",
+                    ),
+                ],
             },
         ],
     },
