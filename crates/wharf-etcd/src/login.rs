@@ -1,10 +1,10 @@
 //! The token that calls carry where etcd asks who calls.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 use tonic::metadata::AsciiMetadataValue;
+use wharf_settings::small_file;
 
 use crate::errors::Failure;
 use crate::settings::EtcdSettings;
@@ -76,14 +76,8 @@ pub(crate) fn credentials(settings: &EtcdSettings) -> Result<Option<(String, Str
             "the password of etcd's user `{user}` from {shown}: {reason}"
         ))
     };
-    let read = fs::metadata(file);
-    if read.as_ref().is_ok_and(|file| file.len() > MAX_PASSWORD_BYTES) {
-        return Err(refused(format!(
-            "expected at most {MAX_PASSWORD_BYTES} bytes, found more"
-        )));
-    }
-    let password = fs::read_to_string(file);
-    let password = password.map_err(|error| refused(error.to_string()))?;
+    let password = small_file::read(file, MAX_PASSWORD_BYTES).map_err(|error| refused(error.to_string()))?;
+    let password = String::from_utf8(password).map_err(|error| refused(error.to_string()))?;
     let password = password.trim_end_matches(['\r', '\n']).to_owned();
     Ok(Some((user.clone(), password)))
 }
@@ -107,5 +101,20 @@ mod tests {
             assert_eq!(refused, Err(Failure::Login("wrong".to_owned())));
         }
         assert_eq!(asked.get(), 1);
+    }
+
+    #[test]
+    fn a_password_file_that_never_ends_is_refused() {
+        let settings = EtcdSettings {
+            members: Vec::new(),
+            prefix: bytes::Bytes::new(),
+            user: Some(("wharf".to_owned(), "/dev/zero".into())),
+            authorities: None,
+            identity: None,
+        };
+        let refused = credentials(&settings).unwrap_err();
+        let expected =
+            "the password of etcd's user `wharf` from /dev/zero: expected at most 65536 bytes, found more";
+        assert_eq!(refused, Failure::Login(expected.to_owned()));
     }
 }

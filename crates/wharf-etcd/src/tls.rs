@@ -1,6 +1,5 @@
 //! What TLS to a member is made of.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,7 +7,12 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, crypto};
 
+use wharf_settings::small_file;
+
 use crate::settings::EtcdSettings;
+
+/// Most bytes of a file with certificates or a key. The authorities of a whole system have a fifth of that.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Reads the files and makes the settings of a connection.
 ///
@@ -64,5 +68,16 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {
-    fs::read(file).map_err(|error| format!("{}: {error}", file.display()))
+    small_file::read(file, MAX_FILE_BYTES).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_never_ends_is_refused() {
+        let refused = certificates(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(refused, "/dev/zero: expected at most 1048576 bytes, found more");
+    }
 }

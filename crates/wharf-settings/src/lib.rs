@@ -32,6 +32,7 @@ mod kind;
 pub mod kinds;
 mod quote;
 mod row;
+pub mod small_file;
 mod value;
 
 pub use bytes::ByteSize;

@@ -26,7 +26,6 @@ mod parts;
 #[cfg(test)]
 mod reference;
 mod serve;
-mod small_file;
 pub mod state_file;
 mod text_format;
 pub mod tools;

@@ -14,7 +14,7 @@ use wharf_model::duration;
 use super::source::{self, Text, TlsConfig};
 use super::{Check, truth};
 use crate::parts::traces::otlp::Otlp;
-use crate::small_file;
+use wharf_settings::small_file;
 
 /// Where receivers of OTLP take traces.
 const PATH: &str = "/v1/traces";

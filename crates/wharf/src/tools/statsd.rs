@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use wharf_statsd::{Dialect, Item, Mapping, Observer, Outcome, Reader, SampleError, SeriesUpdate, Update};
 
 use super::output;
-use crate::small_file;
+use wharf_settings::small_file;
 
 /// A file larger than this is none that a person has written.
 const MAX_FILE_BYTES: u64 = 4 << 20;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::small_file;
+use wharf_settings::small_file;
 
 /// No config file, certificate or key is larger.
 const MAX_FILE_BYTES: u64 = 4 << 20;

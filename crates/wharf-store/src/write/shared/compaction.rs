@@ -1,7 +1,8 @@
 //! Forgetting the history of a log that is ours alone, so that neither its disk nor its memory grows with pushes.
 //!
 //! One replica does it, the one that lets groups expire. What every replica that is there has seen already is forgotten, but for a
-//! minute of it; what is older than ten minutes is forgotten too, whoever has not seen it: that one loads everything anew.
+//! minute of it, and for what a wipe took that is still to be written; what is older than ten minutes is forgotten too, whoever has not
+//! seen it: that one loads everything anew.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -52,7 +53,9 @@ impl Compaction {
     pub(super) async fn run<L: SharedLog>(&mut self, shared: &Shared, log: &L, timer: &impl Timer) {
         let own = shared.book().applied();
         let slowest = shared.replicas().slowest().unwrap_or(own);
-        if let Some(at) = self.due(timer.now(), own, slowest) {
+        // A wipe that is being written needs its history as a replica would that is behind.
+        let needed = shared.kept().oldest_needed().unwrap_or(slowest);
+        if let Some(at) = self.due(timer.now(), own, slowest.min(needed)) {
             // What has not worked is done the next time.
             drop(timeout(timer, shared.sharing.answer_limit, log.compact(at)).await);
         }

@@ -242,6 +242,13 @@ impl Kept {
         beyond
     }
 
+    /// Up to where the log may forget its history: what a wipe took is written from there.
+    pub(super) fn oldest_needed(&self) -> Option<Revision> {
+        let unfinished = self.entries.values().filter(|entry| entry.is_unfinished());
+        let before = unfinished.filter_map(|entry| Some(Revision(entry.wiped_at?.0.saturating_sub(1))));
+        before.min()
+    }
+
     /// Wipes of which something is still to be written, with the writers that have made them.
     pub(super) fn unfinished(&self) -> Vec<(Option<u64>, Name, Revision, Head)> {
         let entries = self.entries.iter().filter(|(_, entry)| entry.is_unfinished());
@@ -314,6 +321,35 @@ mod tests {
                 kept.note(&head_key(&name, part), Revision(60), None, UnixNanos(25));
             }
             assert!(kept.get(&name).is_none());
+        }
+    }
+
+    #[test]
+    fn history_is_needed_from_before_a_wipe_until_what_it_took_is_written() {
+        let mut kept = Kept::default();
+        for (writer, at) in [(1, 50), (2, 40), (3, 60)] {
+            let wipe = Head {
+                is_wipe: true,
+                ..head(0, 50)
+            };
+            let key = head_key(&name_of(writer, 1), "0");
+            kept.note(&key, Revision(at), Some(&wipe.encode()), UnixNanos(20));
+        }
+        kept.note(
+            &head_key(&name_of(4, 1), "0"),
+            Revision(30),
+            Some(&head(1, 50).encode()),
+            UnixNanos(20),
+        );
+        for (written, needed) in [(2, Some(49)), (3, Some(49)), (1, None)] {
+            let state = Became::Written.encode();
+            kept.note(
+                &state_key(&name_of(written, 1)),
+                Revision(70),
+                Some(&state),
+                UnixNanos(25),
+            );
+            assert_eq!(kept.oldest_needed(), needed.map(Revision));
         }
     }
 

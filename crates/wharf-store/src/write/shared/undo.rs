@@ -122,6 +122,7 @@ impl Shared {
     /// The records of a part.
     async fn records(&self, name: &Name, part: &str) -> Result<Vec<Vec<u8>>, UndoError> {
         let reach = self.reach().ok_or(UndoError::Unknown)?;
+        let max_bytes = self.sharing.undo_max_bytes;
         let key = image_key(name, part);
         let mut attempts = 1;
         loop {
@@ -130,8 +131,14 @@ impl Shared {
                     let records = decode_images(&entry.value);
                     return records.ok_or_else(|| unreadable(&"a later version of Wharf has written it"));
                 }
-                // Its time was over meanwhile.
-                Ok(None) => return Err(UndoError::Unknown),
+                // It had to go meanwhile: why, the watch may not have said yet.
+                Ok(None) => match self.kept().get(name).map(|entry| entry.state(max_bytes)) {
+                    Some(RemovalState::Lost(why)) => return Err(UndoError::Lost(why)),
+                    Some(RemovalState::Undone(at)) => return Err(UndoError::Undone(at)),
+                    Some(RemovalState::Kept) if attempts < ATTEMPTS => attempts += 1,
+                    // Its time was over.
+                    Some(RemovalState::Kept) | None => return Err(UndoError::Unknown),
+                },
                 Err(error) if attempts == ATTEMPTS => {
                     return Err(UndoError::Unavailable(unavailable(&error)));
                 }

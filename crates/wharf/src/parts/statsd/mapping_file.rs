@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use wharf_statsd::Mapping;
 
-use crate::small_file;
+use wharf_settings::small_file;
 
 /// A file larger than this is none that a person has written.
 const MAX_BYTES: u64 = 4 << 20;

@@ -1,4 +1,4 @@
-//! Files that are read as a whole.
+//! Files that settings name, read as a whole.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -8,7 +8,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// If it cannot be read, or has more.
-pub(crate) fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let mut contents = Vec::new();
     File::open(path)?
         .take(max_bytes.saturating_add(1))
