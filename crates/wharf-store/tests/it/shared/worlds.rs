@@ -74,7 +74,20 @@ impl Book {
     }
 
     async fn ask(&self, replica: Arc<Replica>, what: What, path: &str, tag: u64) -> Request {
-        let begun = replica.timer().now();
+        // Whoever asks a replica that is killed then is never answered.
+        let request = Request {
+            what,
+            path: path.to_owned(),
+            tag,
+            begun: replica.timer().now(),
+            answered: Duration::MAX,
+            answer: Answer::Unavailable,
+        };
+        let place = {
+            let mut all = self.0.lock().unwrap();
+            all.push(request.clone());
+            all.len() - 1
+        };
         let answer = match what {
             What::Put => {
                 let body = format!("put {tag}\n");
@@ -94,14 +107,11 @@ impl Book {
             What::Wipe => replica.wipe().await,
         };
         let request = Request {
-            what,
-            path: path.to_owned(),
-            tag,
-            begun,
             answered: replica.timer().now(),
             answer,
+            ..request
         };
-        self.0.lock().unwrap().push(request.clone());
+        self.0.lock().unwrap()[place] = request.clone();
         request
     }
 }
