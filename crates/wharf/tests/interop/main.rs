@@ -10,6 +10,7 @@ mod documentation;
 mod mixin;
 mod run;
 mod scrapers;
+mod statsd_clients;
 mod statsd_exporter;
 mod traces;
 
