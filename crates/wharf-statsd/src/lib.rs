@@ -27,8 +27,8 @@ pub use line::{
     Dialect, Event, Item, LineCounts, Measure, Origin, Reader, Sample, SampleError, ServiceCheck, Tag,
 };
 pub use mapping::{
-    HistogramOptions, Mapped, Mapping, MappingError, MetricKind, Note, Objective, Observer, Place, Rule,
-    SummaryOptions,
+    GaugeSigns, HistogramOptions, Mapped, Mapping, MappingError, MetricKind, Note, Objective, Observer,
+    Place, Rule, SummaryOptions,
 };
 pub use resolve::{EventError, Outcome, Resolved, SeriesUpdate, Update};
 pub use state::{Changes, Counts, Gathered, Inherited, ReadBack, SeriesId, SeriesKind, State, StateSettings};

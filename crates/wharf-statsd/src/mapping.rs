@@ -77,6 +77,16 @@ pub enum Observer {
     Histogram(Arc<HistogramOptions>),
 }
 
+/// What the sign in front of a gauge's value means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GaugeSigns {
+    /// So much more or less than before, as in `StatsD`.
+    #[default]
+    Relative,
+    /// Nothing but the value's sign, as in `DogStatsD`.
+    Absolute,
+}
+
 /// How a summary is made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SummaryOptions {
@@ -197,6 +207,7 @@ pub struct Mapping {
 #[derive(Debug, Clone, PartialEq)]
 struct Defaults {
     observer: Observer,
+    gauge_signs: GaugeSigns,
     ttl: Option<Duration>,
 }
 
@@ -204,6 +215,7 @@ impl Default for Defaults {
     fn default() -> Self {
         Self {
             observer: Observer::Summary(Arc::default()),
+            gauge_signs: GaugeSigns::default(),
             ttl: None,
         }
     }
@@ -225,6 +237,8 @@ pub struct Rule {
     pub honor_labels: bool,
     /// What becomes of observations.
     pub observer: Observer,
+    /// What the sign in front of a gauge's value means.
+    pub gauge_signs: GaugeSigns,
     /// After how long without a sample a series goes away.
     pub ttl: Option<Duration>,
     /// By what values are multiplied.
@@ -300,6 +314,11 @@ impl Mapping {
     /// What becomes of observations under names that no rule is about.
     pub fn observer(&self) -> &Observer {
         &self.defaults.observer
+    }
+
+    /// What the sign in front of a gauge's value means under names that no rule is about.
+    pub fn gauge_signs(&self) -> GaugeSigns {
+        self.defaults.gauge_signs
     }
 
     /// When series go away that no rule is about.

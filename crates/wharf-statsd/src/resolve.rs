@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::escape::escape_name;
 use crate::line::{Measure, Sample};
-use crate::mapping::{Mapping, MetricKind, Observer, Rule};
+use crate::mapping::{GaugeSigns, Mapping, MetricKind, Observer, Rule};
 
 /// What becomes of a sample.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,8 +134,7 @@ impl Mapping {
         if name.is_empty() {
             return resolved(Outcome::Refused(EventError::EmptyMetricName), 0);
         }
-        let observer = rule.map_or(self.observer(), |rule| &rule.observer);
-        let update = match update(&sample.measure, rule, observer) {
+        let update = match self.update(&sample.measure, rule) {
             Ok(update) => update,
             Err(error) => return resolved(Outcome::Refused(error), 0),
         };
@@ -161,40 +160,43 @@ impl Mapping {
             reserved_tags,
         )
     }
-}
 
-pub(crate) fn update<'m, 's>(
-    measure: &Measure<'s>,
-    rule: Option<&Rule>,
-    observer: &'m Observer,
-) -> Result<Update<'m, 's>, EventError> {
-    let scaled = |value: f64| match rule.and_then(|rule| rule.scale) {
-        Some(scale) => value * scale,
-        None => value,
-    };
-    Ok(match *measure {
-        Measure::Count(value) => {
-            let value = scaled(value);
-            if !value.is_finite() {
-                return Err(EventError::NotFiniteCounter);
+    /// What happens to the value of a series, by the rule that its sample fell under.
+    pub(crate) fn update<'m, 's>(
+        &'m self,
+        measure: &Measure<'s>,
+        rule: Option<&'m Rule>,
+    ) -> Result<Update<'m, 's>, EventError> {
+        let observer = rule.map_or(self.observer(), |rule| &rule.observer);
+        let gauge_signs = rule.map_or(self.gauge_signs(), |rule| rule.gauge_signs);
+        let scaled = |value: f64| match rule.and_then(|rule| rule.scale) {
+            Some(scale) => value * scale,
+            None => value,
+        };
+        Ok(match *measure {
+            Measure::Count(value) => {
+                let value = scaled(value);
+                if !value.is_finite() {
+                    return Err(EventError::NotFiniteCounter);
+                }
+                if value < 0.0 {
+                    return Err(EventError::IllegalNegativeCounter);
+                }
+                Update::Add(value)
             }
-            if value < 0.0 {
-                return Err(EventError::IllegalNegativeCounter);
-            }
-            Update::Add(value)
-        }
-        Measure::Gauge {
-            value,
-            is_relative: false,
-        } => Update::Set(scaled(value)),
-        Measure::Gauge { value, .. } => Update::Shift(scaled(value)),
-        Measure::Observation { value, times } => Update::Observe {
-            value: scaled(value),
-            times,
-            observer,
-        },
-        Measure::Member(member) => Update::Member(member),
-    })
+            Measure::Gauge {
+                value,
+                is_relative: true,
+            } if gauge_signs == GaugeSigns::Relative => Update::Shift(scaled(value)),
+            Measure::Gauge { value, .. } => Update::Set(scaled(value)),
+            Measure::Observation { value, times } => Update::Observe {
+                value: scaled(value),
+                times,
+                observer,
+            },
+            Measure::Member(member) => Update::Member(member),
+        })
+    }
 }
 
 /// Whether a series that changes like this can have no such label of a client's.

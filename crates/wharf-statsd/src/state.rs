@@ -38,7 +38,7 @@ pub use self::value::SeriesKind;
 use crate::line::known::{Parts, Tail};
 use crate::line::{Dialect, Item, LineCounts, Measure, Reader, Sample};
 use crate::mapping::{Mapping, MetricKind};
-use crate::resolve::{EventError, Outcome, Resolved, update};
+use crate::resolve::{EventError, Outcome, Resolved};
 
 /// Names of metrics that are told apart among those that contradict others. Further ones count under the empty name.
 const MAX_CONFLICTING: usize = 100;
@@ -257,8 +257,9 @@ impl State {
         self.reader.counts_mut().add(known.is_tagged, known.tag_errors);
         self.counts.reserved_tags += u64::from(known.reserved_tags);
         self.counts.rule(rule.is_some(), times);
-        let observer = rule.map_or(self.mapping.observer(), |rule| &rule.observer);
-        let done = update(&measure, rule, observer)
+        let done = self
+            .mapping
+            .update(&measure, rule)
             .and_then(|update| self.table.update(id, &update, now, self.settings.set_interval));
         match done {
             Ok(()) => self.counts.event(measure.kind(), times),

@@ -11,8 +11,8 @@ use super::glob::{Added, Globs, MAX_PARTS};
 use super::source::{self, Document, Text};
 use super::template::Template;
 use super::{
-    Defaults, HistogramOptions, Mapping, MetricKind, Note, Objective, Observer, Place, Rule, SummaryOptions,
-    duration,
+    Defaults, GaugeSigns, HistogramOptions, Mapping, MetricKind, Note, Objective, Observer, Place, Rule,
+    SummaryOptions, duration,
 };
 
 /// Reads a file.
@@ -111,6 +111,7 @@ const MAX_AGE_BUCKETS: u32 = 100;
 #[derive(Debug, Default)]
 struct FileDefaults {
     observer: Option<ObserverKind>,
+    gauge_signs: GaugeSigns,
     is_regex: bool,
     prefers_exact: bool,
     ttl: Option<Duration>,
@@ -128,6 +129,7 @@ impl FileDefaults {
     fn shown(&self) -> Defaults {
         Defaults {
             observer: self.observer(self.observer),
+            gauge_signs: self.gauge_signs,
             ttl: self.ttl,
         }
     }
@@ -186,6 +188,14 @@ impl Check {
         self.word(text, &words)
     }
 
+    fn gauge_signs(&mut self, text: Option<&Text>) -> Option<GaugeSigns> {
+        let words = [
+            ("relative", GaugeSigns::Relative),
+            ("absolute", GaugeSigns::Absolute),
+        ];
+        self.word(text, &words)
+    }
+
     fn match_type(&mut self, text: Option<&Text>) -> Option<bool> {
         self.word(text, &[("glob", false), ("regex", true)])
     }
@@ -203,6 +213,7 @@ impl Check {
         let histogram = self.histogram(&options, &HistogramOptions::default());
         FileDefaults {
             observer: self.observer_type(source.observer_type.as_ref()),
+            gauge_signs: self.gauge_signs(source.gauge_signs.as_ref()).unwrap_or_default(),
             is_regex: self.match_type(source.match_type.as_ref()).unwrap_or(false),
             prefers_exact: self
                 .read(source.glob_disable_ordering.as_ref(), truth)
@@ -336,6 +347,9 @@ impl Check {
         let observer = self.observer(&source, kind, defaults);
         let ttl = self.ttl(source.ttl.as_ref()).or(defaults.ttl);
         let scale = self.read(source.scale.as_ref(), number);
+        let gauge_signs = self
+            .gauge_signs(source.gauge_signs.as_ref())
+            .unwrap_or(defaults.gauge_signs);
         let honor_labels = self.read(source.honor_labels.as_ref(), truth).unwrap_or(false);
         let Some(pattern) = source.pattern else {
             self.mistake(at, "expected `match` in the rule, found none".to_owned());
@@ -396,6 +410,7 @@ impl Check {
             is_drop,
             honor_labels,
             observer,
+            gauge_signs,
             ttl,
             scale,
             help: source.help.map(|help| help.value).filter(|help| !help.is_empty()),

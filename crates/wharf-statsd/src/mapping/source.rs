@@ -20,6 +20,7 @@ pub(super) struct Document {
 #[serde(deny_unknown_fields)]
 pub(super) struct Defaults {
     pub(super) observer_type: Option<Text>,
+    pub(super) gauge_signs: Option<Text>,
     pub(super) match_type: Option<Text>,
     pub(super) glob_disable_ordering: Option<Text>,
     pub(super) ttl: Option<Text>,
@@ -45,6 +46,7 @@ pub(super) struct Mapping {
     pub(super) summary_options: Option<Spanned<SummaryOptions>>,
     pub(super) histogram_options: Option<Spanned<HistogramOptions>>,
     pub(super) scale: Option<Text>,
+    pub(super) gauge_signs: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -323,7 +323,7 @@ fn mistakes_have_their_place() {
     refused(
         "mappings: [{match: a, name: n, timer_type: summary}]",
         &expect![
-            "line 1, column 32: unknown field `timer_type`, expected one of match, name, labels, honor_labels, observer_type, match_type, help, action, match_metric_type, ttl, summary_options, histogram_options, scale"
+            "line 1, column 32: unknown field `timer_type`, expected one of match, name, labels, honor_labels, observer_type, match_type, help, action, match_metric_type, ttl, summary_options, histogram_options, scale, gauge_signs"
         ],
     );
     refused(

@@ -115,6 +115,32 @@ fn rules_and_tags_make_the_labels() {
     );
 }
 
+/// In the exporter a gauge cannot be set to a negative value, which is what clients of `DogStatsD` mean by one.
+#[test]
+fn signs_of_gauges_are_relative_unless_a_rule_says_otherwise() {
+    check(
+        "mappings:\n\
+         - {match: a.*, name: a, gauge_signs: absolute, scale: 2}\n\
+         - {match: r.*, name: r, gauge_signs: relative}\n\
+         - {match: d.*, name: d}\n",
+        &[
+            ("a.b:-5|g:+3|g:4|g", "a{}=-10 a{}=6 a{}=8"),
+            ("r.b:-5|g:4|g", "r{}+=-5 r{}=4"),
+            ("d.b:-5|g", "d{}+=-5"),
+            ("other:-5|g", "other{}+=-5"),
+        ],
+    );
+    check(
+        "defaults: {gauge_signs: absolute}\n\
+         mappings: [{match: r.*, name: r, gauge_signs: relative}, {match: d.*, name: d}]\n",
+        &[
+            ("r.b:-5|g", "r{}+=-5"),
+            ("d.b:-5|g", "d{}=-5"),
+            ("other:-5|g:+1|g", "other{}=-5 other{}=1"),
+        ],
+    );
+}
+
 /// In the exporter the labels of the first sample's rule get to the later ones too.
 #[test]
 fn labels_of_a_rule_stay_with_its_sample() {
