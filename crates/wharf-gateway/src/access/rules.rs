@@ -2,7 +2,7 @@
 //!
 //! Without [`AccessRules`] whoever is admitted may do everything. With them, a caller has the rights of everybody,
 //! and those of each identity that it proves: a user, a token, the names in a certificate. A user whom no rule names
-//! has no more rights than everybody.
+//! has no more rights than everybody; so has an input whose senders have no identity.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::access::token::{TokenHash, Tokens};
 use crate::access::users::{Users, Verdict};
 use crate::client::Remote;
 use crate::refusal::{Proofs, Refusal};
+use crate::source::Input;
 
 /// Which identities there are, and their roles.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub struct AccessRules {
     everybody: Arc<Role>,
     users: HashMap<String, Arc<Role>>,
     certificates: HashMap<String, Arc<Role>>,
+    inputs: HashMap<&'static str, Arc<Role>>,
     tokens: Tokens<(String, Arc<Role>)>,
 }
 
@@ -35,6 +37,7 @@ impl AccessRules {
             everybody: Arc::new(anonymous),
             users: HashMap::new(),
             certificates: HashMap::new(),
+            inputs: HashMap::new(),
             tokens: Tokens::new()?,
         })
     }
@@ -50,6 +53,11 @@ impl AccessRules {
         self.certificates.insert(name, Arc::new(role));
     }
 
+    /// Gives a role to an input whose senders have no identity.
+    pub fn add_input(&mut self, input: Input, role: Role) {
+        self.inputs.insert(input.as_str(), Arc::new(role));
+    }
+
     /// Gives a role to those who have one of these tokens. The hashes that were there already, which should not be.
     pub fn add_token<'h>(&mut self, name: &str, hashes: &'h [TokenHash], role: Role) -> Vec<&'h TokenHash> {
         let holder = Arc::new((name.to_owned(), Arc::new(role)));
@@ -60,6 +68,13 @@ impl AccessRules {
             }
         }
         twice
+    }
+
+    /// Whoever sends something by an input that knows no identities.
+    pub fn caller_of(&self, input: Input) -> Caller {
+        let mut proven = Proven::new(&self.everybody, Proofs::default());
+        proven.add("input", input.as_str(), self.inputs.get(input.as_str()));
+        Caller::proven(Remote::User(None), None, proven)
     }
 
     /// Who claims this, from there, and with these names in a certificate that was verified.

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use serde_saphyr::{Location, Spanned};
-use wharf_gateway::{AccessRules, Role, Scope, TokenHash};
+use wharf_gateway::{AccessRules, Input, Role, Scope, TokenHash};
 
 use super::source::{self, AccessSection, Texts};
 use super::{Check, Mistake, SELECTORS};
@@ -35,6 +35,23 @@ impl Check<'_> {
         }
         for (name, role) in section.certificates.into_iter().flatten() {
             rules.add_certificate(name, self.role(&role.value, &role.referenced));
+        }
+        if let Some(inputs) = section.inputs {
+            self.unknown(&inputs.unknown);
+            if let Some(role) = inputs.statsd {
+                self.unknown(&role.value.unknown);
+                if role.value.push.is_none() && role.value.unknown.is_empty() {
+                    self.mistake(&role.referenced, "expected `push`, found nothing".to_owned());
+                }
+                let push = self.scope(role.value.push.as_ref());
+                rules.add_input(
+                    Input::Statsd,
+                    Role {
+                        push,
+                        ..Role::default()
+                    },
+                );
+            }
         }
         for (name, role) in section.tokens.into_iter().flatten() {
             let at = role.referenced;

@@ -177,6 +177,21 @@ keys! {
         "users" => users: Option<BTreeMap<String, Spanned<Role>>>,
         "tokens" => tokens: Option<BTreeMap<String, Spanned<TokenRole>>>,
         "certificates" => certificates: Option<BTreeMap<String, Spanned<Role>>>,
+        "inputs" => inputs: Option<Inputs>,
+    }
+}
+
+keys! {
+    /// Ways in whose senders have no identity.
+    Inputs {
+        "statsd" => statsd: Option<Spanned<InputRole>>,
+    }
+}
+
+keys! {
+    /// What such a way in may do.
+    InputRole {
+        "push" => push: Option<Spanned<Texts>>,
     }
 }
 

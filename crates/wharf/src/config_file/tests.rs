@@ -214,7 +214,7 @@ access:
             f.yml: line 14, column 39: expected true or false, found `7`
             f.yml: line 14, column 55: expected a text, found keys with values
             hint: put the selector in quotes: '{a="b"}'
-            f.yml: line 15, column 3: unknown field `user`, expected one of anonymous, users, tokens, certificates
+            f.yml: line 15, column 3: unknown field `user`, expected one of anonymous, users, tokens, certificates, inputs
             f.yml: line 17, column 8: expected `sha256` of the token, found none"#]],
     );
 }
@@ -362,6 +362,13 @@ fn the_schema_has_the_keys_of_the_parser() {
     assert_eq!(keys_of(access), known_keys("access: {zz: 1}\n"));
     let tokens = &access["properties"]["tokens"]["additionalProperties"];
     assert_eq!(keys_of(tokens), known_keys("access: {tokens: {a: {zz: 1}}}\n"));
+    let inputs = &access["properties"]["inputs"];
+    assert_eq!(keys_of(inputs), known_keys("access: {inputs: {zz: 1}}\n"));
+    let input = &schema["$defs"]["input"];
+    assert_eq!(
+        keys_of(input),
+        known_keys("access: {inputs: {statsd: {zz: 1}}}\n")
+    );
     let tracing = &schema["properties"]["tracing"];
     assert_eq!(keys_of(tracing), known_keys("tracing: {zz: 1}\n"));
     let etcd = &schema["properties"]["etcd"];

@@ -33,7 +33,6 @@ pub(super) struct Keeping {
     intake: Arc<Intake>,
     gateway: Arc<Gateway>,
     runtime: Handle,
-    caller: Caller,
     /// The jobs whose groups were stored, each with the last change of its group at which everything was there; none if it was not looked
     /// at since it was stored.
     stored: HashMap<Arc<str>, Option<Revision>>,
@@ -45,8 +44,6 @@ impl Keeping {
             intake,
             gateway,
             runtime,
-            // Lines have no sender who could have rights.
-            caller: Caller::unlimited(Remote::User(None), None),
             stored: HashMap::new(),
         }
     }
@@ -213,7 +210,13 @@ impl Keeping {
             request_bytes: 0,
         };
         let target = (key.clone(), mode);
-        let admission = self.gateway.admit(&self.caller, source, target, || Ok(wish))?;
+        // Lines have no sender who could have rights of his own.
+        let policy = self.gateway.policy();
+        let caller = policy.access().map_or_else(
+            || Caller::unlimited(Remote::User(None), None),
+            |rules| rules.caller_of(Input::Statsd),
+        );
+        let admission = self.gateway.admit(&caller, source, target, || Ok(wish))?;
         let pending = admission.push(&Effort::unlimited(), |_memory| Ok(part));
         match self.runtime.block_on(pending.settle())? {
             Settled::Stored => Ok(()),
@@ -239,7 +242,7 @@ fn is_for_now(reason: Reason) -> bool {
 fn can_be_in_parts(reason: Reason) -> bool {
     !matches!(
         reason,
-        Reason::Groups | Reason::QuotaGroups | Reason::Parameter | Reason::Url
+        Reason::Groups | Reason::QuotaGroups | Reason::Parameter | Reason::Url | Reason::Lacks(..)
     )
 }
 

@@ -188,3 +188,37 @@ fn mapping_rules_are_read_again_and_bad_ones_are_not_used() {
     send(&gateway, "a.b:1|c");
     until_value(&gateway, "a_b", &[], Some("1"));
 }
+
+#[test]
+fn access_rules_say_in_which_groups_lines_may_make_series() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("wharf.yml");
+    let start = |access: &str| {
+        fs::write(&config, format!("access: {{{access}}}\n")).unwrap();
+        listening()
+            .arg(format!("--config.file={}", config.display()))
+            .start()
+    };
+    let gateway = start("anonymous: {read: '{}'}, inputs: {statsd: {push: '{job=\"statsd\"}'}}");
+    send(&gateway, "a:1|c\na:2|c|#job:other");
+    until_value(&gateway, "a", &[("job", "statsd")], Some("1"));
+    until_value(
+        &gateway,
+        "wharf_statsd_refused_series_total",
+        &[("reason", "right")],
+        Some("1"),
+    );
+    assert_eq!(gateway.scrape().value("a", &[("job", "other")]), None);
+    let gateway = start("anonymous: {read: '{}'}");
+    send(&gateway, "a:1|c");
+    until_value(
+        &gateway,
+        "wharf_statsd_refused_series_total",
+        &[("reason", "right")],
+        Some("1"),
+    );
+    assert_eq!(gateway.scrape().value("a", &[]), None);
+    let gateway = start("anonymous: {read: '{}', push: '{}'}");
+    send(&gateway, "a:1|c");
+    until_value(&gateway, "a", &[("job", "statsd")], Some("1"));
+}
