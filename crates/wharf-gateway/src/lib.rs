@@ -90,7 +90,7 @@ pub use settings_file::{Condition, SettingsFile};
 pub use shared_rules::shared_rules;
 pub use shutdown::Shutdown;
 pub use source::{Input, Source};
-pub use statsd::{ByLabel, Statsd, StatsdCounts};
+pub use statsd::{ByLabel, Statsd, StatsdCounts, StatsdRelayed};
 pub use telemetry::BackupTimes;
 pub use time_text::rfc3339;
 pub use traces::{

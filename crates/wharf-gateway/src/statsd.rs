@@ -80,4 +80,21 @@ pub struct StatsdCounts {
     pub refused_series: ByLabel,
     /// Series whose values wait to be stored, since they were refused.
     pub waiting_series: u64,
+    /// Copies that were sent on, by target.
+    pub relayed: Vec<StatsdRelayed>,
+}
+
+/// What was counted of copies of lines for a target.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StatsdRelayed {
+    /// Its address, as it is set.
+    pub target: String,
+    /// Datagrams that were sent.
+    pub packets: u64,
+    /// Datagrams that could not be sent.
+    pub lost_packets: u64,
+    /// Lines that were put into datagrams.
+    pub lines: u64,
+    /// Lines that fit into none.
+    pub long_lines: u64,
 }

@@ -20,7 +20,7 @@ use crate::entry_points;
 use crate::freed;
 use crate::logging;
 use crate::parts::replica::{self, Replica};
-use crate::parts::statsd::{self, Intake, Sockets};
+use crate::parts::statsd::{self, Intake, Relay, Sockets};
 use crate::parts::{
     audit, backups, changes, cooling, expectations, expiry, history, notices, signals, storage, traces,
 };
@@ -73,7 +73,8 @@ fn intake(config: &Config) -> anyhow::Result<Option<Arc<Intake>>> {
     let replica = config.replica.is_one().then(|| replica::own_name(config));
     let intake = Intake::new(&config.statsd, replica, Arc::new(SystemClock));
     let intake = intake.map_err(|why| anyhow!("--statsd.mapping-config: {why}"))?;
-    Ok(Some(Arc::new(intake)))
+    let relay = Relay::open(&config.statsd).map_err(|why| anyhow!(why))?;
+    Ok(Some(Arc::new(intake.with_relay(relay))))
 }
 
 fn log_time() -> SystemTime {
@@ -118,6 +119,7 @@ fn try_run(config: &Config) -> anyhow::Result<()> {
         signals::start(&mut parts, Arc::clone(&gateway), shutdown)?;
         let listeners = entry_points::open(&config.listen, &addresses)?;
         let sockets = Sockets::open(&config.statsd)?;
+        sockets.check_relay(intake.as_ref().and_then(|intake| intake.relay()))?;
         let statsd = intake.map(|intake| (intake, sockets));
         start(
             &mut parts,

@@ -783,6 +783,10 @@ pub(super) static ROWS: [Row; 11] = [
                         "sum by (instance) (increase(wharf_statsd_reserved_tags_total{@}[5m]))",
                         "{{instance}} tags",
                     ),
+                    query(
+                        "sum by (instance, target) (increase(wharf_statsd_relay_lost_packets_total{@}[5m]))",
+                        "{{instance}} not sent to {{target}}",
+                    ),
                 ],
             },
             Panel {

@@ -5,7 +5,7 @@ use wharf_store::ReservedFamily;
 
 use super::assemble::{self, Assembly};
 use super::family::own;
-use crate::statsd::StatsdCounts;
+use crate::statsd::{StatsdCounts, StatsdRelayed};
 
 const CONFIG_RELOADS: ReservedFamily = own(
     "statsd_exporter_config_reloads_total",
@@ -51,6 +51,21 @@ const METRICS: ReservedFamily = own(
     "statsd_exporter_metrics_total",
     MetricType::Gauge,
     "The total number of metrics.",
+);
+const RELAY_LINES: ReservedFamily = own(
+    "statsd_exporter_relay_lines_relayed_total",
+    MetricType::Counter,
+    "The number of lines that were buffered to be relayed.",
+);
+const RELAY_LONG_LINES: ReservedFamily = own(
+    "statsd_exporter_relay_long_lines_total",
+    MetricType::Counter,
+    "The number lines that were too long to relay.",
+);
+const RELAY_PACKETS: ReservedFamily = own(
+    "statsd_exporter_relay_packets_total",
+    MetricType::Counter,
+    "The number of StatsD packets relayed.",
 );
 const SAMPLE_ERRORS: ReservedFamily = own(
     "statsd_exporter_sample_errors_total",
@@ -127,6 +142,11 @@ const REFUSED_SERIES: ReservedFamily = own(
     MetricType::Counter,
     "Times that the value of a series of StatsD could not be stored, by reason.",
 );
+const RELAY_LOST: ReservedFamily = own(
+    "wharf_statsd_relay_lost_packets_total",
+    MetricType::Counter,
+    "Datagrams with copies of StatsD lines that could not be sent, by target.",
+);
 const RESERVED_TAGS: ReservedFamily = own(
     "wharf_statsd_reserved_tags_total",
     MetricType::Counter,
@@ -138,7 +158,7 @@ const WAITING_SERIES: ReservedFamily = own(
     "Series of StatsD whose values were refused, and are tried again.",
 );
 
-pub(super) const RESERVED: [ReservedFamily; 26] = [
+pub(super) const RESERVED: [ReservedFamily; 30] = [
     CONFIG_RELOADS,
     EVENTS_ACTIONS,
     EVENTS_CONFLICT,
@@ -148,6 +168,9 @@ pub(super) const RESERVED: [ReservedFamily; 26] = [
     LINES,
     LOADED_MAPPINGS,
     METRICS,
+    RELAY_LINES,
+    RELAY_LONG_LINES,
+    RELAY_PACKETS,
     SAMPLE_ERRORS,
     SAMPLES,
     TAG_ERRORS,
@@ -163,6 +186,7 @@ pub(super) const RESERVED: [ReservedFamily; 26] = [
     CONNECTIONS_REFUSED,
     MESSAGES,
     REFUSED_SERIES,
+    RELAY_LOST,
     RESERVED_TAGS,
     WAITING_SERIES,
 ];
@@ -206,6 +230,19 @@ pub(super) fn assemble(assembly: &mut Assembly, counts: &StatsdCounts) {
     ];
     for (family, count) in single {
         assembly.single(family, assemble::float(count));
+    }
+    let relayed: [(_, fn(&StatsdRelayed) -> u64); 4] = [
+        (RELAY_LINES, |relayed| relayed.lines),
+        (RELAY_LONG_LINES, |relayed| relayed.long_lines),
+        (RELAY_PACKETS, |relayed| relayed.packets),
+        (RELAY_LOST, |relayed| relayed.lost_packets),
+    ];
+    for (family, count) in relayed {
+        let of_target = |relayed: &StatsdRelayed| {
+            assembly.number(&[("target", &relayed.target)], assemble::float(count(relayed)))
+        };
+        let metrics = counts.relayed.iter().map(of_target).collect();
+        assembly.family(family, metrics);
     }
     if let Some(drops) = counts.udp_drops {
         assembly.single(UDP_PACKET_DROPS, assemble::float(drops));

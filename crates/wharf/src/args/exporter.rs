@@ -1,15 +1,13 @@
 //! Flags of `statsd_exporter` that mean nothing here: why, and what to do instead.
 
 /// Each with the end of a hint.
-const FLAGS: [(&str, &str); 12] = [
+const FLAGS: [(&str, &str); 10] = [
     ("statsd.cache-size", NO_CACHE),
     ("statsd.cache-type", NO_CACHE),
     ("statsd.event-queue-size", NO_QUEUE),
     ("statsd.event-flush-threshold", NO_QUEUE),
     ("statsd.event-flush-interval", NO_QUEUE),
     ("statsd.udp-packet-queue-size", NO_QUEUE),
-    ("statsd.relay.address", NO_RELAY),
-    ("statsd.relay.packet-length", NO_RELAY),
     ("check-config", "`wharf statsd check FILE` checks mapping rules"),
     (
         "no-check-config",
@@ -27,7 +25,6 @@ const FLAGS: [(&str, &str); 12] = [
 
 const NO_CACHE: &str = "leave it out: lines that came before are known, and there is no cache to size";
 const NO_QUEUE: &str = "leave it out: lines wait in the socket only, see --statsd.read-buffer";
-const NO_RELAY: &str = "Wharf does not relay lines: let the exporter do that, and send to Wharf as well";
 
 /// What to do instead of giving a flag of the exporter.
 pub(super) fn advice(typed: &str) -> Option<&'static str> {

@@ -97,6 +97,8 @@ fn flags_have_the_keys_of_the_original_and_our_own() {
         "statsd.parse-librato-tags",
         "statsd.parse-signalfx-tags",
         "statsd.read-buffer",
+        "statsd.relay.address",
+        "statsd.relay.packet-length",
         "statsd.set-interval",
         "statsd.unixsocket-mode",
         "storage.checkpoint-bytes",

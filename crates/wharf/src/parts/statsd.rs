@@ -10,6 +10,7 @@ mod intake;
 mod keeping;
 mod mapping_file;
 mod partly;
+mod relay;
 pub(crate) mod settings;
 mod sockets;
 mod stored;
@@ -28,6 +29,7 @@ use wharf_gateway::{Gateway, Life, Part, Parts, Started};
 
 pub(crate) use self::intake::Intake;
 use self::keeping::Keeping;
+pub(crate) use self::relay::Relay;
 pub(crate) use self::sockets::Sockets;
 use self::streams::Listener;
 
@@ -83,6 +85,13 @@ async fn listen(
     max_connections: u64,
 ) -> anyhow::Result<()> {
     let mut listening = JoinSet::new();
+    if let Some(relay) = intake.relay() {
+        let sending = relay::keep_sending(Arc::clone(relay), life.stopping());
+        listening.spawn(async {
+            sending.await;
+            Ok(())
+        });
+    }
     for socket in std::mem::take(&mut sockets.udp) {
         let receiving = udp::receive(socket, Arc::clone(&intake), life.stopping());
         listening.spawn(async { receiving.await.context("receive StatsD lines over UDP") });
@@ -103,6 +112,10 @@ async fn listen(
     }
     while let Some(ended) = listening.join_next().await {
         ended.context("a listener for StatsD lines has panicked")??;
+    }
+    // What came last.
+    if let Some(relay) = intake.relay() {
+        relay.flush();
     }
     Ok(())
 }

@@ -80,6 +80,7 @@ fn gateways(folder: &Path) -> [Gateway; 2] {
         .arg(flag("config.file", "wharf.yml"))
         .arg(flag("backup.path", "backups"))
         .arg("--statsd.listen-udp=127.0.0.1:0")
+        .arg("--statsd.relay.address=127.0.0.1:9")
         .arg(format!("--storage.path={}", folder.join("data").display()))
         .start();
     let as_alice = |path: &str, body: &str| post(path).body(body).header("Authorization", ALICE);

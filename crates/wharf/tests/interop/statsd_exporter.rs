@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use wharf_testkit::http::{Connection, get};
 use wharf_testkit::{Gateway, Process, Random, Scrape, peers, until};
@@ -25,21 +26,26 @@ mappings:
 - {match: '^re\\.(.*)\\.x$', match_type: regex, name: 're_$1', labels: {rest: 'a$1'}}
 ";
 
-/// The exporter at a port that is free, and a socket for lines.
-fn exporter(program: &Path, folder: &Path) -> (Process, SocketAddr) {
+/// The exporter at a port that is free.
+pub(crate) fn exporter(program: &Path, args: &[String]) -> (Process, SocketAddr) {
     // It does not say which port it got.
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
     let mut command = Command::new(program);
-    command.args([
-        &format!("--web.listen-address={address}"),
-        "--statsd.listen-udp=",
-        "--statsd.listen-tcp=",
-        &format!("--statsd.listen-unixgram={}", folder.join("exporter").display()),
-        &format!("--statsd.mapping-config={}", folder.join("mapping.yml").display()),
-    ]);
+    command.args([&format!("--web.listen-address={address}"), "--statsd.listen-tcp="]);
+    command.args(args);
     (Process::start(command), address)
+}
+
+/// With a Unix socket for lines, and these rules.
+fn with_rules(folder: &Path) -> Vec<String> {
+    fs::write(folder.join("mapping.yml"), RULES).unwrap();
+    vec![
+        "--statsd.listen-udp=".to_owned(),
+        format!("--statsd.listen-unixgram={}", folder.join("exporter").display()),
+        format!("--statsd.mapping-config={}", folder.join("mapping.yml").display()),
+    ]
 }
 
 /// Sends datagrams, one after the other, when somebody listens there.
@@ -52,7 +58,7 @@ fn send(path: &Path, datagrams: &[String]) {
 }
 
 /// What a scrape shows; or why there is none: series that contradict each other break the exporter's for as long as they are there.
-fn scrape(address: SocketAddr) -> Option<Result<Scrape, String>> {
+pub(crate) fn scrape(address: SocketAddr) -> Option<Result<Scrape, String>> {
     let answer = Connection::open(address).ok()?.send(&get("/metrics")).ok()?;
     Some(match answer.status {
         200 => Ok(Scrape::parse(&answer.text()).unwrap()),
@@ -196,8 +202,8 @@ fn random_lines_come_to_the_same_as_in_the_exporter() {
     let mut compared = 0;
     for seed in seed..seed + 8 {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("mapping.yml"), RULES).unwrap();
-        let (_exporter, address) = exporter(&client.join("statsd_exporter"), folder.path());
+        let args = with_rules(folder.path());
+        let (_exporter, address) = exporter(&client.join("statsd_exporter"), &args);
         let gateway: Gateway = wharf()
             .arg(format!(
                 "--statsd.listen-unixgram={}",
@@ -240,4 +246,55 @@ fn random_lines_come_to_the_same_as_in_the_exporter() {
         assert!(expected.len() > 40, "{expected:#?}");
     }
     assert!(compared > 0, "the exporter has shown nothing");
+}
+
+/// Where copies of lines come, and the arguments that send them there.
+fn relayed() -> (UdpSocket, Vec<String>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let address = socket.local_addr().unwrap();
+    let args = vec![
+        format!("--statsd.relay.address={address}"),
+        "--statsd.relay.packet-length=40".to_owned(),
+    ];
+    (socket, args)
+}
+
+/// The copies that have come, when this one has.
+fn copies(socket: &UdpSocket, last: &str) -> String {
+    let mut copies = String::new();
+    let mut buffer = [0; 1 << 16];
+    until("the copy of the last line", || {
+        while let Ok(length) = socket.recv(&mut buffer) {
+            assert!(length <= 40, "a datagram of {length} bytes");
+            copies.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+        }
+        copies.ends_with(last).then_some(())
+    });
+    copies
+}
+
+#[test]
+fn copies_of_random_lines_are_those_of_the_exporter() {
+    let Some(client) = peers::client("statsd-exporter") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let ((theirs, their_args), (ours, our_args)) = (relayed(), relayed());
+    let args = [with_rules(folder.path()), their_args].concat();
+    let (_exporter, _address) = exporter(&client.join("statsd_exporter"), &args);
+    let socket = folder.path().join("wharf");
+    let _gateway: Gateway = wharf()
+        .arg(format!("--statsd.listen-unixgram={}", socket.display()))
+        .args(our_args)
+        .start();
+    let mut datagrams = datagrams(7);
+    datagrams.insert(3, "\n\nempty.before.and.after:1|c\n\n".to_owned());
+    // With its end it is as long as a datagram may be; and the next one is longer.
+    datagrams.insert(4, format!("{}:1|c\n{}:1|c", "x".repeat(35), "y".repeat(36)));
+    send(&folder.path().join("exporter"), &datagrams);
+    send(&socket, &datagrams);
+    let expected = copies(&theirs, "the.end:1|c\n");
+    assert_eq!(copies(&ours, "the.end:1|c\n"), expected);
+    assert!(expected.contains("empty.before") && expected.contains("xx:1|c") && !expected.contains("yy:1|c"));
 }

@@ -2,6 +2,7 @@
 
 mod groups;
 mod listening;
+mod relaying;
 mod replicas;
 mod restarts;
 

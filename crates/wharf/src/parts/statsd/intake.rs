@@ -12,6 +12,7 @@ use wharf_store::{Clock, Store};
 
 use super::drops;
 use super::mapping_file::MappingFile;
+use super::relay::Relay;
 use super::settings;
 use super::stored::Groups;
 
@@ -73,6 +74,7 @@ impl Received {
 pub(crate) struct Intake {
     state: Mutex<State>,
     mapping: MappingFile,
+    relay: Option<Arc<Relay>>,
     clock: Arc<dyn Clock>,
     began: Instant,
     groups: Arc<Groups>,
@@ -112,6 +114,7 @@ impl Intake {
         Ok(Self {
             state: Mutex::new(State::new(of_state, mapping, read_back)),
             mapping: file,
+            relay: None,
             began: clock.instant(),
             clock,
             groups,
@@ -120,6 +123,30 @@ impl Intake {
             refused: Mutex::default(),
             waiting_series: AtomicU64::new(0),
         })
+    }
+
+    /// The same, of which others get copies.
+    pub(crate) fn with_relay(self, relay: Option<Relay>) -> Self {
+        let relay = relay.map(Arc::new);
+        Self { relay, ..self }
+    }
+
+    /// Where copies of lines go, if they do.
+    pub(crate) fn relay(&self) -> Option<&Arc<Relay>> {
+        self.relay.as_ref()
+    }
+
+    /// Takes lines.
+    pub(super) fn read(&self, lines: &[u8]) {
+        self.copy(lines);
+        self.state().read(lines, self.now());
+    }
+
+    /// Gives others a copy of lines.
+    pub(super) fn copy(&self, lines: &[u8]) {
+        if let Some(relay) = &self.relay {
+            relay.take(lines);
+        }
     }
 
     /// From now on series go on from where they are in this store.
@@ -208,6 +235,7 @@ impl Statsd for Intake {
             bytes: by_way(&received.bytes),
             refused_series,
             waiting_series: self.waiting_series.load(Relaxed),
+            relayed: self.relay().map(|relay| relay.counts()).unwrap_or_default(),
         }
     }
 

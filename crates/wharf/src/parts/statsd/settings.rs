@@ -1,6 +1,6 @@
 //! Where lines of `StatsD` come in, and what becomes of them. The flags of `statsd_exporter` have its names.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,6 +42,23 @@ const JOB: Kind<String> = Kind::new(
         Ok(value.to_owned())
     },
     String::clone,
+);
+
+const RELAY_TARGETS: Kind<Vec<String>> = Kind::repeated(
+    Takes::Value("an address"),
+    Vec::clear,
+    |targets, value| {
+        let port = value.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        let port = port.and_then(|(_, port)| port.parse::<NonZeroU16>().ok());
+        if !value.is_empty() && port.is_none() {
+            return Err(ValueError::new(format!(
+                "expected an address such as statsd.example:8125, found `{value}`"
+            )));
+        }
+        targets.extend((!value.is_empty()).then(|| value.to_owned()));
+        Ok(())
+    },
+    |targets| targets.join(","),
 );
 
 settings! {
@@ -91,6 +108,14 @@ settings! {
         pub set_interval: Duration = Duration::from_secs(10),
             "statsd.set-interval" as kinds::UNSIGNED,
             "For how long the members of a StatsD set are gathered, until a gauge shows how many there were.";
+        /// Where copies of lines go.
+        pub relay_addresses: Vec<String> = Vec::new(),
+            "statsd.relay.address" as RELAY_TARGETS,
+            "Where to send a copy of each StatsD line over UDP, such as host:8125. May be repeated.";
+        /// Bytes of a datagram with such copies.
+        pub relay_packet_length: NonZeroUsize = NonZeroUsize::new(1400).expect("it is not zero"),
+            "statsd.relay.packet-length" as kinds::COUNT,
+            "Bytes of a datagram to --statsd.relay.address. Lines that do not fit are counted, and not sent.";
         /// Whether `|#key:value` is a tag.
         pub dogstatsd: bool = true,
             "statsd.parse-dogstatsd-tags" as kinds::SWITCH,
@@ -135,7 +160,7 @@ impl Statsd {
         };
         // Where there are sockets, there is a runtime for them.
         let runtime = if self.is_on() { RUNTIME } else { 0 };
-        (self.sockets() + connections + runtime) as u64
+        (self.sockets() + connections + runtime + self.relay_addresses.len()) as u64
     }
 
     /// Which ways to write tags are understood.
@@ -150,13 +175,27 @@ impl Statsd {
 
     /// What does not go together.
     pub(crate) fn check(&self) -> Option<String> {
-        (self.mapping.is_some() && !self.is_on()).then(|| {
-            "expected an address beside --statsd.mapping-config, such as --statsd.listen-udp=:9125, found none"
-                .to_owned()
+        let alone = [
+            (self.mapping.is_some(), "mapping-config"),
+            (!self.relay_addresses.is_empty(), "relay.address"),
+        ];
+        let alone = alone.iter().find(|(is_set, _)| *is_set && !self.is_on());
+        if let Some((_, flag)) = alone {
+            return Some(format!(
+                "expected an address beside --statsd.{flag}, such as --statsd.listen-udp=:9125, found none"
+            ));
+        }
+        (self.relay_packet_length.get() > MAX_DATAGRAM).then(|| {
+            format!(
+                "expected --statsd.relay.packet-length to be at most {MAX_DATAGRAM}, found {}",
+                self.relay_packet_length
+            )
         })
     }
 }
 
+/// Bytes that a datagram over UDP can have.
+const MAX_DATAGRAM: usize = 65_507;
 /// Descriptors of a runtime, and of a file that is read again.
 const RUNTIME: usize = 8;
 
@@ -222,6 +261,32 @@ mod tests {
             set(&[file, ("statsd.listen-tcp", ":9125")]).unwrap().check(),
             None
         );
+    }
+
+    #[test]
+    fn copies_go_to_addresses_in_datagrams_that_there_can_be() {
+        let target = ("statsd.relay.address", "statsd.example:8125");
+        let settings = set(&[target, ("statsd.relay.address", "[::1]:9")]).unwrap();
+        assert_eq!(settings.relay_addresses, ["statsd.example:8125", "[::1]:9"]);
+        let mistake = settings.check().unwrap();
+        assert!(
+            mistake.starts_with("expected an address beside --statsd.relay.address"),
+            "{mistake}"
+        );
+        for value in ["host", "host:", ":8125", "host:0", "host:70000"] {
+            let expected = format!("expected an address such as statsd.example:8125, found `{value}`");
+            let refused = set(&[("statsd.relay.address", value)]).unwrap_err();
+            assert_eq!(refused.to_string(), expected);
+        }
+        let check = |bytes| {
+            let length = ("statsd.relay.packet-length", bytes);
+            set(&[("statsd.listen-udp", ":1"), target, length])
+                .unwrap()
+                .check()
+        };
+        assert_eq!(check("65507"), None);
+        let expected = "expected --statsd.relay.packet-length to be at most 65507, found 65508";
+        assert_eq!(check("65508").as_deref(), Some(expected));
     }
 
     #[test]

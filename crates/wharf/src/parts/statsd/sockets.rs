@@ -7,6 +7,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
@@ -14,6 +15,7 @@ use rustix::fs::fstat;
 use socket2::SockRef;
 use wharf_http::Listener;
 
+use super::relay::Relay;
 use super::settings::Statsd;
 use crate::listen;
 
@@ -92,6 +94,19 @@ impl Sockets {
             sockets.unix.push(listener);
         }
         Ok(sockets)
+    }
+
+    /// Copies of lines must not come back.
+    ///
+    /// # Errors
+    /// If they would.
+    pub(crate) fn check_relay(&self, relay: Option<&Arc<Relay>>) -> anyhow::Result<()> {
+        match relay.and_then(|relay| relay.returns_to(&self.udp)) {
+            Some(target) => bail!(
+                "--statsd.relay.address: expected another place than this gateway's own socket, found {target}"
+            ),
+            None => Ok(()),
+        }
     }
 
     /// The numbers by which the system knows the sockets of UDP.

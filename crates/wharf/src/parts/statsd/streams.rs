@@ -236,10 +236,10 @@ impl<'i> Lines<'i> {
             let rest = memchr(b'\n', whole).and_then(|end| whole.get(end + 1..));
             whole = rest.unwrap_or_default();
             if rest.is_some() {
-                self.intake.state().read(whole, self.intake.now());
+                self.intake.read(whole);
             }
         } else {
-            self.intake.state().read(whole, self.intake.now());
+            self.intake.read(whole);
         }
         self.buffer.copy_within(end + 1..came, 0);
         self.filled = came - end - 1;
@@ -249,7 +249,7 @@ impl<'i> Lines<'i> {
     fn end(&mut self) {
         let rest = self.buffer.get(..self.filled).unwrap_or_default();
         if !rest.is_empty() && !self.skips {
-            self.intake.state().read(rest, self.intake.now());
+            self.intake.read(rest);
         }
     }
 }

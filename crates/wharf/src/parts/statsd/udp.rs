@@ -95,6 +95,7 @@ impl Receiver {
         for (buffer, meta) in messages {
             let message = buffer.get(..meta.len).unwrap_or_default();
             bytes += message.len();
+            self.intake.copy(message);
             if message.is_empty() {
                 datagrams += 1;
                 state.read(message, now);

@@ -46,7 +46,7 @@ fn take(socket: &UnixDatagram, buffer: &mut [u8], intake: &Intake, turns: usize)
         match socket.try_recv(buffer) {
             Ok(bytes) => {
                 let datagram = buffer.get(..bytes).unwrap_or_default();
-                intake.state().read(datagram, intake.now());
+                intake.read(datagram);
                 intake.received.came(Way::Unixgram, 1);
                 intake.received.bytes(Way::Unixgram, bytes);
             }
