@@ -50,7 +50,7 @@ pub(crate) fn bring_all() -> Result<PathBuf> {
 }
 
 /// Runs the `setup` of each client whose files have changed since the last time.
-fn bring(names: &[String]) -> Result<PathBuf> {
+pub(crate) fn bring(names: &[String]) -> Result<PathBuf> {
     let built = match variable("WHARF_INTEROP") {
         Some(folder) => std::path::absolute(folder).context("find the folder of WHARF_INTEROP")?,
         None => peers::target()?.join("interop"),

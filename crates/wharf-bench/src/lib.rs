@@ -28,6 +28,7 @@ mod etcd;
 pub mod floor;
 pub mod http;
 pub mod idle;
+pub mod lines;
 pub mod load;
 pub mod machine;
 pub mod process;

@@ -11,6 +11,7 @@ use wharf_bench::bench::Bench;
 use wharf_bench::compare;
 use wharf_bench::floor::{self, Floor};
 use wharf_bench::idle;
+use wharf_bench::lines;
 use wharf_bench::machine::Machine;
 use wharf_bench::questions::{self, Question};
 use wharf_bench::record::Record;
@@ -66,6 +67,18 @@ fn run(args: &[String]) -> Result<()> {
     {
         let address: SocketAddr = address.parse().context("expected an address to connect to")?;
         return idle::serve(address, count.parse().context("expected a number of clients")?);
+    }
+    if let [command, addresses @ ..] = args
+        && command == "lines-sink"
+    {
+        let addresses = addresses.iter().map(|address| address.parse());
+        let addresses: Vec<SocketAddr> = addresses
+            .collect::<Result<_, _>>()
+            .context("expected addresses")?;
+        let [http, udp, tcp] = addresses[..] else {
+            bail!("expected three addresses, found {}", addresses.len());
+        };
+        return lines::serve_sink(http, udp, tcp);
     }
     let options = Options::parse(args)?;
     match options.command {

@@ -168,8 +168,19 @@ pub fn free_address() -> Result<SocketAddr> {
 pub struct CpuTime {
     /// Of all threads that ever were, in steps of 10 ms.
     total: Duration,
+    /// Of these, in user mode.
+    user: Duration,
     /// Of the threads that are there now, to the nanosecond. Zero where the kernel does not say.
     threads: Duration,
+}
+
+/// CPU time that was used.
+#[derive(Debug, Clone, Copy)]
+pub struct Spent {
+    /// In both modes.
+    pub all: Duration,
+    /// In user mode, as the kernel divides it.
+    pub user: Duration,
 }
 
 impl CpuTime {
@@ -180,11 +191,26 @@ impl CpuTime {
     pub fn of(process: u32) -> Result<Self> {
         let path = format!("/proc/{process}/stat");
         let stat = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-        let ticks = ticks(&stat).with_context(|| format!("expected times in {path}"))?;
+        let (user, system) = ticks(&stat).with_context(|| format!("expected times in {path}"))?;
         Ok(Self {
-            total: TICK * ticks,
+            total: TICK * user.saturating_add(system),
+            user: TICK * user,
             threads: of_threads(process).unwrap_or_default(),
         })
+    }
+
+    /// The time used since `earlier`, with how much of it was in user mode.
+    pub fn spent_since(self, earlier: Self) -> Spent {
+        let all = self.since(earlier);
+        let (total, user) = (
+            self.total.saturating_sub(earlier.total),
+            self.user.saturating_sub(earlier.user),
+        );
+        let share = user.as_secs_f64() / total.as_secs_f64().max(f64::MIN_POSITIVE);
+        Spent {
+            all,
+            user: all.mul_f64(share.min(1.0)),
+        }
     }
 
     /// The time used since `earlier`.
@@ -199,13 +225,13 @@ impl CpuTime {
 }
 
 /// User and system time of a `/proc/PID/stat`.
-fn ticks(stat: &str) -> Option<u32> {
+fn ticks(stat: &str) -> Option<(u32, u32)> {
     // The program's name is in parentheses and may hold anything, also a parenthesis.
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);
     let user: u32 = fields.next()?.parse().ok()?;
     let system: u32 = fields.next()?.parse().ok()?;
-    user.checked_add(system)
+    Some((user, system))
 }
 
 fn of_threads(process: u32) -> Option<Duration> {
@@ -254,7 +280,7 @@ mod tests {
     #[test]
     fn times_are_found_behind_any_program_name() {
         let stat = "12 (a b) c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15";
-        assert_eq!(ticks(stat), Some(11 + 12));
+        assert_eq!(ticks(stat), Some((11, 12)));
         assert_eq!(ticks("12 (a) S 1"), None);
     }
 
@@ -262,6 +288,7 @@ mod tests {
     fn the_finer_time_counts_unless_a_thread_has_gone() {
         let time = |total, threads| CpuTime {
             total: Duration::from_millis(total),
+            user: Duration::from_millis(total),
             threads: Duration::from_millis(threads),
         };
         assert_eq!(time(110, 107).since(time(100, 100)), Duration::from_millis(7));

@@ -16,6 +16,7 @@ mod replicas;
 mod scale;
 pub(crate) mod scrape;
 mod start;
+mod statsd;
 mod wipe;
 
 use crate::bench::Bench;
@@ -115,6 +116,7 @@ pub const ALL: &[Question] = &[
     scale::QUESTION,
     start::QUESTION,
     replicas::QUESTION,
+    statsd::QUESTION,
     wipe::QUESTION,
 ];
 
