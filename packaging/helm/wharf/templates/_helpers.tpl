@@ -52,6 +52,35 @@ labels:
 {{- if $registry }}{{ printf "%s/%s" $registry $image }}{{ else }}{{ $image }}{{ end -}}
 {{- end }}
 
+{{/* The ports for StatsD lines, as a list. */}}
+{{- define "wharf.statsdPorts" -}}
+{{- with .Values.statsd }}
+{{- if .enabled }}
+{{- if not (or .udpPort .tcpPort) }}
+{{- fail "statsd: expected udpPort or tcpPort, found neither" }}
+{{- end }}
+{{- with .udpPort }}
+- {name: statsd-udp, port: {{ . }}, protocol: UDP}
+{{- end }}
+{{- with .tcpPort }}
+- {name: statsd-tcp, port: {{ . }}, protocol: TCP}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The mapping rules for StatsD lines; empty if there are none. */}}
+{{- define "wharf.statsdMapping" -}}
+{{- with .Values.statsd }}
+{{- if .mapping }}
+{{- if not .enabled }}
+{{- fail "statsd.mapping: expected statsd.enabled: true beside it" }}
+{{- end }}
+{{- toYaml .mapping }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The Secret that has the web config file; empty if there is none. */}}
 {{- define "wharf.webConfigSecret" -}}
 {{- $web := .Values.webConfiguration -}}
@@ -144,8 +173,11 @@ metadata:
     {{- with .Values.podLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- if or .Values.podAnnotations .Values.config }}
+  {{- if or .Values.podAnnotations .Values.config (include "wharf.statsdMapping" .) }}
   annotations:
+    {{- with include "wharf.statsdMapping" . }}
+    checksum/statsd-mapping: {{ . | sha256sum }}
+    {{- end }}
     {{- if .Values.config }}
     checksum/config: {{ toYaml .Values.config | sha256sum }}
     {{- end }}
@@ -192,7 +224,8 @@ containers:
     imagePullPolicy: {{ .Values.image.pullPolicy }}
     # So `wharf-data`, and a --persistence.file without a folder, are on the volume.
     workingDir: {{ .Values.persistentVolume.mountPath }}
-    {{- if or .Values.extraArgs .Values.config $webConfig $isShared }}
+    {{- $statsd := include "wharf.statsdPorts" . | fromYamlArray }}
+    {{- if or .Values.extraArgs .Values.config $webConfig $isShared $statsd }}
     args:
       {{- if $isShared }}
       {{- include "wharf.etcdArgs" . | nindent 6 }}
@@ -202,6 +235,12 @@ containers:
       {{- end }}
       {{- if $webConfig }}
       - --web.config.file=/etc/wharf/web/web-config.yaml
+      {{- end }}
+      {{- range $statsd }}
+      - --statsd.listen-{{ lower .protocol }}=:{{ .port }}
+      {{- end }}
+      {{- if include "wharf.statsdMapping" . }}
+      - --statsd.mapping-config=/etc/wharf/config/statsd-mapping.yml
       {{- end }}
       {{- with .Values.extraArgs }}
       {{- toYaml . | nindent 6 }}
@@ -227,6 +266,11 @@ containers:
       - name: metrics
         containerPort: 9091
         protocol: TCP
+      {{- range $statsd }}
+      - name: {{ .name }}
+        containerPort: {{ .port }}
+        protocol: {{ .protocol }}
+      {{- end }}
     {{- if .Values.startup.enabled }}
     startupProbe:
       {{- include "wharf.probe" (dict "root" . "probe" .Values.startup.probe) | nindent 6 }}
@@ -257,7 +301,7 @@ containers:
         {{- with .Values.persistentVolume.subPath }}
         subPath: {{ . }}
         {{- end }}
-      {{- if .Values.config }}
+      {{- if or .Values.config (include "wharf.statsdMapping" .) }}
       - name: config
         mountPath: /etc/wharf/config
         readOnly: true
@@ -283,7 +327,7 @@ containers:
   {{- with .Values.extraContainers }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- if or (not $isOwnClaim) .Values.config $webConfig ($web.tls).secretName .Values.etcd.existingSecret .Values.extraVolumes }}
+{{- if or (not $isOwnClaim) .Values.config (include "wharf.statsdMapping" .) $webConfig ($web.tls).secretName .Values.etcd.existingSecret .Values.extraVolumes }}
 volumes:
   {{- if not $isOwnClaim }}
   - name: storage-volume
@@ -295,7 +339,7 @@ volumes:
       {{- toYaml .Values.persistentVolume.emptyDir | nindent 6 }}
     {{- end }}
   {{- end }}
-  {{- if .Values.config }}
+  {{- if or .Values.config (include "wharf.statsdMapping" .) }}
   - name: config
     configMap:
       name: {{ include "wharf.fullname" . }}
