@@ -29,6 +29,8 @@ const MEMBERS: u16 = 2380;
 pub(crate) struct Cluster {
     members: Vec<Server>,
     urls: Vec<String>,
+    /// The file of the first member.
+    database: PathBuf,
 }
 
 /// The program of etcd.
@@ -105,6 +107,7 @@ impl Cluster {
             .map(|member| format!("http://{}", member.endpoint().address));
         Ok(Self {
             urls: urls.collect(),
+            database: folder.join("m0/member/snap/db"),
             members,
         })
     }
@@ -112,6 +115,16 @@ impl Cluster {
     /// The URLs of the members, with commas between them.
     pub(crate) fn urls(&self) -> String {
         self.urls.join(",")
+    }
+
+    /// Bytes of the first member: its database, and in memory.
+    ///
+    /// # Errors
+    /// If it has gone.
+    pub(crate) fn weight(&self) -> Result<(u64, u64)> {
+        let member = self.members.first().context("expected a member, found none")?;
+        let metadata = fs::metadata(&self.database).context("look at the database of etcd")?;
+        Ok((metadata.len(), member.resident_bytes()?))
     }
 
     /// Processor time of all members.

@@ -45,6 +45,8 @@ pub enum Kind {
     WharfMemory,
     /// Wharf as a replica, whose groups are in etcd.
     WharfEtcd,
+    /// The same, which lets etcd forget its history.
+    WharfEtcdCompacting,
     /// Another one.
     WharfEtcdSecond,
     /// And a third.
@@ -77,6 +79,7 @@ impl Kind {
             Self::Wharf100ms => "Wharf, sync=100ms",
             Self::WharfMemory => "Wharf, memory",
             Self::WharfEtcd => "Wharf, etcd",
+            Self::WharfEtcdCompacting => "Wharf, etcd, compacting",
             Self::WharfEtcdSecond => "Wharf, etcd, second replica",
             Self::WharfEtcdThird => "Wharf, etcd, third replica",
             Self::Real => "Pushgateway",
@@ -158,9 +161,12 @@ impl Kind {
             }
             Self::Wharf100ms => (wharf(&[path, "--storage.sync=100ms".to_owned()])?, "/-/ready"),
             Self::WharfMemory => (wharf(&["--storage.path=".to_owned()])?, "/-/ready"),
-            Self::WharfEtcd | Self::WharfEtcdSecond | Self::WharfEtcdThird => {
+            Self::WharfEtcd | Self::WharfEtcdCompacting | Self::WharfEtcdSecond | Self::WharfEtcdThird => {
                 let urls = programs.etcd.as_deref().context("expected an etcd, found none")?;
-                (wharf(&[format!("--storage.etcd={urls}")])?, "/-/ready")
+                let mut flags = vec![format!("--storage.etcd={urls}")];
+                flags
+                    .extend((self == Self::WharfEtcdCompacting).then(|| "--storage.etcd-compact".to_owned()));
+                (wharf(&flags)?, "/-/ready")
             }
             Self::Real => {
                 let mut command = real()?;

@@ -11,7 +11,7 @@ use crate::bench::{Bench, figure, push_figures};
 use crate::bodies::{self, Format};
 use crate::etcd::{self, Cluster};
 use crate::http;
-use crate::load::{Groups, Load, Outcome};
+use crate::load::{Groups, Length, Load, Outcome};
 use crate::record::{At, Figures, Record};
 use crate::subject::{Kind, Subject};
 use crate::table;
@@ -25,7 +25,8 @@ pub(super) const QUESTION: Question = Question {
             of etcd with 256 connections that puts as many bytes, one put a request. Three replicas are pushed to at the same time, a third of the groups and of the \
             connections each. \"Seen elsewhere\" is the time from the answer at one replica until another one shows the value, while pushes come at half \
             of the top rate. A new replica starts with 1,000,000 series in etcd. Then the member of etcd that leads is killed \
-            while 16 connections push to two replicas.",
+            while 16 connections push to two replicas. Last, 720,000 pushes to 1,000 groups over one member, as fast as they are answered, with \
+            `--storage.etcd-compact`.",
     columns: &[],
     run,
     headlines,
@@ -43,6 +44,12 @@ const SEEN: &str = "seen elsewhere, one replica pushed to";
 const START: &str = "a new replica";
 const FAIL_OVER: &str = "the leader is killed";
 
+const GROWTH: &str = "two hours of 100 pushes/s";
+
+const DATABASE_HALF: &str = "database after an hour's pushes, MB";
+const DATABASE: &str = "database after two hours', MB";
+const MEMORY_HALF: &str = "etcd's memory after an hour's pushes, MB";
+const MEMORY: &str = "etcd's memory after two hours', MB";
 const ETCD_CPU: &str = "etcd CPU/push, µs";
 const SEEN_P50: &str = "seen elsewhere p50, ms";
 const SEEN_P99: &str = "seen elsewhere p99, ms";
@@ -66,6 +73,7 @@ fn run(bench: &Bench, record: &mut Record) {
         (SEEN, seen),
         (START, start),
         (FAIL_OVER, fail_over),
+        (GROWTH, grow),
     ] {
         if let Err(error) = ask(bench, record) {
             failed(record, case, &error);
@@ -378,6 +386,37 @@ fn push_on(
     Ok(accepted)
 }
 
+/// Whether etcd grows while the same groups are pushed again and again.
+fn grow(bench: &Bench, record: &mut Record) -> Result<()> {
+    const TURNS_AN_HOUR: u32 = 360;
+    let cluster = Cluster::start(&bench.programs, ONE.1)?;
+    let bench = over(bench, &cluster);
+    let body = bodies::batch_job();
+    let groups = bench.scaled(GROUPS);
+    let mut lane = bench.lane(record, Kind::WharfEtcdCompacting, |_| Ok(()));
+    bench.once(record, GROWTH, 0, &mut lane, |subject| {
+        let request = subject.kind.request(&body, Format::Text);
+        let mut hour = || {
+            let length = Length::Turns(bench.scaled(TURNS_AN_HOUR));
+            let outcome = subject.load(&Load::new(&request, Groups::all(groups), CONNECTIONS, length))?;
+            outcome.ensure_clean()?;
+            let (database, memory) = cluster.weight()?;
+            anyhow::Ok((outcome, database as f64 / 1e6, memory as f64 / 1e6))
+        };
+        let (_, database_half, memory_half) = hour()?;
+        let (outcome, database, memory) = hour()?;
+        subject.check(&body)?;
+        Ok(vec![
+            (figure::RATE, outcome.rate()),
+            (DATABASE_HALF, database_half),
+            (DATABASE, database),
+            (MEMORY_HALF, memory_half),
+            (MEMORY, memory),
+        ])
+    });
+    Ok(())
+}
+
 fn headlines() -> Vec<Headline> {
     let wharf = Kind::WharfEtcd.name();
     let value = |text, case: &str, figure, unit, goal| Headline {
@@ -416,6 +455,14 @@ fn headlines() -> Vec<Headline> {
             " s",
             Some(Goal::AtMost(5.0)),
         ),
+        Headline {
+            text: "Database of etcd after two hours' pushes, over that after one",
+            measure: Measure::Ratio(
+                At::new(GROWTH, Kind::WharfEtcdCompacting.name(), DATABASE),
+                At::new(GROWTH, Kind::WharfEtcdCompacting.name(), DATABASE_HALF),
+            ),
+            goal: Some(Goal::AtMost(1.1)),
+        },
         value(
             "No push is accepted when the leader is killed",
             FAIL_OVER,
