@@ -15,6 +15,7 @@ fn state(mapping: &str) -> State {
         job: "statsd".into(),
         max_series: 1_000_000,
         set_interval: Duration::from_secs(10),
+        began: Duration::ZERO,
     };
     let mapping = Mapping::read(mapping).expect("a sound mapping");
     State::new(settings, mapping, Box::new(|_| Inherited::default()))

@@ -12,6 +12,7 @@
 //! * Nothing here asks for the time: it is what the caller says, as the time since some fixed moment.
 
 mod changes;
+mod created;
 mod inherited;
 mod labels;
 mod memo;
@@ -57,6 +58,8 @@ pub struct StateSettings {
     pub max_series: usize,
     /// For how long members of a set are gathered, until it is shown how many there were.
     pub set_interval: Duration,
+    /// When the time was 0 that everything is counted from, as the time since the Unix epoch.
+    pub began: Duration,
 }
 
 /// Says what is stored of a job already, which is asked when its first series comes.
@@ -138,6 +141,7 @@ impl Counts {
 ///     job: "statsd".into(),
 ///     max_series: 1000,
 ///     set_interval: Duration::from_secs(10),
+///     began: Duration::ZERO,
 /// };
 /// let mut state = State::new(settings, Mapping::default(), Box::new(|_job| Inherited::default()));
 /// state.read(b"orders:1|c\norders:2|c|#job:shop", Duration::ZERO);
@@ -171,7 +175,7 @@ impl State {
     pub fn new(settings: StateSettings, mapping: Mapping, read_back: Box<ReadBack>) -> Self {
         Self {
             reader: Reader::new(settings.dialect),
-            table: Table::new(settings.max_series),
+            table: Table::new(settings.max_series, settings.began),
             settings,
             mapping,
             memo: Memo::default(),

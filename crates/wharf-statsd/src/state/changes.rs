@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_model::{
-    Bucket, Count, Exposition, Family, Histogram, Label, Metric, Quantile, Run, Summary, Text, TooLarge,
-    Value as Shown,
+    Bucket, Count, Exposition, Extra, Family, Histogram, Label, Metric, Quantile, Run, Summary, Text,
+    TooLarge, Value as Shown,
 };
 
+use super::created::Created;
 use super::native;
 use super::table::{Family as OfName, SeriesId, Table};
 use super::value::Value;
@@ -169,7 +170,8 @@ impl Table {
             };
             let id = of.id(*place);
             match metric(exposition, &of.labels, &mut of.value, now) {
-                Ok(metric) => {
+                Ok(mut metric) => {
+                    metric.extra = extra(&of.value, of.created);
                     of.has_changed = false;
                     ids.push(id);
                     if let Some(family) = exposition.families.get_mut(at) {
@@ -275,6 +277,16 @@ fn metric(
         value,
         extra: None,
     })
+}
+
+/// What counts says since when.
+fn extra(value: &Value, created: Created) -> Option<Box<Extra>> {
+    let counts = !matches!(value, Value::Gauge(_) | Value::Set(_));
+    let created = created.shown().filter(|_| counts)?;
+    Some(Box::new(Extra {
+        created: Some(created),
+        ..Extra::default()
+    }))
 }
 
 fn summary_of(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wharf_model::{Count, Exposition, Family, Histogram, Metric, Summary, Value as Stored};
 
+use super::created::Created;
 use super::labels::Labels;
 use super::native;
 use super::value::{SeriesKind, Value};
@@ -21,7 +22,7 @@ pub struct Inherited {
 #[derive(Debug)]
 struct OfFamily {
     kind: SeriesKind,
-    series: HashMap<Labels, Before>,
+    series: HashMap<Labels, (Before, Created)>,
 }
 
 /// The value of a series before.
@@ -42,6 +43,7 @@ pub(super) struct Left {
     pub(super) kind: SeriesKind,
     pub(super) labels: Labels,
     pub(super) before: Before,
+    pub(super) created: Created,
 }
 
 impl Inherited {
@@ -56,7 +58,8 @@ impl Inherited {
             let mut labels: Vec<_> = labels.filter(|(name, value)| is_own(name, value)).collect();
             labels.sort_unstable();
             let before = before(exposition, kind, metric)?;
-            Some((Labels::new(labels.into_iter()), before))
+            let created = Created::of(metric.extra.as_ref().and_then(|extra| extra.created));
+            Some((Labels::new(labels.into_iter()), (before, created)))
         });
         let series = series.collect();
         let name = exposition.text(family.name).into();
@@ -64,7 +67,12 @@ impl Inherited {
     }
 
     /// Takes a series out.
-    pub(super) fn take(&mut self, name: &str, kind: SeriesKind, labels: &Labels) -> Option<Before> {
+    pub(super) fn take(
+        &mut self,
+        name: &str,
+        kind: SeriesKind,
+        labels: &Labels,
+    ) -> Option<(Before, Created)> {
         let family = self.families.get_mut(name).filter(|family| family.kind == kind)?;
         let before = family.series.remove(labels);
         if family.series.is_empty() {
@@ -88,11 +96,12 @@ impl Inherited {
         self.families
             .into_iter()
             .flat_map(|(name, OfFamily { kind, series })| {
-                series.into_iter().map(move |(labels, before)| Left {
+                series.into_iter().map(move |(labels, (before, created))| Left {
                     name: name.clone(),
                     kind,
                     labels,
                     before,
+                    created,
                 })
             })
     }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::ReadBack;
+use super::created::Created;
 use super::inherited::{Inherited, Left};
 use super::labels::Labels;
 use super::value::{SeriesKind, Value};
@@ -94,6 +95,7 @@ pub(super) struct Series {
     pub(super) part: u32,
     pub(super) labels: Labels,
     pub(super) value: Value,
+    pub(super) created: Created,
     ttl: Option<Duration>,
     last: Duration,
     /// Whether it has changed since it was gathered, or waits to be gathered again.
@@ -127,6 +129,7 @@ enum Event {
 #[derive(Debug)]
 pub(super) struct Table {
     max_series: usize,
+    began: Duration,
     names: HashMap<Arc<str>, u32>,
     pub(super) families: Slab<Family>,
     job_names: HashMap<Arc<str>, u32>,
@@ -149,9 +152,10 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(max_series: usize) -> Self {
+    pub(super) fn new(max_series: usize, began: Duration) -> Self {
         Self {
             max_series,
+            began,
             names: HashMap::new(),
             families: Slab::default(),
             job_names: HashMap::new(),
@@ -257,16 +261,24 @@ impl Table {
         let job = self.job(wanted.job, read_back).ok_or(NoSeries::TooMany)?;
         let before = self.jobs.get_mut(job);
         let before = before.and_then(|job| job.inherited.take(wanted.name, kind, &labels));
-        let value = before.and_then(|before| match wanted.update {
-            Update::Observe { observer, .. } => before.go_on(kind, observer, now),
-            _ => before.go_on(kind, &crate::Observer::Summary(Arc::default()), now),
+        let before = before.and_then(|(before, created)| {
+            let value = match wanted.update {
+                Update::Observe { observer, .. } => before.go_on(kind, observer, now),
+                _ => before.go_on(kind, &crate::Observer::Summary(Arc::default()), now),
+            };
+            Some((value?, created))
+        });
+        let (value, created) = before.unwrap_or_else(|| {
+            let created = Created::after(self.began, now);
+            (Value::new(wanted.update, now), created)
         });
         let new = New {
             job,
             name: wanted.name,
             kind,
             labels,
-            value: value.unwrap_or_else(|| Value::new(wanted.update, now)),
+            value,
+            created,
             ttl: wanted.ttl,
             help: wanted.help,
         };
@@ -350,6 +362,7 @@ impl Table {
             part,
             labels: new.labels,
             value: new.value,
+            created: new.created,
             ttl: new.ttl.filter(|ttl| !ttl.is_zero()),
             last: now,
             has_changed: false,
@@ -420,6 +433,7 @@ impl Table {
             kind,
             labels,
             before,
+            created,
         } in inherited.into_series()
         {
             let rule = mapping.likely_rule(&name);
@@ -443,6 +457,7 @@ impl Table {
                 kind,
                 labels,
                 value,
+                created,
                 ttl: rule.map_or(mapping.ttl(), |rule| rule.ttl),
                 help: rule.and_then(|rule| rule.help.as_deref()),
             };
@@ -671,6 +686,7 @@ struct New<'a> {
     kind: SeriesKind,
     labels: Labels,
     value: Value,
+    created: Created,
     ttl: Option<Duration>,
     help: Option<&'a str>,
 }

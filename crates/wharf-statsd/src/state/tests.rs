@@ -17,6 +17,7 @@ fn settings() -> StateSettings {
         job: "statsd".into(),
         max_series: 1000,
         set_interval: at(10),
+        began: at(1_000),
     }
 }
 
@@ -551,6 +552,52 @@ fn series_go_on_from_where_they_were() {
 }
 
 /// A state for which a job has this in store.
+/// What has changed since it was last asked: names with when they have begun.
+fn begun(state: &mut State, now: Duration) -> Vec<(String, Option<i64>)> {
+    let changes = changes(state, now);
+    let families = changes.iter().flat_map(|changes| {
+        let exposition = &changes.exposition;
+        exposition.families.iter().flat_map(|family| {
+            family.metrics.iter().map(|metric| {
+                let created = metric.extra.as_ref().and_then(|extra| extra.created);
+                let name = exposition.text(family.name).to_owned();
+                (name, created.map(|created| created.seconds))
+            })
+        })
+    });
+    families.collect()
+}
+
+#[test]
+fn what_counts_says_since_when_and_goes_on_saying_it() {
+    let mut first = state("");
+    first.read(b"c:1|c\ng:1|g\nt:1|ms\nu:x|s", at(5));
+    let gathered = changes(&mut first, at(6));
+    let expositions = gathered
+        .into_iter()
+        .map(|changes| (changes.job, changes.exposition));
+    let mut heir = heir("", expositions.collect());
+    heir.read(b"c:1|c\ng:1|g\nt:1|ms\nnew:1|c", at(7));
+    let named = |all: &[(&str, Option<i64>)]| -> Vec<(String, Option<i64>)> {
+        all.iter().map(|(name, at)| ((*name).to_owned(), *at)).collect()
+    };
+    let mut found = begun(&mut heir, at(7));
+    found.sort();
+    assert_eq!(
+        found,
+        named(&[
+            ("c", Some(1_005)),
+            ("g", None),
+            ("new", Some(1_007)),
+            ("t", Some(1_005))
+        ])
+    );
+    // What somebody has deleted begins anew.
+    heir.forget("statsd", Some("c"));
+    heir.read(b"c:1|c", at(9));
+    assert_eq!(begun(&mut heir, at(9)), named(&[("c", Some(1_009))]));
+}
+
 fn heir_of(lines: &str) -> State {
     let mut first = state("");
     first.read(lines.as_bytes(), at(0));

@@ -108,6 +108,7 @@ impl Intake {
             job: settings.job.as_str().into(),
             max_series: settings.max_series.get(),
             set_interval: settings.set_interval,
+            began: Duration::from_nanos(u64::try_from(clock.now().0).unwrap_or(0)),
         };
         let stored = Arc::clone(&groups);
         let read_back = Box::new(move |job: &str| stored.read_back(job));

@@ -126,6 +126,7 @@ mod tests {
             job: "statsd".into(),
             max_series: 100,
             set_interval: Duration::from_secs(10),
+            began: Duration::ZERO,
         };
         let mut state = State::new(settings, Mapping::default(), Box::new(|_| Inherited::default()));
         state.read(lines.as_bytes(), Duration::ZERO);

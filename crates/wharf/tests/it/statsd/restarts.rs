@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use wharf_exposition::protobuf;
-use wharf_model::Value;
+use wharf_model::{Timestamp, Value};
 use wharf_testkit::http::{delete, get};
 use wharf_testkit::{Gateway, Spawn};
 
@@ -24,6 +24,38 @@ fn on(folder: &Path, mapping: &str) -> Spawn {
 }
 
 const LINES: &str = "c:5|c|#k:v\ng:10|g\ns:3|h\nh.x:1.5|h\nh.x:7|h\nc:5|c|#job:other\nttl.x:1|c";
+
+/// When a counter has begun, as a scrape in protobuf says it.
+fn created(gateway: &Gateway, name: &str) -> Option<Timestamp> {
+    let accept = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+    let scrape = gateway.send(&get("/metrics").header("Accept", accept));
+    let scrape = protobuf::decode(&scrape.body).unwrap();
+    let mut families = scrape.families.iter();
+    let family = families.find(|family| scrape.text(family.name) == name)?;
+    family.metrics[0].extra.as_ref()?.created
+}
+
+#[test]
+fn a_counter_says_since_when_it_counts_also_after_a_restart() {
+    let (_rules, mapping) = rules(RULES);
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = on(folder.path(), &mapping).start();
+    send(&gateway, "c:1|c\ng:1|g");
+    until_value(&gateway, "c", &[], Some("1"));
+    let began = created(&gateway, "c").unwrap();
+    assert_eq!(created(&gateway, "g"), None, "a gauge counts nothing");
+    drop(gateway);
+    let gateway = on(folder.path(), &mapping).start();
+    send(&gateway, "c:1|c");
+    until_value(&gateway, "c", &[], Some("2"));
+    assert_eq!(created(&gateway, "c"), Some(began));
+    let text = gateway.scrape();
+    assert_eq!(
+        text.value("c_created", &[]),
+        None,
+        "the text format has no place for it"
+    );
+}
 
 /// All values that go on, with what one more of each line makes of them.
 #[track_caller]
