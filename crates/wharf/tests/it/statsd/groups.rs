@@ -222,3 +222,27 @@ fn access_rules_say_in_which_groups_lines_may_make_series() {
     send(&gateway, "a:1|c");
     until_value(&gateway, "a", &[("job", "statsd")], Some("1"));
 }
+
+#[test]
+fn the_rule_that_is_shipped_drops_what_clients_say_of_themselves() {
+    let (_folder, _path, spawn) = mapped(include_str!(
+        "../../../../../packaging/statsd/drop-client-telemetry.yml"
+    ));
+    let gateway = spawn.start();
+    send(
+        &gateway,
+        "datadog.dogstatsd.client.metrics_by_type:6|c|#client:nodejs,metrics_type:count\ndatadog.dogstatsd.clients:1|c\nshop.orders:1|c",
+    );
+    until_value(&gateway, "shop_orders", &[], Some("1"));
+    until_value(&gateway, "datadog_dogstatsd_clients", &[], Some("1"));
+    let scrape = gateway.scrape();
+    assert_eq!(
+        scrape.value("statsd_exporter_events_actions_total", &[("action", "drop")]),
+        Some("1")
+    );
+    assert!(
+        !scrape
+            .families
+            .contains_key("datadog_dogstatsd_client_metrics_by_type")
+    );
+}
