@@ -10,7 +10,9 @@
 
 mod civil;
 mod cron;
+mod line;
 mod timing;
 
 pub use cron::{Schedule, ScheduleError};
+pub use line::LineError;
 pub use timing::{Cadence, Timing, TimingError};
