@@ -84,6 +84,8 @@ pub enum What {
         /// How long it lives now.
         lifetime: Option<Lifetime>,
     },
+    /// Something is said of the pushes of the group that are still to come.
+    Noted,
     /// What the group has counted begins anew; its label sets stay.
     Reset {
         /// When.

@@ -37,7 +37,7 @@ pub(crate) fn fold<'a>(
     let mut folding = Folding::new(preparer);
     add_touched(&mut folding, old, intent, None)?;
     for family in &old.families {
-        let stays = intent.mode != PushMode::ReplaceGroup || crate::is_time(family.name);
+        let stays = intent.mode != PushMode::ReplaceGroup || crate::is_standing(family.name);
         if stays && intent.delta.get(family.name).is_none() {
             folding.copy(old, family);
         }

@@ -11,6 +11,7 @@ pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod many;
 mod merge;
+mod note;
 pub(crate) mod push;
 pub(crate) mod put_back;
 mod recover;

@@ -34,7 +34,7 @@ use crate::inconsistency::{describe_labels, short};
 use crate::limits::{Exceeded, Limited};
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::series::series_of;
-use crate::{PushError, is_time};
+use crate::{PushError, is_standing};
 
 /// Adds the families of a push, each as the sum of it and of what is stored.
 pub(super) fn add_touched<'a>(
@@ -48,8 +48,8 @@ pub(super) fn add_touched<'a>(
     for family in &delta.families {
         let stored = old.get(family.name).filter(|stored| stored.lines > 0);
         let replaces = matches!(family.metric_type, MetricType::Info | MetricType::StateSet);
-        if is_time(family.name) || family.lines == 0 {
-            match stored.filter(|_| !is_time(family.name)) {
+        if is_standing(family.name) || family.lines == 0 {
+            match stored.filter(|_| !is_standing(family.name)) {
                 // It says nothing of series.
                 Some(stored) => {
                     folding.copy(old, &stored_as(stored, family));

@@ -19,7 +19,7 @@ use super::families::Folding;
 use super::series::BYTE_STEPS;
 use crate::aggregation::Gauges;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
-use crate::{PushError, UnixNanos, is_time};
+use crate::{PushError, UnixNanos, is_standing};
 
 /// How a group begins anew.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ pub(crate) fn reset<'a>(
 ) -> Result<Prepared<'a>, PushError> {
     let mut folding = Folding::new(preparer);
     for family in &old.families {
-        if is_time(family.name) || family.lines == 0 || !begins_anew(family.metric_type, anew.gauges) {
+        if is_standing(family.name) || family.lines == 0 || !begins_anew(family.metric_type, anew.gauges) {
             continue;
         }
         if let Some(effort) = effort {

@@ -35,7 +35,10 @@ use crate::mode::PushMode;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::series::{Fingerprint, series_of};
 use crate::size::{Size, weight};
-use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, Revision, UnixNanos, is_time};
+use crate::standing::STANDING;
+use crate::{
+    EXPECTED, Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, Revision, UnixNanos, is_standing, record,
+};
 
 /// All families by name. Persistent: a copy is a clone of the root.
 pub(crate) type Families = OrdMap<Arc<str>, Arc<Family>>;
@@ -227,6 +230,32 @@ impl State {
             let stored = leaf.view(PUSH_TIME, position).number();
             stored.unwrap_or_default() >= push_time
         })
+    }
+
+    /// Whether a push of this group has said when the next one is expected: then the push times stay when the time of the group is
+    /// over, since it is going to be missed.
+    pub(crate) fn is_expected(&self, key: &GroupingKey) -> bool {
+        let stored = self.families.get(EXPECTED).and_then(|family| family.find(key));
+        stored.is_some_and(|(leaf, position)| leaf.view(EXPECTED, position).series() > 0)
+    }
+
+    /// What stands in the groups that are expected so, as puts of groups with nothing else: what is to be left of them by a wipe.
+    pub(crate) fn bare_expected(&self) -> Vec<(GroupingKey, Vec<u8>)> {
+        let keys = self.families.get(EXPECTED).into_iter().flat_map(|family| {
+            let fragments = family.fragments_above(None);
+            fragments.filter(|fragment| fragment.series() > 0)
+        });
+        keys.map(|expected| {
+            let held = self.hold(expected.key(), STANDING.into_iter());
+            let fragments: Vec<FragmentView<'_>> = held.fragments().collect();
+            let parts: Vec<_> = fragments.iter().map(FragmentView::parts).collect();
+            let key = expected.key();
+            (
+                key.clone(),
+                record::put(key, PushMode::ReplaceGroup, None, parts.into_iter()),
+            )
+        })
+        .collect()
     }
 
     /// What books a refused push: the failure time moves. With `makes`, a group that does not exist is made, with a
@@ -546,7 +575,7 @@ impl State {
             size = size.moved(self.size_of_fragment(key, family.name), family.size());
         }
         if mode == PushMode::ReplaceGroup {
-            let gone = |name: &&Arc<str>| !is_time(name) && prepared.get(name).is_none();
+            let gone = |name: &&Arc<str>| !is_standing(name) && prepared.get(name).is_none();
             for name in group.families.iter().filter(gone) {
                 size = size.moved(self.size_of_fragment(key, name), Size::default());
             }
@@ -564,10 +593,10 @@ pub(crate) fn check_push(limits: &Limits, prepared: &Prepared<'_>) -> Result<(),
     if all <= max {
         return Ok(());
     }
-    // Without the times, which no push brings.
-    let times = [PUSH_TIME, PUSH_FAILURE_TIME];
-    let times = times.into_iter().filter(|name| prepared.get(name).is_some());
-    let found = all.saturating_sub(times.count() as u64);
+    // Without the times and what stands beside them, which are no metrics of the push.
+    let standing = prepared.families.iter().filter(|family| is_standing(family.name));
+    let standing: u64 = standing.map(|family| u64::from(family.lines)).sum();
+    let found = all.saturating_sub(standing);
     if found <= max {
         return Ok(());
     }

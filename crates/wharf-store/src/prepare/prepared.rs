@@ -9,7 +9,7 @@ use wharf_model::{Denied, MetricType};
 use crate::parts::{FamilyParts, Shape};
 use crate::series::Fingerprint;
 use crate::size::{Size, weight};
-use crate::{PushError, UnixNanos, is_time};
+use crate::{PushError, UnixNanos, is_standing};
 
 /// The fragments that a push makes, sorted by family name, each name once.
 #[derive(Debug, Default)]
@@ -134,7 +134,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn brings(&self) -> Brings {
         let mut brings = Brings::default();
         for family in &self.families {
-            if is_time(family.name) {
+            if is_standing(family.name) {
                 brings.pushed_at = brings.pushed_at.max(family.pushed_at);
                 continue;
             }

@@ -155,6 +155,10 @@ impl Several {
         write_delete(&mut self.out, key);
     }
 
+    pub(crate) fn wipe(&mut self) {
+        self.out.push(WIPE);
+    }
+
     pub(crate) fn delete_families<'n>(
         &mut self,
         key: &GroupingKey,

@@ -22,7 +22,7 @@ use crate::write::local::{Local, Together};
 use crate::write::merge::with_stored;
 use crate::write::push::{NotNow, admit, change_of};
 use crate::write::writer::Writer;
-use crate::{PushError, PushId, UnixNanos};
+use crate::{Note, PushError, PushId, UnixNanos};
 
 /// What a push of several groups brings to one of them.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub struct GroupPush<'a> {
     pub counters: Counters,
     /// The id by which it is known when it comes again. It counts if it is added to what the group has.
     pub once: Option<PushId>,
+    /// What it says of the pushes that are to come after it.
+    pub note: Option<Note<'a>>,
     /// What is to be booked with it.
     pub facts: Facts,
 }
@@ -303,7 +305,10 @@ impl Store {
         let mut intents = Vec::with_capacity(pushes.len());
         for push in pushes {
             match self.preparer.prepare(&push.key, &push.exposition, now, memory) {
-                Ok(delta) => intents.push(intent_of(push, mode, delta, now)),
+                Ok(mut delta) => {
+                    self.note(&mut delta, &push.key, push.note, now);
+                    intents.push(intent_of(push, mode, delta, now));
+                }
                 Err(error) => return (intents, Some((Some(push), error.into()))),
             }
         }

@@ -12,8 +12,8 @@ use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
 use wharf_model::{Exposition, Meter};
 use wharf_store::{
-    Aggregation, Commit, Counters, Facts, Gauges, GroupPush, GroupRefused, Kept, Limits, PushError, PushMode,
-    Quota, Reserved, Restored, Store, Ttl, UnixNanos,
+    Aggregation, Commit, Counters, Facts, Gauges, GroupPush, GroupRefused, Kept, Limits, Note, PushError,
+    PushMode, Quota, Reserved, Restored, Store, Ttl, UnixNanos,
 };
 
 use crate::feed::Picture;
@@ -86,6 +86,7 @@ impl Durable {
                 let pushes: Vec<_> = pushes
                     .iter()
                     .map(|push| GroupPush {
+                        note: None,
                         key: key(push.group),
                         exposition: decode(&push.body),
                         ttl: push.ttl,
@@ -133,6 +134,7 @@ impl Durable {
             }
             Step::Restore { push, failed } => {
                 let restored = Restored {
+                    notes: &[],
                     key: &key(push.group),
                     exposition: &decode(&push.body),
                     push_time: seconds(now).as_seconds(),
@@ -153,6 +155,7 @@ impl Durable {
                     .reset(&key(group), *gauges, seconds(now), &Meter::unlimited());
                 reset.map(|(_, commit)| commit)
             }
+            Step::Note { group, note } => self.store.set_note(&key(group), *note, seconds(now)),
             Step::Wipe => self.store.wipe().map(|(_, commit)| commit),
             Step::Checkpoint => {
                 drop(self.store.checkpoint(false));
@@ -263,6 +266,11 @@ enum Step {
         group: &'static str,
         gauges: Gauges,
     },
+    /// What is said of the pushes that are still to come.
+    Note {
+        group: &'static str,
+        note: Note<'static>,
+    },
     Wipe,
     Checkpoint,
 }
@@ -323,6 +331,11 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     });
     let pushes = (mode.clone(), prop::collection::vec(push.clone(), 0..4));
     let names = prop::collection::vec(prop::sample::select(vec!["m", "n", "gm"]), 0..3);
+    let note = prop::sample::select(vec![
+        Note::Expected(Some("every=1h")),
+        Note::Expected(None),
+        Note::PausedUntil(seconds(50)),
+    ]);
     let selector = prop::sample::select(vec![r#"{job="a"}"#, r#"{x!="1"}"#]);
     let step = prop_oneof![
         12 => (mode, push.clone()).prop_map(|(mode, push)| Step::Push { mode, push }),
@@ -335,6 +348,7 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Expire),
         2 => Just(Step::SetBack),
         2 => group.clone().prop_map(|group| Step::Fail { group }),
+        3 => (group.clone(), note).prop_map(|(group, note)| Step::Note { group, note }),
         2 => (group, prop::sample::select(Gauges::ALL.to_vec()))
             .prop_map(|(group, gauges)| Step::Reset { group, gauges }),
         2 => (push, 0..3u32).prop_map(|(push, failed)| Step::Restore { push, failed }),

@@ -24,6 +24,7 @@ mod rules;
 // Minutes of simulated time are too much for an interpreter.
 #[cfg(not(miri))]
 mod shared;
+mod standing;
 mod start;
 mod stencils;
 mod undo;

@@ -40,6 +40,7 @@ fn push(
 ) -> Result<Commit, PushError> {
     let exposition = text::decode(body.as_bytes(), text::Options::default()).unwrap();
     let options = PushOptions {
+        note: None,
         mode,
         counters: Counters::Total,
         ttl: None,

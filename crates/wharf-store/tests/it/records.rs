@@ -233,6 +233,7 @@ fn add_once(store: &Store, number: u8, ttl: Option<Duration>) {
     let exposition = text::decode(b"# TYPE c counter\nc 2\n", text::Options::default()).unwrap();
     let now = UnixNanos(i64::from(number) * 1_000_000_000);
     let options = PushOptions {
+        note: None,
         mode: PushMode::Aggregate(Aggregation::default()),
         counters: Counters::Total,
         ttl: ttl.map(|after| Ttl {
@@ -282,6 +283,7 @@ fn change(store: &Store) {
         })
     };
     let push = |path: &str, body: &'static str, ttl| GroupPush {
+        note: None,
         key: key(path),
         exposition: text::decode(body.as_bytes(), text::Options::default()).unwrap(),
         ttl,

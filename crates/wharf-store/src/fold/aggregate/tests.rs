@@ -84,7 +84,7 @@ impl Group {
         let families = image
             .families
             .iter()
-            .filter(|family| !crate::is_time(family.name));
+            .filter(|family| !crate::is_standing(family.name));
         let families = families.map(|family| {
             let metrics = image.parts_of(family).decode(|exposition, family| {
                 let mut one = exposition.clone();
@@ -104,7 +104,7 @@ impl Group {
         let families = image
             .families
             .iter()
-            .filter(|family| !crate::is_time(family.name));
+            .filter(|family| !crate::is_standing(family.name));
         let text = families.map(|family| String::from_utf8(image.text(family).to_vec()).unwrap());
         text.collect::<String>()
             .replace("instance=\"\",job=\"a\"", "")

@@ -14,7 +14,7 @@ use crate::memory::touched::Touched;
 use crate::prepare::Preparer;
 use crate::record::Image;
 use crate::size::Size;
-use crate::{Revision, is_time};
+use crate::{PUSH_FAILURE_TIME, PUSH_TIME, Revision};
 
 /// A group that is losing fragments.
 struct Losing<'k> {
@@ -143,7 +143,7 @@ impl State {
         gone
     }
 
-    /// Removes families of groups, but not their push times.
+    /// Removes families of groups, but not their push times: a group cannot be without these.
     #[expect(clippy::too_many_arguments, reason = "they are the parts of one change")]
     pub(crate) fn delete_families(
         &mut self,
@@ -155,6 +155,7 @@ impl State {
         tell: Tell,
         applied: &mut Applied,
     ) {
+        let is_time = |name: &str| name == PUSH_TIME || name == PUSH_FAILURE_TIME;
         let names: HashSet<&str> = names.iter().copied().filter(|name| !is_time(name)).collect();
         let mut losing = Vec::new();
         let mut former = Vec::new();

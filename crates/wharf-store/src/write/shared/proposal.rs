@@ -22,9 +22,10 @@ use crate::push_ids::Known;
 use crate::removed::WhyLost;
 use crate::removed::summary::Counts;
 use crate::store::Store;
-use crate::write::fate::{Fate, Present, fate};
+use crate::write::fate::{Fate, Present, fate, push_time};
 use crate::{
-    PUSH_FAILURE_TIME, PUSH_TIME, PushError, PushId, PushMode, Revision, UnixNanos, is_time, record,
+    EXPECTED, PAUSED_UNTIL, PUSH_FAILURE_TIME, PUSH_TIME, PushError, PushId, PushMode, Revision, UnixNanos,
+    is_standing, record,
 };
 
 /// What is to become of a key.
@@ -101,7 +102,7 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
     // Without the lock: it may have very many families.
     let old = whole.into_record(&store.preparer, key);
     let image = revision.map(|_| record::decode_image(&old, &store.preparer));
-    let has_failed = image.as_ref().is_some_and(has_failed);
+    let keeps_more = keeps_more(&store.preparer, image.as_ref());
     let mut making = Making {
         store,
         key,
@@ -139,7 +140,7 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
         .zip(&outcomes)
         .filter(|(_, outcome)| outcome.is_ok())
     {
-        depends |= is_first && one.op.depends(has_failed);
+        depends |= is_first && one.op.depends(keeps_more);
         is_first = false;
     }
     let what = match &image {
@@ -218,6 +219,7 @@ impl<'a> Making<'a> {
                 self.fail(*makes, *lifetime, *at);
                 Ok(())
             }
+            Op::Note { record } => self.stand(record),
             Op::Delete { removing, .. } | Op::Wipe { removing } => {
                 self.take(removing.as_ref(), PushMode::ReplaceGroup, |_| true);
                 self.end();
@@ -226,7 +228,7 @@ impl<'a> Making<'a> {
             Op::DeleteFamilies { names, removing } => {
                 let goes = |name: &str| names.iter().any(|gone| gone == name);
                 self.take(removing.as_ref(), PushMode::ReplaceFamilies, |name| {
-                    !is_time(name) && goes(name)
+                    !is_standing(name) && goes(name)
                 });
                 self.delete_families(goes, Why::FamiliesDeleted);
                 Ok(())
@@ -236,8 +238,9 @@ impl<'a> Making<'a> {
             Op::ExpireFamilies { names } => {
                 self.delete_families(|name| names.iter().any(|gone| gone == name), Why::Expired);
                 let has_others =
-                    |image: &Prepared<'_>| image.families.iter().any(|family| !is_time(family.name));
-                if self.image.as_ref().is_some_and(|image| !has_others(image)) {
+                    |image: &Prepared<'_>| image.families.iter().any(|family| !is_standing(family.name));
+                let stays = |image: &Prepared<'_>| has_others(image) || is_expected(image);
+                if self.image.as_ref().is_some_and(|image| !stays(image)) {
                     self.end();
                 }
                 Ok(())
@@ -325,8 +328,8 @@ impl<'a> Making<'a> {
         let has = |name: &str| image.is_some_and(|image| image.get(name).is_some());
         let present = image.map(|image| Present {
             has: &has,
-            has_only_failed: image.families.iter().all(|family| is_time(family.name))
-                && image.get(PUSH_TIME).is_none_or(|time| is_never(image, time)),
+            is_bare: image.families.iter().all(|family| is_standing(family.name))
+                && push_time(image) <= push_time(&prepared),
             lifetime: self.lifetime,
         });
         let fate = fate(present, (mode, lifetime), &prepared.families, now);
@@ -470,6 +473,27 @@ impl<'a> Making<'a> {
         self.has_changed = true;
     }
 
+    /// What is to stand in the group beside what is pushed. A group that is not there is made for that.
+    fn stand(&mut self, record: &'a [u8]) -> Result<(), PushError> {
+        let preparer = &self.store.preparer;
+        let changes = record::decode(record, preparer).unwrap_or_default();
+        let Some(Change::Put { mut prepared, .. }) = changes.into_iter().next() else {
+            return Ok(());
+        };
+        if self.image.is_some() {
+            // A time that it never was pushed at is for a group that is new.
+            prepared.families.retain(|family| family.name != PUSH_TIME);
+        }
+        if !self.has_changed {
+            self.why = Why::Restored;
+        }
+        self.bring(
+            prepared,
+            (PushMode::ReplaceFamilies, Counters::Total),
+            self.lifetime,
+        )
+    }
+
     fn end(&mut self) {
         self.image = None;
         self.lifetime = None;
@@ -487,7 +511,7 @@ impl<'a> Making<'a> {
         let before = image.families.len();
         image
             .families
-            .retain(|family| is_time(family.name) || !goes(family.name));
+            .retain(|family| is_standing(family.name) || !goes(family.name));
         image.digest = None;
         if image.families.len() < before {
             self.why = why;
@@ -527,7 +551,7 @@ impl<'a> Making<'a> {
         let Some(lifetime) = self.lifetime.filter(|lifetime| lifetime.expires_at <= now) else {
             return;
         };
-        if !lifetime.ttl.keep_times {
+        if !lifetime.ttl.keep_times && !self.image.as_ref().is_some_and(is_expected) {
             self.end();
             return;
         }
@@ -538,10 +562,23 @@ impl<'a> Making<'a> {
     }
 }
 
-/// Whether a push of the group was refused once: then its failure time stays, whatever replaces the rest.
-fn has_failed(image: &Prepared<'_>) -> bool {
-    let time = image.get(PUSH_FAILURE_TIME);
-    time.is_some_and(|time| !is_never(image, time))
+/// Whether something stands in the group that stays when a push replaces the rest: that a push was refused once, or what is expected
+/// of it. Where that may be expected, another replica may have said it just now.
+fn keeps_more(preparer: &Preparer, image: Option<&Prepared<'_>>) -> bool {
+    let keeps = |image: &Prepared<'_>| {
+        let time = image.get(PUSH_FAILURE_TIME);
+        let has_failed = time.is_some_and(|time| !is_never(image, time));
+        has_failed
+            || [EXPECTED, PAUSED_UNTIL]
+                .into_iter()
+                .any(|name| image.get(name).is_some())
+    };
+    preparer.reserved.get(EXPECTED).is_some() || image.is_some_and(keeps)
+}
+
+/// Whether a push has said when the next one is expected.
+fn is_expected(image: &Prepared<'_>) -> bool {
+    image.get(EXPECTED).is_some_and(|expected| expected.lines > 0)
 }
 
 /// Whether a time says that it has not come.
