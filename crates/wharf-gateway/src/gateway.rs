@@ -5,6 +5,7 @@ mod audit;
 mod content;
 pub(crate) mod delete;
 pub(crate) mod expect;
+mod expectation;
 mod expire;
 mod follow;
 mod history;
@@ -84,8 +85,8 @@ impl fmt::Debug for Gateway {
 }
 
 /// The gateway's own families where groups are expected; none, if nothing is.
-fn reserved_where_expected(policy: &Policy) -> &'static [ReservedFamily] {
-    if policy.expectations.is_empty() {
+fn reserved_where_expected(settings: &Settings, policy: &Policy) -> &'static [ReservedFamily] {
+    if policy.expectations.is_empty() && !settings.expect.from_push {
         &[]
     } else {
         reserved_of_expectations()
@@ -115,7 +116,10 @@ impl Gateway {
         settings_files: Vec<Arc<dyn SettingsFile>>,
     ) -> Self {
         let usual = reserved(&settings);
-        let reserved: Vec<_> = usual.chain(reserved_where_expected(&policy)).copied().collect();
+        let reserved: Vec<_> = usual
+            .chain(reserved_where_expected(&settings, &policy))
+            .copied()
+            .collect();
         let store = empty_store(&settings, Reserved::new(&reserved));
         Self::with_store(
             settings,
@@ -138,7 +142,7 @@ impl Gateway {
         share: impl FnOnce(Store, SharedRules) -> (Arc<Store>, T),
     ) -> (Self, T) {
         let reserved: Vec<ReservedFamily> = reserved_where_shared(&settings)
-            .chain(reserved_where_expected(&policy))
+            .chain(reserved_where_expected(&settings, &policy))
             .copied()
             .collect();
         let store = empty_store(&settings, Reserved::new(&reserved));
@@ -166,7 +170,8 @@ impl Gateway {
         let clock: Arc<dyn Clock> = clock.into();
         let traces = Traces::new(Arc::clone(&clock));
         traces.set(policy.tracing.as_ref());
-        let policies = Policies::new(policy, loader, now, instant);
+        let mut policies = Policies::new(policy, loader, now, instant);
+        policies.may_expect |= settings.expect.from_push;
         store.set_limits(policies.current().limits(&settings.amounts));
         Self {
             feed: Mutex::new(store.follow()),

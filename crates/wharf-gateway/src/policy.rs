@@ -100,7 +100,7 @@ pub struct Policies {
     current: RwLock<Arc<Active>>,
     loader: Option<Loader>,
     /// Whether groups may be expected: the names of what is shown of it are reserved then.
-    may_expect: bool,
+    pub(crate) may_expect: bool,
     /// One reload at a time.
     reloading: Mutex<()>,
     reading: Mutex<Reading>,
@@ -234,7 +234,7 @@ impl Policies {
         }
     }
 
-    /// Whether groups may be expected, as there were rules of that from the beginning.
+    /// Whether groups may be expected, as there were rules of that from the beginning, or pushes may say so.
     pub(crate) fn may_expect(&self) -> bool {
         self.may_expect
     }
@@ -558,6 +558,7 @@ mod tests {
         };
         let active = Active::new(policy, Instant::now());
         let plain = Wish {
+            expect: None,
             mode: PushMode::ReplaceFamilies,
             adding: Adding::default(),
             counters: None,
@@ -571,7 +572,7 @@ mod tests {
                 gauges,
                 bounds: None,
             },
-            ..plain
+            ..plain.clone()
         };
         let added = |gauges, max_series| {
             Ok(PushMode::Aggregate(Aggregation {
@@ -592,7 +593,7 @@ mod tests {
         assert_eq!(mode("a", &asking(false, None)), Ok(PushMode::ReplaceFamilies));
         let run = Wish {
             counters: Some(Counters::Run),
-            ..plain
+            ..plain.clone()
         };
         assert!(
             mode("a", &run)

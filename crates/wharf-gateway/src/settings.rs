@@ -173,11 +173,15 @@ settings! {
         /// Groups that may be expected; none: any number.
         pub max: Option<u64> = Some(10_000),
             "expect.max" as kinds::LIMIT,
-            "Groups that may be expected by rules of the configuration file; the newest beyond it are not watched.";
+            "Groups that may be expected, by rules of the configuration file or by pushes; the newest beyond it are not watched.";
         /// How long after a start nothing becomes overdue that was due while Wharf was down.
         pub start_grace: Duration = Duration::from_secs(300),
             "expect.start-grace" as kinds::UNSIGNED,
             "For how long after a start nothing becomes overdue that was due while Wharf may have been down.";
+        /// Whether pushes may say when the next ones are expected.
+        pub from_push: bool = false,
+            "expect.from-push" as kinds::SWITCH,
+            "Pushes may say when the next one is expected, with Wharf-Expect.";
     }
 }
 

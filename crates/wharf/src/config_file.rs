@@ -47,7 +47,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_saphyr::{Location, Spanned};
-use wharf_gateway::{AggregationRule, ExpectRules, ExpiryRule, Lifespan, Policy, QuotaRule, Rate};
+use wharf_gateway::{AggregationRule, ExpiryRule, Lifespan, Policy, QuotaRule, Rate};
 use wharf_model::name::NameRule;
 use wharf_model::{Selector, duration};
 use wharf_relabel::{Rule, RuleSource};
@@ -130,7 +130,7 @@ fn parse(text: &str, names: NameRule, folder: &Path) -> Result<Policy, Vec<Mista
         quotas: each(document.quotas, |rule| check.quota(&rule)),
         aggregation: each(document.aggregate, |rule| check.aggregation(&rule)),
         runs: each(document.runs, |rule| check.runs(&rule)),
-        expectations: ExpectRules::new(each(document.expect, |rule| check.expected(&rule))),
+        expectations: check.expectations(document.expect),
         relabelling: each(document.relabel_configs, |rule| check.relabelling(rule)),
         access: check.access(document.access).map(Arc::new),
         tracing: check.tracing(document.tracing),

@@ -7,14 +7,14 @@ use std::ops::Bound;
 use wharf_model::GroupingKey;
 use wharf_store::UnixNanos;
 
-use super::rules::ExpectRule;
+use super::basis::{Origin, Wanted};
 use super::{due_after, overdue_after};
 
 /// A group that is expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
-    /// The index of the rule that says so.
-    pub rule: usize,
+    /// Who says so.
+    pub origin: Origin,
     /// When it came last; none if it never did.
     pub last: Option<UnixNanos>,
     /// Since when it is expected.
@@ -128,12 +128,12 @@ impl Book {
         }
     }
 
-    /// A group is expected by this rule, and came last at this time. If it was expected before, it has been since then, and
+    /// A group is expected so, and came last at this time. If it was expected before, it has been since then, and
     /// otherwise since `since`.
     pub(crate) fn expect(
         &mut self,
         key: &GroupingKey,
-        (index, rule): (usize, &ExpectRule),
+        wanted: &Wanted<'_>,
         last: Option<UnixNanos>,
         since: UnixNanos,
         now: UnixNanos,
@@ -144,24 +144,24 @@ impl Book {
             return;
         }
         self.left_out.remove(key);
-        let since = rule
-            .since
+        let since = wanted
+            .since()
             .unwrap_or_else(|| before.map_or(since, |before| before.since));
         // A clock that was ahead must not make it wait for years.
         let last = last.map(|last| last.min(now));
         let came = last.unwrap_or(since);
         // What was due in a pause is not missed.
-        let reference = rule.paused_until.map_or(came, |until| came.max(until));
-        let due = due_after(&rule.timing, reference);
-        let overdue_at = due.and_then(|due| overdue_after(&rule.timing, due));
+        let reference = wanted.paused_until.map_or(came, |until| came.max(until));
+        let due = due_after(wanted.timing(), reference);
+        let overdue_at = due.and_then(|due| overdue_after(wanted.timing(), due));
         let overdue_at = overdue_at.map(|at| self.blind.seen(reference, at));
         let expected = Expected {
-            rule: index,
+            origin: wanted.origin(),
             last,
             since,
             due,
             overdue_at,
-            paused_until: rule.paused_until.filter(|until| *until > now),
+            paused_until: wanted.paused_until.filter(|until| *until > now),
             is_overdue: overdue_at.is_some_and(|at| at <= now),
         };
         if before == Some(&expected) {

@@ -27,6 +27,8 @@ pub struct Expectation {
     pub state: State,
     /// When it is expected.
     pub timing: Timing,
+    /// In which line of its file the rule begins that says so, if one does.
+    pub line: Option<u64>,
 }
 
 /// Of which expectations a page is.
@@ -73,11 +75,12 @@ impl Gateway {
                 let is_wanted = listing.state.is_none_or(|state| expected.state(now) == state);
                 Ok(is_wanted && choosing.has(key)?)
             })?;
-        let page = page.into_iter().map(|(key, expected, timing)| Expectation {
+        let page = page.into_iter().map(|(key, expected, timing, line)| Expectation {
             key,
             state: expected.state(now),
             expected,
             timing,
+            line,
         });
         Ok(page.collect())
     }

@@ -1,17 +1,19 @@
-//! `/api/v1/expectations`: which groups are expected, and which are overdue.
+//! `/api/v1/expectations`: which groups are expected, and which are overdue; pauses of one, and its end.
 
 use std::sync::Arc;
 
-use http::Response;
-use wharf_gateway::{Expectation, ExpectationListing, ExpectationState, Refusal, Right, rfc3339};
-use wharf_model::{Choice, Effort, Selector, duration};
+use http::{Response, StatusCode};
+use wharf_gateway::{
+    Expectation, ExpectationListing, ExpectationOrigin, ExpectationState, Refusal, Right, rfc3339,
+};
+use wharf_model::{Choice, Effort, GroupingKey, Selector, duration};
 use wharf_schedule::Cadence;
 use wharf_store::{Cursor, UnixNanos};
 
 use crate::answer::json::{Members, write_strings};
 use crate::answer::streamed::{self, Flow};
 use crate::answer::{envelope, status};
-use crate::request::{parameters, query};
+use crate::request::{grouping, parameters, query};
 use crate::routes::groups::cursor;
 use crate::routes::row::Asked;
 use crate::transport::chunks::ResponseBody;
@@ -27,6 +29,112 @@ pub(crate) async fn list(asked: Asked<'_>) -> Response<ResponseBody> {
         Ok(envelope::streamed(body.holding(place)))
     });
     listed.await.unwrap_or_else(status::answer)
+}
+
+/// `DELETE` of what a push has said of those to come.
+pub(crate) async fn remove(asked: Asked<'_>) -> Response<ResponseBody> {
+    let removed = async {
+        let key = key_of(&asked, "")?;
+        only(asked.query, &[])?;
+        let gateway = &asked.service.gateway;
+        gateway
+            .remove_expectation(asked.caller, &key, asked.sender.address())
+            .await
+    };
+    done(removed.await, "removed")
+}
+
+/// `PUT` or `POST` of a pause.
+pub(crate) async fn pause(asked: Asked<'_>) -> Response<ResponseBody> {
+    let paused = async {
+        let key = key_of(&asked, "/pause")?;
+        let until = only(asked.query, &["until"])?;
+        let until = until
+            .as_deref()
+            .map(|text| until_time(text, asked.service.gateway.now()));
+        let until = until.unwrap_or_else(|| {
+            Err(Refusal::parameter(&format!(
+                "until: expected {TIME}, found nothing"
+            )))
+        })?;
+        let gateway = &asked.service.gateway;
+        gateway
+            .pause_expectation(asked.caller, &key, until, asked.sender.address())
+            .await?;
+        Ok(until)
+    };
+    match paused.await {
+        Ok(until) => envelope::private(StatusCode::OK, |out| {
+            let mut data = Members::object(out);
+            data.string("paused_until", &rfc3339(until));
+            data.end();
+        }),
+        Err(refusal) => status::answer(refusal),
+    }
+}
+
+/// `PUT` or `POST` of its end.
+pub(crate) async fn resume(asked: Asked<'_>) -> Response<ResponseBody> {
+    let resumed = async {
+        let key = key_of(&asked, "/resume")?;
+        only(asked.query, &[])?;
+        let gateway = &asked.service.gateway;
+        gateway
+            .resume_expectation(asked.caller, &key, asked.sender.address())
+            .await
+    };
+    done(resumed.await, "resumed")
+}
+
+/// The group of the path, behind which this stands. Whether it is expected is nobody's business who may not delete it.
+fn key_of(asked: &Asked<'_>, behind: &str) -> Result<GroupingKey, Refusal> {
+    let rest = asked.path.strip_suffix(behind.as_bytes()).unwrap_or(asked.path);
+    let key = grouping::parse(rest, asked.service.gateway.settings().pushes.names)?;
+    asked.caller.demand_for(Right::Delete, &key)?;
+    Ok(key)
+}
+
+/// The last of these parameters; there may be no others.
+fn only(query: Option<&str>, known: &[&str]) -> Result<Option<String>, Refusal> {
+    let mut found = None;
+    for (name, value) in query::parameters(query)? {
+        if !known.contains(&name.as_str()) {
+            let known = if known.is_empty() {
+                "nothing".to_owned()
+            } else {
+                known.join(", ")
+            };
+            return Err(query::unknown(&name, &known));
+        }
+        found = Some(value);
+    }
+    Ok(found)
+}
+
+const TIME: &str = "a time such as 2026-12-24T18:00:00Z, or how long from now, such as 2h";
+
+/// Until when something is paused that begins now.
+fn until_time(text: &str, now: UnixNanos) -> Result<UnixNanos, Refusal> {
+    let after = || {
+        let after = i64::try_from(duration::parse(text).ok()?.as_nanos()).ok()?;
+        Some(UnixNanos(now.0.checked_add(after)?))
+    };
+    let until = parameters::time(text).or_else(after);
+    until.ok_or_else(|| {
+        let found = query::shown(text);
+        Refusal::parameter(&format!("until: expected {TIME}, found `{found}`"))
+    })
+}
+
+fn done(what: Result<(), Refusal>, name: &str) -> Response<ResponseBody> {
+    match what {
+        Ok(()) => envelope::private(StatusCode::OK, |out| {
+            let mut data = Members::object(out);
+            data.flag(name, true);
+            data.end();
+        }),
+        Err(refusal) => status::answer(refusal),
+    }
 }
 
 const STATES: [ExpectationState; 4] = [
@@ -137,6 +245,7 @@ fn write(out: &mut Vec<u8>, expectation: &Expectation) {
         expected,
         state,
         timing,
+        line,
     } = expectation;
     let (every, schedule) = match timing.cadence() {
         Cadence::Every(interval) => (Some(duration::format(*interval)), None),
@@ -145,7 +254,17 @@ fn write(out: &mut Vec<u8>, expectation: &Expectation) {
     let mut object = Members::object(out);
     write_strings(object.key("labels"), key.labels());
     object.string("state", state.as_str());
-    object.integer("rule", expected.rule as u64 + 1);
+    let (from, rule) = match &expected.origin {
+        ExpectationOrigin::Rule(index) => ("rule", Some(*index as u64 + 1)),
+        ExpectationOrigin::Push(_) => ("push", None),
+    };
+    object.string("from", from);
+    for (name, number) in [("rule", rule), ("line", *line)] {
+        match number {
+            Some(number) => object.integer(name, number),
+            None => object.null(name),
+        }
+    }
     object.text("every", every.as_deref());
     object.text("schedule", schedule.map(|schedule| schedule.as_str()));
     object.text("timezone", schedule.map(|schedule| schedule.time_zone()));

@@ -119,6 +119,12 @@ pub(crate) enum Path {
     ApiGroupHistory,
     /// The same, with `/reset`.
     ApiGroupReset,
+    /// The key of a group of which pushes are expected.
+    Expectation,
+    /// The same, and `/pause` behind it.
+    ExpectationPause,
+    /// The same, with `/resume`.
+    ExpectationResume,
 }
 
 /// What there is only if a flag says so.
@@ -161,6 +167,10 @@ impl Path {
                 let (at, values) = key_behind("/api/v1/groups/job", path)?;
                 (self == Self::of_group(values)).then_some(at)
             }
+            Self::Expectation | Self::ExpectationPause | Self::ExpectationResume => {
+                let (at, values) = key_behind("/api/v1/expectations/job", path)?;
+                (self == Self::of_expectation(values)).then_some(at)
+            }
         }
     }
 }
@@ -168,14 +178,28 @@ impl Path {
 impl Path {
     /// Which path a group is asked for with, by the values of its key and what stands behind them.
     fn of_group(values: &[u8]) -> Self {
-        // Values and names come in turn, and a value is the last.
-        let has_more = values.split(|byte| *byte == b'/').count() % 2 == 0;
+        let has_more = has_more(values);
         match values {
             values if has_more && values.ends_with(b"/history") => Self::ApiGroupHistory,
             values if has_more && values.ends_with(b"/reset") => Self::ApiGroupReset,
             _ => Self::ApiGroup,
         }
     }
+
+    /// Likewise what is expected of a group.
+    fn of_expectation(values: &[u8]) -> Self {
+        let has_more = has_more(values);
+        match values {
+            values if has_more && values.ends_with(b"/pause") => Self::ExpectationPause,
+            values if has_more && values.ends_with(b"/resume") => Self::ExpectationResume,
+            _ => Self::Expectation,
+        }
+    }
+}
+
+/// Whether something stands behind the key of a group: values and names come in turn, and a value is the last.
+fn has_more(values: &[u8]) -> bool {
+    values.split(|byte| *byte == b'/').count() % 2 == 0
 }
 
 /// Where the key of a group begins that is behind this, and its values from that of `job` on.

@@ -349,6 +349,33 @@ static EXPECTATIONS: Row = Row {
     ..GROUPS
 };
 
+/// Who may delete the group may do these: they hide what is missing.
+static REMOVE_EXPECTATION: Row = Row {
+    name: "remove expectation",
+    path: Path::Expectation,
+    methods: DELETE,
+    need: Some(ForSome(Right::Delete)),
+    at: &[Admin],
+    handler: Handler::Later(|asked| Box::pin(expectations::remove(asked))),
+    ..EXPECTATIONS
+};
+
+static PAUSE_EXPECTATION: Row = Row {
+    name: "pause expectation",
+    path: Path::ExpectationPause,
+    methods: PUT_POST,
+    handler: Handler::Later(|asked| Box::pin(expectations::pause(asked))),
+    ..REMOVE_EXPECTATION
+};
+
+static RESUME_EXPECTATION: Row = Row {
+    name: "resume expectation",
+    path: Path::ExpectationResume,
+    methods: PUT_POST,
+    handler: Handler::Later(|asked| Box::pin(expectations::resume(asked))),
+    ..REMOVE_EXPECTATION
+};
+
 pub(crate) static STATS: Row = Row {
     name: "stats",
     path: Path::Exact("/api/v1/stats"),
@@ -401,7 +428,7 @@ static DESCRIPTION: Row = Row {
 };
 
 /// The first whose path fits decides: the scrape may be wherever a flag puts it. `/api/v1/access` keeps this order.
-pub(crate) static ROWS: [&Row; 33] = [
+pub(crate) static ROWS: [&Row; 36] = [
     &SCRAPE,
     &PUSH,
     &DELETE_PUSHED,
@@ -415,6 +442,9 @@ pub(crate) static ROWS: [&Row; 33] = [
     &RESET,
     &FAMILIES,
     &EXPECTATIONS,
+    &REMOVE_EXPECTATION,
+    &PAUSE_EXPECTATION,
+    &RESUME_EXPECTATION,
     &WIPE,
     &UNDO,
     &REMOVED,

@@ -201,6 +201,7 @@ impl Keeping {
             },
             counters: Some(Counters::Total),
             ttl: None,
+            expect: None,
             id: None,
             pushed_at: None,
         };

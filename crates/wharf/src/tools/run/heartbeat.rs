@@ -4,8 +4,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use wharf_client::{Counters, How, Push};
-use wharf_model::GroupingKey;
+use wharf_client::Push;
 
 use crate::tools::delivery::Delivery;
 use crate::tools::families::Families;
@@ -19,14 +18,13 @@ pub(super) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Pushes what `families` says, now and after each interval, each time with one attempt.
+    /// Pushes `push` with what `families` says, now and after each interval, each time with one attempt.
     ///
     /// `families` gets false when a gateway refused what the job has pushed, so that it can do without.
     pub(super) fn start(
         interval: Duration,
         delivery: Delivery,
-        key: GroupingKey,
-        ttl: Option<Duration>,
+        push: Push,
         voice: Voice,
         families: impl Fn(bool) -> Families + Send + 'static,
     ) -> Self {
@@ -35,11 +33,8 @@ impl Heartbeat {
             let (mut has_failed, mut with_others) = (false, true);
             loop {
                 let push = Push {
-                    key: key.clone(),
-                    how: How::ReplaceFamilies,
                     text: families(with_others).text(),
-                    ttl,
-                    counters: Counters::AsConfigured,
+                    ..push.clone()
                 };
                 match delivery.attempt(&push.request()) {
                     Ok(()) => has_failed = false,
