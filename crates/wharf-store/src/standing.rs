@@ -4,10 +4,6 @@
 //! leaves them, the end of its time leaves them where the push times stay, and nobody removes them by their names. The whole group
 //! takes them along when it is deleted.
 
-use wharf_model::GroupingKey;
-
-use crate::memory::leaf::FragmentView;
-use crate::read::snapshot::Snapshot;
 use crate::{PUSH_FAILURE_TIME, PUSH_TIME, UnixNanos};
 
 /// The family that says when pushes of a group are expected, as one of them has said: in its label [`EXPECT_LABEL`].
@@ -37,31 +33,4 @@ pub enum Note<'n> {
     Expected(Option<&'n str>),
     /// Until when none is.
     PausedUntil(UnixNanos),
-}
-
-impl Snapshot {
-    /// When pushes of a group are expected, as one of them has said.
-    pub fn expected(&self, key: &GroupingKey) -> Option<String> {
-        expected(&self.fragment(EXPECTED, key)?)
-    }
-
-    /// Until when nothing is expected of a group, if that was ever said.
-    pub fn paused_until(&self, key: &GroupingKey) -> Option<UnixNanos> {
-        let seconds = self.fragment(PAUSED_UNTIL, key)?.number()?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a time that is too large becomes the end of the clock"
-        )]
-        let nanos = (seconds * 1e9).round() as i64;
-        (nanos > 0).then_some(UnixNanos(nanos))
-    }
-}
-
-fn expected(fragment: &FragmentView<'_>) -> Option<String> {
-    fragment.decode(|exposition, family| {
-        let metric = family.metrics.first()?;
-        let mut labels = exposition.labels(metric.labels);
-        let (_, value) = labels.find(|(name, _)| *name == EXPECT_LABEL)?;
-        Some(value.to_owned())
-    })
 }

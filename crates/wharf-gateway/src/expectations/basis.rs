@@ -6,7 +6,6 @@ use wharf_model::GroupingKey;
 use wharf_schedule::Timing;
 use wharf_store::{Snapshot, UnixNanos};
 
-use super::book::Expected;
 use super::rules::{ExpectRule, ExpectRules};
 
 /// Who says that a group is expected.
@@ -31,8 +30,8 @@ impl Pushed {
         &self.timing
     }
 
-    fn read(line: String, before: Option<&Expected>) -> Option<Self> {
-        if let Some(Origin::Push(before)) = before.map(|before| &before.origin)
+    fn read(line: String, before: Option<&Origin>) -> Option<Self> {
+        if let Some(Origin::Push(before)) = before
             && *before.line == *line
         {
             return Some(before.clone());
@@ -107,9 +106,9 @@ pub(crate) struct Basis<'b> {
 }
 
 impl<'b> Basis<'b> {
-    /// What is wanted of a group; `before` is what was known of it. A rule goes before a push. A pause ends when all who have said
+    /// What is wanted of a group; `before` is who expected it before. A rule goes before a push. A pause ends when all who have said
     /// something of it say so.
-    pub(super) fn of(&self, key: &GroupingKey, before: Option<&Expected>) -> Option<Wanted<'b>> {
+    pub(super) fn of(&self, key: &GroupingKey, before: Option<&Origin>) -> Option<Wanted<'b>> {
         let mut wanted = match self.rules.of(key) {
             Some(rule) => Wanted::by_rule(rule),
             None if self.from_push => {

@@ -347,7 +347,7 @@ fn look_at(
         (None, true) => known.last,
         (None, false) => return book.forget(key),
     };
-    match basis.of(key, before) {
+    match basis.of(key, before.map(|before| &before.origin)) {
         Some(wanted) => book.expect(key, &wanted, last, known.since, now),
         None => book.forget(key),
     }
