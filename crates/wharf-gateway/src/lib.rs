@@ -5,6 +5,7 @@ mod access;
 mod activity;
 mod advice;
 mod ahead;
+mod alerting;
 mod audit;
 mod body;
 mod client;
@@ -54,6 +55,10 @@ pub use activity::refused::RefusedPush;
 pub use activity::scrapers::Scraper;
 pub use activity::{Activity, Content, Disk, Pushed};
 pub use ahead::is_ahead;
+pub use alerting::{
+    Alert, AlertDispatcher, AlertError, AlertGroup, AlertMessage, AlertReceiver, AlertSender, AlertingReport,
+    AlertingRules, GroupBy, LastError, ReceiverStatus, Webhook,
+};
 pub use audit::{Action, ActionKind, Actor, Audit, AuditEntry, AuditError, AuditFilter};
 pub use body::Body;
 pub use client::{Client, Remote};

@@ -12,6 +12,7 @@ use wharf_relabel::Rule;
 use wharf_store::{Aggregation, Counters, Gauges, Limits, PushMode, Quota, Ttl, UnixNanos, Usage};
 
 use crate::access::rules::AccessRules;
+use crate::alerting::AlertingRules;
 use crate::expectations::ExpectRules;
 use crate::lifespan::Lifespan;
 use crate::rate::{BucketId, Rate, TokenBuckets};
@@ -39,6 +40,8 @@ pub struct Policy {
     pub access: Option<Arc<AccessRules>>,
     /// Where traces of requests go; none: there are no traces.
     pub tracing: Option<Tracing>,
+    /// Who is told which groups are overdue; none: nobody.
+    pub alerting: Option<AlertingRules>,
 }
 
 /// When groups leave by themselves.
@@ -91,6 +94,8 @@ pub type Loader = Box<dyn Fn() -> Result<Policy, String> + Send + Sync>;
 
 const EXPECT_IS_NEW: &str = "expect: expected none, since there were none when Wharf started, found rules; the old rules stay\n\
                              hint: start Wharf anew: the names of the metrics of missed jobs are reserved from the start on";
+const ALERTING_IS_NEW: &str = "alerting: expected none, since there was none when Wharf started, found it; the old rules stay\n\
+                               hint: start Wharf anew: the names of the metrics of alerts are reserved from the start on";
 const ACCESS_GONE: &str = "access: expected rules, which are in force, found none; the old ones stay\n\
                            hint: to let everybody do everything, start Wharf anew without them";
 
@@ -101,6 +106,8 @@ pub struct Policies {
     loader: Option<Loader>,
     /// Whether groups may be expected: the names of what is shown of it are reserved then.
     may_expect: bool,
+    /// Whether others may be told what is overdue, likewise.
+    may_alert: bool,
     /// One reload at a time.
     reloading: Mutex<()>,
     reading: Mutex<Reading>,
@@ -224,6 +231,7 @@ impl Policies {
     pub fn new(policy: Policy, loader: Option<Loader>, now: UnixNanos, instant: Instant) -> Self {
         Self {
             may_expect: !policy.expectations.is_empty(),
+            may_alert: policy.alerting.is_some(),
             current: RwLock::new(Arc::new(Active::new(policy, instant))),
             loader,
             reloading: Mutex::new(()),
@@ -237,6 +245,11 @@ impl Policies {
     /// Whether groups may be expected, as there were rules of that from the beginning.
     pub(crate) fn may_expect(&self) -> bool {
         self.may_expect
+    }
+
+    /// Whether others may be told which groups are overdue, as there was somebody to tell from the beginning.
+    pub(crate) fn may_alert(&self) -> bool {
+        self.may_alert
     }
 
     /// The rules in force.
@@ -273,6 +286,9 @@ impl Policies {
             }
             if !policy.expectations.is_empty() && !self.may_expect {
                 return Err(EXPECT_IS_NEW.to_owned());
+            }
+            if policy.alerting.is_some() && !self.may_alert {
+                return Err(ALERTING_IS_NEW.to_owned());
             }
             Ok(policy)
         });
@@ -313,6 +329,11 @@ impl Active {
     /// Where traces of requests go, if there are any.
     pub(crate) fn tracing(&self) -> Option<&Tracing> {
         self.policy.tracing.as_ref()
+    }
+
+    /// Who is told which groups are overdue, if anybody is.
+    pub(crate) fn alerting(&self) -> Option<&AlertingRules> {
+        self.policy.alerting.as_ref()
     }
 
     /// Which groups are expected, and when.

@@ -51,6 +51,7 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         // Who may do something changes nothing of what it comes to.
         access: _,
         tracing: _,
+        alerting,
     } = policy;
     let instance = match instance_label {
         InstanceLabel::Empty => "empty".to_owned(),
@@ -109,6 +110,8 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         ("aggregation", digest_of(&aggregation.concat())),
         ("runs", digest_of(&runs.join("\n"))),
         ("expect", digest_of(&expectations.concat())),
+        // Which names are reserved; whom it tells is the matter of each.
+        ("alerting", alerting.is_some().to_string()),
         ("relabelling", digest_of(&format!("{relabelling:?}"))),
         ("--aggregate.job", settings.aggregate_job.to_string()),
         ("names of own metrics", digest_of(&reserved.join(" "))),

@@ -1,6 +1,7 @@
 //! One file a handler, and the table that says which request goes to which.
 
 pub(crate) mod aggregate;
+pub(crate) mod alerting;
 pub(crate) mod audit;
 pub mod backup;
 pub(crate) mod description;

@@ -1,4 +1,4 @@
-//! The configuration file: rules about groups, about who may do what with them, where traces go, and where replicas have their groups, in YAML.
+//! The configuration file: rules about groups, about who may do what with them, who is told of those that are missed, where traces go, and where replicas have their groups, in YAML.
 //!
 //! ```yaml
 //! expiry:
@@ -24,6 +24,9 @@
 //! access:
 //!   anonymous:
 //!     read: '{}'
+//! alerting:
+//!   alertmanagers:
+//!     - static_configs: [{targets: [alertmanager:9093]}]
 //! tracing:
 //!   client_type: http
 //!   endpoint: localhost:4318
@@ -35,8 +38,10 @@
 //! is not known is a mistake, so that a rule with a misspelt one cannot do less than it says.
 
 mod access;
+mod alerting;
 pub(crate) mod etcd;
 mod expected;
+mod receiver;
 mod source;
 mod tracing;
 
@@ -133,6 +138,7 @@ fn parse(text: &str, names: NameRule, folder: &Path) -> Result<Policy, Vec<Mista
         expectations: ExpectRules::new(each(document.expect, |rule| check.expected(&rule))),
         relabelling: each(document.relabel_configs, |rule| check.relabelling(rule)),
         access: check.access(document.access).map(Arc::new),
+        alerting: check.alerting(document.alerting),
         tracing: check.tracing(document.tracing),
     };
     // It counts at the start only, before there are rules.

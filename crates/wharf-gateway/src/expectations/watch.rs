@@ -11,6 +11,7 @@ use wharf_store::{
 };
 
 use super::book::{Blind, Book, Expected, Shown};
+use super::overdue::Overdue;
 use super::rules::ExpectRules;
 use crate::lock::lock;
 use crate::policy::Active;
@@ -33,6 +34,8 @@ pub(crate) struct Expectations {
     started_at: UnixNanos,
     /// The gauges of each group: what a scrape shows beside what is stored.
     shown: Store,
+    /// What is told to those who tell others.
+    overdue: Overdue,
     /// What is told of them all; none: nothing is expected.
     gauges: Mutex<Option<ExpectationGauges>>,
     /// Whoever looks takes it for a moment, but for a start and a reload, which look at all groups.
@@ -65,9 +68,15 @@ impl Expectations {
             started_at,
             // The largest key that a group may have is smaller than a push.
             shown: Store::new(Reserved::default(), usize::MAX).with_instance_label(instance),
+            overdue: Overdue::default(),
             gauges: Mutex::default(),
             watch: Mutex::default(),
         }
+    }
+
+    /// Which groups are overdue, for those who tell others.
+    pub(crate) fn overdue(&self) -> &Overdue {
+        &self.overdue
     }
 
     /// What is to be told of them all; none: nothing is expected.
@@ -95,7 +104,7 @@ impl Expectations {
             Some(followed) => {
                 followed.looked = now;
                 followed.book.pass(now);
-                self.show(&mut followed.book, now);
+                self.show(&mut followed.book, rules.expectations(), now);
             }
             None => self.begin(&mut watch, store, rules, now),
         }
@@ -199,7 +208,7 @@ impl Expectations {
         if let Some(before) = &before {
             book.only_changed_since(&before.book);
         }
-        self.show(&mut book, now);
+        self.show(&mut book, expectations, now);
         watch.followed = Some(Followed {
             follower,
             rules: Arc::clone(rules),
@@ -209,8 +218,9 @@ impl Expectations {
         });
     }
 
-    fn show(&self, book: &mut Book, now: UnixNanos) {
+    fn show(&self, book: &mut Book, rules: &ExpectRules, now: UnixNanos) {
         for (key, shown) in book.take_changed() {
+            self.overdue.note(&key, book.get(&key), rules);
             let done = match shown {
                 Some(Shown { is_overdue, due }) => {
                     let gauges = telemetry::gauges_of_group(is_overdue, due);
@@ -228,6 +238,7 @@ impl Expectations {
 
     /// Takes away what is shown of other groups than these.
     fn show_no_more(&self, but: impl Fn(&GroupingKey) -> bool) {
+        self.overdue.retain(&but);
         for key in self.shown.snapshot().keys() {
             if !but(&key)
                 && let Err(error) = self.shown.delete(&key)

@@ -154,6 +154,7 @@ fn own_families_show_store_scrapes_and_refusals() {
     let gauges = StoreGauges {
         replicas: None,
         expectations: None,
+        alerting: None,
         statsd: None,
         traces: Some(TraceCounts {
             exported: 7,

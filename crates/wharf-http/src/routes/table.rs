@@ -10,8 +10,8 @@ use wharf_gateway::{Input, Right};
 use crate::answer::respond;
 use crate::routes::row::{API, Handler, Path, Row, Switch};
 use crate::routes::{
-    audit, backup, description, events, expectations, families, group, groups, metrics, options, page,
-    process, push, replicas, scrape, stats, status, undo, visitor, wipe,
+    alerting, audit, backup, description, events, expectations, families, group, groups, metrics, options,
+    page, process, push, replicas, scrape, stats, status, undo, visitor, wipe,
 };
 use crate::transport::purpose::Purpose::{self, Admin, Push, Scrape};
 
@@ -360,6 +360,16 @@ pub(crate) static STATS: Row = Row {
     ..PLAIN
 };
 
+static ALERTING: Row = Row {
+    name: "alerting",
+    path: Path::Exact("/api/v1/alerting"),
+    need: Some(ForEvery(Right::Read)),
+    at: SHOWING,
+    label: Some("api/v1/alerting"),
+    handler: Handler::Now(alerting::show),
+    ..PLAIN
+};
+
 static REPLICAS: Row = Row {
     name: "replicas",
     path: Path::Exact("/api/v1/replicas"),
@@ -424,6 +434,7 @@ pub(crate) static ROWS: [&Row; 33] = [
     &AUDIT,
     &IMPORT,
     &EXPORT,
+    &ALERTING,
     &REPLICAS,
     &EVENTS,
     &ACCESS,

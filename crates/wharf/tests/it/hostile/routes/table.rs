@@ -398,6 +398,7 @@ pub(super) fn rows() -> Vec<Row> {
             "/api/v1/expectations?limit=1000",
         ),
         showing("GET /api/v1/stats", "GET", "/api/v1/stats"),
+        plain("GET /api/v1/alerting", "GET", "/api/v1/alerting", DONE),
         plain("GET /api/v1/replicas", "GET", "/api/v1/replicas", DONE),
         Row {
             is_endless: true,
