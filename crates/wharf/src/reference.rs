@@ -389,7 +389,7 @@ fn the_reference_of_metrics_is_up_to_date() {
             "What a scrape of Wharf has beside what was pushed. The `pushgateway_` families and those of the process are those of the \
              Pushgateway, with the same names, types and help. Names of this list are reserved: a push cannot bring them with another type. \
              Some are there only while there is something to count; those that begin with `wharf_replica` only with `--storage.etcd`; those of [StatsD](statsd.md) only where its lines are taken, and those about groups that are due or overdue only with \
-             `expect` in the configuration file, so that their names are free elsewhere. Of \"this group\" there is one for each group that is expected, with its labels. \"Watched by\" names the alerts, in `code`, and the panels of \
+             `expect` in the configuration file, those of messages about them (`prometheus_notifications_`, which are as in Prometheus, and `wharf_webhook_`) only with `alerting`, so that their names are free elsewhere. Of \"this group\" there is one for each group that is expected, with its labels. \"Watched by\" names the alerts, in `code`, and the panels of \
              [packaging/mixin](../packaging/mixin) that ask for the metric."
         ),
     );
@@ -398,6 +398,7 @@ fn the_reference_of_metrics_is_up_to_date() {
     let mut own: Vec<_> = own
         .chain(wharf_gateway::telemetry::reserved_of_replicas())
         .chain(wharf_gateway::telemetry::reserved_of_expectations())
+        .chain(wharf_gateway::telemetry::reserved_of_alerting())
         .chain(wharf_gateway::telemetry::reserved_of_statsd())
         .collect();
     own.sort_unstable_by_key(|family| family.name);

@@ -411,7 +411,7 @@ static DESCRIPTION: Row = Row {
 };
 
 /// The first whose path fits decides: the scrape may be wherever a flag puts it. `/api/v1/access` keeps this order.
-pub(crate) static ROWS: [&Row; 33] = [
+pub(crate) static ROWS: [&Row; 34] = [
     &SCRAPE,
     &PUSH,
     &DELETE_PUSHED,

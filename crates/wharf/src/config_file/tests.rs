@@ -122,7 +122,7 @@ fn unknown_keys_are_mistakes_wherever_they_stand() {
     check(
         "quotas: []\nexpire: []\n",
         expect![
-            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, aggregate, runs, expect, relabel_configs, access, tracing, etcd"
+            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, aggregate, runs, expect, relabel_configs, access, alerting, tracing, etcd"
         ],
     );
     check(
@@ -199,7 +199,7 @@ access:
     a: {push: '{}'}
 "#,
         expect![[r#"
-            f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, aggregate, runs, expect, relabel_configs, access, tracing, etcd
+            f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, aggregate, runs, expect, relabel_configs, access, alerting, tracing, etcd
             f.yml: line 4, column 12: expected a text, found keys with values
             hint: put the selector in quotes: '{job="x",env="y"}'
             f.yml: line 5, column 5: unknown field `tll`, expected one of match, ttl, keep_times
@@ -364,6 +364,19 @@ fn the_schema_has_the_keys_of_the_parser() {
     assert_eq!(keys_of(tokens), known_keys("access: {tokens: {a: {zz: 1}}}\n"));
     let tracing = &schema["properties"]["tracing"];
     assert_eq!(keys_of(tracing), known_keys("tracing: {zz: 1}\n"));
+    let alerting = &schema["properties"]["alerting"];
+    assert_eq!(keys_of(alerting), known_keys("alerting: {zz: 1}\n"));
+    for (list, inner) in [("alertmanagers", "alertmanagers"), ("webhooks", "webhooks")] {
+        let items = &alerting["properties"][list]["items"];
+        assert_eq!(keys_of(items), known_keys(&format!("alerting: {{{inner}: [{{zz: 1}}]}}\n")), "{list}");
+    }
+    let targets = &alerting["properties"]["alertmanagers"]["items"]["properties"]["static_configs"]["items"];
+    let text = "alerting: {alertmanagers: [{static_configs: [{zz: 1}]}]}\n";
+    assert_eq!(keys_of(targets), known_keys(text));
+    for section in ["basic_auth", "authorization", "tls_config"] {
+        let text = format!("alerting: {{webhooks: [{{url: 'http://x', {section}: {{zz: 1}}}}]}}\n");
+        assert_eq!(keys_of(&schema["$defs"][section]), known_keys(&text), "{section}");
+    }
     let etcd = &schema["properties"]["etcd"];
     assert_eq!(keys_of(etcd), known_keys("etcd: {zz: 1}\n"));
     let tls = &tracing["properties"]["tls_config"];
@@ -412,7 +425,7 @@ fn the_examples_of_the_schema_are_read() {
             }
         }
     }
-    for section in ["relabel_configs", "access", "tracing", "etcd"] {
+    for section in ["relabel_configs", "access", "alerting", "tracing", "etcd"] {
         let example = schema["properties"][section]["examples"][0].to_string();
         let text = format!("{section}: {example}\n");
         assert!(
@@ -443,6 +456,112 @@ fn the_schema_lists_every_action() {
             "{action}"
         );
     }
+}
+
+// ---- alerts -----------------------------------------------------------------------------------------------
+
+fn alerting_of(text: &str) -> wharf_gateway::AlertingRules {
+    let policy = parse(text, NameRule::Legacy, Path::new("")).unwrap_or_else(|_| panic!("{}", read_text(text)));
+    policy.alerting.unwrap()
+}
+
+#[test]
+fn alertmanagers_are_named_in_the_words_of_prometheus() {
+    let rules = alerting_of(
+        "alerting:\n  labels: {severity: page, empty: ''}\n  alertmanagers:\n  \
+         - static_configs: [{targets: ['a:9093', '[::1]:9093']}, {targets: [c]}]\n  \
+         - scheme: https\n    path_prefix: /am/\n    timeout: 3s\n    api_version: v2\n    \
+           authorization: {credentials: hush}\n    tls_config: {insecure_skip_verify: true}\n    \
+           static_configs: [{targets: ['a:9093']}]\n",
+    );
+    let names: Vec<&str> = rules.alertmanagers.iter().map(|to| to.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "http://a:9093/api/v2/alerts",
+            "http://[::1]:9093/api/v2/alerts",
+            "http://c/api/v2/alerts",
+            "https://a:9093/am/api/v2/alerts"
+        ]
+    );
+    assert_eq!(rules.labels, [("severity".to_owned(), "page".to_owned())].into());
+    let shown = format!("{rules:?}");
+    assert!(shown.contains("timeout: 3s") && !shown.contains("hush"), "{shown}");
+}
+
+#[test]
+fn webhooks_are_named_in_the_words_of_alertmanager() {
+    let rules = alerting_of(
+        "alerting:\n  webhooks:\n  - url: https://hooks.example/T/secret?token=x\n  \
+         - {name: chat, url: 'http://b/', send_resolved: false, max_alerts: 0, group_by: [team, job], group_wait: 0s, \
+            group_interval: 1m, repeat_interval: 1d, basic_auth: {username: me, password: hush}}\n  \
+         - {url: 'http://c', group_by: ['...']}\n",
+    );
+    let names: Vec<&str> = rules.webhooks.iter().map(|to| to.receiver.name.as_str()).collect();
+    assert_eq!(names, ["webhook-1", "chat", "webhook-3"]);
+    let [usual, chat, each] = rules.webhooks.as_slice() else { unreachable!() };
+    let times = |webhook: &wharf_gateway::Webhook| {
+        [webhook.group_wait, webhook.group_interval, webhook.repeat_interval].map(|time| time.as_secs())
+    };
+    assert_eq!((times(usual), usual.max_alerts, usual.send_resolved), ([30, 300, 14400], 1000, true));
+    assert_eq!((times(chat), chat.max_alerts, chat.send_resolved), ([0, 60, 86400], usize::MAX, false));
+    let by = |names: &[&str]| wharf_gateway::GroupBy::Labels(names.iter().map(|&name| name.to_owned()).collect());
+    assert_eq!(
+        [&usual.group_by, &chat.group_by, &each.group_by],
+        [&by(&["alertname"]), &by(&["job", "team"]), &wharf_gateway::GroupBy::All]
+    );
+    assert!(!format!("{rules:?}").contains("hush"));
+}
+
+#[test]
+fn secrets_of_receivers_are_read_from_files_and_never_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("url", "https://h.example/x\n"), ("token", "hush\n"), ("bad", "no url: hush")] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let parsed = |text: &str| parse(text, NameRule::Legacy, folder.path());
+    let text = "alerting: {webhooks: [{url_file: url, authorization: {type: Token, credentials_file: token}}]}\n";
+    let shown = format!("{:?}", parsed(text).unwrap().alerting.unwrap());
+    assert!(shown.contains("https://h.example") && !shown.contains("hush"), "{shown}");
+    let text = "alerting: {webhooks: [{url_file: bad}, {url_file: none}, {url: 'ftp://hush/hush'}, {url: 'http://u:hush@h/'}]}\n";
+    let mistakes = parsed(text).unwrap_err();
+    assert_eq!(mistakes.len(), 4, "{mistakes:?}");
+    let shown: Vec<String> = mistakes.iter().map(|mistake| mistake.text.clone()).collect();
+    assert!(!shown.concat().contains("hush"), "{shown:?}");
+}
+
+#[test]
+fn mistakes_in_alerting_are_told_with_their_places() {
+    check(
+        r"
+alerting:
+  alert_relabel_configs: []
+  labels: {alertname: x, 1a: b}
+  alertmanagers:
+  - kubernetes_sd_configs: []
+    scheme: htp
+  - api_version: v1
+    static_configs: [{targets: ['http://a:9093', 'a:9093', 'a:9093']}]
+    proxy_url: http://p
+  - {}
+  - static_configs: [{targets: ['b:9093'], labels: {}}]
+    timeout: 2m
+    path_prefix: a?b
+    basic_auth: {password: x}
+    authorization: {type: Basic, credentials: x}
+  webhooks:
+  - {}
+  - {url: nowhere, group_by: ['a', 'a', '...']}
+  - {name: w, url: 'http://x', group_interval: 0s}
+  - {name: w, url: 'http://x'}
+  - {name: w, url: 'http://x', max_alerts: -1}
+",
+        expect![""],
+    );
+    check(
+        "alerting: {alertmanagers: []}\n",
+        expect!["f.yml: line 1, column 11: expected `alertmanagers` or `webhooks`, found neither"],
+    );
 }
 
 // ---- traces -----------------------------------------------------------------------------------------------

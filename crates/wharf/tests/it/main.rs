@@ -7,6 +7,7 @@
 mod access;
 mod aggregate_listener;
 mod aggregation;
+mod alerting;
 mod api;
 mod audit;
 mod backups;

@@ -97,6 +97,3 @@ fn common(alerts: &[Alert], of: impl Fn(&Alert) -> &BTreeMap<String, String>) ->
     }
     common
 }
-
-#[cfg(test)]
-mod tests;
