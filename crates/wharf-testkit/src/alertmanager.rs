@@ -51,7 +51,10 @@ impl Alertmanager {
         let querier = Querier::new(Process::start(command));
         // Before that it has no routes, and shows no alerts.
         until("Alertmanager to be ready", || {
-            let configured = querier.process().log().contains("Completed loading of configuration file");
+            let configured = querier
+                .process()
+                .log()
+                .contains("Completed loading of configuration file");
             configured.then_some(())
         });
         Some(Self { querier })

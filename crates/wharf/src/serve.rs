@@ -22,7 +22,8 @@ use crate::logging;
 use crate::parts::replica::{self, Replica};
 use crate::parts::statsd::{self, Intake, Sockets};
 use crate::parts::{
-    alerting, audit, backups, changes, cooling, expectations, expiry, history, notices, signals, storage, traces,
+    alerting, audit, backups, changes, cooling, expectations, expiry, history, notices, signals, storage,
+    traces,
 };
 use crate::version::BUILD;
 

@@ -583,8 +583,14 @@ pub(super) static ROWS: [Row; 12] = [
                 unit: "short",
                 width: 8,
                 queries: &[
-                    query("prometheus_notifications_queue_length{@}", "{{instance}} for Alertmanager"),
-                    query("wharf_webhook_messages_waiting{@}", "{{instance}} for {{receiver}}"),
+                    query(
+                        "prometheus_notifications_queue_length{@}",
+                        "{{instance}} for Alertmanager",
+                    ),
+                    query(
+                        "wharf_webhook_messages_waiting{@}",
+                        "{{instance}} for {{receiver}}",
+                    ),
                 ],
             },
         ],

@@ -27,7 +27,7 @@ pub struct AlertDispatcher {
     reported: Option<Instant>,
 }
 
-/// How often it is said how it goes.
+/// How often it is said how it goes, and what is old is let go.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -85,9 +85,9 @@ impl AlertDispatcher {
         let valid_until = after(now.unix, valid_for(self.gateway.settings().expect.start_grace));
         self.tell_alertmanagers(rules, (now, valid_until));
         self.tell_webhooks(rules, sends_webhooks, (now, valid_until));
-        self.let_go(now);
         if self.reported.is_none_or(|at| now.instant >= at + REPORT_EVERY) {
             self.reported = Some(now.instant);
+            self.let_go(rules, now);
             self.gateway.set_alerting_report(self.report(sends_webhooks));
         }
     }
@@ -226,9 +226,12 @@ impl AlertDispatcher {
         }
     }
 
-    fn let_go(&mut self, now: Now) {
+    fn let_go(&mut self, rules: &AlertingRules, now: Now) {
         let webhooks = &self.webhooks;
-        let needs = |key: &_, change| webhooks.iter().any(|to| to.outbox.needs(key, change));
+        let needs = |key: &_, change| {
+            let mut webhooks = webhooks.iter();
+            webhooks.any(|to| to.outbox.needs(key, change, (rules, &to.webhook.group_by)))
+        };
         for (key, change) in self.alerts.let_go(now, needs) {
             for to in &mut self.alertmanagers {
                 to.outbox.let_go(&key, change);

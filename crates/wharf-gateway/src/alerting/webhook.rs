@@ -129,12 +129,15 @@ impl Outbox {
         }
     }
 
-    /// Whether it is to be told yet that this alert is resolved, which it was told of.
-    pub(super) fn needs(&self, key: &GroupingKey, change: u64) -> bool {
-        let told = self
-            .groups
-            .values()
-            .find_map(|group| group.members.get(key).copied().flatten());
+    /// Whether it is to be told yet of this change of an alert that it was told of.
+    pub(super) fn needs(
+        &self,
+        key: &GroupingKey,
+        change: u64,
+        (rules, by): (&AlertingRules, &GroupBy),
+    ) -> bool {
+        let group = self.groups.get(&together(key, rules, by));
+        let told = group.and_then(|group| group.members.get(key).copied().flatten());
         told.is_some_and(|told| told != change)
     }
 

@@ -37,12 +37,14 @@ impl Gateway {
         status.is_some_and(|status| status.replicas.iter().any(|replica| !replica.is_self))
     }
 
-    /// Whether this is the replica that sends webhooks: of those that are there, the one whose name is the first.
+    /// Whether this is the replica that sends webhooks: of those that are there, the one that has been for the longest. So one that
+    /// comes back does not take it over from one that knows what was told meanwhile.
     pub(crate) fn sends_webhooks(&self) -> bool {
         let Some(status) = self.store.shared_status() else {
             return true;
         };
-        let first = status.replicas.iter().min_by(|a, b| a.name.cmp(&b.name));
-        first.is_none_or(|first| first.is_self)
+        let replicas = status.replicas.iter();
+        let oldest = replicas.min_by(|a, b| (a.started_at, &a.name).cmp(&(b.started_at, &b.name)));
+        oldest.is_none_or(|oldest| oldest.is_self)
     }
 }

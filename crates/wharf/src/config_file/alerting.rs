@@ -59,7 +59,10 @@ impl Check<'_> {
             (rules.webhooks.len(), "`webhooks`"),
         ] {
             if count > MAX_RECEIVERS {
-                self.mistake(&at, format!("expected at most {MAX_RECEIVERS} {what}, found {count}"));
+                self.mistake(
+                    &at,
+                    format!("expected at most {MAX_RECEIVERS} {what}, found {count}"),
+                );
             }
         }
         (self.mistakes.len() == before).then_some(rules)
@@ -179,7 +182,9 @@ impl Check<'_> {
         let url = self.secret("url", section.url.as_ref(), section.url_file.as_ref());
         let url = url.and_then(|url| {
             let split = split(&url);
-            split.inspect_err(|error| self.mistake(&place, error.clone())).ok()
+            split
+                .inspect_err(|error| self.mistake(&place, error.clone()))
+                .ok()
         });
         let login = self.login(section.basic_auth.as_ref(), section.authorization.as_ref());
         let tls = section.tls_config.as_ref();
@@ -230,7 +235,10 @@ impl Check<'_> {
                 let text = format!("expected the name of a label, or `...` alone, found `{shown}`");
                 self.mistake(&name.referenced, text);
             } else if !known.insert(&name.value) {
-                self.mistake(&name.referenced, format!("expected each label once, found `{shown}` twice"));
+                self.mistake(
+                    &name.referenced,
+                    format!("expected each label once, found `{shown}` twice"),
+                );
             }
         }
         GroupBy::Labels(known.into_iter().cloned().collect())
@@ -256,12 +264,20 @@ fn api_version(text: &str) -> Result<(), String> {
 /// Begins with a slash, and does not end with one.
 fn path_prefix(text: &str) -> Result<String, String> {
     let path = text.trim_matches('/');
-    let fits = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\\"<>".contains(&byte));
+    let fits = path
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"?#\\\"<>".contains(&byte));
     if !fits {
         let found = text.escape_debug();
-        return Err(format!("expected a path such as `/alertmanager`, found `{found}`"));
+        return Err(format!(
+            "expected a path such as `/alertmanager`, found `{found}`"
+        ));
     }
-    Ok(if path.is_empty() { String::new() } else { format!("/{path}") })
+    Ok(if path.is_empty() {
+        String::new()
+    } else {
+        format!("/{path}")
+    })
 }
 
 /// As in Prometheus: host and port.
@@ -284,12 +300,17 @@ fn split(url: &str) -> Result<(Address, String), String> {
     let (scheme, rest) = url.split_once("://").ok_or(URL)?;
     let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if host.contains('@') {
-        let text = "expected a URL without user name and password, found both in it\nhint: write `basic_auth`";
+        let text =
+            "expected a URL without user name and password, found both in it\nhint: write `basic_auth`";
         return Err(text.to_owned());
     }
     let address = format!("{scheme}://{host}").parse::<Address>();
     let address = address.map_err(|error| error.to_string())?;
-    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let path = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
+    };
     let is_path = !path.contains('#') && path.parse::<http::uri::PathAndQuery>().is_ok();
     if !is_path {
         return Err(URL.to_owned());

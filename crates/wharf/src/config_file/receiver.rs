@@ -50,10 +50,21 @@ impl Check<'_> {
     fn basic(&mut self, section: &Spanned<BasicAuth>) -> Option<Credentials> {
         let (at, section) = (section.referenced, &section.value);
         self.unknown(&section.unknown);
-        let username = self.secret("username", section.username.as_ref(), section.username_file.as_ref());
-        let password = self.secret("password", section.password.as_ref(), section.password_file.as_ref());
+        let username = self.secret(
+            "username",
+            section.username.as_ref(),
+            section.username_file.as_ref(),
+        );
+        let password = self.secret(
+            "password",
+            section.password.as_ref(),
+            section.password_file.as_ref(),
+        );
         if username.is_none() && section.unknown.is_empty() && section.username_file.is_none() {
-            self.mistake(&at, "expected `username` or `username_file`, found neither".to_owned());
+            self.mistake(
+                &at,
+                "expected `username` or `username_file`, found neither".to_owned(),
+            );
         }
         Some(Credentials::Basic {
             username: username?,
@@ -75,7 +86,8 @@ impl Check<'_> {
         if let Some(basic) = section.kind.as_ref()
             && kind.eq_ignore_ascii_case("basic")
         {
-            let text = "expected `basic_auth` for a user name and a password, found the type Basic".to_owned();
+            let text =
+                "expected `basic_auth` for a user name and a password, found the type Basic".to_owned();
             self.mistake(&basic.referenced, text);
         }
         match credentials {
@@ -92,7 +104,12 @@ impl Check<'_> {
     }
 
     /// What stands in the configuration itself, or in a file that it names, without the end of its line. It is not repeated.
-    pub(super) fn secret(&mut self, name: &str, inline: Option<&Text>, file: Option<&Text>) -> Option<String> {
+    pub(super) fn secret(
+        &mut self,
+        name: &str,
+        inline: Option<&Text>,
+        file: Option<&Text>,
+    ) -> Option<String> {
         let bytes = self.pem(name, inline, file)?;
         match String::from_utf8(bytes) {
             Ok(text) => Some(text.trim().to_owned()),

@@ -368,7 +368,11 @@ fn the_schema_has_the_keys_of_the_parser() {
     assert_eq!(keys_of(alerting), known_keys("alerting: {zz: 1}\n"));
     for (list, inner) in [("alertmanagers", "alertmanagers"), ("webhooks", "webhooks")] {
         let items = &alerting["properties"][list]["items"];
-        assert_eq!(keys_of(items), known_keys(&format!("alerting: {{{inner}: [{{zz: 1}}]}}\n")), "{list}");
+        assert_eq!(
+            keys_of(items),
+            known_keys(&format!("alerting: {{{inner}: [{{zz: 1}}]}}\n")),
+            "{list}"
+        );
     }
     let targets = &alerting["properties"]["alertmanagers"]["items"]["properties"]["static_configs"]["items"];
     let text = "alerting: {alertmanagers: [{static_configs: [{zz: 1}]}]}\n";
@@ -461,7 +465,8 @@ fn the_schema_lists_every_action() {
 // ---- alerts -----------------------------------------------------------------------------------------------
 
 fn alerting_of(text: &str) -> wharf_gateway::AlertingRules {
-    let policy = parse(text, NameRule::Legacy, Path::new("")).unwrap_or_else(|_| panic!("{}", read_text(text)));
+    let policy =
+        parse(text, NameRule::Legacy, Path::new("")).unwrap_or_else(|_| panic!("{}", read_text(text)));
     policy.alerting.unwrap()
 }
 
@@ -486,7 +491,10 @@ fn alertmanagers_are_named_in_the_words_of_prometheus() {
     );
     assert_eq!(rules.labels, [("severity".to_owned(), "page".to_owned())].into());
     let shown = format!("{rules:?}");
-    assert!(shown.contains("timeout: 3s") && !shown.contains("hush"), "{shown}");
+    assert!(
+        shown.contains("timeout: 3s") && !shown.contains("hush"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -497,18 +505,40 @@ fn webhooks_are_named_in_the_words_of_alertmanager() {
             group_interval: 1m, repeat_interval: 1d, basic_auth: {username: me, password: hush}}\n  \
          - {url: 'http://c', group_by: ['...']}\n",
     );
-    let names: Vec<&str> = rules.webhooks.iter().map(|to| to.receiver.name.as_str()).collect();
+    let names: Vec<&str> = rules
+        .webhooks
+        .iter()
+        .map(|to| to.receiver.name.as_str())
+        .collect();
     assert_eq!(names, ["webhook-1", "chat", "webhook-3"]);
-    let [usual, chat, each] = rules.webhooks.as_slice() else { unreachable!() };
-    let times = |webhook: &wharf_gateway::Webhook| {
-        [webhook.group_wait, webhook.group_interval, webhook.repeat_interval].map(|time| time.as_secs())
+    let [usual, chat, each] = rules.webhooks.as_slice() else {
+        unreachable!()
     };
-    assert_eq!((times(usual), usual.max_alerts, usual.send_resolved), ([30, 300, 14400], 1000, true));
-    assert_eq!((times(chat), chat.max_alerts, chat.send_resolved), ([0, 60, 86400], usize::MAX, false));
-    let by = |names: &[&str]| wharf_gateway::GroupBy::Labels(names.iter().map(|&name| name.to_owned()).collect());
+    let times = |webhook: &wharf_gateway::Webhook| {
+        [
+            webhook.group_wait,
+            webhook.group_interval,
+            webhook.repeat_interval,
+        ]
+        .map(|time| time.as_secs())
+    };
+    assert_eq!(
+        (times(usual), usual.max_alerts, usual.send_resolved),
+        ([30, 300, 14400], 1000, true)
+    );
+    assert_eq!(
+        (times(chat), chat.max_alerts, chat.send_resolved),
+        ([0, 60, 86400], usize::MAX, false)
+    );
+    let by =
+        |names: &[&str]| wharf_gateway::GroupBy::Labels(names.iter().map(|&name| name.to_owned()).collect());
     assert_eq!(
         [&usual.group_by, &chat.group_by, &each.group_by],
-        [&by(&["alertname"]), &by(&["job", "team"]), &wharf_gateway::GroupBy::All]
+        [
+            &by(&["alertname"]),
+            &by(&["job", "team"]),
+            &wharf_gateway::GroupBy::All
+        ]
     );
     assert!(!format!("{rules:?}").contains("hush"));
 }
@@ -516,13 +546,21 @@ fn webhooks_are_named_in_the_words_of_alertmanager() {
 #[test]
 fn secrets_of_receivers_are_read_from_files_and_never_repeated() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, text) in [("url", "https://h.example/x\n"), ("token", "hush\n"), ("bad", "no url: hush")] {
+    for (name, text) in [
+        ("url", "https://h.example/x\n"),
+        ("token", "hush\n"),
+        ("bad", "no url: hush"),
+    ] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
     let parsed = |text: &str| parse(text, NameRule::Legacy, folder.path());
-    let text = "alerting: {webhooks: [{url_file: url, authorization: {type: Token, credentials_file: token}}]}\n";
+    let text =
+        "alerting: {webhooks: [{url_file: url, authorization: {type: Token, credentials_file: token}}]}\n";
     let shown = format!("{:?}", parsed(text).unwrap().alerting.unwrap());
-    assert!(shown.contains("https://h.example") && !shown.contains("hush"), "{shown}");
+    assert!(
+        shown.contains("https://h.example") && !shown.contains("hush"),
+        "{shown}"
+    );
     let text = "alerting: {webhooks: [{url_file: bad}, {url_file: none}, {url: 'ftp://hush/hush'}, {url: 'http://u:hush@h/'}]}\n";
     let mistakes = parsed(text).unwrap_err();
     assert_eq!(mistakes.len(), 4, "{mistakes:?}");

@@ -16,6 +16,8 @@ pub(crate) use self::webhook::ToWebhook;
 
 /// How often it is seen to that all are told.
 const PAUSE: Duration = Duration::from_millis(250);
+/// And while messages are on their way: another one may have to follow.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// The end of the process does not wait for receivers: Alertmanager hears the same again after a start.
 const END_LIMIT: Duration = Duration::from_secs(5);
 /// Receivers have little to say.
@@ -27,8 +29,10 @@ pub(crate) fn start(parts: &mut Parts, gateway: Arc<Gateway>, watching: Started)
     parts.thread(part, move |life| {
         life.ready();
         let mut dispatcher = AlertDispatcher::new(gateway);
-        while life.turn(PAUSE) {
+        let mut pause = PAUSE;
+        while life.turn(pause) {
             dispatcher.turn();
+            pause = if dispatcher.is_busy() { BUSY_PAUSE } else { PAUSE };
         }
         Ok(())
     })

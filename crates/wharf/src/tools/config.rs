@@ -89,9 +89,14 @@ fn check(file: &Path, names: NameRule, out: &mut dyn Write) -> anyhow::Result<()
             0 => String::new(),
             rules => format!(", {}", counted(rules, "expectation", "expectations")),
         },
-        match policy.alerting.map_or(0, |alerting| alerting.alertmanagers.len() + alerting.webhooks.len()) {
+        match policy.alerting.map_or(0, |alerting| alerting.alertmanagers.len()
+            + alerting.webhooks.len())
+        {
             0 => String::new(),
-            receivers => format!(", {}", counted(receivers, "receiver of alerts", "receivers of alerts")),
+            receivers => format!(
+                ", {}",
+                counted(receivers, "receiver of alerts", "receivers of alerts")
+            ),
         },
         if policy.tracing.is_some() { ", traces" } else { "" }
     )?;

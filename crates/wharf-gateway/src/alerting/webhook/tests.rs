@@ -269,10 +269,11 @@ fn an_alert_is_kept_until_its_end_was_told() {
     world.pass(7200);
     let gone = |world: &mut World| {
         let (now, outbox) = (world.now(), &world.outbox);
-        world
+        let by = (&world.rules, &world.webhook.group_by);
+        let gone = world
             .alerts
-            .let_go(now, |key, change| outbox.needs(key, change))
-            .len()
+            .let_go(now, |key, change| outbox.needs(key, change, by));
+        gone.len()
     };
     assert_eq!(gone(&mut world), 0);
     assert_eq!(world.told(), ["-a"]);

@@ -24,7 +24,9 @@ impl AlertSender for ToAlertmanager {
     fn send(&self, message: &AlertMessage) -> Result<(), AlertError> {
         let body = body(message).to_string().into_bytes();
         // What it does not understand it does not understand later either. All else can be set right there, a password too.
-        super::send(&self.client, &self.path, body, |error: &ClientError| !error.is_for_good())
+        super::send(&self.client, &self.path, body, |error: &ClientError| {
+            !error.is_for_good()
+        })
     }
 }
 
