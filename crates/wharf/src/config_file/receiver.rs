@@ -111,16 +111,14 @@ impl Check<'_> {
         file: Option<&Text>,
     ) -> Option<String> {
         let bytes = self.pem(name, inline, file)?;
-        match String::from_utf8(bytes) {
-            Ok(text) => Some(text.trim().to_owned()),
-            Err(_) => {
+        let Ok(text) = String::from_utf8(bytes) else {
+            if let Some(at) = inline.or(file) {
                 let text = format!("expected UTF-8 as `{name}`, found other bytes");
-                if let Some(at) = inline.or(file) {
-                    self.mistake(&at.referenced, text);
-                }
-                None
+                self.mistake(&at.referenced, text);
             }
-        }
+            return None;
+        };
+        Some(text.trim().to_owned())
     }
 
     /// `address` is the key that names the host.
