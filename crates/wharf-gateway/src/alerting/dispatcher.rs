@@ -81,13 +81,16 @@ impl AlertDispatcher {
         if !is_cut_off {
             self.take_changes(rules, now);
         }
+        let is_time = self.reported.is_none_or(|at| now.instant >= at + REPORT_EVERY);
+        if is_time {
+            self.reported = Some(now.instant);
+            self.let_go(rules, now);
+        }
         let sends_webhooks = !is_cut_off && self.gateway.sends_webhooks();
         let valid_until = after(now.unix, valid_for(self.gateway.settings().expect.start_grace));
         self.tell_alertmanagers(rules, (now, valid_until));
         self.tell_webhooks(rules, sends_webhooks, (now, valid_until));
-        if self.reported.is_none_or(|at| now.instant >= at + REPORT_EVERY) {
-            self.reported = Some(now.instant);
-            self.let_go(rules, now);
+        if is_time {
             self.gateway.set_alerting_report(self.report(sends_webhooks));
         }
     }
@@ -237,7 +240,7 @@ impl AlertDispatcher {
                 to.outbox.let_go(&key, change);
             }
             for to in &mut self.webhooks {
-                to.outbox.let_go(&key);
+                to.outbox.let_go(&key, (rules, &to.webhook.group_by));
             }
         }
     }

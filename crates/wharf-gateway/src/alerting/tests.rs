@@ -330,6 +330,7 @@ fn an_alertmanager_that_was_away_hears_how_it_is_now() {
         world.pass(passed);
         assert_eq!(*lock(&sink.attempts), attempts);
     }
+    world.pass(1);
     let report = world.gateway.alerting_report().unwrap();
     assert_eq!(report.alertmanagers[0].failures, 6);
     assert_eq!(report.alertmanagers[0].waiting, 2);

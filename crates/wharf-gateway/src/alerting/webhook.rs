@@ -141,9 +141,9 @@ impl Outbox {
         told.is_some_and(|told| told != change)
     }
 
-    /// This alert was let go, for there was no room for more that are resolved.
-    pub(super) fn let_go(&mut self, key: &GroupingKey) {
-        for group in self.groups.values_mut() {
+    /// This alert was let go.
+    pub(super) fn let_go(&mut self, key: &GroupingKey, (rules, by): (&AlertingRules, &GroupBy)) {
+        if let Some(group) = self.groups.get_mut(&together(key, rules, by)) {
             group.members.remove(key);
         }
     }
@@ -171,16 +171,17 @@ impl Group {
     /// Whether a message is due, as Alertmanager decides it.
     fn wants(&self, alerts: &Alerts, webhook: &Webhook, now: Instant) -> bool {
         let fires = |key| alerts.get(key).is_some_and(|entry| entry.resolved.is_none());
-        let mut members = self.members.keys();
-        if !webhook.send_resolved {
+        let has_news = if webhook.send_resolved {
+            self.has_news(alerts)
+        } else {
             let mut members = self.members.iter();
-            let fires_anew = members.any(|(key, told)| {
-                let entry = alerts.get(key).filter(|entry| entry.resolved.is_none());
-                entry.is_some_and(|entry| Some(entry.changed) != *told)
-            });
-            return fires_anew || (self.is_to_be_repeated(webhook, now) && self.members.keys().any(fires));
-        }
-        self.has_news(alerts) || (self.is_to_be_repeated(webhook, now) && members.any(fires))
+            members.any(|(key, told)| {
+                alerts
+                    .get(key)
+                    .is_some_and(|entry| entry.resolved.is_none() && Some(entry.changed) != *told)
+            })
+        };
+        has_news || (self.is_to_be_repeated(webhook, now) && self.members.keys().any(fires))
     }
 
     fn is_to_be_repeated(&self, webhook: &Webhook, now: Instant) -> bool {
@@ -193,21 +194,18 @@ impl Group {
         (alerts, rules, webhook): (&Alerts, &AlertingRules, &Webhook),
         valid_until: UnixNanos,
     ) -> (Told, Letter) {
-        let entries = self
-            .members
-            .keys()
-            .filter_map(|key| Some((key, alerts.get(key)?)));
-        let is_told = |resolved: bool| webhook.send_resolved || !resolved;
-        let mut told = Vec::new();
-        // What fires comes first where there is no room for all.
+        let members = self.members.iter();
+        let entries = members.filter_map(|(key, told)| Some((key, alerts.get(key)?, told.is_some())));
         let entries: Vec<_> = entries.collect();
-        let (firing, resolved): (Vec<_>, Vec<_>) =
-            entries.iter().partition(|(_, entry)| entry.resolved.is_none());
-        for (key, entry) in firing.into_iter().chain(resolved) {
-            if is_told(entry.resolved.is_some()) {
-                told.push(entry.told(key, rules, valid_until));
-            }
-        }
+        // What fires comes first where there is no room for all. Of an end nobody wants to hear who has heard of no beginning.
+        let firing = entries.iter().filter(|(_, entry, _)| entry.resolved.is_none());
+        let ended = entries
+            .iter()
+            .filter(|(_, entry, began)| entry.resolved.is_some() && *began && webhook.send_resolved);
+        let told = firing
+            .chain(ended)
+            .map(|(key, entry, _)| entry.told(key, rules, valid_until));
+        let mut told: Vec<Alert> = told.collect();
         let truncated = told.len().saturating_sub(webhook.max_alerts);
         told.truncate(webhook.max_alerts);
         told.sort_by(|a, b| a.key.cmp(&b.key));
@@ -217,7 +215,7 @@ impl Group {
             truncated: truncated as u64,
         };
         let changes = entries.iter();
-        let changes = changes.map(|(key, entry)| ((*key).clone(), entry.changed));
+        let changes = changes.map(|(key, entry, _)| ((*key).clone(), entry.changed));
         let letter = Letter {
             group: id.to_vec(),
             changes: changes.collect(),
