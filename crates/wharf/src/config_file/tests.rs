@@ -594,7 +594,32 @@ alerting:
   - {name: w, url: 'http://x'}
   - {name: w, url: 'http://x', max_alerts: -1}
 ",
-        expect![""],
+        expect![[r#"
+            f.yml: line 3, column 3: expected no `alert_relabel_configs`, for that is not supported
+            hint: Wharf does not relabel alerts: write `labels`, or let the routes of Alertmanager decide
+            f.yml: line 4, column 23: expected no `alertname`, for it says what the alert is
+            f.yml: line 4, column 30: expected the name of a label, found `1a`
+            f.yml: line 6, column 5: expected no `kubernetes_sd_configs`, for that is not supported
+            hint: Wharf looks for no services: name the Alertmanagers in `static_configs`
+            f.yml: line 7, column 13: expected http or https, found `htp`
+            f.yml: line 8, column 18: expected v2, found `v1`, which no Alertmanager has since 0.27
+            f.yml: line 9, column 33: expected a host and a port such as `alertmanager:9093`, found `http://a:9093`
+            hint: `scheme` and `path_prefix` are keys of their own
+            f.yml: line 9, column 60: expected each receiver once, found `http://a:9093/api/v2/alerts` twice
+            f.yml: line 10, column 5: expected no `proxy_url`, for that is not supported
+            hint: Wharf goes by no proxy
+            f.yml: line 11, column 5: expected `static_configs` with `targets`, found none
+            f.yml: line 12, column 44: unknown field `labels`, expected one of targets
+            f.yml: line 13, column 14: expected a time above 0 and of at most 1m, found `2m`
+            f.yml: line 14, column 18: expected a path such as `/alertmanager`, found `a?b`
+            f.yml: line 15, column 17: expected `basic_auth` or `authorization`, found both
+            f.yml: line 15, column 17: expected `username` or `username_file`, found neither
+            f.yml: line 18, column 5: expected `url` or `url_file`, found neither
+            f.yml: line 19, column 11: expected a URL such as `https://hooks.example.org/wharf`, found something else
+            f.yml: line 19, column 36: expected each label once, found `a` twice
+            f.yml: line 19, column 41: expected the name of a label, or `...` alone, found `...`
+            f.yml: line 20, column 48: expected at least 1s, found `0s`
+            f.yml: line 22, column 44: expected a whole number from 0 on, found `-1`"#]],
     );
     check(
         "alerting: {alertmanagers: []}\n",
