@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::peers::{self, AlertmanagerVersion};
 use crate::query::Querier;
-use crate::{DEADLINE, Process, until};
+use crate::{DEADLINE, Process};
 
 /// Debian's program reads its templates from a place of the system, where nothing is installed: it gets a view of its own, in which
 /// the package stands there.
@@ -48,15 +48,8 @@ impl Alertmanager {
             .arg("--cluster.listen-address=")
             .stdin(Stdio::null())
             .stdout(Stdio::null());
+        // It reads its configuration before it listens.
         let querier = Querier::new(Process::start(command));
-        // Before that it has no routes, and shows no alerts.
-        until("Alertmanager to be ready", || {
-            let configured = querier
-                .process()
-                .log()
-                .contains("Completed loading of configuration file");
-            configured.then_some(())
-        });
         Some(Self { querier })
     }
 

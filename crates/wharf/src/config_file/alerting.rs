@@ -19,6 +19,8 @@ use crate::parts::alerting::{ToAlertmanager, ToWebhook};
 const MAX_RECEIVERS: usize = 32;
 /// Bytes of a label or an annotation.
 const MAX_TEXT_BYTES: usize = 4096;
+/// Bytes of the name of a webhook.
+const MAX_NAME_BYTES: usize = 128;
 /// Alerts in a message to a webhook where nothing is said: about half a megabyte.
 const MAX_ALERTS: usize = 1000;
 /// What nobody sets longer.
@@ -173,7 +175,7 @@ impl Check<'_> {
         let (at, section) = (section.referenced, &section.value);
         let before = self.mistakes.len();
         self.unknown_of_prometheus(&section.unknown);
-        let name = section.name.as_ref().map(|name| name.value.clone());
+        let name = self.optional(section.name.as_ref(), name);
         let place = section.url.as_ref().or(section.url_file.as_ref());
         if place.is_none() && section.unknown.is_empty() {
             self.mistake(&at, "expected `url` or `url_file`, found neither".to_owned());
@@ -243,6 +245,17 @@ impl Check<'_> {
         }
         GroupBy::Labels(known.into_iter().cloned().collect())
     }
+}
+
+/// It is a label of metrics.
+fn name(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > MAX_NAME_BYTES {
+        let length = text.len();
+        return Err(format!(
+            "expected a name of 1 to {MAX_NAME_BYTES} bytes, found {length}"
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 fn scheme(text: &str) -> Result<&'static str, String> {

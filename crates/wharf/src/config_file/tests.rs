@@ -590,9 +590,11 @@ alerting:
   webhooks:
   - {}
   - {url: nowhere, group_by: ['a', 'a', '...']}
-  - {name: w, url: 'http://x', group_interval: 0s}
+  - {name: v, url: 'http://x', group_interval: 0s}
   - {name: w, url: 'http://x'}
-  - {name: w, url: 'http://x', max_alerts: -1}
+  - {name: w, url: 'http://y'}
+  - {name: '', url: 'http://x'}
+  - {url: 'http://x', max_alerts: -1}
 ",
         expect![[r#"
             f.yml: line 3, column 3: expected no `alert_relabel_configs`, for that is not supported

@@ -24,6 +24,7 @@ fn start((folder, spawn): (tempfile::TempDir, Spawn)) -> (tempfile::TempDir, Gat
         .arg("--expect.start-grace=0s")
         .arg("--web.enable-lifecycle")
         .arg("--web.external-url=http://wharf.example/push")
+        .arg("--web.route-prefix=/")
         .start();
     (folder, gateway)
 }
@@ -195,7 +196,9 @@ fn an_alert_has_what_that_of_prometheus_has() {
         file.display(),
         theirs.address()
     );
-    let Some(_prometheus) = Prometheus::start(PrometheusVersion::V3, &config, &[]) else {
+    // It has no Alertmanager yet when it sends the first time.
+    let flags = ["--rules.alert.resend-delay=1s"];
+    let Some(_prometheus) = Prometheus::start(PrometheusVersion::V3, &config, &flags) else {
         return;
     };
     let rules = format!("{EXPECT}{}", alertmanagers(&[ours.address()]));
@@ -286,13 +289,17 @@ fn a_webhook_is_told_in_the_format_of_alertmanager_and_again_after_it_was_not_th
         receiver["last_error"]["text"].as_str().unwrap().contains("503"),
         "{receiver}"
     );
-    let scrape = gateway.scrape();
-    let count = |name: &str| {
-        let sample = scrape.samples.iter().find(|sample| sample.name == name);
-        sample.map(wharf_testkit::Sample::number)
-    };
-    assert_eq!(count("wharf_webhook_messages_sent_total"), Some(3.0));
-    assert_eq!(count("wharf_webhook_messages_failed_total"), Some(1.0));
+    // It is counted once the answer is there.
+    until("the messages to be counted", || {
+        let scrape = gateway.scrape();
+        let count = |name: &str| {
+            let sample = scrape.samples.iter().find(|sample| sample.name == name);
+            sample.map(wharf_testkit::Sample::number)
+        };
+        let sent = count("wharf_webhook_messages_sent_total");
+        let failed = count("wharf_webhook_messages_failed_total");
+        ((sent, failed) == (Some(3.0), Some(1.0))).then_some(())
+    });
 }
 
 /// What Alertmanager itself sends to a webhook is what Wharf does, but for what newer versions say besides.
@@ -354,7 +361,6 @@ fn replicas_tell_alertmanager_all_and_webhooks_once() {
             .arg(format!("--storage.etcd={}", etcd.urls().join(",")))
             .arg(format!("--replica.name={name}"))
             .arg(format!("--web.external-url=http://{name}.example"))
-            .arg("--web.route-prefix=/")
             .arg("--expect.start-grace=0s")
             .start()
     };
