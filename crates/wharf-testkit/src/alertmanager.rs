@@ -27,6 +27,12 @@ impl Alertmanager {
     /// Starts one that sends everything to this webhook, at once. `None` if it is not there and not required.
     #[track_caller]
     pub fn start(version: AlertmanagerVersion, webhook: SocketAddr) -> Option<Self> {
+        Self::start_with(version, webhook, &[])
+    }
+
+    /// The same with more flags.
+    #[track_caller]
+    pub fn start_with(version: AlertmanagerVersion, webhook: SocketAddr, more: &[String]) -> Option<Self> {
         let package = peers::alertmanager(version)?;
         let folder = tempfile::tempdir().expect("create a folder for the configuration");
         let file = folder.path().join("alertmanager.yml");
@@ -46,6 +52,7 @@ impl Alertmanager {
             .arg(format!("--config.file={}", file.display()))
             .args(["--storage.path=data", "--web.listen-address=127.0.0.1:0"])
             .arg("--cluster.listen-address=")
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         // It reads its configuration before it listens.

@@ -7,7 +7,8 @@ use wharf_model::GroupingKey;
 use wharf_store::UnixNanos;
 
 use super::alerts::{Alerts, Entry, Now};
-use super::{Alert, AlertingRules};
+use super::message::Alert;
+use super::rules::AlertingRules;
 
 /// After this time each alert is told again. As Prometheus' `--rules.alert.resend-delay`.
 pub(super) const RESEND_AFTER: Duration = Duration::from_secs(60);
@@ -31,8 +32,6 @@ pub(super) struct Outbox {
     /// The change of the alerts that was looked at last, and when the next alert is to be told again.
     looked: Option<(u64, Option<Instant>)>,
     waiting: usize,
-    /// Alerts that were resolved, of which it was not told before they were let go.
-    dropped: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -56,11 +55,6 @@ impl Outbox {
     /// How many alerts it is to be told of.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
-    }
-
-    /// How many it was never told of.
-    pub(super) fn dropped(&self) -> u64 {
-        self.dropped
     }
 
     /// What it is to be told now; none: nothing.
@@ -117,11 +111,8 @@ impl Outbox {
         Some(told.at + RESEND_AFTER)
     }
 
-    /// This alert was let go, in which this was the last change.
-    pub(super) fn let_go(&mut self, key: &GroupingKey, change: u64) {
-        let told = self.told.remove(key);
-        if told.is_none_or(|told| told.change != change) {
-            self.dropped += 1;
-        }
+    /// This alert was let go, in which this was the last change. Says whether it was told of that.
+    pub(super) fn let_go(&mut self, key: &GroupingKey, change: u64) -> bool {
+        self.told.remove(key).is_some_and(|told| told.change == change)
     }
 }

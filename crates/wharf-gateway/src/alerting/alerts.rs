@@ -6,9 +6,13 @@ use std::time::{Duration, Instant};
 use wharf_model::GroupingKey;
 use wharf_store::UnixNanos;
 
-use super::{ALERT, Alert, AlertingRules};
+use super::message::Alert;
+use super::rules::AlertingRules;
 use crate::expectations::{OverdueChange, OverdueGroup};
 use crate::time_text::rfc3339;
+
+/// The name of every alert, as in the rules that Wharf brings for Prometheus.
+const ALERT: &str = "WharfGroupOverdue";
 
 /// For so long it is said again that an alert is resolved, so that a message that was lost is made good. As in Prometheus.
 pub(super) const RESOLVED_FOR: Duration = Duration::from_secs(15 * 60);

@@ -7,9 +7,11 @@ use wharf_store::UnixNanos;
 
 use super::alertmanager::{self, Batch, valid_for};
 use super::alerts::{Alerts, Now};
+use super::message::AlertMessage;
 use super::receiver::{Fate, Line};
+use super::report::AlertingReport;
+use super::rules::{AlertReceiver, AlertingRules, Webhook};
 use super::webhook::{self, HAND_OVER, Letter};
-use super::{AlertMessage, AlertReceiver, AlertingReport, AlertingRules, Webhook};
 use crate::gateway::Gateway;
 use crate::policy::Active;
 
@@ -237,7 +239,9 @@ impl AlertDispatcher {
         };
         for (key, change) in self.alerts.let_go(now, needs) {
             for to in &mut self.alertmanagers {
-                to.outbox.let_go(&key, change);
+                if !to.outbox.let_go(&key, change) {
+                    self.gateway.telemetry().notifications().record_dropped();
+                }
             }
             for to in &mut self.webhooks {
                 to.outbox.let_go(&key, (rules, &to.webhook.group_by));
@@ -246,8 +250,8 @@ impl AlertDispatcher {
     }
 
     fn report(&self, sends_webhooks: bool) -> AlertingReport {
-        let to_alertmanager = |to: &ToAlertmanager| to.line.status(to.outbox.waiting(), to.outbox.dropped());
-        let to_webhook = |to: &ToWebhook| to.line.status(to.outbox.waiting(&self.alerts), 0);
+        let to_alertmanager = |to: &ToAlertmanager| to.line.status(to.outbox.waiting());
+        let to_webhook = |to: &ToWebhook| to.line.status(to.outbox.waiting(&self.alerts));
         AlertingReport {
             firing: self.alerts.firing() as u64,
             resolved: self.alerts.resolved() as u64,

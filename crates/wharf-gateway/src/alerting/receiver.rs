@@ -8,38 +8,14 @@ use std::time::{Duration, Instant};
 use wharf_store::{Clock, UnixNanos};
 
 use super::alerts::Now;
-use super::{AlertError, AlertMessage, AlertReceiver};
+use super::message::{AlertError, AlertMessage};
+use super::report::{LastError, ReceiverStatus};
+use super::rules::AlertReceiver;
 
 /// After the first failure; after each other one in a row it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// But no longer than this, whatever a receiver asks for.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
-
-/// How it goes with a receiver.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ReceiverStatus {
-    /// What it is called.
-    pub name: String,
-    /// What waits for it: alerts, or messages of a webhook.
-    pub waiting: u64,
-    /// Alerts that were resolved, of which it was not told before they were let go.
-    pub dropped: u64,
-    /// When it took something last.
-    pub last_success: Option<UnixNanos>,
-    /// What went wrong last.
-    pub last_error: Option<LastError>,
-    /// How often in a row it has taken nothing.
-    pub failures: u64,
-}
-
-/// Why a message was not taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastError {
-    /// When.
-    pub at: UnixNanos,
-    /// Why, for people.
-    pub text: String,
-}
 
 /// What has become of a message.
 #[derive(Debug)]
@@ -189,11 +165,10 @@ impl<M> Line<M> {
     }
 
     /// How it goes, where so much waits.
-    pub(super) fn status(&self, waiting: usize, dropped: u64) -> ReceiverStatus {
+    pub(super) fn status(&self, waiting: usize) -> ReceiverStatus {
         ReceiverStatus {
             name: self.receiver.name.clone(),
             waiting: waiting as u64,
-            dropped,
             last_success: self.last_success,
             last_error: self.last_error.clone(),
             failures: self.failures,

@@ -1,11 +1,12 @@
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use wharf_exposition::text;
+use wharf_model::GroupingKey;
 use wharf_model::name::NameRule;
 use wharf_schedule::Timing;
-use wharf_store::{Clock, PushMode};
+use wharf_store::{Clock, PushMode, UnixNanos};
 use wharf_testkit::until;
 
 use super::*;
@@ -142,15 +143,15 @@ struct World {
     clock: Led,
     gateway: Arc<Gateway>,
     dispatcher: AlertDispatcher,
-    /// What a reload puts in place of what is.
-    next: Arc<Mutex<Option<AlertingRules>>>,
+    /// What a reload puts in place of what is: who is told, and which groups are expected.
+    next: Arc<Mutex<(Option<AlertingRules>, &'static str)>>,
 }
 
 impl World {
     fn new(alerting: AlertingRules) -> Self {
-        let policy = |alerting: Option<AlertingRules>| Policy {
+        let policy = |(alerting, selector): (Option<AlertingRules>, &str)| Policy {
             expectations: ExpectRules::new(vec![ExpectRule {
-                selector: Some("{}".parse().unwrap()),
+                selector: Some(selector.parse().unwrap()),
                 always: Vec::new(),
                 timing: Timing::parse(Some("10m"), None, None, Some("5m")).unwrap(),
                 since: None,
@@ -160,14 +161,14 @@ impl World {
             ..Policy::default()
         };
         let clock = Led::new();
-        let next = Arc::new(Mutex::new(None));
+        let next = Arc::new(Mutex::new((None, "{}")));
         let reloaded = Arc::clone(&next);
         let loader: Loader = Box::new(move || Ok(policy(lock(&reloaded).clone())));
         let gateway = Arc::new(Gateway::new(
             Settings::default(),
             Telemetry::new(BuildLabels::default()),
             Box::new(clock.clone()),
-            (policy(Some(alerting)), Some(loader)),
+            (policy((Some(alerting), "{}")), Some(loader)),
             Vec::new(),
         ));
         Self {
@@ -216,7 +217,11 @@ impl World {
     }
 
     fn reload(&mut self, alerting: Option<AlertingRules>) {
-        *lock(&self.next) = alerting;
+        self.reload_expecting(alerting, "{}");
+    }
+
+    fn reload_expecting(&mut self, alerting: Option<AlertingRules>, selector: &'static str) {
+        *lock(&self.next) = (alerting, selector);
         self.gateway.reload(Actor::signal("SIGHUP")).unwrap();
     }
 
@@ -529,4 +534,48 @@ fn what_a_webhook_refuses_is_not_tried_again_before_its_time() {
     assert_eq!(people.take(), NOTHING);
     world.pass(1);
     assert_eq!(people.take(), ["a"]);
+}
+
+#[test]
+fn what_an_alertmanager_was_not_told_of_in_time_is_counted() {
+    let sink: Arc<Sink> = Arc::default();
+    let mut world = World::new(only(&sink));
+    let dropped = |world: &World| {
+        world.metrics("prometheus_notifications_dropped_total")[0]
+            .1
+            .clone()
+    };
+    world.push("a");
+    world.pass(OVERDUE);
+    sink.fail(true);
+    world.push("a");
+    world.settle();
+    for _ in 0..14 {
+        world.pass(60);
+        world.push("a");
+    }
+    assert_eq!(dropped(&world), "0");
+    world.pass(60);
+    assert_eq!(dropped(&world), "1");
+    sink.recover();
+    world.pass(60);
+    assert_eq!(sink.take(), ["a"]);
+}
+
+#[test]
+fn what_is_not_expected_any_more_is_not_missed_any_more() {
+    let sink = Arc::default();
+    let rules = only(&sink);
+    let mut world = World::new(rules.clone());
+    for job in ["a", "b", "c"] {
+        world.push(job);
+    }
+    world.pass(OVERDUE);
+    assert_eq!(sink.take(), ["a b c"]);
+    drop(world.gateway.store().delete(&key("b")).unwrap());
+    world.settle();
+    assert_eq!(sink.take(), ["-b"]);
+    world.reload_expecting(Some(rules), "{job=\"c\"}");
+    world.settle();
+    assert_eq!(sink.take(), ["-a"]);
 }

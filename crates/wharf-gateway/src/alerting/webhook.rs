@@ -12,7 +12,8 @@ use wharf_model::GroupingKey;
 use wharf_store::UnixNanos;
 
 use super::alerts::{Alerts, Now, labels};
-use super::{Alert, AlertGroup, AlertingRules, GroupBy, Webhook};
+use super::message::{Alert, AlertGroup};
+use super::rules::{AlertingRules, GroupBy, Webhook};
 
 /// For so long after its time a message is that of the replica that sends webhooks. Later, the others take it for sent.
 pub(super) const HAND_OVER: Duration = Duration::from_secs(60);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use wharf_model::MetricType;
@@ -92,6 +93,7 @@ pub(super) static RESERVED: [ReservedFamily; 11] = [
 pub(crate) struct Notifications {
     alertmanagers: Mutex<BTreeMap<String, ToAlertmanager>>,
     webhooks: Mutex<BTreeMap<String, ToWebhook>>,
+    dropped: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -136,6 +138,11 @@ impl Notifications {
         latency.observe(now, took.as_secs_f64());
     }
 
+    /// An Alertmanager was not told of the end of an alert before that was let go.
+    pub(crate) fn record_dropped(&self) {
+        self.dropped.fetch_add(1, Relaxed);
+    }
+
     /// A message was sent to a webhook, which has taken it or not.
     pub(crate) fn record_webhook(&self, name: &str, is_error: bool) {
         let mut webhooks = lock(&self.webhooks);
@@ -153,8 +160,7 @@ impl Notifications {
     pub(super) fn assemble(&self, assembly: &mut Assembly, now: Instant, report: &AlertingReport) {
         let all = &report.alertmanagers;
         assembly.single(DISCOVERED, assemble::float(all.len() as u64));
-        let dropped = all.iter().map(|status| status.dropped).sum();
-        assembly.single(DROPPED, assemble::float(dropped));
+        assembly.single(DROPPED, assemble::float(self.dropped.load(Relaxed)));
         if let Some(capacity) = report.capacity {
             assembly.single(CAPACITY, assemble::float(capacity));
         }

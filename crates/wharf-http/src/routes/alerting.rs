@@ -55,7 +55,6 @@ fn write_receiver(out: &mut Vec<u8>, receiver: &ReceiverStatus) {
     let ReceiverStatus {
         name,
         waiting,
-        dropped: _,
         last_success,
         last_error,
         failures,

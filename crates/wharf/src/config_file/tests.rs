@@ -596,7 +596,7 @@ alerting:
   - {name: '', url: 'http://x'}
   - {url: 'http://x', max_alerts: -1}
 ",
-        expect![[r#"
+        expect![[r"
             f.yml: line 3, column 3: expected no `alert_relabel_configs`, for that is not supported
             hint: Wharf does not relabel alerts: write `labels`, or let the routes of Alertmanager decide
             f.yml: line 4, column 23: expected no `alertname`, for it says what the alert is
@@ -621,7 +621,9 @@ alerting:
             f.yml: line 19, column 36: expected each label once, found `a` twice
             f.yml: line 19, column 41: expected the name of a label, or `...` alone, found `...`
             f.yml: line 20, column 48: expected at least 1s, found `0s`
-            f.yml: line 22, column 44: expected a whole number from 0 on, found `-1`"#]],
+            f.yml: line 22, column 5: expected each receiver once, found `w` twice
+            f.yml: line 23, column 12: expected a name of 1 to 128 bytes, found 0
+            f.yml: line 24, column 35: expected a whole number from 0 on, found `-1`"]],
     );
     check(
         "alerting: {alertmanagers: []}\n",

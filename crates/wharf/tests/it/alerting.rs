@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 use wharf_testkit::http::{get, post};
 use wharf_testkit::peers::{AlertmanagerVersion, PrometheusVersion};
-use wharf_testkit::{Alertmanager, Etcd, Gateway, JsonReceiver, Prometheus, Spawn, until};
+use wharf_testkit::{Alertmanager, Authority, Etcd, Gateway, JsonReceiver, Prometheus, Spawn, until};
 
 use crate::rules::with_rules;
 use crate::wharf;
@@ -131,6 +131,60 @@ fn one_alertmanager_that_is_down_keeps_nothing_from_the_other_and_is_told_when_i
     gateway.push("/metrics/job/gone/instance/db1", "m 1\n");
     until_resolved(&up);
     until_resolved(&down);
+}
+
+/// Of `s3cret`, at the lowest cost.
+const HASH: &str = "$2b$04$EGNYGlakPdNb60roBdlmWuYTRXiJhVh/.whhyXo7LyWUID1a4nLfK";
+
+#[test]
+fn an_alertmanager_behind_tls_and_a_password_is_told_by_secrets_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("authority");
+    authority
+        .issue("server", &["127.0.0.1"])
+        .write(folder.path(), "server");
+    let web = format!(
+        "tls_server_config: {{cert_file: server.crt, key_file: server.key}}\nbasic_auth_users: {{wharf: {HASH}}}\n"
+    );
+    for (name, text) in [
+        ("web.yml", web.as_str()),
+        ("authority.crt", &authority.certificate),
+        ("password", "s3cret\n"),
+        ("wrong", "guess\n"),
+    ] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let people = JsonReceiver::start(&["200 OK"]);
+    let flags = [format!(
+        "--web.config.file={}",
+        folder.path().join("web.yml").display()
+    )];
+    let version = AlertmanagerVersion::Newest;
+    let Some(alertmanager) = Alertmanager::start_with(version, people.address(), &flags) else {
+        return;
+    };
+    let rules = |password: &str| {
+        format!(
+            "{EXPECT}alerting:\n  alertmanagers:\n  - scheme: https\n    tls_config: {{ca_file: authority.crt}}\n    \
+             basic_auth: {{username: wharf, password_file: {password}}}\n    static_configs: [{{targets: ['{}']}}]\n",
+            alertmanager.address()
+        )
+    };
+    let file = folder.path().join("wharf.yml");
+    fs::write(&file, rules("wrong")).unwrap();
+    let spawn = wharf().arg(format!("--config.file={}", file.display()));
+    let gateway = spawn
+        .arg("--expect.start-grace=0s")
+        .arg("--web.enable-lifecycle")
+        .start();
+    let name = format!("https://{}/api/v2/alerts", alertmanager.address());
+    until("the password to be refused", || {
+        let error = receivers(&gateway, "alertmanagers")[&name]["last_error"]["text"].clone();
+        error.as_str().filter(|text| text.contains("401")).map(drop)
+    });
+    fs::write(&file, rules("password")).unwrap();
+    assert_eq!(gateway.send(&post("/-/reload")).status, 200);
+    assert_eq!(people.next().1["alerts"][0]["labels"]["job"], "gone");
 }
 
 /// Wharf with these rules, which keeps its groups in the same folder.

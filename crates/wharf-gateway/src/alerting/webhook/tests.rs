@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use super::super::{AlertError, AlertMessage, AlertReceiver, AlertSender};
+use super::super::message::{AlertError, AlertMessage, AlertSender};
+use super::super::rules::AlertReceiver;
 use super::*;
 use crate::expectations::OverdueGroup;
 
