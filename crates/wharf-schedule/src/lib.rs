@@ -10,7 +10,9 @@
 
 mod civil;
 mod cron;
+mod past;
 mod timing;
 
 pub use cron::{Schedule, ScheduleError};
+pub use past::{Occasion, Outcome};
 pub use timing::{Cadence, Timing, TimingError};
