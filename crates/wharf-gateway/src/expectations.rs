@@ -11,10 +11,12 @@
 //! gauges of a group cost what two pushed ones would, and only groups whose state changes are rendered anew.
 
 mod book;
+mod past;
 mod rules;
 mod watch;
 
 pub use self::book::{Expected, State};
+pub use self::past::Past;
 pub use self::rules::{ExpectRule, ExpectRules};
 pub(crate) use self::watch::Expectations;
 

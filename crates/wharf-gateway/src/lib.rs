@@ -58,7 +58,9 @@ pub use audit::{Action, ActionKind, Actor, Audit, AuditEntry, AuditError, AuditF
 pub use body::Body;
 pub use client::{Client, Remote};
 pub use conflict::of_push;
-pub use expectations::{ExpectRule, ExpectRules, Expected, State as ExpectationState};
+pub use expectations::{
+    ExpectRule, ExpectRules, Expected, Past as ExpectationPast, State as ExpectationState,
+};
 pub use gateway::Gateway;
 pub use gateway::admit::{Admission, ManyAdmission};
 pub use gateway::delete::{Deleted, Removed, Selection};

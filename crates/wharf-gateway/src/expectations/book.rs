@@ -23,7 +23,7 @@ pub struct Expected {
     pub due: Option<UnixNanos>,
     /// From when on it is overdue.
     pub overdue_at: Option<UnixNanos>,
-    /// Until when it is not expected, whatever was due.
+    /// Until when it is not expected, or was not, whatever was due.
     pub paused_until: Option<UnixNanos>,
     /// Whether it was overdue when that was looked at last.
     pub is_overdue: bool,
@@ -43,6 +43,9 @@ pub enum State {
 }
 
 impl State {
+    /// What matters most first.
+    pub const ALL: [Self; 4] = [Self::Overdue, Self::Due, Self::Waiting, Self::Paused];
+
     /// The word of the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -55,9 +58,14 @@ impl State {
 }
 
 impl Expected {
+    /// Until when it is not expected; none if it is.
+    pub fn is_paused_until(&self, now: UnixNanos) -> Option<UnixNanos> {
+        self.paused_until.filter(|until| now < *until)
+    }
+
     /// How it stands.
     pub fn state(&self, now: UnixNanos) -> State {
-        if self.paused_until.is_some_and(|until| now < until) {
+        if self.is_paused_until(now).is_some() {
             State::Paused
         } else if self.is_overdue {
             State::Overdue
@@ -161,7 +169,7 @@ impl Book {
             since,
             due,
             overdue_at,
-            paused_until: rule.paused_until.filter(|until| *until > now),
+            paused_until: rule.paused_until,
             is_overdue: overdue_at.is_some_and(|at| at <= now),
         };
         if before == Some(&expected) {

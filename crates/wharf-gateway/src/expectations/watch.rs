@@ -139,6 +139,21 @@ impl Expectations {
         Ok(page)
     }
 
+    /// What the book has of a group now; none if it is not expected.
+    pub(crate) fn expected(&self, key: &GroupingKey) -> Option<Expected> {
+        let watch = lock(&self.watch);
+        watch.followed.as_ref()?.book.get(key).cloned()
+    }
+
+    /// The same with when it is expected.
+    pub(crate) fn get(&self, key: &GroupingKey) -> Option<(GroupingKey, Expected, Timing)> {
+        let watch = lock(&self.watch);
+        let followed = watch.followed.as_ref()?;
+        let expected = followed.book.get(key)?;
+        let rule = followed.rules.expectations().get(expected.rule)?;
+        Some((key.clone(), expected.clone(), rule.timing.clone()))
+    }
+
     /// The next groups above this one, as the book has them now; none, if there are none.
     fn some(&self, above: Option<&GroupingKey>) -> Option<(Arc<Active>, Entries)> {
         let watch = lock(&self.watch);
