@@ -3,6 +3,7 @@
 pub(crate) mod aggregate;
 pub(crate) mod audit;
 pub mod backup;
+pub(crate) mod badge;
 pub(crate) mod description;
 pub(crate) mod events;
 pub(crate) mod expectations;

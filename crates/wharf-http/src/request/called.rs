@@ -148,6 +148,7 @@ fn pattern(path: Path, scrape_path: &str) -> Cow<'_, str> {
         Path::ApiGroup => "/api/v1/groups/job/{group}".into(),
         Path::ApiGroupReset => "/api/v1/groups/job/{group}/reset".into(),
         Path::ApiGroupHistory => "/api/v1/groups/job/{group}/history".into(),
+        Path::ApiGroupBadge => "/api/v1/groups/job/{group}/badge.svg".into(),
     }
 }
 

@@ -119,6 +119,8 @@ pub(crate) enum Path {
     ApiGroupHistory,
     /// The same, with `/reset`.
     ApiGroupReset,
+    /// The same, with `/badge.svg`.
+    ApiGroupBadge,
 }
 
 /// What there is only if a flag says so.
@@ -157,7 +159,7 @@ impl Path {
             Self::Scrape => is_it(path == scrape_path.as_bytes() && !path.starts_with(API.as_bytes())),
             Self::Below(beginning) => is_it(path.starts_with(beginning.as_bytes())),
             Self::Group => key_behind("/metrics/job", path).map(|(at, _)| at),
-            Self::ApiGroup | Self::ApiGroupHistory | Self::ApiGroupReset => {
+            Self::ApiGroup | Self::ApiGroupHistory | Self::ApiGroupReset | Self::ApiGroupBadge => {
                 let (at, values) = key_behind("/api/v1/groups/job", path)?;
                 (self == Self::of_group(values)).then_some(at)
             }
@@ -173,6 +175,7 @@ impl Path {
         match values {
             values if has_more && values.ends_with(b"/history") => Self::ApiGroupHistory,
             values if has_more && values.ends_with(b"/reset") => Self::ApiGroupReset,
+            values if has_more && values.ends_with(b"/badge.svg") => Self::ApiGroupBadge,
             _ => Self::ApiGroup,
         }
     }

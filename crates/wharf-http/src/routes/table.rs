@@ -10,7 +10,7 @@ use wharf_gateway::{Input, Right};
 use crate::answer::respond;
 use crate::routes::row::{API, Handler, Path, Row, Switch};
 use crate::routes::{
-    audit, backup, description, events, expectations, families, group, groups, metrics, options, page,
+    audit, backup, badge, description, events, expectations, families, group, groups, metrics, options, page,
     process, push, replicas, scrape, stats, status, undo, visitor, wipe,
 };
 use crate::transport::purpose::Purpose::{self, Admin, Push, Scrape};
@@ -307,6 +307,15 @@ static HISTORY: Row = Row {
     ..GROUPS
 };
 
+/// A picture, which wikis fetch with credentials that may read.
+static BADGE: Row = Row {
+    name: "badge",
+    path: Path::ApiGroupBadge,
+    offered: None,
+    handler: Handler::Later(|asked| Box::pin(badge::show(asked))),
+    ..GROUPS
+};
+
 /// What the group has counted is gone, as it is when the group is deleted.
 static RESET: Row = Row {
     name: "reset",
@@ -401,7 +410,7 @@ static DESCRIPTION: Row = Row {
 };
 
 /// The first whose path fits decides: the scrape may be wherever a flag puts it. `/api/v1/access` keeps this order.
-pub(crate) static ROWS: [&Row; 33] = [
+pub(crate) static ROWS: [&Row; 34] = [
     &SCRAPE,
     &PUSH,
     &DELETE_PUSHED,
@@ -412,6 +421,7 @@ pub(crate) static ROWS: [&Row; 33] = [
     &DELETE_GROUP,
     &DELETE_GROUPS,
     &HISTORY,
+    &BADGE,
     &RESET,
     &FAMILIES,
     &EXPECTATIONS,

@@ -10,6 +10,7 @@ mod aggregation;
 mod api;
 mod audit;
 mod backups;
+mod badges;
 mod browsers;
 mod check;
 mod connections;

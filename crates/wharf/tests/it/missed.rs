@@ -185,9 +185,73 @@ fn the_api_says_what_is_expected() {
     };
     assert_eq!(names("?state=overdue"), ["gone"]);
     assert_eq!(names("?match[]=%7Bjob=%22slow%22%7D"), ["slow"]);
+    assert_eq!(names("?q=job=slo"), ["slow"]);
+    assert_eq!(names("?group=job/gone/instance/db1"), ["gone"]);
+    assert_eq!(names("?group=job/gone"), [""; 0]);
+    assert_eq!(gone["path"], "job/gone/instance/db1");
     let first = gateway.send(&get("/api/v1/expectations?limit=1")).json();
     let cursor = first["data"]["next_cursor"].as_str().unwrap();
     assert_eq!(names(&format!("?limit=1&cursor={cursor}")), ["slow"]);
+}
+
+#[test]
+fn what_is_overdue_comes_first_if_that_is_asked_for_and_is_counted() {
+    let rules = "expect:\n- {match: '{job=\"z\"}', every: 1s}\n- {match: '{}', every: 1h}\n";
+    let (_folder, spawn) = with_rules(rules);
+    let gateway = spawn.arg("--expect.start-grace=0s").start();
+    for job in ["a", "b", "z"] {
+        gateway.push(&format!("/metrics/job/{job}"), "m 1\n");
+    }
+    until_overdue(&gateway, [("a", false), ("b", false), ("z", true)]);
+    let mut jobs = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = get(&format!(
+            "/api/v1/expectations?sort=state&limit=1&totals=true{cursor}"
+        ));
+        let page = gateway.send(&page).json();
+        let totals = serde_json::json!({"overdue": 1, "due": 0, "waiting": 2, "paused": 0});
+        assert_eq!(page["data"]["totals"], totals);
+        jobs.push(page["data"]["expectations"][0]["labels"]["job"].clone());
+        match page["data"]["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(jobs, ["z", "a", "b"]);
+    // Listings of groups know it too.
+    let groups = gateway.send(&get("/api/v1/groups?state=overdue")).json();
+    assert_eq!(groups["data"]["groups"].as_array().map(Vec::len), Some(1));
+    let overdue = &groups["data"]["groups"][0];
+    assert_eq!(overdue["states"], serde_json::json!(["overdue"]));
+    assert_eq!(overdue["expectation"]["state"], "overdue");
+    let other = gateway.send(&get("/api/v1/groups/job/a")).json();
+    assert_eq!(other["data"]["expectation"]["state"], "waiting");
+}
+
+#[test]
+fn the_past_says_what_came_and_what_did_not() {
+    let (_folder, spawn) = with_rules(RULES);
+    let gateway = spawn.arg("--expect.start-grace=0s").start();
+    for job in ["quick", "slow"] {
+        gateway.push(&format!("/metrics/job/{job}"), "m 1\n");
+    }
+    until_overdue(&gateway, [("gone", true), ("quick", true), ("slow", false)]);
+    let [gone, quick, slow] = listed(&gateway, "?past=35d").try_into().unwrap();
+    let outcomes = |one: &Value| -> Vec<String> {
+        let past = one["past"].as_array().unwrap().iter();
+        past.map(|occasion| occasion[2].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(outcomes(&slow), ["extra"]);
+    assert_eq!(outcomes(&quick)[..2], ["extra", "missed"]);
+    // It has never come, for as long as was asked for: some of each day are told.
+    assert!(outcomes(&gone).iter().all(|outcome| outcome == "missed"));
+    assert!(
+        (24 + 3 * 34..=24 + 4 * 35).contains(&outcomes(&gone).len()),
+        "{gone}"
+    );
+    assert!(listed(&gateway, "")[0].get("past").is_none());
 }
 
 #[test]
@@ -201,6 +265,8 @@ fn the_tools_list_them_and_scripts_see_it_in_the_exit_code() {
     let table = stdout(&output);
     assert!(table.starts_with("JOB ") && table.contains("gone "), "{table}");
     assert!(!table.contains("slow "), "{table}");
+    let top = succeeds(&gateway, &["top", "--once", "--interval=10ms"]);
+    assert!(top.contains("groups 1  overdue 1 of 2 "), "{top}");
     gateway.push("/metrics/job/gone/instance/db1", "m 1\n");
     until_overdue(&gateway, [("gone", false), ("slow", false)]);
     let output = tool_at(&gateway, &["ls", "--overdue"]);
@@ -210,6 +276,34 @@ fn the_tools_list_them_and_scripts_see_it_in_the_exit_code() {
     assert_eq!(listed.as_array().map(Vec::len), Some(2));
     let table = succeeds(&gateway, &["expect", "ls", "slow"]);
     assert!(table.contains("0 3 * * * (Europe/Berlin)"), "{table}");
+}
+
+#[test]
+fn tables_of_groups_mark_those_that_are_overdue() {
+    let (_folder, spawn) = with_rules(RULES);
+    let gateway = spawn.arg("--expect.start-grace=0s").start();
+    gateway.push("/metrics/job/slow", "m 1\n");
+    let table = succeeds(&gateway, &["ls"]);
+    assert!(!table.contains("OVERDUE"), "{table}");
+    gateway.push("/metrics/job/quick", "m 1\n");
+    until_overdue(&gateway, [("gone", true), ("quick", true), ("slow", false)]);
+    for tool in [&["ls"][..], &["top", "--once", "--interval=10ms"]] {
+        let table = succeeds(&gateway, tool);
+        let heading = table.lines().find(|line| line.contains("OVERDUE")).unwrap();
+        let end = heading.find("OVERDUE").unwrap() + "OVERDUE".len();
+        let cell = |job: &str| {
+            let line = table.lines().find(|line| line.starts_with(job)).unwrap();
+            line[..end]
+                .trim_end()
+                .rsplit("  ")
+                .next()
+                .unwrap()
+                .trim()
+                .to_owned()
+        };
+        assert!(cell("quick").ends_with("ago"), "{table}");
+        assert_eq!(cell("slow"), "-", "{table}");
+    }
 }
 
 #[test]

@@ -377,6 +377,18 @@ pub(super) fn rows() -> Vec<Row> {
         },
         Row {
             labels: asks([(
+                request("GET", &(long_path("/api/v1/groups/job/a") + "/badge.svg")),
+                LABELS,
+            )]),
+            groups: ONE_GROUP,
+            ..showing(
+                "GET /api/v1/groups/job/{job}/badge.svg",
+                "GET",
+                "/api/v1/groups/job/big/badge.svg",
+            )
+        },
+        Row {
+            labels: asks([(
                 request("POST", &(long_path("/api/v1/groups/job/a") + "/reset")),
                 LABELS,
             )]),
@@ -395,7 +407,7 @@ pub(super) fn rows() -> Vec<Row> {
         selecting(
             "GET /api/v1/expectations",
             "GET",
-            "/api/v1/expectations?limit=1000",
+            "/api/v1/expectations?limit=100&past=70d&sort=state&totals=true",
         ),
         showing("GET /api/v1/stats", "GET", "/api/v1/stats"),
         plain("GET /api/v1/replicas", "GET", "/api/v1/replicas", DONE),
