@@ -1,5 +1,6 @@
 //! The questions, one file each.
 
+mod aggregation;
 mod bodies;
 mod connections;
 mod cron;
@@ -115,6 +116,7 @@ pub const ALL: &[Question] = &[
     scale::QUESTION,
     start::QUESTION,
     replicas::QUESTION,
+    aggregation::QUESTION,
     wipe::QUESTION,
 ];
 
