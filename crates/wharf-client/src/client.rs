@@ -126,6 +126,8 @@ pub struct Answer {
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether the gateway says that it has added what was pushed to what the group had, as a rule of it may want.
+    pub is_added_up: bool,
 }
 
 /// An answer with success that is still to be read ([`Client::open`]).
@@ -260,6 +262,7 @@ impl Client {
         let body = body.map_err(|error| self.failed(error))?;
         Ok(Answer {
             status: head.status.as_u16(),
+            is_added_up: head.headers.get(MERGE).is_some_and(|merge| merge == AGGREGATE),
             body,
         })
     }

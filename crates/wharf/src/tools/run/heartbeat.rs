@@ -21,7 +21,8 @@ pub(super) struct Heartbeat {
 impl Heartbeat {
     /// Pushes what `families` says, now and after each interval, each time with one attempt.
     ///
-    /// `families` gets false when a gateway refused what the job has pushed, so that it can do without.
+    /// `families` gets false until the gateway has said how it takes a heartbeat, and when it refused what the job has pushed, so that it
+    /// can do without; and for ever where the gateway adds up: what the job has counted so far would be added with each heartbeat.
     pub(super) fn start(
         interval: Duration,
         delivery: Delivery,
@@ -32,7 +33,7 @@ impl Heartbeat {
     ) -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
-            let (mut has_failed, mut with_others) = (false, true);
+            let (mut has_failed, mut with_others) = (false, false);
             loop {
                 let push = Push {
                     key: key.clone(),
@@ -41,15 +42,18 @@ impl Heartbeat {
                     ttl,
                     counters: Counters::AsConfigured,
                 };
-                match delivery.attempt(&push.request()) {
-                    Ok(()) => has_failed = false,
+                match delivery.attempt_answered(&push.request()) {
+                    Ok(answer) => {
+                        has_failed = false;
+                        with_others = !answer.is_added_up;
+                    }
                     // Said once until it has worked again.
                     Err(failure) => {
                         if !has_failed {
                             voice.warn(format_args!("no heartbeat: {failure}"));
                         }
                         has_failed = true;
-                        with_others = !failure.is_for_good();
+                        with_others &= !failure.is_for_good();
                     }
                 }
                 if stopped.recv_timeout(interval) != Err(RecvTimeoutError::Timeout) {
