@@ -14,6 +14,7 @@ use crate::lifetime::Ttl;
 use crate::memory::checks::Incoming;
 use crate::mode::{Counters, PushMode};
 use crate::prepare::{Prepared, Preparer};
+use crate::push_ids::Known;
 use crate::record::{self, Several};
 use crate::store::Store;
 use crate::write::aside::Stopped;
@@ -248,15 +249,25 @@ impl Store {
         let mut left = Vec::with_capacity(pushes.len());
         let mut last = None;
         for push in pushes.iter() {
-            match local.repeated(&mut guarded, push.id()) {
-                Ok(None) => left.push(*push),
-                Ok(commit) => last = commit,
-                Err(error) => return Err((Some(push), error)),
+            let known = push.id().and_then(|id| guarded.push_ids.look(&id));
+            if let Some(known) = known {
+                guarded.push_ids.count(known);
+            }
+            match known {
+                None => left.push(*push),
+                Some(Known::OtherBody) => return Err((Some(push), PushError::OtherBody)),
+                Some(Known::Made(at)) => last = last.max(Some(at)),
             }
         }
         *pushes = left;
-        // What was made last is safe when all that was made before it is.
-        Ok(last.filter(|_| pushes.is_empty()))
+        // When the last of them is safe, all are; and where something is left, its record is behind them.
+        match last.filter(|_| pushes.is_empty()) {
+            Some(at) => local
+                .made(&mut guarded, at)
+                .map(Some)
+                .map_err(|error| (None, error)),
+            None => Ok(None),
+        }
     }
 
     /// Whether one of them is known by its id, by now.
