@@ -12,7 +12,7 @@ use super::removing::Removing;
 use super::value::{Booked, GroupValue, Why};
 use crate::change::Change;
 use crate::effect::Facts;
-use crate::fold::{Anew, Intent, fold, reset};
+use crate::fold::{Anew, Intent, end_series, fold, reset};
 use crate::inconsistency::{Inconsistency, short};
 use crate::lifetime::Lifetime;
 use crate::memory::state::{Whole, line_of};
@@ -51,6 +51,8 @@ pub(super) struct Proposal {
     pub(super) made_of: Vec<Waiting>,
     /// Those that are refused.
     pub(super) refused: Vec<(Waiting, PushError)>,
+    /// Those that have to wait until this is committed.
+    pub(super) later: Vec<Waiting>,
     /// What they take away, if that is kept.
     pub(super) taken: Option<Taken>,
 }
@@ -92,26 +94,101 @@ struct Making<'a> {
     taken: Option<Taken>,
 }
 
-/// Folds changes of a group, in their order.
-pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, max_bytes: usize) -> Proposal {
+/// What changes come to that were folded.
+struct Folded {
+    what: Proposed,
+    /// What came of each of them.
+    outcomes: Vec<Result<Counted, PushError>>,
+    /// Whether it depends on what the group was before.
+    depends: bool,
+    ids: Vec<PushId>,
+    taken: Option<Taken>,
+}
+
+impl Folded {
+    fn is_larger(&self, max_bytes: usize) -> bool {
+        matches!(&self.what, Proposed::Put(value) if value.len() > max_bytes)
+    }
+}
+
+/// Folds changes of a group, in their order. One that makes the group too large is refused, and those behind it wait for those before it.
+pub(super) fn propose(
+    store: &Store,
+    key: &GroupingKey,
+    mut waiting: Vec<Waiting>,
+    max_bytes: usize,
+) -> Proposal {
     let whole = store.lock().state.whole(key);
     let Whole {
         revision, lifetime, ..
     } = whole;
     // Without the lock: it may have very many families.
     let old = whole.into_record(&store.preparer, key);
-    let image = revision.map(|_| record::decode_image(&old, &store.preparer));
+    let old = revision.map(|_| (&*old, lifetime));
+    let mut folded = fold_all(store, key, old, &waiting);
+    let mut refused = Vec::new();
+    let mut later = Vec::new();
+    if folded.is_larger(max_bytes) {
+        // With so many it fits, or nothing has changed, and with so many it does not.
+        let (mut fits, mut too_many) = (0, waiting.len());
+        while too_many - fits > 1 {
+            let middle = fits.midpoint(too_many);
+            if fold_all(store, key, old, &waiting[..middle]).is_larger(max_bytes) {
+                too_many = middle;
+            } else {
+                fits = middle;
+            }
+        }
+        later = waiting.split_off(too_many);
+        let limit_bytes = max_bytes;
+        refused.extend(
+            waiting
+                .pop()
+                .map(|one| (one, PushError::TooLarge { limit_bytes })),
+        );
+        folded = fold_all(store, key, old, &waiting);
+    }
+    let mut made_of = Vec::new();
+    for (mut one, outcome) in waiting.into_iter().zip(folded.outcomes) {
+        one.is_repeated = outcome == Ok(Counted::Before);
+        match outcome {
+            Ok(_) => made_of.push(one),
+            Err(error) => refused.push((one, error)),
+        }
+    }
+    let revision = revision.map(|revision| wharf_shared_log::Revision(revision.0));
+    let found = Expect::found(revision);
+    Proposal {
+        what: folded.what,
+        expect: if folded.depends { found } else { Expect::Any },
+        found,
+        ids: folded.ids,
+        made_of,
+        refused,
+        later,
+        taken: folded.taken,
+    }
+}
+
+/// Folds changes with what memory has of the group, if it is there.
+fn fold_all(
+    store: &Store,
+    key: &GroupingKey,
+    old: Option<(&[u8], Option<Lifetime>)>,
+    waiting: &[Waiting],
+) -> Folded {
+    let image = old.map(|(record, _)| record::decode_image(record, &store.preparer));
     let has_failed = image.as_ref().is_some_and(has_failed);
     let mut making = Making {
         store,
         key,
         image,
-        lifetime,
+        lifetime: old.and_then(|(_, lifetime)| lifetime),
         why: Why::Restored,
         pushes: Vec::new(),
         ids: Vec::new(),
         touched: BTreeSet::new(),
-        is_anew: revision.is_none(),
+        is_anew: old.is_none(),
         has_changed: false,
         taken: None,
     };
@@ -132,16 +209,11 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
         why if pushes.is_empty() => why,
         _ => Why::Pushed(pushes),
     };
-    let mut is_first = true;
-    let mut depends = false;
-    for (one, _) in waiting
+    let mut done = waiting
         .iter()
         .zip(&outcomes)
-        .filter(|(_, outcome)| outcome.is_ok())
-    {
-        depends |= is_first && one.op.depends(has_failed);
-        is_first = false;
-    }
+        .filter(|(_, outcome)| outcome.is_ok());
+    let depends = done.next().is_some_and(|(one, _)| one.op.depends(has_failed));
     let what = match &image {
         _ if !has_changed => Proposed::Nothing,
         None => Proposed::Delete,
@@ -150,32 +222,11 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
             Proposed::Put(GroupValue { why, record }.encode())
         }
     };
-    drop(image);
-    let too_large = matches!(&what, Proposed::Put(value) if value.len() > max_bytes);
-    let (mut made_of, mut refused) = (Vec::new(), Vec::new());
-    for (mut one, outcome) in waiting.into_iter().zip(outcomes) {
-        one.is_repeated = outcome == Ok(Counted::Before);
-        match outcome {
-            Ok(_) if too_large => refused.push((
-                one,
-                PushError::TooLarge {
-                    limit_bytes: max_bytes,
-                },
-            )),
-            Ok(_) => made_of.push(one),
-            Err(error) => refused.push((one, error)),
-        }
-    }
-    let revision = revision.map(|revision| wharf_shared_log::Revision(revision.0));
-    let found = Expect::found(revision);
-    let expect = if depends { found } else { Expect::Any };
-    Proposal {
+    Folded {
         what,
-        expect,
-        found,
-        ids: if too_large { Vec::new() } else { ids },
-        made_of,
-        refused,
+        outcomes,
+        depends,
+        ids,
         taken,
     }
 }
@@ -242,6 +293,7 @@ impl<'a> Making<'a> {
                 }
                 Ok(())
             }
+            Op::ExpireSeries { now } => self.expire_series(*now),
             Op::Expire { now } => {
                 self.expire(*now);
                 Ok(())
@@ -519,6 +571,37 @@ impl<'a> Making<'a> {
             at: anew.at,
             pushes: Vec::new(),
         };
+        self.has_changed = true;
+        Ok(())
+    }
+
+    fn expire_series(&mut self, now: UnixNanos) -> Result<(), PushError> {
+        let preparer = &self.store.preparer;
+        let Some(image) = &self.image else { return Ok(()) };
+        let ended = end_series(preparer, self.key, image, now, None)?;
+        if ended.is_nothing() {
+            return Ok(());
+        }
+        let intent = Intent {
+            key: self.key,
+            mode: PushMode::ReplaceFamilies,
+            counters: Counters::Total,
+            delta: ended.rest,
+            lifetime: self.lifetime,
+            once: None,
+            facts: Facts::NONE,
+        };
+        let touched = intent.delta.families.iter().map(|family| family.name);
+        let touched: BTreeSet<&'a str> = self.touched.iter().copied().chain(touched).collect();
+        let mut image = fold(preparer, Some(image), &intent)?;
+        image.families.retain(|family| !ended.gone.contains(&family.name));
+        image.digest = None;
+        self.check(&image, self.is_anew, &touched, self.lifetime)?;
+        self.image = Some(image);
+        self.touched = touched;
+        if !self.has_changed {
+            self.why = Why::FamiliesDeleted;
+        }
         self.has_changed = true;
         Ok(())
     }
