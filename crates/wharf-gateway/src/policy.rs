@@ -50,6 +50,8 @@ pub struct ExpiryRule {
     pub ttl: Option<Lifespan>,
     /// Whether the group's push times stay when its metrics leave.
     pub keep_times: bool,
+    /// For how long a series stays that no push brings, where pushes are added up.
+    pub series_ttl: Option<Duration>,
 }
 
 /// How pushes to groups are added to what is stored.
@@ -365,7 +367,14 @@ impl Active {
             gauges: wish.adding.gauges.unwrap_or(of_rule.gauges),
             bounds: wish.adding.bounds.unwrap_or(of_rule.bounds),
             max_series: of_rule.max_series,
+            series_ttl: self.series_ttl(key),
         }))
+    }
+
+    /// For how long a series of a group that is added up stays without a push that brings it, as the first rule for the group says.
+    fn series_ttl(&self, key: &GroupingKey) -> Option<Duration> {
+        let rule = self.policy.expiry.iter().find(|rule| rule.selector.matches(key));
+        rule.and_then(|rule| rule.series_ttl)
     }
 
     /// What becomes of the gauges of a group that is added up by a rule.
@@ -491,6 +500,7 @@ mod tests {
             selector: selector.parse().unwrap(),
             ttl,
             keep_times,
+            series_ttl: None,
         }
     }
 

@@ -64,7 +64,10 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         .collect();
     let expiry: Vec<String> = expiry
         .iter()
-        .map(|rule| format!("{} {:?} {}\n", rule.selector, rule.ttl, rule.keep_times))
+        .map(|rule| {
+            let (ttl, series_ttl) = (rule.ttl, rule.series_ttl);
+            format!("{} {ttl:?} {} {series_ttl:?}\n", rule.selector, rule.keep_times)
+        })
         .collect();
     let aggregation: Vec<String> = aggregation
         .iter()
@@ -209,9 +212,23 @@ mod tests {
                 selector: selector(),
                 ttl: Some(Lifespan::Limited(ttl)),
                 keep_times: false,
+                series_ttl: None,
             })),
             ["expiry"]
         );
+        let of_series = |series_ttl| {
+            let policy = Policy {
+                expiry: vec![ExpiryRule {
+                    selector: selector(),
+                    ttl: None,
+                    keep_times: false,
+                    series_ttl,
+                }],
+                ..Policy::default()
+            };
+            shared_rules(&Settings::default(), &policy)
+        };
+        assert_ne!(of_series(None), of_series(Some(hour)));
         assert_eq!(
             rule(|to, _| to.quotas.push(QuotaRule {
                 selector: selector(),

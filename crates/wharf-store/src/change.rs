@@ -52,6 +52,8 @@ pub(crate) enum Cause<'a> {
     Lifetime,
     /// What it has counted begins anew, at this time.
     Reset(UnixNanos),
+    /// The time of series is over: the families are put without them.
+    SeriesExpired,
     /// It was stored before: it is read from the ledger, or put back.
     Again,
 }

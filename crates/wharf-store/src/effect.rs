@@ -77,6 +77,8 @@ pub enum What {
         /// Why.
         by: By,
     },
+    /// Series of the group have left, since no push brought them for as long as they live.
+    SeriesExpired,
     /// The group has expired, and its push times are left.
     Emptied,
     /// The group expires at another time.

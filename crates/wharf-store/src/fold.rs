@@ -6,6 +6,7 @@
 //! folds every push with [`fold`]; when another has been quicker, it folds again.
 
 mod aggregate;
+mod ends;
 mod families;
 mod intent;
 mod reset;
@@ -16,6 +17,7 @@ mod tests;
 
 use wharf_model::Effort;
 
+pub(crate) use self::ends::{Ended, end_series};
 use self::families::Folding;
 pub(crate) use self::intent::Intent;
 pub(crate) use self::reset::{Anew, reset};

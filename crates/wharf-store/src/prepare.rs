@@ -244,6 +244,7 @@ impl Preparer {
             fingerprints,
             shape: parts.shape,
             exact: parts.exact.map(|exact| Arc::new(exact.to_vec())),
+            first_end: parts.first_end(),
         });
     }
 
@@ -292,8 +293,10 @@ impl Preparer {
                 infinity_added: false,
                 contradicts: false,
                 added_up: false,
+                expires: false,
             },
             exact: None,
+            first_end: None,
         });
     }
 
@@ -419,6 +422,11 @@ impl<'a> Work<'a, '_> {
                 .metrics
                 .iter()
                 .all(|metric| text_keeps(self.exposition, metric));
+        let extras = family.metrics.iter().filter_map(|metric| metric.extra.as_deref());
+        let first_end = extras
+            .filter_map(|extra| extra.unseen.expires_at)
+            .min()
+            .map(UnixNanos);
         let exact = if exact {
             Some(self.exact_form(family, &rows)?)
         } else {
@@ -443,8 +451,10 @@ impl<'a> Work<'a, '_> {
                 infinity_added: infinities == Some(false),
                 contradicts: family.metric_type.is_histogram() && contradictions(self.exposition, family) > 0,
                 added_up: false,
+                expires: first_end.is_some(),
             },
             exact,
+            first_end,
         });
         Ok(())
     }
@@ -618,7 +628,7 @@ impl<'a> Work<'a, '_> {
             let labels = &self.labels[labels];
             memory.reserve(&mut message, room::exact_bytes(self.exposition, labels, metric))?;
             let (labels, metric_type) = (labels.iter().copied(), family.metric_type);
-            protobuf::write_metric(&mut message, self.exposition, metric_type, labels, metric, scheme);
+            protobuf::write_stored_metric(&mut message, self.exposition, metric_type, labels, metric);
         }
         if message.len() > self.preparer.max_text_bytes {
             return Err(PushError::TooLarge {

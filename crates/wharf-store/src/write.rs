@@ -6,6 +6,7 @@ mod clear;
 pub(crate) mod commit;
 pub(crate) mod delete;
 pub(crate) mod expire;
+pub(crate) mod expire_series;
 pub(crate) mod fate;
 pub(crate) mod local;
 pub(crate) mod lock;

@@ -208,15 +208,19 @@ impl Check<'_> {
         let selector = self.selector(rule.selector.as_ref(), &at, &rule.unknown);
         let ttl = rule.ttl.as_ref().map(|ttl| self.read(ttl, duration::parse));
         let keep_times = self.optional(rule.keep_times.as_ref(), truth);
-        if rule.ttl.is_none() && rule.keep_times.is_none() && rule.unknown.is_empty() {
+        let series_ttl = self.optional(rule.series_ttl.as_ref(), duration::parse);
+        let said = [&rule.ttl, &rule.keep_times, &rule.series_ttl];
+        if said.into_iter().all(Option::is_none) && rule.unknown.is_empty() {
             let at = rule.selector.as_ref().map_or(at, |selector| selector.referenced);
-            let text = "expected `ttl` or `keep_times` in the rule, found neither".to_owned();
+            let text = "expected one of `ttl`, `keep_times`, `series_ttl` in the rule, found none".to_owned();
             self.mistake(&at, text);
         }
         Some(ExpiryRule {
             selector: selector?,
             ttl: ttl.flatten().map(Lifespan::from),
             keep_times: keep_times.unwrap_or(false),
+            // Zero is for ever, as of groups.
+            series_ttl: series_ttl.filter(|ttl| !ttl.is_zero()),
         })
     }
 
@@ -266,6 +270,8 @@ impl Check<'_> {
                 gauges: gauges.unwrap_or_default(),
                 bounds: bounds.unwrap_or_default(),
                 max_series,
+                // That is a matter of expiry.
+                series_ttl: None,
             },
         })
     }

@@ -30,6 +30,7 @@ use crate::memory::held_back::HeldBack;
 use crate::memory::ids::GroupIds;
 use crate::memory::index::{GroupId, SeriesIndex};
 use crate::memory::leaf::{FragmentView, Leaf};
+use crate::memory::series_ends::SeriesEnds;
 use crate::memory::touched::Touched;
 use crate::mode::PushMode;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
@@ -53,6 +54,7 @@ pub(crate) struct State {
     name_sets: FamilyNameSets,
     index: SeriesIndex,
     lifetimes: Lifetimes,
+    series_ends: SeriesEnds,
     accounts: Accounts,
     size: Size,
     /// What contradicts groups of other replicas; nothing, where there are none.
@@ -157,6 +159,13 @@ impl Held {
         }
     }
 
+    /// Those of them with series that leave by themselves.
+    pub(crate) fn only_expiring(mut self) -> Self {
+        self.families
+            .retain(|(_, leaf, position)| leaf.get(*position).shape.expires);
+        self
+    }
+
     /// Its fragments, in the order of the names that were asked for.
     pub(crate) fn fragments(&self) -> impl Iterator<Item = FragmentView<'_>> {
         let families = self.families.iter();
@@ -187,6 +196,21 @@ impl State {
 
     pub(crate) fn lifetimes(&self) -> &Lifetimes {
         &self.lifetimes
+    }
+
+    /// A series of the group leaves then, or later.
+    pub(crate) fn note_series_end(&mut self, key: &GroupingKey, at: UnixNanos) {
+        self.series_ends.note(key, at);
+    }
+
+    /// The next group that may have series whose time is over, see [`SeriesEnds::take_due`].
+    pub(crate) fn take_due_series(&mut self, now: UnixNanos) -> Option<GroupingKey> {
+        self.series_ends.take_due(now)
+    }
+
+    /// What a draft has noted of series that leave.
+    pub(crate) fn take_series_ends(&mut self) -> SeriesEnds {
+        std::mem::take(&mut self.series_ends)
     }
 
     /// The groups beyond a key with the names of their families, in the order of keys; all groups, without one.
@@ -576,6 +600,7 @@ pub(crate) fn check_push(limits: &Limits, prepared: &Prepared<'_>) -> Result<(),
         max,
         found,
         selector: None,
+        family: None,
     })
 }
 

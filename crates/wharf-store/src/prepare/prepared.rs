@@ -71,6 +71,8 @@ pub(crate) struct PreparedFamily<'a> {
     ///
     /// Shared with the fragment, and thin, since most fragments have none.
     pub(crate) exact: Option<Arc<Vec<u8>>>,
+    /// When the first of its series leaves by itself, if one does.
+    pub(crate) first_end: Option<UnixNanos>,
 }
 
 impl PreparedFamily<'_> {
@@ -85,6 +87,7 @@ impl PreparedFamily<'_> {
             digest,
             shape,
             exact,
+            first_end,
             ..
         } = self;
         PreparedFamily {
@@ -99,6 +102,7 @@ impl PreparedFamily<'_> {
             digest,
             shape,
             exact,
+            first_end,
         }
     }
 

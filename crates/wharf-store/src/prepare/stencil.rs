@@ -420,6 +420,7 @@ impl Stencil {
                 fingerprints: range,
                 shape: family.shape,
                 exact: None,
+                first_end: None,
             });
         }
         if text.len() > preparer.max_text_bytes {

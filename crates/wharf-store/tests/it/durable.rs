@@ -1,5 +1,6 @@
 //! The store over a ledger whose disk fails and loses power: after each of that, it has what was acknowledged.
 
+use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
-use wharf_model::{Exposition, Meter};
+use wharf_model::{Exposition, Meter, Unseen};
 use wharf_store::{
     Aggregation, Commit, Counters, Facts, Gauges, GroupPush, GroupRefused, Kept, Limits, PushError, PushMode,
     Quota, Reserved, Restored, Store, Ttl, UnixNanos,
@@ -45,7 +46,7 @@ impl Durable {
 
     /// All that is to survive: what a scrape shows, and when each group expires.
     fn contents(&self) -> String {
-        exposition(&self.store.snapshot()) + &expiries(&self.store)
+        exposition(&self.store.snapshot()) + &expiries(&self.store) + &unseen(&self.store)
     }
 
     /// Whether the step was acknowledged.
@@ -122,6 +123,10 @@ impl Durable {
                 let _expired = self.store.expire(seconds(now));
                 return Begun::Trace;
             }
+            Step::ExpireSeries => {
+                let _expired = self.store.expire_series(seconds(now));
+                return Begun::Trace;
+            }
             // The clock goes back by some seconds.
             Step::SetBack => {
                 let _changed = self.store.live_from(seconds(now - 10), Duration::from_secs(2));
@@ -190,6 +195,24 @@ impl Durable {
     }
 }
 
+/// What is stored of series, and not shown.
+fn unseen(store: &Store) -> String {
+    let mut lines = String::new();
+    for family in store.snapshot().families() {
+        for fragment in family.fragments() {
+            fragment.decode(|_, family| {
+                let extras = family.metrics.iter().map(|metric| metric.extra.as_deref());
+                let unseen = extras.map(|extra| extra.map(|extra| extra.unseen).unwrap_or_default());
+                let unseen: Vec<Unseen> = unseen.collect();
+                if unseen.iter().any(|unseen| *unseen != Unseen::default()) {
+                    writeln!(lines, "{} {} {unseen:?}", fragment.name(), fragment.key()).unwrap();
+                }
+            });
+        }
+    }
+    lines
+}
+
 /// A change that has been made.
 enum Begun {
     /// It is visible, and safe when this has been waited for.
@@ -249,6 +272,7 @@ enum Step {
         family: &'static str,
     },
     Expire,
+    ExpireSeries,
     SetBack,
     /// A push that was refused elsewhere.
     Fail {
@@ -289,6 +313,11 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         PushMode::ReplaceFamilies,
         PushMode::ReplaceSeries,
         PushMode::Aggregate(Aggregation::default()),
+        PushMode::Aggregate(Aggregation {
+            gauges: Gauges::Average,
+            series_ttl: Some(Duration::from_secs(6)),
+            ..Aggregation::default()
+        }),
     ]);
     let body =
         prop::collection::vec(("[mnk]", "[xy]", 0..9u8, prop::bool::weighted(0.1)), 0..4).prop_map(|lines| {
@@ -333,6 +362,7 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         1 => (selector, prop::sample::select(vec!["m", "gm"]))
             .prop_map(|(selector, family)| Step::DeleteFamilyMatching { selector, family }),
         2 => Just(Step::Expire),
+        2 => Just(Step::ExpireSeries),
         2 => Just(Step::SetBack),
         2 => group.clone().prop_map(|group| Step::Fail { group }),
         2 => (group, prop::sample::select(Gauges::ALL.to_vec()))

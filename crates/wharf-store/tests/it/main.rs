@@ -21,6 +21,7 @@ mod push_ids;
 mod records;
 mod reset;
 mod rules;
+mod series_ttl;
 // Minutes of simulated time are too much for an interpreter.
 #[cfg(not(miri))]
 mod shared;

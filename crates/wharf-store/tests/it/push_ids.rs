@@ -20,6 +20,7 @@ const ADD: PushMode = PushMode::Aggregate(Aggregation {
     gauges: wharf_store::Gauges::Last,
     bounds: wharf_store::Bounds::Common,
     max_series: None,
+    series_ttl: None,
 });
 
 /// An id, at a time in seconds. The gateway takes digests; a few bytes that differ do here.

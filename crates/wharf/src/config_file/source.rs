@@ -322,6 +322,7 @@ keys! {
         "match" => selector: Option<Spanned<SelectorText>>,
         "ttl" => ttl: Option<Text>,
         "keep_times" => keep_times: Option<Text>,
+        "series_ttl" => series_ttl: Option<Text>,
     }
 }
 

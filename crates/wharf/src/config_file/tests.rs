@@ -12,9 +12,13 @@ fn read_text(text: &str) -> String {
                 selector,
                 ttl,
                 keep_times,
+                series_ttl,
             } in policy.expiry
             {
-                lines.push(format!("expiry {selector} ttl={ttl:?} keep_times={keep_times}"));
+                let series = series_ttl.map_or_else(String::new, |ttl| format!(" series_ttl={ttl:?}"));
+                lines.push(format!(
+                    "expiry {selector} ttl={ttl:?} keep_times={keep_times}{series}"
+                ));
             }
             for quota in policy.quotas {
                 lines.push(format!(
@@ -76,6 +80,8 @@ expiry:
     ttl: 1d2h
     keep_times: true
   - {match: '{job="kept"}', ttl: 0}
+  - {match: '{job="workers"}', series_ttl: 1h}
+  - {match: '{job="idle"}', series_ttl: 0}
 quotas:
   - match: '{team="web"}'
     groups: 10
@@ -104,10 +110,12 @@ relabel_configs:
         expect![[r#"
             expiry {job=~"ci-.*",env!="prod"} ttl=Some(Limited(93600s)) keep_times=true
             expiry {job="kept"} ttl=Some(Unlimited) keep_times=false
+            expiry {job="workers"} ttl=None keep_times=false series_ttl=3600s
+            expiry {job="idle"} ttl=None keep_times=false
             quota {team="web"} groups=Some(10) series=Some(1000) bytes=Some(67108864) rate=Some(Rate { per_second: 2.5, burst: 20 }) per=[]
             quota {} groups=None series=None bytes=None rate=Some(Rate { per_second: 2.5, burst: 3 }) per=["job"]
-            aggregate {job="fn"} Aggregation { gauges: Max, bounds: All, max_series: Some(1000) }
-            aggregate {job=~"fn-.*"} Aggregation { gauges: Last, bounds: Common, max_series: None }
+            aggregate {job="fn"} Aggregation { gauges: Max, bounds: All, max_series: Some(1000), series_ttl: None }
+            aggregate {job=~"fn-.*"} Aggregation { gauges: Last, bounds: Common, max_series: None, series_ttl: None }
             runs {job=~"nightly-.*"}
             2 relabelling rules"#]],
     );
@@ -117,7 +125,9 @@ relabel_configs:
 fn unknown_keys_are_mistakes_wherever_they_stand() {
     check(
         "expiry:\n  - match: '{}'\n    tll: 2h\n",
-        expect!["f.yml: line 3, column 5: unknown field `tll`, expected one of match, ttl, keep_times"],
+        expect![
+            "f.yml: line 3, column 5: unknown field `tll`, expected one of match, ttl, keep_times, series_ttl"
+        ],
     );
     check(
         "quotas: []\nexpire: []\n",
@@ -138,7 +148,7 @@ fn an_unknown_way_of_adding_up_is_a_mistake() {
     check(
         "aggregate:\n- match: '{}'\n  gauge: mean\n  buckets: some\n",
         expect![[r"
-            f.yml: line 3, column 10: expected one of last, sum, min, max, count, found `mean`
+            f.yml: line 3, column 10: expected one of last, sum, min, max, average, count, found `mean`
             f.yml: line 4, column 12: expected one of common, all, same, found `some`"]],
     );
 }
@@ -164,7 +174,7 @@ relabel_configs:
         expect![[r"
             f.yml: line 3, column 12: column 6: expected a label value in quotes, found `c`
             f.yml: line 4, column 10: expected a duration such as `1h30m` or `2d`, found `soon`
-            f.yml: line 5, column 12: expected `ttl` or `keep_times` in the rule, found neither
+            f.yml: line 5, column 12: expected one of `ttl`, `keep_times`, `series_ttl` in the rule, found none
             f.yml: line 7, column 12: expected one of `groups`, `series`, `bytes`, `pushes_per_second` in the quota, found none
             f.yml: line 8, column 26: expected a number of bytes, found `lots`
             f.yml: line 8, column 51: expected a number above 0, found `0`
@@ -202,7 +212,7 @@ access:
             f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, aggregate, runs, expect, relabel_configs, access, tracing, etcd
             f.yml: line 4, column 12: expected a text, found keys with values
             hint: put the selector in quotes: '{job="x",env="y"}'
-            f.yml: line 5, column 5: unknown field `tll`, expected one of match, ttl, keep_times
+            f.yml: line 5, column 5: unknown field `tll`, expected one of match, ttl, keep_times, series_ttl
             f.yml: line 6, column 17: expected true or false, found `maybe`
             f.yml: line 7, column 5: expected `match` in the rule, found none
             f.yml: line 9, column 12: expected a text in quotes, found something else

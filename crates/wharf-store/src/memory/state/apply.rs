@@ -184,6 +184,7 @@ impl State {
             Cause::Expiry => What::Emptied,
             Cause::Lifetime => What::LifetimeSet { lifetime },
             Cause::Reset(at) => What::Reset { at },
+            Cause::SeriesExpired => What::SeriesExpired,
             Cause::Again => return Effects::None,
         };
         Effects::Told(vec![Effect {
@@ -290,6 +291,9 @@ impl State {
             }
             let before = stored.size();
             work += stored.put(key, prepared, family, image.as_deref_mut());
+            if let Some(first) = family.first_end {
+                self.series_ends.note(key, first);
+            }
             self.size = self.size.moved(before, stored.size());
             group.size = group.size.moved(before, stored.size());
         }

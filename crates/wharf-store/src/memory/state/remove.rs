@@ -75,6 +75,7 @@ impl State {
         applied.families += group.families.len();
         self.litter.names.extend(self.name_sets.release(group.families));
         self.lifetimes.set(key, None);
+        self.series_ends.forget(key);
         if let Some(image) = image {
             applied.before.add(Before::Gone {
                 key: key.clone(),
@@ -122,6 +123,7 @@ impl State {
             applied.families += group.families.len();
             self.litter.names.extend(self.name_sets.release(group.families));
             self.lifetimes.set(key, None);
+            self.series_ends.forget(key);
         }
         self.remove_from_all(preparer, by_family, &mut losing);
         let mut gone = Vec::with_capacity(losing.len());

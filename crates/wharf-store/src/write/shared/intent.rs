@@ -45,6 +45,8 @@ pub(crate) enum Op {
     Reset { anew: Anew },
     /// The end of families of it whose time is over, and of the group with the last of them.
     ExpireFamilies { names: Vec<String> },
+    /// The end of series of it whose time is over by then.
+    ExpireSeries { now: UnixNanos },
     /// The end of the group, if its time is over by then.
     Expire { now: UnixNanos },
     /// Everything is to go: of all groups.
@@ -103,6 +105,7 @@ impl Op {
             Self::Failed { .. }
             | Self::Delete { .. }
             | Self::Reset { .. }
+            | Self::ExpireSeries { .. }
             | Self::Expire { .. }
             | Self::Wipe { .. } => 0,
         };
@@ -119,6 +122,7 @@ impl Op {
             | Self::DeleteFamilies { .. }
             | Self::ExpireFamilies { .. }
             | Self::Reset { .. }
+            | Self::ExpireSeries { .. }
             | Self::Expire { .. }
             | Self::PutBack { .. } => true,
             // What is kept is to be what goes.
