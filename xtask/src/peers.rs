@@ -13,7 +13,7 @@ use crate::shell::{Step, root, variable};
 
 /// A package: its name, the suite that has it, the folder it is unpacked into, the program inside.
 type Package = (&'static str, &'static str, &'static str, &'static str);
-const PACKAGES: [Package; 9] = [
+const PACKAGES: [Package; 11] = [
     (
         "prometheus-pushgateway",
         "sid",
@@ -25,6 +25,18 @@ const PACKAGES: [Package; 9] = [
     ("promtool", "trixie", "prom", "usr/bin/promtool"),
     ("prometheus", "sid", "prom-3", "usr/bin/prometheus"),
     ("promtool", "sid", "prom-3", "usr/bin/promtool"),
+    (
+        "prometheus-alertmanager",
+        "trixie",
+        "am",
+        "usr/bin/prometheus-alertmanager",
+    ),
+    (
+        "prometheus-alertmanager",
+        "sid",
+        "am-newest",
+        "usr/bin/prometheus-alertmanager",
+    ),
     ("victoria-metrics", "trixie", "vm", "usr/bin/victoria-metrics"),
     ("etcd-server", "trixie", "etcd", "usr/bin/etcd"),
     ("etcd-client", "trixie", "etcd", "usr/bin/etcdctl"),

@@ -19,7 +19,7 @@ pub enum Format {
 pub struct Body {
     /// Series that it has, without those that a gateway adds.
     pub series: usize,
-    /// A family with one series and no labels of its own, whose value is the pushed value.
+    /// A family with one series and no labels of its own, whose value is the pushed value. Of [`parts`], the only family.
     pub probe: &'static str,
     shape: Shape,
 }
@@ -29,6 +29,7 @@ enum Shape {
     Gauge,
     BatchJob,
     Family,
+    Parts,
     Wide,
 }
 
@@ -57,6 +58,28 @@ pub fn one_family(series: usize) -> Body {
         probe: "batch_job_last_success_timestamp",
         shape: Shape::Family,
     }
+}
+
+/// The family of [`parts`].
+pub const PARTS: &str = "batch_job_orders_total";
+
+/// Counters of one family, as workers push them that each count a part. The series `n` has the pushed value plus [`part_plus`].
+pub fn parts(series: usize) -> Body {
+    Body {
+        series,
+        probe: PARTS,
+        shape: Shape::Parts,
+    }
+}
+
+/// What the series at a position of [`parts`] has beyond the pushed value.
+pub fn part_plus(series: usize) -> u32 {
+    u32::try_from(series % 100).unwrap_or(0)
+}
+
+/// What the label `region` of the series at a position of [`parts`] says, which tells it from the others.
+pub fn part_region(series: usize) -> String {
+    format!("region-{series:05}")
 }
 
 /// Many labelled series in families of fifty, 72 bytes each.
@@ -105,6 +128,15 @@ impl Body {
                 });
                 Content::text(&format!("{PROBE}{areas}"))
             }
+            Shape::Parts => {
+                let head = format!("# HELP {PARTS} {PARTS_HELP}\n# TYPE {PARTS} counter\n");
+                let text = (0..self.series).fold(head, |mut text, series| {
+                    let (region, plus) = (part_region(series), part_plus(series));
+                    let _infallible = writeln!(text, "{PARTS}{{region=\"{region}\"}} <{plus}>");
+                    text
+                });
+                Content::text(&text)
+            }
             Shape::Wide => {
                 let mut text = String::new();
                 for (index, (family, table)) in self.tables().enumerate() {
@@ -129,6 +161,17 @@ impl Body {
         let mut content = Content::default();
         match self.shape {
             Shape::Gauge | Shape::Family => {}
+            Shape::Parts => {
+                family(&mut content, PARTS, PARTS_HELP, COUNTER, |family| {
+                    for series in 0..self.series {
+                        let labels = [("region", &*part_region(series))];
+                        metric(family, &labels, COUNTER_VALUE, |value| {
+                            value.double_field(1, part_plus(series));
+                        });
+                    }
+                });
+                return content;
+            }
             Shape::BatchJob => batch_job_messages(&mut content),
             Shape::Wide => {
                 let tables: Vec<_> = self.tables().enumerate().collect();
@@ -178,6 +221,7 @@ impl Body {
     }
 }
 
+const PARTS_HELP: &str = "Orders taken.";
 const SERIES_PER_FAMILY: usize = 50;
 const REGION: &str = "eu-central-1";
 const HELP: &str = "Rows that the nightly export has written.";
@@ -284,7 +328,14 @@ mod tests {
 
     #[test]
     fn bodies_have_as_many_series_as_they_say() {
-        for body in [gauge(), batch_job(), one_family(10), wide(51), wide(1_200)] {
+        for body in [
+            gauge(),
+            batch_job(),
+            one_family(10),
+            parts(10),
+            wide(51),
+            wide(1_200),
+        ] {
             assert_eq!(series_lines(&body), body.series, "{body:?}");
         }
     }

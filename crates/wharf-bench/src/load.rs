@@ -6,7 +6,8 @@
 //! others, and latency counts from that time on. One thread drives many connections by epoll; a push costs it one write
 //! and one read.
 //!
-//! Connections share no groups: each walks its own ones in turn. So the last value of each group is known.
+//! Connections share no groups: each walks its own ones in turn. So the last value of each group is known. Where they are to share
+//! one ([`Groups::shared`]), [`Acknowledged`] has what its last value may be, and what all pushes come to that are added up.
 
 mod connection;
 mod groups;
@@ -86,6 +87,19 @@ pub struct Outcome {
     pub first_refusal: Option<String>,
     /// Connections that broke.
     pub broken: u64,
+    /// All that was acknowledged, also outside the window.
+    pub acknowledged: Acknowledged,
+}
+
+/// What a server has acknowledged, for those who ask what it came to.
+#[derive(Debug, Clone, Default)]
+pub struct Acknowledged {
+    /// Pushes.
+    pub pushes: u64,
+    /// The sum of their values.
+    pub sum: u64,
+    /// The last value of each connection that has one.
+    pub last: Vec<u32>,
 }
 
 impl Outcome {
@@ -214,6 +228,7 @@ impl<'a> Load<'a> {
             refused: 0,
             first_refusal: None,
             broken: 0,
+            acknowledged: Acknowledged::default(),
         };
         for worker in workers {
             worker.report(&mut outcome, pushed)?;

@@ -1,5 +1,6 @@
 //! The questions, one file each.
 
+mod aggregation;
 mod bodies;
 mod connections;
 mod cron;
@@ -117,6 +118,7 @@ pub const ALL: &[Question] = &[
     start::QUESTION,
     replicas::QUESTION,
     statsd::QUESTION,
+    aggregation::QUESTION,
     wipe::QUESTION,
 ];
 

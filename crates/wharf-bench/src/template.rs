@@ -159,9 +159,14 @@ pub struct Request {
 impl Request {
     /// A `PUT` of `content` to the group `worker-0000000` below `prefix`.
     pub fn new(prefix: &str, content_type: &str, content: &Content) -> Self {
-        let url = format!("PUT {prefix}/metrics/job/{JOB}/instance/{INSTANCE_PREFIX}");
+        Self::of("PUT", prefix, "", content_type, content)
+    }
+
+    /// The same by another method, with what stands behind the path: nothing, or a query with its question mark.
+    pub fn of(method: &str, prefix: &str, query: &str, content_type: &str, content: &Content) -> Self {
+        let url = format!("{method} {prefix}/metrics/job/{JOB}/instance/{INSTANCE_PREFIX}");
         let head = format!(
-            "{url}{:0GROUP_DIGITS$} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\n\
+            "{url}{:0GROUP_DIGITS$}{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\n\
              Content-Length: {}\r\n\r\n",
             0,
             content.bytes.len()
@@ -251,6 +256,19 @@ mod tests {
         request.patch(1_234_567, value_of(0));
         let text = String::from_utf8_lossy(request.as_bytes()).into_owned();
         assert!(text.contains("worker-1234567 ") && text.ends_with("a 2100000\nb{le=\"1\"} 2100012\n"));
+    }
+
+    #[test]
+    fn a_query_stands_behind_the_group_and_is_not_patched() {
+        let content = Content::text("a <0>\n");
+        let mut request = Request::of("POST", "", "?merge=series", "text/plain", &content);
+        request.patch(42, 3_000_000);
+        let text = String::from_utf8_lossy(request.as_bytes()).into_owned();
+        let line = "POST /metrics/job/daily_report_job/instance/worker-0000042?merge=series HTTP/1.1\r\n";
+        assert!(
+            text.starts_with(line) && text.ends_with("\r\n\r\na 3000000\n"),
+            "{text}"
+        );
     }
 
     #[test]

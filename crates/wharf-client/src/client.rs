@@ -82,6 +82,9 @@ pub struct Request {
     /// Whether the answer has to end within the target's timeout. If not, each wait has to: for the connection, for the
     /// beginning of the answer, and for more of it. That is for answers that are long for a good reason.
     pub whole_answer_in_time: bool,
+    /// Whether an answer with success counts although it is a page for people. A gateway has none, others that are sent something
+    /// may have.
+    pub takes_pages: bool,
     /// A longer answer is an error.
     pub max_answer_bytes: u64,
 }
@@ -96,6 +99,7 @@ impl Request {
             body: Vec::new(),
             compress: false,
             whole_answer_in_time: true,
+            takes_pages: false,
             max_answer_bytes: 64 << 20,
         }
     }
@@ -126,6 +130,8 @@ pub struct Answer {
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether the gateway says that it has added what was pushed to what the group had, as a rule of it may want.
+    pub is_added_up: bool,
 }
 
 /// An answer with success that is still to be read ([`Client::open`]).
@@ -260,6 +266,7 @@ impl Client {
         let body = body.map_err(|error| self.failed(error))?;
         Ok(Answer {
             status: head.status.as_u16(),
+            is_added_up: head.headers.get(MERGE).is_some_and(|merge| merge == AGGREGATE),
             body,
         })
     }
@@ -303,7 +310,7 @@ impl Client {
         };
         let (head, body) = answer.map_err(|error| self.failed(error))?.into_parts();
         if head.status.is_success() {
-            if is_page(&head) {
+            if !request.takes_pages && is_page(&head) {
                 return Err(ClientError::Answer {
                     url: self.address.to_string(),
                     message: "expected that of a gateway, found a page for people".to_owned(),

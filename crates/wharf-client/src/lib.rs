@@ -19,6 +19,7 @@
 //!     how: How::ReplaceGroup,
 //!     text: b"# TYPE backup_bytes gauge\nbackup_bytes 42\n".to_vec(),
 //!     ttl: None,
+//!     expect: None,
 //!     counters: Counters::AsConfigured,
 //! };
 //! client.push_retrying(&push, Retry::within(Duration::from_secs(30)))?;

@@ -52,6 +52,9 @@ pub struct Push {
     /// For how long the group is to stay after this push; for ever if zero, as the gateway thinks fit if none.
     /// The Pushgateway gateway does not know this and keeps groups for ever.
     pub ttl: Option<Duration>,
+    /// When the next push is expected: a line such as `every=24h; grace=1h`, or `none`; as pushes before have said if none.
+    /// A Wharf has to allow it, and the Pushgateway does not know it.
+    pub expect: Option<String>,
     /// What counters, histograms and summaries count.
     pub counters: Counters,
 }
@@ -79,6 +82,9 @@ impl Push {
                 .headers
                 .push(("Wharf-TTL", format!("{}ms", ttl.as_millis())));
         }
+        if let Some(expect) = &self.expect {
+            request.headers.push(("Wharf-Expect", expect.clone()));
+        }
         if self.how == How::Aggregate {
             request.headers.push((MERGE, AGGREGATE.to_owned()));
             // Without one it may not be repeated.
@@ -103,6 +109,7 @@ mod tests {
             how: How::ReplaceGroup,
             text: text.to_vec(),
             ttl: Some(Duration::from_secs(90)),
+            expect: None,
             counters: Counters::AsConfigured,
         }
     }
@@ -143,6 +150,16 @@ mod tests {
         let mut without = request;
         without.headers.retain(|(name, _)| *name != PUSH_ID);
         assert!(!without.is_repeatable());
+    }
+
+    #[test]
+    fn a_push_says_when_the_next_one_is_expected() {
+        let expecting = Push {
+            expect: Some("every=24h; grace=1h".to_owned()),
+            ..push(b"m 1\n")
+        };
+        let headers = expecting.request().headers;
+        assert!(headers.contains(&("Wharf-Expect", "every=24h; grace=1h".to_owned())));
     }
 
     #[test]

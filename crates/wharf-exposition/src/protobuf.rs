@@ -23,8 +23,10 @@ mod pieces;
 mod text;
 mod wire;
 
-pub use decode::{decode, decode_within};
-pub use encode::{encode, write_head, write_length, write_metric, write_metrics, write_whole_head};
+pub use decode::{decode, decode_stored, decode_within, first_end};
+pub use encode::{
+    encode, write_head, write_length, write_metric, write_metrics, write_stored_metric, write_whole_head,
+};
 pub use error::{DecodeError, ErrorKind, Malformed};
 pub use native::NativeProblem;
 pub use pieces::pieces;

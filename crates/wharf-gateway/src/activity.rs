@@ -181,7 +181,7 @@ impl Activity {
                     history.forget(key);
                 }
             }
-            (What::Restored(_) | What::FamiliesDeleted { .. } | What::TakenBack, Some(key)) => {
+            (What::Restored(_) | What::Noted | What::FamiliesDeleted { .. } | What::TakenBack, Some(key)) => {
                 self.changes.note(&key, Change::Changed);
             }
             (What::Reset { at }, Some(key)) => {

@@ -1,10 +1,12 @@
 //! The gateway: store, rules, telemetry and what goes on, shared by all inputs. Each use case has a file.
 
 pub(crate) mod admit;
+mod alert;
 mod audit;
 mod content;
 pub(crate) mod delete;
 pub(crate) mod expect;
+mod expectation;
 mod expire;
 mod follow;
 mod history;
@@ -30,6 +32,7 @@ use wharf_store::{Clock, Follower, PushIdLimits, Reserved, ReservedFamily, Share
 
 use crate::activity::Activity;
 use crate::ahead::Ahead;
+use crate::alerting::AlertingReport;
 use crate::audit::Audit;
 use crate::expectations::Expectations;
 use crate::memory::Memory;
@@ -41,7 +44,7 @@ use crate::request_id::RequestIds;
 use crate::settings::{MAX_PUSH_BYTES, Settings};
 use crate::settings_file::SettingsFile;
 use crate::shared_rules::{reserved, reserved_where_shared, shared_rules};
-use crate::telemetry::{BackupTimes, Telemetry, reserved_of_expectations};
+use crate::telemetry::{BackupTimes, Telemetry, reserved_of_alerting, reserved_of_expectations};
 use crate::traces::{Parent, Traced, Traces};
 
 /// What all inputs share.
@@ -65,6 +68,8 @@ pub struct Gateway {
     feed: Mutex<Follower>,
     ahead: Ahead,
     expectations: Expectations,
+    /// How it goes with those who are told what is overdue.
+    alerting: Mutex<Option<AlertingReport>>,
     queue: Arc<Queue>,
     /// Those who look at groups one by one.
     looks: Arc<Queue>,
@@ -83,13 +88,12 @@ impl fmt::Debug for Gateway {
     }
 }
 
-/// The gateway's own families where groups are expected; none, if nothing is.
-fn reserved_where_expected(policy: &Policy) -> &'static [ReservedFamily] {
-    if policy.expectations.is_empty() {
-        &[]
-    } else {
-        reserved_of_expectations()
-    }
+/// The gateway's own families where groups are expected, and where somebody is told of it.
+fn reserved_by_rules(settings: &Settings, policy: &Policy) -> impl Iterator<Item = &'static ReservedFamily> {
+    let may_expect = !policy.expectations.is_empty() || settings.expect.from_push;
+    let expects = may_expect.then(reserved_of_expectations);
+    let alerts = policy.alerting.is_some().then(reserved_of_alerting);
+    expects.into_iter().chain(alerts).flatten()
 }
 
 fn empty_store(settings: &Settings, reserved: Reserved) -> Store {
@@ -115,7 +119,10 @@ impl Gateway {
         settings_files: Vec<Arc<dyn SettingsFile>>,
     ) -> Self {
         let usual = reserved(&settings);
-        let reserved: Vec<_> = usual.chain(reserved_where_expected(&policy)).copied().collect();
+        let reserved: Vec<_> = usual
+            .chain(reserved_by_rules(&settings, &policy))
+            .copied()
+            .collect();
         let store = empty_store(&settings, Reserved::new(&reserved));
         Self::with_store(
             settings,
@@ -138,7 +145,7 @@ impl Gateway {
         share: impl FnOnce(Store, SharedRules) -> (Arc<Store>, T),
     ) -> (Self, T) {
         let reserved: Vec<ReservedFamily> = reserved_where_shared(&settings)
-            .chain(reserved_where_expected(&policy))
+            .chain(reserved_by_rules(&settings, &policy))
             .copied()
             .collect();
         let store = empty_store(&settings, Reserved::new(&reserved));
@@ -166,7 +173,12 @@ impl Gateway {
         let clock: Arc<dyn Clock> = clock.into();
         let traces = Traces::new(Arc::clone(&clock));
         traces.set(policy.tracing.as_ref());
-        let policies = Policies::new(policy, loader, now, instant);
+        let expectations = Expectations::new(settings.expect, settings.pushes.instance_label.clone(), now);
+        if policy.alerting.is_some() {
+            expectations.overdue().follow();
+        }
+        let mut policies = Policies::new(policy, loader, now, instant);
+        policies.may_expect |= settings.expect.from_push;
         store.set_limits(policies.current().limits(&settings.amounts));
         Self {
             feed: Mutex::new(store.follow()),
@@ -178,7 +190,8 @@ impl Gateway {
             audit: Audit::default(),
             backups: Mutex::default(),
             ahead: Ahead::default(),
-            expectations: Expectations::new(settings.expect, settings.pushes.instance_label.clone(), now),
+            expectations,
+            alerting: Mutex::default(),
             queue: Queue::of_this_machine("pushes waiting for their turn", settings.max_waiting),
             looks: Queue::of_this_machine(
                 "requests with selectors waiting for their turn",

@@ -5,6 +5,7 @@ mod access;
 mod activity;
 mod advice;
 mod ahead;
+mod alerting;
 mod audit;
 mod body;
 mod client;
@@ -54,11 +55,18 @@ pub use activity::refused::RefusedPush;
 pub use activity::scrapers::Scraper;
 pub use activity::{Activity, Content, Disk, Pushed};
 pub use ahead::is_ahead;
+pub use alerting::{
+    Alert, AlertDispatcher, AlertError, AlertGroup, AlertMessage, AlertReceiver, AlertSender, AlertingReport,
+    AlertingRules, GroupBy, LastError, ReceiverStatus, Webhook,
+};
 pub use audit::{Action, ActionKind, Actor, Audit, AuditEntry, AuditError, AuditFilter};
 pub use body::Body;
 pub use client::{Client, Remote};
 pub use conflict::of_push;
-pub use expectations::{ExpectRule, ExpectRules, Expected, State as ExpectationState};
+pub use expectations::{
+    ExpectRule, ExpectRules, Expected, Origin as ExpectationOrigin, Past as ExpectationPast, Said,
+    State as ExpectationState,
+};
 pub use gateway::Gateway;
 pub use gateway::admit::{Admission, ManyAdmission};
 pub use gateway::delete::{Deleted, Removed, Selection};

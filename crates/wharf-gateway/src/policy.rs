@@ -12,6 +12,7 @@ use wharf_relabel::Rule;
 use wharf_store::{Aggregation, Counters, Gauges, Limits, PushMode, Quota, Ttl, UnixNanos, Usage};
 
 use crate::access::rules::AccessRules;
+use crate::alerting::AlertingRules;
 use crate::expectations::ExpectRules;
 use crate::lifespan::Lifespan;
 use crate::rate::{BucketId, Rate, TokenBuckets};
@@ -39,6 +40,8 @@ pub struct Policy {
     pub access: Option<Arc<AccessRules>>,
     /// Where traces of requests go; none: there are no traces.
     pub tracing: Option<Tracing>,
+    /// Who is told which groups are overdue; none: nobody.
+    pub alerting: Option<AlertingRules>,
 }
 
 /// When groups leave by themselves.
@@ -50,6 +53,8 @@ pub struct ExpiryRule {
     pub ttl: Option<Lifespan>,
     /// Whether the group's push times stay when its metrics leave.
     pub keep_times: bool,
+    /// For how long a series stays that no push brings, where pushes are added up.
+    pub series_ttl: Option<Duration>,
 }
 
 /// How pushes to groups are added to what is stored.
@@ -91,6 +96,8 @@ pub type Loader = Box<dyn Fn() -> Result<Policy, String> + Send + Sync>;
 
 const EXPECT_IS_NEW: &str = "expect: expected none, since there were none when Wharf started, found rules; the old rules stay\n\
                              hint: start Wharf anew: the names of the metrics of missed jobs are reserved from the start on";
+const ALERTING_IS_NEW: &str = "alerting: expected none, since there was none when Wharf started, found it; the old rules stay\n\
+                               hint: start Wharf anew: the names of the metrics of alerts are reserved from the start on";
 const ACCESS_GONE: &str = "access: expected rules, which are in force, found none; the old ones stay\n\
                            hint: to let everybody do everything, start Wharf anew without them";
 
@@ -100,7 +107,9 @@ pub struct Policies {
     current: RwLock<Arc<Active>>,
     loader: Option<Loader>,
     /// Whether groups may be expected: the names of what is shown of it are reserved then.
-    may_expect: bool,
+    pub(crate) may_expect: bool,
+    /// Whether others may be told what is overdue, likewise.
+    may_alert: bool,
     /// One reload at a time.
     reloading: Mutex<()>,
     reading: Mutex<Reading>,
@@ -224,6 +233,7 @@ impl Policies {
     pub fn new(policy: Policy, loader: Option<Loader>, now: UnixNanos, instant: Instant) -> Self {
         Self {
             may_expect: !policy.expectations.is_empty(),
+            may_alert: policy.alerting.is_some(),
             current: RwLock::new(Arc::new(Active::new(policy, instant))),
             loader,
             reloading: Mutex::new(()),
@@ -234,9 +244,14 @@ impl Policies {
         }
     }
 
-    /// Whether groups may be expected, as there were rules of that from the beginning.
+    /// Whether groups may be expected, as there were rules of that from the beginning, or pushes may say so.
     pub(crate) fn may_expect(&self) -> bool {
         self.may_expect
+    }
+
+    /// Whether others may be told which groups are overdue, as there was somebody to tell from the beginning.
+    pub(crate) fn may_alert(&self) -> bool {
+        self.may_alert
     }
 
     /// The rules in force.
@@ -273,6 +288,9 @@ impl Policies {
             }
             if !policy.expectations.is_empty() && !self.may_expect {
                 return Err(EXPECT_IS_NEW.to_owned());
+            }
+            if policy.alerting.is_some() && !self.may_alert {
+                return Err(ALERTING_IS_NEW.to_owned());
             }
             Ok(policy)
         });
@@ -313,6 +331,11 @@ impl Active {
     /// Where traces of requests go, if there are any.
     pub(crate) fn tracing(&self) -> Option<&Tracing> {
         self.policy.tracing.as_ref()
+    }
+
+    /// Who is told which groups are overdue, if anybody is.
+    pub(crate) fn alerting(&self) -> Option<&AlertingRules> {
+        self.policy.alerting.as_ref()
     }
 
     /// Which groups are expected, and when.
@@ -365,7 +388,14 @@ impl Active {
             gauges: wish.adding.gauges.unwrap_or(of_rule.gauges),
             bounds: wish.adding.bounds.unwrap_or(of_rule.bounds),
             max_series: of_rule.max_series,
+            series_ttl: self.series_ttl(key),
         }))
+    }
+
+    /// For how long a series of a group that is added up stays without a push that brings it, as the first rule for the group says.
+    fn series_ttl(&self, key: &GroupingKey) -> Option<Duration> {
+        let rule = self.policy.expiry.iter().find(|rule| rule.selector.matches(key));
+        rule.and_then(|rule| rule.series_ttl)
     }
 
     /// What becomes of the gauges of a group that is added up by a rule.
@@ -491,6 +521,7 @@ mod tests {
             selector: selector.parse().unwrap(),
             ttl,
             keep_times,
+            series_ttl: None,
         }
     }
 
@@ -558,6 +589,7 @@ mod tests {
         };
         let active = Active::new(policy, Instant::now());
         let plain = Wish {
+            expect: None,
             mode: PushMode::ReplaceFamilies,
             adding: Adding::default(),
             counters: None,
@@ -571,7 +603,7 @@ mod tests {
                 gauges,
                 bounds: None,
             },
-            ..plain
+            ..plain.clone()
         };
         let added = |gauges, max_series| {
             Ok(PushMode::Aggregate(Aggregation {
@@ -592,7 +624,7 @@ mod tests {
         assert_eq!(mode("a", &asking(false, None)), Ok(PushMode::ReplaceFamilies));
         let run = Wish {
             counters: Some(Counters::Run),
-            ..plain
+            ..plain.clone()
         };
         assert!(
             mode("a", &run)

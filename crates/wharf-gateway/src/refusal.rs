@@ -117,6 +117,8 @@ pub enum Reason {
     QuotaBytes,
     /// There is no such group.
     NoGroup,
+    /// No push of that group is expected.
+    NotExpected,
     /// There is no such removal, or none that the caller may undo.
     NoRemoval,
     /// The removal was undone, or cannot be.
@@ -168,7 +170,7 @@ impl Reason {
             Self::QuotaGroups => "quota_groups",
             Self::QuotaSeries => "quota_series",
             Self::QuotaBytes => "quota_bytes",
-            Self::NoGroup | Self::NoRemoval => "not_found",
+            Self::NoGroup | Self::NotExpected | Self::NoRemoval => "not_found",
             Self::Settled => "settled",
             Self::NothingToReload | Self::Reload => "reload",
             Self::Overload => "overload",

@@ -39,6 +39,8 @@ pub struct Settings {
     pub history_bytes: usize,
     /// The job of parts that name none, where prom-aggregation-gateway is to be replaced.
     pub aggregate_job: Arc<str>,
+    /// Where people find this gateway, for those who are told of it.
+    pub external_url: Arc<str>,
     /// How many may follow changes at once.
     pub max_followers: usize,
     /// How many pushes that take long may wait for their turn, and how many requests with selectors. All others find no place if
@@ -61,6 +63,7 @@ impl Default for Settings {
             max_push_bytes: MAX_PUSH_BYTES,
             history_bytes: HISTORY_BYTES,
             aggregate_job: "aggregate".into(),
+            external_url: "http://localhost:9091".into(),
             max_followers: MAX_FOLLOWERS,
             max_waiting: MAX_WAITING,
         }
@@ -173,11 +176,15 @@ settings! {
         /// Groups that may be expected; none: any number.
         pub max: Option<u64> = Some(10_000),
             "expect.max" as kinds::LIMIT,
-            "Groups that may be expected by rules of the configuration file; the newest beyond it are not watched.";
+            "Groups that may be expected, by rules of the configuration file or by pushes; the newest beyond it are not watched.";
         /// How long after a start nothing becomes overdue that was due while Wharf was down.
         pub start_grace: Duration = Duration::from_secs(300),
             "expect.start-grace" as kinds::UNSIGNED,
             "For how long after a start nothing becomes overdue that was due while Wharf may have been down.";
+        /// Whether pushes may say when the next ones are expected.
+        pub from_push: bool = false,
+            "expect.from-push" as kinds::SWITCH,
+            "Pushes may say when the next one is expected, with Wharf-Expect.";
     }
 }
 

@@ -51,6 +51,7 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         // Who may do something changes nothing of what it comes to.
         access: _,
         tracing: _,
+        alerting,
     } = policy;
     let instance = match instance_label {
         InstanceLabel::Empty => "empty".to_owned(),
@@ -64,7 +65,10 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         .collect();
     let expiry: Vec<String> = expiry
         .iter()
-        .map(|rule| format!("{} {:?} {}\n", rule.selector, rule.ttl, rule.keep_times))
+        .map(|rule| {
+            let (ttl, series_ttl) = (rule.ttl, rule.series_ttl);
+            format!("{} {ttl:?} {} {series_ttl:?}\n", rule.selector, rule.keep_times)
+        })
         .collect();
     let aggregation: Vec<String> = aggregation
         .iter()
@@ -79,6 +83,13 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
             format!("{selector:?} {always:?} {timing} {since:?} {until:?}\n")
         })
         .collect();
+    // Replicas that know nothing of it say the same as those where it is off.
+    let from_push = if settings.expect.from_push {
+        "from pushes\n"
+    } else {
+        ""
+    };
+    let expected = digest_of(&format!("{from_push}{}", expectations.concat()));
     let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();
     let statsd = settings.statsd.as_ref().map(|statsd| statsd.rules());
     let statsd = statsd.unwrap_or_default();
@@ -108,7 +119,9 @@ pub fn shared_rules(settings: &Settings, policy: &Policy) -> SharedRules {
         ("expiry", digest_of(&expiry.concat())),
         ("aggregation", digest_of(&aggregation.concat())),
         ("runs", digest_of(&runs.join("\n"))),
-        ("expect", digest_of(&expectations.concat())),
+        ("expect", expected),
+        // Which names are reserved; whom it tells is the matter of each.
+        ("alerting", alerting.is_some().to_string()),
         ("relabelling", digest_of(&format!("{relabelling:?}"))),
         ("--aggregate.job", settings.aggregate_job.to_string()),
         ("names of own metrics", digest_of(&reserved.join(" "))),
@@ -209,9 +222,23 @@ mod tests {
                 selector: selector(),
                 ttl: Some(Lifespan::Limited(ttl)),
                 keep_times: false,
+                series_ttl: None,
             })),
             ["expiry"]
         );
+        let of_series = |series_ttl| {
+            let policy = Policy {
+                expiry: vec![ExpiryRule {
+                    selector: selector(),
+                    ttl: None,
+                    keep_times: false,
+                    series_ttl,
+                }],
+                ..Policy::default()
+            };
+            shared_rules(&Settings::default(), &policy)
+        };
+        assert_ne!(of_series(None), of_series(Some(hour)));
         assert_eq!(
             rule(|to, _| to.quotas.push(QuotaRule {
                 selector: selector(),

@@ -6,6 +6,7 @@
 //! The `pushgateway_` families and those of the process have the names, types and help texts of the Pushgateway, since
 //! dashboards and alerts know them. Those of Wharf itself start with `wharf_`.
 
+mod alerting;
 mod assemble;
 mod audit;
 mod backups;
@@ -37,6 +38,7 @@ use std::time::{Duration, Instant};
 use wharf_model::Exposition;
 use wharf_store::ReservedFamily;
 
+use self::alerting::Notifications;
 use self::assemble::Assembly;
 use self::audit::Actions;
 use self::connections::Connections;
@@ -68,6 +70,7 @@ pub struct Telemetry {
     gone: Gone,
     undos: Undos,
     actions: Actions,
+    notifications: Notifications,
 }
 
 static RESERVED: [ReservedFamily; 72] = [
@@ -171,6 +174,11 @@ pub fn reserved_of_expectations() -> &'static [ReservedFamily] {
     &expectations::RESERVED
 }
 
+/// Those that it shows besides where others are told which groups are overdue. Most are called as those of Prometheus.
+pub fn reserved_of_alerting() -> &'static [ReservedFamily] {
+    &alerting::RESERVED
+}
+
 /// The names of those of them that say something of a group.
 pub(crate) const OF_GROUPS: [&str; 2] = expectations::OF_GROUPS;
 
@@ -187,6 +195,7 @@ impl Telemetry {
             gone: Gone::default(),
             undos: Undos::default(),
             actions: Actions::default(),
+            notifications: Notifications::default(),
         }
     }
 
@@ -252,6 +261,11 @@ impl Telemetry {
         self.actions.add(kind, outcome);
     }
 
+    /// Others were told, or could not be told, which groups are overdue.
+    pub(crate) fn notifications(&self) -> &Notifications {
+        &self.notifications
+    }
+
     /// So many groups have expired: `gone` altogether, and others but for their push times.
     pub fn record_expired(&self, gone: u64, kept_times: u64) {
         self.gone.expired(gone, kept_times);
@@ -299,6 +313,9 @@ impl Telemetry {
         self.actions.assemble(&mut assembly);
         if let Some(gauges) = gauges.expectations {
             expectations::assemble(&mut assembly, gauges);
+        }
+        if let Some(report) = &gauges.alerting {
+            self.notifications.assemble(&mut assembly, now, report);
         }
         if let Some(times) = gauges.backups {
             backups::assemble(&mut assembly, times);

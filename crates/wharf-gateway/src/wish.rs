@@ -2,11 +2,12 @@
 
 use wharf_store::{Bounds, Counters, Gauges, PushMode, UnixNanos};
 
+use crate::expectations::Said;
 use crate::lifespan::Lifespan;
 use crate::push_id::AskedId;
 
 /// What a push asks for beside its metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
     /// What it replaces, unless it is added up.
     pub mode: PushMode,
@@ -16,6 +17,8 @@ pub struct Wish {
     pub counters: Option<Counters>,
     /// How long the group is to stay; none: what rules or flags say.
     pub ttl: Option<Lifespan>,
+    /// When the next push is expected; none: as pushes before have said.
+    pub expect: Option<Said>,
     /// What the push is called, so that it is not counted again when it is repeated; of those that are added up.
     pub id: Option<AskedId>,
     /// When the push happened, if not now: groups that move in from another gateway keep their times.

@@ -1,5 +1,6 @@
 //! What is sent back: statuses, headers, and the bodies of errors.
 
+pub(crate) mod badge;
 pub(crate) mod bounds;
 pub(crate) mod envelope;
 pub(crate) mod json;

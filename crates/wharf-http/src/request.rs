@@ -4,6 +4,7 @@ pub(crate) mod advice;
 pub(crate) mod body;
 pub(crate) mod called;
 pub(crate) mod claim;
+pub(crate) mod conditional;
 pub(crate) mod content;
 pub(crate) mod grouping;
 pub(crate) mod labelled;

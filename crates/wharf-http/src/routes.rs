@@ -1,8 +1,10 @@
 //! One file a handler, and the table that says which request goes to which.
 
 pub(crate) mod aggregate;
+pub(crate) mod alerting;
 pub(crate) mod audit;
 pub mod backup;
+pub(crate) mod badge;
 pub(crate) mod description;
 pub(crate) mod events;
 pub(crate) mod expectations;

@@ -173,6 +173,26 @@ pub struct Extra {
     pub created: Option<Timestamp>,
     /// Index into [`Exposition::exemplars`]: the exemplar of a counter.
     pub exemplar: Option<u32>,
+    /// What is kept of it and is in no format.
+    pub unseen: Unseen,
+}
+
+/// What a gateway keeps of a metric that is added up. Nobody pushes it, and no scrape shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Unseen {
+    /// When the metric leaves: nanoseconds since the Unix epoch.
+    pub expires_at: Option<i64>,
+    /// What its value is the mean of.
+    pub mean: Option<Mean>,
+}
+
+/// Numbers of which a mean is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mean {
+    /// Their sum.
+    pub sum: f64,
+    /// How many they are.
+    pub count: u64,
 }
 
 /// The value of a metric.

@@ -25,8 +25,8 @@ mod selector;
 pub use choice::{Choice, Choosing};
 pub use effort::{Effort, Stopped};
 pub use exposition::{
-    Bucket, BucketSpan, Count, Exemplar, Exposition, Extra, Family, Histogram, Label, Metric, NativeBuckets,
-    NativeHistogram, Quantile, Run, Summary, Text, Timestamp, TooLarge, Value,
+    Bucket, BucketSpan, Count, Exemplar, Exposition, Extra, Family, Histogram, Label, Mean, Metric,
+    NativeBuckets, NativeHistogram, Quantile, Run, Summary, Text, Timestamp, TooLarge, Unseen, Value,
 };
 pub use grouping::{GroupingKey, GroupingKeyError};
 pub use memory::{Denied, Lender, Meter};

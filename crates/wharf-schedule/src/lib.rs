@@ -10,7 +10,11 @@
 
 mod civil;
 mod cron;
+mod line;
+mod past;
 mod timing;
 
 pub use cron::{Schedule, ScheduleError};
+pub use line::LineError;
+pub use past::{Occasion, Outcome};
 pub use timing::{Cadence, Timing, TimingError};

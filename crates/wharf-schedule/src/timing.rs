@@ -151,7 +151,7 @@ fn interval(text: &str) -> Result<Duration, TimingError> {
     Ok(interval)
 }
 
-fn later(time: Timestamp, by: Duration) -> Option<Timestamp> {
+pub(crate) fn later(time: Timestamp, by: Duration) -> Option<Timestamp> {
     time.checked_add(SignedDuration::try_from(by).ok()?).ok()
 }
 

@@ -1,6 +1,7 @@
 //! How what is pushed is added to what is stored, and why that may not be possible.
 
 use std::fmt;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -13,6 +14,8 @@ pub struct Aggregation {
     pub bounds: Bounds,
     /// How many label sets a family of the group may have. A push that adds to them is refused beyond.
     pub max_series: Option<u64>,
+    /// For how long a series stays that no push brings.
+    pub series_ttl: Option<Duration>,
 }
 
 /// What becomes of a gauge that is pushed again.
@@ -27,13 +30,22 @@ pub enum Gauges {
     Min,
     /// The largest.
     Max,
+    /// The mean of all.
+    Average,
     /// How often it was pushed, whatever its value.
     Count,
 }
 
 impl Gauges {
     /// All there are.
-    pub const ALL: [Self; 5] = [Self::Last, Self::Sum, Self::Min, Self::Max, Self::Count];
+    pub const ALL: [Self; 6] = [
+        Self::Last,
+        Self::Sum,
+        Self::Min,
+        Self::Max,
+        Self::Average,
+        Self::Count,
+    ];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
@@ -42,6 +54,7 @@ impl Gauges {
             Self::Sum => "sum",
             Self::Min => "min",
             Self::Max => "max",
+            Self::Average => "average",
             Self::Count => "count",
         }
     }

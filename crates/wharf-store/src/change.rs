@@ -50,8 +50,12 @@ pub(crate) enum Cause<'a> {
     Expiry,
     /// Its time is set anew.
     Lifetime,
+    /// Something is said of the pushes that are still to come.
+    Noted,
     /// What it has counted begins anew, at this time.
     Reset(UnixNanos),
+    /// The time of series is over: the families are put without them.
+    SeriesExpired,
     /// It was stored before: it is read from the ledger, or put back.
     Again,
 }

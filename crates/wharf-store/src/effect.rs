@@ -77,6 +77,8 @@ pub enum What {
         /// Why.
         by: By,
     },
+    /// Series of the group have left, since no push brought them for as long as they live.
+    SeriesExpired,
     /// The group has expired, and its push times are left.
     Emptied,
     /// The group expires at another time.
@@ -84,6 +86,8 @@ pub enum What {
         /// How long it lives now.
         lifetime: Option<Lifetime>,
     },
+    /// Something is said of the pushes of the group that are still to come.
+    Noted,
     /// What the group has counted begins anew; its label sets stay.
     Reset {
         /// When.

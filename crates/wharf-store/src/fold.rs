@@ -6,6 +6,7 @@
 //! folds every push with [`fold`]; when another has been quicker, it folds again.
 
 mod aggregate;
+mod ends;
 mod families;
 mod intent;
 mod reset;
@@ -16,6 +17,7 @@ mod tests;
 
 use wharf_model::Effort;
 
+pub(crate) use self::ends::{Ended, end_series};
 use self::families::Folding;
 pub(crate) use self::intent::Intent;
 pub(crate) use self::reset::{Anew, reset};
@@ -37,7 +39,7 @@ pub(crate) fn fold<'a>(
     let mut folding = Folding::new(preparer);
     add_touched(&mut folding, old, intent, None)?;
     for family in &old.families {
-        let stays = intent.mode != PushMode::ReplaceGroup || crate::is_time(family.name);
+        let stays = intent.mode != PushMode::ReplaceGroup || crate::is_standing(family.name);
         if stays && intent.delta.get(family.name).is_none() {
             folding.copy(old, family);
         }

@@ -58,6 +58,7 @@ mod series;
 mod shelf;
 mod size;
 mod split;
+mod standing;
 mod store;
 mod write;
 
@@ -96,6 +97,9 @@ pub use reserved::{Joins, Reserved, ReservedFamily};
 pub use revision::Revision;
 pub use shelf::Shelf;
 pub use split::{SplitError, split};
+pub use standing::{
+    EXPECT_LABEL, EXPECTED, EXPECTED_HELP, Note, PAUSED_UNTIL, PAUSED_UNTIL_HELP, is_standing,
+};
 pub use store::Store;
 pub use write::commit::Commit;
 pub use write::delete::RemovedNow;
@@ -121,8 +125,3 @@ pub const PUSH_FAILURE_TIME: &str = "push_failure_time_seconds";
 pub const PUSH_TIME_HELP: &str = "Last Unix time when changing this group in the Pushgateway succeeded.";
 /// The help of [`PUSH_FAILURE_TIME`].
 pub const PUSH_FAILURE_TIME_HELP: &str = "Last Unix time when changing this group in the Pushgateway failed.";
-
-/// Whether the family is one of the two that every group has.
-fn is_time(name: &str) -> bool {
-    name == PUSH_TIME || name == PUSH_FAILURE_TIME
-}

@@ -98,6 +98,8 @@ pub struct Exceeded {
     pub found: u64,
     /// The selector of the quota; none for a limit on everything.
     pub selector: Option<String>,
+    /// The family that has too much, if it is a limit on each.
+    pub family: Option<Box<str>>,
 }
 
 impl fmt::Display for Exceeded {
@@ -113,7 +115,10 @@ impl fmt::Display for Exceeded {
         match (&self.selector, self.limited) {
             (Some(selector), Limited::Groups) => write!(f, " of `{selector}`")?,
             (Some(selector), _) => write!(f, " in the groups of `{selector}`")?,
-            (None, Limited::LabelSets) => f.write_str(" in a family that is added up")?,
+            (None, Limited::LabelSets) => {
+                let family = self.family.as_deref().unwrap_or_default();
+                write!(f, " in the family {family:?}, which is added up")?;
+            }
             (None, Limited::PushSeries) => f.write_str(" in one push")?,
             (None, Limited::Groups) => {}
             (None, _) => f.write_str(" in all groups")?,
@@ -355,6 +360,7 @@ impl Growth {
                     max,
                     found,
                     selector: selector.map(Selector::to_string),
+                    family: None,
                 });
             }
         }

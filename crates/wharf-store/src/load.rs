@@ -181,7 +181,8 @@ fn apply(
             prepared.families.retain(|family| match family.name {
                 PUSH_TIME => *push,
                 PUSH_FAILURE_TIME => *failure,
-                _ => false,
+                // What stands beside the times, which no later record of the group says again by itself.
+                _ => true,
             });
             if prepared.families.is_empty() {
                 continue;

@@ -17,5 +17,6 @@ pub(crate) mod leaves;
 pub(crate) mod metas;
 pub(crate) mod numbered;
 pub(crate) mod rendered_text;
+pub(crate) mod series_ends;
 pub(crate) mod state;
 pub(crate) mod touched;

@@ -35,7 +35,7 @@ impl FamilyParts<'_> {
                 let mut delimited = Vec::with_capacity(message.len() + 10);
                 protobuf::write_length(&mut delimited, message.len());
                 delimited.extend_from_slice(message);
-                protobuf::decode(&delimited).ok()
+                protobuf::decode_stored(&delimited).ok()
             }
             None => None,
         };
@@ -55,6 +55,12 @@ impl FamilyParts<'_> {
             drop_infinities(&mut exposition);
         }
         with_family(&mut exposition, metric_type, read)
+    }
+
+    /// When the first of its series leaves by itself, if one does.
+    pub(crate) fn first_end(&self) -> Option<UnixNanos> {
+        let exact = self.exact.filter(|_| self.shape.expires)?;
+        protobuf::first_end(exact).map(UnixNanos)
     }
 
     /// About as many bytes as it takes in a record.
@@ -128,6 +134,8 @@ pub(crate) struct Shape {
     pub(crate) contradicts: bool,
     /// It was added up, at least in part.
     pub(crate) added_up: bool,
+    /// Some series leave by themselves, see [`Unseen::expires_at`](wharf_model::Unseen::expires_at).
+    pub(crate) expires: bool,
 }
 
 fn with_family<R>(

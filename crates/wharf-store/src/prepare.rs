@@ -34,6 +34,7 @@ use crate::inconsistency::{describe_labels, short};
 use crate::parts::{FamilyParts, Shape};
 use crate::reserved::{Joins, Reserved};
 use crate::series::{Fingerprint, each_series, last_series, lines_of};
+use crate::standing::{EXPECT_LABEL, EXPECTED, EXPECTED_HELP, Note, PAUSED_UNTIL, PAUSED_UNTIL_HELP};
 use crate::{
     Inconsistency, PUSH_FAILURE_TIME, PUSH_FAILURE_TIME_HELP, PUSH_TIME, PUSH_TIME_HELP, PushError, UnixNanos,
 };
@@ -244,7 +245,38 @@ impl Preparer {
             fingerprints,
             shape: parts.shape,
             exact: parts.exact.map(|exact| Arc::new(exact.to_vec())),
+            first_end: parts.first_end(),
         });
+    }
+
+    /// Adds what a push says of those that are to come after it, in its place among the families.
+    pub(crate) fn add_note(
+        &self,
+        prepared: &mut Prepared<'_>,
+        key: &GroupingKey,
+        note: Note<'_>,
+        now: UnixNanos,
+    ) {
+        let mut labels: Vec<LabelPair<'_>> = key.labels().collect();
+        match note {
+            Note::Expected(Some(words)) => {
+                labels.push((EXPECT_LABEL, words));
+                self.add_line(prepared, labels, (EXPECTED, EXPECTED_HELP), 1.0, now);
+            }
+            Note::Expected(None) => {
+                let (text, first) = (prepared.text.len(), prepared.fingerprints.len());
+                let family = self.standing(prepared, (EXPECTED, EXPECTED_HELP), (text, first), false, now);
+                prepared.families.push(family);
+            }
+            Note::PausedUntil(until) => {
+                let about = (PAUSED_UNTIL, PAUSED_UNTIL_HELP);
+                self.add_line(prepared, labels, about, until.as_seconds(), now);
+            }
+        }
+        prepared.families.sort_by(|a, b| a.name.cmp(b.name));
+        if prepared.digest.is_some() {
+            self.set_digest(prepared);
+        }
     }
 
     fn add_time(
@@ -255,21 +287,32 @@ impl Preparer {
         value: f64,
         now: UnixNanos,
     ) {
-        let mut labels = grouping.to_vec();
-        self.instance.complete(&mut labels, 0);
-        labels.sort_unstable();
-        let (text_start, first) = (prepared.text.len(), prepared.fingerprints.len());
         let help = if name == PUSH_TIME {
             PUSH_TIME_HELP
         } else {
             PUSH_FAILURE_TIME_HELP
         };
+        self.add_line(prepared, grouping.to_vec(), (name, help), value, now);
+    }
+
+    /// Adds a family of one line that stands beside what is pushed.
+    fn add_line<'l>(
+        &'l self,
+        prepared: &mut Prepared<'_>,
+        mut labels: Vec<LabelPair<'l>>,
+        about: (&'static str, &'static str),
+        value: f64,
+        now: UnixNanos,
+    ) {
+        self.instance.complete(&mut labels, 0);
+        labels.sort_unstable();
+        let (text_start, first) = (prepared.text.len(), prepared.fingerprints.len());
         let none = Exposition::default();
         let scheme = EscapingScheme::AllowUtf8;
         text::write_metric(
             prepared.text.to_mut(),
             &none,
-            name,
+            about.0,
             &labels,
             Value::Number(value),
             scheme,
@@ -277,24 +320,41 @@ impl Preparer {
         prepared
             .fingerprints
             .push(self.fingerprint(last_series(&prepared.text[text_start..])));
-        prepared.families.push(PreparedFamily {
+        let utf8_names = labels.iter().any(|(name, _)| !is_legacy_label_name(name));
+        let family = self.standing(prepared, about, (text_start, first), utf8_names, now);
+        prepared.families.push(family);
+    }
+
+    /// A family of what has been added to the text and the fingerprints since they were so long.
+    fn standing(
+        &self,
+        prepared: &Prepared<'_>,
+        (name, help): (&'static str, &'static str),
+        (text_start, first): (usize, usize),
+        utf8_names: bool,
+        now: UnixNanos,
+    ) -> PreparedFamily<'static> {
+        let text = text_start..prepared.text.len();
+        PreparedFamily {
             name,
             help: Some(Cow::Borrowed(help)),
             unit: Cow::Borrowed(""),
             metric_type: MetricType::Gauge,
             pushed_at: now,
-            text: text_start..prepared.text.len(),
-            lines: 1,
-            fingerprints: first..first + 1,
+            lines: u32::from(!text.is_empty()),
+            text,
+            fingerprints: first..prepared.fingerprints.len(),
             digest: self.digest(&prepared.fingerprints[first..]),
             shape: Shape {
-                utf8_names: labels.iter().any(|(name, _)| !is_legacy_label_name(name)),
+                utf8_names,
                 infinity_added: false,
                 contradicts: false,
                 added_up: false,
+                expires: false,
             },
             exact: None,
-        });
+            first_end: None,
+        }
     }
 
     pub(crate) fn fingerprint(&self, series: &[u8]) -> Fingerprint {
@@ -419,6 +479,11 @@ impl<'a> Work<'a, '_> {
                 .metrics
                 .iter()
                 .all(|metric| text_keeps(self.exposition, metric));
+        let extras = family.metrics.iter().filter_map(|metric| metric.extra.as_deref());
+        let first_end = extras
+            .filter_map(|extra| extra.unseen.expires_at)
+            .min()
+            .map(UnixNanos);
         let exact = if exact {
             Some(self.exact_form(family, &rows)?)
         } else {
@@ -443,8 +508,10 @@ impl<'a> Work<'a, '_> {
                 infinity_added: infinities == Some(false),
                 contradicts: family.metric_type.is_histogram() && contradictions(self.exposition, family) > 0,
                 added_up: false,
+                expires: first_end.is_some(),
             },
             exact,
+            first_end,
         });
         Ok(())
     }
@@ -618,7 +685,7 @@ impl<'a> Work<'a, '_> {
             let labels = &self.labels[labels];
             memory.reserve(&mut message, room::exact_bytes(self.exposition, labels, metric))?;
             let (labels, metric_type) = (labels.iter().copied(), family.metric_type);
-            protobuf::write_metric(&mut message, self.exposition, metric_type, labels, metric, scheme);
+            protobuf::write_stored_metric(&mut message, self.exposition, metric_type, labels, metric);
         }
         if message.len() > self.preparer.max_text_bytes {
             return Err(PushError::TooLarge {

@@ -4,4 +4,5 @@ pub(crate) mod images;
 pub(crate) mod listing;
 mod matching;
 pub(crate) mod snapshot;
+mod standing;
 pub(crate) mod walk;

@@ -35,7 +35,7 @@ use thiserror::Error;
 use wharf_model::{GroupingKey, GroupingKeyError};
 
 use self::layout::{
-    ADDED_UP, CONTRADICTS, DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP,
+    ADDED_UP, CONTRADICTS, DELETE, DELETE_FAMILIES, EXPIRES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP,
     INFINITY_ADDED, LIVES_FOR_EVER, PUSH_IDS, PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, WITH_IDS, type_of,
 };
 pub use self::summary::{RecordChange, RecordKind, record_changes};
@@ -542,6 +542,7 @@ impl<'a> Reader<'a> {
                 infinity_added: flags & INFINITY_ADDED != 0,
                 contradicts: flags & CONTRADICTS != 0,
                 added_up: flags & ADDED_UP != 0,
+                expires: flags & EXPIRES != 0,
             };
             let lines = self.record.get(text.clone()).unwrap_or_default();
             let parts = FamilyParts {

@@ -21,6 +21,7 @@
     reason = "said once, in the documentation of the crate"
 )]
 
+mod alertmanager;
 pub mod body;
 mod browser;
 mod certificates;
@@ -49,6 +50,7 @@ mod tampering;
 mod victoria_metrics;
 mod wait;
 
+pub use alertmanager::{Alertmanager, JsonReceiver};
 pub use browser::Browser;
 pub use certificates::{Authority, Certificate};
 pub use collector::Collector;

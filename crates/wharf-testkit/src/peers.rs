@@ -49,6 +49,25 @@ fn in_packages(version: PrometheusVersion, program: &str) -> Option<PathBuf> {
     in_peers(&format!("{package}/usr/bin/{program}"))
 }
 
+/// Which Alertmanager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlertmanagerVersion {
+    /// 0.28, of Debian 13.
+    V0_28,
+    /// That of Debian's unstable suite: 0.33 or later.
+    Newest,
+}
+
+/// The folder that the package of Alertmanager is unpacked into: its program needs other files of it.
+pub fn alertmanager(version: AlertmanagerVersion) -> Option<PathBuf> {
+    let package = match version {
+        AlertmanagerVersion::V0_28 => "am",
+        AlertmanagerVersion::Newest => "am-newest",
+    };
+    let program = in_peers(&format!("{package}/usr/bin/prometheus-alertmanager"))?;
+    program.ancestors().nth(3).map(Path::to_owned)
+}
+
 /// `VictoriaMetrics`, the single-node server.
 pub fn victoria_metrics() -> Option<PathBuf> {
     in_peers("vm/usr/bin/victoria-metrics")

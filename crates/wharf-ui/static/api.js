@@ -42,6 +42,9 @@ export const get = async (path, parameters, signal) => data(await request(url(pa
 export const deleteGroup = async (path, family) =>
   data(await request(url(`groups/${path}`, { family }), { method: "DELETE", keepalive: true }));
 
+/** Lets what a group has counted begin from nothing. */
+export const resetGroup = async (path) => data(await request(url(`groups/${path}/reset`), { method: "POST" }));
+
 // Browsers refuse to keep more than some hundred requests alive at once.
 const AT_ONCE = 50;
 

@@ -9,17 +9,21 @@ import * as problems from "./problems.js";
 import * as route from "./route.js";
 import * as theme from "./theme.js";
 import * as time from "./time.js";
+import * as expected from "./views/expected.js";
 import * as group from "./views/group.js";
 import * as groups from "./views/groups.js";
 import * as metrics from "./views/metrics.js";
 import * as status from "./views/status.js";
 
 // A view's `open` fills the page and returns what shows it for some parameters, now and after each change.
-const VIEWS = { groups, group, metrics, status };
-const TABS = [["groups", "Groups"], ["metrics", "Metrics"], ["status", "Status"]];
+const VIEWS = { groups, group, expected, metrics, status };
+const TABS = [["groups", "Groups"], ["expected", "Expected"], ["metrics", "Metrics"], ["status", "Status"]];
 
 const main = document.getElementById("main");
 const tabs = TABS.map(([view, text]) => h("a", { href: route.href(view), data: { view } }, text));
+const tabOfExpected = tabs.find((tab) => tab.dataset.view === "expected");
+tabOfExpected.hidden = true;
+const lookAtExpected = expected.watch(tabOfExpected);
 // A gateway that is starting or busy is another one soon.
 const RETRY_MS = 5000;
 
@@ -52,6 +56,7 @@ const show = async () => {
     banner?.remove();
     reached();
     following.go();
+    lookAtExpected();
     await problems.update(signal).catch(() => {});
   } catch (error) {
     if (error.name === "AbortError" || signal.aborted) return;

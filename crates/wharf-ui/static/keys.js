@@ -9,7 +9,7 @@ const KEYS = [
   ["j, k", "next and previous row"],
   ["Enter", "open the row"],
   ["x", "select the row"],
-  ["g, m, s", "groups, metrics, status"],
+  ["g, e, m, s", "groups, expected, metrics, status"],
   ["Esc", "leave the search, close a dialog"],
   ["?", "this list"],
 ];
@@ -25,7 +25,7 @@ export const help = () => open({
     h("p", { class: "legend" },
       h("span", { class: "ok" }, "stored; height: time the job took, or size of the push"), h("span", { class: "refused" }, "refused, below the line"),
       h("span", { class: "missed" }, "late: did not come")),
-    h("p", {}, "Refused: the last push was refused. Late: it does not come as it used to. Expiring: the group expires within an hour."),
+    h("p", {}, "Refused: the last push was refused. Overdue: it was expected and did not come. Late: it does not come as it used to. Expiring: the group expires within an hour."),
     h("p", {}, h("a", { href: new URL("api/v1/openapi.json", BASE) }, "The API, for machines")),
     h("p", { class: "buttons" }, h("button", { type: "submit" }, "Close")),
   ],
@@ -51,6 +51,7 @@ export const start = (goTo) => {
     k: () => move(-1),
     x: () => row()?.querySelector("input[type=checkbox]")?.click(),
     g: () => goTo("groups"),
+    e: () => document.querySelector("nav a[data-view=expected]:not([hidden])")?.click(),
     m: () => goTo("metrics"),
     s: () => goTo("status"),
   };

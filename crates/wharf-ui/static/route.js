@@ -3,7 +3,7 @@
 /** The gateway's own URL, behind whatever proxy: modules know where they came from. */
 export const BASE = new URL("../", import.meta.url);
 
-const VIEWS = ["groups", "group", "metrics", "status"];
+const VIEWS = ["groups", "group", "expected", "metrics", "status"];
 const listeners = [];
 
 /** The view and parameters of the current URL. */

@@ -1,4 +1,4 @@
-//! The configuration file: rules about groups, about who may do what with them, where traces go, and where replicas have their groups, in YAML.
+//! The configuration file: rules about groups, about who may do what with them, who is told of those that are missed, where traces go, and where replicas have their groups, in YAML.
 //!
 //! ```yaml
 //! expiry:
@@ -24,6 +24,9 @@
 //! access:
 //!   anonymous:
 //!     read: '{}'
+//! alerting:
+//!   alertmanagers:
+//!     - static_configs: [{targets: [alertmanager:9093]}]
 //! tracing:
 //!   client_type: http
 //!   endpoint: localhost:4318
@@ -35,8 +38,10 @@
 //! is not known is a mistake, so that a rule with a misspelt one cannot do less than it says.
 
 mod access;
+mod alerting;
 pub(crate) mod etcd;
 mod expected;
+mod receiver;
 mod source;
 mod tracing;
 
@@ -47,7 +52,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_saphyr::{Location, Spanned};
-use wharf_gateway::{AggregationRule, ExpectRules, ExpiryRule, Lifespan, Policy, QuotaRule, Rate};
+use wharf_gateway::{AggregationRule, ExpiryRule, Lifespan, Policy, QuotaRule, Rate};
 use wharf_model::name::NameRule;
 use wharf_model::{Selector, duration};
 use wharf_relabel::{Rule, RuleSource};
@@ -130,9 +135,10 @@ fn parse(text: &str, names: NameRule, folder: &Path) -> Result<Policy, Vec<Mista
         quotas: each(document.quotas, |rule| check.quota(&rule)),
         aggregation: each(document.aggregate, |rule| check.aggregation(&rule)),
         runs: each(document.runs, |rule| check.runs(&rule)),
-        expectations: ExpectRules::new(each(document.expect, |rule| check.expected(&rule))),
+        expectations: check.expectations(document.expect),
         relabelling: each(document.relabel_configs, |rule| check.relabelling(rule)),
         access: check.access(document.access).map(Arc::new),
+        alerting: check.alerting(document.alerting),
         tracing: check.tracing(document.tracing),
     };
     // It counts at the start only, before there are rules.
@@ -208,15 +214,19 @@ impl Check<'_> {
         let selector = self.selector(rule.selector.as_ref(), &at, &rule.unknown);
         let ttl = rule.ttl.as_ref().map(|ttl| self.read(ttl, duration::parse));
         let keep_times = self.optional(rule.keep_times.as_ref(), truth);
-        if rule.ttl.is_none() && rule.keep_times.is_none() && rule.unknown.is_empty() {
+        let series_ttl = self.optional(rule.series_ttl.as_ref(), duration::parse);
+        let said = [&rule.ttl, &rule.keep_times, &rule.series_ttl];
+        if said.into_iter().all(Option::is_none) && rule.unknown.is_empty() {
             let at = rule.selector.as_ref().map_or(at, |selector| selector.referenced);
-            let text = "expected `ttl` or `keep_times` in the rule, found neither".to_owned();
+            let text = "expected one of `ttl`, `keep_times`, `series_ttl` in the rule, found none".to_owned();
             self.mistake(&at, text);
         }
         Some(ExpiryRule {
             selector: selector?,
             ttl: ttl.flatten().map(Lifespan::from),
             keep_times: keep_times.unwrap_or(false),
+            // Zero is for ever, as of groups.
+            series_ttl: series_ttl.filter(|ttl| !ttl.is_zero()),
         })
     }
 
@@ -266,6 +276,8 @@ impl Check<'_> {
                 gauges: gauges.unwrap_or_default(),
                 bounds: bounds.unwrap_or_default(),
                 max_series,
+                // That is a matter of expiry.
+                series_ttl: None,
             },
         })
     }

@@ -1,5 +1,6 @@
 //! What the process is made of, beside the gateway itself: each file starts one part, in the way of [`wharf_gateway::Parts`].
 
+pub(crate) mod alerting;
 pub(crate) mod audit;
 pub(crate) mod backups;
 pub(crate) mod changes;

@@ -308,7 +308,7 @@ const RECORDING: &str = include_str!("../../../packaging/mixin/rules/wharf-recor
 const DASHBOARD: &str = include_str!("../../../packaging/mixin/dashboards/wharf.json");
 
 /// Metrics that nothing of the mixin looks at, and why.
-const UNWATCHED: [(&str, &str); 12] = [
+const UNWATCHED: [(&str, &str); 14] = [
     (
         "wharf_backup_newest_timestamp_seconds",
         "that of verified backups is watched",
@@ -320,6 +320,14 @@ const UNWATCHED: [(&str, &str); 12] = [
     (
         "wharf_group_due_timestamp_seconds",
         "whether it is over, with the grace, is watched",
+    ),
+    (
+        "wharf_group_expected_info",
+        "what a push has said; whether it holds is watched",
+    ),
+    (
+        "wharf_group_paused_until_timestamp_seconds",
+        "a pause that somebody has made is no trouble",
     ),
     ("wharf_groups_expiring", "a count, no sign of trouble"),
     (
@@ -389,7 +397,7 @@ fn the_reference_of_metrics_is_up_to_date() {
             "What a scrape of Wharf has beside what was pushed. The `pushgateway_` families and those of the process are those of the \
              Pushgateway, with the same names, types and help. Names of this list are reserved: a push cannot bring them with another type. \
              Some are there only while there is something to count; those that begin with `wharf_replica` only with `--storage.etcd`; those of [StatsD](statsd.md) only where its lines are taken, and those about groups that are due or overdue only with \
-             `expect` in the configuration file, so that their names are free elsewhere. Of \"this group\" there is one for each group that is expected, with its labels. \"Watched by\" names the alerts, in `code`, and the panels of \
+             `expect` in the configuration file or `--expect.from-push`, those of messages about them (`prometheus_notifications_`, which are as in Prometheus, and `wharf_webhook_`) only with `alerting`, so that their names are free elsewhere. Of \"this group\" there is one for each group that is expected, with its labels. \"Watched by\" names the alerts, in `code`, and the panels of \
              [packaging/mixin](../packaging/mixin) that ask for the metric."
         ),
     );
@@ -398,6 +406,7 @@ fn the_reference_of_metrics_is_up_to_date() {
     let mut own: Vec<_> = own
         .chain(wharf_gateway::telemetry::reserved_of_replicas())
         .chain(wharf_gateway::telemetry::reserved_of_expectations())
+        .chain(wharf_gateway::telemetry::reserved_of_alerting())
         .chain(wharf_gateway::telemetry::reserved_of_statsd())
         .collect();
     own.sort_unstable_by_key(|family| family.name);

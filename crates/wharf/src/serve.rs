@@ -22,7 +22,8 @@ use crate::logging;
 use crate::parts::replica::{self, Replica};
 use crate::parts::statsd::{self, Intake, Relay, Sockets};
 use crate::parts::{
-    audit, backups, changes, cooling, expectations, expiry, history, notices, signals, storage, traces,
+    alerting, audit, backups, changes, cooling, expectations, expiry, history, notices, signals, storage,
+    traces,
 };
 use crate::version::BUILD;
 
@@ -172,7 +173,11 @@ async fn start(
     }
     expiry::start(parts, of_gateway(), storage).context("start the expiry")?;
     if service.gateway().may_expect() {
-        expectations::start(parts, of_gateway(), storage).context("start watching for missed jobs")?;
+        let watching =
+            expectations::start(parts, of_gateway(), storage).context("start watching for missed jobs")?;
+        if service.gateway().may_alert() {
+            alerting::start(parts, of_gateway(), watching).context("start sending alerts")?;
+        }
     }
     cooling::start(parts, of_gateway(), storage, Handle::current()).context("start the cooling")?;
     changes::start(parts, of_gateway(), storage).context("start the booking of changes")?;
@@ -218,6 +223,7 @@ pub(crate) fn settings(config: &Config, connections: ConnectionRoom) -> Settings
         admin: config.admin,
         max_push_bytes: config.bodies.max_bytes.saturating_mul(LABEL_GROWTH),
         history_bytes: config.history.max_bytes,
+        external_url: replica::own_address(config).into(),
         aggregate_job: config.aggregate.job.as_str().into(),
         max_followers: (connections.max / FOLLOWER_SHARE).clamp(1, MAX_FOLLOWERS),
         replicas: config.replica_limits,

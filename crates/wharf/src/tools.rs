@@ -13,6 +13,7 @@ mod delivery;
 mod doctor;
 mod expect;
 mod expectations;
+mod expecting;
 mod export;
 mod families;
 pub mod gateway;

@@ -41,7 +41,7 @@ const TRUTH: &[(Option<f64>, &str)] = &[(None, "red"), (Some(1.0), "green")];
 /// 0 is good.
 const NONE_IS_GOOD: &[(Option<f64>, &str)] = &[(None, "green"), (Some(1.0), "orange")];
 
-pub(super) static ROWS: [Row; 11] = [
+pub(super) static ROWS: [Row; 12] = [
     Row {
         title: "At a glance",
         panels: &[
@@ -531,6 +531,67 @@ pub(super) static ROWS: [Row; 11] = [
                     "sum by (instance) (wharf_histograms_contradicting{@})",
                     "{{instance}}",
                 )],
+            },
+        ],
+    },
+    Row {
+        title: "Alerts about missed jobs",
+        panels: &[
+            Panel {
+                title: "Alerts sent to Alertmanager",
+                description: "Alerts that were sent, each time anew, and those of them that were not taken. Nothing is shown for a gateway \
+                              without `alerting` in its configuration file.",
+                kind: Kind::Course,
+                unit: "ops",
+                width: 8,
+                queries: &[
+                    query(
+                        "sum by (instance, alertmanager) (rate(prometheus_notifications_sent_total{@}[$__rate_interval]))",
+                        "{{instance}} to {{alertmanager}}",
+                    ),
+                    query(
+                        "sum by (instance, alertmanager) (rate(prometheus_notifications_errors_total{@}[$__rate_interval]))",
+                        "{{instance}} not taken by {{alertmanager}}",
+                    ),
+                ],
+            },
+            Panel {
+                title: "Messages to webhooks",
+                description: "In the last hour: each attempt, those that failed, and messages that were given up.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[
+                    query(
+                        "sum by (instance, receiver) (increase(wharf_webhook_messages_sent_total{@}[1h]))",
+                        "{{instance}} to {{receiver}}",
+                    ),
+                    query(
+                        "sum by (instance, receiver) (increase(wharf_webhook_messages_failed_total{@}[1h]))",
+                        "{{instance}} not taken by {{receiver}}",
+                    ),
+                    query(
+                        "sum by (instance, receiver) (increase(wharf_webhook_messages_given_up_total{@}[1h]))",
+                        "{{instance}} given up for {{receiver}}",
+                    ),
+                ],
+            },
+            Panel {
+                title: "Alerts that wait",
+                description: "Alerts that an Alertmanager is to be told of, and messages that webhooks are to be sent.",
+                kind: Kind::Course,
+                unit: "short",
+                width: 8,
+                queries: &[
+                    query(
+                        "prometheus_notifications_queue_length{@}",
+                        "{{instance}} for Alertmanager",
+                    ),
+                    query(
+                        "wharf_webhook_messages_waiting{@}",
+                        "{{instance}} for {{receiver}}",
+                    ),
+                ],
             },
         ],
     },

@@ -33,6 +33,8 @@ pub(super) struct Connection {
     /// Index into `last` of the group in flight.
     index: usize,
     pub(super) value: u32,
+    /// The last value that was acknowledged.
+    pub(super) acknowledged: Option<u32>,
     /// When the push in flight began, or should have.
     pub(super) since: Instant,
     /// When the next push begins, in a load with a pace.
@@ -69,6 +71,7 @@ impl Connection {
             last: vec![Last::Nothing; load.slots(number).len()],
             index: 0,
             value: 0,
+            acknowledged: None,
             since: now,
             due: now,
             state: State::Done,

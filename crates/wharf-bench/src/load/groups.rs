@@ -28,6 +28,11 @@ impl Groups {
         }
     }
 
+    /// One group that so many connections push to at once.
+    pub fn shared(connections: u32) -> Self {
+        Self::spaced(0, connections, 0)
+    }
+
     /// How many.
     pub fn count(self) -> u32 {
         self.count
@@ -75,6 +80,13 @@ mod tests {
                 "{count}"
             );
         }
+    }
+
+    #[test]
+    fn a_shared_group_has_a_place_for_each_connection() {
+        let groups = Groups::shared(64);
+        assert_eq!(groups.count(), 64);
+        assert!((0..64).all(|slot| groups.number(slot) == 0));
     }
 
     #[test]

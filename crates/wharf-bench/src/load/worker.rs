@@ -39,6 +39,8 @@ pub(super) struct Worker<'a> {
     refused: u64,
     first_refusal: Option<String>,
     broken: u64,
+    acknowledged: u64,
+    acknowledged_sum: u64,
 }
 
 impl<'a> Worker<'a> {
@@ -67,6 +69,8 @@ impl<'a> Worker<'a> {
             refused: 0,
             first_refusal: None,
             broken: 0,
+            acknowledged: 0,
+            acknowledged_sum: 0,
         };
         for number in (thread..load.connections).step_by(threads as usize) {
             worker.connections.push(Connection::new(load, number, sequence));
@@ -160,6 +164,9 @@ impl<'a> Worker<'a> {
         let connection = &mut self.connections[index];
         if connection.is_accepted() {
             connection.note(Last::Value(connection.value));
+            connection.acknowledged = Some(connection.value);
+            self.acknowledged += 1;
+            self.acknowledged_sum += u64::from(connection.value);
             if self.progress.phase.load(Ordering::Relaxed) == MEASURING {
                 if self.pushes == 0 {
                     self.progress.counted.store(true, Ordering::Relaxed);
@@ -239,7 +246,11 @@ impl<'a> Worker<'a> {
         outcome.first_refusal = outcome.first_refusal.take().or(self.first_refusal);
         outcome.broken += self.broken;
         pushed.sequence = pushed.sequence.max(self.sequence);
+        let all = &mut outcome.acknowledged;
+        all.pushes += self.acknowledged;
+        all.sum += self.acknowledged_sum;
         for connection in self.connections {
+            all.last.extend(connection.acknowledged);
             connection.report(&self.load, pushed);
         }
         Ok(())

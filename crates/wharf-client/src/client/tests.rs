@@ -53,6 +53,7 @@ fn answer_one(mut stream: &TcpStream, answer: &str) -> String {
 
 fn push() -> Push {
     Push {
+        expect: None,
         key: GroupingKey::new([("job", "a"), ("dir", "/")]).unwrap(),
         how: How::ReplaceFamilies,
         text: b"m 1\n".to_vec(),

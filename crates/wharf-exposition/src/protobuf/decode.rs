@@ -4,10 +4,12 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use wharf_model::{
-    Bucket, BucketSpan, Count, Exemplar, Exposition, Extra, Family, Histogram, Label, Meter, Metric,
-    MetricType, NativeBuckets, NativeHistogram, Quantile, Run, Summary, Text, Timestamp, TooLarge, Value,
+    Bucket, BucketSpan, Count, Exemplar, Exposition, Extra, Family, Histogram, Label, Mean, Meter, Metric,
+    MetricType, NativeBuckets, NativeHistogram, Quantile, Run, Summary, Text, Timestamp, TooLarge, Unseen,
+    Value,
 };
 
+use super::encode::UNSEEN;
 use super::error::MAX_NAME_CHARS;
 use super::native::{self, NativeProblem};
 use super::wire::{Once, Reader, Wire, unzigzag};
@@ -37,10 +39,44 @@ pub fn decode(body: &[u8]) -> Result<Exposition<'static>, DecodeError> {
 /// # Errors
 /// As there, and [`ErrorKind::TooLarge`] if the meter gives no more.
 pub fn decode_within(body: &[u8], memory: &Meter<'_>) -> Result<Exposition<'static>, DecodeError> {
+    decode_by(body, memory, false)
+}
+
+/// [`decode`] of what [`write_stored_metric`](super::write_stored_metric) has written, with what no format says. Not for what others
+/// send.
+///
+/// # Errors
+/// As there.
+pub fn decode_stored(body: &[u8]) -> Result<Exposition<'static>, DecodeError> {
+    decode_by(body, &Meter::unlimited(), true)
+}
+
+/// When the first metric leaves of a family that is stored like that, from its message without length; none if none does. It looks at
+/// nothing else.
+pub fn first_end(message: &[u8]) -> Option<i64> {
+    let mut first: Option<i64> = None;
+    let mut family = Reader::new(message);
+    while let Ok(Some(field)) = family.field() {
+        let (4, Wire::Bytes(mut metric)) = field else {
+            continue;
+        };
+        while let Ok(Some(field)) = metric.field() {
+            let (UNSEEN, Wire::Bytes(kept)) = field else {
+                continue;
+            };
+            let end = read_unseen(kept).ok().and_then(|unseen| unseen.expires_at);
+            first = first.into_iter().chain(end).min();
+        }
+    }
+    first
+}
+
+fn decode_by(body: &[u8], memory: &Meter<'_>, is_stored: bool) -> Result<Exposition<'static>, DecodeError> {
     let mut decoder = Decoder {
         exposition: Exposition::default(),
         memory,
         previous_labels: Run::default(),
+        is_stored,
     };
     let hasher = DefaultHashBuilder::default();
     let hash = |(name, _): &(&str, usize)| hasher.hash_one(name);
@@ -141,6 +177,8 @@ struct Decoder<'m> {
     memory: &'m Meter<'m>,
     /// The labels of the metric before. Most are the same again, and then need neither check nor copy.
     previous_labels: Run,
+    /// Whether a gateway has kept it, so that there may be more than the format has.
+    is_stored: bool,
 }
 
 impl Decoder<'_> {
@@ -181,12 +219,13 @@ impl Decoder<'_> {
         let value_field = value_field(head.metric_type);
         let mut alike = self.previous_labels.range();
         let mut values = Once::default();
-        let mut timestamp_ms = None;
+        let (mut timestamp_ms, mut unseen) = (None, Unseen::default());
         let mut fields = message;
         while let Some(field) = fields.field()? {
             match field {
                 (1, Wire::Bytes(label)) => self.label(label, alike.next())?,
                 (6, Wire::Varint(ms)) => timestamp_ms = Some(ms.cast_signed()),
+                (UNSEEN, Wire::Bytes(kept)) if self.is_stored => unseen = read_unseen(kept)?,
                 (number, Wire::Bytes(value)) if number == value_field => {
                     values.push(value, self.memory)?;
                 }
@@ -198,6 +237,7 @@ impl Decoder<'_> {
         self.previous_labels = labels;
         let mut extra = Extra {
             timestamp_ms,
+            unseen,
             ..Extra::default()
         };
         let value = if values.is_empty() {
@@ -586,6 +626,21 @@ fn timestamp(messages: Once<'_>, memory: &Meter<'_>) -> Result<Option<Timestamp>
     }
     messages.finish(memory);
     Ok(Some(timestamp))
+}
+
+fn read_unseen(mut fields: Reader<'_>) -> Result<Unseen, DecodeError> {
+    let mut unseen = Unseen::default();
+    let (mut sum, mut count) = (None, None);
+    while let Some(field) = fields.field()? {
+        match field {
+            (1, Wire::Varint(at)) => unseen.expires_at = Some(unzigzag(at)),
+            (2, Wire::Fixed64(bits)) => sum = Some(f64::from_bits(bits)),
+            (3, Wire::Varint(number)) => count = Some(number),
+            _ => {}
+        }
+    }
+    unseen.mean = sum.zip(count).map(|(sum, count)| Mean { sum, count });
+    Ok(unseen)
 }
 
 /// Repeated numbers come one a field, or packed into one field.

@@ -3,12 +3,15 @@
 use wharf_model::name::EscapingScheme;
 use wharf_model::{
     Bucket, BucketSpan, Count, Exemplar, Exposition, Family, Histogram, Metric, MetricType, NativeBuckets,
-    NativeHistogram, Summary, Timestamp, Value,
+    NativeHistogram, Summary, Timestamp, Unseen, Value,
 };
 
 use super::wire::{write_varint, zigzag};
 use crate::Head;
 use crate::head::is_unit_of;
+
+/// The field of a metric in which that stands which no format says. The schema is far from it.
+pub(super) const UNSEEN: u64 = 1000;
 
 const VARINT: u64 = 0;
 const FIXED64: u64 = 1;
@@ -87,6 +90,41 @@ pub fn write_metric<'l>(
     write_message(out, 4, |out| {
         encoder.labels(out, labels);
         encoder.metric(out, metric);
+    });
+}
+
+/// The same for those who keep it, with what no format says: [`decode_stored`](super::decode_stored) reads that, and others pass over it.
+pub fn write_stored_metric<'l>(
+    out: &mut Vec<u8>,
+    exposition: &Exposition<'_>,
+    metric_type: MetricType,
+    labels: impl Iterator<Item = (&'l str, &'l str)>,
+    metric: &Metric,
+) {
+    let encoder = Encoder {
+        exposition,
+        escaping: EscapingScheme::AllowUtf8,
+        metric_type,
+    };
+    write_message(out, 4, |out| {
+        encoder.labels(out, labels);
+        encoder.metric(out, metric);
+        write_unseen(out, metric.extra.as_ref().map(|extra| extra.unseen));
+    });
+}
+
+fn write_unseen(out: &mut Vec<u8>, unseen: Option<Unseen>) {
+    let Some(unseen) = unseen.filter(|unseen| *unseen != Unseen::default()) else {
+        return;
+    };
+    write_message(out, UNSEEN, |out| {
+        if let Some(at) = unseen.expires_at {
+            write_integer(out, 1, zigzag(at));
+        }
+        if let Some(mean) = unseen.mean {
+            write_double(out, 2, mean.sum);
+            write_integer(out, 3, mean.count);
+        }
     });
 }
 

@@ -31,13 +31,19 @@ pub enum ActionKind {
     Import,
     /// The configuration file was read again.
     Reload,
+    /// What is expected of a group was paused.
+    PauseExpectation,
+    /// Such a pause was ended.
+    ResumeExpectation,
+    /// What a push has said of those to come was taken away.
+    RemoveExpectation,
     /// The process was told to end.
     Quit,
 }
 
 impl ActionKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Delete,
         Self::DeleteFamily,
         Self::DeleteBySelector,
@@ -46,6 +52,9 @@ impl ActionKind {
         Self::Undo,
         Self::Import,
         Self::Reload,
+        Self::PauseExpectation,
+        Self::ResumeExpectation,
+        Self::RemoveExpectation,
         Self::Quit,
     ];
 
@@ -60,6 +69,9 @@ impl ActionKind {
             Self::Undo => "undo",
             Self::Import => "import",
             Self::Reload => "reload",
+            Self::PauseExpectation => "expect_pause",
+            Self::ResumeExpectation => "expect_resume",
+            Self::RemoveExpectation => "expect_remove",
             Self::Quit => "quit",
         }
     }
@@ -73,7 +85,14 @@ impl ActionKind {
     pub(crate) fn is_frequent(self) -> bool {
         matches!(
             self,
-            Self::Delete | Self::DeleteFamily | Self::Reset | Self::Import | Self::Reload
+            Self::Delete
+                | Self::DeleteFamily
+                | Self::Reset
+                | Self::Import
+                | Self::Reload
+                | Self::PauseExpectation
+                | Self::ResumeExpectation
+                | Self::RemoveExpectation
         )
     }
 }

@@ -7,14 +7,14 @@ use std::ops::Bound;
 use wharf_model::GroupingKey;
 use wharf_store::UnixNanos;
 
-use super::rules::ExpectRule;
+use super::basis::{Origin, Wanted};
 use super::{due_after, overdue_after};
 
 /// A group that is expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
-    /// The index of the rule that says so.
-    pub rule: usize,
+    /// Who says so.
+    pub origin: Origin,
     /// When it came last; none if it never did.
     pub last: Option<UnixNanos>,
     /// Since when it is expected.
@@ -23,7 +23,7 @@ pub struct Expected {
     pub due: Option<UnixNanos>,
     /// From when on it is overdue.
     pub overdue_at: Option<UnixNanos>,
-    /// Until when it is not expected, whatever was due.
+    /// Until when it is not expected, or was not, whatever was due.
     pub paused_until: Option<UnixNanos>,
     /// Whether it was overdue when that was looked at last.
     pub is_overdue: bool,
@@ -43,6 +43,9 @@ pub enum State {
 }
 
 impl State {
+    /// What matters most first.
+    pub const ALL: [Self; 4] = [Self::Overdue, Self::Due, Self::Waiting, Self::Paused];
+
     /// The word of the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -55,9 +58,14 @@ impl State {
 }
 
 impl Expected {
+    /// Until when it is not expected; none if it is.
+    pub fn is_paused_until(&self, now: UnixNanos) -> Option<UnixNanos> {
+        self.paused_until.filter(|until| now < *until)
+    }
+
     /// How it stands.
     pub fn state(&self, now: UnixNanos) -> State {
-        if self.paused_until.is_some_and(|until| now < until) {
+        if self.is_paused_until(now).is_some() {
             State::Paused
         } else if self.is_overdue {
             State::Overdue
@@ -128,12 +136,12 @@ impl Book {
         }
     }
 
-    /// A group is expected by this rule, and came last at this time. If it was expected before, it has been since then, and
+    /// A group is expected so, and came last at this time. If it was expected before, it has been since then, and
     /// otherwise since `since`.
     pub(crate) fn expect(
         &mut self,
         key: &GroupingKey,
-        (index, rule): (usize, &ExpectRule),
+        wanted: &Wanted<'_>,
         last: Option<UnixNanos>,
         since: UnixNanos,
         now: UnixNanos,
@@ -144,24 +152,24 @@ impl Book {
             return;
         }
         self.left_out.remove(key);
-        let since = rule
-            .since
+        let since = wanted
+            .since()
             .unwrap_or_else(|| before.map_or(since, |before| before.since));
         // A clock that was ahead must not make it wait for years.
         let last = last.map(|last| last.min(now));
         let came = last.unwrap_or(since);
         // What was due in a pause is not missed.
-        let reference = rule.paused_until.map_or(came, |until| came.max(until));
-        let due = due_after(&rule.timing, reference);
-        let overdue_at = due.and_then(|due| overdue_after(&rule.timing, due));
+        let reference = wanted.paused_until.map_or(came, |until| came.max(until));
+        let due = due_after(wanted.timing(), reference);
+        let overdue_at = due.and_then(|due| overdue_after(wanted.timing(), due));
         let overdue_at = overdue_at.map(|at| self.blind.seen(reference, at));
         let expected = Expected {
-            rule: index,
+            origin: wanted.origin(),
             last,
             since,
             due,
             overdue_at,
-            paused_until: rule.paused_until.filter(|until| *until > now),
+            paused_until: wanted.paused_until,
             is_overdue: overdue_at.is_some_and(|at| at <= now),
         };
         if before == Some(&expected) {

@@ -27,6 +27,8 @@ pub struct ExpectRules {
     rules: Vec<ExpectRule>,
     /// Which rule is the first to name a group.
     always: HashMap<GroupingKey, usize>,
+    /// In which line of its file each begins, if they stand in one.
+    lines: Vec<u64>,
 }
 
 impl ExpectRules {
@@ -38,7 +40,22 @@ impl ExpectRules {
                 always.entry(key.clone()).or_insert(index);
             }
         }
-        Self { rules, always }
+        Self {
+            rules,
+            always,
+            lines: Vec::new(),
+        }
+    }
+
+    /// The same, and these are the lines in which they begin.
+    #[must_use]
+    pub fn in_lines(self, lines: Vec<u64>) -> Self {
+        Self { lines, ..self }
+    }
+
+    /// In which line of its file a rule begins, if it stands in one.
+    pub(crate) fn line(&self, index: usize) -> Option<u64> {
+        self.lines.get(index).copied()
     }
 
     /// Whether nothing is expected.

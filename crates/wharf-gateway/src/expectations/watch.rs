@@ -10,7 +10,9 @@ use wharf_store::{
     Batch, FamilyView, Follower, InstanceLabel, PUSH_TIME, PushMode, Reserved, Snapshot, Store, UnixNanos,
 };
 
+use super::basis::{Basis, Origin};
 use super::book::{Blind, Book, Expected, Shown};
+use super::overdue::Overdue;
 use super::rules::ExpectRules;
 use crate::lock::lock;
 use crate::policy::Active;
@@ -33,6 +35,8 @@ pub(crate) struct Expectations {
     started_at: UnixNanos,
     /// The gauges of each group: what a scrape shows beside what is stored.
     shown: Store,
+    /// What is told to those who tell others.
+    overdue: Overdue,
     /// What is told of them all; none: nothing is expected.
     gauges: Mutex<Option<ExpectationGauges>>,
     /// Whoever looks takes it for a moment, but for a start and a reload, which look at all groups.
@@ -65,9 +69,15 @@ impl Expectations {
             started_at,
             // The largest key that a group may have is smaller than a push.
             shown: Store::new(Reserved::default(), usize::MAX).with_instance_label(instance),
+            overdue: Overdue::default(),
             gauges: Mutex::default(),
             watch: Mutex::default(),
         }
+    }
+
+    /// Which groups are overdue, for those who tell others.
+    pub(crate) fn overdue(&self) -> &Overdue {
+        &self.overdue
     }
 
     /// What is to be told of them all; none: nothing is expected.
@@ -84,18 +94,18 @@ impl Expectations {
     /// Takes up what has changed since the last time, and what has become overdue. To be called from one thread.
     pub(crate) fn look(&self, store: &Store, rules: &Arc<Active>, now: UnixNanos) {
         let mut watch = lock(&self.watch);
-        if rules.expectations().is_empty() {
+        if rules.expectations().is_empty() && !self.settings.from_push {
             if watch.followed.take().is_some() {
                 *lock(&self.gauges) = None;
                 self.show_no_more(|_| false);
             }
             return;
         }
-        match watch.catch_up(store, rules, now) {
+        match watch.catch_up(store, rules, self.settings, now) {
             Some(followed) => {
                 followed.looked = now;
                 followed.book.pass(now);
-                self.show(&mut followed.book, now);
+                self.show(&mut followed.book, rules.expectations(), now);
             }
             None => self.begin(&mut watch, store, rules, now),
         }
@@ -120,23 +130,47 @@ impl Expectations {
         above: Option<&GroupingKey>,
         limit: usize,
         mut has: impl FnMut(&GroupingKey, &Expected) -> Result<bool, E>,
-    ) -> Result<Vec<(GroupingKey, Expected, Timing)>, E> {
+    ) -> Result<Vec<Listed>, E> {
         let (mut page, mut above) = (Vec::new(), above.cloned());
         while let Some((rules, some)) = self.some(above.as_ref()) {
             for (key, expected) in some {
                 if page.len() == limit {
                     return Ok(page);
                 }
-                // The rules are those that the book was made by.
-                if has(&key, &expected)?
-                    && let Some(rule) = rules.expectations().get(expected.rule)
-                {
-                    page.push((key.clone(), expected, rule.timing.clone()));
+                if has(&key, &expected)? {
+                    page.extend(listed(rules.expectations(), key.clone(), expected));
                 }
                 above = Some(key);
             }
         }
         Ok(page)
+    }
+
+    /// Who expects a group, as things stand now: that may be later than what the book has; none, if nobody does.
+    pub(crate) fn origin(&self, store: &Store, rules: &Active, key: &GroupingKey) -> Option<Origin> {
+        let stored = store.snapshot();
+        let basis = Basis {
+            rules: rules.expectations(),
+            stored: &stored,
+            from_push: self.settings.from_push,
+        };
+        let is_there = basis.rules.is_named(key) || stored.fragment(PUSH_TIME, key).is_some();
+        let wanted = basis.of(key, None).filter(|_| is_there)?;
+        Some(wanted.origin())
+    }
+
+    /// What the book has of a group now; none if it is not expected.
+    pub(crate) fn expected(&self, key: &GroupingKey) -> Option<Expected> {
+        let watch = lock(&self.watch);
+        watch.followed.as_ref()?.book.get(key).cloned()
+    }
+
+    /// The same with when it is expected.
+    pub(crate) fn get(&self, key: &GroupingKey) -> Option<Listed> {
+        let watch = lock(&self.watch);
+        let followed = watch.followed.as_ref()?;
+        let expected = followed.book.get(key)?;
+        listed(followed.rules.expectations(), key.clone(), expected.clone())
     }
 
     /// The next groups above this one, as the book has them now; none, if there are none.
@@ -166,7 +200,11 @@ impl Expectations {
             .max
             .map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
         let mut book = Book::new(max, blind);
-        let expectations = rules.expectations();
+        let basis = Basis {
+            rules: rules.expectations(),
+            stored: &snapshot,
+            from_push: self.settings.from_push,
+        };
         // What is named or was expected before comes first: the newest have no room where there is too little.
         let since = if before.is_some() { now } else { self.started_at };
         let known = before.iter().flat_map(|followed| followed.book.above(None));
@@ -177,20 +215,20 @@ impl Expectations {
                 since: expected.since,
                 last: expected.last,
             };
-            look_at(&mut book, expectations, &snapshot, key, (known, now));
+            look_at(&mut book, basis, key, Some(expected), (known, now));
         }
-        for key in expectations.named() {
+        for key in basis.rules.named() {
             if book.get(key).is_none() {
                 let known = Known { since, last: None };
-                look_at(&mut book, expectations, &snapshot, key, (known, now));
+                look_at(&mut book, basis, key, None, (known, now));
             }
         }
         for time in snapshot.family(PUSH_TIME).iter().flat_map(FamilyView::fragments) {
             if book.get(time.key()).is_none()
-                && let Some(rule) = expectations.of(time.key())
+                && let Some(wanted) = basis.of(time.key(), None)
             {
                 let last = time.number().and_then(time_of);
-                book.expect(time.key(), rule, last, since, now);
+                book.expect(time.key(), &wanted, last, since, now);
             }
         }
         let hides = hides(&snapshot);
@@ -199,7 +237,7 @@ impl Expectations {
         if let Some(before) = &before {
             book.only_changed_since(&before.book);
         }
-        self.show(&mut book, now);
+        self.show(&mut book, rules.expectations(), now);
         watch.followed = Some(Followed {
             follower,
             rules: Arc::clone(rules),
@@ -209,8 +247,9 @@ impl Expectations {
         });
     }
 
-    fn show(&self, book: &mut Book, now: UnixNanos) {
+    fn show(&self, book: &mut Book, rules: &ExpectRules, now: UnixNanos) {
         for (key, shown) in book.take_changed() {
+            self.overdue.note(&key, book.get(&key), rules);
             let done = match shown {
                 Some(Shown { is_overdue, due }) => {
                     let gauges = telemetry::gauges_of_group(is_overdue, due);
@@ -228,6 +267,7 @@ impl Expectations {
 
     /// Takes away what is shown of other groups than these.
     fn show_no_more(&self, but: impl Fn(&GroupingKey) -> bool) {
+        self.overdue.retain(&but);
         for key in self.shown.snapshot().keys() {
             if !but(&key)
                 && let Err(error) = self.shown.delete(&key)
@@ -240,7 +280,13 @@ impl Expectations {
 
 impl Watch {
     /// Takes up what has changed since the last time; none, if all groups are to be looked at.
-    fn catch_up(&mut self, store: &Store, rules: &Arc<Active>, now: UnixNanos) -> Option<&mut Followed> {
+    fn catch_up(
+        &mut self,
+        store: &Store,
+        rules: &Arc<Active>,
+        settings: ExpectSettings,
+        now: UnixNanos,
+    ) -> Option<&mut Followed> {
         let followed = self.followed.as_mut()?;
         let was_set = later(now, SET_BACK) < followed.looked;
         if !Arc::ptr_eq(&followed.rules, rules) || was_set {
@@ -250,12 +296,17 @@ impl Watch {
         if touched.is_empty() {
             return Some(followed);
         }
-        let rules = rules.expectations();
         let (snapshot, book) = (store.snapshot(), &mut followed.book);
+        let basis = Basis {
+            rules: rules.expectations(),
+            stored: &snapshot,
+            from_push: settings.from_push,
+        };
         for key in touched {
-            let last = book.get(&key).and_then(|expected| expected.last);
+            let before = book.get(&key).cloned();
+            let last = before.as_ref().and_then(|expected| expected.last);
             let known = Known { since: now, last };
-            look_at(book, rules, &snapshot, &key, (known, now));
+            look_at(book, basis, &key, before.as_ref(), (known, now));
         }
         // Some of them may have made room.
         while let Some(key) = book.next_left_out() {
@@ -263,7 +314,7 @@ impl Watch {
                 since: now,
                 last: None,
             };
-            look_at(book, rules, &snapshot, &key, (known, now));
+            look_at(book, basis, &key, None, (known, now));
         }
         followed.hides = followed.hides && hides(&snapshot);
         Some(followed)
@@ -295,22 +346,34 @@ struct Known {
     last: Option<UnixNanos>,
 }
 
-/// Expects a group as the rules say, or no longer.
+/// A group that is expected, when, and in which line of the file that stands.
+pub(crate) type Listed = (GroupingKey, Expected, Timing, Option<u64>);
+
+/// The rules are those that the book was made by.
+fn listed(rules: &ExpectRules, key: GroupingKey, expected: Expected) -> Option<Listed> {
+    let (timing, line) = match &expected.origin {
+        Origin::Rule(index) => (rules.get(*index)?.timing.clone(), rules.line(*index)),
+        Origin::Push(pushed) => (pushed.timing().clone(), None),
+    };
+    Some((key, expected, timing, line))
+}
+
+/// Expects a group as is wanted, or no longer.
 fn look_at(
     book: &mut Book,
-    rules: &ExpectRules,
-    stored: &Snapshot,
+    basis: Basis<'_>,
     key: &GroupingKey,
+    before: Option<&Expected>,
     (known, now): (Known, UnixNanos),
 ) {
-    let time = stored.fragment(PUSH_TIME, key);
-    let last = match (&time, rules.is_named(key)) {
+    let time = basis.stored.fragment(PUSH_TIME, key);
+    let last = match (&time, basis.rules.is_named(key)) {
         (Some(time), _) => time.number().and_then(time_of),
         (None, true) => known.last,
         (None, false) => return book.forget(key),
     };
-    match rules.of(key) {
-        Some(rule) => book.expect(key, rule, last, known.since, now),
+    match basis.of(key, before.map(|before| &before.origin)) {
+        Some(wanted) => book.expect(key, &wanted, last, known.since, now),
         None => book.forget(key),
     }
 }

@@ -85,7 +85,11 @@ impl Gateway {
         caller.demand_for(Right::Push, key)?;
         let wish = wish()?;
         self.demand_date(&wish, caller)?;
+        self.demand_expect(&wish)?;
         self.settings.push_limits.check_key(key)?;
+        if let Some(said) = &wish.expect {
+            said.check_key(key)?;
+        }
         let rules = self.policy();
         let mode = rules.mode(key, &wish)?;
         let wish = Wish { mode, ..wish };
@@ -105,7 +109,11 @@ impl Gateway {
         source: Source,
         wish: impl FnOnce() -> Result<Wish, Refusal>,
     ) -> Result<ManyAdmission, Refusal> {
-        let wish = wish().and_then(|wish| self.demand_date(&wish, caller).map(|()| wish));
+        let wish = wish().and_then(|wish| {
+            self.demand_date(&wish, caller)?;
+            self.demand_expect(&wish)?;
+            Ok(wish)
+        });
         match wish {
             Ok(wish) => Ok(ManyAdmission {
                 gateway: Arc::clone(self),
@@ -119,6 +127,15 @@ impl Gateway {
                 Err(refusal)
             }
         }
+    }
+
+    /// Whoever says when the next push is expected has to be told where that counts for nothing.
+    fn demand_expect(&self, wish: &Wish) -> Result<(), Refusal> {
+        if wish.expect.is_none() || self.settings.expect.from_push {
+            return Ok(());
+        }
+        let text = "expect: pushes may not say here when the next one is expected\nhint: start Wharf with --expect.from-push";
+        Err(Refusal::parameter(&text))
     }
 
     /// Who sets the time of a push can make a job that has failed look sound: that is not for everybody who may push.

@@ -99,6 +99,9 @@ fn done(kind: ActionKind) -> &'static str {
         ActionKind::Undo => "removed groups are back",
         ActionKind::Import => "groups imported",
         ActionKind::Reload => "configuration file read again",
+        ActionKind::PauseExpectation => "expectation of a group paused",
+        ActionKind::ResumeExpectation => "pause of an expectation ended",
+        ActionKind::RemoveExpectation => "expectation of a group removed",
         ActionKind::Quit => "received termination request via web service, exiting gracefully...",
     }
 }

@@ -22,5 +22,10 @@ impl Gateway {
             // The disk takes nothing; that is in the log already, and they expire when it does again.
             Err(error) => tracing::debug!(err = %error, "groups cannot expire now"),
         }
+        match self.store.expire_series(now) {
+            Ok(0) => {}
+            Ok(groups) => tracing::info!(groups, "series of groups expired"),
+            Err(error) => tracing::debug!(err = %error, "series cannot expire now"),
+        }
     }
 }

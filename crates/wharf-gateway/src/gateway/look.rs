@@ -48,6 +48,7 @@ impl Gateway {
             }),
             backups: *lock(&self.backups),
             expectations: self.expectations.gauges(),
+            alerting: self.alerting_report(),
             traces: self.traces.counts(),
             statsd: self.settings.statsd.as_ref().map(|statsd| statsd.counts()),
             web_configs: web_configs.collect(),

@@ -8,6 +8,7 @@ use crate::access::right::Right;
 use crate::activity::{Content, Pushed};
 use crate::body::Body;
 use crate::conflict;
+use crate::expectations::Said;
 use crate::gateway::Gateway;
 use crate::gateway::admit::ManyAdmission;
 use crate::memory::Held;
@@ -225,6 +226,7 @@ impl ManyAdmission {
             ttl: group.ttl,
             now,
             once: group.once,
+            note: group.note,
             facts: group.facts,
             memory,
             patience: Patience::Unlimited,
@@ -245,13 +247,16 @@ impl ManyAdmission {
 
     /// One group as it is to be stored. The body is that of all groups, so none of its bytes are counted as this one's.
     fn prepare<'e>(
-        &self,
+        &'e self,
         key: GroupingKey,
         mut exposition: Exposition<'e>,
         ids: Option<PushIds<'_>>,
         memory: &Meter<'_>,
     ) -> Result<GroupPush<'e>, Refusal> {
         let settings = &self.gateway.settings;
+        if let Some(said) = &self.wish.expect {
+            said.check_key(&key)?;
+        }
         let mode = self.rules.mode(&key, &self.wish)?;
         let dropped = self.gateway.relabel(&self.rules, &key, &mut exposition, memory)?;
         self.gateway.telemetry.record_dropped(dropped);
@@ -268,6 +273,7 @@ impl ManyAdmission {
             },
             counters: self.rules.counters(&key, self.wish.counters, mode),
             once: ids.map(|ids| ids.of_group(&key)),
+            note: self.wish.expect.as_ref().map(Said::note),
             key,
             exposition,
             facts: Facts {

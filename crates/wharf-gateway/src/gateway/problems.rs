@@ -25,6 +25,7 @@ impl Gateway {
             config(self),
             statsd(self),
             settings_files(self),
+            alerting(self),
             future(self),
             history(self),
         ];
@@ -139,6 +140,31 @@ fn statsd(gateway: &Gateway) -> Option<Problem> {
             "The mapping rules for StatsD were not used when they were read last; the rules of before are in force."
                 .to_owned(),
         detail: Some(failure),
+    })
+}
+
+/// Receivers of alerts that have taken nothing for so often in a row are not just being started anew: that takes a quarter of a minute.
+const FAILURES: u64 = 5;
+
+fn alerting(gateway: &Gateway) -> Option<Problem> {
+    let report = gateway.alerting_report()?;
+    let failing = report.alertmanagers.iter().chain(&report.webhooks);
+    let failing = failing.filter(|receiver| receiver.failures >= FAILURES);
+    let failing: Vec<String> = failing
+        .map(|receiver| {
+            let error = receiver.last_error.as_ref();
+            format!(
+                "{}: {}",
+                receiver.name,
+                error.map_or("", |error| error.text.as_str())
+            )
+        })
+        .collect();
+    (!failing.is_empty()).then(|| Problem {
+        name: "alerting",
+        severity: Severity::Warning,
+        summary: "Some of those who are to be told which groups are overdue cannot be reached.".to_owned(),
+        detail: Some(failing.join("\n")),
     })
 }
 

@@ -15,13 +15,14 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 use wharf_model::{Effort, Exposition, Meter};
 use wharf_store::{
-    Commit, Counters, Facts, KnownBody, Patience, PushError, PushId, PushMode, PushOptions, TextBody, Ttl,
-    UnixNanos,
+    Commit, Counters, Facts, KnownBody, Note, Patience, PushError, PushId, PushMode, PushOptions, TextBody,
+    Ttl, UnixNanos,
 };
 
 use crate::activity::{Content, Pushed};
 use crate::body::Body;
 use crate::conflict;
+use crate::expectations::Said;
 use crate::gateway::Gateway;
 use crate::gateway::admit::Admission;
 use crate::memory::Held;
@@ -163,6 +164,7 @@ impl Admission {
             memory,
             counters: rules.counters(key, wish.counters, wish.mode),
             once: self.id(body.bytes(), received_at),
+            note: wish.expect.as_ref().map(Said::note),
             content: Cell::new(self.pushed.content),
             dropped: Cell::new(0),
             patience,
@@ -230,6 +232,7 @@ impl Admission {
             ttl,
             now,
             once: reading.once,
+            note: wish.expect.as_ref().map(Said::note),
             facts: reading.facts(),
             memory: reading.memory,
             patience,
@@ -335,6 +338,7 @@ struct Reading<'a, B> {
     memory: &'a Meter<'a>,
     counters: Counters,
     once: Option<PushId>,
+    note: Option<Note<'a>>,
     content: Cell<Content>,
     dropped: Cell<u64>,
     patience: Patience,
@@ -396,6 +400,10 @@ impl<B: Body> TextBody for Reading<'_, B> {
 
     fn once(&self) -> Option<PushId> {
         self.once
+    }
+
+    fn note(&self) -> Option<Note<'_>> {
+        self.note
     }
 
     fn counters(&self) -> Counters {

@@ -36,12 +36,12 @@ const OVERDUE: ReservedFamily = closed(
 const EXPECTED: ReservedFamily = own(
     "wharf_groups_expected",
     MetricType::Gauge,
-    "Groups that are expected by rules of the configuration file.",
+    "Groups that are expected, by rules of the configuration file or by what pushes have said.",
 );
 const LEFT_OUT: ReservedFamily = own(
     "wharf_groups_expected_left_out",
     MetricType::Gauge,
-    "Groups that rules expect and that are not watched, for --expect.max are.",
+    "Groups that are expected and not watched, for --expect.max are.",
 );
 const LIMIT: ReservedFamily = own(
     "wharf_groups_expected_limit",
@@ -59,9 +59,30 @@ const KNOWN_SINCE: ReservedFamily = own(
     "Unix time from which on all groups that are overdue are known: the start and its grace.",
 );
 
+/// What pushes have said stands in the groups, see [`wharf_store::Note`].
+const SAID: ReservedFamily = closed(
+    wharf_store::EXPECTED,
+    MetricType::Gauge,
+    wharf_store::EXPECTED_HELP,
+);
+const PAUSED_UNTIL: ReservedFamily = closed(
+    wharf_store::PAUSED_UNTIL,
+    MetricType::Gauge,
+    wharf_store::PAUSED_UNTIL_HELP,
+);
+
 /// All of them, sorted by name.
-pub(super) static RESERVED: [ReservedFamily; 7] =
-    [DUE, OVERDUE, EXPECTED, LEFT_OUT, LIMIT, ALL_OVERDUE, KNOWN_SINCE];
+pub(super) static RESERVED: [ReservedFamily; 9] = [
+    DUE,
+    SAID,
+    OVERDUE,
+    PAUSED_UNTIL,
+    EXPECTED,
+    LEFT_OUT,
+    LIMIT,
+    ALL_OVERDUE,
+    KNOWN_SINCE,
+];
 
 /// The names of those that say something of a group.
 pub(super) const OF_GROUPS: [&str; 2] = [DUE.name, OVERDUE.name];

@@ -5,6 +5,7 @@ use wharf_store::{Cold, PushIdCounts, RemovedStatus, UnixNanos, WriterStatistics
 use super::backups::BackupTimes;
 use super::expectations::ExpectationGauges;
 use super::replicas::ReplicaGauges;
+use crate::alerting::AlertingReport;
 use crate::policy::QuotaGauge;
 use crate::statsd::StatsdCounts;
 use crate::traces::TraceCounts;
@@ -46,6 +47,8 @@ pub struct StoreGauges {
     pub backups: Option<BackupTimes>,
     /// What is expected of groups, if something is.
     pub expectations: Option<ExpectationGauges>,
+    /// How it goes with those who are told what is overdue, if somebody is.
+    pub alerting: Option<AlertingReport>,
     /// Traces, if there were ever to be any.
     pub traces: Option<TraceCounts>,
     /// What was counted of lines of `StatsD`, if any are taken.

@@ -1,8 +1,9 @@
 use wharf_store::{Cold, Detail, Files, PushIdCounts, RemovedStatus, UnixNanos, WriterStatistics};
 
 use super::*;
+use crate::alerting::{AlertingReport, ReceiverStatus};
 use crate::policy::QuotaGauge;
-use crate::statsd::StatsdCounts;
+use crate::statsd::{StatsdCounts, StatsdRelayed};
 use crate::traces::TraceCounts;
 
 const BUILD: BuildLabels = BuildLabels {
@@ -154,6 +155,7 @@ fn own_families_show_store_scrapes_and_refusals() {
     let gauges = StoreGauges {
         replicas: None,
         expectations: None,
+        alerting: None,
         statsd: None,
         traces: Some(TraceCounts {
             exported: 7,
@@ -410,6 +412,7 @@ fn families_of_statsd_are_all_shown_once_all_has_happened() {
         connections: vec![("tcp", 4), ("udp", 5)],
         bytes: one("udp"),
         refused_series: one("type"),
+        relayed: vec![StatsdRelayed::default()],
         ..StatsdCounts::default()
     };
     let shown = |statsd| {
@@ -564,7 +567,84 @@ fn what_is_expected_is_shown_where_something_is() {
         .map(|family| of_group.text(family.name).to_owned());
     let of_group: Vec<String> = of_group.collect();
     assert_eq!(of_group, OF_GROUPS);
-    let own = names.iter().filter(|name| !OF_GROUPS.contains(name));
+    // What pushes have said is stored.
+    let stored = [wharf_store::EXPECTED, wharf_store::PAUSED_UNTIL];
+    let own = names
+        .iter()
+        .filter(|name| !OF_GROUPS.contains(name) && !stored.contains(name));
     assert!(own.clone().all(|name| shown.contains(name)), "{shown:?}");
     assert_eq!(own.count(), 5);
+}
+
+#[test]
+fn messages_about_missed_jobs_are_shown_where_somebody_is_told() {
+    let receiver = |name: &str, waiting| ReceiverStatus {
+        name: name.to_owned(),
+        waiting,
+        ..ReceiverStatus::default()
+    };
+    let gauges = StoreGauges {
+        alerting: Some(AlertingReport {
+            capacity: Some(20_000),
+            alertmanagers: vec![receiver("http://a", 3), receiver("http://b", 5)],
+            webhooks: vec![receiver("chat", 1)],
+            ..AlertingReport::default()
+        }),
+        ..StoreGauges::default()
+    };
+    let now = Instant::now();
+    let telemetry = Telemetry::new(BuildLabels::default());
+    let notifications = telemetry.notifications();
+    notifications.add_alertmanager("http://a");
+    notifications.add_alertmanager("http://b");
+    notifications.add_webhook("chat");
+    notifications.record_sent("http://a", (256, true), Duration::from_secs(1), now);
+    notifications.record_sent("http://a", (2, false), Duration::from_secs(3), now);
+    notifications.record_dropped();
+    notifications.record_webhook("chat", true);
+    notifications.record_given_up("chat");
+    let exposition = telemetry.exposition(now, &gauges);
+    let reserved = reserved_of_alerting();
+    let names: Vec<&str> = reserved.iter().map(|family| family.name).collect();
+    assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+    let shown_names = exposition
+        .families
+        .iter()
+        .map(|family| exposition.text(family.name));
+    let shown_names: Vec<_> = shown_names.collect();
+    assert!(
+        names.iter().all(|name| shown_names.contains(name)),
+        "{shown_names:?}"
+    );
+    let text = format!(
+        "{}\n{}",
+        shown(&exposition, "prometheus_"),
+        shown(&exposition, "wharf_webhook_")
+    );
+    expect_test::expect![[r#"
+        gauge "prometheus_notifications_alertmanagers_discovered"
+          {} 2.0
+        counter "prometheus_notifications_dropped_total"
+          {} 1.0
+        counter "prometheus_notifications_errors_total"
+          {alertmanager="http://a"} 256.0
+          {alertmanager="http://b"} 0.0
+        summary "prometheus_notifications_latency_seconds"
+          {alertmanager="http://a"} sum=4.0 count=2 q0.5=1.0 q0.9=3.0 q0.99=3.0
+        gauge "prometheus_notifications_queue_capacity"
+          {} 20000.0
+        gauge "prometheus_notifications_queue_length"
+          {} 5.0
+        counter "prometheus_notifications_sent_total"
+          {alertmanager="http://a"} 258.0
+          {alertmanager="http://b"} 0.0
+        counter "wharf_webhook_messages_failed_total"
+          {receiver="chat"} 1.0
+        counter "wharf_webhook_messages_given_up_total"
+          {receiver="chat"} 1.0
+        counter "wharf_webhook_messages_sent_total"
+          {receiver="chat"} 1.0
+        gauge "wharf_webhook_messages_waiting"
+          {receiver="chat"} 1.0"#]]
+    .assert_eq(&text);
 }

@@ -22,6 +22,7 @@ fn behind(disk: &SimulatedDisk) -> World {
 /// Pushes some kilobytes.
 async fn push(world: &World) {
     let wish = Wish {
+        expect: None,
         mode: PushMode::ReplaceGroup,
         adding: Adding::default(),
         counters: None,

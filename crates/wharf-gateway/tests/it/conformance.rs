@@ -164,6 +164,7 @@ async fn rules_say_how_long_a_group_lives<W: Way>() {
         selector: "{}".parse().unwrap(),
         ttl: Some(Lifespan::Limited(Duration::from_secs(60))),
         keep_times: false,
+        series_ttl: None,
     };
     let policy = Policy {
         expiry: vec![rule],

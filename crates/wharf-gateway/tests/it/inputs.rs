@@ -29,6 +29,7 @@ impl<'p> Push<'p> {
 
     fn wish(&self) -> Wish {
         Wish {
+            expect: None,
             mode: PushMode::ReplaceGroup,
             adding: Adding::default(),
             counters: None,

@@ -13,6 +13,7 @@ use crate::inputs::{One, Push, Way, by_job, source, text};
 use crate::support::{World, anybody, key, plain, world};
 
 const PUT: Wish = Wish {
+    expect: None,
     mode: PushMode::ReplaceGroup,
     adding: Adding {
         wanted: None,

@@ -11,6 +11,7 @@ use crate::support::{World, anybody, key, plain, world};
 
 fn admit(world: &World, key: GroupingKey, mode: PushMode) -> Admission {
     let wish = Wish {
+        expect: None,
         mode,
         adding: Adding::default(),
         counters: None,

@@ -110,6 +110,7 @@ fn push_and_hold(
 ) -> (Option<Reason>, usize, usize) {
     let source = source(gateway);
     let wish = Wish {
+        expect: None,
         mode: PushMode::ReplaceGroup,
         adding: Adding::default(),
         counters: None,
@@ -131,6 +132,7 @@ fn push_and_hold(
 /// Why a push to many groups is refused, or the first of these, and how much it had allocated at most.
 fn push_many(gateway: &Arc<Gateway>, partial: bool, body: &Pushed<'_>) -> (Option<Reason>, usize) {
     let wish = Wish {
+        expect: None,
         mode: PushMode::ReplaceGroup,
         adding: Adding::default(),
         counters: None,

@@ -31,7 +31,7 @@ pub(crate) fn of(reason: Reason) -> StatusCode {
         | Reason::NothingToReload => StatusCode::BAD_REQUEST,
         Reason::Lacks(_, proofs) | Reason::Credentials(proofs) => unproven(proofs),
         Reason::NeedsFlag => StatusCode::FORBIDDEN,
-        Reason::NoGroup | Reason::NoRemoval => StatusCode::NOT_FOUND,
+        Reason::NoGroup | Reason::NotExpected | Reason::NoRemoval => StatusCode::NOT_FOUND,
         Reason::Settled => StatusCode::CONFLICT,
         Reason::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
         Reason::BodyTooLarge

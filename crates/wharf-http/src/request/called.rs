@@ -146,8 +146,12 @@ fn pattern(path: Path, scrape_path: &str) -> Cow<'_, str> {
         Path::Below(path) => format!("{path}{{path}}").into(),
         Path::Group => "/metrics/job/{group}".into(),
         Path::ApiGroup => "/api/v1/groups/job/{group}".into(),
+        Path::Expectation => "/api/v1/expectations/job/{group}".into(),
+        Path::ExpectationPause => "/api/v1/expectations/job/{group}/pause".into(),
+        Path::ExpectationResume => "/api/v1/expectations/job/{group}/resume".into(),
         Path::ApiGroupReset => "/api/v1/groups/job/{group}/reset".into(),
         Path::ApiGroupHistory => "/api/v1/groups/job/{group}/history".into(),
+        Path::ApiGroupBadge => "/api/v1/groups/job/{group}/badge.svg".into(),
     }
 }
 

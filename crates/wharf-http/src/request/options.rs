@@ -1,10 +1,10 @@
-//! What a push may say about itself, in its query or in headers: a time to live, how it merges, what its counters count, and
-//! when it happened.
+//! What a push may say about itself, in its query or in headers: a time to live, when the next one is expected, how it merges, what
+//! its counters count, and when it happened.
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
-use wharf_gateway::{Adding, AskedId, Lifespan, Refusal, Settings, Wish};
+use wharf_gateway::{Adding, AskedId, Lifespan, Refusal, Said, Settings, Wish};
 use wharf_model::duration;
 use wharf_store::{Bounds, Counters, Gauges, PushMode, UnixNanos};
 
@@ -18,9 +18,10 @@ static AGGREGATE_HEADER: HeaderName = HeaderName::from_static("wharf-aggregate")
 static COUNTERS_HEADER: HeaderName = HeaderName::from_static("wharf-counters");
 static ID_HEADER: HeaderName = HeaderName::from_static("wharf-push-id");
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+static EXPECT_HEADER: HeaderName = HeaderName::from_static("wharf-expect");
 static TIME_HEADER: HeaderName = HeaderName::from_static("wharf-push-time");
 
-/// What a push asks for: in `?ttl=` or `Wharf-TTL`, `?merge=` or `Wharf-Merge`, `?aggregate=` or `Wharf-Aggregate`,
+/// What a push asks for: in `?ttl=` or `Wharf-TTL`, `?expect=` or `Wharf-Expect`, `?merge=` or `Wharf-Merge`, `?aggregate=` or `Wharf-Aggregate`,
 /// `?counters=` or `Wharf-Counters`, `?push_id=` or `Wharf-Push-Id`, and `?push_time=` or `Wharf-Push-Time`. Other parameters are none of our business: the Pushgateway ignores all of them.
 ///
 /// # Errors
@@ -36,6 +37,7 @@ pub(crate) fn wish<B>(request: &Request<B>, settings: &Settings) -> Result<Wish,
             adding: Adding::default(),
             counters: None,
             ttl: None,
+            expect: None,
             id: None,
             pushed_at: None,
         });
@@ -61,6 +63,7 @@ fn asked(
     let merge = single(query, headers, "merge", &MERGE_HEADER)?;
     let aggregate = single(query, headers, "aggregate", &AGGREGATE_HEADER)?;
     let counters = single(query, headers, "counters", &COUNTERS_HEADER)?;
+    let expect = single(query, headers, "expect", &EXPECT_HEADER)?;
     let pushed_at = single(query, headers, "push_time", &TIME_HEADER)?;
     if pushed_at.is_some() {
         settings.admin.allow_dates()?;
@@ -73,6 +76,7 @@ fn asked(
         ttl: ttl
             .map(|text| lifespan(&text, settings.pushes.max_ttl))
             .transpose()?,
+        expect: expect.map(|text| said(&text)).transpose()?,
         id: push_id(query, headers)?,
         pushed_at: pushed_at.map(|text| push_time(&text)).transpose()?,
     })
@@ -192,6 +196,14 @@ fn counted(text: &str) -> Result<Counters, Refusal> {
             query::shown(other)
         ))),
     }
+}
+
+/// When the next push is expected: a timing on one line, or `none`.
+///
+/// # Errors
+/// 400 if it is neither, with the column of the mistake.
+pub(crate) fn said(text: &str) -> Result<Said, Refusal> {
+    Said::read(text).map_err(|error| Refusal::parameter(&format!("expect: {error}")))
 }
 
 fn push_time(text: &str) -> Result<UnixNanos, Refusal> {

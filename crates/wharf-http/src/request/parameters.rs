@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use wharf_gateway::Refusal;
 use wharf_model::{Effort, Selector, SelectorErrorKind};
-use wharf_store::{Gauges, PUSH_FAILURE_TIME, PUSH_TIME, UnixNanos};
+use wharf_store::{Gauges, UnixNanos, is_standing};
 
 use crate::request::query;
 
@@ -85,7 +85,7 @@ pub(crate) fn limit(text: &str) -> Result<usize, Refusal> {
 /// # Errors
 /// 400 for these.
 pub(crate) fn family(name: String) -> Result<String, Refusal> {
-    if name == PUSH_TIME || name == PUSH_FAILURE_TIME {
+    if is_standing(&name) {
         let text = format!("family: expected a family that was pushed, found `{name}`");
         return Err(Refusal::parameter(&text));
     }

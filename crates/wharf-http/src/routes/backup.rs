@@ -47,6 +47,12 @@ pub struct Line {
     /// Whether the push times stay when the group expires.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_times: bool,
+    /// When pushes of the group are expected, as one of them has said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<String>,
+    /// Until when nothing is expected of it, if that was ever said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<Timestamp>,
     /// The metrics in the text format, without the labels of the group.
     pub text: String,
     /// Those families again of which text is not all: delimited protobuf messages in Base64.
@@ -182,6 +188,13 @@ impl Draft {
     #[must_use]
     pub fn living(mut self, ttl: Option<String>, keep_times: bool) -> Self {
         (self.line.ttl, self.line.keep_times) = (ttl, keep_times);
+        self
+    }
+
+    /// What is expected of the group, as far as it stands there.
+    #[must_use]
+    pub fn expected(mut self, expect: Option<String>, paused_until: Option<Timestamp>) -> Self {
+        (self.line.expect, self.line.paused_until) = (expect, paused_until);
         self
     }
 

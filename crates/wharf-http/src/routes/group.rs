@@ -27,7 +27,7 @@ const MAX_METRICS: usize = 10_000;
 const EXPIRING_WITHIN: Duration = Duration::from_secs(3600);
 
 /// The group that a path names; `rest` is as in [`grouping::parse`].
-fn key(service: &Service, rest: &[u8]) -> Result<GroupingKey, Refusal> {
+pub(crate) fn key(service: &Service, rest: &[u8]) -> Result<GroupingKey, Refusal> {
     Ok(grouping::parse(rest, service.gateway.settings().pushes.names)?)
 }
 

@@ -4,13 +4,13 @@ use std::io::Write as _;
 use std::sync::LazyLock;
 
 use flate2::write::GzEncoder;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, IF_NONE_MATCH, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use wharf_scrape::Compression;
 use wharf_ui::StaticFile;
 
 use crate::answer::respond;
-use crate::request::negotiate;
+use crate::request::{conditional, negotiate};
 use crate::transport::chunks::ResponseBody;
 
 /// A file with what is the same for each request.
@@ -50,7 +50,7 @@ pub(crate) fn static_file(path: &[u8], headers: &HeaderMap) -> Response<Response
     let Some(served) = SERVED.iter().find(|served| path == served.file.path.as_bytes()) else {
         return respond::not_found();
     };
-    let mut response = if has_tag(headers, &served.tag) {
+    let mut response = if conditional::has_tag(headers, &served.tag) {
         respond::empty(StatusCode::NOT_MODIFIED)
     } else {
         body(served, headers)
@@ -85,15 +85,6 @@ fn put(response: &mut Response<ResponseBody>, headers: &[(HeaderName, &'static s
     }
 }
 
-/// Whether the browser has the file already. Tags are compared weakly: a proxy that compresses weakens them.
-fn has_tag(headers: &HeaderMap, tag: &str) -> bool {
-    let values = headers.get_all(IF_NONE_MATCH).into_iter();
-    let mut tags = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|text| text.split(','));
-    tags.any(|known| known.trim().trim_start_matches("W/") == tag)
-}
-
 /// None if that makes it larger.
 fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -103,7 +94,7 @@ fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use http::header::ACCEPT_ENCODING;
+    use http::header::{ACCEPT_ENCODING, IF_NONE_MATCH};
 
     use super::*;
 

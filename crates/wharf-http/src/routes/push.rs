@@ -4,9 +4,10 @@ mod many;
 
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use wharf_gateway::{Admission, Caller, Content, Pushed, Refusal, Right, Settled, Source, Waiting};
+use wharf_store::PushMode;
 
 use crate::answer::receipt;
 use crate::answer::respond;
@@ -41,6 +42,9 @@ pub(crate) fn refused_before(
     service.gateway.refuse_unheard(source, pushed, refusal);
 }
 
+/// Says in the answer to a push that it was added to what the group had.
+const MERGED: HeaderName = HeaderName::from_static("wharf-merge");
+
 /// Answers a push to the group that the path names.
 pub(crate) async fn handle(asked: Asked<'_>, mut request: Arrived) -> Response<ResponseBody> {
     let Asked {
@@ -68,15 +72,27 @@ pub(crate) async fn handle(asked: Asked<'_>, mut request: Arrived) -> Response<R
     let admitted = service.gateway.admit(caller, source, group, || {
         options::wish(&request, service.gateway.settings())
     });
+    let mut is_added_up = false;
     let pushed = match admitted {
-        Ok(admission) => push(&service, admission, request).await,
+        Ok(admission) => {
+            is_added_up = matches!(admission.pushed().mode, PushMode::Aggregate(_));
+            push(&service, admission, request).await
+        }
         Err(refusal) => {
             service.without_body(&mut request).await;
             Err(refusal)
         }
     };
     match pushed {
-        Ok(Settled::Stored | Settled::Dropped) => respond::empty(service.success_status()),
+        Ok(Settled::Stored | Settled::Dropped) => {
+            let mut response = respond::empty(service.success_status());
+            if is_added_up {
+                // Its sender may not know of a rule that adds up, and repeat itself.
+                let aggregate = HeaderValue::from_static("aggregate");
+                response.headers_mut().insert(MERGED, aggregate);
+            }
+            response
+        }
         Err(refusal) => status::answer(refusal),
     }
 }

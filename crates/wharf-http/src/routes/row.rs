@@ -119,6 +119,14 @@ pub(crate) enum Path {
     ApiGroupHistory,
     /// The same, with `/reset`.
     ApiGroupReset,
+    /// The key of a group of which pushes are expected.
+    Expectation,
+    /// The same, and `/pause` behind it.
+    ExpectationPause,
+    /// The same, with `/resume`.
+    ExpectationResume,
+    /// The same, with `/badge.svg`.
+    ApiGroupBadge,
 }
 
 /// What there is only if a flag says so.
@@ -157,9 +165,13 @@ impl Path {
             Self::Scrape => is_it(path == scrape_path.as_bytes() && !path.starts_with(API.as_bytes())),
             Self::Below(beginning) => is_it(path.starts_with(beginning.as_bytes())),
             Self::Group => key_behind("/metrics/job", path).map(|(at, _)| at),
-            Self::ApiGroup | Self::ApiGroupHistory | Self::ApiGroupReset => {
+            Self::ApiGroup | Self::ApiGroupHistory | Self::ApiGroupReset | Self::ApiGroupBadge => {
                 let (at, values) = key_behind("/api/v1/groups/job", path)?;
                 (self == Self::of_group(values)).then_some(at)
+            }
+            Self::Expectation | Self::ExpectationPause | Self::ExpectationResume => {
+                let (at, values) = key_behind("/api/v1/expectations/job", path)?;
+                (self == Self::of_expectation(values)).then_some(at)
             }
         }
     }
@@ -168,14 +180,29 @@ impl Path {
 impl Path {
     /// Which path a group is asked for with, by the values of its key and what stands behind them.
     fn of_group(values: &[u8]) -> Self {
-        // Values and names come in turn, and a value is the last.
-        let has_more = values.split(|byte| *byte == b'/').count() % 2 == 0;
+        let has_more = has_more(values);
         match values {
             values if has_more && values.ends_with(b"/history") => Self::ApiGroupHistory,
             values if has_more && values.ends_with(b"/reset") => Self::ApiGroupReset,
+            values if has_more && values.ends_with(b"/badge.svg") => Self::ApiGroupBadge,
             _ => Self::ApiGroup,
         }
     }
+
+    /// Likewise what is expected of a group.
+    fn of_expectation(values: &[u8]) -> Self {
+        let has_more = has_more(values);
+        match values {
+            values if has_more && values.ends_with(b"/pause") => Self::ExpectationPause,
+            values if has_more && values.ends_with(b"/resume") => Self::ExpectationResume,
+            _ => Self::Expectation,
+        }
+    }
+}
+
+/// Whether something stands behind the key of a group: values and names come in turn, and a value is the last.
+fn has_more(values: &[u8]) -> bool {
+    values.split(|byte| *byte == b'/').count() % 2 == 0
 }
 
 /// Where the key of a group begins that is behind this, and its values from that of `job` on.

@@ -10,8 +10,8 @@ use wharf_gateway::{Input, Right};
 use crate::answer::respond;
 use crate::routes::row::{API, Handler, Path, Row, Switch};
 use crate::routes::{
-    audit, backup, description, events, expectations, families, group, groups, metrics, options, page,
-    process, push, replicas, scrape, stats, status, undo, visitor, wipe,
+    alerting, audit, backup, badge, description, events, expectations, families, group, groups, metrics,
+    options, page, process, push, replicas, scrape, stats, status, undo, visitor, wipe,
 };
 use crate::transport::purpose::Purpose::{self, Admin, Push, Scrape};
 
@@ -307,6 +307,15 @@ static HISTORY: Row = Row {
     ..GROUPS
 };
 
+/// A picture, which wikis fetch with credentials that may read.
+static BADGE: Row = Row {
+    name: "badge",
+    path: Path::ApiGroupBadge,
+    offered: None,
+    handler: Handler::Later(|asked| Box::pin(badge::show(asked))),
+    ..GROUPS
+};
+
 /// What the group has counted is gone, as it is when the group is deleted.
 static RESET: Row = Row {
     name: "reset",
@@ -349,6 +358,33 @@ static EXPECTATIONS: Row = Row {
     ..GROUPS
 };
 
+/// Who may delete the group may do these: they hide what is missing.
+static REMOVE_EXPECTATION: Row = Row {
+    name: "remove expectation",
+    path: Path::Expectation,
+    methods: DELETE,
+    need: Some(ForSome(Right::Delete)),
+    at: &[Admin],
+    handler: Handler::Later(|asked| Box::pin(expectations::remove(asked))),
+    ..EXPECTATIONS
+};
+
+static PAUSE_EXPECTATION: Row = Row {
+    name: "pause expectation",
+    path: Path::ExpectationPause,
+    methods: PUT_POST,
+    handler: Handler::Later(|asked| Box::pin(expectations::pause(asked))),
+    ..REMOVE_EXPECTATION
+};
+
+static RESUME_EXPECTATION: Row = Row {
+    name: "resume expectation",
+    path: Path::ExpectationResume,
+    methods: PUT_POST,
+    handler: Handler::Later(|asked| Box::pin(expectations::resume(asked))),
+    ..REMOVE_EXPECTATION
+};
+
 pub(crate) static STATS: Row = Row {
     name: "stats",
     path: Path::Exact("/api/v1/stats"),
@@ -357,6 +393,16 @@ pub(crate) static STATS: Row = Row {
     label: Some("api/v1/stats"),
     offered: Some(("stats", Switch::Always)),
     handler: Handler::Later(|asked| Box::pin(stats::show(asked.service, asked.query, asked.caller))),
+    ..PLAIN
+};
+
+static ALERTING: Row = Row {
+    name: "alerting",
+    path: Path::Exact("/api/v1/alerting"),
+    need: Some(ForEvery(Right::Read)),
+    at: SHOWING,
+    label: Some("api/v1/alerting"),
+    handler: Handler::Now(alerting::show),
     ..PLAIN
 };
 
@@ -401,7 +447,7 @@ static DESCRIPTION: Row = Row {
 };
 
 /// The first whose path fits decides: the scrape may be wherever a flag puts it. `/api/v1/access` keeps this order.
-pub(crate) static ROWS: [&Row; 33] = [
+pub(crate) static ROWS: [&Row; 38] = [
     &SCRAPE,
     &PUSH,
     &DELETE_PUSHED,
@@ -412,9 +458,13 @@ pub(crate) static ROWS: [&Row; 33] = [
     &DELETE_GROUP,
     &DELETE_GROUPS,
     &HISTORY,
+    &BADGE,
     &RESET,
     &FAMILIES,
     &EXPECTATIONS,
+    &REMOVE_EXPECTATION,
+    &PAUSE_EXPECTATION,
+    &RESUME_EXPECTATION,
     &WIPE,
     &UNDO,
     &REMOVED,
@@ -424,6 +474,7 @@ pub(crate) static ROWS: [&Row; 33] = [
     &AUDIT,
     &IMPORT,
     &EXPORT,
+    &ALERTING,
     &REPLICAS,
     &EVENTS,
     &ACCESS,

@@ -3,14 +3,16 @@
 //! | type | what it becomes |
 //! |---|---|
 //! | counter, untyped | the sum |
-//! | gauge | the last value, or as is said: sum, smallest, largest, how often |
+//! | gauge | the last value, or as is said: sum, smallest, largest, mean, how often |
 //! | histogram | counts and sums are added, see [`classic`] and [`native`] |
 //! | summary | count and sum are added; its quantiles leave, since nothing can be said of those of both |
 //! | gauge histogram | the last one, or where gauges are summed the sum, as of histograms |
 //! | info, state set | the last ones: what is stored of the family leaves |
 //!
 //! Of exemplars the newest stays, of start times the oldest. Sums are those of doubles: whole numbers are exact up to 2^53, and
-//! so is any order of them; others are off by at most half a unit in the last place with each push.
+//! so is any order of them; others are off by at most half a unit in the last place with each push. Of a mean, sum and number are kept.
+//!
+//! Where series are to live for a time only, each that is pushed is kept with its end, and whatever is pushed without has none.
 
 mod classic;
 mod count;
@@ -22,8 +24,8 @@ mod tests;
 use std::collections::HashMap;
 
 use wharf_model::{
-    Effort, Exposition, Family, GroupingKey, Histogram, Metric, MetricType, Run, Summary, Timestamp,
-    TooLarge, Value,
+    Effort, Exposition, Family, GroupingKey, Histogram, Mean, Metric, MetricType, Run, Summary, Timestamp,
+    TooLarge, Unseen, Value,
 };
 
 use super::families::Folding;
@@ -34,7 +36,7 @@ use crate::inconsistency::{describe_labels, short};
 use crate::limits::{Exceeded, Limited};
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::series::series_of;
-use crate::{PushError, is_time};
+use crate::{PushError, is_standing};
 
 /// Adds the families of a push, each as the sum of it and of what is stored.
 pub(super) fn add_touched<'a>(
@@ -48,8 +50,8 @@ pub(super) fn add_touched<'a>(
     for family in &delta.families {
         let stored = old.get(family.name).filter(|stored| stored.lines > 0);
         let replaces = matches!(family.metric_type, MetricType::Info | MetricType::StateSet);
-        if is_time(family.name) || family.lines == 0 {
-            match stored.filter(|_| !is_time(family.name)) {
+        if is_standing(family.name) || family.lines == 0 {
+            match stored.filter(|_| !is_standing(family.name)) {
                 // It says nothing of series.
                 Some(stored) => {
                     folding.copy(old, &stored_as(stored, family));
@@ -66,7 +68,7 @@ pub(super) fn add_touched<'a>(
             found.add(clash);
             continue;
         }
-        if replaces {
+        if replaces && aggregation.series_ttl.is_none() {
             let before = stored.map_or(0, |stored| stored.lines);
             few_enough(aggregation, before.into(), family.lines.into())
                 .map_err(|refused| refused.into_error(folding.preparer, family.name))?;
@@ -79,7 +81,8 @@ pub(super) fn add_touched<'a>(
         }
         let summed = summed(
             folding.preparer,
-            stored.map(|stored| (old, stored)),
+            // Of what replaces the family nothing stored stays.
+            stored.filter(|_| !replaces).map(|stored| (old, stored)),
             (delta, family),
             aggregation,
         );
@@ -137,6 +140,7 @@ impl Refused {
                 max,
                 found,
                 selector: None,
+                family: Some(short(family).into()),
             }),
             Self::TooLarge => preparer.too_large(),
         }
@@ -162,6 +166,10 @@ fn summed(
         sum: Exposition::default(),
         aggregation,
         metric_type: family.metric_type,
+        expires_at: aggregation.series_ttl.map(|after| {
+            let after = i64::try_from(after.as_nanos()).unwrap_or(i64::MAX);
+            family.pushed_at.0.saturating_add(after)
+        }),
     };
     let mut before = 0;
     let metrics = delta.parts_of(family).decode(|pushed, pushed_family| {
@@ -220,19 +228,39 @@ struct Adding {
     sum: Exposition<'static>,
     aggregation: Aggregation,
     metric_type: MetricType,
+    /// When the pushed series leave, if they do.
+    expires_at: Option<i64>,
 }
 
 /// A metric, and where it is from.
 type Of<'m> = (&'m Exposition<'m>, &'m Metric);
 
 impl Adding {
-    /// The sum of a stored metric and a pushed one.
-    fn add(&mut self, stored: Option<Of<'_>>, (pushed, metric): Of<'_>) -> Result<Metric, Refused> {
+    /// The sum of a stored metric and a pushed one, with what is kept beside it.
+    fn add(&mut self, stored: Option<Of<'_>>, pushed: Of<'_>) -> Result<Metric, Refused> {
+        let (mut sum, mean) = self.add_values(stored, pushed)?;
+        let unseen = Unseen {
+            expires_at: self.expires_at,
+            mean,
+        };
+        if unseen != Unseen::default() {
+            sum.extra.get_or_insert_default().unseen = unseen;
+        }
+        Ok(sum)
+    }
+
+    /// The sum, and what it is the mean of.
+    fn add_values(
+        &mut self,
+        stored: Option<Of<'_>>,
+        (pushed, metric): Of<'_>,
+    ) -> Result<(Metric, Option<Mean>), Refused> {
         let refused = |why| Refused::Not {
             series: describe_labels(&pushed.labels(metric.labels).collect::<Vec<_>>()),
             why,
         };
         let mut sum = self.sum.adopt(pushed, metric)?;
+        let mut mean = None;
         match sum.value {
             Value::Number(pushed) => {
                 let before = match stored.map(|(_, stored)| stored.value) {
@@ -240,7 +268,16 @@ impl Adding {
                     Some(Value::Number(number)) => Some(number),
                     Some(_) => return Err(refused(WhyNotAdded::Stored)),
                 };
-                let number = self.number(before, pushed).map_err(refused)?;
+                if self.metric_type == MetricType::Gauge && self.aggregation.gauges == Gauges::Average {
+                    let extra = stored.and_then(|(_, stored)| stored.extra.as_deref());
+                    let known = extra.and_then(|extra| extra.unseen.mean);
+                    let before = before.map(|before| (before, known));
+                    mean = Some(number::mean(before, pushed).map_err(refused)?);
+                }
+                let number = match mean {
+                    Some(mean) => number::of_mean(mean),
+                    None => self.number(before, pushed).map_err(refused)?,
+                };
                 sum.value = Value::Number(number);
             }
             Value::Summary(index) => {
@@ -254,7 +291,7 @@ impl Adding {
             }
             Value::Histogram(index) => {
                 if self.metric_type == MetricType::GaugeHistogram && self.aggregation.gauges != Gauges::Sum {
-                    return Ok(sum);
+                    return Ok((sum, None));
                 }
                 let stored = stored.map(|(exposition, stored)| self.sum.adopt(exposition, stored));
                 let before = match stored.transpose()?.map(|stored| stored.value) {
@@ -276,13 +313,15 @@ impl Adding {
         if let Some(stored) = stored {
             self.keep_extra(stored, &mut sum)?;
         }
-        Ok(sum)
+        Ok((sum, mean))
     }
 
     fn number(&self, before: Option<f64>, pushed: f64) -> Result<f64, WhyNotAdded> {
         match self.metric_type {
             MetricType::Counter => number::counted(before, pushed),
             MetricType::Gauge => number::gauge(self.aggregation.gauges, before, pushed),
+            // They are replaced, and no sum.
+            MetricType::Info | MetricType::StateSet => Ok(pushed),
             _ => number::sum(before, pushed),
         }
     }

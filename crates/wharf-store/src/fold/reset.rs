@@ -3,7 +3,7 @@
 //! | type | what it becomes |
 //! |---|---|
 //! | counter, untyped | 0 |
-//! | gauge | what the next part is added to: 0 for sums and how often, NaN for the smallest and the largest, which are not known of nothing. The last value stays: it is no sum |
+//! | gauge | what the next part is added to: 0 for sums and how often, NaN for the smallest, the largest and the mean, which are not known of nothing. The last value stays: it is no sum |
 //! | histogram | no observations; bounds and resolution stay. One of gauges stays unless gauges are summed |
 //! | summary | no observations, and no quantiles |
 //! | info, state set | stays: it is no sum |
@@ -19,7 +19,7 @@ use super::families::Folding;
 use super::series::BYTE_STEPS;
 use crate::aggregation::Gauges;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
-use crate::{PushError, UnixNanos, is_time};
+use crate::{PushError, UnixNanos, is_standing};
 
 /// How a group begins anew.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ pub(crate) fn reset<'a>(
 ) -> Result<Prepared<'a>, PushError> {
     let mut folding = Folding::new(preparer);
     for family in &old.families {
-        if is_time(family.name) || family.lines == 0 || !begins_anew(family.metric_type, anew.gauges) {
+        if is_standing(family.name) || family.lines == 0 || !begins_anew(family.metric_type, anew.gauges) {
             continue;
         }
         if let Some(effort) = effort {
@@ -128,6 +128,7 @@ fn without_counts(
     if let Some(extra) = &mut metric.extra {
         extra.created = extra.created.map(|_| start(anew.at));
         extra.exemplar = None;
+        extra.unseen.mean = None;
     }
     metric
 }
@@ -135,7 +136,7 @@ fn without_counts(
 /// What a part is added to.
 fn nothing(metric_type: MetricType, gauges: Gauges) -> f64 {
     match (metric_type, gauges) {
-        (MetricType::Gauge, Gauges::Min | Gauges::Max) => f64::NAN,
+        (MetricType::Gauge, Gauges::Min | Gauges::Max | Gauges::Average) => f64::NAN,
         _ => 0.0,
     }
 }

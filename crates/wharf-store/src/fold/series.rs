@@ -10,7 +10,7 @@ use crate::clashes::Found;
 use crate::inconsistency::{Inconsistency, short};
 use crate::prepare::{Prepared, PreparedFamily};
 use crate::series::series_of;
-use crate::{PushError, is_time};
+use crate::{PushError, is_standing};
 
 /// For each byte of a family, stored or pushed: to read it, to compare its series, and to render it again.
 pub(super) const BYTE_STEPS: u64 = 32;
@@ -28,7 +28,7 @@ pub(super) fn add_touched<'a>(
         |folding: &Folding<'_, '_>| folding.prepared.text.len() > folding.preparer.max_text_bytes;
     for family in &delta.families {
         let stored = old.get(family.name);
-        let Some(stored) = stored.filter(|stored| stored.lines > 0 && !is_time(stored.name)) else {
+        let Some(stored) = stored.filter(|stored| stored.lines > 0 && !is_standing(stored.name)) else {
             folding.copy(delta, family);
             continue;
         };

@@ -185,6 +185,7 @@ proptest! {
         for push in &pushes {
             let exposition = decode(&push.body);
             let options = PushOptions {
+                note: None,
                 mode: push.mode,
                 counters: push.counters,
                 ttl: push.ttl,
@@ -283,7 +284,7 @@ fn starts(pushes: &[(PushMode, Counters, i64, &str)]) -> Vec<(String, Vec<Option
     let families = image
         .families
         .iter()
-        .filter(|family| !crate::is_time(family.name));
+        .filter(|family| !crate::is_standing(family.name));
     let starts = families.map(|family| {
         let starts = image.parts_of(family).decode(|_, family| {
             let metrics = family.metrics.iter();

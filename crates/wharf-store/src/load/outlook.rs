@@ -12,7 +12,7 @@ use crate::mode::PushMode;
 use crate::parts::FamilyParts;
 use crate::prepare::Prepared;
 use crate::record::{self, Names, Reading, Touch};
-use crate::{PUSH_FAILURE_TIME, PUSH_TIME, Revision, is_time};
+use crate::{PUSH_FAILURE_TIME, PUSH_TIME, Revision, is_standing};
 
 /// Groups that are looked after: as many as a table of 2,097,152 places takes, 49 bytes each, and half as much besides while it grows.
 /// Of further ones all records are applied.
@@ -73,7 +73,7 @@ impl Verdict {
     pub(super) fn wants(self, name: &str) -> bool {
         match self {
             Self::Whole => true,
-            Self::Times | Self::TimesOnly { .. } => is_time(name),
+            Self::Times | Self::TimesOnly { .. } => is_standing(name),
             Self::Nothing => false,
         }
     }
@@ -143,7 +143,7 @@ impl Outlook {
                 push = true;
             } else if name == PUSH_FAILURE_TIME.as_bytes() {
                 failure = true;
-            } else {
+            } else if !is_noted(name) {
                 name.hash(&mut hash);
                 others = true;
             }
@@ -226,6 +226,11 @@ impl Group {
             is_exempt: false,
         }
     }
+}
+
+/// Whether a family stands beside what is pushed.
+fn is_noted(name: &[u8]) -> bool {
+    std::str::from_utf8(name).is_ok_and(is_standing)
 }
 
 /// Takes down what a record does, and has nothing of it read.

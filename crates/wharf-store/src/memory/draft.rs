@@ -343,6 +343,7 @@ impl Draft {
             new,
             old: std::mem::take(&mut self.scratch.noted().old),
             effects: std::mem::take(&mut self.effects),
+            series_ends: self.scratch.take_series_ends(),
         }
     }
 

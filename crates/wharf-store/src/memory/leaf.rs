@@ -676,6 +676,11 @@ impl<'a> FragmentView<'a> {
         }
     }
 
+    /// When the first of its series leaves by itself, if one does. Its lines are not looked at.
+    pub(crate) fn first_end(&self) -> Option<UnixNanos> {
+        self.about().first_end()
+    }
+
     /// About as many bytes as it takes in a record. Its lines are not looked at.
     pub(crate) fn record_bytes(&self) -> usize {
         self.about().record_bytes() + self.text_len()

@@ -30,12 +30,16 @@ use crate::memory::held_back::HeldBack;
 use crate::memory::ids::GroupIds;
 use crate::memory::index::{GroupId, SeriesIndex};
 use crate::memory::leaf::{FragmentView, Leaf};
+use crate::memory::series_ends::SeriesEnds;
 use crate::memory::touched::Touched;
 use crate::mode::PushMode;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::series::{Fingerprint, series_of};
 use crate::size::{Size, weight};
-use crate::{Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, Revision, UnixNanos, is_time};
+use crate::standing::STANDING;
+use crate::{
+    EXPECTED, Inconsistency, PUSH_FAILURE_TIME, PUSH_TIME, Revision, UnixNanos, is_standing, record,
+};
 
 /// All families by name. Persistent: a copy is a clone of the root.
 pub(crate) type Families = OrdMap<Arc<str>, Arc<Family>>;
@@ -53,6 +57,7 @@ pub(crate) struct State {
     name_sets: FamilyNameSets,
     index: SeriesIndex,
     lifetimes: Lifetimes,
+    series_ends: SeriesEnds,
     accounts: Accounts,
     size: Size,
     /// What contradicts groups of other replicas; nothing, where there are none.
@@ -157,6 +162,13 @@ impl Held {
         }
     }
 
+    /// Those of them with series that leave by themselves.
+    pub(crate) fn only_expiring(mut self) -> Self {
+        self.families
+            .retain(|(_, leaf, position)| leaf.get(*position).shape.expires);
+        self
+    }
+
     /// Its fragments, in the order of the names that were asked for.
     pub(crate) fn fragments(&self) -> impl Iterator<Item = FragmentView<'_>> {
         let families = self.families.iter();
@@ -187,6 +199,21 @@ impl State {
 
     pub(crate) fn lifetimes(&self) -> &Lifetimes {
         &self.lifetimes
+    }
+
+    /// A series of the group leaves then, or later.
+    pub(crate) fn note_series_end(&mut self, key: &GroupingKey, at: UnixNanos) {
+        self.series_ends.note(key, at);
+    }
+
+    /// The next group that may have series whose time is over, see [`SeriesEnds::take_due`].
+    pub(crate) fn take_due_series(&mut self, now: UnixNanos) -> Option<GroupingKey> {
+        self.series_ends.take_due(now)
+    }
+
+    /// What a draft has noted of series that leave.
+    pub(crate) fn take_series_ends(&mut self) -> SeriesEnds {
+        std::mem::take(&mut self.series_ends)
     }
 
     /// The groups beyond a key with the names of their families, in the order of keys; all groups, without one.
@@ -227,6 +254,32 @@ impl State {
             let stored = leaf.view(PUSH_TIME, position).number();
             stored.unwrap_or_default() >= push_time
         })
+    }
+
+    /// Whether a push of this group has said when the next one is expected: then the push times stay when the time of the group is
+    /// over, since it is going to be missed.
+    pub(crate) fn is_expected(&self, key: &GroupingKey) -> bool {
+        let stored = self.families.get(EXPECTED).and_then(|family| family.find(key));
+        stored.is_some_and(|(leaf, position)| leaf.view(EXPECTED, position).series() > 0)
+    }
+
+    /// What stands in the groups that are expected so, as puts of groups with nothing else: what is to be left of them by a wipe.
+    pub(crate) fn bare_expected(&self) -> Vec<(GroupingKey, Vec<u8>)> {
+        let keys = self.families.get(EXPECTED).into_iter().flat_map(|family| {
+            let fragments = family.fragments_above(None);
+            fragments.filter(|fragment| fragment.series() > 0)
+        });
+        keys.map(|expected| {
+            let held = self.hold(expected.key(), STANDING.into_iter());
+            let fragments: Vec<FragmentView<'_>> = held.fragments().collect();
+            let parts: Vec<_> = fragments.iter().map(FragmentView::parts).collect();
+            let key = expected.key();
+            (
+                key.clone(),
+                record::put(key, PushMode::ReplaceGroup, None, parts.into_iter()),
+            )
+        })
+        .collect()
     }
 
     /// What books a refused push: the failure time moves. With `makes`, a group that does not exist is made, with a
@@ -546,7 +599,7 @@ impl State {
             size = size.moved(self.size_of_fragment(key, family.name), family.size());
         }
         if mode == PushMode::ReplaceGroup {
-            let gone = |name: &&Arc<str>| !is_time(name) && prepared.get(name).is_none();
+            let gone = |name: &&Arc<str>| !is_standing(name) && prepared.get(name).is_none();
             for name in group.families.iter().filter(gone) {
                 size = size.moved(self.size_of_fragment(key, name), Size::default());
             }
@@ -564,10 +617,10 @@ pub(crate) fn check_push(limits: &Limits, prepared: &Prepared<'_>) -> Result<(),
     if all <= max {
         return Ok(());
     }
-    // Without the times, which no push brings.
-    let times = [PUSH_TIME, PUSH_FAILURE_TIME];
-    let times = times.into_iter().filter(|name| prepared.get(name).is_some());
-    let found = all.saturating_sub(times.count() as u64);
+    // Without the times and what stands beside them, which are no metrics of the push.
+    let standing = prepared.families.iter().filter(|family| is_standing(family.name));
+    let standing: u64 = standing.map(|family| u64::from(family.lines)).sum();
+    let found = all.saturating_sub(standing);
     if found <= max {
         return Ok(());
     }
@@ -576,6 +629,7 @@ pub(crate) fn check_push(limits: &Limits, prepared: &Prepared<'_>) -> Result<(),
         max,
         found,
         selector: None,
+        family: None,
     })
 }
 

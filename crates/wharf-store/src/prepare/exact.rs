@@ -1,10 +1,12 @@
 //! What the text form says all of.
 
-use wharf_model::{Count, Exposition, Extra, Histogram, Metric, Value};
+use wharf_model::{Count, Exposition, Extra, Histogram, Metric, Unseen, Value};
 
 /// Whether the text form of a metric says all there is to know about it; added `+Inf` buckets aside.
 pub(super) fn text_keeps(exposition: &Exposition<'_>, metric: &Metric) -> bool {
-    let extra = |extra: &Extra| extra.created.is_none() && extra.exemplar.is_none();
+    let extra = |extra: &Extra| {
+        extra.created.is_none() && extra.exemplar.is_none() && extra.unseen == Unseen::default()
+    };
     if !metric.extra.as_deref().is_none_or(extra) {
         return false;
     }

@@ -9,7 +9,7 @@ use wharf_model::{Denied, MetricType};
 use crate::parts::{FamilyParts, Shape};
 use crate::series::Fingerprint;
 use crate::size::{Size, weight};
-use crate::{PushError, UnixNanos, is_time};
+use crate::{PushError, UnixNanos, is_standing};
 
 /// The fragments that a push makes, sorted by family name, each name once.
 #[derive(Debug, Default)]
@@ -71,6 +71,8 @@ pub(crate) struct PreparedFamily<'a> {
     ///
     /// Shared with the fragment, and thin, since most fragments have none.
     pub(crate) exact: Option<Arc<Vec<u8>>>,
+    /// When the first of its series leaves by itself, if one does.
+    pub(crate) first_end: Option<UnixNanos>,
 }
 
 impl PreparedFamily<'_> {
@@ -85,6 +87,7 @@ impl PreparedFamily<'_> {
             digest,
             shape,
             exact,
+            first_end,
             ..
         } = self;
         PreparedFamily {
@@ -99,6 +102,7 @@ impl PreparedFamily<'_> {
             digest,
             shape,
             exact,
+            first_end,
         }
     }
 
@@ -134,7 +138,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn brings(&self) -> Brings {
         let mut brings = Brings::default();
         for family in &self.families {
-            if is_time(family.name) {
+            if is_standing(family.name) {
                 brings.pushed_at = brings.pushed_at.max(family.pushed_at);
                 continue;
             }

@@ -133,5 +133,5 @@ pub(super) fn exact_bytes(exposition: &Exposition<'_>, labels: &[LabelPair<'_>],
         }),
     };
     let extra = metric.extra.as_deref().and_then(|extra| extra.exemplar);
-    own.sum::<usize>() + of_value + exemplar(extra) + 8 * FIELD_BYTES
+    own.sum::<usize>() + of_value + exemplar(extra) + 10 * FIELD_BYTES
 }

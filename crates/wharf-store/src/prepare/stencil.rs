@@ -26,7 +26,7 @@ use crate::effect::Facts;
 use crate::parts::Shape;
 use crate::prepare::room::SMALL_TEXT_BYTES;
 use crate::prepare::{Prepared, PreparedFamily, Preparer};
-use crate::{Counters, PUSH_TIME, Patience, PushId, UnixNanos};
+use crate::{Counters, Note, PUSH_TIME, Patience, PushId, UnixNanos};
 
 /// Outlines longer than this are not worth keeping: reading them is what they cost.
 const MAX_OUTLINE_BYTES: usize = 32 * 1024;
@@ -140,6 +140,11 @@ pub trait TextBody {
 
     /// The id by which the push is known when it comes again.
     fn once(&self) -> Option<PushId> {
+        None
+    }
+
+    /// What it says of the pushes that are to come after it.
+    fn note(&self) -> Option<Note<'_>> {
         None
     }
 
@@ -420,6 +425,7 @@ impl Stencil {
                 fingerprints: range,
                 shape: family.shape,
                 exact: None,
+                first_end: None,
             });
         }
         if text.len() > preparer.max_text_bytes {

@@ -27,6 +27,8 @@ pub(super) const HAS_EXACT: u8 = 8;
 pub(super) const CONTRADICTS: u8 = 16;
 /// As the one before.
 pub(super) const ADDED_UP: u8 = 32;
+/// As the one before: what it is about stands in the exact form, where an older version passes over it too.
+pub(super) const EXPIRES: u8 = 64;
 
 pub(super) fn type_code(metric_type: MetricType) -> u8 {
     match metric_type {

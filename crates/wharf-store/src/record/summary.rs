@@ -5,7 +5,7 @@ use wharf_model::GroupingKey;
 use super::{RecordError, decode};
 use crate::change::Change;
 use crate::prepare::Preparer;
-use crate::{Reserved, UnixNanos, is_time};
+use crate::{Reserved, UnixNanos, is_standing};
 
 /// What a change of a record does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +70,7 @@ fn summary(change: &Change<'_>) -> Vec<RecordChange> {
             without_contents(RecordKind::DeleteFamilies, keys, names.len())
         }
         Change::Put { key, prepared, .. } => {
-            let contents = || prepared.parts().filter(|family| !is_time(family.name));
+            let contents = || prepared.parts().filter(|family| !is_standing(family.name));
             let lines = contents().map(|family| memchr::memchr_iter(b'\n', family.text).count());
             vec![RecordChange {
                 kind: RecordKind::Put,

@@ -3,7 +3,7 @@
 use wharf_model::{Denied, GroupingKey, Meter};
 
 use super::layout::{
-    ADDED_UP, CONTRADICTS, DELETE, DELETE_FAMILIES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP,
+    ADDED_UP, CONTRADICTS, DELETE, DELETE_FAMILIES, EXPIRES, GOES, GOES_BUT_FOR_TIMES, HAS_EXACT, HAS_HELP,
     INFINITY_ADDED, LIVES_FOR_EVER, PUSH_IDS, PUT, SEVERAL, SINGLE, UTF8_NAMES, WIPE, WITH_IDS, type_code,
 };
 use crate::PushId;
@@ -155,6 +155,10 @@ impl Several {
         write_delete(&mut self.out, key);
     }
 
+    pub(crate) fn wipe(&mut self) {
+        self.out.push(WIPE);
+    }
+
     pub(crate) fn delete_families<'n>(
         &mut self,
         key: &GroupingKey,
@@ -254,6 +258,7 @@ fn write_family(out: &mut Vec<u8>, family: &FamilyParts<'_>) {
             | flag(family.shape.infinity_added, INFINITY_ADDED)
             | flag(family.shape.contradicts, CONTRADICTS)
             | flag(family.shape.added_up, ADDED_UP)
+            | flag(family.shape.expires, EXPIRES)
             | flag(family.exact.is_some(), HAS_EXACT),
     );
     if let Some(help) = family.help {

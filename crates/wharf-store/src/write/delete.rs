@@ -1,13 +1,16 @@
 //! Deletion: of groups by key or by selector, of families, of everything.
 
 use std::borrow::Cow;
+use std::iter;
 use std::sync::Arc;
 
 use wharf_model::{Choice, Effort, GroupingKey, Stopped};
 
-use crate::change::Change;
+use crate::change::{Cause, Change};
 use crate::effect::By;
 use crate::memory::state::State;
+use crate::mode::PushMode;
+use crate::prepare::Prepared;
 use crate::record::{self, Several};
 use crate::removed::keeper::{About, Keeper};
 use crate::removed::taken::{Goes, Taken};
@@ -98,7 +101,8 @@ impl Store {
         Ok((groups, commit))
     }
 
-    /// Removes all groups at once; how many there were.
+    /// Removes all groups at once; how many there were. Of those of which pushes have said when the next ones are expected, that and
+    /// their push times are left.
     ///
     /// # Errors
     /// [`PushError::Unavailable`] if the ledger takes nothing.
@@ -106,17 +110,39 @@ impl Store {
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
-                let groups = self.lock().state.groups();
+                let (groups, bare) = {
+                    let state = &self.lock().state;
+                    (state.groups(), state.bare_expected())
+                };
                 let removing = shared.removing(RemovalKind::Wipe, author);
-                let commit = Commit::shared([shared.wipe(removing.clone())?]);
+                let wiped = shared.wipe(removing.clone())?;
+                // These wait for the wipe. Whoever pushes before they are back has said then what is expected. They do not expire.
+                let now = UnixNanos::default();
+                let left = bare.into_iter().map(|(key, record)| {
+                    let made = Arc::default();
+                    shared.change(&key, Op::PutBack { record, now, made })
+                });
+                let left = left.collect::<Result<Vec<_>, _>>()?;
+                let commit = Commit::shared(iter::once(wiped).chain(left));
                 return Ok((groups, kept(commit, shared, removing), not_kept(groups > 0)));
             }
         };
-        let record = local.has_ledger().then(record::wipe);
         let mut guarded = self.lock();
+        let bare = guarded.state.bare_expected();
+        let left = bare.iter();
+        let left = left.map(|(key, record)| (key, record::decode_image(record, &self.preparer)));
+        let left: Vec<_> = left.collect();
+        let record = local.has_ledger().then(|| wipe_but(&left));
         let keeping = Keeping::all(local, &guarded.state);
-        let (applied, commit) =
-            local.change_one(&mut guarded, &self.preparer, record.as_deref(), Change::Wipe)?;
+        let left = left.into_iter().map(|(key, prepared)| Change::Put {
+            key: Cow::Borrowed(key),
+            mode: PushMode::ReplaceGroup,
+            lifetime: None,
+            prepared,
+            cause: Cause::Noted,
+        });
+        let changes = iter::once(Change::Wipe).chain(left);
+        let (applied, commit) = local.change(&mut guarded, &self.preparer, record.as_deref(), changes)?;
         let kept = keeping.keep(&guarded, About::new(RemovalKind::Wipe, author));
         drop(guarded);
         let groups = applied.groups;
@@ -142,11 +168,17 @@ impl Store {
         names: &[&str],
         author: &Author,
     ) -> Result<RemovedNow<usize>, PushError> {
+        let names: Vec<&str> = names
+            .iter()
+            .copied()
+            .filter(|name| !crate::is_standing(name))
+            .collect();
+        let names = names.as_slice();
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
                 let family_names = self.lock().state.family_names(key).unwrap_or_default();
-                let has = |name: &&&str| !crate::is_time(name) && family_names.has(name);
+                let has = |name: &&&str| family_names.has(name);
                 let removed = names.iter().filter(has).count();
                 let names = || names.iter().map(|name| (*name).to_owned()).collect();
                 let removing = shared.removing(RemovalKind::Family, author);
@@ -165,7 +197,7 @@ impl Store {
         let keys = std::slice::from_ref(key);
         let by = By::Request;
         let about = About::new(RemovalKind::Family, author);
-        let goes = |name: &str| !crate::is_time(name) && names.contains(&name);
+        let goes = |name: &str| names.contains(&name);
         let mut guarded = self.lock();
         if !guarded.state.is_heavy(key, self.few) {
             let keeping = Keeping::few(local, &guarded.state, Goes::Families, keys, goes);
@@ -212,6 +244,11 @@ impl Store {
         family: &str,
         author: &Author,
     ) -> Result<RemovedNow<Vec<GroupingKey>>, PushError> {
+        let keys = if crate::is_standing(family) {
+            Vec::new()
+        } else {
+            keys
+        };
         let local = match &self.writer {
             Writer::Local(local) => local,
             Writer::Shared(shared) => {
@@ -246,7 +283,7 @@ impl Store {
         let snapshot = self.snapshot();
         let mut keys = snapshot.keys_matching(choice, pushed_before, effort)?;
         effort.spend(FIND_STEPS * keys.len() as u64)?;
-        keys.retain(|key| !crate::is_time(family) && snapshot.has_family(key, family));
+        keys.retain(|key| !crate::is_standing(family) && snapshot.has_family(key, family));
         Ok(keys)
     }
 
@@ -374,6 +411,19 @@ impl Store {
     }
 }
 
+/// The record of the end of all groups, but for what is left of some.
+fn wipe_but(left: &[(&GroupingKey, Prepared<'_>)]) -> Vec<u8> {
+    if left.is_empty() {
+        return record::wipe();
+    }
+    let mut record = Several::new();
+    record.wipe();
+    for (key, prepared) in left {
+        record.put(key, PushMode::ReplaceGroup, None, prepared.parts());
+    }
+    record.finish()
+}
+
 /// What is about to be removed, if somebody keeps it. Taken under the lock, before it is removed.
 struct Keeping<'l>(Option<(&'l Keeper, Taken)>);
 
@@ -450,7 +500,7 @@ impl<'n> Losing<'n> {
     fn takes(self, name: &str) -> bool {
         match self {
             Self::Group => true,
-            Self::Family(family) => name == family && !crate::is_time(name),
+            Self::Family(family) => name == family && !crate::is_standing(name),
         }
     }
 

@@ -96,13 +96,21 @@ impl Store {
     /// [`PushError::Unavailable`] if the ledger takes nothing.
     pub fn expire_families(&self, key: &GroupingKey, names: &[&str]) -> Result<(usize, Commit), PushError> {
         let by = By::Expiry;
-        let expires = |name: &str| !crate::is_time(name) && names.contains(&name);
-        // How many there are, and whether they are all that the group has.
+        let names: Vec<&str> = names
+            .iter()
+            .copied()
+            .filter(|name| !crate::is_standing(name))
+            .collect();
+        let names = names.as_slice();
+        let expires = |name: &str| names.contains(&name);
+        // How many there are, and whether the group goes with them.
         let find = |state: &State| {
             let of_group = state.family_names(key).unwrap_or_default();
             let found = of_group.iter().filter(|name| expires(name)).count();
-            let is_all = of_group.iter().all(|name| crate::is_time(name) || expires(name));
-            (found, is_all)
+            let is_all = of_group
+                .iter()
+                .all(|name| crate::is_standing(name) || expires(name));
+            (found, is_all && !state.is_expected(key))
         };
         let local = match &self.writer {
             Writer::Local(local) => local,
@@ -202,7 +210,10 @@ impl Store {
     /// Some groups, under one hold of the lock; whether there may be more to do.
     fn expire_some(&self, local: &Local, now: UnixNanos, expired: &mut Expired) -> Result<bool, PushError> {
         let mut guarded = self.lock();
-        let due = guarded.state.lifetimes().due(now, EXPIRED_AT_ONCE);
+        let mut due = guarded.state.lifetimes().due(now, EXPIRED_AT_ONCE);
+        for (key, lifetime) in &mut due {
+            lifetime.ttl.keep_times |= guarded.state.is_expected(key);
+        }
         if due.is_empty() {
             return Ok(false);
         }
@@ -246,10 +257,11 @@ impl Store {
         let keys: Vec<GroupingKey> = due.into_iter().map(|(key, _)| key).collect();
         let (mut kept, mut gone) = (Vec::new(), Vec::new());
         let changed = self.change_aside(local, &keys, |drafting| {
-            let lifetimes = drafting.state().lifetimes();
+            let state = drafting.state();
             let due = keys.iter().filter_map(|key| {
                 // Some may have been pushed meanwhile.
-                let lifetime = lifetimes.get(key)?;
+                let mut lifetime = state.lifetimes().get(key)?;
+                lifetime.ttl.keep_times |= state.is_expected(key);
                 (lifetime.expires_at <= now).then(|| (key.clone(), lifetime))
             });
             let record;

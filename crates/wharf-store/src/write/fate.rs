@@ -1,9 +1,9 @@
 //! What is to become of a group that was removed and may come back: one rule, for what is stored here and for a shared log.
 
-use crate::UnixNanos;
 use crate::lifetime::Lifetime;
 use crate::mode::PushMode;
-use crate::prepare::PreparedFamily;
+use crate::prepare::{Prepared, PreparedFamily};
+use crate::{PUSH_TIME, UnixNanos};
 
 /// What is to become of a group that was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +24,17 @@ pub(crate) enum Fate {
 pub(super) struct Present<'p> {
     /// Whether it has a family.
     pub(super) has: &'p dyn Fn(&str) -> bool,
-    /// Whether all pushes since were refused: there is nothing but the time of that.
-    pub(super) has_only_failed: bool,
+    /// Whether no push since was taken: there is nothing but its times, and what is expected of it.
+    pub(super) is_bare: bool,
     pub(super) lifetime: Option<Lifetime>,
+}
+
+/// When the group of these families was pushed last, as its push time says it; 0 if it never was.
+pub(super) fn push_time(prepared: &Prepared<'_>) -> f64 {
+    let line = prepared.get(PUSH_TIME).map(|time| prepared.text(time));
+    let line = line.and_then(|line| std::str::from_utf8(line).ok());
+    let value = line.and_then(|line| line.trim_end().rsplit(' ').next()?.parse().ok());
+    value.unwrap_or_default()
 }
 
 /// What is to become of a group that was removed, or lost these families: which of both it was, and how long it was to live.
@@ -54,7 +62,7 @@ pub(super) fn fate(
     }
     let (mode, keeps_failure) = match present {
         None => (PushMode::ReplaceGroup, false),
-        Some(present) if present.has_only_failed => (PushMode::ReplaceFamilies, true),
+        Some(present) if present.is_bare => (PushMode::ReplaceFamilies, true),
         Some(_) => return Fate::Kept,
     };
     Fate::Put {

@@ -231,9 +231,19 @@ impl Local {
         guarded.push_ids.count(known);
         match known {
             Known::OtherBody => Err(PushError::OtherBody),
-            Known::Made(at) if self.durable().is_none_or(|durable| at <= durable) => Ok(Some(Commit::done())),
-            Known::Made(_) => self.append(guarded, Some(&record::nothing())).map(Some),
+            Known::Made(at) => self.made(guarded, at).map(Some),
         }
+    }
+
+    /// What to wait for until a change that has been made is safe.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`] if the ledger takes nothing, so that it may be taken back.
+    pub(crate) fn made(&self, guarded: &mut Guarded, at: Revision) -> Result<Commit, PushError> {
+        if self.durable().is_none_or(|durable| at <= durable) {
+            return Ok(Commit::done());
+        }
+        self.append(guarded, Some(&record::nothing()))
     }
 
     /// Keeps how to take the last change back, if changes wait for the ledger, and tells those who follow.

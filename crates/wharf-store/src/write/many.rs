@@ -14,6 +14,7 @@ use crate::lifetime::Ttl;
 use crate::memory::checks::Incoming;
 use crate::mode::{Counters, PushMode};
 use crate::prepare::{Prepared, Preparer};
+use crate::push_ids::Known;
 use crate::record::{self, Several};
 use crate::store::Store;
 use crate::write::aside::Stopped;
@@ -22,7 +23,7 @@ use crate::write::local::{Local, Together};
 use crate::write::merge::with_stored;
 use crate::write::push::{NotNow, admit, change_of};
 use crate::write::writer::Writer;
-use crate::{PushError, PushId, UnixNanos};
+use crate::{Note, PushError, PushId, UnixNanos};
 
 /// What a push of several groups brings to one of them.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub struct GroupPush<'a> {
     pub counters: Counters,
     /// The id by which it is known when it comes again. It counts if it is added to what the group has.
     pub once: Option<PushId>,
+    /// What it says of the pushes that are to come after it.
+    pub note: Option<Note<'a>>,
     /// What is to be booked with it.
     pub facts: Facts,
 }
@@ -248,15 +251,25 @@ impl Store {
         let mut left = Vec::with_capacity(pushes.len());
         let mut last = None;
         for push in pushes.iter() {
-            match local.repeated(&mut guarded, push.id()) {
-                Ok(None) => left.push(*push),
-                Ok(commit) => last = commit,
-                Err(error) => return Err((Some(push), error)),
+            let known = push.id().and_then(|id| guarded.push_ids.look(&id));
+            if let Some(known) = known {
+                guarded.push_ids.count(known);
+            }
+            match known {
+                None => left.push(*push),
+                Some(Known::OtherBody) => return Err((Some(push), PushError::OtherBody)),
+                Some(Known::Made(at)) => last = last.max(Some(at)),
             }
         }
         *pushes = left;
-        // What was made last is safe when all that was made before it is.
-        Ok(last.filter(|_| pushes.is_empty()))
+        // When the last of them is safe, all are; and where something is left, its record is behind them.
+        match last.filter(|_| pushes.is_empty()) {
+            Some(at) => local
+                .made(&mut guarded, at)
+                .map(Some)
+                .map_err(|error| (None, error)),
+            None => Ok(None),
+        }
     }
 
     /// Whether one of them is known by its id, by now.
@@ -303,7 +316,10 @@ impl Store {
         let mut intents = Vec::with_capacity(pushes.len());
         for push in pushes {
             match self.preparer.prepare(&push.key, &push.exposition, now, memory) {
-                Ok(delta) => intents.push(intent_of(push, mode, delta, now)),
+                Ok(mut delta) => {
+                    self.note(&mut delta, &push.key, push.note, now);
+                    intents.push(intent_of(push, mode, delta, now));
+                }
                 Err(error) => return (intents, Some((Some(push), error.into()))),
             }
         }

@@ -23,7 +23,7 @@ use crate::write::commit::Commit;
 use crate::write::local::Local;
 use crate::write::lock::{Hold, let_others};
 use crate::write::push::{NotNow, admit};
-use crate::{PushError, Revision, is_time};
+use crate::{PushError, Revision, is_standing};
 
 /// How often others may be quicker, before they have to wait.
 const ATTEMPTS: usize = 4;
@@ -383,7 +383,7 @@ fn places<'i>(intents: &'i [Intent<'_>]) -> HashMap<&'i GroupingKey, Vec<usize>>
 /// The families that a push of series touches, in order.
 fn touched<'i>(intent: &'i Intent<'_>) -> impl Iterator<Item = &'i str> + Clone {
     let names = intent.delta.families.iter().map(|family| family.name);
-    names.filter(|name| !is_time(name))
+    names.filter(|name| !is_standing(name))
 }
 
 /// The intent, when what is stored has been added to what is pushed.

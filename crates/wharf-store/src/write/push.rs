@@ -12,15 +12,15 @@ use crate::lifetime::{Lifetime, Ttl};
 use crate::memory::checks::Incoming;
 use crate::memory::state::{Hindrance, State};
 use crate::mode::{Counters, Patience, PushMode};
-use crate::prepare::Preparer;
 use crate::prepare::stencil::{KnownBody, TextBody};
+use crate::prepare::{Prepared, Preparer};
 use crate::store::Store;
 use crate::write::commit::Commit;
 use crate::write::local::Local;
 use crate::write::lock::Guarded;
 use crate::write::shared::Op;
 use crate::write::writer::Writer;
-use crate::{PushError, PushId, UnixNanos, record};
+use crate::{Note, PushError, PushId, UnixNanos, record};
 
 /// How something is to be pushed.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +35,8 @@ pub struct PushOptions<'m> {
     pub now: UnixNanos,
     /// The id by which it is known when it comes again. It counts if what is pushed is added to what is stored.
     pub once: Option<PushId>,
+    /// What it says of the pushes that are to come after it.
+    pub note: Option<Note<'m>>,
     /// What is to be booked with it.
     pub facts: Facts,
     /// The memory that it may take until it is stored.
@@ -76,6 +78,7 @@ impl Store {
             ttl,
             now,
             once: None,
+            note: None,
             facts: Facts::default(),
             memory: &Meter::unlimited(),
             patience: Patience::Unlimited,
@@ -110,6 +113,7 @@ impl Store {
             ttl,
             now,
             once,
+            note,
             ref facts,
             memory,
             patience,
@@ -126,7 +130,8 @@ impl Store {
             self.is_survey_quick(patience)?;
             Err(self.explain_unfit(key, mode, unfit))
         });
-        let pushed = prepared.and_then(|delta| {
+        let pushed = prepared.and_then(|mut delta| {
+            self.note(&mut delta, key, note, now);
             let intent = Intent {
                 key,
                 mode,
@@ -170,6 +175,7 @@ impl Store {
                 ttl,
                 now,
                 once: body.once(),
+                note: body.note(),
                 facts: body.facts(),
                 memory,
                 patience,
@@ -181,8 +187,9 @@ impl Store {
         let prepared = stencil
             .as_deref()
             .and_then(|stencil| candidate.prepare(stencil, &self.preparer, key, now, memory));
-        let pushed = if let Some(prepared) = prepared {
+        let pushed = if let Some(mut prepared) = prepared {
             body.was_known(&KnownBody::of(&prepared));
+            self.note(&mut prepared, key, body.note(), now);
             let intent = Intent {
                 key,
                 mode,
@@ -201,9 +208,10 @@ impl Store {
                 self.is_survey_quick(patience)?;
                 Err(self.explain_unfit(key, mode, unfit))
             });
-            prepared.and_then(|prepared| {
+            prepared.and_then(|mut prepared| {
                 self.stencils
                     .learn(&self.preparer, key, &candidate, &prepared, body, now);
+                self.note(&mut prepared, key, body.note(), now);
                 let intent = Intent {
                     key,
                     mode,
@@ -217,6 +225,19 @@ impl Store {
             })
         };
         Ok(pushed.inspect_err(|error| self.record_failure(key, error, lifetime, now)))
+    }
+
+    /// Adds what a push says of those that are to come after it.
+    pub(crate) fn note(
+        &self,
+        delta: &mut Prepared<'_>,
+        key: &GroupingKey,
+        note: Option<Note<'_>>,
+        now: UnixNanos,
+    ) {
+        if let Some(note) = note {
+            self.preparer.add_note(delta, key, note, now);
+        }
     }
 
     /// What was prepared since `before` was taken is given back, except for the record: that waits for the disk.

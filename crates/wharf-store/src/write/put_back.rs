@@ -18,11 +18,11 @@ use crate::removed::summary::Counts;
 use crate::store::Store;
 use crate::write::aside::Stopped;
 use crate::write::commit::Commit;
-use crate::write::fate::{Fate, Present, fate};
+use crate::write::fate::{Fate, Present, fate, push_time};
 use crate::write::local::Local;
 use crate::write::lock::let_others;
 use crate::write::push::{NotNow, admit, change_of};
-use crate::{PUSH_FAILURE_TIME, PushError, UnixNanos, is_time};
+use crate::{PUSH_FAILURE_TIME, PushError, UnixNanos, is_standing};
 
 /// Groups of each kind that are named, of those that do not come back.
 const MOST_NAMED: usize = 1_000;
@@ -132,17 +132,18 @@ struct Image<'r> {
 fn fate_of(
     state: &State,
     (key, mode, lifetime): (&GroupingKey, PushMode, Option<Lifetime>),
-    families: &[PreparedFamily<'_>],
+    prepared: &Prepared<'_>,
     now: UnixNanos,
 ) -> Fate {
     let names = state.family_names(key);
     let has = |name: &str| names.as_ref().is_some_and(|names| names.has(name));
     let present = names.as_ref().map(|names| Present {
         has: &has,
-        has_only_failed: names.iter().all(|name| is_time(name)) && !state.is_as_late(key, f64::MIN_POSITIVE),
+        is_bare: names.iter().all(|name| is_standing(name))
+            && !state.is_as_late(key, push_time(prepared).next_up()),
         lifetime: state.lifetimes().get(key),
     });
-    fate(present, (mode, lifetime), families, now)
+    fate(present, (mode, lifetime), &prepared.families, now)
 }
 
 /// Whether a group has one of these families.
@@ -153,12 +154,7 @@ fn has_some(state: &State, key: &GroupingKey, families: &[PreparedFamily<'_>]) -
 
 impl Image<'_> {
     fn fate(&self, state: &State, now: UnixNanos) -> Fate {
-        fate_of(
-            state,
-            (&self.key, self.mode, self.lifetime),
-            &self.prepared.families,
-            now,
-        )
+        fate_of(state, (&self.key, self.mode, self.lifetime), &self.prepared, now)
     }
 
     /// Takes what does not come back out of what does.
@@ -368,7 +364,7 @@ impl<'s> PuttingBack<'s> {
             let (mut is_another, dry_run, now) = (false, self.dry_run, self.now);
             let stored = store.change_aside(self.local, std::slice::from_ref(&key), |drafting| {
                 let (state, families) = (drafting.state(), &intent.delta.families);
-                is_another = fate_of(state, (&key, was, until), families, now) != fate
+                is_another = fate_of(state, (&key, was, until), &intent.delta, now) != fate
                     || was == PushMode::ReplaceFamilies && has_some(state, &key, families);
                 if is_another {
                     return Err(Stopped::Needless);

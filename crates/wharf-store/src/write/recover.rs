@@ -12,7 +12,7 @@ use crate::removed::{Author, RemovalKind};
 use crate::store::Store;
 use crate::write::local::Local;
 use crate::write::lock::Guarded;
-use crate::{Revision, is_time};
+use crate::{Revision, is_standing};
 
 /// Little removals that wait until they are written together.
 const MOST_WAITING: usize = 256;
@@ -44,7 +44,7 @@ impl Store {
             (Goes::Group, 1) => RemovalKind::Group,
             (Goes::Group, _) => RemovalKind::Selector,
         };
-        let has = |name: &str| goes == Goes::Group || !is_time(name) && removed.names.contains(name);
+        let has = |name: &str| goes == Goes::Group || !is_standing(name) && removed.names.contains(name);
         if keys.len() as u64 <= self.few && state.weight_of(keys.iter()) <= self.few {
             keeper.take(at, Taken::held(state, goes, keys.iter(), has), about(kind));
             return keeper.waiting() >= MOST_WAITING;

@@ -19,7 +19,7 @@ use crate::write::local::Local;
 use crate::write::push::{NotNow, admit};
 use crate::write::shared::Op;
 use crate::write::writer::Writer;
-use crate::{PUSH_FAILURE_TIME, PUSH_TIME, PushError, UnixNanos};
+use crate::{Note, PUSH_FAILURE_TIME, PUSH_TIME, PushError, UnixNanos};
 
 /// A group as another gateway had it.
 pub struct Restored<'a> {
@@ -35,6 +35,8 @@ pub struct Restored<'a> {
     pub pushed_at: &'a dyn Fn(&str) -> UnixNanos,
     /// How long it is to live from its push time on.
     pub ttl: Option<Ttl>,
+    /// What is expected of it, if anything is said of that; what is not said stays as it is stored.
+    pub notes: &'a [Note<'a>],
     /// The memory that it may take until it is stored.
     pub memory: &'a Meter<'a>,
 }
@@ -162,6 +164,7 @@ impl Store {
             failure_time: time(PUSH_FAILURE_TIME).unwrap_or(0.0),
             pushed_at: &pushed_at,
             ttl: None,
+            notes: &[],
             memory,
         })?;
         let mode = PushMode::ReplaceGroup;
@@ -194,6 +197,9 @@ impl Store {
         let mut prepared =
             self.preparer
                 .prepare_with(group.key, group.exposition, &times, now, group.memory)?;
+        for note in group.notes {
+            self.preparer.add_note(&mut prepared, group.key, *note, now);
+        }
         for family in &mut prepared.families {
             family.pushed_at = (group.pushed_at)(family.name);
         }

@@ -28,6 +28,11 @@ impl Undo {
     pub(crate) fn wiped(&mut self) -> Option<&mut State> {
         match &mut self.0 {
             Before::All(state) => Some(state),
+            // What was left of some groups was put after it.
+            Before::Several(all) => all.iter_mut().find_map(|before| match before {
+                Before::All(state) => Some(&mut **state),
+                _ => None,
+            }),
             _ => None,
         }
     }

@@ -98,6 +98,7 @@ fn series_that_many_push_to_the_same_groups_at_once_are_all_there_in_the_end() {
                     }
                     // To both groups at once, and to one of them twice.
                     let to = |path: &str| GroupPush {
+                        note: None,
                         key: key(path),
                         exposition: text::decode(body.as_bytes(), text::Options::default()).unwrap(),
                         ttl: None,
@@ -147,6 +148,7 @@ fn what_many_add_to_the_same_series_at_once_is_all_in_the_sum() {
                     }
                     // To both groups at once, and to one of them twice.
                     let to = |path: &str| GroupPush {
+                        note: None,
                         key: key(path),
                         exposition: text::decode(body.as_bytes(), text::Options::default()).unwrap(),
                         ttl: None,

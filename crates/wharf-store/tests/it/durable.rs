@@ -1,5 +1,6 @@
 //! The store over a ledger whose disk fails and loses power: after each of that, it has what was acknowledged.
 
+use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,10 +11,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use wharf_exposition::text;
 use wharf_ledger::{Fault, Ledger, Options, SimulatedDisk};
-use wharf_model::{Exposition, Meter};
+use wharf_model::{Exposition, Meter, Unseen};
 use wharf_store::{
-    Aggregation, Commit, Counters, Facts, Gauges, GroupPush, GroupRefused, Kept, Limits, PushError, PushMode,
-    Quota, Reserved, Restored, Store, Ttl, UnixNanos,
+    Aggregation, Commit, Counters, Facts, Gauges, GroupPush, GroupRefused, Kept, Limits, Note, PushError,
+    PushMode, Quota, Reserved, Restored, Store, Ttl, UnixNanos,
 };
 
 use crate::feed::Picture;
@@ -45,7 +46,7 @@ impl Durable {
 
     /// All that is to survive: what a scrape shows, and when each group expires.
     fn contents(&self) -> String {
-        exposition(&self.store.snapshot()) + &expiries(&self.store)
+        exposition(&self.store.snapshot()) + &expiries(&self.store) + &unseen(&self.store)
     }
 
     /// Whether the step was acknowledged.
@@ -86,6 +87,7 @@ impl Durable {
                 let pushes: Vec<_> = pushes
                     .iter()
                     .map(|push| GroupPush {
+                        note: None,
                         key: key(push.group),
                         exposition: decode(&push.body),
                         ttl: push.ttl,
@@ -122,6 +124,10 @@ impl Durable {
                 let _expired = self.store.expire(seconds(now));
                 return Begun::Trace;
             }
+            Step::ExpireSeries => {
+                let _expired = self.store.expire_series(seconds(now));
+                return Begun::Trace;
+            }
             // The clock goes back by some seconds.
             Step::SetBack => {
                 let _changed = self.store.live_from(seconds(now - 10), Duration::from_secs(2));
@@ -133,6 +139,7 @@ impl Durable {
             }
             Step::Restore { push, failed } => {
                 let restored = Restored {
+                    notes: &[],
                     key: &key(push.group),
                     exposition: &decode(&push.body),
                     push_time: seconds(now).as_seconds(),
@@ -153,6 +160,7 @@ impl Durable {
                     .reset(&key(group), *gauges, seconds(now), &Meter::unlimited());
                 reset.map(|(_, commit)| commit)
             }
+            Step::Note { group, note } => self.store.set_note(&key(group), *note, seconds(now)),
             Step::Wipe => self.store.wipe().map(|(_, commit)| commit),
             Step::Checkpoint => {
                 drop(self.store.checkpoint(false));
@@ -188,6 +196,24 @@ impl Durable {
         }
         safe
     }
+}
+
+/// What is stored of series, and not shown.
+fn unseen(store: &Store) -> String {
+    let mut lines = String::new();
+    for family in store.snapshot().families() {
+        for fragment in family.fragments() {
+            fragment.decode(|_, family| {
+                let extras = family.metrics.iter().map(|metric| metric.extra.as_deref());
+                let unseen = extras.map(|extra| extra.map(|extra| extra.unseen).unwrap_or_default());
+                let unseen: Vec<Unseen> = unseen.collect();
+                if unseen.iter().any(|unseen| *unseen != Unseen::default()) {
+                    writeln!(lines, "{} {} {unseen:?}", fragment.name(), fragment.key()).unwrap();
+                }
+            });
+        }
+    }
+    lines
 }
 
 /// A change that has been made.
@@ -249,6 +275,7 @@ enum Step {
         family: &'static str,
     },
     Expire,
+    ExpireSeries,
     SetBack,
     /// A push that was refused elsewhere.
     Fail {
@@ -262,6 +289,11 @@ enum Step {
     Reset {
         group: &'static str,
         gauges: Gauges,
+    },
+    /// What is said of the pushes that are still to come.
+    Note {
+        group: &'static str,
+        note: Note<'static>,
     },
     Wipe,
     Checkpoint,
@@ -289,6 +321,11 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         PushMode::ReplaceFamilies,
         PushMode::ReplaceSeries,
         PushMode::Aggregate(Aggregation::default()),
+        PushMode::Aggregate(Aggregation {
+            gauges: Gauges::Average,
+            series_ttl: Some(Duration::from_secs(6)),
+            ..Aggregation::default()
+        }),
     ]);
     let body =
         prop::collection::vec(("[mnk]", "[xy]", 0..9u8, prop::bool::weighted(0.1)), 0..4).prop_map(|lines| {
@@ -323,6 +360,11 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     });
     let pushes = (mode.clone(), prop::collection::vec(push.clone(), 0..4));
     let names = prop::collection::vec(prop::sample::select(vec!["m", "n", "gm"]), 0..3);
+    let note = prop::sample::select(vec![
+        Note::Expected(Some("every=1h")),
+        Note::Expected(None),
+        Note::PausedUntil(seconds(50)),
+    ]);
     let selector = prop::sample::select(vec![r#"{job="a"}"#, r#"{x!="1"}"#]);
     let step = prop_oneof![
         12 => (mode, push.clone()).prop_map(|(mode, push)| Step::Push { mode, push }),
@@ -333,8 +375,10 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         1 => (selector, prop::sample::select(vec!["m", "gm"]))
             .prop_map(|(selector, family)| Step::DeleteFamilyMatching { selector, family }),
         2 => Just(Step::Expire),
+        2 => Just(Step::ExpireSeries),
         2 => Just(Step::SetBack),
         2 => group.clone().prop_map(|group| Step::Fail { group }),
+        3 => (group.clone(), note).prop_map(|(group, note)| Step::Note { group, note }),
         2 => (group, prop::sample::select(Gauges::ALL.to_vec()))
             .prop_map(|(group, gauges)| Step::Reset { group, gauges }),
         2 => (push, 0..3u32).prop_map(|(push, failed)| Step::Restore { push, failed }),

@@ -81,6 +81,7 @@ fn every_change_is_told_in_order_whoever_made_it() {
     store.expire(UnixNanos(2_000_000_000)).unwrap();
     let exposition = text::decode(b"r 1\n", text::Options::default()).unwrap();
     let restored = Restored {
+        notes: &[],
         key: &key("job/r"),
         exposition: &exposition,
         push_time: 1.0,
@@ -214,6 +215,7 @@ fn a_follower_that_is_slow_is_told_so_and_has_everything_with_a_snapshot() {
 fn a_change_of_very_many_groups_is_told_as_a_loss() {
     let store = store();
     let pushes = (0..13_000).map(|number| GroupPush {
+        note: None,
         key: key(&format!("job/j{number}")),
         exposition: Exposition::default(),
         ttl: None,
@@ -252,6 +254,7 @@ fn what_the_pusher_wants_booked_comes_with_the_effect() {
     };
     let exposition = text::decode(b"m 1\n", text::Options::default()).unwrap();
     let options = PushOptions {
+        note: None,
         mode: PushMode::ReplaceGroup,
         ttl: None,
         counters: Counters::Total,

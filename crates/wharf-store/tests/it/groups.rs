@@ -87,6 +87,7 @@ fn push_all(store: &Store, body: &str, labels: &[&str]) -> Result<(), String> {
     let pushes: Vec<_> = groups
         .into_iter()
         .map(|(key, exposition)| GroupPush {
+            note: None,
             key,
             exposition,
             ttl: None,
@@ -499,6 +500,7 @@ fn a_push_to_many_groups_takes_its_lines_three_times() {
     let long = "x".repeat(LABEL_BYTES);
     let pushes: Vec<_> = (0..GROUPS)
         .map(|number| GroupPush {
+            note: None,
             key: key(&format!("job/g{number}/long/{long}")),
             exposition: text::decode(b"m 1\n", text::Options::default()).unwrap(),
             ttl: None,

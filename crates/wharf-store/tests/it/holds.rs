@@ -58,6 +58,7 @@ fn seconds(seconds: i64) -> UnixNanos {
 /// Groups of some families each.
 fn groups(bodies: &[String]) -> Vec<GroupPush<'_>> {
     let pushes = bodies.iter().enumerate().map(|(number, body)| GroupPush {
+        note: None,
         key: key(&format!("job/g{number}")),
         exposition: decode(body),
         ttl: None,
@@ -315,6 +316,7 @@ fn a_large_group_of_a_backup_holds_nobody_up() {
         let key = key("job/a");
         let memory = Meter::unlimited();
         let group = |push_time| Restored {
+            notes: &[],
             key: &key,
             exposition: &exposition,
             push_time,

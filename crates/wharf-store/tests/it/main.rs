@@ -21,9 +21,11 @@ mod push_ids;
 mod records;
 mod reset;
 mod rules;
+mod series_ttl;
 // Minutes of simulated time are too much for an interpreter.
 #[cfg(not(miri))]
 mod shared;
+mod standing;
 mod start;
 mod stencils;
 mod undo;

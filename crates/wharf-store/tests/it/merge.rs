@@ -217,6 +217,7 @@ fn merge_within(store: &Store, body: &str, effort: &Effort, memory_bytes: usize)
     let exposition = text::decode(body.as_bytes(), text::Options::default()).unwrap();
     let memory = Meter::up_to(memory_bytes).with_effort(effort);
     let options = PushOptions {
+        note: None,
         mode: PushMode::ReplaceSeries,
         ttl: None,
         counters: Counters::Total,

@@ -693,6 +693,7 @@ fn apply(store: &Store, step: &Step, now: u32) -> bool {
         Step::Restore { push, pushed, failed } => {
             let body = body(&push.families, false);
             let restored = Restored {
+                notes: &[],
                 key: &key_of(&push.group),
                 exposition: &text::decode(body.as_bytes(), options).unwrap(),
                 push_time: f64::from(*pushed),
@@ -723,6 +724,7 @@ fn apply(store: &Store, step: &Step, now: u32) -> bool {
                 .iter()
                 .zip(&bodies)
                 .map(|(push, body)| GroupPush {
+                    note: None,
                     key: key_of(&push.group),
                     exposition: text::decode(body.as_bytes(), options).unwrap(),
                     ttl: ttl(push.ttl),

@@ -16,6 +16,7 @@ const MODES: [PushMode; 3] = [
 
 fn push(store: &Store, mode: PushMode, path: &str, body: &str, patience: Patience) -> Result<(), PushError> {
     let options = PushOptions {
+        note: None,
         mode,
         ttl: None,
         counters: Counters::Total,

@@ -20,6 +20,7 @@ const ADD: PushMode = PushMode::Aggregate(Aggregation {
     gauges: wharf_store::Gauges::Last,
     bounds: wharf_store::Bounds::Common,
     max_series: None,
+    series_ttl: None,
 });
 
 /// An id, at a time in seconds. The gateway takes digests; a few bytes that differ do here.
@@ -40,6 +41,7 @@ fn push(
 ) -> Result<Commit, PushError> {
     let exposition = text::decode(body.as_bytes(), text::Options::default()).unwrap();
     let options = PushOptions {
+        note: None,
         mode,
         counters: Counters::Total,
         ttl: None,

@@ -6,6 +6,7 @@ mod holds;
 mod ids;
 mod replicas;
 mod settings;
+mod standing;
 mod steps;
 mod undo;
 mod worlds;

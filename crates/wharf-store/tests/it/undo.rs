@@ -13,8 +13,8 @@ use wharf_ledger::{Disk, Fault, Ledger, Options, SimulatedDisk};
 use wharf_model::name::NameRule;
 use wharf_model::{Exposition, Selector};
 use wharf_store::{
-    Author, Clock, GroupFragments, Limits, PushError, PushMode, Receipt, Removal, RemovalKind, RemovalState,
-    RemovedSettings, Reserved, Revision, Store, Ttl, UndoError, Undone, UnixNanos, WhyLost,
+    Author, Clock, GroupFragments, Limits, Note, PushError, PushMode, Receipt, Removal, RemovalKind,
+    RemovalState, RemovedSettings, Reserved, Revision, Store, Ttl, UndoError, Undone, UnixNanos, WhyLost,
 };
 
 use crate::durable::block_on;
@@ -847,4 +847,44 @@ fn an_undo_is_told_to_those_who_follow() {
     picture.catch_up(&world.store);
     assert_eq!(picture.groups, crate::feed::Picture::of(&world.store).groups);
     assert_eq!(world.contents(), before);
+}
+
+#[test]
+fn a_wiped_group_that_is_expected_comes_back_with_its_metrics_unless_it_was_pushed_since() {
+    let disks = Disks::new(31);
+    let world = disks.open();
+    for path in ["job/a", "job/b", "job/c"] {
+        world.push(path, "m 1\nn 1\n", None);
+    }
+    for path in ["job/a", "job/b"] {
+        let noted = world
+            .store
+            .set_note(&key(path), Note::Expected(Some("every=1d")), world.clock.now());
+        block_on(noted.unwrap()).unwrap();
+    }
+    let before = world.contents();
+    let receipt = world.wipe();
+    let left = exposition(&world.store.snapshot());
+    assert!(
+        !left.contains("m{") && left.contains("wharf_group_expected_info{"),
+        "{left}"
+    );
+    let undone = world.undo(id(&receipt)).unwrap();
+    assert!(undone.is_complete(), "{undone:?}");
+    assert_eq!(world.contents(), before);
+    // A push since counts more than what it would have replaced.
+    let receipt = world.wipe();
+    world.clock.later(Duration::from_secs(1));
+    world.push("job/a", "k 2\n", None);
+    world.undo(id(&receipt)).unwrap();
+    let exposition = exposition(&world.store.snapshot());
+    assert!(
+        exposition.contains("k{instance=\"\",job=\"a\"} 2"),
+        "{exposition}"
+    );
+    assert!(!exposition.contains("m{instance=\"\",job=\"a\"}"), "{exposition}");
+    assert!(
+        exposition.contains("m{instance=\"\",job=\"b\"} 1"),
+        "{exposition}"
+    );
 }

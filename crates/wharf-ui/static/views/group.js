@@ -1,17 +1,18 @@
 // One group: its families with their values, its history, and the lines that push to it or delete it.
 
-import { access, deleteGroup, get } from "../api.js";
+import { access, deleteGroup, get, resetGroup } from "../api.js";
 import { distribution } from "../chart.js";
 import { confirm, copyButton } from "../dialog.js";
 import { cell, h, heading, row, show, sync, table } from "../dom.js";
 import { bytes, clock, count, duration, exact, meaning, plural, visible } from "../format.js";
 import { group as title, pairs, plain } from "../labels.js";
+import { PAST, calendar, how, legend, list, state, timeline } from "../past.js";
 import { title as documentTitle } from "../problems.js";
 import { selector, snippets } from "../quote.js";
-import { BASE, go, href } from "../route.js";
+import { BASE, go, href, refresh } from "../route.js";
 import { strip } from "../strip.js";
 import { ago } from "../time.js";
-import { fail } from "../notices.js";
+import { done, fail } from "../notices.js";
 import { gone, undoText } from "../undo.js";
 
 const METRICS = 50;
@@ -28,9 +29,10 @@ export const open = (main) => {
 
   const head = h("div", { class: "group-head" });
   const families = h("section", { "aria-labelledby": "families-title" });
+  const expected = h("section", { "aria-labelledby": "expected-title" });
   const history = h("section", { "aria-labelledby": "history-title" });
   const code = h("section", { "aria-labelledby": "code-title" });
-  main.append(head, h("div", { class: "columns" }, h("div", {}, families), h("div", { class: "aside" }, history, code)));
+  main.append(head, h("div", { class: "columns" }, h("div", {}, families), h("div", { class: "aside" }, expected, history, code)));
 
   /** Whether the reader may delete this group, and what it has, here. */
   const mayDelete = () => may.delete_group && data.rights.includes("delete");
@@ -53,6 +55,7 @@ export const open = (main) => {
         h("h1", {}, title(data.labels)),
         h("div", {},
           h("a", { class: "button", href: href("groups", { q: selector({ job: data.labels.job ?? "" }) }), data: { view: "groups" } }, "All of this job"),
+          data.aggregation && mayDelete() && h("button", { type: "button", class: "danger", onclick: reset }, "Reset…"),
           mayDelete() && h("button", { type: "button", class: "danger", onclick: removeGroup }, "Delete group…"))),
       states.includes("failed") && h("p", { class: "problem", role: "status" },
         h("strong", {}, "The last push was refused "), ago(error?.time_seconds ?? data.push_failure_time_seconds),
@@ -60,7 +63,9 @@ export const open = (main) => {
         data.push_time_seconds > 0 && h("span", {}, "What stands below is from the last push that was accepted.")),
       states.includes("future") && h("p", { class: "problem", role: "status" },
         h("strong", {}, "In the future. "), "The gateway’s clock was ahead when this group was pushed, or has been set back. The next push corrects its time."),
-      states.includes("stale") && h("p", { class: "problem stale", role: "status" },
+      states.includes("overdue") && h("p", { class: "problem", role: "status" },
+        h("strong", {}, "Overdue. "), "It was due ", ago(Date.parse(data.expectation.due) / 1000), " and has not come."),
+      states.includes("stale") && !states.includes("overdue") && h("p", { class: "problem stale", role: "status" },
         h("strong", {}, "Late. "), `Usually it is pushed every ${duration(data.usual_interval_seconds)}.`),
       h("dl", { class: "facts" },
         fact("Last push", data.push_time_seconds > 0 ? [states.includes("future") ? h("span", { class: "failed" }, ago(data.push_time_seconds)) : ago(data.push_time_seconds), h("small", {}, exact(data.push_time_seconds))] : "never accepted"),
@@ -71,6 +76,18 @@ export const open = (main) => {
         fact("Series", count(data.series), h("small", {}, plural(data.families_total, "family", "families"))),
         fact("Size", bytes(data.bytes))),
     ];
+  };
+
+  /** What is expected of the group, which need not be there. */
+  const drawExpected = (one) => {
+    expected.hidden = !one;
+    show(expected, [one, Math.floor(Date.now() / 30_000)], () => one && [
+      h("h2", { id: "expected-title" }, "Expected"),
+      h("p", {}, how(one), one.from === "push" && h("small", {}, " as its pushes say")),
+      h("p", {}, "Now: ", state(one)),
+      one.due && h("p", {}, one.state === "waiting" ? "Next due " : "Due ", ago(Date.parse(one.due) / 1000), h("small", {}, ` ${exact(Date.parse(one.due) / 1000)}`)),
+      h("div", { class: "large" }, timeline(one), h("div", { class: "times" }, h("span", {}, clock(Date.parse(one.past_since) / 1000)), h("span", {}, "now"))),
+      legend(), calendar(one), list(one)]);
   };
 
   // Pushes become overdue while nothing else happens.
@@ -121,6 +138,20 @@ export const open = (main) => {
     await deleteGroup(target).then(({ undo }) => {
       go("groups");
       gone(plain(labels), [undo]);
+    }, (error) => fail(error.message));
+  };
+
+  const reset = async () => {
+    const isWanted = await confirm({
+      title: "Reset this group?", action: "Reset group",
+      content: [h("p", {}, title(data.labels), h("br"), "What it has added up begins from nothing. Its label sets stay, and so do gauges that keep their last value."),
+        h("p", {}, "This cannot be undone.")],
+    });
+    if (!isWanted) return;
+    const { path: target, labels } = data;
+    await resetGroup(target).then(() => {
+      refresh();
+      done(`Reset ${plain(labels)}.`);
     }, (error) => fail(error.message));
   };
 
@@ -229,6 +260,8 @@ export const open = (main) => {
     path = parameters.group ?? "";
     may = await access();
     let pushes;
+    // Also of a group that is not there: it may never have come.
+    const expecting = get("expectations", { group: path, past: PAST }, signal).then(({ expectations: [one] }) => one, () => undefined);
     try {
       [data, pushes] = await Promise.all([
         get(`groups/${path}`, { metrics: METRICS, limit: FAMILIES }, signal),
@@ -240,13 +273,17 @@ export const open = (main) => {
       [history, code].forEach((section) => show(section, "gone", () => []));
       sync(families, []);
       drawn.clear();
-      show(head, "gone", () => h("section", { class: "welcome" }, h("h1", {}, "This group does not exist, or not any more"),
-        h("p", {}, "It may have been deleted, or its time to live may be over. ",
-          h("a", { href: href("groups"), data: { view: "groups" } }, "All groups"))));
+      const one = await expecting;
+      drawExpected(one);
+      const why = one && !one.last_push ? "It is expected, and has never come. "
+        : [one && ["It is expected, and came last ", ago(Date.parse(one.last_push) / 1000), ". "], "It may have been deleted, or its time to live may be over. "];
+      show(head, ["gone", Boolean(one), one?.last_push], () => h("section", { class: "welcome" }, h("h1", {}, "This group does not exist, or not any more"),
+        h("p", {}, why, h("a", { href: href("groups"), data: { view: "groups" } }, "All groups"))));
       return;
     }
     documentTitle(`${plain(data.labels)} · Wharf`);
     drawHead();
+    drawExpected(await expecting);
     drawHistory(pushes);
     drawFamilies();
     drawCode();

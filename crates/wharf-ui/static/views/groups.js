@@ -15,7 +15,7 @@ import { gone, paced, removed as removedList, undoText } from "../undo.js";
 const PAGE = 100;
 const FIELDS = [
   "labels", "path", "last_push_successful", "push_time_seconds", "push_failure_time_seconds", "series", "bytes", "expires_at",
-  "states", "usual_interval_seconds", "stale_after_seconds", "last_error", "history", "rights",
+  "states", "expectation", "usual_interval_seconds", "stale_after_seconds", "last_error", "history", "rights",
 ].join(",");
 const STATES = [["", "All"], ["failed", "Refused"], ["stale", "Late"], ["expiring", "Expiring"], ["future", "In the future"]];
 // Mostly there are none of these, and a filter for them would only take room.
@@ -182,7 +182,8 @@ export const open = (main) => {
       states.includes("failed") && h("div", { class: "trouble failed" }, h("strong", {}, "refused "),
         ago(error?.time_seconds ?? group.push_failure_time_seconds), error && `: ${error.reason}`),
       states.includes("future") && h("div", { class: "trouble failed" }, h("strong", {}, "in the future")),
-      states.includes("stale") && h("div", { class: "trouble stale" }, h("strong", {}, "late"), usual > 0 && `, usually every ${duration(usual)}`),
+      states.includes("overdue") && h("div", { class: "trouble failed" }, h("strong", {}, "overdue"), ", due ", ago(Date.parse(group.expectation.due) / 1000)),
+      states.includes("stale") && !states.includes("overdue") && h("div", { class: "trouble stale" }, h("strong", {}, "late"), usual > 0 && `, usually every ${duration(usual)}`),
     ];
   };
 
@@ -194,7 +195,8 @@ export const open = (main) => {
     const box = mayDelete(group) && h("input", {
       type: "checkbox", "aria-label": `Select ${plain(labels)}`, onchange: (event) => select(group, event.target.checked),
     });
-    return row({ tabindex: 0, data: { row: path }, class: (group.states ?? []).includes("failed") ? "failed" : "" },
+    const isAlarming = ["failed", "overdue"].some((state) => (group.states ?? []).includes(state));
+    return row({ tabindex: 0, data: { row: path }, class: isAlarming ? "failed" : "" },
       cell({ class: "check" }, box),
       cell({ class: "group" }, h("a", { href: href("group", { group: path }), data: { view: "group" } }, title(labels))),
       cell({ class: "pushes" }, strip(group.history, pace(group))),

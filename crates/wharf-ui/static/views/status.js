@@ -144,7 +144,8 @@ const refusals = (all, isAdmin) => section("refused", "Refused pushes",
 
 const ACTIONS = {
   delete: "deleted a group", delete_family: "deleted a family", delete_by_selector: "deleted by selector", reset: "reset a group", wipe: "wiped everything",
-  undo: "undid a removal", import: "imported groups", reload: "read the configuration file again", quit: "ended the process",
+  undo: "undid a removal", import: "imported groups", reload: "read the configuration file again",
+  expect_pause: "paused an expectation", expect_resume: "ended a pause", expect_remove: "removed an expectation", quit: "ended the process",
 };
 const MOST_ACTIONS = 20;
 

@@ -56,6 +56,7 @@ fn flags_have_the_keys_of_the_original_and_our_own() {
         "aggregate.listen-address",
         "backup.path",
         "config.file",
+        "expect.from-push",
         "expect.max",
         "expect.start-grace",
         "history.max-bytes",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_saphyr::Spanned;
-use wharf_gateway::ExpectRule;
+use wharf_gateway::{ExpectRule, ExpectRules};
 use wharf_model::GroupingKey;
 use wharf_schedule::Timing;
 use wharf_store::UnixNanos;
@@ -13,7 +13,17 @@ use super::Check;
 use super::source::{Expected, Text};
 
 impl Check<'_> {
-    pub(super) fn expected(&mut self, rule: &Spanned<Expected>) -> Option<ExpectRule> {
+    /// All of them, with the lines in which they begin.
+    pub(super) fn expectations(&mut self, rules: Option<Vec<Spanned<Expected>>>) -> ExpectRules {
+        let rules = rules.into_iter().flatten().filter_map(|rule| {
+            let line = rule.referenced.line();
+            Some((self.expected(&rule)?, line))
+        });
+        let (rules, lines) = rules.unzip();
+        ExpectRules::new(rules).in_lines(lines)
+    }
+
+    fn expected(&mut self, rule: &Spanned<Expected>) -> Option<ExpectRule> {
         let (at, rule) = (rule.referenced, &rule.value);
         self.unknown(&rule.unknown);
         let before = self.mistakes.len();

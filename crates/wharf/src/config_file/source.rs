@@ -77,6 +77,7 @@ keys! {
         "expect" => expect: Option<Vec<Spanned<Expected>>>,
         "relabel_configs" => relabel_configs: Option<Vec<Spanned<Relabelling>>>,
         "access" => access: AccessSection,
+        "alerting" => alerting: Option<Spanned<Alerting>>,
         "tracing" => tracing: Option<Spanned<Tracing>>,
         "etcd" => etcd: Option<Spanned<Etcd>>,
     }
@@ -138,6 +139,75 @@ keys! {
         "compression" => compression: Option<Text>,
         "timeout" => timeout: Option<Text>,
         "tls_config" => tls_config: Option<Spanned<TlsConfig>>,
+    }
+}
+
+keys! {
+    /// Who is told which groups are overdue.
+    Alerting {
+        "labels" => labels: Option<BTreeMap<String, Text>>,
+        "annotations" => annotations: Option<BTreeMap<String, Text>>,
+        "alertmanagers" => alertmanagers: Option<Vec<Spanned<Alertmanagers>>>,
+        "webhooks" => webhooks: Option<Vec<Spanned<Webhook>>>,
+    }
+}
+
+keys! {
+    /// As in Prometheus' configuration.
+    Alertmanagers {
+        "static_configs" => static_configs: Option<Vec<Spanned<StaticConfig>>>,
+        "scheme" => scheme: Option<Text>,
+        "path_prefix" => path_prefix: Option<Text>,
+        "timeout" => timeout: Option<Text>,
+        "api_version" => api_version: Option<Text>,
+        "basic_auth" => basic_auth: Option<Spanned<BasicAuth>>,
+        "authorization" => authorization: Option<Spanned<Authorization>>,
+        "tls_config" => tls_config: Option<Spanned<TlsConfig>>,
+    }
+}
+
+keys! {
+    /// As in Prometheus' configuration.
+    StaticConfig {
+        "targets" => targets: Option<Vec<Text>>,
+    }
+}
+
+keys! {
+    /// As in Alertmanager's configuration: of a receiver of webhooks, and of the route to it.
+    Webhook {
+        "name" => name: Option<Text>,
+        "url" => url: Option<Text>,
+        "url_file" => url_file: Option<Text>,
+        "send_resolved" => send_resolved: Option<Text>,
+        "max_alerts" => max_alerts: Option<Text>,
+        "timeout" => timeout: Option<Text>,
+        "group_by" => group_by: Option<Vec<Text>>,
+        "group_wait" => group_wait: Option<Text>,
+        "group_interval" => group_interval: Option<Text>,
+        "repeat_interval" => repeat_interval: Option<Text>,
+        "basic_auth" => basic_auth: Option<Spanned<BasicAuth>>,
+        "authorization" => authorization: Option<Spanned<Authorization>>,
+        "tls_config" => tls_config: Option<Spanned<TlsConfig>>,
+    }
+}
+
+keys! {
+    /// As in Prometheus' configuration.
+    BasicAuth {
+        "username" => username: Option<Text>,
+        "username_file" => username_file: Option<Text>,
+        "password" => password: Option<Text>,
+        "password_file" => password_file: Option<Text>,
+    }
+}
+
+keys! {
+    /// As in Prometheus' configuration.
+    Authorization {
+        "type" => kind: Option<Text>,
+        "credentials" => credentials: Option<Text>,
+        "credentials_file" => credentials_file: Option<Text>,
     }
 }
 
@@ -337,6 +407,7 @@ keys! {
         "match" => selector: Option<Spanned<SelectorText>>,
         "ttl" => ttl: Option<Text>,
         "keep_times" => keep_times: Option<Text>,
+        "series_ttl" => series_ttl: Option<Text>,
     }
 }
 

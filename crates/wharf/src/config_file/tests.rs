@@ -12,9 +12,13 @@ fn read_text(text: &str) -> String {
                 selector,
                 ttl,
                 keep_times,
+                series_ttl,
             } in policy.expiry
             {
-                lines.push(format!("expiry {selector} ttl={ttl:?} keep_times={keep_times}"));
+                let series = series_ttl.map_or_else(String::new, |ttl| format!(" series_ttl={ttl:?}"));
+                lines.push(format!(
+                    "expiry {selector} ttl={ttl:?} keep_times={keep_times}{series}"
+                ));
             }
             for quota in policy.quotas {
                 lines.push(format!(
@@ -76,6 +80,8 @@ expiry:
     ttl: 1d2h
     keep_times: true
   - {match: '{job="kept"}', ttl: 0}
+  - {match: '{job="workers"}', series_ttl: 1h}
+  - {match: '{job="idle"}', series_ttl: 0}
 quotas:
   - match: '{team="web"}'
     groups: 10
@@ -104,10 +110,12 @@ relabel_configs:
         expect![[r#"
             expiry {job=~"ci-.*",env!="prod"} ttl=Some(Limited(93600s)) keep_times=true
             expiry {job="kept"} ttl=Some(Unlimited) keep_times=false
+            expiry {job="workers"} ttl=None keep_times=false series_ttl=3600s
+            expiry {job="idle"} ttl=None keep_times=false
             quota {team="web"} groups=Some(10) series=Some(1000) bytes=Some(67108864) rate=Some(Rate { per_second: 2.5, burst: 20 }) per=[]
             quota {} groups=None series=None bytes=None rate=Some(Rate { per_second: 2.5, burst: 3 }) per=["job"]
-            aggregate {job="fn"} Aggregation { gauges: Max, bounds: All, max_series: Some(1000) }
-            aggregate {job=~"fn-.*"} Aggregation { gauges: Last, bounds: Common, max_series: None }
+            aggregate {job="fn"} Aggregation { gauges: Max, bounds: All, max_series: Some(1000), series_ttl: None }
+            aggregate {job=~"fn-.*"} Aggregation { gauges: Last, bounds: Common, max_series: None, series_ttl: None }
             runs {job=~"nightly-.*"}
             2 relabelling rules"#]],
     );
@@ -117,12 +125,14 @@ relabel_configs:
 fn unknown_keys_are_mistakes_wherever_they_stand() {
     check(
         "expiry:\n  - match: '{}'\n    tll: 2h\n",
-        expect!["f.yml: line 3, column 5: unknown field `tll`, expected one of match, ttl, keep_times"],
+        expect![
+            "f.yml: line 3, column 5: unknown field `tll`, expected one of match, ttl, keep_times, series_ttl"
+        ],
     );
     check(
         "quotas: []\nexpire: []\n",
         expect![
-            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, aggregate, runs, expect, relabel_configs, access, tracing, etcd"
+            "f.yml: line 2, column 1: unknown field `expire`, expected one of expiry, quotas, aggregate, runs, expect, relabel_configs, access, alerting, tracing, etcd"
         ],
     );
     check(
@@ -138,7 +148,7 @@ fn an_unknown_way_of_adding_up_is_a_mistake() {
     check(
         "aggregate:\n- match: '{}'\n  gauge: mean\n  buckets: some\n",
         expect![[r"
-            f.yml: line 3, column 10: expected one of last, sum, min, max, count, found `mean`
+            f.yml: line 3, column 10: expected one of last, sum, min, max, average, count, found `mean`
             f.yml: line 4, column 12: expected one of common, all, same, found `some`"]],
     );
 }
@@ -164,7 +174,7 @@ relabel_configs:
         expect![[r"
             f.yml: line 3, column 12: column 6: expected a label value in quotes, found `c`
             f.yml: line 4, column 10: expected a duration such as `1h30m` or `2d`, found `soon`
-            f.yml: line 5, column 12: expected `ttl` or `keep_times` in the rule, found neither
+            f.yml: line 5, column 12: expected one of `ttl`, `keep_times`, `series_ttl` in the rule, found none
             f.yml: line 7, column 12: expected one of `groups`, `series`, `bytes`, `pushes_per_second` in the quota, found none
             f.yml: line 8, column 26: expected a number of bytes, found `lots`
             f.yml: line 8, column 51: expected a number above 0, found `0`
@@ -199,10 +209,10 @@ access:
     a: {push: '{}'}
 "#,
         expect![[r#"
-            f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, aggregate, runs, expect, relabel_configs, access, tracing, etcd
+            f.yml: line 2, column 1: unknown field `qotas`, expected one of expiry, quotas, aggregate, runs, expect, relabel_configs, access, alerting, tracing, etcd
             f.yml: line 4, column 12: expected a text, found keys with values
             hint: put the selector in quotes: '{job="x",env="y"}'
-            f.yml: line 5, column 5: unknown field `tll`, expected one of match, ttl, keep_times
+            f.yml: line 5, column 5: unknown field `tll`, expected one of match, ttl, keep_times, series_ttl
             f.yml: line 6, column 17: expected true or false, found `maybe`
             f.yml: line 7, column 5: expected `match` in the rule, found none
             f.yml: line 9, column 12: expected a text in quotes, found something else
@@ -371,6 +381,23 @@ fn the_schema_has_the_keys_of_the_parser() {
     );
     let tracing = &schema["properties"]["tracing"];
     assert_eq!(keys_of(tracing), known_keys("tracing: {zz: 1}\n"));
+    let alerting = &schema["properties"]["alerting"];
+    assert_eq!(keys_of(alerting), known_keys("alerting: {zz: 1}\n"));
+    for (list, inner) in [("alertmanagers", "alertmanagers"), ("webhooks", "webhooks")] {
+        let items = &alerting["properties"][list]["items"];
+        assert_eq!(
+            keys_of(items),
+            known_keys(&format!("alerting: {{{inner}: [{{zz: 1}}]}}\n")),
+            "{list}"
+        );
+    }
+    let targets = &alerting["properties"]["alertmanagers"]["items"]["properties"]["static_configs"]["items"];
+    let text = "alerting: {alertmanagers: [{static_configs: [{zz: 1}]}]}\n";
+    assert_eq!(keys_of(targets), known_keys(text));
+    for section in ["basic_auth", "authorization", "tls_config"] {
+        let text = format!("alerting: {{webhooks: [{{url: 'http://x', {section}: {{zz: 1}}}}]}}\n");
+        assert_eq!(keys_of(&schema["$defs"][section]), known_keys(&text), "{section}");
+    }
     let etcd = &schema["properties"]["etcd"];
     assert_eq!(keys_of(etcd), known_keys("etcd: {zz: 1}\n"));
     let tls = &tracing["properties"]["tls_config"];
@@ -419,7 +446,7 @@ fn the_examples_of_the_schema_are_read() {
             }
         }
     }
-    for section in ["relabel_configs", "access", "tracing", "etcd"] {
+    for section in ["relabel_configs", "access", "alerting", "tracing", "etcd"] {
         let example = schema["properties"][section]["examples"][0].to_string();
         let text = format!("{section}: {example}\n");
         assert!(
@@ -450,6 +477,175 @@ fn the_schema_lists_every_action() {
             "{action}"
         );
     }
+}
+
+// ---- alerts -----------------------------------------------------------------------------------------------
+
+fn alerting_of(text: &str) -> wharf_gateway::AlertingRules {
+    let policy =
+        parse(text, NameRule::Legacy, Path::new("")).unwrap_or_else(|_| panic!("{}", read_text(text)));
+    policy.alerting.unwrap()
+}
+
+#[test]
+fn alertmanagers_are_named_in_the_words_of_prometheus() {
+    let rules = alerting_of(
+        "alerting:\n  labels: {severity: page, empty: ''}\n  alertmanagers:\n  \
+         - static_configs: [{targets: ['a:9093', '[::1]:9093']}, {targets: [c]}]\n  \
+         - scheme: https\n    path_prefix: /am/\n    timeout: 3s\n    api_version: v2\n    \
+           authorization: {credentials: hush}\n    tls_config: {insecure_skip_verify: true}\n    \
+           static_configs: [{targets: ['a:9093']}]\n",
+    );
+    let names: Vec<&str> = rules.alertmanagers.iter().map(|to| to.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "http://a:9093/api/v2/alerts",
+            "http://[::1]:9093/api/v2/alerts",
+            "http://c/api/v2/alerts",
+            "https://a:9093/am/api/v2/alerts"
+        ]
+    );
+    assert_eq!(rules.labels, [("severity".to_owned(), "page".to_owned())].into());
+    let shown = format!("{rules:?}");
+    assert!(
+        shown.contains("timeout: 3s") && !shown.contains("hush"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn webhooks_are_named_in_the_words_of_alertmanager() {
+    let rules = alerting_of(
+        "alerting:\n  webhooks:\n  - url: https://hooks.example/T/secret?token=x\n  \
+         - {name: chat, url: 'http://b/', send_resolved: false, max_alerts: 0, group_by: [team, job], group_wait: 0s, \
+            group_interval: 1m, repeat_interval: 1d, basic_auth: {username: me, password: hush}}\n  \
+         - {url: 'http://c', group_by: ['...']}\n",
+    );
+    let names: Vec<&str> = rules
+        .webhooks
+        .iter()
+        .map(|to| to.receiver.name.as_str())
+        .collect();
+    assert_eq!(names, ["webhook-1", "chat", "webhook-3"]);
+    let [usual, chat, each] = rules.webhooks.as_slice() else {
+        unreachable!()
+    };
+    let times = |webhook: &wharf_gateway::Webhook| {
+        [
+            webhook.group_wait,
+            webhook.group_interval,
+            webhook.repeat_interval,
+        ]
+        .map(|time| time.as_secs())
+    };
+    assert_eq!(
+        (times(usual), usual.max_alerts, usual.send_resolved),
+        ([30, 300, 14400], 1000, true)
+    );
+    assert_eq!(
+        (times(chat), chat.max_alerts, chat.send_resolved),
+        ([0, 60, 86400], usize::MAX, false)
+    );
+    let by =
+        |names: &[&str]| wharf_gateway::GroupBy::Labels(names.iter().map(|&name| name.to_owned()).collect());
+    assert_eq!(
+        [&usual.group_by, &chat.group_by, &each.group_by],
+        [
+            &by(&["alertname"]),
+            &by(&["job", "team"]),
+            &wharf_gateway::GroupBy::All
+        ]
+    );
+    assert!(!format!("{rules:?}").contains("hush"));
+}
+
+#[test]
+fn secrets_of_receivers_are_read_from_files_and_never_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("url", "https://h.example/x\n"),
+        ("token", "hush\n"),
+        ("bad", "no url: hush"),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let parsed = |text: &str| parse(text, NameRule::Legacy, folder.path());
+    let text =
+        "alerting: {webhooks: [{url_file: url, authorization: {type: Token, credentials_file: token}}]}\n";
+    let shown = format!("{:?}", parsed(text).unwrap().alerting.unwrap());
+    assert!(
+        shown.contains("https://h.example") && !shown.contains("hush"),
+        "{shown}"
+    );
+    let text = "alerting: {webhooks: [{url_file: bad}, {url_file: none}, {url: 'ftp://hush/hush'}, {url: 'http://u:hush@h/'}]}\n";
+    let mistakes = parsed(text).unwrap_err();
+    assert_eq!(mistakes.len(), 4, "{mistakes:?}");
+    let shown: Vec<String> = mistakes.iter().map(|mistake| mistake.text.clone()).collect();
+    assert!(!shown.concat().contains("hush"), "{shown:?}");
+}
+
+#[test]
+fn mistakes_in_alerting_are_told_with_their_places() {
+    check(
+        r"
+alerting:
+  alert_relabel_configs: []
+  labels: {alertname: x, 1a: b}
+  alertmanagers:
+  - kubernetes_sd_configs: []
+    scheme: htp
+  - api_version: v1
+    static_configs: [{targets: ['http://a:9093', 'a:9093', 'a:9093']}]
+    proxy_url: http://p
+  - {}
+  - static_configs: [{targets: ['b:9093'], labels: {}}]
+    timeout: 2m
+    path_prefix: a?b
+    basic_auth: {password: x}
+    authorization: {type: Basic, credentials: x}
+  webhooks:
+  - {}
+  - {url: nowhere, group_by: ['a', 'a', '...']}
+  - {name: v, url: 'http://x', group_interval: 0s}
+  - {name: w, url: 'http://x'}
+  - {name: w, url: 'http://y'}
+  - {name: '', url: 'http://x'}
+  - {url: 'http://x', max_alerts: -1}
+",
+        expect![[r"
+            f.yml: line 3, column 3: expected no `alert_relabel_configs`, for that is not supported
+            hint: Wharf does not relabel alerts: write `labels`, or let the routes of Alertmanager decide
+            f.yml: line 4, column 23: expected no `alertname`, for it says what the alert is
+            f.yml: line 4, column 30: expected the name of a label, found `1a`
+            f.yml: line 6, column 5: expected no `kubernetes_sd_configs`, for that is not supported
+            hint: Wharf looks for no services: name the Alertmanagers in `static_configs`
+            f.yml: line 7, column 13: expected http or https, found `htp`
+            f.yml: line 8, column 18: expected v2, found `v1`, which no Alertmanager has since 0.27
+            f.yml: line 9, column 33: expected a host and a port such as `alertmanager:9093`, found `http://a:9093`
+            hint: `scheme` and `path_prefix` are keys of their own
+            f.yml: line 9, column 60: expected each receiver once, found `http://a:9093/api/v2/alerts` twice
+            f.yml: line 10, column 5: expected no `proxy_url`, for that is not supported
+            hint: Wharf goes by no proxy
+            f.yml: line 11, column 5: expected `static_configs` with `targets`, found none
+            f.yml: line 12, column 44: unknown field `labels`, expected one of targets
+            f.yml: line 13, column 14: expected a time above 0 and of at most 1m, found `2m`
+            f.yml: line 14, column 18: expected a path such as `/alertmanager`, found `a?b`
+            f.yml: line 15, column 17: expected `basic_auth` or `authorization`, found both
+            f.yml: line 15, column 17: expected `username` or `username_file`, found neither
+            f.yml: line 18, column 5: expected `url` or `url_file`, found neither
+            f.yml: line 19, column 11: expected a URL such as `https://hooks.example.org/wharf`, found something else
+            f.yml: line 19, column 36: expected each label once, found `a` twice
+            f.yml: line 19, column 41: expected the name of a label, or `...` alone, found `...`
+            f.yml: line 20, column 48: expected at least 1s, found `0s`
+            f.yml: line 22, column 5: expected each receiver once, found `w` twice
+            f.yml: line 23, column 12: expected a name of 1 to 128 bytes, found 0
+            f.yml: line 24, column 35: expected a whole number from 0 on, found `-1`"]],
+    );
+    check(
+        "alerting: {alertmanagers: []}\n",
+        expect!["f.yml: line 1, column 11: expected `alertmanagers` or `webhooks`, found neither"],
+    );
 }
 
 // ---- traces -----------------------------------------------------------------------------------------------

@@ -1,33 +1,19 @@
 //! The section `tracing`: where traces of requests go, in the words of Prometheus' configuration.
 
-use std::fmt::Display;
-use std::slice;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use serde_saphyr::{Location, Spanned};
-use wharf_client::{Address, Client, Identity, Secret, Target, Tls};
+use serde_saphyr::Spanned;
+use wharf_client::{Address, Client, Secret, Target};
 use wharf_gateway::Tracing;
-use wharf_model::duration;
 
-use super::source::{self, Text, TlsConfig};
+use super::receiver::time_limit;
+use super::source::{self, Text};
 use super::{Check, truth};
 use crate::parts::traces::otlp::Otlp;
-use wharf_settings::small_file;
 
 /// Where receivers of OTLP take traces.
 const PATH: &str = "/v1/traces";
-
-/// So long the end of the process, and the traces of other requests, wait for a receiver at most.
-const MAX_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// A file of certificates is smaller.
-const MAX_FILE_BYTES: u64 = 1 << 20;
-
-/// The HTTP library takes the name that it checks from the URL.
-const SERVER_NAME: &str = "expected no `server_name`, for Wharf checks the certificate for the host of `endpoint`\nhint: write into \
-                           `endpoint` a host that the certificate has";
 
 const GRPC: &str = "\nhint: Wharf sends OTLP over HTTP and not over gRPC, which is the default of Prometheus: \
                     write `client_type: http` and the port of the receiver for HTTP, mostly 4318";
@@ -68,7 +54,7 @@ impl Check<'_> {
         let tls = section
             .tls_config
             .as_ref()
-            .map(|tls| self.tls(&tls.value, &tls.referenced));
+            .map(|tls| self.tls(&tls.value, &tls.referenced, "endpoint"));
         if self.mistakes.len() > mistakes {
             return None;
         }
@@ -102,60 +88,6 @@ impl Check<'_> {
             self.mistake(&value.referenced, text);
         }
         fits.then(|| (name.to_owned(), Secret::new(value.value.clone())))
-    }
-
-    fn tls(&mut self, config: &TlsConfig, at: &Location) -> Tls {
-        for unknown in &config.unknown {
-            if unknown.key.value == "server_name" {
-                self.mistake(&unknown.key.referenced, SERVER_NAME.to_owned());
-            } else {
-                self.unknown(slice::from_ref(unknown));
-            }
-        }
-        let authorities = self.pem("ca", config.ca.as_ref(), config.ca_file.as_ref());
-        let certificate = self.pem("cert", config.cert.as_ref(), config.cert_file.as_ref());
-        let key = self.pem("key", config.key.as_ref(), config.key_file.as_ref());
-        let has = |inline: &Option<Text>, file: &Option<Text>| inline.is_some() || file.is_some();
-        if has(&config.cert, &config.cert_file) != has(&config.key, &config.key_file) {
-            let text = "expected a certificate (`cert`, `cert_file`) and its key (`key`, `key_file`), or neither, found one of them";
-            self.mistake(at, text.to_owned());
-        }
-        let key = key.and_then(|key| String::from_utf8(key).ok());
-        Tls {
-            authorities,
-            identity: certificate.zip(key).map(|(certificate, key)| Identity {
-                certificate,
-                key: Secret::new(key),
-            }),
-            insecure_skip_verify: self
-                .optional(config.insecure_skip_verify.as_ref(), truth)
-                .unwrap_or(false),
-        }
-    }
-
-    /// What stands in the configuration itself, or in a file that it names. It may be a secret, and is not repeated.
-    fn pem(&mut self, name: &str, inline: Option<&Text>, file: Option<&Text>) -> Option<Vec<u8>> {
-        if let (Some(inline), Some(_)) = (inline, file) {
-            let text = format!("expected `{name}` or `{name}_file`, found both");
-            self.mistake(&inline.referenced, text);
-        }
-        match inline {
-            Some(inline) => Some(inline.value.clone().into_bytes()),
-            None => self.file(file),
-        }
-    }
-
-    /// What is in a file, which is named from the folder of the configuration on.
-    fn file(&mut self, name: Option<&Text>) -> Option<Vec<u8>> {
-        let folder = self.folder;
-        let shown = |error: &dyn Display, name: &str| {
-            format!("expected a file that can be read, found `{name}`: {error}")
-        };
-        name.and_then(|name| {
-            self.read(name, |name| {
-                small_file::read(&folder.join(name), MAX_FILE_BYTES).map_err(|error| shown(&error, name))
-            })
-        })
     }
 }
 
@@ -196,14 +128,4 @@ fn compression(text: &str) -> Result<bool, String> {
         "" | "none" => Ok(false),
         _ => Err(format!("expected gzip, or no compression, found `{text}`")),
     }
-}
-
-fn time_limit(text: &str) -> Result<Duration, String> {
-    let time = duration::parse(text).map_err(|error| error.to_string())?;
-    if time.is_zero() || time > MAX_TIMEOUT {
-        return Err(format!(
-            "expected a time above 0 and of at most 1m, found `{text}`"
-        ));
-    }
-    Ok(time)
 }

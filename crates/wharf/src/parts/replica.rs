@@ -77,7 +77,8 @@ pub(crate) fn own_name(config: &Config) -> String {
         .unwrap_or_else(|| host_and_port(config))
 }
 
-fn own_address(config: &Config) -> String {
+/// Where others find this gateway.
+pub(crate) fn own_address(config: &Config) -> String {
     let url = config.routes.external_url.to_string();
     let given = config.replica.address.clone();
     given.unwrap_or_else(|| {

@@ -70,7 +70,7 @@ fn check(file: &Path, names: NameRule, out: &mut dyn Write) -> anyhow::Result<()
     let counted = |count: usize, one, many| output::counted(count as u64, one, many);
     writeln!(
         out,
-        "sound: {}, {}, {}{}{}{}{}",
+        "sound: {}, {}, {}{}{}{}{}{}",
         counted(policy.expiry.len(), "expiry rule", "expiry rules"),
         counted(policy.quotas.len(), "quota", "quotas"),
         counted(policy.relabelling.len(), "relabelling rule", "relabelling rules"),
@@ -88,6 +88,15 @@ fn check(file: &Path, names: NameRule, out: &mut dyn Write) -> anyhow::Result<()
         match policy.expectations.iter().count() {
             0 => String::new(),
             rules => format!(", {}", counted(rules, "expectation", "expectations")),
+        },
+        match policy.alerting.map_or(0, |alerting| alerting.alertmanagers.len()
+            + alerting.webhooks.len())
+        {
+            0 => String::new(),
+            receivers => format!(
+                ", {}",
+                counted(receivers, "receiver of alerts", "receivers of alerts")
+            ),
         },
         if policy.tracing.is_some() { ", traces" } else { "" }
     )?;

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wharf_client::{Client, ClientError, Request, Retry};
+use wharf_client::{Answer, Client, ClientError, Request, Retry};
 use wharf_model::duration;
 
 pub(crate) use self::spool::{Spool, SpoolError};
@@ -179,6 +179,14 @@ impl Delivery {
     /// # Errors
     /// Why the request has not been delivered.
     pub(crate) fn attempt(&self, request: &Request) -> Result<(), Failure> {
+        self.attempt_answered(request).map(drop)
+    }
+
+    /// The same; what the gateway answers.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn attempt_answered(&self, request: &Request) -> Result<Answer, Failure> {
         // Held until the request is sent, so that no other run can put an older one behind it.
         let _lock = match &self.spool {
             Some(spool) => match spool.lock() {
@@ -192,7 +200,7 @@ impl Delivery {
             None => None,
         };
         match self.client.send(request) {
-            Ok(_) => Ok(()),
+            Ok(answer) => Ok(answer),
             Err(error) if !request.is_repeatable() && error.may_be_done() => Err(Failure::Doubtful(error)),
             Err(error) => Err(error.into()),
         }

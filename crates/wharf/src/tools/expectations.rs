@@ -21,6 +21,11 @@ const PAGE: usize = 1_000;
 pub(super) struct Expectation {
     labels: BTreeMap<String, String>,
     state: String,
+    /// Who says so: `rule` or `push`; none if the gateway knows rules only.
+    from: Option<String>,
+    rule: Option<u64>,
+    line: Option<u64>,
+    paused_until: Option<Timestamp>,
     every: Option<String>,
     schedule: Option<String>,
     timezone: Option<String>,
@@ -95,6 +100,15 @@ impl Expectations {
         self.found.is_empty()
     }
 
+    /// Each of them.
+    ///
+    /// # Errors
+    /// If they are not what a gateway says.
+    pub(super) fn each(&self) -> anyhow::Result<Vec<Expectation>> {
+        let expectations = self.found.iter().map(Expectation::deserialize);
+        Ok(expectations.collect::<Result<_, _>>()?)
+    }
+
     /// Writes them: a table for people, with the name of the tool and what it says if there are none, or what the gateway has
     /// said.
     ///
@@ -116,8 +130,7 @@ impl Expectations {
     }
 
     fn write_table(&self, out: &mut dyn Write, colours: bool, now: f64) -> anyhow::Result<()> {
-        let expectations = self.found.iter().map(Expectation::deserialize);
-        let expectations: Vec<Expectation> = expectations.collect::<Result<_, _>>()?;
+        let expectations = self.each()?;
         let mut table = Table::new(&[
             ("JOB", Side::Left),
             ("LABELS", Side::Left),
@@ -126,6 +139,7 @@ impl Expectations {
             ("DUE", Side::Right),
             ("EXPECTED", Side::Left),
             ("GRACE", Side::Right),
+            ("FROM", Side::Left),
         ]);
         for expectation in &expectations {
             table.row(expectation.cells(now)?);
@@ -140,7 +154,10 @@ impl Expectations {
     /// What the table does not say.
     fn notes(&self, none: &str, now: f64) -> Vec<String> {
         let Some(known_since) = self.known_since else {
-            return vec!["nothing is expected: the configuration file has no `expect`".to_owned()];
+            return vec![
+                "nothing is expected: the configuration file has no `expect`, and --expect.from-push is off"
+                    .to_owned(),
+            ];
         };
         let mut notes = Vec::new();
         if self.found.is_empty() {
@@ -156,12 +173,8 @@ impl Expectations {
 }
 
 impl Expectation {
-    fn cells(&self, now: f64) -> anyhow::Result<[String; 7]> {
-        let pairs = self
-            .labels
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
-        let key = GroupingKey::new(pairs)?;
+    fn cells(&self, now: f64) -> anyhow::Result<[String; 8]> {
+        let key = self.key()?;
         let expected = match (&self.every, &self.schedule) {
             (Some(every), _) => format!("every {every}"),
             (None, Some(schedule)) => {
@@ -180,12 +193,45 @@ impl Expectation {
         Ok([
             output::clean(key.job()),
             output::labels(&key),
-            output::clean(&self.state),
+            self.state(now),
             output::ago(now, self.last_push.map_or(0.0, seconds)),
             due.unwrap_or_else(|| "-".to_owned()),
             output::clean(&expected),
             output::clean(&self.grace),
+            self.origin(),
         ])
+    }
+
+    /// The group.
+    ///
+    /// # Errors
+    /// If these are no labels of a group.
+    pub(super) fn key(&self) -> anyhow::Result<GroupingKey> {
+        let pairs = self.labels.iter();
+        let pairs = pairs.map(|(name, value)| (name.as_str(), value.as_str()));
+        Ok(GroupingKey::new(pairs)?)
+    }
+
+    /// Whether a push has said that it is expected.
+    pub(super) fn is_from_push(&self) -> bool {
+        self.from.as_deref() == Some("push")
+    }
+
+    fn state(&self, now: f64) -> String {
+        let left = self.paused_until.filter(|_| self.state == "paused");
+        let left = left.and_then(|until| std::time::Duration::try_from_secs_f64(seconds(until) - now).ok());
+        match left {
+            Some(left) => format!("paused for {}", output::in_one_unit(left)),
+            None => output::clean(&self.state),
+        }
+    }
+
+    fn origin(&self) -> String {
+        match (self.rule, self.line) {
+            (Some(rule), Some(line)) => format!("rule {rule}, line {line}"),
+            (Some(rule), None) => format!("rule {rule}"),
+            (None, _) => self.from.as_deref().map_or_else(|| "-".to_owned(), output::clean),
+        }
     }
 }
 
@@ -203,7 +249,7 @@ mod tests {
     fn told() -> Expectations {
         let one = |job: &str, state: &str, last: Option<&str>, due: Option<&str>| {
             json!({
-                "labels": {"job": job, "instance": "db\u{1b}1"}, "state": state, "rule": 1, "every": "1d",
+                "labels": {"job": job, "instance": "db\u{1b}1"}, "state": state, "from": "rule", "rule": 1, "line": 12, "every": "1d",
                 "schedule": null, "timezone": null, "grace": "1h", "since": "2026-12-01T00:00:00Z",
                 "last_push": last, "due": due, "overdue_at": null, "paused_until": null,
             })
@@ -212,6 +258,10 @@ mod tests {
         nightly["every"] = Value::Null;
         nightly["schedule"] = json!("0 3 * * *");
         nightly["timezone"] = json!("Europe/Berlin");
+        nightly["from"] = json!("push");
+        nightly["rule"] = Value::Null;
+        let mut paused = one("paused", "paused", None, None);
+        paused["paused_until"] = json!("2026-12-01T05:00:00Z");
         Expectations {
             known_since: Some("2026-12-01T00:05:00Z".parse().unwrap()),
             found: vec![
@@ -223,6 +273,7 @@ mod tests {
                 ),
                 nightly,
                 one("never", "waiting", None, None),
+                paused,
             ],
         }
     }
@@ -238,10 +289,11 @@ mod tests {
             .write_table(&mut out, false, at("2026-12-01T03:00:00Z"))
             .unwrap();
         expect![[r#"
-            JOB      LABELS              STATE    LAST PUSH     DUE  EXPECTED                   GRACE
-            backup   instance="db\x1b1"  overdue    27h ago  3h ago  every 1d                      1h
-            nightly  instance="db\x1b1"  waiting      never  in 24h  0 3 * * * (Europe/Berlin)     1h
-            never    instance="db\x1b1"  waiting      never       -  every 1d                      1h
+            JOB      LABELS              STATE          LAST PUSH     DUE  EXPECTED                   GRACE  FROM
+            backup   instance="db\x1b1"  overdue          27h ago  3h ago  every 1d                      1h  rule 1, line 12
+            nightly  instance="db\x1b1"  waiting            never  in 24h  0 3 * * * (Europe/Berlin)     1h  push
+            never    instance="db\x1b1"  waiting            never       -  every 1d                      1h  rule 1, line 12
+            paused   instance="db\x1b1"  paused for 2h      never       -  every 1d                      1h  rule 1, line 12
         "#]]
         .assert_eq(&String::from_utf8(out).unwrap());
     }
@@ -262,7 +314,7 @@ mod tests {
         told.known_since = None;
         assert_eq!(
             notes(&told, "2026-12-01T03:00:00Z"),
-            ["nothing is expected: the configuration file has no `expect`"]
+            ["nothing is expected: the configuration file has no `expect`, and --expect.from-push is off"]
         );
     }
 }

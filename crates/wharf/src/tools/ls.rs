@@ -117,9 +117,9 @@ fn overdue(remote: &Remote, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Whether somebody should look at a group: its last push was refused, or its time cannot be right.
+/// Whether somebody should look at a group: its last push was refused, it did not come, or its time cannot be right.
 pub(super) fn is_alarming(group: &Group) -> bool {
-    group.is_failed() || group.is_of_the_future()
+    group.is_failed() || group.is_overdue() || group.is_of_the_future()
 }
 
 /// Says what the table does not.
@@ -154,25 +154,38 @@ pub(super) fn is_older(group: &Group, age: Duration, now: f64) -> bool {
     group.pushed_at <= now - age.as_secs_f64()
 }
 
-/// The table of groups: headings, and a line a group.
+/// The table of groups: headings, and a line a group. Who expects nothing has no column for what is overdue.
 pub(super) fn lines(groups: &[Group], now: f64) -> (String, Vec<String>) {
-    let mut table = Table::new(&[
+    let some_are_overdue = groups.iter().any(Group::is_overdue);
+    let columns = [
         ("JOB", Side::Left),
         ("LABELS", Side::Left),
         ("LAST PUSH", Side::Right),
+        (OVERDUE, Side::Right),
         ("FAILED", Side::Right),
         ("SERIES", Side::Right),
         ("BYTES", Side::Right),
         ("EXPIRES", Side::Right),
-    ]);
+    ];
+    let is_shown = |heading: &str| some_are_overdue || heading != OVERDUE;
+    let shown: Vec<_> = columns
+        .into_iter()
+        .filter(|(heading, _)| is_shown(heading))
+        .collect();
+    let mut table = Table::new(&shown);
     for group in groups {
-        table.row(cells(group, now));
+        let cells = columns.iter().zip(cells(group, now));
+        let cells = cells.filter(|((heading, _), _)| is_shown(heading));
+        table.row(cells.map(|(_, cell)| cell));
     }
     let mut lines = table.lines().into_iter();
     (lines.next().unwrap_or_default(), lines.collect())
 }
 
-fn cells(group: &Group, now: f64) -> [String; 7] {
+const OVERDUE: &str = "OVERDUE";
+
+fn cells(group: &Group, now: f64) -> [String; 8] {
+    let overdue = group.overdue_since().map(|at| output::ago(now, at));
     let refused = group.refused_at().map(|at| output::ago(now, at));
     let expires = group.expires_at.map(|at| {
         let left = at.as_duration().as_secs_f64() - now;
@@ -183,6 +196,7 @@ fn cells(group: &Group, now: f64) -> [String; 7] {
         output::clean(group.key.job()),
         output::labels(&group.key),
         output::ago(now, group.pushed_at),
+        overdue.unwrap_or_else(|| "-".to_owned()),
         refused.unwrap_or_else(|| "-".to_owned()),
         group.series.to_string(),
         group.bytes.map_or_else(|| "-".to_owned(), output::size),

@@ -22,6 +22,7 @@ use self::patience::Patience;
 use super::command::{USAGE, complain, parse};
 use super::counters::counters;
 use super::delivery::{Delivery, DeliveryFlags, Outcome};
+use super::expecting::ExpectFlags;
 use super::families::{Families, Format};
 use super::gateway::GatewayFlags;
 use super::group::GroupFlags;
@@ -110,6 +111,9 @@ pub(super) struct Arguments {
     /// for ever
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     ttl: Option<Duration>,
+
+    #[command(flatten)]
+    expect: ExpectFlags,
 
     /// What counters, histograms and summaries count: with run, what this run has counted, so that Prometheus can add runs
     /// up, see docs/counters.md
@@ -297,6 +301,7 @@ fn prepare(arguments: &Arguments) -> anyhow::Result<(Request, Delivery)> {
         how,
         text: families.text(),
         ttl: arguments.ttl,
+        expect: arguments.expect.line().map_err(anyhow::Error::msg)?,
         counters: arguments.counters.unwrap_or_default(),
     };
     if how == How::Aggregate && !arguments.dry_run {

@@ -37,10 +37,20 @@ pub(super) struct Group {
     pub(super) bytes: Option<u64>,
     pub(super) ttl: Option<String>,
     pub(super) expires_at: Option<Timestamp>,
-    /// `failed`, `stale`, `expiring`, `future`; the last two of them only as far as they are known.
+    /// `failed`, `overdue`, `stale`, `expiring`, `future`, as far as they are known.
     pub(super) states: Vec<String>,
+    /// How it is expected; none if it is not.
+    pub(super) expectation: Option<Expected>,
     /// The last refused push that is remembered.
     pub(super) last_error: Option<LastError>,
+}
+
+/// How a group is expected.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+pub(super) struct Expected {
+    state: String,
+    due: Option<Timestamp>,
+    overdue_at: Option<Timestamp>,
 }
 
 /// A refused push. It need not have moved [`Group::failed_at`]: a mistake in its text does not.
@@ -62,6 +72,17 @@ impl Group {
     /// Whether its last push is still to come, by the gateway's clock.
     pub(super) fn is_of_the_future(&self) -> bool {
         self.has_state("future")
+    }
+
+    /// Whether it was expected, and did not come.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.has_state("overdue")
+    }
+
+    /// Since when it is overdue, in Unix time; nothing if it is not.
+    pub(super) fn overdue_since(&self) -> Option<f64> {
+        let at = self.expectation.as_ref()?.overdue_at?;
+        self.is_overdue().then(|| at.as_duration().as_secs_f64())
     }
 
     fn has_state(&self, wanted: &str) -> bool {
@@ -154,6 +175,8 @@ struct Listed {
     expires_at: Option<String>,
     #[serde(default)]
     states: Vec<String>,
+    #[serde(default)]
+    expectation: Option<Expected>,
     last_error: Option<LastError>,
 }
 
@@ -261,6 +284,7 @@ impl Remote {
                     pushed_at,
                     failed_at,
                     states: states.map(|(state, _)| state.to_owned()).collect(),
+                    expectation: None,
                     last_error: None,
                     // The two push times count, as in Wharf's listing.
                     families: group.families.families.len() as u64 + 2,
@@ -375,6 +399,7 @@ impl Listed {
             ttl: self.ttl,
             expires_at: self.expires_at.and_then(|at| at.parse().ok()),
             states: self.states,
+            expectation: self.expectation,
             last_error: self.last_error,
         })
     }
@@ -470,6 +495,7 @@ pub(super) fn json(group: &Group) -> Value {
         "ttl": group.ttl,
         "expires_at": group.expires_at.map(|time| time.to_string()),
         "states": group.states,
+        "expectation": group.expectation,
         "last_error": group.last_error,
     })
 }

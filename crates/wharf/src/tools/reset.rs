@@ -22,6 +22,7 @@ enum Gauge {
     Sum,
     Min,
     Max,
+    Average,
     Count,
 }
 
@@ -106,6 +107,7 @@ fn request(key: &GroupingKey, gauge: Option<Gauge>) -> Request {
         Some(Gauge::Sum) => "?gauge=sum",
         Some(Gauge::Min) => "?gauge=min",
         Some(Gauge::Max) => "?gauge=max",
+        Some(Gauge::Average) => "?gauge=average",
         Some(Gauge::Count) => "?gauge=count",
     };
     Request::new(Method::Post, format!("{path}/reset{gauge}"))

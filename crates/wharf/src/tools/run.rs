@@ -32,6 +32,7 @@ use self::report::{Report, Seconds};
 use super::command::{complain, parse};
 use super::counters::counters;
 use super::delivery::{Delivery, DeliveryFlags, Failure, Outcome};
+use super::expecting::ExpectFlags;
 use super::families::Families;
 use super::gateway::{GatewayFlags, positive_duration};
 use super::group::GroupFlags;
@@ -94,6 +95,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     ttl: Option<Duration>,
 
+    #[command(flatten)]
+    expect: ExpectFlags,
+
     /// What counters, histograms and summaries of the command count: with run, what this run has counted, so that Prometheus
     /// can add runs up, see docs/counters.md; heartbeats leave them out then
     #[arg(long, value_name = "run", value_parser = counters)]
@@ -128,20 +132,29 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
             return ExitCode::from(NOT_TRIED);
         }
     };
-    ExitCode::from(Run::new(arguments, key).execute())
+    let expect = match arguments.expect.line() {
+        Ok(expect) => expect,
+        Err(error) => {
+            complain(NAME, &anyhow::Error::msg(error));
+            return ExitCode::from(NOT_TRIED);
+        }
+    };
+    ExitCode::from(Run::new(arguments, key, expect).execute())
 }
 
 /// One run.
 struct Run {
     arguments: Arguments,
     key: GroupingKey,
+    /// When the next run is expected, as pushes say it.
+    expect: Option<String>,
     voice: Voice,
     /// None if the settings have a mistake: the job runs all the same.
     delivery: Option<Delivery>,
 }
 
 impl Run {
-    fn new(arguments: Arguments, key: GroupingKey) -> Self {
+    fn new(arguments: Arguments, key: GroupingKey, expect: Option<String>) -> Self {
         let voice = Voice::new(NAME, arguments.voice);
         let client = arguments.gateway.client();
         let delivery = client
@@ -151,6 +164,7 @@ impl Run {
             delivery: delivery.ok(),
             arguments,
             key,
+            expect,
             voice,
         }
     }
@@ -224,10 +238,8 @@ impl Run {
             families.replace_by(report.families().unwrap_or_default());
             families
         };
-        let (key, ttl) = (self.key.clone(), self.arguments.ttl);
-        Some(Heartbeat::start(
-            interval, delivery, key, ttl, self.voice, families,
-        ))
+        let push = self.push_of(Vec::new(), Counters::AsConfigured);
+        Some(Heartbeat::start(interval, delivery, push, self.voice, families))
     }
 
     /// The report, with what the job left in the inbox.
@@ -269,6 +281,18 @@ impl Run {
         }
     }
 
+    /// A push of the run.
+    fn push_of(&self, text: Vec<u8>, counters: Counters) -> Push {
+        Push {
+            key: self.key.clone(),
+            how: How::ReplaceFamilies,
+            text,
+            ttl: self.arguments.ttl,
+            expect: self.expect.clone(),
+            counters,
+        }
+    }
+
     /// Delivers the families of a report with others. Returns why nobody has them.
     fn deliver(
         &self,
@@ -279,13 +303,7 @@ impl Run {
     ) -> Option<Failure> {
         let mut families = others.clone();
         families.replace_by(report.families().unwrap_or_default());
-        let push = Push {
-            key: self.key.clone(),
-            how: How::ReplaceFamilies,
-            text: families.text(),
-            ttl: self.arguments.ttl,
-            counters: self.arguments.counters.unwrap_or_default(),
-        };
+        let push = self.push_of(families.text(), self.arguments.counters.unwrap_or_default());
         match delivery.deliver(push.request(), patience) {
             Outcome::Delivered => {
                 self.voice

@@ -120,7 +120,7 @@ fn watch(remote: Remote, mut screen: Screen, interval: Duration) -> anyhow::Resu
             }
             Some(Event::Looked(answer)) => {
                 under_way = false;
-                match answer {
+                match *answer {
                     Ok(look) => screen.show(look),
                     Err(error) => screen.fail(&error),
                 }

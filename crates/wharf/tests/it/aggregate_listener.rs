@@ -595,6 +595,9 @@ fn the_lifecycle_address_has_probes_and_its_metrics() {
         ("/metrics/job/a", "c 1\n"),
         ("/metrics", "c 1\n"),
         ("/metrics/job/b", "c NaN\n"),
+        // Nobody fills the list of jobs with what brings nothing.
+        ("/metrics/job/c", ""),
+        ("/metrics/job/a", "# TYPE c untyped\n"),
     ] {
         send(parts, &post(path).body(body));
     }

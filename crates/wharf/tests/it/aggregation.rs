@@ -6,7 +6,7 @@ use std::thread;
 use serde_json::{Value, json};
 use wharf_testkit::http::{Request, delete, get, post, put};
 use wharf_testkit::protobuf::{self, delimited, native_histogram};
-use wharf_testkit::{Gateway, Spawn};
+use wharf_testkit::{Gateway, Spawn, until};
 
 use crate::rules::with_rules;
 use crate::{WHARF, loaded, refused, wharf};
@@ -168,7 +168,15 @@ fn a_rule_adds_up_whatever_the_method_and_a_push_may_say_otherwise() {
     let gateway = spawn.start();
     let body = "# TYPE c counter\nc 1\n# TYPE g gauge\ng 3\n";
     gateway.push("/metrics/job/a", body);
-    gateway.replace("/metrics/job/a", "# TYPE c counter\nc 1\n# TYPE g gauge\ng 2\n");
+    let replaced = put("/metrics/job/a").body("# TYPE c counter\nc 1\n# TYPE g gauge\ng 2\n");
+    let answer = gateway.send(&replaced);
+    // Who has not asked for it is told.
+    assert_eq!(
+        (answer.status, answer.header("Wharf-Merge")),
+        (200, Some("aggregate"))
+    );
+    let plain = gateway.send(&post("/metrics/job/z").body("m 1\n"));
+    assert_eq!((plain.status, plain.header("Wharf-Merge")), (200, None));
     assert_eq!(lines(&gateway, "c "), ["c 2"]);
     assert_eq!(lines(&gateway, "g "), ["g 3"]);
     let push = |query: &str, body: &str| gateway.send(&post(&format!("/metrics/job/a?{query}")).body(body));
@@ -183,7 +191,7 @@ fn a_rule_adds_up_whatever_the_method_and_a_push_may_say_otherwise() {
     assert_eq!(more.status, 429, "{}", more.text());
     assert!(
         more.text()
-            .starts_with("expected at most 2 label sets in a family that is added up, found 3")
+            .starts_with("expected at most 2 label sets in the family \"c\", which is added up, found 3")
     );
     assert_eq!(push("", "# TYPE c counter\nc{x=\"1\"} 1\n").status, 200);
     assert_eq!(push("merge=none", "# TYPE c counter\nc 9\n").status, 200);
@@ -310,6 +318,47 @@ fn native_histograms_are_added_as_they_are_scraped() {
 }
 
 #[test]
+fn means_and_the_time_of_series_survive_a_kill_and_a_series_that_stops_coming_leaves() {
+    let (folder, spawn) = with_rules(
+        "aggregate:\n- {match: '{job=\"a\"}', gauge: average}\nexpiry:\n- {match: '{job=\"a\"}', series_ttl: 2s}\n",
+    );
+    let data = folder.path().join("data");
+    let mut gateway = loaded(spawn.arg(format!("--storage.path={}", data.display())));
+    // Pushes may say how, whatever the rule is.
+    for value in [1, 2] {
+        let gauge = format!("# TYPE g gauge\ng {value}\n");
+        let request = post("/metrics/job/b?aggregate=gauge:average").body(gauge);
+        assert_eq!(gateway.send(&request).status, 200);
+    }
+    gateway.push("/metrics/job/a", "# TYPE g gauge\ng{x=\"1\"} 4\n");
+    assert_eq!(
+        gateway
+            .send(&post("/metrics/job/a?merge=series").body("p 1\n"))
+            .status,
+        200
+    );
+    gateway.kill();
+    gateway.wait();
+    let spawn = wharf().arg(format!(
+        "--config.file={}",
+        folder.path().join("wharf.yml").display()
+    ));
+    let gateway = loaded(spawn.arg(format!("--storage.path={}", data.display())));
+    let request = post("/metrics/job/b?aggregate=gauge:average").body("# TYPE g gauge\ng 6\n");
+    assert_eq!(gateway.send(&request).status, 200);
+    assert!(lines(&gateway, "g{").contains(&"g{job=\"b\"} 3".to_owned()));
+    until("the series to leave", || {
+        (lines(&gateway, "g{") == ["g{job=\"b\"} 3"]).then_some(())
+    });
+    gateway.log_line("series of groups expired");
+    // What a plain push has set stays, and so does the group.
+    assert_eq!(lines(&gateway, "p "), ["p 1"]);
+    assert_eq!(lines(&gateway, "push_time_seconds").len(), 2);
+    gateway.push("/metrics/job/a", "# TYPE g gauge\ng{x=\"1\"} 7\n");
+    assert!(lines(&gateway, "g{").contains(&"g{x=\"1\"} 7".to_owned()));
+}
+
+#[test]
 fn a_group_begins_anew_and_keeps_its_label_sets_also_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let kept = |spawn: Spawn| spawn.arg(format!("--storage.path={}", folder.path().display()));
@@ -331,7 +380,7 @@ fn a_group_begins_anew_and_keeps_its_label_sets_also_after_a_kill() {
     assert_eq!(reset("?gauge=sum").status, 200);
     assert_eq!(lines(&gateway, "g "), ["g 0"]);
     let (path, nobody) = ("/api/v1/groups/job/a/reset", "/api/v1/groups/job/b/reset");
-    let unknown = "gauge: expected one of last, sum, min, max, count, found `mean`";
+    let unknown = "gauge: expected one of last, sum, min, max, average, count, found `mean`";
     refused(&gateway, &post(&format!("{path}?gauge=mean")), 400, unknown);
     refused(&gateway, &post(nobody), 404, "there is no group");
     let audit = get("/api/v1/admin/audit?kind=reset");

@@ -7,9 +7,11 @@
 mod access;
 mod aggregate_listener;
 mod aggregation;
+mod alerting;
 mod api;
 mod audit;
 mod backups;
+mod badges;
 mod browsers;
 mod check;
 mod connections;

@@ -222,6 +222,22 @@ fn files(bytes: usize) -> String {
     text + &format!("backup_file_bytes_sum {bytes}\nbackup_file_bytes_count {files}\n")
 }
 
+/// When the story's jobs are expected.
+const EXPECTED: &str = "
+expect:
+  - match: '{job=\"backup\"}'
+    every: 1d
+    grace: 1h
+  - match: '{job=\"etl\"}'
+    every: 1h
+    grace: 10m
+  - match: '{job=\"cert-renewal\"}'
+    every: 12h
+    grace: 2h
+  - always: [{job: billing, month: december}]
+    every: 30d
+";
+
 /// A gateway whose clock is led by a file.
 struct Led {
     gateway: Gateway,
@@ -234,9 +250,13 @@ impl Led {
     fn start(folder: &Path, ago: usize, also_monotonic: bool) -> Option<Self> {
         let clock = LedClock::new(folder)?;
         clock.set(behind(ago));
+        let config = folder.join("wharf.yml");
+        fs::write(&config, EXPECTED).unwrap();
         let gateway = clock
             .wharf(env!("CARGO_BIN_EXE_wharf"), also_monotonic)
             .arg(format!("--storage.path={}", folder.join("wharf-data").display()))
+            .arg(format!("--config.file={}", config.display()))
+            .arg("--expect.start-grace=0s")
             .arg("--web.enable-admin-api")
             .start();
         Some(Self { gateway, clock })
@@ -303,6 +323,9 @@ fn take_the_screenshots() {
     browser.size(1200, 900);
     open("/?view=group&group=job%2Fbackup%2Finstance%2Ffiles", ".bars");
     save(&browser, "group");
+    browser.size(1200, 560);
+    open("/?view=expected", ".strip");
+    save(&browser, "expected");
     browser.size(1200, 980);
     open("/status", ".charts");
     save(&browser, "status");

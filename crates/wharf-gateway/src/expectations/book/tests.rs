@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use wharf_schedule::Timing;
 
+use super::super::rules::ExpectRule;
 use super::*;
 
 const MINUTE: i64 = 60_000_000_000;
@@ -32,7 +33,13 @@ fn rule() -> ExpectRule {
 /// In whole minutes.
 fn expect(book: &mut Book, job: &str, rule: &ExpectRule, last: Option<i64>, now: i64) {
     let last = last.map(minute);
-    book.expect(&key(job), (0, rule), last, minute(now), minute(now));
+    book.expect(
+        &key(job),
+        &Wanted::by_rule((0, rule)),
+        last,
+        minute(now),
+        minute(now),
+    );
 }
 
 fn state(book: &Book, job: &str, now: i64) -> State {

@@ -4,7 +4,7 @@ use std::time::Instant;
 use wharf_exposition::text;
 use wharf_model::name::NameRule;
 use wharf_schedule::Timing;
-use wharf_store::Ttl;
+use wharf_store::{Note, Ttl};
 
 use super::super::rules::ExpectRule;
 use super::*;
@@ -348,4 +348,113 @@ fn a_page_of_expectations_goes_on_above_the_last() {
     assert_eq!(page(Some("0299"), 2, |_| true), ["0300", "0301"]);
     assert_eq!(page(None, 2, |job| job > "0500"), ["0501", "0502"]);
     assert_eq!(page(Some("0521"), 2, |_| true), [""; 0]);
+}
+
+/// Pushes may say what is expected.
+fn from_pushes() -> ExpectSettings {
+    ExpectSettings {
+        from_push: true,
+        ..ExpectSettings::default()
+    }
+}
+
+impl World {
+    fn note(&self, job: &str, note: Note<'_>, at: i64) {
+        drop(self.store.set_note(&key(job), note, minute(at)).unwrap());
+    }
+
+    fn list(&self) -> Vec<(String, Origin)> {
+        let all = self
+            .expectations
+            .list(None, 100, |_, _| Ok::<_, ()>(true))
+            .unwrap();
+        let all = all.into_iter();
+        all.map(|(key, expected, _, _)| (key.job().to_owned(), expected.origin))
+            .collect()
+    }
+}
+
+#[test]
+fn what_a_push_says_is_expected_until_one_says_that_nothing_is() {
+    let world = World::with(Vec::new(), from_pushes());
+    world.push("a", 1000);
+    assert_eq!(world.look(1000), shown([]));
+    world.note("a", Note::Expected(Some("every=10m; grace=5m")), 1001);
+    assert_eq!(world.look(1001), shown([("a", false, 1010)]));
+    assert_eq!(world.look(1015), shown([("a", true, 1010)]));
+    world.push("a", 1016);
+    assert_eq!(world.look(1016), shown([("a", false, 1026)]));
+    world.note("a", Note::Expected(Some("every=20m")), 1017);
+    assert_eq!(world.look(1017), shown([("a", false, 1036)]));
+    world.note("a", Note::Expected(None), 1018);
+    assert_eq!(world.look(1018), shown([]));
+    // A wipe leaves it, a deletion does not.
+    world.note("a", Note::Expected(Some("every=20m")), 1019);
+    drop(world.store.wipe().unwrap());
+    assert_eq!(world.look(1036), shown([("a", true, 1036)]));
+    drop(world.store.delete(&key("a")).unwrap());
+    assert_eq!(world.look(1037), shown([]));
+}
+
+#[test]
+fn a_rule_wins_over_a_push_and_counts_as_long_as_it_is_there() {
+    let mut world = World::with(vec![rule(r#"{job="a"}"#, &[])], from_pushes());
+    for job in ["a", "b"] {
+        world.push(job, 1000);
+        world.note(job, Note::Expected(Some("every=1h")), 1000);
+    }
+    assert_eq!(world.look(1000), shown([("a", false, 1010), ("b", false, 1060)]));
+    assert_eq!(world.list()[0], ("a".to_owned(), Origin::Rule(0)));
+    assert!(matches!(&world.list()[1].1, Origin::Push(pushed) if pushed.timing().to_line() == "every=1h"));
+    world.rules = rules(Vec::new());
+    assert_eq!(world.look(1001), shown([("a", false, 1060), ("b", false, 1060)]));
+}
+
+#[test]
+fn where_pushes_may_not_say_it_what_they_have_said_counts_for_nothing() {
+    let world = World::new(vec![rule(r#"{job="a"}"#, &[])]);
+    world.push("b", 1000);
+    world.note("b", Note::Expected(Some("every=1h")), 1000);
+    assert_eq!(world.look(1000), shown([]));
+    assert_eq!(
+        world.expectations.origin(&world.store, &world.rules, &key("b")),
+        None
+    );
+}
+
+#[test]
+fn a_pause_holds_for_whoever_expects_the_group_and_the_later_one_counts() {
+    let paused = ExpectRule {
+        paused_until: Some(minute(1030)),
+        ..rule(r#"{job="c"}"#, &[])
+    };
+    let world = World::with(vec![rule(r#"{job="a"}"#, &[]), paused], from_pushes());
+    for job in ["a", "b", "c"] {
+        world.push(job, 1000);
+    }
+    world.note("b", Note::Expected(Some("every=10m; grace=5m")), 1000);
+    world.look(1016);
+    for job in ["a", "b", "c"] {
+        world.note(job, Note::PausedUntil(minute(1020)), 1016);
+    }
+    assert_eq!(
+        world.look(1017),
+        shown([("a", false, 1030), ("b", false, 1030), ("c", false, 1040)])
+    );
+    // It ends early.
+    world.note("a", Note::PausedUntil(minute(1018)), 1018);
+    assert_eq!(world.look(1018)["a"], (false, 1028));
+    assert_eq!(world.look(1035)["b"], (true, 1030));
+}
+
+#[test]
+fn what_cannot_be_read_any_more_is_not_expected() {
+    let world = World::with(Vec::new(), from_pushes());
+    world.push("a", 1000);
+    world.note(
+        "a",
+        Note::Expected(Some("schedule=0 3 * * *; timezone=Mars/Olympus")),
+        1000,
+    );
+    assert_eq!(world.look(1001), shown([]));
 }

@@ -30,6 +30,7 @@ fn admission(gateway: &Arc<Gateway>) -> ManyAdmission {
         request_bytes: 0,
     };
     let wish = Wish {
+        expect: None,
         mode: PushMode::ReplaceGroup,
         adding: Adding::default(),
         counters: None,

@@ -53,8 +53,11 @@ pub(super) async fn handle(asked: Asked<'_>, mut request: Arrived) -> Response<R
     };
     let labels = Labels { path: labels, job };
     match push_many(&service, admission, grouping, request, Some(labels)).await {
-        Ok(_) => {
-            service.aggregated.count(&push_job);
+        Ok(outcome) => {
+            // A push without series adds nothing up, and the names in its path are no jobs.
+            if outcome.stored > 0 {
+                service.aggregated.count(&push_job);
+            }
             let mut response = respond::empty(StatusCode::ACCEPTED);
             envelope::share(&mut response);
             response

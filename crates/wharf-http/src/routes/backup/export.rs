@@ -12,7 +12,9 @@ use wharf_exposition::{Head, protobuf};
 use wharf_gateway::{Active, Permit, Refusal, Right};
 use wharf_model::name::EscapingScheme;
 use wharf_model::{GroupingKey, duration};
-use wharf_store::{FragmentView, GroupFragments, PUSH_FAILURE_TIME, PUSH_TIME, Piece, Snapshot, UnixNanos};
+use wharf_store::{
+    FragmentView, GroupFragments, PUSH_FAILURE_TIME, PUSH_TIME, Piece, Snapshot, UnixNanos, is_standing,
+};
 
 use super::{Draft, GROUPS_HEADER, Line, Part};
 use crate::answer::respond;
@@ -60,7 +62,10 @@ async fn write(service: Arc<Service>, snapshot: Snapshot, flow: Flow) -> Vec<u8>
     let rules = service.gateway.policy();
     let mut lines = Vec::new();
     for group in snapshot.groups_in_turn() {
-        let draft = draft(&group, lives(&service, &rules, &snapshot, group.key()));
+        let key = group.key();
+        let draft = draft(&group, lives(&service, &rules, &snapshot, key));
+        let paused_until = snapshot.paused_until(key).and_then(timestamp);
+        let draft = draft.expected(snapshot.expected(key), paused_until);
         // Strings and numbers in memory: there is nothing that could fail.
         if write_line(&mut lines, &draft, &group, &flow).await.is_err() {
             break;
@@ -108,7 +113,7 @@ async fn write_line(
     serde_json::to_writer(&mut *out, &head)?;
     // The text is empty and stands at the end.
     out.truncate(out.len().saturating_sub(END_OF_TEXT.len()));
-    let families = || group.fragments().filter(|fragment| !is_time(fragment));
+    let families = || group.fragments().filter(|fragment| !is_standing(fragment.name()));
     let mut lines = Vec::new();
     for fragment in families() {
         super::write_header(&mut lines, &head_of(&fragment));
@@ -129,6 +134,8 @@ async fn write_line(
     for fragment in group.fragments() {
         let note = if is_time(&fragment) {
             draft.line.families.get(fragment.name()).cloned()
+        } else if is_standing(fragment.name()) {
+            None
         } else {
             draft.note_of(&head_of(&fragment), timestamp(fragment.pushed_at()))
         };

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 use wharf_gateway::{
-    Active, Actor, Body, Caller, Content, Held, Imported, Lifespan, Refusal, Right, Waiting,
+    Active, Actor, Body, Caller, Content, Held, Imported, Lifespan, Refusal, Right, Said, Waiting,
 };
 use wharf_model::name::is_reserved_label_name;
 use wharf_model::{GroupingKey, Meter, TooLarge};
-use wharf_store::{Commit, PUSH_TIME, Restored, UnixNanos};
+use wharf_store::{Commit, Note, PUSH_TIME, Restored, UnixNanos};
 
 use super::{Line, LineError};
 use crate::answer::envelope;
@@ -222,6 +222,18 @@ impl Import {
             .nanos(line.pushed_at(PUSH_TIME))
             .ok_or_else(|| unfit(LineError::NoTime))?;
         let seconds = |time| self.nanos(time).map_or(0.0, UnixNanos::as_seconds);
+        let said = line.expect.as_deref().map(options::said).transpose()?;
+        if let Some(said) = &said {
+            said.check_key(&key)?;
+        }
+        let until = line
+            .paused_until
+            .and_then(|time| i64::try_from(time.as_nanosecond()).ok());
+        let notes = said.as_ref().map(Said::note);
+        let notes = notes
+            .into_iter()
+            .chain(until.map(|until| Note::PausedUntil(UnixNanos(until))));
+        let notes: Vec<Note<'_>> = notes.collect();
         let restored = Restored {
             key: &key,
             exposition: &exposition,
@@ -229,6 +241,7 @@ impl Import {
             failure_time: seconds(line.failure_time),
             pushed_at: &|name| self.nanos(line.pushed_at(name)).unwrap_or(last),
             ttl: self.ttl(line, &key)?,
+            notes: &notes,
             memory,
         };
         let before = memory.taken();

@@ -63,7 +63,10 @@ impl Filter {
             lifetime: candidate.lifetime(),
         };
         let mut states = self.states.iter();
-        Ok(states.any(|state| condition.is(*state, look.moment, || look.pulse(candidate.key()))))
+        let key = candidate.key();
+        let is =
+            |state: &State| condition.is(*state, look.moment, || look.pulse(key), || look.is_overdue(key));
+        Ok(states.any(is))
     }
 }
 
@@ -81,7 +84,7 @@ mod tests {
         let error = states("failed,").err().unwrap();
         assert_eq!(
             error.text,
-            "state: expected some of failed, stale, expiring, future, found ``"
+            "state: expected some of failed, overdue, stale, expiring, future, found ``"
         );
     }
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use wharf_gateway::{Caller, Right, rfc3339};
+use wharf_gateway::{Caller, ExpectationState, Expected, Right, rfc3339};
 use wharf_history::{Added, GroupHistory, PastPush, Pulse};
 use wharf_model::{GroupingKey, duration};
 use wharf_store::GroupInfo;
 
-use super::state::{Condition, Moment, STATES, seconds};
+use super::state::{Condition, Moment, STATES, State, seconds};
 use crate::answer::json::{Members, write_integer, write_number, write_string, write_strings};
 use crate::request::grouping;
 use crate::service::Service;
@@ -24,6 +24,30 @@ pub(crate) struct GroupAndPast<'l> {
     look: &'l Look<'l>,
     info: &'l GroupInfo,
     past: GroupHistory,
+    expected: Option<Expected>,
+}
+
+impl GroupAndPast<'_> {
+    /// When its last push was refused, in seconds since the Unix epoch; none if it was stored.
+    pub(crate) fn refused_at(&self) -> Option<f64> {
+        let condition = Condition::of(self.info);
+        let moment = self.look.moment;
+        let is_failed = condition.is(State::Failed, moment, || self.past.pulse(), || false);
+        let remembered = self
+            .past
+            .last_error
+            .as_ref()
+            .map_or(0.0, |error| seconds(error.at_ms));
+        is_failed.then(|| self.info.failure_time.max(remembered))
+    }
+
+    fn is_overdue(&self) -> bool {
+        is_overdue(self.expected.as_ref(), self.look.moment)
+    }
+}
+
+fn is_overdue(expected: Option<&Expected>, moment: Moment) -> bool {
+    expected.is_some_and(|expected| expected.state(moment.now) == ExpectationState::Overdue)
 }
 
 impl<'g> Look<'g> {
@@ -40,6 +64,11 @@ impl<'g> Look<'g> {
         }
     }
 
+    /// A look that does not care what expires soon.
+    pub(crate) fn now(service: &'g Service, caller: &'g Caller) -> Self {
+        Self::at(service, caller, Duration::ZERO)
+    }
+
     /// At the moment of an earlier look.
     pub(super) fn again(service: &'g Service, caller: &'g Caller, moment: Moment) -> Self {
         Self {
@@ -54,6 +83,10 @@ impl<'g> Look<'g> {
         history.map(|history| history.pulse(key)).unwrap_or_default()
     }
 
+    pub(super) fn is_overdue(&self, key: &GroupingKey) -> bool {
+        is_overdue(self.service.gateway.expected(key).as_ref(), self.moment)
+    }
+
     /// What is known of the past of a group.
     pub(crate) fn past(&self, key: &GroupingKey) -> Option<GroupHistory> {
         self.service.gateway.activity().history()?.group(key)
@@ -64,6 +97,7 @@ impl<'g> Look<'g> {
             look: self,
             info,
             past: self.past(&info.key).unwrap_or_default(),
+            expected: self.service.gateway.expected(&info.key),
         }
     }
 }
@@ -72,7 +106,7 @@ impl<'g> Look<'g> {
 type Field = (&'static str, fn(&GroupAndPast<'_>, &mut Vec<u8>));
 
 /// What a listing shows of each group, in this order.
-pub(super) const FIELDS: [Field; 18] = [
+pub(super) const FIELDS: [Field; 19] = [
     ("labels", |group, out| write_strings(out, group.info.key.labels())),
     ("last_push_successful", |group, out| {
         let is_successful = group.info.failure_time <= group.info.push_time;
@@ -111,11 +145,11 @@ pub(super) const FIELDS: [Field; 18] = [
     ("states", |group, out| {
         let condition = Condition::of(group.info);
         let mut states = Members::array(out);
-        for (name, _) in STATES
-            .iter()
-            .filter(|(_, state)| condition.is(*state, group.look.moment, || group.past.pulse()))
-        {
-            write_string(states.next(), name);
+        let moment = group.look.moment;
+        for (name, state) in STATES {
+            if condition.is(state, moment, || group.past.pulse(), || group.is_overdue()) {
+                write_string(states.next(), name);
+            }
         }
         states.end();
     }),
@@ -135,6 +169,17 @@ pub(super) const FIELDS: [Field; 18] = [
         let mut object = Members::object(out);
         object.integer("pushes", pushes);
         object.number("since_seconds", Some(seconds(since_ms)));
+        object.end();
+    }),
+    ("expectation", |group, out| {
+        let Some(expected) = &group.expected else {
+            out.extend_from_slice(b"null");
+            return;
+        };
+        let mut object = Members::object(out);
+        object.string("state", expected.state(group.look.moment.now).as_str());
+        object.text("due", expected.due.map(rfc3339).as_deref());
+        object.text("overdue_at", expected.overdue_at.map(rfc3339).as_deref());
         object.end();
     }),
     ("rights", |group, out| write_rights(out, group)),

@@ -1,4 +1,4 @@
-//! How groups are: failed, stale, expiring, or ahead of their time.
+//! How groups are: failed, overdue, stale, expiring, or ahead of their time.
 
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use crate::request::query;
 pub(super) enum State {
     /// Its last push was refused.
     Failed,
+    /// It was expected, and did not come.
+    Overdue,
     /// It is not pushed as it used to be.
     Stale,
     /// It expires soon.
@@ -21,8 +23,9 @@ pub(super) enum State {
     Future,
 }
 
-pub(super) const STATES: [(&str, State); 4] = [
+pub(super) const STATES: [(&str, State); 5] = [
     ("failed", State::Failed),
+    ("overdue", State::Overdue),
     ("stale", State::Stale),
     ("expiring", State::Expiring),
     ("future", State::Future),
@@ -34,7 +37,7 @@ pub(super) fn states(text: &str) -> Result<Vec<State>, Refusal> {
         let found = STATES.iter().find(|(known, _)| *known == name);
         found.map(|(_, state)| *state).ok_or_else(|| {
             Refusal::parameter(&format!(
-                "state: expected some of failed, stale, expiring, future, found `{}`",
+                "state: expected some of failed, overdue, stale, expiring, future, found `{}`",
                 query::shown(name)
             ))
         })
@@ -67,9 +70,16 @@ impl Condition {
         }
     }
 
-    /// Whether a state holds. The pulse is asked for only if it matters.
-    pub(super) fn is(&self, state: State, moment: Moment, pulse: impl FnOnce() -> Pulse) -> bool {
+    /// Whether a state holds. The pulse, and whether it is overdue, are asked for only if they matter.
+    pub(super) fn is(
+        &self,
+        state: State,
+        moment: Moment,
+        pulse: impl FnOnce() -> Pulse,
+        is_overdue: impl FnOnce() -> bool,
+    ) -> bool {
         match state {
+            State::Overdue => is_overdue(),
             // Most refusals move no time of the group, as the Pushgateway has it; but the push failed.
             State::Failed => {
                 self.failure_time > self.push_time

@@ -76,11 +76,11 @@ fn wish(
         match name.as_str() {
             "group_by" => *labels = Some(label_names(&value, settings.pushes.names)?),
             "partial" => *partial = query::flag(&name, &value)?,
-            "ttl" | "merge" | "aggregate" | "counters" | "push_id" | "push_time" => {}
+            "ttl" | "expect" | "merge" | "aggregate" | "counters" | "push_id" | "push_time" => {}
             other => {
                 return Err(query::unknown(
                     other,
-                    "group_by, partial, ttl, merge, aggregate, counters, push_id, push_time",
+                    "group_by, partial, ttl, expect, merge, aggregate, counters, push_id, push_time",
                 ));
             }
         }

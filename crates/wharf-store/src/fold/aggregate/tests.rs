@@ -18,6 +18,7 @@ const MIXED: Aggregation = Aggregation {
     gauges: Gauges::Last,
     bounds: Bounds::Common,
     max_series: None,
+    series_ttl: None,
 };
 
 fn gauges(gauges: Gauges) -> Aggregation {
@@ -84,7 +85,7 @@ impl Group {
         let families = image
             .families
             .iter()
-            .filter(|family| !crate::is_time(family.name));
+            .filter(|family| !crate::is_standing(family.name));
         let families = families.map(|family| {
             let metrics = image.parts_of(family).decode(|exposition, family| {
                 let mut one = exposition.clone();
@@ -104,7 +105,7 @@ impl Group {
         let families = image
             .families
             .iter()
-            .filter(|family| !crate::is_time(family.name));
+            .filter(|family| !crate::is_standing(family.name));
         let text = families.map(|family| String::from_utf8(image.text(family).to_vec()).unwrap());
         text.collect::<String>()
             .replace("instance=\"\",job=\"a\"", "")
@@ -195,6 +196,7 @@ fn gauges_become_what_is_said() {
         (Gauges::Sum, "g 10\n"),
         (Gauges::Min, "g -2\n"),
         (Gauges::Max, "g 7\n"),
+        (Gauges::Average, "g 3.3333333333333335\n"),
         (Gauges::Count, "g 3\n"),
     ] {
         check(gauges(how), &bodies, expected);
@@ -226,6 +228,47 @@ fn gauges_become_what_is_said() {
         gauges(Gauges::Count),
         &["# TYPE g gauge\ng NaN\n", "# TYPE g gauge\ng 1\n"],
         "g 2\n",
+    );
+}
+
+#[test]
+fn a_mean_goes_on_from_a_plain_value_as_from_one_and_from_none_anew() {
+    let gauge = |value: &str| format!("# TYPE g gauge\ng {value}\n");
+    let mean = PushMode::Aggregate(gauges(Gauges::Average));
+    let mut group = Group::new();
+    for (mode, value, shown) in [
+        (mean, "1", "1"),
+        (mean, "2", "1.5"),
+        // What is replaced counts once, and what was before is gone.
+        (PushMode::ReplaceSeries, "10", "10"),
+        (mean, "4", "7"),
+        (mean, "1", "5"),
+        // Another way of adding starts from what is shown.
+        (PushMode::Aggregate(gauges(Gauges::Sum)), "5", "10"),
+        (mean, "0", "5"),
+        (PushMode::ReplaceFamilies, "NaN", "NaN"),
+        (mean, "3", "3"),
+        (mean, "5", "4"),
+    ] {
+        group.push(mode, &decode(&gauge(value))).unwrap();
+        assert_eq!(group.text(), format!("g {shown}\n"));
+    }
+    for value in ["NaN", "-Inf"] {
+        group.push(mean, &decode(&gauge(value))).unwrap_err();
+    }
+    group
+        .push(PushMode::ReplaceFamilies, &decode(&gauge("+Inf")))
+        .unwrap();
+    group.push(mean, &decode(&gauge("1"))).unwrap_err();
+    check(
+        gauges(Gauges::Average),
+        &[&gauge("1.7e308"), &gauge("-1.7e308"), &gauge("1.7e308")],
+        "g 5.666666666666667e+307\n",
+    );
+    refused(
+        gauges(Gauges::Average),
+        &[&gauge("1.7e308"), &gauge("1.7e308")],
+        "expected metrics that can be added up, found \"g\" {instance=\"\",job=\"a\"}: the sum would be more than a number can say",
     );
 }
 
@@ -506,11 +549,12 @@ fn a_family_has_as_many_label_sets_as_it_may() {
         &["c{x=\"1\"} 1\n", "c{x=\"2\"} 1\n", "c{x=\"1\"} 1\n"],
         "c{x=\"1\"} 2\nc{x=\"2\"} 1\n",
     );
-    let expected = "expected at most 2 label sets in a family that is added up, found 3 with this push";
+    let expected =
+        "expected at most 2 label sets in the family \"c\", which is added up, found 3 with this push";
     refused(two, &["c{x=\"1\"} 1\nc{x=\"2\"} 1\n", "c{x=\"3\"} 1\n"], expected);
     refused(two, &["c{x=\"1\"} 1\nc{x=\"2\"} 1\nc{x=\"3\"} 1\n"], expected);
     let info = "# TYPE b info\nb_info{x=\"1\"} 1\nb_info{x=\"2\"} 1\nb_info{x=\"3\"} 1\n# EOF\n";
-    refused(two, &[info], expected);
+    refused(two, &[info], &expected.replace("\"c\"", "\"b_info\""));
     // What is there already is no reason.
     let mut group = Group::new();
     let three = decode("c{x=\"1\"} 1\nc{x=\"2\"} 1\nc{x=\"3\"} 1\n");
@@ -581,15 +625,17 @@ fn exactly(parts: &[Part], how: Gauges, all_bounds: bool) -> String {
         let counted: u64 = parts.iter().map(|part| u64::from(part.counted)).sum();
         writeln!(c, "c{{{label}}} {}", number(counted)).unwrap();
         let eighths = parts.iter().map(|part| i64::from(part.eighths));
+        let pushes = i64::try_from(parts.len()).unwrap();
         let eighths = match how {
             Gauges::Last => parts.last().map(|part| i64::from(part.eighths)),
-            Gauges::Sum => Some(eighths.sum()),
+            Gauges::Sum | Gauges::Average => Some(eighths.sum()),
             Gauges::Min => eighths.min(),
             Gauges::Max => eighths.max(),
-            Gauges::Count => Some(8 * i64::try_from(parts.len()).unwrap()),
+            Gauges::Count => Some(8 * pushes),
         };
+        let of = if how == Gauges::Average { pushes } else { 1 };
         #[expect(clippy::cast_precision_loss, reason = "they are small")]
-        let gauge = eighths.unwrap() as f64 / 8.0;
+        let gauge = eighths.unwrap() as f64 / 8.0 / of as f64;
         writeln!(g, "g{{{label}}} {}", float(gauge)).unwrap();
         let is_kept = |bound: &u8| {
             let mut has = parts.iter().map(|part| part.bounds.contains(bound));
@@ -648,7 +694,7 @@ proptest! {
         let aggregation = Aggregation {
             gauges: how,
             bounds: if all_bounds { Bounds::All } else { Bounds::Common },
-            max_series: None,
+            ..MIXED
         };
         let bodies: Vec<String> = parts.iter().map(Part::body).collect();
         let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
@@ -659,13 +705,13 @@ proptest! {
     #[cfg_attr(miri, ignore = "too large for an interpreter")]
     fn the_order_of_pushes_does_not_matter(
         (parts, shuffled) in parts().prop_flat_map(|parts| (Just(parts.clone()), Just(parts).prop_shuffle())),
-        how in prop::sample::select(vec![Gauges::Sum, Gauges::Min, Gauges::Max, Gauges::Count]),
+        how in prop::sample::select(vec![Gauges::Sum, Gauges::Min, Gauges::Max, Gauges::Average, Gauges::Count]),
         all_bounds in any::<bool>(),
     ) {
         let aggregation = Aggregation {
             gauges: how,
             bounds: if all_bounds { Bounds::All } else { Bounds::Common },
-            max_series: None,
+            ..MIXED
         };
         let sum = |parts: &[Part]| {
             let bodies: Vec<String> = parts.iter().map(Part::body).collect();

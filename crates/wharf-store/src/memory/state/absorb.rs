@@ -24,6 +24,7 @@ impl State {
             name_sets,
             index,
             lifetimes,
+            series_ends,
             size,
             litter,
             work,
@@ -44,6 +45,7 @@ impl State {
         let first = self.ids.absorb(ids);
         self.index.absorb(index, first);
         self.lifetimes.absorb(&lifetimes);
+        self.series_ends.absorb(series_ends);
         self.size = self.size.plus(size);
         self.worked(work.get());
         self.heaviest = self.heaviest.max(heaviest);

@@ -19,7 +19,7 @@ use crate::prepare::{Prepared, PreparedFamily, Preparer};
 use crate::record::Image;
 use crate::series::Fingerprint;
 use crate::size::{Size, weight};
-use crate::{Revision, is_time};
+use crate::{Revision, is_standing};
 
 /// What is to be told of changes beside making them. Both cost something, so they are made on demand.
 #[derive(Debug, Clone, Copy, Default)]
@@ -183,7 +183,9 @@ impl State {
             Cause::Refusal => What::Failed { created },
             Cause::Expiry => What::Emptied,
             Cause::Lifetime => What::LifetimeSet { lifetime },
+            Cause::Noted => What::Noted,
             Cause::Reset(at) => What::Reset { at },
+            Cause::SeriesExpired => What::SeriesExpired,
             Cause::Again => return Effects::None,
         };
         Effects::Told(vec![Effect {
@@ -224,7 +226,7 @@ impl State {
                 self.place(preparer, at, key, &failure, None, None);
             }
         } else if mode == PushMode::ReplaceGroup && group.is_some_and(|group| !group.expects(trace)) {
-            let stays = |name: &str| is_time(name) || prepared.get(name).is_some();
+            let stays = |name: &str| is_standing(name) || prepared.get(name).is_some();
             let mut image = tell.before.then(Image::default);
             self.remove_families(preparer, key, |name| !stays(name), image.as_mut());
             removed = image.map(|image| present(image, Vec::new()));
@@ -290,6 +292,9 @@ impl State {
             }
             let before = stored.size();
             work += stored.put(key, prepared, family, image.as_deref_mut());
+            if let Some(first) = family.first_end {
+                self.series_ends.note(key, first);
+            }
             self.size = self.size.moved(before, stored.size());
             group.size = group.size.moved(before, stored.size());
         }

@@ -41,6 +41,11 @@ impl State {
                 found.names.push(Arc::clone(name));
                 found.size = found.size.plus(fragment.size());
                 size = size.plus(fragment.size());
+                if let Some(end) = fragment.first_end()
+                    && self.series_ends.of(key).is_none_or(|noted| noted > end)
+                {
+                    return Err(format!("nobody looks at {key} when a series of `{name}` leaves"));
+                }
                 let id = self.groups.get(key).map(|group| group.id);
                 let (metric_type, text) = (fragment.meta().metric_type, fragment.text());
                 preparer.each_fingerprint(name, metric_type, text, |fingerprint| {

@@ -14,7 +14,7 @@ use crate::memory::touched::Touched;
 use crate::prepare::Preparer;
 use crate::record::Image;
 use crate::size::Size;
-use crate::{Revision, is_time};
+use crate::{PUSH_FAILURE_TIME, PUSH_TIME, Revision};
 
 /// A group that is losing fragments.
 struct Losing<'k> {
@@ -75,6 +75,7 @@ impl State {
         applied.families += group.families.len();
         self.litter.names.extend(self.name_sets.release(group.families));
         self.lifetimes.set(key, None);
+        self.series_ends.forget(key);
         if let Some(image) = image {
             applied.before.add(Before::Gone {
                 key: key.clone(),
@@ -122,6 +123,7 @@ impl State {
             applied.families += group.families.len();
             self.litter.names.extend(self.name_sets.release(group.families));
             self.lifetimes.set(key, None);
+            self.series_ends.forget(key);
         }
         self.remove_from_all(preparer, by_family, &mut losing);
         let mut gone = Vec::with_capacity(losing.len());
@@ -143,7 +145,7 @@ impl State {
         gone
     }
 
-    /// Removes families of groups, but not their push times.
+    /// Removes families of groups, but not their push times: a group cannot be without these.
     #[expect(clippy::too_many_arguments, reason = "they are the parts of one change")]
     pub(crate) fn delete_families(
         &mut self,
@@ -155,6 +157,7 @@ impl State {
         tell: Tell,
         applied: &mut Applied,
     ) {
+        let is_time = |name: &str| name == PUSH_TIME || name == PUSH_FAILURE_TIME;
         let names: HashSet<&str> = names.iter().copied().filter(|name| !is_time(name)).collect();
         let mut losing = Vec::new();
         let mut former = Vec::new();

@@ -14,12 +14,13 @@ use crate::limits::{Counted, Limits};
 use crate::memory::family_names::{FamilyNames, Names};
 use crate::memory::ids::GroupIds;
 use crate::memory::index::{GroupId, Hint, Hints, SeriesIndex};
+use crate::memory::series_ends::SeriesEnds;
 use crate::memory::touched::Touched;
 use crate::mode::PushMode;
 use crate::prepare::Prepared;
 use crate::series::Fingerprint;
 use crate::size::Size;
-use crate::{PUSH_FAILURE_TIME, Revision};
+use crate::{PUSH_FAILURE_TIME, Revision, UnixNanos};
 
 /// The state at the moment when a draft of it is begun. Costs some clones of pointers.
 #[derive(Debug)]
@@ -74,6 +75,8 @@ pub(crate) struct Ready {
     /// Those that are to go.
     pub(crate) old: Vec<Hint>,
     pub(crate) effects: Effects,
+    /// When series leave by themselves that it has put.
+    pub(crate) series_ends: SeriesEnds,
 }
 
 /// What a draft has taken the place of.
@@ -397,6 +400,7 @@ impl State {
             new,
             old,
             mut effects,
+            series_ends,
         } = ready;
         self.watch = None;
         let families = std::mem::replace(&mut self.families, families);
@@ -432,6 +436,7 @@ impl State {
                 if lifetime.is_some() {
                     self.lifetimes.set(&key, None);
                 }
+                self.series_ends.forget(&key);
                 old
             };
             former.push(FormerGroup {
@@ -441,6 +446,7 @@ impl State {
                 is_gone,
             });
         }
+        self.series_ends.absorb(series_ends);
         if let Effects::Told(effects) = &mut effects {
             for effect in effects {
                 effect.revision = at;
@@ -498,6 +504,8 @@ impl State {
                 self.enlist(&key);
             }
             self.lifetimes.set(&key, former.lifetime);
+            // Its families know better.
+            self.series_ends.note(&key, UnixNanos::default());
         }
         leftovers
     }

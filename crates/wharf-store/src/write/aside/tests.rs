@@ -67,7 +67,7 @@ fn samples(store: &Store) -> Vec<String> {
     let mut lines = Vec::new();
     for family in snapshot
         .families()
-        .filter(|family| !crate::is_time(family.name()))
+        .filter(|family| !crate::is_standing(family.name()))
     {
         for fragment in family.fragments() {
             let text = String::from_utf8(fragment.text().to_vec()).unwrap();

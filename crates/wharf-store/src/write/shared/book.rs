@@ -331,6 +331,19 @@ impl Book {
         }
     }
 
+    /// What was taken of a group, and has to wait until the rest of that has happened. It comes before what has been added since.
+    pub(super) fn put_behind(&mut self, key: &GroupingKey, taken: Vec<Waiting>) {
+        let taken: Vec<Waiting> = taken
+            .into_iter()
+            .filter_map(|one| self.unless_given_up(one))
+            .collect();
+        if let Some(group) = self.groups.get_mut(key) {
+            for waiting in taken.into_iter().rev() {
+                group.waiting.push_front(waiting);
+            }
+        }
+    }
+
     fn unless_given_up(&mut self, waiting: Waiting) -> Option<Waiting> {
         if waiting.given_up {
             self.forget(&waiting);

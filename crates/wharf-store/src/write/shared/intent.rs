@@ -34,6 +34,8 @@ pub(crate) enum Op {
         lifetime: Option<Lifetime>,
         at: UnixNanos,
     },
+    /// What is to stand in the group beside what is pushed, as a record with the time of a group that was never pushed.
+    Note { record: Vec<u8> },
     /// The end of the group, which is kept as this removal.
     Delete { by: By, removing: Option<Arc<Removing>> },
     /// The end of families of it, which are kept likewise.
@@ -45,6 +47,8 @@ pub(crate) enum Op {
     Reset { anew: Anew },
     /// The end of families of it whose time is over, and of the group with the last of them.
     ExpireFamilies { names: Vec<String> },
+    /// The end of series of it whose time is over by then.
+    ExpireSeries { now: UnixNanos },
     /// The end of the group, if its time is over by then.
     Expire { now: UnixNanos },
     /// Everything is to go: of all groups.
@@ -94,36 +98,43 @@ impl Op {
     /// Memory that it takes.
     pub(super) fn bytes(&self) -> usize {
         let more = match self {
-            Self::Push { record, .. } | Self::Restore { record } | Self::PutBack { record, .. } => {
-                record.len()
-            }
+            Self::Push { record, .. }
+            | Self::Restore { record }
+            | Self::Note { record }
+            | Self::PutBack { record, .. } => record.len(),
             Self::DeleteFamilies { names, .. } | Self::ExpireFamilies { names } => {
                 names.iter().map(String::len).sum()
             }
             Self::Failed { .. }
             | Self::Delete { .. }
             | Self::Reset { .. }
+            | Self::ExpireSeries { .. }
             | Self::Expire { .. }
             | Self::Wipe { .. } => 0,
         };
         size_of::<Self>() + more
     }
 
-    /// Whether what it makes of a group depends on what the group holds; it may have a failure time, which a push keeps.
-    pub(super) fn depends(&self, has_failed: bool) -> bool {
+    /// Whether what it makes of a group depends on what the group holds; that may keep more than its push time when a push
+    /// replaces it.
+    pub(super) fn depends(&self, keeps_more: bool) -> bool {
         match self {
             Self::Push { mode, counters, .. } => {
-                has_failed || *mode != PushMode::ReplaceGroup || *counters == Counters::Run
+                keeps_more || *mode != PushMode::ReplaceGroup || *counters == Counters::Run
             }
             Self::Failed { .. }
+            | Self::Note { .. }
             | Self::DeleteFamilies { .. }
             | Self::ExpireFamilies { .. }
             | Self::Reset { .. }
+            | Self::ExpireSeries { .. }
             | Self::Expire { .. }
             | Self::PutBack { .. } => true,
             // What is kept is to be what goes.
             Self::Delete { removing, .. } => removing.is_some(),
-            Self::Restore { .. } | Self::Wipe { .. } => false,
+            // It keeps what it does not say.
+            Self::Restore { .. } => keeps_more,
+            Self::Wipe { .. } => false,
         }
     }
 

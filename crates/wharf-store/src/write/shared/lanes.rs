@@ -220,6 +220,8 @@ fn next_batch(store: &Store, shared: &Shared, limits: &Limits) -> Option<Batch> 
         };
         let waiting = shared.book().without_unreadable(&key, waiting);
         let mut proposal = propose(store, &key, waiting, limits.value_bytes);
+        let later = std::mem::take(&mut proposal.later);
+        shared.book().put_behind(&key, later);
         if batch.is_full {
             if proposal.what == Proposed::Delete {
                 proposal.expect = proposal.found;

@@ -19,6 +19,7 @@ use super::intent::Op;
 use super::queue::Shared;
 use super::replicas::Replica;
 use super::value::{SWEEPER, replica_key};
+use crate::UnixNanos;
 use crate::store::Store;
 
 /// Groups that one sweep lets expire.
@@ -239,6 +240,7 @@ fn sweep(store: &Store, shared: &Shared) {
     let Some(now) = now.filter(|_| shared.is_sweeper()) else {
         return;
     };
+    sweep_series(store, shared, now);
     let due = store.lock().state.lifetimes().due(now, AT_ONCE);
     if due.is_empty() || shared.admit().is_err() {
         return;
@@ -251,4 +253,27 @@ fn sweep(store: &Store, shared: &Shared) {
         }
     }
     shared.work.ring();
+}
+
+/// The same of series whose time is over.
+fn sweep_series(store: &Store, shared: &Shared, now: UnixNanos) {
+    let deadline = (shared.now)() + shared.sharing.change_limit;
+    // If it does not get through, it is proposed again.
+    let again = i64::try_from(shared.sharing.change_limit.as_nanos()).unwrap_or(i64::MAX);
+    let again = UnixNanos(now.0.saturating_add(again));
+    for _ in 0..AT_ONCE {
+        if shared.admit().is_err() {
+            return;
+        }
+        let Some(key) = store.take_due_series(now) else {
+            return;
+        };
+        if !store.looks_due(&key, now) {
+            continue;
+        }
+        store.lock().state.note_series_end(&key, again);
+        let op = Op::ExpireSeries { now };
+        shared.book().add(key, Waiting::new(op, None, deadline));
+        shared.work.ring();
+    }
 }

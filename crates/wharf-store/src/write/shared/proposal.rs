@@ -12,7 +12,7 @@ use super::removing::Removing;
 use super::value::{Booked, GroupValue, Why};
 use crate::change::Change;
 use crate::effect::Facts;
-use crate::fold::{Anew, Intent, fold, reset};
+use crate::fold::{Anew, Intent, end_series, fold, reset};
 use crate::inconsistency::{Inconsistency, short};
 use crate::lifetime::Lifetime;
 use crate::memory::state::{Whole, line_of};
@@ -22,9 +22,10 @@ use crate::push_ids::Known;
 use crate::removed::WhyLost;
 use crate::removed::summary::Counts;
 use crate::store::Store;
-use crate::write::fate::{Fate, Present, fate};
+use crate::write::fate::{Fate, Present, fate, push_time};
 use crate::{
-    PUSH_FAILURE_TIME, PUSH_TIME, PushError, PushId, PushMode, Revision, UnixNanos, is_time, record,
+    EXPECTED, PAUSED_UNTIL, PUSH_FAILURE_TIME, PUSH_TIME, PushError, PushId, PushMode, Revision, UnixNanos,
+    is_standing, record,
 };
 
 /// What is to become of a key.
@@ -51,6 +52,8 @@ pub(super) struct Proposal {
     pub(super) made_of: Vec<Waiting>,
     /// Those that are refused.
     pub(super) refused: Vec<(Waiting, PushError)>,
+    /// Those that have to wait until this is committed.
+    pub(super) later: Vec<Waiting>,
     /// What they take away, if that is kept.
     pub(super) taken: Option<Taken>,
 }
@@ -92,26 +95,101 @@ struct Making<'a> {
     taken: Option<Taken>,
 }
 
-/// Folds changes of a group, in their order.
-pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, max_bytes: usize) -> Proposal {
+/// What changes come to that were folded.
+struct Folded {
+    what: Proposed,
+    /// What came of each of them.
+    outcomes: Vec<Result<Counted, PushError>>,
+    /// Whether it depends on what the group was before.
+    depends: bool,
+    ids: Vec<PushId>,
+    taken: Option<Taken>,
+}
+
+impl Folded {
+    fn is_larger(&self, max_bytes: usize) -> bool {
+        matches!(&self.what, Proposed::Put(value) if value.len() > max_bytes)
+    }
+}
+
+/// Folds changes of a group, in their order. One that makes the group too large is refused, and those behind it wait for those before it.
+pub(super) fn propose(
+    store: &Store,
+    key: &GroupingKey,
+    mut waiting: Vec<Waiting>,
+    max_bytes: usize,
+) -> Proposal {
     let whole = store.lock().state.whole(key);
     let Whole {
         revision, lifetime, ..
     } = whole;
     // Without the lock: it may have very many families.
     let old = whole.into_record(&store.preparer, key);
-    let image = revision.map(|_| record::decode_image(&old, &store.preparer));
-    let has_failed = image.as_ref().is_some_and(has_failed);
+    let old = revision.map(|_| (&*old, lifetime));
+    let mut folded = fold_all(store, key, old, &waiting);
+    let mut refused = Vec::new();
+    let mut later = Vec::new();
+    if folded.is_larger(max_bytes) {
+        // With so many it fits, or nothing has changed, and with so many it does not.
+        let (mut fits, mut too_many) = (0, waiting.len());
+        while too_many - fits > 1 {
+            let middle = fits.midpoint(too_many);
+            if fold_all(store, key, old, &waiting[..middle]).is_larger(max_bytes) {
+                too_many = middle;
+            } else {
+                fits = middle;
+            }
+        }
+        later = waiting.split_off(too_many);
+        let limit_bytes = max_bytes;
+        refused.extend(
+            waiting
+                .pop()
+                .map(|one| (one, PushError::TooLarge { limit_bytes })),
+        );
+        folded = fold_all(store, key, old, &waiting);
+    }
+    let mut made_of = Vec::new();
+    for (mut one, outcome) in waiting.into_iter().zip(folded.outcomes) {
+        one.is_repeated = outcome == Ok(Counted::Before);
+        match outcome {
+            Ok(_) => made_of.push(one),
+            Err(error) => refused.push((one, error)),
+        }
+    }
+    let revision = revision.map(|revision| wharf_shared_log::Revision(revision.0));
+    let found = Expect::found(revision);
+    Proposal {
+        what: folded.what,
+        expect: if folded.depends { found } else { Expect::Any },
+        found,
+        ids: folded.ids,
+        made_of,
+        refused,
+        later,
+        taken: folded.taken,
+    }
+}
+
+/// Folds changes with what memory has of the group, if it is there.
+fn fold_all(
+    store: &Store,
+    key: &GroupingKey,
+    old: Option<(&[u8], Option<Lifetime>)>,
+    waiting: &[Waiting],
+) -> Folded {
+    let image = old.map(|(record, _)| record::decode_image(record, &store.preparer));
+    let keeps_more = keeps_more(&store.preparer, image.as_ref());
     let mut making = Making {
         store,
         key,
         image,
-        lifetime,
+        lifetime: old.and_then(|(_, lifetime)| lifetime),
         why: Why::Restored,
         pushes: Vec::new(),
         ids: Vec::new(),
         touched: BTreeSet::new(),
-        is_anew: revision.is_none(),
+        is_anew: old.is_none(),
         has_changed: false,
         taken: None,
     };
@@ -132,16 +210,11 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
         why if pushes.is_empty() => why,
         _ => Why::Pushed(pushes),
     };
-    let mut is_first = true;
-    let mut depends = false;
-    for (one, _) in waiting
+    let mut done = waiting
         .iter()
         .zip(&outcomes)
-        .filter(|(_, outcome)| outcome.is_ok())
-    {
-        depends |= is_first && one.op.depends(has_failed);
-        is_first = false;
-    }
+        .filter(|(_, outcome)| outcome.is_ok());
+    let depends = done.next().is_some_and(|(one, _)| one.op.depends(keeps_more));
     let what = match &image {
         _ if !has_changed => Proposed::Nothing,
         None => Proposed::Delete,
@@ -150,32 +223,11 @@ pub(super) fn propose(store: &Store, key: &GroupingKey, waiting: Vec<Waiting>, m
             Proposed::Put(GroupValue { why, record }.encode())
         }
     };
-    drop(image);
-    let too_large = matches!(&what, Proposed::Put(value) if value.len() > max_bytes);
-    let (mut made_of, mut refused) = (Vec::new(), Vec::new());
-    for (mut one, outcome) in waiting.into_iter().zip(outcomes) {
-        one.is_repeated = outcome == Ok(Counted::Before);
-        match outcome {
-            Ok(_) if too_large => refused.push((
-                one,
-                PushError::TooLarge {
-                    limit_bytes: max_bytes,
-                },
-            )),
-            Ok(_) => made_of.push(one),
-            Err(error) => refused.push((one, error)),
-        }
-    }
-    let revision = revision.map(|revision| wharf_shared_log::Revision(revision.0));
-    let found = Expect::found(revision);
-    let expect = if depends { found } else { Expect::Any };
-    Proposal {
+    Folded {
         what,
-        expect,
-        found,
-        ids: if too_large { Vec::new() } else { ids },
-        made_of,
-        refused,
+        outcomes,
+        depends,
+        ids,
         taken,
     }
 }
@@ -218,6 +270,7 @@ impl<'a> Making<'a> {
                 self.fail(*makes, *lifetime, *at);
                 Ok(())
             }
+            Op::Note { record } => self.stand(record),
             Op::Delete { removing, .. } | Op::Wipe { removing } => {
                 self.take(removing.as_ref(), PushMode::ReplaceGroup, |_| true);
                 self.end();
@@ -226,7 +279,7 @@ impl<'a> Making<'a> {
             Op::DeleteFamilies { names, removing } => {
                 let goes = |name: &str| names.iter().any(|gone| gone == name);
                 self.take(removing.as_ref(), PushMode::ReplaceFamilies, |name| {
-                    !is_time(name) && goes(name)
+                    !is_standing(name) && goes(name)
                 });
                 self.delete_families(goes, Why::FamiliesDeleted);
                 Ok(())
@@ -236,12 +289,14 @@ impl<'a> Making<'a> {
             Op::ExpireFamilies { names } => {
                 self.delete_families(|name| names.iter().any(|gone| gone == name), Why::Expired);
                 let has_others =
-                    |image: &Prepared<'_>| image.families.iter().any(|family| !is_time(family.name));
-                if self.image.as_ref().is_some_and(|image| !has_others(image)) {
+                    |image: &Prepared<'_>| image.families.iter().any(|family| !is_standing(family.name));
+                let stays = |image: &Prepared<'_>| has_others(image) || is_expected(image);
+                if self.image.as_ref().is_some_and(|image| !stays(image)) {
                     self.end();
                 }
                 Ok(())
             }
+            Op::ExpireSeries { now } => self.expire_series(*now),
             Op::Expire { now } => {
                 self.expire(*now);
                 Ok(())
@@ -325,8 +380,8 @@ impl<'a> Making<'a> {
         let has = |name: &str| image.is_some_and(|image| image.get(name).is_some());
         let present = image.map(|image| Present {
             has: &has,
-            has_only_failed: image.families.iter().all(|family| is_time(family.name))
-                && image.get(PUSH_TIME).is_none_or(|time| is_never(image, time)),
+            is_bare: image.families.iter().all(|family| is_standing(family.name))
+                && push_time(image) <= push_time(&prepared),
             lifetime: self.lifetime,
         });
         let fate = fate(present, (mode, lifetime), &prepared.families, now);
@@ -470,6 +525,27 @@ impl<'a> Making<'a> {
         self.has_changed = true;
     }
 
+    /// What is to stand in the group beside what is pushed. A group that is not there is made for that.
+    fn stand(&mut self, record: &'a [u8]) -> Result<(), PushError> {
+        let preparer = &self.store.preparer;
+        let changes = record::decode(record, preparer).unwrap_or_default();
+        let Some(Change::Put { mut prepared, .. }) = changes.into_iter().next() else {
+            return Ok(());
+        };
+        if self.image.is_some() {
+            // A time that it never was pushed at is for a group that is new.
+            prepared.families.retain(|family| family.name != PUSH_TIME);
+        }
+        if !self.has_changed {
+            self.why = Why::Restored;
+        }
+        self.bring(
+            prepared,
+            (PushMode::ReplaceFamilies, Counters::Total),
+            self.lifetime,
+        )
+    }
+
     fn end(&mut self) {
         self.image = None;
         self.lifetime = None;
@@ -487,7 +563,7 @@ impl<'a> Making<'a> {
         let before = image.families.len();
         image
             .families
-            .retain(|family| is_time(family.name) || !goes(family.name));
+            .retain(|family| is_standing(family.name) || !goes(family.name));
         image.digest = None;
         if image.families.len() < before {
             self.why = why;
@@ -523,11 +599,42 @@ impl<'a> Making<'a> {
         Ok(())
     }
 
+    fn expire_series(&mut self, now: UnixNanos) -> Result<(), PushError> {
+        let preparer = &self.store.preparer;
+        let Some(image) = &self.image else { return Ok(()) };
+        let ended = end_series(preparer, self.key, image, now, None)?;
+        if ended.is_nothing() {
+            return Ok(());
+        }
+        let intent = Intent {
+            key: self.key,
+            mode: PushMode::ReplaceFamilies,
+            counters: Counters::Total,
+            delta: ended.rest,
+            lifetime: self.lifetime,
+            once: None,
+            facts: Facts::NONE,
+        };
+        let touched = intent.delta.families.iter().map(|family| family.name);
+        let touched: BTreeSet<&'a str> = self.touched.iter().copied().chain(touched).collect();
+        let mut image = fold(preparer, Some(image), &intent)?;
+        image.families.retain(|family| !ended.gone.contains(&family.name));
+        image.digest = None;
+        self.check(&image, self.is_anew, &touched, self.lifetime)?;
+        self.image = Some(image);
+        self.touched = touched;
+        if !self.has_changed {
+            self.why = Why::FamiliesDeleted;
+        }
+        self.has_changed = true;
+        Ok(())
+    }
+
     fn expire(&mut self, now: UnixNanos) {
         let Some(lifetime) = self.lifetime.filter(|lifetime| lifetime.expires_at <= now) else {
             return;
         };
-        if !lifetime.ttl.keep_times {
+        if !lifetime.ttl.keep_times && !self.image.as_ref().is_some_and(is_expected) {
             self.end();
             return;
         }
@@ -538,10 +645,23 @@ impl<'a> Making<'a> {
     }
 }
 
-/// Whether a push of the group was refused once: then its failure time stays, whatever replaces the rest.
-fn has_failed(image: &Prepared<'_>) -> bool {
-    let time = image.get(PUSH_FAILURE_TIME);
-    time.is_some_and(|time| !is_never(image, time))
+/// Whether something stands in the group that stays when a push replaces the rest: that a push was refused once, or what is expected
+/// of it. Where that may be expected, another replica may have said it just now.
+fn keeps_more(preparer: &Preparer, image: Option<&Prepared<'_>>) -> bool {
+    let keeps = |image: &Prepared<'_>| {
+        let time = image.get(PUSH_FAILURE_TIME);
+        let has_failed = time.is_some_and(|time| !is_never(image, time));
+        has_failed
+            || [EXPECTED, PAUSED_UNTIL]
+                .into_iter()
+                .any(|name| image.get(name).is_some())
+    };
+    preparer.reserved.get(EXPECTED).is_some() || image.is_some_and(keeps)
+}
+
+/// Whether a push has said when the next one is expected.
+fn is_expected(image: &Prepared<'_>) -> bool {
+    image.get(EXPECTED).is_some_and(|expected| expected.lines > 0)
 }
 
 /// Whether a time says that it has not come.

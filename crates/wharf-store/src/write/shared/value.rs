@@ -143,6 +143,7 @@ pub(super) enum Why {
     Refused,
     Restored,
     Expired,
+    /// Families of it, or series.
     FamiliesDeleted,
     /// What it has counted begins anew; pushes came after that.
     Reset {

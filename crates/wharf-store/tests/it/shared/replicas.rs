@@ -10,8 +10,8 @@ use wharf_model::Meter;
 use wharf_model::name::NameRule;
 use wharf_shared_log::{Faults, SimulatedLog, Simulation, TaskId, Timer};
 use wharf_store::{
-    Clock, Commit, Counters, Facts, Gauges, Patience, PushError, PushId, PushMode, PushOptions, Receipt,
-    RemovedNow, Reserved, Revision, Sharing, Store, Ttl, UndoError, Undone, UnixNanos,
+    Clock, Commit, Counters, Facts, Gauges, Note, Patience, PushError, PushId, PushMode, PushOptions,
+    Receipt, RemovedNow, Reserved, Revision, Sharing, Store, Ttl, UndoError, Undone, UnixNanos,
 };
 
 use crate::{exposition, key};
@@ -205,6 +205,7 @@ impl Replica {
         let exposition = text::decode(body.as_bytes(), options).unwrap();
         let pushed = {
             let options = PushOptions {
+                note: None,
                 mode,
                 ttl,
                 counters: Counters::Total,
@@ -217,6 +218,12 @@ impl Replica {
             self.store().push_with(&key(path), &exposition, &options)
         };
         answer(pushed).await
+    }
+
+    /// Something is said of the pushes that are still to come.
+    pub(super) async fn note(&self, path: &str, note: Note<'_>) -> Answer {
+        let noted = self.store().set_note(&key(path), note, self.clock.now());
+        answer(noted).await
     }
 
     pub(super) async fn delete(&self, path: &str) -> Answer {

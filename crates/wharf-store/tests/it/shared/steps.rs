@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wharf_shared_log::{Bytes, Expect, Faults, Limits, Put, SharedLog, Timer, Txn};
-use wharf_store::{Aggregation, Batch, PushMode, Ttl, What};
+use wharf_store::{Aggregation, Batch, Gauges, PushMode, Ttl, What};
 
 use super::replicas::{Answer, Replica, World};
 const LIMIT: Duration = Duration::from_secs(120);
@@ -370,6 +370,106 @@ fn another_replica_lets_groups_expire_when_the_one_that_did_is_gone() {
     gone.log.set_cut(false);
     world.simulation.run_for(Duration::from_secs(10));
     assert!(!world.exposition().contains("job=\"a\""));
+}
+
+#[test]
+fn a_series_leaves_at_every_replica_whichever_of_them_is_there() {
+    let world = good(2);
+    let mode = PushMode::Aggregate(Aggregation {
+        gauges: Gauges::Average,
+        series_ttl: Some(Duration::from_secs(60)),
+        ..Aggregation::default()
+    });
+    let line = |world: &World, worker: u32| {
+        let seen: Vec<String> = world.replicas.iter().map(|replica| replica.seen()).collect();
+        assert_eq!(seen[0], seen[1]);
+        let exposition = &seen[0];
+        let start = format!("g{{instance=\"\",job=\"a\",w=\"{worker}\"}} ");
+        let line = exposition.lines().find_map(|line| line.strip_prefix(&start));
+        line.map(str::to_owned)
+    };
+    let push = |replica: usize, worker: u32, value: u32| {
+        let replica = world.replicas[replica].clone();
+        run(&world, async move {
+            let body = format!("# TYPE g gauge\ng{{w=\"{worker}\"}} {value}\n");
+            assert_eq!(replica.push("job/a", mode, &body, None).await, Answer::Done);
+        });
+        world.simulation.run_for(Duration::from_secs(1));
+    };
+    push(0, 1, 4);
+    push(1, 2, 1);
+    push(1, 1, 8);
+    assert_eq!(line(&world, 1).as_deref(), Some("6"));
+    world.simulation.run_for(Duration::from_secs(40));
+    push(0, 1, 3);
+    assert_eq!(line(&world, 1).as_deref(), Some("5"));
+    assert_eq!(line(&world, 2).as_deref(), Some("1"));
+    // The one that lets them leave is gone, and both have forgotten what is not in the log.
+    let mut entries = world.log.contents().entries.into_iter();
+    let sweeper = entries.find(|entry| entry.key == Bytes::from_static(b"s/sweeper"));
+    let sweeper = sweeper.expect("there is a sweeper").value;
+    let gone = world
+        .replicas
+        .iter()
+        .find(|replica| replica.name.as_bytes() == &*sweeper);
+    for replica in &world.replicas {
+        world.restart(replica);
+    }
+    gone.unwrap().log.set_cut(true);
+    world.simulation.run_for(Duration::from_secs(45));
+    gone.unwrap().log.set_cut(false);
+    world.settle();
+    assert_eq!(line(&world, 2), None);
+    assert_eq!(line(&world, 1).as_deref(), Some("5"));
+    world.simulation.run_for(Duration::from_secs(60));
+    assert_eq!(line(&world, 1), None);
+    assert!(
+        world
+            .exposition()
+            .contains("push_time_seconds{instance=\"\",job=\"a\"}")
+    );
+}
+
+#[test]
+fn a_push_that_makes_a_group_too_large_is_refused_alone() {
+    let world = good(1);
+    world.log.set_limits(Limits {
+        value_bytes: 8_000,
+        ..Limits::default()
+    });
+    world.restart(&world.replicas[0]);
+    world.settle();
+    // Numbers that do not compress well.
+    let numbers = |series: usize, seed: u64| {
+        let numbers = std::iter::successors(Some(seed), |number| {
+            Some(number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1))
+        });
+        let lines = numbers
+            .take(series)
+            .map(|number| format!("m{{l=\"{number}\"}} {number}\n"));
+        lines.collect::<String>()
+    };
+    let answers: Arc<Mutex<Vec<(u64, Answer)>>> = Arc::default();
+    for number in 0..20_u64 {
+        let (replica, answers) = (world.replicas[0].clone(), Arc::clone(&answers));
+        let is_large = number == 5 || number == 13;
+        let more = numbers(if is_large { 400 } else { 1 }, number + 1);
+        world.simulation.spawn(async move {
+            let body = format!("# TYPE c counter\nc 1\n{more}");
+            let mode = PushMode::Aggregate(Aggregation::default());
+            let answer = replica.push("job/a", mode, &body, None).await;
+            answers.lock().unwrap().push((number, answer));
+        });
+    }
+    world.settle();
+    let answers = answers.lock().unwrap();
+    assert_eq!(answers.len(), 20);
+    for (number, answer) in answers.iter() {
+        let is_large = *number == 5 || *number == 13;
+        let expected = if is_large { Answer::Refused } else { Answer::Done };
+        assert_eq!(*answer, expected, "{number}");
+    }
+    assert!(world.exposition().contains("\nc{instance=\"\",job=\"a\"} 18\n"));
 }
 
 #[test]

@@ -14,6 +14,7 @@ const ROOM: u64 = 1 << 26;
 fn fill(world: &World) {
     for from in (0..GROUPS).step_by(5_000) {
         let pushes = (from..GROUPS.min(from + 5_000)).map(|number| GroupPush {
+            note: None,
             key: key(&format!("job/a/instance/{number}")),
             exposition: decode("m 1\nn 2\n"),
             ttl: None,

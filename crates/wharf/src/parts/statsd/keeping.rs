@@ -198,6 +198,7 @@ impl Keeping {
             },
             counters: Some(Counters::Total),
             ttl: None,
+            expect: None,
             id: None,
             pushed_at: None,
         };

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use wharf_model::GroupingKey;
 use wharf_statsd::Inherited;
-use wharf_store::{GroupView, InstanceLabel, PUSH_FAILURE_TIME, PUSH_TIME, Store};
+use wharf_store::{GroupView, InstanceLabel, Store, is_standing};
 
 /// The label that tells the groups of replicas apart: each has counted for itself, so sums over it are right.
 const REPLICA: &str = "replica";
@@ -55,9 +55,7 @@ impl Groups {
         // Lines wait meanwhile: only what the group has is looked at, and not all families of the store.
         let group = store.group(&key);
         let fragments = group.iter().flat_map(GroupView::fragments);
-        for fragment in
-            fragments.filter(|fragment| ![PUSH_TIME, PUSH_FAILURE_TIME].contains(&fragment.name()))
-        {
+        for fragment in fragments.filter(|fragment| !is_standing(fragment.name())) {
             fragment.decode(|exposition, family| inherited.add(exposition, family, is_own));
         }
         inherited

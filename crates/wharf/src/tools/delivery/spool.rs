@@ -34,9 +34,10 @@ const MAX_BYTES: u64 = 64 << 20;
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// The headers that a request can have there.
-const HEADERS: [&str; 5] = [
+const HEADERS: [&str; 6] = [
     "Content-Type",
     "Wharf-TTL",
+    "Wharf-Expect",
     "Wharf-Merge",
     "Wharf-Push-Id",
     "Wharf-Counters",

@@ -121,6 +121,9 @@ fn request(group: &GroupingKey, line: &Line) -> Result<(Request, u64), LineError
     if let Some(ttl) = &line.ttl {
         request.headers.push(("Wharf-TTL", ttl.clone()));
     }
+    if let Some(expect) = &line.expect {
+        request.headers.push(("Wharf-Expect", expect.clone()));
+    }
     Ok((request, contents::series(&exposition)))
 }
 

@@ -11,7 +11,7 @@ use wharf_exposition::{Head, protobuf};
 use wharf_http::backup::{Draft, Line, LineError, Part};
 use wharf_model::Value;
 use wharf_model::name::NameRule;
-use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME};
+use wharf_store::{PUSH_FAILURE_TIME, PUSH_TIME, is_standing};
 
 use crate::state_file::{self, Group};
 use crate::tools::backup::{self, Told};
@@ -157,7 +157,7 @@ fn from_state(group: &Group<'_>) -> anyhow::Result<Line> {
     }
     for family in &all.families {
         let name = all.text(family.name);
-        if ![PUSH_TIME, PUSH_FAILURE_TIME].contains(&name) {
+        if !is_standing(name) {
             draft.add(&Part {
                 head: Head::of(&all, family),
                 exposition: &all,

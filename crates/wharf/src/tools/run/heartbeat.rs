@@ -4,8 +4,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use wharf_client::{Counters, How, Push};
-use wharf_model::GroupingKey;
+use wharf_client::Push;
 
 use crate::tools::delivery::Delivery;
 use crate::tools::families::Families;
@@ -19,37 +18,37 @@ pub(super) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Pushes what `families` says, now and after each interval, each time with one attempt.
+    /// Pushes `push` with what `families` says, now and after each interval, each time with one attempt.
     ///
-    /// `families` gets false when a gateway refused what the job has pushed, so that it can do without.
+    /// `families` gets false until the gateway has said how it takes a heartbeat, and when it refused what the job has pushed, so that it
+    /// can do without; and for ever where the gateway adds up: what the job has counted so far would be added with each heartbeat.
     pub(super) fn start(
         interval: Duration,
         delivery: Delivery,
-        key: GroupingKey,
-        ttl: Option<Duration>,
+        push: Push,
         voice: Voice,
         families: impl Fn(bool) -> Families + Send + 'static,
     ) -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
-            let (mut has_failed, mut with_others) = (false, true);
+            let (mut has_failed, mut with_others) = (false, false);
             loop {
                 let push = Push {
-                    key: key.clone(),
-                    how: How::ReplaceFamilies,
                     text: families(with_others).text(),
-                    ttl,
-                    counters: Counters::AsConfigured,
+                    ..push.clone()
                 };
-                match delivery.attempt(&push.request()) {
-                    Ok(()) => has_failed = false,
+                match delivery.attempt_answered(&push.request()) {
+                    Ok(answer) => {
+                        has_failed = false;
+                        with_others = !answer.is_added_up;
+                    }
                     // Said once until it has worked again.
                     Err(failure) => {
                         if !has_failed {
                             voice.warn(format_args!("no heartbeat: {failure}"));
                         }
                         has_failed = true;
-                        with_others = !failure.is_for_good();
+                        with_others &= !failure.is_for_good();
                     }
                 }
                 if stopped.recv_timeout(interval) != Err(RecvTimeoutError::Timeout) {

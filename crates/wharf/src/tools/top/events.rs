@@ -28,7 +28,7 @@ pub(super) enum Event {
     /// From the terminal: a key, or another size.
     Terminal(event::Event),
     /// What the gateway said.
-    Looked(anyhow::Result<Look>),
+    Looked(Box<anyhow::Result<Look>>),
     /// End as this signal asks: it has come, or the terminal has gone.
     End(Signal),
 }
@@ -81,7 +81,7 @@ impl Events {
         let sender = self.sender.clone();
         thread::spawn(move || {
             while let Ok(view) = asked.recv() {
-                if sender.send(Event::Looked(view.look(&remote))).is_err() {
+                if sender.send(Event::Looked(Box::new(view.look(&remote)))).is_err() {
                     return;
                 }
             }

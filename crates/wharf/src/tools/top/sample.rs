@@ -29,6 +29,8 @@ pub(super) struct Sample {
     pub(super) series: Option<f64>,
     pub(super) stored_bytes: Option<f64>,
     pub(super) memory_bytes: Option<f64>,
+    pub(super) expected: Option<f64>,
+    pub(super) overdue: Option<f64>,
 }
 
 impl Sample {
@@ -74,6 +76,8 @@ impl Sample {
                     "wharf_scrape_duration_seconds_sum" => sample.scrape_seconds += value,
                     "wharf_groups" => sample.groups = Some(value),
                     "wharf_series" => sample.series = Some(value),
+                    "wharf_groups_expected" => sample.expected = Some(value),
+                    "wharf_groups_overdue" => sample.overdue = Some(value),
                     "wharf_stored_bytes" => sample.stored_bytes = Some(value),
                     "process_resident_memory_bytes" if label("job").is_none() => {
                         sample.memory_bytes = Some(value);
@@ -89,6 +93,8 @@ impl Sample {
 /// The sample lines of families that are the gateway's, without their types.
 fn own_lines(mut reader: impl BufRead) -> io::Result<Vec<u8>> {
     const OWN: [&[u8]; 3] = [b"pushgateway_http_", b"wharf_", b"process_resident_memory_bytes "];
+    // One for each group, and none of them is looked for.
+    const OF_GROUPS: &[u8] = b"wharf_group_";
     let mut own = Vec::new();
     let mut line = Vec::new();
     loop {
@@ -101,7 +107,7 @@ fn own_lines(mut reader: impl BufRead) -> io::Result<Vec<u8>> {
         {
             return Ok(own);
         }
-        let is_own = OWN.iter().any(|prefix| line.starts_with(prefix));
+        let is_own = OWN.iter().any(|prefix| line.starts_with(prefix)) && !line.starts_with(OF_GROUPS);
         if is_own && line.ends_with(b"\n") && own.len() + line.len() <= MAX_OWN_BYTES {
             own.extend_from_slice(&line);
         }
@@ -127,14 +133,20 @@ pushgateway_http_requests_total{code=\"200\",handler=\"push\",method=\"put\"} 5
 pushgateway_http_requests_total{code=\"202\",handler=\"push\",method=\"delete\"} 9
 pushgateway_http_requests_total{code=\"400\",handler=\"push\",method=\"post\"} 2
 pushgateway_http_requests_total{code=\"200\",handler=\"status\",method=\"get\"} 100
+wharf_group_overdue{job=\"a\"} 1
 wharf_groups 3
+wharf_groups_expected 2
+wharf_groups_overdue 1
 ";
         let own = own_lines(scrape.as_bytes()).unwrap();
+        assert!(!own.windows(20).any(|text| text == b"wharf_group_overdue{"));
         let expected = Sample {
             pushes: 5.0,
             refused: 2.0,
             push_bytes: 33.0,
             groups: Some(3.0),
+            expected: Some(2.0),
+            overdue: Some(1.0),
             memory_bytes: Some(4096.0),
             ..Sample::default()
         };

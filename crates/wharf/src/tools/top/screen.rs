@@ -116,22 +116,35 @@ fn starts_descending(sort: Sort) -> bool {
 /// A column behind the labels of a group.
 struct Column {
     heading: &'static str,
-    sort: Sort,
+    /// What it is sorted by, if it can be.
+    sort: Option<Sort>,
     width: usize,
     cell: fn(&Group, f64) -> String,
 }
 
+/// The column that is there only while a group is overdue.
+const OVERDUE: &str = "OVERDUE";
+
 /// The columns, the dispensable ones last.
-const COLUMNS: [Column; 5] = [
+const COLUMNS: [Column; 6] = [
     Column {
         heading: "LAST PUSH",
-        sort: Sort::PushTime,
+        sort: Some(Sort::PushTime),
         width: 11,
         cell: |group, now| ago(now, group.pushed_at),
     },
     Column {
+        heading: OVERDUE,
+        sort: None,
+        width: 8,
+        cell: |group, now| {
+            let overdue = group.overdue_since().map(|at| ago(now, at));
+            overdue.unwrap_or_else(|| "-".to_owned())
+        },
+    },
+    Column {
         heading: "FAILED",
-        sort: Sort::FailureTime,
+        sort: Some(Sort::FailureTime),
         width: 10,
         cell: |group, now| {
             let refused = group.refused_at().map(|at| ago(now, at));
@@ -140,19 +153,19 @@ const COLUMNS: [Column; 5] = [
     },
     Column {
         heading: "SERIES",
-        sort: Sort::Series,
+        sort: Some(Sort::Series),
         width: 8,
         cell: |group, _| group.series.to_string(),
     },
     Column {
         heading: "BYTES",
-        sort: Sort::Bytes,
+        sort: Some(Sort::Bytes),
         width: 10,
         cell: |group, _| group.bytes.map_or_else(|| "-".to_owned(), size),
     },
     Column {
         heading: "EXPIRES",
-        sort: Sort::ExpiresAt,
+        sort: Some(Sort::ExpiresAt),
         width: 9,
         cell: |group, now| {
             let left = |at: jiff::Timestamp| at.as_duration().as_secs_f64() - now;
@@ -220,7 +233,7 @@ impl Screen {
         self.view.first = self.view.first.min(self.groups().len().saturating_sub(room));
         let lines = self.lines(width, height.saturating_sub(1), now);
         let last = height.saturating_sub(1);
-        let foot = cut(&self.foot(hidden(width)), width);
+        let foot = cut(&self.foot(hidden(width, self.some_are_overdue())), width);
         for (row, at) in (0_u16..).zip(0..height) {
             // Cleared first: behind a line that fills the terminal, the cursor still stands on its last character.
             queue!(out, MoveTo(0, row), Clear(ClearType::CurrentLine))?;
@@ -246,6 +259,10 @@ impl Screen {
         self.last.as_ref().map_or(&[], |look| &look.groups)
     }
 
+    fn some_are_overdue(&self) -> bool {
+        self.groups().iter().any(Group::is_overdue)
+    }
+
     /// The line of keys, with the number of columns for which there is no room.
     fn foot(&self, hidden: usize) -> String {
         let hidden = match hidden {
@@ -264,12 +281,12 @@ impl Screen {
     fn lines(&self, width: usize, height: usize, now: f64) -> Vec<(String, bool)> {
         // By the clock of the gateway, which is that of the times.
         let now = now + self.last.as_ref().map_or(0.0, |look| look.ahead);
-        let columns = fitting(width);
+        let columns = fitting(width, self.some_are_overdue());
         let behind: usize = columns.iter().map(|column| column.width + 1).sum();
         let name_width = width.saturating_sub(behind);
         let mut lines: Vec<(String, bool)> = self.head().into();
-        let heading = |name: &str, sort: Sort| {
-            let order = match (sort == self.view.sort, self.view.descending) {
+        let heading = |name: &str, sort: Option<Sort>| {
+            let order = match (sort == Some(self.view.sort), self.view.descending) {
                 (false, _) => "",
                 (true, true) => "v ",
                 (true, false) => "^ ",
@@ -286,7 +303,7 @@ impl Screen {
             line
         };
         let headings = columns.iter().map(|column| heading(column.heading, column.sort));
-        let headings = row(heading("GROUP", Sort::Job), headings.collect());
+        let headings = row(heading("GROUP", Some(Sort::Job)), headings.collect());
         lines.push((headings, false));
         for group in self.groups().iter().skip(self.view.first).take(height) {
             let name = format!("{} {}", clean(group.key.job()), labels(&group.key));
@@ -313,8 +330,14 @@ impl Screen {
         let sample = &last.sample;
         let whole = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"));
         let bytes = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), in_bytes);
+        let overdue = sample.overdue.unwrap_or_default();
+        let is_overdue = overdue > 0.0;
+        let expected = match sample.expected {
+            Some(expected) if expected > 0.0 => format!("  overdue {overdue:.0} of {expected:.0}"),
+            _ => String::new(),
+        };
         let first = format!(
-            "{}  groups {}  series {}  stored {}  memory {}",
+            "{}  groups {}{expected}  series {}  stored {}  memory {}",
             clean(&self.address),
             whole(sample.groups),
             whole(sample.series),
@@ -322,7 +345,7 @@ impl Screen {
             bytes(sample.memory_bytes)
         );
         if let Some(failure) = &self.failure {
-            return [(first, false), (clean(failure), true), Default::default()];
+            return [(first, is_overdue), (clean(failure), true), Default::default()];
         }
         // What is wrong matters more than what scrapes cost.
         let problems: Vec<String> = last
@@ -333,7 +356,7 @@ impl Screen {
         let problems = Some(problems.join("  ")).filter(|text| !text.is_empty());
         let Some(before) = &self.before else {
             return [
-                (first, false),
+                (first, is_overdue),
                 Default::default(),
                 (problems.clone().unwrap_or_default(), true),
             ];
@@ -365,12 +388,12 @@ impl Screen {
             Some(problems) => (problems, true),
             None => (scraped, false),
         };
-        [(first, false), (pushed, false), third]
+        [(first, is_overdue), (pushed, false), third]
     }
 }
 
 /// The columns for which there is room.
-fn fitting(width: usize) -> Vec<&'static Column> {
+fn fitting(width: usize, some_are_overdue: bool) -> Vec<&'static Column> {
     let mut left = width.saturating_sub(MIN_NAME_WIDTH);
     let fits = |column: &&Column| match left.checked_sub(column.width + 1) {
         Some(rest) => {
@@ -379,12 +402,18 @@ fn fitting(width: usize) -> Vec<&'static Column> {
         }
         None => false,
     };
-    COLUMNS.iter().take_while(fits).collect()
+    wanted(some_are_overdue).take_while(fits).collect()
+}
+
+/// The columns that there would be with enough room.
+fn wanted(some_are_overdue: bool) -> impl Iterator<Item = &'static Column> {
+    let is_wanted = move |column: &&Column| some_are_overdue || column.heading != OVERDUE;
+    COLUMNS.iter().filter(is_wanted)
 }
 
 /// How many columns there is no room for.
-fn hidden(width: usize) -> usize {
-    COLUMNS.len() - fitting(width).len()
+fn hidden(width: usize, some_are_overdue: bool) -> usize {
+    wanted(some_are_overdue).count() - fitting(width, some_are_overdue).len()
 }
 
 #[expect(
@@ -436,6 +465,7 @@ mod tests {
             bytes: Some(2_048),
             ttl: None,
             states: Vec::new(),
+            expectation: None,
             last_error: None,
             expires_at: jiff::Timestamp::from_second(4_600).ok(),
         }
@@ -504,8 +534,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_overdue_has_a_column_and_is_counted() {
+        let mut screen = screen();
+        let look = screen.last.as_mut().unwrap();
+        (look.sample.expected, look.sample.overdue) = (Some(3.0), Some(2.0));
+        let group = &mut look.groups[0];
+        group.states = vec!["overdue".to_owned()];
+        let expected =
+            serde_json::json!({"state": "overdue", "due": null, "overdue_at": "1970-01-01T00:11:40Z"});
+        group.expectation = serde_json::from_value(expected).unwrap();
+        let lines = screen.lines(80, 24, 1_000.0);
+        let alarming: Vec<bool> = lines.iter().map(|(_, is_alarming)| *is_alarming).collect();
+        assert_eq!(alarming, [true, false, false, false, true, true]);
+        expect![[r#"
+            http://localhost:9091  groups 2  overdue 2 of 3  series 24  stored 4.0 KiB  mem~
+            pushes 10.0/s  9.8 KiB/s  1.00 ms each  refused 0.0/s
+            scrapes 0.5/s  0 B/s  10.00 ms each
+            GROUP                        v LAST PUSH  OVERDUE     FAILED   SERIES      BYTES
+            backup instance="db1.exampl~     60s ago   5m ago          -       12    2.0 KiB
+            evil\u{1b}[2J x="\u202e"         60s ago        -    10s ago       12    2.0 KiB
+        "#]]
+        .assert_eq(&drawn(&screen, 80, 24));
+    }
+
+    #[test]
     fn narrow_terminals_show_what_matters_most() {
-        assert!(screen().foot(hidden(43)).starts_with("3 columns hidden  q quit"));
+        assert!(
+            screen()
+                .foot(hidden(43, false))
+                .starts_with("3 columns hidden  q quit")
+        );
         expect![[r#"
             http://localhost:9091  groups 2  series 24~
             pushes 10.0/s  9.8 KiB/s  1.00 ms each  re~

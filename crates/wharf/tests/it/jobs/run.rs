@@ -14,6 +14,7 @@ use wharf_testkit::{Process, body, peers, until};
 
 use super::stub::{Answer, Stub};
 use super::{ends_with, found, nobody, output, output_with, run_at, stderr, url, value};
+use crate::rules::with_rules;
 use crate::{gateways, wharf};
 
 /// A run that has told its push URL, and goes on until it is told to end.
@@ -26,8 +27,13 @@ struct OpenRun {
 
 impl OpenRun {
     fn start(gateway: &str, script: &str) -> Self {
+        Self::start_with(gateway, &[], script)
+    }
+
+    fn start_with(gateway: &str, flags: &[&str], script: &str) -> Self {
         let script = format!("{script}; echo \"$WHARF_PUSH_URL\"; read line");
-        let mut command = run_at(gateway, &["sh", "-c", &script]);
+        let job = [flags, &["sh", "-c", &script]].concat();
+        let mut command = run_at(gateway, &job);
         let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = pipes.spawn().unwrap();
         let mut told = String::new();
@@ -608,6 +614,31 @@ fn a_heartbeat_is_seen_while_the_command_runs() {
         assert_eq!(child.wait().unwrap().code(), Some(0));
         assert_eq!(value(&gateway, "job_run_running"), 0.0);
         assert_eq!(value(&gateway, "job_run_exit_code"), 0.0);
+    }
+}
+
+#[test]
+fn what_a_command_has_counted_goes_with_its_heartbeats_but_where_a_rule_adds_it_up() {
+    let (_folder, adding) = with_rules("aggregate:\n- match: '{}'\n");
+    for (spawn, is_added_up) in [(wharf(), false), (adding, true)] {
+        let gateway = spawn.start();
+        let mut run = OpenRun::start_with(&url(gateway.address()), &["--heartbeat=20ms"], "true");
+        let counted = post(&format!("/{}", run.path)).body("# TYPE rows counter\nrows 7\n");
+        assert_eq!(run.send(&counted).status, 200);
+        for _ in 0..3 {
+            let last = found(&gateway.scrape(), "job_run_heartbeat_timestamp_seconds").unwrap_or(0.0);
+            until("another heartbeat", || {
+                let now = found(&gateway.scrape(), "job_run_heartbeat_timestamp_seconds");
+                now.filter(|now| *now > last)
+            });
+        }
+        if is_added_up {
+            assert_eq!(found(&gateway.scrape(), "rows"), None);
+        } else {
+            until("a heartbeat with it", || found(&gateway.scrape(), "rows"));
+        }
+        run.end();
+        assert_eq!(value(&gateway, "rows"), 7.0);
     }
 }
 

@@ -51,6 +51,7 @@ fn what_is_kept_comes_back_in_order_and_as_it_was() {
 #[test]
 fn every_header_that_a_push_can_have_comes_back() {
     let push = wharf_client::Push {
+        expect: None,
         key: wharf_model::GroupingKey::new([("job", "a")]).unwrap(),
         how: wharf_client::How::Aggregate,
         text: b"m 1\n".to_vec(),

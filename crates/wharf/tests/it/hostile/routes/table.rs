@@ -310,6 +310,20 @@ fn importing(route: &'static str) -> Row {
     }
 }
 
+/// What is expected of a group: here nothing is.
+fn expecting(route: &'static str, method: &'static str, target: &'static str) -> Row {
+    let behind = target
+        .strip_prefix("/api/v1/expectations/job/big")
+        .unwrap_or_default();
+    let labels = long_path("/api/v1/expectations/job/a") + behind;
+    Row {
+        labels: asks([(request(method, &labels), LABELS)]),
+        groups: ONE_GROUP,
+        stored: asks([(request(method, target), &[404])]),
+        ..plain(route, method, target, &[404])
+    }
+}
+
 /// What was removed before is taken back by the first of those who ask.
 fn undoing() -> Row {
     let target = "/api/v1/admin/undo";
@@ -325,6 +339,9 @@ fn undoing() -> Row {
 pub(super) fn rows() -> Vec<Row> {
     let big = "/metrics/job/big";
     let group = "/api/v1/groups/job/big";
+    let expected = "/api/v1/expectations/job/big";
+    let paused = "/api/v1/expectations/job/big/pause?until=1h";
+    let resumed = "/api/v1/expectations/job/big/resume";
     let group_labels = |method| asks([(request(method, &long_path("/api/v1/groups/job/a")), LABELS)]);
     vec![
         selecting("GET /metrics", "GET", "/metrics"),
@@ -377,6 +394,18 @@ pub(super) fn rows() -> Vec<Row> {
         },
         Row {
             labels: asks([(
+                request("GET", &(long_path("/api/v1/groups/job/a") + "/badge.svg")),
+                LABELS,
+            )]),
+            groups: ONE_GROUP,
+            ..showing(
+                "GET /api/v1/groups/job/{job}/badge.svg",
+                "GET",
+                "/api/v1/groups/job/big/badge.svg",
+            )
+        },
+        Row {
+            labels: asks([(
                 request("POST", &(long_path("/api/v1/groups/job/a") + "/reset")),
                 LABELS,
             )]),
@@ -395,9 +424,15 @@ pub(super) fn rows() -> Vec<Row> {
         selecting(
             "GET /api/v1/expectations",
             "GET",
-            "/api/v1/expectations?limit=1000",
+            "/api/v1/expectations?limit=100&past=70d&sort=state&totals=true",
         ),
+        expecting("DELETE /api/v1/expectations/job/{job}", "DELETE", expected),
+        expecting("PUT /api/v1/expectations/job/{job}/pause", "PUT", paused),
+        expecting("POST /api/v1/expectations/job/{job}/pause", "POST", paused),
+        expecting("PUT /api/v1/expectations/job/{job}/resume", "PUT", resumed),
+        expecting("POST /api/v1/expectations/job/{job}/resume", "POST", resumed),
         showing("GET /api/v1/stats", "GET", "/api/v1/stats"),
+        plain("GET /api/v1/alerting", "GET", "/api/v1/alerting", DONE),
         plain("GET /api/v1/replicas", "GET", "/api/v1/replicas", DONE),
         Row {
             is_endless: true,
