@@ -44,9 +44,8 @@ impl Shape {
     /// The line of a series.
     fn line(self, series: usize) -> String {
         match self {
-            Self::Plain => format!("shop.c{series}.orders:1|c"),
             Self::Tagged => format!("shop.orders:1|c|#country:c{series},channel:web"),
-            Self::Globs => format!("shop.c{series}.orders:1|c"),
+            Self::Plain | Self::Globs => format!("shop.c{series}.orders:1|c"),
             Self::Histograms => format!("shop.c{series}.time:320|ms"),
         }
     }

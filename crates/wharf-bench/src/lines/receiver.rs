@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{Shape, TAKING};
 use crate::http;
@@ -155,21 +155,18 @@ impl Receiver {
             Some(family) => name == family,
             None => name.starts_with("shop_c") && name.ends_with("_orders"),
         };
-        let mut counted = 0.0;
+        let mut counted = 0;
         for line in scrape.lines().filter(|line| !line.starts_with('#')) {
-            let name = line.split(['{', ' ']).next().unwrap_or_default();
-            if is_counted(name) {
-                let value = line
-                    .rsplit(' ')
-                    .next()
-                    .and_then(|value| value.parse::<f64>().ok());
-                counted += value.with_context(|| format!("expected a value, found `{line}`"))?;
+            let (series, value) = line.rsplit_once(' ').unwrap_or((line, ""));
+            if is_counted(series.split('{').next().unwrap_or_default()) {
+                counted += count(value).with_context(|| format!("expected a count, found `{line}`"))?;
             }
         }
         ensure!(samples > 0, "no sample has come");
-        if counted != samples as f64 {
-            bail!("{samples} samples have come, and {counted} were counted");
-        }
+        ensure!(
+            counted == samples,
+            "{samples} samples have come, and {counted} were counted"
+        );
         Ok(lines)
     }
 }
@@ -180,14 +177,17 @@ fn value(scrape: &str, name: &str) -> Result<u64> {
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     let value = line.with_context(|| format!("expected {name} in the scrape"))?;
-    let value: f64 = value.trim().parse().context("read a count")?;
-    ensure!((0.0..1e15).contains(&value), "expected a count, found {value}");
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is in the range"
-    )]
-    Ok(value as u64)
+    count(value).with_context(|| format!("expected a count of {name}, found `{value}`"))
+}
+
+/// A whole number, which may be written as `1e+06`.
+fn count(text: &str) -> Option<u64> {
+    let value: f64 = text
+        .trim()
+        .parse()
+        .ok()
+        .filter(|value| (0.0..1e15).contains(value))?;
+    format!("{value:.0}").parse().ok()
 }
 
 fn free_udp() -> Result<SocketAddr> {

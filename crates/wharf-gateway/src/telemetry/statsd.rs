@@ -231,13 +231,15 @@ pub(super) fn assemble(assembly: &mut Assembly, counts: &StatsdCounts) {
     for (family, count) in single {
         assembly.single(family, assemble::float(count));
     }
-    let relayed: [(_, fn(&StatsdRelayed) -> u64); 4] = [
-        (RELAY_LINES, |relayed| relayed.lines),
+    for (family, count) in [
+        (
+            RELAY_LINES,
+            (|relayed| relayed.lines) as fn(&StatsdRelayed) -> u64,
+        ),
         (RELAY_LONG_LINES, |relayed| relayed.long_lines),
         (RELAY_PACKETS, |relayed| relayed.packets),
         (RELAY_LOST, |relayed| relayed.lost_packets),
-    ];
-    for (family, count) in relayed {
+    ] {
         let of_target = |relayed: &StatsdRelayed| {
             assembly.number(&[("target", &relayed.target)], assemble::float(count(relayed)))
         };

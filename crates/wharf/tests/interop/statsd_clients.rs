@@ -44,7 +44,7 @@ fn every_folder_has_its_test() {
     assert_eq!(folders, CLIENTS);
 }
 
-/// What the clients find in a container of DataDog's.
+/// What the clients find in a container of `DataDog`'s.
 const CONTAINER: [(&str, &str); 3] = [
     ("DD_EXTERNAL_ENV", "it-false,cn-nginx"),
     ("DD_CARDINALITY", "low"),

@@ -263,7 +263,7 @@ fn relayed() -> (UdpSocket, Vec<String>) {
 /// The copies that have come, when this one has.
 fn copies(socket: &UdpSocket, last: &str) -> String {
     let mut copies = String::new();
-    let mut buffer = [0; 1 << 16];
+    let mut buffer = vec![0; 1 << 16];
     until("the copy of the last line", || {
         while let Ok(length) = socket.recv(&mut buffer) {
             assert!(length <= 40, "a datagram of {length} bytes");

@@ -153,7 +153,7 @@ impl Relay {
             match Way::to(to) {
                 Ok(way) => *target.way() = way,
                 Err(error) => {
-                    tracing::debug!(err = %error, target = target.name, "cannot relay StatsD lines")
+                    tracing::debug!(err = %error, target = target.name, "cannot relay StatsD lines");
                 }
             }
         }

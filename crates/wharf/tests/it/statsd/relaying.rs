@@ -19,7 +19,7 @@ fn receiver() -> (UdpSocket, String) {
 /// The lines that have come, in their order, when it is so many.
 fn received(socket: &UdpSocket, count: usize) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut buffer = [0; 1 << 16];
+    let mut buffer = vec![0; 1 << 16];
     until("the copies of all lines", || {
         while let Ok(length) = socket.recv(&mut buffer) {
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
