@@ -44,7 +44,10 @@ use crate::request_id::RequestIds;
 use crate::settings::{MAX_PUSH_BYTES, Settings};
 use crate::settings_file::SettingsFile;
 use crate::shared_rules::{reserved, reserved_where_shared, shared_rules};
-use crate::telemetry::{BackupTimes, Telemetry, reserved_of_alerting, reserved_of_expectations};
+use crate::telemetry::{
+    BackupTimes, Telemetry, reserved_of_alerting, reserved_of_expectations,
+    reserved_where_nothing_is_expected,
+};
 use crate::traces::{Parent, Traced, Traces};
 
 /// What all inputs share.
@@ -91,9 +94,13 @@ impl fmt::Debug for Gateway {
 /// The gateway's own families where groups are expected, and where somebody is told of it.
 fn reserved_by_rules(settings: &Settings, policy: &Policy) -> impl Iterator<Item = &'static ReservedFamily> {
     let may_expect = !policy.expectations.is_empty() || settings.expect.from_push;
-    let expects = may_expect.then(reserved_of_expectations);
+    let expects = if may_expect {
+        reserved_of_expectations()
+    } else {
+        reserved_where_nothing_is_expected()
+    };
     let alerts = policy.alerting.is_some().then(reserved_of_alerting);
-    expects.into_iter().chain(alerts).flatten()
+    expects.iter().chain(alerts.into_iter().flatten())
 }
 
 fn empty_store(settings: &Settings, reserved: Reserved) -> Store {

@@ -174,6 +174,11 @@ pub fn reserved_of_expectations() -> &'static [ReservedFamily] {
     &expectations::RESERVED
 }
 
+/// Those of them that stand in groups, where nothing is expected: nobody can push them there either.
+pub(crate) fn reserved_where_nothing_is_expected() -> &'static [ReservedFamily] {
+    &expectations::STANDING
+}
+
 /// Those that it shows besides where others are told which groups are overdue. Most are called as those of Prometheus.
 pub fn reserved_of_alerting() -> &'static [ReservedFamily] {
     &alerting::RESERVED

@@ -94,9 +94,10 @@ impl Outbox {
     }
 
     /// It was told, or does not want to be told so.
-    pub(super) fn told(&mut self, batch: &Batch, now: Now) {
+    pub(super) fn told(&mut self, batch: &Batch, alerts: &Alerts, now: Now) {
         self.waiting = self.waiting.saturating_sub(batch.len());
-        for (key, change) in &batch.0 {
+        // Some may have been let go while the message was on its way.
+        for (key, change) in batch.0.iter().filter(|(key, _)| alerts.get(key).is_some()) {
             let told = Told {
                 change: *change,
                 at: now.instant,

@@ -179,7 +179,7 @@ impl AlertDispatcher {
                 notifications.record_sent(name, (alerts, is_error), landed.took, now.instant);
                 if landed.fate != Fate::Again {
                     // What it does not want now it is told again when its time comes, as all that it was told.
-                    to.outbox.told(&landed.memo, now);
+                    to.outbox.told(&landed.memo, &self.alerts, now);
                 }
             }
             if to.line.is_free(now)

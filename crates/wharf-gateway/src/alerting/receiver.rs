@@ -150,6 +150,7 @@ impl<M> Line<M> {
         }
         let doubled = u32::try_from(self.failures).unwrap_or(u32::MAX).min(16);
         let pause = error.retry_after.unwrap_or(FIRST_PAUSE * (1 << doubled));
+        let pause = pause.max(FIRST_PAUSE);
         self.failures += 1;
         self.failing_since.get_or_insert(now.instant);
         self.not_before = Some(now.instant + pause.min(MAX_PAUSE));

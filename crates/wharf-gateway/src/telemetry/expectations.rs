@@ -84,6 +84,9 @@ pub(super) static RESERVED: [ReservedFamily; 9] = [
     KNOWN_SINCE,
 ];
 
+/// Those that stand in groups: there they are no names like any other, whether something is expected or not.
+pub(super) static STANDING: [ReservedFamily; 2] = [SAID, PAUSED_UNTIL];
+
 /// The names of those that say something of a group.
 pub(super) const OF_GROUPS: [&str; 2] = [DUE.name, OVERDUE.name];
 

@@ -92,7 +92,11 @@ fn said(service: &Service, caller: &Caller, key: &GroupingKey) -> Option<(String
     {
         return Some((format!("paused until {}", minute(until)), Colour::Grey));
     }
-    let pushed = stored.map(|stored| stored.info().push_time);
+    // A pause makes a group that never came.
+    let pushed = stored
+        .as_ref()
+        .map(|stored| stored.info().push_time)
+        .filter(|at| *at > 0.0);
     let last = |expected: Expected| expected.last.map(UnixNanos::as_seconds);
     match (pushed, expected) {
         (Some(at), _) => Some((format!("ok {}", ago(at, now)), Colour::Green)),
@@ -101,7 +105,7 @@ fn said(service: &Service, caller: &Caller, key: &GroupingKey) -> Option<(String
             Some(at) => (format!("ok {}", ago(at, now)), Colour::Green),
             None => ("never came".to_owned(), Colour::Grey),
         }),
-        (None, None) => None,
+        (None, None) => stored.map(|_| ("never came".to_owned(), Colour::Grey)),
     }
 }
 

@@ -118,7 +118,12 @@ impl Check<'_> {
             }
             return None;
         };
-        Some(text.trim().to_owned())
+        // The end of the line is the file's.
+        Some(if inline.is_some() {
+            text
+        } else {
+            text.trim().to_owned()
+        })
     }
 
     /// `address` is the key that names the host.

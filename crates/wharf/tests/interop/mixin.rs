@@ -72,7 +72,8 @@ fn gateways(folder: &Path) -> [Gateway; 2] {
         "wharf.yml",
         "expect:\n  - {match: '{}', every: 1d}\nquotas:\n  - match: '{}'\n    series: 1000\naccess:\n  anonymous: {read: '{}'}\n  users:\n    alice: {push: \
          '{job=~\"a|gone\"}', delete: '{job=\"gone\"}'}\n\
-         tracing: {client_type: http, endpoint: '127.0.0.1:9', insecure: true}\n",
+         tracing: {client_type: http, endpoint: '127.0.0.1:9', insecure: true}\n\
+         alerting:\n  alertmanagers: [{static_configs: [{targets: ['127.0.0.1:9']}]}]\n  webhooks: [{name: hook, url: 'http://127.0.0.1:9/'}]\n",
     );
     fs::create_dir(folder.join("backups")).unwrap();
     let watched = wharf()

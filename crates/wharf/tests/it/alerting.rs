@@ -115,7 +115,7 @@ fn one_alertmanager_that_is_down_keeps_nothing_from_the_other_and_is_told_when_i
     until_shown(&up);
     let name = format!("http://{}/api/v2/alerts", down.address());
     let error = until("an error to be told", || {
-        let error = receivers(&gateway, "alertmanagers")[&name]["last_error"]["text"].clone();
+        let error = receivers(&gateway, "alertmanagers").get(&name)?["last_error"]["text"].clone();
         error.as_str().map(str::to_owned)
     });
     assert_eq!(
@@ -179,7 +179,7 @@ fn an_alertmanager_behind_tls_and_a_password_is_told_by_secrets_from_files() {
         .start();
     let name = format!("https://{}/api/v2/alerts", alertmanager.address());
     until("the password to be refused", || {
-        let error = receivers(&gateway, "alertmanagers")[&name]["last_error"]["text"].clone();
+        let error = receivers(&gateway, "alertmanagers").get(&name)?["last_error"]["text"].clone();
         error.as_str().filter(|text| text.contains("401")).map(drop)
     });
     fs::write(&file, rules("password")).unwrap();

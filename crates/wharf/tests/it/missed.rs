@@ -324,6 +324,18 @@ fn names_are_reserved_only_where_something_is_expected() {
     let gateway = spawn.arg("--web.enable-lifecycle").start();
     assert_eq!(gateway.send(&put("/metrics/job/a").body(lines)).status, 200);
     assert_eq!(overdue(&gateway, "/metrics"), jobs([("a", true)]));
+    // What stands in groups is nobody's to push: it would stay whatever replaces the group.
+    for name in [
+        "wharf_group_expected_info",
+        "wharf_group_paused_until_timestamp_seconds",
+    ] {
+        let lines = format!("# TYPE {name} gauge\n{name} 1\n");
+        assert_eq!(
+            gateway.send(&put("/metrics/job/b").body(lines)).status,
+            400,
+            "{name}"
+        );
+    }
     // Rules that come later need a start.
     fs::write(folder.path().join("wharf.yml"), RULES).unwrap();
     let answer = gateway.send(&put("/-/reload"));
@@ -504,7 +516,7 @@ fn what_a_push_says_wrongly_is_refused_with_its_column_and_changes_nothing() {
     let mine = "# TYPE wharf_group_expected_info gauge\nwharf_group_expected_info 1\n";
     assert_eq!(gateway.send(&put("/metrics/job/a").body(mine)).status, 400);
     assert!(!gateway.send(&get("/metrics")).text().contains("\nm{"));
-    // Where it is off, that is said, and nothing is reserved.
+    // Where it is off, that is said. What stands in groups is nobody's to push there either.
     let gateway = wharf().start();
     let answer = gateway.send(&saying("/metrics/job/a", "every=1h"));
     assert!(
@@ -515,7 +527,7 @@ fn what_a_push_says_wrongly_is_refused_with_its_column_and_changes_nothing() {
         "{}",
         answer.text()
     );
-    assert_eq!(gateway.send(&put("/metrics/job/a").body(mine)).status, 200);
+    assert_eq!(gateway.send(&put("/metrics/job/a").body(mine)).status, 400);
 }
 
 #[test]

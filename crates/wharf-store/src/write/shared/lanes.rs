@@ -221,6 +221,7 @@ fn next_batch(store: &Store, shared: &Shared, limits: &Limits) -> Option<Batch> 
         let waiting = shared.book().without_unreadable(&key, waiting);
         let mut proposal = propose(store, &key, waiting, limits.value_bytes);
         let later = std::mem::take(&mut proposal.later);
+        let was_cut = !later.is_empty() || !proposal.refused.is_empty();
         shared.book().put_behind(&key, later);
         if batch.is_full {
             if proposal.what == Proposed::Delete {
@@ -246,6 +247,10 @@ fn next_batch(store: &Store, shared: &Shared, limits: &Limits) -> Option<Batch> 
             break;
         }
         add(store, shared, &mut batch, key, proposal);
+        // It may be the next one again, and again: what is ready does not wait for that.
+        if was_cut && !batch.groups.is_empty() {
+            break;
+        }
     }
     (!batch.groups.is_empty()).then_some(batch)
 }

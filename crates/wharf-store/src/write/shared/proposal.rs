@@ -112,6 +112,9 @@ impl Folded {
     }
 }
 
+/// So many changes are looked at together to find the one that makes a group too large.
+const LOOKED_AT_ONCE: usize = 8;
+
 /// Folds changes of a group, in their order. One that makes the group too large is refused, and those behind it wait for those before it.
 pub(super) fn propose(
     store: &Store,
@@ -130,6 +133,11 @@ pub(super) fn propose(
     let mut refused = Vec::new();
     let mut later = Vec::new();
     if folded.is_larger(max_bytes) {
+        // Each look folds all of them again: of very many, a few at a time.
+        later = waiting.split_off(waiting.len().min(LOOKED_AT_ONCE));
+        folded = fold_all(store, key, old, &waiting);
+    }
+    if folded.is_larger(max_bytes) {
         // With so many it fits, or nothing has changed, and with so many it does not.
         let (mut fits, mut too_many) = (0, waiting.len());
         while too_many - fits > 1 {
@@ -140,7 +148,9 @@ pub(super) fn propose(
                 fits = middle;
             }
         }
-        later = waiting.split_off(too_many);
+        let mut behind = waiting.split_off(too_many);
+        behind.append(&mut later);
+        later = behind;
         let limit_bytes = max_bytes;
         refused.extend(
             waiting

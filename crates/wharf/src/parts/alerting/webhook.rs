@@ -32,10 +32,17 @@ impl AlertSender for ToWebhook {
         // Its address is the operator's alone, and errors are shown to others as well.
         let address = self.client.address().as_str();
         sent.map_err(|error| AlertError {
-            text: error.text.replace(address, "the webhook"),
+            text: without_path(&error.text.replace(address, "the webhook"), &self.path),
             ..error
         })
     }
+}
+
+/// A receiver may repeat the path in its answer, which may be all that it asks for as a password.
+fn without_path(text: &str, path: &str) -> String {
+    let alone = path.split('?').next().unwrap_or_default();
+    let parts = [path, alone].into_iter().filter(|part| part.len() > 1);
+    parts.fold(text.to_owned(), |text, part| text.replace(part, "/..."))
 }
 
 /// As Alertmanager decides it.

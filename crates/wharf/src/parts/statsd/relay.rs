@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -82,10 +82,8 @@ impl Relay {
             .collect();
         let returns = |target: &&Target| {
             let to = target.way().to;
-            own.iter().any(|own| {
-                let is_here = own.ip() == to.ip() || own.ip().is_unspecified() && to.ip().is_loopback();
-                is_here && own.port() == to.port()
-            })
+            let mut own = own.iter().filter(|own| own.port() == to.port());
+            own.any(|own| is_same_place(own.ip().to_canonical(), to.ip().to_canonical()))
         };
         self.targets
             .iter()
@@ -190,6 +188,13 @@ impl Way {
     }
 }
 
+/// Whether what is sent to an address comes to a socket at another one.
+fn is_same_place(socket: IpAddr, to: IpAddr) -> bool {
+    // An address of this machine is one that a socket can have.
+    let is_ours = || UdpSocket::bind((to, 0)).is_ok();
+    socket == to || (socket.is_unspecified() || to.is_unspecified()) && is_ours()
+}
+
 /// The first address of a target.
 fn look_up(name: &str) -> io::Result<SocketAddr> {
     let mut found = name.to_socket_addrs()?;
@@ -291,11 +296,26 @@ mod tests {
             relay(&[&elsewhere, &address], 9).returns_to(&[own]),
             Some(&*address)
         );
+        let everywhere_port = everywhere.local_addr().unwrap().port();
         let sockets = [everywhere];
         assert_eq!(
             relay(&[&by_loopback], 9).returns_to(&sockets),
             Some(&*by_loopback)
         );
         assert_eq!(relay(&[&elsewhere], 9).returns_to(&sockets), None);
+        let port = everywhere_port;
+        for (host, returns) in [
+            ("0.0.0.0", true),
+            ("[::ffff:127.0.0.1]", true),
+            ("127.9.9.9", true),
+            ("192.0.2.1", false),
+        ] {
+            let target = format!("{host}:{port}");
+            assert_eq!(
+                relay(&[&target], 9).returns_to(&sockets).is_some(),
+                returns,
+                "{target}"
+            );
+        }
     }
 }

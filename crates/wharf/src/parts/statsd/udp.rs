@@ -89,13 +89,21 @@ impl Receiver {
 
     fn read(&self, messages: usize) {
         let (mut datagrams, mut bytes) = (0, 0);
+        let messages = self.buffers.chunks(MAX_BYTES).zip(&self.metas).take(messages);
+        if self.intake.relay().is_some() {
+            // Before the state is taken, which others wait for.
+            for (buffer, meta) in messages.clone() {
+                let message = buffer.get(..meta.len).unwrap_or_default();
+                for datagram in message.chunks(meta.stride.max(1)) {
+                    self.intake.copy(datagram);
+                }
+            }
+        }
         let now = self.intake.now();
         let mut state = self.intake.state();
-        let messages = self.buffers.chunks(MAX_BYTES).zip(&self.metas).take(messages);
         for (buffer, meta) in messages {
             let message = buffer.get(..meta.len).unwrap_or_default();
             bytes += message.len();
-            self.intake.copy(message);
             if message.is_empty() {
                 datagrams += 1;
                 state.read(message, now);
