@@ -45,7 +45,8 @@ impl Store {
             match self.end_series_of(local, &key, now) {
                 Ok(has_changed) => changed += usize::from(has_changed),
                 Err(error) => {
-                    self.lock().state.note_series_end(&key, now);
+                    // It was due before `now`, and still is.
+                    self.lock().state.note_series_end(&key, UnixNanos::default());
                     return Err(error);
                 }
             }
