@@ -83,6 +83,14 @@ impl<'c> Deleted<'c> {
             let lifetime = state.lifetimes().get(key);
             lifetime.is_some_and(|lifetime| lifetime.expires_at <= now)
         };
+        // Likewise of families whose series leave one by one: the first of them has.
+        let has_ended = |keys: &[GroupingKey], name: &str| {
+            let mut held = keys.iter().map(|key| state.hold(key, std::iter::once(name)));
+            held.any(|held| {
+                let mut ends = held.fragments().filter_map(|fragment| fragment.first_end());
+                ends.any(|end| end <= now)
+            })
+        };
         let mut deleted = Self::default();
         for change in changes {
             match change {
@@ -92,8 +100,12 @@ impl<'c> Deleted<'c> {
                         .extend(keys.iter().filter(|key| !is_over(key)).cloned());
                 }
                 Change::DeleteFamilies { keys, names, .. } => {
-                    deleted.losing.extend(keys.iter().cloned());
-                    deleted.names.extend(names);
+                    let names = names.iter().copied();
+                    let names: Vec<&str> = names.filter(|name| !has_ended(keys, name)).collect();
+                    if !names.is_empty() {
+                        deleted.losing.extend(keys.iter().cloned());
+                        deleted.names.extend(names);
+                    }
                 }
                 Change::Put { .. } | Change::Wipe => {}
             }

@@ -13,8 +13,9 @@ use wharf_ledger::{Disk, Fault, Ledger, Options, SimulatedDisk};
 use wharf_model::name::NameRule;
 use wharf_model::{Exposition, Selector};
 use wharf_store::{
-    Author, Clock, GroupFragments, Limits, Note, PushError, PushMode, Receipt, Removal, RemovalKind,
-    RemovalState, RemovedSettings, Reserved, Revision, Store, Ttl, UndoError, Undone, UnixNanos, WhyLost,
+    Aggregation, Author, Clock, GroupFragments, Limits, Note, PushError, PushMode, Receipt, Removal,
+    RemovalKind, RemovalState, RemovedSettings, Reserved, Revision, Store, Ttl, UndoError, Undone, UnixNanos,
+    WhyLost,
 };
 
 use crate::durable::block_on;
@@ -537,6 +538,33 @@ fn each_kind_of_removal_is_recovered_from_the_ledger() {
         }
         assert_eq!(world.contents(), before);
     }
+}
+
+#[test]
+fn families_whose_last_series_has_left_by_itself_are_no_removal_after_a_start() {
+    let disks = Disks::new(20);
+    let world = disks.open();
+    let mode = PushMode::Aggregate(Aggregation {
+        series_ttl: Some(Duration::from_secs(5)),
+        ..Aggregation::default()
+    });
+    for body in ["m{x=\"1\"} 1\n", "n 1\n"] {
+        let mode = if body.starts_with('m') {
+            mode
+        } else {
+            PushMode::ReplaceSeries
+        };
+        let pushed = world
+            .store
+            .push(&key("job/a"), mode, &decode(body), world.clock.now());
+        block_on(pushed.unwrap()).unwrap();
+    }
+    world.clock.later(Duration::from_secs(10));
+    assert_eq!(world.store.expire_series(world.clock.now()).unwrap(), 1);
+    world.push("job/b", "after 1\n", None);
+    let world = disks.crash().open();
+    assert!(world.store.snapshot().family("m").is_none());
+    assert_eq!(world.store.removals(None, 9), []);
 }
 
 #[test]
