@@ -1,7 +1,9 @@
 //! Small requests that keep a processor busy for long. An honest client beside them is answered before they are done with.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 
 use wharf_testkit::http::{Request, get, post, put};
 use wharf_testkit::{Gateway, body, until};
@@ -20,10 +22,7 @@ impl Attack {
             stream
         });
         let streams = streams.collect();
-        until("pushes that wait for their turn", || {
-            let scrape = gateway.scrape();
-            (scrape.value("wharf_pushes_waiting", &[])? != "0").then_some(())
-        });
+        until_some_wait(gateway);
         Self(streams)
     }
 
@@ -36,6 +35,13 @@ impl Attack {
         });
         waiting.count()
     }
+}
+
+fn until_some_wait(gateway: &Gateway) {
+    until("pushes that wait for their turn", || {
+        let scrape = gateway.scrape();
+        (scrape.value("wharf_pushes_waiting", &[])? != "0").then_some(())
+    });
 }
 
 /// What is pushed to a group by a body that is compressed.
@@ -137,9 +143,32 @@ fn whose_small_pushes_merge_with_very_much_waits_and_others_do_not() {
 fn pushes_that_wait_for_their_turn_leave_places_for_what_is_quick() {
     let gateway = wharf().arg("--limits.max-requests-in-flight=16").start();
     let merges = merges_with_much(&gateway, 64);
-    let _attack = Attack::begin(&gateway, merges.into_iter());
-    for request in quick() {
-        assert_eq!(status_elsewhere(&gateway, &request), "HTTP/1.1 200");
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // Most are refused at once, so each sender sends the next one when it has its answer.
+        for merge in &merges {
+            let (gateway, is_over) = (&gateway, &is_over);
+            scope.spawn(move || {
+                while !is_over.load(Relaxed) {
+                    let mut stream = open(gateway);
+                    let _answer = stream.write_all(merge).and_then(|()| stream.read(&mut [0]));
+                }
+            });
+        }
+        let _over = Over(&is_over);
+        until_some_wait(&gateway);
+        for request in quick() {
+            assert_eq!(status_elsewhere(&gateway, &request), "HTTP/1.1 200");
+        }
+    });
+}
+
+/// Says that it is over, also if what is looked at fails.
+struct Over<'o>(&'o AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
     }
 }
 
