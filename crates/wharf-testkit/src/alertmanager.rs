@@ -1,17 +1,15 @@
 //! A real Alertmanager, and a receiver of webhooks and of alerts.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
 
 use serde_json::Value;
 
+use crate::Process;
 use crate::peers::{self, AlertmanagerVersion};
 use crate::query::Querier;
-use crate::{DEADLINE, Process};
+use crate::receiver::Requests;
 
 /// Debian's program reads its templates from a place of the system, where nothing is installed: it gets a view of its own, in which
 /// the package stands there.
@@ -76,73 +74,25 @@ impl Deref for Alertmanager {
     }
 }
 
-/// Takes JSON by `POST`, and answers what it is told to.
+/// Takes JSON by `POST`, and answers what it is told to: of each request the head, and the body.
 #[derive(Debug)]
-pub struct JsonReceiver {
-    address: SocketAddr,
-    received: Receiver<(String, Value)>,
-}
+pub struct JsonReceiver(Requests<(String, Value)>);
 
 impl JsonReceiver {
     /// Answers each request with the next of these statuses, and ever after with the last one.
     pub fn start(statuses: &'static [&'static str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
-        let address = listener.local_addr().expect("an address");
-        let (sender, received) = mpsc::channel();
-        thread::spawn(move || {
-            for number in 0.. {
-                let Ok((stream, _)) = listener.accept() else {
-                    return;
-                };
-                let status = statuses.get(number).or(statuses.last());
-                let status = status.copied().unwrap_or("200 OK");
-                let Some(request) = read(&stream) else { continue };
-                if sender.send(request).is_err() || answer(&stream, status).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { address, received }
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The head of the next request, and its body.
-    #[track_caller]
-    pub fn next(&self) -> (String, Value) {
-        self.received.recv_timeout(DEADLINE).expect("a request with JSON")
-    }
-
-    /// Whether nothing more has come so far.
-    pub fn is_left_alone(&self) -> bool {
-        self.received.try_recv().is_err()
+        // As Slack does: a text that is called a page.
+        let page = "Content-Type: text/html\r\nContent-Length: 2\r\n\r\nok";
+        Self(Requests::start(statuses, page, |head, body| {
+            Some((head, serde_json::from_slice(&body).ok()?))
+        }))
     }
 }
 
-fn read(stream: &TcpStream) -> Option<(String, Value)> {
-    let mut reader = BufReader::new(stream);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-    }
-    let small = head.to_lowercase();
-    let length = small
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-    let mut body = vec![0; length?];
-    reader.read_exact(&mut body).ok()?;
-    Some((head, serde_json::from_slice(&body).ok()?))
-}
+impl Deref for JsonReceiver {
+    type Target = Requests<(String, Value)>;
 
-/// As Slack does: a text that is called a page.
-fn answer(mut stream: &TcpStream, status: &str) -> std::io::Result<()> {
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nok"
-    )
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }

@@ -1,15 +1,13 @@
 //! A receiver of traces in the `OpenTelemetry` protocol over HTTP, and its messages as another library reads them.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
+use std::io::Read as _;
+use std::ops::Deref;
 
 use flate2::read::GzDecoder;
 use prost::Message;
 
-use crate::DEADLINE;
+use crate::receiver::Requests;
 
 #[derive(Clone, PartialEq, Message)]
 struct ExportRequest {
@@ -172,46 +170,12 @@ pub struct Received {
 
 /// Takes traces, and answers what it is told to.
 #[derive(Debug)]
-pub struct TraceReceiver {
-    address: SocketAddr,
-    received: Receiver<Received>,
-}
+pub struct TraceReceiver(Requests<Received>);
 
 impl TraceReceiver {
     /// Answers each request with the next of these statuses, and ever after with the last one.
     pub fn start(statuses: &'static [&'static str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
-        let address = listener.local_addr().expect("an address");
-        let (sender, received) = mpsc::channel();
-        thread::spawn(move || {
-            for number in 0.. {
-                let Ok((stream, _)) = listener.accept() else {
-                    return;
-                };
-                let status = statuses
-                    .get(number)
-                    .or(statuses.last())
-                    .copied()
-                    .unwrap_or("200 OK");
-                let Some(request) = read(&stream) else { continue };
-                // Whoever has been answered is through with it.
-                if sender.send(request).is_err() || answer(&stream, status).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { address, received }
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The next request.
-    #[track_caller]
-    pub fn next(&self) -> Received {
-        self.received.recv_timeout(DEADLINE).expect("traces")
+        Self(Requests::start(statuses, "Content-Length: 0\r\n\r\n", read))
     }
 
     /// Spans from the next requests, until one of them is of this name; those of its request are all there.
@@ -223,28 +187,18 @@ impl TraceReceiver {
         }
         spans
     }
+}
 
-    /// Whether nothing more has come so far.
-    pub fn is_left_alone(&self) -> bool {
-        self.received.try_recv().is_err()
+impl Deref for TraceReceiver {
+    type Target = Requests<Received>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }
 
-fn read(stream: &TcpStream) -> Option<Received> {
-    let mut reader = BufReader::new(stream);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-    }
-    let small = head.to_lowercase();
-    let length = small
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-    let mut body = vec![0; length?];
-    reader.read_exact(&mut body).ok()?;
-    if small.contains("content-encoding: gzip") {
+fn read(head: String, mut body: Vec<u8>) -> Option<Received> {
+    if head.to_lowercase().contains("content-encoding: gzip") {
         let compressed = std::mem::take(&mut body);
         GzDecoder::new(compressed.as_slice())
             .read_to_end(&mut body)
@@ -252,11 +206,4 @@ fn read(stream: &TcpStream) -> Option<Received> {
     }
     let spans = spans(&body).expect("a message of the OpenTelemetry protocol");
     Some(Received { head, spans })
-}
-
-fn answer(mut stream: &TcpStream, status: &str) -> std::io::Result<()> {
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-    )
 }
