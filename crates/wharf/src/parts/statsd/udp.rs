@@ -88,33 +88,66 @@ impl Receiver {
     }
 
     fn read(&self, messages: usize) {
-        let (mut datagrams, mut bytes) = (0, 0);
-        let messages = self.buffers.chunks(MAX_BYTES).zip(&self.metas).take(messages);
         if self.intake.relay().is_some() {
             // Before the state is taken, which others wait for.
-            for (buffer, meta) in messages.clone() {
-                let message = buffer.get(..meta.len).unwrap_or_default();
-                for datagram in message.chunks(meta.stride.max(1)) {
-                    self.intake.copy(datagram);
-                }
-            }
+            self.datagrams(messages)
+                .for_each(|datagram| self.intake.copy(datagram));
         }
+        let (mut datagrams, mut bytes) = (0, 0);
         let now = self.intake.now();
         let mut state = self.intake.state();
-        for (buffer, meta) in messages {
-            let message = buffer.get(..meta.len).unwrap_or_default();
-            bytes += message.len();
-            if message.is_empty() {
-                datagrams += 1;
-                state.read(message, now);
-            }
-            for datagram in message.chunks(meta.stride.max(1)) {
-                datagrams += 1;
-                state.read(datagram, now);
-            }
+        for datagram in self.datagrams(messages) {
+            datagrams += 1;
+            bytes += datagram.len();
+            state.read(datagram, now);
         }
         drop(state);
         self.intake.received.came(Way::Udp, datagrams);
         self.intake.received.bytes(Way::Udp, bytes);
+    }
+
+    /// The datagrams of so many messages, in which the system may have put several of one sender together.
+    fn datagrams(&self, messages: usize) -> impl Iterator<Item = &[u8]> {
+        let messages = self.buffers.chunks(MAX_BYTES).zip(&self.metas).take(messages);
+        messages.flat_map(|(buffer, meta)| {
+            let message = buffer.get(..meta.len).unwrap_or_default();
+            let empty = message.is_empty().then_some(message);
+            empty.into_iter().chain(message.chunks(meta.stride.max(1)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use wharf_gateway::Statsd as _;
+    use wharf_store::SystemClock;
+
+    use super::*;
+    use crate::parts::statsd::relay::Relay;
+    use crate::parts::statsd::settings::Statsd;
+
+    #[tokio::test]
+    async fn datagrams_that_the_system_has_put_together_are_apart_here_and_in_copies() {
+        let socket = || std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let target = socket();
+        target.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let settings = Statsd {
+            relay_addresses: vec![target.local_addr().unwrap().to_string()],
+            ..Statsd::default()
+        };
+        let intake = Intake::new(&settings, None, Arc::new(SystemClock)).unwrap();
+        let intake = Arc::new(intake.with_relay(Relay::open(&settings).unwrap()));
+        let mut receiver = Receiver::new(socket(), Arc::clone(&intake)).unwrap();
+        receiver.buffers[..12].copy_from_slice(b"a:1|cb:2|cno");
+        (receiver.metas[0].len, receiver.metas[0].stride) = (12, 5);
+        receiver.read(1);
+        let counts = intake.counts();
+        assert_eq!((counts.udp_packets, counts.lines, counts.samples), (3, 3, 2));
+        intake.relay().unwrap().flush();
+        let mut copies = [0; 100];
+        let length = target.recv(&mut copies).unwrap();
+        assert_eq!(&copies[..length], b"a:1|c\nb:2|c\nno\n");
     }
 }
