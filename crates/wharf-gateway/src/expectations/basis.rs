@@ -7,6 +7,7 @@ use wharf_schedule::Timing;
 use wharf_store::{Snapshot, UnixNanos};
 
 use super::rules::{ExpectRule, ExpectRules};
+use crate::settings::ExpectSettings;
 
 /// Who says that a group is expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,10 +103,18 @@ pub(crate) struct Basis<'b> {
     pub(super) rules: &'b ExpectRules,
     pub(super) stored: &'b Snapshot,
     /// Whether what pushes have said counts.
-    pub(super) from_push: bool,
+    from_push: bool,
 }
 
 impl<'b> Basis<'b> {
+    pub(super) fn new(rules: &'b ExpectRules, stored: &'b Snapshot, settings: ExpectSettings) -> Self {
+        Self {
+            rules,
+            stored,
+            from_push: settings.from_push,
+        }
+    }
+
     /// What is wanted of a group; `before` is who expected it before. A rule goes before a push. A pause ends when all who have said
     /// something of it say so.
     pub(super) fn of(&self, key: &GroupingKey, before: Option<&Origin>) -> Option<Wanted<'b>> {

@@ -149,11 +149,7 @@ impl Expectations {
     /// Who expects a group, as things stand now: that may be later than what the book has; none, if nobody does.
     pub(crate) fn origin(&self, store: &Store, rules: &Active, key: &GroupingKey) -> Option<Origin> {
         let stored = store.snapshot();
-        let basis = Basis {
-            rules: rules.expectations(),
-            stored: &stored,
-            from_push: self.settings.from_push,
-        };
+        let basis = Basis::new(rules.expectations(), &stored, self.settings);
         let is_there = basis.rules.is_named(key) || stored.fragment(PUSH_TIME, key).is_some();
         let wanted = basis.of(key, None).filter(|_| is_there)?;
         Some(wanted.origin())
@@ -200,11 +196,7 @@ impl Expectations {
             .max
             .map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
         let mut book = Book::new(max, blind);
-        let basis = Basis {
-            rules: rules.expectations(),
-            stored: &snapshot,
-            from_push: self.settings.from_push,
-        };
+        let basis = Basis::new(rules.expectations(), &snapshot, self.settings);
         // What is named or was expected before comes first: the newest have no room where there is too little.
         let since = if before.is_some() { now } else { self.started_at };
         let known = before.iter().flat_map(|followed| followed.book.above(None));
@@ -297,11 +289,7 @@ impl Watch {
             return Some(followed);
         }
         let (snapshot, book) = (store.snapshot(), &mut followed.book);
-        let basis = Basis {
-            rules: rules.expectations(),
-            stored: &snapshot,
-            from_push: settings.from_push,
-        };
+        let basis = Basis::new(rules.expectations(), &snapshot, settings);
         for key in touched {
             let before = book.get(&key).cloned();
             let last = before.as_ref().and_then(|expected| expected.last);

@@ -85,10 +85,11 @@ impl Store {
             let old = record::decode_image(&image, &self.preparer);
             next = old.families.iter().filter_map(|family| family.first_end).min();
             let ended = end_series(&self.preparer, key, &old, now, None);
-            let Ended { rest, gone } = ended.map_err(|error| drafting.refuse(error))?;
-            if rest.families.is_empty() && gone.is_empty() {
+            let ended = ended.map_err(|error| drafting.refuse(error))?;
+            if ended.is_nothing() {
                 return Err(Stopped::Needless);
             }
+            let Ended { rest, gone } = ended;
             let record = local.has_ledger().then(|| {
                 let mut record = Several::new();
                 if !rest.families.is_empty() {

@@ -132,9 +132,9 @@ pub(super) fn propose(
     let mut folded = fold_all(store, key, old, &waiting);
     let mut refused = Vec::new();
     let mut later = Vec::new();
-    if folded.is_larger(max_bytes) {
+    if folded.is_larger(max_bytes) && waiting.len() > LOOKED_AT_ONCE {
         // Each look folds all of them again: of very many, a few at a time.
-        later = waiting.split_off(waiting.len().min(LOOKED_AT_ONCE));
+        later = waiting.split_off(LOOKED_AT_ONCE);
         folded = fold_all(store, key, old, &waiting);
     }
     if folded.is_larger(max_bytes) {
