@@ -104,3 +104,17 @@ fn common(alerts: &[Alert], of: impl Fn(&Alert) -> &BTreeMap<String, String>) ->
     }
     common
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_repeats_the_path_does_not_show_it() {
+        let text = "404: Cannot POST /services/T0/SECRET";
+        for path in ["/services/T0/SECRET", "/services/T0/SECRET?token=x"] {
+            assert_eq!(without_path(text, path), "404: Cannot POST /...");
+        }
+        assert_eq!(without_path("no / here", "/"), "no / here");
+    }
+}
